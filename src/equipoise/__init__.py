@@ -1,0 +1,1 @@
+"""Equipoise: which class weighting helps on imbalanced data, and what it really did."""

@@ -1,0 +1,57 @@
+"""What the weights did: each class's part of the loss and of the gradient that reaches the logits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from equipoise.data.feed import LabelForm, encode
+from equipoise.implementations import PerSample
+from equipoise.options import Floats, Integers
+
+# Shares are estimated on this many training samples at most.
+MOST_SAMPLES = 20_000
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Each class's part, float64 (classes,), summing to 1."""
+
+    loss: Floats  # of the sum over samples of the weighted loss
+    gradient: Floats  # of the sum over samples of the norm of d loss / d logits
+
+
+def audit(predict: Callable[[Floats], Floats], function: PerSample, features: Floats, labels: Integers, weights: Floats, form: LabelForm) -> Shares:
+    """The classes' shares on the training samples, with the model as it is now.
+
+    Parameters
+    ----------
+    predict : features (n, *shape) to logits, float32 (n, logits)
+    weights : float64 (classes,)
+    """
+    chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_SAMPLES])
+    labels = np.asarray(labels)[chosen]
+    logits = tf.constant(predict(np.asarray(features)[chosen]))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        losses = _weighted(function, labels, logits, weights, form)
+    norms = tf.norm(tape.gradient(losses, logits), axis=-1)
+    return Shares(_share(labels, losses.numpy(), len(weights)), _share(labels, norms.numpy(), len(weights)))
+
+
+def weighted_losses(function: PerSample, labels: Integers, logits: Floats, weights: Floats, form: LabelForm) -> Floats:
+    """w_y times the loss of each sample, float32 (n,)."""
+    losses: Floats = _weighted(function, labels, tf.constant(logits), weights, form).numpy()
+    return losses
+
+
+def _weighted(function: PerSample, labels: Integers, logits: tf.Tensor, weights: Floats, form: LabelForm) -> tf.Tensor:
+    return function(encode(tf.constant(labels), len(weights), form), logits) * tf.constant(weights[labels], tf.float32)
+
+
+def _share(labels: Integers, values: Floats, classes: int) -> Floats:
+    sums = np.bincount(labels, np.asarray(values, dtype=np.float64), classes)
+    total = sums.sum()
+    share: Floats = sums / total if total > 0 else np.full(classes, np.nan)
+    return share

@@ -1,0 +1,173 @@
+"""From what was typed to checked jobs, before Hydra's main runs, so that a mistake costs nothing and leaves nothing.
+
+Uses Hydra's own parser and composition: what is checked here is what Hydra will compose again for each job.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from equipoise.config import CONTROL, Config, validate
+from equipoise.options import ConfigError, suggestion
+from equipoise.paths import config_folder, project_root
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command line asks for."""
+
+    jobs: tuple[Config, ...]
+    sweep: str | None  # the id that ties the jobs; None for a single run
+    handed_over: tuple[str, ...]  # overrides that Hydra gets beside those that were typed
+
+
+def plan(arguments: Sequence[str]) -> Plan | None:
+    """Compose and check every job; None if only help or the like is asked for.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each thing that is wrong, in any of the jobs.
+    """
+    parsed = get_args_parser().parse_args(list(arguments))
+    if parsed.help or parsed.hydra_help or parsed.info or parsed.shell_completion:
+        return None
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        try:
+            return _plan(parsed.overrides, multirun=parsed.multirun)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(str(error)) from None
+
+
+def _plan(typed: list[str], *, multirun: bool) -> Plan:
+    overrides = _parse(typed)
+    for override in overrides:
+        _check_name(override)
+    swept = [override for override in overrides if override.is_sweep_override()]
+    settings = _compose([o.input_line for o in overrides if o not in swept], return_hydra_config=True)
+    multirun = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
+    if swept and not multirun:
+        line = swept[0].input_line
+        raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them")
+    stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
+    if not multirun:
+        config = _config(typed)
+        return Plan((config,), None, _folders(settings, stamp))
+    grid = settings.hydra.sweeper.get("params") or {}
+    overrides = _parse([f"{key}={value}" for key, value in grid.items()]) + overrides
+    jobs = _jobs(overrides)
+    identity = _sweep_id(settings.sweep, overrides)
+    return Plan(jobs, identity, (*_folders(settings, stamp), f"sweep={identity}"))
+
+
+def _parse(lines: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    return list(parser.parse_overrides(list(lines)))
+
+
+def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
+    """Every combination, as Hydra's basic sweeper will make them."""
+    configs, problems = [], {}
+    for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None):
+        for lines in batch:
+            try:
+                configs.append(_config(lines))
+            except ConfigError as error:
+                problems.setdefault(str(error), " ".join(lines))
+    if problems:
+        raise ConfigError("\n".join(f"{problem}\n  (in the job {job})" for problem, job in problems.items()))
+    return tuple(configs)
+
+
+def _config(lines: Sequence[str]) -> Config:
+    return validate(OmegaConf.to_container(_compose(lines), resolve=True))  # type: ignore[arg-type]
+
+
+def _compose(lines: Sequence[str], *, return_hydra_config: bool = False) -> Any:
+    try:
+        return compose("config", list(lines), return_hydra_config=return_hydra_config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, lines)) from None
+
+
+def _explain(error: Exception, lines: Sequence[str]) -> str:
+    """Hydra's message, or a better one where an override names a key that its group does not have."""
+    overrides = _parse(lines)
+    groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
+    try:
+        keys = _dotted(OmegaConf.to_container(compose("config", groups)))
+    except (HydraException, OmegaConfBaseException):
+        return str(error)
+    for override in overrides:
+        key = override.key_or_group
+        if "." in key and key not in keys and not override.is_add():
+            return f"{override.input_line}: there is no option {key}{suggestion(key, [k for k in keys if k.split('.')[0] == key.split('.')[0]])}"
+    return str(error)
+
+
+def _dotted(tree: Any, prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in tree.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            keys += _dotted(value, f"{prefix}{key}.")
+    return keys
+
+
+def _check_name(override: Override) -> None:
+    """Unknown groups and options get the nearest match; Hydra names none."""
+    name = override.key_or_group
+    head = name.split(".")[0]
+    if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
+        return
+    groups = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in config_folder().iterdir() if folder.is_dir()}
+    known = [*groups, "seed", "sweep"]
+    if head not in known:
+        raise ConfigError(f"{override.input_line}: there is no option {head}{suggestion(head, known)}")
+    if name not in groups:
+        return
+    chosen = override.value()
+    if isinstance(chosen, list):
+        raise ConfigError(f"{override.input_line}: a run has one {name}; to try several: -m {name}={','.join(map(str, chosen))}")
+    values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else [chosen]
+    for value in values:
+        if value is not None and str(value) not in groups[name]:
+            valid = groups[name]
+            raise ConfigError(f"{name}={value}: there is no such {name}{suggestion(str(value), valid)}\n  valid: {', '.join(valid)}")
+
+
+def _sweep_id(typed: str, overrides: Sequence[Override]) -> str:
+    """`auto` gives the same command the same id; `new` never; anything else is the id."""
+    if typed == "new":
+        return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    if typed != "auto":
+        return typed
+    lines = sorted(o.input_line or "" for o in overrides if not _is_control(o.key_or_group))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:10]
+
+
+def _is_control(key: str) -> bool:
+    return key.startswith("hydra") or any(key == part or key.startswith(part + ".") for part in CONTROL)
+
+
+def _folders(settings: Any, stamp: str) -> tuple[str, ...]:
+    """Where Hydra writes: below the project root, unless the user typed something else."""
+    outputs = str(project_root() / "outputs" / stamp).replace("\\", "\\\\").replace("'", "\\'")
+    return tuple(f"hydra.{mode}.dir='{outputs}'" for mode in ("run", "sweep") if "now:" in _raw(settings.hydra[mode], "dir"))
+
+
+def _raw(node: Any, key: str) -> str:
+    return str(OmegaConf.to_container(node, resolve=False)[key])  # type: ignore[call-overload, index]

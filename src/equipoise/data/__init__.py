@@ -1,0 +1,1 @@
+"""From a named source to arrays that every run shares: sources -> prepare -> prepared -> feed."""

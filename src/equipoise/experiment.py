@@ -1,0 +1,227 @@
+"""A run: prepare, weigh, fit, evaluate, log. The five steps in order, each from the config and the step before."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equipoise import runtime
+from equipoise.config import Config, config_sha256, flat
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.data.sources import Dataset
+from equipoise.decisions import DECISIONS
+from equipoise.metrics import Evaluation, evaluate, log_softmax, move_prior
+from equipoise.options import Floats, arguments
+from equipoise.paths import cache_folder
+from equipoise.terminal import console, print_evaluation, progress_bar, warn
+from equipoise.tracking import Run, Store, class_keys, start_run
+from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
+
+# One colour a strategy in every chart of MLflow.
+PALETTE = ("#7f7f7f", "#1f77b4", "#17becf", "#9467bd", "#2ca02c", "#ff7f0e", "#d62728", "#8c564b", "#e377c2", "#bcbd22")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is complete."""
+
+    run_id: str
+    experiment_id: str
+    evaluation: Evaluation
+    weights_sha256: str
+
+
+def run(config: Config, store: Store, folder: Path) -> Finished:
+    """One run, logged to the store; what it writes besides lands in the folder, which must exist."""
+    data = prepare(config.dataset, cache_folder())
+    weights = class_weights(config.weighting, data.counts, data.classes)
+    _warn_if_void(config, weights)
+    trainer = config.trainer
+    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
+    experiment = config.dataset.title or config.dataset.name
+    with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
+        _log_inputs(log, data, weights)
+        trained = _train(config, data, weights, log)
+        evaluation = _evaluate(config, data, weights, trained, log)
+    console.print(f"\n[bold]{run_name(config)}[/]  {_how_trained(trained, config)} on {device}, {data.counts.sum()} training samples")
+    print_evaluation(evaluation, weights, data.head_to_tail)
+    for note in evaluation.notes:
+        warn(note)
+    return Finished(log.id, log.experiment_id, evaluation, trained.weights_sha256)
+
+
+def run_name(config: Config) -> str:
+    """What sets a run apart from its neighbours at a glance."""
+    return f"{config.weighting.name} · {config.loss.name} · {config.model.name} · seed {config.seed}"
+
+
+@dataclass(frozen=True)
+class _Trained:
+    logits: Floats  # of the test split, as the model gave them
+    history: list[dict[str, float]]
+    weights_sha256: str
+
+
+def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _Trained:
+    # Not before runtime.start: these import TensorFlow.
+    from equipoise import training
+    from equipoise.audit import audit
+
+    model = training.build(config, data)
+    predictor = training.Predictor(model)
+    train, function = data.split("train"), training.loss_function(config, data)
+
+    def shares(suffix: str) -> dict[str, float]:
+        found = audit(predictor, function, train.features, train.labels, weights.weights, config.dataset.labels)
+        return _by_class(data, {f"{name}_share{suffix}": values for name, values in asdict(found).items()})
+
+    log.log_metrics(shares("_start"))
+    history: list[dict[str, float]] = []
+    with progress_bar(config.weighting.name, config.trainer.epochs) as advance:
+
+        def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+            history.append(metrics)
+            log.log_metrics(metrics, step=epoch)
+            advance(metrics)
+
+        training.fit(model, predictor, config, data, weights, on_epoch)
+    digest = training.weights_sha256(model)
+    log.set_tag("weights_sha256", digest)
+    log.log_model(model, np.asarray(train.features[:2]), step=len(history))
+    log.log_metrics(shares(""))
+    return _Trained(predictor(data.split("test").features), history, digest)
+
+
+def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> Evaluation:
+    from equipoise.data.feed import class_logits
+
+    labels = np.asarray(data.split("test").labels)
+    logits = class_logits(trained.logits)
+    rule = DECISIONS[config.decision.name]
+    predicted = rule(logits, **arguments(config.decision, rule, data.classes))
+    effective = weights.share if weights.share.all() else None
+    target = _target_prior(config.dataset, data)
+    evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target)
+
+    log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
+    log.log_metrics(_by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
+    for name in ("recall", "precision", "f1"):
+        log.log_profile(f"profile/{name}", evaluation.per_class[name][data.head_to_tail])
+    corrected = None if effective is None else move_prior(log_softmax(logits), effective, target)
+    _log_predictions(log, data, labels, predicted, log_softmax(logits))
+    _log_tables(log, data, weights, evaluation)
+    _log_figures(log, data, weights, evaluation, trained, labels, log_softmax(logits), corrected)
+    return evaluation
+
+
+def _log_inputs(log: Run, data: Prepared, weights: ClassWeights) -> None:
+    """What goes into training: counts, weights, and what follows from them."""
+    by_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
+    log.log_metrics(
+        {
+            **_by_class(data, by_class),
+            "weight_sample_mean": weights.sample_mean,
+            "effective_sample_size": weights.effective_sample_size,
+            **{f"reference/{name}": value for name, value in data.reference.items()},
+        }
+    )
+    log.log_profile("profile/weight", weights.weights[data.head_to_tail])
+    rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
+    table = {name: {"count": int(count), "weight": float(weight), "share": float(share)} for name, count, weight, share in rows}
+    log.log_json(table, "weights.json")
+    for file in sorted((log.folder / ".hydra").glob("*.yaml")):
+        log.log_file(file, "config")
+
+
+def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Floats) -> None:
+    import pandas as pd
+
+    names = np.array(data.classes)
+    columns = {"label": names[labels], "predicted": names[predicted]}
+    columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
+    file = log.folder / "evaluation" / "predictions.parquet"
+    file.parent.mkdir(exist_ok=True)
+    pd.DataFrame(columns).to_parquet(file, index=False)
+    log.log_file(file, "evaluation")
+
+
+def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation) -> None:
+    order = data.head_to_tail
+    columns: dict[str, list[Any]] = {"class": [data.classes[index] for index in order]}
+    # MLflow compares the first column that is not the key: recall.
+    columns |= {name: [None if np.isnan(value) else float(value) for value in values[order]] for name, values in evaluation.per_class.items()}
+    columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
+    log.log_table(columns, "evaluation/per_class.json")
+    log.log_json(class_keys(data.classes), "evaluation/classes.json")
+
+
+def _log_figures(
+    log: Run,
+    data: Prepared,
+    weights: ClassWeights,
+    evaluation: Evaluation,
+    trained: _Trained,
+    labels: Any,
+    log_probabilities: Floats,
+    corrected: Floats | None,
+) -> None:
+    from equipoise import figures
+
+    confusion = figures.confusion_matrix(evaluation.confusion, data.classes)
+    log.log_figure(confusion, "evaluation/confusion_matrix.png")
+    log.log_image(confusion, "confusion_matrix")
+    log.log_figure(figures.precision_recall_curves(labels, np.exp(log_probabilities), evaluation, data), "evaluation/pr_curves.png")
+    log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
+    log.log_figure(figures.reliability_diagram(labels, log_probabilities, corrected), "evaluation/reliability.png")
+    log.log_figure(figures.what_the_weights_did(data, weights, evaluation), "evaluation/what_the_weights_did.png")
+
+
+def _by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:
+    """`{"test/recall": array}` to `{"test/recall/<class>": value}`."""
+    keys = class_keys(data.classes)
+    return {f"{name}/{keys[label]}": float(values[index]) for name, values in metrics.items() for index, label in enumerate(data.classes)}
+
+
+def _tags(config: Config, data: Prepared, device: str) -> dict[str, str]:
+    tags = {
+        "weighting": config.weighting.name,
+        "loss": config.loss.name,
+        "function": config.loss.function,
+        "implementation": config.loss.implementation,
+        "model": config.model.name,
+        "dataset": config.dataset.name,
+        "decision": config.decision.name,
+        "seed": str(config.seed),
+        "device": device,
+        "config_sha256": config_sha256(config),
+        "data_sha256": data.data_sha256,
+        "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
+    }
+    return tags if config.sweep == "auto" else {**tags, "sweep_id": config.sweep}
+
+
+def _target_prior(dataset: Dataset, data: Prepared) -> Floats:
+    if dataset.target_prior == "training":
+        return data.prior
+    if dataset.target_prior == "uniform":
+        return np.full(len(data.classes), 1 / len(data.classes))
+    prior = np.array(dataset.target_prior)
+    return prior / prior.sum()
+
+
+def _warn_if_void(config: Config, weights: ClassWeights) -> None:
+    """Weights that cannot do what was asked of them are said aloud."""
+    name = config.weighting.name
+    if name != "none" and np.ptp(weights.weights) == 0:
+        warn(f"weighting={name} gives every class the weight {weights.weights[0]:.4g}: the balance between classes is that of weighting=none")
+    void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
+    if void:
+        warn(f"weight 0: class {', '.join(void)} is not learned at all")
+
+
+def _how_trained(trained: _Trained, config: Config) -> str:
+    epochs = len(trained.history)
+    early = " (stopped early, best weights kept)" if epochs < config.trainer.epochs else ""
+    return f"{epochs} epochs{early}"

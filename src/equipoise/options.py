@@ -1,0 +1,122 @@
+"""What every section of the config shares: its base class, its error, and how a registry becomes its schema.
+
+An option of a group is a plain function. Its positional parameters are what the pipeline hands it; its
+keyword-only parameters are the keys of its YAML, and their annotations are the checks. So a new option
+needs no schema of its own. Defaults live in the YAML alone.
+
+Knows nothing of any particular group.
+"""
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
+from pydantic_core import CoreSchema
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
+
+
+class ConfigError(ValueError):
+    """A user's mistake. The message names the option that was typed, what is wrong, and a way out."""
+
+
+class Section(BaseModel):
+    """A frozen part of the config. Unknown keys, wrong types, NaN and infinity are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _names_as_text(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    as_text = {str(name): item for name, item in value.items()}
+    if len(as_text) < len(value):
+        raise ValueError("a class is named twice")
+    return as_text
+
+
+class _ByClassName:
+    """Read as `{cat: 1, dog: 5}`; `{1: 2.5}` means the class called "1"."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = Annotated[float, Field(ge=0)]
+        return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(_names_as_text)])
+
+
+# One number a class: a mapping by class name in the config, an array in class order in the function.
+PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
+# YAML has lists only; their items stay strict.
+Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class OneOf:
+    """The options of a group: `weighting: Annotated[Weighting, OneOf(STRATEGIES)]`.
+
+    Read as one model an option, told apart by `name`. Each has the keys of the annotated section, which all
+    options of the group share, and the keyword-only parameters of its function, all of them required.
+    """
+
+    def __init__(self, registry: Mapping[str, Callable[..., Any]]) -> None:
+        self.registry = registry
+
+    def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        members = []
+        for name, function in self.registry.items():
+            parameters = inspect.signature(function).parameters
+            keys: dict[str, Any] = {key: (parameters[key].annotation, ...) for key in keywords(function)}
+            members.append(create_model(name, __base__=common, name=(Literal[name], ...), **keys))
+        union = functools.reduce(operator.or_, members)
+        return handler.generate_schema(Annotated[union, Field(discriminator="name")] if len(members) > 1 else union)
+
+
+def keywords(function: Callable[..., Any]) -> list[str]:
+    """The names of the function's keyword-only parameters."""
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def arguments(section: Section, function: Callable[..., Any], classes: Sequence[str] = ()) -> dict[str, Any]:
+    """The section's values for the function's keyword-only parameters; mappings become arrays in class order.
+
+    Raises
+    ------
+    ConfigError
+        If a mapping misses a class or names an unknown one.
+    """
+    values = {key: getattr(section, key) for key in keywords(function)}
+    return {key: in_class_order(value, classes, key) if isinstance(value, dict) else value for key, value in values.items()}
+
+
+def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: str) -> Floats:
+    """The mapping's numbers as an array of shape (classes,), float64; every class exactly once."""
+    for name in by_name:
+        if name not in classes:
+            raise ConfigError(f"{key} names the class '{name}', which the data do not have{suggestion(name, classes)}")
+    missing = [name for name in classes if name not in by_name]
+    if missing:
+        raise ConfigError(f"{key} has no number for {listing(missing)}: every class needs exactly one")
+    return np.array([by_name[name] for name in classes], dtype=np.float64)
+
+
+def suggestion(word: str, valid: Sequence[str]) -> str:
+    """`; did you mean 'x'?` if something is near, else the valid words."""
+    near = get_close_matches(word, valid, n=1)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; choose from {listing(valid)}" if valid else ""
+
+
+def listing(words: Sequence[str], most: int = 12) -> str:
+    """The words with commas, cut after `most` of them."""
+    cut = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + cut

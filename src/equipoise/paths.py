@@ -1,0 +1,19 @@
+"""Where a project keeps what its runs leave: one place, however and from wherever a command is started."""
+
+import os
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """The folder that holds conf/ and src/; under DVC's temporary workspaces, the repository they belong to."""
+    return Path(os.environ.get("DVC_ROOT") or Path(__file__).parents[2]).resolve()
+
+
+def config_folder() -> Path:
+    """The config tree that belongs to this code."""
+    return Path(__file__).parents[2] / "conf"
+
+
+def cache_folder() -> Path:
+    """Prepared datasets."""
+    return project_root() / "cache"

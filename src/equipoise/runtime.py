@@ -1,0 +1,75 @@
+"""Start TensorFlow: quietly, on the configured device, with the configured threads.
+
+TensorFlow writes to the standard error stream from C++ before any of its own switches is read; what it
+says there is kept and shown only if the start fails.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Literal
+
+from equipoise.options import ConfigError
+
+
+def start(device: Literal["auto", "cpu", "gpu"], threads: int | Literal["auto"], *, deterministic: bool) -> str:
+    """Import and configure TensorFlow; returns the device taken, "cpu" or "gpu".
+
+    Raises
+    ------
+    ConfigError
+        If a GPU is asked for and none is there.
+    """
+    with _quiet():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        if device == "gpu" and not gpus:
+            raise ConfigError("trainer.device=gpu: TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto")
+        if device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+            gpus = []
+        _set_threads(threads)
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if gpus and deterministic:
+            tf.config.experimental.enable_op_determinism()
+        tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
+        tf.zeros(1)  # brings the device up while the stream is quiet
+    return "gpu" if gpus else "cpu"
+
+
+def _set_threads(threads: int | Literal["auto"]) -> None:
+    import tensorflow as tf
+
+    count = 0 if threads == "auto" else threads  # 0 is TensorFlow's own choice: every core
+    if tf.config.threading.get_intra_op_parallelism_threads() == count:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
+    except RuntimeError:
+        raise ConfigError(f"trainer.threads={threads}: TensorFlow already runs in this process with another number; one sweep has one number of threads") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Send the process's standard error stream to a file, and show it if the body fails for want of TensorFlow."""
+    sys.stderr.flush()
+    stream = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except ConfigError:
+            raise
+        except BaseException:
+            kept.seek(0)
+            os.write(stream, kept.read())
+            raise
+        finally:
+            os.dup2(stream, 2)
+            os.close(stream)

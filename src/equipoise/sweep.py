@@ -1,0 +1,89 @@
+"""A sweep read back from the store: what is done already, and one table at its end."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equipoise.config import Config, config_sha256
+from equipoise.terminal import print_table
+from equipoise.tracking import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as LoggedRun
+
+# Runs that differ in these alone are repetitions of one configuration.
+REPETITION = ("seed", "dataset.split_seed")
+SHOWN = ("test/balanced_accuracy", "test/macro_f1", "test/mcc", "test/log_loss")
+
+
+def finished(store: Store, config: Config) -> str | None:
+    """The id of a finished run of this config in its sweep, if there is one."""
+    for run in store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config)):
+        if run.info.status == "FINISHED":
+            return str(run.info.run_id)
+    return None
+
+
+def print_sweep(store: Store, sweep: str) -> None:
+    """One row a configuration, best balanced accuracy first, repetitions averaged and differences paired."""
+    runs = {run.data.tags["config_sha256"]: run for run in store.runs(sweep_id=sweep) if run.info.status == "FINISHED"}
+    if not runs:
+        return
+    varied = _varied(list(runs.values()))
+    groups: dict[tuple[str, ...], dict[tuple[str, ...], LoggedRun]] = {}
+    for run in runs.values():
+        params = run.data.params
+        what = tuple(params.get(key, "") for key in varied)
+        groups.setdefault(what, {})[tuple(params[key] for key in REPETITION)] = run
+    baseline = _baseline(varied, groups)
+    rows = []
+    for what, members in sorted(groups.items(), key=lambda item: -_mean(item[1], SHOWN[0])):
+        digests = sorted(member.data.tags["weights_sha256"] for member in members.values())
+        spread = [_mean_and_deviation([member.data.metrics[key] for member in members.values()]) for key in SHOWN]
+        rows.append([*what, str(len(members)), *spread, _paired(members, groups.get(baseline, {})), _common_digest(digests)])
+    headings = [*(key.removesuffix(".name") for key in varied), "runs", *(key.removeprefix("test/") for key in SHOWN)]
+    against = f"balanced_accuracy − {' '.join(baseline)}" if baseline else "difference"
+    print_table(f"Sweep {sweep}: mean ± standard deviation over runs", [*headings, against, "weights_sha256"], rows)
+
+
+def _varied(runs: "Sequence[LoggedRun]") -> list[str]:
+    """The params whose value is not the same in all runs, without repetitions and what follows from another."""
+    keys = sorted({key for run in runs for key in run.data.params})
+    ignored = (*REPETITION, "loss.implementation", "loss.function")
+    return [key for key in keys if key not in ignored and len({run.data.params.get(key) for run in runs}) > 1]
+
+
+def _baseline(varied: Sequence[str], groups: "dict[tuple[str, ...], dict[tuple[str, ...], LoggedRun]]") -> tuple[str, ...]:
+    """The configuration without weights, if the sweep has exactly one."""
+    if "weighting.name" not in varied:
+        return ()
+    place = list(varied).index("weighting.name")
+    plain = [what for what in groups if what[place] == "none"]
+    return plain[0] if len(plain) == 1 else ()
+
+
+def _mean(members: "dict[tuple[str, ...], LoggedRun]", key: str) -> float:
+    return float(np.mean([run.data.metrics[key] for run in members.values()]))
+
+
+def _mean_and_deviation(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.3f}" if len(values) == 1 else f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def _paired(members: "dict[tuple[str, ...], LoggedRun]", baseline: "dict[tuple[str, ...], LoggedRun]") -> str:
+    """Mean difference over the repetitions that both have, and in how many of them it is positive."""
+    shared = sorted(members.keys() & baseline.keys())
+    if not shared or members is baseline:
+        return ""
+    differences = [members[key].data.metrics[SHOWN[0]] - baseline[key].data.metrics[SHOWN[0]] for key in shared]
+    return f"{np.mean(differences):+.3f} (higher in {sum(d > 0 for d in differences)} of {len(differences)})"
+
+
+def _common_digest(digests: Sequence[str]) -> str:
+    """Equal text means bitwise equal weights."""
+    if len(digests) == 1:
+        return digests[0][:12]
+    import hashlib
+
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]

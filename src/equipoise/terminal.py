@@ -1,0 +1,96 @@
+"""What a run shows in the terminal: a live bar while it trains, then its tables."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from equipoise.metrics import Evaluation
+from equipoise.options import Integers
+from equipoise.weighting import ClassWeights
+
+# Of more classes than this the table shows the most and the least frequent ones.
+MOST_ROWS = 40
+SUMMARY = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "g_mean",
+    "mcc",
+    "worst_class_recall",
+    "recall_many",
+    "recall_medium",
+    "recall_few",
+    "log_loss",
+    "log_loss_corrected",
+    "ece",
+)
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def warn(message: str) -> None:
+    """One line that the user should not miss."""
+    errors.print(f"[yellow]warning:[/] {message}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """A live bar; call what it yields with each epoch's metrics. Not on a terminal, only its end is printed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=epochs, metrics="")
+
+        def advance(metrics: Mapping[str, float]) -> None:
+            text = f"loss {metrics['train/loss']:.4f}  val/balanced_accuracy {metrics['val/balanced_accuracy']:.3f}"
+            progress.update(task, advance=1, metrics=text)
+
+        yield advance
+
+
+def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail: Integers) -> None:
+    """The per-class table, head first, beside the summary metrics."""
+    per_class = _table("Test split by class, head to tail")
+    per_class.add_column("class")
+    for heading in ("n", "weight", "precision", "recall", "F1", "AP"):
+        per_class.add_column(heading, justify="right")
+    for index in _shown(head_to_tail):
+        if index is None:
+            per_class.add_row(*["…"] * 7)
+            continue
+        values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision"))
+        numbers = ["–" if value != value else f"{value:.3f}" for value in values]
+        per_class.add_row(weights.classes[index], str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers)
+    summary = _table("Test split as a whole")
+    summary.add_column("metric")
+    summary.add_column("value", justify="right")
+    for name in SUMMARY:
+        if name in evaluation.summary:
+            summary.add_row(name, f"{evaluation.summary[name]:.3f}")
+    console.print(Columns([per_class, summary]))
+
+
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain table, text to the left and numbers to the right."""
+    table = _table(title)
+    for column, heading in enumerate(headings):
+        numeric = any(row[column][:1].isdigit() or row[column][:1] in "+-" for row in rows if row[column])
+        table.add_column(heading, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _shown(head_to_tail: Integers) -> list[int | None]:
+    order: list[int | None] = [int(index) for index in head_to_tail]
+    half = MOST_ROWS // 2
+    return order if len(order) <= MOST_ROWS else [*order[:half], None, *order[-half:]]

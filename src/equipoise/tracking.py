@@ -1,0 +1,228 @@
+"""The MLflow store of the project and one run in it. The only module that knows MLflow.
+
+The store is one SQLite file at the project root. Whatever is logged lands in `metrics.jsonl` in the run's
+folder first.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from filelock import FileLock
+
+from equipoise.options import Floats
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as LoggedRun
+
+LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
+MOST_CHARACTERS = 6000  # MLflow's limit for a param
+
+
+@dataclass(frozen=True)
+class Store:
+    """The project's MLflow store."""
+
+    root: Path
+    client: "MlflowClient"
+
+    @property
+    def uri(self) -> str:
+        return store_uri(self.root)
+
+    def experiment(self, name: str) -> str:
+        """The experiment's id; made with an artifact location of its own, which MLflow would freeze to some working directory."""
+        from mlflow.exceptions import MlflowException
+
+        known = self.client.get_experiment_by_name(name)
+        if known is not None:
+            return str(known.experiment_id)
+        try:
+            return str(self.client.create_experiment(name, artifact_location=(self.root / "mlruns" / name).as_uri()))
+        except MlflowException:  # another process was first
+            return str(self.client.get_experiment_by_name(name).experiment_id)
+
+    def runs(self, **tags: str) -> list["LoggedRun"]:
+        """All runs, in any experiment, that carry these tags, oldest first."""
+        condition = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        found: list[LoggedRun] = []
+        token = None
+        while token is None or token:
+            page = self.client.search_runs(experiments, condition, order_by=["attributes.start_time ASC"], max_results=1000, page_token=token)
+            found += page
+            token = page.token or ""
+        return found
+
+
+def store_uri(root: Path) -> str:
+    """The absolute address of the project's store."""
+    return f"sqlite:///{root / 'mlflow.db'}"
+
+
+def open_store(root: Path) -> Store:
+    """Open the store, made first if it is not there, and close the runs whose process is gone."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(store_uri(root))
+    # Two processes that make the schema at once would break it.
+    with FileLock(root / "mlflow.db.lock", timeout=LOCK_TIMEOUT):
+        client = mlflow.MlflowClient(store_uri(root))
+        client.search_experiments(max_results=1)
+    store = Store(root, client)
+    _close_orphans(store)
+    return store
+
+
+class Run:
+    """One MLflow run that is being written."""
+
+    def __init__(self, store: Store, run_id: str, experiment_id: str, folder: Path) -> None:
+        self.store, self.id, self.experiment_id, self.folder = store, run_id, experiment_id, folder
+        self._client = store.client
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Values under their keys at one step, in one synchronous batch: asynchronous logging can lose values in silence."""
+        self._log([(key, value, step) for key, value in metrics.items()])
+
+    def log_profile(self, key: str, values: Floats) -> None:
+        """One metric whose steps are the class's rank from head to tail; NaN is left out."""
+        self._log([(key, float(value), rank) for rank, value in enumerate(values)])
+
+    def _log(self, points: Sequence[tuple[str, float, int]]) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        defined = [(key, float(value), step) for key, value, step in points if value == value]
+        with open(self.folder / "metrics.jsonl", "a") as file:
+            file.writelines(json.dumps({"key": key, "value": value, "step": step, "timestamp": now}) + "\n" for key, value, step in defined)
+        self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value, step in defined])
+
+    def set_tag(self, key: str, value: str) -> None:
+        self._client.set_tag(self.id, key, value)
+
+    def log_json(self, value: Any, path: str) -> None:
+        self._client.log_dict(self.id, value, path)
+
+    def log_file(self, file: Path, folder: str) -> None:
+        self._client.log_artifact(self.id, str(file), folder)
+
+    def log_table(self, columns: Mapping[str, Sequence[Any]], path: str) -> None:
+        """A table that MLflow's UI compares across runs."""
+        self._client.log_table(self.id, dict(columns), path)
+
+    def log_figure(self, figure: "Figure", path: str) -> None:
+        self._client.log_figure(self.id, figure, path)
+
+    def log_image(self, figure: "Figure", key: str) -> None:
+        """The figure as an MLflow image, which charts of several runs can show side by side."""
+        import numpy as np
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        self._client.log_image(self.id, np.asarray(canvas.buffer_rgba()), key=key, step=0)
+
+    def log_model(self, model: "keras.Model", example: Floats, step: int) -> None:
+        """The model's inference graph, uncompiled, so that it loads without this project's code.
+
+        Parameters
+        ----------
+        step : one at which nothing else is logged: MLflow logs every metric of that step again, for the model
+        """
+        import keras
+        import mlflow
+        import tensorflow as tf
+
+        view = keras.Model(model.input, model.output)
+        signature = mlflow.models.infer_signature(example, view(example).numpy())
+        # Without explicit requirements MLflow would spend 40 s on finding them out.
+        requirements = [f"tensorflow=={tf.__version__}", f"keras=={keras.__version__}"]
+        with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar of MLflow's trial prediction
+            mlflow.tensorflow.log_model(
+                view, name="model", run_id=self.id, step=step, signature=signature, input_example=example, pip_requirements=requirements
+            )
+
+
+@contextlib.contextmanager
+def start_run(store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], folder: Path) -> Iterator[Run]:
+    """A run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact."""
+    from mlflow.entities import Param, RunTag
+
+    experiment_id = store.experiment(experiment)
+    client = store.client
+    run_id = client.create_run(experiment_id, run_name=name, tags={**tags, **_process_tags(), **_git_tags(store.root)}).info.run_id
+    run = Run(store, run_id, experiment_id, folder)
+    try:
+        client.log_batch(run_id, params=[Param(key, str(value)[:MOST_CHARACTERS]) for key, value in params.items()], tags=[RunTag("folder", str(folder))])
+        yield run
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        client.log_text(run_id, traceback.format_exc(), "traceback.txt")
+        client.set_terminated(run_id, status)
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def class_keys(classes: Sequence[str]) -> dict[str, str]:
+    """Class names to what MLflow takes in a metric key; equal keys are told apart by `_2`, `_3` …"""
+    keys: dict[str, str] = {}
+    for name in classes:
+        slug = re.sub(r"[^\w .-]+", "_", name).strip() or "_"
+        key, number = slug, 1
+        while key in keys.values():
+            number += 1
+            key = f"{slug}_{number}"
+        keys[name] = key
+    return keys
+
+
+def _process_tags() -> dict[str, str]:
+    process = psutil.Process()
+    return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
+
+
+def _close_orphans(store: Store) -> None:
+    """Mark KILLED what still says RUNNING though its process, on this host, is gone."""
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    for run in store.client.search_runs(experiments, f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"):
+        if not _alive(run.data.tags):
+            store.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _alive(tags: Mapping[str, str]) -> bool:
+    try:
+        process = psutil.Process(int(tags["pid"]))
+        return abs(process.create_time() - float(tags["process_start"])) < 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _git_tags(root: Path) -> dict[str, str]:
+    """The commit and whether the tree differs from it; nothing outside a git checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": str(bool(git("status", "--porcelain"))).lower()}
+    except (OSError, subprocess.CalledProcessError):
+        return {}

@@ -1,0 +1,140 @@
+"""Fit a Keras model with the weights put in as configured, and say after each epoch how it went.
+
+Knows nothing of MLflow, of the terminal or of the test split.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from equipoise.audit import weighted_losses
+from equipoise.config import Config
+from equipoise.data.feed import class_logits, training_batches
+from equipoise.data.prepared import Prepared
+from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
+from equipoise.losses import LOSSES
+from equipoise.metrics import epoch_metrics
+from equipoise.models import MODELS
+from equipoise.options import ConfigError, Floats, arguments
+from equipoise.weighting import ClassWeights
+
+# Steps that one call of the compiled training function takes: fewer returns to Python, the same weights.
+STEPS_PER_CALL = 50
+LOWER_IS_BETTER = {"val/log_loss"}
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+class Predictor:
+    """A model's logits for any number of samples, compiled once."""
+
+    def __init__(self, model: keras.Model) -> None:
+        shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
+        self._logits = tf.function(lambda batch: model(batch, training=False), input_signature=[shape])
+
+    def __call__(self, features: Floats, batch_size: int = 1024) -> Floats:
+        """float32 (n, logits) for features of shape (n, *shape)."""
+        batches = [self._logits(np.asarray(features[i : i + batch_size])).numpy() for i in range(0, len(features), batch_size)]
+        return np.concatenate(batches)
+
+
+def build(config: Config, data: Prepared) -> keras.Model:
+    """The configured model with freshly drawn weights, which depend on the seed alone."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(config.seed)
+    function = MODELS[config.model.name].build
+    logits = 1 if config.dataset.labels == "binary" else len(data.classes)
+    return function(data.shape, logits, **arguments(config.model, function))
+
+
+def loss_function(config: Config, data: Prepared) -> PerSample:
+    """The configured loss of (labels, logits), one value a sample, without weights."""
+    function = LOSSES[config.loss.name]
+    options = arguments(config.loss, function, data.classes)
+    return lambda labels, logits: function(labels, logits, **options)
+
+
+def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch) -> int:
+    """Train the model in place and return the number of epochs trained.
+
+    Parameters
+    ----------
+    on_epoch : called with the epoch, from 0, and its metrics: `train/loss` and `val/…`
+    """
+    epoch = tf.Variable(0, dtype=tf.int64)
+    function = loss_function(config, data)
+    batches = training_batches(
+        data.split("train"),
+        classes=len(data.classes),
+        labels=config.dataset.labels,
+        batch_size=config.trainer.batch_size,
+        seed=config.seed,
+        epoch=epoch,
+    )
+    put_in = IMPLEMENTATIONS[config.loss.implementation]
+    parts = put_in(Parts(batches, PerSampleLoss(function, config.loss.function)), weights.weights)
+    optimizer = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
+    steps = batches.cardinality().numpy()
+    model.compile(keras.optimizers.get(optimizer), parts.loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
+    watch = _Watch(predictor, config, data, weights, function, epoch, on_epoch)
+    model.fit(parts.batches, epochs=config.trainer.epochs, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
+    return watch.trained
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """Digest of all the model's weights, in order, with their shapes."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(f"{array.dtype} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+class _Watch(keras.callbacks.Callback):
+    """Sets the epoch that orders the samples, validates, reports, and stops early if so configured."""
+
+    def __init__(
+        self, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, function: PerSample, epoch: tf.Variable, on_epoch: OnEpoch
+    ) -> None:
+        super().__init__()
+        self.predictor, self.config, self.weights, self.function = predictor, config, weights, function
+        self.epoch, self.on_epoch = epoch, on_epoch
+        self.validation = data.split("validation")
+        self.trained = 0
+        self.best, self.best_weights, self.waited = -math.inf, None, 0
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.epoch.assign(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"the training loss became {loss} in epoch {epoch + 1}: lower trainer.learning_rate={self.config.trainer.learning_rate}, "
+                "or keep the loss's scale with weighting.normalize=sample_mean"
+            )
+        labels = np.asarray(self.validation.labels)
+        raw = self.predictor(self.validation.features)
+        metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.function, labels, raw, self.weights.weights, self.config.dataset.labels).mean())}
+        metrics |= {f"val/{name}": value for name, value in epoch_metrics(labels, class_logits(raw)).items()}
+        self.trained = epoch + 1
+        self.on_epoch(epoch, metrics)
+        self._stop_early(metrics)
+
+    def _stop_early(self, metrics: dict[str, float]) -> None:
+        trainer = self.config.trainer
+        if trainer.early_stopping is None:
+            return
+        value = metrics[trainer.monitor] * (-1 if trainer.monitor in LOWER_IS_BETTER else 1)
+        if value > self.best:
+            self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
+        else:
+            self.waited += 1
+            self.model.stop_training = self.waited >= trainer.early_stopping
+
+    def on_train_end(self, logs: object = None) -> None:
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)

@@ -1,0 +1,83 @@
+"""Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, OmegaConf
+
+from equipoise import command_line
+from equipoise.config import validate
+from equipoise.options import ConfigError
+from equipoise.paths import project_root
+
+
+def main() -> int:
+    """Check every job of the command line, then hand over to Hydra; returns the exit code."""
+    try:
+        plan = command_line.plan(sys.argv[1:])
+    except ConfigError as error:
+        return _complain(error)
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.argv += plan.handed_over if plan else ()
+    try:
+        code = _run_hydra()
+    except KeyboardInterrupt as interrupt:
+        print("interrupted: the run is logged as KILLED", file=sys.stderr)
+        return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
+    if plan and plan.sweep and "--cfg" not in sys.argv and "-c" not in sys.argv:
+        _summarise(plan.sweep)
+    return code
+
+
+def _run_hydra() -> int:
+    try:
+        train()
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else 1
+    return 0
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def train(composed: DictConfig) -> None:
+    """One job, already checked by `main`; checked again because a launcher may run it in another process."""
+    from equipoise import experiment, sweep, tracking
+    from equipoise.terminal import console
+
+    config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    store = tracking.open_store(project_root())
+    done = sweep.finished(store, config) if config.sweep != "auto" else None
+    if done:
+        console.print(f"{experiment.run_name(config)} is finished in this sweep already (run {done})")
+        return
+    try:
+        finished = experiment.run(config, store, folder)
+    except ConfigError as error:
+        raise CompactHydraException(f"error: {error}") from None  # no traceback for a user's mistake
+    console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
+    console.print(f"  make -C {project_root()} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
+
+
+def _summarise(sweep_id: str) -> None:
+    from equipoise import sweep, tracking
+
+    sweep.print_sweep(tracking.open_store(project_root()), sweep_id)
+
+
+def _complain(error: ConfigError) -> int:
+    for line in str(error).splitlines():
+        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+    return 2
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("SIGTERM")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
