@@ -2,39 +2,87 @@
 PYTHON ?= python3
 EXTRA ?=
 ARGS ?=
+PORT ?= 5000
+RUN ?=
+
 VENV := .venv
 BIN := $(VENV)/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Set around us it would leave every import uncompiled: three times the start-up.
-unexport PYTHONDONTWRITEBYTECODE
-LOCKS := requirements gpu sweeps ray server dev bench
-COMPILE := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+HASH := \#
+EXTRAS := gpu sweeps server dev bench
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Set around us, it would leave imports uncompiled: three times the start-up.
+unexport PYTHONDONTWRITEBYTECODE
 
-.DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint system ui params clean lock doctor
-
-help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 12
-
-# A lock is installed once: its stamp is named by its digest, so that an unchanged lock costs nothing.
+# A lock is installed once: its stamp is named by its checksum, so that an unchanged lock costs nothing.
 define install
-	@digest=$$(cksum < $(1) | tr ' ' -); stamp=$(VENV)/installed/$$(basename $(1) .txt)-$$digest; \
-	if [ ! -e $$stamp ]; then \
-		echo "Installing $(1) into $(VENV) (once)"; \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(1) \
-		&& mkdir -p $(VENV)/installed && rm -f $(VENV)/installed/$$(basename $(1) .txt)-* && touch $$stamp; \
+	@stamp="$(VENV)/installed/$(notdir $(1))-$$(cksum < $(1) | tr ' ' -)"; \
+	if [ ! -e "$$stamp" ]; then \
+		echo "Installing $(1) into $(VENV): minutes the first time, never again until it changes"; \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(1) || exit 1; \
+		mkdir -p $(VENV)/installed; rm -f $(VENV)/installed/$(notdir $(1))-*; touch "$$stamp"; \
 	fi
+
 endef
 
+.DEFAULT_GOAL := help
+.PHONY: help setup dev train test test-fast lint ui doctor bench pictures system lock clean
+
+help:  ## Show this list
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
+
+setup: $(BIN)/uv  ## Make .venv with the pinned dependencies; EXTRA="gpu …" adds optional groups
+	$(call install,requirements.txt)
+	$(foreach extra,$(EXTRA),$(call install,requirements/$(extra).txt))
+
+dev: setup
+	$(call install,requirements/dev.txt)
+
 $(BIN)/uv: requirements/uv.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
-		|| { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Python 3.11 to 3.13 is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-setup: $(BIN)/uv
-	$(call install,requirements.txt)
-	$(foreach extra,$(EXTRA),$(call install,requirements/$(extra).txt)
-	)
+train: setup  ## Train one run: python src/train.py weighting=balanced; ARGS="…" adds overrides
+	@python src/train.py weighting=balanced $(ARGS)
+
+test: dev  ## Run every test
+	@python -m pytest $(ARGS)
+
+test-fast: dev  ## Run the tests that take no time, for the inner loop
+	@python -m pytest -m "not slow" $(ARGS)
+
+lint: dev  ## Check style, types and the order of imports
+	@ruff format --check . && ruff check . && mypy && lint-imports
+
+ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
+	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))) (Ctrl-C ends it)"
+	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
+		--host 127.0.0.1 --port $(PORT) --workers 1
+
+doctor: setup  ## Print versions, device and store
+	@python src/doctor.py
+
+bench: setup  ## Time one run against a bare Keras script
+	@python benchmarks/overhead.py
+
+pictures: setup  ## Draw the README's picture again
+	@python docs/pictures.py
+
+system:  ## Install the Debian packages that some tests need
+	@packages=$$(sed 's/#.*//' system-packages.txt); \
+	if [ -n "$$(echo $$packages)" ]; then apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages; fi
+
+lock: $(BIN)/uv  ## Pin all dependencies again, from pyproject.toml
+	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) pyproject.toml -o requirements.txt
+	@for extra in $(EXTRAS); do $(COMPILE) pyproject.toml --extra $$extra -c requirements.txt -o requirements/$$extra.txt || exit 1; done
+	@# Ray's pins clash with the others', so its lock stands alone.
+	@$(COMPILE) pyproject.toml --extra ray -o requirements/ray.txt
+
+clean:  ## Delete the prepared data and what tools left; runs stay
+	@rm -rf cache .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -57,7 +57,7 @@ def _plan(typed: list[str], *, multirun: bool) -> Plan:
     for override in overrides:
         _check_name(override)
     swept = [override for override in overrides if override.is_sweep_override()]
-    settings = _compose([o.input_line for o in overrides if o not in swept], return_hydra_config=True)
+    settings = _compose([o.input_line or "" for o in overrides if o not in swept], return_hydra_config=True)
     multirun = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
     if swept and not multirun:
         line = swept[0].input_line
@@ -80,7 +80,8 @@ def _parse(lines: Sequence[str]) -> list[Override]:
 
 def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
     """Every combination, as Hydra's basic sweeper will make them."""
-    configs, problems = [], {}
+    configs: list[Config] = []
+    problems: dict[str, str] = {}
     for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None):
         for lines in batch:
             try:

@@ -207,8 +207,9 @@ def _target_prior(dataset: Dataset, data: Prepared) -> Floats:
         return data.prior
     if dataset.target_prior == "uniform":
         return np.full(len(data.classes), 1 / len(data.classes))
-    prior = np.array(dataset.target_prior)
-    return prior / prior.sum()
+    prior = np.array(dataset.target_prior, dtype=np.float64)
+    normalised: Floats = prior / prior.sum()
+    return normalised
 
 
 def _warn_if_void(config: Config, weights: ClassWeights) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equipoise.options import Floats, Integers, listing
+from equipoise.options import Booleans, Floats, Integers, listing
 
 BINS = 15
 
@@ -62,7 +62,9 @@ def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
     }
 
 
-def evaluate(labels: Integers, logits: Floats, predicted: Integers, classes: Sequence[str], head_to_tail: Integers, effective_prior: Floats | None, target_prior: Floats) -> Evaluation:
+def evaluate(
+    labels: Integers, logits: Floats, predicted: Integers, classes: Sequence[str], head_to_tail: Integers, effective_prior: Floats | None, target_prior: Floats
+) -> Evaluation:
     """Every metric of one set of predictions.
 
     Parameters
@@ -135,7 +137,7 @@ def _recall_precision_f1(confusion: Integers) -> tuple[Floats, Floats, Floats, I
     return recall, precision, f1, support
 
 
-def _ranking(labels: Integers, probabilities: Floats, present: Integers) -> tuple[Floats, Floats]:
+def _ranking(labels: Integers, probabilities: Floats, present: Booleans) -> tuple[Floats, Floats]:
     """Average precision and AUROC of each class against the rest."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -175,13 +177,13 @@ def _log_loss(labels: Integers, log_probabilities: Floats) -> float:
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def _calibration_error(confidence: Floats, hit: Integers) -> float:
+def _calibration_error(confidence: Floats, hit: Booleans) -> float:
     """Expected calibration error with equal-width bins (Guo et al. 2017; class-wise: Kull et al. 2019)."""
     mean_confidence, accuracy, sizes = _binned(confidence, hit, BINS)
     return float((np.abs(accuracy - mean_confidence) * sizes).sum() / sizes.sum())
 
 
-def _binned(confidence: Floats, hit: Integers, bins: int) -> tuple[Floats, Floats, Integers]:
+def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Floats, Integers]:
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # bins are open below, closed above
     sizes = np.bincount(index, minlength=bins)
     divisor = np.maximum(sizes, 1)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchem
 from pydantic_core import CoreSchema
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Booleans: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
@@ -74,7 +75,8 @@ class OneOf:
         for name, function in self.registry.items():
             parameters = inspect.signature(function).parameters
             keys: dict[str, Any] = {key: (parameters[key].annotation, ...) for key in keywords(function)}
-            members.append(create_model(name, __base__=common, name=(Literal[name], ...), **keys))
+            keys["name"] = (Literal[name], ...)
+            members.append(create_model(name, __base__=common, **keys))
         union = functools.reduce(operator.or_, members)
         return handler.generate_schema(Annotated[union, Field(discriminator="name")] if len(members) > 1 else union)
 

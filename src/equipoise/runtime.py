@@ -52,7 +52,9 @@ def _set_threads(threads: int | Literal["auto"]) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(count)
     except RuntimeError:
-        raise ConfigError(f"trainer.threads={threads}: TensorFlow already runs in this process with another number; one sweep has one number of threads") from None
+        raise ConfigError(
+            f"trainer.threads={threads}: TensorFlow already runs in this process with another number; one sweep has one number of threads"
+        ) from None
 
 
 @contextlib.contextmanager

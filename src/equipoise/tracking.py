@@ -138,8 +138,8 @@ class Run:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        self._client.log_image(self.id, np.asarray(canvas.buffer_rgba()), key=key, step=0)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        self._client.log_image(self.id, np.asarray(canvas.buffer_rgba()), key=key, step=0)  # type: ignore[no-untyped-call]
 
     def log_model(self, model: "keras.Model", example: Floats, step: int) -> None:
         """The model's inference graph, uncompiled, so that it loads without this project's code.

@@ -59,5 +59,3 @@ def class_logits(logits: Floats) -> Floats:
     """A model's logits as float64 (n, classes); a single logit z stands for (0, z)."""
     logits = np.asarray(logits, dtype=np.float64)
     return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
-
-

@@ -68,7 +68,6 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         for name in SPLITS:
             samples = loaded.splits[name]
             for kind, array in (("features", samples.features), ("labels", samples.labels)):
-                array = np.ascontiguousarray(array)
                 digest.update(f"{name} {kind} {array.dtype} {array.shape} ".encode() + array.tobytes())
                 np.save(aside / f"{name}_{kind}.npy", array, allow_pickle=False)
         counts = np.bincount(loaded.splits["train"].labels, minlength=len(source.classes))

@@ -125,8 +125,7 @@ def _left_for_training(name: str, smallest: int, test: int, validation: int) -> 
     left = smallest - test - validation
     if left < 1:
         raise ConfigError(
-            f"dataset.test_per_class={test} and dataset.validation_per_class={validation} "
-            f"leave nothing to train on: {name} has {smallest} samples a class"
+            f"dataset.test_per_class={test} and dataset.validation_per_class={validation} leave nothing to train on: {name} has {smallest} samples a class"
         )
     return left
 
