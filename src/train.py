@@ -46,7 +46,7 @@ def _run_hydra() -> int:
 def train(composed: DictConfig) -> None:
     """One job, already checked by `main`; checked again because a launcher may run it in another process."""
     from equipoise import experiment, sweep, tracking
-    from equipoise.terminal import console
+    from equipoise.terminal import console, print_evaluation, print_summary_line
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -59,6 +59,12 @@ def train(composed: DictConfig) -> None:
         finished = experiment.run(config, store, folder)
     except ConfigError as error:
         raise CompactHydraException(f"error: {error}") from None  # no traceback for a user's mistake
+    epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
+    console.print(f"\n[bold]{experiment.run_name(config)}[/]: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    if config.sweep != "auto":
+        print_summary_line(finished.evaluation)
+        return
+    print_evaluation(finished.evaluation, finished.weights, finished.data.head_to_tail)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
     console.print(f"  make -C {project_root()} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
 

@@ -15,7 +15,7 @@ from equipoise.decisions import DECISIONS
 from equipoise.metrics import Evaluation, evaluate, log_softmax, move_prior
 from equipoise.options import Floats, arguments
 from equipoise.paths import cache_folder
-from equipoise.terminal import console, print_evaluation, progress_bar, warn
+from equipoise.terminal import progress_bar, warn
 from equipoise.tracking import Run, Store, class_keys, start_run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 
@@ -29,8 +29,11 @@ class Finished:
 
     run_id: str
     experiment_id: str
+    data: Prepared
+    weights: ClassWeights
     evaluation: Evaluation
-    weights_sha256: str
+    epochs: int
+    device: str
 
 
 def run(config: Config, store: Store, folder: Path) -> Finished:
@@ -45,11 +48,9 @@ def run(config: Config, store: Store, folder: Path) -> Finished:
         _log_inputs(log, data, weights)
         trained = _train(config, data, weights, log)
         evaluation = _evaluate(config, data, weights, trained, log)
-    console.print(f"\n[bold]{run_name(config)}[/]  {_how_trained(trained, config)} on {device}, {data.counts.sum()} training samples")
-    print_evaluation(evaluation, weights, data.head_to_tail)
     for note in evaluation.notes:
         warn(note)
-    return Finished(log.id, log.experiment_id, evaluation, trained.weights_sha256)
+    return Finished(log.id, log.experiment_id, data, weights, evaluation, len(trained.history), device)
 
 
 def run_name(config: Config) -> str:
@@ -61,7 +62,6 @@ def run_name(config: Config) -> str:
 class _Trained:
     logits: Floats  # of the test split, as the model gave them
     history: list[dict[str, float]]
-    weights_sha256: str
 
 
 def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _Trained:
@@ -87,11 +87,10 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
             advance(metrics)
 
         training.fit(model, predictor, config, data, weights, on_epoch)
-    digest = training.weights_sha256(model)
-    log.set_tag("weights_sha256", digest)
+    log.set_tag("weights_sha256", training.weights_sha256(model))
     log.log_model(model, np.asarray(train.features[:2]), step=len(history))
     log.log_metrics(shares(""))
-    return _Trained(predictor(data.split("test").features), history, digest)
+    return _Trained(predictor(data.split("test").features), history)
 
 
 def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> Evaluation:
@@ -220,9 +219,3 @@ def _warn_if_void(config: Config, weights: ClassWeights) -> None:
     void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
     if void:
         warn(f"weight 0: class {', '.join(void)} is not learned at all")
-
-
-def _how_trained(trained: _Trained, config: Config) -> str:
-    epochs = len(trained.history)
-    early = " (stopped early, best weights kept)" if epochs < config.trainer.epochs else ""
-    return f"{epochs} epochs{early}"

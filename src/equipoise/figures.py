@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from equipoise.data.prepared import Prepared
 from equipoise.metrics import Evaluation, reliability
@@ -14,7 +14,7 @@ from equipoise.weighting import ClassWeights
 
 # More classes than this, and cells hold no counts, lines no labels, and axes only some of the names.
 MOST_LABELLED = 20
-INK, MUTED, ACCENT = "#333333", "#8a8a8a", "#1f6fb4"
+INK, MUTED, ACCENT, CONTRAST = "#333333", "#8a8a8a", "#1f6fb4", "#d1701f"
 
 
 def confusion_matrix(confusion: Integers, classes: Sequence[str]) -> Figure:
@@ -63,12 +63,12 @@ def training_curves(history: Sequence[dict[str, float]]) -> Figure:
     epochs = np.arange(1, len(history) + 1)
     marker = "o" if len(history) < 3 else None
     for axes, keys in ((left, ("train/loss", "val/loss", "val/log_loss")), (right, ("val/balanced_accuracy", "val/macro_f1", "val/accuracy"))):
-        for key, color, style in zip(keys, (INK, ACCENT, "#d1701f"), ("-", "-", "--"), strict=True):
+        for key, color, style in zip(keys, (INK, ACCENT, CONTRAST), ("-", "-", "--"), strict=True):
             axes.plot(epochs, [metrics[key] for metrics in history], style, color=color, marker=marker, label=key, linewidth=1.6)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
-    left.set(title="Loss (log_loss is unweighted)", ylim=(0, None))
+    left.set(title="Loss (val/log_loss is unweighted)", ylim=(0, None))
     right.set(title="Validation", ylim=(0, 1.02))
     return figure
 
@@ -79,11 +79,11 @@ def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: 
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     axes.text(0.97, 0.93, "perfect", color=MUTED, ha="right", va="top", rotation=41, fontsize=9)
-    for name, values, color in (("as predicted", log_probabilities, INK), ("moved to the target prior", corrected, ACCENT)):
+    for name, values, color, style in (("as predicted", log_probabilities, INK, "-"), ("moved to the target prior", corrected, CONTRAST, "--")):
         if values is not None:
             confidence, accuracy, sizes = reliability(labels, values)
             filled = sizes > 0
-            axes.plot(confidence[filled], accuracy[filled], color=color, linewidth=1.4, label=name)
+            axes.plot(confidence[filled], accuracy[filled], style, color=color, linewidth=1.4, label=name)
             axes.scatter(confidence[filled], accuracy[filled], s=8 + 160 * sizes[filled] / sizes.sum(), color=color)
     axes.set(xlabel="confidence (larger dots: more samples)", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), title="Reliability")
     axes.legend(frameon=False, loc="lower right")
@@ -112,12 +112,13 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         low, high = axes.get_ylim()
         axes.set_ylim(low / 1.5, high * 2)
     marks = np.arange(len(names))
-    panels[2].step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color="#d1701f", label="without weights")
+    panels[2].step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
     panels[2].set_ylim(0, max(share.max(), equal.max()) * 1.15)
     panels[2].legend(frameon=False)
     panels[3].set_ylim(0, 1.12)
-    panels[3].axhline(np.nanmean(recall), color="#d1701f", linewidth=1.2, label=f"mean {np.nanmean(recall):.3f} (balanced accuracy)")
-    panels[3].legend(frameon=False, loc="lower left")
+    panels[3].axhline(np.nanmean(recall), color=CONTRAST, linewidth=1.2)
+    panels[3].set_title(f"Recall on the test split (line: mean {np.nanmean(recall):.3f}, the balanced accuracy)", loc="left", fontsize=11)
+    panels[2].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     figure.supxlabel("class, from head to tail", fontsize=10)
     return figure
 

@@ -1,5 +1,6 @@
 """A sweep read back from the store: what is done already, and one table at its end."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,12 @@ def print_sweep(store: Store, sweep: str) -> None:
     for what, members in sorted(groups.items(), key=lambda item: -_mean(item[1], SHOWN[0])):
         digests = sorted(member.data.tags["weights_sha256"] for member in members.values())
         spread = [_mean_and_deviation([member.data.metrics[key] for member in members.values()]) for key in SHOWN]
-        rows.append([*what, str(len(members)), *spread, _paired(members, groups.get(baseline, {})), _common_digest(digests)])
+        difference = [_paired(members, groups[baseline])] if baseline else []
+        rows.append([*what, str(len(members)), *spread, *difference, _common_digest(digests)])
     headings = [*(key.removesuffix(".name") for key in varied), "runs", *(key.removeprefix("test/") for key in SHOWN)]
-    against = f"balanced_accuracy − {' '.join(baseline)}" if baseline else "difference"
-    print_table(f"Sweep {sweep}: mean ± standard deviation over runs", [*headings, against, "weights_sha256"], rows)
+    headings += [f"difference to {' '.join(baseline)}"] if baseline else []
+    headings.append("weights_sha256")
+    print_table(f"Sweep {sweep}: test split, mean ± standard deviation over runs", headings, rows)
 
 
 def _varied(runs: "Sequence[LoggedRun]") -> list[str]:
@@ -77,13 +80,9 @@ def _paired(members: "dict[tuple[str, ...], LoggedRun]", baseline: "dict[tuple[s
     if not shared or members is baseline:
         return ""
     differences = [members[key].data.metrics[SHOWN[0]] - baseline[key].data.metrics[SHOWN[0]] for key in shared]
-    return f"{np.mean(differences):+.3f} (higher in {sum(d > 0 for d in differences)} of {len(differences)})"
+    return f"{np.mean(differences):+.3f} ({sum(d > 0 for d in differences)}/{len(differences)} higher)"
 
 
 def _common_digest(digests: Sequence[str]) -> str:
     """Equal text means bitwise equal weights."""
-    if len(digests) == 1:
-        return digests[0][:12]
-    import hashlib
-
-    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
+    return (digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest())[:12]

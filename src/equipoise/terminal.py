@@ -1,6 +1,7 @@
 """What a run shows in the terminal: a live bar while it trains, then its tables."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich import box
@@ -30,7 +31,8 @@ SUMMARY = (
     "ece",
 )
 
-console = Console(highlight=False)
+# A pipe has no width; 80 columns would cut the tables.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 errors = Console(stderr=True, highlight=False)
 
 
@@ -73,6 +75,12 @@ def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail
         if name in evaluation.summary:
             summary.add_row(name, f"{evaluation.summary[name]:.3f}")
     console.print(Columns([per_class, summary]))
+
+
+def print_summary_line(evaluation: Evaluation) -> None:
+    """The headline metrics alone, as one of many jobs prints them."""
+    shown = ("balanced_accuracy", "macro_f1", "mcc")
+    console.print("  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary))
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -135,7 +135,9 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     divisor = NORMALIZERS[section.normalize](weights, counts)
     if divisor == 0:
         raise ConfigError(f"weighting.normalize={section.normalize}: that statistic of the weights is 0; choose another")
-    normalised = weights / divisor
-    if not np.isfinite(normalised).all():
-        raise ConfigError(f"weighting={section.name}: the weights are not finite; choose milder parameters")
+    with np.errstate(over="ignore"):
+        normalised = weights / divisor
+        in_training = normalised.astype(np.float32)  # as the model will see them
+    if not (np.isfinite(in_training).all() and in_training.any()):
+        raise ConfigError(f"weighting={section.name}: the weights are too large or too small for float32; choose milder parameters")
     return ClassWeights(tuple(classes), counts, normalised)

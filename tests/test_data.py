@@ -1,0 +1,169 @@
+"""Sources, preparation and the feed."""
+
+import json
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.data import prepare as preparing
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import open_prepared
+from equipoise.data.sources import Samples, long_tail_counts
+from equipoise.options import ConfigError
+
+DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}
+SYNTHETIC = {"name": "synthetic", "class_counts": (40, 20, 5), "features": 4, "separation": 3.0, "test_per_class": 400, "validation_per_class": 10}
+
+
+def dataset(split_seed: int = 0, **options: Any) -> Any:
+    return SimpleNamespace(split_seed=split_seed, **options)
+
+
+def test_long_tail_counts_of_mnist() -> None:
+    assert long_tail_counts(300, 10, 100) == [300, 179, 107, 64, 38, 23, 13, 8, 5, 3]
+    assert long_tail_counts(300, 10, 1) == [300] * 10
+    assert long_tail_counts(5, 10, 100)[-1] == 1
+
+
+def test_mnist_has_the_sizes_that_are_promised(tmp_path: Path) -> None:
+    data = prepare(dataset(name="mnist_lt", imbalance_ratio=100.0, test_per_class=150, validation_per_class=50), tmp_path)
+    assert data.counts.tolist() == [300, 179, 107, 64, 38, 23, 13, 8, 5, 3]
+    assert np.bincount(data.split("test").labels).tolist() == [150] * 10
+    assert np.bincount(data.split("validation").labels).tolist() == [50] * 10
+    assert data.split("train").features.shape == (740, 28, 28, 1)
+    assert data.split("train").features.dtype == np.float32
+    assert float(data.split("train").features.max()) == 1.0
+    rows = np.concatenate([data.split(name).features.reshape(-1, 784) for name in ("train", "validation", "test")])
+    assert len(np.unique(rows, axis=0)) >= len(rows) - 1, "no sample stands in two splits"
+
+
+def test_splits_depend_on_the_split_seed_and_not_on_the_ratio(tmp_path: Path) -> None:
+    first, other_seed = prepare(dataset(**DIGITS), tmp_path), prepare(dataset(split_seed=1, **DIGITS), tmp_path)
+    milder = prepare(dataset(**{**DIGITS, "imbalance_ratio": 5.0}), tmp_path)
+    np.testing.assert_array_equal(first.split("test").features, milder.split("test").features)
+    assert (first.split("test").features != other_seed.split("test").features).any()
+    assert len({first.data_sha256, other_seed.data_sha256, milder.data_sha256}) == 3
+
+
+def test_prepared_once_and_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepare(dataset(**DIGITS), tmp_path)
+    monkeypatch.setattr(preparing, "source_of", lambda _: pytest.fail("prepared again"))
+    again = prepare(dataset(**DIGITS, labels="one_hot", title="other"), tmp_path)
+    assert again.folder == first.folder
+    assert again.data_sha256 == first.data_sha256
+
+
+def test_the_same_digest_wherever_it_is_prepared(tmp_path: Path) -> None:
+    assert prepare(dataset(**SYNTHETIC), tmp_path / "a").data_sha256 == prepare(dataset(**SYNTHETIC), tmp_path / "b").data_sha256
+
+
+def test_two_at_once_make_one_folder(tmp_path: Path) -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(prepare(dataset(**SYNTHETIC), tmp_path).data_sha256)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    assert len(list(tmp_path.iterdir())) == 1, "no folder is left half-written"
+
+
+def test_nothing_is_left_of_a_preparation_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*args: object, **kwargs: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(dataset(**SYNTHETIC), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metadata_names_classes_counts_and_shape(tmp_path: Path) -> None:
+    data = prepare(dataset(**SYNTHETIC), tmp_path)
+    metadata = json.loads((data.folder / "metadata.json").read_text())
+    assert metadata["classes"] == ["0", "1", "2"]
+    assert metadata["counts"] == [40, 20, 5]
+    assert metadata["shape"] == [4]
+    assert open_prepared(data.folder).head_to_tail.tolist() == [0, 1, 2]
+    assert data.prior.tolist() == pytest.approx([40 / 65, 20 / 65, 5 / 65])
+
+
+def test_the_bayes_optimum_of_two_gaussians(tmp_path: Path) -> None:
+    from scipy.stats import norm
+
+    two = {**SYNTHETIC, "class_counts": (10, 10), "test_per_class": 40_000}
+    data = prepare(dataset(**two), tmp_path)
+    # Means 3 apart: each class is right with probability Phi(3 / 2).
+    assert data.reference["bayes_balanced_accuracy"] == pytest.approx(norm.cdf(1.5), abs=4 * np.sqrt(0.067 * 0.933 / 80_000))
+
+
+def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = preparing.source_of(dataset(**SYNTHETIC))
+    splits = dict(source.load(0).splits)
+    features = splits["train"].features.copy()
+    features[3, 1] = np.nan
+    broken = SimpleNamespace(splits={**splits, "train": Samples(features, splits["train"].labels)}, reference={})
+    monkeypatch.setattr(preparing, "source_of", lambda _: SimpleNamespace(classes=source.classes, shape=source.shape, load=lambda _: broken))
+    with pytest.raises(ConfigError, match="train split has features that are NaN"):
+        prepare(dataset(**SYNTHETIC), tmp_path)
+    broken.splits["train"] = Samples(splits["train"].features[:40], splits["train"].labels[:40])
+    with pytest.raises(ConfigError, match="no training sample of class 1, 2"):
+        prepare(dataset(**SYNTHETIC), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_leave_nothing_to_train_on() -> None:
+    with pytest.raises(ConfigError, match="leave nothing to train on"):
+        preparing.source_of(dataset(name="mnist_lt", imbalance_ratio=10.0, test_per_class=400, validation_per_class=100))
+    with pytest.raises(ConfigError, match="dataset.features=2"):
+        preparing.source_of(dataset(**{**SYNTHETIC, "features": 2}))
+    with pytest.raises(ConfigError, match="two classes"):
+        preparing.source_of(dataset(**{**SYNTHETIC, "class_counts": (5,)}))
+
+
+@pytest.mark.usefixtures("tensorflow")
+class TestFeed:
+    def batches(self, epoch: int, labels: Any = "sparse", seed: int = 0) -> list[Any]:
+        import tensorflow as tf
+
+        from equipoise.data.feed import training_batches
+
+        samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
+        variable = tf.Variable(epoch, dtype=tf.int64)
+        dataset = training_batches(samples, classes=2, labels=labels, batch_size=4, seed=seed, epoch=variable)
+        assert dataset.cardinality().numpy() == 3
+        return [(features.numpy(), label.numpy()) for features, label in dataset]
+
+    def test_an_epoch_holds_every_sample_once_with_its_label(self) -> None:
+        found = self.batches(0)
+        assert [len(label) for _, label in found] == [4, 4, 2]
+        features = np.concatenate([features for features, _ in found])[:, 0]
+        assert sorted(features) == list(range(10))
+        np.testing.assert_array_equal(np.concatenate([label for _, label in found]), features.astype(int) % 2)
+
+    def test_the_order_follows_from_seed_and_epoch_alone(self) -> None:
+        def order(*arguments: Any, **options: Any) -> list[float]:
+            return np.concatenate([features for features, _ in self.batches(*arguments, **options)])[:, 0].tolist()
+
+        assert order(3) == order(3)
+        assert order(3) != order(4)
+        assert order(3) != order(3, seed=1)
+
+    def test_label_forms(self) -> None:
+        one_hot, binary = self.batches(0, "one_hot")[0][1], self.batches(0, "binary")[0][1]
+        assert one_hot.shape == (4, 2)
+        assert binary.shape == (4, 1)
+        sparse = self.batches(0)[0][1]
+        np.testing.assert_array_equal(one_hot.argmax(axis=1), sparse)
+        np.testing.assert_array_equal(binary[:, 0], sparse)
+
+    def test_a_single_logit_stands_for_two(self) -> None:
+        from equipoise.data.feed import class_logits
+
+        assert class_logits(np.array([[2.0], [-1.0]])).tolist() == [[0, 2], [0, -1]]
+        assert class_logits(np.array([[2.0, 1.0]], np.float32)).dtype == np.float64
