@@ -64,7 +64,7 @@ def _plan(typed: list[str], *, multirun: bool) -> Plan:
         raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them")
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
     if not multirun:
-        config = _config(typed)
+        config = compose_one(typed)
         return Plan((config,), None, _folders(settings, stamp))
     grid = settings.hydra.sweeper.get("params") or {}
     overrides = _parse([f"{key}={value}" for key, value in grid.items()]) + overrides
@@ -85,7 +85,7 @@ def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
     for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None):
         for lines in batch:
             try:
-                configs.append(_config(lines))
+                configs.append(compose_one(lines))
             except ConfigError as error:
                 problems.setdefault(str(error), " ".join(lines))
     if problems:
@@ -93,7 +93,8 @@ def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
     return tuple(configs)
 
 
-def _config(lines: Sequence[str]) -> Config:
+def compose_one(lines: Sequence[str]) -> Config:
+    """The checked config of one job's overrides; Hydra must be initialised."""
     return validate(OmegaConf.to_container(_compose(lines), resolve=True))  # type: ignore[arg-type]
 
 

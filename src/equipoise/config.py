@@ -149,7 +149,8 @@ def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
     lines = []
     for key in most_exact:
         typed = _typed(composed, key)
-        lines.append(f"{key}{'' if typed is None else f'={typed}'}: {', or '.join(dict.fromkeys(problems[key]))}")
+        shown = key if typed is None else f"{key}={typed}:"
+        lines.append(f"{shown} {', or '.join(dict.fromkeys(problems[key]))}")
     return lines
 
 
@@ -167,7 +168,7 @@ def _typed(composed: Mapping[str, Any], key: str) -> Any:
     value: Any = composed
     for part in key.split("."):
         if isinstance(value, Mapping):
-            value = value.get(part)
+            value = {str(name): item for name, item in value.items()}.get(part)
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
         else:

@@ -156,9 +156,17 @@ class Run:
         signature = mlflow.models.infer_signature(example, view(example).numpy())
         # Without explicit requirements MLflow would spend 40 s on finding them out.
         requirements = [f"tensorflow=={tf.__version__}", f"keras=={keras.__version__}"]
+        # Made here, it belongs to this run's experiment; log_model alone would take some active one.
+        logged = self._client.create_logged_model(self.experiment_id, name="model", source_run_id=self.id)
         with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar of MLflow's trial prediction
             mlflow.tensorflow.log_model(
-                view, name="model", run_id=self.id, step=step, signature=signature, input_example=example, pip_requirements=requirements
+                view,
+                run_id=self.id,
+                model_id=logged.model_id,
+                step=step,
+                signature=signature,
+                input_example=example,
+                pip_requirements=requirements,
             )
 
 

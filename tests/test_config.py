@@ -1,0 +1,173 @@
+"""Every shipped YAML, and every way to get one wrong: one clear message that names the option, and nothing else."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from equipoise.command_line import plan
+from equipoise.config import config_sha256, flat
+from equipoise.options import ConfigError, OneOf
+from equipoise.paths import config_folder
+from helpers import composed
+
+OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment")
+# What an option needs beside its defaults.
+NEEDS = {
+    "weighting=manual": ["weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
+    "dataset=synthetic": ["model=mlp"],
+}
+
+MISTAKES = [
+    (["weighting=balnced"], "weighting=balnced: there is no such weighting; did you mean 'balanced'?"),
+    (["weightng=balanced"], "there is no option weightng; did you mean 'weighting'?"),
+    (["wieghting.normalize=sum"], "there is no option wieghting; did you mean 'weighting'?"),
+    (["weighting=power", "weighting.alhpa=1"], "there is no option weighting.alhpa; did you mean 'weighting.alpha'?"),
+    (["weighting=effective_number", "weighting.beta=2"], "weighting.beta=2: must be less than 1"),
+    (["weighting=effective_number", "weighting.beta=-0.1"], "weighting.beta=-0.1: must be greater than or equal to 0"),
+    (["weighting.normalize=mean"], "weighting.normalize=mean: must be 'none', 'sample_mean'"),
+    (["+weighting.betta=1"], "weighting.betta=1: there is no such option"),
+    (["trainer.batch_size=-1"], "trainer.batch_size=-1: must be greater than or equal to 1"),
+    (["trainer.epochs=abc"], "trainer.epochs=abc: must be a valid integer"),
+    (["trainer.learning_rate=nan"], "trainer.learning_rate=nan: must be a finite number"),
+    (["trainer.jit=1"], "trainer.jit=1: must be a valid boolean"),
+    (["trainer.threads=many"], "trainer.threads=many: must be 'auto', or must be a valid integer"),
+    (["seed=1.5"], "seed=1.5: must be a valid integer"),
+    (["seed=-1"], "seed=-1: must be greater than or equal to 0"),
+    (["dataset.imbalance_ratio=0.5"], "dataset.imbalance_ratio=0.5: must be greater than or equal to 1"),
+    (["dataset.test_per_class=500"], "leave nothing to train on"),
+    (["dataset.target_prior=[0.5,0.5]"], "dataset.target_prior has 2 numbers for 10 classes"),
+    (["dataset.target_prior=[0.5,-0.5]"], "dataset.target_prior.1=-0.5: must be greater than 0"),
+    (["dataset.labels=binary"], "dataset.labels=binary needs two classes; mnist_lt has 10"),
+    (["dataset=synthetic"], "model=cnn needs samples of 3 dimensions"),
+    (["dataset=synthetic", "model=mlp", "dataset.features=2"], "dataset.features=2: 4 means at equal distances need 4"),
+    (["loss.implementation=custom"], "loss=class_weight with loss.implementation=custom contradict each other: use loss=custom"),
+    (["loss.function=focal"], "loss.function=focal: loss=class_weight is cross_entropy"),
+    (["weighting=manual"], "weighting.weights is not set, and has no default"),
+    (["weighting=manual", "weighting.weights={0:1,1:2}"], "weighting.weights has no number for 2, 3, 4, 5, 6, 7, 8, 9"),
+    (["weighting=manual", "weighting.weights={cat:1}"], "weighting.weights names the class 'cat', which the data do not have"),
+    (["weighting=manual", "weighting.weights={0:-1}"], "weighting.weights.0=-1: must be greater than or equal to 0"),
+    (["weighting=none,balanced"], "weighting=none,balanced is a list of values: add -m"),
+    (["weighting=[none,balanced]"], "a run has one weighting; to try several: -m weighting=none,balanced"),
+    (["model.filters=[8,x]"], "model.filters.1=x: must be a valid integer"),
+    (["sweep=a b"], "sweep=a b: String should match pattern"),
+    (["seed"], "missing EQUAL"),
+    (["experiment=nothing"], "experiment=nothing: there is no such experiment"),
+    (["-m", "weighting=none,balnced"], "weighting=balnced: there is no such weighting"),
+    (["-m", "seed=0,1", "trainer.batch_size=8,0"], "trainer.batch_size=0: must be greater than or equal to 1"),
+    (["-m", "weighting=none,power", "weighting.alpha=0.5"], "there is no option weighting.alpha"),
+]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: str) -> None:
+    group, name = option.split("=")
+    file = config_folder() / group / f"{name}.yaml"
+    if group != "trainer":
+        assert yaml.safe_load(file.read_text())["name"] == name
+    assert file.read_text().startswith("# ")
+    config = composed(option, *NEEDS.get(option, []))
+    assert flat(config)[f"{group}.name" if group != "trainer" else "trainer.epochs"]
+
+
+def test_every_option_of_the_registries_has_its_yaml() -> None:
+    from equipoise.data.sources import SOURCES
+    from equipoise.decisions import DECISIONS
+    from equipoise.losses import LOSSES
+    from equipoise.models import MODELS
+    from equipoise.weighting import STRATEGIES
+
+    registries = {"dataset": SOURCES, "decision": DECISIONS, "loss": LOSSES, "model": MODELS, "weighting": STRATEGIES}
+    shipped = {f"{group}={name}" for group, registry in registries.items() for name in registry}
+    assert shipped == set(OPTIONS) - {"trainer=default", "tracking=local"}
+
+
+@pytest.mark.parametrize("file", sorted(config_folder().glob("experiment/*.yaml")), ids=lambda file: file.stem)
+def test_every_recipe_composes_and_is_headed_by_its_command(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    command = next(line for line in lines if "python src/train.py" in line).split("python src/train.py")[1].split()
+    found = plan(command)
+    assert found is not None
+    assert found.jobs
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+def test_a_mistake_is_named(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(arguments)
+    assert message in str(caught.value)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(["trainer.batch_size=0", "seed=x", "weighting.normalize=no"])
+    assert [line.split("=")[0] for line in str(caught.value).splitlines()] == ["weighting.normalize", "trainer.batch_size", "seed"]
+
+
+def test_checking_needs_none_of_the_heavy_libraries() -> None:
+    import subprocess
+
+    program = (
+        "import sys; sys.path.insert(0, 'src'); from equipoise.command_line import plan; plan(['weighting=balanced']); "
+        "print([name for name in ('tensorflow', 'keras', 'mlflow', 'sklearn', 'matplotlib', 'pandas') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], cwd=config_folder().parent, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_sweep_is_the_product_of_its_lists() -> None:
+    found = plan(["-m", "weighting=none,balanced", "seed=range(3)", "trainer.epochs=2"])
+    assert found is not None
+    assert [(job.weighting.name, job.seed) for job in found.jobs] == [(name, seed) for name in ("none", "balanced") for seed in range(3)]
+    assert {job.trainer.epochs for job in found.jobs} == {2}
+
+
+def test_the_same_sweep_has_the_same_id_whatever_the_order() -> None:
+    def identity(*arguments: str) -> str | None:
+        found = plan(["-m", *arguments])
+        assert found is not None
+        assert found.sweep is None or f"sweep={found.sweep}" in found.handed_over
+        return found.sweep
+
+    first = identity("weighting=none,balanced", "seed=0,1")
+    assert first == identity("seed=0,1", "weighting=none,balanced") == identity("seed=0,1", "weighting=none,balanced", "trainer.threads=1")
+    assert first != identity("weighting=none,balanced", "seed=0,2")
+    assert identity("seed=0,1", "sweep=mine") == "mine"
+    assert identity("seed=0,1", "sweep=new") != identity("seed=0,1", "sweep=new")
+    single = plan(["seed=3"])
+    assert single is not None
+    assert single.sweep is None
+
+
+def test_the_digest_leaves_out_what_changes_nothing() -> None:
+    digest = config_sha256(composed())
+    assert digest == config_sha256(composed("sweep=mine", "trainer.threads=1"))
+    assert digest == config_sha256(composed("dataset.imbalance_ratio=100.0")), "however the number is written"
+    assert digest != config_sha256(composed("seed=1"))
+    assert digest != config_sha256(composed("weighting.normalize=sum"))
+
+
+def test_a_class_may_be_named_by_a_number() -> None:
+    config = composed(*["weighting=manual", *NEEDS["weighting=manual"]])
+    assert flat(config)["weighting.weights.3"] == 4.0
+
+
+def test_a_new_option_is_one_function_and_one_registry_line() -> None:
+    """The schema follows from the signature: nothing else is to be written."""
+    from typing import Annotated, Any
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from equipoise.options import Positive
+    from equipoise.weighting import Weighting
+
+    def mine(counts: Any, *, steepness: Positive) -> Any:
+        return counts**-steepness
+
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[Weighting, OneOf({"mine": mine, "other": lambda counts: counts})])
+    assert adapter.validate_python({"name": "mine", "normalize": "none", "steepness": 2}).steepness == 2.0
+    for wrong in ({"steepness": 0}, {}, {"steepness": 1, "extra": 1}):
+        with pytest.raises(ValidationError):
+            adapter.validate_python({"name": "mine", "normalize": "none", **wrong})

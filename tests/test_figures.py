@@ -1,0 +1,70 @@
+"""Figures stay legible from 2 to 100 classes: how many names, numbers and lines they draw, and that nothing is cut off."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from equipoise import figures
+from equipoise.data.prepared import Prepared
+from equipoise.metrics import Evaluation, evaluate, log_softmax
+from equipoise.weighting import ClassWeights
+
+
+def example(classes: int, absent: bool = False) -> tuple[Prepared, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
+    """A plausible run over so many classes; with `absent`, the last one has no test sample."""
+    generator = np.random.default_rng(0)
+    counts = np.maximum(3, (1000 * 0.01 ** (np.arange(classes) / (classes - 1))).astype(np.int64))
+    names = tuple(f"class number {index}" for index in range(classes))
+    labels = np.repeat(np.arange(classes - absent), 30)
+    logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
+    data = Prepared(Path(), names, (1,), counts, "", {})
+    uniform = np.full(classes, 1 / classes)
+    evaluation = evaluate(labels, logits, logits.argmax(axis=1), names, data.head_to_tail, uniform, uniform)
+    return data, ClassWeights(names, counts, counts.sum() / (classes * counts)), evaluation, labels, logits
+
+
+def all_figures(classes: int, absent: bool = False) -> dict[str, Figure]:
+    data, weights, evaluation, labels, logits = example(classes, absent)
+    history = [{f"{split}/{name}": 0.5 for split in ("train", "val") for name in ("loss", "log_loss", "balanced_accuracy", "macro_f1", "accuracy")}]
+    return {
+        "confusion": figures.confusion_matrix(evaluation.confusion, data.classes),
+        "curves": figures.precision_recall_curves(labels, np.exp(log_softmax(logits)), evaluation, data),
+        "training": figures.training_curves(history),
+        "reliability": figures.reliability_diagram(labels, log_softmax(logits), log_softmax(logits)),
+        "panel": figures.what_the_weights_did(data, weights, evaluation),
+    }
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_every_figure_is_drawn_without_a_warning(classes: int, tmp_path: Path) -> None:
+    for name, figure in all_figures(classes, absent=classes > 2).items():
+        file = tmp_path / f"{name}.png"
+        figure.savefig(file)
+        assert file.stat().st_size > 5000, name
+
+
+@pytest.mark.parametrize(("classes", "named", "cells"), [(10, 10, True), (100, 20, False)])
+def test_names_and_numbers_are_thinned_out(classes: int, named: int, cells: bool) -> None:
+    drawn = all_figures(classes)
+    confusion = drawn["confusion"].axes[0]
+    assert len(confusion.get_xticks()) == len(confusion.get_yticks()) == named
+    assert bool(confusion.texts) == cells
+    assert len(drawn["curves"].axes[0].lines) == 10
+    for axes in drawn["panel"].axes:
+        assert len(axes.get_xticks()) == named
+        assert bool(axes.texts) == cells
+
+
+def test_cells_hold_counts_and_colours_hold_shares() -> None:
+    axes: Any = figures.confusion_matrix(np.array([[3, 1], [0, 0]]), ["a", "b"]).axes[0]
+    assert {(text.get_position(), text.get_text()) for text in axes.texts} == {((0, 0), "3"), ((1, 0), "1")}
+    shares = np.ma.filled(axes.images[0].get_array(), np.nan)
+    np.testing.assert_array_equal(shares, [[0.75, 0.25], [np.nan, np.nan]])
+
+
+def test_an_undefined_recall_is_no_zero() -> None:
+    panel = all_figures(10, absent=True)["panel"].axes[3]
+    assert [text.get_text() for text in panel.texts][-1] == "undefined"

@@ -1,0 +1,103 @@
+"""The store and the life of a run in it, against a real MLflow store on SQLite."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from equipoise.tracking import Store, class_keys, open_store, start_run
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(tmp_path_factory.mktemp("store"))
+
+
+def status_of(store: Store, run_id: str) -> str:
+    status: str = store.client.get_run(run_id).info.status
+    return status
+
+
+def test_the_store_is_one_file_below_the_root(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "some data", "a name", {"a.b": 1, "c": None}, {"weighting": "balanced"}, tmp_path) as run:
+        run.log_json({"x": 1}, "weights.json")
+    logged = store.client.get_run(run.id)
+    assert (store.root / "mlflow.db").is_file()
+    assert (store.root / "mlruns" / "some data" / run.id / "artifacts" / "weights.json").is_file()
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params == {"a.b": "1", "c": "None"}
+    assert logged.data.tags["weighting"] == "balanced"
+    assert logged.data.tags["pid"] == str(os.getpid())
+    assert store.runs(weighting="balanced")[0].info.run_id == run.id
+    assert store.runs(weighting="none") == []
+
+
+def test_metrics_land_in_the_file_and_in_the_store(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        run.log_metrics({"val/loss": 0.5, "undefined": float("nan")}, step=3)
+        run.log_profile("profile/recall", np.array([0.9, np.nan, 0.1]))
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["key"], line["value"], line["step"]) for line in lines] == [("val/loss", 0.5, 3), ("profile/recall", 0.9, 0), ("profile/recall", 0.1, 2)]
+    history = store.client.get_metric_history(run.id, "profile/recall")
+    assert [(point.step, point.value, point.timestamp) for point in history] == [(0, 0.9, lines[1]["timestamp"]), (2, 0.1, lines[2]["timestamp"])]
+    assert "undefined" not in store.client.get_run(run.id).data.metrics
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
+def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: BaseException, status: str) -> None:
+    with pytest.raises(type(error)), start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        raise error
+    assert status_of(store, run.id) == status
+    text = (store.root / "mlruns" / "e" / run.id / "artifacts" / "traceback.txt").read_text()
+    assert type(error).__name__ in text
+
+
+def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
+    experiment = store.experiment("orphans")
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = {"host": os.uname().nodename, "pid": str(child.pid), "process_start": f"{psutil.Process(child.pid).create_time():.2f}"}
+
+    def running(**tags: str) -> str:
+        run_id: str = store.client.create_run(experiment, tags={**started, **tags}).info.run_id
+        return run_id
+
+    alive, recycled, elsewhere = running(), running(process_start="1.00"), running(host="another", pid="1")
+    open_store(store.root)
+    assert [status_of(store, run) for run in (alive, recycled, elsewhere)] == ["RUNNING", "KILLED", "RUNNING"]
+    child.communicate(b"\n")
+    open_store(store.root)
+    assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
+
+
+def test_class_keys_are_taken_by_mlflow_and_never_collide() -> None:
+    keys = class_keys(["cat", "a/b", "a(b", "größer", "", "a_b"])
+    assert keys == {"cat": "cat", "a/b": "a_b", "a(b": "a_b_2", "größer": "größer", "": "_", "a_b": "a_b_3"}
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_model_loads_without_our_code(store: Store, tmp_path: Path) -> None:
+    from equipoise import models
+
+    model = models.mlp((3,), 2, hidden=(4,), dropout=0.5)
+    example = np.ones((2, 3), np.float32)
+    with start_run(store, "models", "n", {}, {}, tmp_path) as run:
+        run.log_metrics({"test/accuracy": 1.0})
+        run.log_model(model, example, step=5)
+        assert status_of(store, run.id) == "RUNNING"
+    assert len(store.client.get_metric_history(run.id, "test/accuracy")) == 1, "logging the model logs no metric again"
+    program = """
+import sys, numpy, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
+print(numpy.asarray(model.predict(numpy.ones((2, 3), numpy.float32))).astype("float32").tobytes().hex())
+"""
+    command = [sys.executable, "-c", program, store.uri, run.id]
+    loaded: Any = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
+    assert loaded.returncode == 0, loaded.stderr
+    assert bytes.fromhex(loaded.stdout.split()[-1]) == model(example).numpy().tobytes()

@@ -1,0 +1,178 @@
+"""Losses, the three implementations, and what training promises: the same bits for the same config."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.config import Config
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.options import ConfigError
+from equipoise.weighting import class_weights
+from helpers import composed
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+IMPLEMENTATIONS = ("class_weight", "sample_weight", "custom")
+# 93 samples in batches of 16: the last batch holds 13.
+SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "dataset.features=6", "model=mlp", "model.hidden=[8]", "trainer.batch_size=16"]
+TWO = [*SMALL, "dataset.class_counts=[80,13]"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:
+    """Weights' digest, history, model and data of a run of three epochs."""
+    from equipoise import training
+
+    config: Config = composed("trainer.epochs=3", *overrides)
+    data = prepare(config.dataset, cache)
+    weights = class_weights(config.weighting, data.counts, data.classes)
+    model = training.build(config, data)
+    history: list[dict[str, float]] = []
+    epochs = training.fit(model, training.Predictor(model), config, data, weights, lambda _, metrics: history.append(metrics))
+    assert epochs == len(history)
+    return training.weights_sha256(model), history, model, data
+
+
+@pytest.mark.parametrize("jit", ["false", "true"])
+@pytest.mark.parametrize("labels", ["sparse", "one_hot", "binary"])
+def test_the_three_implementations_are_bitwise_the_same(cache: Path, labels: str, jit: str) -> None:
+    size = TWO if labels == "binary" else SMALL
+    runs = [fit(cache, *size, f"dataset.labels={labels}", f"trainer.jit={jit}", "weighting=balanced", f"loss={name}") for name in IMPLEMENTATIONS]
+    assert len({digest for digest, *_ in runs}) == 1
+    for _, history, *_ in runs[1:]:
+        for found, expected in zip(history, runs[0][1], strict=True):
+            # XLA sums the reported loss in another order; nothing is trained on that sum.
+            assert found.pop("train/loss") == (pytest.approx(expected["train/loss"], rel=1e-6) if jit == "true" else expected["train/loss"])
+            assert found == {key: value for key, value in expected.items() if key != "train/loss"}
+    unweighted, *_ = fit(cache, *size, f"dataset.labels={labels}", f"trainer.jit={jit}")
+    assert unweighted != runs[0][0], "the weights have an effect"
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_uniform_weights_are_no_weights(cache: Path, implementation: str) -> None:
+    ones = "weighting.weights={0: 1, 1: 1, 2: 1}"
+    assert fit(cache, *SMALL, f"loss={implementation}", "weighting=manual", ones)[0] == fit(cache, *SMALL)[0]
+
+
+def test_sparse_and_one_hot_labels_train_the_same(cache: Path) -> None:
+    sparse, one_hot = (fit(cache, *SMALL, f"dataset.labels={form}", "weighting=balanced")[2] for form in ("sparse", "one_hot"))
+    for left, right in zip(sparse.get_weights(), one_hot.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6)
+
+
+def test_the_same_config_gives_the_same_bits_and_another_seed_does_not(cache: Path) -> None:
+    digests = [fit(cache, *SMALL, "model.dropout=0.3", f"seed={seed}")[0] for seed in (0, 0, 1)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_weights_twice_as_large_double_the_loss(cache: Path) -> None:
+    still = ["trainer.optimizer=sgd", "trainer.learning_rate=1e-30"]
+    once = fit(cache, *SMALL, *still, "weighting=manual", "weighting.weights={0: 1, 1: 2, 2: 3}")[1]
+    twice = fit(cache, *SMALL, *still, "weighting=manual", "weighting.weights={0: 2, 1: 4, 2: 6}")[1]
+    for key in ("train/loss", "val/loss"):
+        assert twice[0][key] == pytest.approx(2 * once[0][key], rel=1e-5)
+    assert twice[0]["val/log_loss"] == pytest.approx(once[0]["val/log_loss"], rel=1e-5), "which is unweighted"
+
+
+def test_duplicating_a_class_is_weighing_it(cache: Path) -> None:
+    """The gradient of the summed loss with every sample of class 2 thrice is that with weight 3."""
+    import tensorflow as tf
+
+    from equipoise.losses import cross_entropy
+
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(size=(12, 3)).astype(np.float32), np.arange(12) % 3
+    thrice = np.concatenate([np.arange(12), np.flatnonzero(labels == 2), np.flatnonzero(labels == 2)])
+    direction = tf.Variable(np.zeros(3, np.float32))
+
+    def gradient(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(cross_entropy(tf.constant(labels[rows]), tf.constant(logits[rows]) + direction) * weights[labels[rows]])
+        found: np.ndarray = tape.gradient(total, direction).numpy()
+        return found
+
+    np.testing.assert_allclose(gradient(thrice, np.ones(3, np.float32)), gradient(np.arange(12), np.array([1, 1, 3], np.float32)), rtol=1e-5)
+
+
+def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:
+    # With so large a step the first epoch is rarely beaten; what counts is that the kept weights are those of the best.
+    overrides = [*SMALL, "trainer.epochs=40", "trainer.early_stopping=2", "trainer.learning_rate=0.3", "trainer.monitor=val/log_loss"]
+    _, history, model, data = fit(cache, *overrides)
+    assert len(history) < 40
+    losses = [metrics["val/log_loss"] for metrics in history]
+    assert losses.index(min(losses)) == len(history) - 3, "two epochs without improvement follow the best"
+    from equipoise.metrics import epoch_metrics
+
+    validation = data.split("validation")
+    again = epoch_metrics(np.asarray(validation.labels), model.predict(validation.features, verbose=0))
+    assert again["log_loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(cache: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training loss became (nan|inf).*trainer.learning_rate"):
+        fit(cache, *SMALL, "trainer.learning_rate=1e30", "trainer.optimizer=sgd")
+
+
+class TestCrossEntropy:
+    LOGITS = np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]], np.float32)
+
+    def loss(self, labels: Any, logits: Any = None) -> list[float]:
+        import tensorflow as tf
+
+        from equipoise.losses import cross_entropy
+
+        found: list[float] = cross_entropy(tf.constant(labels), tf.constant(self.LOGITS if logits is None else logits)).numpy().tolist()
+        return found
+
+    def test_by_hand(self) -> None:
+        # -log(e^2 / (e^2 + 1 + e^-1)) and log 3
+        expected = [np.log(np.exp(2) + 1 + np.exp(-1)) - 2, np.log(3)]
+        assert self.loss([0, 2]) == pytest.approx(expected, rel=1e-6)
+        assert self.loss([[0], [2]]) == pytest.approx(expected, rel=1e-6), "labels of shape (n, 1) do not broadcast to (n, n)"
+        assert self.loss([[1.0, 0, 0], [0, 0, 1.0]]) == pytest.approx(expected, rel=1e-6)
+
+    def test_of_a_single_logit(self) -> None:
+        expected = [np.log1p(np.exp(-2)), np.log1p(np.exp(1))]
+        for labels in ([1.0, 1.0], [[1.0], [1.0]]):
+            assert self.loss(labels, np.array([[2.0], [-1.0]], np.float32)) == pytest.approx(expected, rel=1e-6)
+
+    def test_extreme_logits_stay_finite(self) -> None:
+        import tensorflow as tf
+
+        from equipoise.losses import cross_entropy
+
+        logits = tf.Variable([[1e4, -1e4], [1e4, -1e4]])
+        with tf.GradientTape() as tape:
+            losses = cross_entropy(tf.constant([0, 1]), logits)
+        assert losses.numpy().tolist() == [0, 2e4]
+        assert np.isfinite(tape.gradient(losses, logits).numpy()).all()
+
+
+def test_shares_of_loss_and_gradient_by_hand() -> None:
+    from equipoise.audit import audit
+    from equipoise.losses import cross_entropy
+
+    # Equal logits: every loss is log 2, every gradient (1/2, -1/2) long; three samples of class 0 and one of class 1.
+    labels, weights = np.array([0, 0, 0, 1]), np.array([1.0, 2.0])
+    shares = audit(lambda features: np.zeros((len(features), 2), np.float32), cross_entropy, np.zeros((4, 1), np.float32), labels, weights, "sparse")
+    assert shares.loss.tolist() == pytest.approx([3 / 5, 2 / 5])
+    assert shares.gradient.tolist() == pytest.approx([3 / 5, 2 / 5])
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
+def test_every_model_ends_in_logits(model: str) -> None:
+    from equipoise import training
+
+    config = composed("dataset=digits_lt", f"model={model}")
+    data: Any = type("Data", (), {"shape": (8, 8, 1), "classes": tuple("0123456789")})
+    built = training.build(config, data)
+    assert built.output_shape == (None, 10)
+    assert built.layers[-1].activation.__name__ == "linear"
+    assert training.Predictor(built)(np.zeros((3, 8, 8, 1), np.float32)).shape == (3, 10)
