@@ -1,17 +1,12 @@
 """What tests share: a project of their own, TensorFlow started once, and skips that fail where nothing may be skipped."""
 
 import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
-
-Train = Callable[..., "subprocess.CompletedProcess[str]"]
+from helpers import copy_project
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -22,19 +17,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped under CI=true: {report.longrepr}"
-
-
-def copy_project(folder: Path) -> Path:
-    """The code and the config alone, so that the store, the cache and the outputs are the copy's own."""
-    for name in ("src", "conf"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-def train(project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py") -> "subprocess.CompletedProcess[str]":
-    """`python src/train.py …` as a user runs it."""
-    command = [sys.executable, str(project / "src" / script), *overrides]
-    return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatc
 def test_options_that_leave_nothing_to_train_on() -> None:
     with pytest.raises(ConfigError, match="leave nothing to train on"):
         preparing.source_of(dataset(name="mnist_lt", imbalance_ratio=10.0, test_per_class=400, validation_per_class=100))
-    with pytest.raises(ConfigError, match="dataset.features=2"):
+    with pytest.raises(ConfigError, match=r"dataset\.features=2"):
         preparing.source_of(dataset(**{**SYNTHETIC, "features": 2}))
     with pytest.raises(ConfigError, match="two classes"):
         preparing.source_of(dataset(**{**SYNTHETIC, "class_counts": (5,)}))

@@ -79,7 +79,7 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
 
     log.log_metrics(shares("_start"))
     history: list[dict[str, float]] = []
-    with progress_bar(config.weighting.name, config.trainer.epochs) as advance:
+    with progress_bar(config.trainer.epochs) as advance:
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
             history.append(metrics)

@@ -45,16 +45,28 @@ def print_sweep(store: Store, sweep: str) -> None:
         difference = [_paired(members, groups[baseline])] if baseline else []
         rows.append([*what, str(len(members)), *spread, *difference, _common_digest(digests)])
     headings = [*(key.removesuffix(".name") for key in varied), "runs", *(key.removeprefix("test/") for key in SHOWN)]
-    headings += [f"difference to {' '.join(baseline)}"] if baseline else []
+    headings += [f"balanced_accuracy − {' '.join(baseline)}"] if baseline else []
     headings.append("weights_sha256")
-    print_table(f"Sweep {sweep}: test split, mean ± standard deviation over runs", headings, rows)
+    print_table(f"Sweep {sweep}: test split, mean ± standard deviation; difference in pairs (how many of them are higher)", headings, rows)
 
 
 def _varied(runs: "Sequence[LoggedRun]") -> list[str]:
-    """The params whose value is not the same in all runs, without repetitions and what follows from another."""
-    keys = sorted({key for run in runs for key in run.data.params})
-    ignored = (*REPETITION, "loss.implementation", "loss.function")
-    return [key for key in keys if key not in ignored and len({run.data.params.get(key) for run in runs}) > 1]
+    """The params that tell configurations apart: those that differ between runs of the same option of their group.
+
+    That `weighting=power` has an alpha and `weighting=balanced` has none follows from the option itself.
+    """
+    params = [run.data.params for run in runs]
+    varied = []
+    for key in sorted({key for values in params for key in values}):
+        if key in (*REPETITION, "loss.implementation", "loss.function"):
+            continue
+        option = f"{key.split('.')[0]}.name"
+        seen: dict[str | None, set[str | None]] = {}
+        for values in params:
+            seen.setdefault(None if key == option else values.get(option), set()).add(values.get(key))
+        if any(len(values) > 1 for values in seen.values()):
+            varied.append(key)
+    return varied
 
 
 def _baseline(varied: Sequence[str], groups: "dict[tuple[str, ...], dict[tuple[str, ...], LoggedRun]]") -> tuple[str, ...]:
@@ -80,7 +92,7 @@ def _paired(members: "dict[tuple[str, ...], LoggedRun]", baseline: "dict[tuple[s
     if not shared or members is baseline:
         return ""
     differences = [members[key].data.metrics[SHOWN[0]] - baseline[key].data.metrics[SHOWN[0]] for key in shared]
-    return f"{np.mean(differences):+.3f} ({sum(d > 0 for d in differences)}/{len(differences)} higher)"
+    return f"{np.mean(differences):+.3f} ({sum(d > 0 for d in differences)}/{len(differences)})"
 
 
 def _common_digest(digests: Sequence[str]) -> str:

@@ -42,11 +42,11 @@ def warn(message: str) -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(title: str, epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
+def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
     """A live bar; call what it yields with each epoch's metrics. Not on a terminal, only its end is printed."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
+    columns = (BarColumn(16), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=epochs, metrics="")
+        task = progress.add_task("", total=epochs, metrics="")
 
         def advance(metrics: Mapping[str, float]) -> None:
             text = f"loss {metrics['train/loss']:.4f}  val/balanced_accuracy {metrics['val/balanced_accuracy']:.3f}"

@@ -1,0 +1,97 @@
+"""The README's commands, all of them, in a project that starts from nothing but the files that git would clone."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from helpers import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+README = (REPOSITORY / "README.md").read_text()
+COMMANDS = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line.strip()]
+# The recipe as written takes a quarter of an hour; these overrides cut its grid down to two jobs and leave the rest.
+CUT_DOWN = {"python src/train.py experiment=mnist_lt_control": " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1"}
+# This suite is what `make test` runs, and `make ui` does not end: each has its own test below.
+APART = {"make test", "make ui"}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What git would clone, with the changes that are not committed yet, and without .venv."""
+    folder = tmp_path_factory.mktemp("clone") / "equipoise"
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
+    return folder
+
+
+def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """As typed by a user who has activated the project's environment, and nothing else."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    path = [part for part in environment["PATH"].split(":") if not part.startswith(str(REPOSITORY))]
+    environment["PATH"] = ":".join([str(folder / ".venv/bin"), *path])
+    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=850)
+
+
+def test_the_readme_is_short_and_has_commands() -> None:
+    assert len(README.splitlines()) < 120
+    assert len(COMMANDS) > 5
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (REPOSITORY / picture).is_file(), picture
+    assert set(CUT_DOWN) | APART <= set(COMMANDS), "an exception for a command that the README no longer has"
+
+
+def test_the_commands_in_their_order(clone: Path) -> None:
+    commands = [command for command in COMMANDS if command not in APART]
+    assert commands[0] == "make train", "the first command of a new user"
+    for command in commands:
+        found = shell(command + CUT_DOWN.get(command, ""), clone)
+        assert found.returncode == 0, f"{command}\n{found.stdout}\n{found.stderr}"
+    assert (clone / "mlflow.db").is_file()
+    again = shell("make train ARGS='dataset=digits_lt model=linear trainer.epochs=1'", clone)
+    assert again.returncode == 0
+    assert "Installing" not in again.stdout, "the set-up is done once"
+    assert "linear" in again.stdout
+    cached = list((clone / ".venv").rglob("keras/__pycache__"))
+    assert cached, "bytecode is compiled at install"
+
+
+def test_make_test_runs_the_whole_suite(clone: Path) -> None:
+    planned = shell("make -n test", clone)
+    assert planned.returncode == 0
+    assert planned.stdout.splitlines()[-1].strip() == "python -m pytest"
+
+
+def test_make_ui_serves_the_runs(clone: Path) -> None:
+    """After the commands above: the page of a run's experiment answers on loopback."""
+    environment = {**os.environ, "PATH": f"{clone}/.venv/bin:{os.environ['PATH']}"}
+    command = ["make", "ui", "PORT=5123", "RUN=1/abc"]
+    process = subprocess.Popen(command, cwd=clone, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    try:
+        for _ in range(180):
+            time.sleep(1)
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:5123/health") as answer:
+                    assert answer.status == 200
+                break
+            except OSError:
+                assert process.poll() is None, process.communicate()[0]
+        request = urllib.request.Request(
+            "http://127.0.0.1:5123/api/2.0/mlflow/experiments/search", data=b'{"max_results": 10}', headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert b"mnist_lt" in answer.read()
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert "http://127.0.0.1:5123/#/experiments/1/runs/abc" in output
