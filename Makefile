@@ -59,7 +59,7 @@ lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && lint-imports
 
 ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
-	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))) (Ctrl-C ends it)"
+	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
 

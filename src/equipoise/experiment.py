@@ -196,6 +196,7 @@ def _tags(config: Config, data: Prepared, device: str) -> dict[str, str]:
         "device": device,
         "config_sha256": config_sha256(config),
         "data_sha256": data.data_sha256,
+        "mlflow.source.name": "src/train.py",
         "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
     }
     return tags if config.sweep == "auto" else {**tags, "sweep_id": config.sweep}
