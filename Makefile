@@ -56,7 +56,7 @@ test-fast: dev  ## Run the tests that take no time, for the inner loop
 	@python -m pytest -m "not slow" $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
-	@ruff format --check . && ruff check . && mypy && lint-imports
+	@ruff format --check . && ruff check . && mypy && PYTHONPATH=src lint-imports
 
 ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
