@@ -10,11 +10,11 @@ from equipoise import runtime
 from equipoise.config import Config, config_sha256, flat
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.sources import Dataset
 from equipoise.decisions import DECISIONS
 from equipoise.metrics import Evaluation, evaluate, log_softmax, move_prior
 from equipoise.options import Floats, arguments
 from equipoise.paths import cache_folder
+from equipoise.priors import effective_prior, target_prior
 from equipoise.terminal import progress_bar, warn
 from equipoise.tracking import Run, Store, class_keys, start_run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
@@ -100,8 +100,7 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     logits = class_logits(trained.logits)
     rule = DECISIONS[config.decision.name]
     predicted = rule(logits, **arguments(config.decision, rule, data.classes))
-    effective = weights.share if weights.share.all() else None
-    target = _target_prior(config.dataset, data)
+    effective, target = effective_prior(weights), target_prior(config.dataset, data)
     evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target)
 
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
@@ -200,16 +199,6 @@ def _tags(config: Config, data: Prepared, device: str) -> dict[str, str]:
         "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
     }
     return tags if config.sweep == "auto" else {**tags, "sweep_id": config.sweep}
-
-
-def _target_prior(dataset: Dataset, data: Prepared) -> Floats:
-    if dataset.target_prior == "training":
-        return data.prior
-    if dataset.target_prior == "uniform":
-        return np.full(len(data.classes), 1 / len(data.classes))
-    prior = np.array(dataset.target_prior, dtype=np.float64)
-    normalised: Floats = prior / prior.sum()
-    return normalised
 
 
 def _warn_if_void(config: Config, weights: ClassWeights) -> None:
