@@ -54,6 +54,7 @@ class _ByClassName:
 PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 # YAML has lists only; their items stay strict.
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
+Names: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]

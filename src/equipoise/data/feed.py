@@ -1,46 +1,128 @@
-"""Prepared arrays as tf.data batches whose order depends on the seed and the epoch alone.
+"""Prepared samples as tf.data batches whose order depends on the seed and the epoch alone.
 
+Small arrays are gathered from memory, large ones from the mapped file, images are decoded in parallel.
 Knows nothing of weights.
 """
 
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from equipoise.data.sources import Samples
-from equipoise.options import Floats
+from equipoise.data.images import ImageFiles
+from equipoise.data.sampling import Sampling, drawn_rows
+from equipoise.data.sources import LabelForm, Samples
+from equipoise.options import Floats, Integers
 
-LabelForm = Literal["sparse", "one_hot", "binary"]
+# Arrays up to this size are copied into memory; larger ones stay on disk.
+MOST_RESIDENT_BYTES = 256 << 20
 
 
-def training_batches(samples: Samples, *, classes: int, labels: LabelForm, batch_size: int, seed: int, epoch: tf.Variable) -> tf.data.Dataset:
+def training_batches(
+    samples: Samples, *, classes: int, labels: LabelForm, batch_size: int, seed: int, epoch: tf.Variable, sampling: Sampling | None = None
+) -> tf.data.Dataset:
     """One epoch of (features, labels), in an order drawn afresh from (seed, epoch) whenever it is iterated.
 
     Parameters
     ----------
     epoch : int64 variable
         Read at the start of every iteration: no state of the shuffling is left to save or to restore.
+    sampling : draw the rows with replacement, by class; None: every row once
     """
-    features = tf.constant(np.asarray(samples.features))
-    indices = tf.constant(np.asarray(samples.labels))
     count = len(samples.labels)
 
     def order(_: tf.Tensor) -> tf.data.Dataset:
-        key = tf.stack([tf.constant(seed, tf.int64), epoch.read_value()])
-        shuffled = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
-        return tf.data.Dataset.from_tensor_slices(shuffled).batch(batch_size)
+        now = epoch.read_value()
+        key = tf.stack([tf.constant(seed, tf.int64), now])
+        if sampling is None:
+            rows = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
+        else:
+            rows = drawn_rows(sampling, now, key)
+        return tf.data.Dataset.from_tensor_slices(rows)
 
-    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.gather(features, rows), encode(tf.gather(indices, rows), classes, labels)
-
-    batches = tf.data.Dataset.range(1).flat_map(order).map(fetch)
+    rows = tf.data.Dataset.range(1).flat_map(order)
+    batches = fetched(rows, samples, batch_size).map(lambda features, index: (features, encode(index, classes, labels)))
     cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
     return batches.apply(cardinality).prefetch(tf.data.AUTOTUNE)
 
 
+def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
+    """The features in their order, float32 (up to batch_size, *shape)."""
+    if isinstance(features, ImageFiles):
+        rows = tf.data.Dataset.range(len(features))
+        samples = Samples(features, np.zeros(len(features), np.int64))
+        yield from (batch.numpy() for batch, _ in fetched(rows, samples, batch_size).prefetch(1))
+    else:
+        yield from (np.asarray(features[start : start + batch_size]) for start in range(0, len(features), batch_size))
+
+
+def take(features: Any, rows: Integers) -> Any:
+    """Some of the features, of the same kind."""
+    if isinstance(features, ImageFiles):
+        return ImageFiles(features.root, features.paths[rows], features.shape)
+    return features[rows]
+
+
+def fetched(rows: tf.data.Dataset, samples: Samples, batch_size: int) -> tf.data.Dataset:
+    """A dataset of row numbers to batches of (features, label index)."""
+    if isinstance(samples.features, ImageFiles):
+        return _decoded(rows, samples.features, samples.labels, batch_size)
+    gather = _resident if samples.features.nbytes <= MOST_RESIDENT_BYTES else _mapped
+    return rows.batch(batch_size).map(gather(samples), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _resident(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    features, labels = tf.constant(np.asarray(samples.features)), tf.constant(np.asarray(samples.labels))
+    return lambda rows: (tf.gather(features, rows), tf.gather(labels, rows))
+
+
+def _mapped(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    shape = samples.features.shape[1:]
+    labels = tf.constant(np.asarray(samples.labels))
+
+    def read(rows: Integers) -> Floats:
+        # In ascending order, so that the disk is read forwards.
+        order = np.argsort(rows)
+        found = np.empty((len(rows), *shape), np.float32)
+        found[order] = samples.features[rows[order]]
+        return found
+
+    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        features = tf.numpy_function(read, [rows], tf.float32, stateful=False)
+        return tf.ensure_shape(features, (None, *shape)), tf.gather(labels, rows)
+
+    return fetch
+
+
+def _decoded(rows: tf.data.Dataset, files: ImageFiles, labels: Integers, batch_size: int) -> tf.data.Dataset:
+    paths, index = tf.constant(np.asarray(files.paths)), tf.constant(np.asarray(labels))
+    root = tf.constant(files.root + "/")
+
+    def fetch(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return decode(tf.io.read_file(root + paths[row]), files.shape), index[row]
+
+    return rows.map(fetch, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
+
+
+def decode(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """An encoded PNG, JPEG, BMP or WebP as float32 (height, width, channels) from 0 to 1."""
+    height, width, channels = shape
+    is_webp = tf.equal(tf.strings.substr(data, 8, 4), "WEBP")
+    image = tf.cond(is_webp, lambda: tf.io.decode_webp(data, channels=3), lambda: tf.io.decode_image(data, expand_animations=False))
+    image.set_shape((None, None, None))
+    # 1: grey, 2: grey and transparency, 3: colour, 4: colour and transparency, which is dropped.
+    found = tf.shape(image)[-1]
+    colour = tf.cond(found < 3, lambda: tf.repeat(image[..., :1], 3, axis=-1), lambda: image[..., :3])
+    colour.set_shape((None, None, 3))
+    image = colour if channels == 3 else tf.image.rgb_to_grayscale(colour)
+    return tf.ensure_shape(tf.image.resize(image, (height, width)) / 255, shape)
+
+
 def encode(indices: tf.Tensor, classes: int, labels: LabelForm) -> tf.Tensor:
-    """Class indices (n,) as int64 (n,), one-hot float32 (n, classes), or binary float32 (n, 1)."""
+    """Class indices (n,) as int64 (n,), one-hot float32 (n, classes), or binary float32 (n, 1); 0/1 of several labels as float32."""
+    if indices.shape.rank == 2:
+        return tf.cast(indices, tf.float32)
     if labels == "one_hot":
         return tf.one_hot(indices, classes)
     if labels == "binary":

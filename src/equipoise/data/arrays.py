@@ -1,0 +1,291 @@
+"""Arrays: npz files of any kind of samples, and time series (npz, or the .ts text format of the UEA & UCR archive).
+
+An npz member is read block by block from the archive, compressed or not, so it may be larger than memory.
+A pickled object is refused, never loaded.
+"""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+
+from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
+from equipoise.options import ConfigError, Floats, Integers, listing, suggestion
+
+BLOCK_BYTES = 16 << 20
+
+Scale = Literal["none", "standard", "byte"]
+
+
+def npz(*, path: str, features: str, target: str, group: str | None, split: str | None, scale: Scale) -> Raw:
+    """Arrays in an npz file: features of shape (n, …) and class labels of shape (n,), numbers or text.
+
+    Parameters
+    ----------
+    path : the file
+    features, target, group, split : the arrays' names; group and split as for `csv`
+    scale : `standard` (training mean and deviation of each feature, or of each channel if there are more
+        dimensions), `byte` (divide by 255) or `none`
+    """
+    return _from_npz(path, features, target, group, split, scale, series=False)
+
+
+def series(*, path: str, test_path: str | None, features: str, target: str, group: str | None, unequal: Literal["refuse", "pad"], scale: Scale) -> Raw:
+    """Time series: an npz with features of shape (n, steps, channels) or (n, steps), or a .ts file.
+
+    Parameters
+    ----------
+    test_path : a second .ts file that is the test split
+    features, target, group : the arrays' names in an npz
+    unequal : what to do with series of unequal length in a .ts file: refuse them, or pad them with zeros at the
+        end and add a channel that is 1 where there are data
+    scale : as for `npz`
+    """
+    if Path(path).suffix == ".ts":
+        return _from_ts(path, test_path, unequal, scale)
+    if test_path is not None:
+        raise ConfigError("dataset.test_path is for .ts files; an npz names its splits in dataset=npz dataset.split")
+    return _from_npz(path, features, target, group, None, scale, series=True)
+
+
+def _from_npz(path: str, features: str, target: str, group: str | None, split: str | None, scale: Scale, *, series: bool) -> Raw:
+    file = existing_file(path, "dataset.path")
+    names = _members(file)
+    for option, name in (("features", features), ("target", target), ("group", group), ("split", split)):
+        if name is not None and name not in names:
+            raise ConfigError(f"dataset.{option}={name}: {file} has no such array{suggestion(name, names)}")
+    shape, _ = _header(file, features)
+    if len(shape) < 2 or 0 in shape:
+        raise ConfigError(f"{file}: the array '{features}' has the shape {shape}; needed are samples along the first axis and features after it")
+    if series and len(shape) > 3:
+        raise ConfigError(f"{file}: the array '{features}' has the shape {shape}; series are (n, steps, channels) or (n, steps)")
+    one = (*shape[1:], 1) if series and len(shape) == 2 else shape[1:]
+    classes, labels = encode_labels(_whole(file, target), f"'{target}' of {file}")
+    if len(labels) != shape[0]:
+        raise ConfigError(f"{file}: '{features}' has {shape[0]} samples and '{target}' has {len(labels)} labels")
+    groups = None if group is None else np.unique(_whole(file, group), return_inverse=True)[1].astype(np.int64)
+    given = None if split is None else _given(_whole(file, split), split)
+
+    def blocks() -> Iterator[tuple[int, Floats]]:
+        for start, block in _blocks(file, features):
+            yield start, block.reshape(len(block), *one)
+
+    def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
+        return Loaded(_write_scaled(blocks, one, rows, folder, scale, f"'{features}' of {file}"), one)
+
+    return Raw(classes, labels, len(one), digest_of(file), load, groups, given)
+
+
+def _write_scaled(blocks: object, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> dict[str, Floats]:
+    """Scale by the training rows and write each split; two passes, a block at a time."""
+    shift, factor = _fit_scale(blocks, shape, rows["train"], scale)  # type: ignore[arg-type]
+    features = {
+        split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
+        for split, members in rows.items()
+    }
+    for start, block in blocks():  # type: ignore[operator]
+        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        if not finite.all():
+            raise ConfigError(f"{name}: sample {start + int(np.argmin(finite))} holds NaN or infinity: replace or remove it")
+        scaled = (block.astype(np.float64) - shift) * factor
+        for split, members in rows.items():
+            low, high = np.searchsorted(members, (start, start + len(block)))
+            features[split][low:high] = scaled[members[low:high] - start]
+    return dict(features)
+
+
+def _fit_scale(blocks: object, shape: tuple[int, ...], train: Integers, scale: Scale) -> tuple[Floats, Floats]:
+    """What to subtract and what to multiply by, broadcast over samples."""
+    if scale != "standard":
+        return np.zeros(1), np.array([1 / 255 if scale == "byte" else 1.0])
+    axes = (0,) if len(shape) == 1 else tuple(range(len(shape)))  # of each feature, or of each channel
+    count, total, squares = 0, np.zeros(1), np.zeros(1)
+    for start, block in blocks():  # type: ignore[operator]
+        low, high = np.searchsorted(train, (start, start + len(block)))
+        values = block[train[low:high] - start].astype(np.float64)
+        count += values.size // (values.shape[-1] or 1)
+        total = total + values.sum(axis=axes)
+        squares = squares + (values**2).sum(axis=axes)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return mean, 1 / np.where(deviation > 1e-12 * np.maximum(1, np.abs(mean)), deviation, 1)
+
+
+def encode_labels(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", name: str) -> tuple[tuple[str, ...], Integers]:
+    """Class names and indices of labels that are whole numbers, booleans or text, of shape (n,) or (n, 1)."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ConfigError(f"{name} has the shape {values.shape}; needed is one label a sample, (n,)")
+    if values.dtype.kind == "f":
+        odd = values[~(np.isfinite(values) & (values == np.floor(values)))]  # type: ignore[operator,call-overload]
+        if len(odd):
+            raise ConfigError(f"{name} holds numbers such as {odd[0]}, not classes: divide them into ranges first")
+        values = values.astype(np.int64)
+    if values.dtype.kind not in "iubUS":
+        raise ConfigError(f"{name} has the type {values.dtype}: labels are whole numbers or text")
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
+    distinct, labels = np.unique(values, return_inverse=True)
+    if len(distinct) < 2:
+        raise ConfigError(f"{name} has one value only ({distinct[0] if len(distinct) else 'none at all'}): there is nothing to learn")
+    return tuple(str(value) for value in distinct), labels.astype(np.int64)
+
+
+def _given(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", name: str) -> Integers:
+    odd = sorted(set(np.unique(values.astype(str)).tolist()) - {"", *SPLITS})
+    if odd:
+        raise ConfigError(f"dataset.split={name} holds {listing(odd, 3)}; known are {listing(SPLITS)}")
+    return np.array([0 if word == "" else 1 + SPLITS.index(word) for word in values.astype(str)], dtype=np.int8)
+
+
+def _members(file: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ConfigError(f"{file} is no npz file: {error}") from None
+
+
+def _open(archive: zipfile.ZipFile, file: Path, name: str) -> tuple[IO[bytes], tuple[int, ...], "np.dtype[np.generic]", bool]:
+    """A member's stream after its header, its shape and type, and whether it is in Fortran order."""
+    stream = archive.open(f"{name}.npy")
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+    except (ValueError, EOFError) as error:
+        raise ConfigError(f"{file}: the array '{name}' cannot be read: {str(error).splitlines()[0]}") from None
+    if dtype.hasobject:
+        raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text")
+    return stream, shape, dtype, fortran
+
+
+def _header(file: Path, name: str) -> tuple[tuple[int, ...], "np.dtype[np.generic]"]:
+    with zipfile.ZipFile(file) as archive:
+        stream, shape, dtype, fortran = _open(archive, file, name)
+        stream.close()
+    if dtype.kind not in "fiub":
+        raise ConfigError(f"{file}: the array '{name}' has the type {dtype}: features are numbers")
+    if fortran:
+        raise ConfigError(f"{file}: the array '{name}' is stored column by column: save it again with numpy.ascontiguousarray")
+    return shape, dtype
+
+
+def _blocks(file: Path, name: str) -> "Iterator[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]]":
+    """The array in blocks of whole samples, each with the number of its first one."""
+    with zipfile.ZipFile(file) as archive:
+        stream, shape, dtype, _ = _open(archive, file, name)
+        with stream:
+            size = int(np.prod(shape[1:])) * dtype.itemsize
+            step = max(1, BLOCK_BYTES // size)
+            for start in range(0, shape[0], step):
+                count = min(step, shape[0] - start)
+                try:
+                    data = stream.read(count * size)
+                except (zipfile.BadZipFile, EOFError, OSError) as error:
+                    raise ConfigError(f"{file}: the array '{name}' is damaged: {error}") from None
+                if len(data) < count * size:
+                    raise ConfigError(f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples")
+                yield start, np.frombuffer(data, dtype).reshape(count, *shape[1:])
+
+
+def _whole(file: Path, name: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":
+    """An array of one value a sample, read at once."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            found: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = archive[name]
+            return found
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text") from None
+        raise ConfigError(f"{file}: the array '{name}' cannot be read: {error}") from None
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise ConfigError(f"{file}: the array '{name}' is damaged: {error}") from None
+
+
+def _from_ts(path: str, test_path: str | None, unequal: str, scale: Scale) -> Raw:
+    files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
+    found = [read_ts(file) for file in files]
+    names = [label for _, labels in found for label in labels]
+    classes, labels = encode_labels(np.array(names), f"the class label of {files[0]}")
+    samples = [sample for series, _ in found for sample in series]
+    channels = {len(sample) for sample in samples}
+    if len(channels) > 1:
+        raise ConfigError(f"{files[0]}: the samples have {listing(sorted(map(str, channels)))} channels; they must have the same")
+    lengths = {sample.shape[1] for sample in samples}
+    if len(lengths) > 1 and unequal == "refuse":
+        raise ConfigError(f"{files[0]}: the series have lengths from {min(lengths)} to {max(lengths)}; dataset.unequal=pad pads them and adds a mask channel")
+    array = _padded(samples, mask=len(lengths) > 1)
+    given = np.zeros(len(samples), dtype=np.int8)
+    given[len(found[0][1]) :] = 1 + SPLITS.index("test")
+
+    def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
+        shape = array.shape[1:]
+        return Loaded(_write_scaled(lambda: iter([(0, array)]), shape, rows, folder, scale, str(files[0])), shape)
+
+    return Raw(classes, labels, 2, " ".join(digest_of(file) for file in files), load, None, given)
+
+
+def _padded(samples: list[Floats], *, mask: bool) -> Floats:
+    """float64 (n, steps, channels), with the mask as last channel if there is one."""
+    steps = max(sample.shape[1] for sample in samples)
+    array = np.zeros((len(samples), steps, len(samples[0]) + mask))
+    for index, sample in enumerate(samples):
+        array[index, : sample.shape[1], : len(sample)] = sample.T
+        if mask:
+            array[index, : sample.shape[1], -1] = 1
+    return array
+
+
+def read_ts(file: Path) -> tuple[list[Floats], list[str]]:
+    """The samples of a .ts file, each float64 (channels, steps), and their class labels as text.
+
+    Format: lines `@key value`, then `@data`; each line after it is the channels joined by `:`, their values by `,`,
+    and the class label last (Middlehurst et al. 2024, aeon).
+    """
+    samples: list[Floats] = []
+    labels: list[str] = []
+    in_data = False
+    try:
+        with open(file, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                text = line.strip()
+                if not text or text.startswith("#"):
+                    continue
+                if in_data:
+                    sample, label = _ts_line(text, file, number)
+                    samples.append(sample)
+                    labels.append(label)
+                    continue
+                _check_ts_header(text.lower(), file)
+                in_data = text.lower() == "@data"
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text") from None
+    if not samples:
+        raise ConfigError(f"{file} has no samples after a line @data: it is no .ts file")
+    return samples, labels
+
+
+def _check_ts_header(text: str, file: Path) -> None:
+    if not text.startswith("@"):
+        raise ConfigError(f"{file} is no .ts file: a line before @data does not begin with @")
+    if text.split()[:2] == ["@timestamps", "true"]:
+        raise ConfigError(f"{file} has time stamps, which are not supported: resample the series at equal steps")
+    if text.split()[:2] == ["@classlabel", "false"] or text.startswith("@targetlabel true"):
+        raise ConfigError(f"{file} has no class labels")
+
+
+def _ts_line(text: str, file: Path, number: int) -> tuple[Floats, str]:
+    *channels, label = text.split(":")
+    if not channels:
+        raise ConfigError(f"{file}, line {number}: no class label after the last ':'")
+    try:
+        rows = [[float(value) for value in channel.split(",")] for channel in channels]
+    except ValueError:
+        raise ConfigError(f"{file}, line {number}: a value is missing or no number") from None
+    if len({len(row) for row in rows}) > 1:
+        raise ConfigError(f"{file}, line {number}: the channels have different lengths")
+    return np.array(rows), label.strip()

@@ -1,0 +1,51 @@
+"""Every dataset by its name: those that come with splits, and those that are divided here."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from equipoise.data.arrays import npz, series
+from equipoise.data.images import image_directory
+from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, digits_lt, mnist_lt, synthetic
+from equipoise.data.splitting import Divided, divide
+from equipoise.data.tables import csv, multilabel, tabular
+from equipoise.options import arguments
+
+WITH_SPLITS: Mapping[str, Callable[..., Source]] = {
+    "mnist_lt": mnist_lt,
+    "digits_lt": digits_lt,
+    "synthetic": synthetic,
+}
+IN_ONE_PIECE: Mapping[str, Callable[..., Raw]] = {
+    "csv": csv,
+    "image_directory": image_directory,
+    "multilabel": multilabel,
+    "npz": npz,
+    "series": series,
+    "tabular": tabular,
+}
+SOURCES: Mapping[str, Callable[..., Source | Raw]] = {**WITH_SPLITS, **IN_ONE_PIECE}
+
+
+def source_of(dataset: Dataset) -> Source:
+    """The configured source, surveyed but not yet loaded.
+
+    Raises
+    ------
+    ConfigError
+        If the data cannot be what the config says.
+    """
+    function = SOURCES[dataset.name]
+    found = function(**arguments(dataset, function))
+    return found if isinstance(found, Source) else _divided(found, dataset)  # type: ignore[arg-type]
+
+
+def _divided(raw: Raw, options: Divided) -> Source:
+    division = divide(raw.labels, raw.classes, options, raw.groups, raw.given)
+
+    def load(_seed: int, folder: Path) -> Splits:
+        loaded = raw.load(division.rows, folder)
+        rows = loaded.rows or division.rows
+        splits = {name: Samples(loaded.features[name], division.labels[rows[name]]) for name in SPLITS}
+        return Splits(splits, loaded.shape, {}, (*division.notes, *loaded.notes), loaded.digests)
+
+    return Source(division.classes, raw.dimensions, raw.content, load)

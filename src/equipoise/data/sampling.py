@@ -1,0 +1,87 @@
+"""Drawing training samples by class: the dual of weighting them.
+
+A rule takes the counts n_c and the progress of training t, from 0 in the first epoch to 1 in the last, and
+returns the share of each class in an epoch; samples are drawn with replacement. Kang et al. 2020, section 4.1.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equipoise.options import Floats, Integers
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def class_balanced(counts: Integers, progress: float) -> Floats:
+    """1 / C: every class as often as any other."""
+    return np.full(len(counts), 1 / len(counts)) + 0 * progress
+
+
+def square_root(counts: Integers, progress: float) -> Floats:
+    """sqrt(n_c) / sum sqrt(n): half-way (Mahajan et al. 2018)."""
+    roots = np.sqrt(counts)
+    share: Floats = roots / roots.sum() + 0 * progress
+    return share
+
+
+def progressive(counts: Integers, progress: float) -> Floats:
+    """(1 - t) n_c / N + t / C: from the data's own shares to balanced."""
+    share: Floats = (1 - progress) * counts / counts.sum() + progress / len(counts)
+    return share
+
+
+RULES: Mapping[str, Callable[[Integers, float], Floats]] = {
+    "class_balanced": class_balanced,
+    "square_root": square_root,
+    "progressive": progressive,
+}
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """A rule over the samples of a training split.
+
+    Attributes
+    ----------
+    shares : float64 (epochs, classes), the share of each class in each epoch
+    rows : int64 (n,), the samples' rows, class by class
+    starts : int64 (classes,), where each class begins in `rows`
+    counts : int64 (classes,)
+    """
+
+    shares: Floats
+    rows: Integers
+    starts: Integers
+    counts: Integers
+
+    def ratio(self, epoch: int) -> Floats:
+        """How much more often than in the data each class is drawn, float64 (classes,)."""
+        found: Floats = self.shares[min(epoch, len(self.shares) - 1)] / (self.counts / self.counts.sum())
+        return found
+
+
+def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Sampling | None:
+    """The configured sampling of a training split; None for `none`."""
+    if rule == "none":
+        return None
+    shares = np.stack([RULES[rule](counts, epoch / max(1, epochs - 1)) for epoch in range(epochs)])
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return Sampling(shares, np.argsort(labels, kind="stable"), starts, counts)
+
+
+def drawn_rows(chosen: Sampling, epoch: "tf.Tensor", key: "tf.Tensor") -> "tf.Tensor":
+    """The rows of one epoch, int64 (n,), a function of the key alone."""
+    import tensorflow as tf
+
+    count = len(chosen.rows)
+    limits = tf.constant(np.cumsum(chosen.shares, axis=1))
+    uniform = tf.random.stateless_uniform((2, count), key, dtype=tf.float64)
+    now = limits[tf.minimum(epoch, len(chosen.shares) - 1)]
+    classes = tf.minimum(tf.searchsorted(now, uniform[0], side="right", out_type=tf.int64), len(chosen.counts) - 1)
+    sizes = tf.gather(tf.constant(chosen.counts), classes)
+    places = tf.minimum(tf.cast(uniform[1] * tf.cast(sizes, tf.float64), tf.int64), sizes - 1)
+    return tf.gather(tf.constant(chosen.rows), tf.gather(tf.constant(chosen.starts), classes) + places)

@@ -1,0 +1,189 @@
+"""Which sample goes into which split. Pure NumPy and scikit-learn; knows labels, not features.
+
+The result depends on the labels, the options and the split seed alone: every weighting, loss and model of a
+sweep sees the same splits.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from equipoise.data.sources import SPLITS, Dataset
+from equipoise.options import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing
+
+# The smallest number of samples of a class of which each split gets one.
+SMALLEST = len(SPLITS)
+
+
+class Divided(Dataset):
+    """The keys of a dataset that comes in one piece and is divided here."""
+
+    test_fraction: Fraction
+    validation_fraction: Fraction
+    folds: PositiveInt | None  # k-fold instead of a test fraction …
+    fold: int  # … and which fold is the test split, from 0
+    min_count: PositiveInt  # samples that a class needs
+    rare: Literal["error", "drop", "merge", "keep_in_train"]  # what to do with a class that has fewer
+
+
+@dataclass(frozen=True)
+class Division:
+    """Who goes where.
+
+    Attributes
+    ----------
+    classes : the names that are left, after rare ones were dropped or merged
+    labels : int64 (n,) or (n, labels), renumbered to match; -1 where a sample was dropped
+    rows : split name to the row numbers of its samples, ascending
+    notes : what a reader must be told
+    """
+
+    classes: tuple[str, ...]
+    labels: Integers
+    rows: Mapping[str, Integers]
+    notes: tuple[str, ...] = field(default=())
+
+
+def divide(labels: Integers, classes: Sequence[str], options: Divided, groups: Integers | None = None, given: Integers | None = None) -> Division:
+    """Divide the samples.
+
+    Parameters
+    ----------
+    labels : int64 (n,) class indices, or 0/1 of shape (n, labels) for several labels a sample
+    groups : int64 (n,); samples of one group never stand on both sides of a split
+    given : int8 (n,), for each sample 0 where its split is to be decided here, else 1 + the split's place in `SPLITS`
+
+    Raises
+    ------
+    ConfigError
+        If a class is too small to be divided, with the ways out.
+    """
+    _check(options, groups)
+    notes: list[str] = []
+    kept_in_train = np.zeros(len(labels), dtype=bool)
+    given = np.zeros(len(labels), dtype=np.int8) if given is None else given
+    free = given == 0
+    if labels.ndim == 1:
+        classes, labels, kept_in_train = _handle_rare(labels, tuple(classes), options, free, notes)
+    rows = {name: np.flatnonzero(given == place + 1) for place, name in enumerate(SPLITS)}
+    open_rows = np.flatnonzero(free & ~kept_in_train & (labels >= 0 if labels.ndim == 1 else True))
+    decided = _decide(labels, open_rows, options, groups, rows)
+    rows = {name: np.union1d(rows[name], decided[name]) for name in SPLITS}
+    rows["train"] = np.union1d(rows["train"], np.flatnonzero(kept_in_train))
+    if labels.ndim == 1:
+        rows = {name: members[labels[members] >= 0] for name, members in rows.items()}
+    for name, members in rows.items():
+        if len(members) == 0:
+            raise ConfigError(f"the {name} split has no sample: give one, or raise dataset.{'test' if name == 'test' else 'validation'}_fraction")
+    return Division(tuple(classes), labels, rows, tuple(notes))
+
+
+def _check(options: Divided, groups: Integers | None) -> None:
+    if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
+        raise ConfigError(f"dataset.fold={options.fold} of dataset.folds={options.folds}: a fold is a number from 0 to folds - 1, and folds at least 2")
+    if options.folds is None and options.fold != 0:
+        raise ConfigError(f"dataset.fold={options.fold} has no effect without dataset.folds")
+    if options.test_fraction + options.validation_fraction >= 1:
+        raise ConfigError(
+            f"dataset.test_fraction={options.test_fraction} and dataset.validation_fraction={options.validation_fraction} leave nothing to train on"
+        )
+    if groups is not None and len(np.unique(groups)) < SMALLEST:
+        raise ConfigError(f"dataset.group has {len(np.unique(groups))} values: too few for {SMALLEST} splits")
+
+
+def _handle_rare(labels: Integers, classes: tuple[str, ...], options: Divided, free: Booleans, notes: list[str]) -> tuple[tuple[str, ...], Integers, Booleans]:
+    """Apply `dataset.rare` to the classes that have fewer samples than needed to be divided."""
+    counts = np.bincount(labels[free], minlength=len(classes))
+    needed = max(options.min_count, options.folds or 1)
+    rare = np.flatnonzero((counts < needed) & (np.bincount(labels, minlength=len(classes)) > 0) & (counts > 0))
+    nothing = np.zeros(len(labels), dtype=bool)
+    if len(rare) == 0:
+        return classes, labels, nothing
+    named = listing([f"{classes[index]} ({counts[index]})" for index in rare])
+    if options.rare == "error":
+        raise ConfigError(
+            f"too few samples to divide: class {named}; needed are {needed} (dataset.min_count). "
+            "Ways out: dataset.rare=drop, merge (into one class 'other') or keep_in_train"
+        )
+    notes.append(f"dataset.rare={options.rare} applied to class {named}")
+    is_rare = np.isin(labels, rare)
+    if options.rare == "keep_in_train":
+        return classes, labels, is_rare & free
+    left = [index for index in range(len(classes)) if index not in set(rare)]
+    renumbered = np.full(len(classes), -1, dtype=np.int64)
+    renumbered[left] = np.arange(len(left))
+    names = tuple(classes[index] for index in left)
+    if options.rare == "merge":
+        if "other" in names:
+            raise ConfigError("dataset.rare=merge: there is a class 'other' already; use drop or keep_in_train")
+        if is_rare[free].sum() < needed:
+            raise ConfigError(f"dataset.rare=merge: all rare classes together have {is_rare[free].sum()} samples, fewer than dataset.min_count={needed}")
+        renumbered[rare] = len(left)
+        names = (*names, "other")
+    if len(names) < 2:
+        raise ConfigError(f"dataset.rare={options.rare} leaves {len(names)} class")
+    return names, renumbered[labels], nothing
+
+
+def _decide(labels: Integers, rows: Integers, options: Divided, groups: Integers | None, given: Mapping[str, Integers]) -> dict[str, Integers]:
+    """Divide these rows into the splits that are not given already."""
+    decided = {name: np.empty(0, dtype=np.int64) for name in SPLITS}
+    rest = rows
+    if len(given["test"]) == 0 and len(rest):
+        rest, decided["test"] = _cut(labels, rest, options.test_fraction, options.folds, options.fold, groups, options.split_seed, "dataset.test_fraction")
+    if len(given["validation"]) == 0 and len(rest):
+        rest, decided["validation"] = _cut(
+            labels, rest, options.validation_fraction, None, 0, groups, options.split_seed + 1, "dataset.validation_fraction", whole=len(rows)
+        )
+    decided["train"] = rest
+    return decided
+
+
+def _cut(
+    labels: Integers,
+    rows: Integers,
+    fraction: float,
+    folds: int | None,
+    fold: int,
+    groups: Integers | None,
+    seed: int,
+    option: str,
+    whole: int | None = None,
+) -> tuple[Integers, Integers]:
+    """Cut a stratified part off the rows: what is left, and the part."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, train_test_split
+
+    if fraction == 0 and folds is None:
+        raise ConfigError(f"{option}=0: the split would be empty")
+    here = labels[rows]
+    stratified = labels.ndim == 1
+    if groups is not None or folds is not None:
+        # With groups, a fraction is rounded to one fold of so many.
+        share = fraction * (whole or len(rows)) / len(rows)
+        count = folds or max(2, round(1 / share))
+        if groups is not None:
+            count = min(count, len(np.unique(groups[rows])))
+            cutter = StratifiedGroupKFold(count, shuffle=True, random_state=seed) if stratified else GroupKFold(count)
+        else:
+            cutter = StratifiedKFold(count, shuffle=True, random_state=seed) if stratified else KFold(count, shuffle=True, random_state=seed)
+            _require(here, stratified, count, f"dataset.folds={count}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class with fewer samples than folds: it is in some of them only
+            left, part = list(cutter.split(rows, here if stratified else None, None if groups is None else groups[rows]))[fold]
+        return np.sort(rows[left]), np.sort(rows[part])
+    size = max(1, round(fraction * (whole or len(rows))))
+    classes = len(np.unique(here)) if stratified else 1
+    size = max(size, classes)
+    _require(here, stratified, 2, option)
+    if len(rows) - size < classes:
+        raise ConfigError(f"{option}={fraction}: {len(rows)} samples are too few for a split with every class on both sides")
+    left, part = train_test_split(rows, test_size=size, random_state=seed, stratify=here if stratified else None)
+    return np.sort(left), np.sort(part)
+
+
+def _require(labels: Integers, stratified: bool, needed: int, option: str) -> None:
+    if stratified and (smallest := int(np.unique(labels, return_counts=True)[1].min())) < needed:
+        raise ConfigError(f"{option}: the smallest class has {smallest} samples, needed are {needed}; see dataset.min_count and dataset.rare")

