@@ -16,8 +16,8 @@ from equipoise.data.sources import SOURCES, Dataset, Source
 from equipoise.decisions import DECISIONS, Decision
 from equipoise.losses import LOSSES, LossOptions
 from equipoise.models import MODELS, ModelOptions
-from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, arguments, suggestion
-from equipoise.weighting import STRATEGIES, Weighting
+from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, suggestion
+from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
 CONTROL = ("sweep", "tracking", "trainer.threads")
@@ -26,14 +26,14 @@ CONTROL = ("sweep", "tracking", "trainer.threads")
 class Trainer(Section):
     """How to train."""
 
-    epochs: PositiveInt
-    batch_size: PositiveInt
+    epochs: Annotated[int, Field(ge=1, le=10_000_000)]
+    batch_size: Annotated[int, Field(ge=1, le=10_000_000)]
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     learning_rate: Positive
     monitor: Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
     early_stopping: PositiveInt | None
     device: Literal["auto", "cpu", "gpu"]
-    threads: Literal["auto"] | PositiveInt
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
     deterministic: bool
 
@@ -55,7 +55,7 @@ class Config(Section):
     trainer: Trainer
     tracking: Tracking
     seed: Seed
-    sweep: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    sweep: Word
 
 
 def validate(composed: Mapping[str, Any]) -> Config:
@@ -98,11 +98,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _check_across(config: Config) -> None:
     """Combinations that are each valid alone and wrong together, or that need the class names."""
     source = source_of(config.dataset)
-    strategy = STRATEGIES[config.weighting.name]
-    try:
-        arguments(config.weighting, strategy, source.classes)
-    except ConfigError as error:
-        raise ConfigError(f"weighting.{error}") from None
+    class_weights(config.weighting, source.counts, source.classes)
     _check_model(config, source)
     _check_loss(config)
     classes = len(source.classes)
@@ -157,8 +153,10 @@ def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
 def _problem(detail: Any, key: str, siblings: Sequence[str]) -> str:
     if detail["type"] == "extra_forbidden":
         return "there is no such option" + suggestion(key, siblings)
-    if detail["type"] == "missing":
+    if detail["type"] in ("missing", "union_tag_not_found"):
         return "is missing"
+    if detail["type"] == "too_short":
+        return f"needs {detail['ctx']['min_length']} or more"
     if detail["input"] is None:
         return "is not set, and has no default"
     return str(detail["msg"]).replace("Input should", "must").replace("Value error, ", "")
@@ -180,7 +178,7 @@ def _siblings(composed: Mapping[str, Any], location: list[str]) -> list[str]:
     level: Any = composed
     for part in location[:-1]:
         level = level[part] if isinstance(level, Mapping) else {}
-    return [key for key in level if key != location[-1]]
+    return [key for key in level if key != location[-1]] if isinstance(level, Mapping) else []
 
 
 def _is_branch(part: str) -> bool:

@@ -10,12 +10,13 @@ Knows nothing of any particular group.
 import functools
 import inspect
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -54,6 +55,16 @@ class _ByClassName:
 PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 # YAML has lists only; their items stay strict.
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]{0,63}", text):
+        raise ValueError("must be a word of letters, digits, '.', '_' and '-', 64 at most")
+    return text
+
+
+# What becomes part of a file's or an experiment's name.
+Word: TypeAlias = Annotated[str, AfterValidator(_word)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]

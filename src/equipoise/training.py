@@ -58,8 +58,8 @@ def loss_function(config: Config, data: Prepared) -> PerSample:
     return lambda labels, logits: function(labels, logits, **options)
 
 
-def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch) -> int:
-    """Train the model in place and return the number of epochs trained.
+def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch) -> None:
+    """Train the model in place.
 
     Parameters
     ----------
@@ -82,7 +82,6 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
     model.compile(keras.optimizers.get(optimizer), parts.loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
     watch = _Watch(predictor, config, data, weights, function, epoch, on_epoch)
     model.fit(parts.batches, epochs=config.trainer.epochs, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
-    return watch.trained
 
 
 def weights_sha256(model: keras.Model) -> str:
@@ -103,7 +102,6 @@ class _Watch(keras.callbacks.Callback):
         self.predictor, self.config, self.weights, self.function = predictor, config, weights, function
         self.epoch, self.on_epoch = epoch, on_epoch
         self.validation = data.split("validation")
-        self.trained = 0
         self.best, self.best_weights, self.waited = -math.inf, None, 0
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
@@ -111,16 +109,16 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {})["loss"])
-        if not math.isfinite(loss):
-            raise ConfigError(
-                f"the training loss became {loss} in epoch {epoch + 1}: lower trainer.learning_rate={self.config.trainer.learning_rate}, "
-                "or keep the loss's scale with weighting.normalize=sample_mean"
-            )
         labels = np.asarray(self.validation.labels)
         raw = self.predictor(self.validation.features)
+        # The loss is from before the last steps, the predictions are from after them.
+        if not (math.isfinite(loss) and np.isfinite(raw).all()):
+            raise ConfigError(
+                f"training diverged in epoch {epoch + 1} (loss {loss:.4g}): lower trainer.learning_rate={self.config.trainer.learning_rate}, "
+                "or keep the loss's scale with weighting.normalize=sample_mean"
+            )
         metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.function, labels, raw, self.weights.weights, self.config.dataset.labels).mean())}
         metrics |= {f"val/{name}": value for name, value in epoch_metrics(labels, class_logits(raw)).items()}
-        self.trained = epoch + 1
         self.on_epoch(epoch, metrics)
         self._stop_early(metrics)
 

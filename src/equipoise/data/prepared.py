@@ -1,7 +1,7 @@
 """The contract between preparing and everything after it: arrays on disk, mapped into memory, with their metadata.
 
 A prepared dataset is a folder: `<split>_features.npy` (float32), `<split>_labels.npy` (int64) for each split,
-and `metadata.json`. Knows nothing of sources.
+and `metadata.json`. Knows nothing of where the samples came from.
 """
 
 import json
