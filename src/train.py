@@ -1,7 +1,9 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
+import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -11,15 +13,18 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise import command_line
-from equipoise.config import validate
+from equipoise.config import Config, validate
+from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
-from equipoise.paths import project_root
+from equipoise.paths import cache_folder, project_root
 
 
 def main() -> int:
     """Check every job of the command line, then hand over to Hydra; returns the exit code."""
     try:
         plan = command_line.plan(sys.argv[1:])
+        if plan and not plan.shows_config:
+            command_line.prepare_all(plan)  # here and not in the jobs: what is wrong with the data is a user's mistake, too
     except ConfigError as error:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
@@ -27,10 +32,10 @@ def main() -> int:
     try:
         code = _run_hydra()
     except KeyboardInterrupt as interrupt:
-        print("interrupted: the run is logged as KILLED", file=sys.stderr)
+        print("interrupted: a run that had begun is logged as KILLED", file=sys.stderr)
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
-    if plan and plan.sweep and "--cfg" not in sys.argv and "-c" not in sys.argv:
-        _summarise(plan.sweep)
+    if plan and plan.sweep:
+        _summarise(plan.sweep, plan.jobs)
     return code
 
 
@@ -50,29 +55,33 @@ def train(composed: DictConfig) -> None:
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     folder = Path(HydraConfig.get().runtime.output_dir)
-    store = tracking.open_store(project_root())
-    done = sweep.finished(store, config) if config.sweep != "auto" else None
-    if done:
-        console.print(f"{experiment.run_name(config)} is finished in this sweep already (run {done})")
-        return
     try:
-        finished = experiment.run(config, store, folder)
+        store = tracking.open_store(project_root())
+        data = prepare(config.dataset, cache_folder())
+        done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" else None
+        if done:
+            console.print(f"{experiment.run_name(config)} is finished in this sweep already (run {done})")
+            return
+        finished = experiment.run(config, data, store, folder)
     except ConfigError as error:
-        raise CompactHydraException(f"error: {error}") from None  # no traceback for a user's mistake
+        # In a sweep Hydra would tell the first failure alone, after the last job.
+        print(f"error: {error}", file=sys.stderr)
+        raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n[bold]{experiment.run_name(config)}[/]: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    console.print(f"\n{experiment.run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if config.sweep != "auto":
         print_summary_line(finished.evaluation)
         return
     print_evaluation(finished.evaluation, finished.weights, finished.data.head_to_tail)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
-    console.print(f"  make -C {project_root()} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
+    console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
 
 
-def _summarise(sweep_id: str) -> None:
+def _summarise(sweep_id: str, jobs: Sequence[Config]) -> None:
     from equipoise import sweep, tracking
 
-    sweep.print_sweep(tracking.open_store(project_root()), sweep_id)
+    sweep.print_sweep(tracking.open_store(project_root()), sweep_id, jobs)
+    print(f"To see its runs in MLflow:\n  make -C {shlex.quote(str(project_root()))} ui")
 
 
 def _complain(error: ConfigError) -> int:

@@ -21,6 +21,16 @@ NEEDS = {
 
 MISTAKES = [
     (["weighting=balnced"], "weighting=balnced: there is no such weighting; did you mean 'balanced'?"),
+    (["weighting=null"], "weighting=null: there is no such weighting"),
+    (["~weighting"], "weighting is missing"),
+    (["-m", "--cfg", "job"], "leave -m out"),
+    (["--config-name=other"], "its config is conf/"),
+    (["sweep=new"], "no effect without -m"),
+    (["-m", "trainer.threads=1,2"], "nothing to sweep over"),
+    (["trainer.batch_size=99999999999999999999999"], "must be less than or equal to"),
+    (["trainer.threads=3000000000"], "must be less than or equal to"),
+    (["dataset.title=../../elsewhere"], "dataset.title=../../elsewhere: must be"),
+    (["weighting=manual", "weighting.normalize=min", "weighting.weights={0:0,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"], "that statistic of the weights is 0"),
     (["weightng=balanced"], "there is no option weightng; did you mean 'weighting'?"),
     (["wieghting.normalize=sum"], "there is no option wieghting; did you mean 'weighting'?"),
     (["weighting=power", "weighting.alhpa=1"], "there is no option weighting.alhpa; did you mean 'weighting.alpha'?"),
@@ -51,7 +61,7 @@ MISTAKES = [
     (["weighting=none,balanced"], "weighting=none,balanced is a list of values: add -m"),
     (["weighting=[none,balanced]"], "a run has one weighting; to try several: -m weighting=none,balanced"),
     (["model.filters=[8,x]"], "model.filters.1=x: must be a valid integer"),
-    (["sweep=a b"], "sweep=a b: String should match pattern"),
+    (["sweep=a b"], "sweep=a b: must be a word of letters"),
     (["seed"], "missing EQUAL"),
     (["experiment=nothing"], "experiment=nothing: there is no such experiment"),
     (["-m", "weighting=none,balnced"], "weighting=balnced: there is no such weighting"),
@@ -122,6 +132,25 @@ def test_a_sweep_is_the_product_of_its_lists() -> None:
     assert found is not None
     assert [(job.weighting.name, job.seed) for job in found.jobs] == [(name, seed) for name in ("none", "balanced") for seed in range(3)]
     assert {job.trainer.epochs for job in found.jobs} == {2}
+
+
+def test_values_are_set_as_hydra_sets_them() -> None:
+    """Jobs are composed by their options alone, and their values set afterwards: the same as if Hydra did it all."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from equipoise.config import validate
+
+    manual = ["weighting=manual", *NEEDS["weighting=manual"]]
+    for overrides in (["seed=3", "trainer.learning_rate=1e-2", "model.filters=[4,8]"], manual, ["experiment=mnist_lt_control", "dataset.title=mine"]):
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            by_hydra = validate(OmegaConf.to_container(compose("config", overrides), resolve=True))  # type: ignore[arg-type]
+        assert composed(*overrides) == by_hydra
+
+
+def test_a_large_sweep_is_checked_to_its_last_job() -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.batch_size=0: must be greater"):
+        plan(["-m", "seed=range(400)", "trainer.batch_size=8,0"])
 
 
 def test_the_same_sweep_has_the_same_id_whatever_the_order() -> None:

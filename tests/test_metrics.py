@@ -13,7 +13,7 @@ def of(labels: np.ndarray, logits: np.ndarray, prior: np.ndarray | None = None) 
     classes = logits.shape[1]
     names = [f"c{index}" for index in range(classes)]
     uniform = np.full(classes, 1 / classes)
-    return evaluate(labels, logits, logits.argmax(axis=1), names, np.arange(classes), prior, uniform)
+    return evaluate(labels, logits, logits.argmax(axis=1), names, np.arange(classes), uniform if prior is None else prior, uniform)
 
 
 @st.composite
@@ -120,3 +120,19 @@ def test_moving_the_prior(drawn: tuple[np.ndarray, np.ndarray]) -> None:
 def test_probabilities_of_extreme_logits_are_finite() -> None:
     found = of(np.array([0, 1]), np.array([[1e4, -1e4], [1e4, -1e4]]))
     assert found.summary["log_loss"] == pytest.approx(1e4)
+
+
+def test_the_geometric_mean_of_many_recalls_does_not_underflow() -> None:
+    classes = 1000
+    labels = np.repeat(np.arange(classes), 2)
+    logits = np.zeros((len(labels), classes))
+    logits[np.arange(len(labels)), labels] = 1
+    logits[1::2] = np.roll(logits[1::2], 1, axis=1)
+    assert of(labels, logits).summary["g_mean"] == pytest.approx(0.5)
+
+
+def test_without_a_closed_form_nothing_is_corrected_and_it_is_said_so() -> None:
+    uniform = np.full(2, 0.5)
+    found = evaluate(np.array([0, 1]), np.eye(2), np.array([0, 1]), ["a", "b"], np.arange(2), None, uniform)
+    assert "log_loss_corrected" not in found.summary
+    assert any("log_loss_corrected and ece_corrected are absent" in note for note in found.notes)

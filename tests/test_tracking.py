@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from equipoise.options import ConfigError
 from equipoise.tracking import Store, class_keys, open_store, start_run
 
 
@@ -76,8 +77,14 @@ def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
 
 
 def test_class_keys_are_taken_by_mlflow_and_never_collide() -> None:
-    keys = class_keys(["cat", "a/b", "a(b", "größer", "", "a_b"])
-    assert keys == {"cat": "cat", "a/b": "a_b", "a(b": "a_b_2", "größer": "größer", "": "_", "a_b": "a_b_3"}
+    keys = class_keys(["cat", "a/b", "a(b", "größer", "", "a_b", "..", "x" * 300])
+    assert keys == {"cat": "cat", "a/b": "a_b", "a(b": "a_b_2", "größer": "größer", "": "_", "a_b": "a_b_3", "..": "__2", "x" * 300: "x" * 120}
+
+
+def test_an_experiment_that_was_deleted_is_named_with_the_way_back(store: Store) -> None:
+    store.client.delete_experiment(store.experiment("gone"))
+    with pytest.raises(ConfigError, match=r"'gone' was deleted: .*mlflow experiments restore"):
+        store.experiment("gone")
 
 
 @pytest.mark.usefixtures("tensorflow")

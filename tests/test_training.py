@@ -35,8 +35,7 @@ def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any,
     weights = class_weights(config.weighting, data.counts, data.classes)
     model = training.build(config, data)
     history: list[dict[str, float]] = []
-    epochs = training.fit(model, training.Predictor(model), config, data, weights, lambda _, metrics: history.append(metrics))
-    assert epochs == len(history)
+    training.fit(model, training.Predictor(model), config, data, weights, lambda _, metrics: history.append(metrics))
     return training.weights_sha256(model), history, model, data
 
 
@@ -116,8 +115,36 @@ def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_run(cache: Path) -> None:
-    with pytest.raises(ConfigError, match=r"training loss became (nan|inf).*trainer.learning_rate"):
+    with pytest.raises(ConfigError, match=r"training diverged in epoch .*trainer.learning_rate"):
         fit(cache, *SMALL, "trainer.learning_rate=1e30", "trainer.optimizer=sgd")
+
+
+def test_divergence_in_the_very_last_step_is_seen(cache: Path) -> None:
+    """One step in all: the loss, taken before it, is finite; what it leaves is not."""
+    with pytest.raises(ConfigError, match="training diverged in epoch 1"):
+        fit(cache, *SMALL, "trainer.epochs=1", "trainer.batch_size=1000", "trainer.learning_rate=1e38", "trainer.optimizer=sgd")
+
+
+def test_every_epoch_has_an_order_of_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With so small a step the model stays as it is, so the loss of the last, partial batch tells the order."""
+    import keras
+
+    seen: list[float] = []
+
+    class LastBatch(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            seen.append(round(float(logs["loss"]), 6))  # type: ignore[index]
+
+    from equipoise import training
+
+    monkeypatch.setattr(training, "STEPS_PER_CALL", 1)
+    fit_of_keras = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", lambda model, *a, callbacks, **k: fit_of_keras(model, *a, callbacks=[*callbacks, LastBatch()], **k))
+    fit(cache, *SMALL, "trainer.optimizer=sgd", "trainer.learning_rate=1e-30")
+    first, second, third = seen[0:6], seen[6:12], seen[12:18]
+    assert len(seen) == 18
+    assert first[-1] == pytest.approx(second[-1], abs=1e-5), "the same samples"
+    assert first[0] != second[0] != third[0], "in another order"
 
 
 class TestCrossEntropy:

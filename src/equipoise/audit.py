@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from equipoise.data.feed import LabelForm, encode
+from equipoise.data.feed import encode, take
+from equipoise.data.sources import LabelForm
 from equipoise.implementations import PerSample
 from equipoise.options import Floats, Integers
 
@@ -22,17 +24,17 @@ class Shares:
     gradient: Floats  # of the sum over samples of the norm of d loss / d logits
 
 
-def audit(predict: Callable[[Floats], Floats], function: PerSample, features: Floats, labels: Integers, weights: Floats, form: LabelForm) -> Shares:
+def audit(predict: Callable[[Any], Floats], function: PerSample, features: Any, labels: Integers, weights: Floats, form: LabelForm) -> Shares:
     """The classes' shares on the training samples, with the model as it is now.
 
     Parameters
     ----------
-    predict : features (n, *shape) to logits, float32 (n, logits)
+    predict : features to logits, float32 (n, logits)
     weights : float64 (classes,)
     """
     chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_SAMPLES])
     labels = np.asarray(labels)[chosen]
-    logits = tf.constant(predict(np.asarray(features)[chosen]))
+    logits = tf.constant(predict(take(features, chosen)))
     with tf.GradientTape() as tape:
         tape.watch(logits)
         losses = _weighted(function, labels, logits, weights, form)

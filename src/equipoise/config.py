@@ -11,13 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from equipoise.data.prepare import source_of
-from equipoise.data.sources import SOURCES, Dataset, Source
+from equipoise.data.catalogue import IN_ONE_PIECE, SOURCES
+from equipoise.data.prepare import surveyed
+from equipoise.data.sources import Dataset, Source
+from equipoise.data.splitting import Divided
 from equipoise.decisions import DECISIONS, Decision
 from equipoise.losses import LOSSES, LossOptions
 from equipoise.models import MODELS, ModelOptions
-from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, arguments, suggestion
-from equipoise.weighting import STRATEGIES, Weighting
+from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, suggestion
+from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
 CONTROL = ("sweep", "tracking", "trainer.threads")
@@ -26,14 +28,14 @@ CONTROL = ("sweep", "tracking", "trainer.threads")
 class Trainer(Section):
     """How to train."""
 
-    epochs: PositiveInt
-    batch_size: PositiveInt
+    epochs: Annotated[int, Field(ge=1, le=10_000_000)]
+    batch_size: Annotated[int, Field(ge=1, le=10_000_000)]
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     learning_rate: Positive
     monitor: Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
     early_stopping: PositiveInt | None
     device: Literal["auto", "cpu", "gpu"]
-    threads: Literal["auto"] | PositiveInt
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
     deterministic: bool
 
@@ -47,7 +49,7 @@ class Tracking(Section):
 class Config(Section):
     """The whole config of one run."""
 
-    dataset: Annotated[Dataset, OneOf(SOURCES)]
+    dataset: Annotated[Dataset, OneOf(SOURCES, dict.fromkeys(IN_ONE_PIECE, Divided))]
     model: Annotated[ModelOptions, OneOf({name: architecture.build for name, architecture in MODELS.items()})]
     weighting: Annotated[Weighting, OneOf(STRATEGIES)]
     loss: Annotated[LossOptions, OneOf(LOSSES)]
@@ -55,23 +57,24 @@ class Config(Section):
     trainer: Trainer
     tracking: Tracking
     seed: Seed
-    sweep: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    sweep: Word
 
 
 def validate(composed: Mapping[str, Any]) -> Config:
-    """The composed and resolved config, checked.
+    """The composed and resolved config, each value checked by itself.
 
     Raises
     ------
     ConfigError
         With one line for each thing that is wrong.
     """
+    unset = [key for key, value in _flatten(composed).items() if value == "???"]
+    if unset:
+        raise ConfigError("\n".join(f"{key} is not set, and has no default" for key in unset))
     try:
-        config = Config.model_validate(composed)
+        return Config.model_validate(composed)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error.errors(), composed))) from None
-    _check_across(config)
-    return config
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -95,14 +98,16 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def _check_across(config: Config) -> None:
-    """Combinations that are each valid alone and wrong together, or that need the class names."""
-    source = source_of(config.dataset)
-    strategy = STRATEGIES[config.weighting.name]
-    try:
-        arguments(config.weighting, strategy, source.classes)
-    except ConfigError as error:
-        raise ConfigError(f"weighting.{error}") from None
+def check_together(config: Config) -> None:
+    """Combinations that are each valid alone and wrong together, or that need a look at the data.
+
+    Raises
+    ------
+    ConfigError
+        If the data are not what the config says, or two options contradict each other.
+    """
+    source = surveyed(config.dataset)
+    class_weights(config.weighting, source.counts, source.classes)
     _check_model(config, source)
     _check_loss(config)
     classes = len(source.classes)
@@ -115,11 +120,11 @@ def _check_across(config: Config) -> None:
 
 def _check_model(config: Config, source: Source) -> None:
     needed = MODELS[config.model.name].dimensions
-    if needed is not None and needed != len(source.shape):
-        fitting = [name for name, architecture in MODELS.items() if architecture.dimensions in (None, len(source.shape))]
+    if needed is not None and needed != source.dimensions:
+        fitting = [name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)]
         raise ConfigError(
             f"model={config.model.name} needs samples of {needed} dimensions (height, width, channels); "
-            f"dataset={config.dataset.name} has {len(source.shape)}: use model={' or '.join(fitting)}"
+            f"dataset={config.dataset.name} has {source.dimensions}: use model={' or '.join(fitting)}"
         )
 
 
@@ -157,8 +162,10 @@ def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
 def _problem(detail: Any, key: str, siblings: Sequence[str]) -> str:
     if detail["type"] == "extra_forbidden":
         return "there is no such option" + suggestion(key, siblings)
-    if detail["type"] == "missing":
+    if detail["type"] in ("missing", "union_tag_not_found"):
         return "is missing"
+    if detail["type"] == "too_short":
+        return f"needs {detail['ctx']['min_length']} or more"
     if detail["input"] is None:
         return "is not set, and has no default"
     return str(detail["msg"]).replace("Input should", "must").replace("Value error, ", "")
@@ -180,7 +187,7 @@ def _siblings(composed: Mapping[str, Any], location: list[str]) -> list[str]:
     level: Any = composed
     for part in location[:-1]:
         level = level[part] if isinstance(level, Mapping) else {}
-    return [key for key in level if key != location[-1]]
+    return [key for key in level if key != location[-1]] if isinstance(level, Mapping) else []
 
 
 def _is_branch(part: str) -> bool:

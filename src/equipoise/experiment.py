@@ -1,4 +1,4 @@
-"""A run: prepare, weigh, fit, evaluate, log. The five steps in order, each from the config and the step before."""
+"""A run on prepared data: weigh, fit, evaluate, log. The steps in order, each from the config and the step before."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,12 +8,10 @@ import numpy as np
 
 from equipoise import runtime
 from equipoise.config import Config, config_sha256, flat
-from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.decisions import DECISIONS
 from equipoise.metrics import Evaluation, evaluate, log_softmax, move_prior
 from equipoise.options import Floats, arguments
-from equipoise.paths import cache_folder
 from equipoise.priors import effective_prior, target_prior
 from equipoise.terminal import progress_bar, warn
 from equipoise.tracking import Run, Store, class_keys, start_run
@@ -36,19 +34,21 @@ class Finished:
     device: str
 
 
-def run(config: Config, store: Store, folder: Path) -> Finished:
-    """One run, logged to the store; what it writes besides lands in the folder, which must exist."""
-    data = prepare(config.dataset, cache_folder())
+def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
+    """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist."""
     weights = class_weights(config.weighting, data.counts, data.classes)
     _warn_if_void(config, weights)
     trainer = config.trainer
-    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     experiment = config.dataset.title or config.dataset.name
+    store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
+    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
+    if device == "gpu" and trainer.jit and trainer.deterministic:
+        warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
         _log_inputs(log, data, weights)
         trained = _train(config, data, weights, log)
         evaluation = _evaluate(config, data, weights, trained, log)
-    for note in evaluation.notes:
+    for note in (*data.notes, *evaluation.notes):
         warn(note)
     return Finished(log.id, log.experiment_id, data, weights, evaluation, len(trained.history), device)
 
@@ -68,6 +68,7 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
+    from equipoise.data.feed import feature_batches, take
 
     model = training.build(config, data)
     predictor = training.Predictor(model)
@@ -88,7 +89,7 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
 
         training.fit(model, predictor, config, data, weights, on_epoch)
     log.set_tag("weights_sha256", training.weights_sha256(model))
-    log.log_model(model, np.asarray(train.features[:2]), step=len(history))
+    log.log_model(model, next(feature_batches(take(train.features, np.arange(2)))), step=len(history))
     log.log_metrics(shares(""))
     return _Trained(predictor(data.split("test").features), history)
 

@@ -90,7 +90,7 @@ def evaluate(
         "balanced_accuracy": float(recall[present].mean()),
         "macro_f1": float(f1[present].mean()),
         "weighted_f1": float(f1[present] @ support[present] / support.sum()),
-        "g_mean": float(np.prod(recall[present]) ** (1 / present.sum())),
+        "g_mean": _geometric_mean(recall[present]),
         "mcc": float(matthews_corrcoef(labels, predicted)),
         "cohen_kappa": float(cohen_kappa_score(labels, predicted, labels=range(len(classes)))),
         "worst_class_recall": float(recall[present].min()),
@@ -111,7 +111,7 @@ def evaluate(
         "auroc": auroc,
         "predicted_share": confusion.sum(axis=0) / len(labels),
     }
-    return Evaluation(summary, per_class, confusion, _notes(confusion, classes))
+    return Evaluation(summary, per_class, confusion, _notes(confusion, classes, effective_prior))
 
 
 def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> Integers:
@@ -148,6 +148,11 @@ def _ranking(labels: Integers, probabilities: Floats, present: Booleans) -> tupl
         if not truth.all():
             auroc[index] = roc_auc_score(truth, probabilities[:, index])
     return average_precision, auroc
+
+
+def _geometric_mean(values: Floats) -> float:
+    """Through logarithms: the product of a thousand recalls underflows."""
+    return float(np.exp(np.log(values).mean())) if values.all() else 0.0
 
 
 def _by_frequency(recall: Floats, head_to_tail: Integers) -> dict[str, float]:
@@ -190,12 +195,14 @@ def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Float
     return np.bincount(index, confidence, bins) / divisor, np.bincount(index, hit, bins) / divisor, sizes
 
 
-def _notes(confusion: Integers, classes: Sequence[str]) -> tuple[str, ...]:
+def _notes(confusion: Integers, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:
     support, predictions = confusion.sum(axis=1), confusion.sum(axis=0)
     notes = []
+    if effective_prior is None:
+        notes.append("the prior that the model learned under has no closed form here: log_loss_corrected and ece_corrected are absent")
     absent = [name for name, count in zip(classes, support, strict=True) if count == 0]
     if absent:
-        notes.append(f"no test sample of class {listing(absent)}: no metric of it is defined, and averages leave it out")
+        notes.append(f"no test sample of class {listing(absent)}: no metric of it is defined, and averages of those leave it out")
     never = [name for name, count, there in zip(classes, predictions, support, strict=True) if count == 0 and there]
     if never:
         notes.append(f"never predicted: class {listing(never)}; its precision counts as 0")

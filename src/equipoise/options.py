@@ -10,12 +10,13 @@ Knows nothing of any particular group.
 import functools
 import inspect
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -55,6 +56,16 @@ PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 # YAML has lists only; their items stay strict.
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
 Names: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]{0,63}", text):
+        raise ValueError("must be a word of letters, digits, '.', '_' and '-', 64 at most")
+    return text
+
+
+# What becomes part of a file's or an experiment's name.
+Word: TypeAlias = Annotated[str, AfterValidator(_word)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
@@ -64,12 +75,12 @@ Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 class OneOf:
     """The options of a group: `weighting: Annotated[Weighting, OneOf(STRATEGIES)]`.
 
-    Read as one model an option, told apart by `name`. Each has the keys of the annotated section, which all
+    Read as one model an option, told apart by `name`. `sections` gives some options more keys in common. Each has the keys of the annotated section, which all
     options of the group share, and the keyword-only parameters of its function, all of them required.
     """
 
-    def __init__(self, registry: Mapping[str, Callable[..., Any]]) -> None:
-        self.registry = registry
+    def __init__(self, registry: Mapping[str, Callable[..., Any]], sections: Mapping[str, type[Section]] | None = None) -> None:
+        self.registry, self.sections = registry, sections or {}
 
     def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         members = []
@@ -77,7 +88,7 @@ class OneOf:
             parameters = inspect.signature(function).parameters
             keys: dict[str, Any] = {key: (parameters[key].annotation, ...) for key in keywords(function)}
             keys["name"] = (Literal[name], ...)
-            members.append(create_model(name, __base__=common, **keys))
+            members.append(create_model(name, __base__=self.sections.get(name, common), **keys))
         union = functools.reduce(operator.or_, members)
         return handler.generate_schema(Annotated[union, Field(discriminator="name")] if len(members) > 1 else union)
 

@@ -13,15 +13,32 @@ from typing import Literal
 
 from equipoise.options import ConfigError
 
+Device = Literal["auto", "cpu", "gpu"]
+Threads = int | Literal["auto"]
 
-def start(device: Literal["auto", "cpu", "gpu"], threads: int | Literal["auto"], *, deterministic: bool) -> str:
+
+def start(device: Device, threads: Threads, *, deterministic: bool) -> str:
     """Import and configure TensorFlow; returns the device taken, "cpu" or "gpu".
 
     Raises
     ------
     ConfigError
-        If a GPU is asked for and none is there.
+        If a GPU is asked for and none is there, or TensorFlow runs in this process already with other settings.
     """
+    asked = {"trainer.device": device, "trainer.threads": threads, "trainer.deterministic": deterministic}
+    if not _running:
+        _running.update(asked, taken=_start(device, threads, deterministic=deterministic))
+    for option, value in asked.items():
+        if _running[option] != value:
+            raise ConfigError(f"{option}={value}: TensorFlow runs in this process with {_running[option]} already; give the sweep one value")
+    return str(_running["taken"])
+
+
+# What TensorFlow was started with: most of it cannot be changed in the same process.
+_running: dict[str, object] = {}
+
+
+def _start(device: Device, threads: Threads, *, deterministic: bool) -> str:
     with _quiet():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -32,7 +49,9 @@ def start(device: Literal["auto", "cpu", "gpu"], threads: int | Literal["auto"],
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
             gpus = []
-        _set_threads(threads)
+        count = 0 if threads == "auto" else threads  # 0 is TensorFlow's own choice: every core
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
         if gpus and deterministic:
@@ -40,21 +59,6 @@ def start(device: Literal["auto", "cpu", "gpu"], threads: int | Literal["auto"],
         tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
         tf.zeros(1)  # brings the device up while the stream is quiet
     return "gpu" if gpus else "cpu"
-
-
-def _set_threads(threads: int | Literal["auto"]) -> None:
-    import tensorflow as tf
-
-    count = 0 if threads == "auto" else threads  # 0 is TensorFlow's own choice: every core
-    if tf.config.threading.get_intra_op_parallelism_threads() == count:
-        return
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(count)
-        tf.config.threading.set_inter_op_parallelism_threads(count)
-    except RuntimeError:
-        raise ConfigError(
-            f"trainer.threads={threads}: TensorFlow already runs in this process with another number; one sweep has one number of threads"
-        ) from None
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equipoise.config import Config, config_sha256
-from equipoise.terminal import print_table
+from equipoise.config import Config, config_sha256, flat
+from equipoise.terminal import print_table, warn
 from equipoise.tracking import Store
 
 if TYPE_CHECKING:
@@ -18,19 +18,32 @@ REPETITION = ("seed", "dataset.split_seed")
 SHOWN = ("test/balanced_accuracy", "test/macro_f1", "test/mcc", "test/log_loss")
 
 
-def finished(store: Store, config: Config) -> str | None:
-    """The id of a finished run of this config in its sweep, if there is one."""
-    for run in store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config)):
+def finished(store: Store, config: Config, data_sha256: str) -> str | None:
+    """The id of a finished run of this config on these data in its sweep, if there is one."""
+    for run in store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config), data_sha256=data_sha256):
         if run.info.status == "FINISHED":
             return str(run.info.run_id)
     return None
 
 
-def print_sweep(store: Store, sweep: str) -> None:
-    """One row a configuration, best balanced accuracy first, repetitions averaged and differences paired."""
+def print_sweep(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
+    """One row a configuration, best balanced accuracy first, repetitions averaged and differences paired; then what is missing."""
     runs = {run.data.tags["config_sha256"]: run for run in store.runs(sweep_id=sweep) if run.info.status == "FINISHED"}
-    if not runs:
-        return
+    if runs:
+        _print_finished(sweep, runs)
+    missing = [job for job in jobs if config_sha256(job) not in runs]
+    if missing:
+        shared = set.intersection(*(set(_shown_values(job)) for job in jobs))
+        warn(f"{len(missing)} of {len(jobs)} jobs did not finish; the same command again does only these:")
+        for job in missing:
+            warn("  " + " ".join(value for value in _shown_values(job) if value not in shared))
+
+
+def _shown_values(job: Config) -> list[str]:
+    return [f"{key.removesuffix('.name')}={value}" for key, value in flat(job).items()]
+
+
+def _print_finished(sweep: str, runs: "dict[str, LoggedRun]") -> None:
     varied = _varied(list(runs.values()))
     groups: dict[tuple[str, ...], dict[tuple[str, ...], LoggedRun]] = {}
     for run in runs.values():
@@ -58,7 +71,7 @@ def _varied(runs: "Sequence[LoggedRun]") -> list[str]:
     params = [run.data.params for run in runs]
     varied = []
     for key in sorted({key for values in params for key in values}):
-        if key in (*REPETITION, "loss.implementation", "loss.function"):
+        if key in REPETITION:
             continue
         option = f"{key.split('.')[0]}.name"
         seen: dict[str | None, set[str | None]] = {}

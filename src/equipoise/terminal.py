@@ -9,6 +9,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from equipoise.metrics import Evaluation
 from equipoise.options import Integers
@@ -32,13 +33,14 @@ SUMMARY = (
 )
 
 # A pipe has no width; 80 columns would cut the tables.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
-errors = Console(stderr=True, highlight=False)
+# No markup: brackets in a path or a class name are meant.
+console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 132)
+errors = Console(stderr=True, highlight=False, markup=False)
 
 
 def warn(message: str) -> None:
     """One line that the user should not miss."""
-    errors.print(f"[yellow]warning:[/] {message}", soft_wrap=True)
+    errors.print(Text.assemble(("warning:", "yellow"), f" {message}"), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -67,7 +69,7 @@ def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail
             continue
         values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision"))
         numbers = ["–" if value != value else f"{value:.3f}" for value in values]
-        per_class.add_row(weights.classes[index], str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers)
+        per_class.add_row(Text(weights.classes[index]), str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers)
     summary = _table("Test split as a whole")
     summary.add_column("metric")
     summary.add_column("value", justify="right")
@@ -90,7 +92,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
         numeric = any(row[column][:1].isdigit() or row[column][:1] in "+-" for row in rows if row[column])
         table.add_column(heading, justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console.print(table)
 
 

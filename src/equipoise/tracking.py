@@ -1,15 +1,16 @@
 """The MLflow store of the project and one run in it. The only module that knows MLflow.
 
-The store is one SQLite file at the project root. Whatever is logged lands in `metrics.jsonl` in the run's
-folder first.
+The store is one SQLite file at the project root. Every metric lands in `metrics.jsonl` in the run's folder first.
 """
 
 import contextlib
 import io
+import itertools
 import json
 import logging
 import os
 import re
+import shlex
 import socket
 import subprocess
 import time
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from filelock import FileLock
 
-from equipoise.options import Floats
+from equipoise.options import ConfigError, Floats
 
 if TYPE_CHECKING:
     import keras
@@ -49,13 +50,14 @@ class Store:
         """The experiment's id; made with an artifact location of its own, which MLflow would freeze to some working directory."""
         from mlflow.exceptions import MlflowException
 
+        if self.client.get_experiment_by_name(name) is None:
+            with contextlib.suppress(MlflowException):  # another process was first
+                self.client.create_experiment(name, artifact_location=(self.root / "mlruns" / name).as_uri())
         known = self.client.get_experiment_by_name(name)
-        if known is not None:
-            return str(known.experiment_id)
-        try:
-            return str(self.client.create_experiment(name, artifact_location=(self.root / "mlruns" / name).as_uri()))
-        except MlflowException:  # another process was first
-            return str(self.client.get_experiment_by_name(name).experiment_id)
+        if known.lifecycle_stage == "deleted":
+            restore = f"mlflow experiments restore --experiment-id {known.experiment_id}"
+            raise ConfigError(f"the MLflow experiment '{name}' was deleted: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} {restore}, or set dataset.title")
+        return str(known.experiment_id)
 
     def runs(self, **tags: str) -> list["LoggedRun"]:
         """All runs, in any experiment, that carry these tags, oldest first."""
@@ -180,12 +182,15 @@ def start_run(store: Store, experiment: str, name: str, params: Mapping[str, Any
     run_id = client.create_run(experiment_id, run_name=name, tags={**tags, **_process_tags(), **_git_tags(store.root)}).info.run_id
     run = Run(store, run_id, experiment_id, folder)
     try:
-        client.log_batch(run_id, params=[Param(key, str(value)[:MOST_CHARACTERS]) for key, value in params.items()], tags=[RunTag("folder", str(folder))])
+        client.log_batch(
+            run_id, params=[Param(param_key(key), str(value)[:MOST_CHARACTERS]) for key, value in params.items()], tags=[RunTag("folder", str(folder))]
+        )
         yield run
     except BaseException as error:
-        status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        client.log_text(run_id, traceback.format_exc(), "traceback.txt")
-        client.set_terminated(run_id, status)
+        client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        # A full disk may be what failed; the error itself must come through all the same.
+        with contextlib.suppress(OSError):
+            client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
         raise
     client.set_terminated(run_id, "FINISHED")
 
@@ -193,14 +198,23 @@ def start_run(store: Store, experiment: str, name: str, params: Mapping[str, Any
 def class_keys(classes: Sequence[str]) -> dict[str, str]:
     """Class names to what MLflow takes in a metric key; equal keys are told apart by `_2`, `_3` …"""
     keys: dict[str, str] = {}
+    used: set[str] = set()
     for name in classes:
-        slug = re.sub(r"[^\w .-]+", "_", name).strip() or "_"
-        key, number = slug, 1
-        while key in keys.values():
-            number += 1
+        # MLflow takes 250 characters for a whole key, and no part that is a path's «.» or «..».
+        slug = re.sub(r"[^\w .-]+|^\.+$", "_", name).strip()[:120] or "_"
+        key = slug
+        for number in itertools.count(2):
+            if key not in used:
+                break
             key = f"{slug}_{number}"
+        used.add(key)
         keys[name] = key
     return keys
+
+
+def param_key(key: str) -> str:
+    """A dotted config key as MLflow takes it: class names in it may hold anything."""
+    return re.sub(r"[^\w .\-/]+", "_", key)[:250]
 
 
 def _process_tags() -> dict[str, str]:

@@ -6,6 +6,7 @@ Knows nothing of MLflow, of the terminal or of the test split.
 import hashlib
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,8 +14,9 @@ import tensorflow as tf
 
 from equipoise.audit import weighted_losses
 from equipoise.config import Config
-from equipoise.data.feed import class_logits, training_batches
+from equipoise.data.feed import class_logits, feature_batches, training_batches
 from equipoise.data.prepared import Prepared
+from equipoise.data.sampling import sampling
 from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
 from equipoise.losses import LOSSES
 from equipoise.metrics import epoch_metrics
@@ -36,10 +38,9 @@ class Predictor:
         shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
         self._logits = tf.function(lambda batch: model(batch, training=False), input_signature=[shape])
 
-    def __call__(self, features: Floats, batch_size: int = 1024) -> Floats:
-        """float32 (n, logits) for features of shape (n, *shape)."""
-        batches = [self._logits(np.asarray(features[i : i + batch_size])).numpy() for i in range(0, len(features), batch_size)]
-        return np.concatenate(batches)
+    def __call__(self, features: Any) -> Floats:
+        """float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""
+        return np.concatenate([self._logits(batch).numpy() for batch in feature_batches(features)])
 
 
 def build(config: Config, data: Prepared) -> keras.Model:
@@ -58,8 +59,8 @@ def loss_function(config: Config, data: Prepared) -> PerSample:
     return lambda labels, logits: function(labels, logits, **options)
 
 
-def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch) -> int:
-    """Train the model in place and return the number of epochs trained.
+def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch) -> None:
+    """Train the model in place.
 
     Parameters
     ----------
@@ -67,13 +68,15 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
     """
     epoch = tf.Variable(0, dtype=tf.int64)
     function = loss_function(config, data)
+    train = data.split("train")
     batches = training_batches(
-        data.split("train"),
+        train,
         classes=len(data.classes),
         labels=config.dataset.labels,
         batch_size=config.trainer.batch_size,
         seed=config.seed,
         epoch=epoch,
+        sampling=sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
     )
     put_in = IMPLEMENTATIONS[config.loss.implementation]
     parts = put_in(Parts(batches, PerSampleLoss(function, config.loss.function)), weights.weights)
@@ -82,7 +85,6 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
     model.compile(keras.optimizers.get(optimizer), parts.loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
     watch = _Watch(predictor, config, data, weights, function, epoch, on_epoch)
     model.fit(parts.batches, epochs=config.trainer.epochs, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
-    return watch.trained
 
 
 def weights_sha256(model: keras.Model) -> str:
@@ -103,7 +105,6 @@ class _Watch(keras.callbacks.Callback):
         self.predictor, self.config, self.weights, self.function = predictor, config, weights, function
         self.epoch, self.on_epoch = epoch, on_epoch
         self.validation = data.split("validation")
-        self.trained = 0
         self.best, self.best_weights, self.waited = -math.inf, None, 0
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
@@ -111,16 +112,16 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {})["loss"])
-        if not math.isfinite(loss):
-            raise ConfigError(
-                f"the training loss became {loss} in epoch {epoch + 1}: lower trainer.learning_rate={self.config.trainer.learning_rate}, "
-                "or keep the loss's scale with weighting.normalize=sample_mean"
-            )
         labels = np.asarray(self.validation.labels)
         raw = self.predictor(self.validation.features)
+        # The loss is from before the last steps, the predictions are from after them.
+        if not (math.isfinite(loss) and np.isfinite(raw).all()):
+            raise ConfigError(
+                f"training diverged in epoch {epoch + 1} (loss {loss:.4g}): lower trainer.learning_rate={self.config.trainer.learning_rate}, "
+                "or keep the loss's scale with weighting.normalize=sample_mean"
+            )
         metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.function, labels, raw, self.weights.weights, self.config.dataset.labels).mean())}
         metrics |= {f"val/{name}": value for name, value in epoch_metrics(labels, class_logits(raw)).items()}
-        self.trained = epoch + 1
         self.on_epoch(epoch, metrics)
         self._stop_early(metrics)
 

@@ -47,8 +47,8 @@ def effective_number(counts: Integers, *, beta: Fraction) -> Floats:
     """w_c = (1 - beta) / (1 - beta^n_c): the inverse effective number of samples (Cui et al. 2019)."""
     if beta == 0:
         return none(counts)
-    # expm1 and log1p keep the digits that 1 - beta^n loses for beta near 1.
-    weights: Floats = (1 - beta) / -np.expm1(counts * np.log1p(beta - 1))
+    # expm1 keeps the digits that 1 - beta^n loses for beta near 1.
+    weights: Floats = (1 - beta) / -np.expm1(counts * np.log(beta))
     return weights
 
 
@@ -129,7 +129,10 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     if empty:
         raise ConfigError(f"no training sample of class {listing(empty)}: a weight for it is not defined; drop the class or add data")
     strategy = STRATEGIES[section.name]
-    weights = strategy(counts, **arguments(section, strategy, classes))
+    try:
+        weights = strategy(counts, **arguments(section, strategy, classes))
+    except ConfigError as error:
+        raise ConfigError(f"weighting.{error}") from None
     if not weights.any():
         raise ConfigError(f"weighting={section.name}: every weight is 0, so nothing would be learned")
     divisor = NORMALIZERS[section.normalize](weights, counts)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -104,8 +105,13 @@ def test_the_weights_are_those_of_the_counts(project: Path, runs: list[Any]) -> 
     metrics = runs[0].data.metrics
     assert [metrics[f"weight_share/{index}"] for index in range(10)] == pytest.approx([0.1] * 10)
     assert metrics["weight_sample_mean"] == pytest.approx(1)
-    for share in ("gradient_share_start", "gradient_share", "loss_share_start", "loss_share"):
-        assert sum(metrics[f"{share}/{index}"] for index in range(10)) == pytest.approx(1), share
+    for share in ("gradient_share", "loss_share"):
+        start, end = ([metrics[f"{share}{when}/{index}"] for index in range(10)] for when in ("_start", ""))
+        assert sum(start) == pytest.approx(1)
+        assert sum(end) == pytest.approx(1)
+        assert start != pytest.approx(end, abs=1e-3), "training has changed it"
+    # Before training every class's loss is near log 10, so its share of the loss is near its share of the weight.
+    assert [metrics[f"loss_share_start/{index}"] for index in range(10)] == pytest.approx([0.1] * 10, abs=0.05)
 
 
 def test_metrics_follow_from_the_stored_predictions(project: Path, runs: list[Any]) -> None:
@@ -118,6 +124,8 @@ def test_metrics_follow_from_the_stored_predictions(project: Path, runs: list[An
     assert metrics["test/balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(truth, predicted), abs=1e-12)
     assert metrics["test/macro_f1"] == pytest.approx(oracle.f1_score(truth, predicted, average="macro"), abs=1e-12)
     assert metrics["test/log_loss"] == pytest.approx(oracle.log_loss(truth, probabilities), rel=1e-9)
+    # The probabilities moved from the prior that the weights made, which is uniform, to the uniform target: no change.
+    assert metrics["test/log_loss_corrected"] == pytest.approx(metrics["test/log_loss"], rel=1e-9)
     per_class = json.loads(artifact(project, runs[0], "evaluation/per_class.json").read_text())
     assert per_class["columns"][:3] == ["class", "recall", "precision"]
     assert [row[1] for row in per_class["data"]] == pytest.approx(oracle.recall_score(truth, predicted, average=None).tolist())
@@ -146,7 +154,8 @@ def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Sto
     assert "sweep_id" not in run.data.tags
     for heading in ("class", "weight", "precision", "recall", "F1", "AP", "balanced_accuracy", "log_loss"):
         assert heading in found.stdout
-    assert f"make -C {project} ui RUN={run.info.experiment_id}/{run.info.run_id}" in found.stdout
+    command = shlex.split(found.stdout.splitlines()[-1])
+    assert command == ["make", "-C", str(project), "ui", f"RUN={run.info.experiment_id}/{run.info.run_id}"]
 
 
 def test_every_option_trains(project: Path, store: Store) -> None:
@@ -163,6 +172,13 @@ def test_every_option_trains(project: Path, store: Store) -> None:
     assert {run.data.tags["weighting"] for run in store.runs()} == {"none", "balanced", "inverse", "max_ratio", "power", "effective_number", "manual"}
     binary = [run for run in store.runs(dataset="synthetic") if run.data.params["dataset.labels"] == "binary"]
     assert len(binary) == 2
+    by_prior = {run.data.params["dataset.target_prior"]: run for run in binary}
+    moved = by_prior["[0.8, 0.2]"]
+    predictions = pd.read_parquet(project / "mlruns" / "synthetic" / moved.info.run_id / "artifacts/evaluation/predictions.parquet")
+    probabilities = predictions[["p(0)", "p(1)"]].to_numpy() * np.array([0.8, 0.2]) / np.array([0.9, 0.1])
+    expected = oracle.log_loss(predictions["label"], probabilities / probabilities.sum(axis=1, keepdims=True))
+    assert moved.data.metrics["test/log_loss_corrected"] == pytest.approx(expected, rel=1e-9)
+    assert moved.data.metrics["test/log_loss_corrected"] != pytest.approx(moved.data.metrics["test/log_loss"], rel=1e-6)
     for run in binary:
         assert 0.5 < run.data.metrics["reference/bayes_balanced_accuracy"] < 1
         assert "test/recall_few" not in run.data.metrics, "two classes have no terciles"
@@ -173,8 +189,10 @@ def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: S
     assert found.returncode == 1
     runs = store.runs(sweep_id="one_fails")
     assert [run.info.status for run in runs] == ["FAILED", "FINISHED"]
-    assert "training loss became" in artifact(project, runs[0], "traceback.txt").read_text()
-    assert "error: the training loss became" in found.stderr
+    assert "training diverged" in artifact(project, runs[0], "traceback.txt").read_text()
+    assert "error: training diverged" in found.stderr
+    assert "1 of 2 jobs did not finish" in found.stderr
+    assert "trainer.learning_rate=1e+30" in found.stderr
     assert "Traceback" not in found.stderr
     assert "Sweep one_fails" in found.stdout, "what is finished is shown all the same"
 

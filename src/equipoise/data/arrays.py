@@ -5,9 +5,9 @@ A pickled object is refused, never loaded.
 """
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from equipoise.options import ConfigError, Floats, Integers, listing, suggestion
 BLOCK_BYTES = 16 << 20
 
 Scale = Literal["none", "standard", "byte"]
+Array = np.ndarray[Any, np.dtype[Any]]
+Blocks = Callable[[], Iterator[tuple[int, Array]]]  # whole samples, each with the number of its first one
 
 
 def npz(*, path: str, features: str, target: str, group: str | None, split: str | None, scale: Scale) -> Raw:
@@ -68,7 +70,7 @@ def _from_npz(path: str, features: str, target: str, group: str | None, split: s
     groups = None if group is None else np.unique(_whole(file, group), return_inverse=True)[1].astype(np.int64)
     given = None if split is None else _given(_whole(file, split), split)
 
-    def blocks() -> Iterator[tuple[int, Floats]]:
+    def blocks() -> Iterator[tuple[int, Array]]:
         for start, block in _blocks(file, features):
             yield start, block.reshape(len(block), *one)
 
@@ -78,14 +80,14 @@ def _from_npz(path: str, features: str, target: str, group: str | None, split: s
     return Raw(classes, labels, len(one), digest_of(file), load, groups, given)
 
 
-def _write_scaled(blocks: object, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> dict[str, Floats]:
+def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> dict[str, Floats]:
     """Scale by the training rows and write each split; two passes, a block at a time."""
-    shift, factor = _fit_scale(blocks, shape, rows["train"], scale)  # type: ignore[arg-type]
+    shift, factor = _fit_scale(blocks, shape, rows["train"], scale)
     features = {
         split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
         for split, members in rows.items()
     }
-    for start, block in blocks():  # type: ignore[operator]
+    for start, block in blocks():
         finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
         if not finite.all():
             raise ConfigError(f"{name}: sample {start + int(np.argmin(finite))} holds NaN or infinity: replace or remove it")
@@ -96,13 +98,13 @@ def _write_scaled(blocks: object, shape: tuple[int, ...], rows: Mapping[str, Int
     return dict(features)
 
 
-def _fit_scale(blocks: object, shape: tuple[int, ...], train: Integers, scale: Scale) -> tuple[Floats, Floats]:
+def _fit_scale(blocks: Blocks, shape: tuple[int, ...], train: Integers, scale: Scale) -> tuple[Floats, Floats]:
     """What to subtract and what to multiply by, broadcast over samples."""
     if scale != "standard":
         return np.zeros(1), np.array([1 / 255 if scale == "byte" else 1.0])
     axes = (0,) if len(shape) == 1 else tuple(range(len(shape)))  # of each feature, or of each channel
     count, total, squares = 0, np.zeros(1), np.zeros(1)
-    for start, block in blocks():  # type: ignore[operator]
+    for start, block in blocks():
         low, high = np.searchsorted(train, (start, start + len(block)))
         values = block[train[low:high] - start].astype(np.float64)
         count += values.size // (values.shape[-1] or 1)
@@ -113,14 +115,14 @@ def _fit_scale(blocks: object, shape: tuple[int, ...], train: Integers, scale: S
     return mean, 1 / np.where(deviation > 1e-12 * np.maximum(1, np.abs(mean)), deviation, 1)
 
 
-def encode_labels(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", name: str) -> tuple[tuple[str, ...], Integers]:
+def encode_labels(values: Array, name: str) -> tuple[tuple[str, ...], Integers]:
     """Class names and indices of labels that are whole numbers, booleans or text, of shape (n,) or (n, 1)."""
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
         raise ConfigError(f"{name} has the shape {values.shape}; needed is one label a sample, (n,)")
     if values.dtype.kind == "f":
-        odd = values[~(np.isfinite(values) & (values == np.floor(values)))]  # type: ignore[operator,call-overload]
+        odd = values[~(np.isfinite(values) & (values == np.floor(values)))]
         if len(odd):
             raise ConfigError(f"{name} holds numbers such as {odd[0]}, not classes: divide them into ranges first")
         values = values.astype(np.int64)
@@ -134,7 +136,7 @@ def encode_labels(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", n
     return tuple(str(value) for value in distinct), labels.astype(np.int64)
 
 
-def _given(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", name: str) -> Integers:
+def _given(values: Array, name: str) -> Integers:
     odd = sorted(set(np.unique(values.astype(str)).tolist()) - {"", *SPLITS})
     if odd:
         raise ConfigError(f"dataset.split={name} holds {listing(odd, 3)}; known are {listing(SPLITS)}")
@@ -174,7 +176,7 @@ def _header(file: Path, name: str) -> tuple[tuple[int, ...], "np.dtype[np.generi
     return shape, dtype
 
 
-def _blocks(file: Path, name: str) -> "Iterator[tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]]":
+def _blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
     """The array in blocks of whole samples, each with the number of its first one."""
     with zipfile.ZipFile(file) as archive:
         stream, shape, dtype, _ = _open(archive, file, name)
@@ -192,11 +194,11 @@ def _blocks(file: Path, name: str) -> "Iterator[tuple[int, np.ndarray[tuple[int,
                 yield start, np.frombuffer(data, dtype).reshape(count, *shape[1:])
 
 
-def _whole(file: Path, name: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":
+def _whole(file: Path, name: str) -> Array:
     """An array of one value a sample, read at once."""
     try:
         with np.load(file, allow_pickle=False) as archive:
-            found: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = archive[name]
+            found: Array = archive[name]
             return found
     except ValueError as error:
         if "allow_pickle" in str(error):

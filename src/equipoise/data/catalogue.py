@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from equipoise.data.arrays import npz, series
 from equipoise.data.images import image_directory
 from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, digits_lt, mnist_lt, synthetic
@@ -48,4 +50,6 @@ def _divided(raw: Raw, options: Divided) -> Source:
         splits = {name: Samples(loaded.features[name], division.labels[rows[name]]) for name in SPLITS}
         return Splits(splits, loaded.shape, {}, (*division.notes, *loaded.notes), loaded.digests)
 
-    return Source(division.classes, raw.dimensions, raw.content, load)
+    train = division.labels[division.rows["train"]]
+    counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(division.classes))
+    return Source(division.classes, counts, raw.dimensions, raw.content, load)

@@ -38,7 +38,7 @@ class ImageFiles:
     """
 
     root: str
-    paths: "np.ndarray[tuple[int], np.dtype[np.bytes_]]"
+    paths: "np.ndarray[Any, np.dtype[np.bytes_]]"
     shape: tuple[int, int, int]
 
     def __len__(self) -> int:
@@ -144,7 +144,7 @@ def _checked(
     with ThreadPoolExecutor(WORKERS) as workers:
         for split in SPLITS:
             members = rows[split]
-            results = list(workers.map(lambda row: _check(root, paths[row], max_pixels), members, chunksize=64))
+            results = list(workers.map(lambda row: _check(root, bytes(paths[row]), max_pixels), members, chunksize=64))
             for row, problem in zip(members, results, strict=True):
                 if isinstance(problem, str):
                     bad.append(f"{os.fsdecode(paths[row])}: {problem}")

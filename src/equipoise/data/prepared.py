@@ -1,7 +1,8 @@
 """The contract between preparing and everything after it: arrays on disk, mapped into memory, with their metadata.
 
 A prepared dataset is a folder: for each split `<split>_features.npy` (float32) or, for images that are decoded
-while training, `<split>_paths.npy`, and `<split>_labels.npy` (int64); and `metadata.json`.
+while training, `<split>_paths.npy`, and `<split>_labels.npy` (int64); and `metadata.json`. Knows nothing of where
+the samples came from.
 """
 
 import json

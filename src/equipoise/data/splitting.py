@@ -130,7 +130,7 @@ def _handle_rare(labels: Integers, classes: tuple[str, ...], options: Divided, f
 
 def _decide(labels: Integers, rows: Integers, options: Divided, groups: Integers | None, given: Mapping[str, Integers]) -> dict[str, Integers]:
     """Divide these rows into the splits that are not given already."""
-    decided = {name: np.empty(0, dtype=np.int64) for name in SPLITS}
+    decided: dict[str, Integers] = {name: np.empty(0, dtype=np.int64) for name in SPLITS}
     rest = rows
     if len(given["test"]) == 0 and len(rest):
         rest, decided["test"] = _cut(labels, rest, options.test_fraction, options.folds, options.fold, groups, options.split_seed, "dataset.test_fraction")

