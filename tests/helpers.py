@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from equipoise.command_line import compose_one
-from equipoise.config import Config
+from equipoise.config import Config, validate
 from equipoise.paths import config_folder
 
 REPOSITORY = Path(__file__).parents[1]
@@ -18,6 +20,12 @@ def composed(*overrides: str) -> Config:
     """The checked config of these overrides."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose_one(overrides)
+
+
+def composed_dataset(*overrides: str) -> Any:
+    """The dataset section alone, without a look at whether the rest goes with it."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return validate(OmegaConf.to_container(compose("config", list(overrides)), resolve=True)).dataset  # type: ignore[arg-type]
 
 
 def copy_project(folder: Path) -> Path:

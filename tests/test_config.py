@@ -17,6 +17,12 @@ OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in config_folder().g
 NEEDS = {
     "weighting=manual": ["weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
     "dataset=synthetic": ["model=mlp"],
+    "dataset=tabular": ["model=mlp"],
+    "dataset=csv": ["model=mlp", "dataset.path=table.csv", "dataset.target=y"],
+    "dataset=multilabel": ["model=mlp", "dataset.path=table.csv", "dataset.targets=[y,z]"],
+    "dataset=npz": ["model=mlp", "dataset.path=arrays.npz"],
+    "dataset=series": ["model=mlp", "dataset.path=arrays.npz"],
+    "dataset=image_directory": ["dataset.path=images"],
 }
 
 MISTAKES = [
@@ -70,6 +76,22 @@ MISTAKES = [
 ]
 
 
+@pytest.fixture
+def some_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file of each kind, in the working directory."""
+    import numpy as np
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text("x,y,z\n" + "".join(f"{i},{i % 2},{i % 3 // 2}\n" for i in range(30)))
+    np.savez("arrays.npz", x=np.zeros((30, 4, 2)), y=np.arange(30) % 2)
+    for name in ("a", "b"):
+        Path("images", name).mkdir(parents=True)
+        for index in range(9):
+            Image.new("L", (9, 9), index).save(f"images/{name}/{index}.png")
+
+
+@pytest.mark.usefixtures("some_data")
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: str) -> None:
     group, name = option.split("=")
@@ -82,7 +104,7 @@ def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: s
 
 
 def test_every_option_of_the_registries_has_its_yaml() -> None:
-    from equipoise.data.sources import SOURCES
+    from equipoise.data.catalogue import SOURCES
     from equipoise.decisions import DECISIONS
     from equipoise.losses import LOSSES
     from equipoise.models import MODELS

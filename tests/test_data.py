@@ -2,8 +2,8 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,17 @@ import pytest
 from equipoise.data import prepare as preparing
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import open_prepared
-from equipoise.data.sources import Samples, long_tail_counts
+from equipoise.data.sources import Samples, Splits, long_tail_counts
 from equipoise.options import ConfigError
+from helpers import composed_dataset
 
 DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}
 SYNTHETIC = {"name": "synthetic", "class_counts": (40, 20, 5), "features": 4, "separation": 3.0, "test_per_class": 400, "validation_per_class": 10}
 
 
-def dataset(split_seed: int = 0, **options: Any) -> Any:
-    return SimpleNamespace(split_seed=split_seed, **options)
+def dataset(name: str, **options: Any) -> Any:
+    values = {key: f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else value for key, value in options.items()}
+    return composed_dataset(f"dataset={name}", *(f"dataset.{key}={value}" for key, value in values.items()))
 
 
 def test_long_tail_counts_of_mnist() -> None:
@@ -51,7 +53,7 @@ def test_splits_depend_on_the_split_seed_and_not_on_the_ratio(tmp_path: Path) ->
 
 def test_prepared_once_and_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = prepare(dataset(**DIGITS), tmp_path)
-    monkeypatch.setattr(preparing, "source_of", lambda _: pytest.fail("prepared again"))
+    monkeypatch.setattr(preparing, "_make", lambda *_: pytest.fail("prepared again"))
     again = prepare(dataset(**DIGITS, labels="one_hot", title="other"), tmp_path)
     assert again.folder == first.folder
     assert again.data_sha256 == first.data_sha256
@@ -63,7 +65,8 @@ def test_the_same_digest_wherever_it_is_prepared(tmp_path: Path) -> None:
 
 def test_two_at_once_make_one_folder(tmp_path: Path) -> None:
     found: list[str] = []
-    threads = [threading.Thread(target=lambda: found.append(prepare(dataset(**SYNTHETIC), tmp_path).data_sha256)) for _ in range(4)]
+    chosen = dataset(**SYNTHETIC)
+    threads = [threading.Thread(target=lambda: found.append(prepare(chosen, tmp_path).data_sha256)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -103,17 +106,15 @@ def test_the_bayes_optimum_of_two_gaussians(tmp_path: Path) -> None:
 
 
 def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = preparing.source_of(dataset(**SYNTHETIC))
-    splits = dict(source.load(0).splits)
+    source = preparing.surveyed(dataset(**SYNTHETIC))
+    splits = dict(source.load(0, tmp_path).splits)
     features = splits["train"].features.copy()
     features[3, 1] = np.nan
-    broken = SimpleNamespace(splits={**splits, "train": Samples(features, splits["train"].labels)}, reference={})
-    monkeypatch.setattr(
-        preparing, "source_of", lambda _: SimpleNamespace(classes=source.classes, counts=source.counts, shape=source.shape, load=lambda _: broken)
-    )
-    with pytest.raises(ConfigError, match="train split has features that are NaN"):
+    broken = {**splits, "train": Samples(features, splits["train"].labels)}
+    monkeypatch.setattr(preparing, "surveyed", lambda _: replace(source, load=lambda *_: Splits(broken, (4,))))
+    with pytest.raises(ConfigError, match="sample 3 of the train split holds NaN"):
         prepare(dataset(**SYNTHETIC), tmp_path)
-    broken.splits["train"] = Samples(splits["train"].features[:40], splits["train"].labels[:40])
+    broken["train"] = Samples(splits["train"].features[:40], splits["train"].labels[:40])
     with pytest.raises(ConfigError, match="no training sample of class 1, 2"):
         prepare(dataset(**SYNTHETIC), tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -121,11 +122,11 @@ def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatc
 
 def test_options_that_leave_nothing_to_train_on() -> None:
     with pytest.raises(ConfigError, match="leave nothing to train on"):
-        preparing.source_of(dataset(name="mnist_lt", imbalance_ratio=10.0, test_per_class=400, validation_per_class=100))
+        preparing.surveyed(dataset(name="mnist_lt", imbalance_ratio=10.0, test_per_class=400, validation_per_class=100))
     with pytest.raises(ConfigError, match=r"dataset\.features=2"):
-        preparing.source_of(dataset(**{**SYNTHETIC, "features": 2}))
+        preparing.surveyed(dataset(**{**SYNTHETIC, "features": 2}))
     with pytest.raises(ConfigError, match="two classes"):
-        preparing.source_of(dataset(**{**SYNTHETIC, "class_counts": (5,)}))
+        preparing.surveyed(dataset(**{**SYNTHETIC, "class_counts": (5,)}))
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -66,6 +66,52 @@ def test_sparse_and_one_hot_labels_train_the_same(cache: Path) -> None:
         np.testing.assert_allclose(left, right, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """A table, time series and an image folder of three unequal classes, as their overrides."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("own data")
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [50, 25, 10])
+    (folder / "table.csv").write_text(
+        "x,z,y\n"
+        + "".join(f"{value:.3f},{'ab'[y % 2]},{'cat dog cow'.split()[y]}\n" for value, y in zip(labels + generator.normal(size=85), labels, strict=True))
+    )
+    np.savez(folder / "series.npz", x=labels[:, None, None] + generator.normal(size=(85, 12, 2)), y=labels)
+    for index, y in enumerate(labels):
+        (folder / "images" / f"class {y}").mkdir(parents=True, exist_ok=True)
+        pixels = np.clip(80 * y + generator.integers(0, 80, (10, 10, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"class {y}" / f"{index}.png")
+    return {
+        "table": ["dataset=csv", f"dataset.path='{folder}/table.csv'", "dataset.target=y"],
+        "series": ["dataset=series", f"dataset.path='{folder}/series.npz'"],
+        "images": ["dataset=image_directory", f"dataset.path='{folder}/images'", "dataset.image_size=[8,8]"],
+    }
+
+
+@pytest.mark.parametrize("kind", ["table", "series", "images"])
+def test_the_implementations_agree_on_the_users_own_data(cache: Path, own_data: dict[str, list[str]], kind: str) -> None:
+    shared = [*own_data[kind], "model=mlp", "model.hidden=[8]", "trainer.batch_size=16", "weighting=balanced", "dataset.labels=one_hot"]
+    digests = {fit(cache, *shared, f"loss={name}")[0] for name in IMPLEMENTATIONS}
+    assert len(digests) == 1
+    assert digests != {fit(cache, *shared, "weighting=none")[0]}
+
+
+def test_arrays_on_disk_train_as_arrays_in_memory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise.data import feed
+
+    resident = fit(cache, *SMALL)[0]
+    monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
+    assert fit(cache, *SMALL)[0] == resident
+
+
+def test_sampling_changes_what_is_learned(cache: Path) -> None:
+    digests = [fit(cache, *SMALL, f"dataset.sampling={rule}")[0] for rule in ("none", "class_balanced", "square_root", "progressive", "class_balanced")]
+    assert len(set(digests)) == 4
+    assert digests[1] == digests[4]
+
+
 def test_the_same_config_gives_the_same_bits_and_another_seed_does_not(cache: Path) -> None:
     digests = [fit(cache, *SMALL, "model.dropout=0.3", f"seed={seed}")[0] for seed in (0, 0, 1)]
     assert digests[0] == digests[1] != digests[2]

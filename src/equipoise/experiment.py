@@ -9,6 +9,8 @@ import numpy as np
 from equipoise import runtime
 from equipoise.config import Config, config_sha256, flat
 from equipoise.data.prepared import Prepared
+from equipoise.data.sampling import Sampling, sampling
+from equipoise.data.sources import title_of
 from equipoise.decisions import DECISIONS
 from equipoise.metrics import Evaluation, evaluate, log_softmax, move_prior
 from equipoise.options import Floats, arguments
@@ -39,13 +41,13 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     weights = class_weights(config.weighting, data.counts, data.classes)
     _warn_if_void(config, weights)
     trainer = config.trainer
-    experiment = config.dataset.title or config.dataset.name
+    experiment = title_of(config.dataset)
     store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     if device == "gpu" and trainer.jit and trainer.deterministic:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
-        _log_inputs(log, data, weights)
+        _log_inputs(log, config, data, weights)
         trained = _train(config, data, weights, log)
         evaluation = _evaluate(config, data, weights, trained, log)
     for note in (*data.notes, *evaluation.notes):
@@ -101,7 +103,7 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     logits = class_logits(trained.logits)
     rule = DECISIONS[config.decision.name]
     predicted = rule(logits, **arguments(config.decision, rule, data.classes))
-    effective, target = effective_prior(weights), target_prior(config.dataset, data)
+    effective, target = effective_prior(weights, _sampling(config, data)), target_prior(config.dataset, data)
     evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target)
 
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
@@ -115,9 +117,17 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     return evaluation
 
 
-def _log_inputs(log: Run, data: Prepared, weights: ClassWeights) -> None:
-    """What goes into training: counts, weights, and what follows from them."""
+def _sampling(config: Config, data: Prepared) -> Sampling | None:
+    return sampling(config.dataset.sampling, data.split("train").labels, data.counts, config.trainer.epochs)
+
+
+def _log_inputs(log: Run, config: Config, data: Prepared, weights: ClassWeights) -> None:
+    """What goes into training: the data, counts, weights, and what follows from them."""
+    log.log_dataset(title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True)))
     by_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
+    drawn = _sampling(config, data)
+    if drawn is not None:
+        by_class |= {"sampling_ratio": drawn.ratio, "effective_weight": drawn.ratio * weights.weights}
     log.log_metrics(
         {
             **_by_class(data, by_class),
@@ -207,6 +217,11 @@ def _warn_if_void(config: Config, weights: ClassWeights) -> None:
     name = config.weighting.name
     if name != "none" and np.ptp(weights.weights) == 0:
         warn(f"weighting={name} gives every class the weight {weights.weights[0]:.4g}: the balance between classes is that of weighting=none")
+    if name != "none" and config.dataset.sampling != "none":
+        warn(
+            f"dataset.sampling={config.dataset.sampling} and weighting={name} correct the imbalance twice: "
+            "what counts is their product, logged as effective_weight/<class>"
+        )
     void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
     if void:
         warn(f"weight 0: class {', '.join(void)} is not learned at all")

@@ -3,17 +3,23 @@
 import numpy as np
 
 from equipoise.data.prepared import Prepared
+from equipoise.data.sampling import Sampling
 from equipoise.data.sources import Dataset
 from equipoise.options import Floats
 from equipoise.weighting import ClassWeights
 
 
-def effective_prior(weights: ClassWeights) -> Floats | None:
-    """q_c of shape (classes,): proportional to p_c w_c; None where a class has none of it.
+def effective_prior(weights: ClassWeights, sampling: Sampling | None = None) -> Floats | None:
+    """q_c of shape (classes,): proportional to p_c w_c times the sampling ratio; None where that is not defined.
 
-    A model trained with weights w on frequencies p has learned the posterior under q.
+    A model trained with weights w on frequencies p has learned the posterior under q. With sampling that changes
+    while training, or a class of no weight, there is no such q.
     """
-    return weights.share if weights.share.all() else None
+    if sampling is not None and not sampling.steady:
+        return None
+    mass = weights.share if sampling is None else weights.share * sampling.ratio
+    prior: Floats = mass / mass.sum()
+    return prior if prior.all() else None
 
 
 def target_prior(dataset: Dataset, data: Prepared) -> Floats:

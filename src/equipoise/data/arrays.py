@@ -5,6 +5,7 @@ A pickled object is refused, never loaded.
 """
 
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -15,6 +16,8 @@ from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
 from equipoise.options import ConfigError, Floats, Integers, listing, suggestion
 
 BLOCK_BYTES = 16 << 20
+# What reading a broken archive may raise.
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
 
 Scale = Literal["none", "standard", "byte"]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -158,8 +161,8 @@ def _open(archive: zipfile.ZipFile, file: Path, name: str) -> tuple[IO[bytes], t
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
-    except (ValueError, EOFError) as error:
-        raise ConfigError(f"{file}: the array '{name}' cannot be read: {str(error).splitlines()[0]}") from None
+    except (ValueError, *DAMAGED) as error:
+        raise ConfigError(f"{file}: the array '{name}' is damaged: {str(error).splitlines()[0]}") from None
     if dtype.hasobject:
         raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text")
     return stream, shape, dtype, fortran
@@ -187,7 +190,7 @@ def _blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
                 count = min(step, shape[0] - start)
                 try:
                     data = stream.read(count * size)
-                except (zipfile.BadZipFile, EOFError, OSError) as error:
+                except DAMAGED as error:
                     raise ConfigError(f"{file}: the array '{name}' is damaged: {error}") from None
                 if len(data) < count * size:
                     raise ConfigError(f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples")
@@ -204,7 +207,7 @@ def _whole(file: Path, name: str) -> Array:
         if "allow_pickle" in str(error):
             raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text") from None
         raise ConfigError(f"{file}: the array '{name}' cannot be read: {error}") from None
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except DAMAGED as error:
         raise ConfigError(f"{file}: the array '{name}' is damaged: {error}") from None
 
 

@@ -109,7 +109,8 @@ def decode(data: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     """An encoded PNG, JPEG, BMP or WebP as float32 (height, width, channels) from 0 to 1."""
     height, width, channels = shape
     is_webp = tf.equal(tf.strings.substr(data, 8, 4), "WEBP")
-    image = tf.cond(is_webp, lambda: tf.io.decode_webp(data, channels=3), lambda: tf.io.decode_image(data, expand_animations=False))
+    # A WebP comes as its frames, of which the first counts.
+    image = tf.cond(is_webp, lambda: tf.io.decode_webp(data, channels=3)[0], lambda: tf.io.decode_image(data, expand_animations=False))
     image.set_shape((None, None, None))
     # 1: grey, 2: grey and transparency, 3: colour, 4: colour and transparency, which is dropped.
     found = tf.shape(image)[-1]

@@ -58,10 +58,16 @@ class Sampling:
     starts: Integers
     counts: Integers
 
-    def ratio(self, epoch: int) -> Floats:
-        """How much more often than in the data each class is drawn, float64 (classes,)."""
-        found: Floats = self.shares[min(epoch, len(self.shares) - 1)] / (self.counts / self.counts.sum())
+    @property
+    def ratio(self) -> Floats:
+        """How much more often than in the data each class is drawn over the whole training, float64 (classes,)."""
+        found: Floats = self.shares.mean(axis=0) / (self.counts / self.counts.sum())
         return found
+
+    @property
+    def steady(self) -> bool:
+        """Whether every epoch draws the classes with the same shares."""
+        return bool(np.ptp(self.shares, axis=0).max() < 1e-12)
 
 
 def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Sampling | None:

@@ -5,6 +5,7 @@ A source is a function from its options to a `Source`. Knows nothing of caches, 
 
 import functools
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,6 +160,14 @@ def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positi
         return Splits(splits, (features,), {"bayes_balanced_accuracy": optimum})
 
     return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), 1, "generated", load)
+
+
+def title_of(dataset: Dataset) -> str:
+    """The name of the dataset's MLflow experiment: its title, or its kind and what it was made of."""
+    if dataset.title is not None:
+        return dataset.title
+    parts = [dataset.name, getattr(dataset, "id", None), Path(getattr(dataset, "path", "")).name.split(".")[0]]
+    return re.sub(r"[^\w.-]+", "_", "-".join(part for part in parts if part))
 
 
 def existing_file(path: str, option: str) -> Path:

@@ -1,0 +1,462 @@
+"""The user's own data: tables, arrays, series and image folders, right and wrong."""
+
+import gzip
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from equipoise import command_line
+from equipoise.command_line import plan, prepare_all
+from equipoise.data.arrays import read_ts
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.data.sources import title_of
+from equipoise.options import ConfigError
+from helpers import composed, composed_dataset
+
+SIMPLE = "x,z,y\n" + "".join(f"{i % 7}.5,{'ab'[i % 2]},{'cat' if i % 3 else 'dog'}\n" for i in range(60))
+
+
+def prepared(cache: Path, *overrides: str) -> Prepared:
+    """The data of these overrides; paths may hold anything, so they come quoted."""
+    return prepare(composed("model=linear", *overrides).dataset, cache)
+
+
+def quoted(path: Path) -> str:
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def table(path: Path, *more: str) -> list[str]:
+    return ["dataset=csv", f"dataset.path={quoted(path)}", "dataset.target=y", *more]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class TestTables:
+    @pytest.fixture
+    def frame(self) -> pd.DataFrame:
+        generator = np.random.default_rng(0)
+        n = 300
+        y = generator.choice(["cat", "cow", "dog"], n, p=[0.6, 0.3, 0.1])
+        number = np.where(generator.random(n) < 0.1, np.nan, generator.normal(size=n))
+        return pd.DataFrame({"number": number, "colour": generator.choice(["red", "blue", None], n), "whole": generator.integers(0, 9, n), "y": y})
+
+    def test_encoders_are_fitted_on_the_training_rows_alone(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame["part"] = ["train"] * 200 + ["validation"] * 50 + ["test"] * 50
+        frame.loc[250:, "number"] += 1000
+        frame.loc[299, "colour"] = "green"
+        frame.to_csv(tmp_path / "a b'ü.csv", index=False)
+        data = prepared(tmp_path / "cache", *table(tmp_path / "a b'ü.csv", "dataset.split_column=part"))
+        assert data.classes == ("cat", "cow", "dog")
+        train = frame[:200]
+        mean, deviation = train["number"].mean(), train["number"].std(ddof=0)
+        features = data.split("test").features
+        # number, whether it is missing, colour=blue, colour=red, whole
+        assert data.shape == (5,)
+        known = frame["number"][250:].notna().to_numpy()
+        np.testing.assert_allclose(features[known, 0], (frame["number"][250:][known] - mean) / deviation, rtol=1e-5)
+        assert (features[~known, 0] == 0).all()
+        np.testing.assert_array_equal(features[:, 1], ~known)
+        np.testing.assert_array_equal(features[:, 2], frame["colour"][250:] == "blue")
+        assert features[-1, 2:4].tolist() == [0, 0], "a category that training never saw is none of those it saw"
+        np.testing.assert_allclose(features[:, 4], (frame["whole"][250:] - train["whole"].mean()) / train["whole"].std(ddof=0), rtol=1e-5)
+        labels = data.split("test").labels
+        assert [data.classes[index] for index in labels] == frame["y"][250:].tolist()
+
+    def test_csv_gzip_and_parquet_hold_the_same(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        frame.to_parquet(tmp_path / "t.parquet")
+        with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
+            file.write((tmp_path / "t.csv").read_text())
+        digests = {prepared(tmp_path / "cache", *table(tmp_path / name)).data_sha256 for name in ("t.csv", "t.parquet", "t.csv.gz")}
+        assert len(digests) == 1
+
+    def test_many_blocks_are_as_good_as_one(self, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from equipoise.data import tables
+
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        whole = prepared(tmp_path / "one", *table(tmp_path / "t.csv"))
+        monkeypatch.setattr(tables, "BLOCK_BYTES", 1000)
+        parts = prepared(tmp_path / "two", *table(tmp_path / "t.csv"))
+        np.testing.assert_allclose(whole.split("train").features, parts.split("train").features, rtol=1e-6)
+
+    def test_a_separate_test_file(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame[:200].to_csv(tmp_path / "a.csv", index=False)
+        frame[200:].to_csv(tmp_path / "b.csv", index=False)
+        data = prepared(tmp_path / "cache", *table(tmp_path / "a.csv", f"dataset.test_path={quoted(tmp_path / 'b.csv')}"))
+        assert [data.classes[index] for index in data.split("test").labels] == frame["y"][200:].tolist()
+        assert len(data.split("train").labels) + len(data.split("validation").labels) == 200
+
+    def test_class_names_are_kept_and_numbers_stand_in_their_order(self, tmp_path: Path) -> None:
+        rows = "".join(f"{i},{i % 12}\n" for i in range(240))
+        data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", "x,y\n" + rows)))
+        assert data.classes == tuple(str(index) for index in range(12))
+
+    def test_an_edited_file_is_prepared_again(self, tmp_path: Path) -> None:
+        first = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE)))
+        again = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE)))
+        from equipoise.data.prepare import _surveyed
+
+        _surveyed.cache_clear()
+        edited = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE.replace("1.5", "1.7"))))
+        assert first.folder == again.folder != edited.folder
+        assert first.data_sha256 != edited.data_sha256
+
+    def test_duplicates_across_splits_are_counted(self, tmp_path: Path) -> None:
+        data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE)))
+        assert any(note.startswith("leakage: 12 of 12 test samples") for note in data.notes)
+
+    def test_every_shipped_table_has_an_id(self, tmp_path: Path) -> None:
+        data = prepared(tmp_path, "dataset=tabular", "dataset.id=glass")
+        assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 214
+        mixed = prepared(tmp_path, "dataset=tabular", "dataset.id=nursery", "dataset.rare=drop")
+        assert "recommend" not in mixed.classes, "a class of two samples was dropped"
+        assert any("dataset.rare=drop applied to class recommend (2)" in note for note in mixed.notes)
+
+    def test_several_labels(self, tmp_path: Path) -> None:
+        rows = "".join(f"{i},{i % 2},{int(i % 5 == 0)}\n" for i in range(100))
+        overrides = ["dataset=multilabel", f"dataset.path={quoted(write(tmp_path / 'm.csv', 'x,rain,wind' + chr(10) + rows))}", "dataset.targets=[rain,wind]"]
+        data = prepare(composed_dataset(*overrides), tmp_path / "cache")
+        assert data.classes == ("rain", "wind")
+        assert data.several_labels
+        assert data.split("train").labels.shape[1] == 2
+        assert data.counts.tolist() == data.split("train").labels.sum(axis=0).tolist()
+
+
+class TestArrays:
+    def test_npz_is_scaled_by_its_training_rows(self, tmp_path: Path) -> None:
+        generator = np.random.default_rng(0)
+        x, y = generator.normal(3, 2, (90, 4)), np.repeat(["a", "b", "c"], 30)
+        split = np.where(np.arange(90) % 5 == 0, "test", np.where(np.arange(90) % 5 == 1, "validation", "train"))
+        np.savez_compressed(tmp_path / "a.npz", x=x, y=y, split=split)
+        data = prepared(tmp_path / "cache", "dataset=npz", f"dataset.path={quoted(tmp_path / 'a.npz')}", "dataset.split=split")
+        train = x[split == "train"]
+        np.testing.assert_allclose(data.split("test").features, (x[split == "test"] - train.mean(axis=0)) / train.std(axis=0), rtol=1e-4, atol=1e-5)
+        assert data.classes == ("a", "b", "c")
+
+    @pytest.mark.parametrize("compressed", [True, False])
+    def test_blocks_read_what_numpy_reads(self, compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from equipoise.data import arrays
+
+        monkeypatch.setattr(arrays, "BLOCK_BYTES", 500)
+        x = np.arange(400, dtype=np.int16).reshape(50, 2, 4)
+        (np.savez_compressed if compressed else np.savez)(tmp_path / "a.npz", x=x)
+        found = list(arrays._blocks(tmp_path / "a.npz", "x"))
+        assert len(found) > 1
+        np.testing.assert_array_equal(np.concatenate([block for _, block in found]), x)
+        assert [start for start, _ in found] == np.cumsum([0, *(len(block) for _, block in found)])[:-1].tolist()
+
+    def test_ts_files(self, tmp_path: Path) -> None:
+        text = "# made by hand\n@problemName two\n@univariate false\n@classLabel true a b\n@data\n1,2,3:4,5,6:a\n7,8:9,10:b\n"
+        samples, labels = read_ts(write(tmp_path / "t.ts", text))
+        assert [sample.tolist() for sample in samples] == [[[1, 2, 3], [4, 5, 6]], [[7, 8], [9, 10]]]
+        assert labels == ["a", "b"]
+
+    def test_series_of_unequal_length_are_padded_with_a_mask(self, tmp_path: Path) -> None:
+        lines = "".join(f"{','.join(str(j + i) for j in range(3 + i % 2))}:{'ab'[i % 2]}\n" for i in range(40))
+        file = write(tmp_path / "t.ts", "@classLabel true a b\n@data\n" + lines)
+        overrides = ["dataset=series", f"dataset.path={quoted(file)}", "dataset.unequal=pad", "dataset.scale=none"]
+        data = prepared(tmp_path / "cache", *overrides)
+        assert data.shape == (4, 2)
+        features, labels = data.split("train").features, data.split("train").labels
+        np.testing.assert_array_equal(features[..., 1].sum(axis=1), np.where(labels == 0, 3, 4))
+        assert (features[labels == 0][:, 3, 0] == 0).all()
+
+    def test_a_test_file_of_series(self, tmp_path: Path) -> None:
+        text = "@classLabel true a b\n@data\n" + "".join(f"{i},1,2:{'ab'[i % 2]}\n" for i in range(20))
+        train, test = write(tmp_path / "x_TRAIN.ts", text), write(tmp_path / "x_TEST.ts", text.replace(",1,", ",3,"))
+        data = prepared(tmp_path / "cache", "dataset=series", f"dataset.path={quoted(train)}", f"dataset.test_path={quoted(test)}")
+        assert len(data.split("test").labels) == 20
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three classes in every format, grey and colour, of many sizes."""
+    generator = np.random.default_rng(0)
+    root = tmp_path / "my pictures"
+    for name, count in (("apple", 24), ("größe", 16), ("zebra", 8)):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            mode = ("L", "RGB", "RGBA", "P")[index // 4 % 4]
+            kind = ("png", "jpg", "bmp", "webp")[index % 4]
+            image = Image.fromarray(generator.integers(0, 255, (14 + index % 3, 20, 3), dtype=np.uint8)).convert(mode)
+            image = image if kind == "png" or mode in ("L", "RGB") else image.convert("RGB")
+            image.save(root / name / f"{index}.{kind}")
+    (root / ".hidden").mkdir()
+    (root / "apple" / "notes.txt").write_text("no image")
+    return root
+
+
+def folder_of(root: Path, *more: str) -> list[str]:
+    return ["dataset=image_directory", f"dataset.path={quoted(root)}", "dataset.image_size=[12,16]", *more]
+
+
+class TestImages:
+    def test_listed_by_folder_and_digested_by_content(self, pictures: Path, tmp_path: Path) -> None:
+        data = prepared(tmp_path / "cache", *folder_of(pictures))
+        assert data.classes == ("apple", "größe", "zebra")
+        assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
+        assert data.shape == (12, 16, 3)
+        (pictures / "zebra" / "0.png").touch()
+        from equipoise.data.prepare import _surveyed
+
+        _surveyed.cache_clear()
+        again = prepared(tmp_path / "cache", *folder_of(pictures))
+        assert again.folder != data.folder, "a file was written to"
+        assert again.data_sha256 == data.data_sha256, "but holds what it held"
+
+    @pytest.mark.usefixtures("tensorflow")
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_decoded_as_pillow_decodes_them(self, channels: int, pictures: Path) -> None:
+        from equipoise.data.feed import decode
+
+        for file in sorted(pictures.rglob("*.*")):
+            if file.suffix in (".png", ".bmp", ".webp"):  # JPEG decoders differ by a shade
+                with Image.open(file) as image:
+                    size = (image.height, image.width)
+                    expected = np.asarray(image.convert("RGBA").convert("RGB"), dtype=np.float32) / 255
+                found = decode(file.read_bytes(), (*size, channels)).numpy()
+                if channels == 1:
+                    expected = expected @ np.array([0.2989, 0.5870, 0.1140], np.float32)
+                    found = found[..., 0]
+                np.testing.assert_allclose(found, expected, atol=4 / 255, err_msg=str(file))
+
+    @pytest.mark.usefixtures("tensorflow")
+    def test_streamed_with_their_labels(self, pictures: Path, tmp_path: Path) -> None:
+        import tensorflow as tf
+
+        from equipoise.data.feed import decode, feature_batches, take, training_batches
+
+        data = prepared(tmp_path / "cache", *folder_of(pictures))
+        train = data.split("train")
+        one_by_one = np.stack([decode((pictures / path.decode()).read_bytes(), (12, 16, 3)).numpy() for path in train.features.paths])
+        np.testing.assert_array_equal(np.concatenate(list(feature_batches(train.features, 7))), one_by_one)
+        epoch = tf.Variable(0, dtype=tf.int64)
+        batches = training_batches(train, classes=3, labels="one_hot", batch_size=8, seed=0, epoch=epoch)
+        features, labels = (np.concatenate(parts) for parts in zip(*((f.numpy(), y.numpy()) for f, y in batches), strict=True))
+        rows = [int(np.flatnonzero((one_by_one == feature).all(axis=(1, 2, 3)))[0]) for feature in features]
+        assert sorted(rows) == list(range(len(train.labels)))
+        np.testing.assert_array_equal(labels.argmax(axis=1), train.labels[rows])
+        assert len(take(train.features, np.array([1, 3]))) == 2
+
+    def test_bad_files_are_left_out_if_asked(self, pictures: Path, tmp_path: Path) -> None:
+        (pictures / "apple" / "broken.png").write_bytes((pictures / "apple" / "0.png").read_bytes()[:60])
+        (pictures / "apple" / "empty.jpg").touch()
+        data = prepared(tmp_path / "cache", *folder_of(pictures, "dataset.on_bad_file=skip"))
+        assert any("2 files left out" in note and "broken.png" in note for note in data.notes)
+        assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
+
+    def test_given_splits(self, pictures: Path, tmp_path: Path) -> None:
+        root = tmp_path / "given"
+        for split in ("train", "val", "test"):
+            shutil.copytree(pictures, root / split)
+        data = prepared(tmp_path / "cache", *folder_of(root))
+        assert [len(data.split(name).labels) for name in ("train", "validation", "test")] == [48, 48, 48]
+        assert any("leakage: 48 of 48 test samples" in note for note in data.notes)
+
+
+def npz_with(**arrays: Any) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        np.savez(folder / "a.npz", **arrays)
+        return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}"]
+
+    return make
+
+
+def csv_with(text: str | bytes, *more: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return table(folder / "t.csv", *more)
+
+    return make
+
+
+def parquet_with(**columns: Any) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        pd.DataFrame(columns).to_parquet(folder / "t.parquet")
+        return table(folder / "t.parquet")
+
+    return make
+
+
+def images_with(change: Callable[[Path], object], *more: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        for name in ("a", "b"):
+            (folder / "images" / name).mkdir(parents=True)
+            for index in range(6):
+                Image.new("RGB", (9, 9), (index, 0, 0)).save(folder / "images" / name / f"{index}.png")
+        change(folder / "images")
+        return folder_of(folder / "images", *more)
+
+    return make
+
+
+def truncated(root: Path) -> None:
+    Image.effect_noise((40, 40), 50).save(root / "a" / "x.png")
+    (root / "a" / "x.png").write_bytes((root / "a" / "x.png").read_bytes()[:300])
+
+
+def damaged_zip(folder: Path) -> list[str]:
+    npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2)(folder)
+    data = bytearray((folder / "a.npz").read_bytes())
+    data[80:160] = bytes(80)
+    (folder / "a.npz").write_bytes(data)
+    return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}"]
+
+
+def shorter_than_said(folder: Path) -> list[str]:
+    header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (30, 2), }".ljust(127) + b"\n"
+    np.save(folder / "y.npy", np.arange(30) % 2)
+    with zipfile.ZipFile(folder / "a.npz", "w") as archive:
+        archive.writestr("x.npy", header + bytes(100))
+        archive.write(folder / "y.npy", "y.npy")
+    return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}"]
+
+
+def ts_with(text: str) -> Callable[[Path], list[str]]:
+    return lambda folder: ["dataset=series", f"dataset.path={quoted(write(folder / 't.ts', text))}"]
+
+
+TWELVE = "".join(f"{i},{'ab'[i % 2]}\n" for i in range(12))
+BAD = {
+    "no such file": (lambda folder: table(folder / "missing.csv"), "missing.csv: there is no such file"),
+    "nearly that file": (
+        lambda folder: [*csv_with("x,y\n1,a")(folder)[:1], f"dataset.path={quoted(folder / 't.cvs')}", "dataset.target=y"],
+        "did you mean 't.csv'?",
+    ),
+    "a folder": (lambda folder: table(folder), "is a folder, not a file"),
+    "empty": (csv_with(""), "is empty"),
+    "header alone": (csv_with("x,y\n"), "has no rows"),
+    "no such column": (csv_with("x,z,yy\n1,2,a\n"), "has no such column; did you mean 'yy'?"),
+    "one class": (csv_with("x,y\n" + "1,a\n" * 20), "has one value only (a)"),
+    "no label": (csv_with("x,y\n1,\n" + TWELVE), "1 rows of"),
+    "mixed labels": (csv_with("x,y\n1,7\n" + TWELVE), "mixes numbers (7) and text"),
+    "fractional labels": (csv_with("x,y\n" + "1,0.5\n2,1.5\n" * 9), "holds numbers such as 0.5, not classes"),
+    "float labels": (parquet_with(x=np.arange(9.0), y=np.arange(9) / 2), "holds numbers such as 0.5, not classes"),
+    "column twice": (csv_with("x,x,y\n1,2,a\n"), "has the column x more than once"),
+    "not UTF-8": (csv_with("x,y\n1,gr\xfc\xdf\n".encode("latin1") * 9), "not UTF-8"),
+    "not UTF-8 in the header": (csv_with("gr\xfc\xdf,y\n1,2\n".encode("latin1")), "is not UTF-8 text: convert it"),
+    "ragged": (csv_with("x,y\n" + TWELVE + "1,2,3\n"), "cannot be read"),
+    "infinite": (csv_with("x,y\ninf,a\n" + TWELVE), "column 'x' holds an infinite number"),
+    "dates": (csv_with("d,x,y\n" + "".join(f"2024-01-{i + 1:02d},{i},{'ab'[i % 2]}\n" for i in range(12))), "column 'd' holds dates"),
+    "time stamps": (parquet_with(d=pd.date_range("2024", periods=12), y=list("ab") * 6), "column 'd' holds dates"),
+    "identifiers": (
+        csv_with("k,y\n" + "".join(f"key{i},{'ab'[i % 2]}\n" for i in range(300))),
+        "more than 100 different values: leave it out with dataset.drop=[k]",
+    ),
+    "too few of a class": (csv_with("x,y\n" + TWELVE + "1,rare\n"), "class rare (1); needed are 3"),
+    "too few for the folds": (csv_with("x,y\n" + TWELVE, "dataset.folds=9"), "needed are 9"),
+    "a fold too many": (csv_with("x,y\n" + TWELVE, "dataset.folds=3", "dataset.fold=3"), "a fold is a number from 0 to folds - 1"),
+    "a fold of nothing": (csv_with("x,y\n" + TWELVE, "dataset.fold=1"), "no effect without dataset.folds"),
+    "fractions over 1": (csv_with("x,y\n" + TWELVE, "dataset.test_fraction=0.6", "dataset.validation_fraction=0.5"), "leave nothing to train on"),
+    "a split by another name": (csv_with("x,p,y\n1,dev,a\n2,train,b\n", "dataset.split_column=p"), "holds 'dev'"),
+    "a label that training never saw": (
+        csv_with("x,p,y\n" + "".join(f"{i},{'train' if i < 9 else 'validation'},{'ab'[i % 2]}\n" for i in range(12)) + "1,test,c\n", "dataset.split_column=p"),
+        "no training sample of class c",
+    ),
+    "nothing to learn from": (csv_with("x,y\n" + TWELVE, "dataset.drop=[x]"), "no column left to learn from"),
+    "one column": (csv_with("x;y\n1;a\n"), "name the separator"),
+    "two groups": (csv_with("x,g,y\n" + "".join(f"{i},{i % 2},{'ab'[i % 2]}\n" for i in range(12)), "dataset.group=g"), "too few for 3 splits"),
+    "empty Parquet": (lambda folder: table(write(folder / "t.parquet", "")), "is empty"),
+    "no Parquet": (lambda folder: table(write(folder / "t.parquet", "x,y")), "is no Parquet file"),
+    "lists in Parquet": (parquet_with(x=[[1], [2]] * 6, y=list("ab") * 6), "holds lists or structures"),
+    "no gzip": (lambda folder: table(write(folder / "t.csv.gz", "x,y")), "cannot be read"),
+    "pickled features": (npz_with(x=np.array([{}] * 9, dtype=object), y=np.arange(9) % 3), "holds pickled objects"),
+    "pickled labels": (npz_with(x=np.zeros((9, 2)), y=np.array(["a", None] * 4 + ["b"], dtype=object)), "holds pickled objects"),
+    "no such array": (npz_with(X=np.zeros((9, 2)), y=np.arange(9) % 3), "dataset.features=x: "),
+    "NaN in features": (npz_with(x=np.full((30, 2), np.nan), y=np.arange(30) % 2), "holds NaN or infinity"),
+    "unequal lengths": (npz_with(x=np.zeros((30, 2)), y=np.arange(29) % 2), "has 30 samples and 'y' has 29 labels"),
+    "float classes": (npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2 / 3), "not classes"),
+    "one dimension": (npz_with(x=np.zeros(30), y=np.arange(30) % 2), "has the shape (30,)"),
+    "text features": (npz_with(x=np.full((30, 2), "a"), y=np.arange(30) % 2), "features are numbers"),
+    "no npz": (lambda folder: ["dataset=npz", f"dataset.path={quoted(write(folder / 'a.npz', 'text'))}"], "is no npz file"),
+    "a damaged npz": (damaged_zip, "a.npz"),
+    "an npz that ends early": (shorter_than_said, "ends after 6 of 30 samples"),
+    "no ts": (ts_with("hello\n"), "is no .ts file"),
+    "missing value in ts": (ts_with("@classLabel true a b\n@data\n1,?,3:a\n"), "line 3: a value is missing or no number"),
+    "unequal series": (ts_with("@classLabel true a b\n@data\n" + "1,2:a\n1,2,3:b\n" * 9), "dataset.unequal=pad pads them"),
+    "no folder": (lambda folder: folder_of(folder / "none"), "there is no such folder"),
+    "a folder of nothing": (lambda folder: folder_of(folder), "has no images in folders of their class"),
+    "truncated image": (images_with(truncated), "x.png cannot be decoded"),
+    "no image": (images_with(lambda root: write(root / "a" / "x.jpg", "text")), "x.jpg cannot be decoded"),
+    "an image bomb": (
+        images_with(lambda root: Image.new("1", (3000, 3000)).save(root / "b" / "x.png"), "dataset.max_pixels=1000000"),
+        "3000 x 3000 pixels, more than",
+    ),
+    "CMYK": (images_with(lambda root: Image.new("CMYK", (9, 9)).save(root / "b" / "x.jpg")), "has the colour mode CMYK"),
+    "a link that leaves": (images_with(lambda root: os.symlink("/etc/hostname", root / "a" / "x.png")), "is a link that leaves"),
+    "a folder that leaves": (images_with(lambda root: os.symlink("/etc", root / "c")), "is a link that leaves"),
+    "names alike": (images_with(lambda root: (root / "A").mkdir() or Image.new("L", (9, 9)).save(root / "A" / "x.png")), "differ by case only (A, a)"),
+    "no such table": (lambda folder: ["dataset=tabular", "dataset.id=glas"], "dataset.id=glas: there is no such table; did you mean 'glass'?"),
+    "an unreadable table": (lambda folder: ["dataset=tabular", "dataset.id=lymphography"], "cannot read this table"),
+    "a path that is not set": (lambda folder: ["dataset=csv"], "dataset.path is not set, and has no default\ndataset.target is not set"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_data_end_in_one_message_and_leave_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, message = BAD[name]
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(command_line, "cache_folder", lambda: cache)
+    overrides = make(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        found = plan(["model=linear", *overrides])
+        assert found is not None
+        prepare_all(found)
+    assert message in str(caught.value)
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_line, "cache_folder", lambda: tmp_path / "cache")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    found = plan(["model=linear", *table(write(tmp_path / "t.csv", SIMPLE))])
+    assert found is not None
+    with pytest.raises(ConfigError, match=r"cannot be prepared in .*cache: No space left on device"):
+        prepare_all(found)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+cells = st.one_of(st.integers(-5, 5).map(str), st.sampled_from(["a", "b", "", "NA", "inf", "1e400", "2024-01-01", '"', "ü", "\x00", "x\ny", "0.5"]))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(rows=st.lists(st.lists(cells, min_size=1, max_size=4), max_size=30), header=st.sampled_from(["x,y", "x,z,y", "y", "x,x,y", "", "x;y", "x,y,\x00"]))
+def test_any_small_csv_is_prepared_or_refused(rows: list[list[str]], header: str, tmp_path: Path) -> None:
+    from equipoise.data.prepare import _surveyed
+
+    _surveyed.cache_clear()
+    file = write(tmp_path / "t.csv", "\n".join([header, *(",".join(row) for row in rows)]))
+    try:
+        data = prepared(tmp_path / "cache", *table(file))
+    except ConfigError as error:
+        assert str(error).strip()
+    else:
+        assert len(data.classes) >= 2
+        assert np.isfinite(data.split("train").features).all()
+        assert json.loads((data.folder / "metadata.json").read_text())["counts"] == data.counts.tolist()
+
+
+def test_experiments_are_named_after_the_data(tmp_path: Path) -> None:
+    assert title_of(composed_dataset("dataset=tabular", "dataset.id=glass")) == "tabular-glass"
+    assert title_of(composed_dataset("dataset=csv", f"dataset.path={quoted(tmp_path / 'my data.csv.gz')}", "dataset.target=y")) == "csv-my_data"
+    assert title_of(composed_dataset("dataset=digits_lt")) == "digits_lt"
+    assert title_of(composed_dataset("dataset=digits_lt", "dataset.title=mine")) == "mine"
