@@ -220,16 +220,17 @@ class TestImages:
         assert again.data_sha256 == data.data_sha256, "but holds what it held"
 
     @pytest.mark.usefixtures("tensorflow")
+    @pytest.mark.parametrize("formats", [("PNG",), ("BMP", "JPEG", "PNG", "WEBP")])
     @pytest.mark.parametrize("channels", [1, 3])
-    def test_decoded_as_pillow_decodes_them(self, channels: int, pictures: Path) -> None:
+    def test_decoded_as_pillow_decodes_them(self, channels: int, formats: tuple[str, ...], pictures: Path) -> None:
         from equipoise.data.feed import decode
 
         for file in sorted(pictures.rglob("*.*")):
-            if file.suffix in (".png", ".bmp", ".webp"):  # JPEG decoders differ by a shade
+            if file.suffix[1:].upper() in set(formats) - {"JPEG"}:  # JPEG decoders differ by a shade
                 with Image.open(file) as image:
                     size = (image.height, image.width)
                     expected = np.asarray(image.convert("RGBA").convert("RGB"), dtype=np.float32) / 255
-                found = decode(file.read_bytes(), (*size, channels)).numpy()
+                found = decode(file.read_bytes(), (*size, channels), formats).numpy()
                 if channels == 1:
                     expected = expected @ np.array([0.2989, 0.5870, 0.1140], np.float32)
                     found = found[..., 0]
@@ -243,7 +244,7 @@ class TestImages:
 
         data = prepared(tmp_path / "cache", *folder_of(pictures))
         train = data.split("train")
-        one_by_one = np.stack([decode((pictures / path.decode()).read_bytes(), (12, 16, 3)).numpy() for path in train.features.paths])
+        one_by_one = np.stack([decode((pictures / path.decode()).read_bytes(), (12, 16, 3), train.features.formats).numpy() for path in train.features.paths])
         np.testing.assert_array_equal(np.concatenate(list(feature_batches(train.features, 7))), one_by_one)
         epoch = tf.Variable(0, dtype=tf.int64)
         batches = training_batches(train, classes=3, labels="one_hot", batch_size=8, seed=0, epoch=epoch)

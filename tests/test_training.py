@@ -76,7 +76,7 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     labels = np.repeat([0, 1, 2], [50, 25, 10])
     (folder / "table.csv").write_text(
         "x,z,y\n"
-        + "".join(f"{value:.3f},{'ab'[y % 2]},{'cat dog cow'.split()[y]}\n" for value, y in zip(labels + generator.normal(size=85), labels, strict=True))
+        + "".join(f"{value:.3f},{'ab'[y % 2]},{['cat', 'dog', 'cow'][y]}\n" for value, y in zip(labels + generator.normal(size=85), labels, strict=True))
     )
     np.savez(folder / "series.npz", x=labels[:, None, None] + generator.normal(size=(85, 12, 2)), y=labels)
     for index, y in enumerate(labels):

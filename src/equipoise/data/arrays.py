@@ -85,15 +85,20 @@ def _from_npz(path: str, features: str, target: str, group: str | None, split: s
 
 def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> dict[str, Floats]:
     """Scale by the training rows and write each split; two passes, a block at a time."""
-    shift, factor = _fit_scale(blocks, shape, rows["train"], scale)
+
+    def finite() -> Iterator[tuple[int, Array]]:
+        for start, block in blocks():
+            good = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+            if not good.all():
+                raise ConfigError(f"{name}: sample {start + int(np.argmin(good))} holds NaN or infinity: replace or remove it")
+            yield start, block
+
+    shift, factor = _fit_scale(finite, shape, rows["train"], scale)
     features = {
         split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
         for split, members in rows.items()
     }
-    for start, block in blocks():
-        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
-        if not finite.all():
-            raise ConfigError(f"{name}: sample {start + int(np.argmin(finite))} holds NaN or infinity: replace or remove it")
+    for start, block in finite():
         scaled = (block.astype(np.float64) - shift) * factor
         for split, members in rows.items():
             low, high = np.searchsorted(members, (start, start + len(block)))

@@ -35,11 +35,13 @@ class ImageFiles:
     root : the folder below which the files stand
     paths : bytes (n,), each file's path relative to the root, UTF-8
     shape : (height, width, channels) that every image is brought to
+    formats : those that occur, as Pillow names them
     """
 
     root: str
     paths: "np.ndarray[Any, np.dtype[np.bytes_]]"
     shape: tuple[int, int, int]
+    formats: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -141,6 +143,7 @@ def _checked(
     good: dict[str, Integers] = {}
     digests: dict[str, list[bytes]] = {}
     bad: list[str] = []
+    formats: set[str] = set()
     with ThreadPoolExecutor(WORKERS) as workers:
         for split in SPLITS:
             members = rows[split]
@@ -150,15 +153,16 @@ def _checked(
                     bad.append(f"{os.fsdecode(paths[row])}: {problem}")
                     if on_bad_file == "error":
                         raise ConfigError(f"{root / os.fsdecode(paths[row])} {problem}; dataset.on_bad_file=skip leaves such files out")
-            good[split] = members[[isinstance(result, bytes) for result in results]]
-            digests[split] = [result for result in results if isinstance(result, bytes)]
+            good[split] = members[[isinstance(result, tuple) for result in results]]
+            digests[split] = [result[0] for result in results if isinstance(result, tuple)]
+            formats |= {result[1] for result in results if isinstance(result, tuple)}
     notes = (f"{len(bad)} files left out (dataset.on_bad_file=skip): {listing(bad, 3)}",) if bad else ()
-    features = {split: ImageFiles(str(root), paths[members], shape) for split, members in good.items()}
+    features = {split: ImageFiles(str(root), paths[members], shape, tuple(sorted(formats))) for split, members in good.items()}
     return Loaded(features, shape, notes, good, {split: np.array(found, dtype="S32") for split, found in digests.items()})
 
 
-def _check(root: Path, path: bytes, max_pixels: int) -> bytes | str:
-    """The digest of a file that can be decoded, or what is wrong with it."""
+def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:
+    """The digest and format of a file that can be decoded, or what is wrong with it."""
     from PIL import Image
 
     try:
@@ -169,6 +173,7 @@ def _check(root: Path, path: bytes, max_pixels: int) -> bytes | str:
             if image.mode not in MODES:
                 return f"has the colour mode {image.mode}, known are {listing(sorted(MODES))}"
             image.load()
+            kind = str(image.format)
     except Exception as error:  # whatever a damaged file makes a decoder raise
         return f"cannot be decoded ({type(error).__name__})"
-    return hashlib.sha256(data).digest()
+    return hashlib.sha256(data).digest(), kind

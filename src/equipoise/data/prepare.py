@@ -127,6 +127,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "reference": dict(loaded.reference),
         "notes": [*loaded.notes, *_leakage(digests)],
         "image_root": files.root if files else None,
+        "image_formats": files.formats if files else (),
     }
     (folder / METADATA).write_text(json.dumps(metadata, indent=1))
 

@@ -31,6 +31,7 @@ class Prepared:
     reference : numbers known of the data by construction, such as the Bayes optimum
     notes : what every run on these data must tell
     image_root : the folder of the images, if they are decoded while training
+    image_formats : those that occur among them
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Prepared:
     reference: dict[str, float]
     notes: tuple[str, ...] = ()
     image_root: str | None = None
+    image_formats: tuple[str, ...] = ()
 
     def split(self, name: str) -> Samples:
         """`train`, `validation` or `test`, mapped and not loaded."""
@@ -49,7 +51,7 @@ class Prepared:
             return Samples(np.load(self.folder / f"{name}_features.npy", mmap_mode="r", allow_pickle=False), labels)
         paths = np.load(self.folder / f"{name}_paths.npy", mmap_mode="r", allow_pickle=False)
         height, width, channels = self.shape
-        return Samples(ImageFiles(self.image_root, paths, (height, width, channels)), labels)
+        return Samples(ImageFiles(self.image_root, paths, (height, width, channels), self.image_formats), labels)
 
     @property
     def several_labels(self) -> bool:
@@ -80,4 +82,5 @@ def open_prepared(folder: Path) -> Prepared:
         metadata["reference"],
         tuple(metadata["notes"]),
         metadata["image_root"],
+        tuple(metadata["image_formats"]),
     )

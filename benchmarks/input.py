@@ -1,0 +1,98 @@
+"""Samples a second from each kind of source, and of image folders against a pipeline tuned by hand.
+
+    python benchmarks/input.py
+
+Only the input is run, no model, three rounds in turn, the median counts.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from equipoise import runtime
+
+runtime.start("cpu", "auto", deterministic=True)
+
+import tensorflow as tf
+from PIL import Image
+
+from equipoise.data import feed
+from equipoise.data.images import ImageFiles
+from equipoise.data.sources import Samples
+from equipoise.implementations import Parts, PerSampleLoss, sample_weight
+from equipoise.losses import cross_entropy
+
+IMAGES, ROWS, BATCH, SIDE, ROUNDS = 4000, 200_000, 128, 32, 3
+
+
+def rate(batches: Callable[[], tf.data.Dataset], count: int) -> float:
+    """Samples a second over one pass."""
+    start = time.perf_counter()
+    for _ in batches():
+        pass
+    return count / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Print the table."""
+    generator = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        names = [f"{index}.png" for index in range(IMAGES)]
+        for name in names:
+            Image.fromarray(generator.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)).save(f"{folder}/{name}")
+        labels = generator.integers(0, 10, IMAGES)
+        files = Samples(ImageFiles(folder, np.array([os.fsencode(name) for name in names]), (SIDE, SIDE, 3), ("PNG",)), labels)
+        mapped = np.lib.format.open_memmap(f"{folder}/x.npy", mode="w+", dtype=np.float32, shape=(ROWS, 64))
+        mapped[:] = generator.standard_normal((ROWS, 64), dtype=np.float32)
+        arrays = Samples(mapped, generator.integers(0, 10, ROWS))
+        epoch = tf.Variable(0, dtype=tf.int64)
+
+        def ours(samples: Samples) -> tf.data.Dataset:
+            return feed.training_batches(samples, classes=10, labels="sparse", batch_size=BATCH, seed=0, epoch=epoch)
+
+        def by_hand() -> tf.data.Dataset:
+            paths = tf.data.Dataset.from_tensor_slices(([f"{folder}/{name}" for name in names], labels)).shuffle(IMAGES)
+
+            def read(path: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                image = tf.io.decode_png(tf.io.read_file(path), channels=3)
+                return tf.image.resize(image, (SIDE, SIDE)) / 255, label
+
+            return paths.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+        def from_disk() -> tf.data.Dataset:
+            feed.MOST_RESIDENT_BYTES, kept = 0, feed.MOST_RESIDENT_BYTES
+            try:
+                return ours(arrays)
+            finally:
+                feed.MOST_RESIDENT_BYTES = kept
+
+        def weighted() -> tf.data.Dataset:
+            return sample_weight(Parts(ours(arrays), PerSampleLoss(cross_entropy, "cross_entropy")), np.ones(10)).batches
+
+        cases = {
+            "array in memory": (lambda: ours(arrays), ROWS),
+            "array in memory, a weight a sample": (weighted, ROWS),
+            "array on disk": (from_disk, ROWS),
+            "image folder": (lambda: ours(files), IMAGES),
+            "image folder, pipeline by hand": (by_hand, IMAGES),
+        }
+        found: dict[str, list[float]] = {name: [] for name in cases}
+        for _ in range(ROUNDS + 1):
+            for name, (batches, count) in cases.items():
+                found[name].append(rate(batches, count))
+        medians = {name: statistics.median(rates[1:]) for name, rates in found.items()}  # the first round warms up
+        for name, value in medians.items():
+            print(f"{name:<36}{value:>12,.0f} samples a second")
+        print(f"image folder against by hand: {medians['image folder'] / medians['image folder, pipeline by hand']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
