@@ -184,6 +184,36 @@ def test_every_option_trains(project: Path, store: Store) -> None:
         assert "test/recall_few" not in run.data.metrics, "two classes have no terciles"
 
 
+def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> None:
+    """Named by path, with class names that MLflow refuses in keys; then the same table with a mistake in it."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat(["größe (L)", "größe [L]", "a/b"], [120, 60, 20])
+    frame = pd.DataFrame({"x": generator.normal(size=200) + (labels == "a/b"), "z": generator.choice(["u", "v"], 200), "class": labels})
+    frame.to_csv(tmp_path / "my table.csv", index=False)
+    command = ["dataset=csv", "dataset.path='my table.csv'", "dataset.target=class", "model=linear", "trainer.epochs=2"]
+    found = train(project, *command, "weighting=balanced", "dataset.sampling=square_root", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "größe [L]" in found.stdout
+    assert "dataset.sampling=square_root and weighting=balanced correct the imbalance twice" in found.stderr
+    (run,) = store.runs(dataset="csv")
+    assert store.client.get_experiment(run.info.experiment_id).name == "csv-my_table"
+    metrics = run.data.metrics
+    assert [metrics[f"count/{key}"] for key in ("größe _L_", "größe _L__2", "a_b")] == [84, 42, 14]
+    assert [metrics[f"weight/{key}"] for key in ("größe _L_", "größe _L__2", "a_b")] == [140 / (3 * 84), 140 / (3 * 42), 140 / (3 * 14)]
+    assert metrics["effective_weight/a_b"] == pytest.approx(140 / (3 * 14) * metrics["sampling_ratio/a_b"])
+    assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["data_sha256"][:32]
+    classes = json.loads((project / "mlruns/csv-my_table" / run.info.run_id / "artifacts/evaluation/classes.json").read_text())
+    assert classes == {"a/b": "a_b", "größe (L)": "größe _L_", "größe [L]": "größe _L__2"}
+
+    before = sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*")))
+    frame.assign(x=np.inf).to_csv(tmp_path / "my table.csv", index=False)
+    wrong = train(project, *command, cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "error: column 'x' holds an infinite number: replace or remove it\n"
+    assert sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*"))) == before
+    assert len(store.runs(dataset="csv")) == 1
+
+
 def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: Store) -> None:
     found = train(project, "-m", "trainer.learning_rate=1e30,0.01", "trainer.optimizer=sgd", "sweep=one_fails", *QUICK)
     assert found.returncode == 1

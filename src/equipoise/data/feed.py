@@ -68,10 +68,10 @@ def take(features: Any, rows: Integers) -> Any:
 def fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
     """A dataset of batches of row numbers to batches of (features, label index)."""
     if isinstance(samples.features, ImageFiles):
-        fetch = _decoded(samples)
-    else:
-        fetch = _resident(samples) if samples.features.nbytes <= MOST_RESIDENT_BYTES else _mapped(samples)
-    return rows.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
+        return rows.map(_decoded(samples), num_parallel_calls=tf.data.AUTOTUNE)
+    if samples.features.nbytes <= MOST_RESIDENT_BYTES:
+        return rows.map(_resident(samples))  # too little work to be handed to other threads
+    return rows.map(_mapped(samples), num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _resident(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
