@@ -56,6 +56,7 @@ MISTAKES = [
     (["loss=cost_matrix"], "loss=cost_matrix needs the costs of confusions: cost={0: {1: 5}}"),
     (["decision=cost"], "decision=cost needs the costs of confusions"),
     (["cost={4:{cat:5}}"], "cost names the class 'cat', which the data do not have"),
+    (["cost={}"], "cost={}: names no confusion"),
     (["cost={4:{4:5}}"], "cost.4.4 is not 0"),
     (["cost={4:{9:-1}}"], "cost.4.9=-1: must be greater than or equal to 0"),
     (["cost=nowhere.csv"], "cost=nowhere.csv: there is no such file"),

@@ -21,6 +21,8 @@ def read_costs(typed: object) -> object:
     the run logs the costs themselves and not where they stood.
     """
     if isinstance(typed, Mapping):
+        if not any(typed.values()):
+            raise ValueError("names no confusion; type {cat: {dog: 5}}, or null for no costs")
         return {true: names_as_text(row) for true, row in names_as_text(typed).items()}
     if not isinstance(typed, str):
         return typed
@@ -33,6 +35,8 @@ def read_costs(typed: object) -> object:
         if len(cells) != len(predicted) or true in table:
             raise ValueError(f"the row of '{true}' must hold one number for each of {len(predicted)} classes, once")
         table[true] = {name: _number(cell, true) for name, cell in zip(predicted, cells, strict=True)}
+    if not table:
+        raise ValueError("the file has no row of costs below its first")
     return table
 
 

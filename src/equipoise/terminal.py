@@ -61,7 +61,7 @@ def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail
     per_class.add_column("class")
     for heading in ("n", "weight", "precision", "recall", "F1", "AP"):
         per_class.add_column(heading, justify="right")
-    for index in _shown(head_to_tail):
+    for index in shown_classes(head_to_tail):
         if index is None:
             per_class.add_row(*["…"] * 7)
             continue
@@ -88,7 +88,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
     table = _table(title)
     for column, heading in enumerate(headings):
         numeric = any(row[column][:1].isdigit() or row[column][:1] in "+-" for row in rows if row[column])
-        table.add_column(heading, justify="right" if numeric else "left")
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table)
@@ -98,7 +98,8 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def _shown(head_to_tail: Integers) -> list[int | None]:
+def shown_classes(head_to_tail: Integers) -> list[int | None]:
+    """The class indices of a table's rows; of many, the most and the least frequent, with None between them."""
     order: list[int | None] = [int(index) for index in head_to_tail]
     half = MOST_ROWS // 2
     return order if len(order) <= MOST_ROWS else [*order[:half], None, *order[-half:]]
