@@ -16,6 +16,7 @@ from equipoise.paths import cache_folder
 from equipoise.terminal import print_table, shown_classes, warn
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 
+MOST_COLUMNS = 6  # of strategies in one table
 # Under these a factor on the loss is a factor on the step; adaptive optimisers divide it out again.
 PLAIN_OPTIMIZERS = ("sgd",)
 # From this factor on a longer or shorter step is worth a warning.
@@ -41,7 +42,8 @@ def main(typed: Sequence[str]) -> int:
     if any(weights.classes != first.classes or (weights.counts != first.counts).any() for _, _, weights in columns):
         print("error: weights can stand side by side for one dataset only: give one dataset=…", file=sys.stderr)
         return 2
-    _print(first, {heading: weights for heading, _, weights in columns})
+    for start in range(0, len(columns), MOST_COLUMNS):
+        _print(first, {heading: weights for heading, _, weights in columns[start : start + MOST_COLUMNS]})
     for heading, job, weights in columns:
         _warn_of_another_step(heading, job, weights)
     return 0

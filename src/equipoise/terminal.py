@@ -88,7 +88,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
     table = _table(title)
     for column, heading in enumerate(headings):
         numeric = any(row[column][:1].isdigit() or row[column][:1] in "+-" for row in rows if row[column])
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(heading, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -44,7 +44,7 @@ def test_the_weights_side_by_side(warm: Path, monkeypatch: pytest.MonkeyPatch) -
     assert table["effective n"][:3] == [str(sum(COUNTS)), str(sum(COUNTS)), f"{100 / sum(1 / count for count in COUNTS):.4g}"]
     for heavy in ("tensorflow", "mlflow", "sklearn", "matplotlib", "pandas"):
         assert f" {heavy}\n" not in found.stderr, heavy
-    assert "warning" not in found.stderr, "adam divides a constant factor out again"
+    assert "warning:" not in found.stderr, "adam divides a constant factor out again"
 
 
 def test_all_strategies_options_side_by_side_and_warnings(warm: Path) -> None:
@@ -57,7 +57,7 @@ def test_all_strategies_options_side_by_side_and_warnings(warm: Path) -> None:
     assert "weighting=balanced" not in warned
     assert "by 10:" in every.stderr
     betas = train(warm, "dataset=digits_lt", "weighting=effective_number", "weighting.beta=0.9,auto", script="weights.py")
-    assert "effective_number beta=0.9" in betas.stdout
+    assert "effective_number beta=0.9 " in betas.stdout
     assert "effective_number beta=auto" in betas.stdout
     assert not (warm / "mlflow.db").exists()
 
