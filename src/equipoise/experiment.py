@@ -34,6 +34,7 @@ class Finished:
     data: Prepared
     weights: ClassWeights
     evaluation: Evaluation
+    by_rule: dict[str, dict[str, float]]  # decision rule to metrics of what it makes of the same logits
     epochs: int
     device: str
 
@@ -50,10 +51,10 @@ def run(config: Config, store: Store, folder: Path) -> Finished:
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
         _log_inputs(log, config, data, weights)
         trained = _train(config, data, weights, log)
-        evaluation = _evaluate(config, data, weights, trained, log)
+        evaluation, by_rule = _evaluate(config, data, weights, trained, log)
     for note in evaluation.notes:
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evaluation, len(trained.history), device)
+    return Finished(log.id, log.experiment_id, data, weights, evaluation, by_rule, len(trained.history), device)
 
 
 def run_name(config: Config) -> str:
@@ -103,7 +104,7 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
     return _Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history)
 
 
-def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> Evaluation:
+def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> tuple[Evaluation, dict[str, dict[str, float]]]:
     from equipoise.data.feed import class_logits
 
     labels = np.asarray(data.split("test").labels)
@@ -115,10 +116,11 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     configured = arguments(config.decision, rule, data.classes)
     predicted = rule(known, **configured)(logits)
     evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target, costs)
+    by_rule = {}
     for name in applicable(known):
         decided = predicted if name == config.decision.name else DECISIONS[name](known, **BESIDE[name])(logits)
-        beside = decision_metrics(labels, decided, len(data.classes), costs)
-        log.log_metrics({f"decision/{name}/{metric}": value for metric, value in beside.items()})
+        by_rule[name] = decision_metrics(labels, decided, len(data.classes), costs)
+        log.log_metrics({f"decision/{name}/{metric}": value for metric, value in by_rule[name].items()})
 
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
     log.log_metrics(_by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
@@ -128,7 +130,7 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     _log_predictions(log, data, labels, predicted, log_softmax(logits))
     _log_tables(log, data, weights, evaluation)
     _log_figures(log, data, weights, evaluation, trained, labels, log_softmax(logits), corrected)
-    return evaluation
+    return evaluation, by_rule
 
 
 def _log_inputs(log: Run, config: Config, data: Prepared, weights: ClassWeights) -> None:

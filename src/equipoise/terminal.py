@@ -77,6 +77,13 @@ def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail
     console.print(Columns([per_class, summary]))
 
 
+def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> None:
+    """What each decision rule makes of the same model, the configured one marked."""
+    names = list(next(iter(by_rule.values())))
+    rows = [[f"{rule} (configured)" if rule == configured else rule, *(f"{metrics[name]:.3f}" for name in names)] for rule, metrics in by_rule.items()]
+    print_table("Test split by decision rule, of the same model", ["rule", *names], rows)
+
+
 def print_summary_line(evaluation: Evaluation) -> None:
     """The headline metrics alone, as one of many jobs prints them."""
     shown = ("balanced_accuracy", "macro_f1", "mcc")

@@ -146,7 +146,7 @@ def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Sto
     run = store.runs(weighting="balanced", loss="class_weight")[-1]
     assert run.data.tags["weights_sha256"] == runs[0].data.tags["weights_sha256"], "the same config gives the same bits, alone or in a sweep"
     assert "sweep_id" not in run.data.tags
-    for heading in ("class", "weight", "precision", "recall", "F1", "AP", "balanced_accuracy", "log_loss"):
+    for heading in ("class", "weight", "precision", "recall", "F1", "AP", "balanced_accuracy", "log_loss", "argmax (configured)", "logit_adjusted", "tuned"):
         assert heading in found.stdout
     assert f"make -C {project} ui RUN={run.info.experiment_id}/{run.info.run_id}" in found.stdout
 
