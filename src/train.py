@@ -51,7 +51,7 @@ def _run_hydra() -> int:
 def train(composed: DictConfig) -> None:
     """One job, already checked by `main`; checked again because a launcher may run it in another process."""
     from equipoise import experiment, sweep, tracking
-    from equipoise.terminal import console, print_evaluation, print_summary_line
+    from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -73,6 +73,7 @@ def train(composed: DictConfig) -> None:
         print_summary_line(finished.evaluation)
         return
     print_evaluation(finished.evaluation, finished.weights, finished.data.head_to_tail)
+    print_rules(finished.by_rule, config.decision.name)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
     console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
 

@@ -23,6 +23,11 @@ NEEDS = {
     "dataset=npz": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=series": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=image_directory": ["dataset.path=images"],
+    "model=conv1d": ["dataset=synthetic", "dataset.form=series"],
+    "decision=cost": ["cost={4:{9:5}}"],
+    "loss=cost_matrix": ["cost={4:{9:5}}"],
+    "loss=predicted_class": ["loss.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
+    "loss=sigmoid": ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"],
 }
 
 MISTAKES = [
@@ -40,8 +45,8 @@ MISTAKES = [
     (["weightng=balanced"], "there is no option weightng; did you mean 'weighting'?"),
     (["wieghting.normalize=sum"], "there is no option wieghting; did you mean 'weighting'?"),
     (["weighting=power", "weighting.alhpa=1"], "there is no option weighting.alhpa; did you mean 'weighting.alpha'?"),
-    (["weighting=effective_number", "weighting.beta=2"], "weighting.beta=2: must be less than 1"),
-    (["weighting=effective_number", "weighting.beta=-0.1"], "weighting.beta=-0.1: must be greater than or equal to 0"),
+    (["weighting=effective_number", "weighting.beta=2"], "weighting.beta=2: must be 'auto', or must be less than 1"),
+    (["weighting=effective_number", "weighting.beta=-0.1"], "weighting.beta=-0.1: must be 'auto', or must be greater than or equal to 0"),
     (["weighting.normalize=mean"], "weighting.normalize=mean: must be 'none', 'sample_mean'"),
     (["+weighting.betta=1"], "weighting.betta=1: there is no such option"),
     (["trainer.batch_size=-1"], "trainer.batch_size=-1: must be greater than or equal to 1"),
@@ -59,6 +64,27 @@ MISTAKES = [
     (["dataset=synthetic"], "model=cnn needs samples of 3 dimensions"),
     (["dataset=synthetic", "model=mlp", "dataset.features=2"], "dataset.features=2: 4 means at equal distances need 4"),
     (["loss.implementation=custom"], "loss=class_weight with loss.implementation=custom contradict each other: use loss=custom"),
+    (["weighting=balanced", "weighting.start=0.5"], "weighting.start=0.5 has no effect with weighting.schedule=constant"),
+    (["weighting=balanced", "weighting.schedule=deferred", "weighting.shape=cosine"], "weighting.shape=cosine has no effect"),
+    (["weighting.schedule=deferred"], "weighting.schedule=deferred: weighting=none has no weights to put in later"),
+    (["weighting=balanced", "weighting.schedule=ramp", "weighting.start=1.0"], "weighting.start=1.0: must be 'auto', or must be less than 1"),
+    (["weighting=log_smoothed", "weighting.c=1"], "weighting.c=1: must be greater than 1"),
+    (["loss=cost_matrix"], "loss=cost_matrix needs the costs of confusions: cost={0: {1: 5}}"),
+    (["decision=cost"], "decision=cost needs the costs of confusions"),
+    (["cost={4:{cat:5}}"], "cost names the class 'cat', which the data do not have"),
+    (["cost={}"], "cost={}: names no confusion"),
+    (["cost={4:{4:5}}"], "cost.4.4 is not 0"),
+    (["cost={4:{9:-1}}"], "cost.4.9=-1: must be greater than or equal to 0"),
+    (["cost=nowhere.csv"], "cost=nowhere.csv: there is no such file"),
+    (["loss=predicted_class"], "loss.weights is not set, and has no default"),
+    (["loss=predicted_class", "loss.weights={0:1}"], "loss.weights has no number for 1, 2, 3"),
+    (["loss=focal", "loss.gamma=-1"], "loss.gamma=-1: must be greater than or equal to 0"),
+    (["loss=focal", "loss.function=cross_entropy"], "loss.function=cross_entropy: loss=focal is focal"),
+    (["loss=sigmoid"], "loss=sigmoid needs a single logit: dataset.labels=binary"),
+    (["loss=ldam", "trainer.second_stage=crt"], "trainer.second_stage=crt with loss=ldam"),
+    (["loss=focal", "decision=logit_adjusted"], "after loss=focal it has no analytic form: use decision=tuned"),
+    (["trainer.second_stage=tau_norm", "decision=logit_adjusted"], "after trainer.second_stage=tau_norm it has no analytic form"),
+    (["model=conv1d"], "model=conv1d needs samples of 2 dimensions (steps, channels)"),
     (["loss.function=focal"], "loss.function=focal: loss=class_weight is cross_entropy"),
     (["weighting=manual"], "weighting.weights is not set, and has no default"),
     (["weighting=manual", "weighting.weights={0:1,1:2}"], "weighting.weights has no number for 2, 3, 4, 5, 6, 7, 8, 9"),
@@ -218,7 +244,8 @@ def test_a_new_option_is_one_function_and_one_registry_line() -> None:
         return counts**-steepness
 
     adapter: TypeAdapter[Any] = TypeAdapter(Annotated[Weighting, OneOf({"mine": mine, "other": lambda counts: counts})])
-    assert adapter.validate_python({"name": "mine", "normalize": "none", "steepness": 2}).steepness == 2.0
+    common = {"name": "mine", "normalize": "none", "schedule": "constant", "start": "auto", "shape": "auto"}
+    assert adapter.validate_python({**common, "steepness": 2}).steepness == 2.0
     for wrong in ({"steepness": 0}, {}, {"steepness": 1, "extra": 1}):
         with pytest.raises(ValidationError):
-            adapter.validate_python({"name": "mine", "normalize": "none", **wrong})
+            adapter.validate_python({**common, **wrong})

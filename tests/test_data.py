@@ -17,7 +17,15 @@ from equipoise.options import ConfigError
 from helpers import composed_dataset
 
 DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}
-SYNTHETIC = {"name": "synthetic", "class_counts": (40, 20, 5), "features": 4, "separation": 3.0, "test_per_class": 400, "validation_per_class": 10}
+SYNTHETIC = {
+    "name": "synthetic",
+    "class_counts": (40, 20, 5),
+    "features": 4,
+    "form": "vector",
+    "separation": 3.0,
+    "test_per_class": 400,
+    "validation_per_class": 10,
+}
 
 
 def dataset(name: str, **options: Any) -> Any:
@@ -170,3 +178,10 @@ class TestFeed:
 
         assert class_logits(np.array([[2.0], [-1.0]])).tolist() == [[0, 2], [0, -1]]
         assert class_logits(np.array([[2.0, 1.0]], np.float32)).dtype == np.float64
+
+
+def test_a_series_is_the_same_numbers_as_steps_of_one_channel(tmp_path: Path) -> None:
+    vector, series = (prepare(dataset(**{**SYNTHETIC, "form": form}), tmp_path) for form in ("vector", "series"))
+    assert (vector.shape, series.shape) == ((4,), (4, 1))
+    assert (np.asarray(vector.split("test").features)[..., np.newaxis] == series.split("test").features).all()
+    assert vector.reference == series.reference

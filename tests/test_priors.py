@@ -14,10 +14,41 @@ from equipoise.weighting import ClassWeights
 DATA = Prepared(Path(), ("a", "b"), (1,), np.array([30, 10]), "", {})
 
 
+def weighted(*weights: float) -> ClassWeights:
+    return ClassWeights(("a", "b"), DATA.counts, np.array(weights, dtype=float))
+
+
+def loss(function: str, **options: Any) -> Any:
+    return SimpleNamespace(function=function, **options)
+
+
 def test_the_effective_prior_is_that_of_the_weighted_samples() -> None:
-    assert effective_prior(ClassWeights(("a", "b"), DATA.counts, np.array([1.0, 1.0]))) == pytest.approx([0.75, 0.25])
-    assert effective_prior(ClassWeights(("a", "b"), DATA.counts, np.array([1.0, 6.0]))) == pytest.approx([30 / 90, 60 / 90])
-    assert effective_prior(ClassWeights(("a", "b"), DATA.counts, np.array([1.0, 0.0]))) is None
+    assert effective_prior(weighted(1, 1), loss("cross_entropy")) == pytest.approx([0.75, 0.25])
+    assert effective_prior(weighted(1, 6), loss("cross_entropy")) == pytest.approx([30 / 90, 60 / 90])
+    assert effective_prior(weighted(1, 0), loss("cross_entropy")) is None
+
+
+def test_a_prior_in_the_loss_is_none_of_the_logits() -> None:
+    assert effective_prior(weighted(1, 1), loss("balanced_softmax")) == pytest.approx([0.5, 0.5])
+    assert effective_prior(weighted(1, 1), loss("logit_adjusted", tau=0.0)) == pytest.approx([0.75, 0.25])
+    # p^(1 - 1/2) is proportional to sqrt 3 and 1
+    assert effective_prior(weighted(1, 1), loss("logit_adjusted", tau=0.5)) == pytest.approx([3**0.5 / (1 + 3**0.5), 1 / (1 + 3**0.5)])
+    assert effective_prior(weighted(1, 3), loss("balanced_softmax")) == pytest.approx([0.25, 0.75]), "weights on top overshoot"
+
+
+def test_weighing_the_positives_moves_the_prior() -> None:
+    plain = {"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0}
+    assert effective_prior(weighted(1, 1), loss("sigmoid", pos_weight=None, **plain)) == pytest.approx([0.75, 0.25])
+    assert effective_prior(weighted(1, 1), loss("sigmoid", pos_weight="auto", **plain)) == pytest.approx([0.5, 0.5])
+    assert effective_prior(weighted(1, 1), loss("sigmoid", pos_weight=6.0, **plain)) == pytest.approx([30 / 90, 60 / 90])
+    assert effective_prior(weighted(1, 1), loss("sigmoid", **{**plain, "pos_weight": None, "gamma_neg": 4.0})) is None
+
+
+def test_what_has_no_analytic_form_has_no_prior() -> None:
+    for name in ("focal", "ldam", "vs", "poly", "label_smoothing", "cost_matrix", "predicted_class"):
+        assert effective_prior(weighted(1, 1), loss(name)) is None
+    assert effective_prior(weighted(1, 1), loss("cross_entropy"), "tau_norm") is None
+    assert effective_prior(weighted(1, 9), loss("focal"), "crt") == pytest.approx([0.5, 0.5]), "the second stage is balanced, whatever came before"
 
 
 @pytest.mark.parametrize(("typed", "expected"), [("training", [0.75, 0.25]), ("uniform", [0.5, 0.5]), ((1.0, 4.0), [0.2, 0.8])])

@@ -146,6 +146,163 @@ def test_duplicating_a_class_is_weighing_it(cache: Path) -> None:
     np.testing.assert_allclose(gradient(thrice, np.ones(3, np.float32)), gradient(np.arange(12), np.array([1, 1, 3], np.float32)), rtol=1e-5)
 
 
+SCHEDULES = [
+    ["weighting.schedule=deferred", "weighting.start=0.5"],
+    ["weighting.schedule=ramp", "weighting.start=0.5"],
+    ["weighting.schedule=ramp", "weighting.shape=cosine"],
+]
+
+
+@pytest.mark.parametrize("jit", ["false", "true"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["deferred", "linear", "cosine"])
+def test_scheduled_weights_are_bitwise_the_same_in_all_implementations(cache: Path, schedule: list[str], jit: str) -> None:
+    common = [*SMALL, "weighting=balanced", "trainer.epochs=4", f"trainer.jit={jit}", *schedule]
+    runs = [fit(cache, *common, f"loss={name}") for name in IMPLEMENTATIONS]
+    assert len({digest for digest, *_ in runs}) == 1
+    assert runs[0][0] != fit(cache, *SMALL, "weighting=balanced", "trainer.epochs=4", f"trainer.jit={jit}")[0], "the schedule has an effect"
+    shares = [metrics["weight_schedule"] for metrics in runs[0][1]]
+    cosine = [(1 - np.cos(np.pi * epoch / 3)) / 2 for epoch in range(4)]
+    assert shares == pytest.approx([[0, 0, 1, 1], [0, 0.5, 1, 1], cosine][SCHEDULES.index(schedule)])
+
+
+def test_deferred_weights_are_none_and_then_all(cache: Path) -> None:
+    """Until the weights set in, every bit is that of a run without weights; their loss is weighted from there on."""
+    deferred = fit(cache, *SMALL, "weighting=balanced", *SCHEDULES[0], "trainer.epochs=4")[1]
+    without = fit(cache, *SMALL, "trainer.epochs=4")[1]
+    for epoch in (0, 1):
+        assert {key: value for key, value in deferred[epoch].items() if key != "weight_schedule"} == without[epoch]
+    assert deferred[2]["train/loss"] != without[2]["train/loss"]
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_changing_weights_compiles_nothing_again(cache: Path, implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise import training
+
+    traces = []
+    original = training.PerSampleLoss.call
+
+    def counted(self: Any, y_true: Any, y_pred: Any) -> Any:
+        traces.append(1)
+        return original(self, y_true, y_pred)
+
+    monkeypatch.setattr(training.PerSampleLoss, "call", counted)
+    fit(cache, *SMALL, "weighting=balanced", f"loss={implementation}", "trainer.epochs=2")
+    constant = len(traces)
+    fit(cache, *SMALL, "weighting=balanced", f"loss={implementation}", "trainer.epochs=8", *SCHEDULES[2])
+    assert len(traces) == 2 * constant, "eight epochs of changing weights are traced as often as two of the same"
+
+
+def test_a_schedule_and_early_stopping_go_together(cache: Path) -> None:
+    overrides = ["weighting=balanced", *SCHEDULES[1], "trainer.learning_rate=0.3", "trainer.monitor=val/log_loss", "trainer.early_stopping=2"]
+    _, history, model, data = fit(cache, *SMALL, *overrides, "trainer.epochs=40")
+    losses = [metrics["val/log_loss"] for metrics in history]
+    assert len(history) < 40
+    assert losses.index(min(losses)) == len(history) - 3
+    from equipoise.metrics import epoch_metrics
+
+    validation = data.split("validation")
+    again = epoch_metrics(np.asarray(validation.labels), model.predict(validation.features, verbose=0))
+    assert again["log_loss"] == pytest.approx(min(losses), rel=1e-5), "the best weights are restored at the very end alone"
+
+
+METHODS = {
+    "focal": ["loss.alpha={0:1,1:2,2:3}"],
+    "balanced_softmax": [],
+    "logit_adjusted": [],
+    "ldam": [],
+    "vs": [],
+    "poly": [],
+    "label_smoothing": [],
+    "cost_matrix": ["cost={2:{0:5}}"],
+    "predicted_class": ["loss.weights={0:1,1:2,2:3}"],
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_loss_trains_the_same_bits_however_the_weights_are_put_in(cache: Path, name: str) -> None:
+    from equipoise.losses import LOSSES
+
+    assert {*METHODS, *IMPLEMENTATIONS, "sigmoid"} == set(LOSSES)
+    common = [*SMALL, f"loss={name}", *METHODS[name], "weighting=power"]
+    runs = [fit(cache, *common, f"loss.implementation={implementation}", "trainer.epochs=2") for implementation in IMPLEMENTATIONS]
+    assert len({digest for digest, *_ in runs}) == 1
+    first, last = runs[0][1][0], runs[0][1][-1]
+    assert np.isfinite(list(last.values())).all()
+    assert last["train/loss"] < first["train/loss"]
+
+
+def test_mixed_precision_trains_on_a_float32_loss(cache: Path) -> None:
+    import keras
+
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        for name in ("balanced_softmax", "ldam"):
+            history = fit(cache, *SMALL, f"loss={name}", "weighting=balanced", "trainer.epochs=6")[1]
+            assert all(np.isfinite(list(metrics.values())).all() for metrics in history)
+            assert history[-1]["train/loss"] < history[0]["train/loss"]
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_sigmoid_with_automatic_weights_is_cross_entropy_with_those_of_the_positives(cache: Path) -> None:
+    sigmoid = fit(cache, *TWO, "dataset.labels=binary", "loss=sigmoid", "loss.pos_weight=auto")[2]
+    ratio = fit(cache, *TWO, "dataset.labels=binary", "weighting=max_ratio")[2]
+    assert sigmoid.output_shape == (None, 1)
+    for left, right in zip(sigmoid.get_weights(), ratio.get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+class TestSecondStage:
+    def run(self, cache: Path, stage: str, *overrides: str) -> tuple[Any, list[np.ndarray], dict[str, list[float]], Prepared, Any]:
+        from equipoise import training
+        from equipoise.second_stage import run_second_stage
+
+        config = composed(*SMALL, f"trainer.second_stage={stage}", "trainer.epochs=5", *overrides)
+        data = prepare(config.dataset, cache)
+        weights = class_weights(config.weighting, data.counts, data.classes)
+        model = training.build(config, data)
+        predictor = training.Predictor(model)
+        training.fit(model, predictor, config, data, weights, lambda *_: None)
+        before = model.get_weights()
+        return model, before, run_second_stage(model, predictor, config, data), data, predictor
+
+    @pytest.mark.parametrize("labels", ["sparse", "one_hot", "binary"])
+    def test_a_retrained_classifier_leaves_the_features_as_they_are(self, cache: Path, labels: str) -> None:
+        size = TWO if labels == "binary" else []
+        model, before, curves, data, predictor = self.run(cache, "crt", *size, f"dataset.labels={labels}", "trainer.learning_rate=0.03")
+        after = model.get_weights()
+        assert all((left == right).all() for left, right in zip(before[:-2], after[:-2], strict=True))
+        assert (before[-2] != after[-2]).all()
+        assert len(curves["train/loss"]) == 5
+        assert curves["train/loss"][-1] < curves["train/loss"][0]
+        from equipoise.data.feed import class_logits
+        from equipoise.metrics import epoch_metrics
+
+        validation = data.split("validation")
+        logits = class_logits(predictor(validation.features))
+        assert curves["val/balanced_accuracy"][1] == epoch_metrics(np.asarray(validation.labels), logits)["balanced_accuracy"]
+
+    def test_the_same_seed_retrains_the_same_bits(self, cache: Path) -> None:
+        once, twice = (self.run(cache, "crt")[0].get_weights() for _ in range(2))
+        assert all((left == right).all() for left, right in zip(once, twice, strict=True))
+
+    def test_classes_are_drawn_evenly(self) -> None:
+        from equipoise.second_stage import _class_balanced
+
+        labels = np.array([2, 0, 0, 0, 1, 0, 0, 0, 0, 0])
+        rows = _class_balanced(labels, 3, 30_000, 0)
+        assert np.bincount(labels[rows]) / 30_000 == pytest.approx([1 / 3] * 3, abs=0.01)
+        assert np.bincount(rows[labels[rows] == 0], minlength=10)[labels == 0] / 10_000 == pytest.approx([1 / 8] * 8, abs=0.01)
+
+    def test_tau_normalisation_shortens_the_long_vectors(self, cache: Path) -> None:
+        model, before, curves, _, _ = self.run(cache, "tau_norm")
+        (tau,) = curves["tau"]
+        kernel, bias = model.get_weights()[-2:]
+        np.testing.assert_allclose(kernel, before[-2] / np.linalg.norm(before[-2], axis=0) ** tau, rtol=1e-6)
+        assert not bias.any()
+        assert 0 <= tau <= 1
+
+
 def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:
     # With so large a step the first epoch is rarely beaten; what counts is that the kept weights are those of the best.
     overrides = [*SMALL, "trainer.epochs=40", "trainer.early_stopping=2", "trainer.learning_rate=0.3", "trainer.monitor=val/log_loss"]
@@ -239,13 +396,14 @@ def test_shares_of_loss_and_gradient_by_hand() -> None:
     assert shares.gradient.tolist() == pytest.approx([3 / 5, 2 / 5])
 
 
-@pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
-def test_every_model_ends_in_logits(model: str) -> None:
+@pytest.mark.parametrize(("model", "shape"), [("linear", (8, 8, 1)), ("mlp", (8, 8, 1)), ("cnn", (8, 8, 1)), ("conv1d", (20, 3))])
+def test_every_model_ends_in_logits(model: str, shape: tuple[int, ...]) -> None:
     from equipoise import training
 
-    config = composed("dataset=digits_lt", f"model={model}")
-    data: Any = type("Data", (), {"shape": (8, 8, 1), "classes": tuple("0123456789")})
+    series = ["dataset=synthetic", "dataset.form=series"] if len(shape) == 2 else ["dataset=digits_lt"]
+    config = composed(*series, f"model={model}")
+    data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789")})
     built = training.build(config, data)
     assert built.output_shape == (None, 10)
     assert built.layers[-1].activation.__name__ == "linear"
-    assert training.Predictor(built)(np.zeros((3, 8, 8, 1), np.float32)).shape == (3, 10)
+    assert training.Predictor(built)(np.zeros((3, *shape), np.float32)).shape == (3, 10)

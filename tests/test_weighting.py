@@ -21,6 +21,9 @@ GOLDEN = [
     ("max_ratio", {}, "none", 1, 100, 4.0303),
     ("power", {"alpha": 0.5}, "none", 0.4981, 4.9812, 0.8203),
     ("effective_number", {"beta": 0.9999}, "class_mean", 0.0506, 3.9927, 0.1710),
+    ("log_smoothed", {"c": 1.02}, "none", 2.8346, 42.112, 6.6402),
+    ("log_damped", {"mu": 0.15}, "none", 1, 3.6168, 1.0837),
+    ("median_frequency", {}, "none", 0.1032, 10.32, 0.4159),
 ]
 COUNT_BASED = {
     "none": {},
@@ -29,6 +32,9 @@ COUNT_BASED = {
     "max_ratio": {},
     "power": {"alpha": 0.5},
     "effective_number": {"beta": 0.99},
+    "median_frequency": {},
+    "log_smoothed": {"c": 1.02},
+    "log_damped": {"mu": 0.15},
 }
 any_counts = arrays(np.int64, st.integers(2, 50), elements=st.integers(1, 10**6))
 
@@ -99,6 +105,17 @@ def test_effective_number_goes_from_none_to_inverse(counts: np.ndarray) -> None:
 def test_power_goes_from_none_to_balanced(counts: np.ndarray) -> None:
     np.testing.assert_array_equal(weigh("power", counts, alpha=0.0), np.ones(len(counts)))
     np.testing.assert_array_equal(weigh("power", counts, alpha=1.0), weigh("balanced", counts))
+
+
+def test_an_automatic_beta_is_one_minus_classes_over_samples() -> None:
+    # Four classes of 8 samples in all: beta = 1/2, and 1 / (1 + 1/2 + ... ) = (1/2) / (1 - 2^-n).
+    assert weigh("effective_number", [5, 1, 1, 1], beta="auto").tolist() == pytest.approx([0.5 / (1 - 2**-5), 1, 1, 1])
+    assert weigh("effective_number", [1, 1], beta="auto").tolist() == [1, 1]
+
+
+def test_logarithms_bound_the_weights() -> None:
+    assert weigh("log_smoothed", [10**9, 1], c=1.02)[1] == pytest.approx(1 / np.log(1.02), rel=1e-6)
+    assert weigh("log_damped", [80, 20], mu=1.0).tolist() == pytest.approx([1, np.log(5)]), "ln(100 / 80) is below 1"
 
 
 def test_manual_takes_the_weights_by_name_in_any_order() -> None:

@@ -28,7 +28,7 @@ from equipoise.options import ConfigError, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
 # The keys beside the groups.
-VALUES = ("seed", "sweep")
+VALUES = ("seed", "cost", "sweep")
 
 
 @dataclass(frozen=True)

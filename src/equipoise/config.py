@@ -9,8 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError
 
+from equipoise import schedules
+from equipoise.costs import Costs, cost_matrix
 from equipoise.data.catalogue import IN_ONE_PIECE, SOURCES
 from equipoise.data.prepare import surveyed
 from equipoise.data.sources import Dataset, Source
@@ -18,7 +21,8 @@ from equipoise.data.splitting import Divided
 from equipoise.decisions import DECISIONS, Decision
 from equipoise.losses import LOSSES, LossOptions
 from equipoise.models import MODELS, ModelOptions
-from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, suggestion
+from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, arguments, suggestion
+from equipoise.priors import loss_factors
 from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
@@ -34,6 +38,7 @@ class Trainer(Section):
     learning_rate: Positive
     monitor: Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
     early_stopping: PositiveInt | None
+    second_stage: Literal["none", "crt", "tau_norm"]
     device: Literal["auto", "cpu", "gpu"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
@@ -57,6 +62,7 @@ class Config(Section):
     trainer: Trainer
     tracking: Tracking
     seed: Seed
+    cost: Costs
     sweep: Word
 
 
@@ -108,8 +114,10 @@ def check_together(config: Config) -> None:
     """
     source = surveyed(config.dataset)
     class_weights(config.weighting, source.counts, source.classes)
+    schedules.check(config.weighting)
     _check_model(config, source)
     _check_loss(config)
+    _check_methods(config, source.classes)
     classes = len(source.classes)
     if config.dataset.labels == "binary" and classes != 2:
         raise ConfigError(f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot")
@@ -122,8 +130,9 @@ def _check_model(config: Config, source: Source) -> None:
     needed = MODELS[config.model.name].dimensions
     if needed is not None and needed != source.dimensions:
         fitting = [name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)]
+        dimensions = {2: "steps, channels", 3: "height, width, channels"}[needed]
         raise ConfigError(
-            f"model={config.model.name} needs samples of {needed} dimensions (height, width, channels); "
+            f"model={config.model.name} needs samples of {needed} dimensions ({dimensions}); "
             f"dataset={config.dataset.name} has {source.dimensions}: use model={' or '.join(fitting)}"
         )
 
@@ -136,6 +145,40 @@ def _check_loss(config: Config) -> None:
     put_in_by_name = {"class_weight", "sample_weight", "custom"}
     if loss.name in put_in_by_name and loss.implementation != loss.name:
         raise ConfigError(f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}")
+
+
+def _check_methods(config: Config, classes: Sequence[str]) -> None:
+    """What losses, decision rules and second stages need of each other and of the labels."""
+    loss, single = config.loss, config.dataset.labels == "binary"
+    try:
+        arguments(loss, LOSSES[loss.name], classes)
+    except ConfigError as error:
+        raise ConfigError(f"loss.{error}") from None
+    if config.cost is not None:
+        cost_matrix(config.cost, classes)
+    for group, name in (("loss", loss.name), ("decision", config.decision.name)):
+        if name in ("cost_matrix", "cost") and config.cost is None:
+            raise ConfigError(f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file")
+    if loss.name == "sigmoid" and not single:
+        raise ConfigError(
+            f"loss=sigmoid needs a single logit: dataset.labels=binary (two classes); dataset.labels={config.dataset.labels} takes a softmax loss"
+        )
+    if loss.name == "sigmoid" and isinstance(getattr(loss, "pos_weight", None), dict):
+        raise ConfigError("loss.pos_weight by name is for several labels; with dataset.labels=binary it is one number, or auto")
+    if loss.name == "ldam" and single:
+        raise ConfigError("loss=ldam needs a vector for each class; dataset.labels=binary has a single logit: use sparse or one_hot")
+    stage = config.trainer.second_stage
+    if stage != "none" and loss.name == "ldam":
+        raise ConfigError(f"trainer.second_stage={stage} with loss=ldam: its last layer is normalised already; use another loss")
+    if stage == "tau_norm" and single:
+        raise ConfigError("trainer.second_stage=tau_norm compares the classes' vectors; dataset.labels=binary has one: use sparse or one_hot")
+    if config.decision.name == "logit_adjusted":
+        analytic = stage == "crt" or loss_factors(loss, np.full(len(classes), 1 / len(classes))) is not None
+        after = f"trainer.second_stage={stage}" if stage == "tau_norm" else None if analytic else f"loss={loss.name}"
+        if after:
+            raise ConfigError(
+                f"decision=logit_adjusted needs the prior that the model learned under; after {after} it has no analytic form: use decision=tuned"
+            )
 
 
 def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
@@ -186,10 +229,10 @@ def _typed(composed: Mapping[str, Any], key: str) -> Any:
 def _siblings(composed: Mapping[str, Any], location: list[str]) -> list[str]:
     level: Any = composed
     for part in location[:-1]:
-        level = level[part] if isinstance(level, Mapping) else {}
-    return [key for key in level if key != location[-1]] if isinstance(level, Mapping) else []
+        level = level.get(part) if isinstance(level, Mapping) else None
+    return [str(key) for key in level if str(key) != location[-1]] if isinstance(level, Mapping) else []
 
 
 def _is_branch(part: str) -> bool:
     """Whether pydantic made up this part of a location to name one branch of a union."""
-    return "[" in part or part == "constrained-int"
+    return "[" in part or part.startswith("constrained-")

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import runtime
+from equipoise import corrections, runtime
 from equipoise.config import Config, config_sha256, flat
+from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling, sampling
 from equipoise.data.sources import title_of
-from equipoise.decisions import DECISIONS
-from equipoise.metrics import Evaluation, evaluate, log_softmax, move_prior
+from equipoise.decisions import BESIDE, DECISIONS, Known, applicable
+from equipoise.metrics import Evaluation, decision_metrics, evaluate, log_softmax, move_prior
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
+from equipoise.schedules import share_at, weights_at
 from equipoise.terminal import progress_bar, warn
 from equipoise.tracking import Run, Store, class_keys, start_run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
@@ -32,6 +34,7 @@ class Finished:
     data: Prepared
     weights: ClassWeights
     evaluation: Evaluation
+    by_rule: dict[str, dict[str, float]]  # decision rule to metrics of what it makes of the same logits
     epochs: int
     device: str
 
@@ -39,7 +42,8 @@ class Finished:
 def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist."""
     weights = class_weights(config.weighting, data.counts, data.classes)
-    _warn_if_void(config, weights)
+    for note in corrections.notes(config, weights):
+        warn(note)
     trainer = config.trainer
     experiment = title_of(config.dataset)
     store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
@@ -49,10 +53,10 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
         _log_inputs(log, config, data, weights)
         trained = _train(config, data, weights, log)
-        evaluation = _evaluate(config, data, weights, trained, log)
+        evaluation, by_rule = _evaluate(config, data, weights, trained, log)
     for note in (*data.notes, *evaluation.notes):
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evaluation, len(trained.history), device)
+    return Finished(log.id, log.experiment_id, data, weights, evaluation, by_rule, len(trained.history), device)
 
 
 def run_name(config: Config) -> str:
@@ -63,6 +67,7 @@ def run_name(config: Config) -> str:
 @dataclass(frozen=True)
 class _Trained:
     logits: Floats  # of the test split, as the model gave them
+    validation_logits: Floats
     history: list[dict[str, float]]
 
 
@@ -76,11 +81,12 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
     predictor = training.Predictor(model)
     train, function = data.split("train"), training.loss_function(config, data)
 
-    def shares(suffix: str) -> dict[str, float]:
-        found = audit(predictor, function, train.features, train.labels, weights.weights, config.dataset.labels)
+    def shares(suffix: str, epoch: int) -> dict[str, float]:
+        in_force = weights_at(weights.weights, share_at(config.weighting, epoch, config.trainer.epochs))
+        found = audit(predictor, function, train.features, train.labels, in_force, config.dataset.labels)
         return _by_class(data, {f"{name}_share{suffix}": values for name, values in asdict(found).items()})
 
-    log.log_metrics(shares("_start"))
+    log.log_metrics(shares("_start", 0))
     history: list[dict[str, float]] = []
     with progress_bar(config.trainer.epochs) as advance:
 
@@ -90,21 +96,34 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
             advance(metrics)
 
         training.fit(model, predictor, config, data, weights, on_epoch)
+    log.log_metrics(shares("", len(history) - 1))
+    if config.trainer.second_stage != "none":
+        from equipoise.second_stage import run_second_stage
+
+        for name, values in run_second_stage(model, predictor, config, data).items():
+            log.log_profile(f"second_stage/{name}", np.array(values))
     log.set_tag("weights_sha256", training.weights_sha256(model))
     log.log_model(model, next(feature_batches(take(train.features, np.arange(2)))), step=len(history))
-    log.log_metrics(shares(""))
-    return _Trained(predictor(data.split("test").features), history)
+    return _Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history)
 
 
-def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> Evaluation:
+def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> tuple[Evaluation, dict[str, dict[str, float]]]:
     from equipoise.data.feed import class_logits
 
     labels = np.asarray(data.split("test").labels)
     logits = class_logits(trained.logits)
+    effective, target = effective_prior(weights, config.loss, config.trainer.second_stage, _sampling(config, data)), target_prior(config.dataset, data)
+    costs = None if config.cost is None else cost_matrix(config.cost, data.classes)
+    known = Known(np.asarray(data.split("validation").labels), class_logits(trained.validation_logits), effective, target, costs)
     rule = DECISIONS[config.decision.name]
-    predicted = rule(logits, **arguments(config.decision, rule, data.classes))
-    effective, target = effective_prior(weights, _sampling(config, data)), target_prior(config.dataset, data)
-    evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target)
+    configured = arguments(config.decision, rule, data.classes)
+    predicted = rule(known, **configured)(logits)
+    evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target, costs)
+    by_rule = {}
+    for name in applicable(known):
+        decided = predicted if name == config.decision.name else DECISIONS[name](known, **BESIDE[name])(logits)
+        by_rule[name] = decision_metrics(labels, decided, len(data.classes), costs)
+        log.log_metrics({f"decision/{name}/{metric}": value for metric, value in by_rule[name].items()})
 
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
     log.log_metrics(_by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
@@ -114,7 +133,7 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     _log_predictions(log, data, labels, predicted, log_softmax(logits))
     _log_tables(log, data, weights, evaluation)
     _log_figures(log, data, weights, evaluation, trained, labels, log_softmax(logits), corrected)
-    return evaluation
+    return evaluation, by_rule
 
 
 def _sampling(config: Config, data: Prepared) -> Sampling | None:
@@ -126,6 +145,12 @@ def _log_inputs(log: Run, config: Config, data: Prepared, weights: ClassWeights)
     log.log_dataset(title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True)))
     by_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
     drawn = _sampling(config, data)
+    effective = effective_prior(weights, config.loss, config.trainer.second_stage, drawn)
+    if effective is not None:
+        by_class["effective_prior"] = effective
+    by_loss = corrections.loss_correction(config, weights)
+    if by_loss is not None:
+        by_class["correction"] = weights.weights * by_loss
     if drawn is not None:
         by_class |= {"sampling_ratio": drawn.ratio, "effective_weight": drawn.ratio * weights.weights}
     log.log_metrics(
@@ -210,18 +235,3 @@ def _tags(config: Config, data: Prepared, device: str) -> dict[str, str]:
         "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
     }
     return tags if config.sweep == "auto" else {**tags, "sweep_id": config.sweep}
-
-
-def _warn_if_void(config: Config, weights: ClassWeights) -> None:
-    """Weights that cannot do what was asked of them are said aloud."""
-    name = config.weighting.name
-    if name != "none" and np.ptp(weights.weights) == 0:
-        warn(f"weighting={name} gives every class the weight {weights.weights[0]:.4g}: the balance between classes is that of weighting=none")
-    if name != "none" and config.dataset.sampling != "none":
-        warn(
-            f"dataset.sampling={config.dataset.sampling} and weighting={name} correct the imbalance twice: "
-            "what counts is their product, logged as effective_weight/<class>"
-        )
-    void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
-    if void:
-        warn(f"weight 0: class {', '.join(void)} is not learned at all")

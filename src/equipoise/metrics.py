@@ -63,7 +63,14 @@ def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
 
 
 def evaluate(
-    labels: Integers, logits: Floats, predicted: Integers, classes: Sequence[str], head_to_tail: Integers, effective_prior: Floats | None, target_prior: Floats
+    labels: Integers,
+    logits: Floats,
+    predicted: Integers,
+    classes: Sequence[str],
+    head_to_tail: Integers,
+    effective_prior: Floats | None,
+    target_prior: Floats,
+    costs: Floats | None = None,
 ) -> Evaluation:
     """Every metric of one set of predictions.
 
@@ -76,8 +83,9 @@ def evaluate(
     head_to_tail : class indices from the most to the least frequent in training
     effective_prior : float64 (classes,), the prior the model learned under, or None if it has no analytic form
     target_prior : float64 (classes,), the prior where the model will be used
+    costs : float64 (true class, predicted class), if confusions have costs
     """
-    from sklearn.metrics import cohen_kappa_score, matthews_corrcoef
+    from sklearn.metrics import cohen_kappa_score
 
     confusion = confusion_matrix(labels, predicted, len(classes))
     recall, precision, f1, support = _recall_precision_f1(confusion)
@@ -86,14 +94,10 @@ def evaluate(
     average_precision, auroc = _ranking(labels, np.exp(log_probabilities), present)
 
     summary = {
-        "accuracy": float((predicted == labels).mean()),
-        "balanced_accuracy": float(recall[present].mean()),
-        "macro_f1": float(f1[present].mean()),
+        **decision_metrics(labels, predicted, len(classes), costs),
         "weighted_f1": float(f1[present] @ support[present] / support.sum()),
         "g_mean": _geometric_mean(recall[present]),
-        "mcc": float(matthews_corrcoef(labels, predicted)),
         "cohen_kappa": float(cohen_kappa_score(labels, predicted, labels=range(len(classes)))),
-        "worst_class_recall": float(recall[present].min()),
         **_by_frequency(recall, head_to_tail),
         **_probability_metrics(labels, log_probabilities),
     }
@@ -112,6 +116,23 @@ def evaluate(
         "predicted_share": confusion.sum(axis=0) / len(labels),
     }
     return Evaluation(summary, per_class, confusion, _notes(confusion, classes, effective_prior))
+
+
+def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs: Floats | None) -> dict[str, float]:
+    """The metrics by which decision rules are compared: of predicted classes alone, whatever the probabilities."""
+    from sklearn.metrics import matthews_corrcoef
+
+    confusion = confusion_matrix(labels, predicted, classes)
+    recall, _, f1, support = _recall_precision_f1(confusion)
+    present = support > 0
+    found = {
+        "accuracy": float((predicted == labels).mean()),
+        "balanced_accuracy": float(recall[present].mean()),
+        "macro_f1": float(f1[present].mean()),
+        "mcc": float(matthews_corrcoef(labels, predicted)),
+        "worst_class_recall": float(recall[present].min()),
+    }
+    return found if costs is None else {**found, "expected_cost": float((confusion * costs).sum() / len(labels))}
 
 
 def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> Integers:

@@ -45,6 +45,36 @@ def cnn(shape: Shape, logits: int, *, filters: Counts, kernel_size: PositiveInt,
     return Model(inputs, layers.Dense(logits, dtype="float32", name="logits")(x))
 
 
+def conv1d(shape: Shape, logits: int, *, filters: Counts, kernel_size: PositiveInt, hidden: PositiveInt, dropout: Fraction) -> "keras.Model":
+    """Convolutions over time with ReLU, each followed by max-pooling over 2 steps, then one dense layer."""
+    from keras import Input, Model, layers
+
+    inputs = x = Input(shape, name="features")
+    for channels in filters:
+        x = layers.Conv1D(channels, kernel_size, padding="same", activation="relu")(x)
+        x = layers.MaxPooling1D(padding="same")(x)
+    x = layers.Dense(hidden, activation="relu")(layers.Flatten()(x))
+    x = layers.Dropout(dropout)(x) if dropout else x
+    return Model(inputs, layers.Dense(logits, dtype="float32", name="logits")(x))
+
+
+def normalise_classifier(model: "keras.Model", scale: float) -> "keras.Model":
+    """The model with its last layer replaced by scale x cosine(features, class vector), as LDAM needs it.
+
+    Of stock layers alone, so that it loads without this project's code: the class vectors are brought back to
+    unit length after every step, where the authors divide by their length in every step.
+    """
+    from keras import Model, constraints, layers
+
+    head = model.layers[-1]
+    unit_length = constraints.UnitNorm(axis=0)
+    cosines = layers.Dense(head.units, use_bias=False, kernel_constraint=unit_length, dtype="float32", name="cosines")
+    features = layers.UnitNormalization(dtype="float32")(head.input)
+    normalised = Model(model.input, layers.Rescaling(scale, dtype="float32", name="logits")(cosines(features)))
+    cosines.kernel.assign(unit_length(cosines.kernel))
+    return normalised
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A model function and the number of dimensions that its samples must have (None: any)."""
@@ -57,6 +87,7 @@ MODELS: Mapping[str, Architecture] = {
     "linear": Architecture(linear),
     "mlp": Architecture(mlp),
     "cnn": Architecture(cnn, dimensions=3),
+    "conv1d": Architecture(conv1d, dimensions=2),
 }
 
 

@@ -34,7 +34,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _names_as_text(value: object) -> object:
+def names_as_text(value: Any) -> Any:
+    """A mapping with its keys as text, which YAML may have read as numbers; anything else as it is."""
     if not isinstance(value, Mapping):
         return value
     as_text = {str(name): item for name, item in value.items()}
@@ -48,7 +49,7 @@ class _ByClassName:
 
     def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         number = Annotated[float, Field(ge=0)]
-        return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(_names_as_text)])
+        return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(names_as_text)])
 
 
 # One number a class: a mapping by class name in the config, an array in class order in the function.

@@ -1,25 +1,74 @@
 """The class frequencies that a model learned under, and those of where it will be used. Pure NumPy."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling
 from equipoise.data.sources import Dataset
+from equipoise.losses import LossOptions
 from equipoise.options import Floats
 from equipoise.weighting import ClassWeights
 
 
-def effective_prior(weights: ClassWeights, sampling: Sampling | None = None) -> Floats | None:
-    """q_c of shape (classes,): proportional to p_c w_c times the sampling ratio; None where that is not defined.
+def _cross_entropy(prior: Floats, _loss: Any) -> Floats:
+    return np.ones_like(prior)
 
-    A model trained with weights w on frequencies p has learned the posterior under q. With sampling that changes
-    while training, or a class of no weight, there is no such q.
-    """
-    if sampling is not None and not sampling.steady:
+
+def _balanced_softmax(prior: Floats, _loss: Any) -> Floats:
+    factors: Floats = 1 / prior
+    return factors
+
+
+def _logit_adjusted(prior: Floats, loss: Any) -> Floats:
+    factors: Floats = prior**-loss.tau
+    return factors
+
+
+def _sigmoid(prior: Floats, loss: Any) -> Floats | None:
+    """Of a single logit: weighing the positives by v multiplies their frequency by v."""
+    if loss.gamma_pos or loss.gamma_neg or loss.clip:
         return None
-    mass = weights.share if sampling is None else weights.share * sampling.ratio
+    positive = prior[0] / prior[1] if loss.pos_weight == "auto" else loss.pos_weight or 1.0
+    return np.array([1.0, positive])
+
+
+# What a loss function does to the prior that the raw logits answer for, beside the weights: a factor a class,
+# of shape (classes,). Losses that are not listed, such as focal and LDAM, have no such form.
+FACTORS: Mapping[str, Callable[[Floats, Any], Floats | None]] = {
+    "cross_entropy": _cross_entropy,
+    "balanced_softmax": _balanced_softmax,
+    "logit_adjusted": _logit_adjusted,
+    "sigmoid": _sigmoid,
+}
+
+
+def effective_prior(weights: ClassWeights, loss: LossOptions, second_stage: str = "none", sampling: Sampling | None = None) -> Floats | None:
+    """q_c of shape (classes,): proportional to p_c w_c, the sampling ratio and the loss's factor; None without analytic form.
+
+    A model trained with weights w on frequencies p has learned the posterior under q; under a logit-adjusted
+    loss the part p^tau is in the loss and not in the logits. A schedule counts by the weights it ends with;
+    sampling that changes while training has no such form. A classifier trained again on class-balanced samples
+    has learned under a uniform prior, whatever came before.
+    """
+    classes = len(weights.counts)
+    if second_stage == "crt":
+        return np.full(classes, 1 / classes)
+    if second_stage == "tau_norm" or not weights.share.all() or (sampling is not None and not sampling.steady):
+        return None
+    factors = loss_factors(loss, weights.counts / weights.counts.sum())
+    if factors is None:
+        return None
+    mass = weights.share * factors * (1 if sampling is None else sampling.ratio)
     prior: Floats = mass / mass.sum()
-    return prior if prior.all() else None
+    return prior
+
+
+def loss_factors(loss: LossOptions, prior: Floats) -> Floats | None:
+    """The factor a class, of shape (classes,), by which the loss moves the prior of the raw logits; None if it has no such form."""
+    return FACTORS[loss.function](prior, loss) if loss.function in FACTORS else None
 
 
 def target_prior(dataset: Dataset, data: Prepared) -> Floats:

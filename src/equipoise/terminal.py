@@ -63,7 +63,7 @@ def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail
     per_class.add_column("class")
     for heading in ("n", "weight", "precision", "recall", "F1", "AP"):
         per_class.add_column(heading, justify="right")
-    for index in _shown(head_to_tail):
+    for index in shown_classes(head_to_tail):
         if index is None:
             per_class.add_row(*["…"] * 7)
             continue
@@ -77,6 +77,13 @@ def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail
         if name in evaluation.summary:
             summary.add_row(name, f"{evaluation.summary[name]:.3f}")
     console.print(Columns([per_class, summary]))
+
+
+def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> None:
+    """What each decision rule makes of the same model, the configured one marked."""
+    names = list(next(iter(by_rule.values())))
+    rows = [[f"{rule} (configured)" if rule == configured else rule, *(f"{metrics[name]:.3f}" for name in names)] for rule, metrics in by_rule.items()]
+    print_table("Test split by decision rule, of the same model", ["rule", *names], rows)
 
 
 def print_summary_line(evaluation: Evaluation) -> None:
@@ -100,7 +107,8 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
-def _shown(head_to_tail: Integers) -> list[int | None]:
+def shown_classes(head_to_tail: Integers) -> list[int | None]:
+    """The class indices of a table's rows; of many, the most and the least frequent, with None between them."""
     order: list[int | None] = [int(index) for index in head_to_tail]
     half = MOST_ROWS // 2
     return order if len(order) <= MOST_ROWS else [*order[:half], None, *order[-half:]]

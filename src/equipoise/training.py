@@ -4,6 +4,7 @@ Knows nothing of MLflow, of the terminal or of the test split.
 """
 
 import hashlib
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,14 +15,16 @@ import tensorflow as tf
 
 from equipoise.audit import weighted_losses
 from equipoise.config import Config
+from equipoise.costs import cost_matrix
 from equipoise.data.feed import class_logits, feature_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
-from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
-from equipoise.losses import LOSSES
+from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss, check_labels
+from equipoise.losses import LOSSES, positive_weights
 from equipoise.metrics import epoch_metrics
-from equipoise.models import MODELS
+from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import ConfigError, Floats, arguments
+from equipoise.schedules import share_at, stretches, weights_at
 from equipoise.weighting import ClassWeights
 
 # Steps that one call of the compiled training function takes: fewer returns to Python, the same weights.
@@ -49,14 +52,25 @@ def build(config: Config, data: Prepared) -> keras.Model:
     keras.utils.set_random_seed(config.seed)
     function = MODELS[config.model.name].build
     logits = 1 if config.dataset.labels == "binary" else len(data.classes)
-    return function(data.shape, logits, **arguments(config.model, function))
+    model = function(data.shape, logits, **arguments(config.model, function))
+    if config.loss.name == "ldam":
+        model = normalise_classifier(model, arguments(config.loss, LOSSES["ldam"])["scale"])
+    return model
 
 
 def loss_function(config: Config, data: Prepared) -> PerSample:
     """The configured loss of (labels, logits), one value a sample, without weights."""
     function = LOSSES[config.loss.name]
     options = arguments(config.loss, function, data.classes)
-    return lambda labels, logits: function(labels, logits, **options)
+    counts = data.counts.astype(np.float64)
+    at_hand: dict[str, Callable[[], Floats]] = {
+        "counts": lambda: counts,
+        "costs": lambda: cost_matrix(config.cost or {}, data.classes),
+        "balance": lambda: positive_weights(counts[1:], int(counts.sum())),  # of a single logit: class 1 is the positive one
+    }
+    asked = [name for name in list(inspect.signature(function).parameters)[2:] if name in at_hand]
+    given: dict[str, Floats] = {name: at_hand[name]() for name in asked}
+    return lambda labels, logits: function(labels, logits, **given, **options)
 
 
 def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch) -> None:
@@ -64,11 +78,17 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
 
     Parameters
     ----------
-    on_epoch : called with the epoch, from 0, and its metrics: `train/loss` and `val/…`
+    on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is one
+
+    Raises
+    ------
+    ConfigError
+        If the labels do not fit the weights, or the loss is no longer finite.
     """
     epoch = tf.Variable(0, dtype=tf.int64)
-    function = loss_function(config, data)
     train = data.split("train")
+    check_labels(train.labels, weights.weights, len(data.classes))
+    function = loss_function(config, data)
     batches = training_batches(
         train,
         classes=len(data.classes),
@@ -78,13 +98,21 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
         epoch=epoch,
         sampling=sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
     )
+    bare = Parts(batches, PerSampleLoss(function, config.loss.function))
     put_in = IMPLEMENTATIONS[config.loss.implementation]
-    parts = put_in(Parts(batches, PerSampleLoss(function, config.loss.function)), weights.weights)
+    table = tf.Variable(weights.weights, trainable=False, dtype=tf.float32)
     optimizer = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
     steps = batches.cardinality().numpy()
-    model.compile(keras.optimizers.get(optimizer), parts.loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
-    watch = _Watch(predictor, config, data, weights, function, epoch, on_epoch)
-    model.fit(parts.batches, epochs=config.trainer.epochs, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
+    loss = put_in(bare, table).loss
+    model.compile(keras.optimizers.get(optimizer), loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
+    watch = _Watch(predictor, config, data, weights.weights, function, epoch, on_epoch)
+    for first, end, share in stretches(config.weighting, config.trainer.epochs):
+        table.assign(weights_at(weights.weights, share))
+        parts = put_in(bare, table)
+        model.fit(parts.batches, initial_epoch=first, epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
+        if model.stop_training:
+            break
+    watch.restore_best()
 
 
 def weights_sha256(model: keras.Model) -> str:
@@ -99,7 +127,7 @@ class _Watch(keras.callbacks.Callback):
     """Sets the epoch that orders the samples, validates, reports, and stops early if so configured."""
 
     def __init__(
-        self, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, function: PerSample, epoch: tf.Variable, on_epoch: OnEpoch
+        self, predictor: Predictor, config: Config, data: Prepared, weights: Floats, function: PerSample, epoch: tf.Variable, on_epoch: OnEpoch
     ) -> None:
         super().__init__()
         self.predictor, self.config, self.weights, self.function = predictor, config, weights, function
@@ -120,7 +148,11 @@ class _Watch(keras.callbacks.Callback):
                 f"training diverged in epoch {epoch + 1} (loss {loss:.4g}): lower trainer.learning_rate={self.config.trainer.learning_rate}, "
                 "or keep the loss's scale with weighting.normalize=sample_mean"
             )
-        metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.function, labels, raw, self.weights.weights, self.config.dataset.labels).mean())}
+        share = share_at(self.config.weighting, epoch, self.config.trainer.epochs)
+        in_force = weights_at(self.weights, share)
+        metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.function, labels, raw, in_force, self.config.dataset.labels).mean())}
+        if self.config.weighting.schedule != "constant":
+            metrics["weight_schedule"] = share
         metrics |= {f"val/{name}": value for name, value in epoch_metrics(labels, class_logits(raw)).items()}
         self.on_epoch(epoch, metrics)
         self._stop_early(metrics)
@@ -136,6 +168,7 @@ class _Watch(keras.callbacks.Callback):
             self.waited += 1
             self.model.stop_training = self.waited >= trainer.early_stopping
 
-    def on_train_end(self, logs: object = None) -> None:
+    def restore_best(self) -> None:
+        """Go back to the best weights, if early stopping kept them. Not at the end of `fit`, which a schedule enters again."""
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)

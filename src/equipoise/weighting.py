@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.options import ConfigError, Floats, Fraction, Integers, PerClass, Section, arguments, listing
+from equipoise.options import ConfigError, Floats, Fraction, Integers, PerClass, Positive, Section, arguments, listing
 
 
 def none(counts: Integers) -> Floats:
@@ -43,12 +43,35 @@ def power(counts: Integers, *, alpha: Annotated[float, Field(ge=0, le=10)]) -> F
     return weights
 
 
-def effective_number(counts: Integers, *, beta: Fraction) -> Floats:
-    """w_c = (1 - beta) / (1 - beta^n_c): the inverse effective number of samples (Cui et al. 2019)."""
+def effective_number(counts: Integers, *, beta: Literal["auto"] | Fraction) -> Floats:
+    """w_c = (1 - beta) / (1 - beta^n_c): the inverse effective number of samples (Cui et al. 2019).
+
+    `auto` takes beta = 1 - C / N: (M - 1) / M for a volume M of N / C prototypes, the mean class size.
+    """
+    if beta == "auto":
+        beta = float(1 - len(counts) / counts.sum())
     if beta == 0:
         return none(counts)
     # expm1 keeps the digits that 1 - beta^n loses for beta near 1.
     weights: Floats = (1 - beta) / -np.expm1(counts * np.log(beta))
+    return weights
+
+
+def median_frequency(counts: Integers) -> Floats:
+    """w_c = median(f) / f_c: the median class weighs 1 (Eigen & Fergus 2015, with f_c = n_c / N)."""
+    weights: Floats = np.median(counts) / counts
+    return weights
+
+
+def log_smoothed(counts: Integers, *, c: Annotated[float, Field(gt=1)]) -> Floats:
+    """w_c = 1 / ln(c + p_c): bounded by 1 / ln(c) however rare the class (Paszke et al. 2016, ENet)."""
+    weights: Floats = 1 / np.log(c + counts / counts.sum())
+    return weights
+
+
+def log_damped(counts: Integers, *, mu: Positive) -> Floats:
+    """w_c = max(1, ln(mu N / n_c)): grows with the logarithm of rarity and never below 1."""
+    weights: Floats = np.maximum(1, np.log(mu * counts.sum() / counts))
     return weights
 
 
@@ -64,6 +87,9 @@ STRATEGIES: Mapping[str, Callable[..., Floats]] = {
     "max_ratio": max_ratio,
     "power": power,
     "effective_number": effective_number,
+    "median_frequency": median_frequency,
+    "log_smoothed": log_smoothed,
+    "log_damped": log_damped,
     "manual": manual,
 }
 
@@ -83,6 +109,9 @@ class Weighting(Section):
 
     name: str
     normalize: Literal["none", "sample_mean", "class_mean", "sum", "max", "min"]
+    schedule: Literal["constant", "deferred", "ramp"]
+    start: Literal["auto"] | Fraction  # share of the epochs after which the weights are in full
+    shape: Literal["auto", "linear", "cosine"]  # of a ramp
 
 
 @dataclass(frozen=True)

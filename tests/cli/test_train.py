@@ -86,9 +86,11 @@ def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
     whole += " macro_average_precision macro_auroc recall_many recall_medium recall_few worst_class_recall"
     expected = {f"test/{name}" for name in whole.split()}
     per_class = "test/recall test/precision test/f1 test/average_precision test/auroc test/predicted_share weight count weight_share"
-    per_class += " gradient_share_start gradient_share loss_share_start loss_share"
+    per_class += " effective_prior gradient_share_start gradient_share loss_share_start loss_share"
     expected |= {f"{name}/{index}" for name in per_class.split() for index in range(10)}
     expected |= {"train/loss", *(f"val/{name}" for name in ("loss", "log_loss", "accuracy", "balanced_accuracy", "macro_f1"))}
+    rules = ("argmax", "logit_adjusted", "tuned")
+    expected |= {f"decision/{rule}/{name}" for rule in rules for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")}
     expected |= {f"profile/{name}" for name in ("recall", "precision", "f1", "weight")} | {"weight_sample_mean", "effective_sample_size"}
     assert set(metrics) == expected
     files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json"
@@ -152,7 +154,7 @@ def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Sto
     run = store.runs(weighting="balanced", loss="class_weight")[-1]
     assert run.data.tags["weights_sha256"] == runs[0].data.tags["weights_sha256"], "the same config gives the same bits, alone or in a sweep"
     assert "sweep_id" not in run.data.tags
-    for heading in ("class", "weight", "precision", "recall", "F1", "AP", "balanced_accuracy", "log_loss"):
+    for heading in ("class", "weight", "precision", "recall", "F1", "AP", "balanced_accuracy", "log_loss", "argmax (configured)", "logit_adjusted", "tuned"):
         assert heading in found.stdout
     command = shlex.split(found.stdout.splitlines()[-1])
     assert command == ["make", "-C", str(project), "ui", f"RUN={run.info.experiment_id}/{run.info.run_id}"]
@@ -162,14 +164,16 @@ def test_every_option_trains(project: Path, store: Store) -> None:
     """Each shipped weighting, model and dataset that no other test runs, and the other label forms."""
     short = ["trainer.epochs=1", "trainer.threads=1"]
     sweeps = [
-        ["weighting=none,inverse,max_ratio,power,effective_number", "dataset=digits_lt", "model=linear"],
+        ["weighting=none,inverse,max_ratio,power,effective_number,median_frequency,log_smoothed,log_damped", "dataset=digits_lt", "model=linear"],
         ["model=mlp", "dataset=synthetic", "dataset.labels=sparse,one_hot", "weighting=manual", "weighting.weights={0:1,1:2,2:3,3:4}"],
         ["model=linear", "dataset=synthetic", "dataset.labels=binary", "dataset.class_counts=[90,10]", "dataset.target_prior=training,[0.8,0.2]"],
     ]
     for overrides in sweeps:
         found = train(project, "-m", *overrides, *short)
         assert found.returncode == 0, found.stdout + found.stderr
-    assert {run.data.tags["weighting"] for run in store.runs()} == {"none", "balanced", "inverse", "max_ratio", "power", "effective_number", "manual"}
+    from equipoise.weighting import STRATEGIES
+
+    assert {run.data.tags["weighting"] for run in store.runs()} == set(STRATEGIES)
     binary = [run for run in store.runs(dataset="synthetic") if run.data.params["dataset.labels"] == "binary"]
     assert len(binary) == 2
     by_prior = {run.data.params["dataset.target_prior"]: run for run in binary}
@@ -212,6 +216,44 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     assert wrong.stderr == "error: column 'x' holds an infinite number: replace or remove it\n"
     assert sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*"))) == before
     assert len(store.runs(dataset="csv")) == 1
+
+
+def test_methods_and_their_evidence(project: Path, store: Store) -> None:
+    """Losses, schedule, decision rules, costs and second stages, each with what it logs beside the metrics of every run."""
+    short = ["dataset=digits_lt", "model=mlp", "trainer.epochs=2", "trainer.threads=1"]
+    series = ["dataset=synthetic", "dataset.form=series", "dataset.class_counts=[90,10]", "dataset.labels=binary"]
+    sweeps = [
+        ["loss=balanced_softmax,logit_adjusted,vs,poly,label_smoothing,focal,ldam", "sweep=methods_losses"],
+        ["loss=class_weight,cost_matrix", "decision=argmax,tuned,cost", "cost={1:{7:5}}", "sweep=methods_costs"],
+        ["trainer.second_stage=crt,tau_norm", "weighting=balanced", "weighting.schedule=deferred", "weighting.start=0.5", "sweep=methods_stages"],
+        ["model=conv1d,linear", "loss=sigmoid", "loss.pos_weight=auto", "weighting=balanced", *series, "sweep=methods_binary"],
+    ]
+    for overrides in sweeps:
+        found = train(project, "-m", *short, *overrides)
+        assert found.returncode == 0, found.stdout + found.stderr
+    losses = {run.data.tags["loss"]: run.data.metrics for run in store.runs(sweep_id="methods_losses")}
+    for name in ("balanced_softmax", "logit_adjusted"):
+        assert [losses[name][f"effective_prior/{index}"] for index in range(10)] == pytest.approx([0.1] * 10)
+        assert losses[name]["decision/logit_adjusted/accuracy"] == losses[name]["decision/argmax/accuracy"]
+        assert losses[name]["correction/9"] / losses[name]["correction/0"] == pytest.approx(COUNTS[0] / COUNTS[-1])
+    for name in ("vs", "poly", "label_smoothing", "focal", "ldam"):
+        assert "effective_prior/0" not in losses[name]
+        assert "decision/logit_adjusted/accuracy" not in losses[name]
+    for run in store.runs(sweep_id="methods_costs"):
+        metrics, rule = run.data.metrics, run.data.tags["decision"]
+        for metric in ("accuracy", "macro_f1", "expected_cost"):
+            assert metrics[f"test/{metric}"] == metrics[f"decision/{rule}/{metric}"]
+        assert ("decision/logit_adjusted/mcc" in metrics) == (run.data.tags["loss"] == "class_weight")
+    stages = {run.data.params["trainer.second_stage"]: run for run in store.runs(sweep_id="methods_stages")}
+    for name, run in stages.items():
+        history = store.client.get_metric_history(run.info.run_id, "weight_schedule")
+        assert [point.value for point in history] == [0, 1]
+        points = store.client.get_metric_history(run.info.run_id, "second_stage/val/balanced_accuracy")
+        assert points[0].value == run.data.metrics["val/balanced_accuracy"], "before the second stage, as after the last epoch"
+        assert (f"second_stage/{'train/loss' if name == 'crt' else 'tau'}") in run.data.metrics
+    assert stages["crt"].data.tags["weights_sha256"] != stages["tau_norm"].data.tags["weights_sha256"]
+    assert "weighting=balanced and loss=sigmoid both correct the class balance: together by up to 81" in found.stderr
+    assert "error" not in found.stderr
 
 
 def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: Store) -> None:
@@ -291,7 +333,7 @@ def test_help_lists_groups_and_options_and_loads_nothing_heavy(project: Path) ->
     environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
     command = [sys.executable, str(project / "src/train.py"), "--help"]
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    assert "weighting: balanced, effective_number, inverse, manual, max_ratio, none, power" in found.stdout
+    assert "weighting: balanced, effective_number, inverse, log_damped, log_smoothed, manual, max_ratio, median_frequency, none, power" in found.stdout
     assert "python src/train.py weighting=balanced" in found.stdout
     assert "batch_size: 32" in found.stdout
     for heavy in ("tensorflow", "mlflow", "sklearn", "matplotlib"):

@@ -132,8 +132,20 @@ def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_pe
     return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "scikit-learn", load)
 
 
-def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positive, test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
-    """Unit Gaussians whose means are all `separation` apart: for equal priors, the nearest mean is the Bayes optimum."""
+def synthetic(
+    *,
+    class_counts: Counts,
+    features: PositiveInt,
+    form: Literal["vector", "series"],
+    separation: Positive,
+    test_per_class: PositiveInt,
+    validation_per_class: PositiveInt,
+) -> Source:
+    """Unit Gaussians whose means are all `separation` apart: for equal priors, the nearest mean is the Bayes optimum.
+
+    As a series the same numbers are steps of one channel, of shape (features, 1).
+    """
+    shape = (features,) if form == "vector" else (features, 1)
     classes = len(class_counts)
     if classes < 2:
         raise ConfigError("dataset.class_counts needs two classes at least")
@@ -147,7 +159,7 @@ def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positi
         def draw(counts: Sequence[int]) -> Samples:
             labels = np.repeat(np.arange(classes), counts)
             noise = generator.standard_normal((len(labels), features))
-            return Samples((means[labels] + noise).astype(np.float32), labels)
+            return Samples((means[labels] + noise).astype(np.float32).reshape(-1, *shape), labels)
 
         splits = {
             "test": draw([test_per_class] * classes),
@@ -156,10 +168,10 @@ def synthetic(*, class_counts: Counts, features: PositiveInt, separation: Positi
         }
         test = splits["test"]
         # Means of equal length: the nearest one is the one with the largest inner product.
-        optimum = float((np.argmax(test.features @ means.T, axis=1) == test.labels).mean())
-        return Splits(splits, (features,), {"bayes_balanced_accuracy": optimum})
+        optimum = float((np.argmax(test.features.reshape(-1, features) @ means.T, axis=1) == test.labels).mean())
+        return Splits(splits, shape, {"bayes_balanced_accuracy": optimum})
 
-    return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), 1, "generated", load)
+    return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), len(shape), "generated", load)
 
 
 def title_of(dataset: Dataset) -> str:

@@ -1,0 +1,102 @@
+"""Each loss against Keras's own cross-entropy: the same model on the same batches, both alternate, medians of ratios.
+
+    python benchmarks/losses.py
+
+Then the look-up of weights for 10 and for 10,000 classes.
+"""
+
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from equipoise.config import validate
+from equipoise.implementations import ClassWeightedLoss, PerSampleLoss
+from equipoise.losses import LOSSES, cross_entropy
+from equipoise.paths import config_folder
+from equipoise.training import build, loss_function
+
+ROUNDS = 15
+BATCH, STEPS = 128, 30
+NEEDS = {"cost_matrix": ["cost={4:{9:5}}"], "predicted_class": ["loss.weights={0:1,1:1,2:1,3:1,4:1,5:1,6:1,7:1,8:1,9:2}"]}
+DATA: Any = SimpleNamespace(classes=tuple("0123456789"), shape=(28, 28, 1), counts=np.array([300, 179, 107, 64, 38, 23, 13, 8, 5, 3]))
+
+
+def main() -> None:
+    """Print the median ratio of each loss, and the nanoseconds of a look-up."""
+    generator = np.random.default_rng(0)
+    features = generator.random((BATCH * STEPS, 28, 28, 1)).astype(np.float32)
+    labels = generator.integers(10, size=BATCH * STEPS)
+    batches = tf.data.Dataset.from_tensor_slices((features, labels)).batch(BATCH).cache().prefetch(2)
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for name in LOSSES:
+        if name in ("class_weight", "sample_weight", "sigmoid"):  # the same function as custom; another kind of labels
+            continue
+        config = _config("model=cnn", f"loss={name}", *NEEDS.get(name, []))
+        function = loss_function(config, DATA)
+        theirs, ours = (_trainer(config, loss, batches) for loss in (plain, PerSampleLoss(function, name)))
+        print(f"{name:18} {_median_ratio(theirs, ours):.3f} times Keras's cross-entropy", flush=True)
+    for classes in (10, 10_000):
+        print(f"look-up among {classes:6} classes: {_lookup(classes):.0f} microseconds a batch of {BATCH}", flush=True)
+
+
+def _config(*overrides: str) -> Any:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return validate(OmegaConf.to_container(compose("config", list(overrides)), resolve=True))  # type: ignore[arg-type]
+
+
+def _trainer(config: Any, loss: Any, batches: tf.data.Dataset) -> Any:
+    """Seconds a step, each time it is called."""
+    model = build(config, DATA)
+    model.compile("adam", loss, steps_per_execution=STEPS)
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        model.fit(batches, verbose=0, shuffle=False)
+        return (time.perf_counter() - start) / STEPS
+
+    seconds()  # traces
+    return seconds
+
+
+def _median_ratio(theirs: Any, ours: Any) -> float:
+    ratios = []
+    for number in range(ROUNDS):
+        first, second = (theirs, ours) if number % 2 else (ours, theirs)
+        times = {id(timed): timed() for timed in (first, second)}
+        ratios.append(times[id(ours)] / times[id(theirs)])
+    return statistics.median(ratios)
+
+
+def _lookup(classes: int) -> float:
+    """What weights add to the loss of a batch with ten logits, in microseconds."""
+    logits = tf.random.stateless_normal((BATCH, 10), (0, 0))
+    labels = tf.constant(np.arange(BATCH) % 10)
+    bare = PerSampleLoss(cross_entropy, "bare")
+    weighted = ClassWeightedLoss(cross_entropy, "weighted", tf.Variable(tf.ones(classes)))
+    without, with_weights = (tf.function(loss.call) for loss in (bare, weighted))
+
+    def seconds(function: Any) -> float:
+        start = time.perf_counter()
+        for _ in range(1000):
+            function(labels, logits)
+        return (time.perf_counter() - start) / 1000
+
+    seconds(without), seconds(with_weights)
+    return statistics.median(seconds(with_weights) - seconds(without) for _ in range(ROUNDS)) * 1e6
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What in a config corrects the class balance, and what a user should hear of it before training. Pure NumPy."""
+
+import numpy as np
+
+from equipoise.config import Config
+from equipoise.options import Floats
+from equipoise.priors import effective_prior, loss_factors
+from equipoise.weighting import ClassWeights
+
+
+def notes(config: Config, weights: ClassWeights) -> list[str]:
+    """One sentence each: weights without effect, two corrections at once, an adjustment that adjusts nothing."""
+    name = config.weighting.name
+    found = []
+    if name != "none" and np.ptp(weights.weights) == 0:
+        found.append(f"weighting={name} gives every class the weight {weights.weights[0]:.4g}: the balance between classes is that of weighting=none")
+    if name != "none" and config.dataset.sampling != "none":
+        found.append(
+            f"dataset.sampling={config.dataset.sampling} and weighting={name} correct the imbalance twice: "
+            "what counts is their product, logged as effective_weight/<class>"
+        )
+    void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
+    if void:
+        found.append(f"weight 0: class {', '.join(void)} is not learned at all")
+    factors = loss_correction(config, weights)
+    if factors is not None and np.ptp(weights.weights) > 0:
+        product = weights.weights * factors
+        found.append(
+            f"weighting={name} and loss={config.loss.name} both correct the class balance: together by up to {product.max() / product.min():.4g} "
+            f"between two classes (weights {weights.weights.max() / _smallest(weights.weights):.4g}, loss {factors.max() / factors.min():.4g}); "
+            "logged as correction/<class>; use weighting=none if one is enough"
+        )
+    stage = config.trainer.second_stage
+    effective = effective_prior(weights, config.loss, stage)
+    if effective is None and not void:
+        what = f"trainer.second_stage={stage}" if stage == "tau_norm" else f"loss={config.loss.name}"
+        found.append(f"{what}: the prior that the model learns under has no analytic form, so no probability is corrected for it")
+    if effective is not None and config.decision.name == "logit_adjusted" and np.allclose(effective, 1 / len(effective)):
+        found.append("decision=logit_adjusted: the model learns under equal class frequencies already, so that it decides as argmax does")
+    return found
+
+
+def loss_correction(config: Config, weights: ClassWeights) -> Floats | None:
+    """The factor a class, of shape (classes,), by which the loss itself favours rare classes; None if it does not."""
+    loss, prior = config.loss, weights.counts / weights.counts.sum()
+    if loss.name == "vs":
+        factors: Floats | None = prior ** -float(getattr(loss, "tau", 0))
+    elif loss.name == "focal":
+        alpha = getattr(loss, "alpha", None)
+        factors = None if alpha is None else np.array([alpha[name] for name in weights.classes])
+    else:
+        factors = loss_factors(loss, prior)
+    return None if factors is None or np.ptp(factors) == 0 else factors
+
+
+def _smallest(values: Floats) -> float:
+    return float(values[values > 0].min())

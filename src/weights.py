@@ -1,0 +1,96 @@
+"""Weights side by side, without training: `python src/weights.py dataset=mnist_lt weighting=balanced,power`.
+
+Takes the overrides of train.py; without weighting=… it shows every strategy that needs no typed weights.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from equipoise import command_line
+from equipoise.config import Config
+from equipoise.data.prepare import prepare
+from equipoise.options import ConfigError
+from equipoise.paths import cache_folder
+from equipoise.terminal import print_table, shown_classes, warn
+from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
+
+MOST_COLUMNS = 6  # of strategies in one table
+# Under these a factor on the loss is a factor on the step; adaptive optimisers divide it out again.
+PLAIN_OPTIMIZERS = ("sgd",)
+# From this factor on a longer or shorter step is worth a warning.
+NOTEWORTHY = 1.05
+
+
+def main(typed: Sequence[str]) -> int:
+    """Print the table and the warnings; returns the exit code."""
+    if "-h" in typed or "--help" in typed:
+        print(__doc__)
+        return 0
+    if not any(word.startswith("weighting=") for word in typed):
+        typed = [*typed, "weighting=" + ",".join(name for name in STRATEGIES if name != "manual")]
+    try:
+        plan = command_line.plan(["-m", *typed])
+        assert plan is not None, "help is answered above"
+        columns = [(_heading(job, plan.jobs), job, _weigh(job)) for job in plan.jobs]
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+        return 2
+    first = columns[0][2]
+    if any(weights.classes != first.classes or (weights.counts != first.counts).any() for _, _, weights in columns):
+        print("error: weights can stand side by side for one dataset only: give one dataset=…", file=sys.stderr)
+        return 2
+    for start in range(0, len(columns), MOST_COLUMNS):
+        _print(first, {heading: weights for heading, _, weights in columns[start : start + MOST_COLUMNS]})
+    for heading, job, weights in columns:
+        _warn_of_another_step(heading, job, weights)
+    return 0
+
+
+def _weigh(job: Config) -> ClassWeights:
+    data = prepare(job.dataset, cache_folder())
+    return class_weights(job.weighting, data.counts, data.classes)
+
+
+def _heading(job: Config, jobs: Sequence[Config]) -> str:
+    """The strategy, with the options in which it differs from others of its name."""
+    options = job.weighting.model_dump()
+    same = [other.weighting.model_dump() for other in jobs if other.weighting.name == job.weighting.name]
+    varied = [key for key, value in options.items() if any(other[key] != value for other in same)]
+    return " ".join([job.weighting.name, *(f"{key}={options[key]}" for key in varied)])
+
+
+def _print(first: ClassWeights, columns: dict[str, ClassWeights]) -> None:
+    head_to_tail = np.argsort(-first.counts, kind="stable")
+    rows = []
+    for index in shown_classes(head_to_tail):
+        if index is None:
+            rows.append(["…"] * (2 + len(columns)))
+        else:
+            rows.append([first.classes[index], str(first.counts[index]), *(f"{weights.weights[index]:.4g}" for weights in columns.values())])
+    rows += [
+        ["sample mean", "", *(f"{weights.sample_mean:.4g}" for weights in columns.values())],
+        ["max / min", "", *(_ratio(weights) for weights in columns.values())],
+        ["effective n", str(first.counts.sum()), *(f"{weights.effective_sample_size:.4g}" for weights in columns.values())],
+    ]
+    print_table("Weights by class, head to tail", ["class", "n", *columns], rows)
+
+
+def _ratio(weights: ClassWeights) -> str:
+    smallest = weights.weights.min()
+    return f"{weights.weights.max() / smallest:.4g}" if smallest else "a weight is 0"
+
+
+def _warn_of_another_step(heading: str, job: Config, weights: ClassWeights) -> None:
+    mean, optimizer = weights.sample_mean, job.trainer.optimizer
+    if optimizer in PLAIN_OPTIMIZERS and not 1 / NOTEWORTHY < mean < NOTEWORTHY:
+        warn(
+            f"weighting={heading} multiplies the mean loss, and so under trainer.optimizer={optimizer} the step, by {mean:.4g}: "
+            "add weighting.normalize=sample_mean to change the balance alone"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
