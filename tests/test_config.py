@@ -30,6 +30,8 @@ NEEDS = {
     "loss=sigmoid": ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"],
 }
 
+SINGLE = ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"]
+
 MISTAKES = [
     (["weighting=balnced"], "weighting=balnced: there is no such weighting; did you mean 'balanced'?"),
     (["weighting=null"], "weighting=null: there is no such weighting"),
@@ -81,6 +83,10 @@ MISTAKES = [
     (["loss=focal", "loss.gamma=-1"], "loss.gamma=-1: must be greater than or equal to 0"),
     (["loss=focal", "loss.function=cross_entropy"], "loss.function=cross_entropy: loss=focal is focal"),
     (["loss=sigmoid"], "loss=sigmoid needs a single logit: dataset.labels=binary"),
+    ([*SINGLE, "loss=sigmoid", "loss.pos_weight={0:1,1:2}"], "loss.pos_weight by name is for several labels"),
+    ([*SINGLE, "loss=sigmoid", "loss.pos_weight=0"], "loss.pos_weight=0: must be 'auto', or must be greater than 0"),
+    ([*SINGLE, "loss=ldam"], "loss=ldam needs a vector for each class"),
+    ([*SINGLE, "trainer.second_stage=tau_norm"], "trainer.second_stage=tau_norm compares the classes' vectors"),
     (["loss=ldam", "trainer.second_stage=crt"], "trainer.second_stage=crt with loss=ldam"),
     (["loss=focal", "decision=logit_adjusted"], "after loss=focal it has no analytic form: use decision=tuned"),
     (["trainer.second_stage=tau_norm", "decision=logit_adjusted"], "after trainer.second_stage=tau_norm it has no analytic form"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from equipoise.corrections import loss_correction, notes
+from equipoise.options import ConfigError
 from equipoise.weighting import ClassWeights, class_weights
 from helpers import composed
 
@@ -42,6 +43,11 @@ def test_what_has_no_effect_is_said() -> None:
     assert "weight 0: class 1 is not learned at all" in said("weighting=manual", "weighting.weights={0:3,1:0}")
     assert "it decides as argmax does" in said("weighting=balanced", "decision=logit_adjusted")
     assert "it decides as argmax does" in said("trainer.second_stage=crt", "decision=logit_adjusted")
+
+
+def test_a_class_that_is_not_learned_cannot_be_adjusted() -> None:
+    with pytest.raises(ConfigError, match="class 1 has the weight 0 and so no prior to adjust by"):
+        said("weighting=manual", "weighting.weights={0:3,1:0}", "decision=logit_adjusted")
 
 
 def test_a_prior_without_analytic_form_is_said() -> None:

@@ -3,13 +3,19 @@
 import numpy as np
 
 from equipoise.config import Config
-from equipoise.options import Floats
+from equipoise.options import ConfigError, Floats
 from equipoise.priors import effective_prior, loss_factors
 from equipoise.weighting import ClassWeights
 
 
 def notes(config: Config, weights: ClassWeights) -> list[str]:
-    """One sentence each: weights without effect, two corrections at once, an adjustment that adjusts nothing."""
+    """One sentence each: weights without effect, two corrections at once, an adjustment that adjusts nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the decision rule needs a prior that these weights do not leave.
+    """
     name = config.weighting.name
     found = []
     if name != "none" and np.ptp(weights.weights) == 0:
@@ -20,6 +26,8 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
             "what counts is their product, logged as effective_weight/<class>"
         )
     void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
+    if void and config.decision.name == "logit_adjusted":
+        raise ConfigError(f"decision=logit_adjusted: class {', '.join(void)} has the weight 0 and so no prior to adjust by; use decision=tuned")
     if void:
         found.append(f"weight 0: class {', '.join(void)} is not learned at all")
     factors = loss_correction(config, weights)
