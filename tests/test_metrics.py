@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from equipoise.metrics import BINS, Evaluation, epoch_metrics, evaluate, log_softmax, move_prior, reliability
+from equipoise.metrics import BINS, Evaluation, epoch_metrics, evaluate, frequency_groups, log_softmax, move_prior, reliability
 
 
 def of(labels: np.ndarray, logits: np.ndarray, prior: np.ndarray | None = None) -> Evaluation:
     classes = logits.shape[1]
     names = [f"c{index}" for index in range(classes)]
     uniform = np.full(classes, 1 / classes)
-    return evaluate(labels, logits, logits.argmax(axis=1), names, np.arange(classes), prior, uniform)
+    groups = frequency_groups(np.arange(classes, 0, -1), "terciles")
+    return evaluate(labels, logits, logits.argmax(axis=1), names, groups, prior, uniform)
 
 
 @st.composite
