@@ -10,14 +10,6 @@ from equipoise import intervals
 from equipoise.metrics import frequency_groups, log_softmax
 
 
-def test_wilson_by_hand() -> None:
-    # Newcombe 1998, table I: 81 of 263 and 15 of 148 and 0 of 20 and 1 of 29.
-    low, high = intervals.wilson(np.array([81, 15, 0, 1, 0]), np.array([263, 148, 20, 29, 0]))
-    assert low[:4].round(4).tolist() == [0.2553, 0.0624, 0, 0.0061]
-    assert high[:4].round(4).tolist() == [0.3662, 0.1605, 0.1611, 0.1718]
-    assert np.isnan([low[4], high[4]]).all()
-
-
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_ranking_under_counts_is_that_of_the_drawn_samples(seed: int, tied: bool) -> None:
     generator = np.random.default_rng(seed)

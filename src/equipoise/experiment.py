@@ -1,23 +1,30 @@
 """A run: prepare, weigh, fit, evaluate, log. The five steps in order, each from the config and the step before."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equipoise import runtime
+from equipoise import effect, runtime
 from equipoise.config import Config, config_sha256, flat
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.decisions import DECISIONS
-from equipoise.metrics import Evaluation, evaluate, log_softmax, move_prior
-from equipoise.options import Floats, arguments
+from equipoise.intervals import Interval, bootstrap
+from equipoise.metrics import Evaluation, confusion_matrix, counted_metrics, evaluate, frequency_groups, log_softmax, move_prior
+from equipoise.options import Floats, Integers, arguments
 from equipoise.paths import cache_folder
 from equipoise.priors import effective_prior, target_prior
+from equipoise.report import Evidence, as_html, pictures
 from equipoise.terminal import progress_bar, warn
 from equipoise.tracking import Run, Store, class_keys, start_run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
+
+# What every decision rule is judged by.
+BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
+REPORT = "evaluation/report.html"  # below the run's folder
 
 # One colour a strategy in every chart of MLflow.
 PALETTE = ("#7f7f7f", "#1f77b4", "#17becf", "#9467bd", "#2ca02c", "#ff7f0e", "#d62728", "#8c564b", "#e377c2", "#bcbd22")
@@ -32,6 +39,7 @@ class Finished:
     data: Prepared
     weights: ClassWeights
     evaluation: Evaluation
+    intervals: Mapping[str, Interval]
     epochs: int
     device: str
 
@@ -40,17 +48,18 @@ def run(config: Config, store: Store, folder: Path) -> Finished:
     """One run, logged to the store; what it writes besides lands in the folder, which must exist."""
     data = prepare(config.dataset, cache_folder())
     weights = class_weights(config.weighting, data.counts, data.classes)
-    _warn_if_void(config, weights)
     trainer = config.trainer
+    for note in effect.warnings(config.weighting.name, weights, trainer.optimizer):
+        warn(note)
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     experiment = config.dataset.title or config.dataset.name
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
-        _log_inputs(log, data, weights)
+        _log_inputs(config, log, data, weights)
         trained = _train(config, data, weights, log)
-        evaluation = _evaluate(config, data, weights, trained, log)
-    for note in evaluation.notes:
+        evidence = evaluate_and_log(config, data, weights, trained, log)
+    for note in evidence.evaluation.notes:
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evaluation, len(trained.history), device)
+    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, len(trained.history), device)
 
 
 def run_name(config: Config) -> str:
@@ -59,12 +68,15 @@ def run_name(config: Config) -> str:
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
+    """What a model that is trained leaves for its evaluation."""
+
     logits: Floats  # of the test split, as the model gave them
-    history: list[dict[str, float]]
+    history: Sequence[dict[str, float]]
+    shares: Mapping[str, Floats]  # what `audit` found: loss and gradient, at the start and at the end
 
 
-def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _Trained:
+def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
@@ -73,11 +85,12 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
     predictor = training.Predictor(model)
     train, function = data.split("train"), training.loss_function(config, data)
 
-    def shares(suffix: str) -> dict[str, float]:
+    def shares(suffix: str) -> dict[str, Floats]:
         found = audit(predictor, function, train.features, train.labels, weights.weights, config.dataset.labels)
-        return _by_class(data, {f"{name}_share{suffix}": values for name, values in asdict(found).items()})
+        return {f"{name}_share{suffix}": values for name, values in asdict(found).items()}
 
-    log.log_metrics(shares("_start"))
+    at_start = shares("_start")
+    log.log_metrics(_by_class(data, at_start))
     history: list[dict[str, float]] = []
     with progress_bar(config.trainer.epochs) as advance:
 
@@ -89,11 +102,13 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
         training.fit(model, predictor, config, data, weights, on_epoch)
     log.set_tag("weights_sha256", training.weights_sha256(model))
     log.log_model(model, np.asarray(train.features[:2]), step=len(history))
-    log.log_metrics(shares(""))
-    return _Trained(predictor(data.split("test").features), history)
+    at_end = shares("")
+    log.log_metrics(_by_class(data, at_end))
+    return Trained(predictor(data.split("test").features), history, at_start | at_end)
 
 
-def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> Evaluation:
+def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
+    """All that is known of the predictions on the test split, logged."""
     from equipoise.data.feed import class_logits
 
     labels = np.asarray(data.split("test").labels)
@@ -101,20 +116,61 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     rule = DECISIONS[config.decision.name]
     predicted = rule(logits, **arguments(config.decision, rule, data.classes))
     effective, target = effective_prior(weights), target_prior(config.dataset, data)
-    evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target)
+    groups = frequency_groups(weights.counts, config.evaluation.groups)
+    evaluation = evaluate(labels, logits, predicted, data.classes, groups, effective, target)
+    log_probabilities = {"": log_softmax(logits)}
+    if effective is not None:
+        log_probabilities["_corrected"] = move_prior(log_probabilities[""], effective, target)
+    resamples = config.evaluation.resamples
+    intervals = bootstrap(labels, predicted, log_probabilities, groups, resamples=resamples) if resamples else {}
+    evidence = Evidence(
+        name=run_name(config),
+        data=data,
+        weights=weights,
+        optimizer=config.trainer.optimizer,
+        labels=labels,
+        log_probabilities=log_probabilities[""],
+        corrected=log_probabilities.get("_corrected"),
+        target=target,
+        evaluation=evaluation,
+        intervals=intervals,
+        rules=_by_rule(labels, logits, effective, len(data.classes)),
+        history=trained.history,
+        shares=trained.shares,
+        warnings=effect.warnings(config.weighting.name, weights, config.trainer.optimizer),
+    )
+    _log_numbers(log, evidence)
+    _log_predictions(log, data, labels, predicted, log_probabilities[""])
+    _log_tables(log, data, weights, evaluation)
+    _log_pictures(log, evidence)
+    return evidence
 
+
+def _by_rule(labels: Integers, logits: Floats, effective: Floats | None, classes: int) -> dict[str, dict[str, float]]:
+    """What other decisions would have made of the same logits; post-hoc adjustment is argmax(z - log q) (Menon et al. 2021)."""
+    predictions = {"argmax": logits.argmax(axis=1)}
+    if effective is not None:
+        predictions["logit_adjusted"] = (logits - np.log(effective)).argmax(axis=1)
+    found = {}
+    for name, predicted in predictions.items():
+        confusion = confusion_matrix(labels, predicted, classes)
+        counted = counted_metrics(np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1), {})
+        found[name] = {metric: float(counted[metric]) for metric in BY_RULE}
+    return found
+
+
+def _log_numbers(log: Run, evidence: Evidence) -> None:
+    data, evaluation = evidence.data, evidence.evaluation
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
+    log.log_metrics({f"test/{name}_{end}": value for name, ends in evidence.intervals.items() for end, value in zip(("low", "high"), ends, strict=True)})
     log.log_metrics(_by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
+    log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
+    log.log_metrics({f"decision/{rule}/{name}": value for rule, metrics in evidence.rules.items() for name, value in metrics.items()})
     for name in ("recall", "precision", "f1"):
         log.log_profile(f"profile/{name}", evaluation.per_class[name][data.head_to_tail])
-    corrected = None if effective is None else move_prior(log_softmax(logits), effective, target)
-    _log_predictions(log, data, labels, predicted, log_softmax(logits))
-    _log_tables(log, data, weights, evaluation)
-    _log_figures(log, data, weights, evaluation, trained, labels, log_softmax(logits), corrected)
-    return evaluation
 
 
-def _log_inputs(log: Run, data: Prepared, weights: ClassWeights) -> None:
+def _log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
     """What goes into training: counts, weights, and what follows from them."""
     by_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
     log.log_metrics(
@@ -122,6 +178,7 @@ def _log_inputs(log: Run, data: Prepared, weights: ClassWeights) -> None:
             **_by_class(data, by_class),
             "weight_sample_mean": weights.sample_mean,
             "effective_sample_size": weights.effective_sample_size,
+            "learning_rate_factor": effect.learning_rate_factor(weights, config.trainer.optimizer),
             **{f"reference/{name}": value for name, value in data.reference.items()},
         }
     )
@@ -155,25 +212,15 @@ def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Eva
     log.log_json(class_keys(data.classes), "evaluation/classes.json")
 
 
-def _log_figures(
-    log: Run,
-    data: Prepared,
-    weights: ClassWeights,
-    evaluation: Evaluation,
-    trained: _Trained,
-    labels: Any,
-    log_probabilities: Floats,
-    corrected: Floats | None,
-) -> None:
-    from equipoise import figures
-
-    confusion = figures.confusion_matrix(evaluation.confusion, data.classes)
-    log.log_figure(confusion, "evaluation/confusion_matrix.png")
-    log.log_image(confusion, "confusion_matrix")
-    log.log_figure(figures.precision_recall_curves(labels, np.exp(log_probabilities), evaluation, data), "evaluation/pr_curves.png")
-    log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
-    log.log_figure(figures.reliability_diagram(labels, log_probabilities, corrected), "evaluation/reliability.png")
-    log.log_figure(figures.what_the_weights_did(data, weights, evaluation), "evaluation/what_the_weights_did.png")
+def _log_pictures(log: Run, evidence: Evidence) -> None:
+    """Each picture for MLflow and, all together, in the report."""
+    drawn = pictures(evidence)
+    for name, figure in drawn.items():
+        log.log_figure(figure, f"evaluation/{name}.png")
+    log.log_image(drawn["confusion_matrix"], "confusion_matrix")
+    file = log.folder / REPORT
+    file.write_text(as_html(evidence, drawn), encoding="utf-8")
+    log.log_file(file, "evaluation")
 
 
 def _by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:
@@ -199,13 +246,3 @@ def _tags(config: Config, data: Prepared, device: str) -> dict[str, str]:
         "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
     }
     return tags if config.sweep == "auto" else {**tags, "sweep_id": config.sweep}
-
-
-def _warn_if_void(config: Config, weights: ClassWeights) -> None:
-    """Weights that cannot do what was asked of them are said aloud."""
-    name = config.weighting.name
-    if name != "none" and np.ptp(weights.weights) == 0:
-        warn(f"weighting={name} gives every class the weight {weights.weights[0]:.4g}: the balance between classes is that of weighting=none")
-    void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
-    if void:
-        warn(f"weight 0: class {', '.join(void)} is not learned at all")

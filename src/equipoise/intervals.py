@@ -10,27 +10,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from scipy import sparse
-from scipy.special import ndtri
 
-from equipoise.metrics import counted_metrics, sample_scores
-from equipoise.options import Floats, Integers
+from equipoise.metrics import LEVEL, counted_metrics, sample_scores
+from equipoise.options import Booleans, Floats, Integers
 
-LEVEL = 0.95
 CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 32 MB
 # Classes x samples from which ranking every class against the rest would take minutes.
 MOST_RANKED = 20_000_000
 
 Interval = tuple[float, float]
-
-
-def wilson(hits: Integers, trials: Integers) -> tuple[Floats, Floats]:
-    """Low and high ends for each proportion hits / trials (Wilson 1927), NaN without trials."""
-    z = ndtri(0.5 + LEVEL / 2)
-    count = np.where(trials > 0, trials, np.nan)
-    share = hits / count
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
 
 
 def bootstrap(
@@ -60,7 +48,7 @@ def bootstrap(
     scores = {name + suffix: values for suffix, given in log_probabilities.items() for name, values in sample_scores(labels, given).items()}
     sums = sparse.vstack([_indicators(predicted, classes), _indicators(np.where(predicted == labels, labels, -1), classes), np.array(list(scores.values()))])
     sums = sums.tocsr()
-    ranked = np.flatnonzero(support) if classes * len(labels) <= MOST_RANKED else []
+    ranked = np.flatnonzero(support if classes * len(labels) <= MOST_RANKED else np.zeros(classes))
     rankings = [_Ranking(labels == index, log_probabilities[""][:, index]) for index in ranked]
 
     drawn: dict[str, list[Floats]] = {}
@@ -104,19 +92,19 @@ class _Ranking:
     before, and the positives and the negatives of the tie itself.
     """
 
-    def __init__(self, positive: Integers, score: Floats) -> None:
+    def __init__(self, positive: Booleans, score: Floats) -> None:
         order = np.argsort(-score, kind="stable")
         tie = np.cumsum(np.diff(score[order], prepend=score[order[:1]]) != 0)
-        truth = positive[order]
+        truth: Booleans = positive[order]
         has_positive = np.bincount(tie, truth) > 0
-        place = np.cumsum(has_positive) - has_positive  # of the next tie with a positive, at or after each tie
+        place: Integers = np.cumsum(has_positive) - has_positive  # of the next tie with a positive, at or after each tie
         kind = np.where(has_positive[tie], np.where(truth, 1, 2), 0)
         self.places = int(has_positive.sum())
         kept = place[tie] < self.places  # below the last positive nothing matters
         rows = kind * self.places + place[tie]
         shape = (3 * self.places, len(score))
         self.sums = sparse.csr_array((np.ones(kept.sum()), (rows[kept], order[kept])), shape=shape)
-        self.positives, self.negatives = int(truth.sum()), int((~truth).sum())
+        self.positives, self.negatives = int(truth.sum()), int(np.sum(~truth))
 
     def __call__(self, counts: Floats) -> Floats:
         """AP and AUROC, float64 (2, resamples), of counts (n, resamples) that keep the number of each class."""

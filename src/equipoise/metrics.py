@@ -13,6 +13,7 @@ import numpy as np
 from equipoise.options import Booleans, Floats, Integers, listing
 
 BINS = 15
+LEVEL = 0.95  # of every interval
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def evaluate(
     confusion = confusion_matrix(labels, predicted, len(classes))
     hits, support, predictions = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     recall, precision, f1 = recall_precision_f1(hits, predictions, support)
+    recall_low, recall_high = wilson(hits, support)
     log_probabilities = log_softmax(logits)
     average_precision, auroc = _ranking(labels, np.exp(log_probabilities), support > 0)
 
@@ -102,6 +104,9 @@ def evaluate(
         "average_precision": average_precision,
         "auroc": auroc,
         "predicted_share": predictions / len(labels),
+        "prevalence": support / len(labels),  # the average precision of guessing
+        "recall_low": recall_low,
+        "recall_high": recall_high,
     }
     return Evaluation(summary, per_class, confusion, groups, _notes(confusion, classes))
 
@@ -167,6 +172,18 @@ def recall_precision_f1(hits: Integers | Floats, predictions: Integers | Floats,
     precision = np.where(absent, np.nan, hits / np.maximum(predictions, 1))
     f1 = np.where(absent, np.nan, 2 * hits / np.maximum(support + predictions, 1))
     return recall, precision, f1
+
+
+def wilson(hits: Integers, trials: Integers) -> tuple[Floats, Floats]:
+    """Low and high ends for each proportion hits / trials (Wilson 1927), NaN without trials."""
+    from scipy.special import ndtri
+
+    z = ndtri(0.5 + LEVEL / 2)
+    count = np.where(trials > 0, trials, np.nan)
+    share = hits / count
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
 
 
 def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich import box
 from rich.columns import Columns
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from equipoise.comparison import Comparison
+from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
 from equipoise.options import Integers
 from equipoise.weighting import ClassWeights
@@ -55,25 +58,27 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]
         yield advance
 
 
-def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail: Integers) -> None:
-    """The per-class table, head first, beside the summary metrics."""
+def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], weights: ClassWeights, head_to_tail: Integers) -> None:
+    """The per-class table, head first, beside the summary metrics with their 95 % intervals."""
     per_class = _table("Test split by class, head to tail")
     per_class.add_column("class")
-    for heading in ("n", "weight", "precision", "recall", "F1", "AP"):
+    for heading in ("n", "weight", "precision", "recall", "F1", "AP", "by chance"):
         per_class.add_column(heading, justify="right")
     for index in _shown(head_to_tail):
         if index is None:
-            per_class.add_row(*["…"] * 7)
+            per_class.add_row(*["…"] * 8)
             continue
-        values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision"))
+        values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision", "prevalence"))
         numbers = ["–" if value != value else f"{value:.3f}" for value in values]
         per_class.add_row(weights.classes[index], str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers)
     summary = _table("Test split as a whole")
     summary.add_column("metric")
     summary.add_column("value", justify="right")
+    summary.add_column("95 %")
     for name in SUMMARY:
         if name in evaluation.summary:
-            summary.add_row(name, f"{evaluation.summary[name]:.3f}")
+            low_high = "{:.3f} to {:.3f}".format(*intervals[name]) if name in intervals else ""
+            summary.add_row(name, f"{evaluation.summary[name]:.3f}", low_high)
     console.print(Columns([per_class, summary]))
 
 
@@ -81,6 +86,19 @@ def print_summary_line(evaluation: Evaluation) -> None:
     """The headline metrics alone, as one of many jobs prints them."""
     shown = ("balanced_accuracy", "macro_f1", "mcc")
     console.print("  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary))
+
+
+def print_comparison(comparison: Comparison, source: str) -> None:
+    """A table a data set with what is to be said of it, and what holds over all of them."""
+    from equipoise import comparison_report
+
+    console.print(f"\n[bold]{escape(source)}[/]")
+    for table in comparison.tables:
+        print_table(comparison_report.title(table), *comparison_report.columns(table, comparison.metric))
+        for note in table.notes:
+            console.print(escape(note))
+    for line in comparison_report.ranking_lines(comparison):
+        console.print(escape(line))
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

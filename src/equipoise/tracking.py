@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,10 @@ class Store:
 
     def runs(self, **tags: str) -> list["LoggedRun"]:
         """All runs, in any experiment, that carry these tags, oldest first."""
-        condition = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+        return self.search(" and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()))
+
+    def search(self, condition: str) -> list["LoggedRun"]:
+        """All runs, in any experiment, that MLflow's filter finds, oldest first."""
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
         found: list[LoggedRun] = []
         token = None
@@ -188,6 +191,24 @@ def start_run(store: Store, experiment: str, name: str, params: Mapping[str, Any
         client.set_terminated(run_id, status)
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of the sweep's summary run, which is made if it is not there.
+
+    Parameters
+    ----------
+    experiments : ids of those that the sweep's runs lie in; the summary of a sweep over several lies in `sweeps`
+    """
+    found = store.runs(kind="sweep", sweep_id=sweep)
+    if found:
+        run_id = found[-1].info.run_id
+    else:
+        experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
+        run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
+        store.client.set_terminated(run_id, "FINISHED")
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
 
 
 def class_keys(classes: Sequence[str]) -> dict[str, str]:
