@@ -238,7 +238,7 @@ def _baselines(configurations: Sequence[Configuration], typed: str | None) -> li
 
 def _control(baseline: Configuration) -> Configuration:
     """The same models, decided by post-hoc logit adjustment: what weights must beat."""
-    return replace(baseline, labels=(f"{baseline.labels[0]} + post-hoc logit adjustment",), rule=CONTROL_RULE)
+    return replace(baseline, labels=(f"{baseline.labels[0]}, logit-adjusted post hoc",), rule=CONTROL_RULE)
 
 
 def _reference(configuration: Configuration, references: Sequence[Configuration]) -> Configuration | None:
@@ -360,7 +360,7 @@ def _notes(configurations: Sequence[Configuration], rows: Sequence[Row], metric:
     if any(found.test == "nadeau_bengio" for found in differences):
         notes.append("p is of the t test over folds, seeds averaged within each, corrected for overlapping training sets (Nadeau and Bengio) and by Holm.")
     for found in {(found.pairs, found.needed) for found in differences if found.p is None}:
-        notes.append(f"With {found[0]} pairs and these comparisons no difference could be significant at all; {found[1]} pairs could.")
+        notes.append(f"n < {found[1]}: with {found[0]} pairs and so many comparisons no difference could reach significance at all; {found[1]} pairs could.")
     fewest, most = min(len(found.runs) for found in configurations), max(len(found.runs) for found in configurations)
     if fewest < most:
         notes.append(f"Configurations have {fewest} to {most} runs; differences are over the pairs that are there.")

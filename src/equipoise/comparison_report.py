@@ -38,11 +38,11 @@ def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
         if any(differences):
             references = {one.reference for one in differences if one}
             shown = references.pop() if len(references) == 1 and name == "baseline" else name
-            found.append((f"− {shown} (better in)", [_difference(one) for one in differences]))
+            found.append((f"−\u00a0{shown} (better\u00a0in)", [_difference(one) for one in differences]))
             found.append(("p", [_p(one) for one in differences]))
     found += [(_words(name), [_mean(row.spreads.get(name)) for row in table.rows]) for name in others]
     if any(row.on_front for row in table.rows):
-        found.append(("Pareto front", ["●" if row.on_front else "" for row in table.rows]))
+        found.append(("on front", ["●" if row.on_front else "" for row in table.rows]))
     kept = [(heading, values) for heading, values in found if any(value not in ("", ABSENT) for value in values)]
     return [heading for heading, _ in kept], [list(row) for row in zip(*(values for _, values in kept), strict=True)]
 
@@ -344,7 +344,7 @@ def _p(found: Difference | None) -> str:
     if found is None:
         return ""
     if found.p is None:
-        return f"needs {found.needed} pairs"
+        return f"n < {found.needed}"
     return f"{found.p:.3f}" if found.p >= 0.001 else "<0.001"
 
 

@@ -18,9 +18,9 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1080px; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-top: 1px solid #ddd; padding-top: 1rem; }
 p, li { max-width: 46rem; } .lead { font-size: 1.05rem; } .warning { border-left: 4px solid #d1701f; padding-left: .7rem; }
-nav a { margin-right: 1rem; white-space: nowrap; }
-.scroll { overflow-x: auto; margin: 1rem 0; } .scroll svg { max-width: 100%; height: auto; min-width: 320px; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
+nav a { display: inline-block; margin-right: 1rem; }
+.scroll { overflow-x: auto; margin: 1rem 0; } .scroll svg { max-width: 100%; height: auto; min-width: 600px; }
+table { border-collapse: separate; border-spacing: 0; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
 th { cursor: pointer; border-bottom: 2px solid #999; background: #fff; white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; max-width: 15rem; white-space: normal; }

@@ -94,7 +94,8 @@ def print_comparison(comparison: Comparison, source: str) -> None:
 
     console.print(f"\n[bold]{escape(source)}[/]")
     for table in comparison.tables:
-        print_table(comparison_report.title(table), *comparison_report.columns(table, comparison.metric))
+        headings, rows = comparison_report.columns(table, comparison.metric)
+        print_table(comparison_report.title(table), [heading.replace(" ", "\n") for heading in headings], rows)
         for note in table.notes:
             console.print(escape(note))
     for line in comparison_report.ranking_lines(comparison):
@@ -106,14 +107,15 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
     table = _table(title)
     for column, heading in enumerate(headings):
         numeric = any(row[column][:1].isdigit() or row[column][:1] in "+-" for row in rows if row[column])
-        table.add_column(heading, justify="right" if numeric else "left")
+        # Only the first column, which says what a row is, may be broken into lines.
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=column > 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table)
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _shown(head_to_tail: Integers) -> list[int | None]:
