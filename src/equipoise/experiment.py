@@ -54,7 +54,7 @@ def run(config: Config, store: Store, folder: Path) -> Finished:
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     experiment = config.dataset.title or config.dataset.name
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
-        _log_inputs(config, log, data, weights)
+        log_inputs(config, log, data, weights)
         trained = _train(config, data, weights, log)
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in evidence.evaluation.notes:
@@ -170,7 +170,7 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         log.log_profile(f"profile/{name}", evaluation.per_class[name][data.head_to_tail])
 
 
-def _log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
+def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
     """What goes into training: counts, weights, and what follows from them."""
     by_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
     log.log_metrics(

@@ -60,9 +60,9 @@ def chosen_runs(store: Store, ids: Sequence[str], metrics: Sequence[str]) -> lis
         try:
             run = store.client.get_run(name)
         except MlflowException:
-            raise ConfigError(f"runs={name}: there is no such run in {store.uri}") from None
+            raise ConfigError(f"there is no run {name} in {store.uri}") from None
         if run.info.status != "FINISHED":
-            raise ConfigError(f"runs={name}: that run is {run.info.status}; only finished runs are compared")
+            raise ConfigError(f"run {name} is {run.info.status}; only a finished run has results")
         found.append(_read(run, metrics))
     return sorted(found, key=lambda run: run.started)
 
@@ -96,6 +96,26 @@ def latest_sweep(store: Store) -> str:
     if not found:
         raise ConfigError("sweep=latest: no sweep is logged yet; start one: python src/train.py -m weighting=none,balanced seed=0,1,2")
     return str(found[0].data.tags["sweep_id"])
+
+
+def latest_run(store: Store) -> Logged:
+    """The finished run that started last, with all its metrics; evaluations and summaries of sweeps do not count.
+
+    Raises
+    ------
+    ConfigError
+        If no run is finished.
+    """
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    newest_first = ["attributes.start_time DESC"]
+    token = None
+    while token is None or token:
+        page = store.client.search_runs(experiments, "attributes.status = 'FINISHED'", order_by=newest_first, max_results=20, page_token=token)
+        for run in page:
+            if "kind" not in run.data.tags:
+                return _read(run, list(run.data.metrics))
+        token = page.token or ""
+    raise ConfigError("run=latest: no run is finished yet; train one: python src/train.py")
 
 
 def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -81,6 +82,7 @@ def store_uri(root: Path) -> str:
 def open_store(root: Path) -> Store:
     """Open the store, made first if it is not there, and close the runs whose process is gone."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     import mlflow
 
@@ -209,6 +211,21 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
         store.client.set_terminated(run_id, "FINISHED")
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
+
+
+def load_model(store: Store, run: str) -> "keras.Model":
+    """The model that a run logged, uncompiled."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store.uri)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return mlflow.tensorflow.load_model(f"runs:/{run}/model")
+
+
+def read_json(store: Store, run: str, path: str) -> Any:
+    """A JSON artifact of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        return json.loads(Path(store.client.download_artifacts(run, path, folder)).read_text())
 
 
 def class_keys(classes: Sequence[str]) -> dict[str, str]:
