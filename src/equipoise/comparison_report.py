@@ -22,6 +22,7 @@ from equipoise.significance import ALPHA, Ranking
 COLORS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F")
 MARKS = "osD^vPX*"
 MOST_DRAWN = 24
+MOST_MARKED = 500  # runs, of which each gets a mark of its own
 ABSENT = "–"
 
 
@@ -178,7 +179,7 @@ def _pictures(table: Table, metric: str) -> list[str]:
     if profile:
         body.append(page.picture(profile, f"{table.dataset}: recall of each class, most frequent in training first, mean of the runs"))
     if all(name in row.spreads for row in drawn for name in FRONT):
-        body.append(page.picture(scatter_figure(drawn), f"{table.dataset}: balanced accuracy against macro F1 and MCC, a faint mark a run, a bold one a mean"))
+        body.append(page.picture(scatter_figure(drawn), f"{table.dataset}: balanced accuracy against macro F1 and MCC; bold marks are means, faint ones runs"))
     trade = minority_figure(drawn)
     if trade:
         body.append(
@@ -230,11 +231,13 @@ def scatter_figure(rows: Sequence[Row]) -> Figure:
     """The metrics that can disagree, against each other."""
     figure = Figure((10, 4.2), layout="constrained")
     panels = figure.subplots(1, 2)
+    runs = sum(len(row.configuration.runs) for row in rows)
     for axes, name in zip(panels, FRONT[1:], strict=True):
         for index, row in enumerate(rows):
             first, second = row.configuration.values(FRONT[0]), row.configuration.values(name)
             shared = sorted(first.keys() & second.keys())
-            axes.plot([first[unit] for unit in shared], [second[unit] for unit in shared], _mark(index), color=_color(index), alpha=0.18, markersize=4)
+            if runs <= MOST_MARKED:
+                axes.plot([first[unit] for unit in shared], [second[unit] for unit in shared], _mark(index), color=_color(index), alpha=0.18, markersize=4)
             spreads = row.spreads
             axes.plot(spreads[FRONT[0]].mean, spreads[name].mean, _mark(index), color=_color(index), markersize=9, label=_short(row.configuration.label))
         axes.set(xlabel=_words(FRONT[0]), ylabel=_words(name))
