@@ -60,6 +60,11 @@ def test_rank_biserial_is_wilcoxons_statistic_rescaled(seed: int) -> None:
     assert abs(significance.rank_biserial(differences)) == pytest.approx((total - 2 * lower) / total)
 
 
+def test_ranks_are_those_of_scipy() -> None:
+    values = np.random.default_rng(0).integers(0, 4, (20, 7)).astype(float)
+    np.testing.assert_array_equal(significance.ranks(values), stats.rankdata(values, axis=1))
+
+
 def test_rank_biserial_by_hand() -> None:
     assert significance.rank_biserial(np.array([3.0, 2, 1, -1])) == pytest.approx((4 + 3 + 1.5 - 1.5) / 10)
     assert significance.rank_biserial(np.zeros(3)) == 0

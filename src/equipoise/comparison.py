@@ -266,15 +266,13 @@ def _spreads(configuration: Configuration, metric: str) -> dict[str, Spread]:
 
 
 def _ranks(configurations: Sequence[Configuration], metric: str) -> Floats:
-    from scipy.stats import rankdata
-
     values = [configuration.values(metric) for configuration in configurations]
     shared = sorted(set.intersection(*(set(found) for found in values)))
     if not shared:
         return np.full(len(values), np.nan)
     scores = np.array([[found[unit] for found in values] for unit in shared])
-    ranks: Floats = rankdata(-orientation(metric) * scores, axis=1).mean(axis=0)
-    return ranks
+    mean_ranks: Floats = significance.ranks(-orientation(metric) * scores).mean(axis=0)
+    return mean_ranks
 
 
 def _front(configurations: Sequence[Configuration]) -> list[bool]:

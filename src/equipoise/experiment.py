@@ -133,7 +133,7 @@ def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trai
         corrected=log_probabilities.get("_corrected"),
         target=target,
         evaluation=evaluation,
-        intervals=intervals,
+        intervals={name: ends for name, ends in intervals.items() if name in evaluation.summary},
         rules=_by_rule(labels, logits, effective, len(data.classes)),
         history=trained.history,
         shares=trained.shares,

@@ -50,24 +50,33 @@ def pairs_needed(comparisons: int, alpha: float = ALPHA) -> int:
     return math.ceil(math.log2(2 * comparisons / alpha))
 
 
+def ranks(values: Floats) -> Floats:
+    """Ranks along the last axis, 1 the smallest; equal values share their mean rank.
+
+    SciPy's `rankdata` is the same, but its module takes a second to import.
+    """
+    others = values[..., np.newaxis, :]
+    own = values[..., np.newaxis]
+    found: Floats = np.sum(others < own, axis=-1) + (np.sum(others == own, axis=-1) + 1) / 2
+    return found
+
+
 def rank_biserial(differences: Floats) -> float:
     """Effect size from -1, every pair lower, to 1, every pair higher (Kerby 2014); ties count for neither; 0 if all are."""
-    from scipy.stats import rankdata
-
     moved = differences[differences != 0]
     if not len(moved):
         return 0.0
-    ranks = rankdata(np.abs(moved))
-    return float((ranks * np.sign(moved)).sum() / ranks.sum())
+    ranked = ranks(np.abs(moved))
+    return float((ranked * np.sign(moved)).sum() / ranked.sum())
 
 
 def student_interval(values: Floats) -> Interval:
     """95 % for the mean; NaN of a single value."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if len(values) < 2:
         return math.nan, math.nan
-    reach = float(t.ppf(1 - ALPHA / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    reach = float(stdtrit(len(values) - 1, 1 - ALPHA / 2) * values.std(ddof=1) / math.sqrt(len(values)))
     return float(values.mean()) - reach, float(values.mean()) + reach
 
 
@@ -94,14 +103,14 @@ def nadeau_bengio(differences: Floats, test_over_train: float) -> tuple[float, I
     differences : one a fold, its seeds averaged
     test_over_train : test samples over training samples of a fold: 1 / (k - 1) for k folds
     """
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
     count, mean = len(differences), float(differences.mean())
     error = math.sqrt((1 / count + test_over_train) * float(differences.var(ddof=1)))
     if error == 0:
         return (1.0 if mean == 0 else 0.0), (mean, mean)
-    reach = float(t.ppf(1 - ALPHA / 2, count - 1)) * error
-    return float(2 * t.sf(abs(mean) / error, count - 1)), (mean - reach, mean + reach)
+    reach = float(stdtrit(count - 1, 1 - ALPHA / 2)) * error
+    return float(2 * stdtr(count - 1, -abs(mean) / error)), (mean - reach, mean + reach)
 
 
 @dataclass(frozen=True)
@@ -125,15 +134,15 @@ class Ranking:
 
 def friedman(scores: Floats) -> Ranking:
     """Of scores (data sets, configurations), higher better: at least two data sets and three configurations."""
-    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+    from scipy.stats import friedmanchisquare, studentized_range
 
     datasets, count = scores.shape
-    ranks = rankdata(-scores, axis=1).mean(axis=0)
+    mean_ranks = ranks(-scores).mean(axis=0)
     equal = bool((scores == scores[:, :1]).all())  # SciPy divides by zero
     chi_square, p = (0.0, 1.0) if equal else friedmanchisquare(*scores.T)
     quantile = studentized_range.ppf(1 - ALPHA, count, np.inf) / math.sqrt(2)
     critical = float(quantile * math.sqrt(count * (count + 1) / (6 * datasets)))
-    return Ranking(ranks, float(chi_square), float(p), critical, _cliques(np.sort(ranks), critical))
+    return Ranking(mean_ranks, float(chi_square), float(p), critical, _cliques(np.sort(mean_ranks), critical))
 
 
 def _cliques(ordered: Floats, critical: float) -> tuple[tuple[int, int], ...]:
