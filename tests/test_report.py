@@ -88,7 +88,7 @@ def test_the_page_answers_in_order_and_needs_nothing_else(classes: int) -> None:
         assert f"<tr><td>{name}</td><td>{value:.3f}</td>" in page
     assert "0.123</td><td>0.988" in page
     assert "changes balanced accuracy by +0.125" in page
-    assert "the learning rate was multiplied by 1." in page
+    assert "under sgd that multiplies the learning rate by 1." in page
     assert f"total variation of {found.prediction_shift:.3f}" in page
     for index in found.data.head_to_tail:
         assert page.count(f"<tr><td>{found.data.classes[index]}</td>") == 2, "its metrics and its shares"

@@ -119,7 +119,7 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
     marks = np.arange(len(names))
     panels[2].step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
     highest = max(share.max(), equal.max())
-    for key, label, mark in (("gradient_share_start", "of the gradient, before training", "o"), ("gradient_share", "after training", "D")):
+    for key, label, mark in (("gradient_share_start", "of the gradient, before training", "o"), ("gradient_share", "of the gradient, after training", "D")):
         if key in shares:
             panels[2].plot(marks, shares[key][order], mark, color=INK, markersize=4, markerfacecolor="none" if mark == "o" else INK, label=label)
             highest = max(highest, np.nanmax(shares[key], initial=0))

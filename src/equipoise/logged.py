@@ -5,6 +5,7 @@ store that is a SQLite file is therefore read by SQL, read-only. Its schema is n
 is not as expected, and for a server, the client is asked instead, with the same result.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def latest_run(store: Store) -> Logged:
 
 def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
     path = quote(store.uri.removeprefix(SQLITE))
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         condition = f"run_uuid IN ({which}) AND status = 'FINISHED' AND lifecycle_stage = 'active'"
         rows = connection.execute(f"SELECT run_uuid, experiment_id, start_time FROM runs WHERE {condition} ORDER BY start_time", values).fetchall()
         ids = [row[0] for row in rows]

@@ -143,10 +143,13 @@ def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, Figure]) -> li
 def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[str]:
     data, weights, order = evidence.data, evidence.weights, evidence.data.head_to_tail
     factor = effect.learning_rate_factor(weights, evidence.optimizer)
-    scale = "cancels a common factor of the weights" if evidence.optimizer in effect.SCALE_INVARIANT else f"so the learning rate was multiplied by {factor:.4g}"
+    if evidence.optimizer in effect.SCALE_INVARIANT:
+        scale = f"{evidence.optimizer} cancels such a common factor"
+    else:
+        scale = f"under {evidence.optimizer} that multiplies the learning rate by {factor:.4g}"
     body = [
         page.paragraph(
-            f"The mean weight of a training sample is {weights.sample_mean:.4g}, which scales the loss; {evidence.optimizer} {scale}. "
+            f"The mean weight of a training sample is {weights.sample_mean:.4g}, which scales the loss; {scale}. "
             f"Weighted, the {weights.counts.sum():,} samples count like {weights.effective_sample_size:,.0f} equal ones."
         ),
         page.paragraph(
