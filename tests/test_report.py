@@ -3,7 +3,6 @@
 import re
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
 from equipoise.metrics import log_softmax
@@ -64,7 +63,6 @@ def evidence(classes: int, *, trained: bool = True, corrected: bool = True) -> E
         labels=labels,
         log_probabilities=log_softmax(logits),
         corrected=log_softmax(logits) if corrected else None,
-        target=np.full(classes, 1 / classes),
         evaluation=evaluation,
         intervals={"balanced_accuracy": (0.1234, 0.9876)},
         rules={"argmax": rule, **({"logit_adjusted": {**rule, "balanced_accuracy": 0.875}} if corrected else {})},

@@ -131,7 +131,6 @@ def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trai
         labels=labels,
         log_probabilities=log_probabilities[""],
         corrected=log_probabilities.get("_corrected"),
-        target=target,
         evaluation=evaluation,
         intervals={name: ends for name, ends in intervals.items() if name in evaluation.summary},
         rules=_by_rule(labels, logits, effective, len(data.classes)),

@@ -27,7 +27,6 @@ class Evidence:
     labels : int64 (n,), of the test split
     log_probabilities, corrected : float64 (n, classes), as predicted and after the prior is moved; the latter
         None if the prior that the model learned under has no analytic form
-    target : float64 (classes,), the prior where the model will be used
     intervals : metric to the ends of its 95 % interval
     rules : decision rule to its metrics
     history : one mapping an epoch; empty if the model was not trained here
@@ -41,7 +40,6 @@ class Evidence:
     labels: Integers
     log_probabilities: Floats
     corrected: Floats | None
-    target: Floats
     evaluation: Evaluation
     intervals: Mapping[str, Interval]
     rules: Mapping[str, Mapping[str, float]]
