@@ -90,6 +90,9 @@ def test_wilson_by_hand() -> None:
     assert low[:4].round(4).tolist() == [0.2553, 0.0624, 0, 0.0061]
     assert high[:4].round(4).tolist() == [0.3662, 0.1605, 0.1611, 0.1718]
     assert np.isnan([low[4], high[4]]).all()
+    low, high = wilson(np.array([0, 50]), np.array([50, 50]))
+    assert (low[0], high[1]) == (0, 1)
+    assert 0 < high[0] == pytest.approx(1 - low[1])
 
 
 def test_a_class_without_test_samples_is_undefined_and_said_so() -> None:

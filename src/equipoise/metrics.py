@@ -183,7 +183,8 @@ def wilson(hits: Integers, trials: Integers) -> tuple[Floats, Floats]:
     share = hits / count
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
+    # At its ends the formula gives 0 and 1 but for rounding.
+    return np.where(share == 0, 0.0, middle - reach), np.where(share == 1, 1.0, middle + reach)
 
 
 def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:

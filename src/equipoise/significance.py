@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equipoise.options import Booleans, Floats
+from equipoise.options import Booleans, Floats, Integers
 
 ALPHA = 0.05
 EXACT = 16  # pairs up to which all 2^n signs are tried
-DRAWS, BLOCK = 20_000, 5_000
+DRAWS = 20_000
 RESAMPLES = 5_000
 # Fewer values than this say too little of their own distribution to be resampled.
 FEW = 15
@@ -24,16 +24,20 @@ Interval = tuple[float, float]
 
 def permutation_p(differences: Floats) -> float:
     """Two-sided p of the mean difference under all flips of sign (Fisher 1935); of many pairs, under 20,000 drawn ones."""
-    count = len(differences)
+    sums = np.abs(_signs(len(differences)) @ differences)
     # Flips that give the same sum by other roundings are as extreme, not less.
-    observed = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
+    extreme = int((sums >= abs(differences.sum()) - 1e-12 * np.abs(differences).sum()).sum())
+    return extreme / len(sums) if len(differences) <= EXACT else (extreme + 1) / (len(sums) + 1)  # what was observed is a flip too
+
+
+@functools.lru_cache(maxsize=2)
+def _signs(count: int) -> Integers:
+    """int8 (flips, count) of 1 and -1: all of them, or as many as are drawn."""
     if count <= EXACT:
-        signs = 1 - 2 * ((np.arange(2**count)[:, np.newaxis] >> np.arange(count)) & 1)
-        return float((np.abs(signs @ differences) >= observed).mean())
-    generator = np.random.default_rng(0)
-    drawn = (1.0 - 2 * generator.integers(0, 2, (BLOCK, count), dtype=np.int8) for _ in range(DRAWS // BLOCK))
-    extreme = sum(int((np.abs(signs @ differences) >= observed).sum()) for signs in drawn)
-    return (extreme + 1) / (DRAWS + 1)  # what was observed is one of the possible flips
+        bits = (np.arange(2**count)[:, np.newaxis] >> np.arange(count)) & 1
+    else:
+        bits = np.random.default_rng(0).integers(0, 2, (DRAWS, count))
+    return (1 - 2 * bits).astype(np.int8)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -67,7 +67,7 @@ def test_a_sweep_ends_with_the_table_that_compare_prints(project: Path, sweep: A
 
 
 def test_other_metrics_runs_and_filters(project: Path, store: Store) -> None:
-    chosen = [str(run.info.run_id) for run in store.runs(sweep_id="small")]
+    chosen = [str(run.info.run_id) for run in store.runs(sweep_id="small", model="mlp")]
     found = train(project, f"runs={','.join(chosen)}", "metric=mcc", "baseline=balanced", "rope=0.01", script="compare.py")
     assert found.returncode == 0, found.stderr
     (folder,) = (project / "outputs/comparison").glob("runs-*")
