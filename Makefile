@@ -66,8 +66,9 @@ ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
 doctor: setup  ## Print versions, device and store
 	@python src/doctor.py
 
-bench: setup  ## Time one run against a bare Keras script
+bench: setup  ## Time one run against a bare Keras script, and a comparison of 2,000 runs
 	@python benchmarks/overhead.py
+	@python benchmarks/compare.py
 
 pictures: setup  ## Draw the README's picture again
 	@python docs/pictures.py

@@ -14,6 +14,7 @@ sys.path.insert(0, str(REPOSITORY / "src"))
 
 from equipoise.command_line import plan
 from equipoise.experiment import PALETTE
+from equipoise.logged import sweep_runs
 from equipoise.tracking import open_store
 from equipoise.weighting import STRATEGIES
 
@@ -23,14 +24,14 @@ def main() -> None:
     found = plan(["experiment=mnist_lt_control"])
     assert found is not None
     assert found.sweep is not None
-    runs = [run for run in open_store(REPOSITORY).runs(sweep_id=found.sweep) if run.info.status == "FINISHED"]
+    runs = sweep_runs(open_store(REPOSITORY), found.sweep, ["count/", "test/recall/"])
     if len(runs) < len(found.jobs):
         sys.exit(f"{len(runs)} of {len(found.jobs)} runs are there; first: python src/train.py experiment=mnist_lt_control")
     figure = Figure((8, 3.6), layout="constrained")
     axes = figure.subplots()
-    counts = [int(runs[0].data.metrics[f"count/{index}"]) for index in range(10)]
+    counts = [int(runs[0].metrics[f"count/{index}"]) for index in range(10)]
     for name in dict.fromkeys(job.weighting.name for job in found.jobs):
-        recall = np.array([[run.data.metrics[f"test/recall/{index}"] for index in range(10)] for run in runs if run.data.tags["weighting"] == name])
+        recall = np.array([[run.metrics[f"test/recall/{index}"] for index in range(10)] for run in runs if run.tags["weighting"] == name])
         color = PALETTE[list(STRATEGIES).index(name)]
         axes.plot(recall.mean(axis=0), "o-", color=color, linewidth=1.8, markersize=4, label=f"{name}: balanced accuracy {recall.mean():.3f}")
         axes.fill_between(range(10), *np.quantile(recall, [0.1, 0.9], axis=0), color=color, alpha=0.1, linewidth=0)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from equipoise import figures
 from equipoise.data.prepared import Prepared
-from equipoise.metrics import Evaluation, evaluate, log_softmax
+from equipoise.metrics import Evaluation, evaluate, frequency_groups, log_softmax
 from equipoise.weighting import ClassWeights
 
 
@@ -22,7 +22,7 @@ def example(classes: int, absent: bool = False) -> tuple[Prepared, ClassWeights,
     logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
     data = Prepared(Path(), names, (1,), counts, "", {})
     uniform = np.full(classes, 1 / classes)
-    evaluation = evaluate(labels, logits, logits.argmax(axis=1), names, data.head_to_tail, uniform, uniform)
+    evaluation = evaluate(labels, logits, logits.argmax(axis=1), names, frequency_groups(counts, "terciles"), uniform, uniform)
     return data, ClassWeights(names, counts, counts.sum() / (classes * counts)), evaluation, labels, logits
 
 
@@ -34,7 +34,7 @@ def all_figures(classes: int, absent: bool = False) -> dict[str, Figure]:
         "curves": figures.precision_recall_curves(labels, np.exp(log_softmax(logits)), evaluation, data),
         "training": figures.training_curves(history),
         "reliability": figures.reliability_diagram(labels, log_softmax(logits), log_softmax(logits)),
-        "panel": figures.what_the_weights_did(data, weights, evaluation),
+        "panel": figures.what_the_weights_did(data, weights, evaluation, {"gradient_share": weights.share}),
     }
 
 

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from equipoise.metrics import BINS, Evaluation, epoch_metrics, evaluate, log_softmax, move_prior, reliability
+from equipoise.metrics import BINS, Evaluation, epoch_metrics, evaluate, frequency_groups, log_softmax, move_prior, reliability, wilson
 
 
 def of(labels: np.ndarray, logits: np.ndarray, prior: np.ndarray | None = None) -> Evaluation:
     classes = logits.shape[1]
     names = [f"c{index}" for index in range(classes)]
     uniform = np.full(classes, 1 / classes)
-    return evaluate(labels, logits, logits.argmax(axis=1), names, np.arange(classes), uniform if prior is None else prior, uniform)
+    groups = frequency_groups(np.arange(classes, 0, -1), "terciles")
+    return evaluate(labels, logits, logits.argmax(axis=1), names, groups, uniform if prior is None else prior, uniform)
 
 
 @st.composite
@@ -83,6 +84,17 @@ def test_calibration_error_by_hand() -> None:
     assert confidence[np.flatnonzero(sizes)].tolist() == pytest.approx([0.6, 0.9])
 
 
+def test_wilson_by_hand() -> None:
+    # Newcombe 1998, table I: 81 of 263 and 15 of 148 and 0 of 20 and 1 of 29.
+    low, high = wilson(np.array([81, 15, 0, 1, 0]), np.array([263, 148, 20, 29, 0]))
+    assert low[:4].round(4).tolist() == [0.2553, 0.0624, 0, 0.0061]
+    assert high[:4].round(4).tolist() == [0.3662, 0.1605, 0.1611, 0.1718]
+    assert np.isnan([low[4], high[4]]).all()
+    low, high = wilson(np.array([0, 50]), np.array([50, 50]))
+    assert (low[0], high[1]) == (0, 1)
+    assert 0 < high[0] == pytest.approx(1 - low[1])
+
+
 def test_a_class_without_test_samples_is_undefined_and_said_so() -> None:
     labels = np.array([0, 0, 1])
     logits = np.array([[2.0, 0, 0], [0, 0, 3.0], [0, 2.0, 0]])
@@ -133,6 +145,15 @@ def test_the_geometric_mean_of_many_recalls_does_not_underflow() -> None:
 
 def test_without_a_closed_form_nothing_is_corrected_and_it_is_said_so() -> None:
     uniform = np.full(2, 0.5)
-    found = evaluate(np.array([0, 1]), np.eye(2), np.array([0, 1]), ["a", "b"], np.arange(2), None, uniform)
+    found = evaluate(np.array([0, 1]), np.eye(2), np.array([0, 1]), ["a", "b"], {}, None, uniform)
     assert "log_loss_corrected" not in found.summary
     assert any("log_loss_corrected and ece_corrected are absent" in note for note in found.notes)
+
+
+def test_groups_by_terciles_and_by_thresholds() -> None:
+    counts = np.array([5, 300, 20, 100, 101])
+    assert {name: members.tolist() for name, members in frequency_groups(counts, "terciles").items()} == {"many": [1, 4], "medium": [3, 2], "few": [0]}
+    assert {name: members.tolist() for name, members in frequency_groups(counts, (20, 100)).items()} == {"many": [1, 4], "medium": [3, 2], "few": [0]}
+    assert list(frequency_groups(counts, (1, 4))) == ["many"], "a group without a class is absent"
+    assert frequency_groups(np.array([2, 1]), "terciles") == {}
+    assert list(frequency_groups(np.array([200, 1]), (20, 100))) == ["many", "few"]

@@ -210,7 +210,7 @@ def _check_name(override: Override) -> None:
     if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
         return
     groups = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in config_folder().iterdir() if folder.is_dir()}
-    known = [*groups, *VALUES]
+    known = [*groups, "evaluation", *VALUES]
     if head not in known:
         raise ConfigError(f"{override.input_line}: there is no option {head}{suggestion(head, known)}")
     if name not in groups or override.is_delete():

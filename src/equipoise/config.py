@@ -45,6 +45,13 @@ class Trainer(Section):
     deterministic: bool
 
 
+class EvaluationOptions(Section):
+    """How predictions are judged."""
+
+    groups: Literal["terciles"] | Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
+    resamples: Annotated[int, Field(ge=0)]
+
+
 class Tracking(Section):
     """Where runs are logged."""
 
@@ -60,6 +67,7 @@ class Config(Section):
     loss: Annotated[LossOptions, OneOf(LOSSES)]
     decision: Annotated[Decision, OneOf(DECISIONS)]
     trainer: Trainer
+    evaluation: EvaluationOptions
     tracking: Tracking
     seed: Seed
     cost: Costs
@@ -121,6 +129,9 @@ def check_together(config: Config) -> None:
     classes = len(source.classes)
     if config.dataset.labels == "binary" and classes != 2:
         raise ConfigError(f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot")
+    groups = config.evaluation.groups
+    if groups != "terciles" and groups[0] > groups[1]:
+        raise ConfigError(f"evaluation.groups=[{groups[0]},{groups[1]}]: the few are below the first, so it must not be above the second: try [20,100]")
     prior = config.dataset.target_prior
     if isinstance(prior, tuple) and len(prior) != classes:
         raise ConfigError(f"dataset.target_prior has {len(prior)} numbers for {classes} classes")

@@ -17,9 +17,7 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
         If the decision rule needs a prior that these weights do not leave.
     """
     name = config.weighting.name
-    found = []
-    if name != "none" and np.ptp(weights.weights) == 0:
-        found.append(f"weighting={name} gives every class the weight {weights.weights[0]:.4g}: the balance between classes is that of weighting=none")
+    found: list[str] = []
     if name != "none" and config.dataset.sampling != "none":
         found.append(
             f"dataset.sampling={config.dataset.sampling} and weighting={name} correct the imbalance twice: "
@@ -40,7 +38,7 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
         )
     stage = config.trainer.second_stage
     effective = effective_prior(weights, config.loss, stage)
-    if effective is None and not void:
+    if effective is None and weights.weights.all():
         what = f"trainer.second_stage={stage}" if stage == "tau_norm" else f"loss={config.loss.name}"
         found.append(f"{what}: the prior that the model learns under has no analytic form, so no probability is corrected for it")
     if effective is not None and config.decision.name == "logit_adjusted" and np.allclose(effective, 1 / len(effective)):

@@ -1,25 +1,32 @@
 """A run on prepared data: weigh, fit, evaluate, log. The steps in order, each from the config and the step before."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equipoise import corrections, runtime
+from equipoise import corrections, effect, runtime
 from equipoise.config import Config, config_sha256, flat
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling, sampling
 from equipoise.data.sources import title_of
 from equipoise.decisions import BESIDE, DECISIONS, Known, applicable
-from equipoise.metrics import Evaluation, decision_metrics, evaluate, log_softmax, move_prior
+from equipoise.intervals import Interval, bootstrap
+from equipoise.metrics import Evaluation, decision_metrics, evaluate, frequency_groups, log_softmax, move_prior
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
+from equipoise.report import Evidence, as_html, pictures
 from equipoise.schedules import share_at, weights_at
 from equipoise.terminal import progress_bar, warn
 from equipoise.tracking import Run, Store, class_keys, start_run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
+
+# What every decision rule is judged by.
+BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
+REPORT = "evaluation/report.html"  # below the run's folder
 
 # One colour a strategy in every chart of MLflow.
 PALETTE = ("#7f7f7f", "#1f77b4", "#17becf", "#9467bd", "#2ca02c", "#ff7f0e", "#d62728", "#8c564b", "#e377c2", "#bcbd22")
@@ -34,7 +41,8 @@ class Finished:
     data: Prepared
     weights: ClassWeights
     evaluation: Evaluation
-    by_rule: dict[str, dict[str, float]]  # decision rule to metrics of what it makes of the same logits
+    intervals: Mapping[str, Interval]
+    by_rule: Mapping[str, Mapping[str, float]]  # decision rule to metrics of what it makes of the same logits
     epochs: int
     device: str
 
@@ -42,21 +50,21 @@ class Finished:
 def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist."""
     weights = class_weights(config.weighting, data.counts, data.classes)
-    for note in corrections.notes(config, weights):
-        warn(note)
     trainer = config.trainer
+    for note in _warnings(config, weights):
+        warn(note)
     experiment = title_of(config.dataset)
     store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     if device == "gpu" and trainer.jit and trainer.deterministic:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
-        _log_inputs(log, config, data, weights)
+        log_inputs(config, log, data, weights)
         trained = _train(config, data, weights, log)
-        evaluation, by_rule = _evaluate(config, data, weights, trained, log)
-    for note in (*data.notes, *evaluation.notes):
+        evidence = evaluate_and_log(config, data, weights, trained, log)
+    for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evaluation, by_rule, len(trained.history), device)
+    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
 
 
 def run_name(config: Config) -> str:
@@ -65,13 +73,16 @@ def run_name(config: Config) -> str:
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
+    """What a model that is trained leaves for its evaluation."""
+
     logits: Floats  # of the test split, as the model gave them
     validation_logits: Floats
-    history: list[dict[str, float]]
+    history: Sequence[dict[str, float]]
+    shares: Mapping[str, Floats]  # what `audit` found: loss and gradient, at the start and at the end
 
 
-def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _Trained:
+def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
@@ -81,12 +92,13 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
     predictor = training.Predictor(model)
     train, function = data.split("train"), training.loss_function(config, data)
 
-    def shares(suffix: str, epoch: int) -> dict[str, float]:
+    def shares(suffix: str, epoch: int) -> dict[str, Floats]:
         in_force = weights_at(weights.weights, share_at(config.weighting, epoch, config.trainer.epochs))
         found = audit(predictor, function, train.features, train.labels, in_force, config.dataset.labels)
-        return _by_class(data, {f"{name}_share{suffix}": values for name, values in asdict(found).items()})
+        return {f"{name}_share{suffix}": values for name, values in asdict(found).items()}
 
-    log.log_metrics(shares("_start", 0))
+    at_start = shares("_start", 0)
+    log.log_metrics(_by_class(data, at_start))
     history: list[dict[str, float]] = []
     with progress_bar(config.trainer.epochs) as advance:
 
@@ -96,7 +108,8 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
             advance(metrics)
 
         training.fit(model, predictor, config, data, weights, on_epoch)
-    log.log_metrics(shares("", len(history) - 1))
+    at_end = shares("", len(history) - 1)
+    log.log_metrics(_by_class(data, at_end))
     if config.trainer.second_stage != "none":
         from equipoise.second_stage import run_second_stage
 
@@ -104,10 +117,11 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> _
             log.log_profile(f"second_stage/{name}", np.array(values))
     log.set_tag("weights_sha256", training.weights_sha256(model))
     log.log_model(model, next(feature_batches(take(train.features, np.arange(2)))), step=len(history))
-    return _Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history)
+    return Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history, at_start | at_end)
 
 
-def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _Trained, log: Run) -> tuple[Evaluation, dict[str, dict[str, float]]]:
+def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
+    """All that is known of the predictions on the test split, logged."""
     from equipoise.data.feed import class_logits
 
     labels = np.asarray(data.split("test").labels)
@@ -116,31 +130,61 @@ def _evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: _T
     costs = None if config.cost is None else cost_matrix(config.cost, data.classes)
     known = Known(np.asarray(data.split("validation").labels), class_logits(trained.validation_logits), effective, target, costs)
     rule = DECISIONS[config.decision.name]
-    configured = arguments(config.decision, rule, data.classes)
-    predicted = rule(known, **configured)(logits)
-    evaluation = evaluate(labels, logits, predicted, data.classes, data.head_to_tail, effective, target, costs)
+    predicted = rule(known, **arguments(config.decision, rule, data.classes))(logits)
     by_rule = {}
     for name in applicable(known):
         decided = predicted if name == config.decision.name else DECISIONS[name](known, **BESIDE[name])(logits)
         by_rule[name] = decision_metrics(labels, decided, len(data.classes), costs)
-        log.log_metrics({f"decision/{name}/{metric}": value for metric, value in by_rule[name].items()})
+    groups = frequency_groups(weights.counts, config.evaluation.groups)
+    evaluation = evaluate(labels, logits, predicted, data.classes, groups, effective, target, costs)
+    log_probabilities = {"": log_softmax(logits)}
+    if effective is not None:
+        log_probabilities["_corrected"] = move_prior(log_probabilities[""], effective, target)
+    resamples = config.evaluation.resamples
+    intervals = bootstrap(labels, predicted, log_probabilities, groups, resamples=resamples) if resamples else {}
+    evidence = Evidence(
+        name=run_name(config),
+        data=data,
+        weights=weights,
+        optimizer=config.trainer.optimizer,
+        labels=labels,
+        log_probabilities=log_probabilities[""],
+        corrected=log_probabilities.get("_corrected"),
+        evaluation=evaluation,
+        intervals={name: ends for name, ends in intervals.items() if name in evaluation.summary},
+        rules=by_rule,
+        history=trained.history,
+        shares=trained.shares,
+        warnings=_warnings(config, weights),
+    )
+    _log_numbers(log, evidence)
+    _log_predictions(log, data, labels, predicted, log_probabilities[""])
+    _log_tables(log, data, weights, evaluation)
+    _log_pictures(log, evidence)
+    return evidence
 
+
+def _warnings(config: Config, weights: ClassWeights) -> list[str]:
+    """What cannot have the effect that was meant, and what is corrected twice."""
+    return [*effect.warnings(config.weighting.name, weights, config.trainer.optimizer), *corrections.notes(config, weights)]
+
+
+def _log_numbers(log: Run, evidence: Evidence) -> None:
+    data, evaluation = evidence.data, evidence.evaluation
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
+    log.log_metrics({f"test/{name}_{end}": value for name, ends in evidence.intervals.items() for end, value in zip(("low", "high"), ends, strict=True)})
     log.log_metrics(_by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
+    log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
+    log.log_metrics({f"decision/{rule}/{name}": value for rule, metrics in evidence.rules.items() for name, value in metrics.items()})
     for name in ("recall", "precision", "f1"):
         log.log_profile(f"profile/{name}", evaluation.per_class[name][data.head_to_tail])
-    corrected = None if effective is None else move_prior(log_softmax(logits), effective, target)
-    _log_predictions(log, data, labels, predicted, log_softmax(logits))
-    _log_tables(log, data, weights, evaluation)
-    _log_figures(log, data, weights, evaluation, trained, labels, log_softmax(logits), corrected)
-    return evaluation, by_rule
 
 
 def _sampling(config: Config, data: Prepared) -> Sampling | None:
     return sampling(config.dataset.sampling, data.split("train").labels, data.counts, config.trainer.epochs)
 
 
-def _log_inputs(log: Run, config: Config, data: Prepared, weights: ClassWeights) -> None:
+def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
     """What goes into training: the data, counts, weights, and what follows from them."""
     log.log_dataset(title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True)))
     by_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
@@ -158,6 +202,7 @@ def _log_inputs(log: Run, config: Config, data: Prepared, weights: ClassWeights)
             **_by_class(data, by_class),
             "weight_sample_mean": weights.sample_mean,
             "effective_sample_size": weights.effective_sample_size,
+            "learning_rate_factor": effect.learning_rate_factor(weights, config.trainer.optimizer),
             **{f"reference/{name}": value for name, value in data.reference.items()},
         }
     )
@@ -191,25 +236,15 @@ def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Eva
     log.log_json(class_keys(data.classes), "evaluation/classes.json")
 
 
-def _log_figures(
-    log: Run,
-    data: Prepared,
-    weights: ClassWeights,
-    evaluation: Evaluation,
-    trained: _Trained,
-    labels: Any,
-    log_probabilities: Floats,
-    corrected: Floats | None,
-) -> None:
-    from equipoise import figures
-
-    confusion = figures.confusion_matrix(evaluation.confusion, data.classes)
-    log.log_figure(confusion, "evaluation/confusion_matrix.png")
-    log.log_image(confusion, "confusion_matrix")
-    log.log_figure(figures.precision_recall_curves(labels, np.exp(log_probabilities), evaluation, data), "evaluation/pr_curves.png")
-    log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
-    log.log_figure(figures.reliability_diagram(labels, log_probabilities, corrected), "evaluation/reliability.png")
-    log.log_figure(figures.what_the_weights_did(data, weights, evaluation), "evaluation/what_the_weights_did.png")
+def _log_pictures(log: Run, evidence: Evidence) -> None:
+    """Each picture for MLflow and, all together, in the report."""
+    drawn = pictures(evidence)
+    for name, figure in drawn.items():
+        log.log_figure(figure, f"evaluation/{name}.png")
+    log.log_image(drawn["confusion_matrix"], "confusion_matrix")
+    file = log.folder / REPORT
+    file.write_text(as_html(evidence, drawn), encoding="utf-8")
+    log.log_file(file, "evaluation")
 
 
 def _by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Pictures of a run, as Matplotlib figures. Legible with 2 classes and with 100; no pyplot, no state."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -90,8 +90,13 @@ def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: 
     return figure
 
 
-def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Evaluation) -> Figure:
-    """Counts, weights, weight shares and recall of the classes, from head to tail."""
+def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats]) -> Figure:
+    """Counts, weights, shares and recall of the classes, from head to tail.
+
+    Parameters
+    ----------
+    shares : of them `gradient_share_start` and `gradient_share`, if they are there, are drawn beside the weights' share
+    """
     order = data.head_to_tail
     names = [data.classes[index] for index in order]
     figure = Figure((11, 6.5), layout="constrained")
@@ -113,7 +118,12 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         axes.set_ylim(low / 1.5, high * 2)
     marks = np.arange(len(names))
     panels[2].step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
-    panels[2].set_ylim(0, max(share.max(), equal.max()) * 1.15)
+    highest = max(share.max(), equal.max())
+    for key, label, mark in (("gradient_share_start", "of the gradient, before training", "o"), ("gradient_share", "of the gradient, after training", "D")):
+        if key in shares:
+            panels[2].plot(marks, shares[key][order], mark, color=INK, markersize=4, markerfacecolor="none" if mark == "o" else INK, label=label)
+            highest = max(highest, np.nanmax(shares[key], initial=0))
+    panels[2].set_ylim(0, highest * 1.15)
     panels[2].legend(frameon=False)
     panels[3].set_ylim(0, 1.12)
     panels[3].axhline(np.nanmean(recall), color=CONTRAST, linewidth=1.2)

@@ -4,14 +4,17 @@ A metric that is not defined for a class, such as the recall of a class without 
 arrays here and absent wherever it is logged; averages over classes are over those that have test samples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from equipoise.options import Booleans, Floats, Integers, listing
 
 BINS = 15
+LEVEL = 0.95  # of every interval
+BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")  # by which decision rules are compared
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class Evaluation:
     summary : metric name to value; what is not defined is absent
     per_class : metric name to float64 (classes,), NaN where not defined
     confusion : int64 (true class, predicted class)
+    groups : `many`, `medium`, `few` to the indices of their classes
     notes : what a reader must be told, one sentence each
     """
 
     summary: dict[str, float]
     per_class: dict[str, Floats]
     confusion: Integers
+    groups: Mapping[str, Integers]
     notes: tuple[str, ...]
 
 
@@ -51,15 +56,10 @@ def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> 
 def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
     """The few metrics that are watched while training, unweighted."""
     classes = logits.shape[1]
-    predicted = np.argmax(logits, axis=1)
-    recall, _, f1, support = _recall_precision_f1(confusion_matrix(labels, predicted, classes))
-    present = support > 0
-    return {
-        "accuracy": float((predicted == labels).mean()),
-        "balanced_accuracy": float(recall[present].mean()),
-        "macro_f1": float(f1[present].mean()),
-        "log_loss": _log_loss(labels, log_softmax(logits)),
-    }
+    confusion = confusion_matrix(labels, np.argmax(logits, axis=1), classes)
+    counted = counted_metrics(np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1), {})
+    watched = {name: float(counted[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    return watched | {"log_loss": float(sample_scores(labels, log_softmax(logits))["log_loss"].mean())}
 
 
 def evaluate(
@@ -67,7 +67,7 @@ def evaluate(
     logits: Floats,
     predicted: Integers,
     classes: Sequence[str],
-    head_to_tail: Integers,
+    groups: Mapping[str, Integers],
     effective_prior: Floats | None,
     target_prior: Floats,
     costs: Floats | None = None,
@@ -80,27 +80,22 @@ def evaluate(
     logits : float64 (n, classes)
     predicted : int64 (n,), by whatever decision rule
     classes : names, in the order of the indices
-    head_to_tail : class indices from the most to the least frequent in training
+    groups : what `frequency_groups` makes of the training counts
     effective_prior : float64 (classes,), the prior the model learned under, or None if it has no analytic form
     target_prior : float64 (classes,), the prior where the model will be used
     costs : float64 (true class, predicted class), if confusions have costs
     """
-    from sklearn.metrics import cohen_kappa_score
-
     confusion = confusion_matrix(labels, predicted, len(classes))
-    recall, precision, f1, support = _recall_precision_f1(confusion)
-    present = support > 0
+    hits, support, predictions = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    recall, precision, f1 = recall_precision_f1(hits, predictions, support)
+    recall_low, recall_high = wilson(hits, support)
     log_probabilities = log_softmax(logits)
-    average_precision, auroc = _ranking(labels, np.exp(log_probabilities), present)
+    average_precision, auroc = _ranking(labels, np.exp(log_probabilities), support > 0)
 
-    summary = {
-        **decision_metrics(labels, predicted, len(classes), costs),
-        "weighted_f1": float(f1[present] @ support[present] / support.sum()),
-        "g_mean": _geometric_mean(recall[present]),
-        "cohen_kappa": float(cohen_kappa_score(labels, predicted, labels=range(len(classes)))),
-        **_by_frequency(recall, head_to_tail),
-        **_probability_metrics(labels, log_probabilities),
-    }
+    counted = {name: float(value) for name, value in counted_metrics(hits, predictions, support, groups).items()}
+    summary = {name: value for name, value in counted.items() if not np.isnan(value)} | _probability_metrics(labels, log_probabilities)
+    if costs is not None:
+        summary["expected_cost"] = float((confusion * costs).sum() / len(labels))
     for name, values in (("macro_average_precision", average_precision), ("macro_auroc", auroc)):
         if not np.isnan(values).all():
             summary[name] = float(np.nanmean(values))
@@ -113,25 +108,113 @@ def evaluate(
         "f1": f1,
         "average_precision": average_precision,
         "auroc": auroc,
-        "predicted_share": confusion.sum(axis=0) / len(labels),
+        "predicted_share": predictions / len(labels),
+        "prevalence": support / len(labels),  # the average precision of guessing
+        "recall_low": recall_low,
+        "recall_high": recall_high,
     }
-    return Evaluation(summary, per_class, confusion, _notes(confusion, classes, effective_prior))
+    return Evaluation(summary, per_class, confusion, groups, _notes(confusion, classes, effective_prior))
+
+
+def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[int, int]) -> dict[str, Integers]:
+    """Class indices by training count, head first: `many`, `medium`, `few`.
+
+    Parameters
+    ----------
+    counts : int64 (classes,)
+    thresholds : terciles of the classes (none of them for fewer than three classes), or (low, high): a class
+        is of the few below `low` samples and of the many above `high` (Liu et al. 2019: 20 and 100)
+    """
+    order = np.argsort(-counts, kind="stable")
+    names = ("many", "medium", "few")
+    if thresholds == "terciles":
+        return dict(zip(names, np.array_split(order, 3), strict=True)) if len(counts) >= 3 else {}
+    low, high = thresholds
+    rank = np.where(counts[order] > high, 0, np.where(counts[order] < low, 2, 1))
+    found = {name: order[rank == index] for index, name in enumerate(names)}
+    return {name: members for name, members in found.items() if len(members)}
+
+
+def counted_metrics(hits: Integers | Floats, predictions: Integers | Floats, support: Integers, groups: Mapping[str, Integers]) -> dict[str, Floats]:
+    """The summary metrics that follow from counts, for any number of confusion matrices at once.
+
+    Parameters
+    ----------
+    hits, predictions : (…, classes), how often each class was predicted rightly, and predicted at all
+    support : (classes,), test samples of each class
+
+    Returns
+    -------
+    Metric name to values of shape (…,), NaN where not defined.
+    """
+    recall, _, f1 = recall_precision_f1(hits, predictions, support)
+    present, total = support > 0, support.sum()
+    right, agreement = hits.sum(axis=-1), predictions @ support
+    # Both compare with what the two margins alone would give (Gorodkin 2004; Cohen 1960).
+    spread = np.sqrt((total**2 - (predictions**2).sum(axis=-1)) * float(total**2 - (support**2).sum()))
+    covariance = right * total - agreement
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kappa = covariance / (total**2 - agreement)
+        mcc = np.where(spread > 0, covariance / spread, 0.0)
+    found = {
+        "accuracy": right / total,
+        "balanced_accuracy": recall[..., present].mean(axis=-1),
+        "macro_f1": f1[..., present].mean(axis=-1),
+        "weighted_f1": f1[..., present] @ support[present] / total,
+        "g_mean": _geometric_mean(recall[..., present]),
+        "mcc": mcc,
+        "cohen_kappa": kappa,
+        "worst_class_recall": recall[..., present].min(axis=-1),
+    }
+    there = {name: members[present[members]] for name, members in groups.items()}
+    return found | {f"recall_{name}": recall[..., members].mean(axis=-1) for name, members in there.items() if len(members)}
+
+
+def _geometric_mean(values: Floats) -> Floats:
+    """Over the last axis, through logarithms: the product of a thousand recalls underflows."""
+    with np.errstate(divide="ignore"):
+        mean: Floats = np.exp(np.log(values).mean(axis=-1))
+    return mean
+
+
+def recall_precision_f1(hits: Integers | Floats, predictions: Integers | Floats, support: Integers) -> tuple[Floats, Floats, Floats]:
+    """Each of shape (…, classes), NaN without test samples; the precision of a class that is never predicted is 0, as in scikit-learn."""
+    absent = support == 0
+    recall = np.where(absent, np.nan, hits / np.maximum(support, 1))
+    precision = np.where(absent, np.nan, hits / np.maximum(predictions, 1))
+    f1 = np.where(absent, np.nan, 2 * hits / np.maximum(support + predictions, 1))
+    return recall, precision, f1
+
+
+def wilson(hits: Integers, trials: Integers) -> tuple[Floats, Floats]:
+    """Low and high ends for each proportion hits / trials (Wilson 1927), NaN without trials."""
+    from scipy.special import ndtri
+
+    z = ndtri(0.5 + LEVEL / 2)
+    count = np.where(trials > 0, trials, np.nan)
+    share = hits / count
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    # At its ends the formula gives 0 and 1 but for rounding.
+    return np.where(share == 0, 0.0, middle - reach), np.where(share == 1, 1.0, middle + reach)
+
+
+def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:
+    """What each sample adds to the metrics that are means over samples, float64 (n,)."""
+    rows = np.arange(len(labels))
+    errors = np.exp(log_probabilities)
+    errors[rows, labels] -= 1
+    return {
+        "log_loss": -log_probabilities[rows, labels],
+        "brier": (errors**2).sum(axis=1),  # Brier 1950: 0 to 2
+    }
 
 
 def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs: Floats | None) -> dict[str, float]:
     """The metrics by which decision rules are compared: of predicted classes alone, whatever the probabilities."""
-    from sklearn.metrics import matthews_corrcoef
-
     confusion = confusion_matrix(labels, predicted, classes)
-    recall, _, f1, support = _recall_precision_f1(confusion)
-    present = support > 0
-    found = {
-        "accuracy": float((predicted == labels).mean()),
-        "balanced_accuracy": float(recall[present].mean()),
-        "macro_f1": float(f1[present].mean()),
-        "mcc": float(matthews_corrcoef(labels, predicted)),
-        "worst_class_recall": float(recall[present].min()),
-    }
+    counted = counted_metrics(np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1), {})
+    found = {name: float(counted[name]) for name in BY_RULE}
     return found if costs is None else {**found, "expected_cost": float((confusion * costs).sum() / len(labels))}
 
 
@@ -148,16 +231,6 @@ def reliability(labels: Integers, log_probabilities: Floats, bins: int = BINS) -
     return _binned(probabilities[np.arange(len(labels)), top], top == labels, bins)
 
 
-def _recall_precision_f1(confusion: Integers) -> tuple[Floats, Floats, Floats, Integers]:
-    """Per class, NaN without test samples; the precision of a class that is never predicted is 0, as in scikit-learn."""
-    hits, support, predictions = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    absent = support == 0
-    recall = np.where(absent, np.nan, hits / np.maximum(support, 1))
-    precision = np.where(absent, np.nan, hits / np.maximum(predictions, 1))
-    f1 = np.where(absent, np.nan, 2 * hits / np.maximum(support + predictions, 1))
-    return recall, precision, f1, support
-
-
 def _ranking(labels: Integers, probabilities: Floats, present: Booleans) -> tuple[Floats, Floats]:
     """Average precision and AUROC of each class against the rest."""
     from sklearn.metrics import average_precision_score, roc_auc_score
@@ -171,36 +244,15 @@ def _ranking(labels: Integers, probabilities: Floats, present: Booleans) -> tupl
     return average_precision, auroc
 
 
-def _geometric_mean(values: Floats) -> float:
-    """Through logarithms: the product of a thousand recalls underflows."""
-    return float(np.exp(np.log(values).mean())) if values.all() else 0.0
-
-
-def _by_frequency(recall: Floats, head_to_tail: Integers) -> dict[str, float]:
-    """Mean recall of the terciles of classes, the most frequent first; nothing for fewer than three classes."""
-    if len(recall) < 3:
-        return {}
-    groups = dict(zip(("many", "medium", "few"), np.array_split(head_to_tail, 3), strict=True))
-    return {f"recall_{name}": float(np.nanmean(recall[group])) for name, group in groups.items() if not np.isnan(recall[group]).all()}
-
-
 def _probability_metrics(labels: Integers, log_probabilities: Floats) -> dict[str, float]:
     probabilities = np.exp(log_probabilities)
-    rows = np.arange(len(labels))
-    errors = probabilities.copy()
-    errors[rows, labels] -= 1
     top = probabilities.argmax(axis=1)
     by_class = [_calibration_error(column, labels == index) for index, column in enumerate(probabilities.T)]
     return {
-        "log_loss": _log_loss(labels, log_probabilities),
-        "brier": float((errors**2).sum(axis=1).mean()),  # Brier 1950: 0 to 2
-        "ece": _calibration_error(probabilities[rows, top], top == labels),
+        **{name: float(values.mean()) for name, values in sample_scores(labels, log_probabilities).items()},
+        "ece": _calibration_error(probabilities[np.arange(len(labels)), top], top == labels),
         "ece_classwise": float(np.mean(by_class)),
     }
-
-
-def _log_loss(labels: Integers, log_probabilities: Floats) -> float:
-    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
 def _calibration_error(confidence: Floats, hit: Booleans) -> float:

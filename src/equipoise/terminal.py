@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich import box
 from rich.columns import Columns
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from equipoise.comparison import Comparison
+from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
 from equipoise.options import Integers
 from equipoise.weighting import ClassWeights
@@ -57,25 +60,27 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]
         yield advance
 
 
-def print_evaluation(evaluation: Evaluation, weights: ClassWeights, head_to_tail: Integers) -> None:
-    """The per-class table, head first, beside the summary metrics."""
+def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], weights: ClassWeights, head_to_tail: Integers) -> None:
+    """The per-class table, head first, beside the summary metrics with their 95 % intervals."""
     per_class = _table("Test split by class, head to tail")
     per_class.add_column("class")
-    for heading in ("n", "weight", "precision", "recall", "F1", "AP"):
+    for heading in ("n", "weight", "precision", "recall", "F1", "AP", "by chance"):
         per_class.add_column(heading, justify="right")
     for index in shown_classes(head_to_tail):
         if index is None:
-            per_class.add_row(*["…"] * 7)
+            per_class.add_row(*["…"] * 8)
             continue
-        values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision"))
+        values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision", "prevalence"))
         numbers = ["–" if value != value else f"{value:.3f}" for value in values]
         per_class.add_row(Text(weights.classes[index]), str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers)
     summary = _table("Test split as a whole")
     summary.add_column("metric")
     summary.add_column("value", justify="right")
+    summary.add_column("95 %")
     for name in SUMMARY:
         if name in evaluation.summary:
-            summary.add_row(name, f"{evaluation.summary[name]:.3f}")
+            low_high = "{:.3f} to {:.3f}".format(*intervals[name]) if name in intervals else ""
+            summary.add_row(name, f"{evaluation.summary[name]:.3f}", low_high)
     console.print(Columns([per_class, summary]))
 
 
@@ -92,19 +97,34 @@ def print_summary_line(evaluation: Evaluation) -> None:
     console.print("  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary))
 
 
+def print_comparison(comparison: Comparison, source: str) -> None:
+    """A table a data set with what is to be said of it, and what holds over all of them."""
+    from equipoise import comparison_report
+
+    console.print(f"\n[bold]{escape(source)}[/]")
+    for table in comparison.tables:
+        headings, rows = comparison_report.columns(table, comparison.metric)
+        print_table(comparison_report.title(table), [heading.replace(" ", "\n") for heading in headings], rows)
+        for note in table.notes:
+            console.print(escape(note))
+    for line in comparison_report.ranking_lines(comparison):
+        console.print(escape(line))
+
+
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A plain table, text to the left and numbers to the right."""
     table = _table(title)
     for column, heading in enumerate(headings):
         numeric = any(row[column][:1].isdigit() or row[column][:1] in "+-" for row in rows if row[column])
-        table.add_column(heading, justify="right" if numeric else "left")
+        # Only the first column, which says what a row is, may be broken into lines.
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=column > 0, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def shown_classes(head_to_tail: Integers) -> list[int | None]:

@@ -13,9 +13,10 @@ import re
 import shlex
 import socket
 import subprocess
+import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,10 @@ class Store:
 
     def runs(self, **tags: str) -> list["LoggedRun"]:
         """All runs, in any experiment, that carry these tags, oldest first."""
-        condition = " and ".join(f"tags.{key} = '{value}'" for key, value in tags.items())
+        return self.search(" and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()))
+
+    def search(self, condition: str) -> list["LoggedRun"]:
+        """All runs, in any experiment, that MLflow's filter finds, oldest first."""
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
         found: list[LoggedRun] = []
         token = None
@@ -80,6 +84,7 @@ def store_uri(root: Path) -> str:
 def open_store(root: Path) -> Store:
     """Open the store, made first if it is not there, and close the runs whose process is gone."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     import mlflow
 
@@ -202,6 +207,39 @@ def start_run(store: Store, experiment: str, name: str, params: Mapping[str, Any
             client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of the sweep's summary run, which is made if it is not there.
+
+    Parameters
+    ----------
+    experiments : ids of those that the sweep's runs lie in; the summary of a sweep over several lies in `sweeps`
+    """
+    found = store.runs(kind="sweep", sweep_id=sweep)
+    if found:
+        run_id = found[-1].info.run_id
+    else:
+        experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
+        run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
+        store.client.set_terminated(run_id, "FINISHED")
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def load_model(store: Store, run: str) -> "keras.Model":
+    """The model that a run logged, uncompiled."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store.uri)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return mlflow.tensorflow.load_model(f"runs:/{run}/model")
+
+
+def read_json(store: Store, run: str, path: str) -> Any:
+    """A JSON artifact of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        return json.loads(Path(store.client.download_artifacts(run, path, folder)).read_text())
 
 
 def class_keys(classes: Sequence[str]) -> dict[str, str]:

@@ -57,7 +57,10 @@ def test_three_implementations_one_digest(sweep: Any, runs: list[Any]) -> None:
     assert len({run.data.tags["sweep_id"] for run in runs}) == 1
     assert len({run.data.tags["config_sha256"] for run in runs}) == 3
     table = sweep.stdout[sweep.stdout.index("Sweep ") :]
-    assert table.count(digest[:12]) == 3, table
+    assert len(digest) == 64
+    flat = " ".join(table.split())
+    assert "class_weight = custom = sample_weight" in flat.replace("class_weight = sample_weight = custom", "class_weight = custom = sample_weight"), table
+    assert "bitwise" in table
 
 
 def test_the_terminal_shows_nothing_but_our_own_words(sweep: Any) -> None:
@@ -85,8 +88,12 @@ def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
     whole = "accuracy balanced_accuracy macro_f1 weighted_f1 g_mean mcc cohen_kappa log_loss brier ece ece_classwise log_loss_corrected ece_corrected"
     whole += " macro_average_precision macro_auroc recall_many recall_medium recall_few worst_class_recall"
     expected = {f"test/{name}" for name in whole.split()}
-    per_class = "test/recall test/precision test/f1 test/average_precision test/auroc test/predicted_share weight count weight_share"
-    per_class += " effective_prior gradient_share_start gradient_share loss_share_start loss_share"
+    intervals = "accuracy balanced_accuracy macro_f1 weighted_f1 g_mean mcc cohen_kappa worst_class_recall log_loss brier log_loss_corrected"
+    intervals += " recall_many recall_medium recall_few macro_average_precision macro_auroc"
+    expected |= {f"test/{name}_{end}" for name in intervals.split() for end in ("low", "high")} | {"test/prediction_shift", "learning_rate_factor"}
+    per_class = "test/prevalence test/recall_low test/recall_high effective_prior "
+    per_class += "test/recall test/precision test/f1 test/average_precision test/auroc test/predicted_share weight count weight_share"
+    per_class += " gradient_share_start gradient_share loss_share_start loss_share"
     expected |= {f"{name}/{index}" for name in per_class.split() for index in range(10)}
     expected |= {"train/loss", *(f"val/{name}" for name in ("loss", "log_loss", "accuracy", "balanced_accuracy", "macro_f1"))}
     rules = ("argmax", "logit_adjusted", "tuned")
@@ -95,7 +102,7 @@ def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
     assert set(metrics) == expected
     files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json"
     files += " evaluation/predictions.parquet evaluation/per_class.json evaluation/classes.json evaluation/confusion_matrix.png"
-    files += " evaluation/training_curves.png evaluation/pr_curves.png evaluation/reliability.png evaluation/what_the_weights_did.png"
+    files += " evaluation/training_curves.png evaluation/pr_curves.png evaluation/reliability.png evaluation/what_the_weights_did.png evaluation/report.html"
     for file in files.split():
         assert artifact(project, run, file).stat().st_size > 0, file
 

@@ -115,7 +115,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
             np.save(folder / f"{name}_features.npy", np.ascontiguousarray(samples.features), allow_pickle=False)
         np.save(folder / f"{name}_labels.npy", np.ascontiguousarray(samples.labels), allow_pickle=False)
         if name not in digests:
-            digests[name] = _row_digests(samples)
+            digests[name] = row_digests(samples)
         digest.update(f"{name} {loaded.shape} {samples.labels.shape} ".encode() + digests[name].tobytes() + samples.labels.tobytes())
     train = loaded.splits["train"]
     files = train.features if isinstance(train.features, ImageFiles) else None
@@ -132,8 +132,11 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
     (folder / METADATA).write_text(json.dumps(metadata, indent=1))
 
 
-def _row_digests(samples: Samples) -> Any:
-    """16 bytes for each sample's features, as an array of shape (n,)."""
+def row_digests(samples: Samples) -> Any:
+    """16 bytes for each sample's features, or 32 of an image's file, as an array of shape (n,)."""
+    if isinstance(samples.features, ImageFiles):
+        root = Path(samples.features.root)
+        return np.array([hashlib.sha256((root / os.fsdecode(path)).read_bytes()).digest() for path in samples.features.paths], dtype="S32")
     found = np.empty(len(samples.labels), dtype="S16")
     for start, block in _blocks(samples.features):
         found[start : start + len(block)] = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(block)]

@@ -1,0 +1,91 @@
+"""Compare the runs of a sweep: what is known, and what is noise.
+
+  python src/compare.py                                   the sweep whose run started last
+  python src/compare.py sweep=930b94ec45 metric=macro_f1  another one, by another metric
+  python src/compare.py runs=RUN_ID,RUN_ID                these runs
+  python src/compare.py filter="tags.model = 'cnn'"       what an MLflow filter finds; slow for thousands of runs
+
+  baseline=balanced   what to compare with: a configuration as the table names it, or a weighting (none)
+  rope=0.01           also the Bayesian signed-rank test: differences up to this count as equal
+
+Prints a table for each data set and writes comparison.csv, comparison.json and comparison.html, a page of its
+own, below outputs/comparison; those of a sweep are logged to its summary run as well.
+"""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from equipoise import key_values
+from equipoise.options import ConfigError
+from equipoise.paths import project_root
+
+OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope")
+SOURCES = OPTIONS[:3]
+
+
+def main(words: Sequence[str]) -> int:
+    """Returns the exit code: 2 for a mistake on the command line."""
+    if {"-h", "--help"} & set(words):
+        print(__doc__.strip())
+        return 0
+    try:
+        _compare(words)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _compare(words: Sequence[str]) -> None:
+    options = key_values.read(words, OPTIONS)
+    typed = [key for key in SOURCES if key in options]
+    if len(typed) > 1:
+        raise ConfigError(f"{' and '.join(typed)} contradict each other: choose one of {', '.join(SOURCES)}")
+    rope = key_values.number(options, "rope")
+    # Opening a store makes one; a comparison has nothing to make.
+    if not (project_root() / "mlflow.db").exists():
+        raise ConfigError("there are no runs yet; start some: python src/train.py -m weighting=none,balanced seed=0,1,2")
+
+    from equipoise import comparison, comparison_report, logged, tracking
+    from equipoise.terminal import console, print_comparison
+
+    store = tracking.open_store(project_root())
+    metric = options.get("metric", "").removeprefix("test/") or None
+    keys = comparison.wanted(metric)
+    sweep = None
+    if "runs" in options:
+        source, runs = f"runs={options['runs']}", logged.chosen_runs(store, options["runs"].split(","), keys)
+    elif "filter" in options:
+        source, runs = f"filter={options['filter']}", logged.filtered_runs(store, options["filter"], keys)
+    else:
+        sweep = options.get("sweep", "latest")
+        sweep = logged.latest_sweep(store) if sweep == "latest" else sweep
+        source, runs = f"Sweep {sweep}", logged.sweep_runs(store, sweep, keys)
+    if not runs:
+        raise ConfigError(f"{source}: no finished run")
+    found = comparison.compare(runs, metric, baseline=options.get("baseline"), rope=rope)
+    print_comparison(found, source)
+
+    texts = {
+        "comparison.csv": comparison_report.as_csv(found),
+        "comparison.json": comparison_report.as_json(found),
+        "comparison.html": comparison_report.as_html(found, source),
+    }
+    folder = _write(texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10])
+    if sweep:
+        tracking.log_sweep_texts(store, sweep, {run.experiment_id for run in runs}, texts)
+    console.print(f"Written to {folder}/comparison.html, .csv and .json" + (", and logged to the sweep's summary run" if sweep else ""), soft_wrap=True)
+
+
+def _write(texts: dict[str, str], name: str) -> Path:
+    folder = project_root() / "outputs" / "comparison" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,369 @@
+"""A comparison as text, CSV, JSON and one self-contained page."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from equipoise import page
+from equipoise.comparison import FRONT, PANEL, Comparison, Configuration, Difference, Row, Spread, Table
+from equipoise.options import Floats
+from equipoise.significance import ALPHA, Ranking
+
+# Told apart by colour-blind readers too (Okabe & Ito 2008); more configurations than colours differ in their mark.
+COLORS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F")
+MARKS = "osD^vPX*"
+MOST_DRAWN = 24
+MOST_MARKED = 500  # runs, of which each gets a mark of its own
+ABSENT = "–"
+
+
+def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
+    """Headings and one row a configuration, as terminal and page show them; columns without any content are left out."""
+    others = [name for name in PANEL if name != metric]
+    found: list[tuple[str, list[str]]] = [
+        ("configuration", [row.configuration.label for row in table.rows]),
+        ("runs", [str(row.spreads[metric].runs) for row in table.rows]),
+        (_words(metric), [_spread(row.spreads[metric]) for row in table.rows]),
+        ("rank", [_number(row.rank, ".1f") for row in table.rows]),
+    ]
+    for name, differences in (("baseline", [row.to_baseline for row in table.rows]), ("post-hoc", [row.to_control for row in table.rows])):
+        if any(differences):
+            references = {one.reference for one in differences if one}
+            shown = references.pop() if len(references) == 1 and name == "baseline" else name
+            found.append((f"−\u00a0{shown} (better\u00a0in)", [_difference(one) for one in differences]))
+            found.append(("p", [_p(one) for one in differences]))
+    found += [(_words(name), [_mean(row.spreads.get(name)) for row in table.rows]) for name in others]
+    if any(row.on_front for row in table.rows):
+        found.append(("on front", ["●" if row.on_front else "" for row in table.rows]))
+    kept = [(heading, values) for heading, values in found if any(value not in ("", ABSENT) for value in values)]
+    return [heading for heading, _ in kept], [list(row) for row in zip(*(values for _, values in kept), strict=True)]
+
+
+def title(table: Table) -> str:
+    """What stands above the table."""
+    return f"{table.dataset}: test split, mean ± standard deviation; differences in pairs"
+
+
+def ranking_lines(comparison: Comparison) -> list[str]:
+    """What holds over several data sets, in sentences; nothing for one data set."""
+    ranking = comparison.ranking
+    if ranking is None:
+        if len(comparison.tables) > 1:
+            return ["Over several data sets, Friedman's test needs three configurations that all of them have."]
+        return []
+    ordered = sorted(zip(ranking.ranks, comparison.ranked, strict=True))
+    lines = [
+        f"Over {len(comparison.tables)} data sets: Friedman chi square {ranking.chi_square:.3f}, df {len(ordered) - 1}, p {ranking.p:.4g}; "
+        f"mean ranks more than {ranking.critical_difference:.2f} apart differ (Nemenyi).",
+        "Mean ranks: " + ", ".join(f"{label} {rank:.2f}" for rank, label in ordered) + ".",
+    ]
+    if ranking.p > ALPHA:
+        lines.append("Friedman's test finds no difference at all, so pairs of ranks are not to be read as differing.")
+    return lines
+
+
+def as_csv(comparison: Comparison) -> str:
+    """One line for each data set, configuration and metric."""
+    file = io.StringIO()
+    differences = [
+        f"{reference}_{key}" for reference in ("baseline", "control") for key in ("label", "difference", "low", "high", "pairs", "better", "p", "effect")
+    ]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["dataset", "configuration", "metric", "runs", "mean", "deviation", "low", "high", "rank", "on_front", *differences])
+    for table in comparison.tables:
+        for row in table.rows:
+            for name, spread in row.spreads.items():
+                line = [table.dataset, row.configuration.label, name, spread.runs, spread.mean, spread.deviation, spread.low, spread.high]
+                if name == comparison.metric:
+                    line += [row.rank, row.on_front, *_flat(row.to_baseline), *_flat(row.to_control)]
+                writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value for value in line])
+    return file.getvalue()
+
+
+def as_json(comparison: Comparison) -> str:
+    """Everything, with the ids of the runs; what is not defined is null."""
+
+    def row(found: Row) -> dict[str, Any]:
+        configuration = found.configuration
+        return {
+            "configuration": configuration.label,
+            "settings": [dict(one) for one in configuration.settings],
+            "rule": configuration.rule,
+            "runs": [run.id for run in configuration.runs.values()],
+            "metrics": {name: asdict(spread) for name, spread in found.spreads.items()},
+            "rank": found.rank,
+            "to_baseline": asdict(found.to_baseline) if found.to_baseline else None,
+            "to_control": asdict(found.to_control) if found.to_control else None,
+            "on_front": found.on_front,
+        }
+
+    ranking = comparison.ranking
+    whole = {
+        "metric": comparison.metric,
+        "datasets": [{"dataset": table.dataset, "rows": [row(found) for found in table.rows], "notes": table.notes} for table in comparison.tables],
+        "ranking": None if ranking is None else {**asdict(ranking), "ranks": dict(zip(comparison.ranked, ranking.ranks.tolist(), strict=True))},
+    }
+    return json.dumps(_without_nan(whole), indent=1)
+
+
+def as_html(comparison: Comparison, source: str) -> str:
+    """One page: over all data sets first, then each of them.
+
+    Parameters
+    ----------
+    source : where the runs come from, as it was typed
+    """
+    lead = [page.paragraph(f"{source}. Headline metric: {_words(comparison.metric)}; every interval is a 95 % interval for the mean.", kind="lead")]
+    parts = []
+    if comparison.ranking is not None:
+        drawn = page.picture(critical_difference_diagram(comparison.ranking, comparison.ranked), "Mean ranks; what a bar joins does not differ")
+        parts.append(page.Part("Over all data sets", [*map(page.paragraph, ranking_lines(comparison)), drawn]))
+    for table in comparison.tables:
+        several = len(comparison.tables) > 1
+        shown = [page.paragraph(note) for note in table.notes] + [page.table(*columns(table, comparison.metric))]
+        parts.append(page.Part(f"{table.dataset}: what is known" if several else "What is known", shown))
+        parts.append(page.Part(f"{table.dataset}: pictures" if several else "Pictures", _pictures(table, comparison.metric)))
+        parts.append(page.Part(f"{table.dataset}: all intervals" if several else "All intervals", _intervals(table, comparison.metric)))
+    return page.document(f"Comparison of {', '.join(table.dataset for table in comparison.tables)}", lead, parts)
+
+
+def _intervals(table: Table, metric: str) -> list[str]:
+    rows = []
+    for row in table.rows:
+        for name, spread in row.spreads.items():
+            rows.append(
+                [row.configuration.label, _words(name), f"{spread.mean:.4f}", *(_number(value, ".4f") for value in (spread.deviation, spread.low, spread.high))]
+            )
+    body = [page.table(["configuration", "metric", "mean", "deviation", "low", "high"], rows)]
+    differences = [(row.configuration.label, found) for row in table.rows for found in (row.to_baseline, row.to_control) if found]
+    if differences:
+        named = ["configuration", "minus", "difference", "low", "high", "pairs", "better in", "p (Holm)", "effect (rank-biserial)"]
+        posterior = any(found.posterior for _, found in differences)
+        lines = [
+            [
+                label,
+                found.reference,
+                f"{found.mean:+.4f}",
+                _number(found.low, "+.4f"),
+                _number(found.high, "+.4f"),
+                str(found.pairs),
+                str(found.better),
+                _p(found),
+            ]
+            + [f"{found.effect:+.2f}"]
+            + ([_posterior(found)] if posterior else [])
+            for label, found in differences
+        ]
+        body.append(page.paragraph(f"Differences of {_words(metric)}, in pairs:"))
+        body.append(page.table([*named, *(["P(below, equal, above)"] if posterior else [])], lines))
+    return body
+
+
+def _pictures(table: Table, metric: str) -> list[str]:
+    drawn = [row for row in table.rows if row.configuration.rule is None][:MOST_DRAWN]
+    body = []
+    if len(drawn) < sum(row.configuration.rule is None for row in table.rows):
+        body.append(page.paragraph(f"The {MOST_DRAWN} configurations with the best {_words(metric)} are drawn."))
+    if any(row.to_baseline for row in table.rows):
+        body.append(page.picture(differences_figure(table, metric), f"{table.dataset}: differences of {_words(metric)} in pairs, mean with 95 % interval"))
+    profile = recall_profile(drawn)
+    if profile:
+        body.append(page.picture(profile, f"{table.dataset}: recall of each class, most frequent in training first, mean of the runs"))
+    if all(name in row.spreads for row in drawn for name in FRONT):
+        body.append(page.picture(scatter_figure(drawn), f"{table.dataset}: balanced accuracy against macro F1 and MCC; bold marks are means, faint ones runs"))
+    trade = minority_figure(drawn)
+    if trade:
+        body.append(
+            page.picture(trade, f"{table.dataset}: what the rarer half of the classes gains in recall, and what the more frequent half pays in precision")
+        )
+    return body
+
+
+def differences_figure(table: Table, metric: str) -> Figure:
+    """Each configuration's difference to its baseline with its interval."""
+    rows = [row for row in table.rows if row.to_baseline][:MOST_DRAWN]
+    figure = Figure((8, 1.1 + 0.36 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(reversed(rows)):
+        found = row.to_baseline
+        assert found is not None
+        known = found.p is not None and found.p <= ALPHA
+        axes.plot([found.low, found.high], [place, place], color="#333333" if known else "#aaaaaa", linewidth=2)
+        axes.plot(found.mean, place, "o", color="#0072B2" if known else "#aaaaaa")
+    axes.axvline(0, color="#888888", linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(rows)), [f"{_short(row.configuration.label)} − {_short(row.to_baseline.reference)}" for row in reversed(rows) if row.to_baseline])
+    axes.set_title(f"{_words(metric)}: difference in pairs (grey: not known to be other than 0)", loc="left", fontsize=10)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    _plain(axes)
+    return figure
+
+
+def recall_profile(rows: Sequence[Row]) -> Figure | None:
+    """Recall over the classes from head to tail, a line a configuration; None without per-class metrics."""
+    found = [(row.configuration, *_by_class(row.configuration, "recall")) for row in rows]
+    if not found or not len(found[0][1]):
+        return None
+    figure = Figure((9, 4.2), layout="constrained")
+    axes = figure.subplots()
+    classes = found[0][1]
+    for index, (configuration, _, recall) in enumerate(found):
+        axes.plot(range(len(recall)), recall, marker=_mark(index) if len(classes) <= 30 else None, color=_color(index), linewidth=1.6, markersize=4)
+        axes.lines[-1].set_label(_short(configuration.label))
+    if len(classes) <= 30:
+        axes.set_xticks(range(len(classes)), classes, rotation=0 if max(map(len, classes)) <= 4 else 90)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="class, from head to tail", ylabel="recall", ylim=(0, 1.03))
+    _legend(axes)
+    return figure
+
+
+def scatter_figure(rows: Sequence[Row]) -> Figure:
+    """The metrics that can disagree, against each other."""
+    figure = Figure((10, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2)
+    runs = sum(len(row.configuration.runs) for row in rows)
+    for axes, name in zip(panels, FRONT[1:], strict=True):
+        for index, row in enumerate(rows):
+            first, second = row.configuration.values(FRONT[0]), row.configuration.values(name)
+            shared = sorted(first.keys() & second.keys())
+            if runs <= MOST_MARKED:
+                axes.plot([first[unit] for unit in shared], [second[unit] for unit in shared], _mark(index), color=_color(index), alpha=0.18, markersize=4)
+            spreads = row.spreads
+            axes.plot(spreads[FRONT[0]].mean, spreads[name].mean, _mark(index), color=_color(index), markersize=9, label=_short(row.configuration.label))
+        axes.set(xlabel=_words(FRONT[0]), ylabel=_words(name))
+        _plain(axes)
+    _legend(panels[-1])
+    return figure
+
+
+def minority_figure(rows: Sequence[Row]) -> Figure | None:
+    """Mean recall of the rarer half of the classes against mean precision of the more frequent half."""
+    figure = Figure((7.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for index, row in enumerate(rows):
+        classes, recall = _by_class(row.configuration, "recall")
+        _, precision = _by_class(row.configuration, "precision")
+        half = len(classes) // 2
+        if half == 0:
+            return None
+        axes.plot(
+            np.nanmean(precision[:half]), np.nanmean(recall[-half:]), _mark(index), color=_color(index), markersize=9, label=_short(row.configuration.label)
+        )
+    axes.set(xlabel="precision, mean of the more frequent half of the classes", ylabel="recall, mean of the rarer half")
+    _plain(axes)
+    _legend(axes)
+    return figure
+
+
+def critical_difference_diagram(ranking: Ranking, labels: Sequence[str]) -> Figure:
+    """Mean ranks on a line; bars join what does not differ (Demsar 2006)."""
+    order = np.argsort(ranking.ranks, kind="stable")
+    ranks = ranking.ranks[order]
+    count = len(labels)
+    figure = Figure((9, 1.6 + 0.3 * count), layout="constrained")
+    axes = figure.subplots()
+    for place, (rank, index) in enumerate(zip(ranks, order, strict=True)):
+        height = -(1.0 + place + 0.5 * len(ranking.cliques))
+        axes.plot([rank, rank, count + 0.2], [0, height, height], color="#888888", linewidth=1)
+        axes.plot(rank, 0, "o", color="#0072B2", markersize=6)
+        axes.text(count + 0.25, height, f"{_short(labels[index])}  {rank:.2f}", va="center", fontsize=9)
+    for number, (start, end) in enumerate(ranking.cliques):
+        axes.plot([ranks[start] - 0.04, ranks[end] + 0.04], [-0.5 * (number + 1)] * 2, color="#D55E00", linewidth=4, solid_capstyle="butt")
+    axes.plot([1, 1 + ranking.critical_difference], [0.9, 0.9], color="#333333", linewidth=2)
+    axes.text(1, 1.05, f"critical difference {ranking.critical_difference:.2f}", fontsize=9, va="bottom")
+    axes.set_xlim(0.8, count + 2.2)
+    axes.set_ylim(-(1.6 + count + 0.5 * len(ranking.cliques)), 2)
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(1, count + 1))
+    axes.set_yticks([])
+    axes.spines[["left", "right", "bottom"]].set_visible(False)
+    axes.set_title("mean rank, 1 the best", loc="left", fontsize=10)
+    return figure
+
+
+def _by_class(configuration: Configuration, metric: str) -> tuple[list[str], Floats]:
+    """Classes from head to tail and the metric's mean over the runs, float64 (classes,)."""
+    runs = list(configuration.runs.values())
+    counts = {key.removeprefix("count/"): value for key, value in runs[0].metrics.items() if key.startswith("count/")}
+    classes = sorted(counts, key=lambda name: -counts[name])
+    values = np.array([[run.metrics.get(f"test/{metric}/{name}", np.nan) for name in classes] for run in runs]).reshape(len(runs), len(classes))
+    defined = (~np.isnan(values)).sum(axis=0)
+    means: Floats = np.where(defined > 0, np.nansum(values, axis=0) / np.maximum(defined, 1), np.nan)
+    return classes, means
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _color(index: int) -> str:
+    return COLORS[index % len(COLORS)]
+
+
+def _mark(index: int) -> str:
+    return MARKS[(index + index // len(COLORS)) % len(MARKS)]
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 40 else label[:39] + "…"
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ").replace("f1", "F1").replace("mcc", "MCC")
+
+
+def _spread(spread: Spread) -> str:
+    return f"{spread.mean:.3f}" if math.isnan(spread.deviation) else f"{spread.mean:.3f} ± {spread.deviation:.3f}"
+
+
+def _mean(spread: Spread | None) -> str:
+    return ABSENT if spread is None else f"{spread.mean:.3f}"
+
+
+def _number(value: float, form: str) -> str:
+    return ABSENT if math.isnan(value) else format(value, form)
+
+
+def _difference(found: Difference | None) -> str:
+    return "" if found is None else f"{found.mean:+.3f} ({found.better}/{found.pairs})"
+
+
+def _p(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    if found.p is None:
+        return f"n < {found.needed}"
+    return f"{found.p:.3f}" if found.p >= 0.001 else "<0.001"
+
+
+def _posterior(found: Difference) -> str:
+    return "" if found.posterior is None else f"{found.posterior.below:.2f}, {found.posterior.within:.2f}, {found.posterior.above:.2f}"
+
+
+def _flat(found: Difference | None) -> list[Any]:
+    if found is None:
+        return [""] * 8
+    return [found.reference, found.mean, found.low, found.high, found.pairs, found.better, "" if found.p is None else found.p, found.effect]
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,39 @@
+"""Command lines of `key=value` words whose keys are no config: what compare and evaluate take besides overrides."""
+
+from collections.abc import Iterable, Sequence
+
+from equipoise.options import ConfigError, suggestion
+
+
+def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:
+    """Key to value, as typed.
+
+    Raises
+    ------
+    ConfigError
+        If a word is no `key=value`, its key is unknown, or is typed twice.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not value:
+            raise ConfigError(f"{word}: expected key=value, with a key of {', '.join(known)}")
+        if key not in known:
+            raise ConfigError(f"{word}: there is no option {key}{suggestion(key, known)}")
+        if key in found:
+            raise ConfigError(f"{word}: {key} is typed twice")
+        found[key] = value
+    return found
+
+
+def number(options: dict[str, str], key: str) -> float | None:
+    """A positive number, or None if the key was not typed."""
+    if key not in options:
+        return None
+    try:
+        value = float(options[key])
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"{key}={options[key]}: must be a number greater than 0")
+    return value

@@ -1,0 +1,182 @@
+"""A logged model judged again: by another decision rule, other groups or on other data, without training.
+
+The result is a run of its own beside the one that trained the model: what was logged once stays as it was.
+"""
+
+import ast
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from equipoise import experiment, logged, runtime
+from equipoise.config import CONTROL, Config, check_together, flat, validate
+from equipoise.data.prepare import prepare, row_digests
+from equipoise.data.prepared import Prepared
+from equipoise.options import ConfigError, listing, suggestion
+from equipoise.paths import cache_folder, config_folder, project_root
+from equipoise.report import Evidence
+from equipoise.terminal import warn
+from equipoise.tracking import Store, class_keys, load_model, read_json, start_run
+from equipoise.weighting import ClassWeights
+
+# The parts of the config that a model which is trained already can be judged under.
+OPEN = ("dataset", "decision", "evaluation")
+SHARES = ("loss_share_start", "loss_share", "gradient_share_start", "gradient_share")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A finished evaluation; `of` is the run that trained the model."""
+
+    run_id: str
+    experiment_id: str
+    of: str
+    evidence: Evidence
+    folder: Path
+
+
+def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
+    """Evaluate the model of a finished run and log what comes out as a run tagged `kind=evaluation`.
+
+    Parameters
+    ----------
+    run : its id, or `latest`
+    overrides : of dataset, decision and evaluation; what is not typed is the run's own
+
+    Raises
+    ------
+    ConfigError
+        If there is no such run, an override names something that only training could change, or the data have
+        other classes or another shape.
+    """
+    trained = logged.latest_run(store) if run == "latest" else logged.chosen_runs(store, [run], [f"{name}/" for name in SHARES])[0]
+    if "weights_sha256" not in trained.tags or "kind" in trained.tags:
+        raise ConfigError(f"run={trained.id}: that run trained no model; give the id of one that did")
+    config = inherit(trained.params, overrides)
+    data = prepare(config.dataset, cache_folder())
+    weights = _weights(store, trained.id)
+    if data.classes != weights.classes:
+        raise ConfigError(f"dataset={config.dataset.name} has the classes {listing(data.classes)}; the model was trained on {listing(weights.classes)}")
+    _warn_of_other_data(trained, config, data)
+    # All that depends on the training counts is about the data that the model has seen.
+    data = replace(data, counts=weights.counts)
+
+    device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
+    from equipoise.training import Predictor
+
+    model = load_model(store, trained.id)
+    if tuple(model.input_shape[1:]) != data.shape:
+        raise ConfigError(f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {tuple(model.input_shape[1:])}")
+    predictor = Predictor(model)
+    logits, validation_logits = (predictor(data.split(name).features) for name in ("test", "validation"))
+    keys = class_keys(data.classes)
+    shares = {name: np.array([trained.metrics.get(f"{name}/{keys[label]}", np.nan) for label in data.classes]) for name in SHARES}
+
+    folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{trained.id[:8]}-%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
+    kept = ("weighting", "loss", "function", "implementation", "model", "seed", "weights_sha256", "mlflow.runColor")
+    tags = {key: trained.tags[key] for key in kept if key in trained.tags}
+    tags |= {"kind": "evaluation", "evaluated_run": trained.id, "dataset": config.dataset.name, "decision": config.decision.name}
+    tags |= {"device": device, "data_sha256": data.data_sha256, "mlflow.source.name": "src/evaluate.py"}
+    where = store.client.get_experiment(trained.experiment_id).name
+    with start_run(store, where, f"{experiment.run_name(config)} · judged again", flat(config), tags, folder) as log:
+        experiment.log_inputs(config, log, data, weights)
+        known = {name: values for name, values in shares.items() if not np.isnan(values).all()}
+        evidence = experiment.evaluate_and_log(config, data, weights, experiment.Trained(logits, validation_logits, (), known), log)
+    return Judged(log.id, log.experiment_id, trained.id, evidence, folder)
+
+
+def inherit(params: Mapping[str, str], overrides: Sequence[str]) -> Config:
+    """The config of a logged run with the overrides on top; a group that is typed is composed afresh, and whole."""
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            typed = OverridesParser.create().parse_overrides(list(overrides))
+            for override in typed:
+                _check(override)
+            groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()} - {"experiment"}
+            afresh = {override.key_or_group: str(override.value()) for override in typed if override.key_or_group in groups}
+            choices = {group: params[f"{group}.name"] for group in groups if f"{group}.name" in params} | afresh
+            composed = compose("config", [f"{group}={option}" for group, option in sorted(choices.items())])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error)) from None
+    tree: Any = OmegaConf.to_container(composed, resolve=True)
+    for key, text in params.items():
+        if key.split(".")[0] not in afresh and key not in CONTROL:
+            _put(tree, key, _value(text))
+    for override in typed:
+        key = override.key_or_group
+        if key not in afresh:
+            known = list(_dotted(tree))
+            if key not in known:
+                raise ConfigError(f"{override.input_line}: there is no option {key}{suggestion(key, [name for name in known if name.startswith(OPEN)])}")
+            _put(tree, key, override.value())
+    config = validate(tree)
+    check_together(config)
+    return config
+
+
+def _check(override: Override) -> None:
+    head = override.key_or_group.split(".")[0]
+    if head not in OPEN:
+        raise ConfigError(
+            f"{override.input_line}: the model is trained already, and only {', '.join(OPEN)} can be changed; to train another: python src/train.py"
+        )
+    if override.is_sweep_override():
+        raise ConfigError(f"{override.input_line}: one evaluation has one value; type them one after the other")
+
+
+def _warn_of_other_data(trained: logged.Logged, config: Config, data: Prepared) -> None:
+    """What the model has learned by heart says nothing of it, and a test split must be what it was."""
+    if data.data_sha256 == trained.tags["data_sha256"]:
+        return
+    seen = prepare(inherit(trained.params, ()).dataset, cache_folder())
+    if seen.data_sha256 != trained.tags["data_sha256"]:
+        warn(f"the data that run {trained.id} was trained on have changed since, so its training samples may be among these")
+        return
+    known = int(np.isin(row_digests(data.split("test")), row_digests(seen.split("train"))).sum())
+    if known:
+        warn(
+            f"{known} of the {len(data.split('test').labels)} test samples are among those that the model was trained on: what is found is better than it would be on new data"
+        )
+
+
+def _weights(store: Store, run: str) -> ClassWeights:
+    table = read_json(store, run, "weights.json")
+    counts = np.array([row["count"] for row in table.values()], dtype=np.int64)
+    return ClassWeights(tuple(table), counts, np.array([row["weight"] for row in table.values()]))
+
+
+def _value(text: str) -> Any:
+    """What a param was before MLflow made text of it."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _put(tree: Any, key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
+    tree[last] = value
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in tree.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            keys += _dotted(value, f"{prefix}{key}.")
+    return keys

@@ -1,0 +1,212 @@
+"""A run's evidence, as pictures and as one self-contained page in the order in which a reader asks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from equipoise import effect, figures, page
+from equipoise.data.prepared import Prepared
+from equipoise.intervals import Interval
+from equipoise.metrics import Evaluation
+from equipoise.options import Floats, Integers
+from equipoise.weighting import ClassWeights
+
+ABSENT = "–"
+# Earlier than this part of the training, the best epoch says that the rest was over-fitting.
+EARLY = 0.7
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a run once its predictions are there.
+
+    Attributes
+    ----------
+    labels : int64 (n,), of the test split
+    log_probabilities, corrected : float64 (n, classes), as predicted and after the prior is moved; the latter
+        None if the prior that the model learned under has no analytic form
+    intervals : metric to the ends of its 95 % interval
+    rules : decision rule to its metrics
+    history : one mapping an epoch; empty if the model was not trained here
+    shares : what the audit found, each float64 (classes,)
+    """
+
+    name: str
+    data: Prepared
+    weights: ClassWeights
+    optimizer: str
+    labels: Integers
+    log_probabilities: Floats
+    corrected: Floats | None
+    evaluation: Evaluation
+    intervals: Mapping[str, Interval]
+    rules: Mapping[str, Mapping[str, float]]
+    history: Sequence[dict[str, float]]
+    shares: Mapping[str, Floats]
+    warnings: Sequence[str]
+
+    @property
+    def prediction_shift(self) -> float:
+        """Total variation between the classes as predicted and as they are in the test split."""
+        per_class = self.evaluation.per_class
+        return effect.total_variation(per_class["predicted_share"], per_class["prevalence"])
+
+
+def pictures(evidence: Evidence) -> dict[str, Figure]:
+    """By name; the training curves are absent if nothing was trained."""
+    data, evaluation = evidence.data, evidence.evaluation
+    drawn = {
+        "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes),
+        "pr_curves": figures.precision_recall_curves(evidence.labels, np.exp(evidence.log_probabilities), evaluation, data),
+        "reliability": figures.reliability_diagram(evidence.labels, evidence.log_probabilities, evidence.corrected),
+        "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, evidence.shares),
+    }
+    return drawn | ({"training_curves": figures.training_curves(evidence.history)} if evidence.history else {})
+
+
+def as_html(evidence: Evidence, drawn: Mapping[str, Figure]) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    drawn : what `pictures` gave
+    """
+    lead = [page.paragraph(_headline(evidence), kind="lead")]
+    lead += [page.paragraph(note, kind="warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
+    parts = [
+        page.Part("Did it learn?", _did_it_learn(evidence, drawn)),
+        page.Part("Which classes suffer?", _which_classes_suffer(evidence, drawn)),
+        page.Part("What did the weights do?", _what_the_weights_did(evidence, drawn)),
+        page.Part("Would post-hoc adjustment have done as well?", _post_hoc(evidence)),
+        page.Part("Can I trust the probabilities?", _calibration(evidence, drawn)),
+    ]
+    return page.document(evidence.name, lead, parts)
+
+
+def _headline(evidence: Evidence) -> str:
+    data = evidence.data
+    return (
+        f"{len(data.classes)} classes, {data.counts.sum():,} training samples, from {data.counts.max():,} down to {data.counts.min():,} a class; "
+        f"{len(evidence.labels):,} test samples. Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}."
+    )
+
+
+def _did_it_learn(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[str]:
+    summary = evidence.evaluation.summary
+    present = int((evidence.evaluation.confusion.sum(axis=1) > 0).sum())
+    body = [
+        page.paragraph(f"One class for everything would reach a balanced accuracy of {1 / present:.3f}; this model reaches {summary['balanced_accuracy']:.3f}.")
+    ]
+    if evidence.history:
+        losses = [metrics["val/log_loss"] for metrics in evidence.history]
+        best, epochs = int(np.argmin(losses)) + 1, len(losses)
+        text = f"The unweighted validation log loss was lowest in epoch {best} of {epochs}, {min(losses):.3f}, and ended at {losses[-1]:.3f}."
+        if best < EARLY * epochs:
+            text += " The epochs after that over-fitted the probabilities; trainer.early_stopping with trainer.monitor=val/log_loss would stop there."
+        body += [page.paragraph(text), page.picture(drawn["training_curves"], "Training and validation by epoch")]
+    rows = [[name, f"{value:.3f}", *_ends(evidence.intervals.get(name))] for name, value in summary.items()]
+    return [*body, page.table(["metric, test split", "value", "95 % from", "to"], rows)]
+
+
+def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[str]:
+    data, evaluation = evidence.data, evidence.evaluation
+    per_class, order = evaluation.per_class, evidence.data.head_to_tail
+    worst = [index for index in np.argsort(per_class["recall"], kind="stable")[:3] if not np.isnan(per_class["recall"][index])]
+    body = [page.paragraph("Lowest recall: " + ", ".join(f"{data.classes[i]} ({per_class['recall'][i]:.2f}, n = {data.counts[i]})" for i in worst) + ".")]
+    mistaken = evaluation.confusion - np.diag(np.diag(evaluation.confusion))
+    truth, taken = np.unravel_index(mistaken.argmax(), mistaken.shape)
+    if mistaken.max():
+        total = evaluation.confusion[truth].sum()
+        body.append(page.paragraph(f"Most frequent mistake: {data.classes[truth]} taken for {data.classes[taken]}, {mistaken.max()} of {total} samples."))
+    groups = {
+        name: ", ".join(data.classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "") for name, members in evaluation.groups.items()
+    }
+    rows = [
+        [name, members, _number(evaluation.summary.get(f"recall_{name}", np.nan)), *_ends(evidence.intervals.get(f"recall_{name}"))]
+        for name, members in groups.items()
+    ]
+    if rows:
+        body.append(page.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows))
+    shown = ("recall", "recall_low", "recall_high", "precision", "f1", "average_precision", "prevalence", "auroc", "predicted_share")
+    titles = ["class", "n", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
+    table = [[data.classes[i], str(data.counts[i]), f"{evidence.weights.weights[i]:.4g}", *(_number(per_class[name][i]) for name in shown)] for i in order]
+    body.append(page.table(titles, table))
+    body.append(page.picture(drawn["confusion_matrix"], "Confusion matrix"))
+    body.append(page.picture(drawn["pr_curves"], "Precision and recall of each class against the rest"))
+    return body
+
+
+def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[str]:
+    data, weights, order = evidence.data, evidence.weights, evidence.data.head_to_tail
+    factor = effect.learning_rate_factor(weights, evidence.optimizer)
+    if evidence.optimizer in effect.SCALE_INVARIANT:
+        scale = f"{evidence.optimizer} cancels such a common factor"
+    else:
+        scale = f"under {evidence.optimizer} that multiplies the learning rate by {factor:.4g}"
+    body = [
+        page.paragraph(
+            f"The mean weight of a training sample is {weights.sample_mean:.4g}, which scales the loss; {scale}. "
+            f"Weighted, the {weights.counts.sum():,} samples count like {weights.effective_sample_size:,.0f} equal ones."
+        ),
+        page.paragraph(
+            f"The classes as predicted differ from those of the test split by a total variation of {evidence.prediction_shift:.3f} "
+            "(0: every class is predicted as often as it occurs)."
+        ),
+        page.picture(drawn["what_the_weights_did"], "What went in, what it moved, and what came out"),
+    ]
+    known = {
+        key: f"{kind}, {when}" for kind in ("loss", "gradient") for key, when in ((f"{kind}_share_start", "at the start"), (f"{kind}_share", "at the end"))
+    }
+    columns = {"samples": weights.counts / weights.counts.sum(), "weights": weights.share}
+    columns |= {title: evidence.shares[key] for key, title in known.items() if key in evidence.shares}
+    rows = [[data.classes[i], *(_percent(values[i]) for values in columns.values())] for i in order]
+    return [*body, page.paragraph("Each class's share of the whole, in training:"), page.table(["class", *columns], rows)]
+
+
+def _post_hoc(evidence: Evidence) -> list[str]:
+    rules = evidence.rules
+    names = list(next(iter(rules.values())))
+    body = [
+        page.table(
+            ["decision rule", *(name.replace("_", " ") for name in names)], [[rule, *(_number(found[name]) for name in names)] for rule, found in rules.items()]
+        )
+    ]
+    if "logit_adjusted" not in rules:
+        return [page.paragraph("The prior that this model learned under has no analytic form, so there is nothing to adjust by."), *body]
+    gain = rules["logit_adjusted"]["balanced_accuracy"] - rules["argmax"]["balanced_accuracy"]
+    text = f"From the same logits, post-hoc adjustment of the prior changes balanced accuracy by {gain:+.3f}. "
+    text += "What training with weights is worth shows against a run without weights, adjusted in this way: python src/compare.py has it beside every sweep."
+    return [page.paragraph(text), *body]
+
+
+def _calibration(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[str]:
+    summary = evidence.evaluation.summary
+    rows = [["as predicted", *(_number(summary.get(name, np.nan)) for name in ("log_loss", "ece", "ece_classwise", "brier"))]]
+    if evidence.corrected is None:
+        text = "The prior that this model learned under has no analytic form, so its probabilities are shown as they are."
+    else:
+        rows.append(["moved to the target prior", _number(summary["log_loss_corrected"]), _number(summary["ece_corrected"]), ABSENT, ABSENT])
+        change = summary["ece_corrected"] - summary["ece"]
+        text = f"Moving the probabilities from the prior that the model learned under to that of its use changes the calibration error by {change:+.3f}."
+    body = [page.paragraph(text), page.table(["probabilities", "log loss", "ECE, top label", "ECE, class-wise", "Brier"], rows)]
+    return [*body, page.picture(drawn["reliability"], "Accuracy against confidence; on the diagonal a probability means what it says")]
+
+
+def _with_interval(evidence: Evidence, name: str) -> str:
+    value = f"{evidence.evaluation.summary[name]:.3f}"
+    low_high = evidence.intervals.get(name)
+    return value if low_high is None else f"{value}, 95 % from {low_high[0]:.3f} to {low_high[1]:.3f}"
+
+
+def _ends(interval: Interval | None) -> list[str]:
+    return [ABSENT, ABSENT] if interval is None else [f"{end:.3f}" for end in interval]
+
+
+def _number(value: float) -> str:
+    return ABSENT if np.isnan(value) else f"{value:.3f}"
+
+
+def _percent(value: float) -> str:
+    return ABSENT if np.isnan(value) else f"{value:.1%}"

@@ -1,0 +1,59 @@
+"""Evaluate a logged model again, without training.
+
+  python src/evaluate.py run=latest                                 the newest run, on its own test split
+  python src/evaluate.py run=RUN_ID decision=argmax                 by another decision rule
+  python src/evaluate.py run=RUN_ID evaluation.groups=[20,100]      with other groups of frequency
+  python src/evaluate.py run=RUN_ID dataset.target_prior=training   for use where classes are as frequent as in training
+  python src/evaluate.py run=RUN_ID dataset=NAME                    on the test split of other data with the same classes
+
+Only dataset, decision and evaluation can be typed; whatever is not typed is the run's own. The result is a new
+run beside the old one, tagged kind=evaluation and evaluated_run=RUN_ID, which no comparison of a sweep takes in.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from equipoise import key_values
+from equipoise.options import ConfigError
+from equipoise.paths import project_root
+
+
+def main(words: Sequence[str]) -> int:
+    """Returns the exit code: 2 for a mistake on the command line."""
+    if {"-h", "--help"} & set(words):
+        print(__doc__.strip())
+        return 0
+    try:
+        _evaluate(words)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _evaluate(words: Sequence[str]) -> None:
+    run = key_values.read([word for word in words if word.startswith("run=")], ["run"]).get("run")
+    if run is None:
+        raise ConfigError("run is missing: run=latest, or run= and the id that a run prints at its end")
+    # Opening a store makes one; there is nothing to evaluate in a new one.
+    if not (project_root() / "mlflow.db").exists():
+        raise ConfigError("there are no runs yet; train one: python src/train.py")
+
+    from equipoise import experiment, tracking
+    from equipoise.reevaluation import evaluate_again
+    from equipoise.terminal import console, print_evaluation, warn
+
+    judged = evaluate_again(tracking.open_store(project_root()), run, [word for word in words if not word.startswith("run=")])
+    evidence = judged.evidence
+    for note in evidence.evaluation.notes:
+        warn(note)
+    console.print(f"\n[bold]{evidence.name}[/], run {judged.of}, judged again")
+    print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
+    console.print(f"Report: {judged.folder / experiment.REPORT}", soft_wrap=True)
+    console.print(f"Logged as run {judged.run_id}. To open it in MLflow:")
+    console.print(f"  make -C {project_root()} ui RUN={judged.experiment_id}/{judged.run_id}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

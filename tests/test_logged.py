@@ -1,0 +1,91 @@
+"""Reading runs by SQL, with MLflow's client as the oracle, on a real store."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipoise import logged
+from equipoise.options import ConfigError
+from equipoise.tracking import Store, log_sweep_texts, open_store
+
+KEYS = ["test/balanced_accuracy", "test/recall/", "decision/", "test/[odd]/"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Runs of two sweeps and of none, in two experiments; a path with what a URI would have to escape."""
+    folder = tmp_path_factory.mktemp("odd ?#% store")
+    store = open_store(folder)
+    for number in range(6):
+        experiment = store.experiment("one" if number < 4 else "two")
+        tags = {"weights_sha256": "ab"} | ({"sweep_id": "first" if number < 4 else "second"} if number < 5 else {})
+        run = store.client.create_run(experiment, tags=tags, start_time=1000 + number).info.run_id
+        store.client.log_param(run, "seed", number)
+        for key, value in (("test/balanced_accuracy", number / 10), ("test/recall/a", 0.5), ("test/recall_low/a", 0.4), ("decision/argmax/mcc", 1e300)):
+            store.client.log_metric(run, key, value)
+        store.client.log_metric(run, "test/balanced_accuracy", number / 5, step=1)
+        store.client.log_metric(run, "test/recall/b", float("nan"))
+        store.client.set_terminated(run, "FAILED" if number == 1 else "FINISHED")
+        if number == 2:
+            store.client.delete_run(run)
+    return store
+
+
+def test_sql_reads_what_the_client_reads(store: Store) -> None:
+    for sweep in ("first", "second", "absent"):
+        fast = logged.sweep_runs(store, sweep, KEYS)
+        assert fast == logged.filtered_runs(store, f"tags.sweep_id = '{sweep}'", KEYS)
+    found = logged.sweep_runs(store, "first", KEYS)
+    assert [run.params["seed"] for run in found] == ["0", "3"], "neither failed nor deleted ones"
+    assert found[1].metrics == {"test/balanced_accuracy": 0.6, "test/recall/a": 0.5, "decision/argmax/mcc": 1e300}
+
+
+def test_another_schema_falls_back_to_the_client(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = logged.sweep_runs(store, "first", KEYS)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("no such table: latest_metrics")
+
+    monkeypatch.setattr(logged, "_from_sqlite", refuse)
+    assert logged.sweep_runs(store, "first", KEYS) == expected
+
+
+def test_many_runs_are_read_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = logged.sweep_runs(store, "first", KEYS)
+    monkeypatch.setattr(logged, "AT_ONCE", 1)
+    assert logged.sweep_runs(store, "first", KEYS) == expected
+
+
+def test_the_latest_sweep_and_run(store: Store) -> None:
+    assert logged.latest_sweep(store) == "second"
+    assert logged.latest_run(store).params["seed"] == "5"
+
+
+def test_a_sweeps_summary_is_no_run_of_it(store: Store) -> None:
+    before = logged.sweep_runs(store, "first", KEYS)
+    log_sweep_texts(store, "first", {run.experiment_id for run in before}, {"comparison.csv": "a,b\n"})
+    log_sweep_texts(store, "first", {run.experiment_id for run in before}, {"comparison.csv": "c,d\n"})
+    (summary,) = store.runs(kind="sweep")
+    assert (store.root / "mlruns" / "one" / summary.info.run_id / "artifacts" / "comparison.csv").read_text() == "c,d\n"
+    assert logged.sweep_runs(store, "first", KEYS) == before
+    assert logged.filtered_runs(store, "tags.sweep_id = 'first'", KEYS) == before
+    assert logged.latest_run(store).params["seed"] == "5", "though the summary started later"
+    log_sweep_texts(store, "both", {"1", "2"}, {"comparison.csv": ""})
+    assert store.client.get_experiment(store.runs(sweep_id="both")[0].info.experiment_id).name == "sweeps"
+
+
+def test_what_is_not_there_is_said(store: Store, tmp_path: Path) -> None:
+    failed = store.client.search_runs(["1"], "attributes.status = 'FAILED'")[0].info.run_id
+    with pytest.raises(ConfigError, match="there is no run nowhere"):
+        logged.chosen_runs(store, ["nowhere"], KEYS)
+    with pytest.raises(ConfigError, match="is FAILED; only a finished run"):
+        logged.chosen_runs(store, [failed], KEYS)
+    with pytest.raises(ConfigError, match="filter=nonsense"):
+        logged.filtered_runs(store, "nonsense", KEYS)
+    empty = open_store(tmp_path)
+    with pytest.raises(ConfigError, match="no sweep is logged yet"):
+        logged.latest_sweep(empty)
+    with pytest.raises(ConfigError, match="no run is finished yet"):
+        logged.latest_run(empty)

@@ -1,0 +1,69 @@
+"""What an evaluation inherits from the run it evaluates, and what it refuses."""
+
+import pytest
+
+from equipoise.config import flat
+from equipoise.options import ConfigError
+from equipoise.reevaluation import inherit
+from helpers import composed
+
+
+def params(*overrides: str) -> dict[str, str]:
+    """As MLflow gives them back."""
+    return {key: str(value) for key, value in flat(composed(*overrides)).items()}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("weighting=effective_number", "weighting.beta=0.99", "model=mlp", "model.hidden=[7,8]", "dataset=digits_lt", "dataset.title=mine"),
+        ("dataset=synthetic", "model=linear", "dataset.class_counts=[5,4]", "dataset.target_prior=[0.3,0.7]", "trainer.early_stopping=3", "trainer.jit=true"),
+        ("weighting=manual", "weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}", "trainer.learning_rate=1e-5", "evaluation.groups=[20,100]"),
+    ],
+)
+def test_what_is_not_typed_is_the_runs_own(overrides: tuple[str, ...]) -> None:
+    assert inherit(params(*overrides), ()) == composed(*overrides)
+
+
+def test_what_is_typed_goes_on_top() -> None:
+    logged = params("weighting=power", "weighting.alpha=0.3", "dataset.imbalance_ratio=50", "evaluation.resamples=10")
+    found = inherit(logged, ["dataset.split_seed=7", "evaluation.groups=[5,9]"])
+    expected = composed(
+        "weighting=power", "weighting.alpha=0.3", "dataset.imbalance_ratio=50", "dataset.split_seed=7", "evaluation.groups=[5,9]", "evaluation.resamples=10"
+    )
+    assert found == expected
+
+
+def test_a_group_that_is_typed_is_composed_afresh() -> None:
+    found = inherit(params("dataset.imbalance_ratio=50", "model=mlp"), ["dataset=digits_lt", "dataset.test_per_class=9"])
+    assert found == composed("dataset=digits_lt", "dataset.test_per_class=9", "model=mlp")
+    assert found.dataset.model_dump()["imbalance_ratio"] == 20
+
+
+def test_a_run_of_an_older_version_gets_the_defaults_of_what_it_did_not_have() -> None:
+    old = {key: value for key, value in params("model=mlp").items() if not key.startswith("evaluation")}
+    assert inherit(old, ()) == composed("model=mlp")
+
+
+def test_a_sweeps_run_is_no_job_of_that_sweep_again() -> None:
+    assert inherit(params("sweep=mine"), ()).sweep == "auto"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("trainer.epochs=3", "trainer.epochs=3: the model is trained already, and only dataset, decision, evaluation can be changed"),
+        ("weighting=balanced", "the model is trained already"),
+        ("seed=1", "the model is trained already"),
+        ("dataset.split_sed=1", "dataset.split_sed=1: there is no option dataset.split_sed; did you mean 'dataset.split_seed'?"),
+        ("dataset.split_seed=1,2", "one evaluation has one value"),
+        ("dataset=nothing", "nothing"),
+        ("evaluation.groups=[9,5]", "evaluation.groups=[9,5]: the few are below the first"),
+        ("evaluation.resamples=-1", "evaluation.resamples=-1: must be greater than or equal to 0"),
+    ],
+)
+def test_a_mistake_is_named(override: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        inherit(params(), [override])
+    assert said in str(error.value)
