@@ -38,9 +38,7 @@ def test_the_product_is_of_the_weights_and_the_factors_of_the_loss() -> None:
     assert loss_correction(composed(*TWO, "loss=focal"), ClassWeights(("0", "1"), COUNTS, np.ones(2))) is None
 
 
-def test_what_has_no_effect_is_said() -> None:
-    assert "gives every class the weight 3" in said("weighting=manual", "weighting.weights={0:3,1:3}")
-    assert "weight 0: class 1 is not learned at all" in said("weighting=manual", "weighting.weights={0:3,1:0}")
+def test_an_adjustment_that_adjusts_nothing_is_said() -> None:
     assert "it decides as argmax does" in said("weighting=balanced", "decision=logit_adjusted")
     assert "it decides as argmax does" in said("trainer.second_stage=crt", "decision=logit_adjusted")
 

@@ -49,7 +49,9 @@ def weighted_losses(function: PerSample, labels: Integers, logits: Floats, weigh
 
 
 def _weighted(function: PerSample, labels: Integers, logits: tf.Tensor, weights: Floats, form: LabelForm) -> tf.Tensor:
-    return function(encode(tf.constant(labels), len(weights), form), logits) * tf.constant(weights[labels], tf.float32)
+    # Rows of several labels have no one class to be weighed by.
+    factors = np.ones(len(labels)) if labels.ndim == 2 else weights[labels]
+    return function(encode(tf.constant(labels), len(weights), form), logits) * tf.constant(factors, tf.float32)
 
 
 def _share(labels: Integers, values: Floats, classes: int) -> Floats:

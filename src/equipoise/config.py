@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise import schedules
+from equipoise import multilabel, schedules
 from equipoise.costs import Costs, cost_matrix
-from equipoise.data.catalogue import IN_ONE_PIECE, SOURCES
+from equipoise.data.catalogue import IN_ONE_PIECE, SEVERAL_LABELS, SOURCES
 from equipoise.data.prepare import surveyed
 from equipoise.data.sources import Dataset, Source
 from equipoise.data.splitting import Divided
@@ -125,6 +125,9 @@ def check_together(config: Config) -> None:
     schedules.check(config.weighting)
     _check_model(config, source)
     _check_loss(config)
+    if config.dataset.name == SEVERAL_LABELS:
+        _check_several_labels(config)
+        return
     _check_methods(config, source.classes)
     classes = len(source.classes)
     if config.dataset.labels == "binary" and classes != 2:
@@ -156,6 +159,33 @@ def _check_loss(config: Config) -> None:
     put_in_by_name = {"class_weight", "sample_weight", "custom"}
     if loss.name in put_in_by_name and loss.implementation != loss.name:
         raise ConfigError(f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}")
+
+
+def _check_several_labels(config: Config) -> None:
+    """What is meant for one class a sample cannot be asked of several labels."""
+    demanded = {
+        "loss": (config.loss.name, ("sigmoid",)),
+        "loss.implementation": (config.loss.implementation, ("custom",)),
+        "weighting": (config.weighting.name, ("none", "balanced")),
+        "weighting.normalize": (config.weighting.normalize, ("none",)),
+        "weighting.schedule": (config.weighting.schedule, ("constant",)),
+        "decision": (config.decision.name, ("argmax", "tuned")),
+        "dataset.labels": (config.dataset.labels, ("sparse",)),
+        "dataset.sampling": (config.dataset.sampling, ("none",)),
+        "dataset.target_prior": (config.dataset.target_prior, ("training",)),
+        "trainer.second_stage": (config.trainer.second_stage, ("none",)),
+    }
+    for option, (typed, possible) in demanded.items():
+        if typed not in possible:
+            raise ConfigError(f"{option}={typed} is for one class a sample; dataset=multilabel takes {option}={' or '.join(possible)}")
+    if config.weighting.name == "balanced" and getattr(config.loss, "pos_weight", None) is not None:
+        raise ConfigError("weighting=balanced with several labels is loss.pos_weight=auto: type one of the two")
+    if config.decision.name == "tuned":
+        multilabel.check_metric(getattr(config.decision, "metric", ""))
+    try:
+        arguments(config.loss, LOSSES["sigmoid"], surveyed(config.dataset).classes)
+    except ConfigError as error:
+        raise ConfigError(f"loss.{error}") from None
 
 
 def _check_methods(config: Config, classes: Sequence[str]) -> None:

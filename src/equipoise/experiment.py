@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import corrections, effect, runtime
+from equipoise import corrections, effect, multilabel, runtime
 from equipoise.config import Config, config_sha256, flat
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
@@ -15,6 +15,7 @@ from equipoise.data.sampling import Sampling, sampling
 from equipoise.data.sources import title_of
 from equipoise.decisions import BESIDE, DECISIONS, Known, applicable
 from equipoise.intervals import Interval, bootstrap
+from equipoise.losses import LOSSES, positive_weights
 from equipoise.metrics import Evaluation, decision_metrics, evaluate, frequency_groups, log_softmax, move_prior
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
@@ -49,9 +50,9 @@ class Finished:
 
 def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist."""
-    weights = class_weights(config.weighting, data.counts, data.classes)
+    weights = _label_weights(config, data) if data.several_labels else class_weights(config.weighting, data.counts, data.classes)
     trainer = config.trainer
-    for note in _warnings(config, weights):
+    for note in () if data.several_labels else _warnings(config, weights):
         warn(note)
     experiment = title_of(config.dataset)
     store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
@@ -61,7 +62,8 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
         log_inputs(config, log, data, weights)
         trained = _train(config, data, weights, log)
-        evidence = evaluate_and_log(config, data, weights, trained, log)
+        judge = _evaluate_labels if data.several_labels else evaluate_and_log
+        evidence = judge(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
@@ -97,7 +99,8 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> T
         found = audit(predictor, function, train.features, train.labels, in_force, config.dataset.labels)
         return {f"{name}_share{suffix}": values for name, values in asdict(found).items()}
 
-    at_start = shares("_start", 0)
+    # Of several labels a sample, no one has the whole loss or gradient.
+    at_start = {} if data.several_labels else shares("_start", 0)
     log.log_metrics(_by_class(data, at_start))
     history: list[dict[str, float]] = []
     with progress_bar(config.trainer.epochs) as advance:
@@ -108,7 +111,7 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> T
             advance(metrics)
 
         training.fit(model, predictor, config, data, weights, on_epoch)
-    at_end = shares("", len(history) - 1)
+    at_end = {} if data.several_labels else shares("", len(history) - 1)
     log.log_metrics(_by_class(data, at_end))
     if config.trainer.second_stage != "none":
         from equipoise.second_stage import run_second_stage
@@ -164,6 +167,53 @@ def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trai
     return evidence
 
 
+def _label_weights(config: Config, data: Prepared) -> ClassWeights:
+    """The factor of each label's positives, which is what weights are where a sample may have several labels."""
+    auto = config.weighting.name == "balanced" or getattr(config.loss, "pos_weight", None) == "auto"
+    samples = len(data.split("train").labels)
+    typed = arguments(config.loss, LOSSES["sigmoid"], data.classes)["pos_weight"]
+    weights = positive_weights(data.counts.astype(np.float64), samples) if auto else np.broadcast_to(1.0 if typed is None else typed, data.counts.shape)
+    return ClassWeights(data.classes, data.counts, np.array(weights, dtype=np.float64))
+
+
+def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
+    """All that is known of the predictions on the test split where a sample may have several labels, logged."""
+    from equipoise import figures
+
+    validation, labels = (np.asarray(data.split(name).labels) for name in ("validation", "test"))
+    logits, validation_logits = np.asarray(trained.logits, np.float64), np.asarray(trained.validation_logits, np.float64)
+    metric = getattr(config.decision, "metric", "macro_f1")
+    decided = {rule: (logits > multilabel.thresholds(rule, metric, validation, validation_logits)).astype(np.int64) for rule in ("argmax", "tuned")}
+    predicted = decided[config.decision.name]
+    evaluation = multilabel.evaluate(labels, logits, predicted, data.classes, data.counts)
+    by_rule = {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
+    probabilities = 1 / (1 + np.exp(-logits))
+    evidence = Evidence(
+        name=run_name(config),
+        data=data,
+        weights=weights,
+        optimizer=config.trainer.optimizer,
+        labels=labels,
+        log_probabilities=np.log(probabilities),
+        corrected=None,
+        evaluation=evaluation,
+        intervals={},
+        rules=by_rule,
+        history=trained.history,
+        shares={},
+        warnings=[],
+    )
+    _log_numbers(log, evidence)
+    kinds = {"label": labels, "predicted": predicted, "p": probabilities}
+    columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
+    _log_parquet(log, columns)
+    _log_tables(log, data, weights, evaluation)
+    log.log_figure(figures.precision_recall_curves(labels == 1, probabilities, evaluation, data), "evaluation/pr_curves.png")
+    log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
+    log.log_figure(figures.what_the_weights_did(data, weights, evaluation, {}), "evaluation/what_the_weights_did.png")
+    return evidence
+
+
 def _warnings(config: Config, weights: ClassWeights) -> list[str]:
     """What cannot have the effect that was meant, and what is corrected twice."""
     return [*effect.warnings(config.weighting.name, weights, config.trainer.optimizer), *corrections.notes(config, weights)]
@@ -174,7 +224,8 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
     log.log_metrics({f"test/{name}_{end}": value for name, ends in evidence.intervals.items() for end, value in zip(("low", "high"), ends, strict=True)})
     log.log_metrics(_by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
-    log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
+    if not data.several_labels:
+        log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
     log.log_metrics({f"decision/{rule}/{name}": value for rule, metrics in evidence.rules.items() for name, value in metrics.items()})
     for name in ("recall", "precision", "f1"):
         log.log_profile(f"profile/{name}", evaluation.per_class[name][data.head_to_tail])
@@ -188,15 +239,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     """What goes into training: the data, counts, weights, and what follows from them."""
     log.log_dataset(title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True)))
     by_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
-    drawn = _sampling(config, data)
-    effective = effective_prior(weights, config.loss, config.trainer.second_stage, drawn)
-    if effective is not None:
-        by_class["effective_prior"] = effective
-    by_loss = corrections.loss_correction(config, weights)
-    if by_loss is not None:
-        by_class["correction"] = weights.weights * by_loss
-    if drawn is not None:
-        by_class |= {"sampling_ratio": drawn.ratio, "effective_weight": drawn.ratio * weights.weights}
+    by_class |= {} if data.several_labels else _corrections(config, data, weights)
     log.log_metrics(
         {
             **_by_class(data, by_class),
@@ -215,11 +258,30 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
 
 
 def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Floats) -> None:
-    import pandas as pd
-
     names = np.array(data.classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
     columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
+    _log_parquet(log, columns)
+
+
+def _corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[str, Floats]:
+    """What corrects the class balance beside the weights, and what comes of it all."""
+    found: dict[str, Floats] = {}
+    drawn = _sampling(config, data)
+    effective = effective_prior(weights, config.loss, config.trainer.second_stage, drawn)
+    if effective is not None:
+        found["effective_prior"] = effective
+    by_loss = corrections.loss_correction(config, weights)
+    if by_loss is not None:
+        found["correction"] = weights.weights * by_loss
+    if drawn is not None:
+        found |= {"sampling_ratio": drawn.ratio, "effective_weight": drawn.ratio * weights.weights}
+    return found
+
+
+def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
+    import pandas as pd
+
     file = log.folder / "evaluation" / "predictions.parquet"
     file.parent.mkdir(exist_ok=True)
     pd.DataFrame(columns).to_parquet(file, index=False)

@@ -47,7 +47,7 @@ def precision_recall_curves(labels: Integers, probabilities: Floats, evaluation:
     defined = [index for index in data.head_to_tail if not np.isnan(evaluation.per_class["average_precision"][index])]
     chosen = _spread(defined, 10)
     for index, color in zip(chosen, _head_to_tail_colors(len(chosen)), strict=True):
-        precision, recall, _ = precision_recall_curve(labels == index, probabilities[:, index])
+        precision, recall, _ = precision_recall_curve(labels[:, index] if labels.ndim == 2 else labels == index, probabilities[:, index])
         average = evaluation.per_class["average_precision"][index]
         axes.plot(recall, precision, color=color, linewidth=1.6, label=f"{_short(data.classes[index])}  n={data.counts[index]}  AP {average:.2f}")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03), title="Precision and recall of each class against the rest")

@@ -145,9 +145,8 @@ def _warn_of_other_data(trained: logged.Logged, config: Config, data: Prepared) 
         return
     known = int(np.isin(row_digests(data.split("test")), row_digests(seen.split("train"))).sum())
     if known:
-        warn(
-            f"{known} of the {len(data.split('test').labels)} test samples are among those that the model was trained on: what is found is better than it would be on new data"
-        )
+        whole = len(data.split("test").labels)
+        warn(f"{known} of the {whole} test samples are among those that the model was trained on: what is found is better than it would be on new data")
 
 
 def _weights(store: Store, run: str) -> ClassWeights:

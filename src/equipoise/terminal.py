@@ -24,6 +24,8 @@ SUMMARY = (
     "accuracy",
     "balanced_accuracy",
     "macro_f1",
+    "micro_f1",
+    "hamming_loss",
     "g_mean",
     "mcc",
     "worst_class_recall",

@@ -7,12 +7,14 @@ import hashlib
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from equipoise import multilabel
 from equipoise.audit import weighted_losses
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
@@ -66,8 +68,11 @@ def loss_function(config: Config, data: Prepared) -> PerSample:
     at_hand: dict[str, Callable[[], Floats]] = {
         "counts": lambda: counts,
         "costs": lambda: cost_matrix(config.cost or {}, data.classes),
-        "balance": lambda: positive_weights(counts[1:], int(counts.sum())),  # of a single logit: class 1 is the positive one
+        # Of a single logit, class 1 is the positive one.
+        "balance": lambda: positive_weights(*((counts, len(data.split("train").labels)) if data.several_labels else (counts[1:], int(counts.sum())))),
     }
+    if data.several_labels and config.weighting.name == "balanced":
+        options["pos_weight"] = "auto"  # what weights balanced are where a sample has no one class
     asked = [name for name in list(inspect.signature(function).parameters)[2:] if name in at_hand]
     given: dict[str, Floats] = {name: at_hand[name]() for name in asked}
     return lambda labels, logits: function(labels, logits, **given, **options)
@@ -87,6 +92,8 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
     """
     epoch = tf.Variable(0, dtype=tf.int64)
     train = data.split("train")
+    if data.several_labels:
+        weights = replace(weights, weights=np.ones(len(data.classes)))  # they are in the loss, label by label
     check_labels(train.labels, weights.weights, len(data.classes))
     function = loss_function(config, data)
     batches = training_batches(
@@ -133,6 +140,7 @@ class _Watch(keras.callbacks.Callback):
         self.predictor, self.config, self.weights, self.function = predictor, config, weights, function
         self.epoch, self.on_epoch = epoch, on_epoch
         self.validation = data.split("validation")
+        self.epoch_metrics = multilabel.epoch_metrics if data.several_labels else epoch_metrics
         self.best, self.best_weights, self.waited = -math.inf, None, 0
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
@@ -153,7 +161,7 @@ class _Watch(keras.callbacks.Callback):
         metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.function, labels, raw, in_force, self.config.dataset.labels).mean())}
         if self.config.weighting.schedule != "constant":
             metrics["weight_schedule"] = share
-        metrics |= {f"val/{name}": value for name, value in epoch_metrics(labels, class_logits(raw)).items()}
+        metrics |= {f"val/{name}": value for name, value in self.epoch_metrics(labels, class_logits(raw)).items()}
         self.on_epoch(epoch, metrics)
         self._stop_early(metrics)
 

@@ -263,6 +263,29 @@ def test_methods_and_their_evidence(project: Path, store: Store) -> None:
     assert "error" not in found.stderr
 
 
+def test_several_labels_a_sample(project: Path, store: Store, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(300, 2))
+    rain = (x[:, 0] + generator.normal(size=300) > 1.5).astype(int)
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "rain": rain, "wind": (x[:, 1] > -0.5).astype(int)})
+    frame.to_csv(tmp_path / "weather.csv", index=False)
+    command = ["dataset=multilabel", f"dataset.path='{tmp_path}/weather.csv'", "dataset.targets=[rain,wind]", "model=linear", "loss=sigmoid"]
+    found = train(project, "-m", *command, "weighting=none,balanced", "trainer.epochs=20", "trainer.learning_rate=0.02")
+    assert found.returncode == 0, found.stdout + found.stderr
+    runs = {run.data.tags["weighting"]: run for run in store.runs(dataset="multilabel")}
+    for run in runs.values():
+        predictions = pd.read_parquet(project / "mlruns/multilabel-weather" / run.info.run_id / "artifacts/evaluation/predictions.parquet")
+        truth, predicted = predictions[["label(rain)", "label(wind)"]], predictions[["predicted(rain)", "predicted(wind)"]]
+        assert run.data.metrics["test/macro_f1"] == pytest.approx(oracle.f1_score(truth, predicted, average="macro"))
+        assert run.data.metrics["test/hamming_loss"] == pytest.approx(oracle.hamming_loss(truth, predicted))
+        assert "decision/tuned/macro_f1" in run.data.metrics
+    weights = [runs["balanced"].data.metrics[f"weight/{name}"] for name in ("rain", "wind")]
+    counts = [runs["balanced"].data.metrics[f"count/{name}"] for name in ("rain", "wind")]
+    assert weights == pytest.approx([(210 - count) / count for count in counts])
+    assert runs["balanced"].data.metrics["test/recall/rain"] > runs["none"].data.metrics["test/recall/rain"]
+    assert "balanced" in found.stdout[found.stdout.index("Sweep") :]
+
+
 def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: Store) -> None:
     found = train(project, "-m", "trainer.learning_rate=1e30,0.01", "trainer.optimizer=sgd", "sweep=one_fails", *QUICK)
     assert found.returncode == 1

@@ -25,6 +25,7 @@ IN_ONE_PIECE: Mapping[str, Callable[..., Raw]] = {
     "series": series,
     "tabular": tabular,
 }
+SEVERAL_LABELS = "multilabel"  # the one whose samples have any number of labels
 SOURCES: Mapping[str, Callable[..., Source | Raw]] = {**WITH_SPLITS, **IN_ONE_PIECE}
 
 

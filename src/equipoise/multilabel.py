@@ -1,0 +1,132 @@
+"""Several labels a sample, or none: metrics and thresholds label by label. NumPy and scikit-learn, no TensorFlow.
+
+Each label is a question of its own, answered by its logit: yes above a threshold of 0, which is a probability of
+one half, or above one that was tuned on the validation split.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from equipoise.metrics import Evaluation, frequency_groups
+from equipoise.options import Booleans, ConfigError, Floats, Integers, listing
+
+# What a threshold may be tuned for, of (hits, predicted, positives, samples), each of any shape.
+SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
+    "macro_f1": lambda hits, predicted, positives, samples: 2 * hits / np.maximum(predicted + positives, 1),
+    "balanced_accuracy": lambda hits, predicted, positives, samples: (
+        (hits / np.maximum(positives, 1) + (samples - positives - predicted + hits) / np.maximum(samples - positives, 1)) / 2
+    ),
+    "accuracy": lambda hits, predicted, positives, samples: (samples - positives - predicted + 2 * hits) / samples,
+}
+
+
+def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
+    """The few metrics that are watched while training; accuracy is that of all answers, log loss their mean."""
+    counted = decision_metrics(labels, logits > 0)
+    return {name: counted[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")} | {"log_loss": _log_loss(labels, logits)}
+
+
+def thresholds(rule: str, metric: str, labels: Integers, logits: Floats) -> Floats:
+    """The logit above which each label is given, float64 (labels,).
+
+    Parameters
+    ----------
+    rule : `argmax` (0: more probable than not) or `tuned` for the metric
+    metric : one of `SCORES`
+    labels, logits : of the validation split, (n, labels)
+    """
+    if rule == "argmax":
+        return np.zeros(labels.shape[1])
+    return np.array([_best_threshold(metric, labels[:, index], logits[:, index]) for index in range(labels.shape[1])])
+
+
+def check_metric(metric: str) -> None:
+    """Refuse a metric that no threshold of a single label can be tuned for."""
+    if metric not in SCORES:
+        raise ConfigError(f"decision.metric={metric} is not for several labels; choose from {listing(list(SCORES))}")
+
+
+def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Sequence[str], counts: Integers) -> Evaluation:
+    """Every metric of one set of predictions.
+
+    Parameters
+    ----------
+    labels, predicted : 0 and 1 of shape (n, labels)
+    logits : float64 (n, labels)
+    names : of the labels
+    counts : int64 (labels,), the positives in the training split
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    hits, told, positives = (labels * predicted).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0)
+    absent = positives == 0
+    recall = np.where(absent, np.nan, hits / np.maximum(positives, 1))
+    precision = np.where(absent, np.nan, hits / np.maximum(told, 1))
+    f1 = np.where(absent, np.nan, SCORES["macro_f1"](hits, told, positives, len(labels)))
+    average_precision, auroc = np.full((2, len(names)), np.nan)
+    for index in np.flatnonzero(~absent):
+        average_precision[index] = average_precision_score(labels[:, index], logits[:, index])
+        if positives[index] < len(labels):
+            auroc[index] = roc_auc_score(labels[:, index], logits[:, index])
+    probabilities = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+    summary = {
+        **decision_metrics(labels, predicted),
+        "log_loss": _log_loss(labels, logits),
+        "brier": float(((probabilities - labels) ** 2).mean()),
+        "macro_average_precision": float(np.nanmean(average_precision)),
+        "macro_auroc": float(np.nanmean(auroc)),
+        "worst_class_recall": float(np.nanmin(recall)),
+    }
+    per_class = {
+        "recall": recall,
+        "precision": precision,
+        "f1": f1,
+        "average_precision": average_precision,
+        "auroc": auroc,
+        "predicted_share": told / len(labels),
+        "prevalence": positives / len(labels),
+    }
+    wrong, missed = told.sum() - hits.sum(), positives.sum() - hits.sum()
+    confusion = np.array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
+    return Evaluation(summary, per_class, confusion, frequency_groups(counts, "terciles"), _notes(positives, told, names))
+
+
+def decision_metrics(labels: Integers, predicted: Integers | Booleans) -> dict[str, float]:
+    """The metrics that follow from the answers alone; accuracy and Hamming loss are of single answers."""
+    hits, told, positives = (labels * predicted).sum(axis=0), np.sum(predicted, axis=0), labels.sum(axis=0)
+    there = positives > 0
+    return {
+        "accuracy": float((labels == predicted).mean()),
+        "hamming_loss": float((labels != predicted).mean()),
+        "subset_accuracy": float((labels == predicted).all(axis=1).mean()),
+        "balanced_accuracy": float(SCORES["balanced_accuracy"](hits, told, positives, len(labels))[there].mean()),
+        "macro_f1": float(SCORES["macro_f1"](hits, told, positives, len(labels))[there].mean()),
+        "micro_f1": float(2 * hits.sum() / max(told.sum() + positives.sum(), 1)),
+    }
+
+
+def _log_loss(labels: Integers, logits: Floats) -> float:
+    """The mean over samples and labels of -log p of the right answer."""
+    return float(np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean())
+
+
+def _best_threshold(metric: str, labels: Integers, logits: Floats) -> float:
+    """Half-way between the two logits where the score is best; of several equal ones that nearest to 0."""
+    order = np.argsort(-logits)
+    sorted_logits = logits[order]
+    hits = np.concatenate([[0], np.cumsum(labels[order])])
+    scores = SCORES[metric](hits, np.arange(len(logits) + 1), np.full(len(logits) + 1, labels.sum()), len(labels))
+    edges = np.concatenate([[sorted_logits[0] + 1], (sorted_logits[1:] + sorted_logits[:-1]) / 2, [sorted_logits[-1] - 1]])
+    # Equal logits cannot be told apart.
+    possible = np.concatenate([[True], sorted_logits[1:] != sorted_logits[:-1], [True]])
+    best = edges[possible & np.isclose(scores, scores[possible].max(), rtol=0, atol=1e-12)]
+    return float(best[np.argmin(np.abs(best))])
+
+
+def _notes(positives: Integers, told: Integers, names: Sequence[str]) -> tuple[str, ...]:
+    absent = [name for name, count in zip(names, positives, strict=True) if count == 0]
+    never = [name for name, count, there in zip(names, told, positives, strict=True) if count == 0 and there]
+    notes = [f"no test sample has the label {listing(absent)}: no metric of it is defined, and averages leave it out"] if absent else []
+    return (*notes, *([f"never predicted: label {listing(never)}; its precision counts as 0"] if never else []))
