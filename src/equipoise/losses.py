@@ -110,8 +110,8 @@ def label_smoothing(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *,
     labels, logits = _softmax_form(labels, logits)
     rank = (counts - counts.min()) / max(1, np.ptp(counts))
     smoothing = _of_true(tf.constant(tail + (head - tail) * np.sin(np.pi / 2 * rank), tf.float32), labels)
-    everywhere = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
-    return (1 - smoothing) * cross_entropy(labels, logits) + smoothing * everywhere
+    # The mean of -log p_c is CE + z_y - mean z: one softmax is enough.
+    return cross_entropy(labels, logits) + smoothing * (_of_true(logits, labels) - tf.reduce_mean(logits, axis=-1))
 
 
 def cost_matrix(labels: "tf.Tensor", logits: "tf.Tensor", costs: Floats, *, strength: NotNegative) -> "tf.Tensor":

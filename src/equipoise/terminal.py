@@ -29,6 +29,7 @@ SUMMARY = (
     "g_mean",
     "mcc",
     "worst_class_recall",
+    "expected_cost",
     "recall_many",
     "recall_medium",
     "recall_few",
