@@ -1,5 +1,6 @@
 """Every shipped YAML, and every way to get one wrong: one clear message that names the option, and nothing else."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from equipoise.command_line import plan
 from equipoise.config import config_sha256, flat
 from equipoise.options import ConfigError, OneOf
 from equipoise.paths import config_folder
-from helpers import composed
+from helpers import REPOSITORY, composed
 
 OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment")
 # What an option needs beside its defaults.
@@ -151,9 +152,14 @@ def test_every_option_of_the_registries_has_its_yaml() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(config_folder().glob("experiment/*.yaml")), ids=lambda file: file.stem)
-def test_every_recipe_composes_and_is_headed_by_its_command(file: Path) -> None:
+def test_every_recipe_composes_and_is_headed_by_its_command(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = file.read_text().splitlines()
     assert lines[0] == "# @package _global_"
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        if "python examples/" in line:
+            script, *words = line.split("python ")[1].split()
+            subprocess.run([sys.executable, str(REPOSITORY / script), *words], check=True)
     command = next(line for line in lines if "python src/train.py" in line).split("python src/train.py")[1].split()
     found = plan(command)
     assert found is not None
@@ -174,8 +180,6 @@ def test_every_mistake_is_told_at_once() -> None:
 
 
 def test_checking_needs_none_of_the_heavy_libraries() -> None:
-    import subprocess
-
     program = (
         "import sys; sys.path.insert(0, 'src'); from equipoise.command_line import plan; plan(['weighting=balanced']); "
         "print([name for name in ('tensorflow', 'keras', 'mlflow', 'sklearn', 'matplotlib', 'pandas') if name in sys.modules])"

@@ -1,5 +1,7 @@
 """What an evaluation inherits from the run it evaluates, and what it refuses."""
 
+from pathlib import Path
+
 import pytest
 
 from equipoise.config import flat
@@ -67,3 +69,21 @@ def test_a_mistake_is_named(override: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         inherit(params(), [override])
     assert said in str(error.value)
+
+
+def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> None:
+    """Another test file leaves the training rows as they were; another split seed does not."""
+    from equipoise.data.prepare import prepare
+    from equipoise.reevaluation import _check_encoding
+
+    for name in ("a", "b", "c"):
+        rows = "".join(f"{i * len(name) + ord(name)},{'xy'[i % 2]}\n" for i in range(40))
+        (tmp_path / f"{name}.csv").write_text("v,y\n" + rows)
+    shared = ["dataset=csv", f"dataset.path='{tmp_path}/a.csv'", "dataset.target=y", "model=linear"]
+    first, other_file, other_seed = (
+        composed(*shared, f"dataset.test_path='{tmp_path}/{name}.csv'", f"dataset.split_seed={seed}") for name, seed in (("b", 0), ("c", 0), ("b", 1))
+    )
+    seen = prepare(first.dataset, tmp_path / "cache")
+    _check_encoding(other_file, seen, prepare(other_file.dataset, tmp_path / "cache"))
+    with pytest.raises(ConfigError, match="its features would be encoded otherwise"):
+        _check_encoding(other_seed, seen, prepare(other_seed.dataset, tmp_path / "cache"))

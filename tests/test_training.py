@@ -98,6 +98,15 @@ def test_the_implementations_agree_on_the_users_own_data(cache: Path, own_data: 
     assert digests != {fit(cache, *shared, "weighting=none")[0]}
 
 
+def test_a_thousand_classes_are_weighed_alike(cache: Path) -> None:
+    counts = ",".join(str(1 + index % 3) for index in range(1000))
+    many = ["dataset=synthetic", f"dataset.class_counts=[{counts}]", "dataset.features=1000", "dataset.test_per_class=1", "dataset.validation_per_class=1"]
+    shared = [*many, "model=linear", "trainer.epochs=1", "trainer.batch_size=500"]
+    digests = {fit(cache, *shared, "weighting=balanced", f"loss={name}")[0] for name in IMPLEMENTATIONS}
+    assert len(digests) == 1
+    assert digests != {fit(cache, *shared)[0]}
+
+
 def test_arrays_on_disk_train_as_arrays_in_memory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from equipoise.data import feed
 

@@ -20,6 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from equipoise import experiment, logged, runtime
 from equipoise.config import CONTROL, Config, check_together, flat, validate
+from equipoise.data.catalogue import IN_ONE_PIECE
+from equipoise.data.images import ImageFiles
 from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
 from equipoise.options import ConfigError, listing, suggestion
@@ -143,10 +145,22 @@ def _warn_of_other_data(trained: logged.Logged, config: Config, data: Prepared) 
     if seen.data_sha256 != trained.tags["data_sha256"]:
         warn(f"the data that run {trained.id} was trained on have changed since, so its training samples may be among these")
         return
+    _check_encoding(config, seen, data)
     known = int(np.isin(row_digests(data.split("test")), row_digests(seen.split("train"))).sum())
     if known:
         whole = len(data.split("test").labels)
         warn(f"{known} of the {whole} test samples are among those that the model was trained on: what is found is better than it would be on new data")
+
+
+def _check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:
+    """Columns are encoded and arrays scaled by the training rows: other rows would mean other features than the model knows."""
+    before, now = seen.split("train").features, data.split("train").features
+    fitted = config.dataset.name in IN_ONE_PIECE and not isinstance(now, ImageFiles)
+    if fitted and not (before.shape == now.shape and all((a == b).all() for a, b in zip(before, now, strict=True))):
+        raise ConfigError(
+            "with these options the training rows are not those that the model was trained on, and so its features would be encoded otherwise; "
+            "to judge it on another file, train with dataset.test_path and give another dataset.test_path here"
+        )
 
 
 def _weights(store: Store, run: str) -> ClassWeights:
