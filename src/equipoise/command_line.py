@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config import CONTROL, Config, check_together, validate
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError, suggestion
+from equipoise.options import ConfigError, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
 # The keys beside the groups.
@@ -184,7 +184,7 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
     overrides = _parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
-        keys = _dotted(OmegaConf.to_container(compose("config", groups)))
+        keys = dotted_keys(OmegaConf.to_container(compose("config", groups)))
     except (HydraException, OmegaConfBaseException):
         return str(error)
     for override in overrides:
@@ -192,15 +192,6 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
         if "." in key and key not in keys and not override.is_add():
             return f"{override.input_line}: there is no option {key}{suggestion(key, [k for k in keys if k.split('.')[0] == key.split('.')[0]])}"
     return str(error)
-
-
-def _dotted(tree: Any, prefix: str = "") -> list[str]:
-    keys = []
-    for key, value in tree.items():
-        keys.append(f"{prefix}{key}")
-        if isinstance(value, dict):
-            keys += _dotted(value, f"{prefix}{key}.")
-    return keys
 
 
 def _check_name(override: Override) -> None:

@@ -123,6 +123,16 @@ def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: st
     return np.array([by_name[name] for name in classes], dtype=np.float64)
 
 
+def dotted_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every key of a nested mapping as it is typed, branches and leaves."""
+    keys = []
+    for key, value in tree.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            keys += dotted_keys(value, f"{prefix}{key}.")
+    return keys
+
+
 def suggestion(word: str, valid: Sequence[str]) -> str:
     """`; did you mean 'x'?` if something is near, else the valid words."""
     near = get_close_matches(word, valid, n=1)

@@ -24,7 +24,7 @@ from equipoise.data.catalogue import IN_ONE_PIECE
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
-from equipoise.options import ConfigError, listing, suggestion
+from equipoise.options import ConfigError, dotted_keys, listing, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 from equipoise.report import Evidence
 from equipoise.terminal import warn
@@ -118,7 +118,7 @@ def inherit(params: Mapping[str, str], overrides: Sequence[str]) -> Config:
     for override in typed:
         key = override.key_or_group
         if key not in afresh:
-            known = list(_dotted(tree))
+            known = dotted_keys(tree)
             if key not in known:
                 raise ConfigError(f"{override.input_line}: there is no option {key}{suggestion(key, [name for name in known if name.startswith(OPEN)])}")
             _put(tree, key, override.value())
@@ -184,12 +184,3 @@ def _put(tree: Any, key: str, value: Any) -> None:
             tree[part] = {}
         tree = tree[part]
     tree[last] = value
-
-
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
-    keys = []
-    for key, value in tree.items():
-        keys.append(f"{prefix}{key}")
-        if isinstance(value, dict):
-            keys += _dotted(value, f"{prefix}{key}.")
-    return keys
