@@ -20,7 +20,7 @@ NEEDS = {
     "dataset=synthetic": ["model=mlp"],
     "dataset=tabular": ["model=mlp"],
     "dataset=csv": ["model=mlp", "dataset.path=table.csv", "dataset.target=y"],
-    "dataset=multilabel": ["model=mlp", "dataset.path=table.csv", "dataset.targets=[y,z]"],
+    "dataset=multilabel": ["model=mlp", "dataset.path=table.csv", "dataset.targets=[y,z]", "loss=sigmoid"],
     "dataset=npz": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=series": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=image_directory": ["dataset.path=images"],

@@ -184,9 +184,10 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
     overrides = _parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
-        keys = dotted_keys(OmegaConf.to_container(compose("config", groups)))
+        tree: Any = OmegaConf.to_container(compose("config", groups))
     except (HydraException, OmegaConfBaseException):
         return str(error)
+    keys = dotted_keys(tree)
     for override in overrides:
         key = override.key_or_group
         if "." in key and key not in keys and not override.is_add():
