@@ -62,8 +62,7 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
         log_inputs(config, log, data, weights)
         trained = _train(config, data, weights, log)
-        judge = _evaluate_labels if data.several_labels else evaluate_and_log
-        evidence = judge(config, data, weights, trained, log)
+        evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
@@ -125,6 +124,10 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> T
 
 def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
     """All that is known of the predictions on the test split, logged."""
+    return (_evaluate_labels if data.several_labels else _evaluate_classes)(config, data, weights, trained, log)
+
+
+def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
     from equipoise.data.feed import class_logits
 
     labels = np.asarray(data.split("test").labels)
@@ -177,7 +180,6 @@ def _label_weights(config: Config, data: Prepared) -> ClassWeights:
 
 
 def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
-    """All that is known of the predictions on the test split where a sample may have several labels, logged."""
     from equipoise import figures
 
     validation, labels = (np.asarray(data.split(name).labels) for name in ("validation", "test"))
@@ -209,7 +211,8 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     _log_parquet(log, columns)
     _log_tables(log, data, weights, evaluation)
     log.log_figure(figures.precision_recall_curves(labels == 1, probabilities, evaluation, data), "evaluation/pr_curves.png")
-    log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
+    if trained.history:
+        log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
     log.log_figure(figures.what_the_weights_did(data, weights, evaluation, {}), "evaluation/what_the_weights_did.png")
     return evidence
 
@@ -253,6 +256,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
     table = {name: {"count": int(count), "weight": float(weight), "share": float(share)} for name, count, weight, share in rows}
     log.log_json(table, "weights.json")
+    log.log_json({"sha256": data.data_sha256, "notes": list(data.notes)}, "data.json")
     for file in sorted((log.folder / ".hydra").glob("*.yaml")):
         log.log_file(file, "config")
 

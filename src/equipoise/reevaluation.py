@@ -22,7 +22,7 @@ from equipoise import experiment, logged, runtime
 from equipoise.config import CONTROL, Config, check_together, flat, validate
 from equipoise.data.catalogue import IN_ONE_PIECE
 from equipoise.data.images import ImageFiles
-from equipoise.data.prepare import prepare, row_digests
+from equipoise.data.prepare import prepare, row_digests, with_test_file
 from equipoise.data.prepared import Prepared
 from equipoise.options import ConfigError, dotted_keys, listing, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
@@ -33,6 +33,7 @@ from equipoise.weighting import ClassWeights
 
 # The parts of the config that a model which is trained already can be judged under.
 OPEN = ("dataset", "decision", "evaluation")
+TABLES = ("csv", "multilabel")
 SHARES = ("loss_share_start", "loss_share", "gradient_share_start", "gradient_share")
 
 
@@ -65,11 +66,10 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     if "weights_sha256" not in trained.tags or "kind" in trained.tags:
         raise ConfigError(f"run={trained.id}: that run trained no model; give the id of one that did")
     config = inherit(trained.params, overrides)
-    data = prepare(config.dataset, cache_folder())
+    data = _data(trained, config)
     weights = _weights(store, trained.id)
     if data.classes != weights.classes:
         raise ConfigError(f"dataset={config.dataset.name} has the classes {listing(data.classes)}; the model was trained on {listing(weights.classes)}")
-    _warn_of_other_data(trained, config, data)
     # All that depends on the training counts is about the data that the model has seen.
     data = replace(data, counts=weights.counts)
 
@@ -137,29 +137,45 @@ def _check(override: Override) -> None:
         raise ConfigError(f"{override.input_line}: one evaluation has one value; type them one after the other")
 
 
-def _warn_of_other_data(trained: logged.Logged, config: Config, data: Prepared) -> None:
-    """What the model has learned by heart says nothing of it, and a test split must be what it was."""
-    if data.data_sha256 == trained.tags["data_sha256"]:
-        return
-    seen = prepare(inherit(trained.params, ()).dataset, cache_folder())
+def _data(trained: logged.Logged, config: Config) -> Prepared:
+    """The data to judge the model on, encoded as it learned them.
+
+    A table's test file may be any other one; nothing else of data that are encoded by their training rows may differ.
+    """
+    was = inherit(trained.params, ()).dataset
+    seen = prepare(was, cache_folder())
+    if config.dataset == was and seen.data_sha256 == trained.tags["data_sha256"]:
+        return seen
     if seen.data_sha256 != trained.tags["data_sha256"]:
+        if _is_fitted(seen, config):
+            raise ConfigError(f"the data that run {trained.id} was trained on have changed since, and with them how features are encoded: train again")
         warn(f"the data that run {trained.id} was trained on have changed since, so its training samples may be among these")
-        return
-    _check_encoding(config, seen, data)
+        return prepare(config.dataset, cache_folder())
+    other_file = getattr(config.dataset, "test_path", None)
+    if config.dataset.name in TABLES and other_file and was.model_copy(update={"test_path": other_file}) == config.dataset:
+        data = with_test_file(seen, config.dataset, cache_folder())
+    else:
+        data = prepare(config.dataset, cache_folder())
+        _check_encoding(config, seen, data)
     known = int(np.isin(row_digests(data.split("test")), row_digests(seen.split("train"))).sum())
     if known:
         whole = len(data.split("test").labels)
         warn(f"{known} of the {whole} test samples are among those that the model was trained on: what is found is better than it would be on new data")
+    return data
+
+
+def _is_fitted(data: Prepared, config: Config) -> bool:
+    """Whether features depend on the training rows: columns are encoded and arrays scaled by them, images are not."""
+    return config.dataset.name in IN_ONE_PIECE and not isinstance(data.split("train").features, ImageFiles)
 
 
 def _check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:
-    """Columns are encoded and arrays scaled by the training rows: other rows would mean other features than the model knows."""
+    """Other training rows would mean other features than the model knows."""
     before, now = seen.split("train").features, data.split("train").features
-    fitted = config.dataset.name in IN_ONE_PIECE and not isinstance(now, ImageFiles)
-    if fitted and not (before.shape == now.shape and all((a == b).all() for a, b in zip(before, now, strict=True))):
+    if _is_fitted(seen, config) and not (before.shape == now.shape and all((a == b).all() for a, b in zip(before, now, strict=True))):
         raise ConfigError(
             "with these options the training rows are not those that the model was trained on, and so its features would be encoded otherwise; "
-            "to judge it on another file, train with dataset.test_path and give another dataset.test_path here"
+            "to judge a table's model on another file, give dataset.test_path and nothing else"
         )
 
 

@@ -100,7 +100,7 @@ def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
     expected |= {f"decision/{rule}/{name}" for rule in rules for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")}
     expected |= {f"profile/{name}" for name in ("recall", "precision", "f1", "weight")} | {"weight_sample_mean", "effective_sample_size"}
     assert set(metrics) == expected
-    files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json"
+    files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json"
     files += " evaluation/predictions.parquet evaluation/per_class.json evaluation/classes.json evaluation/confusion_matrix.png"
     files += " evaluation/training_curves.png evaluation/pr_curves.png evaluation/reliability.png evaluation/what_the_weights_did.png evaluation/report.html"
     for file in files.split():
@@ -216,13 +216,27 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     classes = json.loads((project / "mlruns/csv-my_table" / run.info.run_id / "artifacts/evaluation/classes.json").read_text())
     assert classes == {"a/b": "a_b", "größe (L)": "größe _L_", "größe [L]": "größe _L__2"}
 
+    # Another file, judged by the same model with the encoders of its training rows.
+    other = frame.sample(80, random_state=1).reset_index(drop=True)
+    other.to_csv(tmp_path / "other.csv", index=False)
+    again = train(project, f"run={run.info.run_id}", f"dataset.test_path='{tmp_path}/other.csv'", script="evaluate.py", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "test samples are among those that the model was trained on" in again.stderr
+    (judged,) = store.runs(kind="evaluation", evaluated_run=str(run.info.run_id))
+    predictions = pd.read_parquet(project / "mlruns/csv-my_table" / judged.info.run_id / "artifacts/evaluation/predictions.parquet")
+    assert predictions["label"].tolist() == other["class"].tolist()
+    first = pd.read_parquet(project / "mlruns/csv-my_table" / run.info.run_id / "artifacts/evaluation/predictions.parquet")
+    probabilities = [set(map(tuple, frame.filter(like="p(").round(5).to_numpy())) for frame in (first, predictions)]
+    both = probabilities[0] & probabilities[1]
+    assert both, "samples that stand in both files get the same probabilities"
+
     before = sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*")))
     frame.assign(x=np.inf).to_csv(tmp_path / "my table.csv", index=False)
     wrong = train(project, *command, cwd=tmp_path)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "error: column 'x' holds an infinite number: replace or remove it\n"
     assert sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*"))) == before
-    assert len(store.runs(dataset="csv")) == 1
+    assert len(store.runs(dataset="csv")) == 2, "the one that trained, and the one that judged again"
 
 
 def test_methods_and_their_evidence(project: Path, store: Store) -> None:
@@ -284,6 +298,10 @@ def test_several_labels_a_sample(project: Path, store: Store, tmp_path: Path) ->
     assert weights == pytest.approx([(210 - count) / count for count in counts])
     assert runs["balanced"].data.metrics["test/recall/rain"] > runs["none"].data.metrics["test/recall/rain"]
     assert "balanced" in found.stdout[found.stdout.index("Sweep") :]
+    again = train(project, f"run={runs['none'].info.run_id}", "decision=tuned", "decision.metric=macro_f1", script="evaluate.py")
+    assert again.returncode == 0, again.stderr
+    (judged,) = store.runs(kind="evaluation", evaluated_run=str(runs["none"].info.run_id))
+    assert judged.data.metrics["test/macro_f1"] == judged.data.metrics["decision/tuned/macro_f1"]
 
 
 def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: Store) -> None:

@@ -18,8 +18,9 @@ import numpy as np
 from equipoise.data.catalogue import SOURCES, source_of
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared
-from equipoise.data.sources import SPLITS, Dataset, Samples, Source, Splits
+from equipoise.data.sources import SPLITS, Dataset, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.splitting import Divided
+from equipoise.data.tables import encoded_file, open_table, read_encoder
 from equipoise.options import ConfigError, Integers, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
@@ -39,6 +40,26 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
     folder = cache / f"{dataset.name}-{_key(dataset, source)}"
     if not (folder / METADATA).exists():
         _make(source, dataset.split_seed, folder)
+    return open_prepared(folder)
+
+
+def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
+    """A prepared table with another file as its test split, encoded as its own training rows were.
+
+    Raises
+    ------
+    ConfigError
+        If the file has not the columns or the labels of the table.
+    """
+    path, separator = getattr(dataset, "test_path", None), getattr(dataset, "separator", ",")
+    file = existing_file(str(path), "dataset.test_path")
+    targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
+    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, read_encoder(seen.folder))
+    splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels)}
+    source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape))
+    folder = cache / f"{seen.folder.name}-{source.content[:16]}"
+    if not (folder / METADATA).exists():
+        _make(source, 0, folder)
     return open_prepared(folder)
 
 

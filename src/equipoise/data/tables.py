@@ -24,6 +24,7 @@ from equipoise.options import Booleans, ConfigError, Floats, Integers, Names, Po
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ENCODER = "encoder.json"
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 65_536
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
@@ -345,8 +346,46 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
         for name, members in rows.items():
             low, high = np.searchsorted(members, (start, start + batch.num_rows))
             features[name][low:high] = encoded[members[low:high] - start]
-    (folder / "encoder.json").write_text(json.dumps([{"kind": type(column).__name__, **asdict(column)} for column in fitted], indent=1))
+    (folder / ENCODER).write_text(json.dumps([{"kind": type(column).__name__, **asdict(column)} for column in fitted], indent=1))
     return Loaded({name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}, (width,))
+
+
+def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], fitted: Sequence[Column]) -> tuple[Floats, Integers]:
+    """Features and labels of another file by encoders that were fitted before.
+
+    Raises
+    ------
+    ConfigError
+        If a column is missing, or a label is none of the classes.
+    """
+    for name in (*targets, *(column.name for column in fitted)):
+        if name not in table.columns:
+            raise ConfigError(f"{table.name} has no column '{name}', which the model learned from{suggestion(name, table.columns)}")
+    found = {name: _Values() for name in targets}
+    blocks = []
+    for batch in table.batches([*targets, *(column.name for column in fitted)]):
+        blocks.append(encode_batch(batch, fitted))
+        for name in targets:
+            found[name].add(_as_text(batch.column(name), name))
+    if not blocks:
+        raise ConfigError(f"{table.name} has no rows")
+    if len(targets) > 1:
+        return np.concatenate(blocks), _encode_several(found, targets)
+    odd = [str(text) for text in found[targets[0]].index if text not in classes]
+    if odd:
+        raise ConfigError(f"{table.name}: the target '{targets[0]}' holds {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}")
+    place = np.array([classes.index(str(text)) for text in found[targets[0]].index], dtype=np.int64)
+    return np.concatenate(blocks), place[found[targets[0]].codes()]
+
+
+def read_encoder(folder: Path) -> list[Column]:
+    """The encoders of a prepared table."""
+    kinds: dict[str, Callable[..., Column]] = {"NumericColumn": NumericColumn, "CategoricalColumn": CategoricalColumn}
+    columns = []
+    for column in json.loads((folder / ENCODER).read_text()):
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in column.items() if key != "kind"}
+        columns.append(kinds[column["kind"]](**values))
+    return columns
 
 
 def encode_batch(batch: "pa.RecordBatch", fitted: Sequence[Column]) -> Floats:
