@@ -48,7 +48,7 @@ def _evaluate(words: Sequence[str]) -> None:
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
         warn(note)
-    console.print(f"\n[bold]{evidence.name}[/], run {judged.of}, judged again")
+    console.print(f"\n{evidence.name}, run {judged.of}, judged again")
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
     console.print(f"Report: {judged.folder / experiment.REPORT}", soft_wrap=True)
     console.print(f"Logged as run {judged.run_id}. To open it in MLflow:")

@@ -152,5 +152,6 @@ def test_sampling_moves_the_effective_prior() -> None:
     counts = np.array([90, 10])
     weights = ClassWeights(("a", "b"), counts, np.array([1.0, 2.0]))
     rows = np.repeat([0, 1], counts)
-    assert effective_prior(weights, sampling("class_balanced", rows, counts, 5)) == pytest.approx([1 / 3, 2 / 3])
-    assert effective_prior(weights, sampling("progressive", rows, counts, 5)) is None
+    plain: Any = SimpleNamespace(function="cross_entropy")
+    assert effective_prior(weights, plain, "none", sampling("class_balanced", rows, counts, 5)) == pytest.approx([1 / 3, 2 / 3])
+    assert effective_prior(weights, plain, "none", sampling("progressive", rows, counts, 5)) is None

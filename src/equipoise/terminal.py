@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich import box
 from rich.columns import Columns
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -104,14 +103,14 @@ def print_comparison(comparison: Comparison, source: str) -> None:
     """A table a data set with what is to be said of it, and what holds over all of them."""
     from equipoise import comparison_report
 
-    console.print(f"\n[bold]{escape(source)}[/]")
+    console.print(f"\n{source}", style="bold")
     for table in comparison.tables:
         headings, rows = comparison_report.columns(table, comparison.metric)
         print_table(comparison_report.title(table), [heading.replace(" ", "\n") for heading in headings], rows)
         for note in table.notes:
-            console.print(escape(note))
+            console.print(note)
     for line in comparison_report.ranking_lines(comparison):
-        console.print(escape(line))
+        console.print(line)
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
