@@ -201,7 +201,8 @@ def differences_figure(table: Table, metric: str) -> Figure:
         axes.plot(found.mean, place, "o", color="#0072B2" if known else "#aaaaaa")
     axes.axvline(0, color="#888888", linewidth=1, linestyle=":")
     axes.set_yticks(range(len(rows)), [f"{_short(row.configuration.label)} − {_short(row.to_baseline.reference)}" for row in reversed(rows) if row.to_baseline])
-    axes.set_title(f"{_words(metric)}: difference in pairs (grey: not known to be other than 0)", loc="left", fontsize=10)
+    # Of the figure, not of the axes: beside long names those are narrow.
+    figure.suptitle(f"{_words(metric)}: difference in pairs (grey: not known to be other than 0)", x=0.01, ha="left", fontsize=10)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     _plain(axes)
     return figure
@@ -260,6 +261,7 @@ def minority_figure(rows: Sequence[Row]) -> Figure | None:
             np.nanmean(precision[:half]), np.nanmean(recall[-half:]), _mark(index), color=_color(index), markersize=9, label=_short(row.configuration.label)
         )
     axes.set(xlabel="precision, mean of the more frequent half of the classes", ylabel="recall, mean of the rarer half")
+    axes.locator_params(nbins=5)
     _plain(axes)
     _legend(axes)
     return figure
