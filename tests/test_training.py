@@ -13,7 +13,7 @@ from equipoise.options import ConfigError
 from equipoise.weighting import class_weights
 from helpers import composed
 
-pytestmark = pytest.mark.usefixtures("tensorflow")
+pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
 IMPLEMENTATIONS = ("class_weight", "sample_weight", "custom")
 # 93 samples in batches of 16: the last batch holds 13.
