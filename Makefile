@@ -8,7 +8,7 @@ RUN ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := \#
-EXTRAS := gpu sweeps server dev bench
+EXTRAS := gpu sweeps server s3 dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -81,8 +81,6 @@ lock: $(BIN)/uv  ## Pin all dependencies again, from pyproject.toml
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) pyproject.toml -o requirements.txt
 	@for extra in $(EXTRAS); do $(COMPILE) pyproject.toml --extra $$extra -c requirements.txt -o requirements/$$extra.txt || exit 1; done
-	@# Ray's pins clash with the others', so its lock stands alone.
-	@$(COMPILE) pyproject.toml --extra ray -o requirements/ray.txt
 
 clean:  ## Delete the prepared data and what tools left; runs stay
 	@rm -rf cache .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

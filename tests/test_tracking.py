@@ -1,5 +1,6 @@
 """The store and the life of a run in it, against a real MLflow store on SQLite."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from equipoise.options import ConfigError
-from equipoise.tracking import Store, class_keys, open_store, start_run
+from equipoise.tracking import Store, class_keys, open_store, read_journal, start_run
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,25 @@ def test_metrics_land_in_the_file_and_in_the_store(store: Store, tmp_path: Path)
     history = store.client.get_metric_history(run.id, "profile/recall")
     assert [(point.step, point.value, point.timestamp) for point in history] == [(0, 0.9, lines[1]["timestamp"]), (2, 0.1, lines[2]["timestamp"])]
     assert "undefined" not in store.client.get_run(run.id).data.metrics
+
+
+def test_a_run_that_is_adopted_goes_on_without_double_points(store: Store, tmp_path: Path) -> None:
+    with contextlib.suppress(KeyboardInterrupt), start_run(store, "e", "first", {"a": 1}, {"t": "1"}, tmp_path) as run:
+        run.log_metrics({"val/loss": 0.5}, step=0)
+        run.log_metrics({"val/loss": 0.4}, step=1)
+        raise KeyboardInterrupt
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"key": "val/lo')  # power was lost here
+    with start_run(store, "e", "again", {"a": 2, "b": 3}, {"t": "2"}, tmp_path, adopt=run.id) as again:
+        assert status_of(store, run.id) == "RUNNING"
+        again.log_metrics({"val/loss": 0.4}, step=1)
+        again.log_metrics({"val/loss": 0.3}, step=2)
+    logged = store.client.get_run(run.id)
+    assert (again.id, logged.info.status, logged.info.run_name, logged.data.tags["t"]) == (run.id, "FINISHED", "again", "2")
+    assert logged.data.params == {"a": "1", "b": "3"}, "a param that is there stays"
+    history = store.client.get_metric_history(run.id, "val/loss")
+    assert sorted((point.step, point.value) for point in history) == [(0, 0.5), (1, 0.4), (2, 0.3)]
+    assert [(point["step"], point["value"]) for point in read_journal(tmp_path)] == [(0, 0.5), (1, 0.4), (2, 0.3)]
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
+JOURNAL = "metrics.jsonl"  # in the run's folder
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,17 @@ def open_store(root: Path) -> Store:
 
 
 class Run:
-    """One MLflow run that is being written."""
+    """One MLflow run that is being written.
+
+    In a folder that holds the run's journal already, a point that it has with the same value is not logged again:
+    what is repeated after an interruption leaves no double points.
+    """
 
     def __init__(self, store: Store, run_id: str, experiment_id: str, folder: Path) -> None:
         self.store, self.id, self.experiment_id, self.folder = store, run_id, experiment_id, folder
         self._client = store.client
+        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)}
+        _mend(folder / JOURNAL)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Values under their keys at one step, in one synchronous batch: asynchronous logging can lose values in silence."""
@@ -119,9 +126,11 @@ class Run:
 
         now = int(time.time() * 1000)
         defined = [(key, float(value), step) for key, value, step in points if value == value]
-        with open(self.folder / "metrics.jsonl", "a") as file:
-            file.writelines(json.dumps({"key": key, "value": value, "step": step, "timestamp": now}) + "\n" for key, value, step in defined)
-        self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value, step in defined])
+        new = [(key, value, step) for key, value, step in defined if self._latest.get((key, step)) != value]
+        self._latest.update({(key, step): value for key, value, step in new})
+        with open(self.folder / JOURNAL, "a") as file:
+            file.writelines(json.dumps({"key": key, "value": value, "step": step, "timestamp": now}) + "\n" for key, value, step in new)
+        self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value, step in new])
 
     def set_tag(self, key: str, value: str) -> None:
         self._client.set_tag(self.id, key, value)
@@ -186,19 +195,48 @@ class Run:
             )
 
 
+def read_journal(folder: Path) -> list[dict[str, Any]]:
+    """The points `{key, value, step, timestamp}` that a run's folder holds, oldest first; a line that was cut off in writing is none."""
+    file = folder / JOURNAL
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _mend(file: Path) -> None:
+    """Cut off what was half written, so that the next line is a line of its own."""
+    if file.exists():
+        whole = file.read_bytes()
+        os.truncate(file, whole.rfind(b"\n") + 1)
+
+
 @contextlib.contextmanager
-def start_run(store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], folder: Path) -> Iterator[Run]:
-    """A run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact."""
+def start_run(
+    store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], folder: Path, adopt: str | None = None
+) -> Iterator[Run]:
+    """A run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact.
+
+    Parameters
+    ----------
+    adopt : the id of a run that is there already, opened by `mlflow run` or interrupted, and to be written on
+    """
     from mlflow.entities import Param, RunTag
 
-    experiment_id = store.experiment(experiment)
     client = store.client
-    run_id = client.create_run(experiment_id, run_name=name, tags={**tags, **_process_tags(), **_git_tags(store.root)}).info.run_id
+    tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
+    if adopt is None:
+        experiment_id = store.experiment(experiment)
+        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+        there: Mapping[str, str] = {}
+    else:
+        found = client.get_run(adopt)
+        run_id, experiment_id, there = adopt, found.info.experiment_id, found.data.params
+        client.update_run(run_id, status="RUNNING", name=name)
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     run = Run(store, run_id, experiment_id, folder)
     try:
-        client.log_batch(
-            run_id, params=[Param(param_key(key), str(value)[:MOST_CHARACTERS]) for key, value in params.items()], tags=[RunTag("folder", str(folder))]
-        )
+        # Params cannot be changed, and `mlflow run` has logged its own under the same names.
+        as_text = {param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()}
+        client.log_batch(run_id, params=[Param(key, value) for key, value in as_text.items() if key not in there])
         yield run
     except BaseException as error:
         client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
@@ -207,6 +245,13 @@ def start_run(store: Store, experiment: str, name: str, params: Mapping[str, Any
             client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def outer_run() -> str | None:
+    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it."""
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+    os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
+    return os.environ.pop("MLFLOW_RUN_ID", None)
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
