@@ -4,6 +4,7 @@ EXTRA ?=
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+VIEW ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,8 +59,11 @@ test-fast: dev  ## Run the tests that take no time, for the inner loop
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && PYTHONPATH=src lint-imports
 
-ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
-	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
+# RUN=experiment/run opens a run, VIEW=experiment/view a saved view: what a run or a sweep prints at its end.
+PAGE = $(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning)$(if $(VIEW),$(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&compareRunsMode=CHART&workflowType=machine_learning)
+
+ui: setup  ## Open MLflow on the project's runs; a run or a sweep prints the command that opens its page
+	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
 

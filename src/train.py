@@ -51,6 +51,7 @@ def _run_hydra() -> int:
 def train(composed: DictConfig) -> None:
     """One job, already checked by `main`; checked again because a launcher may run it in another process."""
     from equipoise import experiment, sweep, tracking
+    from equipoise.naming import run_name
     from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
@@ -60,7 +61,7 @@ def train(composed: DictConfig) -> None:
         data = prepare(config.dataset, cache_folder())
         done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" else None
         if done:
-            console.print(f"{experiment.run_name(config)} is finished in this sweep already (run {done})")
+            console.print(f"{run_name(config)} is finished in this sweep already (run {done})")
             return
         finished = experiment.run(config, data, store, folder)
     except ConfigError as error:
@@ -68,7 +69,7 @@ def train(composed: DictConfig) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n{experiment.run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    console.print(f"\n{run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if config.sweep != "auto":
         print_summary_line(finished.evaluation)
         return
@@ -83,8 +84,11 @@ def train(composed: DictConfig) -> None:
 def _summarise(sweep_id: str, jobs: Sequence[Config]) -> None:
     from equipoise import sweep, tracking
 
-    sweep.print_sweep(tracking.open_store(project_root()), sweep_id, jobs)
-    print(f"To see its runs in MLflow:\n  make -C {shlex.quote(str(project_root()))} ui")
+    store = tracking.open_store(project_root())
+    sweep.print_sweep(store, sweep_id, jobs)
+    print("To compare its runs in MLflow:")
+    for experiment, view in sweep.save_views(store, sweep_id):
+        print(f"  make -C {shlex.quote(str(project_root()))} ui VIEW={experiment}/{view}")
 
 
 def _complain(error: ConfigError) -> int:

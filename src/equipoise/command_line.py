@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config import CONTROL, Config, check_together, validate
 from equipoise.data.prepare import prepare
+from equipoise.naming import VARIED
 from equipoise.options import ConfigError, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
@@ -99,11 +100,17 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     for override in overrides:
         if override.is_sweep_override() and not override.key_or_group.startswith("hydra") and _is_control(override.key_or_group):
             raise ConfigError(f"{override.input_line}: {override.key_or_group} changes nothing in the result, so there is nothing to sweep over")
+    swept = [override.key_or_group for override in overrides if override.is_sweep_override()]
     jobs = _jobs(overrides)
     if shows_config:
         return Plan(jobs, None, folders, shows_config)
     identity = _sweep_id(settings.sweep, overrides)
-    return Plan(jobs, identity, (*folders, f"sweep={identity}"), shows_config)
+    return Plan(jobs, identity, (*folders, f"sweep={identity}", _varied(swept)), shows_config)
+
+
+def _varied(keys: Sequence[str]) -> str:
+    """The override by which every job knows what its sweep varies, wherever it runs."""
+    return f"++hydra.job.env_set.{VARIED}='{','.join(keys)}'"
 
 
 def _parse(lines: Sequence[str]) -> list[Override]:

@@ -17,6 +17,7 @@ from equipoise.decisions import BESIDE, DECISIONS, Known, applicable
 from equipoise.intervals import Interval, bootstrap
 from equipoise.losses import LOSSES, positive_weights
 from equipoise.metrics import Evaluation, decision_metrics, evaluate, frequency_groups, log_softmax, move_prior
+from equipoise.naming import run_name
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
 from equipoise.report import Evidence, as_html, pictures
@@ -66,11 +67,6 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
-
-
-def run_name(config: Config) -> str:
-    """What sets a run apart from its neighbours at a glance."""
-    return f"{config.weighting.name} · {config.loss.name} · {config.model.name} · seed {config.seed}"
 
 
 @dataclass(frozen=True)

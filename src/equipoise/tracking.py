@@ -61,6 +61,9 @@ class Store:
             raise ConfigError(f"the MLflow experiment '{name}' was deleted: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} {restore}, or set dataset.title")
         return str(known.experiment_id)
 
+    def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
+        self.client.set_experiment_tag(experiment_id, key, value)
+
     def runs(self, **tags: str) -> list["LoggedRun"]:
         """All runs, in any experiment, that carry these tags, oldest first."""
         return self.search(" and ".join(f"tags.{key} = '{value}'" for key, value in tags.items()))
