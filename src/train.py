@@ -3,7 +3,6 @@
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -13,7 +12,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise import command_line
-from equipoise.config import Config, validate
+from equipoise.config import validate
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
@@ -35,7 +34,7 @@ def main() -> int:
         print("interrupted: a run that had begun is logged as KILLED", file=sys.stderr)
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
     if plan and plan.sweep:
-        _summarise(plan.sweep, plan.jobs)
+        _summarise(plan, plan.sweep)
     return code
 
 
@@ -48,22 +47,32 @@ def _run_hydra() -> int:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
-def train(composed: DictConfig) -> None:
-    """One job, already checked by `main`; checked again because a launcher may run it in another process."""
-    from equipoise import experiment, sweep, tracking
+def train(composed: DictConfig) -> dict[str, float] | None:
+    """One job, already checked by `main`; checked again because a launcher may run it in another process.
+
+    Returns
+    -------
+    In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
+    """
+    from equipoise import experiment, search, sweep, tracking
     from equipoise.naming import run_name
     from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     folder = Path(HydraConfig.get().runtime.output_dir)
+    searching = command_line.search_settings(HydraConfig.get().sweeper) if config.sweep != "auto" else None
     try:
         store = tracking.open_store(project_root())
         data = prepare(config.dataset, cache_folder())
         done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" else None
         if done:
             console.print(f"{run_name(config)} is finished in this sweep already (run {done})")
-            return
-        finished = experiment.run(config, data, store, folder)
+            return search.outcome(store, done, config, searching) if searching else None
+        watch = search.watch(project_root(), searching, config) if searching else None
+        finished = experiment.run(config, data, store, folder, watch)
+    except tracking.Pruned as pruned:
+        console.print(f"{run_name(config)}: given up {pruned}")
+        return {}
     except ConfigError as error:
         # In a sweep Hydra would tell the first failure alone, after the last job.
         print(f"error: {error}", file=sys.stderr)
@@ -72,20 +81,24 @@ def train(composed: DictConfig) -> None:
     console.print(f"\n{run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if config.sweep != "auto":
         print_summary_line(finished.evaluation)
-        return
+        return search.outcome(store, finished.run_id, config, searching) if searching else None
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
     if (folder / experiment.REPORT).exists():
         console.print(f"Report: {folder / experiment.REPORT}", soft_wrap=True)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
     console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
+    return None
 
 
-def _summarise(sweep_id: str, jobs: Sequence[Config]) -> None:
-    from equipoise import sweep, tracking
+def _summarise(plan: command_line.Plan, sweep_id: str) -> None:
+    from equipoise import search_results, sweep, tracking
 
     store = tracking.open_store(project_root())
-    sweep.print_sweep(store, sweep_id, jobs)
+    if plan.searching:
+        search_results.show(store, sweep_id, plan.searching)
+    else:
+        sweep.print_sweep(store, sweep_id, plan.jobs)
     print("To compare its runs in MLflow:")
     for experiment, view in sweep.save_views(store, sweep_id):
         print(f"  make -C {shlex.quote(str(project_root()))} ui VIEW={experiment}/{view}")

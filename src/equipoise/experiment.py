@@ -1,6 +1,6 @@
 """A run on prepared data: weigh, fit, evaluate, log. The steps in order, each from the config and the step before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,18 @@ class Finished:
     device: str
 
 
-def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
-    """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist."""
+# Told of each epoch and its metrics, once they are logged.
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+def run(config: Config, data: Prepared, store: Store, folder: Path, watch: Watch | None = None) -> Finished:
+    """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist.
+
+    Raises
+    ------
+    Pruned
+        If `watch` does, to give the run up.
+    """
     weights = _label_weights(config, data) if data.several_labels else class_weights(config.weighting, data.counts, data.classes)
     trainer = config.trainer
     for note in () if data.several_labels else _warnings(config, weights):
@@ -62,7 +72,7 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
         log_inputs(config, log, data, weights)
-        trained = _train(config, data, weights, log)
+        trained = _train(config, data, weights, log, watch)
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
@@ -79,7 +89,7 @@ class Trained:
     shares: Mapping[str, Floats]  # what `audit` found: loss and gradient, at the start and at the end
 
 
-def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> Trained:
+def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run, watch: Watch | None) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
@@ -104,6 +114,8 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> T
             history.append(metrics)
             log.log_metrics(metrics, step=epoch)
             advance(metrics)
+            if watch:
+                watch(epoch, metrics)
 
         training.fit(model, predictor, config, data, weights, on_epoch)
     at_end = {} if data.several_labels else shares("", len(history) - 1)

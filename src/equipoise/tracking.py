@@ -103,6 +103,10 @@ def open_store(root: Path) -> Store:
     return store
 
 
+class Pruned(Exception):
+    """A run is given up as hopeless: KILLED and tagged, and no failure."""
+
+
 class Run:
     """One MLflow run that is being written.
 
@@ -216,7 +220,7 @@ def _mend(file: Path) -> None:
 def start_run(
     store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], folder: Path, adopt: str | None = None
 ) -> Iterator[Run]:
-    """A run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact.
+    """A run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact, or KILLED with the tag `pruned`.
 
     Parameters
     ----------
@@ -241,6 +245,10 @@ def start_run(
         as_text = {param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()}
         client.log_batch(run_id, params=[Param(key, value) for key, value in as_text.items() if key not in there])
         yield run
+    except Pruned as pruned:
+        client.set_tag(run_id, "pruned", str(pruned))
+        client.set_terminated(run_id, "KILLED")
+        raise
     except BaseException as error:
         client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         # A full disk may be what failed; the error itself must come through all the same.
@@ -258,7 +266,21 @@ def outer_run() -> str | None:
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of the sweep's summary run, which is made if it is not there.
+    """Texts by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
+    """Pictures by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, figure in figures.items():
+        store.client.log_figure(run_id, figure, name)
+
+
+def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
+    """The id of the sweep's summary run, which is made if it is not there.
 
     Parameters
     ----------
@@ -266,13 +288,11 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
     """
     found = store.runs(kind="sweep", sweep_id=sweep)
     if found:
-        run_id = found[-1].info.run_id
-    else:
-        experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
-        run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
-        store.client.set_terminated(run_id, "FINISHED")
-    for name, text in texts.items():
-        store.client.log_text(run_id, text, name)
+        return str(found[-1].info.run_id)
+    experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
+    run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
+    store.client.set_terminated(run_id, "FINISHED")
+    return str(run_id)
 
 
 def load_model(store: Store, run: str) -> "keras.Model":

@@ -86,7 +86,7 @@ def _state(view: View, metrics: Mapping[str, float]) -> dict[str, Any]:
         ("Head against tail", 2, 400, [_scatter(*_head_and_tail(metrics))]),
         ("Choices and results", 1, 400, choices),
         ("Training", 2, 330, [_line(key) for key in TRAINING]),
-        ("Confusion", 3, 680, images),  # below all the params that MLflow writes over each picture
+        ("Confusion", 3, 760, images),  # below all the params that MLflow writes over each picture
         ("Differences", 1, 500, differences),
     ]
     opened = [section for section in opened if section[-1]]
