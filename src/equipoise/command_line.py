@@ -102,7 +102,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     for override in overrides:
         if override.is_sweep_override() and not override.key_or_group.startswith("hydra") and _is_control(override.key_or_group):
             raise ConfigError(f"{override.input_line}: {override.key_or_group} changes nothing in the result, so there is nothing to sweep over")
-    swept = [override.key_or_group for override in overrides if override.is_sweep_override()]
+    varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
     searching = search_settings(settings.hydra.sweeper)
     jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
     if shows_config:
@@ -110,7 +110,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     identity = _sweep_id(settings.sweep, overrides, kind="search" if searching else "")
     if searching:
         search.check_known(project_root(), identity, searching, search.space(overrides))
-    return Plan(jobs, identity, (*folders, f"sweep={identity}", _varied(swept)), shows_config, searching)
+    return Plan(jobs, identity, (*folders, f"sweep={identity}", _varied(varied)), shows_config, searching)
 
 
 def _varied(keys: Sequence[str]) -> str:
@@ -151,10 +151,9 @@ def _compose_all(jobs: Iterable[Sequence[str]]) -> tuple[Config, ...]:
 
 def search_settings(composed: Any) -> search.Settings | None:
     """Of `hydra.sweeper`; None if every combination is a job."""
-    sweeper = OmegaConf.to_container(composed, resolve=True)
-    if sweeper.pop("_target_") != search.TARGET:  # type: ignore[union-attr]
+    if composed._target_ != search.TARGET:
         return None
-    return search.read_settings({key: value for key, value in sweeper.items() if key != "params"})  # type: ignore[union-attr]
+    return search.read_settings({str(key): value for key, value in OmegaConf.to_container(composed).items() if key not in ("_target_", "params")})  # type: ignore[union-attr]
 
 
 def _trials(space: search.Space) -> tuple[Config, ...]:

@@ -63,6 +63,9 @@ class Among:
 
     values: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return " or ".join(self.values)
+
 
 @dataclass(frozen=True)
 class Between:
@@ -72,6 +75,9 @@ class Between:
     high: float
     step: int | None
     log: bool
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}" + (f" by {self.step}" if self.step else "") + (", logarithmic" if self.log else "")
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,9 @@ def read_settings(composed: Any) -> Settings:
     try:
         settings = Settings.model_validate(composed)
     except ValidationError as error:
-        raise ConfigError("\n".join(_problem(detail, composed) for detail in error.errors())) from None
+        # The first for each: of a list pydantic says also that the whole is none.
+        lines = {str(detail["loc"][0]): _problem(detail, composed) for detail in reversed(error.errors())}
+        raise ConfigError("\n".join(lines.values())) from None
     if settings.pruner not in ("auto", "none") and len(settings.metric) > 1:
         raise ConfigError(f"hydra.sweeper.pruner={settings.pruner}: of several metrics none says alone which trial is hopeless; use auto or none")
     if find_spec("optuna") is None:
@@ -113,6 +121,8 @@ def space(overrides: Sequence[Override]) -> Space:
     searched: dict[str, Among | Between] = {}
     for override in overrides:
         key = override.get_key_element()
+        if key.startswith("hydra"):
+            continue  # how to search, and not what
         for there in (given, searched):
             there.pop(key, None)  # the last one counts
         if override.is_sweep_override():
@@ -144,7 +154,7 @@ def check_known(root: Path, sweep: str, settings: Settings, searched: Space) -> 
         return
     known = _study(root, sweep, settings).user_attrs.get("search")
     if known is not None and known != _identity(settings, searched):
-        raise ConfigError(f"sweep={sweep} is a search for {known['metric']} among {known['among']}: use sweep=new, or another id")
+        raise ConfigError(f"sweep={sweep} is a search for {known['metric']} over {known['among']}: use sweep=new, or another id")
 
 
 def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Launch) -> None:
@@ -203,9 +213,14 @@ def outcome(store: Store, run_id: str, config: Config, settings: Settings) -> di
         return {point.step: point.value for point in store.client.get_metric_history(run_id, key)}
 
     monitored = history(config.trainer.monitor)
-    sign = -1 if config.trainer.monitor in LOWER_IS_BETTER else 1
-    kept = max(monitored) if config.trainer.early_stopping is None else max(sorted(monitored), key=lambda epoch: sign * monitored[epoch])
+    better = sign(config.trainer.monitor)
+    kept = max(monitored) if config.trainer.early_stopping is None else max(sorted(monitored), key=lambda epoch: better * monitored[epoch])
     return {key: history(key)[kept] for key in settings.metric}
+
+
+def sign(metric: str) -> int:
+    """1 if higher is better, else -1."""
+    return -1 if metric in LOWER_IS_BETTER else 1
 
 
 def load(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
@@ -235,7 +250,7 @@ def _searched(override: Override) -> Among | Between:
 
 
 def _identity(settings: Settings, searched: Space) -> dict[str, str]:
-    among = (f"{key}={values}" for key, values in sorted(searched.searched.items()))
+    among = (f"{key} {values}" for key, values in sorted(searched.searched.items()))
     return {"metric": ", ".join(settings.metric), "among": "; ".join(among)}
 
 
@@ -247,11 +262,12 @@ def _study(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
+    from optuna.study import StudyDirection
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A file and no database: it can be shared by processes on several machines, and needs no schema.
     storage = JournalStorage(JournalFileBackend(str(_file(root, sweep))))
-    directions = ["minimize" if key in LOWER_IS_BETTER else "maximize" for key in settings.metric]
+    directions = [StudyDirection.MAXIMIZE if sign(key) == 1 else StudyDirection.MINIMIZE for key in settings.metric]
     return optuna.create_study(storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True)
 
 

@@ -1,9 +1,10 @@
 """What a search has found: its best trials in the terminal, its trials, importances and pictures in the sweep's summary run."""
 
 import shlex
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from equipoise import comparison, logged, search
 from equipoise.terminal import console, print_table
@@ -27,15 +28,16 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     runs = logged.sweep_runs(store, sweep, comparison.wanted(None))
     if not finished or not runs:
         return
-    sign = -1 if settings.metric[0] in search.LOWER_IS_BETTER else 1
     several = len(settings.metric) > 1
     shown = study.best_trials if several else by_state[TrialState.COMPLETE]
-    best = sorted(shown, key=lambda trial: -sign * trial.values[0])[:MOST_ROWS]
+    best = sorted(shown, key=lambda trial: -search.sign(settings.metric[0]) * trial.values[0])[:MOST_ROWS]
     keys = list(best[0].params)
     rows = [[str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)] for trial in best]
     title = "Trials that no other beats in all metrics" if several else "Best trials, by the validation split"
     print_table(title, ["trial", *settings.metric, *keys], rows)
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
+    # A recipe may ask for a sweep.
+    again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
     console.print("The first of them again, as a run of its own:\n  " + shlex.join(["python", "src/train.py", *again]), soft_wrap=True)
     importance = _importance(study, settings)
     for metric, shares in importance.items():
@@ -59,24 +61,18 @@ def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, d
 
 
 def _pictures(study: "optuna.Study", settings: search.Settings, importance: Mapping[str, Mapping[str, float]]) -> dict[str, "Figure"]:
-    from matplotlib.figure import Figure
-    from optuna.visualization import matplotlib as draw
+    from equipoise import search_figures
 
-    drawn: dict[str, Figure] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that drawing with Matplotlib is new to Optuna
-        for index, metric in enumerate(settings.metric):
-            target: Any = lambda trial, index=index: trial.values[index]  # noqa: E731
-            name = metric.removeprefix("val/")
-            drawn[f"history_{name}"] = draw.plot_optimization_history(study, target=target, target_name=metric).figure
-        if len(settings.metric) == 2:
-            drawn["pareto_front"] = draw.plot_pareto_front(study, target_names=list(settings.metric)).figure
-    for metric, shares in importance.items():
-        figure = Figure(figsize=(7, 1 + 0.4 * len(shares)), layout="constrained")
-        axes = figure.subplots()
-        axes.barh(list(shares)[::-1], list(shares.values())[::-1])
-        axes.set(xlabel="share of the variance over trials", xlim=(0, 1), title=f"What {metric} depends on")
-        drawn[f"importance_{metric.removeprefix('val/')}"] = figure
+    trials = [trial for trial in study.trials if trial.values]
+    numbers, values = [trial.number for trial in trials], np.array([trial.values for trial in trials])
+    drawn = {}
+    for index, metric in enumerate(settings.metric):
+        drawn[f"history_{metric.removeprefix('val/')}"] = search_figures.history(numbers, values[:, index], metric, search.sign(metric))
+        if metric in importance:
+            drawn[f"importance_{metric.removeprefix('val/')}"] = search_figures.importances(importance[metric], metric)
+    if len(settings.metric) == 2:
+        best = [trial.number for trial in study.best_trials]
+        drawn["pareto_front"] = search_figures.front(values, np.isin(numbers, best), numbers, settings.metric)
     return drawn
 
 

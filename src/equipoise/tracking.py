@@ -103,7 +103,7 @@ def open_store(root: Path) -> Store:
     return store
 
 
-class Pruned(Exception):
+class Pruned(Exception):  # noqa: N818 - it is none
     """A run is given up as hopeless: KILLED and tagged, and no failure."""
 
 

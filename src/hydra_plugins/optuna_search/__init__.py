@@ -7,7 +7,6 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -27,21 +26,24 @@ class OptunaSweeper(Sweeper):
         from equipoise import search
         from equipoise.paths import project_root
 
+        assert self.config is not None
+        assert self.hydra_context is not None
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*(f"{key}={value}" for key, value in self.params.items()), *arguments])
         returned: list[JobReturn] = []
+        sweep = self.config.sweep
 
         def launch(batch: Sequence[Sequence[str]]) -> list[search.Outcome]:
-            assert isinstance(self.launcher, Launcher)
+            assert self.launcher is not None
             found = list(self.launcher.launch(batch, initial_job_idx=len(returned)))
             returned.extend(found)
             return [job.return_value if job.status is JobStatus.COMPLETED else None for job in found]
 
         settings = search.read_settings(OmegaConf.to_container(OmegaConf.create(self.settings)))
-        search.run(project_root(), self.config.sweep, settings, search.space(overrides), launch)
+        search.run(project_root(), sweep, settings, search.space(overrides), launch)
         for job in returned:
             _ = job.return_value  # raises what a job has raised, once the others are done
         return returned
