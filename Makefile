@@ -8,6 +8,8 @@ RUN ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := \#
+# A worker a core; the tests of one file stay together, since they share what they train.
+PARALLEL := -n logical --maxprocesses 8 --dist loadfile
 EXTRAS := gpu sweeps server s3 dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
@@ -50,10 +52,10 @@ train: setup  ## Train one run: python src/train.py weighting=balanced; ARGS="â€
 	@python src/train.py weighting=balanced $(ARGS)
 
 test: dev  ## Run every test
-	@python -m pytest $(ARGS)
+	@python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: dev  ## Run the tests that take no time, for the inner loop
-	@python -m pytest -m "not slow" $(ARGS)
+	@python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && PYTHONPATH=src lint-imports
