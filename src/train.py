@@ -74,8 +74,8 @@ def train(composed: DictConfig) -> None:
         return
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (folder / experiment.REPORT).exists():
-        console.print(f"Report: {folder / experiment.REPORT}", soft_wrap=True)
+    if (finished.folder / experiment.REPORT).exists():
+        console.print(f"Report: {finished.folder / experiment.REPORT}", soft_wrap=True)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
     console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
 

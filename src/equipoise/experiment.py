@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import corrections, effect, multilabel, runtime
+from equipoise import corrections, effect, multilabel, resume, runtime
 from equipoise.config import Config, config_sha256, flat
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
@@ -46,10 +46,16 @@ class Finished:
     by_rule: Mapping[str, Mapping[str, float]]  # decision rule to metrics of what it makes of the same logits
     epochs: int
     device: str
+    folder: Path  # what it wrote beside the store
 
 
 def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
-    """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist."""
+    """One run on prepared data, logged to the store, or the rest of one that was interrupted.
+
+    Parameters
+    ----------
+    folder : what a new run writes besides lands here; it must exist. An interrupted one goes on in its own.
+    """
     weights = _label_weights(config, data) if data.several_labels else class_weights(config.weighting, data.counts, data.classes)
     trainer = config.trainer
     for note in () if data.several_labels else _warnings(config, weights):
@@ -59,13 +65,18 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     if device == "gpu" and trainer.jit and trainer.deterministic:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
-    with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
+    begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume else None
+    folder = begun.folder if begun else folder
+    with (
+        resume.claimed(folder),
+        start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder, adopt=begun.id if begun else None) as log,
+    ):
         log_inputs(config, log, data, weights)
         trained = _train(config, data, weights, log)
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
+    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device, folder)
 
 
 def run_name(config: Config) -> str:
