@@ -46,6 +46,7 @@ class Finished:
     by_rule: Mapping[str, Mapping[str, float]]  # decision rule to metrics of what it makes of the same logits
     epochs: int
     device: str
+    is_uploaded: bool  # whether the store has all of it, or it waits in the folder
 
 
 def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
@@ -55,7 +56,7 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     for note in () if data.several_labels else _warnings(config, weights):
         warn(note)
     experiment = title_of(config.dataset)
-    store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
+    store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     if device == "gpu" and trainer.jit and trainer.deterministic:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
@@ -65,7 +66,18 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
+    return Finished(
+        run_id=log.id,
+        experiment_id=log.experiment_id,
+        data=data,
+        weights=weights,
+        evaluation=evidence.evaluation,
+        intervals=evidence.intervals,
+        by_rule=evidence.rules,
+        epochs=len(trained.history),
+        device=device,
+        is_uploaded=log.is_uploaded,
+    )
 
 
 def run_name(config: Config) -> str:
