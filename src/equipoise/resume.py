@@ -1,24 +1,11 @@
-"""Which run the same command goes on with, and who may write in a run's folder."""
+"""Which run the same command goes on with."""
 
-import contextlib
-import json
-import os
-import shlex
-import socket
-import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from equipoise import checkpoints
 from equipoise.config import Config, config_sha256
-from equipoise.options import ConfigError
 from equipoise.tracking import Store
-
-LOCK, OWNER = ".lock", ".owner.json"  # in the run's folder
 
 
 @dataclass(frozen=True)
@@ -47,34 +34,3 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
         return None
     cut_off = newest.info.status == "KILLED" or (newest.info.status == "FAILED" and checkpoints.saved(folder))
     return Begun(str(newest.info.run_id), folder) if cut_off else None
-
-
-@contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """The folder as this process's own. The lock goes with the process, however it ends.
-
-    Raises
-    ------
-    ConfigError
-        If another process writes in it, which is named.
-    """
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(f"another run is being written in {folder}, {_owner(folder)}: wait for it, or end it") from None
-    try:
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "command": shlex.join(sys.argv)}
-        (folder / OWNER).write_text(json.dumps(owner))
-        yield
-    finally:
-        (folder / OWNER).unlink(missing_ok=True)
-        lock.release()
-
-
-def _owner(folder: Path) -> str:
-    try:
-        owner = json.loads((folder / OWNER).read_text())
-    except (OSError, ValueError):  # it is just being written
-        return "by another process"
-    return f"by process {owner['pid']} on {owner['host']} since {owner['since']} ({owner['command']})"
