@@ -4,6 +4,7 @@ EXTRA ?=
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+HOSTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,7 +30,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast lint ui doctor bench pictures system lock clean
+.PHONY: help setup dev train test test-fast lint ui server doctor bench pictures system lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -64,6 +65,10 @@ ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
+
+server:  ## Start a tracking server with users and permissions, on PostgreSQL; PORT=5001, HOSTS=mlflow.example.org
+	@$(MAKE) --no-print-directory setup EXTRA=server
+	@python src/server.py port=$(PORT) $(if $(HOSTS),hosts=$(HOSTS))
 
 doctor: setup  ## Print versions, device and store
 	@python src/doctor.py

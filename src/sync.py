@@ -24,8 +24,8 @@ def main(words: Sequence[str]) -> int:
         print(__doc__.strip())
         return 0
     try:
-        folders = _with_something_left(words)
-        return 0 if all([_sync(folder, where) for folder, where in folders]) else 1
+        done = [_sync(folder, uri) for folder, uri in _with_something_left(words)]
+        return 0 if all(done) else 1
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -57,7 +57,9 @@ def _sync(folder: Path, uri: str) -> bool:
     store = tracking.open_store(project_root(), where)
     try:
         done = tracking.sync_folder(store, folder)
-    except (ConfigError, *outages()) as error:
+    except Exception as error:
+        if not isinstance(error, (ConfigError, *outages())):
+            raise
         print(f"error: {folder} is kept, the store does not take it: {str(error).splitlines()[0]}", file=sys.stderr)
         return False
     if done is None:
