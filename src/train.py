@@ -1,8 +1,8 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
-import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -12,8 +12,9 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise import command_line
-from equipoise.config import validate
+from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
+from equipoise.data.sources import title_of
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
 
@@ -23,7 +24,9 @@ def main() -> int:
     try:
         plan = command_line.plan(sys.argv[1:])
         if plan and not plan.shows_config:
-            command_line.prepare_all(plan)  # here and not in the jobs: what is wrong with the data is a user's mistake, too
+            # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
+            _check_server(plan.jobs)
+            command_line.prepare_all(plan)
     except ConfigError as error:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
@@ -56,18 +59,19 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     """
     from equipoise import experiment, search, sweep, tracking
     from equipoise.naming import run_name
+    from equipoise.outbox import read_journal
     from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     folder = Path(HydraConfig.get().runtime.output_dir)
     searching = command_line.search_settings(HydraConfig.get().sweeper) if config.sweep != "auto" else None
     try:
-        store = tracking.open_store(project_root())
+        store = tracking.open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
-        done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" else None
+        done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" and store.answers else None
         if done:
             console.print(f"{run_name(config)} is finished in this sweep already (run {done})")
-            return search.outcome(store, done, config, searching) if searching else None
+            return search.outcome(store.points(done, search.watched(searching, config)), searching, config) if searching else None
         watch = search.watch(project_root(), searching, config) if searching else None
         finished = experiment.run(config, data, store, folder, watch)
     except tracking.Pruned as pruned:
@@ -81,27 +85,41 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     console.print(f"\n{run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if config.sweep != "auto":
         print_summary_line(finished.evaluation)
-        return search.outcome(store, finished.run_id, config, searching) if searching else None
+        return search.outcome(read_journal(finished.folder), searching, config) if searching else None
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (folder / experiment.REPORT).exists():
-        console.print(f"Report: {folder / experiment.REPORT}", soft_wrap=True)
-    console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
-    console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
+    if (finished.folder / experiment.REPORT).exists():
+        console.print(f"Report: {finished.folder / experiment.REPORT}", soft_wrap=True)
+    if finished.is_uploaded:
+        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
+        console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
     return None
+
+
+def _check_server(jobs: Sequence[Config]) -> None:
+    """A server that refuses the user, or the experiments, does so before anything is written. One that is down does not."""
+    if jobs[0].tracking.name == "server":
+        from equipoise import tracking
+
+        store = tracking.open_store(project_root(), "server", needed=False)
+        store.check_experiments({title_of(config.dataset) for config in jobs})
 
 
 def _summarise(plan: command_line.Plan, sweep_id: str) -> None:
     from equipoise import search_results, sweep, tracking
 
-    store = tracking.open_store(project_root())
+    try:
+        store = tracking.open_store(project_root(), plan.jobs[0].tracking.name)
+    except ConfigError as error:  # the runs are done, and will be uploaded
+        print(f"warning: no table of the sweep: {error}", file=sys.stderr)
+        return
     if plan.searching:
         search_results.show(store, sweep_id, plan.searching)
     else:
         sweep.print_sweep(store, sweep_id, plan.jobs)
     print("To compare its runs in MLflow:")
     for experiment, view in sweep.save_views(store, sweep_id):
-        print(f"  make -C {shlex.quote(str(project_root()))} ui VIEW={experiment}/{view}")
+        print(f"  {store.page(experiment, view=view)}")
 
 
 def _complain(error: ConfigError) -> int:

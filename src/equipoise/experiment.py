@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import corrections, effect, multilabel, runtime
+from equipoise import corrections, effect, multilabel, resume, runtime
 from equipoise.config import Config, config_sha256, flat
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
@@ -47,6 +47,8 @@ class Finished:
     by_rule: Mapping[str, Mapping[str, float]]  # decision rule to metrics of what it makes of the same logits
     epochs: int
     device: str
+    folder: Path  # what it wrote beside the store
+    is_uploaded: bool  # whether the store has all of it, or it waits in the folder
 
 
 # Told of each epoch and its metrics, once they are logged.
@@ -54,7 +56,11 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 
 def run(config: Config, data: Prepared, store: Store, folder: Path, watch: Watch | None = None) -> Finished:
-    """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist.
+    """One run on prepared data, logged to the store, or the rest of one that was interrupted.
+
+    Parameters
+    ----------
+    folder : what a new run writes besides lands here; it must exist. An interrupted one goes on in its own.
 
     Raises
     ------
@@ -66,17 +72,31 @@ def run(config: Config, data: Prepared, store: Store, folder: Path, watch: Watch
     for note in () if data.several_labels else _warnings(config, weights):
         warn(note)
     experiment = title_of(config.dataset)
-    store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
+    store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     if device == "gpu" and trainer.jit and trainer.deterministic:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
-    with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder) as log:
+    begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers else None
+    folder, adopt = (begun.folder, begun.id) if begun else (folder, None)
+    with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder, adopt) as log:
         log_inputs(config, log, data, weights)
         trained = _train(config, data, weights, log, watch)
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
+    return Finished(
+        run_id=log.id,
+        experiment_id=log.experiment_id,
+        data=data,
+        weights=weights,
+        evaluation=evidence.evaluation,
+        intervals=evidence.intervals,
+        by_rule=evidence.rules,
+        epochs=len(trained.history),
+        device=device,
+        folder=folder,
+        is_uploaded=log.is_uploaded,
+    )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from equipoise.config import Config
 from equipoise.options import ConfigError, PositiveInt, Section, Seed, suggestion
-from equipoise.tracking import Pruned, Store
+from equipoise.tracking import Pruned
 
 if TYPE_CHECKING:
     import optuna
@@ -206,16 +206,25 @@ def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapp
     return on_epoch
 
 
-def outcome(store: Store, run_id: str, config: Config, settings: Settings) -> dict[str, float]:
-    """The metrics of the weights that a finished run ended with: of its last epoch, or its best if it stops early."""
+def watched(settings: Settings, config: Config) -> list[str]:
+    """The metrics that `outcome` looks at."""
+    return [*settings.metric, config.trainer.monitor]
 
-    def history(key: str) -> dict[int, float]:
-        return {point.step: point.value for point in store.client.get_metric_history(run_id, key)}
 
-    monitored = history(config.trainer.monitor)
-    better = sign(config.trainer.monitor)
+def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Config) -> dict[str, float]:
+    """The metrics of the weights that a finished run ended with: of its last epoch, or its best if it stops early.
+
+    Parameters
+    ----------
+    points : `{key, step, value}` of each epoch, oldest first
+    """
+    history: dict[str, dict[int, float]] = {key: {} for key in watched(settings, config)}
+    for point in points:
+        if point["key"] in history:
+            history[point["key"]][point["step"]] = point["value"]
+    monitored, better = history[config.trainer.monitor], sign(config.trainer.monitor)
     kept = max(monitored) if config.trainer.early_stopping is None else max(sorted(monitored), key=lambda epoch: better * monitored[epoch])
-    return {key: history(key)[kept] for key in settings.metric}
+    return {key: history[key][kept] for key in settings.metric}
 
 
 def sign(metric: str) -> int:
