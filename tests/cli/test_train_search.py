@@ -43,7 +43,7 @@ def store(project: Path, whole: str) -> Store:
 def trials(project: Path, store: Store, sweep: str) -> Any:
     (summary,) = store.runs(kind="sweep", sweep_id=sweep)
     folder = project / "mlruns/digits_lt" / summary.info.run_id / "artifacts/search"
-    return folder, pd.read_csv(folder / "trials.csv")
+    return folder, pd.read_csv(folder / "trials.csv", float_precision="round_trip")
 
 
 def test_more_trials_go_on_where_the_search_was_left(project: Path, store: Store, whole: str) -> None:
