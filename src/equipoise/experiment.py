@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import corrections, effect, multilabel, resume, runtime
+from equipoise import corrections, effect, interruption, multilabel, resume, runtime
+from equipoise.checkpoints import Checkpoints
 from equipoise.config import Config, config_sha256, flat
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
@@ -21,7 +22,7 @@ from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
 from equipoise.report import Evidence, as_html, pictures
 from equipoise.schedules import share_at, weights_at
-from equipoise.terminal import progress_bar, warn
+from equipoise.terminal import console, progress_bar, warn
 from equipoise.tracking import Run, Store, class_keys, start_run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 
@@ -70,9 +71,10 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     with (
         resume.claimed(folder),
         start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder, adopt=begun.id if begun else None) as log,
+        interruption.bounded(log.kill),
     ):
         log_inputs(config, log, data, weights)
-        trained = _train(config, data, weights, log)
+        trained = _train(config, data, weights, log, Checkpoints(folder, resume.made_by(config, data)))
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
@@ -94,7 +96,7 @@ class Trained:
     shares: Mapping[str, Floats]  # what `audit` found: loss and gradient, at the start and at the end
 
 
-def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> Trained:
+def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkpoints: Checkpoints) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
@@ -113,6 +115,9 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> T
     at_start = {} if data.several_labels else shares("_start", 0)
     log.log_metrics(_by_class(data, at_start))
     history: list[dict[str, float]] = []
+    begun = checkpoints.newest()
+    if begun is not None:
+        console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}")
     with progress_bar(config.trainer.epochs) as advance:
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
@@ -120,7 +125,7 @@ def _train(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> T
             log.log_metrics(metrics, step=epoch)
             advance(metrics)
 
-        training.fit(model, predictor, config, data, weights, on_epoch)
+        training.fit(model, predictor, config, data, weights, on_epoch, checkpoints)
     at_end = {} if data.several_labels else shares("", len(history) - 1)
     log.log_metrics(_by_class(data, at_end))
     if config.trainer.second_stage != "none":

@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from equipoise import checkpoints
 from equipoise.config import Config, config_sha256
+from equipoise.data.prepared import Prepared
 from equipoise.options import ConfigError
 from equipoise.tracking import Store
 
@@ -49,9 +51,17 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
     return Begun(str(newest.info.run_id), folder) if cut_off else None
 
 
+def made_by(config: Config, data: Prepared) -> dict[str, str]:
+    """What a checkpoint must agree in to be gone on with: another version may train other bits."""
+    versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"config_sha256": config_sha256(config), "data_sha256": data.data_sha256, **versions}
+
+
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """The folder as this process's own. The lock goes with the process, however it ends.
+    """The folder as this process's own; its checkpoints stay only if what ends the run comes from outside.
+
+    The lock goes with the process, however it ends.
 
     Raises
     ------
@@ -67,6 +77,10 @@ def claimed(folder: Path) -> Iterator[None]:
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "command": shlex.join(sys.argv)}
         (folder / OWNER).write_text(json.dumps(owner))
         yield
+        checkpoints.remove(folder)
+    except ConfigError:  # the same command would end in the same way
+        checkpoints.remove(folder)
+        raise
     finally:
         (folder / OWNER).unlink(missing_ok=True)
         lock.release()

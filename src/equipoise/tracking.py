@@ -132,6 +132,10 @@ class Run:
             file.writelines(json.dumps({"key": key, "value": value, "step": step, "timestamp": now}) + "\n" for key, value, step in new)
         self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value, step in new])
 
+    def kill(self) -> None:
+        """Close the run as one that was broken off."""
+        self._client.set_terminated(self.id, "KILLED")
+
     def set_tag(self, key: str, value: str) -> None:
         self._client.set_tag(self.id, key, value)
 
