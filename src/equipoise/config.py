@@ -56,7 +56,7 @@ class EvaluationOptions(Section):
 class Tracking(Section):
     """Where runs are logged."""
 
-    name: Literal["local"]
+    name: Literal["local", "server"]
 
 
 class Config(Section):

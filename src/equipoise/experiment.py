@@ -48,6 +48,7 @@ class Finished:
     epochs: int
     device: str
     folder: Path  # what it wrote beside the store
+    is_uploaded: bool  # whether the store has all of it, or it waits in the folder
 
 
 def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
@@ -62,15 +63,15 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     for note in () if data.several_labels else _warnings(config, weights):
         warn(note)
     experiment = title_of(config.dataset)
-    store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
+    store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     if device == "gpu" and trainer.jit and trainer.deterministic:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
-    begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume else None
-    folder = begun.folder if begun else folder
+    begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers else None
+    folder, adopt = (begun.folder, begun.id) if begun else (folder, None)
     with (
-        resume.claimed(folder),
-        start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder, adopt=begun.id if begun else None) as log,
+        resume.kept(folder),
+        start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder, adopt) as log,
         interruption.bounded(log.kill),
     ):
         log_inputs(config, log, data, weights)
@@ -78,7 +79,19 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device, folder)
+    return Finished(
+        run_id=log.id,
+        experiment_id=log.experiment_id,
+        data=data,
+        weights=weights,
+        evaluation=evidence.evaluation,
+        intervals=evidence.intervals,
+        by_rule=evidence.rules,
+        epochs=len(trained.history),
+        device=device,
+        folder=folder,
+        is_uploaded=log.is_uploaded,
+    )
 
 
 def run_name(config: Config) -> str:
