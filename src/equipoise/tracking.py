@@ -409,6 +409,7 @@ def start_run(
         now = int(time.time() * 1000)
         run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
         try:
+            _date_traceback(run, adopted=adopt is not None)
             run.log_params(params)
             yield run
         except BaseException as error:
@@ -419,6 +420,13 @@ def start_run(
                 run.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         run.end("FINISHED")
+
+
+def _date_traceback(run: Run, *, adopted: bool) -> None:
+    """What ended a run for a while says so."""
+    left = run.folder / "traceback.txt"
+    if adopted and left.exists():
+        run.log_text(f"The run went on at {time.strftime('%Y-%m-%d %H:%M:%S')}. It had been ended by:\n\n{left.read_text()}", left.name)
 
 
 def sync_folder(store: Store, folder: Path) -> Outbox | None:
