@@ -110,8 +110,7 @@ class Proxy:
                 # The server has done it, and the client does not hear of it.
                 client.sendall(answer[: len(answer) // 2] if mode == "cut" else answer)
 
-    @staticmethod
-    def _read(client: socket.socket) -> bytes:
+    def _read(self, client: socket.socket) -> bytes:
         data = b""
         while b"\r\n\r\n" not in data:
             part = client.recv(65536)
@@ -122,7 +121,7 @@ class Proxy:
         length = re.search(rb"(?i)content-length: *(\d+)", head)
         while length and len(body) < int(length[1]):
             body += client.recv(65536)
-        head = re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head) + b"\r\nConnection: close"
+        head = re.sub(rb"(?i)\r\n(connection|host): [^\r]*", b"", head) + f"\r\nHost: 127.0.0.1:{self.target}\r\nConnection: close".encode()
         return head + b"\r\n\r\n" + body
 
     def close(self) -> None:

@@ -192,7 +192,10 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     try:
         store.client.search_experiments(max_results=1)
     except outages() as error:
-        if getattr(error, "get_http_status_code", int)() in (401, 403):
+        status = getattr(error, "get_http_status_code", int)()
+        if status == 403:  # by its name, for instance, which the server has to know
+            raise ConfigError(f"{uri} refuses the request: {_reason(error)}") from None
+        if status == 401:
             raise ConfigError(f"{uri} refuses the user: check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials") from None
         reason = _reason(error)
         if needed:
