@@ -2,13 +2,17 @@
 
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from server import Server, routes
+from equipoise.tracking import open_store
+from server import Server, as_user, routes
 
 pytestmark = pytest.mark.slow
 
@@ -127,3 +131,47 @@ def what_ada_has(server: Server, ada: requests.Session, hers: Mapping[str, Any])
     artifact = ada.get(f"{server.uri}/get-artifact", params={"run_uuid": hers["run_id"], "path": "secret.txt"})
     assert [answer.status_code for answer in (*found, artifact)] == [200] * 8, [answer.text for answer in found]
     return [*(answer.json() for answer in found), artifact.text]
+
+
+def test_who_is_given_a_permission_has_it(server: Server, ada: requests.Session, bob: requests.Session, hers: dict[str, Any]) -> None:
+    grant = {"username": "bob", "resource_type": "experiment", "resource_id": hers["experiment_id"], "permission": "READ"}
+    assert ada.post(f"{server.uri}/api/2.0/mlflow/users/permissions/grant", json=grant).status_code == 200
+    assert SECRET in ask(server, bob, "/api/2.0/mlflow/runs/get", "GET", hers).text
+    assert ask(server, bob, "/api/2.0/mlflow/runs/delete", "POST", hers).status_code == 403
+
+
+JOBS, PROCESSES = 200, 4
+SHORT_JOBS = """
+import sys
+from pathlib import Path
+from equipoise import tracking
+root, first = Path(sys.argv[1]), int(sys.argv[2])
+store = tracking.open_store(root, "server")
+for job in range(first, 200, 4):
+    folder = root / f"job-{job}"
+    folder.mkdir()
+    with tracking.start_run(store, "short jobs", f"job {job}", {"job": job}, {"short": "yes"}, folder) as run:
+        for epoch in range(2):
+            run.log_metrics({f"m/{index}": job + index / 10 for index in range(5)}, step=epoch)
+    assert run.is_uploaded
+"""
+
+
+def test_200_jobs_of_4_processes_lose_nothing(server: Server, tmp_path: Path) -> None:
+    server.user("dora", "dora's password")
+    environment = {**as_user(server.uri, "dora", "dora's password"), "PYTHONPATH": str(server.project / "src")}
+    commands = [[sys.executable, "-c", SHORT_JOBS, str(tmp_path), str(first)] for first in range(PROCESSES)]
+    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for command in commands]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * PROCESSES, errors
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        store = open_store(tmp_path, "server")
+        runs = store.runs(short="yes")
+        histories = [store.client.get_metric_history(run.info.run_id, "m/3") for run in runs[::20]]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert sorted(int(run.data.params["job"]) for run in runs) == list(range(JOBS))
+    for run in runs:
+        assert run.data.metrics == {f"m/{index}": int(run.data.params["job"]) + index / 10 for index in range(5)}
+    assert all(sorted(point.step for point in history) == [0, 1] for history in histories)

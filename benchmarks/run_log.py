@@ -1,6 +1,6 @@
 """What logging costs a run: 1,000 classes, 100 epochs, on the project's own store.
 
-python benchmarks/logging.py
+python benchmarks/run_log.py
 
 The run is a whole one of `src/train.py`'s steps; its seconds within the log are counted where they are spent.
 """
@@ -21,7 +21,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for part in ("src", "conf"):
             shutil.copytree(REPOSITORY / part, Path(folder) / part)
-        command = [sys.executable, str(REPOSITORY / "benchmarks/logging.py"), "--one", folder]
+        command = [sys.executable, str(REPOSITORY / "benchmarks/run_log.py"), "--one", folder]
         subprocess.run(command, check=True)
 
 
@@ -52,7 +52,8 @@ def one(folder: Path) -> None:
     for name in ("begin", "log_params", "log_metrics", "log_profile", "set_tag", "log_dataset", "log_json", "log_file", "log_table", "log_model", "end"):
         timed(name)
     counts = [SAMPLES + index % 7 for index in range(CLASSES)]
-    words = ["dataset=synthetic", f"dataset.class_counts={counts}", "model=mlp", f"trainer.epochs={EPOCHS}", "weighting=balanced"]
+    words = ["dataset=synthetic", f"dataset.class_counts={counts}", "dataset.test_per_class=20", "dataset.validation_per_class=10"]
+    words += ["dataset.features=1000", "model=mlp", f"trainer.epochs={EPOCHS}", "weighting=balanced"]
     (plan,) = [command_line.plan(words)]
     assert plan
     from equipoise import experiment
