@@ -50,7 +50,7 @@ def _run_hydra() -> int:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def train(composed: DictConfig) -> None:
     """One job, already checked by `main`; checked again because a launcher may run it in another process."""
-    from equipoise import experiment, sweep, tracking
+    from equipoise import evaluation, experiment, inputs, sweep, tracking
     from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def train(composed: DictConfig) -> None:
         data = prepare(config.dataset, cache_folder())
         done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" else None
         if done:
-            console.print(f"{experiment.run_name(config)} is finished in this sweep already (run {done})")
+            console.print(f"{inputs.run_name(config)} is finished in this sweep already (run {done})")
             return
         finished = experiment.run(config, data, store, folder)
     except ConfigError as error:
@@ -68,14 +68,14 @@ def train(composed: DictConfig) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n{experiment.run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    console.print(f"\n{inputs.run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if config.sweep != "auto":
         print_summary_line(finished.evaluation)
         return
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (folder / experiment.REPORT).exists():
-        console.print(f"Report: {folder / experiment.REPORT}", soft_wrap=True)
+    if (folder / evaluation.REPORT).exists():
+        console.print(f"Report: {folder / evaluation.REPORT}", soft_wrap=True)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
     console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
 

@@ -25,6 +25,7 @@ import psutil
 from filelock import FileLock
 
 from equipoise.options import ConfigError, Floats
+from equipoise.paths import code_root
 
 if TYPE_CHECKING:
     import keras
@@ -222,7 +223,7 @@ def start_run(
     from mlflow.entities import Param, RunTag
 
     client = store.client
-    tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
+    tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
     if adopt is None:
         experiment_id = store.experiment(experiment)
         run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
