@@ -2,20 +2,19 @@
 
 import sys
 
-from equipoise import experiment, handover, tracking
+from equipoise import fitting, handover, tracking
 from equipoise.config import Config, training_sha256
 from equipoise.data.prepare import prepare
-from equipoise.logged import TRAIN_STAGE
 from equipoise.paths import cache_folder, project_root
-from equipoise.pipeline import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
+from equipoise.pipeline import ARTIFACTS, PARAMS, TRAIN_STAGE, dvc_tags, run_folder, run_stage
 
 
 def step(config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
-    with experiment.training_run(config, data, tracking.open_store(project_root()), run_folder(), tags) as (log, _):
+    with fitting.training_run(config, data, tracking.open_store(project_root()), run_folder(), tags) as (log, _):
         log.log_file(PARAMS, "config")
-        _, trained = experiment.train(config, data, log)
+        _, trained = fitting.train(config, data, log)
         handover.save(trained, ARTIFACTS, {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256})
 
 

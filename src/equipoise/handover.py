@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ class Trained:
 
 def save(trained: Trained, folder: Path, digests: Mapping[str, str]) -> None:
     """Write it to the folder, with digests that say what it was trained from."""
-    np.savez(folder / ARRAYS, logits=trained.logits, validation_logits=trained.validation_logits, **trained.shares)
+    arrays: dict[str, Any] = {"logits": trained.logits, "validation_logits": trained.validation_logits, **trained.shares}
+    np.savez(folder / ARRAYS, **arrays)
     with open(folder / HISTORY, "w", newline="") as file:
         writer = csv.DictWriter(file, ["epoch", *trained.history[0]], lineterminator="\n")
         writer.writeheader()

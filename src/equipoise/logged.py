@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from equipoise.config import JUDGING, below
 from equipoise.options import ConfigError
+from equipoise.pipeline import TRAIN_STAGE
 from equipoise.tracking import Store
 
 SQLITE = "sqlite:///"
 JUDGED_UNDER = "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed
-TRAIN_STAGE = "pipelines/train.py"  # the source of runs that DVC trained
 AT_ONCE = 500  # run ids in one statement; SQLite's oldest limit is 999
 
 
@@ -184,4 +184,5 @@ def _in_force(params: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, s
     """The params that the run's metrics were computed under."""
     if JUDGED_UNDER not in tags:
         return dict(params)
-    return {key: value for key, value in params.items() if not below(key, JUDGING)} | json.loads(tags[JUDGED_UNDER])
+    judged: dict[str, str] = json.loads(tags[JUDGED_UNDER])
+    return {key: value for key, value in params.items() if not below(key, JUDGING)} | judged

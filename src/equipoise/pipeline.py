@@ -14,6 +14,7 @@ from equipoise.config import Config, check_together, validate
 from equipoise.options import ConfigError
 from equipoise.paths import code_root, project_root
 
+TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained
 PARAMS = code_root() / "params.yaml"
 ARTIFACTS = code_root() / "artifacts"
 RAW = code_root() / "data" / "raw"  # what `dvc add` and `dvc import-url` track, and `prepare` depends on
