@@ -15,7 +15,7 @@ def modules(program: str) -> list[str]:
     """The program and the project's modules that it imports, directly or not, at its start or later; relative to the root."""
     finder = ModuleFinder([str(ROOT / "src")])
     finder.run_script(str(ROOT / program))
-    files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
+    files = {Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])}
     return sorted(str(file.relative_to(ROOT)) for file in files)
 
 

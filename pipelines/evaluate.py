@@ -41,11 +41,11 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     if found is None:
         warn("the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself")
         tags |= {**inputs.config_tags(config, data), **dvc_tags(config), **digests, "mlflow.source.name": "pipelines/evaluate.py"}
-        folder = run_folder()
+        folder, adopt = run_folder(), None
     else:
-        folder, params = Path(found.tags["folder"]), {}
+        folder, adopt, params = Path(found.tags["folder"]), found.id, {}
         folder.mkdir(parents=True, exist_ok=True)
-    with tracking.start_run(store, title_of(config.dataset), inputs.run_name(config), params, tags, folder, found and found.id) as log:
+    with tracking.start_run(store, title_of(config.dataset), inputs.run_name(config), params, tags, folder, adopt) as log:
         log.log_file(PARAMS, "config")
         if found is None:
             inputs.log_inputs(config, log, data, weights)

@@ -1,5 +1,6 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
+import os
 import shlex
 import signal
 import sys
@@ -27,6 +28,8 @@ def main() -> int:
             command_line.prepare_all(plan)  # here and not in the jobs: what is wrong with the data is a user's mistake, too
     except ConfigError as error:
         return _complain(error)
+    if plan and plan.sweep:
+        _adopt_summary(plan.sweep)
     signal.signal(signal.SIGTERM, _terminate)
     sys.argv += plan.handed_over if plan else ()
     try:
@@ -62,7 +65,7 @@ def train(composed: DictConfig) -> None:
         if done:
             console.print(f"{inputs.run_name(config)} is finished in this sweep already (run {done})")
             return
-        finished = experiment.run(config, data, store, folder)
+        finished = experiment.run(config, data, store, folder, tracking.outer_run(store))
     except ConfigError as error:
         # In a sweep Hydra would tell the first failure alone, after the last job.
         print(f"error: {error}", file=sys.stderr)
@@ -78,6 +81,15 @@ def train(composed: DictConfig) -> None:
         console.print(f"Report: {folder / evaluation.REPORT}", soft_wrap=True)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
     console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
+
+
+def _adopt_summary(sweep_id: str) -> None:
+    """The run that `mlflow run` has opened is the summary of the sweep; no job must find it, and write into it."""
+    from equipoise import tracking
+
+    if "MLFLOW_RUN_ID" in os.environ:
+        store = tracking.open_store(project_root())
+        tracking.adopt_summary(store, sweep_id, tracking.outer_run(store))
 
 
 def _summarise(sweep_id: str, jobs: Sequence[Config]) -> None:
