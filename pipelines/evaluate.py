@@ -32,7 +32,7 @@ def step(config: Config) -> None:
 
 def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, str]) -> tuple[Evidence, Path]:
     """Evaluate and log; the folder holds what was logged as files."""
-    store = tracking.open_store(project_root())
+    store = tracking.open_store(project_root(), config.tracking.name)
     found = logged.training_run(store, digests, os.environ.get("DVC_EXP_NAME"))
     params, weights = flat(config), inputs.weigh(config, data)
     # A run's params cannot be changed, and it may have been judged otherwise before.

@@ -1,7 +1,6 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from equipoise import command_line
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
+from equipoise.data.sources import title_of
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
 
@@ -25,11 +25,13 @@ def main() -> int:
     try:
         plan = command_line.plan(sys.argv[1:])
         if plan and not plan.shows_config:
-            command_line.prepare_all(plan)  # here and not in the jobs: what is wrong with the data is a user's mistake, too
+            # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
+            _check_server(plan.jobs)
+            command_line.prepare_all(plan)
+        if plan and plan.sweep:
+            _adopt_summary(plan.sweep, plan.jobs[0])
     except ConfigError as error:
         return _complain(error)
-    if plan and plan.sweep:
-        _adopt_summary(plan.sweep)
     signal.signal(signal.SIGTERM, _terminate)
     sys.argv += plan.handed_over if plan else ()
     try:
@@ -59,9 +61,9 @@ def train(composed: DictConfig) -> None:
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        store = tracking.open_store(project_root())
+        store = tracking.open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
-        done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" else None
+        done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" and store.answers else None
         if done:
             console.print(f"{inputs.run_name(config)} is finished in this sweep already (run {done})")
             return
@@ -77,26 +79,41 @@ def train(composed: DictConfig) -> None:
         return
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (folder / evaluation.REPORT).exists():
-        console.print(f"Report: {folder / evaluation.REPORT}", soft_wrap=True)
-    console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
-    console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
+    if (finished.folder / evaluation.REPORT).exists():
+        console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
+    if finished.is_uploaded:
+        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
+        console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
 
 
-def _adopt_summary(sweep_id: str) -> None:
+def _check_server(jobs: Sequence[Config]) -> None:
+    """A server that refuses the user, or the experiments, does so before anything is written. One that is down does not."""
+    if jobs[0].tracking.name == "server":
+        from equipoise import tracking
+
+        store = tracking.open_store(project_root(), "server", needed=False)
+        store.check_experiments({title_of(config.dataset) for config in jobs})
+
+
+def _adopt_summary(sweep_id: str, job: Config) -> None:
     """The run that `mlflow run` has opened is the summary of the sweep; no job must find it, and write into it."""
     from equipoise import tracking
 
     if "MLFLOW_RUN_ID" in os.environ:
-        store = tracking.open_store(project_root())
+        store = tracking.open_store(project_root(), job.tracking.name)
         tracking.adopt_summary(store, sweep_id, tracking.outer_run(store))
 
 
 def _summarise(sweep_id: str, jobs: Sequence[Config]) -> None:
     from equipoise import sweep, tracking
 
-    sweep.print_sweep(tracking.open_store(project_root()), sweep_id, jobs)
-    print(f"To see its runs in MLflow:\n  make -C {shlex.quote(str(project_root()))} ui")
+    try:
+        store = tracking.open_store(project_root(), jobs[0].tracking.name)
+    except ConfigError as error:  # the runs are done, and will be uploaded
+        print(f"warning: no table of the sweep: {error}", file=sys.stderr)
+        return
+    sweep.print_sweep(store, sweep_id, jobs)
+    print(f"To see its runs in MLflow:\n  {store.page()}")
 
 
 def _complain(error: ConfigError) -> int:

@@ -26,7 +26,7 @@ from equipoise.priors import loss_factors
 from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
-CONTROL = ("sweep", "tracking", "trainer.threads")
+CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.resume")
 # What judges a trained model and does not change it.
 JUDGING = ("decision", "evaluation")
 
@@ -45,6 +45,7 @@ class Trainer(Section):
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
     deterministic: bool
+    resume: bool
 
 
 class EvaluationOptions(Section):
@@ -57,7 +58,7 @@ class EvaluationOptions(Section):
 class Tracking(Section):
     """Where runs are logged."""
 
-    name: Literal["local"]
+    name: Literal["local", "server"]
 
 
 class Config(Section):

@@ -28,13 +28,16 @@ class Finished:
     by_rule: Mapping[str, Mapping[str, float]]  # decision rule to metrics of what it makes of the same logits
     epochs: int
     device: str
+    folder: Path  # what it wrote beside the store
+    is_uploaded: bool  # whether the store has all of it, or it waits in the folder
 
 
 def run(config: Config, data: Prepared, store: Store, folder: Path, adopt: str | None = None) -> Finished:
-    """One run on prepared data, logged to the store; what it writes besides lands in the folder, which must exist.
+    """One run on prepared data, logged to the store, or the rest of one that was interrupted.
 
     Parameters
     ----------
+    folder : what a new run writes besides lands here; it must exist. An interrupted one goes on in its own.
     adopt : the id of a run that is open already, to be written on
     """
     with training_run(config, data, store, folder, adopt=adopt) as (log, device):
@@ -42,4 +45,16 @@ def run(config: Config, data: Prepared, store: Store, folder: Path, adopt: str |
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
-    return Finished(log.id, log.experiment_id, data, weights, evidence.evaluation, evidence.intervals, evidence.rules, len(trained.history), device)
+    return Finished(
+        run_id=log.id,
+        experiment_id=log.experiment_id,
+        data=data,
+        weights=weights,
+        evaluation=evidence.evaluation,
+        intervals=evidence.intervals,
+        by_rule=evidence.rules,
+        epochs=len(trained.history),
+        device=device,
+        folder=log.folder,
+        is_uploaded=log.is_uploaded,
+    )

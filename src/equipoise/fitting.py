@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import inputs, runtime
+from equipoise import inputs, resume, runtime
 from equipoise.config import Config, flat
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
@@ -23,13 +23,15 @@ from equipoise.weighting import ClassWeights
 def training_run(
     config: Config, data: Prepared, store: Store, folder: Path, tags: Mapping[str, str] | None = None, adopt: str | None = None
 ) -> Iterator[tuple[Run, str]]:
-    """The MLflow run that a training is logged to, and the device that it trains on."""
+    """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on."""
     trainer, experiment = config.trainer, title_of(config.dataset)
-    store.experiment(experiment)  # what is wrong with it is known before TensorFlow's seconds
+    store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
     if device == "gpu" and trainer.jit and trainer.deterministic:
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
     tags = {**inputs.config_tags(config, data), "device": device, "mlflow.source.name": "src/train.py", **(tags or {})}
+    begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
+    folder, adopt = (begun.folder, begun.id) if begun else (folder, adopt)
     with start_run(store, experiment, inputs.run_name(config), flat(config), tags, folder, adopt) as log:
         yield log, device
 
