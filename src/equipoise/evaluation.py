@@ -9,7 +9,7 @@ from equipoise import figures, inputs, multilabel
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
-from equipoise.decisions import BESIDE, DECISIONS, Known, applicable
+from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applicable, as_json
 from equipoise.handover import Trained
 from equipoise.intervals import bootstrap
 from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, move_prior
@@ -22,6 +22,7 @@ from equipoise.weighting import ClassWeights
 # Below the run's folder.
 REPORT = "evaluation/report.html"
 PREDICTIONS = "evaluation/predictions.parquet"
+DECISION = "evaluation/decision.json"
 
 
 def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
@@ -36,7 +37,8 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     costs = None if config.cost is None else cost_matrix(config.cost, data.classes)
     known = Known(np.asarray(data.split("validation").labels), class_logits(trained.validation_logits), effective, target, costs)
     rule = DECISIONS[config.decision.name]
-    predicted = rule(known, **arguments(config.decision, rule, data.classes))(logits)
+    decide = rule(known, **arguments(config.decision, rule, data.classes))
+    predicted = decide(logits)
     by_rule = {}
     for name in applicable(known):
         decided = predicted if name == config.decision.name else DECISIONS[name](known, **BESIDE[name])(logits)
@@ -65,7 +67,7 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     )
     _log_numbers(log, evidence)
     _log_predictions(log, data, labels, predicted, log_probabilities[""])
-    _log_tables(log, data, weights, evaluation)
+    _log_tables(log, data, weights, evaluation, decide)
     _log_pictures(log, evidence)
     return evidence
 
@@ -74,7 +76,8 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     validation, labels = (np.asarray(data.split(name).labels) for name in ("validation", "test"))
     logits, validation_logits = np.asarray(trained.logits, np.float64), np.asarray(trained.validation_logits, np.float64)
     metric = getattr(config.decision, "metric", "macro_f1")
-    decided = {rule: (logits > multilabel.thresholds(rule, metric, validation, validation_logits)).astype(np.int64) for rule in ("argmax", "tuned")}
+    rules = {rule: Above(multilabel.thresholds(rule, metric, validation, validation_logits)) for rule in ("argmax", "tuned")}
+    decided = {name: rule(logits) for name, rule in rules.items()}
     predicted = decided[config.decision.name]
     evaluation = multilabel.evaluate(labels, logits, predicted, data.classes, data.counts)
     by_rule = {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
@@ -98,7 +101,7 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     kinds = {"label": labels, "predicted": predicted, "p": probabilities}
     columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
     _log_parquet(log, columns)
-    _log_tables(log, data, weights, evaluation)
+    _log_tables(log, data, weights, evaluation, rules[config.decision.name])
     log.log_figure(figures.precision_recall_curves(labels == 1, probabilities, evaluation, data), "evaluation/pr_curves.png")
     if trained.history:
         log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
@@ -134,7 +137,7 @@ def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
     log.log_file(file, "evaluation")
 
 
-def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation) -> None:
+def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation, decide: Decide) -> None:
     order = data.head_to_tail
     columns: dict[str, list[Any]] = {"class": [data.classes[index] for index in order]}
     # MLflow compares the first column that is not the key: recall.
@@ -142,6 +145,7 @@ def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Eva
     columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
     log.log_table(columns, "evaluation/per_class.json")
     log.log_json(class_keys(data.classes), "evaluation/classes.json")
+    log.log_json(as_json(decide), DECISION)
 
 
 def _log_pictures(log: Run, evidence: Evidence) -> None:
