@@ -8,7 +8,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-PIPELINES = (ROOT / "dvc.yaml",)
+PIPELINES = (ROOT / "dvc.yaml", ROOT / "pipelines" / "study" / "dvc.yaml")
 
 
 def modules(program: str) -> list[str]:
@@ -16,7 +16,7 @@ def modules(program: str) -> list[str]:
     finder = ModuleFinder([str(ROOT / "src")])
     finder.run_script(str(ROOT / program))
     files = {Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])}
-    return sorted(str(file.relative_to(ROOT)) for file in files)
+    return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
 def program_of(command: str) -> str:

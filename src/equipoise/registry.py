@@ -4,12 +4,13 @@ import contextlib
 import io
 import json
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equipoise import comparison
+from equipoise import comparison, runtime
 from equipoise.data.tables import ENCODER, read_encoder
 from equipoise.evaluation import DECISION
 from equipoise.logged import Logged
@@ -50,9 +51,11 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     """Make a new version of the registered model from a run, and point the alias at it."""
     import mlflow
 
+    runtime.start("cpu", "auto", deterministic=True)
     decision = read_json(store, run.id, DECISION)
     classes = list(read_json(store, run.id, "weights.json"))
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*An input example was not provided")  # it would have to be someone's data
         parts = Path(folder) / "parts"
         parts.mkdir()
         model = load_model(store, run.id)
