@@ -32,6 +32,7 @@ from filelock import FileLock, Timeout
 
 from equipoise.options import ConfigError, Floats
 from equipoise.outbox import Outbox, read_journal
+from equipoise.paths import code_root
 from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
@@ -408,7 +409,7 @@ def start_run(
     ConfigError
         If another run is writing into the folder, or the experiment was deleted or is another's.
     """
-    tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
+    tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
     with _locked(folder / ".lock", 5):
         run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
         now = int(time.time() * 1000)
@@ -455,11 +456,33 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
         return None
 
 
-def outer_run() -> str | None:
-    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it."""
+def outer_run(store: Store) -> str | None:
+    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it.
+
+    Raises
+    ------
+    ConfigError
+        If it was opened in another store than the project's.
+    """
+    from mlflow.exceptions import MlflowException
+
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
-    return os.environ.pop("MLFLOW_RUN_ID", None)
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    if run_id is not None:
+        try:
+            store.client.get_run(run_id)
+        except MlflowException:
+            raise ConfigError(f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first") from None
+    return run_id
+
+
+def adopt_summary(store: Store, sweep: str, run_id: str | None) -> None:
+    """Make a run that is there already the summary of a sweep."""
+    if run_id is not None:
+        store.client.update_run(run_id, name=f"sweep {sweep}")
+        for key, value in {"kind": "sweep", "sweep_id": sweep}.items():
+            store.client.set_tag(run_id, key, value)
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
@@ -476,6 +499,13 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
         experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
         run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
         store.client.set_terminated(run_id, "FINISHED")
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of a run that is there for them alone."""
+    store.client.set_tag(run_id, "kind", "comparison")
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
 
