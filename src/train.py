@@ -1,5 +1,6 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ def main() -> int:
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
             _check_server(plan.jobs)
             command_line.prepare_all(plan)
+        if plan and plan.sweep:
+            _adopt_summary(plan.sweep, plan.jobs[0])
     except ConfigError as error:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
@@ -57,7 +60,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     -------
     In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
     """
-    from equipoise import experiment, search, sweep, tracking
+    from equipoise import evaluation, experiment, search, sweep, tracking
     from equipoise.naming import run_name
     from equipoise.outbox import read_journal
     from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
@@ -73,7 +76,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
             console.print(f"{run_name(config)} is finished in this sweep already (run {done})")
             return search.outcome(store.points(done, search.watched(searching, config)), searching, config) if searching else None
         watch = search.watch(project_root(), searching, config) if searching else None
-        finished = experiment.run(config, data, store, folder, watch)
+        finished = experiment.run(config, data, store, folder, tracking.outer_run(store), watch)
     except tracking.Pruned as pruned:
         console.print(f"{run_name(config)}: given up {pruned}")
         return {}
@@ -88,8 +91,8 @@ def train(composed: DictConfig) -> dict[str, float] | None:
         return search.outcome(read_journal(finished.folder), searching, config) if searching else None
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (finished.folder / experiment.REPORT).exists():
-        console.print(f"Report: {finished.folder / experiment.REPORT}", soft_wrap=True)
+    if (finished.folder / evaluation.REPORT).exists():
+        console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
     if finished.is_uploaded:
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
@@ -103,6 +106,15 @@ def _check_server(jobs: Sequence[Config]) -> None:
 
         store = tracking.open_store(project_root(), "server", needed=False)
         store.check_experiments({title_of(config.dataset) for config in jobs})
+
+
+def _adopt_summary(sweep_id: str, job: Config) -> None:
+    """The run that `mlflow run` has opened is the summary of the sweep; no job must find it, and write into it."""
+    from equipoise import tracking
+
+    if "MLFLOW_RUN_ID" in os.environ:
+        store = tracking.open_store(project_root(), job.tracking.name)
+        tracking.adopt_summary(store, sweep_id, tracking.outer_run(store))
 
 
 def _summarise(plan: command_line.Plan, sweep_id: str) -> None:
