@@ -94,6 +94,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     if (finished.folder / evaluation.REPORT).exists():
         console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
     if finished.is_uploaded:
+        sweep.save_overview(store, finished.experiment_id, {point["key"]: point["value"] for point in read_journal(finished.folder)})
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
     return None

@@ -1,11 +1,13 @@
 """A sweep in the store: what is done already, and its table at the end."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 
 from equipoise import comparison, logged, views
 from equipoise.config import Config, config_sha256, flat
 from equipoise.terminal import print_comparison, warn
 from equipoise.tracking import Store
+from equipoise.uploading import outages
 
 
 def finished(store: Store, config: Config, data_sha256: str) -> str | None:
@@ -28,6 +30,12 @@ def print_sweep(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
         warn(f"{len(missing)} of {len(jobs)} jobs did not finish; the same command again does only these:")
         for job in missing:
             warn("  " + " ".join(value for value in _shown_values(job) if value not in shared))
+
+
+def save_overview(store: Store, experiment: str, metrics: Mapping[str, float]) -> None:
+    """Write the saved view of all runs into an experiment that a single run has joined; a store that is down by now goes without."""
+    with contextlib.suppress(*outages()):
+        store.tag_experiment(experiment, *views.tag(views.of_experiment(), metrics))
 
 
 def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
