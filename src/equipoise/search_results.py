@@ -34,7 +34,9 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     keys = list(best[0].params)
     rows = [[str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)] for trial in best]
     title = "Trials that no other beats in all metrics" if several else "Best trials, by the validation split"
-    print_table(title, ["trial", *settings.metric, *keys], rows)
+    # An option by its last word, where that is enough.
+    words = [key.rpartition(".")[2] for key in keys]
+    print_table(title, ["trial", *settings.metric, *(word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True))], rows)
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
     # A recipe may ask for a sweep.
     again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
