@@ -25,6 +25,7 @@ import psutil
 from filelock import FileLock
 
 from equipoise.options import ConfigError, Floats
+from equipoise.saved_model import load_keras
 
 if TYPE_CHECKING:
     import keras
@@ -273,12 +274,16 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
 
 
 def load_model(store: Store, run: str) -> "keras.Model":
-    """The model that a run logged, uncompiled."""
+    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return mlflow.tensorflow.load_model(f"runs:/{run}/model")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
+        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
 
 
 def read_json(store: Store, run: str, path: str) -> Any:
