@@ -28,8 +28,11 @@ def read_costs(typed: object) -> object:
         return typed
     if not Path(typed).is_file():
         raise ValueError("there is no such file; give a CSV with a row for each true class, or type {cat: {dog: 5}}")
-    with open(typed, newline="") as file:
-        (_, *predicted), *rows = [row for row in csv.reader(file) if row] or [[""]]
+    try:
+        with open(typed, newline="", encoding="utf-8-sig") as file:
+            (_, *predicted), *rows = [row for row in csv.reader(file) if row] or [[""]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"the file cannot be read as CSV: {error}") from None
     table: dict[str, dict[str, float]] = {}
     for true, *cells in rows:
         if len(cells) != len(predicted) or true in table:

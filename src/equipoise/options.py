@@ -24,8 +24,23 @@ Booleans: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
+MOST_CHARACTERS = 1000  # of a line of a message
+
+
 class ConfigError(ValueError):
-    """A user's mistake. The message names the option that was typed, what is wrong, and a way out."""
+    """A user's mistake. The message names the option that was typed, what is wrong, and a way out.
+
+    What was typed or read may stand in it: no control character reaches the terminal, and no line is endless.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(_printable(line) for line in super().__str__().split("\n"))
+
+
+def _printable(line: str) -> str:
+    if len(line) > MOST_CHARACTERS:
+        line = f"{line[: MOST_CHARACTERS // 2]} … ({len(line)} characters) … {line[-MOST_CHARACTERS // 4 :]}"
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line)
 
 
 class Section(BaseModel):
