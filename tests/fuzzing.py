@@ -193,7 +193,7 @@ def try_command(words: list[str]) -> str:
         assert found is not None
         return found.jobs
 
-    return _try(jobs, [word.split("=")[0] for word in words])
+    return _try(jobs, words)
 
 
 def try_settings(drawn: tuple[list[str], dict[str, Any]]) -> str:
@@ -209,7 +209,7 @@ def try_settings(drawn: tuple[list[str], dict[str, Any]]) -> str:
         check_together(config)
         return (config,)
 
-    return _try(jobs, [*(word.split("=")[0] for word in chosen), *values])
+    return _try(jobs, [*chosen, *(f"{key}={value}" for key, value in values.items())])
 
 
 @cache
@@ -217,13 +217,13 @@ def _tree(words: tuple[str, ...]) -> Any:
     return OmegaConf.to_container(compose("config", list(words)), resolve=True)
 
 
-def _try(jobs: Callable[[], Sequence[Config]], keys: Sequence[str]) -> str:
+def _try(jobs: Callable[[], Sequence[Config]], words: Sequence[str]) -> str:
     try:
         found = jobs()
     except ConfigError as error:
         check_message(error)
         said = str(error)
-        parts = {part for key in keys for part in key.split(".")}
+        parts = {part for word in words for part in (*word.split("=")[0].split("."), word.split("=", 1)[1])}
         assert any(part in said for part in parts), f"{said!r} names none of {sorted(parts)}"
         return "refused"
     for config in found:
