@@ -3,12 +3,15 @@
 Uses Hydra's own parser and composition: what is checked here is what Hydra will compose again for each job.
 """
 
+import contextlib
 import copy
 import functools
 import hashlib
+import itertools
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +21,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -28,6 +31,8 @@ from equipoise.data.prepare import prepare
 from equipoise.naming import VARIED
 from equipoise.options import ConfigError, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
+
+DEEPEST = 20  # brackets in brackets; no option needs more than two
 
 # The keys beside the groups.
 VALUES = ("seed", "cost", "sweep")
@@ -59,11 +64,32 @@ def plan(arguments: Sequence[str]) -> Plan | None:
         raise ConfigError("--config-name, --config-path and --config-dir are not for this program: its config is conf/, a recipe is experiment=…")
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        try:
-            return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(str(error)) from None
+    _check_characters(parsed.overrides)
+    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+        return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
+
+
+@contextlib.contextmanager
+def as_config_error() -> Iterator[None]:
+    """Whatever Hydra makes of what was typed."""
+    try:
+        yield
+    except OverrideParseException as error:
+        what = str(error).splitlines()[0] if str(error) else "it is no value"
+        raise ConfigError(f"{error.override.split('=')[0]} cannot be read: {what}") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_characters(words: Sequence[str]) -> None:
+    """Characters that nothing here can show or write: control characters but tabs, and what is no UTF-8."""
+    for word in words:
+        odd = [char for char in word if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
+        if odd:
+            raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
+        depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
+        if max(depths, default=0) > DEEPEST:  # Hydra's parser would run out of stack
+            raise ConfigError(f"{word.split('=')[0]} is nested more than {DEEPEST} deep")
 
 
 def prepare_all(plan: Plan) -> None:

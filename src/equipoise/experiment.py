@@ -39,7 +39,6 @@ def run(config: Config, data: Prepared, store: Store, folder: Path, adopt: str |
     ----------
     folder : what a new run writes besides lands here; it must exist. An interrupted one goes on in its own.
     adopt : the id of a run that is open already, to be written on
-    watch : told of each epoch and its metrics, once they are logged
 
     Raises
     ------

@@ -20,6 +20,7 @@ from equipoise.terminal import console, progress_bar, warn
 from equipoise.tracking import Run, Store, start_run
 from equipoise.weighting import ClassWeights
 
+# Told of each epoch and its metrics, once they are logged.
 Watch = Callable[[int, Mapping[str, float]], None]
 
 

@@ -33,6 +33,7 @@ from filelock import FileLock, Timeout
 from equipoise.options import ConfigError, Floats
 from equipoise.outbox import Outbox, read_journal
 from equipoise.paths import code_root
+from equipoise.saved_model import load_keras
 from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
@@ -541,12 +542,16 @@ def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
 
 
 def load_model(store: Store, run: str) -> "keras.Model":
-    """The model that a run logged, uncompiled."""
+    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return mlflow.tensorflow.load_model(f"runs:/{run}/model")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
+        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
 
 
 def read_json(store: Store, run: str, path: str) -> Any:
