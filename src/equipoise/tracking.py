@@ -32,6 +32,7 @@ from filelock import FileLock, Timeout
 
 from equipoise.options import ConfigError, Floats
 from equipoise.outbox import Outbox, read_journal
+from equipoise.paths import code_root
 from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
@@ -97,12 +98,13 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         try:
-            if self.client.get_experiment_by_name(name) is None:
+            known = self.client.get_experiment_by_name(name)
+            if known is None:
                 # Locally with an artifact location of its own, which MLflow would freeze to some working directory.
                 location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
                 with contextlib.suppress(MlflowException):  # another process was first
                     self.client.create_experiment(name, artifact_location=location)
-            known = self.client.get_experiment_by_name(name)
+                known = self.client.get_experiment_by_name(name)
         except MlflowException as error:
             if error.get_http_status_code() == 403:
                 raise ConfigError(
@@ -192,7 +194,10 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     try:
         store.client.search_experiments(max_results=1)
     except outages() as error:
-        if getattr(error, "get_http_status_code", int)() in (401, 403):
+        status = getattr(error, "get_http_status_code", int)()
+        if status == 403:  # by its name, for instance, which the server has to know
+            raise ConfigError(f"{uri} refuses the request: {_reason(error)}") from None
+        if status == 401:
             raise ConfigError(f"{uri} refuses the user: check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials") from None
         reason = _reason(error)
         if needed:
@@ -211,11 +216,12 @@ class Run:
     repeated after an interruption leaves no double points.
     """
 
-    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, known: bool) -> None:
+    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, adopted: bool) -> None:
         self.store, self.folder, self._outbox = store, folder, outbox
-        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if known else {}
+        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
         self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
         self._tables: list[dict[str, str]] = []
+        self._adopted = adopted
 
     @property
     def id(self) -> str:
@@ -248,7 +254,7 @@ class Run:
         self._upload()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        self._do("params", params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
+        self._do("params", adopted=self._adopted, params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
 
     def kill(self) -> None:
         """Mark the run as broken off, and leave the rest to whoever comes next: this process is about to be ended."""
@@ -403,9 +409,9 @@ def start_run(
     ConfigError
         If another run is writing into the folder, or the experiment was deleted or is another's.
     """
-    tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
+    tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
     with _locked(folder / ".lock", 5):
-        run = Run(store, folder, Outbox(folder), known=adopt is not None)
+        run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
         now = int(time.time() * 1000)
         run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
         try:
@@ -450,11 +456,33 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
         return None
 
 
-def outer_run() -> str | None:
-    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it."""
+def outer_run(store: Store) -> str | None:
+    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it.
+
+    Raises
+    ------
+    ConfigError
+        If it was opened in another store than the project's.
+    """
+    from mlflow.exceptions import MlflowException
+
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
-    return os.environ.pop("MLFLOW_RUN_ID", None)
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    if run_id is not None:
+        try:
+            store.client.get_run(run_id)
+        except MlflowException:
+            raise ConfigError(f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first") from None
+    return run_id
+
+
+def adopt_summary(store: Store, sweep: str, run_id: str | None) -> None:
+    """Make a run that is there already the summary of a sweep."""
+    if run_id is not None:
+        store.client.update_run(run_id, name=f"sweep {sweep}")
+        for key, value in {"kind": "sweep", "sweep_id": sweep}.items():
+            store.client.set_tag(run_id, key, value)
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
@@ -471,6 +499,13 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
         experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
         run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
         store.client.set_terminated(run_id, "FINISHED")
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of a run that is there for them alone."""
+    store.client.set_tag(run_id, "kind", "comparison")
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
 

@@ -19,12 +19,12 @@ from equipoise.audit import weighted_losses
 from equipoise.checkpoints import Checkpoints, State
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
-from equipoise.data.feed import class_indices, class_logits, feature_batches, training_batches
+from equipoise.data.feed import class_indices, feature_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss, check_labels
 from equipoise.losses import LOSSES, positive_weights
-from equipoise.metrics import epoch_metrics
+from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import ConfigError, Floats, arguments, listing
 from equipoise.schedules import share_at, stretches, weights_at
