@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signa
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PYTHONPATH": source})
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # it is at work
     process.send_signal(sent)
     output, errors = process.communicate(timeout=60)
     assert errors == ""
