@@ -95,7 +95,13 @@ def open_store(root: Path) -> Store:
     # Two processes that make the schema at once would break it.
     with FileLock(root / "mlflow.db.lock", timeout=LOCK_TIMEOUT):
         client = mlflow.MlflowClient(store_uri(root))
-        client.search_experiments(max_results=1)
+        try:
+            client.search_experiments(max_results=1)
+        except mlflow.exceptions.MlflowException as error:
+            if "database schema" not in str(error):
+                raise
+            advice = f"back it up; if an older MLflow made it, then: mlflow db upgrade {shlex.quote(store_uri(root))}; if a newer one did, update MLflow"
+            raise ConfigError(f"{root / 'mlflow.db'} is not of MLflow {mlflow.__version__}: {advice}") from None
     store = Store(root, client)
     _close_orphans(store)
     return store
