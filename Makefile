@@ -79,7 +79,7 @@ system:  ## Install the Debian packages that some tests need
 
 audit: dev  ## Look for known vulnerabilities in every locked package; needs the advisory service
 	@for lock in requirements.txt requirements/*.txt; do \
-		echo "$$lock"; pip-audit --disable-pip --require-hashes --progress-spinner off -r "$$lock" || exit 1; done
+		echo "$$lock"; pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$lock" || exit 1; done
 
 lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, versions that pyproject.toml allows
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade \

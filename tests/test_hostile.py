@@ -220,7 +220,8 @@ def test_a_store_of_another_mlflow_is_refused_with_advice(tmp_path: Path) -> Non
     assert "back it up; if an older MLflow made it, then: mlflow db upgrade sqlite:///" in found.stderr
 
 
-FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "mlflow.tensorflow.load_model",
+FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
+             "mlflow.tensorflow.load_model",
              "mlflow.pyfunc.load_model", "mlflow.keras.load_model", "pd.read_pickle", "pandas.read_pickle", "np.lib.format.read_array"}  # fmt: skip
 
 
