@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import fuzzing
 from equipoise.command_line import plan
-from equipoise.data.prepare import prepare
+from equipoise.data.prepare import _surveyed, prepare
 from equipoise.data.prepared import METADATA, open_prepared
 from equipoise.options import ConfigError
 from equipoise.paths import config_folder
@@ -110,6 +110,7 @@ def test_a_message_does_not_drive_the_terminal() -> None:
 
 
 def refused(file: Path, *overrides: str) -> str:
+    _surveyed.cache_clear()  # as in a process of its own
     with pytest.raises(ConfigError) as caught:
         prepare(composed_dataset(*overrides, f"dataset.path='{file}'"), file.parent / "cache")
     return str(caught.value)
@@ -155,7 +156,7 @@ def test_labels_are_no_longer_than_the_features_and_no_text_but_unicode(tmp_path
 
 def test_numbers_too_large_are_named_and_not_warned_of(tmp_path: Path) -> None:
     for scale, said in (("standard", "too large to be standardised"), ("none", "too large for float32")):
-        np.savez(tmp_path / "a.npz", x=np.full((30, 2), 1e300), y=np.arange(30) % 2)
+        np.savez(tmp_path / "a.npz", x=np.arange(60).reshape(30, 2) * 1e300, y=np.arange(30) % 2)
         assert said in refused(tmp_path / "a.npz", "dataset=npz", f"dataset.scale={scale}")
 
 
