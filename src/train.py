@@ -4,15 +4,17 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise import command_line
+from equipoise import command_line, launchers
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
@@ -28,15 +30,32 @@ def main() -> int:
     except ConfigError as error:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
+    launchers.set_environment()
     sys.argv += plan.handed_over if plan else ()
     try:
-        code = _run_hydra()
+        return _run_sweep(plan.sweep, plan.jobs) if plan and plan.sweep else _run_hydra()
+    except ConfigError as error:
+        return _complain(error)
     except KeyboardInterrupt as interrupt:
         print("interrupted: a run that had begun is logged as KILLED", file=sys.stderr)
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
-    if plan and plan.sweep:
-        _summarise(plan.sweep, plan.jobs)
-    return code
+
+
+def _run_sweep(sweep: command_line.Sweep, jobs: Sequence[Config]) -> int:
+    from equipoise import tracking
+    from equipoise.progress import followed
+    from equipoise.summary import summarised
+    from equipoise.sweep import labels
+
+    store = tracking.open_store(project_root())
+    elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
+    with (
+        summarised(store, sweep, jobs) as state,
+        followed(sweep.folder, labels(jobs), [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext(),
+    ):
+        code = _run_hydra()
+    print(f"To see its runs in MLflow:\n  make -C {shlex.quote(str(project_root()))} ui")
+    return 1 if state.unfinished else code
 
 
 def _run_hydra() -> int:
@@ -50,26 +69,39 @@ def _run_hydra() -> int:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def train(composed: DictConfig) -> None:
     """One job, already checked by `main`; checked again because a launcher may run it in another process."""
-    from equipoise import experiment, sweep, tracking
-    from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
+    from equipoise.progress import spoken
 
+    settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    elsewhere = settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != launchers.IN_THIS_PROCESS
+    with spoken(folder) if elsewhere else nullcontext():
+        _train(config, folder)
+
+
+def _train(config: Config, folder: Path) -> None:
+    from equipoise import experiment, sweep, tracking
+    from equipoise.terminal import console, errors, print_evaluation, print_rules, print_summary_line
+
+    name = experiment.run_name(config)
+    in_a_sweep = config.sweep != "auto"
     try:
         store = tracking.open_store(project_root())
         data = prepare(config.dataset, cache_folder())
-        done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" else None
-        if done:
-            console.print(f"{experiment.run_name(config)} is finished in this sweep already (run {done})")
-            return
-        finished = experiment.run(config, data, store, folder)
-    except ConfigError as error:
+        with sweep.claimed(store, config, data.data_sha256) if in_a_sweep else nullcontext() as done:
+            if done:
+                console.print(f"{name} {done}")
+                return
+            finished = experiment.run(config, data, store, folder)
+    except Exception as error:
+        if not (in_a_sweep or isinstance(error, ConfigError)):
+            raise
         # In a sweep Hydra would tell the first failure alone, after the last job.
-        print(f"error: {error}", file=sys.stderr)
+        errors.print(f"error: {tracking.reason(error)}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n{experiment.run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
-    if config.sweep != "auto":
+    console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    if in_a_sweep:
         print_summary_line(finished.evaluation)
         return
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
@@ -78,13 +110,6 @@ def train(composed: DictConfig) -> None:
         console.print(f"Report: {finished.folder / experiment.REPORT}", soft_wrap=True)
     console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
     console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
-
-
-def _summarise(sweep_id: str, jobs: Sequence[Config]) -> None:
-    from equipoise import sweep, tracking
-
-    sweep.print_sweep(tracking.open_store(project_root()), sweep_id, jobs)
-    print(f"To see its runs in MLflow:\n  make -C {shlex.quote(str(project_root()))} ui")
 
 
 def _complain(error: ConfigError) -> int:

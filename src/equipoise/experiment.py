@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,8 @@ def _tags(config: Config, data: Prepared, device: str) -> dict[str, str]:
         "decision": config.decision.name,
         "seed": str(config.seed),
         "device": device,
+        "deterministic": str(config.trainer.deterministic).lower(),
+        **{package: version(package) for package in ("tensorflow", "keras")},
         "config_sha256": config_sha256(config),
         "data_sha256": data.data_sha256,
         "mlflow.source.name": "src/train.py",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
+MOST_IN_A_LINE = 500
 JOURNAL = "metrics.jsonl"  # in the run's folder
 
 
@@ -224,6 +225,7 @@ def start_run(
     client = store.client
     tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
     if adopt is None:
+        (folder / JOURNAL).unlink(missing_ok=True)  # of an attempt in the same folder that is not gone on with
         experiment_id = store.experiment(experiment)
         run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
         there: Mapping[str, str] = {}
@@ -240,11 +242,19 @@ def start_run(
         yield run
     except BaseException as error:
         client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        client.set_tag(run_id, "error", reason(error))
         # A full disk may be what failed; the error itself must come through all the same.
         with contextlib.suppress(OSError):
             client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line."""
+    first = next(iter(str(error).splitlines()), "")
+    said = first if isinstance(error, ConfigError) else f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return said[:MOST_IN_A_LINE]
 
 
 def outer_run() -> str | None:
