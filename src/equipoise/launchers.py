@@ -10,7 +10,12 @@ from equipoise.options import ConfigError
 from equipoise.paths import project_root
 
 IN_THIS_PROCESS = "basic"  # Hydra's own, which needs no YAML
-PLUGINS = {"joblib": "hydra_joblib_launcher", "ray": "hydra_ray_launcher", "submitit_local": "hydra_submitit_launcher", "submitit_slurm": "hydra_submitit_launcher"}
+PLUGINS = {
+    "joblib": "hydra_joblib_launcher",
+    "ray": "hydra_ray_launcher",
+    "submitit_local": "hydra_submitit_launcher",
+    "submitit_slurm": "hydra_submitit_launcher",
+}
 
 # Ours are whole; that Hydra finds the plugin's own config of the same name beside them changes nothing.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")

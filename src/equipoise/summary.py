@@ -149,7 +149,12 @@ def _note(sweep: Sweep, commands: Sequence[str], jobs: Sequence[Config], state: 
     lines = [f"**Sweep {sweep.id}**: {len(jobs)} jobs, {grid}", "", *(f"    {command}" for command in commands), ""]
     headings, rows = _results(state)
     if rows:
-        lines += [_markdown(headings), _markdown(["---"] * len(headings)), *(_markdown(["" if cell is None else str(cell) for cell in row]) for row in rows), ""]
+        lines += [
+            _markdown(headings),
+            _markdown(["---"] * len(headings)),
+            *(_markdown(["" if cell is None else str(cell) for cell in row]) for row in rows),
+            "",
+        ]
     if state.unfinished:
         lines += [f"{len(state.unfinished)} of {len(jobs)} jobs did not finish:", "", *(f"- `{job.label}`: {job.reason}" for job in state.unfinished)]
     return "\n".join(lines)

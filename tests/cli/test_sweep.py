@@ -82,7 +82,7 @@ def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
     assert all(f"| {row[1]} |" in note for row in results)
     jobs = table(store, "calm")
     assert [row[:3] for row in jobs] == [[f"weighting={name}", "FINISHED", None] for name in ("balanced", "none")]
-    (balanced,) = [one for one in store.runs(sweep_id="calm", weighting="balanced")]
+    (balanced,) = list(store.runs(sweep_id="calm", weighting="balanced"))
     assert jobs[0][3] == balanced.data.metrics["test/balanced_accuracy"]
     assert {"tensorflow", "keras", "deterministic"} < balanced.data.tags.keys()
     assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": f"{name}.json", "type": "table"} for name in ("results", "jobs")]
