@@ -4,6 +4,7 @@ EXTRA ?=
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+HOSTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,7 +30,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast lint ui doctor bench pictures system lock clean
+.PHONY: help setup dev train test test-fast lint params repro ui server doctor bench pictures system lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -58,12 +59,23 @@ test-fast: dev  ## Run the tests that take no time, for the inner loop
 	@python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
-	@ruff format --check . && ruff check . && mypy && PYTHONPATH=src lint-imports
+	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
+
+params: setup  ## Write params.yaml from conf/, and the modules that the DVC stages depend on
+	@PYTHONPATH=src python pipelines/compose.py
+	@python pipelines/dependencies.py
+
+repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="…" adds options
+	@dvc repro $(ARGS)
 
 ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
+
+server:  ## Start a tracking server with users and permissions, on PostgreSQL; PORT=5001, HOSTS=mlflow.example.org
+	@$(MAKE) --no-print-directory setup EXTRA=server
+	@python src/server.py port=$(PORT) $(if $(HOSTS),hosts=$(HOSTS))
 
 doctor: setup  ## Print versions, device and store
 	@python src/doctor.py

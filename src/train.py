@@ -1,6 +1,5 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from equipoise import command_line, launchers
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
+from equipoise.data.sources import title_of
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
 
@@ -26,7 +26,9 @@ def main() -> int:
     try:
         plan = command_line.plan(sys.argv[1:])
         if plan and not plan.shows_config:
-            command_line.prepare_all(plan)  # here and not in the jobs: what is wrong with the data is a user's mistake, too
+            # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
+            _check_server(plan.jobs)
+            command_line.prepare_all(plan)
     except ConfigError as error:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
@@ -47,14 +49,15 @@ def _run_sweep(sweep: command_line.Sweep, jobs: Sequence[Config]) -> int:
     from equipoise.summary import summarised
     from equipoise.sweep import labels
 
-    store = tracking.open_store(project_root())
+    store = tracking.open_store(project_root(), jobs[0].tracking.name, needed=False)
     elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
     with (
         summarised(store, sweep, jobs) as state,
         followed(sweep.folder, labels(jobs), [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext(),
     ):
         code = _run_hydra()
-    print(f"To see its runs in MLflow:\n  make -C {shlex.quote(str(project_root()))} ui")
+    if store.answers:
+        print(f"To see its runs in MLflow:\n  {store.page()}")
     return 1 if state.unfinished else code
 
 
@@ -80,19 +83,19 @@ def train(composed: DictConfig) -> None:
 
 
 def _train(config: Config, folder: Path) -> None:
-    from equipoise import experiment, sweep, tracking
+    from equipoise import evaluation, experiment, inputs, sweep, tracking
     from equipoise.terminal import console, errors, print_evaluation, print_rules, print_summary_line
 
-    name = experiment.run_name(config)
+    name = inputs.run_name(config)
     in_a_sweep = config.sweep != "auto"
     try:
-        store = tracking.open_store(project_root())
+        store = tracking.open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
         with sweep.claimed(store, config, data.data_sha256) if in_a_sweep else nullcontext() as done:
             if done:
                 console.print(f"{name} {done}")
                 return
-            finished = experiment.run(config, data, store, folder)
+            finished = experiment.run(config, data, store, folder, tracking.outer_run(store))
     except Exception as error:
         if not (in_a_sweep or isinstance(error, ConfigError)):
             raise
@@ -106,10 +109,20 @@ def _train(config: Config, folder: Path) -> None:
         return
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (finished.folder / experiment.REPORT).exists():
-        console.print(f"Report: {finished.folder / experiment.REPORT}", soft_wrap=True)
-    console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
-    console.print(f"  make -C {shlex.quote(str(project_root()))} ui RUN={finished.experiment_id}/{finished.run_id}", soft_wrap=True)
+    if (finished.folder / evaluation.REPORT).exists():
+        console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
+    if finished.is_uploaded:
+        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
+        console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
+
+
+def _check_server(jobs: Sequence[Config]) -> None:
+    """A server that refuses the user, or the experiments, does so before anything is written. One that is down does not."""
+    if jobs[0].tracking.name == "server":
+        from equipoise import tracking
+
+        store = tracking.open_store(project_root(), "server", needed=False)
+        store.check_experiments({title_of(config.dataset) for config in jobs})
 
 
 def _complain(error: ConfigError) -> int:

@@ -1,7 +1,6 @@
 """The one summary run of a sweep: opened before any job, closed with the results as a table, however the sweep ends."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -36,10 +35,14 @@ class State:
 @contextlib.contextmanager
 def summarised(store: Store, sweep: Sweep, jobs: Sequence[Config]) -> Iterator[State]:
     """The summary run, open while the body runs the jobs; the state that it yields is filled, printed and logged at the end."""
+    if not store.answers:  # the runs wait in their folders, and so does their table
+        yield State()
+        warn("no table of the sweep: the same command again makes it when the store is back and has the runs (python src/sync.py)")
+        return
     titles = {title_of(job.dataset) for job in jobs}
     experiment = titles.pop() if len(titles) == 1 else SEVERAL_DATASETS
     earlier = store.runs(kind="sweep", sweep_id=sweep.id)
-    outer = tracking.outer_run()
+    outer = tracking.outer_run(store)
     commands = list(dict.fromkeys([*(earlier[-1].data.tags.get("commands", "").splitlines() if earlier else []), sweep.command]))
     tags = {"kind": "sweep", "sweep_id": sweep.id, "commands": "\n".join(commands)[-MOST_CHARACTERS:]}
     sweep.folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +60,7 @@ def summarised(store: Store, sweep: Sweep, jobs: Sequence[Config]) -> Iterator[S
             patience = None
         finally:
             await_others(store, sweep.id, jobs, patience)
-            tracking.open_store(store.root)  # closes what a process was writing that is gone
+            tracking.open_store(store.root, "local" if store.is_local else "server")  # closes what a process was writing that is gone
             _fill(state, store, sweep, jobs)
             _log(run, sweep, commands, jobs, state)
             _print(sweep, jobs, state)
@@ -109,9 +112,7 @@ Rows = tuple[list[str], list[list[str | float | None]]]
 def _log(run: Run, sweep: Sweep, commands: Sequence[str], jobs: Sequence[Config], state: State) -> None:
     tables = {"results.json": _results(state), "jobs.json": _jobs(state)}
     for path, (headings, rows) in tables.items():
-        run.log_json({"columns": headings, "data": rows}, path)
-    # MLflow's own log_table adds to the rows of an earlier launch; this is how it tells its UI of a table.
-    run.set_tag("mlflow.loggedArtifacts", json.dumps([{"path": path, "type": "table"} for path in tables]))
+        run.log_table({heading: [row[column] for row in rows] for column, heading in enumerate(headings)}, path)
     for name, count in (("jobs", len(jobs)), ("jobs_unfinished", len(state.unfinished))):
         run.set_tag(name, str(count))
     run.set_tag(NOTE, _note(sweep, commands, jobs, state)[:MOST_CHARACTERS])
@@ -124,6 +125,7 @@ def _results(state: State) -> Rows:
     for table in state.compared.tables if state.compared else ():
         columns, cells = comparison_report.columns(table, state.compared.metric if state.compared else "")
         columns = [heading.replace("\u00a0", " ") for heading in columns]
+        columns = [f"p of {before}" if heading == "p" else heading for before, heading in zip(["", *columns], columns, strict=False)]
         headings = list(dict.fromkeys([*headings, "dataset", *columns]))
         rows += [{"dataset": table.dataset} | dict(zip(columns, row, strict=True)) for row in cells]
     return headings, [[row.get(heading) for heading in headings] for row in rows]

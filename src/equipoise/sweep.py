@@ -40,6 +40,9 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[str | No
         yield f"is being done {_owner(store, config.sweep, key)}"
         return
     try:
+        if not store.answers:  # what is done is not known, and nothing is lost by doing it again
+            yield None
+            return
         same = store.runs(sweep_id=config.sweep, config_sha256=key)
         done = [run for run in same if run.info.status == "FINISHED" and run.data.tags.get("data_sha256") == data_sha256]
         if done:
