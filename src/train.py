@@ -19,6 +19,7 @@ from equipoise.data.prepare import prepare
 from equipoise.data.sources import title_of
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
+from equipoise.search import Settings
 
 
 def main() -> int:
@@ -35,7 +36,7 @@ def main() -> int:
     launchers.set_environment()
     sys.argv += plan.handed_over if plan else ()
     try:
-        return _run_sweep(plan.sweep, plan.jobs) if plan and plan.sweep else _run_hydra()
+        return _run_sweep(plan, plan.sweep) if plan and plan.sweep else _run_hydra()
     except ConfigError as error:
         return _complain(error)
     except KeyboardInterrupt as interrupt:
@@ -43,21 +44,24 @@ def main() -> int:
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
 
 
-def _run_sweep(sweep: command_line.Sweep, jobs: Sequence[Config]) -> int:
+def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     from equipoise import tracking
     from equipoise.progress import followed
     from equipoise.summary import summarised
-    from equipoise.sweep import labels
+    from equipoise.sweep import labels, save_views
 
-    store = tracking.open_store(project_root(), jobs[0].tracking.name, needed=False)
+    store = tracking.open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
-    with (
-        summarised(store, sweep, jobs) as state,
-        followed(sweep.folder, labels(jobs), [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext(),
-    ):
+    # The trials of a search are not known yet.
+    jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
+    names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
+    following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
+    with summarised(store, plan, sweep) as state, following:
         code = _run_hydra()
     if store.answers:
-        print(f"To see its runs in MLflow:\n  {store.page()}")
+        print("To compare its runs in MLflow:")
+        for experiment, view in save_views(store, sweep.id):
+            print(f"  {store.page(experiment, view=view)}")
     return 1 if state.unfinished else code
 
 
@@ -70,32 +74,44 @@ def _run_hydra() -> int:
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
-def train(composed: DictConfig) -> None:
-    """One job, already checked by `main`; checked again because a launcher may run it in another process."""
+def train(composed: DictConfig) -> dict[str, float] | None:
+    """One job, already checked by `main`; checked again because a launcher may run it in another process.
+
+    Returns
+    -------
+    In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
+    """
     from equipoise.progress import spoken
 
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     elsewhere = settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != launchers.IN_THIS_PROCESS
+    searching = command_line.search_settings(settings.sweeper) if config.sweep != "auto" else None
     with spoken(folder) if elsewhere else nullcontext():
-        _train(config, folder)
+        return _train(config, folder, searching)
 
 
-def _train(config: Config, folder: Path) -> None:
-    from equipoise import evaluation, experiment, inputs, sweep, tracking
+def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str, float] | None:
+    from equipoise import evaluation, experiment, search, sweep, tracking
+    from equipoise.naming import run_name
+    from equipoise.outbox import read_journal
     from equipoise.terminal import console, errors, print_evaluation, print_rules, print_summary_line
 
-    name = inputs.run_name(config)
+    name = run_name(config)
     in_a_sweep = config.sweep != "auto"
     try:
         store = tracking.open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
-        with sweep.claimed(store, config, data.data_sha256) if in_a_sweep else nullcontext() as done:
-            if done:
-                console.print(f"{name} {done}")
-                return
-            finished = experiment.run(config, data, store, folder, tracking.outer_run(store))
+        with sweep.claimed(store, config, data.data_sha256) if in_a_sweep else nullcontext() as settled:
+            if settled:
+                console.print(f"{name} {settled.reason}")
+                return search.outcome(store.points(settled.run, search.watched(searching, config)), searching, config) if searching and settled.run else None
+            watch = search.watch(project_root(), searching, config) if searching else None
+            finished = experiment.run(config, data, store, folder, tracking.outer_run(store), watch)
+    except tracking.Pruned as pruned:
+        console.print(f"{name}: given up {pruned}")
+        return {}
     except Exception as error:
         if not (in_a_sweep or isinstance(error, ConfigError)):
             raise
@@ -106,7 +122,7 @@ def _train(config: Config, folder: Path) -> None:
     console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if in_a_sweep:
         print_summary_line(finished.evaluation)
-        return
+        return search.outcome(read_journal(finished.folder), searching, config) if searching else None
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
     if (finished.folder / evaluation.REPORT).exists():
@@ -114,6 +130,7 @@ def _train(config: Config, folder: Path) -> None:
     if finished.is_uploaded:
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
+    return None
 
 
 def _check_server(jobs: Sequence[Config]) -> None:

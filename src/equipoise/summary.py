@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from equipoise import comparison, comparison_report, logged, tracking
-from equipoise.command_line import Sweep
+from equipoise import comparison, comparison_report, logged, search_results, tracking
+from equipoise.command_line import Plan, Sweep
 from equipoise.comparison import PANEL, Comparison
 from equipoise.config import CONTROL, Config, config_sha256
 from equipoise.data.sources import title_of
@@ -33,13 +33,14 @@ class State:
 
 
 @contextlib.contextmanager
-def summarised(store: Store, sweep: Sweep, jobs: Sequence[Config]) -> Iterator[State]:
+def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
     """The summary run, open while the body runs the jobs; the state that it yields is filled, printed and logged at the end."""
     if not store.answers:  # the runs wait in their folders, and so does their table
         yield State()
         warn("no table of the sweep: the same command again makes it when the store is back and has the runs (python src/sync.py)")
         return
-    titles = {title_of(job.dataset) for job in jobs}
+    jobs = () if plan.searching else plan.jobs  # the trials of a search are not known yet
+    titles = {title_of(job.dataset) for job in plan.jobs}
     experiment = titles.pop() if len(titles) == 1 else SEVERAL_DATASETS
     earlier = store.runs(kind="sweep", sweep_id=sweep.id)
     outer = tracking.outer_run(store)
@@ -63,7 +64,10 @@ def summarised(store: Store, sweep: Sweep, jobs: Sequence[Config]) -> Iterator[S
             tracking.open_store(store.root, "local" if store.is_local else "server")  # closes what a process was writing that is gone
             _fill(state, store, sweep, jobs)
             _log(run, sweep, commands, jobs, state)
-            _print(sweep, jobs, state)
+            if plan.searching:
+                search_results.show(store, sweep.id, plan.searching)
+            else:
+                _print(sweep, jobs, state)
     if state.unfinished:
         store.client.set_terminated(run.id, "FAILED")
 
@@ -148,7 +152,7 @@ def _jobs(state: State) -> Rows:
 def _note(sweep: Sweep, commands: Sequence[str], jobs: Sequence[Config], state: State) -> str:
     """What MLflow shows as the run's description, in Markdown."""
     grid = " × ".join(f"`{key}={values}`" for key, values in sweep.grid.items()) or "one job"
-    lines = [f"**Sweep {sweep.id}**: {len(jobs)} jobs, {grid}", "", *(f"    {command}" for command in commands), ""]
+    lines = [f"**Sweep {sweep.id}**: {len(jobs) or len(state.runs)} jobs, {grid}", "", *(f"    {command}" for command in commands), ""]
     headings, rows = _results(state)
     if rows:
         lines += [

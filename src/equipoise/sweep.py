@@ -12,10 +12,18 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from equipoise import logged, resume
+from equipoise import comparison, logged, resume, views
 from equipoise.config import Config, config_sha256, flat
 from equipoise.terminal import console
 from equipoise.tracking import Store
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Why there is nothing to do for a job."""
+
+    reason: str
+    run: str | None = None  # that is finished
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Unfinished:
 
 
 @contextlib.contextmanager
-def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[str | None]:
+def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | None]:
     """A job of a sweep as this process's own; yields why there is nothing to do instead, if so.
 
     Runs of the job that did not finish are deleted, but for the one that will be gone on with: nothing is doubled.
@@ -37,7 +45,7 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[str | No
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        yield f"is being done {_owner(store, config.sweep, key)}"
+        yield Settled(f"is being done {_owner(store, config.sweep, key)}")
         return
     try:
         if not store.answers:  # what is done is not known, and nothing is lost by doing it again
@@ -46,7 +54,8 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[str | No
         same = store.runs(sweep_id=config.sweep, config_sha256=key)
         done = [run for run in same if run.info.status == "FINISHED" and run.data.tags.get("data_sha256") == data_sha256]
         if done:
-            yield f"is finished in this sweep already (run {done[-1].info.run_id})"
+            run_id = str(done[-1].info.run_id)
+            yield Settled(f"is finished in this sweep already (run {run_id})", run_id)
             return
         left = [run.info.run_id for run in same if run.info.status != "FINISHED"]
         for run in same:
@@ -59,6 +68,26 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[str | No
         yield None
     finally:
         lock.release()
+
+
+def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
+    """Write the saved views of a sweep into the experiments that its runs lie in.
+
+    Returns
+    -------
+    Of each experiment its id and the key of the view that is to be opened first.
+    """
+    runs = logged.sweep_runs(store, sweep, ())
+    opened = []
+    for experiment in dict.fromkeys(run.experiment_id for run in runs):
+        members = [run for run in runs if run.experiment_id == experiment]
+        repetition = [key for key in comparison.REPETITION if len({run.params.get(key) for run in members}) > 1]
+        of_sweep = views.of_sweep(sweep, comparison.varied_params(members), repetition)
+        metrics = store.client.get_run(members[-1].id).data.metrics
+        for view in (*of_sweep, views.of_experiment()):
+            store.tag_experiment(experiment, *views.tag(view, metrics))
+        opened.append((experiment, of_sweep[0].key))
+    return opened
 
 
 def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: float | None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from equipoise.tracking import Store, open_store
-from helpers import copy_project, train
+from helpers import copy_project, jobs, train
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def table(store: Store, sweep: str, name: str = "jobs") -> list[list[Any]]:
 
 def digests(store: Store, sweep: str) -> dict[str, tuple[str, str]]:
     """Status and digest of each job's one run."""
-    runs = [run for run in store.runs(sweep_id=sweep) if "kind" not in run.data.tags]
+    runs = jobs(store, sweep_id=sweep)
     found = {run.data.tags["config_sha256"]: (run.info.status, run.data.tags.get("weights_sha256", "")) for run in runs}
     assert len(found) == len(runs), "no job is doubled"
     return found
@@ -62,7 +62,7 @@ def start(project: Path, *overrides: str) -> "subprocess.Popen[str]":
 def running(store: Store, sweep: str, finished: int = 0) -> Any:
     """A run that has logged an epoch, once so many others are finished."""
     for _ in range(1200):
-        runs = [run for run in store.runs(sweep_id=sweep) if "kind" not in run.data.tags]
+        runs = jobs(store, sweep_id=sweep)
         busy = [run for run in runs if run.info.status == "RUNNING" and "val/loss" in run.data.metrics]
         if busy and sum(run.info.status == "FINISHED" for run in runs) >= finished:
             return busy[0]
@@ -80,10 +80,10 @@ def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
     means = [float(row[3].split()[0]) for row in results]
     assert means == sorted(means, reverse=True), "best first"
     assert all(f"| {row[1]} |" in note for row in results)
-    jobs = table(store, "calm")
-    assert [row[:3] for row in jobs] == [[f"weighting={name}", "FINISHED", None] for name in ("balanced", "none")]
+    by_job = table(store, "calm")
+    assert [row[:3] for row in by_job] == [[f"weighting={name}", "FINISHED", None] for name in ("balanced", "none")]
     (balanced,) = list(store.runs(sweep_id="calm", weighting="balanced"))
-    assert jobs[0][3] == balanced.data.metrics["test/balanced_accuracy"]
+    assert by_job[0][3] == balanced.data.metrics["test/balanced_accuracy"]
     assert {"tensorflow", "keras", "deterministic"} < balanced.data.tags.keys()
     assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": f"{name}.json", "type": "table"} for name in ("results", "jobs")]
 
@@ -175,6 +175,6 @@ def test_more_values_and_another_commit(tmp_path: Path) -> None:
     assert run.data.tags["mlflow.note.content"].count("python src/train.py") == 2
     assert "training diverged" in run.data.tags["mlflow.note.content"]
     assert [row[1] for row in table(store, "grows")] == ["FINISHED", "FINISHED", "UNFINISHED", "UNFINISHED"]
-    failed = [one for one in store.runs(sweep_id="grows") if one.info.status == "FAILED" and "kind" not in one.data.tags]
+    failed = [one for one in jobs(store, sweep_id="grows") if one.info.status == "FAILED"]
     assert len(failed) == 2, "a failure that was done again is not there twice"
     assert all(one.data.tags["error"].startswith("training diverged") for one in failed)
