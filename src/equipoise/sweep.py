@@ -123,7 +123,7 @@ def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinis
 def labels(jobs: Sequence[Config]) -> list[str]:
     """What sets each job apart from the others; of a single job, nothing does."""
     shown = [[f"{key.removesuffix('.name')}={value}" for key, value in flat(job).items()] for job in jobs]
-    shared = set.intersection(*map(set, shown)) if len(jobs) > 1 else set(shown[0])
+    shared = set.intersection(*map(set, shown)) if len(jobs) > 1 else {value for one in shown for value in one}
     return [" ".join(value for value in one if value not in shared) or "the only job" for one in shown]
 
 
