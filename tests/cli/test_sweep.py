@@ -161,7 +161,7 @@ def test_more_values_and_another_commit(tmp_path: Path) -> None:
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["add", "conf"], [*identity, "commit", "-qm", "one"]):
         subprocess.run(["git", "-C", str(project), *words], check=True)
-    short = ["-m", "dataset=digits_lt", "model=linear", "trainer.epochs=1", "trainer.optimizer=sgd", "trainer.learning_rate=0.1,1e9", "sweep=grows"]
+    short = ["-m", "dataset=digits_lt", "model=mlp", "trainer.epochs=1", "trainer.optimizer=sgd", "trainer.learning_rate=0.1,1e9", "sweep=grows"]
     assert train(project, *short).returncode == 1
     subprocess.run(["git", "-C", str(project), *identity, "commit", "-qm", "two", "--allow-empty"], check=True)
     found = train(project, *short, "seed=0,1")
