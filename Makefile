@@ -59,7 +59,7 @@ test-fast: dev  ## Run the tests that take no time, for the inner loop
 	@python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
-	@ruff format --check . && ruff check . && mypy && mypy pipelines pipelines/study && PYTHONPATH=src lint-imports
+	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
 
 params: setup  ## Write params.yaml from conf/, and the modules that the DVC stages depend on
 	@PYTHONPATH=src python pipelines/compose.py

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import inputs, resume, runtime
+from equipoise import inputs, interruption, resume, runtime
+from equipoise.checkpoints import Checkpoints
 from equipoise.config import Config, flat
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
 from equipoise.handover import Trained
 from equipoise.options import Floats
 from equipoise.schedules import share_at, weights_at
-from equipoise.terminal import progress_bar, warn
+from equipoise.terminal import console, progress_bar, warn
 from equipoise.tracking import Run, Store, start_run
 from equipoise.weighting import ClassWeights
 
@@ -32,7 +33,11 @@ def training_run(
     tags = {**inputs.config_tags(config, data), "device": device, "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
     folder, adopt = (begun.folder, begun.id) if begun else (folder, adopt)
-    with start_run(store, experiment, inputs.run_name(config), flat(config), tags, folder, adopt) as log:
+    with (
+        resume.kept(folder),
+        start_run(store, experiment, inputs.run_name(config), flat(config), tags, folder, adopt) as log,
+        interruption.bounded(log.kill),
+    ):
         yield log, device
 
 
@@ -42,10 +47,10 @@ def train(config: Config, data: Prepared, log: Run) -> tuple[ClassWeights, Train
     for note in () if data.several_labels else inputs.notes(config, weights):
         warn(note)
     inputs.log_inputs(config, log, data, weights)
-    return weights, _fit(config, data, weights, log)
+    return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)))
 
 
-def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> Trained:
+def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkpoints: Checkpoints) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
@@ -64,6 +69,9 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> Tra
     at_start = {} if data.several_labels else shares("_start", 0)
     log.log_metrics(inputs.by_class(data, at_start))
     history: list[dict[str, float]] = []
+    begun = checkpoints.newest()
+    if begun is not None:
+        console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}")
     with progress_bar(config.trainer.epochs) as advance:
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
@@ -71,7 +79,7 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run) -> Tra
             log.log_metrics(metrics, step=epoch)
             advance(metrics)
 
-        training.fit(model, predictor, config, data, weights, on_epoch)
+        training.fit(model, predictor, config, data, weights, on_epoch, checkpoints)
     at_end = {} if data.several_labels else shares("", len(history) - 1)
     log.log_metrics(inputs.by_class(data, at_end))
     if config.trainer.second_stage != "none":

@@ -98,12 +98,13 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         try:
-            if self.client.get_experiment_by_name(name) is None:
+            known = self.client.get_experiment_by_name(name)
+            if known is None:
                 # Locally with an artifact location of its own, which MLflow would freeze to some working directory.
                 location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
                 with contextlib.suppress(MlflowException):  # another process was first
                     self.client.create_experiment(name, artifact_location=location)
-            known = self.client.get_experiment_by_name(name)
+                known = self.client.get_experiment_by_name(name)
         except MlflowException as error:
             if error.get_http_status_code() == 403:
                 raise ConfigError(
@@ -193,7 +194,10 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     try:
         store.client.search_experiments(max_results=1)
     except outages() as error:
-        if getattr(error, "get_http_status_code", int)() in (401, 403):
+        status = getattr(error, "get_http_status_code", int)()
+        if status == 403:  # by its name, for instance, which the server has to know
+            raise ConfigError(f"{uri} refuses the request: {_reason(error)}") from None
+        if status == 401:
             raise ConfigError(f"{uri} refuses the user: check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials") from None
         reason = _reason(error)
         if needed:
@@ -212,11 +216,12 @@ class Run:
     repeated after an interruption leaves no double points.
     """
 
-    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, known: bool) -> None:
+    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, adopted: bool) -> None:
         self.store, self.folder, self._outbox = store, folder, outbox
-        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if known else {}
+        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
         self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
         self._tables: list[dict[str, str]] = []
+        self._adopted = adopted
 
     @property
     def id(self) -> str:
@@ -249,7 +254,12 @@ class Run:
         self._upload()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        self._do("params", params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
+        self._do("params", adopted=self._adopted, params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
+
+    def kill(self) -> None:
+        """Mark the run as broken off, and leave the rest to whoever comes next: this process is about to be ended."""
+        with contextlib.suppress(*outages()):
+            self.store.client.set_terminated(self.id, "KILLED")
 
     def set_tag(self, key: str, value: str) -> None:
         self._do("tags", tags={key: value})
@@ -401,10 +411,11 @@ def start_run(
     """
     tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
     with _locked(folder / ".lock", 5):
-        run = Run(store, folder, Outbox(folder), known=adopt is not None)
+        run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
         now = int(time.time() * 1000)
         run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
         try:
+            _date_traceback(run, adopted=adopt is not None)
             run.log_params(params)
             yield run
         except BaseException as error:
@@ -415,6 +426,13 @@ def start_run(
                 run.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         run.end("FINISHED")
+
+
+def _date_traceback(run: Run, *, adopted: bool) -> None:
+    """What ended a run for a while says so."""
+    left = run.folder / "traceback.txt"
+    if adopted and left.exists():
+        run.log_text(f"The run went on at {time.strftime('%Y-%m-%d %H:%M:%S')}. It had been ended by:\n\n{left.read_text()}", left.name)
 
 
 def sync_folder(store: Store, folder: Path) -> Outbox | None:
