@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -95,7 +96,15 @@ def test_what_was_run_is_up_to_date_and_one_run(clone: Clone) -> None:
     assert_recorded_is_trained(clone, only)
     assert only.data.params["weighting.name"] == "balanced"
     assert only.data.tags["dvc_exp"] == "first"
-    assert "confusion matrix" in dvc(clone, "plots", "show")
+    dvc(clone, "plots", "show")
+    page = (clone / "dvc_plots" / "index.html").read_text()
+    drawn = dict(re.findall(r'<div id = "(\w+)">.*?var spec = (\{.*?\});\n', page, re.DOTALL))
+    rows = {name: json.loads(spec)["data"]["values"] for name, spec in drawn.items()}
+    assert {"confusion_matrix", "recall_by_class", "loss", "validation"} <= set(rows)
+    agreed = [row["actual"] == row["predicted"] for row in rows["confusion_matrix"]]
+    assert np.mean(agreed) == only.data.metrics["test/accuracy"]
+    assert {row["class"]: float(row["recall"]) for row in rows["recall_by_class"]} == {str(c): only.data.metrics[f"test/recall/{c}"] for c in range(10)}
+    assert {row["field"] for row in rows["loss"]} == {"train/loss", "val/loss", "val/log_loss"}
 
 
 def test_what_a_change_runs_again(clone: Clone) -> None:
