@@ -2,12 +2,14 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from equipoise.pipeline import run_stage
 from helpers import REPOSITORY, composed, copy_project
@@ -114,3 +116,31 @@ def test_data_that_dvc_would_not_watch_are_refused(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("equipoise.pipeline.PARAMS", tmp_path / "params.yaml")
     assert run_stage(lambda config: pytest.fail("nothing may run")) == 2
     assert "dvc add data/raw/table.csv" in capsys.readouterr().err
+
+
+def test_images_in_a_temporary_workspace_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their prepared data would outlive them."""
+    for name in "ab":
+        (tmp_path / "data/raw/pictures" / name).mkdir(parents=True)
+        for number in range(12):
+            Image.new("L", (4, 4), number * 9 + ord(name)).save(tmp_path / f"data/raw/pictures/{name}/{number}.png")
+    config = composed("dataset=image_directory", f"dataset.path={tmp_path}/data/raw/pictures", "model=linear")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    monkeypatch.setattr("equipoise.pipeline.PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr("equipoise.pipeline.RAW", tmp_path / "data" / "raw")
+    monkeypatch.setattr("equipoise.pipeline.ARTIFACTS", tmp_path / "artifacts")
+    assert run_stage(lambda config: None) == 0
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert run_stage(lambda config: pytest.fail("nothing may run")) == 2
+    assert "without --queue" in capsys.readouterr().err
+
+
+def test_the_defaults_of_mlflow_run_are_those_of_conf() -> None:
+    project = yaml.safe_load((REPOSITORY / "MLproject").read_text())
+    assert set(project["entry_points"]) == {"main", "sweep", "evaluate", "compare"}
+    assert (REPOSITORY / project["python_env"]).is_file()
+    for point in project["entry_points"].values():
+        assert set(re.findall(r"{(\w+)}", point["command"])) == set(point["parameters"])
+        assert all("default" in parameter for parameter in point["parameters"].values())
+    groups = {name: parameter["default"] for name, parameter in project["entry_points"]["main"]["parameters"].items() if name != "overrides"}
+    assert composed(*(f"{name}={value}" for name, value in groups.items())) == composed()
