@@ -111,7 +111,7 @@ def test_what_a_change_runs_again(clone: Clone) -> None:
     """Asked of DVC without running anything."""
 
     def changed() -> set[str]:
-        return set(json.loads(dvc(clone, "status", "--json")))
+        return set(json.loads(dvc(clone, "status", "--json", "conf", "prepare", "train", "evaluate")))
 
     for file, stages in {
         "src/equipoise/training.py": {"train"},
