@@ -9,6 +9,8 @@ HOSTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := \#
+# A worker a core; the tests of one file stay together, since they share what they train.
+PARALLEL := -n logical --maxprocesses 8 --dist loadfile
 EXTRAS := gpu sweeps server s3 dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
@@ -28,7 +30,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast lint ui server doctor bench pictures system lock clean
+.PHONY: help setup dev train test test-fast lint params repro ui server doctor bench pictures system lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -51,13 +53,20 @@ train: setup  ## Train one run: python src/train.py weighting=balanced; ARGS="â€
 	@python src/train.py weighting=balanced $(ARGS)
 
 test: dev  ## Run every test
-	@python -m pytest $(ARGS)
+	@python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: dev  ## Run the tests that take no time, for the inner loop
-	@python -m pytest -m "not slow" $(ARGS)
+	@python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
-	@ruff format --check . && ruff check . && mypy && PYTHONPATH=src lint-imports
+	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
+
+params: setup  ## Write params.yaml from conf/, and the modules that the DVC stages depend on
+	@PYTHONPATH=src python pipelines/compose.py
+	@python pipelines/dependencies.py
+
+repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="â€¦" adds options
+	@dvc repro $(ARGS)
 
 ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"

@@ -1,5 +1,6 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ def main() -> int:
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
             _check_server(plan.jobs)
             command_line.prepare_all(plan)
+        if plan and plan.sweep:
+            _adopt_summary(plan.sweep, plan.jobs[0])
     except ConfigError as error:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
@@ -52,7 +55,7 @@ def _run_hydra() -> int:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def train(composed: DictConfig) -> None:
     """One job, already checked by `main`; checked again because a launcher may run it in another process."""
-    from equipoise import experiment, sweep, tracking
+    from equipoise import evaluation, experiment, inputs, sweep, tracking
     from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
 
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
@@ -62,22 +65,22 @@ def train(composed: DictConfig) -> None:
         data = prepare(config.dataset, cache_folder())
         done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" and store.answers else None
         if done:
-            console.print(f"{experiment.run_name(config)} is finished in this sweep already (run {done})")
+            console.print(f"{inputs.run_name(config)} is finished in this sweep already (run {done})")
             return
-        finished = experiment.run(config, data, store, folder)
+        finished = experiment.run(config, data, store, folder, tracking.outer_run(store))
     except ConfigError as error:
         # In a sweep Hydra would tell the first failure alone, after the last job.
         print(f"error: {error}", file=sys.stderr)
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n{experiment.run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    console.print(f"\n{inputs.run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if config.sweep != "auto":
         print_summary_line(finished.evaluation)
         return
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (folder / experiment.REPORT).exists():
-        console.print(f"Report: {folder / experiment.REPORT}", soft_wrap=True)
+    if (finished.folder / evaluation.REPORT).exists():
+        console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
     if finished.is_uploaded:
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
@@ -90,6 +93,15 @@ def _check_server(jobs: Sequence[Config]) -> None:
 
         store = tracking.open_store(project_root(), "server", needed=False)
         store.check_experiments({title_of(config.dataset) for config in jobs})
+
+
+def _adopt_summary(sweep_id: str, job: Config) -> None:
+    """The run that `mlflow run` has opened is the summary of the sweep; no job must find it, and write into it."""
+    from equipoise import tracking
+
+    if "MLFLOW_RUN_ID" in os.environ:
+        store = tracking.open_store(project_root(), job.tracking.name)
+        tracking.adopt_summary(store, sweep_id, tracking.outer_run(store))
 
 
 def _summarise(sweep_id: str, jobs: Sequence[Config]) -> None:

@@ -9,9 +9,14 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path(__file__).parents[2]).resolve()
 
 
+def code_root() -> Path:
+    """The tree that this code stands in, which under DVC may be a temporary workspace."""
+    return Path(__file__).parents[2]
+
+
 def config_folder() -> Path:
     """The config tree that belongs to this code."""
-    return Path(__file__).parents[2] / "conf"
+    return code_root() / "conf"
 
 
 def cache_folder() -> Path:

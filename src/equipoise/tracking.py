@@ -32,6 +32,7 @@ from filelock import FileLock, Timeout
 
 from equipoise.options import ConfigError, Floats
 from equipoise.outbox import Outbox, read_journal
+from equipoise.paths import code_root
 from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
@@ -255,6 +256,11 @@ class Run:
     def log_params(self, params: Mapping[str, Any]) -> None:
         self._do("params", adopted=self._adopted, params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
 
+    def kill(self) -> None:
+        """Mark the run as broken off, and leave the rest to whoever comes next: this process is about to be ended."""
+        with contextlib.suppress(*outages()):
+            self.store.client.set_terminated(self.id, "KILLED")
+
     def set_tag(self, key: str, value: str) -> None:
         self._do("tags", tags={key: value})
 
@@ -403,12 +409,13 @@ def start_run(
     ConfigError
         If another run is writing into the folder, or the experiment was deleted or is another's.
     """
-    tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
+    tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
     with _locked(folder / ".lock", 5):
         run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
         now = int(time.time() * 1000)
         run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
         try:
+            _date_traceback(run, adopted=adopt is not None)
             run.log_params(params)
             yield run
         except BaseException as error:
@@ -419,6 +426,13 @@ def start_run(
                 run.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         run.end("FINISHED")
+
+
+def _date_traceback(run: Run, *, adopted: bool) -> None:
+    """What ended a run for a while says so."""
+    left = run.folder / "traceback.txt"
+    if adopted and left.exists():
+        run.log_text(f"The run went on at {time.strftime('%Y-%m-%d %H:%M:%S')}. It had been ended by:\n\n{left.read_text()}", left.name)
 
 
 def sync_folder(store: Store, folder: Path) -> Outbox | None:
@@ -442,11 +456,33 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
         return None
 
 
-def outer_run() -> str | None:
-    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it."""
+def outer_run(store: Store) -> str | None:
+    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it.
+
+    Raises
+    ------
+    ConfigError
+        If it was opened in another store than the project's.
+    """
+    from mlflow.exceptions import MlflowException
+
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
-    return os.environ.pop("MLFLOW_RUN_ID", None)
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    if run_id is not None:
+        try:
+            store.client.get_run(run_id)
+        except MlflowException:
+            raise ConfigError(f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first") from None
+    return run_id
+
+
+def adopt_summary(store: Store, sweep: str, run_id: str | None) -> None:
+    """Make a run that is there already the summary of a sweep."""
+    if run_id is not None:
+        store.client.update_run(run_id, name=f"sweep {sweep}")
+        for key, value in {"kind": "sweep", "sweep_id": sweep}.items():
+            store.client.set_tag(run_id, key, value)
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
@@ -463,6 +499,13 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
         experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
         run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
         store.client.set_terminated(run_id, "FINISHED")
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of a run that is there for them alone."""
+    store.client.set_tag(run_id, "kind", "comparison")
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
 
@@ -511,11 +554,12 @@ def _locked(file: Path, seconds: float) -> Iterator[None]:
     try:
         with FileLock(file, timeout=seconds):
             with contextlib.suppress(OSError):  # a full disk; nobody but a message reads it
-                owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+                since = time.strftime("%Y-%m-%d %H:%M:%S")
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since} ({shlex.join(sys.argv)})")
             yield
     except Timeout:
         who = owner.read_text() if owner.exists() else "one that is not known"
-        raise InUseError(f"{file.parent} is in use by another process: {who}") from None
+        raise InUseError(f"{file.parent} is in use by another process, {who}: wait for it, or end it") from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,132 @@
+"""The state of a training run at the end of an epoch, on disk: written whole or not at all, checked when it is read.
+
+A checkpoint is an npz file whose name holds the digest of its content: `checkpoints/00000012-<sha256>.npz`. It is
+written aside, brought to the disk and then renamed; the one before it is kept. Nothing is pickled. Knows nothing of
+what the arrays mean.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equipoise.options import Floats
+
+FOLDER = "checkpoints"  # in the run's folder
+KEPT = 2
+MOST_SHARE = 0.05  # of the time, for writing checkpoints
+
+Arrays = Mapping[str, Sequence[Floats]]
+
+
+@dataclass(frozen=True)
+class State:
+    """Groups of arrays, and what JSON can hold."""
+
+    arrays: Arrays
+    values: Mapping[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Parameters
+    ----------
+    folder : the run's
+    made_by : what a checkpoint must have been made by to be gone on with, such as the config's digest and versions
+    """
+
+    def __init__(self, folder: Path, made_by: Mapping[str, str]) -> None:
+        self.folder, self.made_by = folder / FOLDER, dict(made_by)
+        self._next = 0.0  # when the next one is due, on the monotonic clock
+
+    def newest(self) -> State | None:
+        """The newest that is whole and made by the same; None if there is none."""
+        for file in reversed(_files(self.folder)):
+            found = _read(file)
+            if found is not None and found.values["made_by"] == self.made_by:
+                return found
+        return None
+
+    def save(self, number: int, state: State, *, last: bool) -> None:
+        """Write the state, unless that would take more than its share of the time and it is not the last one.
+
+        Parameters
+        ----------
+        number : of the epoch; checkpoints are in its order
+        """
+        begin = time.monotonic()
+        if begin < self._next and not last:
+            return
+        self.folder.mkdir(exist_ok=True)
+        content = _packed(State(state.arrays, {**state.values, "made_by": self.made_by}))
+        _write(self.folder / f"{number:08d}-{hashlib.sha256(content).hexdigest()}.npz", content)
+        for old in _files(self.folder)[:-KEPT]:
+            old.unlink(missing_ok=True)
+        now = time.monotonic()
+        self._next = now + (now - begin) / MOST_SHARE
+
+
+def saved(folder: Path) -> bool:
+    """Whether a run's folder holds checkpoints."""
+    return bool(_files(folder / FOLDER))
+
+
+def remove(folder: Path) -> None:
+    """Remove a run's checkpoints: it is finished, or it cannot but fail again."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.npz"))
+
+
+def _packed(state: State) -> bytes:
+    named = {f"{group}/{index:06d}": np.asarray(array) for group, arrays in state.arrays.items() for index, array in enumerate(arrays)}
+    values = {**state.values, "groups": list(state.arrays)}
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **named)
+    return stream.getvalue()
+
+
+def _write(file: Path, content: bytes) -> None:
+    aside = file.with_suffix(".part")
+    try:
+        with open(aside, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(aside, file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name itself
+    finally:
+        os.close(folder)
+
+
+def _read(file: Path) -> State | None:
+    """The state in a file, or None if it is not what its name says."""
+    try:
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != file.stem.partition("-")[2]:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as members:
+            values = json.loads(members["values"].tobytes())
+            arrays = {group: [members[name] for name in members.files if name.startswith(f"{group}/")] for group in values["groups"]}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return State(arrays, values)
