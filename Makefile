@@ -4,6 +4,7 @@ EXTRA ?=
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+VIEW ?=
 HOSTS ?=
 
 VENV := .venv
@@ -68,8 +69,11 @@ params: setup  ## Write params.yaml from conf/, and the modules that the DVC sta
 repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="…" adds options
 	@dvc repro $(ARGS)
 
-ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
-	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
+# RUN=experiment/run opens a run, VIEW=experiment/view a saved view: what a run or a sweep prints at its end.
+PAGE = $(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning)$(if $(VIEW),$(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&compareRunsMode=CHART&workflowType=machine_learning)
+
+ui: setup  ## Open MLflow on the project's runs; a run or a sweep prints the command that opens its page
+	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
 

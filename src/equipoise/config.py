@@ -52,7 +52,7 @@ class EvaluationOptions(Section):
     """How predictions are judged."""
 
     groups: Literal["terciles"] | Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
-    resamples: Annotated[int, Field(ge=0)]
+    resamples: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Tracking(Section):

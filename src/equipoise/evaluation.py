@@ -13,6 +13,7 @@ from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applica
 from equipoise.handover import Trained
 from equipoise.intervals import bootstrap
 from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, move_prior
+from equipoise.naming import run_name
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
 from equipoise.report import Evidence, as_html, pictures
@@ -51,7 +52,7 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     resamples = config.evaluation.resamples
     intervals = bootstrap(labels, predicted, log_probabilities, groups, resamples=resamples) if resamples else {}
     evidence = Evidence(
-        name=inputs.run_name(config),
+        name=run_name(config),
         data=data,
         weights=weights,
         optimizer=config.trainer.optimizer,
@@ -83,7 +84,7 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     by_rule = {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
     probabilities = 1 / (1 + np.exp(-logits))
     evidence = Evidence(
-        name=inputs.run_name(config),
+        name=run_name(config),
         data=data,
         weights=weights,
         optimizer=config.trainer.optimizer,

@@ -7,7 +7,7 @@ from pathlib import Path
 from equipoise.config import Config
 from equipoise.data.prepared import Prepared
 from equipoise.evaluation import evaluate_and_log
-from equipoise.fitting import train, training_run
+from equipoise.fitting import Watch, train, training_run
 from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
 from equipoise.terminal import warn
@@ -32,16 +32,21 @@ class Finished:
     is_uploaded: bool  # whether the store has all of it, or it waits in the folder
 
 
-def run(config: Config, data: Prepared, store: Store, folder: Path, adopt: str | None = None) -> Finished:
+def run(config: Config, data: Prepared, store: Store, folder: Path, adopt: str | None = None, watch: Watch | None = None) -> Finished:
     """One run on prepared data, logged to the store, or the rest of one that was interrupted.
 
     Parameters
     ----------
     folder : what a new run writes besides lands here; it must exist. An interrupted one goes on in its own.
     adopt : the id of a run that is open already, to be written on
+
+    Raises
+    ------
+    Pruned
+        If `watch` does, to give the run up.
     """
     with training_run(config, data, store, folder, adopt=adopt) as (log, device):
-        weights, trained = train(config, data, log)
+        weights, trained = train(config, data, log, watch)
         evidence = evaluate_and_log(config, data, weights, trained, log)
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)

@@ -1,7 +1,7 @@
 """The first half of a run: weigh, fit, and log what is known before the test split is seen."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,11 +13,15 @@ from equipoise.config import Config, flat
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
 from equipoise.handover import Trained
+from equipoise.naming import run_name
 from equipoise.options import Floats
 from equipoise.schedules import share_at, weights_at
 from equipoise.terminal import console, progress_bar, warn
 from equipoise.tracking import Run, Store, start_run
 from equipoise.weighting import ClassWeights
+
+# Told of each epoch and its metrics, once they are logged.
+Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @contextlib.contextmanager
@@ -35,22 +39,22 @@ def training_run(
     folder, adopt = (begun.folder, begun.id) if begun else (folder, adopt)
     with (
         resume.kept(folder),
-        start_run(store, experiment, inputs.run_name(config), flat(config), tags, folder, adopt) as log,
+        start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log,
         interruption.bounded(log.kill),
     ):
         yield log, device
 
 
-def train(config: Config, data: Prepared, log: Run) -> tuple[ClassWeights, Trained]:
+def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
     """Weigh, and fit the model; it and all that is known of its training are logged."""
     weights = inputs.weigh(config, data)
     for note in () if data.several_labels else inputs.notes(config, weights):
         warn(note)
     inputs.log_inputs(config, log, data, weights)
-    return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)))
+    return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)), watch)
 
 
-def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkpoints: Checkpoints) -> Trained:
+def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkpoints: Checkpoints, watch: Watch | None) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
@@ -78,6 +82,8 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
             history.append(metrics)
             log.log_metrics(metrics, step=epoch)
             advance(metrics)
+            if watch:
+                watch(epoch, metrics)
 
         training.fit(model, predictor, config, data, weights, on_epoch, checkpoints)
     at_end = {} if data.several_labels else shares("", len(history) - 1)

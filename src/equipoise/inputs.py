@@ -20,11 +20,6 @@ from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 PALETTE = ("#7f7f7f", "#1f77b4", "#17becf", "#9467bd", "#2ca02c", "#ff7f0e", "#d62728", "#8c564b", "#e377c2", "#bcbd22")
 
 
-def run_name(config: Config) -> str:
-    """What sets a run apart from its neighbours at a glance."""
-    return f"{config.weighting.name} · {config.loss.name} · {config.model.name} · seed {config.seed}"
-
-
 def config_tags(config: Config, data: Prepared) -> dict[str, str]:
     """What runs are found and told apart by."""
     tags = {

@@ -19,6 +19,14 @@ def config_folder() -> Path:
     return code_root() / "conf"
 
 
+def is_file(path: Path) -> bool:
+    """Whether it is a regular file: not of a device or a pipe, and no for a name that the system cannot have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def cache_folder() -> Path:
     """Prepared datasets."""
     return project_root() / "cache"

@@ -35,7 +35,7 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
         return None
     newest = same[-1]
     folder = Path(newest.data.tags.get("folder", ""))
-    if "folder" not in newest.data.tags or not folder.is_dir():
+    if "pruned" in newest.data.tags or "folder" not in newest.data.tags or not folder.is_dir():
         return None
     cut_off = newest.info.status == "KILLED" or (newest.info.status == "FAILED" and checkpoints.saved(folder))
     return Begun(str(newest.info.run_id), folder) if cut_off else None

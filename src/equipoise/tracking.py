@@ -33,6 +33,7 @@ from filelock import FileLock, Timeout
 from equipoise.options import ConfigError, Floats
 from equipoise.outbox import Outbox, read_journal
 from equipoise.paths import code_root
+from equipoise.saved_model import load_keras
 from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
@@ -81,11 +82,16 @@ class Store:
             client.search_experiments(max_results=1)
         return client
 
-    def page(self, experiment: str = "", run: str = "") -> str:
-        """What to type, or to open, to see a run, or all of them, in MLflow's pages."""
+    def page(self, experiment: str = "", run: str = "", view: str = "") -> str:
+        """What to type, or to open, to see a run, a saved view, or all that there is, in MLflow's pages."""
         if self.is_local:
-            return f"make -C {shlex.quote(str(self.root))} ui" + (f" RUN={experiment}/{run}" if run else "")
-        return f"{self.uri}/#/experiments" + (f"/{experiment}/runs/{run}" if run else "") + "?workflowType=machine_learning"
+            which = f" RUN={experiment}/{run}" if run else f" VIEW={experiment}/{view}" if view else ""
+            return f"make -C {shlex.quote(str(self.root))} ui{which}"
+        which = f"/{experiment}/runs/{run}?" if run else f"/{experiment}/runs?viewStateShareKey={view}&compareRunsMode=CHART&" if view else "?"
+        return f"{self.uri}/#/experiments{which}workflowType=machine_learning"
+
+    def tag_experiment(self, experiment: str, key: str, value: str) -> None:
+        self.client.set_experiment_tag(experiment, key, value)
 
     def experiment(self, name: str) -> str:
         """The experiment's id; made if it is not there.
@@ -130,6 +136,11 @@ class Store:
         with contextlib.suppress(*outages()):
             for name in sorted(names) if self.answers else ():
                 self.experiment(name)
+
+    def points(self, run: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """All points `{key, value, step}` that a run has logged under these keys."""
+        found = [point for key in dict.fromkeys(keys) for point in self.client.get_metric_history(run, key)]
+        return [{"key": point.key, "value": point.value, "step": point.step} for point in found]
 
     def runs(self, **tags: str) -> list["LoggedRun"]:
         """All runs, in any experiment, that carry these tags, oldest first."""
@@ -210,6 +221,10 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     with contextlib.suppress(*outages()):  # another user's runs may be seen and not be changed
         _close_orphans(store)
     return store
+
+
+class Pruned(Exception):  # noqa: N818 - it is none
+    """A run is given up as hopeless: KILLED and tagged, and no failure."""
 
 
 class Run:
@@ -421,6 +436,10 @@ def start_run(
             _date_traceback(run, adopted=adopt is not None)
             run.log_params(params)
             yield run
+        except Pruned as pruned:
+            run.set_tag("pruned", str(pruned))
+            run.end("KILLED")
+            raise
         except BaseException as error:
             # A full disk may be what failed; the error itself must come through all the same.
             with contextlib.suppress(OSError):
@@ -489,7 +508,21 @@ def adopt_summary(store: Store, sweep: str, run_id: str | None) -> None:
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of the sweep's summary run, which is made if it is not there.
+    """Texts by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
+    """Pictures by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, figure in figures.items():
+        store.client.log_figure(run_id, figure, name)
+
+
+def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
+    """The id of the sweep's summary run, which is made if it is not there.
 
     Parameters
     ----------
@@ -497,13 +530,11 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
     """
     found = store.runs(kind="sweep", sweep_id=sweep)
     if found:
-        run_id = found[-1].info.run_id
-    else:
-        experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
-        run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
-        store.client.set_terminated(run_id, "FINISHED")
-    for name, text in texts.items():
-        store.client.log_text(run_id, text, name)
+        return str(found[-1].info.run_id)
+    experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
+    run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
+    store.client.set_terminated(run_id, "FINISHED")
+    return str(run_id)
 
 
 def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
@@ -514,12 +545,16 @@ def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
 
 
 def load_model(store: Store, run: str) -> "keras.Model":
-    """The model that a run logged, uncompiled."""
+    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return mlflow.tensorflow.load_model(f"runs:/{run}/model")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
+        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
 
 
 def read_json(store: Store, run: str, path: str) -> Any:
