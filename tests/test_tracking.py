@@ -97,7 +97,7 @@ def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
 
 
 def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:
-    with start_run(store, "e", "n", {}, {}, tmp_path), pytest.raises(ConfigError, match=f"in use by another process: process {os.getpid()} on"):
+    with start_run(store, "e", "n", {}, {}, tmp_path), pytest.raises(ConfigError, match=f"in use by another process, process {os.getpid()} on"):
         start_run(store, "e", "n", {}, {}, tmp_path).__enter__()
     with start_run(store, "e", "n", {}, {}, tmp_path) as again:
         again.log_metrics({"val/loss": 0.5})
