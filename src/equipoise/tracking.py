@@ -109,8 +109,11 @@ class Store:
             if known is None:
                 # Locally with an artifact location of its own, which MLflow would freeze to some working directory.
                 location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
-                with contextlib.suppress(MlflowException):  # another process was first
+                try:
                     self.client.create_experiment(name, artifact_location=location)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
+                        raise
                 known = self.client.get_experiment_by_name(name)
         except MlflowException as error:
             if error.get_http_status_code() == 403:
