@@ -52,7 +52,8 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         if not store.answers:  # what is done is not known, and nothing is lost by doing it again
             yield None
             return
-        same = store.runs(sweep_id=config.sweep, config_sha256=key)
+        # A trial that was given up is no job left over; with the same values again it is another trial.
+        same = [run for run in store.runs(sweep_id=config.sweep, config_sha256=key) if "pruned" not in run.data.tags]
         done = [run for run in same if run.info.status == "FINISHED" and run.data.tags.get("data_sha256") == data_sha256]
         if done:
             run_id = str(done[-1].info.run_id)
