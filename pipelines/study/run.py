@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from equipoise import command_line, experiment, logged, sweep, tracking
+from equipoise import command_line, experiment, inputs, logged, sweep, tracking
 from equipoise.config import Config
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
@@ -32,7 +32,10 @@ def _metrics(config: Config) -> dict[str, float]:
     """What the run found on the test split."""
     store = tracking.open_store(project_root(), config.tracking.name)
     data = prepare(config.dataset, cache_folder())
-    run = sweep.finished(store, config, data.data_sha256) or experiment.run(config, data, store, run_folder()).run_id
+    with sweep.claimed(store, config, data.data_sha256) as settled:
+        if settled and not settled.run:
+            raise ConfigError(f"{inputs.run_name(config)} {settled.reason}")
+        run = settled.run if settled and settled.run else experiment.run(config, data, store, run_folder()).run_id
     return dict(logged.chosen_runs(store, [run], ["test/"])[0].metrics)
 
 
