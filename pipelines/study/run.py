@@ -4,9 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from equipoise import command_line, experiment, inputs, logged, sweep, tracking
+from equipoise import command_line, experiment, logged, sweep, tracking
 from equipoise.config import Config
 from equipoise.data.prepare import prepare
+from equipoise.naming import run_name
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
 from equipoise.pipeline import run_folder
@@ -34,7 +35,7 @@ def _metrics(config: Config) -> dict[str, float]:
     data = prepare(config.dataset, cache_folder())
     with sweep.claimed(store, config, data.data_sha256) as settled:
         if settled and not settled.run:
-            raise ConfigError(f"{inputs.run_name(config)} {settled.reason}")
+            raise ConfigError(f"{run_name(config)} {settled.reason}")
         run = settled.run if settled and settled.run else experiment.run(config, data, store, run_folder()).run_id
     return dict(logged.chosen_runs(store, [run], ["test/"])[0].metrics)
 
