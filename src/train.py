@@ -113,14 +113,13 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         console.print(f"{name}: given up {pruned}")
         return {}
     except Exception as error:
-        if not (in_a_sweep or isinstance(error, ConfigError)):
+        outside = isinstance(error, OSError)  # such as a disk that is full
+        if not (in_a_sweep or outside or isinstance(error, ConfigError)):
             raise
         # In a sweep Hydra would tell the first failure alone, after the last job.
-        errors.print(f"error: {tracking.reason(error)}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
+        what_next = "; the same command goes on where this one stopped" if outside else ""
+        errors.print(f"error: {tracking.reason(error)}{what_next}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
-    except OSError as error:  # such as a disk that is full
-        print(f"error: {error.strerror or error}: {error.filename or folder}; the same command goes on where this one stopped", file=sys.stderr)
-        raise CompactHydraException("the run failed for the reason above") from None
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
     console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if in_a_sweep:
@@ -131,6 +130,7 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
     if (finished.folder / evaluation.REPORT).exists():
         console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
     if finished.is_uploaded:
+        sweep.save_overview(store, finished.experiment_id, {point["key"]: point["value"] for point in read_journal(finished.folder)})
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
     return None

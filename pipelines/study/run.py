@@ -7,7 +7,6 @@ from pathlib import Path
 from equipoise import command_line, experiment, logged, sweep, tracking
 from equipoise.config import Config
 from equipoise.data.prepare import prepare
-from equipoise.naming import run_name
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
 from equipoise.pipeline import run_folder
@@ -34,8 +33,8 @@ def _metrics(config: Config) -> dict[str, float]:
     store = tracking.open_store(project_root(), config.tracking.name)
     data = prepare(config.dataset, cache_folder())
     with sweep.claimed(store, config, data.data_sha256) as settled:
-        if settled and not settled.run:
-            raise ConfigError(f"{run_name(config)} {settled.reason}")
+        if settled and settled.run is None:
+            raise ConfigError(f"this run {settled.reason}")
         run = settled.run if settled and settled.run else experiment.run(config, data, store, run_folder()).run_id
     return dict(logged.chosen_runs(store, [run], ["test/"])[0].metrics)
 

@@ -6,7 +6,7 @@ launchers of one sweep share the work, and a job whose process was killed is fre
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from equipoise import comparison, logged, resume, views
 from equipoise.config import Config, config_sha256, flat
 from equipoise.terminal import console
 from equipoise.tracking import Store
+from equipoise.uploading import outages
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         if not store.answers:  # what is done is not known, and nothing is lost by doing it again
             yield None
             return
-        same = store.runs(sweep_id=config.sweep, config_sha256=key)
+        # A trial that was given up is no job left over; with the same values again it is another trial.
+        same = [run for run in store.runs(sweep_id=config.sweep, config_sha256=key) if "pruned" not in run.data.tags]
         done = [run for run in same if run.info.status == "FINISHED" and run.data.tags.get("data_sha256") == data_sha256]
         if done:
             run_id = str(done[-1].info.run_id)
@@ -68,6 +70,12 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         yield None
     finally:
         lock.release()
+
+
+def save_overview(store: Store, experiment: str, metrics: Mapping[str, float]) -> None:
+    """Write the saved view of all runs into an experiment that a single run has joined; a store that is down by now goes without."""
+    with contextlib.suppress(*outages()):
+        store.tag_experiment(experiment, *views.tag(views.of_experiment(), metrics))
 
 
 def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
