@@ -28,16 +28,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from equipoise import launchers, search
-from equipoise.config import CONTROL, Config, check_together, validate
+from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.naming import VARIED
 from equipoise.options import ConfigError, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
-
-# The keys beside the groups.
-VALUES = ("seed", "cost", "sweep")
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ def test_a_grid_in_temporary_workspaces_lands_in_the_one_store(clone: Clone) -> 
     before = len(runs(clone))
     dvc(clone, "exp", "run", "--queue", *small("weighting=inverse,power"))
     dvc(clone, "queue", "start", "-j", "2")
-    for task in [line.split()[0] for line in dvc(clone, "queue", "status").splitlines()[1:] if "Task" not in line and len(line.split()) > 3]:
+    for task in re.findall(r"^([0-9a-f]{7}) ", dvc(clone, "queue", "status"), re.MULTILINE):
         dvc(clone, "queue", "logs", "-f", task)
     new = runs(clone)[: len(runs(clone)) - before]
     assert {logged.data.params["weighting.name"] for logged in new} == {"inverse", "power"}
