@@ -3,11 +3,13 @@
 import hashlib
 import json
 import multiprocessing
+import os
 import random
 import resource
 import signal
+import threading
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,10 @@ KINDS = {
     "ramp": ["weighting=balanced", "loss=custom", *RAMP, "model.dropout=0.2", "dataset.labels=one_hot"],
     "binary": ["dataset.class_counts=[80,13]", "dataset.labels=binary", "loss=sigmoid", "loss.pos_weight=auto", "dataset.sampling=class_balanced"],
     "unit length": ["loss=ldam", "loss.implementation=class_weight", "weighting=effective_number", *DEFERRED, "trainer.optimizer=sgd"],
+    "second stage": ["trainer.second_stage=crt", "loss=logit_adjusted", "model.dropout=0.2"],
     "xla": ["trainer.jit=true", "loss=focal", "loss.implementation=sample_weight", "weighting=balanced", "model.dropout=0.3"],
 }
-EPOCHS = 10
+EPOCHS = 7
 KILLS = 3  # of each kind
 
 # Forked from a process that has imported TensorFlow and run nothing.
@@ -43,42 +46,66 @@ fork = multiprocessing.get_context("forkserver")
 fork.set_forkserver_preload(["tensorflow", "keras", "scipy.stats", "sklearn.metrics", "pandas", "hydra", "pydantic"])
 
 
-def fit(overrides: list[str], cache: Path, folder: Path, most_bytes: int | None = None) -> None:
+@dataclass(frozen=True)
+class End:
+    """When a process ends itself, however fast it is: a part of an epoch's time after one, or in the write that follows."""
+
+    after: int  # the epoch, from 0; EPOCHS: in the second stage
+    part: float
+    writing: bool = False
+    kills: bool = True  # a write that meets the limit kills the process, or fails as on a full disk
+
+    def begin(self, took: float, folder: Path) -> None:
+        if self.writing:
+            size = max(file.stat().st_size for file in folder.glob("checkpoints/*.npz"))
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL if self.kills else signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * self.part), int(size * self.part)))
+        else:
+            threading.Timer(took * self.part, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+def fit(overrides: list[str], cache: Path, folder: Path, end: End | None = None) -> None:
     """Train from the newest checkpoint on, and leave the digest of weights, optimiser and history."""
-    from equipoise import runtime, training
+    from equipoise import runtime, second_stage, training
 
     runtime.start("cpu", 1, deterministic=True)
     checkpoints.MOST_SHARE = float("inf")  # one at every epoch
     config = composed(*SMALL, f"trainer.epochs={EPOCHS}", *overrides)
     data = prepare(config.dataset, cache)
     model = training.build(config, data)
+    predictor = training.Predictor(model)
     history: list[dict[str, float]] = []
+    begun = time.monotonic()
+    start = [begun]
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         history.append(metrics)
-        (folder / "epoch").write_text(str(epoch))
-        time.sleep(0.03)  # for the other process to choose its moment in
-        if most_bytes is not None and epoch == 2:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as a disk that is full: the write fails
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+        if end and epoch == end.after:
+            end.begin(time.monotonic() - start[0], folder)
+        start[0] = time.monotonic()
 
     weights = class_weights(config.weighting, data.counts, data.classes)
-    training.fit(model, training.Predictor(model), config, data, weights, on_epoch, Checkpoints(folder, made_by(config, data)))
+    training.fit(model, predictor, config, data, weights, on_epoch, Checkpoints(folder, made_by(config, data)))
+    optimizer = [variable.numpy() for variable in model.optimizer.variables]
+    if end and end.after == EPOCHS:
+        end.begin(time.monotonic() - begun, folder)
+    curves = second_stage.run_second_stage(model, predictor, config, data) if config.trainer.second_stage != "none" else {}
+    for timer in threading.enumerate():
+        if isinstance(timer, threading.Timer):
+            timer.join()
     digest = hashlib.sha256()
-    for array in (*model.get_weights(), *(variable.numpy() for variable in model.optimizer.variables)):
+    for array in (*model.get_weights(), *optimizer):
         digest.update(array.tobytes())
-    (folder / "result.json").write_text(json.dumps([digest.hexdigest(), history]))
+    (folder / "result.json").write_text(json.dumps([digest.hexdigest(), history, curves]))
 
 
-def begun(*arguments: Any) -> Any:
+def fitted(*arguments: Any) -> int:
+    """The exit code of a process of its own."""
     process = fork.Process(target=fit, args=arguments)
     process.start()
-    return process
-
-
-def wait(process: Any, met: Callable[[], bool]) -> None:
-    while process.is_alive() and not met():
-        time.sleep(0.0005)
+    process.join()
+    return int(process.exitcode or 0)
 
 
 @pytest.mark.slow
@@ -87,24 +114,16 @@ def test_killed_at_random_moments_ends_with_the_same_bits(kind: str, tmp_path: P
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    process = begun(KINDS[kind], tmp_path, whole)
-    process.join()
-    assert process.exitcode == 0
+    assert fitted(KINDS[kind], tmp_path, whole) == 0
     chance = random.Random(kind)
-    epochs = sorted(chance.randrange(EPOCHS // 2) for _ in range(KILLS))
-    for number, epoch in enumerate(epochs):
-        process = begun(KINDS[kind], tmp_path, broken)
-        wait(process, lambda: int((broken / "epoch").read_text() or -1) >= epoch if (broken / "epoch").exists() else False)  # noqa: B023
-        if number == 1:
-            wait(process, lambda: any(broken.glob("checkpoints/*.part")))
-        else:
-            time.sleep(chance.random() * 0.02)
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL, "killed while it trained"
-    process = begun(KINDS[kind], tmp_path, broken)
-    process.join()
-    assert process.exitcode == 0
+    epochs = [1, 4, EPOCHS] if "second" in kind else sorted(chance.sample(range(1, 5), KILLS))
+    for epoch, writing in zip(epochs, (False, True, False), strict=True):
+        killed = fitted(KINDS[kind], tmp_path, broken, End(epoch, chance.random(), writing))
+        assert killed == -(signal.SIGXFSZ if writing else signal.SIGKILL)
+        saved = [file.name for file in sorted((broken / "checkpoints").iterdir())]
+        assert int(saved[-1][:8]) >= epoch, "there is something to go on with"
+        assert not writing or any(name.endswith(".part") for name in saved), "in the middle of a write"
+    assert fitted(KINDS[kind], tmp_path, broken) == 0
     assert (broken / "result.json").read_text() == (whole / "result.json").read_text()
 
 
@@ -113,12 +132,10 @@ def test_a_full_disk_loses_nothing_beyond_the_last_checkpoint(tmp_path: Path) ->
     whole, full = tmp_path / "whole", tmp_path / "full"
     whole.mkdir()
     full.mkdir()
-    begun([], tmp_path, whole).join()
-    process = begun([], tmp_path, full, 1000)
-    process.join()
-    assert process.exitcode == 1
+    assert fitted([], tmp_path, whole) == 0
+    assert fitted([], tmp_path, full, End(2, 0.3, writing=True, kills=False)) == 1
     assert [file.name[:8] for file in sorted((full / "checkpoints").iterdir())] == ["00000001", "00000002"], "and nothing half written"
-    begun([], tmp_path, full).join()
+    assert fitted([], tmp_path, full) == 0
     assert (full / "result.json").read_text() == (whole / "result.json").read_text()
 
 

@@ -36,7 +36,9 @@ def training_run(
         warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
     tags = {**inputs.config_tags(config, data), "device": device, "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
-    folder, adopt = (begun.folder, begun.id) if begun else (folder, adopt)
+    if begun:
+        resume.remove_unused(folder)
+        folder, adopt = begun.folder, begun.id
     with (
         resume.kept(folder),
         start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log,

@@ -1,6 +1,7 @@
 """Which run the same command goes on with."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -39,6 +40,12 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
         return None
     cut_off = newest.info.status == "KILLED" or (newest.info.status == "FAILED" and checkpoints.saved(folder))
     return Begun(str(newest.info.run_id), folder) if cut_off else None
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove the folder that Hydra has made for a run that goes on in its own, if nothing but Hydra has written into it."""
+    if {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
+        shutil.rmtree(folder)
 
 
 def made_by(config: Config, data: Prepared) -> dict[str, str]:

@@ -325,8 +325,9 @@ class Run:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
         image = convert_to_pil_image(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
-        # MLflow's own pages know an image of a key and step by its name.
-        name = f"images/{key}+step+0+timestamp+{int(time.time() * 1000)}+{uuid.uuid4()}"
+        # MLflow's own pages know an image of a key and step by its name. Drawn again, it takes the place of the one before.
+        before = sorted(self.folder.glob(f"images/{key}+step+0+*.png"))
+        name = f"images/{before[-1].stem}" if before else f"images/{key}+step+0+timestamp+{int(time.time() * 1000)}+{uuid.uuid4()}"
         small = compress_image_size(image)  # in place of a copy it may give the image itself
         for path, picture in ((f"{name}.png", image), (f"{name}+compressed.webp", small)):
             picture.save(self._place(path))

@@ -1,12 +1,15 @@
 """`python src/train.py` as a user runs it, and what it leaves in the project's MLflow store."""
 
+import contextlib
 import json
 import os
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as oracle
 
+from equipoise import resume
 from equipoise.tracking import Store, open_store
-from helpers import copy_project, jobs, train
+from helpers import composed, copy_project, jobs, train
 
 pytestmark = pytest.mark.slow
 
@@ -340,28 +344,48 @@ def test_a_run_whose_process_is_gone_is_closed_by_the_next_command(project: Path
     assert store.client.get_run(run.info.run_id).info.status == "KILLED"
 
 
-def test_a_run_that_is_killed_after_its_last_epoch_is_finished_by_the_same_command(project: Path, store: Store, runs: list[Any]) -> None:
-    """With the bits and the points of the run of a sweep that nobody has disturbed."""
+def test_a_run_that_is_killed_twice_is_finished_by_the_same_command(project: Path, store: Store, runs: list[Any]) -> None:
+    """In training and in evaluation: with the bits and the points of the run of a sweep that nobody has disturbed."""
     command = [*QUICK, "loss=class_weight", "weighting=balanced"]
-    before = set((project / "outputs").rglob("*.npz"))
-    process = subprocess.Popen([sys.executable, str(project / "src/train.py"), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not any(file.name.startswith("00000003-") for file in set((project / "outputs").rglob("*.npz")) - before):
-        time.sleep(0.02)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    (killed,) = (run for run in store.runs(config_sha256=runs[0].data.tags["config_sha256"]) if "sweep_id" not in run.data.tags)
+    undisturbed, outputs = runs[0], project / "outputs"
+    before = set(outputs.rglob("*.npz"))
+    kill_once(lambda: bool(set(outputs.rglob("*.npz")) - before), project, *command)
+    (begun,) = (run for run in store.runs(config_sha256=undisturbed.data.tags["config_sha256"]) if "sweep_id" not in run.data.tags)
+    folder, folders = Path(begun.data.tags["folder"]), set(outputs.rglob(".hydra"))
+    assert begun.info.status == "RUNNING"
+    assert not (folder / "evaluation").exists()
+    kill_once(lambda: any(folder.glob("images/*.webp")), project, *command)
     found = train(project, *command)
     assert found.returncode == 0, found.stderr
-    assert f"Going on after epoch 3 of 3 of run {killed.info.run_id}" in found.stdout
-    run = store.client.get_run(killed.info.run_id)
+    assert f"Going on after epoch 3 of 3 of run {begun.info.run_id}" in found.stdout
+    assert set(outputs.rglob(".hydra")) == folders, "and leaves no folder beside"
+    run = store.client.get_run(begun.info.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.tags["weights_sha256"] == runs[0].data.tags["weights_sha256"]
-    assert run.data.metrics == runs[0].data.metrics
-    for key in run.data.metrics:
-        points, expected = (store.client.get_metric_history(name, key) for name in (run.info.run_id, runs[0].info.run_id))
-        assert [(point.step, point.value) for point in points] == [(point.step, point.value) for point in expected], key
-    assert not list(Path(run.data.tags["folder"]).glob("checkpoints/*"))
-    assert "Going on" not in train(project, *command).stdout, "a finished run is run again as a new one"
+    assert not store.search("attributes.status = 'RUNNING'")
+    assert run.data.tags["weights_sha256"] == undisturbed.data.tags["weights_sha256"]
+    assert points_of(project, run) == points_of(project, undisturbed)
+    assert len(store.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")) == 1
+    assert len(run.outputs.model_outputs) == 1
+    assert len(store.client.list_artifacts(run.info.run_id, "images")) == 2, "one image, large and small"
+    assert not list(folder.glob("checkpoints"))
+    again = composed(*command)
+    assert resume.interrupted(store, again, run.data.tags["data_sha256"]) is None, "a finished run is run again as a new one"
+
+
+def kill_once(met: Callable[[], bool], project: Path, *command: str) -> None:
+    """Start a run, and end it by SIGKILL once the condition is met."""
+    process = subprocess.Popen([sys.executable, str(project / "src/train.py"), *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while process.poll() is None and not met():
+        time.sleep(0.01)
+    process.kill()
+    _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+
+
+def points_of(project: Path, run: Any) -> list[tuple[str, int, float]]:
+    """Every row that the store has of a run's metrics, time stamps apart."""
+    with contextlib.closing(sqlite3.connect(project / "mlflow.db")) as connection:
+        return connection.execute("SELECT key, step, value FROM metrics WHERE run_uuid = ? ORDER BY key, step, value", [run.info.run_id]).fetchall()
 
 
 def start_endless(project: Path, store: Store, title: str) -> tuple["subprocess.Popen[str]", Any]:
