@@ -4,6 +4,8 @@ EXTRA ?=
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+VIEW ?=
+HOSTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,10 +31,10 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast lint ui doctor bench pictures methods system lock clean
+.PHONY: help setup dev train test test-fast lint params repro ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
-	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
+	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
 
 setup: $(BIN)/uv  ## Make .venv with the pinned dependencies; EXTRA="gpu …" adds optional groups
 	$(call install,requirements.txt)
@@ -58,12 +60,26 @@ test-fast: dev  ## Run the tests that take no time, for the inner loop
 	@python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
-	@ruff format --check . && ruff check . && mypy && PYTHONPATH=src lint-imports
+	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
 
-ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
-	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
+params: setup  ## Write params.yaml from conf/, and the modules that the DVC stages depend on
+	@PYTHONPATH=src python pipelines/compose.py
+	@python pipelines/dependencies.py
+
+repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="…" adds options
+	@dvc repro $(ARGS)
+
+# RUN=experiment/run opens a run, VIEW=experiment/view a saved view: what a run or a sweep prints at its end.
+PAGE = $(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning)$(if $(VIEW),$(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&compareRunsMode=CHART&workflowType=machine_learning)
+
+ui: setup  ## Open MLflow on the project's runs; a run or a sweep prints the command that opens its page
+	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
+
+server:  ## Start a tracking server with users and permissions, on PostgreSQL; PORT=5001, HOSTS=mlflow.example.org
+	@$(MAKE) --no-print-directory setup EXTRA=server
+	@python src/server.py port=$(PORT) $(if $(HOSTS),hosts=$(HOSTS))
 
 doctor: setup  ## Print versions, device and store
 	@python src/doctor.py
@@ -81,6 +97,18 @@ methods: setup  ## Write docs/methods.md again, from docstrings, conf/ and recip
 system:  ## Install the Debian packages that some tests need
 	@packages=$$(sed 's/#.*//' system-packages.txt); \
 	if [ -n "$$(echo $$packages)" ]; then apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages; fi
+
+audit: dev  ## Look for known vulnerabilities in every locked package; needs the advisory service
+	@for lock in requirements.txt requirements/*.txt; do \
+		echo "$$lock"; pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$lock" || exit 1; done
+
+lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, versions that pyproject.toml allows
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade \
+		$(if $(filter lowest,$@),--resolution lowest-direct) pyproject.toml -o .venv-$@.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-$@
+	@$(BIN)/uv pip install --quiet --python .venv-$@/bin/python -r .venv-$@.txt pytest pytest-timeout hypothesis
+	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python src/train.py weighting=balanced trainer.epochs=2
+	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python -m pytest -q -m "not slow" $(ARGS)
 
 lock: $(BIN)/uv  ## Pin all dependencies again, from pyproject.toml
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -6,6 +6,7 @@
   python src/compare.py filter="tags.model = 'cnn'"       what an MLflow filter finds; slow for thousands of runs
 
   baseline=balanced   what to compare with: a configuration as the table names it, or a weighting (none)
+  tracking=server     the runs of the server that MLFLOW_TRACKING_URI names, instead of the project's own store
   rope=0.01           also the Bayesian signed-rank test: differences up to this count as equal
 
 Prints a table for each data set and writes comparison.csv, comparison.json and comparison.html, a page of its
@@ -21,7 +22,7 @@ from equipoise import key_values
 from equipoise.options import ConfigError
 from equipoise.paths import project_root
 
-OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope")
+OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope", "tracking")
 SOURCES = OPTIONS[:3]
 
 
@@ -44,14 +45,16 @@ def _compare(words: Sequence[str]) -> None:
     if len(typed) > 1:
         raise ConfigError(f"{' and '.join(typed)} contradict each other: choose one of {', '.join(SOURCES)}")
     rope = key_values.number(options, "rope")
+    where = key_values.store(options)
     # Opening a store makes one; a comparison has nothing to make.
-    if not (project_root() / "mlflow.db").exists():
+    if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; start some: python src/train.py -m weighting=none,balanced seed=0,1,2")
 
     from equipoise import comparison, comparison_report, logged, tracking
     from equipoise.terminal import console, print_comparison
 
-    store = tracking.open_store(project_root())
+    store = tracking.open_store(project_root(), where)
+    outer = tracking.outer_run(store)
     metric = options.get("metric", "").removeprefix("test/") or None
     keys = comparison.wanted(metric)
     sweep = None
@@ -76,6 +79,8 @@ def _compare(words: Sequence[str]) -> None:
     folder = _write(texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10])
     if sweep:
         tracking.log_sweep_texts(store, sweep, {run.experiment_id for run in runs}, texts)
+    if outer:
+        tracking.log_comparison(store, outer, texts)
     console.print(f"Written to {folder}/comparison.html, .csv and .json" + (", and logged to the sweep's summary run" if sweep else ""), soft_wrap=True)
 
 

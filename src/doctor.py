@@ -1,20 +1,29 @@
-"""What this project runs on: versions, device, store. For a question or a bug report."""
+"""What this project runs on: versions, device, store. For a question or a bug report.
+
+python src/doctor.py [tracking=server]
+"""
 
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 
-from equipoise import runtime, tracking
+from equipoise import key_values, runtime, tracking
+from equipoise.options import ConfigError
 from equipoise.paths import project_root
 from equipoise.terminal import print_table
 
 PACKAGES = ("tensorflow", "keras", "hydra-core", "mlflow", "dvc", "scikit-learn", "numpy")
 
 
-def main() -> int:
-    """Print the table; returns the exit code."""
+def main(words: Sequence[str]) -> int:
+    """Print the table; returns the exit code: 2 for a mistake on the command line, or a store that does not answer."""
+    try:
+        store = tracking.open_store(project_root(), key_values.store(key_values.read(words, ["tracking"])))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     device = runtime.start("auto", "auto", deterministic=True)
-    store = tracking.open_store(project_root())
     rows = [("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
     rows += [(package, version(package)) for package in PACKAGES]
     rows += [("device", device), ("store", store.uri), ("runs", str(len(store.runs())))]
@@ -23,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

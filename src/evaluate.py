@@ -6,6 +6,8 @@
   python src/evaluate.py run=RUN_ID dataset.target_prior=training   for use where classes are as frequent as in training
   python src/evaluate.py run=RUN_ID dataset=NAME                    on the test split of other data with the same classes
 
+  python src/evaluate.py run=RUN_ID tracking=server                 of the server that MLFLOW_TRACKING_URI names
+
 Only dataset, decision and evaluation can be typed; whatever is not typed is the run's own. The result is a new
 run beside the old one, tagged kind=evaluation and evaluated_run=RUN_ID, which no comparison of a sweep takes in.
 """
@@ -33,26 +35,29 @@ def main(words: Sequence[str]) -> int:
 
 
 def _evaluate(words: Sequence[str]) -> None:
-    run = key_values.read([word for word in words if word.startswith("run=")], ["run"]).get("run")
+    own = [word for word in words if word.startswith(("run=", "tracking="))]
+    options = key_values.read(own, ["run", "tracking"])
+    run, where = options.get("run"), key_values.store(options)
     if run is None:
         raise ConfigError("run is missing: run=latest, or run= and the id that a run prints at its end")
     # Opening a store makes one; there is nothing to evaluate in a new one.
-    if not (project_root() / "mlflow.db").exists():
+    if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; train one: python src/train.py")
 
-    from equipoise import experiment, tracking
+    from equipoise import evaluation, tracking
     from equipoise.reevaluation import evaluate_again
     from equipoise.terminal import console, print_evaluation, warn
 
-    judged = evaluate_again(tracking.open_store(project_root()), run, [word for word in words if not word.startswith("run=")])
+    store = tracking.open_store(project_root(), where)
+    judged = evaluate_again(store, run, [word for word in words if word not in own])
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
         warn(note)
     console.print(f"\n{evidence.name}, run {judged.of}, judged again")
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
-    console.print(f"Report: {judged.folder / experiment.REPORT}", soft_wrap=True)
+    console.print(f"Report: {judged.folder / evaluation.REPORT}", soft_wrap=True)
     console.print(f"Logged as run {judged.run_id}. To open it in MLflow:")
-    console.print(f"  make -C {project_root()} ui RUN={judged.experiment_id}/{judged.run_id}", soft_wrap=True)
+    console.print(f"  {store.page(judged.experiment_id, judged.run_id)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

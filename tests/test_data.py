@@ -1,6 +1,9 @@
 """Sources, preparation and the feed."""
 
 import json
+import os
+import socket
+import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +34,16 @@ SYNTHETIC = {
 def dataset(name: str, **options: Any) -> Any:
     values = {key: f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else value for key, value in options.items()}
     return composed_dataset(f"dataset={name}", *(f"dataset.{key}={value}" for key, value in values.items()))
+
+
+def test_what_a_killed_preparation_left_is_removed_and_what_others_prepare_is_not(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    names = {f".digits_lt-0@{host}@{pid}@x" for host, pid in ((socket.gethostname(), gone.pid), (socket.gethostname(), os.getpid()), ("another", gone.pid))}
+    for name in names:
+        (tmp_path / name).mkdir()
+    folder = prepare(dataset(**SYNTHETIC), tmp_path).folder
+    assert {path.name for path in tmp_path.iterdir()} == {*names, folder.name} - {f".digits_lt-0@{socket.gethostname()}@{gone.pid}@x"}
 
 
 def test_long_tail_counts_of_mnist() -> None:
@@ -174,7 +187,7 @@ class TestFeed:
         np.testing.assert_array_equal(binary[:, 0], sparse)
 
     def test_a_single_logit_stands_for_two(self) -> None:
-        from equipoise.data.feed import class_logits
+        from equipoise.metrics import class_logits
 
         assert class_logits(np.array([[2.0], [-1.0]])).tolist() == [[0, 2], [0, -1]]
         assert class_logits(np.array([[2.0, 1.0]], np.float32)).dtype == np.float64

@@ -26,6 +26,14 @@ def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def store(options: dict[str, str]) -> str:
+    """Which store `tracking=` names: the project's own if it was not typed."""
+    typed, known = options.get("tracking", "local"), ("local", "server")
+    if typed not in known:
+        raise ConfigError(f"tracking={typed}: there is no such tracking{suggestion(typed, known)}")
+    return typed
+
+
 def number(options: dict[str, str], key: str) -> float | None:
     """A positive number, or None if the key was not typed."""
     if key not in options:

@@ -37,6 +37,12 @@ class Evaluation:
     notes: tuple[str, ...]
 
 
+def class_logits(logits: Floats) -> Floats:
+    """A model's logits as float64 (n, classes); a single logit z stands for (0, z)."""
+    logits = np.asarray(logits, dtype=np.float64)
+    return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+
+
 def log_softmax(logits: Floats) -> Floats:
     """log p, float64 (n, classes), from logits of that shape."""
     shifted = np.asarray(logits, dtype=np.float64)

@@ -1,9 +1,12 @@
-"""The MLflow store of the project and one run in it. The only module that knows MLflow.
+"""The MLflow store of the project and one run in it.
 
-The store is one SQLite file at the project root. Every metric lands in `metrics.jsonl` in the run's folder first.
+The store is one SQLite file at the project root, or a tracking server. All that a run logs lands in the run's folder
+first (`outbox.py`) and is uploaded from there (`uploading.py`); a store that is down, hangs or refuses costs a run
+nothing but that, and `python src/sync.py` uploads what is left.
 """
 
 import contextlib
+import functools
 import io
 import itertools
 import json
@@ -13,18 +16,25 @@ import re
 import shlex
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import traceback
+import uuid
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from equipoise.options import ConfigError, Floats
+from equipoise.outbox import Outbox, read_journal
+from equipoise.paths import code_root
+from equipoise.saved_model import load_keras
+from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
     import keras
@@ -32,34 +42,102 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as LoggedRun
 
+__all__ = ["read_journal"]  # what a run's folder holds is asked for here
+
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
-JOURNAL = "metrics.jsonl"  # in the run's folder
+# Of a store that does not answer: a request ends after REQUEST seconds, and the next one is made after ten times what
+# the last one took, and PAUSE at least, so that a store that hangs costs a run a tenth of its time.
+REQUEST, PAUSE, PAUSES = 10, 15, 10
+PART = 20  # seconds of uploading at a time while a run goes on
+AT_THE_END = 15  # seconds of trying again once it is over
+
+
+class InUseError(ConfigError):
+    """A folder that another process writes into."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """The project's MLflow store."""
+    """The project's MLflow store: a file of its own, or what a server keeps."""
 
     root: Path
-    client: "MlflowClient"
+    uri: str
+    answers: bool = True  # whether it did when it was opened
 
     @property
-    def uri(self) -> str:
-        return store_uri(self.root)
+    def is_local(self) -> bool:
+        return self.uri.startswith("sqlite:")
+
+    @functools.cached_property
+    def client(self) -> "MlflowClient":
+        """MLflow's client; of a local store that is not there, made with the store."""
+        import mlflow
+
+        if not self.is_local:
+            return mlflow.MlflowClient(self.uri)
+        # Two processes that make the schema at once would break it.
+        with _locked(self.root / "mlflow.db.lock", LOCK_TIMEOUT):
+            client = mlflow.MlflowClient(self.uri)
+            client.search_experiments(max_results=1)
+        return client
+
+    def page(self, experiment: str = "", run: str = "", view: str = "") -> str:
+        """What to type, or to open, to see a run, a saved view, or all that there is, in MLflow's pages."""
+        if self.is_local:
+            which = f" RUN={experiment}/{run}" if run else f" VIEW={experiment}/{view}" if view else ""
+            return f"make -C {shlex.quote(str(self.root))} ui{which}"
+        which = f"/{experiment}/runs/{run}?" if run else f"/{experiment}/runs?viewStateShareKey={view}&compareRunsMode=CHART&" if view else "?"
+        return f"{self.uri}/#/experiments{which}workflowType=machine_learning"
+
+    def tag_experiment(self, experiment: str, key: str, value: str) -> None:
+        self.client.set_experiment_tag(experiment, key, value)
 
     def experiment(self, name: str) -> str:
-        """The experiment's id; made with an artifact location of its own, which MLflow would freeze to some working directory."""
+        """The experiment's id; made if it is not there.
+
+        Raises
+        ------
+        ConfigError
+            If it was deleted, or is another's.
+        """
         from mlflow.exceptions import MlflowException
 
-        if self.client.get_experiment_by_name(name) is None:
-            with contextlib.suppress(MlflowException):  # another process was first
-                self.client.create_experiment(name, artifact_location=(self.root / "mlruns" / name).as_uri())
-        known = self.client.get_experiment_by_name(name)
+        try:
+            known = self.client.get_experiment_by_name(name)
+            if known is None:
+                # Locally with an artifact location of its own, which MLflow would freeze to some working directory.
+                location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
+                with contextlib.suppress(MlflowException):  # another process was first
+                    self.client.create_experiment(name, artifact_location=location)
+                known = self.client.get_experiment_by_name(name)
+        except MlflowException as error:
+            if error.get_http_status_code() == 403:
+                raise ConfigError(
+                    f"the MLflow experiment '{name}' on {self.uri} is another user's: ask for the permission EDIT on it, or set dataset.title"
+                ) from None
+            raise
         if known.lifecycle_stage == "deleted":
             restore = f"mlflow experiments restore --experiment-id {known.experiment_id}"
             raise ConfigError(f"the MLflow experiment '{name}' was deleted: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} {restore}, or set dataset.title")
         return str(known.experiment_id)
+
+    def check_experiments(self, names: Set[str]) -> None:
+        """Make sure that runs can be logged under these names, if the store answers.
+
+        Raises
+        ------
+        ConfigError
+            If one was deleted, or is another's.
+        """
+        with contextlib.suppress(*outages()):
+            for name in sorted(names) if self.answers else ():
+                self.experiment(name)
+
+    def points(self, run: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """All points `{key, value, step}` that a run has logged under these keys."""
+        found = [point for key in dict.fromkeys(keys) for point in self.client.get_metric_history(run, key)]
+        return [{"key": point.key, "value": point.value, "step": point.step} for point in found]
 
     def runs(self, **tags: str) -> list["LoggedRun"]:
         """All runs, in any experiment, that carry these tags, oldest first."""
@@ -77,41 +155,105 @@ class Store:
         return found
 
 
-def store_uri(root: Path) -> str:
-    """The absolute address of the project's store."""
-    return f"sqlite:///{root / 'mlflow.db'}"
+def store_uri(root: Path, where: str = "local") -> str:
+    """The address of the store: of the project's own file, always absolute, or the server's, from MLFLOW_TRACKING_URI.
+
+    Raises
+    ------
+    ConfigError
+        If it is to be a server's and the variable holds no such address, or holds a password, which would be logged.
+    """
+    if where == "local":
+        return f"sqlite:///{root / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/")
+    if urlsplit(uri).scheme not in ("http", "https"):
+        raise ConfigError("tracking=server needs the server's address: export MLFLOW_TRACKING_URI=https://…")
+    if "@" in urlsplit(uri).netloc:
+        raise ConfigError(
+            "MLFLOW_TRACKING_URI holds a user's name or password, which would be logged: use MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+            "or ~/.mlflow/credentials"
+        )
+    return uri
 
 
-def open_store(root: Path) -> Store:
-    """Open the store, made first if it is not there, and close the runs whose process is gone."""
+def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Store:
+    """Open the store, made first if it is not there, and close the runs whose process is gone.
+
+    Parameters
+    ----------
+    where : `local` or `server`, as in the config's `tracking`
+    needed : whether all is in vain if the store does not answer; a run goes on without, and is uploaded later
+
+    Raises
+    ------
+    ConfigError
+        If the server refuses the user, or the store is needed and does not answer.
+    """
+    uri = store_uri(root, where)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # MLflow would go on asking for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST))
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for name in ("alembic", "mlflow", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR if name == "urllib3" else logging.WARNING)
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(store_uri(root))
-    # Two processes that make the schema at once would break it.
-    with FileLock(root / "mlflow.db.lock", timeout=LOCK_TIMEOUT):
-        client = mlflow.MlflowClient(store_uri(root))
-        client.search_experiments(max_results=1)
-    store = Store(root, client)
-    _close_orphans(store)
+    mlflow.set_tracking_uri(uri)
+    store = Store(root, uri)
+    try:
+        store.client.search_experiments(max_results=1)
+    except outages() as error:
+        if "database schema" in str(error):
+            advice = f"back it up; if an older MLflow made it, then: mlflow db upgrade {shlex.quote(uri)}; if a newer one did, update MLflow"
+            raise ConfigError(f"the store {uri} is not of MLflow {mlflow.__version__}: {advice}") from None
+        status = getattr(error, "get_http_status_code", int)()
+        if status == 403:  # by its name, for instance, which the server has to know
+            raise ConfigError(f"{uri} refuses the request: {_reason(error)}") from None
+        if status == 401:
+            raise ConfigError(f"{uri} refuses the user: check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials") from None
+        reason = _reason(error)
+        if needed:
+            raise ConfigError(f"the MLflow store {uri} does not answer: {reason}") from None
+        _warn_once(f"the MLflow store {uri} does not answer ({reason}); the run goes on, and is uploaded when it does")
+        return Store(root, uri, answers=False)
+    with contextlib.suppress(*outages()):  # another user's runs may be seen and not be changed
+        _close_orphans(store)
     return store
 
 
-class Run:
-    """One MLflow run that is being written.
+class Pruned(Exception):  # noqa: N818 - it is none
+    """A run is given up as hopeless: KILLED and tagged, and no failure."""
 
-    In a folder that holds the run's journal already, a point that it has with the same value is not logged again:
-    what is repeated after an interruption leaves no double points.
+
+class Run:
+    """One MLflow run that is being written: into its folder, and from there into the store.
+
+    Of a run that is taken up again, a point that the folder has with the same value is not logged again: what is
+    repeated after an interruption leaves no double points.
     """
 
-    def __init__(self, store: Store, run_id: str, experiment_id: str, folder: Path) -> None:
-        self.store, self.id, self.experiment_id, self.folder = store, run_id, experiment_id, folder
-        self._client = store.client
-        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)}
-        _mend(folder / JOURNAL)
+    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, adopted: bool) -> None:
+        self.store, self.folder, self._outbox = store, folder, outbox
+        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
+        self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
+        self._tables: list[dict[str, str]] = []
+        self._adopted = adopted
+
+    @property
+    def id(self) -> str:
+        """In the store; the run's own name while the store has none for it."""
+        return self._outbox.uploaded.run_id or self._outbox.uploaded.local_id
+
+    @property
+    def experiment_id(self) -> str:
+        return self._outbox.uploaded.experiment_id
+
+    @property
+    def is_uploaded(self) -> bool:
+        """Whether the store has all that was logged."""
+        return not self._outbox.pending()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Values under their keys at one step, in one synchronous batch: asynchronous logging can lose values in silence."""
@@ -122,56 +264,77 @@ class Run:
         self._log([(key, float(value), rank) for rank, value in enumerate(values)])
 
     def _log(self, points: Sequence[tuple[str, float, int]]) -> None:
-        from mlflow.entities import Metric
-
         now = int(time.time() * 1000)
         defined = [(key, float(value), step) for key, value, step in points if value == value]
         new = [(key, value, step) for key, value, step in defined if self._latest.get((key, step)) != value]
         self._latest.update({(key, step): value for key, value, step in new})
-        with open(self.folder / JOURNAL, "a") as file:
-            file.writelines(json.dumps({"key": key, "value": value, "step": step, "timestamp": now}) + "\n" for key, value, step in new)
-        self._client.log_batch(self.id, metrics=[Metric(key, value, now, step) for key, value, step in new])
+        self._outbox.add_points([{"key": key, "value": value, "step": step, "timestamp": now} for key, value, step in new])
+        self._upload()
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        self._do("params", adopted=self._adopted, params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
+
+    def kill(self) -> None:
+        """Mark the run as broken off, and leave the rest to whoever comes next: this process is about to be ended."""
+        with contextlib.suppress(*outages()):
+            self.store.client.set_terminated(self.id, "KILLED")
 
     def set_tag(self, key: str, value: str) -> None:
-        self._client.set_tag(self.id, key, value)
+        self._do("tags", tags={key: value})
 
     def log_dataset(self, name: str, sha256: str, counts: Mapping[str, int]) -> None:
         """What was trained on, as an MLflow dataset; MLflow takes 36 characters of a digest and 16,777 of a profile."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
         most = dict(sorted(counts.items(), key=lambda item: -item[1])[:200])
         profile = json.dumps({"samples": sum(counts.values()), "classes": len(counts), "training_samples_by_class": most})
-        dataset = Dataset(name, sha256[:32], "local", json.dumps({"sha256": sha256}), profile=profile)
-        self._client.log_inputs(self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        self._do("data", name=name, digest=sha256[:32], source=json.dumps({"sha256": sha256}), profile=profile)
 
     def log_json(self, value: Any, path: str) -> None:
-        self._client.log_dict(self.id, value, path)
+        self.log_text(json.dumps(value, indent=2), path)
+
+    def log_text(self, text: str, path: str) -> None:
+        self._place(path).write_text(text, encoding="utf-8")
+        self._log_placed(path)
 
     def log_file(self, file: Path, folder: str) -> None:
-        self._client.log_artifact(self.id, str(file), folder)
+        """A file that stays where it is until it is uploaded."""
+        self._do("file", file=os.path.relpath(file, self.folder), to=folder)
 
     def log_table(self, columns: Mapping[str, Sequence[Any]], path: str) -> None:
         """A table that MLflow's UI compares across runs."""
-        self._client.log_table(self.id, dict(columns), path)
+        import pandas as pd
+
+        pd.DataFrame(dict(columns)).to_json(self._place(path), orient="split", index=False)
+        self._log_placed(path)
+        self._tables.append({"path": path, "type": "table"})
+        self.set_tag("mlflow.loggedArtifacts", json.dumps(self._tables))
 
     def log_figure(self, figure: "Figure", path: str) -> None:
-        self._client.log_figure(self.id, figure, path)
+        figure.savefig(self._place(path))
+        self._log_placed(path)
 
     def log_image(self, figure: "Figure", key: str) -> None:
         """The figure as an MLflow image, which charts of several runs can show side by side."""
         import numpy as np
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image
 
         canvas = FigureCanvasAgg(figure)
         canvas.draw()  # type: ignore[no-untyped-call]
-        self._client.log_image(self.id, np.asarray(canvas.buffer_rgba()), key=key, step=0)  # type: ignore[no-untyped-call]
+        image = convert_to_pil_image(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+        # MLflow's own pages know an image of a key and step by its name.
+        name = f"images/{key}+step+0+timestamp+{int(time.time() * 1000)}+{uuid.uuid4()}"
+        small = compress_image_size(image)  # in place of a copy it may give the image itself
+        for path, picture in ((f"{name}.png", image), (f"{name}+compressed.webp", small)):
+            picture.save(self._place(path))
+            self._log_placed(path)
+        self.set_tag("mlflow.loggedImages", "True")
 
     def log_model(self, model: "keras.Model", example: Floats, step: int) -> None:
         """The model's inference graph, uncompiled, so that it loads without this project's code.
 
         Parameters
         ----------
-        step : one at which nothing else is logged: MLflow logs every metric of that step again, for the model
+        step : at which MLflow shows it
         """
         import keras
         import mlflow
@@ -181,32 +344,72 @@ class Run:
         signature = mlflow.models.infer_signature(example, view(example).numpy())
         # Without explicit requirements MLflow would spend 40 s on finding them out.
         requirements = [f"tensorflow=={tf.__version__}", f"keras=={keras.__version__}"]
-        # Made here, it belongs to this run's experiment; log_model alone would take some active one.
-        logged = self._client.create_logged_model(self.experiment_id, name="model", source_run_id=self.id)
+        folder = Path(f"saved-{uuid.uuid4().hex[:8]}") / "model"
         with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar of MLflow's trial prediction
-            mlflow.tensorflow.log_model(
-                view,
-                run_id=self.id,
-                model_id=logged.model_id,
-                step=step,
-                signature=signature,
-                input_example=example,
-                pip_requirements=requirements,
-            )
+            mlflow.tensorflow.save_model(view, path=str(self._place(str(folder))), signature=signature, input_example=example, pip_requirements=requirements)
+        self._do("model", folder=str(folder), step=step)
 
+    def _place(self, path: str) -> Path:
+        """Where in the folder an artifact of this path is kept."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
 
-def read_journal(folder: Path) -> list[dict[str, Any]]:
-    """The points `{key, value, step, timestamp}` that a run's folder holds, oldest first; a line that was cut off in writing is none."""
-    file = folder / JOURNAL
-    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    def _log_placed(self, path: str) -> None:
+        self._do("file", file=path, to=str(Path(path).parent).removeprefix("."))
 
+    def _do(self, do: str, **what: Any) -> None:
+        self._outbox.add(do, **what)
+        self._upload()
 
-def _mend(file: Path) -> None:
-    """Cut off what was half written, so that the next line is a line of its own."""
-    if file.exists():
-        whole = file.read_bytes()
-        os.truncate(file, whole.rfind(b"\n") + 1)
+    def begin(self, **what: Any) -> None:
+        """The first operation of all: it makes the run in the store, or takes it up."""
+        self._outbox.add("begin", **what)
+        self._upload()
+
+    def end(self, status: str) -> None:
+        """The last one; tries again for a while, and says what is to be done if the store does not answer."""
+        self._outbox.add("end", status=status, time=int(time.time() * 1000))
+        until = time.monotonic() + (AT_THE_END if status == "FINISHED" else 0)
+        was_offline, self._next_try = self._offline, 0.0
+        if status == "KILLED" and was_offline:
+            self._next_try = float("inf")  # who ends a run does not want to wait for a store
+        while not self._upload(float("inf")) and time.monotonic() < until:
+            self._next_try = 0.0
+            time.sleep(1)
+        if not self.is_uploaded:
+            _warn(f"the MLflow store did not take all of this run. Nothing is lost: it is kept in {self.folder}; when the store is back: python src/sync.py")
+
+    def _upload(self, seconds: float = PART) -> bool:
+        """Bring the store up to date, unless it is known not to answer; whether it is."""
+        start = time.monotonic()
+        if start < self._next_try:
+            return False
+        try:
+            complete = self._attempt(start + seconds)
+        except outages() as error:
+            took = time.monotonic() - start
+            self._next_try = time.monotonic() + max(PAUSE, PAUSES * took)
+            if not self._offline:
+                _warn(f"the MLflow store does not take what is logged ({_reason(error)}); the run goes on, and is uploaded when it does")
+            self._offline = True
+            return False
+        if complete and self._offline:
+            _warn("the MLflow store answers again, and has all that was logged")
+            self._offline = False
+        if not complete:
+            self._next_try = time.monotonic() + PAUSES * seconds
+        return complete
+
+    def _attempt(self, deadline: float) -> bool:
+        """Once more at once if it fails quickly: a server may close a connection that it thinks is idle."""
+        start = time.monotonic()
+        try:
+            return upload(self._outbox, self.store.client, self.store.experiment, deadline)
+        except outages():
+            if self._offline or time.monotonic() - start > 1:
+                raise
+            return upload(self._outbox, self.store.client, self.store.experiment, deadline)
 
 
 @contextlib.contextmanager
@@ -218,44 +421,108 @@ def start_run(
     Parameters
     ----------
     adopt : the id of a run that is there already, opened by `mlflow run` or interrupted, and to be written on
+
+    Raises
+    ------
+    ConfigError
+        If another run is writing into the folder, or the experiment was deleted or is another's.
     """
-    from mlflow.entities import Param, RunTag
+    tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
+    with _locked(folder / ".lock", 5):
+        run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
+        now = int(time.time() * 1000)
+        run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
+        try:
+            _date_traceback(run, adopted=adopt is not None)
+            run.log_params(params)
+            yield run
+        except Pruned as pruned:
+            run.set_tag("pruned", str(pruned))
+            run.end("KILLED")
+            raise
+        except BaseException as error:
+            # A full disk may be what failed; the error itself must come through all the same.
+            with contextlib.suppress(OSError):
+                run.log_text("".join(traceback.format_exception(error)), "traceback.txt")
+            with contextlib.suppress(OSError):
+                run.end("FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+        run.end("FINISHED")
 
-    client = store.client
-    tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
-    if adopt is None:
-        experiment_id = store.experiment(experiment)
-        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
-        there: Mapping[str, str] = {}
-    else:
-        found = client.get_run(adopt)
-        run_id, experiment_id, there = adopt, found.info.experiment_id, found.data.params
-        client.update_run(run_id, status="RUNNING", name=name)
-        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    run = Run(store, run_id, experiment_id, folder)
+
+def _date_traceback(run: Run, *, adopted: bool) -> None:
+    """What ended a run for a while says so."""
+    left = run.folder / "traceback.txt"
+    if adopted and left.exists():
+        run.log_text(f"The run went on at {time.strftime('%Y-%m-%d %H:%M:%S')}. It had been ended by:\n\n{left.read_text()}", left.name)
+
+
+def sync_folder(store: Store, folder: Path) -> Outbox | None:
+    """Upload what a run's folder still holds; None if the run is going on. One that was broken off is KILLED.
+
+    Raises
+    ------
+    Exception
+        One of `outages()`, if the store does not take it.
+    """
     try:
-        # Params cannot be changed, and `mlflow run` has logged its own under the same names.
-        as_text = {param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()}
-        client.log_batch(run_id, params=[Param(key, value) for key, value in as_text.items() if key not in there])
-        yield run
-    except BaseException as error:
-        client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
-        # A full disk may be what failed; the error itself must come through all the same.
-        with contextlib.suppress(OSError):
-            client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
-        raise
-    client.set_terminated(run_id, "FINISHED")
+        with _locked(folder / ".lock", 0):
+            outbox = Outbox(folder)
+            *_, (_, last) = outbox.operations()
+            if last["do"] != "end":
+                times = [point["timestamp"] for point in read_journal(folder)]
+                outbox.add("end", status="KILLED", time=max(times, default=int(time.time() * 1000)))
+            upload(outbox, store.client, store.experiment)
+            return outbox
+    except InUseError:
+        return None
 
 
-def outer_run() -> str | None:
-    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it."""
+def outer_run(store: Store) -> str | None:
+    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it.
+
+    Raises
+    ------
+    ConfigError
+        If it was opened in another store than the project's.
+    """
+    from mlflow.exceptions import MlflowException
+
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
-    return os.environ.pop("MLFLOW_RUN_ID", None)
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    if run_id is not None:
+        try:
+            store.client.get_run(run_id)
+        except MlflowException:
+            raise ConfigError(f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first") from None
+    return run_id
+
+
+def adopt_summary(store: Store, sweep: str, run_id: str | None) -> None:
+    """Make a run that is there already the summary of a sweep."""
+    if run_id is not None:
+        store.client.update_run(run_id, name=f"sweep {sweep}")
+        for key, value in {"kind": "sweep", "sweep_id": sweep}.items():
+            store.client.set_tag(run_id, key, value)
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of the sweep's summary run, which is made if it is not there.
+    """Texts by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
+    """Pictures by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, figure in figures.items():
+        store.client.log_figure(run_id, figure, name)
+
+
+def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
+    """The id of the sweep's summary run, which is made if it is not there.
 
     Parameters
     ----------
@@ -263,22 +530,31 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
     """
     found = store.runs(kind="sweep", sweep_id=sweep)
     if found:
-        run_id = found[-1].info.run_id
-    else:
-        experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
-        run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
-        store.client.set_terminated(run_id, "FINISHED")
+        return str(found[-1].info.run_id)
+    experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
+    run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
+    store.client.set_terminated(run_id, "FINISHED")
+    return str(run_id)
+
+
+def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of a run that is there for them alone."""
+    store.client.set_tag(run_id, "kind", "comparison")
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
 
 
 def load_model(store: Store, run: str) -> "keras.Model":
-    """The model that a run logged, uncompiled."""
+    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return mlflow.tensorflow.load_model(f"runs:/{run}/model")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
+        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
 
 
 def read_json(store: Store, run: str, path: str) -> Any:
@@ -307,6 +583,38 @@ def class_keys(classes: Sequence[str]) -> dict[str, str]:
 def param_key(key: str) -> str:
     """A dotted config key as MLflow takes it: class names in it may hold anything."""
     return re.sub(r"[^\w .\-/]+", "_", key)[:250]
+
+
+@contextlib.contextmanager
+def _locked(file: Path, seconds: float) -> Iterator[None]:
+    """One process at a time; who waits for too long is told for whom."""
+    owner = file.with_suffix(".owner")
+    try:
+        with FileLock(file, timeout=seconds):
+            with contextlib.suppress(OSError):  # a full disk; nobody but a message reads it
+                since = time.strftime("%Y-%m-%d %H:%M:%S")
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since} ({shlex.join(sys.argv)})")
+            yield
+    except Timeout:
+        who = owner.read_text() if owner.exists() else "one that is not known"
+        raise InUseError(f"{file.parent} is in use by another process, {who}: wait for it, or end it") from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what MLflow, SQLAlchemy or the system says, without the address and the statement around it."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    found = re.search(r"(Connection refused|timed out|Connection reset|Connection aborted|too many \d+ error responses|database is locked)", str(error))
+    return found.group(0) if found else text[0][:200]
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """What every job of a sweep would say again."""
+    _warn(message)
 
 
 def _process_tags() -> dict[str, str]:

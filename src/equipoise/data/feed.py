@@ -148,9 +148,3 @@ def class_indices(labels: tf.Tensor) -> tf.Tensor:
     if labels.shape.rank == 2 and labels.shape[-1] > 1:
         return tf.argmax(labels, axis=-1)
     return tf.cast(tf.reshape(labels, [-1]), tf.int64)
-
-
-def class_logits(logits: Floats) -> Floats:
-    """A model's logits as float64 (n, classes); a single logit z stands for (0, z)."""
-    logits = np.asarray(logits, dtype=np.float64)
-    return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits

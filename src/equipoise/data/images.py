@@ -21,6 +21,7 @@ from equipoise.options import ConfigError, Integers, PositiveInt, listing
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
+MOST_BYTES_A_PIXEL = 16
 WORKERS = 2 * (os.cpu_count() or 1)
 
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -65,10 +66,13 @@ def image_directory(
     on_bad_file : what to do with a file that cannot be decoded
     max_pixels : an image of more is refused before it is decoded
     """
-    root = Path(path).expanduser()
-    if not root.is_dir():
+    try:
+        root = Path(path).expanduser().resolve()
+        there = root.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
+        there = False
+    if not there:
         raise ConfigError(f"dataset.path={path}: there is no such folder")
-    root = root.resolve()
     found = list(_listed(root))
     names = sorted({name for name, _, _ in found})
     _check_names(names, root)
@@ -108,6 +112,8 @@ def _files(root: Path, folder: Path) -> Iterator[str]:
                 continue
             if file.is_symlink() and not file.resolve().is_relative_to(root):
                 raise ConfigError(f"{file} is a link that leaves {root}: copy the file")
+            if not file.is_file():
+                raise ConfigError(f"{file} is no file: a pipe, a device or a broken link")
             yield str(file.relative_to(root))
 
 
@@ -166,7 +172,12 @@ def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:
     from PIL import Image
 
     try:
-        data = Path(root, os.fsdecode(path)).read_bytes()
+        file = Path(root, os.fsdecode(path))
+        if not file.is_file():  # since it was listed; a pipe would never end
+            return "is no file any more"
+        if file.stat().st_size > MOST_BYTES_A_PIXEL * max_pixels:
+            return f"has {file.stat().st_size} bytes, more than an image of dataset.max_pixels={max_pixels} can need"
+        data = file.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > max_pixels:
                 return f"has {image.width} x {image.height} pixels, more than dataset.max_pixels={max_pixels}"

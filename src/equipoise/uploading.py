@@ -1,0 +1,156 @@
+"""From a run's outbox to the store, while the run goes on or long after: the same code, and each thing exactly once.
+
+What was done in the store without our hearing of it (a time-out, a crash) is done again and changes nothing: MLflow
+ignores a point that it has with the same time stamp, a param with the same value, and a file is overwritten by itself;
+a run and a model are looked for before they are made.
+"""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equipoise.outbox import Outbox
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+AT_ONCE = 1000  # points in one request, MLflow's limit
+PARAMS_AT_ONCE = 100
+
+
+def outages() -> tuple[type[Exception], ...]:
+    """What a store raises that is down, locked, full or refuses; loads MLflow."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError  # the last are also those of requests
+
+
+def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], str], deadline: float = float("inf")) -> bool:
+    """Do in the store what the outbox holds, in order, each step written down when it is done.
+
+    Parameters
+    ----------
+    experiment : from an experiment's name to its id
+    deadline : of `time.monotonic`, after which no new step begins
+
+    Returns
+    -------
+    Whether all is done.
+    """
+    for position, operation in outbox.operations(outbox.uploaded.operations):
+        if not _points(outbox, client, operation["points"], deadline) or time.monotonic() > deadline:
+            return False
+        OPERATIONS[operation["do"]](outbox, client, operation, experiment)
+        outbox.uploaded.operations = position
+        outbox.save()
+    return _points(outbox, client, outbox.recorded, deadline)
+
+
+def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -> bool:
+    from mlflow.entities import Metric
+
+    points = outbox.points(end)
+    while part := list(islice(points, AT_ONCE)):
+        if time.monotonic() > deadline:
+            return False
+        metrics = [Metric(point["key"], point["value"], point["timestamp"], point["step"]) for _, point in part]
+        client.log_batch(outbox.uploaded.run_id, metrics=metrics)
+        outbox.uploaded.points = part[-1][0]
+        outbox.save()
+    return True
+
+
+def _begin(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], experiment: Callable[[str], str]) -> None:
+    """Make the run, or take up one that is there."""
+    from mlflow.entities import RunTag
+
+    now, adopted = outbox.uploaded, operation["adopt"]
+    if adopted and adopted not in (now.run_id, now.local_id):
+        found = client.get_run(adopted)
+        now.run_id, now.experiment_id = adopted, str(found.info.experiment_id)
+    if adopted:
+        client.update_run(now.run_id, status="RUNNING", name=operation["name"])
+        client.log_batch(now.run_id, tags=[RunTag(key, value) for key, value in operation["tags"].items()])
+        return
+    if now.local_id != operation["local_id"]:
+        now.local_id, now.run_id, now.asked = operation["local_id"], "", 0
+    now.experiment_id = experiment(operation["experiment"])
+    tags = {**operation["tags"], "local_id": now.local_id}
+    there = client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'") if now.asked else []
+    if not there:
+        now.asked += 1
+        outbox.save()
+        there = [client.create_run(now.experiment_id, start_time=operation["time"], run_name=operation["name"], tags=tags)]
+    now.run_id = str(there[0].info.run_id)
+
+
+def _params(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    """Params cannot be changed, and `mlflow run` has logged its own under the same names."""
+    from mlflow.entities import Param
+
+    run = outbox.uploaded.run_id
+    there = client.get_run(run).data.params if operation["adopted"] else ()
+    absent = [Param(key, value) for key, value in operation["params"].items() if key not in there]
+    for start in range(0, len(absent), PARAMS_AT_ONCE):
+        client.log_batch(run, params=absent[start : start + PARAMS_AT_ONCE])
+
+
+def _tags(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(outbox.uploaded.run_id, tags=[RunTag(key, value) for key, value in operation["tags"].items()])
+
+
+def _data(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(operation["name"], operation["digest"], "local", operation["source"], profile=operation["profile"])
+    client.log_inputs(outbox.uploaded.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def _file(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    file = outbox.folder / operation["file"]
+    if file.exists():
+        client.log_artifact(outbox.uploaded.run_id, str(file), operation["to"] or None)
+    else:
+        print(f"warning: {file} is not there any more and cannot be uploaded", file=sys.stderr)
+
+
+def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    """What `mlflow.…log_model` does, from a model that is saved already."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    now, folder = outbox.uploaded, outbox.folder / operation["folder"]
+    if not folder.exists():
+        return  # uploaded, and deleted before that was written down
+    name = Path(operation["folder"]).name
+    there = client.search_logged_models([now.experiment_id], f"source_run_id = '{now.run_id}'")
+    same = [model for model in there if model.name == name]
+    logged = same[0] if same else client.create_logged_model(now.experiment_id, name=name, source_run_id=now.run_id)
+    saved = Model.load(str(folder))
+    saved.run_id, saved.model_id, saved.model_uuid, saved.artifact_path = now.run_id, logged.model_id, logged.model_id, logged.artifact_location
+    saved.save(str(folder / "MLmodel"))
+    client.log_model_artifacts(logged.model_id, str(folder))
+    if logged.model_id not in {output.model_id for output in client.get_run(now.run_id).outputs.model_outputs}:
+        client.log_outputs(now.run_id, [LoggedModelOutput(logged.model_id, step=operation["step"])])
+    client.finalize_logged_model(logged.model_id, "READY")
+    shutil.rmtree(folder.parent)  # the store has it
+
+
+def _end(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    now = outbox.uploaded
+    client.set_terminated(now.run_id, operation["status"], operation["time"])
+    if now.asked > 1:
+        # A request to make the run that came to nothing for us may have come through after all.
+        for other in client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'"):
+            if other.info.run_id != now.run_id:
+                client.delete_run(other.info.run_id)
+
+
+OPERATIONS = {"begin": _begin, "params": _params, "tags": _tags, "data": _data, "file": _file, "model": _model, "end": _end}

@@ -1,0 +1,73 @@
+"""Upload what runs have kept in their folders because the MLflow store did not take it.
+
+  python src/sync.py                what is left below outputs/
+  python src/sync.py FOLDER …       what is left in these folders, or below them
+
+Each thing is uploaded exactly once, with its own step and time stamp. A run goes to the store that it was started for:
+the project's own, or the server that it was started with (MLFLOW_TRACKING_URI, if it is set, says where that is now).
+A run that was broken off is marked KILLED; one that is still going on is left alone.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from equipoise.options import ConfigError
+from equipoise.outbox import OPERATIONS, Outbox
+from equipoise.paths import project_root
+
+
+def main(words: Sequence[str]) -> int:
+    """Returns the exit code: 2 for a mistake on the command line, 1 if something could not be uploaded."""
+    if {"-h", "--help"} & set(words):
+        print(__doc__.strip())
+        return 0
+    try:
+        done = [_sync(folder, uri) for folder, uri in _with_something_left(words)]
+        return 0 if all(done) else 1
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _with_something_left(words: Sequence[str]) -> list[tuple[Path, str]]:
+    """Folders of runs, each with the address of the store that it was started for."""
+    starts = [Path(word).resolve() for word in words] or [project_root() / "outputs"]
+    for word, start in zip(words, starts, strict=False):
+        if not start.is_dir():
+            raise ConfigError(f"{word}: there is no such folder")
+    found = []
+    for folder in sorted({file.parent for start in starts for file in start.rglob(OPERATIONS)}):
+        outbox = Outbox(folder, mend=False)
+        begun = [operation for _, operation in outbox.operations() if operation["do"] == "begin"]
+        if begun and outbox.pending():
+            found.append((folder, begun[-1]["uri"]))
+    print(f"{len(found)} run{'' if len(found) == 1 else 's'} with something left to upload")
+    return found
+
+
+def _sync(folder: Path, uri: str) -> bool:
+    from equipoise import tracking
+    from equipoise.uploading import outages
+
+    where = "server" if uri.startswith("http") else "local"
+    if where == "server":
+        os.environ.setdefault("MLFLOW_TRACKING_URI", uri)
+    store = tracking.open_store(project_root(), where)
+    try:
+        done = tracking.sync_folder(store, folder)
+    except Exception as error:
+        if not isinstance(error, (ConfigError, *outages())):
+            raise
+        print(f"error: {folder} is kept, the store does not take it: {str(error).splitlines()[0]}", file=sys.stderr)
+        return False
+    if done is None:
+        print(f"{folder} is being written to by a run that is going on")
+        return True
+    print(f"{folder} is uploaded as run {done.uploaded.run_id}; to open it in MLflow:\n  {store.page(done.uploaded.experiment_id, done.uploaded.run_id)}")
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
