@@ -31,7 +31,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast lint params repro ui server doctor bench pictures system audit lowest newest lock clean
+.PHONY: help setup dev train test test-fast lint params repro ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -90,6 +90,9 @@ bench: setup  ## Time one run against a bare Keras script, and a comparison of 2
 
 pictures: setup  ## Draw the README's picture again
 	@python docs/pictures.py
+
+methods: setup  ## Write docs/methods.md again, from docstrings, conf/ and recipes
+	@python docs/methods.py
 
 system:  ## Install the Debian packages that some tests need
 	@packages=$$(sed 's/#.*//' system-packages.txt); \

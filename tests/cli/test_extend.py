@@ -1,0 +1,69 @@
+"""docs/extend.md, done as it says: its blocks put into a copy of the project, checked for style, tested, and trained with."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import REPOSITORY, copy_project
+
+pytestmark = pytest.mark.slow
+
+PAGE = (REPOSITORY / "docs" / "extend.md").read_text()
+BLOCK = re.compile(r"(In|At the end of) `([^`]+)`(?:, (above|in) `([^`]+)`)?:\n\n```\w+\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = copy_project(tmp_path_factory.mktemp("extended"))
+    shutil.copytree(REPOSITORY / "tests", project / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", project)
+    for where, name, place, anchor, text in BLOCK.findall(PAGE):
+        file = project / name
+        if where == "At the end of":
+            file.write_text(f"{file.read_text()}\n\n{text}")
+        elif anchor:
+            file.write_text(put(file.read_text(), place, anchor, text))
+        else:
+            assert not file.exists(), f"{name} is there already"
+            file.write_text(text)
+    return project
+
+
+def put(code: str, place: str, anchor: str, text: str) -> str:
+    """The code with the text above the line that begins with the anchor, or as the last entry of the mapping that begins there."""
+    before, line, after = re.split(rf"^({re.escape(anchor)}.*\n)", code, flags=re.MULTILINE)
+    if place == "in":
+        return before + line + after.replace("\n}", f"\n{text}}}", 1)
+    # A function stands two lines apart from what follows, an import does not.
+    return before + text + ("\n\n" if text.startswith("def") else "") + line + after
+
+
+def run(project: Path, *words: str) -> str:
+    found = subprocess.run([sys.executable, *words], cwd=project, capture_output=True, text=True, timeout=600)
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+
+def test_every_block_is_used() -> None:
+    commands = len(re.findall(r"^```sh$", PAGE, re.MULTILINE))
+    assert len(BLOCK.findall(PAGE)) + commands == PAGE.count("```") / 2
+
+
+def test_what_is_added_is_in_style_and_passes_its_tests(extended: Path) -> None:
+    for command in (["format", "--check", "."], ["check", "."]):
+        run(extended, "-m", "ruff", *command)
+    tests = re.findall(r"^def (test_\w+)", PAGE, re.MULTILINE)
+    files = {name for _, name, *_ in BLOCK.findall(PAGE) if name.startswith("tests/")}
+    assert f"{len(tests)} passed" in run(extended, "-m", "pytest", "-q", "-k", " or ".join(tests), *sorted(files))
+
+
+def test_what_is_added_trains(extended: Path) -> None:
+    weights, trained = (run(extended, *shlex.split(command)[1:]) for command in re.findall(r"```sh\n(.*)\n```", PAGE))
+    assert "capped limit=2.0" in weights
+    for loss in ("generalized", "custom"):
+        assert re.search(rf"{loss} +1 +0\.\d+", trained), trained

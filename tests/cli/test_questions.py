@@ -1,0 +1,102 @@
+"""The commands of docs/questions.md and what they print, one after the other in one process: each starts TensorFlow once only.
+
+A recipe takes minutes, so it is composed and checked here and not run, and what is quoted of it must stand at its head.
+"""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from equipoise.command_line import plan
+from helpers import REPOSITORY, copy_project
+
+pytestmark = pytest.mark.slow
+
+PAGE = (REPOSITORY / "docs" / "questions.md").read_text()
+QUESTIONS = re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+FLOAT = r"[-+]?\d+\.\d+"
+# Another processor, other last bits: a few of 500 test samples may change their class.
+TOLERANCE = 0.03
+# Intervals are not quoted, and cost more than the training.
+QUICKER = {"src/train.py": ["evaluation.resamples=0"]}
+RUN_ALL = """
+import json, os, runpy, sys
+for words in json.load(sys.stdin):
+    sys.argv, sys.path[0] = words, os.path.dirname(os.path.abspath(words[0]))
+    code = 0
+    try:
+        runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as leave:
+        code = leave.code or 0
+    print(f"\\n=== {code}", flush=True)
+"""
+
+
+def blocks(answer: str, language: str) -> list[str]:
+    return [line for block in re.findall(rf"```{language}\n(.*?)```", answer, re.DOTALL) for line in block.splitlines()]
+
+
+def is_recipe(command: str) -> bool:
+    return "experiment=" in command
+
+
+def stands_in(quoted: str, output: str, tolerance: float) -> bool:
+    """Whether the words stand in one line of the output, with the same numbers or near ones; `…` stands for anything."""
+    words = re.split(FLOAT, " ".join(quoted.split()))
+    pattern = f"({FLOAT})".join(re.escape(part).replace("…", ".*") for part in words)
+    expected = [float(number) for number in re.findall(FLOAT, quoted)]
+    lines = (" ".join(line.split()) for line in output.splitlines())
+    found = ([float(number) for number in match.groups()] for line in lines for match in re.finditer(pattern, line))
+    return any(numbers == pytest.approx(expected, abs=tolerance, rel=0) for numbers in found)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """Exit code and output of every command that is no recipe."""
+    project = copy_project(tmp_path_factory.mktemp("questions"))
+    (project / "examples").symlink_to(REPOSITORY / "examples")
+    commands = list(dict.fromkeys(line for _, answer in QUESTIONS for line in blocks(answer, "sh") if not is_recipe(line)))
+    words = [shlex.split(command)[1:] for command in commands]
+    typed = json.dumps([[*line, *QUICKER.get(line[0], [])] for line in words])
+    found = subprocess.run([sys.executable, "-c", RUN_ALL], input=typed, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=850)
+    assert found.returncode == 0, found.stdout
+    parts = re.split(r"^=== (\d+)\n", found.stdout, flags=re.MULTILINE)
+    return {command: (int(code), output) for command, output, code in zip(commands, parts[::2], parts[1::2], strict=False)}
+
+
+def test_every_question_has_a_command_and_what_came_out() -> None:
+    assert len(QUESTIONS) >= 20
+    for question, answer in QUESTIONS:
+        assert question.endswith("?")
+        assert blocks(answer, "sh"), question
+        assert blocks(answer, "text"), question
+
+
+def test_the_commands_print_what_is_quoted(outputs: dict[str, tuple[int, str]]) -> None:
+    for question, answer in QUESTIONS:
+        printed, tolerance = "", 0.0
+        quoted = blocks(answer, "text")
+        for command in blocks(answer, "sh"):
+            if is_recipe(command):
+                printed += head_of(command)
+                continue
+            code, output = outputs[command]
+            refused = any(line.startswith("error:") for line in quoted)
+            assert code == (2 if refused else 0), f"{command}\n{output}"
+            printed += output
+            tolerance = max(tolerance, TOLERANCE if "src/train.py" in command or "src/compare.py" in command else 0.0)
+        for line in quoted:
+            assert stands_in(line, printed, tolerance), f"{question}\n{line}\nnot in\n{printed}"
+
+
+def head_of(command: str) -> str:
+    """The comment at the head of a recipe whose jobs all compose."""
+    found = plan(command.split()[2:])
+    assert found is not None
+    assert found.jobs
+    (name,) = re.findall(r"experiment=(\w+)", command)
+    return (REPOSITORY / "conf" / "experiment" / f"{name}.yaml").read_text()
