@@ -26,7 +26,7 @@ from equipoise.priors import loss_factors
 from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
-CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.resume")
+CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume")
 
 
 class Trainer(Section):
@@ -40,6 +40,8 @@ class Trainer(Section):
     early_stopping: PositiveInt | None
     second_stage: Literal["none", "crt", "tau_norm"]
     device: Literal["auto", "cpu", "gpu"]
+    gpu_memory: PositiveInt | None
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
     deterministic: bool
@@ -126,6 +128,8 @@ def check_together(config: Config) -> None:
     schedules.check(config.weighting)
     _check_model(config, source)
     _check_loss(config)
+    if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
+        raise ConfigError(f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out")
     if config.dataset.name == SEVERAL_LABELS:
         _check_several_labels(config)
         return

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from equipoise import corrections, effect, multilabel, resume, runtime
-from equipoise.config import Config, config_sha256, flat
+from equipoise.config import Config, Trainer, config_sha256, flat
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling, sampling
@@ -63,9 +63,9 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
         warn(note)
     experiment = title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
-    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
-    if device == "gpu" and trainer.jit and trainer.deterministic:
-        warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic, gpu_memory=trainer.gpu_memory)
+    for note in _device_notes(trainer, device):
+        warn(note)
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers else None
     folder, adopt = (begun.folder, begun.id) if begun else (folder, None)
     with start_run(store, experiment, run_name(config), flat(config), _tags(config, data, device), folder, adopt) as log:
@@ -87,6 +87,20 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
         folder=folder,
         is_uploaded=log.is_uploaded,
     )
+
+
+def _device_notes(trainer: Trainer, device: str) -> list[str]:
+    """What of the options that were typed has no effect, or another than was meant, on the device that was taken."""
+    notes = []
+    if device == "gpu" and trainer.jit and trainer.deterministic:
+        notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+    if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():
+        notes.append("trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; install its libraries with make train EXTRA=gpu")
+    if device == "cpu" and trainer.gpu_memory is not None:
+        notes.append(f"trainer.gpu_memory={trainer.gpu_memory} has no effect: trainer.device=auto took the CPU")
+    if device == "cpu" and trainer.precision != "float32":
+        notes.append(f"trainer.precision={trainer.precision} is slower than float32 on a CPU, and no faster than it without units for 16 bits")
+    return notes
 
 
 def run_name(config: Config) -> str:

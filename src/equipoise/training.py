@@ -26,6 +26,7 @@ from equipoise.losses import LOSSES, positive_weights
 from equipoise.metrics import epoch_metrics
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import ConfigError, Floats, arguments
+from equipoise.precision import loss_scaled
 from equipoise.schedules import share_at, stretches, weights_at
 from equipoise.weighting import ClassWeights
 
@@ -41,7 +42,8 @@ class Predictor:
 
     def __init__(self, model: keras.Model) -> None:
         shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-        self._logits = tf.function(lambda batch: model(batch, training=False), input_signature=[shape])
+        # A part of a model may end in half precision.
+        self._logits = tf.function(lambda batch: tf.cast(model(batch, training=False), tf.float32), input_signature=[shape])
 
     def __call__(self, features: Any) -> Floats:
         """float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""
@@ -51,6 +53,7 @@ class Predictor:
 def build(config: Config, data: Prepared) -> keras.Model:
     """The configured model with freshly drawn weights, which depend on the seed alone."""
     keras.backend.clear_session()
+    keras.config.set_dtype_policy(config.trainer.precision)
     keras.utils.set_random_seed(config.seed)
     function = MODELS[config.model.name].build
     logits = 1 if config.dataset.labels == "binary" else len(data.classes)
@@ -108,10 +111,11 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
     bare = Parts(batches, PerSampleLoss(function, config.loss.function))
     put_in = IMPLEMENTATIONS[config.loss.implementation]
     table = tf.Variable(weights.weights, trainable=False, dtype=tf.float32)
-    optimizer = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
+    described = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
+    optimizer = loss_scaled(keras.optimizers.get(described), config.trainer.precision, weights.weights)
     steps = batches.cardinality().numpy()
     loss = put_in(bare, table).loss
-    model.compile(keras.optimizers.get(optimizer), loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
+    model.compile(optimizer, loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
     watch = _Watch(predictor, config, data, weights.weights, function, epoch, on_epoch)
     for first, end, share in stretches(config.weighting, config.trainer.epochs):
         table.assign(weights_at(weights.weights, share))
@@ -152,9 +156,10 @@ class _Watch(keras.callbacks.Callback):
         raw = self.predictor(self.validation.features)
         # The loss is from before the last steps, the predictions are from after them.
         if not (math.isfinite(loss) and np.isfinite(raw).all()):
+            wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self.config.trainer.precision == "mixed_float16" else ""
             raise ConfigError(
                 f"training diverged in epoch {epoch + 1} (loss {loss:.4g}): lower trainer.learning_rate={self.config.trainer.learning_rate}, "
-                "or keep the loss's scale with weighting.normalize=sample_mean"
+                f"or keep the loss's scale with weighting.normalize=sample_mean{wider}"
             )
         share = share_at(self.config.weighting, epoch, self.config.trainer.epochs)
         in_force = weights_at(self.weights, share)
