@@ -18,7 +18,7 @@ from equipoise.data.catalogue import IN_ONE_PIECE, SEVERAL_LABELS, SOURCES
 from equipoise.data.prepare import surveyed
 from equipoise.data.sources import Dataset, Source
 from equipoise.data.splitting import Divided
-from equipoise.decisions import DECISIONS, Decision
+from equipoise.decisions import DECISIONS, MOST_BIASES, Decision
 from equipoise.losses import LOSSES, LossOptions
 from equipoise.models import MODELS, ModelOptions
 from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, arguments, suggestion
@@ -205,6 +205,8 @@ def _check_methods(config: Config, classes: Sequence[str]) -> None:
     for group, name in (("loss", loss.name), ("decision", config.decision.name)):
         if name in ("cost_matrix", "cost") and config.cost is None:
             raise ConfigError(f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file")
+    if config.decision.name == "tuned" and len(classes) > MOST_BIASES:
+        raise ConfigError(f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted")
     if loss.name == "sigmoid" and not single:
         raise ConfigError(
             f"loss=sigmoid needs a single logit: dataset.labels=binary (two classes); dataset.labels={config.dataset.labels} takes a softmax loss"

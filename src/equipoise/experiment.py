@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import corrections, effect, multilabel, resume, runtime
+from equipoise import by_rank, corrections, effect, multilabel, resume, runtime
 from equipoise.config import Config, Trainer, config_sha256, flat
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
@@ -16,7 +16,7 @@ from equipoise.data.sources import title_of
 from equipoise.decisions import BESIDE, DECISIONS, Known, applicable
 from equipoise.intervals import Interval, bootstrap
 from equipoise.losses import LOSSES, positive_weights
-from equipoise.metrics import Evaluation, decision_metrics, evaluate, frequency_groups, log_softmax, move_prior
+from equipoise.metrics import Evaluation, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable, move_prior
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
 from equipoise.report import Evidence, as_html, pictures
@@ -27,6 +27,7 @@ from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 
 # What every decision rule is judged by.
 BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
+MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there are too many for a column each
 REPORT = "evaluation/report.html"  # below the run's folder
 
 # One colour a strategy in every chart of MLflow.
@@ -61,6 +62,11 @@ def run(config: Config, data: Prepared, store: Store, folder: Path) -> Finished:
     trainer = config.trainer
     for note in () if data.several_labels else _warnings(config, weights):
         warn(note)
+    if len(data.classes) > by_rank.MOST_KEYED:
+        warn(
+            f"{len(data.classes):,} classes, more than {by_rank.MOST_KEYED:,}: MLflow gets the means of {by_rank.GROUPS} groups of ranks "
+            "(test/recall/ranks_…) in place of each class; evaluation/per_class.json has every class"
+        )
     experiment = title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic, gpu_memory=trainer.gpu_memory)
@@ -245,7 +251,7 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
     _log_parquet(log, columns)
     _log_tables(log, data, weights, evaluation)
-    log.log_figure(figures.precision_recall_curves(labels == 1, probabilities, evaluation, data), "evaluation/pr_curves.png")
+    log.log_figure(figures.precision_recall_curves(labels == 1, evidence.log_probabilities, evaluation, data), "evaluation/pr_curves.png")
     if trained.history:
         log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
     log.log_figure(figures.what_the_weights_did(data, weights, evaluation, {}), "evaluation/what_the_weights_did.png")
@@ -266,7 +272,7 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
     log.log_metrics({f"decision/{rule}/{name}": value for rule, metrics in evidence.rules.items() for name, value in metrics.items()})
     for name in ("recall", "precision", "f1"):
-        log.log_profile(f"profile/{name}", evaluation.per_class[name][data.head_to_tail])
+        _log_profile(log, data, name, evaluation.per_class[name])
 
 
 def _sampling(config: Config, data: Prepared) -> Sampling | None:
@@ -287,7 +293,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
             **{f"reference/{name}": value for name, value in data.reference.items()},
         }
     )
-    log.log_profile("profile/weight", weights.weights[data.head_to_tail])
+    _log_profile(log, data, "weight", weights.weights)
     rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
     table = {name: {"count": int(count), "weight": float(weight), "share": float(share)} for name, count, weight, share in rows}
     log.log_json(table, "weights.json")
@@ -299,7 +305,12 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
 def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Floats) -> None:
     names = np.array(data.classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
-    columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
+    if len(names) <= by_rank.MOST_KEYED:
+        columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
+    else:
+        columns["p(label)"] = np.exp(log_probabilities[np.arange(len(labels)), labels])
+        for place, (top, probability) in enumerate(most_probable(log_probabilities, MOST_PROBABLE), start=1):
+            columns |= {f"top_{place}": names[top], f"p(top_{place})": probability}
     _log_parquet(log, columns)
 
 
@@ -348,8 +359,21 @@ def _log_pictures(log: Run, evidence: Evidence) -> None:
     log.log_file(file, "evaluation")
 
 
+def _log_profile(log: Run, data: Prepared, name: str, values: Floats) -> None:
+    """`profile/<name>`: a step a class, by rank from head to tail; of many classes the means of a hundred groups of ranks."""
+    if len(data.classes) > by_rank.MOST_KEYED:
+        found = by_rank.means(values, by_rank.groups(data.head_to_tail, by_rank.PROFILE_POINTS))
+        log.log_profile(f"profile/{name}", np.array(list(found.values())))
+    else:
+        log.log_profile(f"profile/{name}", values[data.head_to_tail])
+
+
 def _by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:
-    """`{"test/recall": array}` to `{"test/recall/<class>": value}`."""
+    """`{"test/recall": array}` to `{"test/recall/<class>": value}`; of many classes to the means of ten groups of ranks."""
+    if len(data.classes) > by_rank.MOST_KEYED:
+        members = by_rank.groups(data.head_to_tail)
+        found = {name: by_rank.means(np.asarray(values, np.float64), members) for name, values in metrics.items()}
+        return {f"{name}/{ranks}": value for name, means in found.items() for ranks, value in means.items()}
     keys = class_keys(data.classes)
     return {f"{name}/{keys[label]}": float(values[index]) for name, values in metrics.items() for index, label in enumerate(data.classes)}
 

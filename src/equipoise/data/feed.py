@@ -14,6 +14,7 @@ import tensorflow as tf
 from equipoise.data.images import ImageFiles
 from equipoise.data.sampling import Sampling, drawn_rows
 from equipoise.data.sources import LabelForm, Samples
+from equipoise.metrics import precise
 from equipoise.options import Floats, Integers
 
 # Arrays up to this size are copied into memory; larger ones stay on disk.
@@ -151,6 +152,6 @@ def class_indices(labels: tf.Tensor) -> tf.Tensor:
 
 
 def class_logits(logits: Floats) -> Floats:
-    """A model's logits as float64 (n, classes); a single logit z stands for (0, z)."""
-    logits = np.asarray(logits, dtype=np.float64)
+    """A model's logits as `metrics.precise` keeps them, (n, classes); a single logit z stands for (0, z)."""
+    logits = precise(logits)
     return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
