@@ -4,6 +4,7 @@ EXTRA ?=
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+VIEW ?=
 HOSTS ?=
 
 VENV := .venv
@@ -30,7 +31,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast test-gpu lint ui server doctor bench pictures system lock clean
+.PHONY: help setup dev train test test-fast test-gpu lint params repro ui server doctor bench pictures system lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -63,10 +64,20 @@ test-gpu:  ## Run the tests that need a GPU, with TensorFlow's GPU libraries ins
 	@python -m pytest -m gpu $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
-	@ruff format --check . && ruff check . && mypy && PYTHONPATH=src lint-imports
+	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
 
-ui: setup  ## Open MLflow on the project's runs; RUN=experiment/run opens one
-	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning) (Ctrl-C ends it)"
+params: setup  ## Write params.yaml from conf/, and the modules that the DVC stages depend on
+	@PYTHONPATH=src python pipelines/compose.py
+	@python pipelines/dependencies.py
+
+repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="…" adds options
+	@dvc repro $(ARGS)
+
+# RUN=experiment/run opens a run, VIEW=experiment/view a saved view: what a run or a sweep prints at its end.
+PAGE = $(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning)$(if $(VIEW),$(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&compareRunsMode=CHART&workflowType=machine_learning)
+
+ui: setup  ## Open MLflow on the project's runs; a run or a sweep prints the command that opens its page
+	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
 

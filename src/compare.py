@@ -54,6 +54,7 @@ def _compare(words: Sequence[str]) -> None:
     from equipoise.terminal import console, print_comparison
 
     store = tracking.open_store(project_root(), where)
+    outer = tracking.outer_run(store)
     metric = options.get("metric", "").removeprefix("test/") or None
     keys = comparison.wanted(metric)
     sweep = None
@@ -78,6 +79,8 @@ def _compare(words: Sequence[str]) -> None:
     folder = _write(texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10])
     if sweep:
         tracking.log_sweep_texts(store, sweep, {run.experiment_id for run in runs}, texts)
+    if outer:
+        tracking.log_comparison(store, outer, texts)
     console.print(f"Written to {folder}/comparison.html, .csv and .json" + (", and logged to the sweep's summary run" if sweep else ""), soft_wrap=True)
 
 

@@ -42,7 +42,8 @@ def main(words: Sequence[str]) -> int:
     if {"-h", "--help"} & set(words):
         print(__doc__.strip())
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the former is ignored by what a shell puts in the background
+        signal.signal(number, signal.default_int_handler)
     try:
         options = key_values.read(words, ["port", "hosts"])
         port = int(key_values.number(options, "port") or 5000)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from helpers import copy_project
+from server import Server
 
 # The first example pays for imports, and the machine may be busy: time is no property here.
 settings.register_profile("equipoise", deadline=None)
@@ -28,6 +29,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One project for all tests that can share its runs. Its path has a space and a quote, as users' paths do."""
     return copy_project(tmp_path_factory.mktemp("it's a project"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The tracking server of `make server`, on PostgreSQL, for all tests that need one."""
+    folder = tmp_path_factory.mktemp("server")
+    for parent in (folder, *folder.parents[:-2]):
+        parent.chmod(0o711)  # as root, PostgreSQL runs as another user, who must come through
+    started = Server(copy_project(folder))
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,7 @@ class TestFeed:
         np.testing.assert_array_equal(binary[:, 0], sparse)
 
     def test_a_single_logit_stands_for_two(self) -> None:
-        from equipoise.data.feed import class_logits
+        from equipoise.metrics import class_logits
 
         assert class_logits(np.array([[2.0], [-1.0]])).tolist() == [[0, 2], [0, -1]]
         assert class_logits(np.array([[2.0, 1.0]], np.float32)).dtype == np.float64

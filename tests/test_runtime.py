@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from equipoise import experiment, runtime
+from equipoise import fitting, runtime
 from equipoise.options import ConfigError
 from helpers import composed
 
@@ -30,6 +30,6 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkey
 )
 def test_what_has_no_effect_on_the_device_is_said(options: list[str], device: str, driver: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "unused_gpu", lambda: driver)
-    notes = experiment._device_notes(composed(*options).trainer, device)
+    notes = fitting._device_notes(composed(*options).trainer, device)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)

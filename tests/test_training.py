@@ -271,8 +271,7 @@ class TestSecondStage:
         assert (before[-2] != after[-2]).all()
         assert len(curves["train/loss"]) == 5
         assert curves["train/loss"][-1] < curves["train/loss"][0]
-        from equipoise.data.feed import class_logits
-        from equipoise.metrics import epoch_metrics
+        from equipoise.metrics import class_logits, epoch_metrics
 
         validation = data.split("validation")
         logits = class_logits(predictor(validation.features))

@@ -3,12 +3,15 @@
 Uses Hydra's own parser and composition: what is checked here is what Hydra will compose again for each job.
 """
 
+import contextlib
 import copy
 import functools
 import hashlib
+import itertools
 import secrets
 import time
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +21,18 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from equipoise import search
 from equipoise.config import CONTROL, Config, check_together, validate
 from equipoise.data.prepare import prepare
+from equipoise.naming import VARIED
 from equipoise.options import ConfigError, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
+
+DEEPEST = 20  # brackets in brackets; no option needs more than two
 
 # The keys beside the groups.
 VALUES = ("seed", "cost", "sweep")
@@ -39,6 +46,7 @@ class Plan:
     sweep: str | None  # the id that ties the jobs; None for a single run
     handed_over: tuple[str, ...]  # overrides that Hydra gets beside those that were typed
     shows_config: bool  # whether the config is to be shown and nothing to be run
+    searching: search.Settings | None = None  # how to search among the values, where trials are chosen one after another
 
 
 def plan(arguments: Sequence[str]) -> Plan | None:
@@ -56,11 +64,32 @@ def plan(arguments: Sequence[str]) -> Plan | None:
         raise ConfigError("--config-name, --config-path and --config-dir are not for this program: its config is conf/, a recipe is experiment=…")
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        try:
-            return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(str(error)) from None
+    _check_characters(parsed.overrides)
+    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+        return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
+
+
+@contextlib.contextmanager
+def as_config_error() -> Iterator[None]:
+    """Whatever Hydra makes of what was typed."""
+    try:
+        yield
+    except OverrideParseException as error:
+        what = str(error).splitlines()[0] if str(error) else "it is no value"
+        raise ConfigError(f"{error.override.split('=')[0]} cannot be read: {what}") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_characters(words: Sequence[str]) -> None:
+    """Characters that nothing here can show or write: control characters but tabs, and what is no UTF-8."""
+    for word in words:
+        odd = [char for char in word if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
+        if odd:
+            raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
+        depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
+        if max(depths, default=0) > DEEPEST:  # Hydra's parser would run out of stack
+            raise ConfigError(f"{word.split('=')[0]} is nested more than {DEEPEST} deep")
 
 
 def prepare_all(plan: Plan) -> None:
@@ -99,11 +128,20 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     for override in overrides:
         if override.is_sweep_override() and not override.key_or_group.startswith("hydra") and _is_control(override.key_or_group):
             raise ConfigError(f"{override.input_line}: {override.key_or_group} changes nothing in the result, so there is nothing to sweep over")
-    jobs = _jobs(overrides)
+    varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
+    searching = search_settings(settings.hydra.sweeper)
+    jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
     if shows_config:
         return Plan(jobs, None, folders, shows_config)
-    identity = _sweep_id(settings.sweep, overrides)
-    return Plan(jobs, identity, (*folders, f"sweep={identity}"), shows_config)
+    identity = _sweep_id(settings.sweep, overrides, kind="search" if searching else "")
+    if searching:
+        search.check_known(project_root(), identity, searching, search.space(overrides))
+    return Plan(jobs, identity, (*folders, f"sweep={identity}", _varied(varied)), shows_config, searching)
+
+
+def _varied(keys: Sequence[str]) -> str:
+    """The override by which every job knows what its sweep varies, wherever it runs."""
+    return f"++hydra.job.env_set.{VARIED}='{','.join(keys)}'"
 
 
 def _parse(lines: Sequence[str]) -> list[Override]:
@@ -118,17 +156,40 @@ def _parse_one(line: str) -> Override:
 
 def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
     """Every combination, as Hydra's basic sweeper will make them."""
+    for override in overrides:
+        if override.is_interval_sweep():
+            raise ConfigError(f"{override.input_line}: an interval has no end of values; search it with hydra/sweeper=optuna, or type a list")
+    return _compose_all(lines for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None) for lines in batch)
+
+
+def _compose_all(jobs: Iterable[Sequence[str]]) -> tuple[Config, ...]:
     configs: list[Config] = []
     problems: dict[str, str] = {}
-    for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None):
-        for lines in batch:
-            try:
-                configs.append(compose_one(lines))
-            except ConfigError as error:
-                problems.setdefault(str(error), " ".join(lines))
+    for lines in jobs:
+        try:
+            configs.append(compose_one(lines))
+        except ConfigError as error:
+            problems.setdefault(str(error), " ".join(lines))
     if problems:
         raise ConfigError("\n".join(f"{problem}\n  (in the job {job})" for problem, job in problems.items()))
     return tuple(configs)
+
+
+def search_settings(composed: Any) -> search.Settings | None:
+    """Of `hydra.sweeper`; None if every combination is a job."""
+    if composed._target_ != search.TARGET:
+        return None
+    return search.read_settings({str(key): value for key, value in OmegaConf.to_container(composed).items() if key not in ("_target_", "params")})  # type: ignore[union-attr]
+
+
+def _trials(space: search.Space) -> tuple[Config, ...]:
+    """Jobs that hold every value that a trial can have, or the ends of an interval of values; not every combination."""
+    if not space.searched:
+        raise ConfigError("hydra/sweeper=optuna: nothing is left open; type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'")
+    configs = _compose_all(search.to_check(space))
+    if any(config.trainer.second_stage != "none" for config in configs):
+        raise ConfigError("hydra/sweeper=optuna judges trials before a second stage: use trainer.second_stage=none")
+    return configs
 
 
 def compose_one(lines: Sequence[str]) -> Config:
@@ -217,14 +278,14 @@ def _check_name(override: Override) -> None:
             raise ConfigError(f"{name}={shown}: there is no such {name}{suggestion(shown, groups[name])}")
 
 
-def _sweep_id(typed: str, overrides: Sequence[Override]) -> str:
+def _sweep_id(typed: str, overrides: Sequence[Override], kind: str) -> str:
     """`auto` gives the same command the same id; `new` never; anything else is the id."""
     if typed == "new":
         return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     if typed != "auto":
         return typed
     lines = sorted(o.input_line or "" for o in overrides if not _is_control(o.key_or_group))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:10]
+    return hashlib.sha256("\n".join(lines + [kind] * bool(kind)).encode()).hexdigest()[:10]
 
 
 def _is_control(key: str) -> bool:

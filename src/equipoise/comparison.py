@@ -150,12 +150,12 @@ def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None 
     if not having:
         known = sorted({key.removeprefix("test/") for run in runs for key in run.metrics if key.startswith("test/") and key.count("/") == 1})
         raise ConfigError(f"metric={metric}: none of the {len(runs)} runs has it{suggestion(metric, known)}")
-    varied = _varied(having)
-    of_data = [key for key in varied if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)]
+    found = varied_params(having)
+    of_data = [key for key in found if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)]
     datasets: dict[str, list[Logged]] = {}
     for run in having:
         datasets.setdefault(_dataset(run, of_data), []).append(run)
-    settings = [key for key in varied if key not in of_data]
+    settings = [key for key in found if key not in of_data]
     tables = tuple(_table(name, members, settings, metric, baseline, rope) for name, members in datasets.items())
     lacking = len(runs) - len(having)
     if lacking:
@@ -168,12 +168,12 @@ def orientation(metric: str) -> int:
     return -1 if metric in LOWER_IS_BETTER else 1
 
 
-def _varied(runs: Sequence[Logged]) -> list[str]:
+def varied_params(runs: Sequence[Logged]) -> list[str]:
     """The params that tell configurations apart: those that differ between runs of the same option of their group.
 
     That `weighting=power` has an alpha and `weighting=balanced` has none follows from the option itself.
     """
-    varied = []
+    found = []
     for key in sorted({key for run in runs for key in run.params}):
         if key in REPETITION or key == "dataset.title" or any(key == part or key.startswith(part + ".") for part in CONTROL):
             continue
@@ -182,8 +182,8 @@ def _varied(runs: Sequence[Logged]) -> list[str]:
         for run in runs:
             seen.setdefault(None if key == option else run.params.get(option), set()).add(run.params.get(key))
         if any(len(values) > 1 for values in seen.values()):
-            varied.append(key)
-    return varied
+            found.append(key)
+    return found
 
 
 def _dataset(run: Logged, varied: Sequence[str]) -> str:

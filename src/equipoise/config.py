@@ -27,6 +27,8 @@ from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
 CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume")
+# What judges a trained model and does not change it.
+JUDGING = ("decision", "evaluation")
 
 
 class Trainer(Section):
@@ -52,7 +54,7 @@ class EvaluationOptions(Section):
     """How predictions are judged."""
 
     groups: Literal["terciles"] | Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
-    resamples: Annotated[int, Field(ge=0)]
+    resamples: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Tracking(Section):
@@ -101,7 +103,21 @@ def flat(config: Config) -> dict[str, Any]:
 
 def config_sha256(config: Config) -> str:
     """Digest of everything that decides what comes out of the run."""
-    deciding = {key: value for key, value in flat(config).items() if not any(key == part or key.startswith(part + ".") for part in CONTROL)}
+    return _digest_without(config, CONTROL)
+
+
+def training_sha256(config: Config) -> str:
+    """Digest of everything that decides what model is trained; equal for runs that only judge it differently."""
+    return _digest_without(config, CONTROL + JUDGING)
+
+
+def below(key: str, parts: Sequence[str]) -> bool:
+    """Whether a dotted key is one of these parts of the config, or lies in one."""
+    return any(key == part or key.startswith(part + ".") for part in parts)
+
+
+def _digest_without(config: Config, parts: Sequence[str]) -> str:
+    deciding = {key: value for key, value in flat(config).items() if not below(key, parts)}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from equipoise.options import ConfigError, Floats, names_as_text, suggestion
+from equipoise.paths import is_file
 
 
 def read_costs(typed: object) -> object:
@@ -26,10 +27,13 @@ def read_costs(typed: object) -> object:
         return {true: names_as_text(row) for true, row in names_as_text(typed).items()}
     if not isinstance(typed, str):
         return typed
-    if not Path(typed).is_file():
+    if not is_file(Path(typed)):
         raise ValueError("there is no such file; give a CSV with a row for each true class, or type {cat: {dog: 5}}")
-    with open(typed, newline="") as file:
-        (_, *predicted), *rows = [row for row in csv.reader(file) if row] or [[""]]
+    try:
+        with open(typed, newline="", encoding="utf-8-sig") as file:
+            (_, *predicted), *rows = [row for row in csv.reader(file) if row] or [[""]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"the file cannot be read as CSV: {error}") from None
     table: dict[str, dict[str, float]] = {}
     for true, *cells in rows:
         if len(cells) != len(predicted) or true in table:
@@ -40,7 +44,7 @@ def read_costs(typed: object) -> object:
     return table
 
 
-Costs: TypeAlias = Annotated[dict[str, dict[str, Annotated[float, Field(ge=0)]]] | None, BeforeValidator(read_costs)]
+Costs: TypeAlias = Annotated[dict[str, dict[str, Annotated[float, Field(ge=0, le=1e9)]]] | None, BeforeValidator(read_costs)]
 
 
 def cost_matrix(typed: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> Floats:

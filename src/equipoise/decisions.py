@@ -14,7 +14,6 @@ from pydantic import Field
 from equipoise.metrics import log_softmax, move_prior, row_blocks
 from equipoise.options import Floats, Integers, Section
 
-Decide = Callable[[Floats], Integers]
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
 MOST_PASSES = 10  # over the classes, when their biases are tuned
 MOST_CANDIDATES = 256  # biases tried for one class at a time
@@ -42,9 +41,58 @@ class Known:
     costs: Floats | None
 
 
+@dataclass(frozen=True)
+class Biased:
+    """argmax of z + b, b of shape (classes,)."""
+
+    bias: Floats
+
+    def __call__(self, logits: Floats) -> Integers:
+        return _chosen(lambda rows: rows + self.bias, logits)
+
+
+@dataclass(frozen=True)
+class LeastCost:
+    """The class of the least expected cost, after the prior is moved from the effective to the target one, if that is known."""
+
+    costs: Floats
+    effective: Floats | None
+    target: Floats
+
+    def __call__(self, logits: Floats) -> Integers:
+        log_p = log_softmax(logits)
+        if self.effective is not None:
+            log_p = move_prior(log_p, self.effective, self.target)
+        return _chosen(lambda rows: -(np.exp(rows) @ self.costs), log_p)
+
+
+@dataclass(frozen=True)
+class Above:
+    """Of several labels a sample, each whose logit is above its threshold: 0 and 1 of shape (n, labels)."""
+
+    thresholds: Floats
+
+    def __call__(self, logits: Floats) -> Integers:
+        return (logits > self.thresholds).astype(np.int64)
+
+
+Decide = Biased | LeastCost | Above
+
+
+def as_json(decide: Decide) -> dict[str, Any]:
+    """A decision as data, from which `from_json` makes it again."""
+    return {"kind": type(decide).__name__, **{name: value if value is None else value.tolist() for name, value in vars(decide).items()}}
+
+
+def from_json(data: Mapping[str, Any]) -> Decide:
+    """The decision that `as_json` wrote."""
+    kinds: Mapping[str, Callable[..., Decide]] = {"Biased": Biased, "LeastCost": LeastCost, "Above": Above}
+    return kinds[data["kind"]](**{name: value if value is None else np.array(value) for name, value in data.items() if name != "kind"})
+
+
 def argmax(known: Known) -> Decide:
     """The most probable class."""
-    return _argmax_with(np.zeros(len(known.target)))
+    return Biased(np.zeros(len(known.target)))
 
 
 def logit_adjusted(known: Known, *, tau: Literal["auto"] | Annotated[float, Field(ge=0)]) -> Decide:
@@ -55,10 +103,10 @@ def logit_adjusted(known: Known, *, tau: Literal["auto"] | Annotated[float, Fiel
     assert known.effective is not None, "applicable() says whether there is one"
     log_prior = np.log(known.effective)
     if tau == "auto":
-        scores = [_score(known, _argmax_with(-candidate * log_prior)(known.logits), "balanced_accuracy") for candidate in TAUS]
+        scores = [_score(known, Biased(-candidate * log_prior)(known.logits), "balanced_accuracy") for candidate in TAUS]
         best = TAUS[np.isclose(scores, max(scores), rtol=0, atol=1e-12)]
         tau = float(best[np.argmin(np.abs(best - 1))])
-    return _argmax_with(-tau * log_prior)
+    return Biased(-tau * log_prior)
 
 
 def tuned(known: Known, *, metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall"]) -> Decide:
@@ -76,21 +124,13 @@ def tuned(known: Known, *, metric: Literal["accuracy", "balanced_accuracy", "mac
                 bias[index], best = candidate, score
         if best == before:
             break
-    return _argmax_with(bias)
+    return Biased(bias)
 
 
 def cost(known: Known) -> Decide:
     """argmin over j of the sum over i of p_i M[i, j]: the least expected cost under the target prior (Elkan 2001)."""
     assert known.costs is not None, "applicable() says whether there are any"
-    costs = known.costs
-
-    def decide(logits: Floats) -> Integers:
-        log_p = log_softmax(logits)
-        if known.effective is not None:
-            log_p = move_prior(log_p, known.effective, known.target)
-        return _chosen(lambda rows: -(np.exp(rows) @ costs), log_p)
-
-    return decide
+    return LeastCost(known.costs, known.effective, known.target)
 
 
 DECISIONS: Mapping[str, Callable[..., Decide]] = {"argmax": argmax, "logit_adjusted": logit_adjusted, "tuned": tuned, "cost": cost}
@@ -113,10 +153,6 @@ def applicable(known: Known) -> list[str]:
         "cost": known.costs is not None,
     }
     return [name for name in DECISIONS if possible.get(name, True)]
-
-
-def _argmax_with(bias: Floats) -> Decide:
-    return lambda logits: _chosen(lambda rows: rows + bias, logits)
 
 
 def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:

@@ -6,16 +6,20 @@ is not as expected, and for a server, the client is asked instead, with the same
 """
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from equipoise.config import JUDGING, below
 from equipoise.options import ConfigError
+from equipoise.pipeline import TRAIN_STAGE
 from equipoise.tracking import Store
 
 SQLITE = "sqlite:///"
+JUDGED_UNDER = "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed
 AT_ONCE = 500  # run ids in one statement; SQLite's oldest limit is 999
 
 
@@ -119,6 +123,18 @@ def latest_run(store: Store) -> Logged:
     raise ConfigError("run=latest: no run is finished yet; train one: python src/train.py")
 
 
+def training_run(store: Store, digests: Mapping[str, str], dvc_experiment: str | None) -> Logged | None:
+    """The run of the DVC stage that trained the model with these digests, or None if that was in another store.
+
+    An id left in a file could not be trusted: files come back from DVC's cache long after they were made. Of several
+    trainings with the same outcome it is that of the same DVC experiment, or else the newest.
+    """
+    found = [run for run in store.runs(**digests) if run.data.tags.get("mlflow.source.name") == TRAIN_STAGE]
+    if not found:
+        return None
+    return _read(max(found, key=lambda run: (run.data.tags.get("dvc_exp") == dvc_experiment, run.info.start_time)), ())
+
+
 def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
     path = quote(store.uri.removeprefix(SQLITE))
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
@@ -130,7 +146,7 @@ def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Seque
         matching = " OR ".join("key GLOB ?" if key.endswith("/") else "key = ?" for key in metrics)
         patterns = [f"{_literal(key)}*" if key.endswith("/") else key for key in metrics]
         found = _values(connection, "latest_metrics", ids, f" AND is_nan = 0 AND ({matching})", patterns)
-    read = [Logged(name, str(experiment), started, params[name], tags[name], found[name]) for name, experiment, started in rows]
+    read = [Logged(name, str(experiment), started, _in_force(params[name], tags[name]), tags[name], found[name]) for name, experiment, started in rows]
     return [run for run in read if "kind" not in run.tags]
 
 
@@ -156,9 +172,17 @@ def _from_client(store: Store, condition: str, metrics: Sequence[str]) -> list[L
 
 def _read(run: Any, metrics: Sequence[str]) -> Logged:
     kept = dict(_kept(run.data.metrics, metrics))
-    return Logged(run.info.run_id, str(run.info.experiment_id), run.info.start_time, dict(run.data.params), dict(run.data.tags), kept)
+    return Logged(run.info.run_id, str(run.info.experiment_id), run.info.start_time, _in_force(run.data.params, run.data.tags), dict(run.data.tags), kept)
 
 
 def _kept(values: Mapping[str, float], metrics: Sequence[str]) -> Iterator[tuple[str, float]]:
     whole, beginnings = set(metrics), tuple(key for key in metrics if key.endswith("/"))
     return ((key, value) for key, value in values.items() if value == value and (key in whole or key.startswith(beginnings)))
+
+
+def _in_force(params: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
+    """The params that the run's metrics were computed under."""
+    if JUDGED_UNDER not in tags:
+        return dict(params)
+    judged: dict[str, str] = json.loads(tags[JUDGED_UNDER])
+    return {key: value for key, value in params.items() if not below(key, JUDGING)} | judged

@@ -23,7 +23,7 @@ from equipoise.options import Floats, Fraction, PerClass, Positive, Section
 if TYPE_CHECKING:
     import tensorflow as tf
 
-NotNegative = Annotated[float, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9)]
 # Below this a base is taken as this before it is raised to a power: 0^(gamma - 1) has no finite gradient.
 TINY = 1e-12
 
@@ -91,7 +91,7 @@ def vs(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, gamma: NotNe
     return cross_entropy(labels, logits * factors + tf.constant(tau * np.log(counts / counts.sum()), tf.float32))
 
 
-def poly(labels: "tf.Tensor", logits: "tf.Tensor", *, epsilon: Annotated[float, Field(ge=-1)]) -> "tf.Tensor":
+def poly(labels: "tf.Tensor", logits: "tf.Tensor", *, epsilon: Annotated[float, Field(ge=-1, le=1e9)]) -> "tf.Tensor":
     """CE + epsilon (1 - p_y): the first term of the cross-entropy's expansion weighed anew (Leng et al. 2022, Poly-1)."""
     import tensorflow as tf
 

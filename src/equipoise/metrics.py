@@ -41,6 +41,12 @@ class Evaluation:
     notes: tuple[str, ...]
 
 
+def class_logits(logits: Floats) -> Floats:
+    """A model's logits, (n, classes), float64 or above MOST_DOUBLE cells float32; a single logit z stands for (0, z)."""
+    logits = np.asarray(logits, dtype=_kept(logits))
+    return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+
+
 def log_softmax(logits: Floats) -> Floats:
     """log p, (n, classes), float64 or above MOST_DOUBLE cells float32, from logits of that shape."""
     return _by_rows(_log_softmax, logits)
@@ -54,12 +60,6 @@ def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> 
     return _by_rows(lambda rows: _log_softmax(rows + np.log(target) - np.log(effective)), log_probabilities)
 
 
-def precise(cells: Floats) -> Floats:
-    """The array as it is kept: float64, or float32 above MOST_DOUBLE cells."""
-    kept: Floats = np.asarray(cells, dtype=np.float64 if cells.size <= MOST_DOUBLE else np.float32)
-    return kept
-
-
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     """The rows of an array of this shape, a block of BLOCK_CELLS at a time."""
     step = max(1, BLOCK_CELLS // max(1, shape[1]))
@@ -68,10 +68,14 @@ def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
 
 def _by_rows(function: Callable[[Floats], Floats], values: Floats) -> Floats:
     """What a function makes of the rows, computed in float64."""
-    found: Floats = np.empty(values.shape, np.float64 if values.size <= MOST_DOUBLE else np.float32)
+    found: Floats = np.empty(values.shape, _kept(values))
     for rows in row_blocks(values.shape):
         found[rows] = function(np.asarray(values[rows], np.float64))
     return found
+
+
+def _kept(cells: Floats) -> type[np.float64 | np.float32]:
+    return np.float64 if cells.size <= MOST_DOUBLE else np.float32
 
 
 def _log_softmax(logits: Floats) -> Floats:

@@ -24,8 +24,24 @@ Booleans: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
+MOST_CHARACTERS = 1000  # of a line of a message
+FLOAT32 = 3.4e38  # no number that a loss is to multiply by may be larger
+
+
 class ConfigError(ValueError):
-    """A user's mistake. The message names the option that was typed, what is wrong, and a way out."""
+    """A user's mistake. The message names the option that was typed, what is wrong, and a way out.
+
+    What was typed or read may stand in it: no control character reaches the terminal, and no line is endless.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(_printable(line) for line in super().__str__().split("\n"))
+
+
+def _printable(line: str) -> str:
+    if len(line) > MOST_CHARACTERS:
+        line = f"{line[: MOST_CHARACTERS // 2]} … ({len(line)} characters) … {line[-MOST_CHARACTERS // 4 :]}"
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line)
 
 
 class Section(BaseModel):
@@ -48,14 +64,14 @@ class _ByClassName:
     """Read as `{cat: 1, dog: 5}`; `{1: 2.5}` means the class called "1"."""
 
     def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        number = Annotated[float, Field(ge=0)]
+        number = Annotated[float, Field(ge=0, le=FLOAT32)]
         return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(names_as_text)])
 
 
 # One number a class: a mapping by class name in the config, an array in class order in the function.
 PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 # YAML has lists only; their items stay strict.
-Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1)]
+Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**31)], ...], Field(strict=False, min_length=1)]
 Names: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
 
 
@@ -68,8 +84,8 @@ def _word(text: str) -> str:
 # What becomes part of a file's or an experiment's name.
 Word: TypeAlias = Annotated[str, AfterValidator(_word)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
-PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, le=1e9)]
+PositiveInt: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]  # what TensorFlow takes for a size
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 
 

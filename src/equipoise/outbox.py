@@ -26,7 +26,7 @@ class Uploaded:
     local_id: str = ""  # the run's own name, known before the store gives it an id
     run_id: str = ""  # in the store; empty until it is made
     experiment_id: str = ""
-    asked: bool = False  # whether the store was asked to make the run, and may have done so without our hearing of it
+    asked: int = 0  # how often the store was asked to make the run, and may have done so without our hearing of it
     points: int = 0  # bytes of the journal
     operations: int = 0  # bytes of the operations
 

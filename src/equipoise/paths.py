@@ -9,9 +9,22 @@ def project_root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path(__file__).parents[2]).resolve()
 
 
+def code_root() -> Path:
+    """The tree that this code stands in, which under DVC may be a temporary workspace."""
+    return Path(__file__).parents[2]
+
+
 def config_folder() -> Path:
     """The config tree that belongs to this code."""
-    return Path(__file__).parents[2] / "conf"
+    return code_root() / "conf"
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a regular file: not of a device or a pipe, and no for a name that the system cannot have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def cache_folder() -> Path:

@@ -18,17 +18,20 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from equipoise import experiment, logged, runtime
+from equipoise import inputs, logged, runtime
 from equipoise.config import CONTROL, Config, check_together, flat, validate
 from equipoise.data.catalogue import IN_ONE_PIECE
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepare import prepare, row_digests, with_test_file
 from equipoise.data.prepared import Prepared
+from equipoise.evaluation import evaluate_and_log
+from equipoise.handover import Trained
+from equipoise.naming import run_name
 from equipoise.options import ConfigError, dotted_keys, listing, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 from equipoise.report import Evidence
 from equipoise.terminal import warn
-from equipoise.tracking import Store, class_keys, load_model, read_json, start_run
+from equipoise.tracking import Store, class_keys, load_model, outer_run, read_json, start_run
 from equipoise.weighting import ClassWeights
 
 # The parts of the config that a model which is trained already can be judged under.
@@ -91,10 +94,10 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     tags |= {"kind": "evaluation", "evaluated_run": trained.id, "dataset": config.dataset.name, "decision": config.decision.name}
     tags |= {"device": device, "data_sha256": data.data_sha256, "mlflow.source.name": "src/evaluate.py"}
     where = store.client.get_experiment(trained.experiment_id).name
-    with start_run(store, where, f"{experiment.run_name(config)} · judged again", flat(config), tags, folder) as log:
-        experiment.log_inputs(config, log, data, weights)
+    with start_run(store, where, f"{run_name(config)} · judged again", flat(config), tags, folder, outer_run(store)) as log:
+        inputs.log_inputs(config, log, data, weights)
         known = {name: values for name, values in shares.items() if not np.isnan(values).all()}
-        evidence = experiment.evaluate_and_log(config, data, weights, experiment.Trained(logits, validation_logits, (), known), log)
+        evidence = evaluate_and_log(config, data, weights, Trained(logits, validation_logits, (), known, trained.tags["weights_sha256"]), log)
     return Judged(log.id, log.experiment_id, trained.id, evidence, folder)
 
 

@@ -1,11 +1,16 @@
 """Which run the same command goes on with."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from equipoise import checkpoints
 from equipoise.config import Config, config_sha256
-from equipoise.tracking import Store
+from equipoise.data.prepared import Prepared
+from equipoise.options import ConfigError
+from equipoise.tracking import InUseError, Store
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,26 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
         return None
     newest = same[-1]
     folder = Path(newest.data.tags.get("folder", ""))
-    if "folder" not in newest.data.tags or not folder.is_dir():
+    if "pruned" in newest.data.tags or "folder" not in newest.data.tags or not folder.is_dir():
         return None
     cut_off = newest.info.status == "KILLED" or (newest.info.status == "FAILED" and checkpoints.saved(folder))
     return Begun(str(newest.info.run_id), folder) if cut_off else None
+
+
+def made_by(config: Config, data: Prepared) -> dict[str, str]:
+    """What a checkpoint must agree in to be gone on with: another version may train other bits."""
+    versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"config_sha256": config_sha256(config), "data_sha256": data.data_sha256, **versions}
+
+
+@contextlib.contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Within it a run is carried out, whose checkpoints stay only if what ends it comes from outside."""
+    try:
+        yield
+    except InUseError:  # they are another's
+        raise
+    except ConfigError:  # the same command would end in the same way
+        checkpoints.remove(folder)
+        raise
+    checkpoints.remove(folder)

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.config import Config
-from equipoise.data.feed import class_logits, encode
+from equipoise.data.feed import encode
 from equipoise.data.prepared import Prepared
 from equipoise.implementations import PerSampleLoss
 from equipoise.losses import cross_entropy
-from equipoise.metrics import epoch_metrics
+from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.options import Floats, Integers
 from equipoise.training import Predictor
 

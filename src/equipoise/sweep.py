@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from equipoise import comparison, logged
+from equipoise import comparison, logged, views
 from equipoise.config import Config, config_sha256, flat
 from equipoise.terminal import print_comparison, warn
 from equipoise.tracking import Store
@@ -28,6 +28,26 @@ def print_sweep(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
         warn(f"{len(missing)} of {len(jobs)} jobs did not finish; the same command again does only these:")
         for job in missing:
             warn("  " + " ".join(value for value in _shown_values(job) if value not in shared))
+
+
+def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
+    """Write the saved views of a sweep into the experiments that its runs lie in.
+
+    Returns
+    -------
+    Of each experiment its id and the key of the view that is to be opened first.
+    """
+    runs = logged.sweep_runs(store, sweep, ())
+    opened = []
+    for experiment in dict.fromkeys(run.experiment_id for run in runs):
+        members = [run for run in runs if run.experiment_id == experiment]
+        repetition = [key for key in comparison.REPETITION if len({run.params.get(key) for run in members}) > 1]
+        of_sweep = views.of_sweep(sweep, comparison.varied_params(members), repetition)
+        metrics = store.client.get_run(members[-1].id).data.metrics
+        for view in (*of_sweep, views.of_experiment()):
+            store.tag_experiment(experiment, *views.tag(view, metrics))
+        opened.append((experiment, of_sweep[0].key))
+    return opened
 
 
 def _shown_values(job: Config) -> list[str]:

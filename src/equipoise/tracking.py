@@ -32,6 +32,8 @@ from filelock import FileLock, Timeout
 
 from equipoise.options import ConfigError, Floats
 from equipoise.outbox import Outbox, read_journal
+from equipoise.paths import code_root
+from equipoise.saved_model import load_keras
 from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
@@ -80,11 +82,16 @@ class Store:
             client.search_experiments(max_results=1)
         return client
 
-    def page(self, experiment: str = "", run: str = "") -> str:
-        """What to type, or to open, to see a run, or all of them, in MLflow's pages."""
+    def page(self, experiment: str = "", run: str = "", view: str = "") -> str:
+        """What to type, or to open, to see a run, a saved view, or all that there is, in MLflow's pages."""
         if self.is_local:
-            return f"make -C {shlex.quote(str(self.root))} ui" + (f" RUN={experiment}/{run}" if run else "")
-        return f"{self.uri}/#/experiments" + (f"/{experiment}/runs/{run}" if run else "") + "?workflowType=machine_learning"
+            which = f" RUN={experiment}/{run}" if run else f" VIEW={experiment}/{view}" if view else ""
+            return f"make -C {shlex.quote(str(self.root))} ui{which}"
+        which = f"/{experiment}/runs/{run}?" if run else f"/{experiment}/runs?viewStateShareKey={view}&compareRunsMode=CHART&" if view else "?"
+        return f"{self.uri}/#/experiments{which}workflowType=machine_learning"
+
+    def tag_experiment(self, experiment: str, key: str, value: str) -> None:
+        self.client.set_experiment_tag(experiment, key, value)
 
     def experiment(self, name: str) -> str:
         """The experiment's id; made if it is not there.
@@ -97,12 +104,13 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         try:
-            if self.client.get_experiment_by_name(name) is None:
+            known = self.client.get_experiment_by_name(name)
+            if known is None:
                 # Locally with an artifact location of its own, which MLflow would freeze to some working directory.
                 location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
                 with contextlib.suppress(MlflowException):  # another process was first
                     self.client.create_experiment(name, artifact_location=location)
-            known = self.client.get_experiment_by_name(name)
+                known = self.client.get_experiment_by_name(name)
         except MlflowException as error:
             if error.get_http_status_code() == 403:
                 raise ConfigError(
@@ -125,6 +133,11 @@ class Store:
         with contextlib.suppress(*outages()):
             for name in sorted(names) if self.answers else ():
                 self.experiment(name)
+
+    def points(self, run: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """All points `{key, value, step}` that a run has logged under these keys."""
+        found = [point for key in dict.fromkeys(keys) for point in self.client.get_metric_history(run, key)]
+        return [{"key": point.key, "value": point.value, "step": point.step} for point in found]
 
     def runs(self, **tags: str) -> list["LoggedRun"]:
         """All runs, in any experiment, that carry these tags, oldest first."""
@@ -192,7 +205,10 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     try:
         store.client.search_experiments(max_results=1)
     except outages() as error:
-        if getattr(error, "get_http_status_code", int)() in (401, 403):
+        status = getattr(error, "get_http_status_code", int)()
+        if status == 403:  # by its name, for instance, which the server has to know
+            raise ConfigError(f"{uri} refuses the request: {_reason(error)}") from None
+        if status == 401:
             raise ConfigError(f"{uri} refuses the user: check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials") from None
         reason = _reason(error)
         if needed:
@@ -204,6 +220,10 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     return store
 
 
+class Pruned(Exception):  # noqa: N818 - it is none
+    """A run is given up as hopeless: KILLED and tagged, and no failure."""
+
+
 class Run:
     """One MLflow run that is being written: into its folder, and from there into the store.
 
@@ -211,11 +231,12 @@ class Run:
     repeated after an interruption leaves no double points.
     """
 
-    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, known: bool) -> None:
+    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, adopted: bool) -> None:
         self.store, self.folder, self._outbox = store, folder, outbox
-        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if known else {}
+        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
         self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
         self._tables: list[dict[str, str]] = []
+        self._adopted = adopted
 
     @property
     def id(self) -> str:
@@ -248,7 +269,12 @@ class Run:
         self._upload()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        self._do("params", params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
+        self._do("params", adopted=self._adopted, params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
+
+    def kill(self) -> None:
+        """Mark the run as broken off, and leave the rest to whoever comes next: this process is about to be ended."""
+        with contextlib.suppress(*outages()):
+            self.store.client.set_terminated(self.id, "KILLED")
 
     def set_tag(self, key: str, value: str) -> None:
         self._do("tags", tags={key: value})
@@ -398,14 +424,19 @@ def start_run(
     ConfigError
         If another run is writing into the folder, or the experiment was deleted or is another's.
     """
-    tags = {**tags, **_process_tags(), **_git_tags(store.root), "folder": str(folder)}
+    tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
     with _locked(folder / ".lock", 5):
-        run = Run(store, folder, Outbox(folder), known=adopt is not None)
+        run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
         now = int(time.time() * 1000)
         run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
         try:
+            _date_traceback(run, adopted=adopt is not None)
             run.log_params(params)
             yield run
+        except Pruned as pruned:
+            run.set_tag("pruned", str(pruned))
+            run.end("KILLED")
+            raise
         except BaseException as error:
             # A full disk may be what failed; the error itself must come through all the same.
             with contextlib.suppress(OSError):
@@ -414,6 +445,13 @@ def start_run(
                 run.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         run.end("FINISHED")
+
+
+def _date_traceback(run: Run, *, adopted: bool) -> None:
+    """What ended a run for a while says so."""
+    left = run.folder / "traceback.txt"
+    if adopted and left.exists():
+        run.log_text(f"The run went on at {time.strftime('%Y-%m-%d %H:%M:%S')}. It had been ended by:\n\n{left.read_text()}", left.name)
 
 
 def sync_folder(store: Store, folder: Path) -> Outbox | None:
@@ -437,15 +475,51 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
         return None
 
 
-def outer_run() -> str | None:
-    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it."""
+def outer_run(store: Store) -> str | None:
+    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it.
+
+    Raises
+    ------
+    ConfigError
+        If it was opened in another store than the project's.
+    """
+    from mlflow.exceptions import MlflowException
+
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
-    return os.environ.pop("MLFLOW_RUN_ID", None)
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    if run_id is not None:
+        try:
+            store.client.get_run(run_id)
+        except MlflowException:
+            raise ConfigError(f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first") from None
+    return run_id
+
+
+def adopt_summary(store: Store, sweep: str, run_id: str | None) -> None:
+    """Make a run that is there already the summary of a sweep."""
+    if run_id is not None:
+        store.client.update_run(run_id, name=f"sweep {sweep}")
+        for key, value in {"kind": "sweep", "sweep_id": sweep}.items():
+            store.client.set_tag(run_id, key, value)
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of the sweep's summary run, which is made if it is not there.
+    """Texts by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
+    """Pictures by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, figure in figures.items():
+        store.client.log_figure(run_id, figure, name)
+
+
+def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
+    """The id of the sweep's summary run, which is made if it is not there.
 
     Parameters
     ----------
@@ -453,22 +527,31 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
     """
     found = store.runs(kind="sweep", sweep_id=sweep)
     if found:
-        run_id = found[-1].info.run_id
-    else:
-        experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
-        run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
-        store.client.set_terminated(run_id, "FINISHED")
+        return str(found[-1].info.run_id)
+    experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
+    run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
+    store.client.set_terminated(run_id, "FINISHED")
+    return str(run_id)
+
+
+def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of a run that is there for them alone."""
+    store.client.set_tag(run_id, "kind", "comparison")
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
 
 
 def load_model(store: Store, run: str) -> "keras.Model":
-    """The model that a run logged, uncompiled."""
+    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return mlflow.tensorflow.load_model(f"runs:/{run}/model")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
+        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
 
 
 def read_json(store: Store, run: str, path: str) -> Any:

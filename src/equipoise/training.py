@@ -6,7 +6,7 @@ Knows nothing of MLflow, of the terminal or of the test split.
 import hashlib
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +16,17 @@ import tensorflow as tf
 
 from equipoise import multilabel
 from equipoise.audit import weighted_losses
+from equipoise.checkpoints import Checkpoints, State
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
-from equipoise.data.feed import class_logits, feature_batches, training_batches
+from equipoise.data.feed import class_indices, feature_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss, check_labels
 from equipoise.losses import LOSSES, positive_weights
-from equipoise.metrics import epoch_metrics
+from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.models import MODELS, normalise_classifier
-from equipoise.options import ConfigError, Floats, arguments
+from equipoise.options import ConfigError, Floats, arguments, listing
 from equipoise.precision import loss_scaled
 from equipoise.schedules import share_at, stretches, weights_at
 from equipoise.weighting import ClassWeights
@@ -81,17 +82,30 @@ def loss_function(config: Config, data: Prepared) -> PerSample:
     return lambda labels, logits: function(labels, logits, **given, **options)
 
 
-def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch) -> None:
-    """Train the model in place.
+def fit(
+    model: keras.Model,
+    predictor: Predictor,
+    config: Config,
+    data: Prepared,
+    weights: ClassWeights,
+    on_epoch: OnEpoch,
+    checkpoints: Checkpoints | None = None,
+) -> None:
+    """Train the model in place, from the newest checkpoint on if there is one.
+
+    Every source of randomness is a function of the seed and the epoch, so that a training that was interrupted and
+    goes on at the end of an epoch ends with the same bits as one that was not.
 
     Parameters
     ----------
-    on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is one
+    on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is
+        one; also for each epoch that a checkpoint has behind it
+    checkpoints : where the state is kept at the end of an epoch; None: nowhere
 
     Raises
     ------
     ConfigError
-        If the labels do not fit the weights, or the loss is no longer finite.
+        If the labels do not fit the weights, a loss or gradient is no longer finite, or what early stopping watches is not defined.
     """
     epoch = tf.Variable(0, dtype=tf.int64)
     train = data.split("train")
@@ -108,7 +122,8 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
         epoch=epoch,
         sampling=sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
     )
-    bare = Parts(batches, PerSampleLoss(function, config.loss.function))
+    first_bad = _FirstBadStep()
+    bare = Parts(batches, PerSampleLoss(first_bad.watched(function), config.loss.function))
     put_in = IMPLEMENTATIONS[config.loss.implementation]
     table = tf.Variable(weights.weights, trainable=False, dtype=tf.float32)
     described = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
@@ -117,12 +132,17 @@ def fit(model: keras.Model, predictor: Predictor, config: Config, data: Prepared
     loss = put_in(bare, table).loss
     model.compile(optimizer, loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
     watch = _Watch(predictor, config, data, weights.weights, function, epoch, on_epoch)
+    watch.diverged = _Diverged(first_bad, batches, config, data.classes)
+    watch.set_model(model)
+    if checkpoints is not None:
+        watch.checkpoints = checkpoints
+        watch.go_on(checkpoints.newest())
     for first, end, share in stretches(config.weighting, config.trainer.epochs):
+        if watch.stopped or end <= watch.done:
+            continue
         table.assign(weights_at(weights.weights, share))
         parts = put_in(bare, table)
-        model.fit(parts.batches, initial_epoch=first, epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
-        if model.stop_training:
-            break
+        model.fit(parts.batches, initial_epoch=max(first, watch.done), epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
     watch.restore_best()
 
 
@@ -134,8 +154,74 @@ def weights_sha256(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
+class _FirstBadStep:
+    """Counts the steps of an epoch and notes the first whose logits or loss are not finite, inside the compiled step."""
+
+    def __init__(self) -> None:
+        self._taken = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self._found = tf.Variable([-1, -1], trainable=False, dtype=tf.int64)
+
+    def watched(self, function: PerSample) -> PerSample:
+        """The loss function, which says of each step that uses it whether all was finite."""
+
+        def call(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            losses = function(labels, logits)
+            finite = tf.stack([tf.reduce_all(tf.math.is_finite(values)) for values in (logits, losses)])
+            self._found.assign(tf.where((self._found >= 0) | finite, self._found, self._taken))
+            self._taken.assign_add(1)
+            return losses
+
+        return call
+
+    def begin(self) -> None:
+        """A new epoch."""
+        self._taken.assign(0)
+        self._found.assign([-1, -1])
+
+    def found(self, steps: int) -> tuple[int, str]:
+        """The step, from 0, that broke the numbers, and what it broke.
+
+        Logits that are not finite come of weights that are not, which the step before has made.
+        """
+        logits, loss = self._found.numpy().tolist()
+        if logits < 0 and loss < 0:
+            return steps - 1, "gradient"
+        return (logits - 1, "gradient") if 0 <= logits <= loss or loss < 0 else (loss, "loss")
+
+
+class _Diverged:
+    """Says of a training that has gone out of numbers where and why."""
+
+    def __init__(self, first_bad: _FirstBadStep, batches: tf.data.Dataset, config: Config, classes: Sequence[str]) -> None:
+        self.first_bad, self._batches, self._config, self._classes = first_bad, batches, config, classes
+
+    def error(self, epoch: int) -> ConfigError:
+        """The error, while the epoch's order of the samples is still in force."""
+        trainer, steps = self._config.trainer, int(self._batches.cardinality().numpy())
+        step, broken = self.first_bad.found(steps)
+        where = f"step {step + 1} of {steps}"
+        if step < 0:  # by the last step of an epoch whose predictions on the validation split were finite
+            where = "its first step"
+        advice = f"lower trainer.learning_rate={trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean"
+        if trainer.precision == "mixed_float16":
+            advice += "; or trainer.precision=mixed_bfloat16, which counts as far as float32"
+        return ConfigError(
+            f"training diverged in epoch {epoch + 1}: the {broken} of {where} is not finite; its batch holds {self._held(max(step, 0))}: {advice}"
+        )
+
+    def _held(self, step: int) -> str:
+        """The classes of a batch, the most frequent first."""
+        _, labels = next(iter(self._batches.skip(step).take(1)))
+        several = labels.shape.rank == 2 and self._config.dataset.labels == "sparse"
+        found = labels.numpy().sum(axis=0) if several else np.bincount(class_indices(labels).numpy(), minlength=len(self._classes))
+        return listing([f"{int(found[index])} of {self._classes[index]}" for index in np.argsort(-found, kind="stable") if found[index]])
+
+
 class _Watch(keras.callbacks.Callback):
-    """Sets the epoch that orders the samples, validates, reports, and stops early if so configured."""
+    """Sets what the epoch decides, validates, reports, keeps the state, and stops early if so configured."""
+
+    checkpoints: Checkpoints | None = None
+    diverged: _Diverged
 
     def __init__(
         self, predictor: Predictor, config: Config, data: Prepared, weights: Floats, function: PerSample, epoch: tf.Variable, on_epoch: OnEpoch
@@ -145,10 +231,39 @@ class _Watch(keras.callbacks.Callback):
         self.epoch, self.on_epoch = epoch, on_epoch
         self.validation = data.split("validation")
         self.epoch_metrics = multilabel.epoch_metrics if data.several_labels else epoch_metrics
-        self.best, self.best_weights, self.waited = -math.inf, None, 0
+        self.best, self.waited, self.stopped = -math.inf, 0, False
+        self.best_weights: Sequence[Floats] | None = None
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def done(self) -> int:
+        """How many epochs are over."""
+        return len(self.history)
+
+    def go_on(self, state: State | None) -> None:
+        """Take up the state of a checkpoint."""
+        if state is None:
+            return
+        model, values = self.model, state.values
+        model.set_weights(state.arrays["weights"])
+        model.optimizer.build(model.trainable_variables)
+        for variable, value in zip(model.optimizer.variables, state.arrays["optimizer"], strict=True):
+            variable.assign(value)
+        self.best, self.waited, self.stopped = values["best"], values["waited"], values["stopped"]
+        self.best_weights = state.arrays["best"] or None
+        for epoch, metrics in enumerate(values["history"]):
+            self.history.append(metrics)
+            self.on_epoch(epoch, metrics)
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.epoch.assign(epoch)
+        self.diverged.first_bad.begin()
+        _seed(self.model, self.config.seed, epoch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        # The mean over the epoch so far: one step's loss that is not finite stays in it.
+        if not math.isfinite(float((logs or {})["loss"])):
+            raise self.diverged.error(int(self.epoch.numpy()))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {})["loss"])
@@ -156,32 +271,53 @@ class _Watch(keras.callbacks.Callback):
         raw = self.predictor(self.validation.features)
         # The loss is from before the last steps, the predictions are from after them.
         if not (math.isfinite(loss) and np.isfinite(raw).all()):
-            wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self.config.trainer.precision == "mixed_float16" else ""
-            raise ConfigError(
-                f"training diverged in epoch {epoch + 1} (loss {loss:.4g}): lower trainer.learning_rate={self.config.trainer.learning_rate}, "
-                f"or keep the loss's scale with weighting.normalize=sample_mean{wider}"
-            )
+            raise self.diverged.error(epoch)
         share = share_at(self.config.weighting, epoch, self.config.trainer.epochs)
         in_force = weights_at(self.weights, share)
         metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.function, labels, raw, in_force, self.config.dataset.labels).mean())}
         if self.config.weighting.schedule != "constant":
             metrics["weight_schedule"] = share
         metrics |= {f"val/{name}": value for name, value in self.epoch_metrics(labels, class_logits(raw)).items()}
+        self.history.append(metrics)
         self.on_epoch(epoch, metrics)
         self._stop_early(metrics)
+        self._keep()
 
     def _stop_early(self, metrics: dict[str, float]) -> None:
         trainer = self.config.trainer
         if trainer.early_stopping is None:
             return
-        value = metrics[trainer.monitor] * (-1 if trainer.monitor in LOWER_IS_BETTER else 1)
+        watched = metrics.get(trainer.monitor, math.nan)
+        if math.isnan(watched):
+            known = listing([name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)])
+            raise ConfigError(
+                f"trainer.monitor={trainer.monitor} is not defined on these validation samples, so early stopping has nothing to watch: use {known}"
+            )
+        value = watched * (-1 if trainer.monitor in LOWER_IS_BETTER else 1)
         if value > self.best:
             self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
         else:
             self.waited += 1
-            self.model.stop_training = self.waited >= trainer.early_stopping
+            self.stopped = self.model.stop_training = self.waited >= trainer.early_stopping
+
+    def _keep(self) -> None:
+        if self.checkpoints is None:
+            return
+        values = {"best": self.best, "waited": self.waited, "stopped": self.stopped, "history": self.history}
+        optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
+        arrays = {"weights": self.model.get_weights(), "optimizer": optimizer, "best": self.best_weights or []}
+        self.checkpoints.save(self.done, State(arrays, values), last=self.stopped or self.done == self.config.trainer.epochs)
 
     def restore_best(self) -> None:
         """Go back to the best weights, if early stopping kept them. Not at the end of `fit`, which a schedule enters again."""
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)
+
+
+def _seed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Make what dropout and the like draw in an epoch a function of the seed and the epoch."""
+    weights = {id(variable) for variable in model.weights}
+    states = [variable for variable in model.variables if id(variable) not in weights]
+    for place, state in enumerate(states):
+        (drawn,) = np.random.SeedSequence([seed, epoch, place]).generate_state(1)
+        state.assign([int(drawn) & 0x7FFFFFFF, 0])

@@ -78,12 +78,12 @@ def _begin(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], ex
         client.log_batch(now.run_id, tags=[RunTag(key, value) for key, value in operation["tags"].items()])
         return
     if now.local_id != operation["local_id"]:
-        now.local_id, now.run_id, now.asked = operation["local_id"], "", False
+        now.local_id, now.run_id, now.asked = operation["local_id"], "", 0
     now.experiment_id = experiment(operation["experiment"])
     tags = {**operation["tags"], "local_id": now.local_id}
     there = client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'") if now.asked else []
     if not there:
-        now.asked = True
+        now.asked += 1
         outbox.save()
         there = [client.create_run(now.experiment_id, start_time=operation["time"], run_name=operation["name"], tags=tags)]
     now.run_id = str(there[0].info.run_id)
@@ -94,7 +94,7 @@ def _params(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _
     from mlflow.entities import Param
 
     run = outbox.uploaded.run_id
-    there = client.get_run(run).data.params
+    there = client.get_run(run).data.params if operation["adopted"] else ()
     absent = [Param(key, value) for key, value in operation["params"].items() if key not in there]
     for start in range(0, len(absent), PARAMS_AT_ONCE):
         client.log_batch(run, params=absent[start : start + PARAMS_AT_ONCE])
@@ -146,7 +146,7 @@ def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _e
 def _end(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
     now = outbox.uploaded
     client.set_terminated(now.run_id, operation["status"], operation["time"])
-    if now.asked and now.local_id:
+    if now.asked > 1:
         # A request to make the run that came to nothing for us may have come through after all.
         for other in client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'"):
             if other.info.run_id != now.run_id:

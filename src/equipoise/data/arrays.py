@@ -4,8 +4,9 @@ An npz member is read block by block from the archive, compressed or not, so it 
 A pickled object is refused, never loaded.
 """
 
+import contextlib
+import math
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -16,8 +17,7 @@ from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
 from equipoise.options import ConfigError, Floats, Integers, listing, suggestion
 
 BLOCK_BYTES = 16 << 20
-# What reading a broken archive may raise.
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
+LABEL_BYTES = 4096  # of one label; a header may claim any number
 
 Scale = Literal["none", "standard", "byte"]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -67,11 +67,9 @@ def _from_npz(path: str, features: str, target: str, group: str | None, split: s
     if series and len(shape) > 3:
         raise ConfigError(f"{file}: the array '{features}' has the shape {shape}; series are (n, steps, channels) or (n, steps)")
     one = (*shape[1:], 1) if series and len(shape) == 2 else shape[1:]
-    classes, labels = encode_labels(_whole(file, target), f"'{target}' of {file}")
-    if len(labels) != shape[0]:
-        raise ConfigError(f"{file}: '{features}' has {shape[0]} samples and '{target}' has {len(labels)} labels")
-    groups = None if group is None else np.unique(_whole(file, group), return_inverse=True)[1].astype(np.int64)
-    given = None if split is None else _given(_whole(file, split), split)
+    classes, labels = encode_labels(_whole(file, target, features, shape[0]), f"'{target}' of {file}")
+    groups = None if group is None else np.unique(_whole(file, group, features, shape[0]), return_inverse=True)[1].astype(np.int64)
+    given = None if split is None else _given(_whole(file, split, features, shape[0]), split)
 
     def blocks() -> Iterator[tuple[int, Array]]:
         for start, block in _blocks(file, features):
@@ -93,13 +91,19 @@ def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Int
                 raise ConfigError(f"{name}: sample {start + int(np.argmin(good))} holds NaN or infinity: replace or remove it")
             yield start, block
 
-    shift, factor = _fit_scale(finite, shape, rows["train"], scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        shift, factor = _fit_scale(finite, shape, rows["train"], scale)
+    if not (np.isfinite(shift).all() and np.isfinite(factor).all() and factor.all()):
+        raise ConfigError(f"{name} holds numbers that are too large to be standardised: scale them first")
     features = {
         split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
         for split, members in rows.items()
     }
     for start, block in finite():
-        scaled = (block.astype(np.float64) - shift) * factor
+        with np.errstate(over="ignore"):
+            scaled = ((block.astype(np.float64) - shift) * factor).astype(np.float32)
+        if not np.isfinite(scaled).all():
+            raise ConfigError(f"{name} holds numbers that are too large for float32: scale them first")
         for split, members in rows.items():
             low, high = np.searchsorted(members, (start, start + len(block)))
             features[split][low:high] = scaled[members[low:high] - start]
@@ -130,18 +134,31 @@ def encode_labels(values: Array, name: str) -> tuple[tuple[str, ...], Integers]:
     if values.ndim != 1:
         raise ConfigError(f"{name} has the shape {values.shape}; needed is one label a sample, (n,)")
     if values.dtype.kind == "f":
-        odd = values[~(np.isfinite(values) & (values == np.floor(values)))]
+        odd = values[~(np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53))]
         if len(odd):
             raise ConfigError(f"{name} holds numbers such as {odd[0]}, not classes: divide them into ranges first")
         values = values.astype(np.int64)
     if values.dtype.kind not in "iubUS":
         raise ConfigError(f"{name} has the type {values.dtype}: labels are whole numbers or text")
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
+    if values.dtype.kind in "US":
+        values = _decoded(values, name)
     distinct, labels = np.unique(values, return_inverse=True)
     if len(distinct) < 2:
         raise ConfigError(f"{name} has one value only ({distinct[0] if len(distinct) else 'none at all'}): there is nothing to learn")
     return tuple(str(value) for value in distinct), labels.astype(np.int64)
+
+
+def _decoded(values: Array, name: str) -> Array:
+    """Text that is text: NumPy takes any 32 bits for a character."""
+    try:
+        if values.dtype.kind == "S":
+            return np.char.decode(values, "utf-8")
+        codes = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("=")).view(np.uint32)
+        if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any():
+            raise UnicodeError
+    except UnicodeError:
+        raise ConfigError(f"{name} holds text that is no Unicode") from None
+    return values
 
 
 def _given(values: Array, name: str) -> Integers:
@@ -154,20 +171,31 @@ def _given(values: Array, name: str) -> Integers:
 def _members(file: Path) -> list[str]:
     try:
         with zipfile.ZipFile(file) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError) as error:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except Exception as error:  # whatever a damaged archive makes the reader raise
         raise ConfigError(f"{file} is no npz file: {error}") from None
+
+
+@contextlib.contextmanager
+def _damage(file: Path, name: str) -> Iterator[None]:
+    """Whatever a damaged member makes zipfile, zlib or NumPy's parser of headers raise."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{file}: the array '{name}' is damaged: {(str(error) or type(error).__name__).splitlines()[0]}") from None
 
 
 def _open(archive: zipfile.ZipFile, file: Path, name: str) -> tuple[IO[bytes], tuple[int, ...], "np.dtype[np.generic]", bool]:
     """A member's stream after its header, its shape and type, and whether it is in Fortran order."""
-    stream = archive.open(f"{name}.npy")
-    try:
+    with _damage(file, name):
+        stream = archive.open(f"{name}.npy")
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
-    except (ValueError, *DAMAGED) as error:
-        raise ConfigError(f"{file}: the array '{name}' is damaged: {str(error).splitlines()[0]}") from None
+        if min(shape, default=0) < 0:
+            raise ValueError(f"it claims the shape {shape}")
     if dtype.hasobject:
         raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text")
     return stream, shape, dtype, fortran
@@ -177,10 +205,13 @@ def _header(file: Path, name: str) -> tuple[tuple[int, ...], "np.dtype[np.generi
     with zipfile.ZipFile(file) as archive:
         stream, shape, dtype, fortran = _open(archive, file, name)
         stream.close()
+        claimed, held = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").file_size
     if dtype.kind not in "fiub":
         raise ConfigError(f"{file}: the array '{name}' has the type {dtype}: features are numbers")
     if fortran:
         raise ConfigError(f"{file}: the array '{name}' is stored column by column: save it again with numpy.ascontiguousarray")
+    if claimed > held:
+        raise ConfigError(f"{file}: the array '{name}' claims {claimed} bytes and has {held}: the file is damaged")
     return shape, dtype
 
 
@@ -189,31 +220,31 @@ def _blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
     with zipfile.ZipFile(file) as archive:
         stream, shape, dtype, _ = _open(archive, file, name)
         with stream:
-            size = int(np.prod(shape[1:])) * dtype.itemsize
+            size = math.prod(shape[1:]) * dtype.itemsize
             step = max(1, BLOCK_BYTES // size)
             for start in range(0, shape[0], step):
                 count = min(step, shape[0] - start)
-                try:
+                with _damage(file, name):
                     data = stream.read(count * size)
-                except DAMAGED as error:
-                    raise ConfigError(f"{file}: the array '{name}' is damaged: {error}") from None
                 if len(data) < count * size:
                     raise ConfigError(f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples")
                 yield start, np.frombuffer(data, dtype).reshape(count, *shape[1:])
 
 
-def _whole(file: Path, name: str) -> Array:
-    """An array of one value a sample, read at once."""
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            found: Array = archive[name]
-            return found
-    except ValueError as error:
-        if "allow_pickle" in str(error):
-            raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text") from None
-        raise ConfigError(f"{file}: the array '{name}' cannot be read: {error}") from None
-    except DAMAGED as error:
-        raise ConfigError(f"{file}: the array '{name}' is damaged: {error}") from None
+def _whole(file: Path, name: str, features: str, samples: int) -> Array:
+    """An array of one value for each of the features' samples, read at once."""
+    with zipfile.ZipFile(file) as archive:
+        stream, shape, dtype, _ = _open(archive, file, name)
+        with stream:
+            if shape[1:] not in ((), (1,)) or not shape:
+                raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
+            if shape[0] != samples:
+                raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {shape[0]} labels")
+            if not 0 < dtype.itemsize <= LABEL_BYTES:
+                raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
+            with _damage(file, name):
+                found: Array = np.frombuffer(stream.read(samples * dtype.itemsize), dtype).reshape(shape)
+    return found
 
 
 def _from_ts(path: str, test_path: str | None, unequal: str, scale: Scale) -> Raw:

@@ -14,7 +14,6 @@ import tensorflow as tf
 from equipoise.data.images import ImageFiles
 from equipoise.data.sampling import Sampling, drawn_rows
 from equipoise.data.sources import LabelForm, Samples
-from equipoise.metrics import precise
 from equipoise.options import Floats, Integers
 
 # Arrays up to this size are copied into memory; larger ones stay on disk.
@@ -149,9 +148,3 @@ def class_indices(labels: tf.Tensor) -> tf.Tensor:
     if labels.shape.rank == 2 and labels.shape[-1] > 1:
         return tf.argmax(labels, axis=-1)
     return tf.cast(tf.reshape(labels, [-1]), tf.int64)
-
-
-def class_logits(logits: Floats) -> Floats:
-    """A model's logits as `metrics.precise` keeps them, (n, classes); a single logit z stands for (0, z)."""
-    logits = precise(logits)
-    return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits

@@ -22,6 +22,7 @@ from equipoise.options import ConfigError, Integers, PositiveInt, listing
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
+MOST_BYTES_A_PIXEL = 16
 WORKERS = 2 * (os.cpu_count() or 1)
 
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -66,10 +67,13 @@ def image_directory(
     on_bad_file : what to do with a file that cannot be decoded
     max_pixels : an image of more is refused before it is decoded
     """
-    root = Path(path).expanduser()
-    if not root.is_dir():
+    try:
+        root = Path(path).expanduser().resolve()
+        there = root.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
+        there = False
+    if not there:
         raise ConfigError(f"dataset.path={path}: there is no such folder")
-    root = root.resolve()
     listed = list(_listed(root))
     names = sorted({folder.name for folder in listed})
     _check_names(names, root)
@@ -131,7 +135,7 @@ def _below(root: Path, folder: str, name: str, split: int) -> Iterator[_Folder]:
                 continue
             if entry.is_symlink():
                 _check_link(root, Path(entry.path))
-            status = entry.stat()
+            status = os.stat(entry.path) if entry.is_symlink() else entry.stat()
             names.append(os.fsencode(entry.name))
             states.extend((status.st_size, status.st_mtime_ns))
     if names:
@@ -209,7 +213,10 @@ def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:
     from PIL import Image
 
     try:
-        data = Path(root, os.fsdecode(path)).read_bytes()
+        file = Path(root, os.fsdecode(path))
+        if file.stat().st_size > MOST_BYTES_A_PIXEL * max_pixels:
+            return f"has {file.stat().st_size} bytes, more than an image of dataset.max_pixels={max_pixels} can need"
+        data = file.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > max_pixels:
                 return f"has {image.width} x {image.height} pixels, more than dataset.max_pixels={max_pixels}"

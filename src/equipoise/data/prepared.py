@@ -5,15 +5,16 @@ while training, `<split>_paths.npy`, and `<split>_labels.npy` (int64); and `meta
 the samples came from.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, ValidationError
 
 from equipoise.data.images import ImageFiles
 from equipoise.data.sources import Samples
-from equipoise.options import Floats, Integers
+from equipoise.options import ConfigError, Counts, Floats, Integers, Names, Section
 
 METADATA = "metadata.json"
 
@@ -45,13 +46,30 @@ class Prepared:
     image_formats: tuple[str, ...] = ()
 
     def split(self, name: str) -> Samples:
-        """`train`, `validation` or `test`, mapped and not loaded."""
-        labels = np.load(self.folder / f"{name}_labels.npy", mmap_mode="r", allow_pickle=False)
+        """`train`, `validation` or `test`, mapped and not loaded.
+
+        Raises
+        ------
+        ConfigError
+            If the arrays are damaged or do not fit the metadata.
+        """
+        features = self._array(name, "features" if self.image_root is None else "paths")
+        labels = self._array(name, "labels")
+        shape = self.shape if self.image_root is None else ()
+        if features.shape != (len(labels), *shape) or labels.dtype != np.int64 or features.dtype.kind != ("f" if self.image_root is None else "S"):
+            raise _unknown(self.folder)
         if self.image_root is None:
-            return Samples(np.load(self.folder / f"{name}_features.npy", mmap_mode="r", allow_pickle=False), labels)
-        paths = np.load(self.folder / f"{name}_paths.npy", mmap_mode="r", allow_pickle=False)
+            return Samples(features, labels)
         height, width, channels = self.shape
-        return Samples(ImageFiles(self.image_root, paths, (height, width, channels), self.image_formats), labels)
+        return Samples(ImageFiles(self.image_root, features, (height, width, channels), self.image_formats), labels)
+
+    def _array(self, split: str, kind: str) -> "np.ndarray[Any, np.dtype[Any]]":
+        try:
+            found: np.ndarray[Any, np.dtype[Any]] = np.load(self.folder / f"{split}_{kind}.npy", mmap_mode="r", allow_pickle=False)
+            len(found)  # a single number has none
+        except Exception:  # whatever a damaged header makes NumPy raise
+            raise _unknown(self.folder) from None
+        return found
 
     @property
     def several_labels(self) -> bool:
@@ -70,17 +88,36 @@ class Prepared:
         return np.argsort(-self.counts, kind="stable")
 
 
+class Metadata(Section):
+    """What `metadata.json` holds; a key more or less is another version's."""
+
+    classes: Annotated[Names, Field(min_length=2)]
+    shape: Counts
+    counts: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(strict=False)]
+    data_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    reference: dict[str, float]
+    notes: Names
+    image_root: str | None
+    image_formats: Names
+
+
 def open_prepared(folder: Path) -> Prepared:
-    """Read the metadata of a finished preparation."""
-    metadata = json.loads((folder / METADATA).read_text())
-    return Prepared(
-        folder,
-        tuple(metadata["classes"]),
-        tuple(metadata["shape"]),
-        np.array(metadata["counts"], dtype=np.int64),
-        metadata["data_sha256"],
-        metadata["reference"],
-        tuple(metadata["notes"]),
-        metadata["image_root"],
-        tuple(metadata["image_formats"]),
-    )
+    """Read the metadata of a finished preparation.
+
+    Raises
+    ------
+    ConfigError
+        If they are damaged, or those of another version.
+    """
+    try:
+        found = Metadata.model_validate_json((folder / METADATA).read_bytes())
+    except (ValidationError, OSError):
+        raise _unknown(folder) from None
+    if len(found.counts) != len(found.classes) or (found.image_root is not None and len(found.shape) != 3):
+        raise _unknown(folder)
+    values = found.model_dump()
+    return Prepared(folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})
+
+
+def _unknown(folder: Path) -> ConfigError:
+    return ConfigError(f"{folder} is damaged, or was prepared by another version: delete that folder, and it is made again")

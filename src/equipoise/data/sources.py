@@ -18,6 +18,7 @@ from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, P
 
 SPLITS = ("train", "validation", "test")
 READ_BYTES = 1 << 20
+MOST_GENERATED = 1 << 30  # numbers of `synthetic`, which is held in memory whole
 
 LabelForm = Literal["sparse", "one_hot", "binary"]
 
@@ -149,6 +150,9 @@ def synthetic(
     classes = len(class_counts)
     if classes < 2:
         raise ConfigError("dataset.class_counts needs two classes at least")
+    size = (sum(class_counts) + classes * (test_per_class + validation_per_class)) * features
+    if size > MOST_GENERATED:
+        raise ConfigError(f"dataset.class_counts and dataset.features make {size} numbers; at most {MOST_GENERATED} are generated")
     if features < classes:
         raise ConfigError(f"dataset.features={features}: {classes} means at equal distances need {classes} features at least")
 
@@ -184,12 +188,15 @@ def title_of(dataset: Dataset) -> str:
 
 def existing_file(path: str, option: str) -> Path:
     """The file of that name, relative to the working directory."""
-    file = Path(path).expanduser()
-    if not file.exists():
-        near = suggestion(file.name, [other.name for other in file.parent.iterdir()]) if file.parent.is_dir() else ""
-        raise ConfigError(f"{option}={path}: there is no such file{near if 'did you mean' in near else ''}")
+    try:
+        file = Path(path).expanduser()
+        if not file.exists():
+            near = suggestion(file.name, [other.name for other in file.parent.iterdir()]) if file.parent.is_dir() else ""
+            raise ConfigError(f"{option}={path}: there is no such file{near if 'did you mean' in near else ''}")
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be read, a home that is nobody's
+        raise ConfigError(f"{option}={path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not file.is_file():
-        raise ConfigError(f"{option}={path} is a folder, not a file")
+        raise ConfigError(f"{option}={path} is a {'folder' if file.is_dir() else 'device or a pipe'}, not a file")
     return file.resolve()
 
 

@@ -61,7 +61,7 @@ def divide(labels: Integers, classes: Sequence[str], options: Divided, groups: I
     ConfigError
         If a class is too small to be divided, with the ways out.
     """
-    _check(options, groups)
+    _check(options, groups, len(labels))
     notes: list[str] = []
     kept_in_train = np.zeros(len(labels), dtype=bool)
     given = np.zeros(len(labels), dtype=np.int8) if given is None else given
@@ -81,7 +81,9 @@ def divide(labels: Integers, classes: Sequence[str], options: Divided, groups: I
     return Division(tuple(classes), labels, rows, tuple(notes))
 
 
-def _check(options: Divided, groups: Integers | None) -> None:
+def _check(options: Divided, groups: Integers | None, samples: int) -> None:
+    if options.folds is not None and options.folds > samples:
+        raise ConfigError(f"dataset.folds={options.folds}: there are {samples} samples, and each fold needs one")
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
         raise ConfigError(f"dataset.fold={options.fold} of dataset.folds={options.folds}: a fold is a number from 0 to folds - 1, and folds at least 2")
     if options.folds is None and options.fold != 0:

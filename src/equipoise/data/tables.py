@@ -9,11 +9,12 @@ import csv as csv_module
 import gzip
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import numpy as np
 from pydantic import Field
@@ -135,10 +136,10 @@ def _open_csv(file: Path, separator: str) -> Table:
     opener = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
-            header = next(csv_module.reader(text, delimiter=separator), [])
+            header = next(csv_module.reader(_lines(text, file), delimiter=separator), [])
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not UTF-8 text: convert it, for example with iconv -f latin1 -t utf-8") from None
-    except (OSError, EOFError, csv_module.Error) as error:
+    except (OSError, EOFError, zlib.error, csv_module.Error) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from None
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
@@ -162,6 +163,14 @@ def _open_csv(file: Path, separator: str) -> Table:
             raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
 
     return Table(str(file), tuple(header), batches)
+
+
+def _lines(text: TextIO, file: Path) -> Iterator[str]:
+    """Its lines; one that is longer than a block is read no further, however far a compressed file would unpack."""
+    while line := text.readline(BLOCK_BYTES):
+        if len(line) == BLOCK_BYTES:
+            raise ConfigError(f"{file} has a line of more than {BLOCK_BYTES} characters: it is no table")
+        yield line
 
 
 def _open_parquet(file: Path) -> Table:
@@ -260,7 +269,7 @@ def _check_target(values: _Values, name: str, table: str) -> None:
     if 0 < len(numbers) < len(texts):
         odd = next(text for text in texts if not _is_number(text))
         raise ConfigError(f"the target '{name}' of {table} mixes numbers ({numbers[0]}) and text ({odd}): make them one kind")
-    fractional = next((text for text in numbers if float(text) != int(float(text))), None)
+    fractional = next((text for text in numbers if not float(text).is_integer()), None)
     if fractional:
         raise ConfigError(f"column '{name}' holds numbers such as {fractional}, not classes: divide them into ranges first")
 
@@ -382,9 +391,12 @@ def read_encoder(folder: Path) -> list[Column]:
     """The encoders of a prepared table."""
     kinds: dict[str, Callable[..., Column]] = {"NumericColumn": NumericColumn, "CategoricalColumn": CategoricalColumn}
     columns = []
-    for column in json.loads((folder / ENCODER).read_text()):
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in column.items() if key != "kind"}
-        columns.append(kinds[column["kind"]](**values))
+    try:
+        for column in json.loads((folder / ENCODER).read_text()):
+            values = {key: tuple(value) if isinstance(value, list) else value for key, value in column.items() if key != "kind"}
+            columns.append(kinds[column["kind"]](**values))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise ConfigError(f"{folder / ENCODER} is damaged or of another version: delete the folder, and it is made again") from None
     return columns
 
 

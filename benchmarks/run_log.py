@@ -1,0 +1,77 @@
+"""What logging costs a run: 1,000 classes, 100 epochs, on the project's own store.
+
+python benchmarks/run_log.py
+
+The run is a whole one of `src/train.py`'s steps; its seconds within the log are counted where they are spent.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+CLASSES, EPOCHS, SAMPLES = 1000, 100, 20
+
+
+def main() -> None:
+    """Print the shares of the run's wall time that logging, uploading and the rest have."""
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("src", "conf"):
+            shutil.copytree(REPOSITORY / part, Path(folder) / part)
+        command = [sys.executable, str(REPOSITORY / "benchmarks/run_log.py"), "--one", folder]
+        subprocess.run(command, check=True)
+
+
+def one(folder: Path) -> None:
+    """One run in this process, with a stopwatch around the methods of the log."""
+    sys.path.insert(0, str(folder / "src"))
+    from equipoise import command_line, tracking
+
+    spent: dict[str, float] = {}
+    nested = 0
+
+    def timed(name: str) -> None:
+        inner = getattr(tracking.Run, name)
+
+        def outer(*arguments: object, **keywords: object) -> object:
+            nonlocal nested
+            nested += 1
+            start = time.perf_counter()
+            try:
+                return inner(*arguments, **keywords)
+            finally:
+                nested -= 1
+                if not nested:
+                    spent[name] = spent.get(name, 0) + time.perf_counter() - start
+
+        setattr(tracking.Run, name, outer)
+
+    for name in ("begin", "log_params", "log_metrics", "log_profile", "set_tag", "log_dataset", "log_json", "log_file", "log_table", "log_model", "end"):
+        timed(name)
+    counts = [SAMPLES + index % 7 for index in range(CLASSES)]
+    words = ["dataset=synthetic", f"dataset.class_counts={counts}", "dataset.test_per_class=20", "dataset.validation_per_class=10"]
+    words += ["dataset.features=1000", "model=mlp", f"trainer.epochs={EPOCHS}", "weighting=balanced"]
+    (plan,) = [command_line.plan(words)]
+    assert plan
+    from equipoise import experiment
+    from equipoise.data.prepare import prepare
+    from equipoise.paths import cache_folder, project_root
+
+    start = time.perf_counter()
+    config = plan.jobs[0]
+    data = prepare(config.dataset, cache_folder())
+    output = folder / "outputs" / "benchmark"
+    output.mkdir(parents=True)
+    experiment.run(config, data, tracking.open_store(project_root()), output)
+    whole = time.perf_counter() - start
+    points = len(tracking.read_journal(output))
+    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+        print(f"{name:12} {seconds:6.2f} s  {seconds / whole:6.1%}")
+    print(f"{CLASSES} classes, {EPOCHS} epochs, {points} points: {whole:.1f} s, of which the log {sum(spent.values()) / whole:.1%}; the aim is below 10 %")
+
+
+if __name__ == "__main__":
+    one(Path(sys.argv[2])) if sys.argv[1:2] == ["--one"] else main()

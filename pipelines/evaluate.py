@@ -1,0 +1,71 @@
+"""Stage evaluate: judge the trained model on the test split, in the MLflow run of its training."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from equipoise import evaluation, handover, inputs, logged, tracking
+from equipoise.config import JUDGING, Config, below, config_sha256, flat
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.data.sources import title_of
+from equipoise.handover import Trained
+from equipoise.naming import run_name
+from equipoise.paths import cache_folder, project_root
+from equipoise.pipeline import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
+from equipoise.report import Evidence
+from equipoise.terminal import print_evaluation, print_rules, warn
+
+
+def step(config: Config) -> None:
+    data = prepare(config.dataset, cache_folder())
+    trained, digests = handover.load(ARTIFACTS)
+    evidence, folder = _judge(config, data, trained, digests)
+    _write(evidence, pd.read_parquet(folder / evaluation.PREDICTIONS))
+    for note in (*data.notes, *evidence.evaluation.notes):
+        warn(note)
+    print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, data.head_to_tail)
+    print_rules(evidence.rules, config.decision.name)
+
+
+def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, str]) -> tuple[Evidence, Path]:
+    """Evaluate and log; the folder holds what was logged as files."""
+    store = tracking.open_store(project_root(), config.tracking.name)
+    found = logged.training_run(store, digests, os.environ.get("DVC_EXP_NAME"))
+    params, weights = flat(config), inputs.weigh(config, data)
+    # A run's params cannot be changed, and it may have been judged otherwise before.
+    judging = {key: str(value) for key, value in params.items() if below(key, JUDGING)}
+    tags = {"decision": config.decision.name, "config_sha256": config_sha256(config), logged.JUDGED_UNDER: json.dumps(judging)}
+    if found is None:
+        warn("the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself")
+        tags |= {**inputs.config_tags(config, data), **dvc_tags(config), **digests, "mlflow.source.name": "pipelines/evaluate.py"}
+        folder, adopt = run_folder(), None
+    else:
+        folder, adopt, params = Path(found.tags["folder"]), found.id, {}
+        folder.mkdir(parents=True, exist_ok=True)
+    with tracking.start_run(store, title_of(config.dataset), run_name(config), params, tags, folder, adopt) as log:
+        log.log_file(PARAMS, "config")
+        if found is None:
+            inputs.log_inputs(config, log, data, weights)
+            for epoch, metrics in enumerate(trained.history):
+                log.log_metrics(metrics, step=epoch)
+        return evaluation.evaluate_and_log(config, data, weights, trained, log), folder
+
+
+def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:
+    """The numbers as DVC compares them, and the tables that it draws."""
+    found, classes = evidence.evaluation, evidence.data.classes
+    metrics = {"test": found.summary, "decision": evidence.rules}
+    (ARTIFACTS / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
+    per_class = pd.DataFrame({"class": classes, **{name: found.per_class[name] for name in ("recall", "precision", "f1")}})
+    per_class.iloc[evidence.data.head_to_tail].to_csv(ARTIFACTS / "per_class.csv", index=False)
+    pairs = [("label", "predicted")] if "label" in predictions else [(f"label({name})", f"predicted({name})") for name in classes]
+    told = [predictions[list(pair)].set_axis(["actual", "predicted"], axis=1) for pair in pairs]
+    pd.concat(told).to_csv(ARTIFACTS / "predictions.csv", index=False)
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage(step))

@@ -1,0 +1,166 @@
+"""What a trained model is worth: its logits judged on the test split, and all of it logged. Without TensorFlow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from equipoise import by_rank, figures, inputs, multilabel
+from equipoise.config import Config
+from equipoise.costs import cost_matrix
+from equipoise.data.prepared import Prepared
+from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applicable, as_json
+from equipoise.handover import Trained
+from equipoise.intervals import bootstrap
+from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable, move_prior
+from equipoise.naming import run_name
+from equipoise.options import Floats, arguments
+from equipoise.priors import effective_prior, target_prior
+from equipoise.report import Evidence, as_html, pictures
+from equipoise.tracking import Run, class_keys
+from equipoise.weighting import ClassWeights
+
+# Below the run's folder.
+REPORT = "evaluation/report.html"
+PREDICTIONS = "evaluation/predictions.parquet"
+DECISION = "evaluation/decision.json"
+MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there are too many for a column each
+
+
+def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
+    """All that is known of the predictions on the test split, logged."""
+    return (_evaluate_labels if data.several_labels else _evaluate_classes)(config, data, weights, trained, log)
+
+
+def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
+    labels = np.asarray(data.split("test").labels)
+    logits = class_logits(trained.logits)
+    effective, target = effective_prior(weights, config.loss, config.trainer.second_stage, inputs.drawing(config, data)), target_prior(config.dataset, data)
+    costs = None if config.cost is None else cost_matrix(config.cost, data.classes)
+    known = Known(np.asarray(data.split("validation").labels), class_logits(trained.validation_logits), effective, target, costs)
+    rule = DECISIONS[config.decision.name]
+    decide = rule(known, **arguments(config.decision, rule, data.classes))
+    predicted = decide(logits)
+    by_rule = {}
+    for name in applicable(known):
+        decided = predicted if name == config.decision.name else DECISIONS[name](known, **BESIDE[name])(logits)
+        by_rule[name] = decision_metrics(labels, decided, len(data.classes), costs)
+    groups = frequency_groups(weights.counts, config.evaluation.groups)
+    evaluation = evaluate(labels, logits, predicted, data.classes, groups, effective, target, costs)
+    log_probabilities = {"": log_softmax(logits)}
+    if effective is not None:
+        log_probabilities["_corrected"] = move_prior(log_probabilities[""], effective, target)
+    resamples = config.evaluation.resamples
+    intervals = bootstrap(labels, predicted, log_probabilities, groups, resamples=resamples) if resamples else {}
+    evidence = Evidence(
+        name=run_name(config),
+        data=data,
+        weights=weights,
+        optimizer=config.trainer.optimizer,
+        labels=labels,
+        log_probabilities=log_probabilities[""],
+        corrected=log_probabilities.get("_corrected"),
+        evaluation=evaluation,
+        intervals={name: ends for name, ends in intervals.items() if name in evaluation.summary},
+        rules=by_rule,
+        history=trained.history,
+        shares=trained.shares,
+        warnings=inputs.notes(config, weights),
+    )
+    _log_numbers(log, evidence)
+    _log_predictions(log, data, labels, predicted, log_probabilities[""])
+    _log_tables(log, data, weights, evaluation, decide)
+    _log_pictures(log, evidence)
+    return evidence
+
+
+def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
+    validation, labels = (np.asarray(data.split(name).labels) for name in ("validation", "test"))
+    logits, validation_logits = np.asarray(trained.logits, np.float64), np.asarray(trained.validation_logits, np.float64)
+    metric = getattr(config.decision, "metric", "macro_f1")
+    rules = {rule: Above(multilabel.thresholds(rule, metric, validation, validation_logits)) for rule in ("argmax", "tuned")}
+    decided = {name: rule(logits) for name, rule in rules.items()}
+    predicted = decided[config.decision.name]
+    evaluation = multilabel.evaluate(labels, logits, predicted, data.classes, data.counts)
+    by_rule = {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
+    probabilities = 1 / (1 + np.exp(-logits))
+    evidence = Evidence(
+        name=run_name(config),
+        data=data,
+        weights=weights,
+        optimizer=config.trainer.optimizer,
+        labels=labels,
+        log_probabilities=np.log(probabilities),
+        corrected=None,
+        evaluation=evaluation,
+        intervals={},
+        rules=by_rule,
+        history=trained.history,
+        shares={},
+        warnings=[],
+    )
+    _log_numbers(log, evidence)
+    kinds = {"label": labels, "predicted": predicted, "p": probabilities}
+    columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
+    _log_parquet(log, columns)
+    _log_tables(log, data, weights, evaluation, rules[config.decision.name])
+    log.log_figure(figures.precision_recall_curves(labels == 1, evidence.log_probabilities, evaluation, data), "evaluation/pr_curves.png")
+    if trained.history:
+        log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
+    log.log_figure(figures.what_the_weights_did(data, weights, evaluation, {}), "evaluation/what_the_weights_did.png")
+    return evidence
+
+
+def _log_numbers(log: Run, evidence: Evidence) -> None:
+    data, evaluation = evidence.data, evidence.evaluation
+    log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
+    log.log_metrics({f"test/{name}_{end}": value for name, ends in evidence.intervals.items() for end, value in zip(("low", "high"), ends, strict=True)})
+    log.log_metrics(inputs.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
+    if not data.several_labels:
+        log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
+    log.log_metrics({f"decision/{rule}/{name}": value for rule, metrics in evidence.rules.items() for name, value in metrics.items()})
+    for name in ("recall", "precision", "f1"):
+        log.log_profile(f"profile/{name}", inputs.profile(data, evaluation.per_class[name]))
+
+
+def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Floats) -> None:
+    names = np.array(data.classes)
+    columns = {"label": names[labels], "predicted": names[predicted]}
+    if len(names) <= by_rank.MOST_KEYED:
+        columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
+    else:
+        columns["p(label)"] = np.exp(log_probabilities[np.arange(len(labels)), labels])
+        for place, (top, probability) in enumerate(most_probable(log_probabilities, MOST_PROBABLE), start=1):
+            columns |= {f"top_{place}": names[top], f"p(top_{place})": probability}
+    _log_parquet(log, columns)
+
+
+def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
+    import pandas as pd
+
+    file = log.folder / PREDICTIONS
+    file.parent.mkdir(exist_ok=True)
+    pd.DataFrame(columns).to_parquet(file, index=False)
+    log.log_file(file, "evaluation")
+
+
+def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation, decide: Decide) -> None:
+    order = data.head_to_tail
+    columns: dict[str, list[Any]] = {"class": [data.classes[index] for index in order]}
+    # MLflow compares the first column that is not the key: recall.
+    columns |= {name: [None if np.isnan(value) else float(value) for value in values[order]] for name, values in evaluation.per_class.items()}
+    columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
+    log.log_table(columns, "evaluation/per_class.json")
+    log.log_json(class_keys(data.classes), "evaluation/classes.json")
+    log.log_json(as_json(decide), DECISION)
+
+
+def _log_pictures(log: Run, evidence: Evidence) -> None:
+    """Each picture for MLflow and, all together, in the report."""
+    drawn = pictures(evidence)
+    for name, figure in drawn.items():
+        log.log_figure(figure, f"evaluation/{name}.png")
+    log.log_image(drawn["confusion_matrix"], "confusion_matrix")
+    file = log.folder / REPORT
+    file.write_text(as_html(evidence, drawn), encoding="utf-8")
+    log.log_file(file, "evaluation")

@@ -1,0 +1,118 @@
+"""The first half of a run: weigh, fit, and log what is known before the test split is seen."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from equipoise import by_rank, inputs, interruption, resume, runtime
+from equipoise.checkpoints import Checkpoints
+from equipoise.config import Config, Trainer, flat
+from equipoise.data.prepared import Prepared
+from equipoise.data.sources import title_of
+from equipoise.handover import Trained
+from equipoise.naming import run_name
+from equipoise.options import Floats
+from equipoise.schedules import share_at, weights_at
+from equipoise.terminal import console, progress_bar, warn
+from equipoise.tracking import Run, Store, start_run
+from equipoise.weighting import ClassWeights
+
+# Told of each epoch and its metrics, once they are logged.
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+@contextlib.contextmanager
+def training_run(
+    config: Config, data: Prepared, store: Store, folder: Path, tags: Mapping[str, str] | None = None, adopt: str | None = None
+) -> Iterator[tuple[Run, str]]:
+    """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on."""
+    trainer, experiment = config.trainer, title_of(config.dataset)
+    store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
+    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic, gpu_memory=trainer.gpu_memory)
+    for note in _device_notes(trainer, device):
+        warn(note)
+    tags = {**inputs.config_tags(config, data), "device": device, "mlflow.source.name": "src/train.py", **(tags or {})}
+    begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
+    folder, adopt = (begun.folder, begun.id) if begun else (folder, adopt)
+    with (
+        resume.kept(folder),
+        start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log,
+        interruption.bounded(log.kill),
+    ):
+        yield log, device
+
+
+def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
+    """Weigh, and fit the model; it and all that is known of its training are logged."""
+    weights = inputs.weigh(config, data)
+    for note in () if data.several_labels else inputs.notes(config, weights):
+        warn(note)
+    if len(data.classes) > by_rank.MOST_KEYED:
+        warn(
+            f"{len(data.classes):,} classes, more than {by_rank.MOST_KEYED:,}: MLflow gets the means of {by_rank.GROUPS} groups of ranks "
+            "(test/recall/ranks_…) in place of each class; evaluation/per_class.json has every class"
+        )
+    inputs.log_inputs(config, log, data, weights)
+    return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)), watch)
+
+
+def _device_notes(trainer: Trainer, device: str) -> list[str]:
+    """What of the options that were typed has no effect, or another than was meant, on the device that was taken."""
+    notes = []
+    if device == "gpu" and trainer.jit and trainer.deterministic:
+        notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+    if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():
+        notes.append("trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; install its libraries with make train EXTRA=gpu")
+    if device == "cpu" and trainer.gpu_memory is not None:
+        notes.append(f"trainer.gpu_memory={trainer.gpu_memory} has no effect: trainer.device=auto took the CPU")
+    if device == "cpu" and trainer.precision != "float32":
+        notes.append(f"trainer.precision={trainer.precision} is slower than float32 on a CPU")
+    return notes
+
+
+def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkpoints: Checkpoints, watch: Watch | None) -> Trained:
+    # Not before runtime.start: these import TensorFlow.
+    from equipoise import training
+    from equipoise.audit import audit
+    from equipoise.data.feed import feature_batches, take
+
+    model = training.build(config, data)
+    predictor = training.Predictor(model)
+    train, function = data.split("train"), training.loss_function(config, data)
+
+    def shares(suffix: str, epoch: int) -> dict[str, Floats]:
+        in_force = weights_at(weights.weights, share_at(config.weighting, epoch, config.trainer.epochs))
+        found = audit(predictor, function, train.features, train.labels, in_force, config.dataset.labels)
+        return {f"{name}_share{suffix}": values for name, values in asdict(found).items()}
+
+    # Of several labels a sample, no one has the whole loss or gradient.
+    at_start = {} if data.several_labels else shares("_start", 0)
+    log.log_metrics(inputs.by_class(data, at_start))
+    history: list[dict[str, float]] = []
+    begun = checkpoints.newest()
+    if begun is not None:
+        console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}")
+    with progress_bar(config.trainer.epochs) as advance:
+
+        def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+            history.append(metrics)
+            log.log_metrics(metrics, step=epoch)
+            advance(metrics)
+            if watch:
+                watch(epoch, metrics)
+
+        training.fit(model, predictor, config, data, weights, on_epoch, checkpoints)
+    at_end = {} if data.several_labels else shares("", len(history) - 1)
+    log.log_metrics(inputs.by_class(data, at_end))
+    if config.trainer.second_stage != "none":
+        from equipoise.second_stage import run_second_stage
+
+        for name, values in run_second_stage(model, predictor, config, data).items():
+            log.log_profile(f"second_stage/{name}", np.array(values))
+    weights_sha256 = training.weights_sha256(model)
+    log.set_tag("weights_sha256", weights_sha256)
+    log.log_model(model, next(feature_batches(take(train.features, np.arange(2)))), step=len(history))
+    return Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history, at_start | at_end, weights_sha256)

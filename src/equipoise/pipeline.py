@@ -1,0 +1,67 @@
+"""What the DVC stages share: params.yaml as their whole config, where they leave their files, and what DVC knows of them."""
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from equipoise.config import Config, check_together, validate
+from equipoise.options import ConfigError
+from equipoise.paths import code_root, project_root
+
+TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained
+PARAMS = code_root() / "params.yaml"
+ARTIFACTS = code_root() / "artifacts"
+RAW = code_root() / "data" / "raw"  # what `dvc add` and `dvc import-url` track, and `prepare` depends on
+
+
+def run_stage(step: Callable[[Config], None]) -> int:
+    """Check params.yaml as a command line would be checked, and take the step; returns the exit code."""
+    try:
+        config = validate(_read(PARAMS))
+        check_together(config)
+        _check_files(config)
+        ARTIFACTS.mkdir(exist_ok=True)
+        step(config)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def dvc_tags(config: Config) -> dict[str, str]:
+    """The experiment's name, and the version of the raw data as dvc.lock records it."""
+    tags = {"dvc_exp": os.environ["DVC_EXP_NAME"]} if os.environ.get("DVC_EXP_NAME") else {}
+    if _files(config):
+        lock = _read(code_root() / "dvc.lock")
+        recorded = {dependency["path"]: dependency.get("md5") for dependency in lock["stages"]["prepare"]["deps"]}
+        tags["dvc_md5"] = str(recorded["data/raw"])
+    return tags
+
+
+def run_folder() -> Path:
+    """A new folder for what a run writes. It lies in the project: a temporary workspace is deleted after the run."""
+    folder = project_root() / "outputs" / "dvc" / (time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2))
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _check_files(config: Config) -> None:
+    """DVC sees a change of what it was told of, and that is one folder."""
+    for option, path in _files(config).items():
+        if not Path(path).resolve().is_relative_to(RAW.resolve()):
+            raise ConfigError(f"dataset.{option}={path}: the pipeline depends on data/raw, so put it there: dvc add data/raw/{Path(path).name}")
+
+
+def _files(config: Config) -> dict[str, Any]:
+    return {option: path for option in ("path", "test_path") if (path := getattr(config.dataset, option, None))}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[return-value]

@@ -1,0 +1,68 @@
+"""Register the best model, ready to be used: raw columns in, class names and probabilities out.
+
+  python src/register.py                                     the best of the data set whose run ended last
+  python src/register.py sweep=latest metric=val/macro_f1    the best of a sweep, by another metric
+  python src/register.py run=RUN_ID                          this one
+
+  name=mnist_lt       of the registered model; the MLflow experiment's name if not typed
+  alias=champion      what the version is then called by
+  metric=…            val/balanced_accuracy: the test split is for judging, and not for choosing
+
+Then: mlflow models predict -m models:/NAME@champion -i rows.csv -t csv --env-manager local
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from equipoise import key_values
+from equipoise.options import ConfigError
+from equipoise.paths import project_root
+
+OPTIONS = ("run", "sweep", "metric", "name", "alias", "tracking")
+
+
+def main(words: Sequence[str]) -> int:
+    """Returns the exit code: 2 for a mistake on the command line."""
+    if {"-h", "--help"} & set(words):
+        print(__doc__.strip())
+        return 0
+    try:
+        _register(words)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _register(words: Sequence[str]) -> None:
+    options = key_values.read(words, OPTIONS)
+    where = key_values.store(options)
+    if "run" in options and "sweep" in options:
+        raise ConfigError("run and sweep contradict each other: choose one of them")
+    # Opening a store makes one; there is nothing to register in a new one.
+    if where == "local" and not (project_root() / "mlflow.db").exists():
+        raise ConfigError("there are no runs yet; train one: python src/train.py")
+
+    from equipoise import logged, registry, tracking
+
+    store = tracking.open_store(project_root(), where)
+    metric = options.get("metric", "val/balanced_accuracy")
+    if "run" in options:
+        runs = logged.chosen_runs(store, [options["run"]], [metric])
+    elif "sweep" in options:
+        sweep = logged.latest_sweep(store) if options["sweep"] == "latest" else options["sweep"]
+        runs = logged.sweep_runs(store, sweep, [metric])
+    else:
+        latest = logged.latest_run(store)
+        runs = [run for run in logged.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric]) if run.experiment_id == latest.experiment_id]
+    chosen = registry.best(runs, metric)
+    name = options.get("name") or store.client.get_experiment(chosen.experiment_id).name
+    made = registry.register(store, chosen, name, options.get("alias", "champion"), metric)
+    print(f"{made.name}, version {made.version}: run {chosen.id}, the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}, is {made.uri}")
+    print("To use it:")
+    print(f"  MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow models predict -m {shlex.quote(made.uri)} -i rows.csv -t csv --env-manager local")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,139 @@
+"""MLflow's page of a real sweep, as the command that a sweep prints opens it in a real browser."""
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import REPOSITORY, train
+
+pytestmark = pytest.mark.slow
+
+SWEEP = ["weighting=none,balanced", "weighting.normalize=none,sample_mean", "seed=0,1", "dataset=digits_lt", "model=linear", "trainer.epochs=2"]
+CHARTS = [
+    *("test/balanced_accuracy", "test/macro_f1", "test/mcc", "test/worst_class_recall", "test/log_loss"),
+    *("profile/recall", "profile/precision", "profile/f1", "profile/weight"),
+    *("test/recall_many vs. test/recall_few", "val/balanced_accuracy", "val/log_loss"),
+]
+OF_EACH_RUN = ["Parallel Coordinates", "confusion_matrix", "Differences to the first run"]
+SCREENSHOTS = REPOSITORY / "outputs" / "screenshots"
+# Headless, without a look at the network, and with a page so high that all charts are drawn.
+FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+SIZE = "--window-size=1900,5200"
+
+
+@pytest.fixture(scope="module")
+def page(project: Path) -> Iterator[str]:
+    """The link that opens the sweep's view, on a server of its own."""
+    found = train(project, "-m", *SWEEP, "trainer.threads=1")
+    assert found.returncode == 0, found.stderr
+    words = shlex.split(found.stdout.splitlines()[-1])
+    assert words[:4] == ["make", "-C", str(project), "ui"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    planned = subprocess.run(["make", "-n", "ui", words[4], f"PORT={port}"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{project}/mlflow.db", "--port", str(port), "--workers", "1"]
+    server = subprocess.Popen(command, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(180):
+            time.sleep(1)
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
+                break
+            except OSError:
+                assert server.poll() is None
+        yield re.search(r"http://127\.0\.0\.1:\S+", planned)[0]  # type: ignore[index]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    if not Path("/usr/bin/chromium").exists():
+        pytest.skip("needs chromium and chromium-driver: make system")
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for flag in (*FLAGS.split(), SIZE, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=Service(executable_path="/usr/bin/chromedriver"))
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    yield driver
+    driver.quit()
+
+
+def wait(condition: Callable[[], bool], seconds: int = 90) -> bool:
+    for _ in range(2 * seconds):
+        if condition():
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def titles(browser: Any) -> list[str]:
+    return list(browser.execute_script("return [...document.querySelectorAll('h1, h2, h3, h4')].map(title => title.textContent)"))
+
+
+def text(browser: Any) -> str:
+    return str(browser.execute_script("return document.body.innerText"))
+
+
+def drawn(browser: Any) -> int:
+    """Charts whose marks are there."""
+    return int(browser.execute_script("return [...document.querySelectorAll('.js-plotly-plot')].filter(chart => chart.querySelector('path')).length"))
+
+
+def colors(browser: Any) -> set[str]:
+    """Of the bars of the first chart."""
+    script = "return [...document.querySelector('.js-plotly-plot').querySelectorAll('.bars path')].map(bar => bar.style.fill)"
+    return set(browser.execute_script(script))
+
+
+def open_view(browser: Any, link: str) -> None:
+    browser.get("about:blank")  # a link that differs in what follows # alone would load nothing
+    browser.get(link)
+    assert wait(lambda: "Runs" in titles(browser))
+    # The panel of MLflow's assistant takes a third of the page; a user closes it once.
+    assert wait(lambda: bool(browser.find_elements("css selector", "button[aria-label=Close]")), 10) or True
+    for button in browser.find_elements("css selector", "button[aria-label=Close]"):
+        button.click()
+
+
+def test_the_link_shows_every_run_in_every_chart(page: str, browser: Any) -> None:
+    open_view(browser, page)
+    assert wait(lambda: set(CHARTS + OF_EACH_RUN) <= set(titles(browser))), set(CHARTS + OF_EACH_RUN) - set(titles(browser))
+    assert wait(lambda: drawn(browser) >= len(CHARTS)), drawn(browser)
+    shown = text(browser)
+    for weighting in ("none", "balanced"):
+        for normalize in ("none", "sample_mean"):
+            for seed in (0, 1):
+                assert f"{weighting} · normalize {normalize} · seed {seed}" in shown
+    assert "8\nmatching runs" in shown or "8 matching runs" in shown
+    assert shown.count("Group:") == 4, "seeds are grouped"
+    assert colors(browser) == {"rgb(127, 127, 127)", "rgb(31, 119, 180)"}, "one colour a strategy"
+    assert wait(lambda: bool(browser.find_elements("css selector", "img[src*=confusion_matrix]")))
+    assert "test/recall" in shown, "what is not in the charts is closed below them"
+    assert "error" not in shown.lower()
+    browser.save_screenshot(str(SCREENSHOTS / "sweep.png"))
+
+
+def test_the_means_over_seeds_are_a_view_of_their_own(page: str, browser: Any) -> None:
+    open_view(browser, re.sub(r"(viewStateShareKey=\w+)", r"\1-means", page))
+    assert wait(lambda: set(CHARTS) <= set(titles(browser))), set(CHARTS) - set(titles(browser))
+    assert wait(lambda: drawn(browser) >= len(CHARTS)), drawn(browser)
+    assert not set(OF_EACH_RUN) & set(titles(browser))
+    assert text(browser).count("weighting.name: balanced, weighting.normalize: none") > 0
+    browser.save_screenshot(str(SCREENSHOTS / "means.png"))

@@ -1,0 +1,105 @@
+"""`hydra/sweeper=optuna` as a user runs it: trials that are given up, a search that is killed and goes on, several metrics."""
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from equipoise.tracking import Store, open_store
+from helpers import train
+
+pytestmark = pytest.mark.slow
+
+QUICK = ["dataset=digits_lt", "model=mlp", "trainer.epochs=3", "trainer.threads=1"]
+SPACE = ["weighting=power", "weighting.alpha=interval(0,1)", "trainer.learning_rate=tag(log,interval(1e-5,1e-1))", "model.hidden=[16],[64]"]
+# With this seed the sampler comes upon a learning rate far too low once it has seen two trials.
+SEARCH = ["-m", "hydra/sweeper=optuna", *SPACE, *QUICK, "hydra.sweeper.startup_trials=2", "hydra.sweeper.startup_epochs=1"]
+FIVE = "hydra.sweeper.n_trials=5"
+
+
+def search(project: Path, *overrides: str) -> str:
+    found = train(project, *SEARCH, *overrides)
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found.stdout
+
+
+@pytest.fixture(scope="module")
+def whole(project: Path) -> str:
+    """Three trials, and then two more."""
+    assert "Search whole: 3 trials finished, 0 were given up, 0 failed" in search(project, "hydra.sweeper.n_trials=3", "sweep=whole")
+    return search(project, FIVE, "sweep=whole")
+
+
+@pytest.fixture(scope="module")
+def store(project: Path, whole: str) -> Store:
+    return open_store(project)
+
+
+def trials(project: Path, store: Store, sweep: str) -> Any:
+    (summary,) = store.runs(kind="sweep", sweep_id=sweep)
+    folder = project / "mlruns/digits_lt" / summary.info.run_id / "artifacts/search"
+    return folder, pd.read_csv(folder / "trials.csv", float_precision="round_trip")
+
+
+def test_more_trials_go_on_where_the_search_was_left(project: Path, store: Store, whole: str) -> None:
+    assert whole.count("epochs on cpu") == 1, "one new trial that finished"
+    assert whole.count("given up after epoch 2") == 1
+    assert "Search whole: 4 trials finished, 1 were given up, 0 failed" in whole
+    folder, table = trials(project, store, "whole")
+    assert table["state"].tolist() == ["complete"] * 4 + ["pruned"]
+    assert {file.name for file in folder.iterdir()} == {"trials.csv", "history_balanced_accuracy.png", "importance_balanced_accuracy.png"}
+
+
+def test_the_values_are_those_of_the_runs(project: Path, store: Store, whole: str) -> None:
+    _, table = trials(project, store, "whole")
+    finished = [run for run in store.runs(sweep_id="whole") if run.info.status == "FINISHED" and "kind" not in run.data.tags]
+    assert [run.data.metrics["val/balanced_accuracy"] for run in finished] == table["val/balanced_accuracy"].dropna().tolist()
+    assert [float(run.data.params["weighting.alpha"]) for run in finished] == table["weighting.alpha"].tolist()[:4]
+    (pruned,) = [run for run in store.runs(sweep_id="whole") if run.info.status == "KILLED"]
+    assert pruned.data.tags["pruned"] == "after epoch 2"
+    assert "test/balanced_accuracy" not in pruned.data.metrics
+    assert pruned.info.run_name.startswith("power · alpha 0.1578 · learning_rate 1.129e-05 · hidden [16]")
+
+
+def test_the_best_trial_can_be_run_by_itself(project: Path, store: Store, whole: str) -> None:
+    command = next(line for line in whole.splitlines() if line.startswith("  python src/train.py "))
+    found = train(project, *shlex.split(command)[2:])
+    assert found.returncode == 0, found.stderr
+    _, table = trials(project, store, "whole")
+    run = store.runs(weighting="power")[-1]
+    assert "sweep_id" not in run.data.tags
+    assert run.data.metrics["val/balanced_accuracy"] == table["val/balanced_accuracy"].max()
+
+
+def test_killed_and_typed_again_it_ends_as_if_it_had_not_been(project: Path, store: Store, whole: str) -> None:
+    command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for _ in range(1000):
+        time.sleep(0.1)
+        runs = store.runs(sweep_id="killed")
+        if len(runs) == 3:
+            break
+    process.kill()
+    assert process.communicate()[0].count("epochs on cpu") >= 2
+    search(project, FIVE, "sweep=killed")
+    assert trials(project, store, "killed")[1].equals(trials(project, store, "whole")[1])
+    statuses = sorted(run.info.status for run in store.runs(sweep_id="killed") if "kind" not in run.data.tags)
+    assert statuses in (["FINISHED"] * 4 + ["KILLED"], ["FINISHED"] * 4 + ["KILLED"] * 2)
+    again = search(project, FIVE, "sweep=killed")
+    assert "epochs on cpu" not in again
+
+
+def test_two_metrics_and_two_trials_at_once(project: Path, store: Store) -> None:
+    at_once = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=2", "trainer.epochs=1"]
+    printed = search(project, *at_once, "hydra.sweeper.metric=[val/macro_f1,val/log_loss]", "hydra.sweeper.n_trials=4", "sweep=two_metrics")
+    assert "Trials that no other beats in all metrics" in printed
+    folder, table = trials(project, store, "two_metrics")
+    assert (folder / "pareto_front.png").stat().st_size > 0
+    assert table["val/log_loss"].notna().all()
+    hydras = {run.data.tags["pid"] for run in store.runs(sweep_id="two_metrics") if "kind" not in run.data.tags}
+    assert len(hydras) == 2, "in processes of their own"

@@ -1,0 +1,477 @@
+"""Hostile input by the thousand: values for every option, drawn from the config's own schema, and damaged files of every kind.
+
+What is read must be accepted whole or refused by a `ConfigError` that is fit to print; anything else is a finding. A
+case is known again by its kind and number.
+"""
+
+
+import copy
+import gzip
+import io
+import json
+import random
+import re
+import shutil
+import unicodedata
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from hydra import compose
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from equipoise.command_line import plan
+from equipoise.config import Config, check_together, flat, validate
+from equipoise.data.prepare import _surveyed, prepare, surveyed
+from equipoise.data.prepared import METADATA, open_prepared
+from equipoise.options import ConfigError
+from equipoise.weighting import class_weights
+from helpers import composed, composed_dataset
+
+MOST_CHARACTERS = 1500  # of a line of a message
+
+
+def check_message(error: ConfigError) -> None:
+    """What is printed must not drive the terminal, fill it, or say nothing."""
+    lines = str(error).split("\n")
+    assert all(0 < len(line) <= MOST_CHARACTERS for line in lines), f"a line of {max(map(len, lines))} characters"
+    odd = [char for char in "".join(lines) if unicodedata.category(char) in ("Cc", "Cs", "Cf")]
+    assert not odd, f"control characters {odd!r}"
+
+
+# Values
+
+# What an option needs beside its defaults, in a folder that `write_data` has filled.
+NEEDS = {
+    "weighting=manual": ["weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
+    "dataset=synthetic": ["model=mlp"],
+    "dataset=tabular": ["model=mlp", "dataset.id=ecoli1"],
+    "dataset=csv": ["model=mlp", "dataset.path=table.csv", "dataset.target=kind"],
+    "dataset=multilabel": ["model=mlp", "dataset.path=labels.csv", "dataset.targets=[colour,kind]", "loss=sigmoid"],
+    "dataset=npz": ["model=mlp", "dataset.path=arrays.npz", "dataset.features=X", "dataset.target=y"],
+    "dataset=series": ["model=mlp", "dataset.path=series.ts"],
+    "dataset=image_directory": ["dataset.path=pictures"],
+    "model=conv1d": ["dataset=synthetic", "dataset.form=series"],
+    "decision=cost": ["cost={4:{9:5}}"],
+    "loss=cost_matrix": ["cost={4:{9:5}}"],
+    "loss=predicted_class": ["loss.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
+    "loss=sigmoid": ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"],
+}
+
+
+def write_data(folder: Path) -> None:
+    """One file of each kind, as `NEEDS` names them."""
+    for name, kind in {"table.csv": "csv", "labels.csv": "multilabel", "arrays.npz": "npz", "series.ts": "ts"}.items():
+        (folder / name).write_bytes(_valid(kind)[0])
+    for label in "ab":
+        (folder / "pictures" / label).mkdir(parents=True)
+        for index in range(5):
+            (folder / "pictures" / label / f"{index}.png").write_bytes(_valid("image")[0])
+
+
+HOSTILE_TEXTS = [
+    "", " ", "null", "nan", "-inf", "../../etc/passwd", "/dev/zero", "/dev/stdin", "/etc/passwd", "~", "~nobody-of-this-name/x", ".", "..", "*", "$(touch ran)", "`touch ran`",
+    "; touch ran", "${oc.env:HOME}", "${nothing}", "${", "???", "!!python/object/apply:os.system [touch ran]", "a" * 300, "a" * 100_000, "\u202etxt.exe", "e\u0301", "𝔘", "\ud800",
+    "a\nb", "\x00", "\x1b[2J", "\t", "%s%n", "'", '"', "\\", "a,b", "a:b", "{", "[", "0x10", "1_000", "１２", "on", "1" + "0" * 5000,
+]  # fmt: skip
+HOSTILE_NUMBERS = [0, -1, 1, 2**31, 2**63, 2**64, -(2**63), 10**400, 1e308, -1e308, 5e-324, 1e-320, float("nan"), float("inf"), float("-inf"), -0.0, 0.5, 1 - 2**-53]
+
+
+@cache
+def hostile_values() -> st.SearchStrategy[Any]:
+    """Values that no option has, of every type."""
+    plain = st.one_of(st.sampled_from(HOSTILE_TEXTS), st.sampled_from(HOSTILE_NUMBERS), st.none(), st.booleans(), st.text(max_size=20), st.integers(), st.floats())
+    nested = st.recursive(plain, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=6)
+    return st.one_of(plain, nested, st.sampled_from([5, 60, 400]).map(_deep))
+
+
+def _deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def near(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that the schema allows, or just does not."""
+    if "$ref" in schema:
+        return near(_schema()["$defs"][schema["$ref"].split("/")[-1]])
+    if "anyOf" in schema:
+        return st.one_of(*map(near, schema["anyOf"]))
+    if "const" in schema or "enum" in schema:
+        return st.sampled_from(schema.get("enum") or [schema["const"]])
+    match schema.get("type"):
+        case "integer" | "number" as kind:
+            ends = [schema[key] for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if key in schema]
+            edges = [end + step for end in ends for step in (-1, 0, 1)] + [0, 1, 2, 10]
+            return st.one_of(st.sampled_from(edges), st.sampled_from(HOSTILE_NUMBERS), st.integers(1, 100) if kind == "integer" else st.floats(0, 10))
+        case "boolean":
+            return st.booleans()
+        case "array":
+            return st.lists(near(schema.get("items") or schema["prefixItems"][0]), max_size=4)
+        case "object":
+            items = schema.get("additionalProperties")
+            return st.dictionaries(st.sampled_from([*"0123456789", "cat"]), near(items if isinstance(items, Mapping) else {}), max_size=11)
+        case "null":
+            return st.none()
+    return st.text(max_size=20)
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Config.model_json_schema()
+
+
+@cache
+def options() -> dict[str, dict[str, dict[str, Any]]]:
+    """Group to option to key to the key's schema; what is in no group stands under the group itself."""
+    found: dict[str, dict[str, dict[str, Any]]] = {"": {"": {}}}
+    for name, schema in _schema()["properties"].items():
+        members = [schema, *schema.get("oneOf", ())]
+        references = [member["$ref"].split("/")[-1] for member in members if "$ref" in member]
+        if not references:
+            found[""][""][name] = schema
+            continue
+        parts = [_schema()["$defs"][reference]["properties"] for reference in references]
+        found[name] = {part["name"]["const"] if "name" in part else "default": {f"{name}.{key}": value for key, value in part.items()} for part in parts}
+    return found
+
+
+@st.composite
+def settings_of_options(draw: Any) -> tuple[list[str], dict[str, Any]]:
+    """The choice of an option with what it needs, and values for keys that it has."""
+    chosen: list[str] = []
+    keys: dict[str, Any] = dict(options()[""][""]) | options()["trainer"]["default"] | options()["evaluation"]["default"]
+    group = draw(st.sampled_from(["dataset", "model", "weighting", "loss", "decision"]))
+    option = draw(st.sampled_from(sorted(options()[group])))
+    chosen = [f"{group}={option}", *NEEDS.get(f"{group}={option}", ())]
+    keys |= options()[group][option]
+    typed = draw(st.lists(st.sampled_from(sorted(keys)), min_size=1, max_size=3, unique=True))
+    return chosen, {key: draw(_any_value(json.dumps(keys[key]))) for key in typed}
+
+
+@cache
+def _any_value(schema: str) -> st.SearchStrategy[Any]:
+    return st.one_of(near(json.loads(schema)), hostile_values())
+
+
+@st.composite
+def command_lines(draw: Any) -> list[str]:
+    """The same as words of a command."""
+    chosen, values = draw(settings_of_options())
+    kept = [word for word in chosen if word.split("=")[0] not in values]
+    return kept + [f"{key}={draw(st.sampled_from([rendered, str]))(value)}" for key, value in values.items()]
+
+
+def rendered(value: Any) -> str:
+    """A value as Hydra's grammar writes it."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str():
+            return "'" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
+        case list():
+            return f"[{','.join(map(rendered, value))}]"
+        case dict():
+            return "{" + ",".join(f"{rendered(key)}:{rendered(item)}" for key, item in value.items()) + "}"
+    return str(value)
+
+
+def try_command(words: list[str]) -> str:
+    """Whether the command line was `accepted` or `refused`; anything else is raised."""
+
+    def jobs() -> Sequence[Config]:
+        found = plan(words)
+        assert found is not None
+        return found.jobs
+
+    return _try(jobs, words)
+
+
+def try_settings(drawn: tuple[list[str], dict[str, Any]]) -> str:
+    """The same of values as a stage of the pipeline gets them, past the parser; Hydra must be initialised."""
+    chosen, values = drawn
+
+    def jobs() -> Sequence[Config]:
+        tree = copy.deepcopy(_tree(tuple(chosen)))
+        for key, value in values.items():
+            *path, last = key.split(".")
+            (tree[path[0]] if path else tree)[last] = value
+        config = validate(tree)
+        check_together(config)
+        return (config,)
+
+    return _try(jobs, [*chosen, *(f"{key}={value}" for key, value in values.items())])
+
+
+@cache
+def _tree(words: tuple[str, ...]) -> Any:
+    return OmegaConf.to_container(compose("config", list(words)), resolve=True)
+
+
+def _try(jobs: Callable[[], Sequence[Config]], words: Sequence[str]) -> str:
+    try:
+        found = jobs()
+    except ConfigError as error:
+        check_message(error)
+        said = str(error)
+        parts = {part for word in words for part in (*word.split("=")[0].split("."), word.split("=", 1)[1])}
+        assert any(part in said for part in parts), f"{said!r} names none of {sorted(parts)}"
+        return "refused"
+    for config in found:
+        json.dumps(flat(config), allow_nan=False).encode()
+        source = surveyed(config.dataset)
+        weights = class_weights(config.weighting, source.counts, source.classes)
+        assert np.isfinite(weights.weights).all()
+        assert np.isfinite([weights.sample_mean, weights.effective_sample_size, *weights.share]).all()
+    return "accepted"
+
+
+# Files
+
+TOKENS = [b"nan", b"inf", b"-1", b"1e308", b"1e999", b"99999999999999999999", b'"', b"'", b",", b"\n", b"\r", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\x1b[2J", b"(", b"{", b"null", b"../", b"\xe2\x80\xae"]
+NUMBERS = [b"0", b"-1", b"1000000000", b"9223372036854775808", b"1" + b"0" * 400, b"1" + b"0" * 5000, b"1.5", b"nan"]
+
+
+def mutated(data: bytes, other: bytes, draw: random.Random) -> bytes:
+    """The bytes with one to three things wrong."""
+    for _ in range(draw.choice([1, 1, 2, 3])):
+        at, end = sorted(draw.randrange(len(data) + 1) for _ in range(2))
+        match draw.randrange(9):
+            case 0:
+                changed = bytearray(data)
+                for _ in range(draw.randint(1, 8)):
+                    if changed:
+                        changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+                data = bytes(changed)
+            case 1:
+                data = data[:at]
+            case 2:
+                data = data[:at] + data[end:]
+            case 3:
+                data = data[:end] + data[at:end] * draw.choice([1, 2, 50]) + data[end:]
+            case 4:
+                data = data[:at] + other[at:]
+            case 5:
+                data = data[:at] + draw.choice(TOKENS) + data[at:]
+            case 6:
+                width = draw.choice([2, 4, 8])
+                data = data[:at] + draw.choice([b"\xff", b"\x7f", b"\x00", b"\x80"]) * width + data[at + width :]
+            case 7:
+                found = list(re.finditer(rb"\d+", data))
+                if found:
+                    number = draw.choice(found)
+                    data = data[: number.start()] + draw.choice(NUMBERS) + data[number.end() :]
+            case 8:
+                data = data[:at] + draw.randbytes(draw.randint(1, 64)) + data[end:]
+    return data
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file: its name, some valid ones, what reads it, and how to damage what is packed in it."""
+
+    file: str
+    valid: Callable[[], list[bytes]]
+    read: Callable[[Path, Path], None]  # from the file and an empty cache folder
+    unpacked: Callable[[bytes, Callable[[bytes], bytes]], bytes] | None = None
+
+
+def try_file(kind: str, number: int, folder: Path) -> str:
+    """Case `number` of a kind: `accepted` or `refused`; anything else is raised."""
+    draw = random.Random(f"{kind} {number}")
+    how = KINDS[kind]
+    data, other = draw.choice(_valid(kind)), draw.choice(_valid(kind))
+    if how.unpacked and draw.random() < 0.7:
+        data = how.unpacked(data, lambda inner: mutated(inner, inner[::-1], draw))
+    else:
+        data = mutated(data, other, draw)
+    place = folder / f"{kind}-{number}"
+    file = place / how.file
+    file.parent.mkdir(parents=True)
+    file.write_bytes(data)
+    store = place / "cache"
+    try:
+        how.read(file, store)
+    except ConfigError as error:
+        check_message(error)
+        assert not store.exists() or not list(store.iterdir()), "something is left in the cache"
+        return "refused"
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return "accepted"
+
+
+@cache
+def _valid(kind: str) -> list[bytes]:
+    return KINDS[kind].valid()
+
+
+@cache
+def _dataset(*overrides: str) -> Any:
+    return composed_dataset(*overrides)
+
+
+def _dataset_reader(*overrides: str, key: Callable[[Path], Path] = lambda file: file) -> Callable[[Path, Path], None]:
+    def read(file: Path, store: Path) -> None:
+        try:
+            data = prepare(_dataset(*overrides).model_copy(update={"path": str(key(file))}), store)
+        finally:
+            _surveyed.cache_clear()
+        assert (data.counts > 0).all()
+        for name in ("train", "validation", "test"):
+            split = data.split(name)
+            assert len(split.features) == len(split.labels)
+            assert split.labels.size == 0 or (0 <= split.labels.min() and split.labels.max() < len(data.classes))
+            if isinstance(split.features, np.ndarray):
+                assert np.isfinite(split.features).all()
+
+    return read
+
+
+ROWS = 40
+TABLE = "age,colour,score,kind\n" + "".join(f"{20 + i},{'red' if i % 3 else 'blue'},{i / 7:.3f},{'ab'[i % 4 == 0]}\n" for i in range(ROWS))
+
+
+def _tables() -> list[bytes]:
+    return [TABLE.encode(), TABLE.replace("red", '"a, b"').encode(), TABLE.replace("3", "").encode(), TABLE.replace("\n", "\r\n").encode("utf-8-sig")]
+
+
+def _parquets() -> list[bytes]:
+    import pandas as pd
+
+    frame = pd.read_csv(io.StringIO(TABLE))
+    found = []
+    for compression in ("snappy", "none", "gzip"):
+        out = io.BytesIO()
+        frame.to_parquet(out, compression=compression, index=False)  # type: ignore[call-overload]
+        found.append(out.getvalue())
+    return found
+
+
+def _npzs() -> list[bytes]:
+    generator = np.random.default_rng(0)
+    found = []
+    for save, labels in ((np.savez, np.arange(ROWS) % 3), (np.savez_compressed, np.array(["cat", "dog"])[np.arange(ROWS) % 2])):
+        out = io.BytesIO()
+        save(out, X=generator.normal(size=(ROWS, 5)), y=labels)
+        found.append(out.getvalue())
+    return found
+
+
+def _in_zip(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The archive with one member damaged and packed again, so that its checksum is right."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        names = old.namelist()
+        content = {name: old.read(name) for name in names}
+        chosen = names[sum(change(b"%d" % len(data))) % len(names)]
+        content[chosen] = change(content[chosen][:160]) + content[chosen][160:] if len(content[chosen]) % 2 else change(content[chosen])
+        for name in names:
+            new.writestr(name, content[name])
+    return out.getvalue()
+
+
+def _in_gzip(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    return gzip.compress(change(gzip.decompress(data)))
+
+
+def _series() -> list[bytes]:
+    head = "@problemName it\n@timeStamps false\n@univariate {}\n@classLabel true a b\n@data\n"
+    one = "".join(f"{i},{i + 1},{i % 5}.5:{'ab'[i % 2]}\n" for i in range(24))
+    two = "".join(f"{i},{i + 1}:{i},3:{'ab'[i % 2]}\n" for i in range(24))
+    return [(head.format("true") + one).encode(), (head.format("false") + two).encode()]
+
+
+def _images() -> list[bytes]:
+    from PIL import Image
+
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 8, 3), np.uint8))
+    found = []
+    for kind in ("PNG", "JPEG", "BMP", "WEBP"):
+        out = io.BytesIO()
+        picture.save(out, kind)
+        found.append(out.getvalue())
+    return found
+
+
+def _read_images(file: Path, store: Path) -> None:
+    good = _valid("image")[0]
+    for place in ("a/1.png", "a/2.png", "a/3.png", "a/4.png", "b/1.png", "b/2.png", "b/3.png"):
+        target = file.parents[1] / place
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(good)
+    _dataset_reader("dataset=image_directory", "dataset.path=x", "dataset.image_size=[8,8]", key=lambda file: file.parents[1])(file, store)
+
+
+def _read_costs(file: Path, _: Path) -> None:
+    tree = composed_tree()
+    tree["cost"] = str(file)
+    validate(tree)
+
+
+@cache
+def _composed() -> str:
+    return json.dumps(composed("dataset=digits_lt", "model=mlp").model_dump(mode="json"))
+
+
+def composed_tree() -> dict[str, Any]:
+    """A valid config as plain values."""
+    tree: dict[str, Any] = json.loads(_composed())
+    return tree
+
+
+def _read_yaml(file: Path, _: Path) -> None:
+    """As a stage of the pipeline reads its params: safe YAML, then the check."""
+    try:
+        tree = yaml.safe_load(file.read_bytes())
+    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
+        return  # the reader that the pipeline uses refuses it
+    if isinstance(tree, Mapping):
+        validate(tree)
+
+
+@cache
+def _prepared() -> dict[str, bytes]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = prepare(_dataset("dataset=synthetic", "dataset.class_counts=[9,5]", "dataset.test_per_class=2", "dataset.validation_per_class=2"), Path(folder))
+        return {file.name: file.read_bytes() for file in made.folder.iterdir()}
+
+
+def _prepared_reader(damaged: str) -> Callable[[Path, Path], None]:
+    def read(file: Path, _: Path) -> None:
+        for name, content in _prepared().items():
+            if name != damaged:
+                (file.parent / name).write_bytes(content)
+        data = open_prepared(file.parent)
+        for name in ("train", "validation", "test"):
+            samples = data.split(name)
+            assert len(samples.features) == len(samples.labels)
+            assert samples.features.shape[1:] == data.shape
+
+    return read
+
+
+KINDS: Mapping[str, Kind] = {
+    "csv": Kind("table.csv", _tables, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
+    "csv.gz": Kind("table.csv.gz", lambda: [gzip.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"), _in_gzip),
+    "parquet": Kind("table.parquet", _parquets, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
+    "multilabel": Kind("table.csv", lambda: [re.sub(r"[ab]\n", lambda m: f"{'01'[m[0] == 'a' + chr(10)]}\n", TABLE).replace("red", "0").replace("blue", "1").encode()], _dataset_reader("dataset=multilabel", "dataset.path=x", "dataset.targets=[colour,kind]", "loss=sigmoid")),
+    "npz": Kind("arrays.npz", _npzs, _dataset_reader("dataset=npz", "dataset.path=x", "dataset.features=X", "dataset.target=y"), _in_zip),
+    "ts": Kind("series.ts", _series, _dataset_reader("dataset=series", "dataset.path=x", "dataset.unequal=pad")),
+    "image": Kind("pictures/b/4.png", _images, _read_images),
+    "costs": Kind("costs.csv", lambda: [b",0,1\n0,0,5\n1,2.5,0\n", b'true,"a, b",c\n"a, b",0,1\nc,1e3,0\n'], _read_costs),
+    "yaml": Kind("params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_yaml),
+    "metadata": Kind(METADATA, lambda: [_prepared()[METADATA]], _prepared_reader(METADATA)),
+    "prepared array": Kind("train_labels.npy", lambda: [_prepared()["train_labels.npy"]], _prepared_reader("train_labels.npy")),
+}  # fmt: skip

@@ -1,0 +1,177 @@
+"""The tracking server of `make server`: who may do what, through every endpoint that its own tables hold."""
+
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from equipoise.tracking import open_store
+from server import Server, as_user, routes
+
+pytestmark = pytest.mark.slow
+
+WITHIN = 10  # seconds
+SECRET = "only-ada-knows"  # in all that Ada keeps, and in no request of another's
+PUBLIC = {"/", "/health", "/version", "/favicon.ico", "/static-files/<path:path>"} | {f"{kind}/3.0/mlflow/server-info" for kind in ("/api", "/ajax-api")}
+
+
+@pytest.fixture(scope="module")
+def ada(server: Server) -> requests.Session:
+    return server.user("ada", "ada's password")
+
+
+@pytest.fixture(scope="module")
+def bob(server: Server) -> requests.Session:
+    return server.user("bob", "bob's password")
+
+
+@pytest.fixture(scope="module")
+def hers(server: Server, ada: requests.Session) -> dict[str, Any]:
+    """Ada's experiment with a run, an artifact, a model, a trace: the fields of requests that name them."""
+
+    def post(path: str, **body: Any) -> Any:
+        answer = ada.post(f"{server.uri}/api/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    experiment = post("2.0/mlflow/experiments/create", name="ada's", tags=[{"key": "note", "value": SECRET}])["experiment_id"]
+    run = post("2.0/mlflow/runs/create", experiment_id=experiment, run_name=SECRET, tags=[{"key": "note", "value": SECRET}])["run"]["info"]["run_id"]
+    metric = {"key": SECRET, "value": 1.0, "timestamp": 1, "step": 0}
+    post("2.0/mlflow/runs/log-batch", run_id=run, metrics=[metric], params=[{"key": "p", "value": SECRET}])
+    place = f"{experiment}/{run}/artifacts"
+    assert ada.put(f"{server.uri}/api/2.0/mlflow-artifacts/artifacts/{place}/secret.txt", data=SECRET).status_code == 200
+    model = post("2.0/mlflow/logged-models", experiment_id=experiment, name=SECRET, source_run_id=run)["model"]["info"]["model_id"]
+    post("2.0/mlflow/registered-models/create", name="ada's model", description=SECRET)
+    post("2.0/mlflow/model-versions/create", name="ada's model", source=f"mlflow-artifacts:/{place}", run_id=run, description=SECRET)
+    trace = "tr-0123456789abcdef0123456789abcdef"
+    place_of_trace = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
+    times = {"request_time": "2026-01-01T00:00:00Z", "execution_duration": "1s", "state": "OK"}
+    post("3.0/mlflow/traces", trace={"trace_info": {"trace_id": trace, "trace_location": place_of_trace, "tags": {"note": SECRET}, **times}})
+    one = {"experiment_id": experiment, "run_id": run, "run_uuid": run, "model_id": model, "name": "ada's model", "version": "1", "trace_id": trace}
+    many = {"experiment_ids": [experiment], "run_ids": [run], "trace_ids": [trace], "request_ids": [trace], "locations": [place_of_trace]}
+    other = {"request_id": trace, "experiment_name": "ada's", "path": "secret.txt", "artifact_path": f"{place}/secret.txt", "metric_key": "x", "key": "note"}
+    other |= {"value": "bob's", "new_name": "bob's", "username": "ada", "password": "bob's password", "is_admin": True, "status": "FAILED", "order_by": []}
+    return {**one, **many, **other, "max_results": 10, "description": "bob's", "stage": "Archived", "alias": "bob's", "query": "", "filter": ""}
+
+
+def test_a_stranger_reads_and_changes_nothing_through_any_endpoint(server: Server, ada: requests.Session, bob: requests.Session, hers: dict[str, Any]) -> None:
+    table = [(path, method) for path, method in routes(server) if not path.startswith("/static-files")]
+    assert len(table) > 400
+    assert any(path.startswith("/gateway") for path, _ in table), "those of FastAPI, too"
+    before = what_ada_has(server, ada, hers)
+    # That the requests ask for the right thing is known by what they give to its owner.
+    shown = [path for path, method in table if method == "GET" or path.endswith("search") if SECRET in ask(server, ada, path, method, hers).text]
+    assert len(shown) > 30, shown
+    anonymous = requests.Session()
+    for path, method in table:
+        answer = ask(server, anonymous, path, method, hers)
+        assert SECRET not in answer.text, (path, method)
+        assert answer.status_code in (401, 404, 405) or path in PUBLIC, (path, method, answer.status_code, answer.text[:200])
+        answer = ask(server, bob, path, method, hers)
+        assert SECRET not in answer.text, (path, method, answer.text[:200])
+    assert what_ada_has(server, ada, hers) == before
+    for path, more in (("users/update-admin", {}), ("users/permissions/grant", {"resource_type": "experiment", "permission": "MANAGE"})):
+        for method in ("PATCH", "POST"):
+            ask(server, bob, f"/api/2.0/mlflow/{path}", method, {**hers, "username": "bob", "resource_id": hers["experiment_id"], **more})
+    assert ask(server, bob, "/api/2.0/mlflow/runs/get", "GET", hers).status_code == 403
+
+
+def test_nobody_places_his_artifacts_among_anothers(server: Server, bob: requests.Session, hers: dict[str, Any]) -> None:
+    for place in (f"mlflow-artifacts:/{hers['experiment_id']}", "mlflow-artifacts:/", f"file://{server.project}/server/artifacts", "/etc"):
+        body = {"name": f"bob {place}", "artifact_location": place}
+        answer = bob.post(f"{server.uri}/api/2.0/mlflow/experiments/create", json=body)
+        assert answer.status_code in (400, 403), (place, answer.text)
+    name = {"name": "bob's model"}
+    bob.post(f"{server.uri}/api/2.0/mlflow/registered-models/create", json=name)
+    for source in (f"mlflow-artifacts:/{hers['experiment_id']}/{hers['run_id']}/artifacts", f"runs:/{hers['run_id']}/secret.txt", "file:///etc"):
+        answer = bob.post(f"{server.uri}/api/2.0/mlflow/model-versions/create", json={**name, "source": source})
+        read = bob.get(f"{server.uri}/model-versions/get-artifact", params={**name, "version": "1", "path": "secret.txt"})
+        assert SECRET not in read.text, source
+
+
+def test_only_known_hosts_and_origins(server: Server, ada: requests.Session) -> None:
+    search = f"{server.uri}/api/2.0/mlflow/experiments/search"
+    assert ada.post(search, json={"max_results": 1}).status_code == 200
+    assert ada.post(search, json={"max_results": 1}, headers={"Host": "evil.example"}).status_code == 403
+    assert ada.post(search, json={"max_results": 1}, headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+def test_what_the_server_keeps_is_for_its_owners_eyes(server: Server) -> None:
+    folder = server.project / "server"
+    for file in ("authentication.ini", "secret_key", "postgresql"):
+        assert not stat.S_IMODE((folder / file).stat().st_mode) & 0o077, file
+    assert re.search(r"shown this once: \S{24}\n", server.printed)
+    kept = b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    for password in (server.password, "ada's password", "bob's password"):
+        assert password.encode() not in kept, "neither in logs nor in the database or an artifact"
+
+
+def ask(server: Server, session: requests.Session, path: str, method: str, fields: Mapping[str, Any]) -> requests.Response:
+    """A request with all that any endpoint might ask for, in its path, its query and its body."""
+    filled = re.sub(r"[<{](?:path:)?(\w+)(?::path)?[>}]", lambda found: str(fields.get(found[1], fields["run_id"])), path)
+    query = {key: value for key, value in fields.items() if not isinstance(value, dict)}
+    body = graphql(fields) if path.endswith("graphql") else fields
+    return session.request(method, server.uri + filled, params=query if method == "GET" else None, json=None if method == "GET" else body, timeout=WITHIN)
+
+
+def graphql(fields: Mapping[str, Any]) -> dict[str, str]:
+    run = f'{{runId: "{fields["run_id"]}"}}'
+    return {"query": f"query {{ mlflowGetRun(input: {run}) {{ run {{ info {{ runName }} data {{ tags {{ value }} }} }} }} }}"}
+
+
+def what_ada_has(server: Server, ada: requests.Session, hers: Mapping[str, Any]) -> list[Any]:
+    paths = ("runs/get", "experiments/get", "registered-models/get", "model-versions/get", "artifacts/list", f"logged-models/{hers['model_id']}", "users/get")
+    found = [ask(server, ada, f"/api/2.0/mlflow/{path}", "GET", {**hers, "path": ""}) for path in paths]
+    artifact = ada.get(f"{server.uri}/get-artifact", params={"run_uuid": hers["run_id"], "path": "secret.txt"})
+    assert [answer.status_code for answer in (*found, artifact)] == [200] * 8, [answer.text for answer in found]
+    return [*(answer.json() for answer in found), artifact.text]
+
+
+def test_who_is_given_a_permission_has_it(server: Server, ada: requests.Session, bob: requests.Session, hers: dict[str, Any]) -> None:
+    grant = {"username": "bob", "resource_type": "experiment", "resource_id": hers["experiment_id"], "permission": "READ"}
+    assert ada.post(f"{server.uri}/api/2.0/mlflow/users/permissions/grant", json=grant).status_code == 200
+    assert SECRET in ask(server, bob, "/api/2.0/mlflow/runs/get", "GET", hers).text
+    assert ask(server, bob, "/api/2.0/mlflow/runs/delete", "POST", hers).status_code == 403
+
+
+JOBS, PROCESSES = 200, 4
+SHORT_JOBS = """
+import sys
+from pathlib import Path
+from equipoise import tracking
+root, first = Path(sys.argv[1]), int(sys.argv[2])
+store = tracking.open_store(root, "server")
+for job in range(first, 200, 4):
+    folder = root / f"job-{job}"
+    folder.mkdir()
+    with tracking.start_run(store, "short jobs", f"job {job}", {"job": job}, {"short": "yes"}, folder) as run:
+        for epoch in range(2):
+            run.log_metrics({f"m/{index}": job + index / 10 for index in range(5)}, step=epoch)
+    assert run.is_uploaded
+"""
+
+
+def test_200_jobs_of_4_processes_lose_nothing(server: Server, tmp_path: Path) -> None:
+    server.user("dora", "dora's password")
+    environment = {**as_user(server.uri, "dora", "dora's password"), "PYTHONPATH": str(server.project / "src")}
+    commands = [[sys.executable, "-c", SHORT_JOBS, str(tmp_path), str(first)] for first in range(PROCESSES)]
+    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for command in commands]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * PROCESSES, errors
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        store = open_store(tmp_path, "server")
+        runs = store.runs(short="yes")
+        histories = [store.client.get_metric_history(run.info.run_id, "m/3") for run in runs[::20]]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert sorted(int(run.data.params["job"]) for run in runs) == list(range(JOBS))
+    for run in runs:
+        assert run.data.metrics == {f"m/{index}": int(run.data.params["job"]) + index / 10 for index in range(5)}
+    assert all(sorted(point.step for point in history) == [0, 1] for history in histories)
