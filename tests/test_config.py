@@ -24,6 +24,7 @@ NEEDS = {
     "dataset=npz": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=series": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=image_directory": ["dataset.path=images"],
+    "dataset=tfrecord": ["dataset.path=shards", "model=mlp"],
     "model=conv1d": ["dataset=synthetic", "dataset.form=series"],
     "decision=cost": ["cost={4:{9:5}}"],
     "loss=cost_matrix": ["cost={4:{9:5}}"],

@@ -240,7 +240,7 @@ class TestImages:
     def test_streamed_with_their_labels(self, pictures: Path, tmp_path: Path) -> None:
         import tensorflow as tf
 
-        from equipoise.data.feed import decode, feature_batches, take, training_batches
+        from equipoise.data.feed import decode, feature_batches, training_batches
 
         data = prepared(tmp_path / "cache", *folder_of(pictures))
         train = data.split("train")
@@ -252,7 +252,7 @@ class TestImages:
         rows = [int(np.flatnonzero((one_by_one == feature).all(axis=(1, 2, 3)))[0]) for feature in features]
         assert sorted(rows) == list(range(len(train.labels)))
         np.testing.assert_array_equal(labels.argmax(axis=1), train.labels[rows])
-        assert len(take(train.features, np.array([1, 3]))) == 2
+        assert len(train.features[np.array([1, 3])]) == 2
 
     def test_listing_and_splitting_hold_less_than_300_bytes_a_file(self, tmp_path: Path) -> None:
         import tracemalloc

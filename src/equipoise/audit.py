@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from equipoise.data.feed import encode, take
+from equipoise.data.feed import encode
 from equipoise.data.sources import LabelForm
 from equipoise.implementations import PerSample
 from equipoise.options import Floats, Integers
@@ -37,7 +37,7 @@ def audit(predict: Callable[[Any], Floats], function: PerSample, features: Any, 
     labels = np.asarray(labels)[chosen]
     losses, norms = np.empty((2, len(labels)), np.float32)
     for rows in _blocks(len(labels), len(weights)):
-        logits = tf.constant(predict(take(features, chosen[rows])))
+        logits = tf.constant(predict(features[chosen[rows]]))
         with tf.GradientTape() as tape:
             tape.watch(logits)
             weighted = _weighted(function, labels[rows], logits, weights, form)

@@ -77,7 +77,7 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
-    from equipoise.data.feed import feature_batches, take
+    from equipoise.data.feed import feature_batches
 
     model = training.build(config, data)
     predictor = training.Predictor(model)
@@ -114,5 +114,5 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
             log.log_profile(f"second_stage/{name}", np.array(values))
     weights_sha256 = training.weights_sha256(model)
     log.set_tag("weights_sha256", weights_sha256)
-    log.log_model(model, next(feature_batches(take(train.features, np.arange(2)))), step=len(history))
+    log.log_model(model, next(feature_batches(train.features[:2])), step=len(history))
     return Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history, at_start | at_end, weights_sha256)

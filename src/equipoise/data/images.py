@@ -10,14 +10,14 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from equipoise.data.sources import SPLITS, Loaded, Raw
+from equipoise.data.sources import SPLITS, Loaded, Raw, existing_folder
 from equipoise.options import ConfigError, Integers, PositiveInt, listing
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
@@ -48,6 +48,13 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def __getitem__(self, rows: slice | Integers) -> "ImageFiles":
+        return replace(self, paths=self.paths[rows])
+
+    def encoded(self) -> list[bytes]:
+        """Each image's file as it is."""
+        return [Path(self.root, os.fsdecode(path)).read_bytes() for path in self.paths]
+
 
 def image_directory(
     *,
@@ -67,13 +74,7 @@ def image_directory(
     on_bad_file : what to do with a file that cannot be decoded
     max_pixels : an image of more is refused before it is decoded
     """
-    try:
-        root = Path(path).expanduser().resolve()
-        there = root.is_dir()
-    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
-        there = False
-    if not there:
-        raise ConfigError(f"dataset.path={path}: there is no such folder")
+    root = existing_folder(path, "dataset.path")
     listed = list(_listed(root))
     names = sorted({folder.name for folder in listed})
     _check_names(names, root)
@@ -210,13 +211,21 @@ def _checked(
 
 def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:
     """The digest and format of a file that can be decoded, or what is wrong with it."""
-    from PIL import Image
-
     try:
         file = Path(root, os.fsdecode(path))
         if file.stat().st_size > MOST_BYTES_A_PIXEL * max_pixels:
             return f"has {file.stat().st_size} bytes, more than an image of dataset.max_pixels={max_pixels} can need"
         data = file.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return check_image(data, max_pixels)
+
+
+def check_image(data: bytes, max_pixels: int) -> tuple[bytes, str] | str:
+    """The digest and format of an encoded image that can be decoded, or what is wrong with it."""
+    from PIL import Image
+
+    try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > max_pixels:
                 return f"has {image.width} x {image.height} pixels, more than dataset.max_pixels={max_pixels}"
