@@ -31,10 +31,10 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast test-gpu lint params repro ui server doctor bench pictures system lock clean
+.PHONY: help setup dev train test test-fast test-gpu lint params repro ui server doctor bench pictures system audit lowest newest lock clean
 
 help:  ## Show this list
-	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
+	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
 
 setup: $(BIN)/uv  ## Make .venv with the pinned dependencies; EXTRA="gpu …" adds optional groups
 	$(call install,requirements.txt)
@@ -98,6 +98,18 @@ pictures: setup  ## Draw the README's picture again
 system:  ## Install the Debian packages that some tests need
 	@packages=$$(sed 's/#.*//' system-packages.txt); \
 	if [ -n "$$(echo $$packages)" ]; then apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages; fi
+
+audit: dev  ## Look for known vulnerabilities in every locked package; needs the advisory service
+	@for lock in requirements.txt requirements/*.txt; do \
+		echo "$$lock"; pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$lock" || exit 1; done
+
+lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, versions that pyproject.toml allows
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade \
+		$(if $(filter lowest,$@),--resolution lowest-direct) pyproject.toml -o .venv-$@.txt
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-$@
+	@$(BIN)/uv pip install --quiet --python .venv-$@/bin/python -r .venv-$@.txt pytest pytest-timeout hypothesis
+	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python src/train.py weighting=balanced trainer.epochs=2
+	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python -m pytest -q -m "not slow" $(ARGS)
 
 lock: $(BIN)/uv  ## Pin all dependencies again, from pyproject.toml
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -84,6 +84,9 @@ def train(composed: DictConfig) -> dict[str, float] | None:
         # In a sweep Hydra would tell the first failure alone, after the last job.
         print(f"error: {error}", file=sys.stderr)
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
+    except OSError as error:  # such as a disk that is full
+        print(f"error: {error.strerror or error}: {error.filename or folder}; the same command goes on where this one stopped", file=sys.stderr)
+        raise CompactHydraException("the run failed for the reason above") from None
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
     console.print(f"\n{run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
     if config.sweep != "auto":

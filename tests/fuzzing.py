@@ -4,7 +4,6 @@ What is read must be accepted whole or refused by a `ConfigError` that is fit to
 case is known again by its kind and number.
 """
 
-
 import copy
 import gzip
 import io
@@ -76,17 +75,80 @@ def write_data(folder: Path) -> None:
 
 
 HOSTILE_TEXTS = [
-    "", " ", "null", "nan", "-inf", "../../etc/passwd", "/dev/zero", "/dev/stdin", "/etc/passwd", "~", "~nobody-of-this-name/x", ".", "..", "*", "$(touch ran)", "`touch ran`",
-    "; touch ran", "${oc.env:HOME}", "${nothing}", "${", "???", "!!python/object/apply:os.system [touch ran]", "a" * 300, "a" * 100_000, "\u202etxt.exe", "e\u0301", "𝔘", "\ud800",
-    "a\nb", "\x00", "\x1b[2J", "\t", "%s%n", "'", '"', "\\", "a,b", "a:b", "{", "[", "0x10", "1_000", "１２", "on", "1" + "0" * 5000,
-]  # fmt: skip
-HOSTILE_NUMBERS = [0, -1, 1, 2**31, 2**63, 2**64, -(2**63), 10**400, 1e308, -1e308, 5e-324, 1e-320, float("nan"), float("inf"), float("-inf"), -0.0, 0.5, 1 - 2**-53]
+    "",
+    " ",
+    "null",
+    "nan",
+    "-inf",
+    "../../etc/passwd",
+    "/dev/zero",
+    "/dev/stdin",
+    "/etc/passwd",
+    "~",
+    "~nobody-of-this-name/x",
+    ".",
+    "..",
+    "*",
+    "$(touch ran)",
+    "`touch ran`",
+    "; touch ran",
+    "${oc.env:HOME}",
+    "${nothing}",
+    "${",
+    "???",
+    "!!python/object/apply:os.system [touch ran]",
+    "a" * 300,
+    "a" * 100_000,
+    "\u202etxt.exe",
+    "e\u0301",
+    "𝔘",
+    "\ud800",
+    "a\nb",
+    "\x00",
+    "\x1b[2J",
+    "\t",
+    "%s%n",
+    "'",
+    '"',
+    "\\",
+    "a,b",
+    "a:b",
+    "{",
+    "[",
+    "0x10",
+    "1_000",
+    "１２",
+    "on",
+    "1" + "0" * 5000,
+]
+HOSTILE_NUMBERS = [
+    0,
+    -1,
+    1,
+    2**31,
+    2**63,
+    2**64,
+    -(2**63),
+    10**400,
+    1e308,
+    -1e308,
+    5e-324,
+    1e-320,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    -0.0,
+    0.5,
+    1 - 2**-53,
+]
 
 
 @cache
 def hostile_values() -> st.SearchStrategy[Any]:
     """Values that no option has, of every type."""
-    plain = st.one_of(st.sampled_from(HOSTILE_TEXTS), st.sampled_from(HOSTILE_NUMBERS), st.none(), st.booleans(), st.text(max_size=20), st.integers(), st.floats())
+    plain = st.one_of(
+        st.sampled_from(HOSTILE_TEXTS), st.sampled_from(HOSTILE_NUMBERS), st.none(), st.booleans(), st.text(max_size=20), st.integers(), st.floats()
+    )
     nested = st.recursive(plain, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=6)
     return st.one_of(plain, nested, st.sampled_from([5, 60, 400]).map(_deep))
 
@@ -237,7 +299,28 @@ def _try(jobs: Callable[[], Sequence[Config]], words: Sequence[str]) -> str:
 
 # Files
 
-TOKENS = [b"nan", b"inf", b"-1", b"1e308", b"1e999", b"99999999999999999999", b'"', b"'", b",", b"\n", b"\r", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\x1b[2J", b"(", b"{", b"null", b"../", b"\xe2\x80\xae"]
+TOKENS = [
+    b"nan",
+    b"inf",
+    b"-1",
+    b"1e308",
+    b"1e999",
+    b"99999999999999999999",
+    b'"',
+    b"'",
+    b",",
+    b"\n",
+    b"\r",
+    b"\x00",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"\x1b[2J",
+    b"(",
+    b"{",
+    b"null",
+    b"../",
+    b"\xe2\x80\xae",
+]
 NUMBERS = [b"0", b"-1", b"1000000000", b"9223372036854775808", b"1" + b"0" * 400, b"1" + b"0" * 5000, b"1.5", b"nan"]
 
 
@@ -330,11 +413,16 @@ def _dataset_reader(*overrides: str, key: Callable[[Path], Path] = lambda file: 
         for name in ("train", "validation", "test"):
             split = data.split(name)
             assert len(split.features) == len(split.labels)
-            assert split.labels.size == 0 or (0 <= split.labels.min() and split.labels.max() < len(data.classes))
+            assert split.labels.size == 0 or (split.labels.min() >= 0 and split.labels.max() < len(data.classes))
             if isinstance(split.features, np.ndarray):
                 assert np.isfinite(split.features).all()
 
     return read
+
+
+def _label_tables() -> list[bytes]:
+    zeros_and_ones = re.sub(r"([ab])\n", lambda found: f"{'01'[found[1] == 'a']}\n", TABLE)
+    return [zeros_and_ones.replace("red", "0").replace("blue", "1").encode()]
 
 
 ROWS = 40
@@ -464,9 +552,11 @@ def _prepared_reader(damaged: str) -> Callable[[Path, Path], None]:
 
 KINDS: Mapping[str, Kind] = {
     "csv": Kind("table.csv", _tables, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
-    "csv.gz": Kind("table.csv.gz", lambda: [gzip.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"), _in_gzip),
+    "csv.gz": Kind(
+        "table.csv.gz", lambda: [gzip.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"), _in_gzip
+    ),
     "parquet": Kind("table.parquet", _parquets, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
-    "multilabel": Kind("table.csv", lambda: [re.sub(r"[ab]\n", lambda m: f"{'01'[m[0] == 'a' + chr(10)]}\n", TABLE).replace("red", "0").replace("blue", "1").encode()], _dataset_reader("dataset=multilabel", "dataset.path=x", "dataset.targets=[colour,kind]", "loss=sigmoid")),
+    "multilabel": Kind("table.csv", _label_tables, _dataset_reader("dataset=multilabel", "dataset.path=x", "dataset.targets=[colour,kind]", "loss=sigmoid")),
     "npz": Kind("arrays.npz", _npzs, _dataset_reader("dataset=npz", "dataset.path=x", "dataset.features=X", "dataset.target=y"), _in_zip),
     "ts": Kind("series.ts", _series, _dataset_reader("dataset=series", "dataset.path=x", "dataset.unequal=pad")),
     "image": Kind("pictures/b/4.png", _images, _read_images),
@@ -474,4 +564,4 @@ KINDS: Mapping[str, Kind] = {
     "yaml": Kind("params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_yaml),
     "metadata": Kind(METADATA, lambda: [_prepared()[METADATA]], _prepared_reader(METADATA)),
     "prepared array": Kind("train_labels.npy", lambda: [_prepared()["train_labels.npy"]], _prepared_reader("train_labels.npy")),
-}  # fmt: skip
+}

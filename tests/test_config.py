@@ -11,7 +11,7 @@ from equipoise.command_line import plan
 from equipoise.config import config_sha256, flat
 from equipoise.options import ConfigError, OneOf
 from equipoise.paths import config_folder
-from helpers import REPOSITORY, composed
+from helpers import REPOSITORY, composed, write_small_shards
 
 OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment")
 # What an option needs beside its defaults.
@@ -128,6 +128,7 @@ def some_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("images", name).mkdir(parents=True)
         for index in range(9):
             Image.new("L", (9, 9), index).save(f"images/{name}/{index}.png")
+    write_small_shards(Path("shards"))
 
 
 @pytest.mark.usefixtures("some_data")

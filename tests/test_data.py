@@ -1,6 +1,9 @@
 """Sources, preparation and the feed."""
 
 import json
+import os
+import socket
+import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +34,16 @@ SYNTHETIC = {
 def dataset(name: str, **options: Any) -> Any:
     values = {key: f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else value for key, value in options.items()}
     return composed_dataset(f"dataset={name}", *(f"dataset.{key}={value}" for key, value in values.items()))
+
+
+def test_what_a_killed_preparation_left_is_removed_and_what_others_prepare_is_not(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    names = {f".digits_lt-0@{host}@{pid}@x" for host, pid in ((socket.gethostname(), gone.pid), (socket.gethostname(), os.getpid()), ("another", gone.pid))}
+    for name in names:
+        (tmp_path / name).mkdir()
+    folder = prepare(dataset(**SYNTHETIC), tmp_path).folder
+    assert {path.name for path in tmp_path.iterdir()} == {*names, folder.name} - {f".digits_lt-0@{socket.gethostname()}@{gone.pid}@x"}
 
 
 def test_long_tail_counts_of_mnist() -> None:

@@ -312,14 +312,31 @@ def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:
     assert again["log_loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(cache: Path) -> None:
-    with pytest.raises(ConfigError, match=r"training diverged in epoch .*trainer.learning_rate"):
-        fit(cache, *SMALL, "trainer.learning_rate=1e30", "trainer.optimizer=sgd")
+@pytest.mark.parametrize("jit", ["false", "true"])
+def test_a_step_that_breaks_the_numbers_stops_the_run_and_is_named(cache: Path, jit: str) -> None:
+    message = r"diverged in epoch 1 at step 1 of 6: its gradient leaves .* Its batch holds (\d+) of 0, (\d+) of 1.* trainer.learning_rate=1e\+30"
+    with pytest.raises(ConfigError, match=message):
+        fit(cache, *SMALL, "trainer.learning_rate=1e30", "trainer.optimizer=sgd", f"trainer.jit={jit}")
+
+
+def test_a_loss_that_is_not_finite_is_told_from_a_gradient(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Class 2 costs infinity; the first batch that holds it is named."""
+    import tensorflow as tf
+
+    from equipoise.losses import LOSSES, cross_entropy
+
+    def broken(labels: Any, logits: Any) -> Any:
+        return tf.where(labels == 2, float("inf"), cross_entropy(labels, logits))
+
+    broken.__name__ = "cross_entropy"  # whose options it has
+    monkeypatch.setitem(LOSSES, "class_weight", broken)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"at step \d of 6: its loss is not finite. Its batch holds .* of 2\."):
+        fit(cache, *SMALL)
 
 
 def test_divergence_in_the_very_last_step_is_seen(cache: Path) -> None:
     """One step in all: the loss, taken before it, is finite; what it leaves is not."""
-    with pytest.raises(ConfigError, match="training diverged in epoch 1"):
+    with pytest.raises(ConfigError, match=r"diverged in epoch 1 at step 1 of 1: its gradient .* holds 60 of 0, 25 of 1, 8 of 2"):
         fit(cache, *SMALL, "trainer.epochs=1", "trainer.batch_size=1000", "trainer.learning_rate=1e38", "trainer.optimizer=sgd")
 
 

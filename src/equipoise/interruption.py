@@ -53,6 +53,7 @@ def _watch(signals: socket.socket, over: threading.Event, close: Callable[[], No
         closing = threading.Thread(target=close, daemon=True)
         closing.start()
         closing.join(LAST_WORDS)
+        os.write(2, b"interrupted: what it was busy with did not end in time, so the process was ended; the run is KILLED\n")
         os._exit(128 + number[0])
 
 

@@ -10,7 +10,7 @@ from equipoise import checkpoints
 from equipoise.config import Config, config_sha256
 from equipoise.data.prepared import Prepared
 from equipoise.options import ConfigError
-from equipoise.tracking import InUseError, Store
+from equipoise.tracking import InUseError, Pruned, Store
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def kept(folder: Path) -> Iterator[None]:
         yield
     except InUseError:  # they are another's
         raise
-    except ConfigError:  # the same command would end in the same way
+    except (ConfigError, Pruned):  # the same command would end in the same way
         checkpoints.remove(folder)
         raise
     checkpoints.remove(folder)

@@ -205,6 +205,9 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     try:
         store.client.search_experiments(max_results=1)
     except outages() as error:
+        if "database schema" in str(error):
+            advice = f"back it up; if an older MLflow made it, then: mlflow db upgrade {shlex.quote(uri)}; if a newer one did, update MLflow"
+            raise ConfigError(f"the store {uri} is not of MLflow {mlflow.__version__}: {advice}") from None
         status = getattr(error, "get_http_status_code", int)()
         if status == 403:  # by its name, for instance, which the server has to know
             raise ConfigError(f"{uri} refuses the request: {_reason(error)}") from None

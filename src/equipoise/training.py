@@ -178,15 +178,15 @@ class _FirstBadStep:
         self._taken.assign(0)
         self._found.assign([-1, -1])
 
-    def found(self, steps: int) -> tuple[int, str]:
-        """The step, from 0, that broke the numbers, and what it broke.
+    def found(self, last: int) -> tuple[int, str]:
+        """The step, from 0, that broke the numbers, and how; the last that was taken if nothing was seen to break before it.
 
         Logits that are not finite come of weights that are not, which the step before has made.
         """
         logits, loss = self._found.numpy().tolist()
-        if logits < 0 and loss < 0:
-            return steps - 1, "gradient"
-        return (logits - 1, "gradient") if 0 <= logits <= loss or loss < 0 else (loss, "loss")
+        if loss >= 0 and not 0 <= logits <= loss:
+            return loss, "its loss is not finite"
+        return max(0, logits - 1) if logits >= 0 else last, "its gradient leaves weights that give no finite logits"
 
 
 class _Diverged:
@@ -195,18 +195,14 @@ class _Diverged:
     def __init__(self, first_bad: _FirstBadStep, batches: tf.data.Dataset, config: Config, classes: Sequence[str]) -> None:
         self.first_bad, self._batches, self._config, self._classes = first_bad, batches, config, classes
 
-    def error(self, epoch: int) -> ConfigError:
-        """The error, while the epoch's order of the samples is still in force."""
-        trainer, steps = self._config.trainer, int(self._batches.cardinality().numpy())
-        step, broken = self.first_bad.found(steps)
-        where = f"step {step + 1} of {steps}"
-        if step < 0:  # by the last step of an epoch whose predictions on the validation split were finite
-            where = "its first step"
-        advice = f"lower trainer.learning_rate={trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean"
-        if trainer.precision == "mixed_float16":
-            advice += "; or trainer.precision=mixed_bfloat16, which counts as far as float32"
+    def error(self, epoch: int, last: int | None = None) -> ConfigError:
+        """The error, while the epoch's order of the samples is still in force; `last` is the last step that was taken, from 0."""
+        steps = int(self._batches.cardinality().numpy())
+        step, how = self.first_bad.found(steps - 1 if last is None else last)
+        wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self._config.trainer.precision == "mixed_float16" else ""
         return ConfigError(
-            f"training diverged in epoch {epoch + 1}: the {broken} of {where} is not finite; its batch holds {self._held(max(step, 0))}: {advice}"
+            f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. "
+            f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean{wider}"
         )
 
     def _held(self, step: int) -> str:
@@ -263,7 +259,7 @@ class _Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         # The mean over the epoch so far: one step's loss that is not finite stays in it.
         if not math.isfinite(float((logs or {})["loss"])):
-            raise self.diverged.error(int(self.epoch.numpy()))
+            raise self.diverged.error(int(self.epoch.numpy()), batch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {})["loss"])

@@ -340,6 +340,30 @@ def test_a_run_whose_process_is_gone_is_closed_by_the_next_command(project: Path
     assert store.client.get_run(run.info.run_id).info.status == "KILLED"
 
 
+def test_a_run_that_is_killed_after_its_last_epoch_is_finished_by_the_same_command(project: Path, store: Store, runs: list[Any]) -> None:
+    """With the bits and the points of the run of a sweep that nobody has disturbed."""
+    command = [*QUICK, "loss=class_weight", "weighting=balanced"]
+    before = set((project / "outputs").rglob("*.npz"))
+    process = subprocess.Popen([sys.executable, str(project / "src/train.py"), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not any(file.name.startswith("00000003-") for file in set((project / "outputs").rglob("*.npz")) - before):
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    (killed,) = (run for run in store.runs(config_sha256=runs[0].data.tags["config_sha256"]) if "sweep_id" not in run.data.tags)
+    found = train(project, *command)
+    assert found.returncode == 0, found.stderr
+    assert f"Going on after epoch 3 of 3 of run {killed.info.run_id}" in found.stdout
+    run = store.client.get_run(killed.info.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["weights_sha256"] == runs[0].data.tags["weights_sha256"]
+    assert run.data.metrics == runs[0].data.metrics
+    for key in run.data.metrics:
+        points, expected = (store.client.get_metric_history(name, key) for name in (run.info.run_id, runs[0].info.run_id))
+        assert [(point.step, point.value) for point in points] == [(point.step, point.value) for point in expected], key
+    assert not list(Path(run.data.tags["folder"]).glob("checkpoints/*"))
+    assert "Going on" not in train(project, *command).stdout, "a finished run is run again as a new one"
+
+
 def start_endless(project: Path, store: Store, title: str) -> tuple["subprocess.Popen[str]", Any]:
     """A run that would train for hours, once it has logged an epoch."""
     command = [sys.executable, str(project / "src/train.py"), *QUICK, "trainer.epochs=1000000", f"sweep={title}"]

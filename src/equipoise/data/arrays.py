@@ -124,7 +124,7 @@ def _fit_scale(blocks: Blocks, shape: tuple[int, ...], train: Integers, scale: S
         squares = squares + (values**2).sum(axis=axes)
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return mean, 1 / np.where(deviation > 1e-12 * np.maximum(1, np.abs(mean)), deviation, 1)
+    return mean, 1 / np.where(deviation <= 1e-12 * np.maximum(1, np.abs(mean)), 1, deviation)  # NaN stays
 
 
 def encode_labels(values: Array, name: str) -> tuple[tuple[str, ...], Integers]:

@@ -213,6 +213,8 @@ def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:
     """The digest and format of a file that can be decoded, or what is wrong with it."""
     try:
         file = Path(root, os.fsdecode(path))
+        if not file.is_file():  # since it was listed; a pipe would never end
+            return "is no file any more"
         if file.stat().st_size > MOST_BYTES_A_PIXEL * max_pixels:
             return f"has {file.stat().st_size} bytes, more than an image of dataset.max_pixels={max_pixels} can need"
         data = file.read_bytes()

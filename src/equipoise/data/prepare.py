@@ -8,12 +8,14 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from equipoise.data.catalogue import SOURCES, source_of
 from equipoise.data.images import ImageFiles
@@ -87,7 +89,8 @@ def _key(dataset: Dataset, source: Source) -> str:
 
 def _make(source: Source, split_seed: int, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    _remove_stale(folder.parent)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}@{socket.gethostname()}@{os.getpid()}@", dir=folder.parent))
     try:
         loaded = source.load(split_seed, aside)
         _check(source, loaded)
@@ -100,6 +103,14 @@ def _make(source: Source, split_seed: int, folder: Path) -> None:
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_stale(cache: Path) -> None:
+    """What processes of this machine that are gone have left half prepared."""
+    for aside in cache.glob(".*@*@*@*"):
+        _, host, pid, _ = aside.name.rsplit("@", 3)
+        if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _check(source: Source, loaded: Splits) -> None:

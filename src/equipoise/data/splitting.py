@@ -138,7 +138,7 @@ def _decide(labels: Integers, rows: Integers, options: Divided, groups: Integers
         rest, decided["test"] = _cut(labels, rest, options.test_fraction, options.folds, options.fold, groups, options.split_seed, "dataset.test_fraction")
     if len(given["validation"]) == 0 and len(rest):
         rest, decided["validation"] = _cut(
-            labels, rest, options.validation_fraction, None, 0, groups, options.split_seed + 1, "dataset.validation_fraction", whole=len(rows)
+            labels, rest, options.validation_fraction, None, 0, groups, (options.split_seed + 1) % 2**32, "dataset.validation_fraction", whole=len(rows)
         )
     decided["train"] = rest
     return decided

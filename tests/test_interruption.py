@@ -1,0 +1,47 @@
+"""Real signals to real processes."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import hashlib, pathlib, sys, time
+from equipoise.interruption import bounded
+
+def close():
+    pathlib.Path(sys.argv[2]).write_text("closed")
+    time.sleep(0 if sys.argv[1] == "busy" else 1000)
+
+try:
+    with bounded(close):
+        print("ready", flush=True)
+        if sys.argv[1] == "idle":
+            time.sleep(1000)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # hours in C, where no exception can be raised
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("doing", ["idle", "busy", "busy, and the store hangs"])
+def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signals, tmp_path: Path) -> None:
+    source = str(Path(__file__).parents[1] / "src")
+    command = [sys.executable, "-c", PROGRAM, doing, str(tmp_path / "closed")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PYTHONPATH": source})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # it is at work
+    process.send_signal(sent)
+    output, errors = process.communicate(timeout=60)
+    if doing == "idle":
+        assert (process.returncode, output, errors) == (0, "interrupted\n", "")
+        assert not (tmp_path / "closed").exists()
+    else:
+        assert process.returncode == 128 + sent
+        assert errors.startswith("interrupted: ")
+        assert (tmp_path / "closed").read_text() == "closed"
