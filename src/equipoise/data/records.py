@@ -6,14 +6,14 @@ of its payload; and `metadata.json`, with classes, shape, and digests of all fil
 reading a shard, and the order of the samples, drawing and audit are those of arrays, to the bit. Pure NumPy.
 """
 
-import functools
 import hashlib
+import itertools
 import math
 import os
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -65,7 +65,16 @@ class Records:
 
     def read(self) -> list[bytes]:
         """The payloads, in the order of the places."""
-        return [_read(self.files[shard], first, size) for shard, first, size in self.places.tolist()]
+        found = [b""] * len(self)
+        order = np.lexsort((self.places[:, 1], self.places[:, 0]))  # shard by shard, forwards
+        for shard, rows in itertools.groupby(order.tolist(), key=lambda row: int(self.places[row, 0])):
+            with open(self.files[shard], "rb", buffering=0) as file:
+                for row in rows:
+                    _, first, size = self.places[row].tolist()
+                    found[row] = os.pread(file.fileno(), size, first)
+                    if len(found[row]) < size:
+                        raise OSError(f"{self.files[shard]} was cut off after it was prepared")
+        return found
 
 
 @dataclass(frozen=True)
@@ -220,15 +229,3 @@ def _content(root: Path, metadata: Metadata) -> str:
     """Digest of what was written, and of every file's time: the content itself is read when it is loaded."""
     times = [(root / name).stat().st_mtime_ns for name in metadata.files]
     return hashlib.sha256(f"{root} {metadata.model_dump_json()} {times}".encode(errors="surrogateescape")).hexdigest()
-
-
-def _read(file: str, first: int, size: int) -> bytes:
-    data = os.pread(_opened(file).fileno(), size, first)
-    if len(data) < size:
-        raise OSError(f"{file} was cut off after it was prepared")
-    return data
-
-
-@functools.lru_cache(maxsize=256)
-def _opened(file: str) -> IO[bytes]:
-    return open(file, "rb", buffering=0)  # closed when it falls out of the cache and is read no more

@@ -51,7 +51,7 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
         places = np.empty((len(samples.labels), 3), np.int64)
         for number, name in enumerate(shard_names(split, shards)):
             places[number::shards, 0] = number
-            places[number::shards, 1:] = list(_written(str(folder / name), samples, np.arange(number, len(samples.labels), shards)))
+            places[number::shards, 1:] = list(written(str(folder / name), samples, np.arange(number, len(samples.labels), shards)))
         index |= {f"{split}_labels": np.asarray(samples.labels), f"{split}_places": places}
     np.savez(folder / INDEX, allow_pickle=False, **index)
     metadata = Metadata(
@@ -67,7 +67,7 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
     (folder / METADATA).write_text(metadata.model_dump_json(indent=1))
 
 
-def _written(file: str, samples: Samples, rows: Integers) -> Iterator[tuple[int, int]]:
+def written(file: str, samples: Samples, rows: Integers) -> Iterator[tuple[int, int]]:
     """Write these rows as records; the first byte and the size of each one's payload."""
     key = "image" if isinstance(samples.features, Images) else "features"
     start = 0
