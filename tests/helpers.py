@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from equipoise.command_line import compose_one
 from equipoise.config import Config, validate
 from equipoise.paths import config_folder
+from equipoise.tracking import Store
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -56,3 +57,8 @@ def write_small_shards(folder: Path) -> None:
     files = {file.name: (file.stat().st_size, "0" * 64) for file in folder.iterdir()}
     metadata = Metadata(kind="equipoise shards 1", classes=("a", "b"), shape=(1,), formats=(), shards=1, files=files, reference={}, notes=())
     (folder / METADATA).write_text(metadata.model_dump_json())
+
+
+def jobs(store: Store, **tags: str) -> list[Any]:
+    """The runs that carry these tags, oldest first, without summaries and evaluations."""
+    return [run for run in store.runs(**tags) if "kind" not in run.data.tags]
