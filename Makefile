@@ -31,7 +31,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast lint params repro ui server doctor bench pictures methods system audit lowest newest lock clean
+.PHONY: help setup dev train test test-fast test-gpu lint params repro ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -57,7 +57,11 @@ test: dev  ## Run every test
 	@python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: dev  ## Run the tests that take no time, for the inner loop
-	@python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+	@python -m pytest $(PARALLEL) -m "not slow and not gpu" $(ARGS)
+
+test-gpu:  ## Run the tests that need a GPU, with TensorFlow's GPU libraries installed
+	@$(MAKE) --no-print-directory dev EXTRA=gpu
+	@python -m pytest -m gpu $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports

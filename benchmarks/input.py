@@ -24,8 +24,9 @@ runtime.start("cpu", "auto", deterministic=True)
 import tensorflow as tf
 from PIL import Image
 
-from equipoise.data import feed
+from equipoise.data import feed, sharding
 from equipoise.data.images import ImageFiles
+from equipoise.data.records import RecordArrays, Records, shard_names
 from equipoise.data.sources import Samples
 from equipoise.implementations import Parts, PerSampleLoss, sample_weight
 from equipoise.losses import cross_entropy
@@ -41,6 +42,17 @@ def rate(batches: Callable[[], tf.data.Dataset], count: int) -> float:
     return count / (time.perf_counter() - start)
 
 
+def records(folder: Path, array: np.ndarray) -> RecordArrays:
+    """The array's rows in 16 shards."""
+    files = shard_names("train", 16)
+    places = np.empty((len(array), 3), np.int64)
+    for number, name in enumerate(files):
+        rows = np.arange(number, len(array), len(files))
+        places[rows, 0] = number
+        places[rows, 1:] = list(sharding.written(str(folder / name), Samples(array, np.zeros(len(array), np.int64)), rows))
+    return RecordArrays(Records(tuple(str(folder / name) for name in files), places), array.shape[1:])
+
+
 def main() -> None:
     """Print the table."""
     generator = np.random.default_rng(0)
@@ -54,6 +66,7 @@ def main() -> None:
         mapped[:] = generator.standard_normal((ROWS, 64), dtype=np.float32)
         arrays = Samples(mapped, generator.integers(0, 10, ROWS))
         epoch = tf.Variable(0, dtype=tf.int64)
+        in_shards = Samples(records(Path(folder), mapped), arrays.labels)
 
         def ours(samples: Samples) -> tf.data.Dataset:
             return feed.training_batches(samples, classes=10, labels="sparse", batch_size=BATCH, seed=0, epoch=epoch)
@@ -67,12 +80,22 @@ def main() -> None:
 
             return paths.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
-        def from_disk() -> tf.data.Dataset:
+        def from_disk(samples: Samples) -> tf.data.Dataset:
             feed.MOST_RESIDENT_BYTES, kept = 0, feed.MOST_RESIDENT_BYTES
             try:
-                return ours(arrays)
+                return ours(samples)
             finally:
                 feed.MOST_RESIDENT_BYTES = kept
+
+        def parsed() -> tf.data.Dataset:
+            layout = {"features": tf.io.FixedLenFeature((), tf.string), "label": tf.io.FixedLenFeature((), tf.int64)}
+
+            def parse(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                found = tf.io.parse_example(batch, layout)
+                return tf.io.decode_raw(found["features"], tf.float32), found["label"]
+
+            shards = tf.data.TFRecordDataset(list(in_shards.features.records.files), num_parallel_reads=16)
+            return shards.batch(BATCH).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
         def weighted() -> tf.data.Dataset:
             return sample_weight(Parts(ours(arrays), PerSampleLoss(cross_entropy, "cross_entropy")), np.ones(10)).batches
@@ -80,7 +103,9 @@ def main() -> None:
         cases = {
             "array in memory": (lambda: ours(arrays), ROWS),
             "array in memory, a weight a sample": (weighted, ROWS),
-            "array on disk": (from_disk, ROWS),
+            "array on disk": (lambda: from_disk(arrays), ROWS),
+            "array in 16 shards": (lambda: from_disk(in_shards), ROWS),
+            "array in 16 shards, parsed by TensorFlow in their order": (parsed, ROWS),
             "image folder": (lambda: ours(files), IMAGES),
             "image folder, pipeline by hand": (by_hand, IMAGES),
         }

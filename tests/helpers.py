@@ -42,6 +42,23 @@ def train(project: Path, *overrides: str, cwd: Path | None = None, script: str =
     return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=300)
 
 
+def write_small_shards(folder: Path) -> None:
+    """A folder of shards as far as it is looked at before it is read: two classes of one number a sample."""
+    import numpy as np
+
+    from equipoise.data.records import INDEX, METADATA, Metadata, shard_names
+    from equipoise.data.sources import SPLITS
+
+    folder.mkdir()
+    index = {f"{split}_labels": np.array([0, 1]) for split in SPLITS} | {f"{split}_places": np.array([[0, 0, 4], [0, 4, 4]]) for split in SPLITS}
+    np.savez(folder / INDEX, allow_pickle=False, **index)
+    for split in SPLITS:
+        (folder / shard_names(split, 1)[0]).write_bytes(bytes(8))
+    files = {file.name: (file.stat().st_size, "0" * 64) for file in folder.iterdir()}
+    metadata = Metadata(kind="equipoise shards 1", classes=("a", "b"), shape=(1,), formats=(), shards=1, files=files, reference={}, notes=())
+    (folder / METADATA).write_text(metadata.model_dump_json())
+
+
 def jobs(store: Store, **tags: str) -> list[Any]:
     """The runs that carry these tags, oldest first, without summaries and evaluations."""
     return [run for run in store.runs(**tags) if "kind" not in run.data.tags]

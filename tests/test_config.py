@@ -11,7 +11,7 @@ from equipoise.command_line import plan
 from equipoise.config import config_sha256, flat
 from equipoise.options import ConfigError, OneOf
 from equipoise.paths import config_folder
-from helpers import REPOSITORY, composed
+from helpers import REPOSITORY, composed, write_small_shards
 
 OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment")
 # What an option needs beside its defaults.
@@ -24,6 +24,7 @@ NEEDS = {
     "dataset=npz": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=series": ["model=mlp", "dataset.path=arrays.npz"],
     "dataset=image_directory": ["dataset.path=images"],
+    "dataset=tfrecord": ["dataset.path=shards", "model=mlp"],
     "model=conv1d": ["dataset=synthetic", "dataset.form=series"],
     "decision=cost": ["cost={4:{9:5}}"],
     "loss=cost_matrix": ["cost={4:{9:5}}"],
@@ -56,6 +57,8 @@ MISTAKES = [
     (["trainer.epochs=abc"], "trainer.epochs=abc: must be a valid integer"),
     (["trainer.learning_rate=nan"], "trainer.learning_rate=nan: must be a finite number"),
     (["trainer.jit=1"], "trainer.jit=1: must be a valid boolean"),
+    (["trainer.precision=float16"], "trainer.precision=float16: must be 'float32', 'mixed_float16' or 'mixed_bfloat16'"),
+    (["trainer.device=cpu", "trainer.gpu_memory=2000"], "trainer.gpu_memory=2000 has no effect with trainer.device=cpu"),
     (["trainer.threads=many"], "trainer.threads=many: must be 'auto', or must be a valid integer"),
     (["evaluation.groups=quartiles"], "evaluation.groups=quartiles: must be 'terciles', or must be a valid tuple"),
     (["evaluation.groups=[100,20]"], "evaluation.groups=[100,20]: the few are below the first"),
@@ -125,6 +128,7 @@ def some_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("images", name).mkdir(parents=True)
         for index in range(9):
             Image.new("L", (9, 9), index).save(f"images/{name}/{index}.png")
+    write_small_shards(Path("shards"))
 
 
 @pytest.mark.usefixtures("some_data")
@@ -233,7 +237,7 @@ def test_the_same_sweep_has_the_same_id_whatever_the_order() -> None:
 
 def test_the_digest_leaves_out_what_changes_nothing() -> None:
     digest = config_sha256(composed())
-    assert digest == config_sha256(composed("sweep=mine", "trainer.threads=1"))
+    assert digest == config_sha256(composed("sweep=mine", "trainer.threads=1", "trainer.gpu_memory=2000"))
     assert digest == config_sha256(composed("dataset.imbalance_ratio=100.0")), "however the number is written"
     assert digest != config_sha256(composed("seed=1"))
     assert digest != config_sha256(composed("weighting.normalize=sum"))

@@ -1,4 +1,4 @@
-"""Figures stay legible from 2 to 100 classes: how many names, numbers and lines they draw, and that nothing is cut off."""
+"""Figures stay legible from 2 to 100 classes and more: how many names, numbers and lines they draw, and that nothing is cut off."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from scipy import sparse
 
 from equipoise import figures
 from equipoise.data.prepared import Prepared
@@ -30,15 +31,15 @@ def all_figures(classes: int, absent: bool = False) -> dict[str, Figure]:
     data, weights, evaluation, labels, logits = example(classes, absent)
     history = [{f"{split}/{name}": 0.5 for split in ("train", "val") for name in ("loss", "log_loss", "balanced_accuracy", "macro_f1", "accuracy")}]
     return {
-        "confusion": figures.confusion_matrix(evaluation.confusion, data.classes),
-        "curves": figures.precision_recall_curves(labels, np.exp(log_softmax(logits)), evaluation, data),
+        "confusion": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail),
+        "curves": figures.precision_recall_curves(labels, log_softmax(logits), evaluation, data),
         "training": figures.training_curves(history),
         "reliability": figures.reliability_diagram(labels, log_softmax(logits), log_softmax(logits)),
         "panel": figures.what_the_weights_did(data, weights, evaluation, {"gradient_share": weights.share}),
     }
 
 
-@pytest.mark.parametrize("classes", [2, 10, 100])
+@pytest.mark.parametrize("classes", [2, 10, 100, 400])
 def test_every_figure_is_drawn_without_a_warning(classes: int, tmp_path: Path) -> None:
     for name, figure in all_figures(classes, absent=classes > 2).items():
         file = tmp_path / f"{name}.png"
@@ -59,7 +60,7 @@ def test_names_and_numbers_are_thinned_out(classes: int, named: int, cells: bool
 
 
 def test_cells_hold_counts_and_colours_hold_shares() -> None:
-    axes: Any = figures.confusion_matrix(np.array([[3, 1], [0, 0]]), ["a", "b"]).axes[0]
+    axes: Any = figures.confusion_matrix(sparse.csr_array([[3, 1], [0, 0]]), ["a", "b"], np.arange(2)).axes[0]
     assert {(text.get_position(), text.get_text()) for text in axes.texts} == {((0, 0), "3"), ((1, 0), "1")}
     shares = np.ma.filled(axes.images[0].get_array(), np.nan)
     np.testing.assert_array_equal(shares, [[0.75, 0.25], [np.nan, np.nan]])
@@ -68,3 +69,28 @@ def test_cells_hold_counts_and_colours_hold_shares() -> None:
 def test_an_undefined_recall_is_no_zero() -> None:
     panel = all_figures(10, absent=True)["panel"].axes[3]
     assert [text.get_text() for text in panel.texts][-1] == "undefined"
+
+
+def test_many_classes_are_drawn_by_groups_of_ranks() -> None:
+    drawn = all_figures(400)
+    blocks, pairs = drawn["confusion"].axes[:2]
+    shares: Any = blocks.images[0].get_array()
+    assert shares.shape == (20, 20)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert [label.get_text() for label in blocks.get_xticklabels()][:2] == ["1–20", "21–40"]
+    assert len(pairs.patches) == len(pairs.texts) == 15
+    assert len(drawn["curves"].axes[0].lines) == 2, "median and mean"
+    counts, _, shares_of_weight, recall = drawn["panel"].axes
+    assert len(counts.lines[0].get_xdata()) == 400  # type: ignore[arg-type]
+    assert [bar.get_height() for bar in shares_of_weight.patches][:20] == pytest.approx([1 / 20] * 20), "balanced"
+    assert not recall.patches
+
+
+def test_the_worst_pairs_are_the_most_frequent_mistakes() -> None:
+    counts = sparse.lil_array((300, 300), dtype=np.int64)
+    counts[range(300), range(300)] = 9
+    counts[7, 3], counts[5, 2], counts[6, 1] = 4, 2, 2
+    counts[6, 6] = 0
+    pairs = figures.confusion_matrix(counts.tocsr(), [f"c{index}" for index in range(300)], np.arange(300)).axes[1]
+    assert [label.get_text() for label in pairs.get_yticklabels()] == ["c7 → c3", "c6 → c1", "c5 → c2"]
+    assert [text.get_text() for text in pairs.texts] == ["4 of 13 (31%)", "2 of 2 (100%)", "2 of 11 (18%)"]

@@ -6,7 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from equipoise.metrics import BINS, Evaluation, epoch_metrics, evaluate, frequency_groups, log_softmax, move_prior, reliability, wilson
+from equipoise.metrics import (
+    BINS,
+    Evaluation,
+    against_the_rest,
+    epoch_metrics,
+    evaluate,
+    frequency_groups,
+    log_softmax,
+    most_probable,
+    move_prior,
+    reliability,
+    wilson,
+)
 
 
 def of(labels: np.ndarray, logits: np.ndarray, prior: np.ndarray | None = None) -> Evaluation:
@@ -59,7 +71,7 @@ def test_by_hand() -> None:
     labels = np.array([0, 0, 1, 2])
     logits = np.log([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.9, 1e-9], [0.2, 0.2, 0.6]])
     found = of(labels, logits)
-    assert found.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert found.confusion.toarray().tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
     assert found.per_class["recall"].tolist() == [0.5, 1, 1]
     assert found.per_class["precision"].tolist() == [1, 0.5, 1]
     assert found.per_class["predicted_share"].tolist() == [0.25, 0.5, 0.25]
@@ -157,3 +169,35 @@ def test_groups_by_terciles_and_by_thresholds() -> None:
     assert list(frequency_groups(counts, (1, 4))) == ["many"], "a group without a class is absent"
     assert frequency_groups(np.array([2, 1]), "terciles") == {}
     assert list(frequency_groups(np.array([200, 1]), (20, 100))) == ["many", "few"]
+
+
+@pytest.mark.parametrize("classes", [3, 40])
+def test_large_arrays_are_kept_in_single_and_computed_with_in_double_precision(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise import metrics
+
+    generator = np.random.default_rng(0)
+    labels, logits = np.arange(400) % classes, generator.normal(0, 3, (400, classes)).astype(np.float32)
+    whole = of(labels, logits)
+    monkeypatch.setattr(metrics, "MOST_DOUBLE", 100)
+    monkeypatch.setattr(metrics, "BLOCK_CELLS", 7 * classes)
+    assert log_softmax(logits).dtype == np.float32
+    blocks = of(labels, logits)
+    assert blocks.summary == pytest.approx(whole.summary, rel=1e-5)
+    for name, values in whole.per_class.items():
+        np.testing.assert_allclose(blocks.per_class[name], values, rtol=1e-5, err_msg=name)
+    assert (blocks.confusion != whole.confusion).nnz == 0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=40).filter(lambda rows: any(positive for positive, _ in rows)))
+def test_one_class_against_the_rest_is_ranked_as_scikit_learn_ranks_it(rows: list[tuple[bool, int]]) -> None:
+    positive, scores = np.array([row[0] for row in rows]), np.array([row[1] for row in rows]) / 7
+    average_precision, auroc = against_the_rest(positive, scores)
+    assert average_precision == pytest.approx(oracle.average_precision_score(positive, scores))
+    if not positive.all():
+        assert auroc == pytest.approx(oracle.roc_auc_score(positive, scores))
+
+
+def test_the_most_probable_classes_in_their_order() -> None:
+    found = most_probable(np.log(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])), 2)
+    assert [classes.tolist() for classes, _ in found] == [[2, 0], [1, 1]]
+    assert [values.tolist() for _, values in found] == [pytest.approx([0.7, 0.5]), pytest.approx([0.2, 0.3])]

@@ -240,7 +240,7 @@ class TestImages:
     def test_streamed_with_their_labels(self, pictures: Path, tmp_path: Path) -> None:
         import tensorflow as tf
 
-        from equipoise.data.feed import decode, feature_batches, take, training_batches
+        from equipoise.data.feed import decode, feature_batches, training_batches
 
         data = prepared(tmp_path / "cache", *folder_of(pictures))
         train = data.split("train")
@@ -252,7 +252,27 @@ class TestImages:
         rows = [int(np.flatnonzero((one_by_one == feature).all(axis=(1, 2, 3)))[0]) for feature in features]
         assert sorted(rows) == list(range(len(train.labels)))
         np.testing.assert_array_equal(labels.argmax(axis=1), train.labels[rows])
-        assert len(take(train.features, np.array([1, 3]))) == 2
+        assert len(train.features[np.array([1, 3])]) == 2
+
+    def test_listing_and_splitting_hold_less_than_300_bytes_a_file(self, tmp_path: Path) -> None:
+        import tracemalloc
+
+        from equipoise.data.prepare import surveyed
+
+        count = 20_000
+        for name in ("a", "b"):
+            (tmp_path / "many" / name).mkdir(parents=True)
+            Image.new("L", (4, 4)).save(tmp_path / f"{name}.png")
+            for index in range(count // 2):
+                os.link(tmp_path / f"{name}.png", tmp_path / "many" / name / f"n01440764_{index:08d}.png")
+        dataset = composed_dataset(*folder_of(tmp_path / "many"))
+        surveyed(composed_dataset(*folder_of(tmp_path / "many", "dataset.channels=1")))  # what is imported and kept once
+        tracemalloc.start()
+        source = surveyed(dataset)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert source.counts.sum() == 0.7 * count
+        assert peak / count < 300
 
     def test_bad_files_are_left_out_if_asked(self, pictures: Path, tmp_path: Path) -> None:
         (pictures / "apple" / "broken.png").write_bytes((pictures / "apple" / "0.png").read_bytes()[:60])
@@ -401,6 +421,8 @@ BAD = {
     "CMYK": (images_with(lambda root: Image.new("CMYK", (9, 9)).save(root / "b" / "x.jpg")), "has the colour mode CMYK"),
     "a link that leaves": (images_with(lambda root: os.symlink("/etc/hostname", root / "a" / "x.png")), "is a link that leaves"),
     "a folder that leaves": (images_with(lambda root: os.symlink("/etc", root / "c")), "is a link that leaves"),
+    "a folder in itself": (images_with(lambda root: os.symlink(root / "a", root / "a" / "again")), "is a link to a folder that it stands in"),
+    "a link to nothing": (images_with(lambda root: os.symlink(root / "none.png", root / "a" / "x.png")), "is a link to a file that is not there"),
     "names alike": (images_with(lambda root: (root / "A").mkdir() or Image.new("L", (9, 9)).save(root / "A" / "x.png")), "differ by case only (A, a)"),
     "no such table": (lambda folder: ["dataset=tabular", "dataset.id=glas"], "dataset.id=glas: there is no such table; did you mean 'glass'?"),
     "an unreadable table": (lambda folder: ["dataset=tabular", "dataset.id=lymphography"], "cannot read this table"),

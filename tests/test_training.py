@@ -240,19 +240,6 @@ def test_every_loss_trains_the_same_bits_however_the_weights_are_put_in(cache: P
     assert last["train/loss"] < first["train/loss"]
 
 
-def test_mixed_precision_trains_on_a_float32_loss(cache: Path) -> None:
-    import keras
-
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        for name in ("balanced_softmax", "ldam"):
-            history = fit(cache, *SMALL, f"loss={name}", "weighting=balanced", "trainer.epochs=6")[1]
-            assert all(np.isfinite(list(metrics.values())).all() for metrics in history)
-            assert history[-1]["train/loss"] < history[0]["train/loss"]
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
 def test_sigmoid_with_automatic_weights_is_cross_entropy_with_those_of_the_positives(cache: Path) -> None:
     sigmoid = fit(cache, *TWO, "dataset.labels=binary", "loss=sigmoid", "loss.pos_weight=auto")[2]
     ratio = fit(cache, *TWO, "dataset.labels=binary", "weighting=max_ratio")[2]

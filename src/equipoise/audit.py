@@ -1,19 +1,20 @@
 """What the weights did: each class's part of the loss and of the gradient that reaches the logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from equipoise.data.feed import encode, take
+from equipoise.data.feed import encode
 from equipoise.data.sources import LabelForm
 from equipoise.implementations import PerSample
 from equipoise.options import Floats, Integers
 
 # Shares are estimated on this many training samples at most.
 MOST_SAMPLES = 20_000
+MOST_CELLS = 20_000_000  # logits at a time
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,28 @@ def audit(predict: Callable[[Any], Floats], function: PerSample, features: Any, 
     """
     chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_SAMPLES])
     labels = np.asarray(labels)[chosen]
-    logits = tf.constant(predict(take(features, chosen)))
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        losses = _weighted(function, labels, logits, weights, form)
-    norms = tf.norm(tape.gradient(losses, logits), axis=-1)
-    return Shares(_share(labels, losses.numpy(), len(weights)), _share(labels, norms.numpy(), len(weights)))
+    losses, norms = np.empty((2, len(labels)), np.float32)
+    for rows in _blocks(len(labels), len(weights)):
+        logits = tf.constant(predict(features[chosen[rows]]))
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            weighted = _weighted(function, labels[rows], logits, weights, form)
+        losses[rows], norms[rows] = weighted, tf.norm(tape.gradient(weighted, logits), axis=-1)
+    return Shares(_share(labels, losses, len(weights)), _share(labels, norms, len(weights)))
 
 
 def weighted_losses(function: PerSample, labels: Integers, logits: Floats, weights: Floats, form: LabelForm) -> Floats:
     """w_y times the loss of each sample, float32 (n,)."""
-    losses: Floats = _weighted(function, labels, tf.constant(logits), weights, form).numpy()
+    losses = np.empty(len(labels), np.float32)
+    for rows in _blocks(len(labels), len(weights)):
+        losses[rows] = _weighted(function, labels[rows], tf.constant(logits[rows]), weights, form)
     return losses
+
+
+def _blocks(samples: int, classes: int) -> Iterator[slice]:
+    """So many samples at a time that a loss and its gradient need a few hundred MB at most."""
+    step = max(1, MOST_CELLS // classes)
+    return (slice(start, start + step) for start in range(0, samples, step))
 
 
 def _weighted(function: PerSample, labels: Integers, logits: tf.Tensor, weights: Floats, form: LabelForm) -> tf.Tensor:

@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 from equipoise import launchers, search
 from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
+from equipoise.data.sources import Dataset
 from equipoise.naming import VARIED
 from equipoise.options import ConfigError, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
@@ -229,6 +230,25 @@ def compose_one(lines: Sequence[str]) -> Config:
     config = validate(composed)
     check_together(config)
     return config
+
+
+def compose_dataset(lines: Sequence[str]) -> Dataset:
+    """The checked dataset section of these overrides, without a look at whether a model or a loss goes with it.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is of another section, or wrong.
+    """
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        try:
+            for override in _parse(lines):
+                _check_name(override)
+                if override.key_or_group.split(".")[0] != "dataset":
+                    raise ConfigError(f"{override.input_line}: only dataset=… and its options decide what is written")
+            return validate(OmegaConf.to_container(_compose(lines), resolve=True)).dataset  # type: ignore[arg-type]
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(str(error)) from None
 
 
 def _is_value(override: Override) -> bool:

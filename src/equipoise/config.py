@@ -18,7 +18,7 @@ from equipoise.data.catalogue import IN_ONE_PIECE, SEVERAL_LABELS, SOURCES
 from equipoise.data.prepare import surveyed
 from equipoise.data.sources import Dataset, Source
 from equipoise.data.splitting import Divided
-from equipoise.decisions import DECISIONS, Decision
+from equipoise.decisions import DECISIONS, MOST_BIASES, Decision
 from equipoise.losses import LOSSES, LossOptions
 from equipoise.models import MODELS, ModelOptions
 from equipoise.options import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, arguments, suggestion
@@ -26,7 +26,7 @@ from equipoise.priors import loss_factors
 from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
-CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.resume")
+CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume")
 # The keys beside the groups.
 VALUES = ("seed", "cost", "sweep")
 # What judges a trained model and does not change it.
@@ -44,6 +44,8 @@ class Trainer(Section):
     early_stopping: PositiveInt | None
     second_stage: Literal["none", "crt", "tau_norm"]
     device: Literal["auto", "cpu", "gpu"]
+    gpu_memory: PositiveInt | None
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
     deterministic: bool
@@ -144,6 +146,8 @@ def check_together(config: Config) -> None:
     schedules.check(config.weighting)
     _check_model(config, source)
     _check_loss(config)
+    if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
+        raise ConfigError(f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out")
     if config.dataset.name == SEVERAL_LABELS:
         _check_several_labels(config)
         return
@@ -219,6 +223,8 @@ def _check_methods(config: Config, classes: Sequence[str]) -> None:
     for group, name in (("loss", loss.name), ("decision", config.decision.name)):
         if name in ("cost_matrix", "cost") and config.cost is None:
             raise ConfigError(f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file")
+    if config.decision.name == "tuned" and len(classes) > MOST_BIASES:
+        raise ConfigError(f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted")
     if loss.name == "sigmoid" and not single:
         raise ConfigError(
             f"loss=sigmoid needs a single logit: dataset.labels=binary (two classes); dataset.labels={config.dataset.labels} takes a softmax loss"

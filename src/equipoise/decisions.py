@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.metrics import log_softmax, move_prior
+from equipoise.metrics import log_softmax, move_prior, row_blocks
 from equipoise.options import Floats, Integers, Section
 
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
 MOST_PASSES = 10  # over the classes, when their biases are tuned
 MOST_CANDIDATES = 256  # biases tried for one class at a time
-MOST_TUNED_CLASSES = 200  # beyond this, tuning is left to those who ask for it
+MOST_TUNED_CLASSES = 200  # beyond this, tuning is left to those who ask for it …
+MOST_BIASES = 1000  # … and beyond this it would take hours
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ class Biased:
     bias: Floats
 
     def __call__(self, logits: Floats) -> Integers:
-        chosen: Integers = np.argmax(logits + self.bias, axis=1)
-        return chosen
+        return _chosen(lambda rows: rows + self.bias, logits)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ class LeastCost:
         log_p = log_softmax(logits)
         if self.effective is not None:
             log_p = move_prior(log_p, self.effective, self.target)
-        chosen: Integers = np.argmin(np.exp(log_p) @ self.costs, axis=1)
-        return chosen
+        return _chosen(lambda rows: -(np.exp(rows) @ self.costs), log_p)
 
 
 @dataclass(frozen=True)
@@ -154,6 +153,14 @@ def applicable(known: Known) -> list[str]:
         "cost": known.costs is not None,
     }
     return [name for name in DECISIONS if possible.get(name, True)]
+
+
+def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
+    """The class with the highest score, int64 (n,), a block of rows at a time."""
+    chosen = np.empty(len(values), np.int64)
+    for rows in row_blocks(values.shape):
+        chosen[rows] = np.argmax(score(np.asarray(values[rows], np.float64)), axis=1)
+    return chosen
 
 
 def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[float, float]:

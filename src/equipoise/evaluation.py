@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import figures, inputs, multilabel
+from equipoise import by_rank, figures, inputs, multilabel
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
 from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applicable, as_json
 from equipoise.handover import Trained
 from equipoise.intervals import bootstrap
-from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, move_prior
+from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable, move_prior
 from equipoise.naming import run_name
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
@@ -24,6 +24,7 @@ from equipoise.weighting import ClassWeights
 REPORT = "evaluation/report.html"
 PREDICTIONS = "evaluation/predictions.parquet"
 DECISION = "evaluation/decision.json"
+MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there are too many for a column each
 
 
 def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
@@ -103,7 +104,7 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
     _log_parquet(log, columns)
     _log_tables(log, data, weights, evaluation, rules[config.decision.name])
-    log.log_figure(figures.precision_recall_curves(labels == 1, probabilities, evaluation, data), "evaluation/pr_curves.png")
+    log.log_figure(figures.precision_recall_curves(labels == 1, evidence.log_probabilities, evaluation, data), "evaluation/pr_curves.png")
     if trained.history:
         log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
     log.log_figure(figures.what_the_weights_did(data, weights, evaluation, {}), "evaluation/what_the_weights_did.png")
@@ -119,13 +120,18 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
     log.log_metrics({f"decision/{rule}/{name}": value for rule, metrics in evidence.rules.items() for name, value in metrics.items()})
     for name in ("recall", "precision", "f1"):
-        log.log_profile(f"profile/{name}", evaluation.per_class[name][data.head_to_tail])
+        log.log_profile(f"profile/{name}", inputs.profile(data, evaluation.per_class[name]))
 
 
 def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Floats) -> None:
     names = np.array(data.classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
-    columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
+    if len(names) <= by_rank.MOST_KEYED:
+        columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
+    else:
+        columns["p(label)"] = np.exp(log_probabilities[np.arange(len(labels)), labels])
+        for place, (top, probability) in enumerate(most_probable(log_probabilities, MOST_PROBABLE), start=1):
+            columns |= {f"top_{place}": names[top], f"p(top_{place})": probability}
     _log_parquet(log, columns)
 
 

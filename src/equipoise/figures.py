@@ -1,4 +1,4 @@
-"""Pictures of a run, as Matplotlib figures. Legible with 2 classes and with 100; no pyplot, no state."""
+"""Pictures of a run, as Matplotlib figures. Legible with 2 classes, 100 and 10,000; no pyplot, no state."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from scipy import sparse
 
+from equipoise import by_rank
 from equipoise.data.prepared import Prepared
 from equipoise.metrics import Evaluation, reliability
 from equipoise.options import Floats, Integers
@@ -14,11 +16,18 @@ from equipoise.weighting import ClassWeights
 
 # More classes than this, and cells hold no counts, lines no labels, and axes only some of the names.
 MOST_LABELLED = 20
+# More than this, and groups of ranks stand for the classes.
+MOST_DRAWN = 200
+RANK_GROUPS = 20
+MOST_PAIRS = 15
 INK, MUTED, ACCENT, CONTRAST = "#333333", "#8a8a8a", "#1f6fb4", "#d1701f"
 
 
-def confusion_matrix(confusion: Integers, classes: Sequence[str]) -> Figure:
-    """Shares of each true class by colour, counts in the cells."""
+def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers) -> Figure:
+    """Shares of each true class by colour, counts in the cells; of many classes, shares of groups of ranks and the worst pairs."""
+    if len(classes) > MOST_DRAWN:
+        return _confusion_of_groups(counts, classes, head_to_tail)
+    confusion = counts.toarray()
     count = len(classes)
     side = float(np.clip(0.55 * count + 2, 4.5, 14))
     figure = Figure((side + 1, side), layout="constrained")
@@ -38,18 +47,62 @@ def confusion_matrix(confusion: Integers, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def precision_recall_curves(labels: Integers, probabilities: Floats, evaluation: Evaluation, data: Prepared) -> Figure:
-    """One curve a class, coloured from head to tail; of many classes, those at evenly spaced ranks."""
+def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers) -> Figure:
+    members = _groups(head_to_tail)
+    rows, columns = np.repeat(np.arange(len(members)), [len(found) for found in members.values()]), np.concatenate(list(members.values()))
+    belongs = sparse.csr_array((np.ones(len(columns), np.int64), (rows, columns)), shape=(len(members), len(classes)))
+    blocks = (belongs @ counts @ belongs.T).toarray()
+    totals = blocks.sum(axis=1, keepdims=True)
+    shares = np.divide(blocks, totals, out=np.full(blocks.shape, np.nan), where=totals > 0)
+    figure = Figure((14, 6.5), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 0.8))
+    image = left.imshow(shares, cmap="Blues", vmin=0)
+    figure.colorbar(image, ax=left, label="share of the true group's samples", shrink=0.8)
+    for axis in (left.xaxis, left.yaxis):
+        _name_ticks(axis, list(members))
+    left.tick_params(axis="x", rotation=90)
+    left.set(xlabel="group of the predicted class, by rank", ylabel="group of the true class, by rank", title=f"Confusion of {len(classes):,} classes")
+    _worst_pairs(right, counts, classes)
+    return figure
+
+
+def _worst_pairs(axes: Axes, counts: sparse.csr_array, classes: Sequence[str]) -> None:
+    """The most frequent confusions, of equally frequent ones those that are a larger part of their class."""
+    cells, support = counts.tocoo(), counts.sum(axis=1)
+    wrong = np.flatnonzero(cells.row != cells.col)
+    worst = wrong[np.lexsort((-cells.data[wrong] / support[cells.row[wrong]], -cells.data[wrong]))][:MOST_PAIRS]
+    axes.barh(np.arange(len(worst)), cells.data[worst], color=CONTRAST)
+    for place, cell in enumerate(worst):
+        share = cells.data[cell] / support[cells.row[cell]]
+        axes.annotate(
+            f"{cells.data[cell]} of {support[cells.row[cell]]} ({share:.0%})", (0, place), (6, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    names = [f"{_short(classes[cells.row[cell]])} → {_short(classes[cells.col[cell]])}" for cell in worst]
+    axes.set_yticks(np.arange(len(worst)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(xlabel="test samples", title="Most frequent mistakes, true → predicted")
+
+
+def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared) -> Figure:
+    """One curve a class, coloured from head to tail, of some more those at evenly spaced ranks; of many, how average precision spreads by rank."""
     from sklearn.metrics import precision_recall_curve
 
     figure = Figure((7.5, 5), layout="constrained")
     axes = figure.subplots()
-    defined = [index for index in data.head_to_tail if not np.isnan(evaluation.per_class["average_precision"][index])]
+    average_precision = evaluation.per_class["average_precision"]
+    if len(data.classes) > MOST_DRAWN:
+        _spread_by_rank(axes, average_precision, data.head_to_tail)
+        axes.set(xlabel="rank of the class, from head to tail", ylabel="average precision", title="Average precision of each class against the rest")
+        return figure
+    defined = [index for index in data.head_to_tail if not np.isnan(average_precision[index])]
     chosen = _spread(defined, 10)
     for index, color in zip(chosen, _head_to_tail_colors(len(chosen)), strict=True):
-        precision, recall, _ = precision_recall_curve(labels[:, index] if labels.ndim == 2 else labels == index, probabilities[:, index])
-        average = evaluation.per_class["average_precision"][index]
-        axes.plot(recall, precision, color=color, linewidth=1.6, label=f"{_short(data.classes[index])}  n={data.counts[index]}  AP {average:.2f}")
+        truth = labels[:, index] if labels.ndim == 2 else labels == index
+        precision, recall, _ = precision_recall_curve(truth, np.exp(log_probabilities[:, index]))
+        label = f"{_short(data.classes[index])}  n={data.counts[index]}  AP {average_precision[index]:.2f}"
+        axes.plot(recall, precision, color=color, linewidth=1.6, label=label)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03), title="Precision and recall of each class against the rest")
     title = "head to tail" if len(chosen) == len(defined) else f"{len(chosen)} of {len(defined)} classes, head to tail"
     _legend_outside(axes, title)
@@ -91,46 +144,84 @@ def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: 
 
 
 def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats]) -> Figure:
-    """Counts, weights, shares and recall of the classes, from head to tail.
+    """Counts, weights, shares and recall of the classes, from head to tail; of many, the shares of groups of ranks and how recall spreads.
 
     Parameters
     ----------
     shares : of them `gradient_share_start` and `gradient_share`, if they are there, are drawn beside the weights' share
     """
     order = data.head_to_tail
+    many = len(order) > MOST_DRAWN
     names = [data.classes[index] for index in order]
     figure = Figure((11, 6.5), layout="constrained")
-    panels = figure.subplots(2, 2).flat
-    recall = evaluation.per_class["recall"][order]
-    share = weights.share[order]
-    equal = weights.counts[order] / weights.counts.sum()
+    panels = list(figure.subplots(2, 2).flat)
     for axes, values, title, form in (
         (panels[0], weights.counts[order], "Training samples (log scale)", "{:d}"),
         (panels[1], weights.weights[order], "Weight (log scale)", "{:.3g}"),
-        (panels[2], share, "Share of all weight", "{:.0%}"),
-        (panels[3], recall, "Recall on the test split", "{:.2f}"),
     ):
-        _bars(axes, values, names, form)
+        if many:
+            axes.plot(np.arange(1, len(order) + 1), values, color=ACCENT)
+            axes.spines[["top", "right"]].set_visible(False)
+        else:
+            _bars(axes, values, names, form)
         axes.set_title(title, loc="left", fontsize=11)
-    for axes in (panels[0], panels[1]):
         axes.set_yscale("log")
         low, high = axes.get_ylim()
         axes.set_ylim(low / 1.5, high * 2)
-    marks = np.arange(len(names))
-    panels[2].step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
+    groups = _groups(order) if many else {name: order[rank : rank + 1] for rank, name in enumerate(names)}
+    _draw_shares(panels[2], weights, groups, shares)
+    recall = evaluation.per_class["recall"]
+    if many:
+        _spread_by_rank(panels[3], recall, order)
+    else:
+        _bars(panels[3], recall[order], names, "{:.2f}")
+        panels[3].set_ylim(0, 1.12)
+    panels[3].axhline(np.nanmean(recall), color=CONTRAST, linewidth=1.2)
+    panels[3].set_title(f"Recall on the test split (line: mean {np.nanmean(recall):.3f}, the balanced accuracy)", loc="left", fontsize=11)
+    figure.supxlabel("class, from head to tail" + (", by rank" if many else ""), fontsize=10)
+    return figure
+
+
+def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integers], shares: Mapping[str, Floats]) -> None:
+    """Bars of each group's share of all weight, beside what it would be without weights and its share of the gradient."""
+
+    def summed(values: Floats) -> Floats:
+        return np.array([values[members].sum() for members in groups.values()])
+
+    share, equal = summed(weights.share), summed(weights.counts / weights.counts.sum())
+    marks = np.arange(len(groups))
+    _bars(axes, share, list(groups), "{:.0%}")
+    axes.set_title("Share of all weight", loc="left", fontsize=11)
+    axes.step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
     highest = max(share.max(), equal.max())
     for key, label, mark in (("gradient_share_start", "of the gradient, before training", "o"), ("gradient_share", "of the gradient, after training", "D")):
         if key in shares:
-            panels[2].plot(marks, shares[key][order], mark, color=INK, markersize=4, markerfacecolor="none" if mark == "o" else INK, label=label)
-            highest = max(highest, np.nanmax(shares[key], initial=0))
-    panels[2].set_ylim(0, highest * 1.15)
-    panels[2].legend(frameon=False)
-    panels[3].set_ylim(0, 1.12)
-    panels[3].axhline(np.nanmean(recall), color=CONTRAST, linewidth=1.2)
-    panels[3].set_title(f"Recall on the test split (line: mean {np.nanmean(recall):.3f}, the balanced accuracy)", loc="left", fontsize=11)
-    panels[2].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.supxlabel("class, from head to tail", fontsize=10)
-    return figure
+            found = summed(shares[key])
+            axes.plot(marks, found, mark, color=INK, markersize=4, markerfacecolor="none" if mark == "o" else INK, label=label)
+            highest = max(highest, np.nanmax(found, initial=0))
+    axes.set_ylim(0, highest * 1.15)
+    axes.legend(frameon=False)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers) -> None:
+    """How a value between 0 and 1 spreads over the classes of each group of ranks: median, the middle half, the middle four fifths."""
+    groups = [values[members][~np.isnan(values[members])] for members in _groups(head_to_tail).values()]
+    ranks = (np.arange(len(groups)) + 0.5) * len(head_to_tail) / len(groups)
+    lines = np.array([np.quantile(found, (0.1, 0.25, 0.5, 0.75, 0.9)) if len(found) else np.full(5, np.nan) for found in groups]).T
+    axes.fill_between(ranks, lines[0], lines[4], color=ACCENT, alpha=0.15, linewidth=0, label="10 to 90 % of the classes")
+    axes.fill_between(ranks, lines[1], lines[3], color=ACCENT, alpha=0.3, linewidth=0, label="25 to 75 %")
+    axes.plot(ranks, lines[2], color=ACCENT, label="median")
+    axes.plot(ranks, [found.mean() if len(found) else np.nan for found in groups], "--", color=INK, linewidth=1.2, label="mean")
+    axes.set(xlim=(0, len(head_to_tail)), ylim=(0, 1.03))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _groups(head_to_tail: Integers) -> dict[str, Integers]:
+    """`1–500` to the classes of these ranks."""
+    found = by_rank.groups(head_to_tail, RANK_GROUPS)
+    return {name.removeprefix("ranks_").replace("-", "–"): members for name, members in found.items()}
 
 
 def _bars(axes: Axes, values: Floats | Integers, names: Sequence[str], form: str) -> None:

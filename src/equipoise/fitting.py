@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import inputs, interruption, resume, runtime
+from equipoise import by_rank, inputs, interruption, resume, runtime
 from equipoise.checkpoints import Checkpoints
-from equipoise.config import Config, flat
+from equipoise.config import Config, Trainer, flat
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
 from equipoise.handover import Trained
@@ -31,9 +31,9 @@ def training_run(
     """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on."""
     trainer, experiment = config.trainer, title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
-    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic)
-    if device == "gpu" and trainer.jit and trainer.deterministic:
-        warn("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic, gpu_memory=trainer.gpu_memory)
+    for note in _device_notes(trainer, device):
+        warn(note)
     tags = {**inputs.config_tags(config, data), "device": device, "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
     if begun:
@@ -52,15 +52,34 @@ def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) 
     weights = inputs.weigh(config, data)
     for note in () if data.several_labels else inputs.notes(config, weights):
         warn(note)
+    if len(data.classes) > by_rank.MOST_KEYED:
+        warn(
+            f"{len(data.classes):,} classes, more than {by_rank.MOST_KEYED:,}: MLflow gets the means of {by_rank.GROUPS} groups of ranks "
+            "(test/recall/ranks_…) in place of each class; evaluation/per_class.json has every class"
+        )
     inputs.log_inputs(config, log, data, weights)
     return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)), watch)
+
+
+def _device_notes(trainer: Trainer, device: str) -> list[str]:
+    """What of the options that were typed has no effect, or another than was meant, on the device that was taken."""
+    notes = []
+    if device == "gpu" and trainer.jit and trainer.deterministic:
+        notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+    if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():
+        notes.append("trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; install its libraries with make train EXTRA=gpu")
+    if device == "cpu" and trainer.gpu_memory is not None:
+        notes.append(f"trainer.gpu_memory={trainer.gpu_memory} has no effect: trainer.device=auto took the CPU")
+    if device == "cpu" and trainer.precision != "float32":
+        notes.append(f"trainer.precision={trainer.precision} is slower than float32 on a CPU")
+    return notes
 
 
 def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkpoints: Checkpoints, watch: Watch | None) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
-    from equipoise.data.feed import feature_batches, take
+    from equipoise.data.feed import feature_batches
 
     model = training.build(config, data)
     predictor = training.Predictor(model)
@@ -97,5 +116,5 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
             log.log_profile(f"second_stage/{name}", np.array(values))
     weights_sha256 = training.weights_sha256(model)
     log.set_tag("weights_sha256", weights_sha256)
-    log.log_model(model, next(feature_batches(take(train.features, np.arange(2)))), step=len(history))
+    log.log_model(model, next(feature_batches(train.features[:2])), step=len(history))
     return Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history, at_start | at_end, weights_sha256)

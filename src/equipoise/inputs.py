@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import corrections, effect
+from equipoise import by_rank, corrections, effect
 from equipoise.config import Config, config_sha256, training_sha256
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling, sampling
@@ -71,7 +71,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
             **{f"reference/{name}": value for name, value in data.reference.items()},
         }
     )
-    log.log_profile("profile/weight", weights.weights[data.head_to_tail])
+    log.log_profile("profile/weight", profile(data, weights.weights))
     rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
     table = {name: {"count": int(count), "weight": float(weight), "share": float(share)} for name, count, weight, share in rows}
     log.log_json(table, "weights.json")
@@ -83,9 +83,20 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
 
 
 def by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:
-    """`{"test/recall": array}` to `{"test/recall/<class>": value}`."""
+    """`{"test/recall": array}` to `{"test/recall/<class>": value}`; of many classes to the means of ten groups of ranks."""
+    if len(data.classes) > by_rank.MOST_KEYED:
+        members = by_rank.groups(data.head_to_tail)
+        found = {name: by_rank.means(np.asarray(values, np.float64), members) for name, values in metrics.items()}
+        return {f"{name}/{ranks}": value for name, means in found.items() for ranks, value in means.items()}
     keys = class_keys(data.classes)
     return {f"{name}/{keys[label]}": float(values[index]) for name, values in metrics.items() for index, label in enumerate(data.classes)}
+
+
+def profile(data: Prepared, values: Floats) -> Floats:
+    """A class's values by rank from head to tail; of many classes the means of a hundred groups of ranks."""
+    if len(data.classes) > by_rank.MOST_KEYED:
+        return np.array(list(by_rank.means(values, by_rank.groups(data.head_to_tail, by_rank.PROFILE_POINTS)).values()))
+    return values[data.head_to_tail]
 
 
 def _label_weights(config: Config, data: Prepared) -> ClassWeights:

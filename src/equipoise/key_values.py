@@ -1,5 +1,6 @@
 """Command lines of `key=value` words whose keys are no config: what compare and evaluate take besides overrides."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from equipoise.options import ConfigError, suggestion
@@ -45,3 +46,12 @@ def number(options: dict[str, str], key: str) -> float | None:
     if not 0 < value < float("inf"):
         raise ConfigError(f"{key}={options[key]}: must be a number greater than 0")
     return value
+
+
+def whole_number(options: dict[str, str], key: str) -> int | None:
+    """A whole number from 1, or None if the key was not typed."""
+    if key not in options:
+        return None
+    if not re.fullmatch("0*[1-9][0-9]{0,8}", options[key], re.ASCII):
+        raise ConfigError(f"{key}={options[key]}: must be a whole number from 1")
+    return int(options[key])

@@ -1,19 +1,23 @@
-"""Predictions to numbers: scikit-learn where it has them, NumPy where it has not. No TensorFlow.
+"""Predictions to numbers. NumPy and SciPy; scikit-learn is the oracle of the tests. No TensorFlow.
 
+Arrays of (samples, classes) are taken a block at a time, so that ten thousand classes need no second copy of them.
 A metric that is not defined for a class, such as the recall of a class without test samples, is NaN in the
 arrays here and absent wherever it is logged; averages over classes are over those that have test samples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import sparse
 
 from equipoise.options import Booleans, Floats, Integers, listing
 
 BINS = 15
 LEVEL = 0.95  # of every interval
+MOST_DOUBLE = 20_000_000  # cells of (samples, classes); larger arrays are kept in float32, and computed with in float64
+BLOCK_CELLS = 2_000_000  # 16 MB
 BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")  # by which decision rules are compared
 
 
@@ -25,30 +29,27 @@ class Evaluation:
     ----------
     summary : metric name to value; what is not defined is absent
     per_class : metric name to float64 (classes,), NaN where not defined
-    confusion : int64 (true class, predicted class)
+    confusion : int64 (true class, predicted class), sparse: of 10,000 classes nearly all cells are empty
     groups : `many`, `medium`, `few` to the indices of their classes
     notes : what a reader must be told, one sentence each
     """
 
     summary: dict[str, float]
     per_class: dict[str, Floats]
-    confusion: Integers
+    confusion: sparse.csr_array
     groups: Mapping[str, Integers]
     notes: tuple[str, ...]
 
 
 def class_logits(logits: Floats) -> Floats:
-    """A model's logits as float64 (n, classes); a single logit z stands for (0, z)."""
-    logits = np.asarray(logits, dtype=np.float64)
+    """A model's logits, (n, classes), float64 or above MOST_DOUBLE cells float32; a single logit z stands for (0, z)."""
+    logits = np.asarray(logits, dtype=_kept(logits))
     return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
 
 
 def log_softmax(logits: Floats) -> Floats:
-    """log p, float64 (n, classes), from logits of that shape."""
-    shifted = np.asarray(logits, dtype=np.float64)
-    shifted = shifted - shifted.max(axis=1, keepdims=True)
-    log_probabilities: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_probabilities
+    """log p, (n, classes), float64 or above MOST_DOUBLE cells float32, from logits of that shape."""
+    return _by_rows(_log_softmax, logits)
 
 
 def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> Floats:
@@ -56,14 +57,36 @@ def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> 
 
     Saerens, Latinne & Decaestecker 2002, eq. 2.4.
     """
-    return log_softmax(log_probabilities + np.log(target) - np.log(effective))
+    return _by_rows(lambda rows: _log_softmax(rows + np.log(target) - np.log(effective)), log_probabilities)
+
+
+def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """The rows of an array of this shape, a block of BLOCK_CELLS at a time."""
+    step = max(1, BLOCK_CELLS // max(1, shape[1]))
+    return (slice(start, start + step) for start in range(0, shape[0], step))
+
+
+def _by_rows(function: Callable[[Floats], Floats], values: Floats) -> Floats:
+    """What a function makes of the rows, computed in float64."""
+    found: Floats = np.empty(values.shape, _kept(values))
+    for rows in row_blocks(values.shape):
+        found[rows] = function(np.asarray(values[rows], np.float64))
+    return found
+
+
+def _kept(cells: Floats) -> type[np.float64 | np.float32]:
+    return np.float64 if cells.size <= MOST_DOUBLE else np.float32
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_probabilities
 
 
 def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
     """The few metrics that are watched while training, unweighted."""
-    classes = logits.shape[1]
-    confusion = confusion_matrix(labels, np.argmax(logits, axis=1), classes)
-    counted = counted_metrics(np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1), {})
+    counted = counted_metrics(*_counts(labels, np.argmax(logits, axis=1), logits.shape[1]), {})
     watched = {name: float(counted[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
     return watched | {"log_loss": float(sample_scores(labels, log_softmax(logits))["log_loss"].mean())}
 
@@ -92,16 +115,16 @@ def evaluate(
     costs : float64 (true class, predicted class), if confusions have costs
     """
     confusion = confusion_matrix(labels, predicted, len(classes))
-    hits, support, predictions = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    hits, predictions, support = _counts(labels, predicted, len(classes))
     recall, precision, f1 = recall_precision_f1(hits, predictions, support)
     recall_low, recall_high = wilson(hits, support)
     log_probabilities = log_softmax(logits)
-    average_precision, auroc = _ranking(labels, np.exp(log_probabilities), support > 0)
+    average_precision, auroc = _ranking(labels, log_probabilities, support > 0)
 
     counted = {name: float(value) for name, value in counted_metrics(hits, predictions, support, groups).items()}
     summary = {name: value for name, value in counted.items() if not np.isnan(value)} | _probability_metrics(labels, log_probabilities)
     if costs is not None:
-        summary["expected_cost"] = float((confusion * costs).sum() / len(labels))
+        summary["expected_cost"] = float(costs[labels, predicted].mean())
     for name, values in (("macro_average_precision", average_precision), ("macro_auroc", auroc)):
         if not np.isnan(values).all():
             summary[name] = float(np.nanmean(values))
@@ -119,7 +142,7 @@ def evaluate(
         "recall_low": recall_low,
         "recall_high": recall_high,
     }
-    return Evaluation(summary, per_class, confusion, groups, _notes(confusion, classes, effective_prior))
+    return Evaluation(summary, per_class, confusion, groups, _notes(support, predictions, classes, effective_prior))
 
 
 def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[int, int]) -> dict[str, Integers]:
@@ -207,56 +230,95 @@ def wilson(hits: Integers, trials: Integers) -> tuple[Floats, Floats]:
 
 def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:
     """What each sample adds to the metrics that are means over samples, float64 (n,)."""
-    rows = np.arange(len(labels))
-    errors = np.exp(log_probabilities)
-    errors[rows, labels] -= 1
-    return {
-        "log_loss": -log_probabilities[rows, labels],
-        "brier": (errors**2).sum(axis=1),  # Brier 1950: 0 to 2
-    }
+    brier, everyone = np.empty(len(labels)), np.arange(len(labels))
+    for rows in row_blocks(log_probabilities.shape):
+        errors = np.exp(np.asarray(log_probabilities[rows], np.float64))
+        errors[np.arange(len(errors)), labels[rows]] -= 1
+        brier[rows] = (errors**2).sum(axis=1)  # Brier 1950: 0 to 2
+    return {"log_loss": -log_probabilities[everyone, labels].astype(np.float64), "brier": brier}
 
 
 def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs: Floats | None) -> dict[str, float]:
     """The metrics by which decision rules are compared: of predicted classes alone, whatever the probabilities."""
-    confusion = confusion_matrix(labels, predicted, classes)
-    counted = counted_metrics(np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1), {})
+    counted = counted_metrics(*_counts(labels, predicted, classes), {})
     found = {name: float(counted[name]) for name in BY_RULE}
-    return found if costs is None else {**found, "expected_cost": float((confusion * costs).sum() / len(labels))}
+    return found if costs is None else {**found, "expected_cost": float(costs[labels, predicted].mean())}
 
 
-def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> Integers:
+def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> sparse.csr_array:
     """Counts, int64 (true class, predicted class), over all classes whether they occur or not."""
-    counts: Integers = np.bincount(np.asarray(labels) * classes + predicted, minlength=classes**2).reshape(classes, classes)
-    return counts
+    return sparse.csr_array((np.ones(len(labels), np.int64), (labels, predicted)), shape=(classes, classes))
+
+
+def _counts(labels: Integers, predicted: Integers, classes: int) -> tuple[Integers, Integers, Integers]:
+    """How often each class was predicted rightly, was predicted at all, and is there, each int64 (classes,)."""
+    labels = np.asarray(labels)
+    hits, predictions, support = (np.bincount(found, minlength=classes) for found in (labels[labels == predicted], predicted, labels))
+    return hits, predictions, support
 
 
 def reliability(labels: Integers, log_probabilities: Floats, bins: int = BINS) -> tuple[Floats, Floats, Integers]:
     """Mean confidence, accuracy and size of each of the equal-width bins of the top class's probability."""
-    probabilities = np.exp(log_probabilities)
-    top = probabilities.argmax(axis=1)
-    return _binned(probabilities[np.arange(len(labels)), top], top == labels, bins)
+    confidence, hit = _top(labels, log_probabilities)
+    return _binned(confidence, hit, bins)
 
 
-def _ranking(labels: Integers, probabilities: Floats, present: Booleans) -> tuple[Floats, Floats]:
-    """Average precision and AUROC of each class against the rest."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
+def most_probable(log_probabilities: Floats, most: int) -> list[tuple[Integers, Floats]]:
+    """The classes of the highest probabilities, most probable first: for each place int64 (n,) and the probabilities, float64 (n,)."""
+    classes: Integers = np.empty((len(log_probabilities), most), np.int64)
+    for rows in row_blocks(log_probabilities.shape):
+        block = log_probabilities[rows]
+        chosen = np.argpartition(block, -most, axis=1)[:, -most:]
+        order = np.argsort(-np.take_along_axis(block, chosen, axis=1), axis=1, kind="stable")
+        classes[rows] = np.take_along_axis(chosen, order, axis=1)
+    probabilities = np.exp(np.take_along_axis(log_probabilities, classes, axis=1).astype(np.float64))
+    return list(zip(classes.T, probabilities.T, strict=True))
 
+
+def _top(labels: Integers, log_probabilities: Floats) -> tuple[Floats, Booleans]:
+    """The top class's probability, and whether it is the true class, each of shape (n,)."""
+    confidence, hit = np.empty(len(labels)), np.empty(len(labels), bool)
+    for rows in row_blocks(log_probabilities.shape):
+        probabilities = np.exp(np.asarray(log_probabilities[rows], np.float64))
+        top = probabilities.argmax(axis=1)
+        confidence[rows], hit[rows] = probabilities[np.arange(len(top)), top], top == labels[rows]
+    return confidence, hit
+
+
+def _columns(log_probabilities: Floats) -> Iterator[Floats]:
+    """Each class's probabilities, float64 (n,), in the order of the classes."""
+    for columns in row_blocks(log_probabilities.shape[::-1]):
+        yield from np.exp(np.asarray(log_probabilities[:, columns].T, np.float64, order="C"))
+
+
+def _ranking(labels: Integers, log_probabilities: Floats, present: Booleans) -> tuple[Floats, Floats]:
+    """Average precision and AUROC of each class against the rest, NaN for a class that is not there."""
     average_precision, auroc = np.full((2, len(present)), np.nan)
-    for index in np.flatnonzero(present):
-        truth = labels == index
-        average_precision[index] = average_precision_score(truth, probabilities[:, index])
-        if not truth.all():
-            auroc[index] = roc_auc_score(truth, probabilities[:, index])
+    for index, scores in enumerate(_columns(log_probabilities)):
+        if present[index]:
+            average_precision[index], auroc[index] = against_the_rest(labels == index, scores)
     return average_precision, auroc
 
 
+def against_the_rest(positive: Booleans, scores: Floats) -> tuple[float, float]:
+    """Average precision and AUROC, NaN without negatives; equal scores cannot be told apart.
+
+    Only the ranks of the positives matter: the precision at the score of each, and how many negatives it beats.
+    """
+    ascending, own = np.sort(scores), np.sort(scores[positive])
+    below, up_to = (np.searchsorted(ascending, own, side) for side in ("left", "right"))
+    own_below, own_up_to = (np.searchsorted(own, own, side) for side in ("left", "right"))
+    average_precision = float(((len(own) - own_below) / (len(scores) - below)).mean())
+    pairs = len(own) * (len(scores) - len(own))
+    beaten = ((below - own_below) + (up_to - own_up_to)).sum() / 2
+    return average_precision, float(beaten / pairs) if pairs else np.nan
+
+
 def _probability_metrics(labels: Integers, log_probabilities: Floats) -> dict[str, float]:
-    probabilities = np.exp(log_probabilities)
-    top = probabilities.argmax(axis=1)
-    by_class = [_calibration_error(column, labels == index) for index, column in enumerate(probabilities.T)]
+    by_class = [_calibration_error(column, labels == index) for index, column in enumerate(_columns(log_probabilities))]
     return {
         **{name: float(values.mean()) for name, values in sample_scores(labels, log_probabilities).items()},
-        "ece": _calibration_error(probabilities[np.arange(len(labels)), top], top == labels),
+        "ece": _calibration_error(*_top(labels, log_probabilities)),
         "ece_classwise": float(np.mean(by_class)),
     }
 
@@ -274,8 +336,7 @@ def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Float
     return np.bincount(index, confidence, bins) / divisor, np.bincount(index, hit, bins) / divisor, sizes
 
 
-def _notes(confusion: Integers, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:
-    support, predictions = confusion.sum(axis=1), confusion.sum(axis=0)
+def _notes(support: Integers, predictions: Integers, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:
     notes = []
     if effective_prior is None:
         notes.append("the prior that the model learned under has no closed form here: log_loss_corrected and ece_corrected are absent")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from equipoise.metrics import Evaluation, frequency_groups
 from equipoise.options import Booleans, ConfigError, Floats, Integers, listing
@@ -89,7 +90,7 @@ def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Seque
         "prevalence": positives / len(labels),
     }
     wrong, missed = told.sum() - hits.sum(), positives.sum() - hits.sum()
-    confusion = np.array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
+    confusion = sparse.csr_array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
     return Evaluation(summary, per_class, confusion, frequency_groups(counts, "terciles"), _notes(positives, told, names))
 
 

@@ -21,9 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from equipoise import inputs, logged, runtime
 from equipoise.config import CONTROL, Config, check_together, flat, validate
 from equipoise.data.catalogue import IN_ONE_PIECE
-from equipoise.data.images import ImageFiles
 from equipoise.data.prepare import prepare, row_digests, with_test_file
 from equipoise.data.prepared import Prepared
+from equipoise.data.records import Images
 from equipoise.evaluation import evaluate_and_log
 from equipoise.handover import Trained
 from equipoise.naming import run_name
@@ -169,7 +169,7 @@ def _data(trained: logged.Logged, config: Config) -> Prepared:
 
 def _is_fitted(data: Prepared, config: Config) -> bool:
     """Whether features depend on the training rows: columns are encoded and arrays scaled by them, images are not."""
-    return config.dataset.name in IN_ONE_PIECE and not isinstance(data.split("train").features, ImageFiles)
+    return config.dataset.name in IN_ONE_PIECE and not isinstance(data.split("train").features, Images)
 
 
 def _check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from equipoise import effect, figures, page
+from equipoise import by_rank, effect, figures, page
 from equipoise.data.prepared import Prepared
 from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
@@ -16,6 +16,8 @@ from equipoise.weighting import ClassWeights
 ABSENT = "–"
 # Earlier than this part of the training, the best epoch says that the rest was over-fitting.
 EARLY = 0.7
+MOST_ROWS = 200  # of a table with a row a class; of more classes it has a row a group of ranks
+LOWEST = 20  # classes that are shown by themselves even so
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Evidence:
     Attributes
     ----------
     labels : int64 (n,), of the test split
-    log_probabilities, corrected : float64 (n, classes), as predicted and after the prior is moved; the latter
+    log_probabilities, corrected : (n, classes), as predicted and after the prior is moved; the latter
         None if the prior that the model learned under has no analytic form
     intervals : metric to the ends of its 95 % interval
     rules : decision rule to its metrics
@@ -58,8 +60,8 @@ def pictures(evidence: Evidence) -> dict[str, Figure]:
     """By name; the training curves are absent if nothing was trained."""
     data, evaluation = evidence.data, evidence.evaluation
     drawn = {
-        "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes),
-        "pr_curves": figures.precision_recall_curves(evidence.labels, np.exp(evidence.log_probabilities), evaluation, data),
+        "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail),
+        "pr_curves": figures.precision_recall_curves(evidence.labels, evidence.log_probabilities, evaluation, data),
         "reliability": figures.reliability_diagram(evidence.labels, evidence.log_probabilities, evidence.corrected),
         "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, evidence.shares),
     }
@@ -115,10 +117,11 @@ def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, Figure]) -> li
     per_class, order = evaluation.per_class, evidence.data.head_to_tail
     worst = [index for index in np.argsort(per_class["recall"], kind="stable")[:3] if not np.isnan(per_class["recall"][index])]
     body = [page.paragraph("Lowest recall: " + ", ".join(f"{data.classes[i]} ({per_class['recall'][i]:.2f}, n = {data.counts[i]})" for i in worst) + ".")]
-    mistaken = evaluation.confusion - np.diag(np.diag(evaluation.confusion))
-    truth, taken = np.unravel_index(mistaken.argmax(), mistaken.shape)
-    if mistaken.max():
-        total = evaluation.confusion[truth].sum()
+    cells = evaluation.confusion.tocoo()
+    mistaken = np.where(cells.row != cells.col, cells.data, 0)
+    if mistaken.any():
+        truth, taken = cells.row[mistaken.argmax()], cells.col[mistaken.argmax()]
+        total = evaluation.confusion[[truth]].sum()
         body.append(page.paragraph(f"Most frequent mistake: {data.classes[truth]} taken for {data.classes[taken]}, {mistaken.max()} of {total} samples."))
     groups = {
         name: ", ".join(data.classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "") for name, members in evaluation.groups.items()
@@ -131,11 +134,30 @@ def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, Figure]) -> li
         body.append(page.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows))
     shown = ("recall", "recall_low", "recall_high", "precision", "f1", "average_precision", "prevalence", "auroc", "predicted_share")
     titles = ["class", "n", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
-    table = [[data.classes[i], str(data.counts[i]), f"{evidence.weights.weights[i]:.4g}", *(_number(per_class[name][i]) for name in shown)] for i in order]
+    table = [
+        [data.classes[i], str(data.counts[i]), f"{evidence.weights.weights[i]:.4g}", *(_number(per_class[name][i]) for name in shown)]
+        for i in (order if len(order) <= MOST_ROWS else np.argsort(per_class["recall"], kind="stable")[:LOWEST])
+    ]
+    if len(order) > MOST_ROWS:
+        body.append(
+            page.paragraph(f"Of {len(order):,} classes: means by rank, then the {LOWEST} of the lowest recall. evaluation/per_class.json has every class.")
+        )
+        values = {"n": data.counts.astype(np.float64), "weight": evidence.weights.weights, **{name: per_class[name] for name in shown}}
+        body.append(page.table(["classes", *titles[1:]], _by_rank(order, values)))
     body.append(page.table(titles, table))
     body.append(page.picture(drawn["confusion_matrix"], "Confusion matrix"))
     body.append(page.picture(drawn["pr_curves"], "Precision and recall of each class against the rest"))
     return body
+
+
+def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[str]]:
+    """A row a group of ranks: the mean of each value over its classes."""
+    groups = by_rank.groups(head_to_tail)
+    means = {key: by_rank.means(found, groups) for key, found in values.items()}
+    return [
+        [name.replace("ranks_", "ranks "), *(f"{means[key][name]:.4g}" if key in ("n", "weight") else _number(means[key][name]) for key in means)]
+        for name in groups
+    ]
 
 
 def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, Figure]) -> list[str]:
@@ -161,7 +183,8 @@ def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, Figure]) -> li
     }
     columns = {"samples": weights.counts / weights.counts.sum(), "weights": weights.share}
     columns |= {title: evidence.shares[key] for key, title in known.items() if key in evidence.shares}
-    rows = [[data.classes[i], *(_percent(values[i]) for values in columns.values())] for i in order]
+    groups = {data.classes[i]: np.array([i]) for i in order} if len(order) <= MOST_ROWS else by_rank.groups(order)
+    rows = [[name.replace("ranks_", "ranks "), *(_percent(values[members].sum()) for values in columns.values())] for name, members in groups.items()]
     return [*body, page.paragraph("Each class's share of the whole, in training:"), page.table(["class", *columns], rows)]
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 from equipoise.options import ConfigError
@@ -17,29 +18,40 @@ from equipoise.options import ConfigError
 Device = Literal["auto", "cpu", "gpu"]
 Threads = int | Literal["auto"]
 
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # NVIDIA's on Linux, and under WSL
 
-def start(device: Device, threads: Threads, *, deterministic: bool) -> str:
+
+def start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None = None) -> str:
     """Import and configure TensorFlow; returns the device taken, "cpu" or "gpu".
+
+    Parameters
+    ----------
+    gpu_memory : MiB to take of each GPU; None: as it needs
 
     Raises
     ------
     ConfigError
         If a GPU is asked for and none is there, or TensorFlow runs in this process already with other settings.
     """
-    asked = {"trainer.device": device, "trainer.threads": threads, "trainer.deterministic": deterministic}
+    asked = {"trainer.device": device, "trainer.threads": threads, "trainer.deterministic": deterministic, "trainer.gpu_memory": gpu_memory}
     if not _running:
-        _running.update(asked, taken=_start(device, threads, deterministic=deterministic))
+        _running.update(asked, taken=_start(device, threads, deterministic=deterministic, gpu_memory=gpu_memory))
     for option, value in asked.items():
         if _running[option] != value:
             raise ConfigError(f"{option}={value}: TensorFlow runs in this process with {_running[option]} already; give the sweep one value")
     return str(_running["taken"])
 
 
+def unused_gpu() -> bool:
+    """Whether this machine has an NVIDIA driver: where TensorFlow took the CPU, its libraries are what is missing."""
+    return any(Path(file).exists() for file in DRIVERS)
+
+
 # What TensorFlow was started with: most of it cannot be changed in the same process.
 _running: dict[str, object] = {}
 
 
-def _start(device: Device, threads: Threads, *, deterministic: bool) -> str:
+def _start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None) -> str:
     with _quiet():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -54,7 +66,10 @@ def _start(device: Device, threads: Threads, *, deterministic: bool) -> str:
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(count)
         for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
+            if gpu_memory is None:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            else:
+                tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory)])
         if gpus and deterministic:
             tf.config.experimental.enable_op_determinism()
         tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about

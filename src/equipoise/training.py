@@ -27,6 +27,7 @@ from equipoise.losses import LOSSES, positive_weights
 from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import ConfigError, Floats, arguments, listing
+from equipoise.precision import loss_scaled
 from equipoise.schedules import share_at, stretches, weights_at
 from equipoise.weighting import ClassWeights
 
@@ -42,7 +43,8 @@ class Predictor:
 
     def __init__(self, model: keras.Model) -> None:
         shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-        self._logits = tf.function(lambda batch: model(batch, training=False), input_signature=[shape])
+        # A part of a model may end in half precision.
+        self._logits = tf.function(lambda batch: tf.cast(model(batch, training=False), tf.float32), input_signature=[shape])
 
     def __call__(self, features: Any) -> Floats:
         """float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""
@@ -52,6 +54,7 @@ class Predictor:
 def build(config: Config, data: Prepared) -> keras.Model:
     """The configured model with freshly drawn weights, which depend on the seed alone."""
     keras.backend.clear_session()
+    keras.config.set_dtype_policy(config.trainer.precision)
     keras.utils.set_random_seed(config.seed)
     function = MODELS[config.model.name].build
     logits = 1 if config.dataset.labels == "binary" else len(data.classes)
@@ -123,10 +126,11 @@ def fit(
     bare = Parts(batches, PerSampleLoss(first_bad.watched(function), config.loss.function))
     put_in = IMPLEMENTATIONS[config.loss.implementation]
     table = tf.Variable(weights.weights, trainable=False, dtype=tf.float32)
-    optimizer = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
+    described = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
+    optimizer = loss_scaled(keras.optimizers.get(described), config.trainer.precision, weights.weights)
     steps = batches.cardinality().numpy()
     loss = put_in(bare, table).loss
-    model.compile(keras.optimizers.get(optimizer), loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
+    model.compile(optimizer, loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
     watch = _Watch(predictor, config, data, weights.weights, function, epoch, on_epoch)
     watch.diverged = _Diverged(first_bad, batches, config, data.classes)
     watch.set_model(model)
@@ -195,9 +199,10 @@ class _Diverged:
         """The error, while the epoch's order of the samples is still in force; `last` is the last step that was taken, from 0."""
         steps = int(self._batches.cardinality().numpy())
         step, how = self.first_bad.found(steps - 1 if last is None else last)
+        wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self._config.trainer.precision == "mixed_float16" else ""
         return ConfigError(
             f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. "
-            f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean"
+            f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean{wider}"
         )
 
     def _held(self, step: int) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from equipoise.data.arrays import npz, series
 from equipoise.data.images import image_directory
+from equipoise.data.records import tfrecord
 from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, digits_lt, mnist_lt, synthetic
 from equipoise.data.splitting import Divided, divide
 from equipoise.data.tables import csv, multilabel, tabular
@@ -16,6 +17,7 @@ WITH_SPLITS: Mapping[str, Callable[..., Source]] = {
     "mnist_lt": mnist_lt,
     "digits_lt": digits_lt,
     "synthetic": synthetic,
+    "tfrecord": tfrecord,
 }
 IN_ONE_PIECE: Mapping[str, Callable[..., Raw]] = {
     "csv": csv,

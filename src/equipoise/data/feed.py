@@ -1,17 +1,17 @@
 """Prepared samples as tf.data batches whose order depends on the seed and the epoch alone.
 
-Small arrays are gathered from memory, large ones from the mapped file, images are decoded in parallel.
+Small arrays are gathered from memory, large ones from the mapped file or from shards, images are decoded in parallel.
 Knows nothing of weights.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from equipoise.data.images import ImageFiles
+from equipoise.data.records import Images, RecordImages
 from equipoise.data.sampling import Sampling, drawn_rows
 from equipoise.data.sources import LabelForm, Samples
 from equipoise.options import Floats, Integers
@@ -50,7 +50,7 @@ def training_batches(
 
 def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
     """The features in their order, float32 (up to batch_size, *shape)."""
-    if isinstance(features, ImageFiles):
+    if isinstance(features, Images):
         rows = tf.data.Dataset.range(len(features)).batch(batch_size)
         samples = Samples(features, np.zeros(len(features), np.int64))
         yield from (batch.numpy() for batch, _ in fetched(rows, samples).prefetch(1))
@@ -58,16 +58,9 @@ def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
         yield from (np.asarray(features[start : start + batch_size]) for start in range(0, len(features), batch_size))
 
 
-def take(features: Any, rows: Integers) -> Any:
-    """Some of the features, of the same kind."""
-    if isinstance(features, ImageFiles):
-        return replace(features, paths=features.paths[rows])
-    return features[rows]
-
-
 def fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
     """A dataset of batches of row numbers to batches of (features, label index)."""
-    if isinstance(samples.features, ImageFiles):
+    if isinstance(samples.features, Images):
         return rows.map(_decoded(samples), num_parallel_calls=tf.data.AUTOTUNE)
     if samples.features.nbytes <= MOST_RESIDENT_BYTES:
         return rows.map(_resident(samples))  # too little work to be handed to other threads
@@ -98,17 +91,35 @@ def _mapped(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tenso
 
 
 def _decoded(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    files = samples.features
-    paths, labels = tf.constant(np.asarray(files.paths)), tf.constant(np.asarray(samples.labels))
-    root = tf.constant(files.root + "/")
+    images, labels = samples.features, tf.constant(np.asarray(samples.labels))
+    read = _from_files(images) if isinstance(images, ImageFiles) else _from_records(images)
 
     def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # One image after the other within a batch, batches in parallel: less to hand around than image by image.
-        names = root + tf.gather(paths, rows)
-        images = tf.map_fn(lambda name: decode(tf.io.read_file(name), files.shape, files.formats), names, fn_output_signature=tf.float32)
-        return tf.ensure_shape(images, (None, *files.shape)), tf.gather(labels, rows)
+        found = read(rows, lambda data: decode(data, images.shape, images.formats))
+        return tf.ensure_shape(found, (None, *images.shape)), tf.gather(labels, rows)
 
     return fetch
+
+
+# From row numbers, and a function of one encoded image, to what it makes of each.
+Reader = Callable[[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]], tf.Tensor]
+
+
+def _from_files(images: ImageFiles) -> Reader:
+    root, paths = tf.constant(images.root + "/"), tf.constant(np.asarray(images.paths))
+    return lambda rows, decoded: tf.map_fn(lambda name: decoded(tf.io.read_file(name)), root + tf.gather(paths, rows), fn_output_signature=tf.float32)
+
+
+def _from_records(images: RecordImages) -> Reader:
+    def read(rows: Integers) -> Any:
+        return np.array(images[rows].encoded(), dtype=object)
+
+    def each(rows: tf.Tensor, decoded: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        data = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string, stateful=False), (None,))
+        return tf.map_fn(decoded, data, fn_output_signature=tf.float32)
+
+    return each
 
 
 def decode(data: tf.Tensor, shape: tuple[int, int, int], formats: Sequence[str]) -> tf.Tensor:

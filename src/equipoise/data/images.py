@@ -6,17 +6,18 @@ The folders may stand below `train`, `validation` and `test`, which then are the
 import hashlib
 import io
 import os
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from equipoise.data.sources import SPLITS, Loaded, Raw
+from equipoise.data.sources import SPLITS, Loaded, Raw, existing_folder
 from equipoise.options import ConfigError, Integers, PositiveInt, listing
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
@@ -47,6 +48,13 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def __getitem__(self, rows: slice | Integers) -> "ImageFiles":
+        return replace(self, paths=self.paths[rows])
+
+    def encoded(self) -> list[bytes]:
+        """Each image's file as it is."""
+        return [Path(self.root, os.fsdecode(path)).read_bytes() for path in self.paths]
+
 
 def image_directory(
     *,
@@ -66,55 +74,89 @@ def image_directory(
     on_bad_file : what to do with a file that cannot be decoded
     max_pixels : an image of more is refused before it is decoded
     """
-    try:
-        root = Path(path).expanduser().resolve()
-        there = root.is_dir()
-    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
-        there = False
-    if not there:
-        raise ConfigError(f"dataset.path={path}: there is no such folder")
-    found = list(_listed(root))
-    names = sorted({name for name, _, _ in found})
+    root = existing_folder(path, "dataset.path")
+    listed = list(_listed(root))
+    names = sorted({folder.name for folder in listed})
     _check_names(names, root)
     place = {name: index for index, name in enumerate(names)}
-    labels = np.array([place[name] for name, _, _ in found], dtype=np.int64)
-    given = np.array([split for _, split, _ in found], dtype=np.int8)
-    paths = np.array([os.fsencode(file) for _, _, file in found])
+    sizes = [len(folder.paths) for folder in listed]
+    labels = np.repeat([place[folder.name] for folder in listed], sizes)
+    given = np.repeat(np.array([folder.split for folder in listed], dtype=np.int8), sizes)
+    paths = np.concatenate([folder.paths for folder in listed])
+    content = _content(root, listed)
     shape = (image_size[0], image_size[1], channels)
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _checked(root, paths, labels, rows, shape, on_bad_file, max_pixels)
 
-    return Raw(tuple(names), labels, 3, _content(root, paths), load, None, given)
+    return Raw(tuple(names), labels, 3, content, load, None, given)
 
 
-def _listed(root: Path) -> Iterator[tuple[str, int, str]]:
-    """Class name, 0 or 1 + the split's place, and relative path of every image, in the order of the paths."""
-    folders = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+@dataclass(frozen=True)
+class _Folder:
+    """The images in one folder of a class.
+
+    Attributes
+    ----------
+    split : 0, or 1 + the place of the split that it stands below
+    paths : bytes (n,), relative to the root
+    states : int64 (n, 2), the size and time of each file
+    """
+
+    name: str
+    split: int
+    paths: "np.ndarray[Any, np.dtype[np.bytes_]]"
+    states: Integers
+
+
+def _listed(root: Path) -> Iterator[_Folder]:
+    """The folders that hold images, in the order of their paths."""
     splits = {"train": 1, "validation": 2, "val": 2, "test": 3}
+    folders = _subfolders(str(root))
     if "train" in folders and set(folders) <= set(splits):
-        for folder in folders:
-            for name in sorted(entry.name for entry in os.scandir(root / folder) if entry.is_dir() and not entry.name.startswith(".")):
-                yield from ((name, splits[folder], file) for file in _files(root, Path(folder, name)))
+        classes = [(name, splits[split], f"{split}/{name}") for split in folders for name in _subfolders(str(root / split))]
     else:
-        for name in folders:
-            yield from ((name, 0, file) for file in _files(root, Path(name)))
+        classes = [(name, 0, name) for name in folders]
+    for name, split, folder in classes:
+        yield from _below(root, folder, name, split)
 
 
-def _files(root: Path, folder: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(root / folder, followlinks=True):
-        if not Path(parent).resolve().is_relative_to(root):
-            raise ConfigError(f"{parent} is a link that leaves {root}: copy the files, or name that folder itself")
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            file = Path(parent, name)
-            if name.startswith(".") or file.suffix.lower() not in EXTENSIONS:
+def _below(root: Path, folder: str, name: str, split: int) -> Iterator[_Folder]:
+    """The folder and those below it. Of a million files, what is held of each is its path, size and time, and no object."""
+    resolved = Path(root, folder).resolve()
+    if not resolved.is_relative_to(root):
+        raise ConfigError(f"{root / folder} is a link that leaves {root}: copy the files, or name that folder itself")
+    if resolved != root / folder and (root / folder).is_relative_to(resolved):
+        raise ConfigError(f"{root / folder} is a link to a folder that it stands in: remove it")
+    names: list[bytes] = []
+    states = array("q")
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or os.path.splitext(entry.name)[1].lower() not in EXTENSIONS or entry.is_dir():
                 continue
-            if file.is_symlink() and not file.resolve().is_relative_to(root):
-                raise ConfigError(f"{file} is a link that leaves {root}: copy the file")
-            if not file.is_file():
-                raise ConfigError(f"{file} is no file: a pipe, a device or a broken link")
-            yield str(file.relative_to(root))
+            if entry.is_symlink():
+                _check_link(root, Path(entry.path))
+            status = os.stat(entry.path) if entry.is_symlink() else entry.stat()
+            names.append(os.fsencode(entry.name))
+            states.extend((status.st_size, status.st_mtime_ns))
+    if names:
+        order = np.argsort(np.array(names), kind="stable")
+        paths = np.char.add(os.fsencode(folder + "/"), np.array(names)[order])
+        yield _Folder(name, split, paths, np.frombuffer(states, np.int64).reshape(-1, 2)[order])
+    for below in _subfolders(str(root / folder)):
+        yield from _below(root, f"{folder}/{below}", name, split)
+
+
+def _subfolders(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+
+
+def _check_link(root: Path, file: Path) -> None:
+    if not file.resolve().is_relative_to(root):
+        raise ConfigError(f"{file} is a link that leaves {root}: copy the file")
+    if not file.exists():
+        raise ConfigError(f"{file} is a link to a file that is not there: remove it")
 
 
 def _check_names(names: list[str], root: Path) -> None:
@@ -127,12 +169,12 @@ def _check_names(names: list[str], root: Path) -> None:
         raise ConfigError(f"{root} has folders whose names differ by case only ({listing(both)}): merge or rename them")
 
 
-def _content(root: Path, paths: "np.ndarray[Any, np.dtype[np.bytes_]]") -> str:
+def _content(root: Path, listed: Sequence[_Folder]) -> str:
     """Digest of every file's path, size and time; the content itself is read when the files are checked."""
     digest = hashlib.sha256(os.fsencode(root))
-    for path in paths:
-        status = os.stat(os.path.join(os.fsencode(root), path))
-        digest.update(path + f" {status.st_size} {status.st_mtime_ns}\n".encode())
+    for folder in listed:
+        for path, (size, time) in zip(folder.paths, folder.states, strict=True):
+            digest.update(path + f" {size} {time}\n".encode())
     return digest.hexdigest()
 
 
@@ -169,8 +211,6 @@ def _checked(
 
 def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:
     """The digest and format of a file that can be decoded, or what is wrong with it."""
-    from PIL import Image
-
     try:
         file = Path(root, os.fsdecode(path))
         if not file.is_file():  # since it was listed; a pipe would never end
@@ -178,6 +218,16 @@ def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:
         if file.stat().st_size > MOST_BYTES_A_PIXEL * max_pixels:
             return f"has {file.stat().st_size} bytes, more than an image of dataset.max_pixels={max_pixels} can need"
         data = file.read_bytes()
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return check_image(data, max_pixels)
+
+
+def check_image(data: bytes, max_pixels: int) -> tuple[bytes, str] | str:
+    """The digest and format of an encoded image that can be decoded, or what is wrong with it."""
+    from PIL import Image
+
+    try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > max_pixels:
                 return f"has {image.width} x {image.height} pixels, more than dataset.max_pixels={max_pixels}"

@@ -20,14 +20,16 @@ import psutil
 from equipoise.data.catalogue import SOURCES, source_of
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared
+from equipoise.data.records import Images, RecordArrays, RecordImages
 from equipoise.data.sources import SPLITS, Dataset, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.splitting import Divided
 from equipoise.data.tables import encoded_file, open_table, read_encoder
 from equipoise.options import ConfigError, Integers, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
-FORMAT = 2
+FORMAT = 3
 BLOCK_ROWS = 8192
+BLOCK_IMAGES = 64
 
 
 def prepare(dataset: Dataset, cache: Path) -> Prepared:
@@ -131,7 +133,7 @@ def _counts(labels: Integers, classes: int) -> Integers:
 
 def _blocks(features: Any) -> Iterator[tuple[int, Any]]:
     """Rows that fit into memory; images have none until they are decoded."""
-    if not isinstance(features, ImageFiles):
+    if not isinstance(features, Images):
         for start in range(0, len(features), BLOCK_ROWS):
             yield start, features[start : start + BLOCK_ROWS]
 
@@ -143,6 +145,8 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         samples = loaded.splits[name]
         if isinstance(samples.features, ImageFiles):
             np.save(folder / f"{name}_paths.npy", samples.features.paths, allow_pickle=False)
+        elif isinstance(samples.features, RecordArrays | RecordImages):
+            np.save(folder / f"{name}_places.npy", samples.features.records.places, allow_pickle=False)
         elif not (folder / f"{name}_features.npy").exists():
             np.save(folder / f"{name}_features.npy", np.ascontiguousarray(samples.features), allow_pickle=False)
         np.save(folder / f"{name}_labels.npy", np.ascontiguousarray(samples.labels), allow_pickle=False)
@@ -150,7 +154,8 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
             digests[name] = row_digests(samples)
         digest.update(f"{name} {loaded.shape} {samples.labels.shape} ".encode() + digests[name].tobytes() + samples.labels.tobytes())
     train = loaded.splits["train"]
-    files = train.features if isinstance(train.features, ImageFiles) else None
+    in_shards = isinstance(train.features, RecordArrays | RecordImages)
+    shards: tuple[str, ...] = train.features.records.files if in_shards else ()
     metadata = {
         "classes": source.classes,
         "shape": loaded.shape,
@@ -158,17 +163,19 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "data_sha256": digest.hexdigest(),
         "reference": dict(loaded.reference),
         "notes": [*loaded.notes, *_leakage(digests)],
-        "image_root": files.root if files else None,
-        "image_formats": files.formats if files else (),
+        "image_root": train.features.root if isinstance(train.features, ImageFiles) else None,
+        "image_formats": train.features.formats if isinstance(train.features, Images) else (),
+        "shard_root": str(Path(shards[0]).parent) if in_shards else None,
+        "shards": len(shards),
     }
     (folder / METADATA).write_text(json.dumps(metadata, indent=1))
 
 
 def row_digests(samples: Samples) -> Any:
     """16 bytes for each sample's features, or 32 of an image's file, as an array of shape (n,)."""
-    if isinstance(samples.features, ImageFiles):
-        root = Path(samples.features.root)
-        return np.array([hashlib.sha256((root / os.fsdecode(path)).read_bytes()).digest() for path in samples.features.paths], dtype="S32")
+    if isinstance(samples.features, Images):
+        blocks = (samples.features[start : start + BLOCK_IMAGES] for start in range(0, len(samples.features), BLOCK_IMAGES))
+        return np.array([hashlib.sha256(data).digest() for block in blocks for data in block.encoded()], dtype="S32")
     found = np.empty(len(samples.labels), dtype="S16")
     for start, block in _blocks(samples.features):
         found[start : start + len(block)] = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(block)]

@@ -1,8 +1,8 @@
 """The contract between preparing and everything after it: arrays on disk, mapped into memory, with their metadata.
 
 A prepared dataset is a folder: for each split `<split>_features.npy` (float32) or, for images that are decoded
-while training, `<split>_paths.npy`, and `<split>_labels.npy` (int64); and `metadata.json`. Knows nothing of where
-the samples came from.
+while training, `<split>_paths.npy`, or for samples that stay in shards, `<split>_places.npy`; `<split>_labels.npy`
+(int64); and `metadata.json`. Knows nothing of where the samples came from.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from equipoise.data.images import ImageFiles
+from equipoise.data.records import MOST_SHARDS, Records, shard_names, split_features
 from equipoise.data.sources import Samples
 from equipoise.options import ConfigError, Counts, Floats, Integers, Names, Section
 
@@ -31,8 +32,9 @@ class Prepared:
     data_sha256 : digest of all arrays, equal wherever the same data are prepared
     reference : numbers known of the data by construction, such as the Bayes optimum
     notes : what every run on these data must tell
-    image_root : the folder of the images, if they are decoded while training
-    image_formats : those that occur among them
+    image_root : the folder of the images, if they are files that are decoded while training
+    image_formats : those that occur among the images, files or in shards
+    shard_root, shards : the folder of the shards and how many each split has, if the samples stay in them
     """
 
     folder: Path
@@ -44,6 +46,8 @@ class Prepared:
     notes: tuple[str, ...] = ()
     image_root: str | None = None
     image_formats: tuple[str, ...] = ()
+    shard_root: str | None = None
+    shards: int = 0
 
     def split(self, name: str) -> Samples:
         """`train`, `validation` or `test`, mapped and not loaded.
@@ -53,6 +57,8 @@ class Prepared:
         ConfigError
             If the arrays are damaged or do not fit the metadata.
         """
+        if self.shard_root is not None:
+            return self._in_shards(name, self.shard_root)
         features = self._array(name, "features" if self.image_root is None else "paths")
         labels = self._array(name, "labels")
         shape = self.shape if self.image_root is None else ()
@@ -62,6 +68,13 @@ class Prepared:
             return Samples(features, labels)
         height, width, channels = self.shape
         return Samples(ImageFiles(self.image_root, features, (height, width, channels), self.image_formats), labels)
+
+    def _in_shards(self, name: str, root: str) -> Samples:
+        places, labels = self._array(name, "places"), self._array(name, "labels")
+        if places.shape != (len(labels), 3) or places.dtype != np.int64 or labels.dtype != np.int64:
+            raise _unknown(self.folder)
+        files = tuple(f"{root}/{file}" for file in shard_names(name, self.shards))
+        return Samples(split_features(Records(files, places), self.shape, self.image_formats), labels)
 
     def _array(self, split: str, kind: str) -> "np.ndarray[Any, np.dtype[Any]]":
         try:
@@ -99,6 +112,8 @@ class Metadata(Section):
     notes: Names
     image_root: str | None
     image_formats: Names
+    shard_root: str | None
+    shards: Annotated[int, Field(ge=0, le=MOST_SHARDS)]
 
 
 def open_prepared(folder: Path) -> Prepared:
@@ -113,7 +128,7 @@ def open_prepared(folder: Path) -> Prepared:
         found = Metadata.model_validate_json((folder / METADATA).read_bytes())
     except (ValidationError, OSError):
         raise _unknown(folder) from None
-    if len(found.counts) != len(found.classes) or (found.image_root is not None and len(found.shape) != 3):
+    if len(found.counts) != len(found.classes) or ((found.image_root is not None or found.image_formats) and len(found.shape) != 3):
         raise _unknown(folder)
     values = found.model_dump()
     return Prepared(folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})

@@ -200,13 +200,25 @@ def existing_file(path: str, option: str) -> Path:
     return file.resolve()
 
 
+def existing_folder(path: str, option: str) -> Path:
+    """The folder of that name, relative to the working directory."""
+    try:
+        folder = Path(path).expanduser().resolve()
+        there = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
+        there = False
+    if not there:
+        raise ConfigError(f"{option}={path}: there is no such folder")
+    return folder
+
+
 def digest_of(file: Path) -> str:
     """SHA-256 of the file's content, read once as long as its size and time stay the same."""
     status = file.stat()
     return _digest(str(file), status.st_size, status.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _digest(file: str, _size: int, _time: int) -> str:
     digest = hashlib.sha256()
     with open(file, "rb") as stream:

@@ -1,0 +1,54 @@
+"""A dataset as TFRecord shards: `python src/shards.py dataset=npz dataset.path=arrays.npz shards=16 output=folder`.
+
+Takes dataset=… and its options as train.py does, and writes what is prepared from them, splits and all. Images stay
+encoded as they are. The shards are trained on by dataset=tfrecord dataset.path=folder, on any machine.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from equipoise import command_line, key_values, runtime
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.options import ConfigError
+from equipoise.paths import cache_folder
+from equipoise.terminal import console
+
+OWN = ("shards", "output")
+
+
+def main(typed: Sequence[str]) -> int:
+    """Write the shards; returns the exit code."""
+    if "-h" in typed or "--help" in typed:
+        print(__doc__)
+        return 0
+    try:
+        options = key_values.read([word for word in typed if word.partition("=")[0] in OWN], OWN)
+        if "output" not in options:
+            raise ConfigError("output is not set: name the folder that the shards are to be in, output=folder")
+        shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
+        data = prepare(command_line.compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
+        _write(data, output, shards)
+    except ConfigError as error:
+        for line in str(error).splitlines():
+            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+        return 2
+    sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))
+    console.print(f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:", soft_wrap=True)
+    console.print(f"  python src/train.py dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
+    return 0
+
+
+def _write(data: Prepared, output: Path, shards: int) -> None:
+    runtime.start("cpu", "auto", deterministic=True)
+    from equipoise.data.sharding import write_shards
+
+    try:
+        write_shards(data, output, shards)
+    except OSError as error:
+        raise ConfigError(f"output={output} cannot be written: {error.strerror or error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

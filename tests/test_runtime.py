@@ -1,0 +1,35 @@
+"""The device: what is said of it before anything is trained."""
+
+from typing import Any
+
+import pytest
+
+from equipoise import fitting, runtime
+from equipoise.options import ConfigError
+from helpers import composed
+
+
+def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda _: [])
+    with pytest.raises(ConfigError, match="TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto"):
+        runtime._start("gpu", 1, deterministic=True, gpu_memory=None)
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "driver", "said"),
+    [
+        ([], "cpu", False, ""),
+        ([], "cpu", True, "trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU"),
+        (["trainer.device=cpu"], "cpu", True, ""),
+        (["trainer.gpu_memory=100"], "cpu", False, "trainer.gpu_memory=100 has no effect"),
+        (["trainer.precision=mixed_float16"], "cpu", False, "trainer.precision=mixed_float16 is slower than float32 on a CPU"),
+        (["trainer.precision=mixed_float16", "trainer.gpu_memory=100"], "gpu", True, ""),
+        (["trainer.jit=true"], "gpu", True, "trainer.jit=true has no effect on a GPU"),
+        (["trainer.jit=true", "trainer.deterministic=false"], "gpu", True, ""),
+    ],
+)
+def test_what_has_no_effect_on_the_device_is_said(options: list[str], device: str, driver: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "unused_gpu", lambda: driver)
+    notes = fitting._device_notes(composed(*options).trainer, device)
+    assert len(notes) == bool(said)
+    assert all(note.startswith(said) for note in notes)
