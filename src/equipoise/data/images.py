@@ -68,7 +68,7 @@ def image_directory(
     """
     try:
         root = Path(path).expanduser().resolve()
-        there = root.is_dir()
+        there = bool(path) and root.is_dir()
     except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
         there = False
     if not there:
