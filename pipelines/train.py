@@ -12,7 +12,8 @@ from equipoise.pipeline import ARTIFACTS, PARAMS, TRAIN_STAGE, dvc_tags, run_fol
 def step(config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
-    with fitting.training_run(config, data, tracking.open_store(project_root(), config.tracking.name), run_folder(), tags) as (log, _):
+    store = tracking.open_store(project_root(), config.tracking.name, needed=False)
+    with fitting.training_run(config, data, store, run_folder(), tags) as (log, _):
         log.log_file(PARAMS, "config")
         _, trained = fitting.train(config, data, log)
         handover.save(trained, ARTIFACTS, {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256})

@@ -1,23 +1,25 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise import command_line
+from equipoise import command_line, launchers
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import title_of
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
+from equipoise.search import Settings
 
 
 def main() -> int:
@@ -28,20 +30,39 @@ def main() -> int:
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
             _check_server(plan.jobs)
             command_line.prepare_all(plan)
-        if plan and plan.sweep:
-            _adopt_summary(plan.sweep, plan.jobs[0])
     except ConfigError as error:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
+    launchers.set_environment()
     sys.argv += plan.handed_over if plan else ()
     try:
-        code = _run_hydra()
+        return _run_sweep(plan, plan.sweep) if plan and plan.sweep else _run_hydra()
+    except ConfigError as error:
+        return _complain(error)
     except KeyboardInterrupt as interrupt:
         print("interrupted: a run that had begun is logged as KILLED", file=sys.stderr)
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
-    if plan and plan.sweep:
-        _summarise(plan, plan.sweep)
-    return code
+
+
+def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
+    from equipoise import tracking
+    from equipoise.progress import followed
+    from equipoise.summary import summarised
+    from equipoise.sweep import labels, save_views
+
+    store = tracking.open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
+    elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
+    # The trials of a search are not known yet.
+    jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
+    names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
+    following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
+    with summarised(store, plan, sweep) as state, following:
+        code = _run_hydra()
+    if store.answers:
+        print("To compare its runs in MLflow:")
+        for experiment, view in save_views(store, sweep.id):
+            print(f"  {store.page(experiment, view=view)}")
+    return 1 if state.unfinished else code
 
 
 def _run_hydra() -> int:
@@ -60,36 +81,48 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     -------
     In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
     """
+    from equipoise.progress import spoken
+
+    settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
+    config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
+    elsewhere = settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != launchers.IN_THIS_PROCESS
+    searching = command_line.search_settings(settings.sweeper) if config.sweep != "auto" else None
+    with spoken(folder) if elsewhere else nullcontext():
+        return _train(config, folder, searching)
+
+
+def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str, float] | None:
     from equipoise import evaluation, experiment, search, sweep, tracking
     from equipoise.naming import run_name
     from equipoise.outbox import read_journal
-    from equipoise.terminal import console, print_evaluation, print_rules, print_summary_line
+    from equipoise.terminal import console, errors, print_evaluation, print_rules, print_summary_line
 
-    config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    searching = command_line.search_settings(HydraConfig.get().sweeper) if config.sweep != "auto" else None
+    name = run_name(config)
+    in_a_sweep = config.sweep != "auto"
     try:
         store = tracking.open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
-        done = sweep.finished(store, config, data.data_sha256) if config.sweep != "auto" and store.answers else None
-        if done:
-            console.print(f"{run_name(config)} is finished in this sweep already (run {done})")
-            return search.outcome(store.points(done, search.watched(searching, config)), searching, config) if searching else None
-        watch = search.watch(project_root(), searching, config) if searching else None
-        finished = experiment.run(config, data, store, folder, tracking.outer_run(store), watch)
+        with sweep.claimed(store, config, data.data_sha256) if in_a_sweep else nullcontext() as settled:
+            if settled:
+                console.print(f"{name} {settled.reason}")
+                return search.outcome(store.points(settled.run, search.watched(searching, config)), searching, config) if searching and settled.run else None
+            watch = search.watch(project_root(), searching, config) if searching else None
+            finished = experiment.run(config, data, store, folder, tracking.outer_run(store), watch)
     except tracking.Pruned as pruned:
-        console.print(f"{run_name(config)}: given up {pruned}")
+        console.print(f"{name}: given up {pruned}")
         return {}
-    except ConfigError as error:
+    except Exception as error:
+        outside = isinstance(error, OSError)  # such as a disk that is full
+        if not (in_a_sweep or outside or isinstance(error, ConfigError)):
+            raise
         # In a sweep Hydra would tell the first failure alone, after the last job.
-        print(f"error: {error}", file=sys.stderr)
+        what_next = "; the same command goes on where this one stopped" if outside else ""
+        errors.print(f"error: {tracking.reason(error)}{what_next}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
-    except OSError as error:  # such as a disk that is full
-        print(f"error: {error.strerror or error}: {error.filename or folder}; the same command goes on where this one stopped", file=sys.stderr)
-        raise CompactHydraException("the run failed for the reason above") from None
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n{run_name(config)}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
-    if config.sweep != "auto":
+    console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    if in_a_sweep:
         print_summary_line(finished.evaluation)
         return search.outcome(read_journal(finished.folder), searching, config) if searching else None
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
@@ -97,6 +130,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     if (finished.folder / evaluation.REPORT).exists():
         console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
     if finished.is_uploaded:
+        sweep.save_overview(store, finished.experiment_id, {point["key"]: point["value"] for point in read_journal(finished.folder)})
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
     return None
@@ -109,32 +143,6 @@ def _check_server(jobs: Sequence[Config]) -> None:
 
         store = tracking.open_store(project_root(), "server", needed=False)
         store.check_experiments({title_of(config.dataset) for config in jobs})
-
-
-def _adopt_summary(sweep_id: str, job: Config) -> None:
-    """The run that `mlflow run` has opened is the summary of the sweep; no job must find it, and write into it."""
-    from equipoise import tracking
-
-    if "MLFLOW_RUN_ID" in os.environ:
-        store = tracking.open_store(project_root(), job.tracking.name)
-        tracking.adopt_summary(store, sweep_id, tracking.outer_run(store))
-
-
-def _summarise(plan: command_line.Plan, sweep_id: str) -> None:
-    from equipoise import search_results, sweep, tracking
-
-    try:
-        store = tracking.open_store(project_root(), plan.jobs[0].tracking.name)
-    except ConfigError as error:  # the runs are done, and will be uploaded
-        print(f"warning: no table of the sweep: {error}", file=sys.stderr)
-        return
-    if plan.searching:
-        search_results.show(store, sweep_id, plan.searching)
-    else:
-        sweep.print_sweep(store, sweep_id, plan.jobs)
-    print("To compare its runs in MLflow:")
-    for experiment, view in sweep.save_views(store, sweep_id):
-        print(f"  {store.page(experiment, view=view)}")
 
 
 def _complain(error: ConfigError) -> int:

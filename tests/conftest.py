@@ -1,6 +1,7 @@
 """What tests share: a project of their own, TensorFlow started once, and skips that fail where nothing may be skipped."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,14 +33,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """The tracking server of `make server`, on PostgreSQL, for all tests that need one."""
-    folder = tmp_path_factory.mktemp("server")
-    for parent in (folder, *folder.parents[:-2]):
-        parent.chmod(0o711)  # as root, PostgreSQL runs as another user, who must come through
-    started = Server(copy_project(folder))
-    yield started
-    started.stop()
+    # Not below pytest's own folder, which is closed to others: as root, PostgreSQL runs as another user, who must come through.
+    with tempfile.TemporaryDirectory(prefix="equipoise-server-") as folder:
+        Path(folder).chmod(0o711)
+        started = Server(copy_project(Path(folder) / "project"))
+        yield started
+        started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from equipoise.command_line import compose_one
 from equipoise.config import Config, validate
 from equipoise.paths import config_folder
+from equipoise.tracking import Store
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -39,3 +40,8 @@ def train(project: Path, *overrides: str, cwd: Path | None = None, script: str =
     """`python src/train.py …` as a user runs it."""
     command = [sys.executable, str(project / "src" / script), *overrides]
     return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=300)
+
+
+def jobs(store: Store, **tags: str) -> list[Any]:
+    """The runs that carry these tags, oldest first, without summaries and evaluations."""
+    return [run for run in store.runs(**tags) if "kind" not in run.data.tags]

@@ -218,8 +218,8 @@ def test_the_same_sweep_has_the_same_id_whatever_the_order() -> None:
     def identity(*arguments: str) -> str | None:
         found = plan(["-m", *arguments])
         assert found is not None
-        assert found.sweep is None or f"sweep={found.sweep}" in found.handed_over
-        return found.sweep
+        assert found.sweep is None or f"sweep={found.sweep.id}" in found.handed_over
+        return found.sweep and found.sweep.id
 
     first = identity("weighting=none,balanced", "seed=0,1")
     assert first == identity("seed=0,1", "weighting=none,balanced") == identity("seed=0,1", "weighting=none,balanced", "trainer.threads=1")

@@ -1,5 +1,6 @@
 """Reading runs by SQL, with MLflow's client as the oracle, on a real store."""
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,15 @@ def test_what_is_not_there_is_said(store: Store, tmp_path: Path) -> None:
         logged.latest_sweep(empty)
     with pytest.raises(ConfigError, match="no run is finished yet"):
         logged.latest_run(empty)
+
+
+def test_params_that_are_no_config_and_a_run_that_was_judged_again(tmp_path: Path) -> None:
+    """`mlflow run` logs its own parameters; what a run was judged under last stands in a tag."""
+    store = open_store(tmp_path)
+    judged = {"decision.name": "tuned", "decision.metric": "mcc"}
+    run = store.client.create_run(store.experiment("one"), tags={"sweep_id": "s", "judged_under": json.dumps(judged)}).info.run_id
+    for key, value in {"dataset": "csv", "overrides": "a=b", "seed": 1, "decision.name": "logit_adjusted", "decision.tau": 1, "model.name": "mlp"}.items():
+        store.client.log_param(run, key, value)
+    store.client.set_terminated(run)
+    for (found,) in (logged.sweep_runs(store, "s", KEYS), logged.chosen_runs(store, [run], KEYS)):
+        assert found.params == {"seed": "1", "model.name": "mlp", **judged}

@@ -217,9 +217,6 @@ def test_the_commands_with_a_server_that_stops_and_starts(server: Server, user: 
     refused = command(*quick, MLFLOW_TRACKING_PASSWORD="not the password")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "refuses the user" in refused.stderr
-    addressed = command(*quick, MLFLOW_TRACKING_URI="http://carla:secret@127.0.0.1:1")
-    assert addressed.returncode == 2
-    assert "secret" not in addressed.stderr
     assert not (project / "outputs").exists(), "nothing is written"
     server.stop()
     try:
@@ -229,17 +226,14 @@ def test_the_commands_with_a_server_that_stops_and_starts(server: Server, user: 
         assert "kept in" in offline.stderr
         assert "Traceback" not in offline.stderr
         assert "Test split by class" in offline.stdout
-        vain = command("tracking=server", script="compare.py")
+        vain = command(script="sync.py")
         assert vain.returncode == 2
         assert "does not answer" in vain.stderr
-        left = command(script="sync.py")
-        assert left.returncode in (1, 2)
     finally:
         server.start()
     synced = command(script="sync.py")
     assert synced.returncode == 0, synced.stderr
     assert "1 run with something left" in synced.stdout
-    assert "0 runs" in command(script="sync.py").stdout
     judged = command("run=latest", "tracking=server", "decision=argmax", script="evaluate.py")
     assert judged.returncode == 0, judged.stderr
     assert f"{server.uri}/#/experiments/" in judged.stdout

@@ -93,8 +93,8 @@ def test_a_search_has_an_id_of_its_own() -> None:
     assert grid
     assert searched
     assert longer
-    assert grid.sweep != searched.sweep
-    assert searched.sweep == longer.sweep, "more trials are the same search"
+    assert grid.sweep.id != searched.sweep.id
+    assert searched.sweep.id == longer.sweep.id, "more trials are the same search"
     assert [config.seed for config in searched.jobs] == [0, 1]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from equipoise.options import ConfigError
 from equipoise.tracking import open_store
 from server import Server, as_user, routes
 
@@ -76,9 +77,10 @@ def test_a_stranger_reads_and_changes_nothing_through_any_endpoint(server: Serve
         answer = ask(server, bob, path, method, hers)
         assert SECRET not in answer.text, (path, method, answer.text[:200])
     assert what_ada_has(server, ada, hers) == before
-    for path, more in (("users/update-admin", {}), ("users/permissions/grant", {"resource_type": "experiment", "permission": "MANAGE"})):
-        for method in ("PATCH", "POST"):
-            ask(server, bob, f"/api/2.0/mlflow/{path}", method, {**hers, "username": "bob", "resource_id": hers["experiment_id"], **more})
+    himself = {**hers, "username": "bob", "resource_type": "experiment", "resource_id": hers["experiment_id"], "permission": "MANAGE"}
+    for path, method in (("2.0/mlflow/users/update-admin", "PATCH"), ("3.0/mlflow/users/permissions/grant", "POST")):
+        assert (f"/api/{path}", method) in table
+        assert ask(server, bob, f"/api/{path}", method, himself).status_code == 403
     assert ask(server, bob, "/api/2.0/mlflow/runs/get", "GET", hers).status_code == 403
 
 
@@ -135,9 +137,18 @@ def what_ada_has(server: Server, ada: requests.Session, hers: Mapping[str, Any])
 
 def test_who_is_given_a_permission_has_it(server: Server, ada: requests.Session, bob: requests.Session, hers: dict[str, Any]) -> None:
     grant = {"username": "bob", "resource_type": "experiment", "resource_id": hers["experiment_id"], "permission": "READ"}
-    assert ada.post(f"{server.uri}/api/2.0/mlflow/users/permissions/grant", json=grant).status_code == 200
+    assert ada.post(f"{server.uri}/api/3.0/mlflow/users/permissions/grant", json=grant).status_code == 200
     assert SECRET in ask(server, bob, "/api/2.0/mlflow/runs/get", "GET", hers).text
     assert ask(server, bob, "/api/2.0/mlflow/runs/delete", "POST", hers).status_code == 403
+
+
+def test_anothers_experiment_is_a_mistake_that_is_named(server: Server, bob: requests.Session, hers: dict[str, Any], tmp_path: Path) -> None:
+    server.user("eve", "eve's password")
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in as_user(server.uri, "eve", "eve's password").items():
+            patch.setenv(key, value)
+        with pytest.raises(ConfigError, match=r"'ada's' on .* is another user's.* or set dataset.title"):
+            open_store(tmp_path, "server").check_experiments({"ada's"})
 
 
 JOBS, PROCESSES = 200, 4

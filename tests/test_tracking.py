@@ -96,6 +96,23 @@ def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
     assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
 
 
+def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "e", "n", {}, {}, tmp_path), pytest.raises(ConfigError, match=f"in use by another process, process {os.getpid()} on"):
+        start_run(store, "e", "n", {}, {}, tmp_path).__enter__()
+    with start_run(store, "e", "n", {}, {}, tmp_path) as again:
+        again.log_metrics({"val/loss": 0.5})
+    assert store.client.get_run(again.id).data.metrics == {"val/loss": 0.5}, "another run in the same folder"
+
+
+@pytest.mark.parametrize("uri", ["", "localhost:5000", "postgresql://u:secret@host/db", "https://ada:secret@host"])
+def test_an_address_that_is_none_or_holds_a_password_is_refused(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_U") as refused:
+        open_store(tmp_path, "server")
+    assert "secret" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_class_keys_are_taken_by_mlflow_and_never_collide() -> None:
     keys = class_keys(["cat", "a/b", "a(b", "größer", "", "a_b", "..", "x" * 300])
     assert keys == {"cat": "cat", "a/b": "a_b", "a(b": "a_b_2", "größer": "größer", "": "_", "a_b": "a_b_3", "..": "__2", "x" * 300: "x" * 120}

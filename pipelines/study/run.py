@@ -32,7 +32,10 @@ def _metrics(config: Config) -> dict[str, float]:
     """What the run found on the test split."""
     store = tracking.open_store(project_root(), config.tracking.name)
     data = prepare(config.dataset, cache_folder())
-    run = sweep.finished(store, config, data.data_sha256) or experiment.run(config, data, store, run_folder()).run_id
+    with sweep.claimed(store, config, data.data_sha256) as settled:
+        if settled and settled.run is None:
+            raise ConfigError(f"this run {settled.reason}")
+        run = settled.run if settled and settled.run else experiment.run(config, data, store, run_folder()).run_id
     return dict(logged.chosen_runs(store, [run], ["test/"])[0].metrics)
 
 

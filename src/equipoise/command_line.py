@@ -9,10 +9,12 @@ import functools
 import hashlib
 import itertools
 import secrets
+import shlex
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -25,8 +27,8 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from equipoise import search
-from equipoise.config import CONTROL, Config, check_together, validate
+from equipoise import launchers, search
+from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.naming import VARIED
 from equipoise.options import ConfigError, dotted_keys, suggestion
@@ -34,19 +36,27 @@ from equipoise.paths import cache_folder, config_folder, project_root
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
 
-# The keys beside the groups.
-VALUES = ("seed", "cost", "sweep")
-
 
 @dataclass(frozen=True)
 class Plan:
     """What a command line asks for."""
 
     jobs: tuple[Config, ...]
-    sweep: str | None  # the id that ties the jobs; None for a single run
+    sweep: "Sweep | None"  # None for a single run
     handed_over: tuple[str, ...]  # overrides that Hydra gets beside those that were typed
     shows_config: bool  # whether the config is to be shown and nothing to be run
     searching: search.Settings | None = None  # how to search among the values, where trials are chosen one after another
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a command line says of its sweep as a whole."""
+
+    id: str  # ties the jobs
+    command: str  # as it was typed
+    grid: Mapping[str, str]  # what was typed with several values
+    launcher: str
+    folder: Path  # that Hydra makes a folder a job in
 
 
 def plan(arguments: Sequence[str]) -> Plan | None:
@@ -119,7 +129,11 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them")
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
     folders = _folders(settings, stamp)
+    launcher = str(settings.hydra.runtime.choices["hydra/launcher"])
+    launchers.check(launcher)
     if not multirun:
+        if launcher != launchers.IN_THIS_PROCESS:
+            raise ConfigError(f"hydra/launcher={launcher} runs the jobs of a sweep: add -m")
         if settings.sweep == "new":
             raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
         return Plan((compose_one(typed),), None, folders, shows_config)
@@ -133,10 +147,18 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
     if shows_config:
         return Plan(jobs, None, folders, shows_config)
-    identity = _sweep_id(settings.sweep, overrides, kind="search" if searching else "")
+    sweep = Sweep(
+        id=_sweep_id(settings.sweep, overrides, kind="search" if searching else ""),
+        command=f"python src/train.py -m {shlex.join(typed)}",
+        grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
+        launcher=launcher,
+        folder=_outputs(stamp) if any(line.startswith("hydra.sweep.dir") for line in folders) else Path(settings.hydra.sweep.dir).absolute(),
+    )
     if searching:
-        search.check_known(project_root(), identity, searching, search.space(overrides))
-    return Plan(jobs, identity, (*folders, f"sweep={identity}", _varied(varied)), shows_config, searching)
+        search.check_known(project_root(), sweep.id, searching, search.space(overrides))
+    share = launchers.threads(launcher, settings.hydra.launcher, searching.n_jobs if searching else len(jobs))
+    threads = (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
+    return Plan(jobs, sweep, (*folders, *threads, f"sweep={sweep.id}", _varied(varied)), shows_config, searching)
 
 
 def _varied(keys: Sequence[str]) -> str:
@@ -260,9 +282,14 @@ def _check_name(override: Override) -> None:
     """Unknown groups and options get the nearest match; Hydra names none."""
     name = override.key_or_group
     head = name.split(".")[0]
+    if name == "hydra/launcher":
+        known = [launchers.IN_THIS_PROCESS, *launchers.PLUGINS]
+        if override.value() not in known:
+            raise ConfigError(f"{override.input_line}: there is no such launcher{suggestion(str(override.value()), known)}")
     if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
         return
-    groups = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in config_folder().iterdir() if folder.is_dir()}
+    folders = [folder for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "hydra"]
+    groups = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
     known = [*groups, "evaluation", *VALUES]
     if head not in known:
         raise ConfigError(f"{override.input_line}: there is no option {head}{suggestion(head, known)}")
@@ -294,8 +321,12 @@ def _is_control(key: str) -> bool:
 
 def _folders(settings: Any, stamp: str) -> tuple[str, ...]:
     """Where Hydra writes: below the project root, unless the user typed something else."""
-    outputs = str(project_root() / "outputs" / stamp).replace("\\", "\\\\").replace("'", "\\'")
+    outputs = str(_outputs(stamp)).replace("\\", "\\\\").replace("'", "\\'")
     return tuple(f"hydra.{mode}.dir='{outputs}'" for mode in ("run", "sweep") if "now:" in _raw(settings.hydra[mode], "dir"))
+
+
+def _outputs(stamp: str) -> Path:
+    return project_root() / "outputs" / stamp
 
 
 def _raw(node: Any, key: str) -> str:

@@ -27,6 +27,8 @@ from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
 CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.resume")
+# The keys beside the groups.
+VALUES = ("seed", "cost", "sweep")
 # What judges a trained model and does not change it.
 JUDGING = ("decision", "evaluation")
 

@@ -1,5 +1,6 @@
 """What goes into training, as it is known before: weights, notes, and their record in the run."""
 
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         "decision": config.decision.name,
         "seed": str(config.seed),
         "config_sha256": config_sha256(config),
+        "deterministic": str(config.trainer.deterministic).lower(),
+        **{package: version(package) for package in ("tensorflow", "keras")},
         "training_sha256": training_sha256(config),
         "data_sha256": data.data_sha256,
         "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from equipoise.config import JUDGING, below
+from equipoise.config import JUDGING, VALUES, below
 from equipoise.options import ConfigError
 from equipoise.pipeline import TRAIN_STAGE
 from equipoise.tracking import Store
@@ -181,8 +181,9 @@ def _kept(values: Mapping[str, float], metrics: Sequence[str]) -> Iterator[tuple
 
 
 def _in_force(params: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
-    """The params that the run's metrics were computed under."""
+    """The config that the run's metrics were computed under. `mlflow run` logs its own parameters beside it: `dataset`, `overrides`."""
+    config = {key: value for key, value in params.items() if "." in key or key in VALUES}
     if JUDGED_UNDER not in tags:
-        return dict(params)
+        return config
     judged: dict[str, str] = json.loads(tags[JUDGED_UNDER])
-    return {key: value for key, value in params.items() if not below(key, JUDGING)} | judged
+    return {key: value for key, value in config.items() if not below(key, JUDGING)} | judged

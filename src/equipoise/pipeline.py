@@ -81,7 +81,12 @@ def run_folder() -> Path:
 
 
 def _check_files(config: Config) -> None:
-    """DVC sees a change of what it was told of, and that is one folder."""
+    """DVC sees a change of what it was told of, and that is one folder.
+
+    Images are decoded from where they lie, and a temporary workspace is deleted while its prepared data stay.
+    """
+    if config.dataset.name == "image_directory" and code_root().resolve() != project_root():
+        raise ConfigError("dataset=image_directory cannot be used in a temporary workspace: dvc exp run without --queue and --temp")
     for option, path in _files(config).items():
         if not Path(path).resolve().is_relative_to(RAW.resolve()):
             raise ConfigError(f"dataset.{option}={path}: the pipeline depends on data/raw, so put it there: dvc add data/raw/{Path(path).name}")

@@ -5,6 +5,7 @@ says there is kept and shown only if the start fails.
 """
 
 import contextlib
+import gc
 import os
 import sys
 import tempfile
@@ -58,6 +59,9 @@ def _start(device: Device, threads: Threads, *, deterministic: bool) -> str:
             tf.config.experimental.enable_op_determinism()
         tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
         tf.zeros(1)  # brings the device up while the stream is quiet
+        import keras  # noqa: F401
+
+        gc.freeze()  # what is imported stays: in a sweep, Python would look for garbage in it again and again
     return "gpu" if gpus else "cpu"
 
 

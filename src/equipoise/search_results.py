@@ -34,7 +34,9 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     keys = list(best[0].params)
     rows = [[str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)] for trial in best]
     title = "Trials that no other beats in all metrics" if several else "Best trials, by the validation split"
-    print_table(title, ["trial", *settings.metric, *keys], rows)
+    # An option by its last word, where that is enough.
+    words = [key.rpartition(".")[2] for key in keys]
+    print_table(title, ["trial", *settings.metric, *(word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True))], rows)
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
     # A recipe may ask for a sweep.
     again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
@@ -53,7 +55,7 @@ def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, d
 
     found = {}
     for index, metric in enumerate(settings.metric):
-        values = {trial.values[index] for trial in study.trials if trial.values}
+        values = {trial.values[index] for trial in _finished(study)}
         if len(values) > 1:
             evaluator = FanovaImportanceEvaluator(seed=settings.seed)
             found[metric] = get_param_importances(study, evaluator=evaluator, target=lambda trial, index=index: trial.values[index])  # type: ignore[misc]
@@ -63,7 +65,7 @@ def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, d
 def _pictures(study: "optuna.Study", settings: search.Settings, importance: Mapping[str, Mapping[str, float]]) -> dict[str, "Figure"]:
     from equipoise import search_figures
 
-    trials = [trial for trial in study.trials if trial.values]
+    trials = _finished(study)
     numbers, values = [trial.number for trial in trials], np.array([trial.values for trial in trials])
     drawn = {}
     for index, metric in enumerate(settings.metric):
@@ -74,6 +76,13 @@ def _pictures(study: "optuna.Study", settings: search.Settings, importance: Mapp
         best = [trial.number for trial in study.best_trials]
         drawn["pareto_front"] = search_figures.front(values, np.isin(numbers, best), numbers, settings.metric)
     return drawn
+
+
+def _finished(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    """Without those that were given up, to which Optuna gives the last value that they reported."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def _as_csv(study: "optuna.Study", settings: search.Settings) -> str:

@@ -1,33 +1,81 @@
-"""A sweep in the store: what is done already, and its table at the end."""
+"""The jobs of a sweep in the store: what is done already, what is not and why, and which process does which.
 
-from collections.abc import Sequence
+A job is known by the digest of its config. It is done by whoever holds its lock, which goes with the process: two
+launchers of one sweep share the work, and a job whose process was killed is free again.
+"""
 
-from equipoise import comparison, logged, views
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from equipoise import comparison, logged, resume, views
 from equipoise.config import Config, config_sha256, flat
-from equipoise.terminal import print_comparison, warn
+from equipoise.terminal import console
 from equipoise.tracking import Store
+from equipoise.uploading import outages
 
 
-def finished(store: Store, config: Config, data_sha256: str) -> str | None:
-    """The id of a finished run of this config on these data in its sweep, if there is one."""
-    for run in store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config), data_sha256=data_sha256):
-        if run.info.status == "FINISHED":
-            return str(run.info.run_id)
-    return None
+@dataclass(frozen=True)
+class Settled:
+    """Why there is nothing to do for a job."""
+
+    reason: str
+    run: str | None = None  # that is finished
 
 
-def print_sweep(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
-    """The comparison of its finished runs, if there are any, and what is missing."""
-    runs = logged.sweep_runs(store, sweep, comparison.wanted(None))
-    if runs:
-        print_comparison(comparison.compare(runs, None), f"Sweep {sweep}")
-    done = {run.data.tags["config_sha256"] for run in store.runs(sweep_id=sweep) if run.info.status == "FINISHED"}
-    missing = [job for job in jobs if config_sha256(job) not in done]
-    if missing:
-        shared = set.intersection(*(set(_shown_values(job)) for job in jobs))
-        warn(f"{len(missing)} of {len(jobs)} jobs did not finish; the same command again does only these:")
-        for job in missing:
-            warn("  " + " ".join(value for value in _shown_values(job) if value not in shared))
+@dataclass(frozen=True)
+class Unfinished:
+    """A job that has no finished run, and why."""
+
+    label: str
+    reason: str
+
+
+@contextlib.contextmanager
+def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | None]:
+    """A job of a sweep as this process's own; yields why there is nothing to do instead, if so.
+
+    Runs of the job that did not finish are deleted, but for the one that will be gone on with: nothing is doubled.
+    """
+    key = config_sha256(config)
+    lock = _lock(store, config.sweep, key)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield Settled(f"is being done {_owner(store, config.sweep, key)}")
+        return
+    try:
+        if not store.answers:  # what is done is not known, and nothing is lost by doing it again
+            yield None
+            return
+        # A trial that was given up is no job left over; with the same values again it is another trial.
+        same = [run for run in store.runs(sweep_id=config.sweep, config_sha256=key) if "pruned" not in run.data.tags]
+        done = [run for run in same if run.info.status == "FINISHED" and run.data.tags.get("data_sha256") == data_sha256]
+        if done:
+            run_id = str(done[-1].info.run_id)
+            yield Settled(f"is finished in this sweep already (run {run_id})", run_id)
+            return
+        left = [run.info.run_id for run in same if run.info.status != "FINISHED"]
+        for run in same:
+            if run.info.status == "RUNNING":  # left by whoever had the lock, maybe on another host
+                store.client.set_terminated(run.info.run_id, "KILLED")
+        begun = resume.interrupted(store, config, data_sha256) if config.trainer.resume else None
+        for run_id in left:
+            if begun is None or run_id != begun.id:
+                store.client.delete_run(run_id)
+        yield None
+    finally:
+        lock.release()
+
+
+def save_overview(store: Store, experiment: str, metrics: Mapping[str, float]) -> None:
+    """Write the saved view of all runs into an experiment that a single run has joined; a store that is down by now goes without."""
+    with contextlib.suppress(*outages()):
+        store.tag_experiment(experiment, *views.tag(views.of_experiment(), metrics))
 
 
 def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
@@ -50,5 +98,56 @@ def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
     return opened
 
 
-def _shown_values(job: Config) -> list[str]:
-    return [f"{key.removesuffix('.name')}={value}" for key, value in flat(job).items()]
+def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: float | None) -> None:
+    """Wait for the jobs that other processes are at.
+
+    Parameters
+    ----------
+    patience : seconds; None: for as long as it takes, and saying so
+    """
+    end = time.monotonic() + (patience or 0)
+    for job, label in zip(jobs, labels(jobs), strict=True):
+        key = config_sha256(job)
+        lock = _lock(store, sweep, key)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if patience is None:
+                console.print(f"waiting for {label}, which is being done {_owner(store, sweep, key)}")
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=-1 if patience is None else max(0.0, end - time.monotonic()))
+        lock.release()
+
+
+def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinished]:
+    """The jobs that have no finished run in the sweep."""
+    done = {run.tags.get("config_sha256") for run in logged.sweep_runs(store, sweep, [])}
+    others = store.search(f"tags.sweep_id = '{sweep}' and attributes.status != 'FINISHED'")
+    reasons = {run.data.tags.get("config_sha256"): _why(run) for run in others}
+    keyed = zip(map(config_sha256, jobs), labels(jobs), strict=True)
+    return [Unfinished(label, reasons.get(key, "not begun")) for key, label in keyed if key not in done]
+
+
+def labels(jobs: Sequence[Config]) -> list[str]:
+    """What sets each job apart from the others; of a single job, nothing does."""
+    shown = [[f"{key.removesuffix('.name')}={value}" for key, value in flat(job).items()] for job in jobs]
+    shared = set.intersection(*map(set, shown)) if len(jobs) > 1 else {value for one in shown for value in one}
+    return [" ".join(value for value in one if value not in shared) or "the only job" for one in shown]
+
+
+def _why(run: Any) -> str:
+    status = run.info.status
+    return str(run.data.tags.get("error")) if status == "FAILED" else "interrupted" if status == "KILLED" else "still being done"
+
+
+def _lock(store: Store, sweep: str, key: str) -> FileLock:
+    folder = store.root / "outputs" / "locks" / sweep
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{key[:16]}.lock")
+
+
+def _owner(store: Store, sweep: str, key: str) -> str:
+    for run in store.runs(sweep_id=sweep, config_sha256=key):
+        if run.info.status == "RUNNING":
+            return f"by process {run.data.tags.get('pid')} on {run.data.tags.get('host')}"
+    return "by another process"

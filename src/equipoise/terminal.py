@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TextIO
 
 from rich import box
 from rich.columns import Columns
@@ -46,6 +47,17 @@ errors = Console(stderr=True, highlight=False, markup=False)
 def warn(message: str) -> None:
     """One line that the user should not miss."""
     errors.print(Text.assemble(("warning:", "yellow"), f" {message}"), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def written_to(file: TextIO) -> Iterator[None]:
+    """Write to a file what the body would show."""
+    before = console.file, errors.file
+    console.file = errors.file = file
+    try:
+        yield
+    finally:
+        console.file, errors.file = before
 
 
 @contextlib.contextmanager

@@ -47,6 +47,7 @@ __all__ = ["read_journal"]  # what a run's folder holds is asked for here
 
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
+MOST_IN_A_LINE = 500  # of an error
 # Of a store that does not answer: a request ends after REQUEST seconds, and the next one is made after ten times what
 # the last one took, and PAUSE at least, so that a store that hangs costs a run a tenth of its time.
 REQUEST, PAUSE, PAUSES = 10, 15, 10
@@ -109,8 +110,11 @@ class Store:
             if known is None:
                 # Locally with an artifact location of its own, which MLflow would freeze to some working directory.
                 location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
-                with contextlib.suppress(MlflowException):  # another process was first
+                try:
                     self.client.create_experiment(name, artifact_location=location)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
+                        raise
                 known = self.client.get_experiment_by_name(name)
         except MlflowException as error:
             if error.get_http_status_code() == 403:
@@ -447,10 +451,18 @@ def start_run(
             # A full disk may be what failed; the error itself must come through all the same.
             with contextlib.suppress(OSError):
                 run.log_text("".join(traceback.format_exception(error)), "traceback.txt")
+                run.set_tag("error", reason(error))
             with contextlib.suppress(OSError):
                 run.end("FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         run.end("FINISHED")
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line."""
+    first = next(iter(str(error).splitlines()), "")
+    said = first if isinstance(error, ConfigError) else f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return said[:MOST_IN_A_LINE]
 
 
 def _date_traceback(run: Run, *, adopted: bool) -> None:
@@ -500,14 +512,6 @@ def outer_run(store: Store) -> str | None:
         except MlflowException:
             raise ConfigError(f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first") from None
     return run_id
-
-
-def adopt_summary(store: Store, sweep: str, run_id: str | None) -> None:
-    """Make a run that is there already the summary of a sweep."""
-    if run_id is not None:
-        store.client.update_run(run_id, name=f"sweep {sweep}")
-        for key, value in {"kind": "sweep", "sweep_id": sweep}.items():
-            store.client.set_tag(run_id, key, value)
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:

@@ -1,0 +1,180 @@
+"""Sweeps as a user runs them: every launcher, again, killed, side by side, and what the summary run says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipoise.tracking import Store, open_store
+from helpers import copy_project, jobs, train
+
+pytestmark = pytest.mark.slow
+
+JOBS = ["-m", "dataset=digits_lt", "model=linear", "trainer.epochs=60", "trainer.threads=1", "weighting=none,balanced"]
+
+
+@pytest.fixture(scope="module")
+def calm(project: Path) -> Any:
+    """The sweep undisturbed, in one process."""
+    found = train(project, *JOBS, "sweep=calm")
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found
+
+
+@pytest.fixture(scope="module")
+def store(project: Path, calm: Any) -> Store:
+    return open_store(project)
+
+
+def summary(store: Store, sweep: str) -> Any:
+    (run,) = store.runs(kind="sweep", sweep_id=sweep)
+    return run
+
+
+def table(store: Store, sweep: str, name: str = "jobs") -> list[list[Any]]:
+    """A table of the summary run, but for run ids."""
+    run = summary(store, sweep)
+    path = Path(store.root) / "mlruns" / "digits_lt" / str(run.info.run_id) / "artifacts" / f"{name}.json"
+    whole = json.loads(path.read_text())
+    kept = [index for index, heading in enumerate(whole["columns"]) if heading != "run"]
+    return [[row[index] for index in kept] for row in whole["data"]]
+
+
+def digests(store: Store, sweep: str) -> dict[str, tuple[str, str]]:
+    """Status and digest of each job's one run."""
+    runs = jobs(store, sweep_id=sweep)
+    found = {run.data.tags["config_sha256"]: (run.info.status, run.data.tags.get("weights_sha256", "")) for run in runs}
+    assert len(found) == len(runs), "no job is doubled"
+    return found
+
+
+def start(project: Path, *overrides: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(project / "src/train.py"), *overrides]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def running(store: Store, sweep: str, finished: int = 0) -> Any:
+    """A run that has logged an epoch, once so many others are finished."""
+    for _ in range(1200):
+        runs = jobs(store, sweep_id=sweep)
+        busy = [run for run in runs if run.info.status == "RUNNING" and "val/loss" in run.data.metrics]
+        if busy and sum(run.info.status == "FINISHED" for run in runs) >= finished:
+            return busy[0]
+        time.sleep(0.05)
+    raise AssertionError("nothing runs")
+
+
+def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
+    run = summary(store, "calm")
+    assert (run.info.status, run.info.run_name, run.data.params) == ("FINISHED", "sweep calm", {"weighting": "none,balanced"})
+    note = run.data.tags["mlflow.note.content"]
+    assert "2 jobs, `weighting=none,balanced`" in note
+    assert "python src/train.py -m dataset=digits_lt" in note
+    results = table(store, "calm", "results")
+    means = [float(row[3].split()[0]) for row in results]
+    assert means == sorted(means, reverse=True), "best first"
+    assert all(f"| {row[1]} |" in note for row in results)
+    by_job = table(store, "calm")
+    assert [row[:3] for row in by_job] == [[f"weighting={name}", "FINISHED", None] for name in ("balanced", "none")]
+    (balanced,) = list(store.runs(sweep_id="calm", weighting="balanced"))
+    assert by_job[0][3] == balanced.data.metrics["test/balanced_accuracy"]
+    assert {"tensorflow", "keras", "deterministic"} < balanced.data.tags.keys()
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": f"{name}.json", "type": "table"} for name in ("results", "jobs")]
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
+def test_every_launcher_gives_the_same_bits(launcher: str, project: Path, store: Store) -> None:
+    found = train(project, *JOBS, f"hydra/launcher={launcher}", f"sweep={launcher}")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert digests(store, launcher) == digests(store, "calm")
+    assert table(store, launcher) == table(store, "calm")
+    for weighting in ("none", "balanced"):
+        assert found.stdout.count(f"{weighting} · seed 0: 60 epochs on cpu") == 1
+    assert "Traceback" not in found.stderr
+    assert all(line.startswith("warning: ") for line in found.stderr.splitlines()), found.stderr
+
+
+def test_alone_and_in_another_order_it_is_the_same(project: Path, store: Store) -> None:
+    found = train(project, *JOBS[:-1], "weighting=balanced,none", "sweep=reversed")
+    assert found.returncode == 0, found.stderr
+    assert digests(store, "reversed") == digests(store, "calm")
+    alone = train(project, *JOBS[1:-1], "weighting=balanced")
+    assert alone.returncode == 0, alone.stderr
+    (run,) = [run for run in store.runs(weighting="balanced", model="linear") if "sweep_id" not in run.data.tags and run.data.params["trainer.epochs"] == "60"]
+    assert (run.info.status, run.data.tags["weights_sha256"]) == digests(store, "calm")[run.data.tags["config_sha256"]]
+
+
+def test_a_launcher_is_killed(project: Path, store: Store) -> None:
+    process = start(project, *JOBS, "sweep=cut_off")
+    running(store, "cut_off", finished=1)
+    process.kill()
+    process.communicate()
+    found = train(project, *JOBS, "sweep=cut_off")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "1 of 2 jobs are finished already" in found.stdout
+    assert digests(store, "cut_off") == digests(store, "calm")
+    assert table(store, "cut_off") == table(store, "calm")
+    assert summary(store, "cut_off").info.status == "FINISHED"
+
+
+def test_a_worker_is_killed(project: Path, store: Store) -> None:
+    overrides = (*JOBS, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep=worker_lost")
+    process = start(project, *overrides)
+    os.kill(int(running(store, "worker_lost").data.tags["pid"]), signal.SIGKILL)
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 1, output + errors
+    assert "jobs did not finish; the same command again does only these" in errors
+    run = summary(store, "worker_lost")
+    assert run.info.status == "FAILED"
+    assert "interrupted" in run.data.tags["mlflow.note.content"]
+    assert not [one for one in store.runs(sweep_id="worker_lost") if one.info.status == "RUNNING"]
+    found = train(project, *overrides)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert digests(store, "worker_lost") == digests(store, "calm")
+    assert table(store, "worker_lost") == table(store, "calm")
+
+
+def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(project: Path, store: Store) -> None:
+    first = start(project, *JOBS, "sweep=shared")
+    running(store, "shared")
+    outer = store.client.create_run(store.experiment("digits_lt"))
+    command = [sys.executable, str(project / "src/train.py"), *JOBS, "sweep=shared"]
+    environment = {**os.environ, "MLFLOW_RUN_ID": outer.info.run_id}
+    second = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    output, errors = first.communicate(timeout=200)
+    assert (first.returncode, second.returncode) == (0, 0), output + errors + second.stdout + second.stderr
+    assert "is being done by process" in second.stdout or "is finished in this sweep already" in second.stdout
+    assert digests(store, "shared") == digests(store, "calm")
+    assert summary(store, "shared").info.run_id == outer.info.run_id
+    assert summary(store, "shared").info.status == "FINISHED"
+
+
+def test_more_values_and_another_commit(tmp_path: Path) -> None:
+    """`sweep=ID` goes on with more values; failures are named; what another commit has done is named."""
+    project = copy_project(tmp_path)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "conf"], [*identity, "commit", "-qm", "one"]):
+        subprocess.run(["git", "-C", str(project), *words], check=True)
+    short = ["-m", "dataset=digits_lt", "model=mlp", "trainer.epochs=1", "trainer.optimizer=sgd", "trainer.learning_rate=0.1,1e9", "sweep=grows"]
+    assert train(project, *short).returncode == 1
+    subprocess.run(["git", "-C", str(project), *identity, "commit", "-qm", "two", "--allow-empty"], check=True)
+    found = train(project, *short, "seed=0,1")
+    assert found.returncode == 1
+    assert "1 of 4 jobs are finished already" in found.stdout
+    assert "warning: finished at git commit" in found.stderr
+    assert "2 of 4 jobs did not finish" in found.stderr
+    assert "trainer.learning_rate=1000000000.0 seed=1: training diverged in epoch 1" in found.stderr
+    store = open_store(project)
+    run = summary(store, "grows")
+    assert run.data.tags["mlflow.note.content"].count("python src/train.py") == 2
+    assert "training diverged" in run.data.tags["mlflow.note.content"]
+    assert [row[1] for row in table(store, "grows")] == ["FINISHED", "FINISHED", "UNFINISHED", "UNFINISHED"]
+    failed = [one for one in jobs(store, sweep_id="grows") if one.info.status == "FAILED"]
+    assert len(failed) == 2, "a failure that was done again is not there twice"
+    assert all(one.data.tags["error"].startswith("training diverged") for one in failed)
