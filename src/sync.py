@@ -24,27 +24,33 @@ def main(words: Sequence[str]) -> int:
         print(__doc__.strip())
         return 0
     try:
-        done = [_sync(folder, uri) for folder, uri in _with_something_left(words)]
-        return 0 if all(done) else 1
+        left, damaged = _with_something_left(words)
+        done = [_sync(folder, uri) for folder, uri in left]
+        return 1 if damaged or not all(done) else 0
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def _with_something_left(words: Sequence[str]) -> list[tuple[Path, str]]:
-    """Folders of runs, each with the address of the store that it was started for."""
+def _with_something_left(words: Sequence[str]) -> tuple[list[tuple[Path, str]], bool]:
+    """Folders of runs, each with the address of the store that it was started for; and whether there are damaged ones, which are told."""
     starts = [Path(word).resolve() for word in words] or [project_root() / "outputs"]
     for word, start in zip(words, starts, strict=False):
         if not start.is_dir():
             raise ConfigError(f"{word}: there is no such folder")
-    found = []
+    found, damaged = [], False
     for folder in sorted({file.parent for start in starts for file in start.rglob(OPERATIONS)}):
-        outbox = Outbox(folder, mend=False)
-        begun = [operation for _, operation in outbox.operations() if operation["do"] == "begin"]
+        try:
+            outbox = Outbox(folder, mend=False)
+            begun = [operation for _, operation in outbox.operations() if operation["do"] == "begin"]
+        except ConfigError as error:
+            print(f"error: {error}", file=sys.stderr)
+            damaged = True
+            continue
         if begun and outbox.pending():
             found.append((folder, begun[-1]["uri"]))
     print(f"{len(found)} run{'' if len(found) == 1 else 's'} with something left to upload")
-    return found
+    return found, damaged
 
 
 def _sync(folder: Path, uri: str) -> bool:
@@ -52,6 +58,9 @@ def _sync(folder: Path, uri: str) -> bool:
     from equipoise.uploading import outages
 
     where = "server" if uri.startswith("http") else "local"
+    if where == "server" and not folder.is_relative_to(project_root()) and "MLFLOW_TRACKING_URI" not in os.environ:
+        # Else whoever made the folder would choose which server is sent the user's password.
+        raise ConfigError(f"{folder} lies outside of the project and asks for the server {uri}: if you trust it, set MLFLOW_TRACKING_URI={uri} first")
     if where == "server":
         os.environ.setdefault("MLFLOW_TRACKING_URI", uri)
     store = tracking.open_store(project_root(), where)
@@ -60,7 +69,7 @@ def _sync(folder: Path, uri: str) -> bool:
     except Exception as error:
         if not isinstance(error, (ConfigError, *outages())):
             raise
-        print(f"error: {folder} is kept, the store does not take it: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"error: {folder} is kept, and not uploaded: {str(error).splitlines()[0]}", file=sys.stderr)
         return False
     if done is None:
         print(f"{folder} is being written to by a run that is going on")

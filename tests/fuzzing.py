@@ -6,12 +6,15 @@ case is known again by its kind and number.
 
 import copy
 import gzip
+import hashlib
 import io
 import json
 import random
 import re
 import shutil
+import tempfile
 import unicodedata
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,11 +28,15 @@ from hydra import compose
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from equipoise.checkpoints import FOLDER, Checkpoints, State, _packed
 from equipoise.command_line import plan
 from equipoise.config import Config, check_together, flat, validate
 from equipoise.data.prepare import _surveyed, prepare, surveyed
 from equipoise.data.prepared import METADATA, open_prepared
 from equipoise.options import ConfigError
+from equipoise.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
+from equipoise.pipeline import read_params
+from equipoise.saved_model import load_keras
 from equipoise.weighting import class_weights
 from helpers import composed, composed_dataset
 
@@ -201,7 +208,11 @@ def options() -> dict[str, dict[str, dict[str, Any]]]:
             found[""][""][name] = schema
             continue
         parts = [_schema()["$defs"][reference]["properties"] for reference in references]
-        found[name] = {part["name"]["const"] if "name" in part else "default": {f"{name}.{key}": value for key, value in part.items()} for part in parts}
+        found[name] = {
+            option: {f"{name}.{key}": value for key, value in part.items()}
+            for part in parts
+            for option in part.get("name", {}).get("enum", [part.get("name", {}).get("const", "default")])
+        }
     return found
 
 
@@ -366,6 +377,7 @@ class Kind:
     valid: Callable[[], list[bytes]]
     read: Callable[[Path, Path], None]  # from the file and an empty cache folder
     unpacked: Callable[[bytes, Callable[[bytes], bytes]], bytes] | None = None
+    slow: bool = False  # a case of it takes as long as many of another kind
 
 
 def try_file(kind: str, number: int, folder: Path) -> str:
@@ -455,10 +467,10 @@ def _npzs() -> list[bytes]:
     return found
 
 
-def _in_zip(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+def _in_zip(data: bytes, change: Callable[[bytes], bytes], packing: int = zipfile.ZIP_DEFLATED) -> bytes:
     """The archive with one member damaged and packed again, so that its checksum is right."""
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", packing) as new:
         names = old.namelist()
         content = {name: old.read(name) for name in names}
         chosen = names[sum(change(b"%d" % len(data))) % len(names)]
@@ -517,20 +529,78 @@ def composed_tree() -> dict[str, Any]:
     return tree
 
 
-def _read_yaml(file: Path, _: Path) -> None:
-    """As a stage of the pipeline reads its params: safe YAML, then the check."""
-    try:
-        tree = yaml.safe_load(file.read_bytes())
-    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
-        return  # the reader that the pipeline uses refuses it
-    if isinstance(tree, Mapping):
-        validate(tree)
+def _read_params(file: Path, _: Path) -> None:
+    """As a stage of the pipeline reads its params."""
+    validate(read_params(file))
+
+
+def _checkpoints() -> list[bytes]:
+    values = {"history": [{"loss": 0.5}], "made_by": {"config_sha256": "a"}}
+    return [_packed(State({"weights": [np.eye(3, dtype=np.float32)], "optimizer": [np.array(3), np.zeros(4)], "best": []}, values))]
+
+
+def _read_checkpoint(file: Path, _: Path) -> None:
+    """With the digest of what it holds, as one who changes it on purpose would give it."""
+    content = file.read_bytes()
+    (file.parent / FOLDER).mkdir()
+    (file.parent / FOLDER / f"00000001-{hashlib.sha256(content).hexdigest()}.npz").write_bytes(content)
+    found = Checkpoints(file.parent, {"config_sha256": "a"}).newest()
+    if found is None:
+        raise ConfigError("not gone on with")
+    assert all(array.dtype != object for arrays in found.arrays.values() for array in arrays)
+
+
+@cache
+def _run_folder() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        outbox = Outbox(Path(folder))
+        outbox.add("begin", adopt=None, local_id="0a" * 16, experiment="digits_lt", name="a run", tags={"seed": "0"}, time=1, uri="sqlite:///mlflow.db")
+        outbox.add_points([{"key": "val/loss", "value": 1 / (step + 1), "step": step, "timestamp": 1_700_000_000_000} for step in range(3)])
+        for do, what in {
+            "params": {"adopted": False, "params": {"seed": "0"}},
+            "tags": {"tags": {"late": "yes"}},
+            "data": {"name": "it", "digest": "ab", "source": "{}", "profile": "{}"},
+            "file": {"file": "weights.json", "to": ""},
+            "model": {"folder": "saved-0a/model", "step": 2},
+            "end": {"status": "FINISHED", "time": 2},
+        }.items():
+            outbox.add(do, **what)
+        outbox.save()
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+
+
+def _read_run_folder(file: Path, _: Path) -> None:
+    for name, content in _run_folder().items():
+        if name != file.name:
+            (file.parent / name).write_bytes(content)
+    outbox = Outbox(file.parent, mend=False)
+    outbox.pending()
+    for _end, operation in outbox.operations(outbox.uploaded.operations):
+        assert operation["do"] != "model" or re.fullmatch(r"saved-\w+/model", operation["folder"]), "that folder is deleted"
+    for _end, point in outbox.points(outbox.recorded):
+        assert -(2**63) <= point["step"] < 2**63
+
+
+@cache
+def _models() -> list[bytes]:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # of TensorFlow, as it is imported
+        from equipoise.models import mlp
+
+        mlp((3,), 2, hidden=(4,), dropout=0.5).save(Path(folder) / "model.keras")
+        return [(Path(folder) / "model.keras").read_bytes()]
+
+
+def _read_model(file: Path, _: Path) -> None:
+    load_keras(file, "it")
+
+
+def _in_stored_zip(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    return _in_zip(data, change, zipfile.ZIP_STORED)
 
 
 @cache
 def _prepared() -> dict[str, bytes]:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         made = prepare(_dataset("dataset=synthetic", "dataset.class_counts=[9,5]", "dataset.test_per_class=2", "dataset.validation_per_class=2"), Path(folder))
         return {file.name: file.read_bytes() for file in made.folder.iterdir()}
@@ -561,7 +631,12 @@ KINDS: Mapping[str, Kind] = {
     "ts": Kind("series.ts", _series, _dataset_reader("dataset=series", "dataset.path=x", "dataset.unequal=pad")),
     "image": Kind("pictures/b/4.png", _images, _read_images),
     "costs": Kind("costs.csv", lambda: [b",0,1\n0,0,5\n1,2.5,0\n", b'true,"a, b",c\n"a, b",0,1\nc,1e3,0\n'], _read_costs),
-    "yaml": Kind("params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_yaml),
+    "params": Kind("params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_params),
     "metadata": Kind(METADATA, lambda: [_prepared()[METADATA]], _prepared_reader(METADATA)),
     "prepared array": Kind("train_labels.npy", lambda: [_prepared()["train_labels.npy"]], _prepared_reader("train_labels.npy")),
+    "checkpoint": Kind("state.npz", _checkpoints, _read_checkpoint, _in_zip),
+    "journal": Kind(JOURNAL, lambda: [_run_folder()[JOURNAL]], _read_run_folder),
+    "outbox": Kind(OPERATIONS, lambda: [_run_folder()[OPERATIONS]], _read_run_folder),
+    "uploaded": Kind(UPLOADED, lambda: [_run_folder()[UPLOADED]], _read_run_folder),
+    "model": Kind("model.keras", _models, _read_model, _in_stored_zip, slow=True),  # TensorFlow makes a model of what is whole
 }

@@ -2,7 +2,10 @@
 
 import ast
 import gzip
+import hashlib
+import io
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -11,16 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hydra import initialize_config_dir
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import fuzzing
+from equipoise.checkpoints import FOLDER, Checkpoints, State
 from equipoise.command_line import plan
+from equipoise.config import validate
 from equipoise.data.prepare import _surveyed, prepare
 from equipoise.data.prepared import METADATA, open_prepared
 from equipoise.options import ConfigError
+from equipoise.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox, read_journal
 from equipoise.paths import config_folder
+from equipoise.pipeline import read_params
 from helpers import REPOSITORY, composed_dataset, train
 
 
@@ -87,6 +95,7 @@ def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_
         (["dataset=csv", "dataset.target=y", "dataset.path=" + "a" * 300, "model=mlp"], "cannot be read: File name too long"),
         (["dataset=csv", "dataset.target=y", "dataset.path=/dev/zero", "model=mlp"], "is a device or a pipe, not a file"),
         (["dataset=csv", "dataset.target=y", "dataset.path='~nobody-of-this-name/x'", "model=mlp"], "cannot be read: Could not determine home"),
+        (["dataset=image_directory", "dataset.path=''"], "dataset.path=: there is no such folder"),
         (["dataset=image_directory", "dataset.path='~nobody-of-this-name'"], "there is no such folder"),
         (["dataset=synthetic", "model=mlp", "dataset.class_counts=[2000000000,5]"], "numbers; at most 1073741824 are generated"),
         (["cost=" + "a" * 300], "there is no such file"),
@@ -168,6 +177,17 @@ def test_what_was_found_in_tables(tmp_path: Path) -> None:
     assert "cannot be read" in refused(tmp_path / "a.csv.gz", "dataset=csv", "dataset.target=y")
     (tmp_path / "b.csv").write_bytes(table.replace(b"a", b"1e999").replace(b"b", b"2"))
     assert "such as 1e999, not classes" in refused(tmp_path / "b.csv", "dataset=csv", "dataset.target=y")
+    (tmp_path / "d.csv").write_bytes(table.replace(b"1,", b"1e300,"))
+    assert "column 'x' holds numbers that are too large to be standardised" in refused(tmp_path / "d.csv", "dataset=csv", "dataset.target=y")
+    late = "x,y,split\n" + "1,a,train\n1,b,train\n" * 9 + "1,a,validation\n1,b,validation\n1e300,a,test\n1,b,test\n"
+    (tmp_path / "e.csv").write_text(late)
+    said = refused(tmp_path / "e.csv", "dataset=csv", "dataset.target=y", "dataset.split_column=split")
+    assert "column 'x' holds numbers that are too large for float32" in said
+    (tmp_path / "f.csv").write_bytes(b'"a\n\nb",y\n' + table[4:])
+    assert "choose from a\\n\\nb, y" in refused(tmp_path / "f.csv", "dataset=csv", "dataset.target=none_of_them")
+    pd.DataFrame({"colour": [1, 2], "y": ["a", "b"]}).to_parquet(tmp_path / "g.parquet", compression="none", store_schema=False)
+    (tmp_path / "g.parquet").write_bytes((tmp_path / "g.parquet").read_bytes().replace(b"colour", b"co\x80our"))
+    assert "is no Parquet file" in refused(tmp_path / "g.parquet", "dataset=csv", "dataset.target=y")
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"x" * (9 << 20)))
     assert "a line of more than 8388608 characters" in refused(tmp_path / "c.csv.gz", "dataset=csv", "dataset.target=y")
 
@@ -221,20 +241,134 @@ def test_a_store_of_another_mlflow_is_refused_with_advice(tmp_path: Path) -> Non
     assert "back it up; if an older MLflow made it, then: mlflow db upgrade sqlite:///" in found.stderr
 
 
-FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
-             "mlflow.tensorflow.load_model",
-             "mlflow.pyfunc.load_model", "mlflow.keras.load_model", "pd.read_pickle", "pandas.read_pickle", "np.lib.format.read_array"}  # fmt: skip
+def outbox_of(folder: Path, **what: Any) -> Path:
+    """A run's folder that asks for one thing more than its begin."""
+    folder.mkdir()
+    outbox = Outbox(folder)
+    outbox.add("begin", adopt=None, local_id="0a" * 16, experiment="it", name="a run", tags={}, time=1, uri=what.pop("uri", "sqlite:///x"))
+    if what:
+        outbox.add(**what)
+    return folder
 
 
-@pytest.mark.parametrize("file", sorted((REPOSITORY / "src").rglob("*.py")), ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_a_run_s_folder_says_only_what_a_run_writes(tmp_path: Path) -> None:
+    for number, lines in enumerate(
+        (
+            '{"do": "model", "folder": "../../home", "step": 0, "points": 0}',  # it would be deleted
+            '{"do": "tags", "tags": {"a": 1}, "points": 0}',
+            '{"do": "unlink", "points": 0}',
+            '{"do": "begin"}',
+            "[" * 100_000,
+            "null",
+            '{"do"\n: "tags"}',
+        )
+    ):
+        folder = outbox_of(tmp_path / str(number))
+        with open(folder / OPERATIONS, "a") as file:
+            file.write(lines + "\n")
+        with pytest.raises(ConfigError, match="outbox.jsonl is damaged, or another version's: its line after byte"):
+            list(Outbox(folder).operations())
+    for state in ("", "[]", '{"points": -1}', '{"local_id": "\' OR"}'):
+        (folder / UPLOADED).write_text(state)
+        with pytest.raises(ConfigError, match="uploaded.json is damaged"):
+            Outbox(folder)
+    (folder / JOURNAL).write_text('{"key": "a", "value": "1", "step": 0, "timestamp": 0}\n')
+    with pytest.raises(ConfigError, match="metrics.jsonl is damaged"):
+        read_journal(folder)
+    (folder / JOURNAL).write_text('{"key": "a", "value": Infinity, "step": 0, "timestamp": 0}\n{"key": "a", "val')
+    assert len(read_journal(folder)) == 1, "half a line is what a crash leaves"
+
+
+@pytest.mark.slow
+def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("it")
+    outbox_of(tmp_path / "a", do="file", file="../secret", to="")
+    (outbox_of(tmp_path / "b", do="file", file="link", to="") / "link").symlink_to(tmp_path / "secret")
+    (outbox_of(tmp_path / "c") / OPERATIONS).write_text("torn\n")
+    found = train(project, str(tmp_path), script="sync.py")
+    assert found.returncode == 1
+    assert found.stdout == "2 runs with something left to upload\n"
+    first, second, third = found.stderr.splitlines()
+    assert first.startswith(f"error: {tmp_path}/c/outbox.jsonl is damaged")
+    assert second == f"error: {tmp_path}/a is kept, and not uploaded: {tmp_path}/a asks for the upload of {tmp_path}/a/../secret, which is not a file of the run"
+    assert "b/link, which is not a file of the run" in third
+    outbox_of(tmp_path / "d", uri="http://127.0.0.1:9")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    found = train(project, str(tmp_path / "d"), script="sync.py")
+    assert found.returncode == 2
+    assert "asks for the server http://127.0.0.1:9: if you trust it, set MLFLOW_TRACKING_URI=http://127.0.0.1:9 first" in found.stderr
+
+
+def test_a_checkpoint_with_the_right_digest_holds_arrays_or_is_passed_over(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, {"config_sha256": "a"})
+    state = State({"weights": [np.ones(2)]}, {"history": []})
+    checkpoints.save(0, state, last=True)
+    good = next((tmp_path / FOLDER).iterdir()).read_bytes()
+    assert checkpoints.newest() is not None
+    pickled = io.BytesIO()
+    values = np.frombuffer(b'{"groups": ["weights"], "made_by": {"config_sha256": "a"}}', np.uint8)
+    np.savez(pickled, values=values, **{"weights/000000": np.array([{}], dtype=object)})
+    listed, bare = io.BytesIO(), io.BytesIO()
+    np.savez(listed, values=np.frombuffer(b'["groups"]', np.uint8))
+    np.savez(bare, values=values)
+    with zipfile.ZipFile(bare, "a") as archive:
+        archive.writestr("weights/000000.npy", b"no array")
+    for content in (pickled.getvalue(), listed.getvalue(), bare.getvalue(), good[:-30], b""):
+        shutil.rmtree(tmp_path / FOLDER)
+        (tmp_path / FOLDER).mkdir()
+        (tmp_path / FOLDER / f"00000001-{hashlib.sha256(content).hexdigest()}.npz").write_bytes(content)
+        assert checkpoints.newest() is None
+    (tmp_path / FOLDER / f"00000002-{'0' * 64}.npz").write_bytes(good)
+    assert checkpoints.newest() is None, "it is not what its name says"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"seed: 0\n\tdataset: 1\n", "cannot be read"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"seed: !!python/object/apply:os.system [touch ran]\n", "cannot be read"),
+        (b"a: &a [1, 1]\nb: [*a, *a]\n", "has an alias"),
+        (b"[" * 5000, "cannot be read"),
+        (b"- 1\n", "holds no options"),
+        (b'dataset: {title: "\\ud800"}\n', "dataset.title holds what is no UTF-8 text"),
+        (b"", "dataset"),
+        (b"#" * (2 << 20), "has 2097152 characters"),
+    ],
+)
+def test_what_was_found_in_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        validate(read_params(tmp_path / "params.yaml"))
+    assert said in str(caught.value)
+    assert [file.name for file in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_the_last_seed_of_all_splits(tmp_path: Path) -> None:
+    assert prepare(composed_dataset("dataset=digits_lt", f"dataset.split_seed={2**32 - 1}"), tmp_path).counts.sum() > 0
+    (tmp_path / "table.csv").write_bytes(fuzzing.KINDS["csv"].valid()[0])
+    overrides = ("dataset=csv", f"dataset.path='{tmp_path}/table.csv'", "dataset.target=kind", f"dataset.split_seed={2**32 - 1}")
+    assert prepare(composed_dataset(*overrides), tmp_path / "cache").counts.sum() > 0
+
+
+FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.unsafe_load", "yaml.full_load",
+             "pd.read_pickle", "pandas.read_pickle", "np.lib.format.read_array"}  # fmt: skip
+PROGRAMS = sorted(file for part in ("src", "pipelines") for file in (REPOSITORY / part).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: str(file.relative_to(REPOSITORY)))
 def test_nothing_unpickles_evaluates_or_starts_a_shell(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [name.name for name in node.names] + [getattr(node, "module", None) or ""]
+            module = getattr(node, "module", None) or ""
+            names = [name.name for name in node.names] + [module]
             assert not {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"} & {name.split(".")[0] for name in names}
+            assert "load_model" not in names or module == "equipoise.tracking", "it would run what lies beside the model"
         if isinstance(node, ast.Call):
             name, keys = ast.unparse(node.func), {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             assert name not in FORBIDDEN, name
             assert keys.get("shell", "False") == "False"
             assert name not in ("np.load", "np.save") or keys.get("allow_pickle") == "False"
-            assert not name.endswith("saving.load_model") or keys.get("safe_mode") == "True"
+            assert name != "yaml.load" or "YAML()" in file.read_text(), "ruamel's is safe by default, PyYAML's is not"
+            assert not name.endswith(".load_model") or (file.name, name, keys.get("safe_mode")) == ("saved_model.py", "keras.saving.load_model", "True")

@@ -85,6 +85,45 @@ def test_what_is_damaged_or_of_another_format_is_refused(good: Path, tmp_path: P
             load_keras(file, "it")
 
 
+def test_weights_lie_in_the_file_and_are_numbers(good: Path, tmp_path: Path) -> None:
+    """HDF5 reads other files, unpacks to any size and follows groups that hold themselves."""
+    import h5py
+
+    (tmp_path / "secret").write_bytes(b"1" * 48)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["0"] = [[1.0] * 4] * 3
+    whole = h5py.VirtualLayout((3, 4), "f4")
+    whole[:] = h5py.VirtualSource(tmp_path / "other.h5", "0", (3, 4))
+    changes: dict[str, Callable[[Any], None]] = {
+        "link": lambda at: at.__setitem__("0", h5py.ExternalLink(tmp_path / "other.h5", "0")),
+        "soft": lambda at: at.__setitem__("0", h5py.SoftLink("/layers/dense_1/vars/0")),
+        "external": lambda at: at.create_dataset("0", (3, 4), "f4", external=[(tmp_path / "secret", 0, 48)]),
+        "virtual": lambda at: at.create_virtual_dataset("0", whole),
+        "packed": lambda at: at.create_dataset("0", (10**6, 10**4), "f4", compression="gzip"),
+        "huge": lambda at: at.create_dataset("0", (10**6, 10**6), "f4"),
+        "objects": lambda at: at.create_dataset("0", (3, 4), h5py.string_dtype()),
+        "itself": lambda at: at.__setitem__("0", at),
+    }
+    for name, change in changes.items():
+        with zipfile.ZipFile(good) as old, zipfile.ZipFile(tmp_path / "model.keras", "w") as new:
+            (tmp_path / "weights.h5").write_bytes(old.read("model.weights.h5"))
+            with h5py.File(tmp_path / "weights.h5", "a") as weights:
+                del weights["layers/dense/vars/0"]
+                change(weights["layers/dense/vars"])
+            for member in old.namelist():
+                new.writestr(member, (tmp_path / "weights.h5").read_bytes() if member.endswith("h5") else old.read(member))
+        with pytest.raises(ConfigError, match=r"it has weights that are no plain array of numbers in it \(0\)"):
+            print(name, load_keras(tmp_path / "model.keras", "it"))
+
+
+def test_an_archive_that_is_packed_is_refused(good: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(tmp_path / "model.keras", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(ConfigError, match="may unpack to any size"):
+        load_keras(tmp_path / "model.keras", "it")
+
+
 class _Trap:
     def __init__(self, file: Path) -> None:
         self.file = file

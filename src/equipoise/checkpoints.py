@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +53,7 @@ class Checkpoints:
         """The newest that is whole and made by the same; None if there is none."""
         for file in reversed(_files(self.folder)):
             found = _read(file)
-            if found is not None and found.values["made_by"] == self.made_by:
+            if found is not None and found.values.get("made_by") == self.made_by:
                 return found
         return None
 
@@ -125,8 +124,9 @@ def _read(file: Path) -> State | None:
         if hashlib.sha256(content).hexdigest() != file.stem.partition("-")[2]:
             return None
         with np.load(io.BytesIO(content), allow_pickle=False) as members:
-            values = json.loads(members["values"].tobytes())
+            values = dict(json.loads(members["values"].tobytes()))
             arrays = {group: [members[name] for name in members.files if name.startswith(f"{group}/")] for group in values["groups"]}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # whatever a damaged file makes NumPy raise
         return None
-    return State(arrays, values)
+    # Of a member that is no array NumPy gives the bytes.
+    return State(arrays, values) if all(isinstance(array, np.ndarray) for named in arrays.values() for array in named) else None

@@ -92,6 +92,9 @@ def validate(composed: Mapping[str, Any]) -> Config:
     unset = [key for key, value in _flatten(composed).items() if value == "???"]
     if unset:
         raise ConfigError("\n".join(f"{key} is not set, and has no default" for key in unset))
+    odd = [key for key, value in _flatten(composed).items() if not _is_utf8(key, value)]
+    if odd:
+        raise ConfigError("\n".join(f"{key} holds what is no UTF-8 text" for key in odd))
     try:
         return Config.model_validate(composed)
     except ValidationError as error:
@@ -131,6 +134,14 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             leaves[f"{prefix}{key}"] = value
     return leaves
+
+
+def _is_utf8(key: str, value: Any) -> bool:
+    try:
+        json.dumps([key, value], ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_together(config: Config) -> None:

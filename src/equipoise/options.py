@@ -153,11 +153,11 @@ def suggestion(word: str, valid: Sequence[str]) -> str:
     """`; did you mean 'x'?` if something is near, else the valid words."""
     near = get_close_matches(word, valid, n=1)
     if near:
-        return f"; did you mean '{near[0]}'?"
+        return f"; did you mean '{listing(near)}'?"
     return f"; choose from {listing(valid)}" if valid else ""
 
 
 def listing(words: Sequence[str], most: int = 12) -> str:
-    """The words with commas, cut after `most` of them."""
+    """The words with commas in one line, cut after `most` of them."""
     cut = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + cut
+    return ", ".join(words[:most]).replace("\n", "\\n") + cut

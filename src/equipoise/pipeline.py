@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config import Config, check_together, validate
 from equipoise.options import ConfigError
@@ -16,6 +18,7 @@ from equipoise.paths import code_root, project_root
 
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained
 PARAMS = code_root() / "params.yaml"
+MOST_CHARACTERS = 1 << 20
 ARTIFACTS = code_root() / "artifacts"
 RAW = code_root() / "data" / "raw"  # what `dvc add` and `dvc import-url` track, and `prepare` depends on
 
@@ -23,7 +26,7 @@ RAW = code_root() / "data" / "raw"  # what `dvc add` and `dvc import-url` track,
 def run_stage(step: Callable[[Config], None]) -> int:
     """Check params.yaml as a command line would be checked, and take the step; returns the exit code."""
     try:
-        config = validate(_read(PARAMS))
+        config = validate(read_params(PARAMS))
         check_together(config)
         _check_files(config)
         ARTIFACTS.mkdir(exist_ok=True)
@@ -35,11 +38,36 @@ def run_stage(step: Callable[[Config], None]) -> int:
     return 0
 
 
+def read_params(file: Path) -> dict[str, Any]:
+    """The values as they stand in the file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not YAML of plain values, or another size than a config has.
+    """
+    try:
+        content = file.read_text(encoding="utf-8")
+        if len(content) > MOST_CHARACTERS:
+            raise ConfigError(f"{file.name} has {len(content)} characters, and is no config")
+        # Of a few aliases, each of the one before it, more is made than memory holds.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content)):
+            raise ConfigError(f"{file.name} has an alias (*); write out what it stands for, or: make params")
+        tree = OmegaConf.to_container(OmegaConf.create(content))
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{file.name} cannot be read: {str(error).splitlines()[0]}; conf/ makes another: make params") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{file.name} holds no options; conf/ makes another: make params")
+    return tree  # type: ignore[return-value]
+
+
 def dvc_tags(config: Config) -> dict[str, str]:
     """The experiment's name, and the version of the raw data as dvc.lock records it."""
     tags = {"dvc_exp": os.environ["DVC_EXP_NAME"]} if os.environ.get("DVC_EXP_NAME") else {}
     if _files(config):
-        lock = _read(code_root() / "dvc.lock")
+        lock = read_params(code_root() / "dvc.lock")
         recorded = {dependency["path"]: dependency.get("md5") for dependency in lock["stages"]["prepare"]["deps"]}
         tags["dvc_md5"] = str(recorded["data/raw"])
     return tags
@@ -66,7 +94,3 @@ def _check_files(config: Config) -> None:
 
 def _files(config: Config) -> dict[str, Any]:
     return {option: path for option in ("path", "test_path") if (path := getattr(config.dataset, option, None))}
-
-
-def _read(file: Path) -> dict[str, Any]:
-    return OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[return-value]

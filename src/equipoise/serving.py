@@ -16,6 +16,7 @@ from equipoise import decisions
 from equipoise.data.tables import MISSING, encode_batch, read_encoder
 from equipoise.metrics import class_logits, log_softmax
 from equipoise.options import Floats
+from equipoise.saved_model import load_keras
 
 BATCH = 1024
 
@@ -24,10 +25,8 @@ class Served(PythonModel):
     """A Keras model with the encoders of its table, if it learned from one, its classes and its decision rule."""
 
     def load_context(self, context: Any) -> None:
-        import keras
-
         folder = Path(context.artifacts["parts"])
-        self.model = keras.models.load_model(folder / "model.keras", compile=False)
+        self.model = load_keras(folder / "model.keras", "the model")
         self.classes = json.loads((folder / "classes.json").read_text())
         self.decide = decisions.from_json(json.loads((folder / "decision.json").read_text()))
         self.columns = read_encoder(folder) if (folder / "encoder.json").exists() else None

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -300,7 +301,9 @@ class Run:
         self._log_placed(path)
 
     def log_file(self, file: Path, folder: str) -> None:
-        """A file that stays where it is until it is uploaded."""
+        """A file of the run's folder, which stays there; one from elsewhere is copied into it."""
+        if not file.resolve().is_relative_to(self.folder.resolve()):
+            file = Path(shutil.copyfile(file, self._place(f"{folder}/{file.name}")))
         self._do("file", file=os.path.relpath(file, self.folder), to=folder)
 
     def log_table(self, columns: Mapping[str, Sequence[Any]], path: str) -> None:

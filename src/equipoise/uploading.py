@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equipoise.options import ConfigError
 from equipoise.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def _data(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _ex
 
 def _file(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
     file = outbox.folder / operation["file"]
-    if file.exists():
+    if not file.resolve().is_relative_to(outbox.folder.resolve()):
+        raise ConfigError(f"{outbox.folder} asks for the upload of {file}, which is not a file of the run")
+    if file.is_file():
         client.log_artifact(outbox.uploaded.run_id, str(file), operation["to"] or None)
     else:
         print(f"warning: {file} is not there any more and cannot be uploaded", file=sys.stderr)
@@ -133,7 +136,10 @@ def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _e
     there = client.search_logged_models([now.experiment_id], f"source_run_id = '{now.run_id}'")
     same = [model for model in there if model.name == name]
     logged = same[0] if same else client.create_logged_model(now.experiment_id, name=name, source_run_id=now.run_id)
-    saved = Model.load(str(folder))
+    try:
+        saved = Model.load(str(folder))
+    except Exception as error:  # whatever a damaged file makes MLflow raise
+        raise ConfigError(f"{folder} holds no model that MLflow reads ({type(error).__name__})") from None
     saved.run_id, saved.model_id, saved.model_uuid, saved.artifact_path = now.run_id, logged.model_id, logged.model_id, logged.artifact_location
     saved.save(str(folder / "MLmodel"))
     client.log_model_artifacts(logged.model_id, str(folder))

@@ -204,7 +204,7 @@ def existing_folder(path: str, option: str) -> Path:
     """The folder of that name, relative to the working directory."""
     try:
         folder = Path(path).expanduser().resolve()
-        there = folder.is_dir()
+        there = bool(path) and folder.is_dir()
     except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
         there = False
     if not there:

@@ -178,10 +178,10 @@ def _open_parquet(file: Path) -> Table:
     import pyarrow.parquet as parquet
 
     try:
-        schema = parquet.read_schema(file)
-    except (pa.ArrowInvalid, OSError) as error:
+        names = tuple(parquet.read_schema(file).names)
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no Parquet file: {_first_line(error)}") from None
-    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
 
@@ -191,7 +191,7 @@ def _open_parquet(file: Path) -> Table:
         except (pa.ArrowInvalid, OSError) as error:
             raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
 
-    return Table(str(file), tuple(schema.names), batches)
+    return Table(str(file), names, batches)
 
 
 def _raw(
@@ -406,7 +406,7 @@ def encode_batch(batch: "pa.RecordBatch", fitted: Sequence[Column]) -> Floats:
     Raises
     ------
     ConfigError
-        If a number is infinite, or text stands where the training rows have numbers.
+        If a number is infinite or too large, or text stands where the training rows have numbers.
     """
     parts: list[Floats] = []
     for column in fitted:
@@ -414,7 +414,11 @@ def encode_batch(batch: "pa.RecordBatch", fitted: Sequence[Column]) -> Floats:
         if isinstance(column, NumericColumn):
             numbers = _numbers(values, column.name)
             missing = np.isnan(numbers)
-            parts.append(np.where(missing, 0, (numbers - column.mean) / column.deviation)[:, np.newaxis])
+            with np.errstate(over="ignore"):
+                scaled = np.where(missing, 0, (numbers - column.mean) / column.deviation).astype(np.float32)
+            if not np.isfinite(scaled).all():
+                raise ConfigError(f"column '{column.name}' holds numbers that are too large for float32: scale them first")
+            parts.append(scaled[:, np.newaxis])
             if column.indicator:
                 parts.append(missing[:, np.newaxis].astype(float))
         else:
@@ -519,7 +523,8 @@ def _fit(tables: Sequence[Table], columns: Sequence[str], numeric: set[str], in_
         for name, moment in moments.items():
             values = _numbers(batch.column(name), name)[chosen]
             missing[name] += int(np.isnan(values).sum())
-            _add(moment, values[~np.isnan(values)])
+            with np.errstate(over="ignore", invalid="ignore"):
+                _add(moment, values[~np.isnan(values)])
         for name, found in categories.items():
             found |= {value for value in _categories(batch.column(name))[chosen] if value is not None}
             if len(found) > max_categories:
@@ -531,6 +536,8 @@ def _fit(tables: Sequence[Table], columns: Sequence[str], numeric: set[str], in_
     for name in columns:
         if name in numeric:
             count, mean, squares = moments[name]
+            if not np.isfinite([mean, squares]).all():
+                raise ConfigError(f"column '{name}' holds numbers that are too large to be standardised: scale them first")
             if count:
                 fitted.append(NumericColumn(name, float(mean), float(np.sqrt(squares / count)) or 1.0, missing[name] > 0))
         else:
