@@ -205,7 +205,7 @@ def test_a_picture_that_claims_to_be_huge_or_never_ends_is_refused(some_data: Pa
     assert "cannot be decoded" in said or "has 100000 x 100000 pixels" in said
     Path("pictures/a/0.png").unlink()
     os.mkfifo("pictures/a/0.png")
-    assert "is no file: a pipe, a device or a broken link" in refused(some_data / "pictures", "dataset=image_directory")
+    assert "is no file: a pipe or a device" in refused(some_data / "pictures", "dataset=image_directory")
     Path("pictures/a/0.png").unlink()
     Path("pictures/a/0.png").symlink_to("/etc/passwd")
     assert "is a link that leaves" in refused(some_data / "pictures", "dataset=image_directory")
@@ -266,14 +266,14 @@ def test_a_run_s_folder_says_only_what_a_run_writes(tmp_path: Path) -> None:
         folder = outbox_of(tmp_path / str(number))
         with open(folder / OPERATIONS, "a") as file:
             file.write(lines + "\n")
-        with pytest.raises(ConfigError, match="outbox.jsonl is damaged, or another version's: its line after byte"):
+        with pytest.raises(ConfigError, match=r"outbox.jsonl is damaged, or another version's: its line after byte"):
             list(Outbox(folder).operations())
     for state in ("", "[]", '{"points": -1}', '{"local_id": "\' OR"}'):
         (folder / UPLOADED).write_text(state)
-        with pytest.raises(ConfigError, match="uploaded.json is damaged"):
+        with pytest.raises(ConfigError, match=r"uploaded.json is damaged"):
             Outbox(folder)
     (folder / JOURNAL).write_text('{"key": "a", "value": "1", "step": 0, "timestamp": 0}\n')
-    with pytest.raises(ConfigError, match="metrics.jsonl is damaged"):
+    with pytest.raises(ConfigError, match=r"metrics.jsonl is damaged"):
         read_journal(folder)
     (folder / JOURNAL).write_text('{"key": "a", "value": Infinity, "step": 0, "timestamp": 0}\n{"key": "a", "val')
     assert len(read_journal(folder)) == 1, "half a line is what a crash leaves"
@@ -290,7 +290,9 @@ def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(project:
     assert found.stdout == "2 runs with something left to upload\n"
     first, second, third = found.stderr.splitlines()
     assert first.startswith(f"error: {tmp_path}/c/outbox.jsonl is damaged")
-    assert second == f"error: {tmp_path}/a is kept, and not uploaded: {tmp_path}/a asks for the upload of {tmp_path}/a/../secret, which is not a file of the run"
+    assert (
+        second == f"error: {tmp_path}/a is kept, and not uploaded: {tmp_path}/a asks for the upload of {tmp_path}/a/../secret, which is not a file of the run"
+    )
     assert "b/link, which is not a file of the run" in third
     outbox_of(tmp_path / "d", uri="http://127.0.0.1:9")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

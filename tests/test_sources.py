@@ -406,7 +406,7 @@ BAD = {
     "text features": (npz_with(x=np.full((30, 2), "a"), y=np.arange(30) % 2), "features are numbers"),
     "no npz": (lambda folder: ["dataset=npz", f"dataset.path={quoted(write(folder / 'a.npz', 'text'))}"], "is no npz file"),
     "a damaged npz": (damaged_zip, "a.npz"),
-    "an npz that ends early": (shorter_than_said, "ends after 6 of 30 samples"),
+    "an npz that ends early": (shorter_than_said, "claims 480 bytes and has 228: the file is damaged"),
     "no ts": (ts_with("hello\n"), "is no .ts file"),
     "missing value in ts": (ts_with("@classLabel true a b\n@data\n1,?,3:a\n"), "line 3: a value is missing or no number"),
     "unequal series": (ts_with("@classLabel true a b\n@data\n" + "1,2:a\n1,2,3:b\n" * 9), "dataset.unequal=pad pads them"),

@@ -86,7 +86,8 @@ def as_config_error() -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
-        what = str(error).splitlines()[0] if str(error) else "it is no value"
+        lines = [line for line in str(error).splitlines() if line and not line.startswith(("Error parsing override", "See http"))]
+        what = lines[0] if lines else "it is no value"
         raise ConfigError(f"{error.override.split('=')[0]} cannot be read: {what}") from None
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(str(error)) from None

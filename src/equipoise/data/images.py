@@ -6,6 +6,7 @@ The folders may stand below `train`, `validation` and `test`, which then are the
 import hashlib
 import io
 import os
+import stat
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -137,6 +138,8 @@ def _below(root: Path, folder: str, name: str, split: int) -> Iterator[_Folder]:
             if entry.is_symlink():
                 _check_link(root, Path(entry.path))
             status = os.stat(entry.path) if entry.is_symlink() else entry.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ConfigError(f"{entry.path} is no file: a pipe or a device")
             names.append(os.fsencode(entry.name))
             states.extend((status.st_size, status.st_mtime_ns))
     if names:
