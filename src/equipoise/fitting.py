@@ -9,6 +9,7 @@ import numpy as np
 
 from equipoise import by_rank, inputs, interruption, resume, runtime
 from equipoise.checkpoints import Checkpoints
+from equipoise.cluster import read_cluster
 from equipoise.config import Config, Trainer, flat
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
@@ -31,20 +32,21 @@ def training_run(
     """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on."""
     trainer, experiment = config.trainer, title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
-    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic, gpu_memory=trainer.gpu_memory)
-    for note in _device_notes(trainer, device):
-        warn(note)
-    tags = {**inputs.config_tags(config, data), "device": device, "mlflow.source.name": "src/train.py", **(tags or {})}
+    device, replicas = _start(config, data)
+    tags = {**inputs.config_tags(config, data), "device": device, "replicas": str(replicas), "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
     if begun:
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
+    from equipoise import distribution  # not before runtime.start
+
     with (
         resume.kept(folder),
         start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log,
         interruption.bounded(log.kill),
+        distribution.connected(),
     ):
-        yield log, device
+        yield log, f"{replicas} × {device}" if replicas > 1 else device
 
 
 def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
@@ -59,6 +61,54 @@ def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) 
         )
     inputs.log_inputs(config, log, data, weights)
     return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)), watch)
+
+
+def take_part(config: Config, data: Prepared) -> None:
+    """Train as one of several workers, and leave nothing: the run is the chief's, which logs it."""
+    _start(config, data)
+    from equipoise import distribution, training
+
+    with interruption.bounded(lambda: None), distribution.connected():
+        model = training.build(config, data)
+        training.fit(model, training.Predictor(model), config, data, inputs.weigh(config, data), lambda *_: None)
+
+
+def _start(config: Config, data: Prepared) -> tuple[str, int]:
+    """Start TensorFlow and meet the other workers, if there are any; returns the device and the number of replicas."""
+    trainer = config.trainer
+    if trainer.strategy == "multi_worker":
+        cluster = read_cluster()
+        console.print(f"Worker {cluster.index} of {len(cluster.workers)}: waiting for the others")
+    device = runtime.start(
+        trainer.device,
+        trainer.threads,
+        deterministic=trainer.deterministic,
+        gpu_memory=trainer.gpu_memory,
+        strategy=trainer.strategy,
+        replicas=trainer.replicas,
+    )
+    from equipoise import distribution
+
+    strategy = runtime.strategy_of(trainer.strategy)
+    with distribution.connected():
+        distribution.check_agreement(strategy, resume.made_by(config, data))
+    replicas = int(strategy.num_replicas_in_sync)
+    for note in (*_device_notes(trainer, device), *_replica_notes(config, replicas)):
+        warn(note)
+    return device, replicas
+
+
+def _replica_notes(config: Config, replicas: int) -> list[str]:
+    """What several replicas do otherwise than one, and where there is but one."""
+    strategy, notes = config.trainer.strategy, []
+    if strategy == "mirrored" and replicas == 1:
+        notes.append("trainer.strategy=mirrored has one replica here, which gains nothing; on a CPU trainer.replicas=2 tries it out")
+    if replicas > 1 and getattr(config.model, "dropout", 0):
+        notes.append(
+            f"model.dropout={getattr(config.model, 'dropout')} with trainer.strategy={strategy}: every replica draws the same masks for its own part of a batch, "
+            "so the weights are not those of a single device"
+        )
+    return notes
 
 
 def _device_notes(trainer: Trainer, device: str) -> list[str]:
