@@ -4,7 +4,12 @@ TensorFlow defines it: {"cluster": {"worker": ["host:port", …]}, "task": {"typ
 every process but for the index. The chief, or worker 0 where none is named so, logs the run; the others write nothing.
 """
 
+import contextlib
 import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -13,6 +18,9 @@ from pydantic import Field, ValidationError
 from equipoise.options import ConfigError, Section
 
 VARIABLE = "TF_CONFIG"
+PATIENCE = 600  # seconds to wait for workers that have not come
+REMINDER = 30  # seconds between saying for whom
+JOINING = 60  # seconds for TensorFlow to connect those that are there
 EXAMPLE = """export TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'"""
 
 _Addresses = Annotated[tuple[Annotated[str, Field(pattern=r"^[^\s/]+:\d+$")], ...], Field(strict=False)]
@@ -70,3 +78,59 @@ def read_cluster() -> Cluster:
     if len(set(workers)) < len(workers):
         raise ConfigError(f"{VARIABLE}: the same address stands twice in the cluster")
     return Cluster(workers, found.task.index + (len(found.cluster.chief) if found.task.type == "worker" else 0))
+
+
+@contextlib.contextmanager
+def met(cluster: Cluster) -> Iterator[None]:
+    """Wait for the other workers; within it TensorFlow connects with them, or the process is ended.
+
+    TensorFlow itself would wait for an hour without a word, even for a worker that has died meanwhile.
+
+    Raises
+    ------
+    ConfigError
+        If the port that TF_CONFIG gives this worker cannot be had.
+    ConnectionError
+        If one does not come.
+    """
+    port = int(cluster.workers[cluster.index].rpartition(":")[2])
+    try:
+        listening = socket.create_server(("", port))  # by which the others know that this one is there
+    except OSError as error:
+        raise ConfigError(f"{VARIABLE}: worker {cluster.index} cannot listen on port {port}: {error.strerror or error}") from None
+    with listening:
+        _await_others(cluster)
+    timer = threading.Timer(JOINING, _give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _await_others(cluster: Cluster) -> None:
+    begin = reminded = time.monotonic()
+    missing = {number: address for number, address in enumerate(cluster.workers) if number != cluster.index}
+    while missing := {number: address for number, address in missing.items() if not _answers(address)}:
+        now, who = time.monotonic(), ", ".join(f"worker {number} ({address})" for number, address in missing.items())
+        if now - begin > PATIENCE:
+            raise ConnectionError(f"{who} did not come within {PATIENCE} seconds")
+        if now - reminded > REMINDER:
+            print(f"still waiting for {who}", flush=True)
+            reminded = now
+        time.sleep(0.5)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _give_up() -> None:
+    os.write(2, f"error: a worker went away before all were connected: TensorFlow has waited for it for {JOINING} seconds\n".encode())
+    os._exit(1)

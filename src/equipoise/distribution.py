@@ -22,7 +22,7 @@ class Replicas:
 
     Parameters
     ----------
-    model : compiled with a loss whose `call` gives one value a sample
+    model : with an optimiser that is built, and a loss whose `call` gives one value a sample
     batch_size, samples : in all replicas, and of an epoch; the last batch may be smaller
     steps_per_call : steps that one call of the compiled function takes
     """
@@ -33,7 +33,6 @@ class Replicas:
         self._steps = -(-samples // batch_size)
         self._first = _numbers(strategy)[0]
         with strategy.scope():
-            model.optimizer.build(model.trainable_variables)
             # Each replica adds up its own samples; reading it adds up the replicas.
             self._total = tf.Variable(0.0, trainable=False, synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.SUM)
         self._take = tf.function(self._take_steps)
@@ -68,13 +67,16 @@ class Replicas:
         """One replica's part of a step; `size` is that of the whole batch."""
         context = tf.distribute.get_replica_context()
         replica, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
-        start = size * self._first // replicas
-        part = slice(size * replica // replicas - start, size * (replica + 1) // replicas - start)
+        first = size * self._first // replicas  # of this worker's samples
+        start, stop = size * replica // replicas, size * (replica + 1) // replicas
         with tf.device("CPU:0"):  # no replica's device needs the whole batch
-            features, labels, *weights = (values[part] for values in batch)
+            # Of a part without samples one that does not count: some of TensorFlow's kernels (2.21) die of an empty batch.
+            begin = tf.minimum(start - first, tf.shape(batch[1])[0] - 1)
+            features, labels, *weights = (values[begin : tf.maximum(stop - first, begin + 1)] for values in batch)
+            counts = tf.cast(stop > start, tf.float32)
         with tf.GradientTape() as tape:
             losses = self._model.loss.call(labels, self._model(features, training=True))
-            total = tf.reduce_sum(losses * weights[0] if weights else losses)
+            total = counts * tf.reduce_sum(losses * weights[0] if weights else losses)
             loss = total / tf.cast(size, tf.float32)
         gradients = tape.gradient(loss, self._model.trainable_variables)
         # The optimiser adds up the gradients of all replicas.

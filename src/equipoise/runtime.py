@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from equipoise.cluster import met, read_cluster
 from equipoise.options import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def strategy_of(name: Strategy) -> "tf.distribute.Strategy":
     import tensorflow as tf
 
     if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        with met(read_cluster()):
+            return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))
     return tf.distribute.get_strategy()
@@ -113,7 +115,9 @@ def _start(
         if gpus and deterministic:
             tf.config.experimental.enable_op_determinism()
         tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
-        strategy_of(strategy)  # several workers have to meet before anything else is done
+    if strategy == "multi_worker":
+        strategy_of(strategy)  # before anything is computed; it says for whom it waits
+    with _quiet():
         tf.zeros(1)  # brings the device up while the stream is quiet
         import keras  # noqa: F401
 

@@ -138,6 +138,7 @@ def fit(
     with strategy.scope():
         optimizer = loss_scaled(keras.optimizers.get(described), config.trainer.precision, weights.weights)
         model.compile(optimizer, loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
+        optimizer.build(model.trainable_variables)
     watch = _Watch(predictor, config, data, weights.weights, function, epoch, on_epoch, strategy)
     watch.diverged = _Diverged(first_bad, batches_of, steps, config, data.classes)
     watch.set_model(model)
@@ -291,7 +292,6 @@ class _Watch(keras.callbacks.Callback):
             return
         model, values = self.model, state.values
         model.set_weights(state.arrays["weights"])
-        model.optimizer.build(model.trainable_variables)
         for variable, value in zip(model.optimizer.variables, state.arrays["optimizer"], strict=True):
             variable.assign(value)
         self.best, self.waited, self.stopped = values["best"], values["waited"], values["stopped"]

@@ -38,7 +38,7 @@ def training_batches(
     epoch : int64 variable
         Read at the start of every iteration: no state of the shuffling is left to save or to restore.
     sampling : draw the rows with replacement, by class; None: every row once
-    part : (i, n), the i-th of n parts of each batch, as even as they can be
+    part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
     """
     count = len(samples.labels)
 
@@ -52,8 +52,9 @@ def training_batches(
         return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
 
     def own(rows: tf.Tensor) -> tf.Tensor:
-        index, parts = part
-        return rows[tf.size(rows) * index // parts : tf.size(rows) * (index + 1) // parts]
+        (index, parts), count = part, tf.size(rows)
+        start = count * index // parts
+        return rows[start : tf.maximum(count * (index + 1) // parts, start + 1)]
 
     rows = tf.data.Dataset.range(1).flat_map(order)
     rows = rows if part == (0, 1) else rows.map(own)
