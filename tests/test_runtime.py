@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from equipoise import fitting, runtime
+from equipoise import fitting, gpu_usage, runtime
 from equipoise.options import ConfigError
 from helpers import composed
 
@@ -30,6 +30,13 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkey
 )
 def test_what_has_no_effect_on_the_device_is_said(options: list[str], device: str, driver: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "unused_gpu", lambda: driver)
+    monkeypatch.setattr(gpu_usage, "is_known", lambda: True)
     notes = fitting._device_notes(composed(*options).trainer, device)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)
+
+
+def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_usage, "find_spec", lambda _: None)
+    (note,) = fitting._device_notes(composed().trainer, "gpu")
+    assert note.startswith("the use of the GPU is not logged: nvidia-ml-py is not installed")

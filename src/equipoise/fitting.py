@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import by_rank, inputs, interruption, resume, runtime
+from equipoise import by_rank, gpu_usage, inputs, interruption, resume, runtime
 from equipoise.checkpoints import Checkpoints
 from equipoise.cluster import read_cluster
 from equipoise.config import Config, Trainer, flat
@@ -116,6 +116,8 @@ def _device_notes(trainer: Trainer, device: str) -> list[str]:
     notes = []
     if device == "gpu" and trainer.jit and trainer.deterministic:
         notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+    if device == "gpu" and not gpu_usage.is_known():
+        notes.append("the use of the GPU is not logged: nvidia-ml-py is not installed; make train EXTRA=gpu installs it")
     if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():
         notes.append("trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; install its libraries with make train EXTRA=gpu")
     if device == "cpu" and trainer.gpu_memory is not None:
@@ -147,11 +149,12 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
     begun = checkpoints.newest()
     if begun is not None:
         console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}")
-    with progress_bar(config.trainer.epochs) as advance:
+    done = len(begun.values["history"]) if begun else 0
+    with progress_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
             history.append(metrics)
-            log.log_metrics(metrics, step=epoch)
+            log.log_metrics({**metrics, **(usage() if epoch >= done else {})}, step=epoch)
             advance(metrics)
             if watch:
                 watch(epoch, metrics)

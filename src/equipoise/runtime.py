@@ -58,6 +58,11 @@ def start(
     for option, value in asked.items():
         if _running[option] != value:
             raise ConfigError(f"{option}={value}: TensorFlow runs in this process with {_running[option]} already; give the sweep one value")
+    return device_taken()
+
+
+def device_taken() -> str:
+    """The device that TensorFlow was started on."""
     return str(_running["taken"])
 
 
