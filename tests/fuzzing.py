@@ -150,6 +150,39 @@ HOSTILE_NUMBERS = [
 ]
 
 
+GRAMMAR = [
+    "1,2",
+    "range(0,3)",
+    "range(0,1000000000)",
+    "range(0,1,1e-300)",
+    "range(3,0,-1)",
+    "range(0,3,0)",
+    "range(0,0)",
+    "range(0,1e999)",
+    "range(0,nan)",
+    "interval(0,1)",
+    "choice(1,a,[1])",
+    "choice()",
+    "glob(*)",
+    "glob([b*,p*],exclude=power)",
+    "shuffle(range(0,3))",
+    "shuffle(range(0,1000000000))",
+    "sort(2,1)",
+    "tag(log,interval(1,2))",
+    "int(1.5)",
+    "int(" + "9" * 5000 + ")",
+    "9" * 5000,
+    "float(x)",
+    "bool(maybe)",
+    "str([1])",
+    "nothing(1)",
+    "${seed}",
+    "${oc.env:HOME}",
+    "null",
+    "",
+]
+
+
 @cache
 def hostile_values() -> st.SearchStrategy[Any]:
     """Values that no option has, of every type."""
@@ -236,10 +269,14 @@ def _any_value(schema: str) -> st.SearchStrategy[Any]:
 
 @st.composite
 def command_lines(draw: Any) -> list[str]:
-    """The same as words of a command."""
+    """The same as words of a command, and some with what Hydra's grammar makes values of."""
     chosen, values = draw(settings_of_options())
     kept = [word for word in chosen if word.split("=")[0] not in values]
-    return kept + [f"{key}={draw(st.sampled_from([rendered, str]))(value)}" for key, value in values.items()]
+    swept = draw(st.sampled_from([["-m"], [], []]))
+    typed = {key: draw(st.sampled_from([rendered, str]))(value) for key, value in values.items()}
+    if draw(st.sampled_from([True, False, False])):
+        typed[draw(st.sampled_from([*typed, "weighting", "hydra.run.dir", "hydra.sweeper", "~trainer"]))] = draw(st.sampled_from(GRAMMAR))
+    return swept + kept + [f"{key}={value}" for key, value in typed.items()]
 
 
 def rendered(value: Any) -> str:
@@ -296,7 +333,7 @@ def _try(jobs: Callable[[], Sequence[Config]], words: Sequence[str]) -> str:
     except ConfigError as error:
         check_message(error)
         said = str(error)
-        parts = {part for word in words for part in (*word.split("=")[0].split("."), word.split("=", 1)[1])}
+        parts = {part for word in words for part in (*word.split("=")[0].strip("~").split("."), word.partition("=")[2])} - {""}
         assert any(part in said for part in parts), f"{said!r} names none of {sorted(parts)}"
         return "refused"
     for config in found:
