@@ -3,7 +3,6 @@
 import contextlib
 import json
 import multiprocessing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from helpers import composed
 # 93 samples in batches of 16: the last batch holds 13. A step long enough for a wrong gradient to show.
 SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "dataset.features=6", "model=mlp", "model.hidden=[8]", "trainer.batch_size=16"]
 SMALL += ["trainer.epochs=3", "trainer.learning_rate=0.01"]
-WEIGHED = {f"{form} {name}": [f"dataset.labels={form}", f"loss={name}", "weighting=balanced"] for form, name in [("sparse", "class_weight"), ("one_hot", "custom")]}
+WEIGHED = {
+    f"{form} {name}": [f"dataset.labels={form}", f"loss={name}", "weighting=balanced"] for form, name in [("sparse", "class_weight"), ("one_hot", "custom")]
+}
 LOSSES = {
     "focal": ["loss.alpha={0:1,1:2,2:3}"],
     "balanced_softmax": ["loss.implementation=sample_weight"],
@@ -41,7 +42,16 @@ CASES = {
     **{name: [f"loss={name}", "weighting=none" if name == "sigmoid" else "weighting=power", *more] for name, more in LOSSES.items()},
 }
 SEVERAL_LABELS = ["dataset=multilabel", "dataset.targets=[a,b]", "loss=sigmoid", "weighting=balanced", "model=mlp", "model.hidden=[8]"]
-IMAGES = ["dataset=digits_lt", "model=cnn", "model.filters=[4]", "model.hidden=8", "model.dropout=0.0", "weighting=balanced", "trainer.epochs=1", "trainer.batch_size=50"]
+IMAGES = [
+    "dataset=digits_lt",
+    "model=cnn",
+    "model.filters=[4]",
+    "model.hidden=8",
+    "model.dropout=0.0",
+    "weighting=balanced",
+    "trainer.epochs=1",
+    "trainer.batch_size=50",
+]
 TOLERANCE = 2e-5
 
 fork = multiprocessing.get_context("forkserver")
@@ -56,10 +66,6 @@ def several_labels(folder: Path) -> list[str]:
     return [*SEVERAL_LABELS, f"dataset.path='{folder}/table.csv'", "trainer.epochs=2"]
 
 
-class Interrupted(Exception):
-    """What ends a training from outside."""
-
-
 def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[Any], list[dict[str, float]]]:
     """Weights and history, of a training that is interrupted after its second epoch and gone on with, if so asked."""
     from equipoise import inputs, training
@@ -69,17 +75,19 @@ def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[An
     data = prepare(config.dataset, folder)
     history: list[dict[str, float]] = []
 
+    pending = [InterruptedError()] if interrupt else []
+
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         history.append(metrics)
-        if left and epoch == 1:
-            raise Interrupted
+        if epoch == 1 and pending:
+            raise pending.pop()
 
     (folder / "run").mkdir(exist_ok=True)
-    for left in (1, 0) if interrupt else (0,):
+    for _ in range(1 + interrupt):
         history.clear()
         model = training.build(config, data)
         kept = Checkpoints(folder / "run", made_by(config, data)) if interrupt else None
-        with contextlib.suppress(Interrupted):
+        with contextlib.suppress(InterruptedError):
             training.fit(model, training.Predictor(model), config, data, inputs.weigh(config, data), on_epoch, kept)
     return model.get_weights(), history
 
@@ -110,9 +118,11 @@ def compare(replicas: int, cases: dict[str, list[str]], folder: Path) -> None:
             "epochs": len(single[1]),
         }
     usual = [*SMALL, *CASES["sparse class_weight"]]
-    once, twice, broken = (fit(folder, *usual, *mirrored, interrupt=end) for end in (False, False, True))
+    once, twice, broken = (fit(folder, *usual, "model.dropout=0.3", *mirrored, interrupt=end) for end in (False, False, True))
     found["bits"] = [[array.tobytes().hex() for array in weights] + [json.dumps(history)] for weights, history in (once, twice, broken)]
-    found["by_keras"] = max(float(np.abs(left - right).max()) for left, right in zip(fit(folder, *usual)[0], fit_by_keras(folder, *usual, *mirrored), strict=True))
+    found["by_keras"] = max(
+        float(np.abs(left - right).max()) for left, right in zip(fit(folder, *usual)[0], fit_by_keras(folder, *usual, *mirrored), strict=True)
+    )
     messages = []
     for options in ([], mirrored):
         with pytest.raises(ConfigError) as error:
@@ -123,7 +133,7 @@ def compare(replicas: int, cases: dict[str, list[str]], folder: Path) -> None:
 
 
 @pytest.fixture(scope="module", params=[2, 4])
-def found(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def found(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What `compare` found on so many logical devices, which need a process of their own."""
     folder = tmp_path_factory.mktemp("replicas")
     cases = {name: [*SMALL, *options] for name, options in CASES.items()} if request.param == 2 else {name: [*SMALL, *CASES[name]] for name in list(CASES)[:4]}
@@ -132,7 +142,7 @@ def found(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
     process.start()
     process.join()
     assert process.exitcode == 0
-    yield json.loads((folder / "found.json").read_text())
+    return json.loads((folder / "found.json").read_text())
 
 
 @pytest.mark.slow

@@ -101,13 +101,13 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
 
 def _replica_notes(config: Config, replicas: int) -> list[str]:
     """What several replicas do otherwise than one, and where there is but one."""
-    strategy, notes = config.trainer.strategy, []
+    strategy, dropout, notes = config.trainer.strategy, getattr(config.model, "dropout", None), []
     if strategy == "mirrored" and replicas == 1:
         notes.append("trainer.strategy=mirrored has one replica here, which gains nothing; on a CPU trainer.replicas=2 tries it out")
-    if replicas > 1 and getattr(config.model, "dropout", 0):
+    if replicas > 1 and dropout:
         notes.append(
-            f"model.dropout={getattr(config.model, 'dropout')} with trainer.strategy={strategy}: every replica draws the same masks for its own part of a batch, "
-            "so the weights are not those of a single device"
+            f"model.dropout={dropout} with trainer.strategy={strategy}: every replica draws the same masks, each for its own part of a batch, "
+            "so the weights are not those of one device"
         )
     return notes
 
