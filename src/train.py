@@ -46,7 +46,7 @@ def main() -> int:
     except ConfigError as error:
         return _complain(error)
     except KeyboardInterrupt as interrupt:
-        print("interrupted: a run that had begun is logged as KILLED", file=sys.stderr)
+        print(f"interrupted: {'the chief ends the run' if takes_part else 'a run that had begun is logged as KILLED'}", file=sys.stderr)
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
 
 

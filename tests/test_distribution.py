@@ -3,6 +3,9 @@
 import contextlib
 import json
 import multiprocessing
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from equipoise.cluster import VARIABLE, Cluster, read_cluster
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
 from equipoise.resume import made_by
-from helpers import composed
+from helpers import REPOSITORY, composed
 
 # 93 samples in batches of 16: the last batch holds 13. A step long enough for a wrong gradient to show.
 SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "dataset.features=6", "model=mlp", "model.hidden=[8]", "trainer.batch_size=16"]
@@ -204,6 +207,28 @@ def test_a_cluster_that_is_none_is_refused(text: str | None, said: str, monkeypa
         monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(ConfigError, match=said):
         read_cluster()
+
+
+def waiting(patience: float, joining: float, mine: int, others: int) -> "subprocess.CompletedProcess[str]":
+    """A process that waits for the other worker, and then never ends."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import time; from equipoise import cluster\n"
+        f"cluster.PATIENCE, cluster.REMINDER, cluster.JOINING = {patience}, 0.1, {joining}\n"
+        f"with cluster.met(cluster.Cluster(('127.0.0.1:{mine}', '127.0.0.1:{others}'), 0)):\n    time.sleep(100)"
+    )
+    return subprocess.run([sys.executable, "-c", program, str(REPOSITORY / "src")], capture_output=True, text=True, timeout=60)
+
+
+def test_waiting_for_another_worker_comes_to_an_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        taken, answering = free.getsockname()[1], other.getsockname()[1]
+        assert f"worker 0 cannot listen on port {taken}" in waiting(1, 1, taken, answering).stderr
+        free.close()
+        gone = waiting(60, 0.3, taken, answering)
+        assert (gone.returncode, gone.stderr.startswith("error: a worker went away before all were connected")) == (1, True), gone
+    absent = waiting(1, 60, taken, answering)
+    assert f"still waiting for worker 1 (127.0.0.1:{answering})" in absent.stdout
+    assert f"ConnectionError: worker 1 (127.0.0.1:{answering}) did not come within 1 seconds" in absent.stderr
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,9 @@ def _start(
             gpus = []
         if replicas != "auto" and gpus:
             if len(gpus) < replicas:
-                raise ConfigError(f"trainer.replicas={replicas}: TensorFlow sees {len(gpus)} here; use so many, or try it out with trainer.device=cpu")
+                raise ConfigError(
+                    f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here ({len(gpus)}): use so many, or try it out with trainer.device=cpu"
+                )
             gpus = gpus[:replicas]
             tf.config.set_visible_devices(gpus, "GPU")
         elif replicas != "auto":

@@ -32,14 +32,16 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return copy_project(folder / "chief"), copy_project(folder / "worker")
 
 
-def start(projects: tuple[Path, Path], *overrides: str, other: tuple[str, ...] = ()) -> list["subprocess.Popen[str]"]:
-    """Chief and worker, each with its TF_CONFIG; `other` is what the worker alone is told."""
+def start(projects: tuple[Path, Path], *, other: tuple[str, ...] = (), chief: str = "worker") -> list["subprocess.Popen[str]"]:
+    """Chief and worker, each with its TF_CONFIG; `other` is what the worker alone is told, `chief` what the chief is named."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         addresses = [f"127.0.0.1:{free.getsockname()[1]}" for free in (one, two)]
     processes = []
     for index, (project, more) in enumerate(zip(projects, ((), other), strict=True)):
-        variable = json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})
-        command = [sys.executable, str(project / "src/train.py"), TOGETHER, *QUICK, *overrides, *more]
+        cluster = {"worker": addresses} if chief == "worker" else {"chief": addresses[:1], "worker": addresses[1:]}
+        task = {"type": "worker", "index": index} if chief == "worker" else {"type": ("chief", "worker")[index], "index": 0}
+        variable = json.dumps({"cluster": cluster, "task": task})
+        command = [sys.executable, str(project / "src/train.py"), TOGETHER, *QUICK, *more]
         environment = {**os.environ, VARIABLE: variable}
         processes.append(subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     return processes
@@ -101,7 +103,7 @@ def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(victim: int
     broken = jobs(store)[-1]
     assert broken.info.run_id != whole.info.run_id
     assert broken.info.status == ("RUNNING" if victim == 0 else "FAILED")
-    results = ended(start(projects))
+    results = ended(start(projects, chief="chief"))
     assert [code for code, *_ in results] == [0, 0], results
     assert f"of 40 of run {broken.info.run_id}" in results[0][1], "it goes on"
     again = store.client.get_run(broken.info.run_id)
