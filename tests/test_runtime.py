@@ -17,7 +17,7 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkey
 
 def test_more_gpus_than_there_are_is_an_error(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda _: ["the only one"])
-    with pytest.raises(ConfigError, match="trainer.replicas=2: more than the GPUs that TensorFlow sees here .1."):
+    with pytest.raises(ConfigError, match=r"trainer\.replicas=2: more than the GPUs that TensorFlow sees here, 1;"):
         runtime._start("auto", 1, deterministic=True, gpu_memory=None, strategy="mirrored", replicas=2)
 
 

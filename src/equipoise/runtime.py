@@ -103,9 +103,7 @@ def _start(
             gpus = []
         if replicas != "auto" and gpus:
             if len(gpus) < replicas:
-                raise ConfigError(
-                    f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here ({len(gpus)}): use so many, or try it out with trainer.device=cpu"
-                )
+                raise ConfigError(f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out")
             gpus = gpus[:replicas]
             tf.config.set_visible_devices(gpus, "GPU")
         elif replicas != "auto":

@@ -15,7 +15,7 @@ import pytest
 
 from equipoise.cluster import VARIABLE
 from equipoise.data.prepare import prepare
-from equipoise.tracking import Store, load_model, open_store
+from equipoise.store import Store, load_model, open_store
 from equipoise.weighting import class_weights
 from helpers import composed, copy_project, jobs, train
 
