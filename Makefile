@@ -31,7 +31,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test test-fast test-gpu lint params repro ui server doctor bench pictures methods system audit lowest newest lock clean
+.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -55,6 +55,10 @@ train: setup  ## Train one run: python src/train.py weighting=balanced; ARGS="â€
 
 test: dev  ## Run every test
 	@python -m pytest $(PARALLEL) $(ARGS)
+
+coverage: dev  ## Run every test, and say which lines of src/ none has run
+	@rm -f .coverage .coverage.*
+	@COVERAGE_FILE=$(CURDIR)/.coverage coverage run -m pytest $(PARALLEL) $(ARGS); coverage combine --quiet && coverage report
 
 test-fast: dev  ## Run the tests that take no time, for the inner loop
 	@python -m pytest $(PARALLEL) -m "not slow and not gpu" $(ARGS)

@@ -78,7 +78,7 @@ def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], 
     """The per-class table, head first, beside the summary metrics with their 95 % intervals."""
     per_class = _table("Test split by class, head to tail")
     per_class.add_column("class")
-    for heading in ("n", "weight", "precision", "recall", "F1", "AP", "by chance"):
+    for heading in ("n train", "weight", "precision", "recall", "F1", "AP", "by chance"):
         per_class.add_column(heading, justify="right")
     for index in shown_classes(head_to_tail):
         if index is None:

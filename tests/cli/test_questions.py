@@ -29,7 +29,7 @@ for words in json.load(sys.stdin):
     sys.argv, sys.path[0] = words, os.path.dirname(os.path.abspath(words[0]))
     code = 0
     try:
-        runpy.run_path(words[0], run_name="__main__")
+        exec(words[1]) if words[0] == "-c" else runpy.run_path(words[0], run_name="__main__")
     except SystemExit as leave:
         code = leave.code or 0
     print(f"\\n=== {code}", flush=True)
