@@ -253,7 +253,9 @@ def test_a_picture_is_of_a_format_that_starts_no_other_program(some_data: Path) 
     assert "cannot be decoded (UnidentifiedImageError)" in refused(some_data / "pictures", "dataset=image_directory")
 
 
-def test_a_class_s_name_does_not_drive_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_class_s_name_does_not_drive_or_fill_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "b.csv").write_text("x,y\n" + f"1,{'a' * 10**5}\n2,b\n" * 20)
+    assert "has a name of 100000 characters; possible are 250" in refused(tmp_path / "b.csv", "dataset=csv", "dataset.target=y")
     (tmp_path / "a.csv").write_text("x,y\n" + "1,a\x1b[2J\n2,b\n" * 20)
     assert r"the class 'a\x1b[2J' has a control character in its name" in refused(tmp_path / "a.csv", "dataset=csv", "dataset.target=y")
     warn("column a\x1b[2J")

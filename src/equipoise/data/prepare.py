@@ -28,6 +28,7 @@ from equipoise.options import ConfigError, Integers, control_characters, keyword
 
 # Part of every key: to be raised when the same options come to mean other arrays.
 FORMAT = 3
+MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 64
 
@@ -78,6 +79,8 @@ def _surveyed(dataset: str, section: type[Dataset]) -> Source:
     for name in source.classes:
         if control_characters(name):
             raise ConfigError(f"the class {name!a} has a control character in its name, or what is no UTF-8 text: rename it")
+        if len(name) > MOST_CHARACTERS:
+            raise ConfigError(f"the class '{name[:40]}…' has a name of {len(name)} characters; possible are {MOST_CHARACTERS}")
     return source
 
 
