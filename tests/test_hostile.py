@@ -422,6 +422,7 @@ def test_a_checkpoint_with_the_right_digest_holds_arrays_or_is_passed_over(tmp_p
         (b"", "dataset"),
         (b"#" * (2 << 20), "has 2097152 characters"),
     ],
+    ids=["a tab", "no UTF-8", "a tag", "an alias", "too deep", "a list", "a surrogate", "empty", "too long"],
 )
 def test_what_was_found_in_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str) -> None:
     monkeypatch.chdir(tmp_path)
