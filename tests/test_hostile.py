@@ -314,13 +314,13 @@ def test_prepared_data_of_another_version_are_refused_with_advice(tmp_path: Path
 def test_a_store_of_another_mlflow_is_refused_with_advice(tmp_path: Path) -> None:
     import sqlite3
 
-    from equipoise.tracking import open_store
+    from equipoise.store import open_store
 
     open_store(tmp_path)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     # A process keeps the stores that it has opened.
-    program = "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.tracking import open_store; open_store(pathlib.Path(sys.argv[1]))"
+    program = "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.store import open_store; open_store(pathlib.Path(sys.argv[1]))"
     found = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True)
     assert "ConfigError" in found.stderr
     assert "back it up; if an older MLflow made it, then: mlflow db upgrade sqlite:///" in found.stderr

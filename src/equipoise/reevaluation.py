@@ -27,8 +27,9 @@ from equipoise.naming import run_name
 from equipoise.options import ConfigError, dotted_keys, listing, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 from equipoise.report import Evidence
+from equipoise.store import Store, class_keys, load_model, read_json
 from equipoise.terminal import warn
-from equipoise.tracking import Store, class_keys, load_model, outer_run, read_json, start_run
+from equipoise.tracking import outer_run, start_run
 from equipoise.weighting import ClassWeights
 
 # The parts of the config that a model which is trained already can be judged under.

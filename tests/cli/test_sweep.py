@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from equipoise.tracking import Store, open_store
+from equipoise.store import Store, open_store
 from helpers import copy_project, jobs, train
 
 pytestmark = pytest.mark.slow

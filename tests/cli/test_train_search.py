@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from equipoise.tracking import Store, open_store
+from equipoise.store import Store, open_store
 from helpers import jobs, train
 
 pytestmark = pytest.mark.slow
