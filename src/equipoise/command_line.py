@@ -12,7 +12,6 @@ import math
 import secrets
 import shlex
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import Dataset
 from equipoise.naming import VARIED
-from equipoise.options import ConfigError, dotted_keys, suggestion
+from equipoise.options import ConfigError, control_characters, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
@@ -177,9 +176,8 @@ def parse(lines: Sequence[str]) -> list[Override]:
 
 
 def _check_characters(words: Sequence[str]) -> None:
-    """Characters that nothing here can show or write: control characters but tabs, and what is no UTF-8."""
     for word in words:
-        odd = [char for char in word if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
+        odd = control_characters(word)
         if odd:
             raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
         depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
