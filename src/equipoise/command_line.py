@@ -57,6 +57,7 @@ class Sweep:
     command: str  # as it was typed
     grid: Mapping[str, str]  # what was typed with several values
     launcher: str
+    launcher_options: launchers.Options | None
     folder: Path  # that Hydra makes a folder a job in
 
 
@@ -76,6 +77,7 @@ def plan(arguments: Sequence[str]) -> Plan | None:
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
     _check_characters(parsed.overrides)
+    launchers.forget_schemas()
     with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
         return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
 
@@ -147,6 +149,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
     searching = search_settings(settings.hydra.sweeper)
     jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
+    options = launchers.read_options(OmegaConf.to_container(settings.hydra.launcher))  # type: ignore[arg-type]
     if shows_config:
         return Plan(jobs, None, folders, shows_config)
     sweep = Sweep(
@@ -154,11 +157,12 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         command=f"python src/train.py -m {shlex.join(typed)}",
         grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
         launcher=launcher,
+        launcher_options=options,
         folder=_outputs(stamp) if any(line.startswith("hydra.sweep.dir") for line in folders) else Path(settings.hydra.sweep.dir).absolute(),
     )
     if searching:
         search.check_known(project_root(), sweep.id, searching, search.space(overrides))
-    share = launchers.threads(launcher, settings.hydra.launcher, searching.n_jobs if searching else len(jobs))
+    share = launchers.threads(settings.hydra.launcher, searching.n_jobs if searching else len(jobs))
     threads = (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
     return Plan(jobs, sweep, (*folders, *threads, f"sweep={sweep.id}", _varied(varied)), shows_config, searching)
 
@@ -304,7 +308,7 @@ def _check_name(override: Override) -> None:
     name = override.key_or_group
     head = name.split(".")[0]
     if name == "hydra/launcher":
-        known = [launchers.IN_THIS_PROCESS, *launchers.PLUGINS]
+        known = [launchers.IN_THIS_PROCESS, *launchers.PACKAGES]
         if override.value() not in known:
             raise ConfigError(f"{override.input_line}: there is no such launcher{suggestion(str(override.value()), known)}")
     if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
