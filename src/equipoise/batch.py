@@ -150,7 +150,7 @@ def _outcome(job: "Submitted[Ended]", state: str, since: float, grace: float) ->
             lines = [line.strip() for line in str(error).splitlines()]
             return Lost(next((line for line in reversed(lines) if "Error" in line), type(error).__name__))
     if state and time.monotonic() - since >= grace:
-        return Lost(f"{state.lower().replace('_', ' ')} (job {job.job_id}; what it wrote: {job.paths.stderr})")
+        return Lost(f"{state.lower().replace('_', ' ')}, job {job.job_id}", str(job.paths.stderr))
     return None
 
 

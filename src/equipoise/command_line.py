@@ -149,7 +149,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
     searching = search_settings(settings.hydra.sweeper)
     jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
-    options = launchers.read_options(OmegaConf.to_container(settings.hydra.launcher))  # type: ignore[arg-type]
+    composed: dict[str, Any] = OmegaConf.to_container(settings.hydra.launcher)  # type: ignore[assignment]
     if shows_config:
         return Plan(jobs, None, folders, shows_config)
     sweep = Sweep(
@@ -157,12 +157,12 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         command=f"python src/train.py -m {shlex.join(typed)}",
         grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
         launcher=launcher,
-        launcher_options=options,
+        launcher_options=launchers.read_options(composed),
         folder=_outputs(stamp) if any(line.startswith("hydra.sweep.dir") for line in folders) else Path(settings.hydra.sweep.dir).absolute(),
     )
     if searching:
         search.check_known(project_root(), sweep.id, searching, search.space(overrides))
-    share = launchers.threads(settings.hydra.launcher, searching.n_jobs if searching else len(jobs))
+    share = launchers.threads(composed, searching.n_jobs if searching else len(jobs))
     threads = (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
     return Plan(jobs, sweep, (*folders, *threads, f"sweep={sweep.id}", _varied(varied)), shows_config, searching)
 
@@ -292,7 +292,7 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
     overrides = _parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
-        tree: Any = OmegaConf.to_container(compose("config", groups))
+        tree: Any = OmegaConf.to_container(compose("config", groups, return_hydra_config=True))
     except (HydraException, OmegaConfBaseException):
         return str(error)
     keys = dotted_keys(tree)

@@ -83,7 +83,7 @@ def reach(options: Options | None, tracking: str) -> list[str]:
         return notes
     if tracking == "local":
         raise ConfigError(
-            f"tracking=local is a file of this machine, and this launcher runs jobs on {', '.join(others[:3])}{' …' * (len(others) > 3)} too: "
+            f"tracking=local is a file of this machine, and the cluster runs jobs on {', '.join(others[:3])}{' …' * (len(others) > 3)} too: "
             "let them log to a server, with tracking=server (docs/scale.md)"
         )
     host = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).hostname

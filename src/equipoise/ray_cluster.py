@@ -1,6 +1,7 @@
 """Jobs on a Ray cluster: one on this machine that ends with the sweep, or one by its address, whose nodes get the code sent."""
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -12,8 +13,10 @@ from pydantic import Field
 
 from equipoise.options import ConfigError, PositiveInt, Section
 from equipoise.remote import Ended, Lost
+from equipoise.runtime import quiet
 
 ON_THIS_MACHINE = "local"
+PATIENCE = 5  # seconds for the address to answer
 ERROR = 40  # of Python's logging
 OBJECT_STORE = 80_000_000  # bytes, near Ray's least: jobs and their answers are small
 SENT = Path(__file__).parents[1]  # src/ alone, so that neither data nor runs travel
@@ -43,16 +46,30 @@ def connect(options: Options) -> None:
 
     if ray.is_initialized():
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": ERROR}
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": ERROR}
     address = options.address
     with _signals_kept():
         if address == ON_THIS_MACHINE:
-            ray.init(address=address, num_cpus=options.cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **quiet)
+            ray.init(address=address, num_cpus=options.cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **settings)
             return
-        try:
-            ray.init(address=address, runtime_env={"working_dir": str(SENT), "excludes": ["__pycache__"]}, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise ConfigError(f"hydra.launcher.address={address}: {_in_a_line(error)}") from None
+        _knock(address)
+        with quiet():  # Ray writes of each attempt
+            try:
+                ray.init(address=address, runtime_env={"working_dir": str(SENT), "excludes": ["__pycache__"]}, **settings)
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                token = "" if "RAY_AUTH_MODE" in os.environ else "; if the cluster asks for a token: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=…"
+                raise ConfigError(f"hydra.launcher.address={address}: {_in_a_line(error)}{token}") from None
+
+
+def _knock(address: str) -> None:
+    """Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ConfigError(f"hydra.launcher.address={address}: must be local, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"hydra.launcher.address={address}: no Ray cluster answers there ({getattr(error, 'strerror', None) or error})") from None
 
 
 def other_hosts() -> list[str]:
@@ -88,7 +105,7 @@ def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple
         try:
             outcome: Ended | Lost = ray.get(ended)
         except RayError as error:
-            outcome = Lost(_in_a_line(error))
+            outcome = Lost(_in_a_line(getattr(error, "cause", None) or error))
         yield running.pop(ended), outcome
 
 

@@ -1,6 +1,7 @@
 """A job as it is sent to another process or machine, and what comes back of it."""
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from equipoise.options import ConfigError
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -29,6 +32,7 @@ class Lost:
     """A job whose process or machine was gone before its end."""
 
     reason: str
+    log: str = ""  # a file with what it wrote
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,11 @@ class Job:
     directory: str  # that relative paths start from, where the machine has it
     environment: Mapping[str, str]
     spoken: str  # the file in the job's folder that holds what it said to its terminal
+    only_on: str | None  # the host whose file the runs are logged to, if it is one
 
     def __call__(self) -> Ended:
+        if self.only_on not in (None, socket.gethostname()):
+            raise ConfigError(f"tracking=local is a file of {self.only_on}, and this job came to {socket.gethostname()}: use tracking=server")
         os.environ.update(self.environment)
         if os.path.isdir(self.directory):
             os.chdir(self.directory)

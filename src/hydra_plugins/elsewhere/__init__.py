@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,16 @@ class ElsewhereLauncher(Launcher):
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
             config.hydra.sweep.dir = str(self._folder_there(on_ray))
-        return Job(self.hydra_context, self.task_function, config, Singleton.get_state(), os.getcwd(), _environment(on_ray), SPOKEN)
+        return Job(
+            context=self.hydra_context,
+            function=self.task_function,
+            config=config,
+            singletons=Singleton.get_state(),
+            directory=os.getcwd(),
+            environment=_environment(on_ray),
+            spoken=SPOKEN,
+            only_on=socket.gethostname() if config.tracking.name == "local" else None,
+        )
 
     def _folder_there(self, on_ray: Any) -> Path:
         """The sweep's folder on the machine that a job runs on."""
@@ -73,25 +83,27 @@ class ElsewhereLauncher(Launcher):
                 here.mkdir(parents=True, exist_ok=True)
                 (here / SPOKEN).write_text(outcome.said)
             return outcome.returned
-        self._say_lost(job.config, outcome.reason)
+        _say_lost(job.config, outcome)
         overrides = list(job.config.hydra.overrides.task)
         return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=CompactHydraException(f"lost: {outcome.reason}"))
 
-    def _say_lost(self, composed: DictConfig, reason: str) -> None:
-        from equipoise import sweep, tracking
-        from equipoise.config import validate
-        from equipoise.naming import VARIED, run_name
-        from equipoise.paths import project_root
-        from equipoise.terminal import warn
-        from equipoise.uploading import outages
 
-        os.environ[VARIED] = composed.hydra.job.env_set.get(VARIED, "")
-        with open_dict(composed):
-            del composed["hydra"]
-        config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
-        warn(f"{run_name(config)} is lost: {reason}")
-        with contextlib.suppress(*outages()):
-            sweep.lose(tracking.open_store(project_root(), config.tracking.name, needed=False), config, reason)
+def _say_lost(composed: DictConfig, lost: Any) -> None:
+    from equipoise import sweep, tracking
+    from equipoise.config import validate
+    from equipoise.naming import VARIED, run_name
+    from equipoise.paths import project_root
+    from equipoise.terminal import warn
+    from equipoise.uploading import outages
+
+    os.environ[VARIED] = composed.hydra.job.env_set.get(VARIED, "")  # for the run's name
+    job = composed.copy()
+    with open_dict(job):
+        del job["hydra"]
+    config = validate(OmegaConf.to_container(job, resolve=True))  # type: ignore[arg-type]
+    warn(f"{run_name(config)} is lost: {lost.reason}" + (f"; what it wrote: {lost.log}" if lost.log else ""))
+    with contextlib.suppress(*outages()):
+        sweep.lose(tracking.open_store(project_root(), config.tracking.name, needed=False), config, lost.reason)
 
 
 def _environment(on_ray: Any) -> dict[str, str]:
