@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOCAL, SLURM = "local", "slurm"
 SHARED = ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb", "name", "stderr_to_stdout")  # of both engines
 INTERVAL = 0.5  # seconds between looks for answers
-ASKING = 10  # seconds between questions to Slurm, which many ask
+ASKING = 5  # seconds between questions to Slurm, which many ask
 GRACE = 10  # seconds for the answer of a job that has ended to be seen on a shared disk
 # Of a job that will not answer any more. Slurm forgets a job minutes after its end.
 OVER = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT", "forgotten"}
