@@ -34,8 +34,8 @@ class RayCluster:
         self._head = self._start([*ray, "--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false", f"--temp-dir={folder}"])
         self._until("Ray runtime started")
         apart = ["unshare", "--mount", "--uts", *(["--map-root-user"] if os.geteuid() else []), "sh", "-c"]
-        self._node = self._start([*apart, 'hostname "$1" && mount -t tmpfs none "$2" && shift 2 && exec "$@"', "sh", ELSEWHERE, str(project)]
-                                 + [*ray, f"--address={self.address}", "--node-ip-address=127.0.0.3"])
+        alone = 'hostname "$1" && mount -t tmpfs none "$2" && shift 2 && exec "$@"'
+        self._node = self._start([*apart, alone, "sh", ELSEWHERE, str(project), *ray, f"--address={self.address}", "--node-ip-address=127.0.0.3"])
         self._until("Ray runtime started", 2)
 
     def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":

@@ -23,7 +23,7 @@ def _four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         (("hydra/launcher=joblib",), 2),  # four workers, two jobs
         (("hydra/launcher=joblib", "hydra.launcher.n_jobs=1"), 4),
         (("hydra/launcher=submitit_local",), 2),
-        (("hydra/launcher=ray", "hydra.launcher.ray.remote.num_cpus=3"), 3),
+        (("hydra/launcher=ray", "hydra.launcher.num_cpus=3"), 3),
         (("hydra/launcher=submitit_slurm",), 2),
         (("hydra/launcher=joblib", "trainer.threads=1"), None),
     ],

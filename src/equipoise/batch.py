@@ -62,7 +62,9 @@ def check() -> None:
         If it cannot.
     """
     if not all(map(shutil.which, ("sbatch", "squeue", "srun"))):
-        raise ConfigError("hydra/launcher=submitit_slurm needs Slurm's sbatch, squeue and srun, which are not on the PATH here: use a login node of the cluster")
+        raise ConfigError(
+            "hydra/launcher=submitit_slurm needs Slurm's sbatch, squeue and srun, which are not on the PATH here: use a login node of the cluster"
+        )
     if _ask("sinfo", "--noheader") is None:
         raise ConfigError("hydra/launcher=submitit_slurm: Slurm's controller does not answer (sinfo says why)")
 
@@ -70,7 +72,9 @@ def check() -> None:
 def other_hosts(options: SlurmOptions) -> list[str]:
     """The names of the machines that Slurm may run a job on, but this one."""
     partition = ["--partition", options.partition] if options.partition else []
-    return sorted(set((_ask("sinfo", "--noheader", "--Node", "--format=%n", *partition) or "").split()) - {socket.gethostname(), socket.gethostname().split(".")[0]})
+    return sorted(
+        set((_ask("sinfo", "--noheader", "--Node", "--format=%n", *partition) or "").split()) - {socket.gethostname(), socket.gethostname().split(".")[0]}
+    )
 
 
 def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple[int, Ended | Lost]]:
@@ -145,10 +149,11 @@ def _over(running: "Mapping[int, Submitted[Ended]]", engine: str) -> dict[int, s
 def _outcome(job: "Submitted[Ended]", state: str, since: float, grace: float) -> Ended | Lost | None:
     if job.paths.result_pickle.exists():
         try:
-            return job.result()
+            ended: Ended = job.result()
         except Exception as error:
             lines = [line.strip() for line in str(error).splitlines()]
             return Lost(next((line for line in reversed(lines) if "Error" in line), type(error).__name__))
+        return ended
     if state and time.monotonic() - since >= grace:
         return Lost(f"{state.lower().replace('_', ' ')}, job {job.job_id}", str(job.paths.stderr))
     return None

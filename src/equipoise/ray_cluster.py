@@ -113,7 +113,6 @@ def _run(job: Callable[[], Ended]) -> Ended:
     return job()
 
 
-
 @contextlib.contextmanager
 def _signals_kept() -> Iterator[None]:
     """Ray takes SIGTERM for itself, which is ours to answer."""

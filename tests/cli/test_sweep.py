@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from equipoise.tracking import Store, open_store
 from clusters import ELSEWHERE, ray_cluster, slurm
+from equipoise.tracking import Store, open_store
 from helpers import copy_project, jobs, train
 from server import Server, as_user
 
