@@ -148,7 +148,7 @@ def _check_server(jobs: Sequence[Config]) -> None:
 
 def _reach_launcher(plan: command_line.Plan) -> None:
     if plan.sweep:
-        for note in launchers.reach(plan.sweep.launcher_options, plan.jobs[0].tracking.name):
+        for note in launchers.reach(plan.sweep.launcher_options, plan.sweep.id, plan.jobs[0].tracking.name):
             print(f"warning: {note}", file=sys.stderr)
 
 

@@ -58,8 +58,8 @@ def forget_schemas() -> None:
         known.pop(f"{name}.yaml", None)
 
 
-def reach(options: Options | None, tracking: str) -> list[str]:
-    """Reach the cluster that the jobs are for, if it is one, and see that they can log there; returns what is to be known of it.
+def reach(options: Options | None, sweep: str, tracking: str) -> list[str]:
+    """Reach the cluster that the jobs of a sweep are for, if it is one, and see that they can log there; returns what is to be known of it.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def reach(options: Options | None, tracking: str) -> list[str]:
     Raises
     ------
     ConfigError
-        If it does not answer, or its machines would have to write into a file of this one.
+        If it does not answer, its machines would have to write into a file of this one, or it has the sweep already.
     """
     notes: list[str] = []
     if isinstance(options, batch.SlurmOptions):
@@ -79,15 +79,15 @@ def reach(options: Options | None, tracking: str) -> list[str]:
         others, notes = ray_cluster.other_hosts(), ray_cluster.lacking(options)
     else:
         return []
-    if not others:
-        return notes
-    if tracking == "local":
+    if others and tracking == "local":
         raise ConfigError(
             f"tracking=local is a file of this machine, and the cluster runs jobs on {', '.join(others[:3])}{' …' * (len(others) > 3)} too: "
             "let them log to a server, with tracking=server (docs/scale.md)"
         )
+    if isinstance(options, ray_cluster.Options):
+        ray_cluster.hold(sweep)
     host = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).hostname
-    if host in ("localhost", "127.0.0.1", "::1"):
+    if others and host in ("localhost", "127.0.0.1", "::1"):
         notes = [*notes, f"MLFLOW_TRACKING_URI names {host}, which on {others[0]} is another machine than this one, unless a tunnel leads here"]
     return notes
 

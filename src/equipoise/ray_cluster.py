@@ -72,6 +72,30 @@ def _knock(address: str) -> None:
         raise ConfigError(f"hydra.launcher.address={address}: no Ray cluster answers there ({getattr(error, 'strerror', None) or error})") from None
 
 
+def hold(sweep: str) -> None:
+    """Keep the sweep as this process's own until it ends: on machines that share no disk, jobs could not see each other's locks.
+
+    Raises
+    ------
+    ConfigError
+        If it is another's.
+    """
+    import ray
+
+    if sweep not in _held:
+        try:
+            _held[sweep] = ray.remote(num_cpus=0)(_Held).options(name=sweep, namespace="equipoise").remote()
+        except ValueError:
+            raise ConfigError(f"sweep={sweep} is being run on this cluster by another process; the same command can go on with it afterwards") from None
+
+
+class _Held:
+    """An actor that is there for its name, and ends with the process that made it."""
+
+
+_held: dict[str, Any] = {}
+
+
 def other_hosts() -> list[str]:
     """The names of the cluster's machines but this one."""
     import ray
@@ -100,13 +124,19 @@ def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple
     connect(options)
     remote = ray.remote(num_cpus=options.num_cpus, num_gpus=options.num_gpus, max_retries=options.max_retries)(_run)
     running = {remote.remote(job): number for number, job in enumerate(jobs)}
-    while running:
-        (ended, *_), _ = ray.wait(list(running))
-        try:
-            outcome: Ended | Lost = ray.get(ended)
-        except RayError as error:
-            outcome = Lost(_in_a_line(getattr(error, "cause", None) or error))
-        yield running.pop(ended), outcome
+    try:
+        while running:
+            (ended, *_), _ = ray.wait(list(running))
+            try:
+                outcome: Ended | Lost = ray.get(ended)
+            except RayError as error:
+                outcome = Lost(_in_a_line(getattr(error, "cause", None) or error))
+            yield running.pop(ended), outcome
+    finally:
+        for job in running:
+            ray.cancel(job)  # a KeyboardInterrupt, by which it closes its run
+        if running:
+            ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
 
 
 def _run(job: Callable[[], Ended]) -> Ended:
