@@ -52,7 +52,7 @@ _running: dict[str, object] = {}
 
 
 def _start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None) -> str:
-    with _quiet():
+    with quiet():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
@@ -81,7 +81,7 @@ def _start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Send the process's standard error stream to a file, and show it if the body fails for want of TensorFlow."""
     sys.stderr.flush()
     stream = os.dup(2)
