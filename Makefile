@@ -112,12 +112,12 @@ audit: dev  ## Look for known vulnerabilities in every locked package; needs the
 		echo "$${found:-Not audited: the advisory service at pypi.org could not be asked, and nothing is known of these packages}"; exit 1; done
 
 lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, versions that pyproject.toml allows
-	@$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade \
-		$(if $(filter lowest,$@),--resolution lowest-direct) pyproject.toml --extra dev -o .venv-$@.txt
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-$@
-	@$(BIN)/uv pip install --quiet --python .venv-$@/bin/python -r .venv-$@.txt
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade \
+		$(if $(filter lowest,$@),--resolution lowest-direct) pyproject.toml --extra dev -o .venv-$@/requirements.txt
+	@$(BIN)/uv pip install --quiet --python .venv-$@/bin/python -r .venv-$@/requirements.txt
 	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python src/train.py weighting=balanced trainer.epochs=2
-	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python -m pytest -q -m "not slow" $(ARGS)
+	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python -m pytest -q -m "not slow and not gpu" $(ARGS)
 
 lock: $(BIN)/uv  ## Pin all dependencies again, from pyproject.toml
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -33,6 +33,7 @@ def main() -> int:
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
             if not takes_part:
                 _check_server(plan.jobs)
+                _reach_launcher(plan)
             command_line.prepare_all(plan)
     except ConfigError as error:
         return _complain(error)
@@ -176,6 +177,12 @@ def _check_server(jobs: Sequence[Config]) -> None:
 
         store = open_store(project_root(), "server", needed=False)
         store.check_experiments({title_of(config.dataset) for config in jobs})
+
+
+def _reach_launcher(plan: command_line.Plan) -> None:
+    if plan.sweep:
+        for note in launchers.reach(plan.sweep.launcher_options, plan.sweep.id, plan.jobs[0].tracking.name):
+            print(f"warning: {note}", file=sys.stderr)
 
 
 def _complain(error: ConfigError) -> int:

@@ -12,7 +12,6 @@ import math
 import secrets
 import shlex
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import Dataset
 from equipoise.naming import VARIED
-from equipoise.options import ConfigError, dotted_keys, suggestion
+from equipoise.options import ConfigError, control_characters, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
@@ -59,6 +58,7 @@ class Sweep:
     command: str  # as it was typed
     grid: Mapping[str, str]  # what was typed with several values
     launcher: str
+    launcher_options: launchers.Options | None
     folder: Path  # that Hydra makes a folder a job in
 
 
@@ -77,6 +77,7 @@ def plan(arguments: Sequence[str]) -> Plan | None:
         raise ConfigError("--config-name, --config-path and --config-dir are not for this program: its config is conf/, a recipe is experiment=…")
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
+    launchers.forget_schemas()
     with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
         return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
 
@@ -142,6 +143,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     if not searching and math.prod(numbers.values()) > MOST_JOBS:
         raise ConfigError(f"{' times '.join(f'{number} values of {key}' for key, number in numbers.items())} are more than {MOST_JOBS} jobs")
     jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
+    composed: dict[str, Any] = OmegaConf.to_container(settings.hydra.launcher)  # type: ignore[assignment]
     if shows_config:
         return Plan(jobs, None, folders, shows_config)
     sweep = Sweep(
@@ -149,11 +151,12 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         command=f"python src/train.py -m {shlex.join(typed)}",
         grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
         launcher=launcher,
+        launcher_options=launchers.read_options(composed),
         folder=_outputs(stamp) if any(line.startswith("hydra.sweep.dir") for line in folders) else Path(settings.hydra.sweep.dir).absolute(),
     )
     if searching:
         search.check_known(project_root(), sweep.id, searching, search.space(overrides))
-    share = launchers.threads(launcher, settings.hydra.launcher, searching.n_jobs if searching else len(jobs))
+    share = launchers.threads(composed, searching.n_jobs if searching else len(jobs))
     threads = (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
     return Plan(jobs, sweep, (*folders, *threads, f"sweep={sweep.id}", _varied(varied)), shows_config, searching)
 
@@ -177,9 +180,8 @@ def parse(lines: Sequence[str]) -> list[Override]:
 
 
 def _check_characters(words: Sequence[str]) -> None:
-    """Characters that nothing here can show or write: control characters but tabs, and what is no UTF-8."""
     for word in words:
-        odd = [char for char in word if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
+        odd = control_characters(word)
         if odd:
             raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
         depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
@@ -314,7 +316,7 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
     overrides = parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
-        tree: Any = OmegaConf.to_container(compose("config", groups))
+        tree: Any = OmegaConf.to_container(compose("config", groups, return_hydra_config=True))
     except Exception:
         return str(error)
     keys = dotted_keys(tree)
@@ -330,7 +332,7 @@ def check_name(override: Override) -> None:
     name = override.key_or_group
     head = name.split(".")[0]
     if name == "hydra/launcher":
-        known = [launchers.IN_THIS_PROCESS, *launchers.PLUGINS]
+        known = [launchers.IN_THIS_PROCESS, *launchers.PACKAGES]
         if override.value() not in known:
             raise ConfigError(f"{override.input_line}: there is no such launcher{suggestion(str(override.value()), known)}")
     if name == "hydra":

@@ -1,54 +1,114 @@
 """Where the jobs of a sweep run: Hydra's launchers, one YAML each in conf/hydra/launcher."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from pydantic import ValidationError
+
+from equipoise import batch, ray_cluster
 from equipoise.options import ConfigError
 from equipoise.paths import project_root
 
 IN_THIS_PROCESS = "basic"  # Hydra's own, which needs no YAML
-PLUGINS = {
-    "joblib": "hydra_joblib_launcher",
-    "ray": "hydra_ray_launcher",
-    "submitit_local": "hydra_submitit_launcher",
-    "submitit_slurm": "hydra_submitit_launcher",
-}
-
-# Ours are whole; that Hydra finds the plugin's own config of the same name beside them changes nothing.
-warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
+PACKAGES = {"joblib": "hydra_plugins.hydra_joblib_launcher", "ray": "ray", "submitit_local": "submitit", "submitit_slurm": "submitit"}
+Options = ray_cluster.Options | batch.Options
+OPTIONS: Mapping[str, type[Options]] = {"ray": ray_cluster.Options, "local": batch.Options, "slurm": batch.SlurmOptions}
 
 
 def check(name: str) -> None:
-    """See that the launcher's plugin is installed.
+    """See that the package behind the launcher is installed.
 
     Raises
     ------
     ConfigError
         With the command that installs it.
     """
-    if name in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[name]}") is None:
+    if name in PACKAGES and find_spec(PACKAGES[name]) is None:
         raise ConfigError(f"hydra/launcher={name} needs a package that is not installed here: make setup EXTRA=sweeps")
 
 
-def threads(name: str, launcher: Mapping[str, Any], jobs: int) -> int | None:
+def read_options(composed: Mapping[str, Any]) -> Options | None:
+    """The checked options of a launcher of ours, from `hydra.launcher`; None of Hydra's own and joblib's.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each that is wrong.
+    """
+    section = OPTIONS.get(composed.get("engine", ""))
+    if section is None:
+        return None
+    try:
+        return section.model_validate({key: value for key, value in composed.items() if key != "_target_"})
+    except ValidationError as error:
+        lines = [f"hydra.launcher.{'.'.join(map(str, one['loc']))}={one['input']}: {one['msg'].lower()}" for one in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def forget_schemas() -> None:
+    """Other plugins that are installed may bring launchers of the same names, whose schemas Hydra would hold ours to."""
+    Plugins.instance()  # they are registered when they are first looked for
+    known = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
+    for name in PACKAGES:
+        known.pop(f"{name}.yaml", None)
+
+
+def reach(options: Options | None, sweep: str, tracking: str) -> list[str]:
+    """Reach the cluster that the jobs of a sweep are for, if it is one, and see that they can log there; returns what is to be known of it.
+
+    Parameters
+    ----------
+    tracking : `local` or `server`
+
+    Raises
+    ------
+    ConfigError
+        If it does not answer, its machines would have to write into a file of this one, or it has the sweep already.
+    """
+    notes: list[str] = []
+    if isinstance(options, batch.SlurmOptions):
+        batch.check()
+        others = batch.other_hosts(options)
+    elif isinstance(options, ray_cluster.Options) and options.address != ray_cluster.ON_THIS_MACHINE:
+        ray_cluster.connect(options)
+        others, notes = ray_cluster.other_hosts(), ray_cluster.lacking(options)
+    else:
+        return []
+    if others and tracking == "local":
+        raise ConfigError(
+            f"tracking=local is a file of this machine, and the cluster runs jobs on {', '.join(others[:3])}{' …' * (len(others) > 3)} too: "
+            "let them log to a server, with tracking=server (docs/scale.md)"
+        )
+    if isinstance(options, ray_cluster.Options):
+        ray_cluster.hold(sweep)
+    host = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).hostname
+    if others and host in ("localhost", "127.0.0.1", "::1"):
+        notes = [*notes, f"MLFLOW_TRACKING_URI names {host}, which on {others[0]} is another machine than this one, unless a tunnel leads here"]
+    return notes
+
+
+def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
     """What `trainer.threads=auto` is for each of so many jobs: the cores through those that share them; None: all of them.
 
     Parameters
     ----------
-    launcher : its composed options
+    composed : `hydra.launcher`
     """
-    if name == "ray":
-        return max(1, int(launcher["ray"]["remote"]["num_cpus"] or 1))
-    if name == "submitit_slurm":
-        return int(launcher["cpus_per_task"] or 1)
+    options = read_options(composed)
+    if isinstance(options, ray_cluster.Options):
+        return options.num_cpus
+    if isinstance(options, batch.SlurmOptions):
+        return options.cpus_per_task or 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if name == "joblib":
-        workers = int(launcher["n_jobs"])
+    if "n_jobs" in composed:
+        workers = int(composed["n_jobs"])
         return max(1, cores // min(jobs, workers if workers > 0 else max(1, cores + 1 + workers)))
-    return max(1, cores // jobs) if name == "submitit_local" else None
+    return max(1, cores // min(jobs, options.array_parallelism or cores)) if options else None
 
 
 def set_environment() -> None:

@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+ROOT = "EQUIPOISE_ROOT"  # in the environment of a job that got the code sent: what stands for the project on its machine
+
 
 def project_root() -> Path:
     """The folder that holds conf/ and src/; under DVC's temporary workspaces, the repository they belong to."""
-    return Path(os.environ.get("DVC_ROOT") or Path(__file__).parents[2]).resolve()
+    return Path(os.environ.get(ROOT) or os.environ.get("DVC_ROOT") or Path(__file__).parents[2]).resolve()
 
 
 def code_root() -> Path:

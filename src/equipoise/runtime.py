@@ -91,7 +91,7 @@ _running: dict[str, object] = {}
 def _start(
     device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, strategy: Strategy = "single", replicas: int | Literal["auto"] = "auto"
 ) -> str:
-    with _quiet():
+    with quiet():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
@@ -122,7 +122,7 @@ def _start(
         tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
     if strategy == "multi_worker":
         strategy_of(strategy)  # before anything is computed; it says for whom it waits
-    with _quiet():
+    with quiet():
         tf.zeros(1)  # brings the device up while the stream is quiet
         import keras  # noqa: F401
 
@@ -131,7 +131,7 @@ def _start(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Send the process's standard error stream to a file, and show it if the body fails for want of TensorFlow."""
     sys.stderr.flush()
     stream = os.dup(2)

@@ -194,6 +194,8 @@ def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapp
     """
     if TRIAL not in os.environ or not settings.prunes:
         return None
+    if not _file(root, config.sweep).exists():
+        raise ConfigError("hopeless trials are told by the search's file in the project's folder, which this machine does not see: hydra.sweeper.pruner=none")
     import optuna
 
     trial = optuna.trial.Trial(_study(root, config.sweep, settings), int(os.environ[TRIAL]))

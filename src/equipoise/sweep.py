@@ -18,6 +18,9 @@ from equipoise.store import Store
 from equipoise.terminal import console
 from equipoise.uploading import outages
 
+LOST = "lost"  # a tag: why a job's process or machine was gone before its end
+MOST_CHARACTERS = 500  # of a reason
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -128,6 +131,14 @@ def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinis
     return [Unfinished(label, reasons.get(key, "not begun")) for key, label in keyed if key not in done]
 
 
+def lose(store: Store, config: Config, reason: str) -> None:
+    """Close the run of a job that a launcher has seen end with its process or machine."""
+    for run in store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config)):
+        if run.info.status in ("RUNNING", "KILLED"):
+            store.client.set_tag(run.info.run_id, LOST, f"lost: {reason}"[:MOST_CHARACTERS])
+            store.client.set_terminated(run.info.run_id, "KILLED")
+
+
 def labels(jobs: Sequence[Config]) -> list[str]:
     """What sets each job apart from the others; of a single job, nothing does."""
     shown = [[f"{key.removesuffix('.name')}={value}" for key, value in flat(job).items()] for job in jobs]
@@ -137,7 +148,9 @@ def labels(jobs: Sequence[Config]) -> list[str]:
 
 def _why(run: Any) -> str:
     status = run.info.status
-    return str(run.data.tags.get("error")) if status == "FAILED" else "interrupted" if status == "KILLED" else "still being done"
+    if status == "FAILED":
+        return str(run.data.tags.get("error"))
+    return str(run.data.tags.get(LOST, "interrupted")) if status == "KILLED" else "still being done"
 
 
 def _lock(store: Store, sweep: str, key: str) -> FileLock:

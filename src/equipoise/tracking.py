@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-__all__ = ["read_journal"]  # what a run's folder holds is asked for here
-
+GIT = "EQUIPOISE_GIT"  # in the environment of a job that got the code sent: the tags of its commit, as JSON
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
 MOST_IN_A_LINE = 500  # of an error
 # A store that does not answer is asked again after ten times what the last request took, and PAUSE seconds at least,
@@ -249,7 +248,7 @@ def start_run(
     ConfigError
         If another run is writing into the folder, or the experiment was deleted or is another's.
     """
-    tags = {**tags, **_process_tags(), **_git_tags(code_root()), "folder": str(folder)}
+    tags = {**tags, **_process_tags(), **git_tags(), "folder": str(folder)}
     with locked(folder / ".lock", 5):
         run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
         now = int(time.time() * 1000)
@@ -334,11 +333,13 @@ def _process_tags() -> dict[str, str]:
     return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
 
 
-def _git_tags(root: Path) -> dict[str, str]:
-    """The commit and whether the tree differs from it; nothing outside a git checkout."""
+def git_tags() -> dict[str, str]:
+    """The commit and whether the tree differs from it; nothing outside a git checkout. Code that was sent here has them sent along."""
+    if GIT in os.environ:
+        return dict(json.loads(os.environ[GIT]))
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(["git", "-C", str(code_root()), *words], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         return {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": str(bool(git("status", "--porcelain"))).lower()}

@@ -80,12 +80,13 @@ def test_the_commands_print_what_is_quoted(outputs: dict[str, tuple[int, str]]) 
     for question, answer in QUESTIONS:
         printed, tolerance = "", 0.0
         quoted = blocks(answer, "text")
-        for command in blocks(answer, "sh"):
+        *before, last = blocks(answer, "sh")
+        for command in [*before, last]:
             if is_recipe(command):
                 printed += head_of(command)
                 continue
             code, output = outputs[command]
-            refused = any(line.startswith("error:") for line in quoted)
+            refused = command == last and any(line.startswith("error:") for line in quoted)
             assert code == (2 if refused else 0), f"{command}\n{output}"
             printed += output
             tolerance = max(tolerance, TOLERANCE if "src/train.py" in command or "src/compare.py" in command else 0.0)

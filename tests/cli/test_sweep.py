@@ -1,4 +1,4 @@
-"""Sweeps as a user runs them: every launcher, again, killed, side by side, and what the summary run says."""
+"""Sweeps as a user runs them: every launcher, on clusters, again, killed, side by side, and what the summary run says."""
 
 import json
 import os
@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from clusters import ELSEWHERE, ray_cluster, slurm
 from equipoise.store import Store, open_store
 from helpers import copy_project, jobs, train
+from server import Server, as_user
 
 pytestmark = pytest.mark.slow
 
@@ -59,10 +61,10 @@ def start(project: Path, *overrides: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def running(store: Store, sweep: str, finished: int = 0) -> Any:
-    """A run that has logged an epoch, once so many others are finished."""
+def running(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
+    """A run that has logged an epoch, once so many others are finished, all with these tags."""
     for _ in range(1200):
-        runs = jobs(store, sweep_id=sweep)
+        runs = jobs(store, sweep_id=sweep, **tags)
         busy = [run for run in runs if run.info.status == "RUNNING" and "val/loss" in run.data.metrics]
         if busy and sum(run.info.status == "FINISHED" for run in runs) >= finished:
             return busy[0]
@@ -138,6 +140,67 @@ def test_a_worker_is_killed(project: Path, store: Store) -> None:
     assert found.returncode == 0, found.stdout + found.stderr
     assert digests(store, "worker_lost") == digests(store, "calm")
     assert table(store, "worker_lost") == table(store, "calm")
+
+
+def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = (*JOBS, "hydra/launcher=submitit_slurm", "sweep=slurm")
+    with slurm() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        process = start(project, *command)
+        running(store, "slurm")
+        (job, *_) = subprocess.run(["squeue", "--noheader", "--array", "--states=R", "--format=%i"], capture_output=True, text=True).stdout.split()
+        subprocess.run(["scancel", job], check=True)
+        output, errors = process.communicate(timeout=200)
+        assert process.returncode == 1, output + errors
+        assert f"is lost: cancelled, job {job}" in errors
+        assert "1 of 2 jobs did not finish; the same command again does only these" in errors
+        assert "Traceback" not in errors
+        assert "lost: cancelled" in summary(store, "slurm").data.tags["mlflow.note.content"]
+        found = train(project, *command)
+        refused = train(project, *command[:-1], "sweep=new", "hydra.launcher.partition=large")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "1 of 2 jobs are finished already" in found.stdout
+    assert digests(store, "slurm") == digests(store, "calm")
+    assert table(store, "slurm") == table(store, "calm")
+    assert refused.returncode == 1
+    assert "invalid partition specified: large" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other machine sees nothing of the project but the code that it is sent, and the server."""
+    with ray_cluster(project) as cluster:
+        for name, value in {**as_user(server.uri, "admin", server.password), **cluster.environment}.items():
+            monkeypatch.setenv(name, value)
+        command = [*JOBS, "seed=0,1", "sweep=ray_cluster", "hydra/launcher=ray", f"hydra.launcher.address={cluster.address}"]
+        refused = train(project, *command)
+        assert refused.returncode == 2
+        assert f"tracking=local is a file of this machine, and the cluster runs jobs on {ELSEWHERE} too" in refused.stderr
+        process = start(project, *command, "tracking=server", "hydra.launcher.max_retries=0")
+        remote = open_store(project, "server")
+        lost = running(remote, "ray_cluster", finished=1, host=ELSEWHERE)
+        second = train(project, *command, "tracking=server")
+        assert second.returncode == 2
+        assert "sweep=ray_cluster is being run on this cluster by another process" in second.stderr
+        cluster.lose_the_node()
+        output, errors = process.communicate(timeout=200)
+        assert process.returncode == 1, output + errors
+        name = lost.info.run_name
+        assert f"warning: {name} is lost: " in errors
+        assert "1 of 4 jobs did not finish; the same command again does only these" in errors
+        assert "Traceback" not in errors
+        assert f"\n{name}: 60 epochs" not in output
+        assert output.count(": 60 epochs on cpu") == 3, "what the others said came home"
+        assert not [run for run in jobs(remote, sweep_id="ray_cluster") if run.info.status == "RUNNING"]
+        found = train(project, *command, "tracking=server")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "3 of 4 jobs are finished already" in found.stdout
+    assert f"\n{name}: 60 epochs" in found.stdout
+    assert digests(store, "calm").items() <= digests(remote, "ray_cluster").items()
+    assert len(digests(remote, "ray_cluster")) == 4
+    # What lies in the project's folder on the other machine is gone with it, and here nothing is half there.
+    assert {run.data.tags["host"] for run in jobs(remote, sweep_id="ray_cluster")} > {ELSEWHERE}
 
 
 def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(project: Path, store: Store) -> None:

@@ -1,0 +1,121 @@
+"""Hydra's launcher for jobs in other processes and on other machines. One that is lost costs no other job, and is said so."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+
+class ElsewhereLauncher(Launcher):
+    """Made by Hydra of conf/hydra/launcher/ray.yaml, submitit_local.yaml and submitit_slurm.yaml."""
+
+    def __init__(self, **composed: Any) -> None:
+        self.composed = {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in composed.items()}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from equipoise import batch, launchers, ray_cluster
+
+        options = launchers.read_options(self.composed)
+        assert options is not None
+        assert self.config is not None
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        self.folder = Path(str(self.config.hydra.sweep.dir))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        numbered = enumerate(job_overrides, initial_job_idx)
+        on_ray = options if isinstance(options, ray_cluster.Options) else None
+        jobs = [self._job(number, overrides, on_ray) for number, overrides in numbered]
+        outcomes = batch.run(jobs, options) if isinstance(options, batch.Options) else ray_cluster.run(jobs, options)
+        returned = {place: self._returned(jobs[place], outcome) for place, outcome in outcomes}
+        return [returned[place] for place in range(len(jobs))]
+
+    def _job(self, number: int, overrides: Sequence[str], on_ray: Any) -> Any:
+        from equipoise.progress import SPOKEN
+        from equipoise.remote import Job
+
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+            config.hydra.sweep.dir = str(self._folder_there(on_ray))
+        return Job(
+            context=self.hydra_context,
+            function=self.task_function,
+            config=config,
+            singletons=Singleton.get_state(),
+            directory=os.getcwd(),
+            environment=_environment(on_ray),
+            spoken=SPOKEN,
+            only_on=socket.gethostname() if config.tracking.name == "local" else None,
+        )
+
+    def _folder_there(self, on_ray: Any) -> Path:
+        """The sweep's folder on the machine that a job runs on."""
+        from equipoise.paths import project_root
+
+        if not (on_ray and on_ray.folder):
+            return self.folder
+        inside = self.folder.relative_to(project_root()) if self.folder.is_relative_to(project_root()) else Path(self.folder.name)
+        return Path(on_ray.folder) / inside
+
+    def _returned(self, job: Any, outcome: Any) -> JobReturn:
+        """What Hydra gets for a job; what it said is put where the terminal shows it, unless its folder is here anyway."""
+        from equipoise.progress import SPOKEN
+        from equipoise.remote import Ended
+
+        here = self.folder / str(job.config.hydra.job.num)
+        if isinstance(outcome, Ended):
+            if not (here / SPOKEN).exists():
+                here.mkdir(parents=True, exist_ok=True)
+                (here / SPOKEN).write_text(outcome.said)
+            return outcome.returned
+        _say_lost(job.config, outcome)
+        overrides = list(job.config.hydra.overrides.task)
+        return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=CompactHydraException(f"lost: {outcome.reason}"))
+
+
+def _say_lost(composed: DictConfig, lost: Any) -> None:
+    from equipoise import sweep
+    from equipoise.config import validate
+    from equipoise.naming import VARIED, run_name
+    from equipoise.paths import project_root
+    from equipoise.store import open_store
+    from equipoise.terminal import warn
+    from equipoise.uploading import outages
+
+    os.environ[VARIED] = composed.hydra.job.env_set.get(VARIED, "")  # for the run's name
+    job = composed.copy()
+    with open_dict(job):
+        del job["hydra"]
+    config = validate(OmegaConf.to_container(job, resolve=True))  # type: ignore[arg-type]
+    warn(f"{run_name(config)} is lost: {lost.reason}" + (f"; what it wrote: {lost.log}" if lost.log else ""))
+    with contextlib.suppress(*outages()):
+        sweep.lose(open_store(project_root(), config.tracking.name, needed=False), config, lost.reason)
+
+
+def _environment(on_ray: Any) -> dict[str, str]:
+    """What a job finds beside its machine's own environment. Not in Ray's `runtime_env`, which is logged: a password may be in it."""
+    from equipoise.paths import ROOT, project_root
+    from equipoise.ray_cluster import ON_THIS_MACHINE
+    from equipoise.tracking import GIT, git_tags
+
+    if not on_ray:
+        return {}  # submitit and Slurm hand on this process's own, and this would be written to the disk
+    servers = {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")}
+    if on_ray.address == ON_THIS_MACHINE:
+        return servers
+    return {**servers, ROOT: on_ray.folder or str(project_root()), GIT: json.dumps(git_tags())}
