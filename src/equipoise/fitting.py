@@ -79,7 +79,7 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
     trainer = config.trainer
     if trainer.strategy == "multi_worker":
         cluster = read_cluster()
-        console.print(f"Worker {cluster.index} of {len(cluster.workers)}: waiting for the others")
+        console.print(f"Worker {cluster.index} of {len(cluster.workers)}" + (": waiting for the others" if len(cluster.workers) > 1 else ""))
     device = runtime.start(
         trainer.device,
         trainer.threads,
