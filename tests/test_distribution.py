@@ -1,6 +1,7 @@
 """Several replicas train the weights of one device, for every loss and implementation, uneven last batches included."""
 
 import contextlib
+import importlib.util
 import json
 import multiprocessing
 import socket
@@ -244,3 +245,13 @@ def test_waiting_for_another_worker_comes_to_an_end() -> None:
 def test_what_replicas_cannot_do_is_refused(overrides: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         composed(*overrides)
+
+
+def test_a_stage_of_the_pipeline_is_one_process() -> None:
+    specification = importlib.util.spec_from_file_location("stage", REPOSITORY / "pipelines" / "train.py")
+    assert specification is not None
+    assert specification.loader is not None
+    stage = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(stage)
+    with pytest.raises(ConfigError, match="a stage is one process; use python src/train.py in each worker"):
+        stage.step(composed("trainer.strategy=multi_worker"))

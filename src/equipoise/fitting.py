@@ -34,6 +34,8 @@ def training_run(
     trainer, experiment = config.trainer, title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device, replicas = _start(config, data)
+    for note in _replica_notes(config, replicas):
+        warn(note)
     tags = {**inputs.config_tags(config, data), "device": device, "replicas": str(replicas), "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
     if begun:
@@ -94,7 +96,7 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
     with distribution.connected():
         distribution.check_agreement(strategy, resume.made_by(config, data))
     replicas = int(strategy.num_replicas_in_sync)
-    for note in (*_device_notes(trainer, device), *_replica_notes(config, replicas)):
+    for note in _device_notes(trainer, device):
         warn(note)
     return device, replicas
 
