@@ -58,7 +58,7 @@ IMAGES = [
 ]
 # The gradient times the step is beyond float32.
 HUGE = ["weighting=manual", "weighting.weights={0:1e30,1:1e30,2:1e30}", "trainer.learning_rate=1e9", "trainer.optimizer=sgd"]
-TOLERANCE = 2e-5
+TOLERANCE = 2e-6
 
 fork = multiprocessing.get_context("forkserver")
 fork.set_forkserver_preload(["tensorflow", "keras", "sklearn.metrics", "pandas", "hydra", "pydantic"])
@@ -159,7 +159,7 @@ def test_the_weights_are_those_of_one_device(found: dict[str, Any]) -> None:
         assert measured["weights"] < TOLERANCE * max(1, measured["moved"]), name
         assert measured["history"] < 10 * TOLERANCE, name
         assert measured["epochs"] < 40, "early stopping stops"
-    assert found["by_keras"] > 50 * TOLERANCE, "Keras's own fit takes the mean of means, and this test would see it"
+    assert found["by_keras"] > 500 * TOLERANCE, "Keras's own fit takes the mean of means, and this test would see it"
 
 
 @pytest.mark.slow
@@ -253,5 +253,5 @@ def test_a_stage_of_the_pipeline_is_one_process() -> None:
     assert specification.loader is not None
     stage = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(stage)
-    with pytest.raises(ConfigError, match="a stage is one process; use python src/train.py in each worker"):
+    with pytest.raises(ConfigError, match="a stage is one process"):
         stage.step(composed("trainer.strategy=multi_worker"))
