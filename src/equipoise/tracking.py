@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-__all__ = ["read_journal"]  # what a run's folder holds is asked for here
-
 GIT = "EQUIPOISE_GIT"  # in the environment of a job that got the code sent: the tags of its commit, as JSON
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
 MOST_IN_A_LINE = 500  # of an error
