@@ -17,7 +17,7 @@ sys.path.insert(0, str(REPOSITORY / "src"))
 
 from equipoise import logged
 from equipoise.comparison import PANEL, compare, wanted
-from equipoise.tracking import Store, open_store
+from equipoise.store import Store, open_store
 
 RUNS, CLASSES, CONFIGURATIONS, ROUNDS = 2000, 47, 20, 3
 PER_CLASS = ("recall", "precision", "f1", "average_precision", "auroc", "predicted_share")

@@ -29,6 +29,8 @@ def one(folder: Path) -> None:
     """One run in this process, with a stopwatch around the methods of the log."""
     sys.path.insert(0, str(folder / "src"))
     from equipoise import command_line, tracking
+    from equipoise.outbox import read_journal
+    from equipoise.store import open_store
 
     spent: dict[str, float] = {}
     nested = 0
@@ -65,9 +67,9 @@ def one(folder: Path) -> None:
     data = prepare(config.dataset, cache_folder())
     output = folder / "outputs" / "benchmark"
     output.mkdir(parents=True)
-    experiment.run(config, data, tracking.open_store(project_root()), output)
+    experiment.run(config, data, open_store(project_root()), output)
     whole = time.perf_counter() - start
-    points = len(tracking.read_journal(output))
+    points = len(read_journal(output))
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"{name:12} {seconds:6.2f} s  {seconds / whole:6.1%}")
     print(f"{CLASSES} classes, {EPOCHS} epochs, {points} points: {whole:.1f} s, of which the log {sum(spent.values()) / whole:.1%}; the aim is below 10 %")

@@ -15,7 +15,7 @@ sys.path.insert(0, str(REPOSITORY / "src"))
 from equipoise.command_line import plan
 from equipoise.experiment import PALETTE
 from equipoise.logged import sweep_runs
-from equipoise.tracking import open_store
+from equipoise.store import open_store
 from equipoise.weighting import STRATEGIES
 
 

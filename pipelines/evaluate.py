@@ -17,6 +17,7 @@ from equipoise.naming import run_name
 from equipoise.paths import cache_folder, project_root
 from equipoise.pipeline import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
 from equipoise.report import Evidence
+from equipoise.store import open_store
 from equipoise.terminal import print_evaluation, print_rules, warn
 
 
@@ -33,7 +34,7 @@ def step(config: Config) -> None:
 
 def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, str]) -> tuple[Evidence, Path]:
     """Evaluate and log; the folder holds what was logged as files."""
-    store = tracking.open_store(project_root(), config.tracking.name)
+    store = open_store(project_root(), config.tracking.name)
     found = logged.training_run(store, digests, os.environ.get("DVC_EXP_NAME"))
     params, weights = flat(config), inputs.weigh(config, data)
     # A run's params cannot be changed, and it may have been judged otherwise before.

@@ -2,17 +2,18 @@
 
 import sys
 
-from equipoise import fitting, handover, tracking
+from equipoise import fitting, handover
 from equipoise.config import Config, training_sha256
 from equipoise.data.prepare import prepare
 from equipoise.paths import cache_folder, project_root
 from equipoise.pipeline import ARTIFACTS, PARAMS, TRAIN_STAGE, dvc_tags, run_folder, run_stage
+from equipoise.store import open_store
 
 
 def step(config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
-    store = tracking.open_store(project_root(), config.tracking.name, needed=False)
+    store = open_store(project_root(), config.tracking.name, needed=False)
     with fitting.training_run(config, data, store, run_folder(), tags) as (log, _):
         log.log_file(PARAMS, "config")
         _, trained = fitting.train(config, data, log)

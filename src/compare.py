@@ -51,9 +51,10 @@ def _compare(words: Sequence[str]) -> None:
         raise ConfigError("there are no runs yet; start some: python src/train.py -m weighting=none,balanced seed=0,1,2")
 
     from equipoise import comparison, comparison_report, logged, tracking
+    from equipoise.store import log_comparison, log_sweep_texts, open_store
     from equipoise.terminal import console, print_comparison
 
-    store = tracking.open_store(project_root(), where)
+    store = open_store(project_root(), where)
     outer = tracking.outer_run(store)
     metric = options.get("metric", "").removeprefix("test/") or None
     keys = comparison.wanted(metric)
@@ -78,9 +79,9 @@ def _compare(words: Sequence[str]) -> None:
     }
     folder = _write(texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10])
     if sweep:
-        tracking.log_sweep_texts(store, sweep, {run.experiment_id for run in runs}, texts)
+        log_sweep_texts(store, sweep, {run.experiment_id for run in runs}, texts)
     if outer:
-        tracking.log_comparison(store, outer, texts)
+        log_comparison(store, outer, texts)
     console.print(f"Written to {folder}/comparison.html, .csv and .json" + (", and logged to the sweep's summary run" if sweep else ""), soft_wrap=True)
 
 

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from equipoise import key_values, runtime, tracking
+from equipoise import key_values, runtime
 from equipoise.options import ConfigError
 from equipoise.paths import project_root
+from equipoise.store import open_store
 from equipoise.terminal import print_table
 
 PACKAGES = ("tensorflow", "keras", "hydra-core", "mlflow", "dvc", "scikit-learn", "numpy")
@@ -19,7 +20,7 @@ PACKAGES = ("tensorflow", "keras", "hydra-core", "mlflow", "dvc", "scikit-learn"
 def main(words: Sequence[str]) -> int:
     """Print the table; returns the exit code: 2 for a mistake on the command line, or a store that does not answer."""
     try:
-        store = tracking.open_store(project_root(), key_values.store(key_values.read(words, ["tracking"])))
+        store = open_store(project_root(), key_values.store(key_values.read(words, ["tracking"])))
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -44,11 +44,12 @@ def _evaluate(words: Sequence[str]) -> None:
     if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; train one: python src/train.py")
 
-    from equipoise import evaluation, tracking
+    from equipoise import evaluation
     from equipoise.reevaluation import evaluate_again
+    from equipoise.store import open_store
     from equipoise.terminal import console, print_evaluation, warn
 
-    store = tracking.open_store(project_root(), where)
+    store = open_store(project_root(), where)
     judged = evaluate_again(store, run, [word for word in words if word not in own])
     evidence = judged.evidence
     for note in evidence.evaluation.notes:

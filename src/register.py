@@ -44,9 +44,10 @@ def _register(words: Sequence[str]) -> None:
     if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; train one: python src/train.py")
 
-    from equipoise import logged, registry, tracking
+    from equipoise import logged, registry
+    from equipoise.store import open_store
 
-    store = tracking.open_store(project_root(), where)
+    store = open_store(project_root(), where)
     metric = options.get("metric", "val/balanced_accuracy")
     if "run" in options:
         runs = logged.chosen_runs(store, [options["run"]], [metric])

@@ -55,6 +55,7 @@ def _with_something_left(words: Sequence[str]) -> tuple[list[tuple[Path, str]], 
 
 def _sync(folder: Path, uri: str) -> bool:
     from equipoise import tracking
+    from equipoise.store import open_store
     from equipoise.uploading import outages
 
     where = "server" if uri.startswith("http") else "local"
@@ -63,7 +64,7 @@ def _sync(folder: Path, uri: str) -> bool:
         raise ConfigError(f"{folder} lies outside of the project and asks for the server {uri}: if you trust it, set MLFLOW_TRACKING_URI={uri} first")
     if where == "server":
         os.environ.setdefault("MLFLOW_TRACKING_URI", uri)
-    store = tracking.open_store(project_root(), where)
+    store = open_store(project_root(), where)
     try:
         done = tracking.sync_folder(store, folder)
     except Exception as error:

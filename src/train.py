@@ -46,12 +46,12 @@ def main() -> int:
 
 
 def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
-    from equipoise import tracking
     from equipoise.progress import followed
+    from equipoise.store import open_store
     from equipoise.summary import summarised
     from equipoise.sweep import labels, save_views
 
-    store = tracking.open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
+    store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
     # The trials of a search are not known yet.
     jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
@@ -97,12 +97,13 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
     from equipoise import evaluation, experiment, search, sweep, tracking
     from equipoise.naming import run_name
     from equipoise.outbox import read_journal
+    from equipoise.store import open_store
     from equipoise.terminal import console, errors, print_evaluation, print_rules, print_summary_line
 
     name = run_name(config)
     in_a_sweep = config.sweep != "auto"
     try:
-        store = tracking.open_store(project_root(), config.tracking.name, needed=False)
+        store = open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
         with sweep.claimed(store, config, data.data_sha256) if in_a_sweep else nullcontext() as settled:
             if settled:
@@ -140,9 +141,9 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
 def _check_server(jobs: Sequence[Config]) -> None:
     """A server that refuses the user, or the experiments, does so before anything is written. One that is down does not."""
     if jobs[0].tracking.name == "server":
-        from equipoise import tracking
+        from equipoise.store import open_store
 
-        store = tracking.open_store(project_root(), "server", needed=False)
+        store = open_store(project_root(), "server", needed=False)
         store.check_experiments({title_of(config.dataset) for config in jobs})
 
 

@@ -30,6 +30,8 @@ def main(typed: Sequence[str]) -> int:
         return 0
     if not any(word.startswith("weighting=") for word in typed):
         typed = [*typed, "weighting=" + ",".join(name for name in STRATEGIES if name != "manual")]
+    if not any(word.startswith("model=") for word in typed):
+        typed = [*typed, "model=linear"]  # none is built, and this one goes with samples of any shape
     try:
         plan = command_line.plan(["-m", *typed])
         assert plan is not None, "help is answered above"

@@ -1,6 +1,7 @@
 """What tests share: a project of their own, TensorFlow started once, and skips that fail where nothing may be skipped."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from hypothesis import settings
 from helpers import copy_project
 from server import Server
 
+# Ignored by what a shell starts in the background, as tests may be, and by all that this starts in turn.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The first example pays for imports, and the machine may be busy: time is no property here.
 settings.register_profile("equipoise", deadline=None)
 settings.load_profile("equipoise")

@@ -33,6 +33,10 @@ from equipoise.command_line import plan
 from equipoise.config import Config, check_together, flat, validate
 from equipoise.data.prepare import _surveyed, prepare, surveyed
 from equipoise.data.prepared import METADATA, open_prepared
+from equipoise.data.records import INDEX, RecordArrays, shard_names
+from equipoise.data.records import METADATA as SHARDS
+from equipoise.data.records import Metadata as ShardMetadata
+from equipoise.data.sources import SPLITS
 from equipoise.options import ConfigError
 from equipoise.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
 from equipoise.pipeline import read_params
@@ -150,6 +154,39 @@ HOSTILE_NUMBERS = [
 ]
 
 
+GRAMMAR = [
+    "1,2",
+    "range(0,3)",
+    "range(0,1000000000)",
+    "range(0,1,1e-300)",
+    "range(3,0,-1)",
+    "range(0,3,0)",
+    "range(0,0)",
+    "range(0,1e999)",
+    "range(0,nan)",
+    "interval(0,1)",
+    "choice(1,a,[1])",
+    "choice()",
+    "glob(*)",
+    "glob([b*,p*],exclude=power)",
+    "shuffle(range(0,3))",
+    "shuffle(range(0,1000000000))",
+    "sort(2,1)",
+    "tag(log,interval(1,2))",
+    "int(1.5)",
+    "int(" + "9" * 5000 + ")",
+    "9" * 5000,
+    "float(x)",
+    "bool(maybe)",
+    "str([1])",
+    "nothing(1)",
+    "${seed}",
+    "${oc.env:HOME}",
+    "null",
+    "",
+]
+
+
 @cache
 def hostile_values() -> st.SearchStrategy[Any]:
     """Values that no option has, of every type."""
@@ -236,10 +273,14 @@ def _any_value(schema: str) -> st.SearchStrategy[Any]:
 
 @st.composite
 def command_lines(draw: Any) -> list[str]:
-    """The same as words of a command."""
+    """The same as words of a command, and some with what Hydra's grammar makes values of."""
     chosen, values = draw(settings_of_options())
     kept = [word for word in chosen if word.split("=")[0] not in values]
-    return kept + [f"{key}={draw(st.sampled_from([rendered, str]))(value)}" for key, value in values.items()]
+    swept = draw(st.sampled_from([["-m"], [], []]))
+    typed = {key: draw(st.sampled_from([rendered, str]))(value) for key, value in values.items()}
+    if draw(st.sampled_from([True, False, False])):
+        typed[draw(st.sampled_from([*typed, "weighting", "hydra.run.dir", "hydra.sweeper", "~trainer"]))] = draw(st.sampled_from(GRAMMAR))
+    return swept + kept + [f"{key}={value}" for key, value in typed.items()]
 
 
 def rendered(value: Any) -> str:
@@ -296,7 +337,7 @@ def _try(jobs: Callable[[], Sequence[Config]], words: Sequence[str]) -> str:
     except ConfigError as error:
         check_message(error)
         said = str(error)
-        parts = {part for word in words for part in (*word.split("=")[0].split("."), word.split("=", 1)[1])}
+        parts = {part for word in words for part in (*word.split("=")[0].strip("~").split("."), word.partition("=")[2])} - {""}
         assert any(part in said for part in parts), f"{said!r} names none of {sorted(parts)}"
         return "refused"
     for config in found:
@@ -426,8 +467,8 @@ def _dataset_reader(*overrides: str, key: Callable[[Path], Path] = lambda file: 
             split = data.split(name)
             assert len(split.features) == len(split.labels)
             assert split.labels.size == 0 or (split.labels.min() >= 0 and split.labels.max() < len(data.classes))
-            if isinstance(split.features, np.ndarray):
-                assert np.isfinite(split.features).all()
+            if isinstance(split.features, np.ndarray | RecordArrays):
+                assert np.isfinite(np.asarray(split.features)).all()
 
     return read
 
@@ -510,6 +551,51 @@ def _read_images(file: Path, store: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(good)
     _dataset_reader("dataset=image_directory", "dataset.path=x", "dataset.image_size=[8,8]", key=lambda file: file.parents[1])(file, store)
+
+
+@cache
+def _shards(images: bool) -> dict[str, bytes]:
+    """The files of a folder of shards."""
+    payloads = _valid("image") if images else [np.array([i, -i], "<f4").tobytes() for i in range(ROWS)]
+    files, index = {}, {}
+    for split in SPLITS:
+        starts = np.cumsum([0, *map(len, payloads)])
+        index[f"{split}_labels"] = np.arange(len(payloads)) % 2
+        index[f"{split}_places"] = np.stack([np.zeros(len(payloads), np.int64), starts[:-1], np.diff(starts)], axis=1)
+        files[shard_names(split, 1)[0]] = b"".join(payloads) + bytes(1 << 16)  # room for other places
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **index)
+    return {**files, INDEX: out.getvalue(), SHARDS: _described({**files, INDEX: out.getvalue()}, images)}
+
+
+def _described(files: Mapping[str, bytes], images: bool) -> bytes:
+    """The metadata of such a folder, with the sizes and digests of its files."""
+    sizes = {name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in files.items()}
+    metadata = ShardMetadata(
+        kind="equipoise shards 1",
+        classes=("a", "b"),
+        shape=(8, 8, 3) if images else (2,),
+        formats=("BMP", "JPEG", "PNG", "WEBP") if images else (),
+        shards=1,
+        files=sizes,
+        reference={"bayes_accuracy": 0.9},
+        notes=("a note",),
+    )
+    return metadata.model_dump_json().encode()
+
+
+def _shards_reader(images: bool) -> Callable[[Path, Path], None]:
+    read = _dataset_reader("dataset=tfrecord", "dataset.path=x", key=lambda file: file.parent)
+
+    def read_all(file: Path, store: Path) -> None:
+        files = {**_shards(images), file.name: file.read_bytes()}
+        if file.name != SHARDS:  # as one who changes it on purpose would describe it
+            files[SHARDS] = _described({name: content for name, content in files.items() if name != SHARDS}, images)
+        for name, content in files.items():
+            (file.parent / name).write_bytes(content)
+        read(file, store)
+
+    return read_all
 
 
 def _read_costs(file: Path, _: Path) -> None:
@@ -630,6 +716,9 @@ KINDS: Mapping[str, Kind] = {
     "npz": Kind("arrays.npz", _npzs, _dataset_reader("dataset=npz", "dataset.path=x", "dataset.features=X", "dataset.target=y"), _in_zip),
     "ts": Kind("series.ts", _series, _dataset_reader("dataset=series", "dataset.path=x", "dataset.unequal=pad")),
     "image": Kind("pictures/b/4.png", _images, _read_images),
+    "shards' index": Kind(INDEX, lambda: [_shards(False)[INDEX]], _shards_reader(False), _in_stored_zip),
+    "shards' metadata": Kind(SHARDS, lambda: [_shards(images)[SHARDS] for images in (False, True)], _shards_reader(False)),
+    "shard": Kind(shard_names("train", 1)[0], lambda: [_shards(True)[shard_names("train", 1)[0]]], _shards_reader(True)),
     "costs": Kind("costs.csv", lambda: [b",0,1\n0,0,5\n1,2.5,0\n", b'true,"a, b",c\n"a, b",0,1\nc,1e3,0\n'], _read_costs),
     "params": Kind("params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_params),
     "metadata": Kind(METADATA, lambda: [_prepared()[METADATA]], _prepared_reader(METADATA)),

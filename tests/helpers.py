@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from equipoise.command_line import compose_one
 from equipoise.config import Config, validate
 from equipoise.paths import config_folder
-from equipoise.tracking import Store
+from equipoise.store import Store
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -14,11 +15,11 @@ from equipoise.metrics import Evaluation, evaluate, frequency_groups, log_softma
 from equipoise.weighting import ClassWeights
 
 
-def example(classes: int, absent: bool = False) -> tuple[Prepared, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
+def example(classes: int, absent: bool = False, name: str = "class number") -> tuple[Prepared, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
     """A plausible run over so many classes; with `absent`, the last one has no test sample."""
     generator = np.random.default_rng(0)
     counts = np.maximum(3, (1000 * 0.01 ** (np.arange(classes) / (classes - 1))).astype(np.int64))
-    names = tuple(f"class number {index}" for index in range(classes))
+    names = tuple(f"{name} {index}" for index in range(classes))
     labels = np.repeat(np.arange(classes - absent), 30)
     logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
     data = Prepared(Path(), names, (1,), counts, "", {})
@@ -27,8 +28,8 @@ def example(classes: int, absent: bool = False) -> tuple[Prepared, ClassWeights,
     return data, ClassWeights(names, counts, counts.sum() / (classes * counts)), evaluation, labels, logits
 
 
-def all_figures(classes: int, absent: bool = False) -> dict[str, Figure]:
-    data, weights, evaluation, labels, logits = example(classes, absent)
+def all_figures(classes: int, **how: Any) -> dict[str, Figure]:
+    data, weights, evaluation, labels, logits = example(classes, **how)
     history = [{f"{split}/{name}": 0.5 for split in ("train", "val") for name in ("loss", "log_loss", "balanced_accuracy", "macro_f1", "accuracy")}]
     return {
         "confusion": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail),
@@ -45,6 +46,17 @@ def test_every_figure_is_drawn_without_a_warning(classes: int, tmp_path: Path) -
         file = tmp_path / f"{name}.png"
         figure.savefig(file)
         assert file.stat().st_size > 5000, name
+
+
+@pytest.mark.parametrize("classes", [3, 300])
+def test_a_name_is_drawn_as_it_is(classes: int, tmp_path: Path) -> None:
+    for name, figure in all_figures(classes, name="_$^$").items():
+        figure.savefig(tmp_path / f"{name}.svg")
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        curves = all_figures(3, name="_$^$")["curves"]
+        curves.savefig(tmp_path / "curves.svg")
+    assert "_$^$ 0  n=" in (tmp_path / "curves.svg").read_text()
+    assert len(curves.axes[0].get_legend().get_texts()) == 3
 
 
 @pytest.mark.parametrize(("classes", "named", "cells"), [(10, 10, True), (100, 20, False)])

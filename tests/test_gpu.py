@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from equipoise.runtime import unused_gpu
-from equipoise.tracking import open_store
+from equipoise.store import open_store
 from helpers import train
 
 pytestmark = [

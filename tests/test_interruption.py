@@ -37,7 +37,10 @@ def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signa
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)  # it is at work
     process.send_signal(sent)
-    output, errors = process.communicate(timeout=60)
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     if doing == "idle":
         assert (process.returncode, output, errors) == (0, "interrupted\n", "")
         assert not (tmp_path / "closed").exists()

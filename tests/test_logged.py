@@ -9,7 +9,7 @@ import pytest
 
 from equipoise import logged
 from equipoise.options import ConfigError
-from equipoise.tracking import Store, log_sweep_texts, open_store
+from equipoise.store import Store, log_sweep_texts, open_store
 
 KEYS = ["test/balanced_accuracy", "test/recall/", "decision/", "test/[odd]/"]
 

@@ -16,8 +16,9 @@ import pytest
 
 from equipoise import tracking
 from equipoise.options import ConfigError
-from equipoise.outbox import Outbox
-from equipoise.tracking import Run, Store, open_store, start_run
+from equipoise.outbox import Outbox, read_journal
+from equipoise.store import Store, open_store, read_json
+from equipoise.tracking import Run, start_run
 from helpers import copy_project, train
 from server import Proxy, Server, as_user, proxied
 
@@ -59,13 +60,13 @@ def assert_complete(store: Store, outbox: Outbox, epochs: int, status: str = "FI
     assert run.info.status == status
     assert run.data.params == {"a": "1"}
     assert run.data.tags["late"] == "yes"
-    points = tracking.read_journal(outbox.folder)
+    points = read_journal(outbox.folder)
     assert len(points) == 2 * epochs + 3
     for key in {point["key"] for point in points}:
         found = [(point.step, point.value, point.timestamp) for point in store.client.get_metric_history(run.info.run_id, key)]
         assert sorted(found) == sorted((point["step"], point["value"], point["timestamp"]) for point in points if point["key"] == key)
-    assert tracking.read_json(store, run.info.run_id, "weights.json") == {"a": 1}
-    assert tracking.read_json(store, run.info.run_id, "evaluation/per_class.json")["columns"] == ["class", "recall"]
+    assert read_json(store, run.info.run_id, "weights.json") == {"a": 1}
+    assert read_json(store, run.info.run_id, "evaluation/per_class.json")["columns"] == ["class", "recall"]
     runs = [run for run in store.runs(local_id=outbox.uploaded.local_id) if run.info.lifecycle_stage == "active"]
     assert len(runs) == 1, "made once"
 
@@ -144,9 +145,10 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from equipoise import tracking
+from equipoise.store import open_store
 tracking.PAUSE, tracking.AT_THE_END = 1000, 0
 root = Path(sys.argv[1])
-store = tracking.open_store(root)
+store = open_store(root)
 with tracking.start_run(store, "outages", "full", {"a": 1}, {}, root) as run:
     run.log_metrics({"train/loss": 0.5, "val/loss": 0.5}, step=0)
     size = (root / "mlflow.db").stat().st_size

@@ -136,9 +136,9 @@ def test_a_pickle_beside_a_logged_model_is_not_opened(good: Path, tmp_path: Path
     """MLflow's own loader opens it."""
     import mlflow
 
-    from equipoise import tracking
+    from equipoise.store import load_model, open_store
 
-    store = tracking.open_store(tmp_path)
+    store = open_store(tmp_path)
     experiment = store.experiment("it")
     run = store.client.create_run(experiment)
     folder = tmp_path / "mlruns" / "it" / run.info.run_id / "artifacts" / "model"
@@ -147,5 +147,5 @@ def test_a_pickle_beside_a_logged_model_is_not_opened(good: Path, tmp_path: Path
     (folder / "data" / "custom_objects.cloudpickle").write_bytes(pickle.dumps(_Trap(tmp_path / "ran")))
     flavour = {"data": "data", "keras_module": "keras", "model_type": "keras", "save_format": "tf", "keras_version": "3"}
     mlflow.models.Model(artifact_path="model", run_id=run.info.run_id, flavors={"tensorflow": flavour}).save(str(folder / "MLmodel"))
-    assert tracking.load_model(store, run.info.run_id).count_params() == 24
+    assert load_model(store, run.info.run_id).count_params() == 24
     assert not (tmp_path / "ran").exists()

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from equipoise.options import ConfigError
-from equipoise.tracking import open_store
+from equipoise.store import open_store
 from server import Server, as_user, routes
 
 pytestmark = pytest.mark.slow
@@ -156,8 +156,9 @@ SHORT_JOBS = """
 import sys
 from pathlib import Path
 from equipoise import tracking
+from equipoise.store import open_store
 root, first = Path(sys.argv[1]), int(sys.argv[2])
-store = tracking.open_store(root, "server")
+store = open_store(root, "server")
 for job in range(first, 200, 4):
     folder = root / f"job-{job}"
     folder.mkdir()

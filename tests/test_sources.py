@@ -120,6 +120,11 @@ class TestTables:
         data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE)))
         assert any(note.startswith("leakage: 12 of 12 test samples") for note in data.notes)
 
+    def test_a_column_that_numbers_the_rows_is_told(self, tmp_path: Path) -> None:
+        rows = "".join(f"{i + 7},{i / 2},{i // 2},{i % 3}\n" for i in range(60))
+        data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", "id,half,twice,y\n" + rows)))
+        assert data.notes == ("column 'id' rises from row to row: if it numbers the rows, leave it out with dataset.drop=[id]",)
+
     def test_every_shipped_table_has_an_id(self, tmp_path: Path) -> None:
         data = prepared(tmp_path, "dataset=tabular", "dataset.id=glass")
         assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 214

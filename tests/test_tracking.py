@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from equipoise.options import ConfigError
-from equipoise.tracking import Store, class_keys, open_store, read_journal, start_run
+from equipoise.outbox import read_journal
+from equipoise.store import Store, class_keys, open_store
+from equipoise.tracking import start_run
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,13 @@ import json
 import sys
 from pathlib import Path
 
-from equipoise import command_line, experiment, logged, sweep, tracking
+from equipoise import command_line, experiment, logged, sweep
 from equipoise.config import Config
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
 from equipoise.pipeline import run_folder
+from equipoise.store import open_store
 
 SWEEP = "study"
 
@@ -30,7 +31,7 @@ def main(words: list[str]) -> int:
 
 def _metrics(config: Config) -> dict[str, float]:
     """What the run found on the test split."""
-    store = tracking.open_store(project_root(), config.tracking.name)
+    store = open_store(project_root(), config.tracking.name)
     data = prepare(config.dataset, cache_folder())
     with sweep.claimed(store, config, data.data_sha256) as settled:
         if settled and settled.run is None:

@@ -8,10 +8,10 @@ import copy
 import functools
 import hashlib
 import itertools
+import math
 import secrets
 import shlex
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Override, OverrideType, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -32,10 +32,11 @@ from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import Dataset
 from equipoise.naming import VARIED
-from equipoise.options import ConfigError, dotted_keys, suggestion
+from equipoise.options import ConfigError, control_characters, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
+MOST_JOBS = 100_000  # of a sweep: Hydra lists them all before the first begins
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,6 @@ def plan(arguments: Sequence[str]) -> Plan | None:
         raise ConfigError("--config-name, --config-path and --config-dir are not for this program: its config is conf/, a recipe is experiment=…")
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
-    _check_characters(parsed.overrides)
     launchers.forget_schemas()
     with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
         return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
@@ -90,20 +90,9 @@ def as_config_error() -> Iterator[None]:
     except OverrideParseException as error:
         lines = [line for line in str(error).splitlines() if line and not line.startswith(("Error parsing override", "See http"))]
         what = lines[0] if lines else "it is no value"
-        raise ConfigError(f"{error.override.split('=')[0]} cannot be read: {what}") from None
+        raise ConfigError(f"{error.override.split('=')[0] or 'an empty word'} cannot be read: {what}") from None
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(str(error)) from None
-
-
-def _check_characters(words: Sequence[str]) -> None:
-    """Characters that nothing here can show or write: control characters but tabs, and what is no UTF-8."""
-    for word in words:
-        odd = [char for char in word if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
-        if odd:
-            raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
-        depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
-        if max(depths, default=0) > DEEPEST:  # Hydra's parser would run out of stack
-            raise ConfigError(f"{word.split('=')[0]} is nested more than {DEEPEST} deep")
 
 
 def prepare_all(plan: Plan) -> None:
@@ -122,9 +111,9 @@ def prepare_all(plan: Plan) -> None:
 
 
 def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
-    overrides = _parse(typed)
+    overrides = parse(typed)
     for override in overrides:
-        _check_name(override)
+        check_name(override)
     swept = [override for override in overrides if override.is_sweep_override()]
     settings = _compose([o.input_line or "" for o in overrides if o not in swept], return_hydra_config=True)
     multirun = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
@@ -141,13 +130,18 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         if settings.sweep == "new":
             raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
         return Plan((compose_one(typed),), None, folders, shows_config)
+    if not all(OmegaConf.is_dict(node) and "_target_" in node for node in (settings.hydra.sweeper, settings.hydra.launcher)):
+        raise ConfigError("hydra.sweeper and hydra.launcher have options and are no values: choose one as hydra/sweeper=… or hydra/launcher=…")
     grid = settings.hydra.sweeper.get("params") or {}
-    overrides = _parse([f"{key}={value}" for key, value in grid.items()]) + overrides
+    overrides = parse([f"{key}={value}" for key, value in grid.items()]) + overrides
     for override in overrides:
         if override.is_sweep_override() and not override.key_or_group.startswith("hydra") and _is_control(override.key_or_group):
             raise ConfigError(f"{override.input_line}: {override.key_or_group} changes nothing in the result, so there is nothing to sweep over")
     varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
     searching = search_settings(settings.hydra.sweeper)
+    numbers = {override.key_or_group: len(_values(override)) for override in overrides if override.is_discrete_sweep()}
+    if not searching and math.prod(numbers.values()) > MOST_JOBS:
+        raise ConfigError(f"{' times '.join(f'{number} values of {key}' for key, number in numbers.items())} are more than {MOST_JOBS} jobs")
     jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
     composed: dict[str, Any] = OmegaConf.to_container(settings.hydra.launcher)  # type: ignore[assignment]
     if shows_config:
@@ -172,14 +166,32 @@ def _varied(keys: Sequence[str]) -> str:
     return f"++hydra.job.env_set.{VARIED}='{','.join(keys)}'"
 
 
-def _parse(lines: Sequence[str]) -> list[Override]:
+def parse(lines: Sequence[str]) -> list[Override]:
+    """What was typed, by Hydra's grammar; Hydra must be initialised."""
+    _check_characters(lines)
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    return list(parser.parse_overrides(list(lines)))
+    parsed: list[Override] = []
+    for line in lines:
+        try:
+            parsed += parser.parse_overrides([line])
+        except ValueError as error:  # of Python, where a number has thousands of digits
+            raise ConfigError(f"{line.split('=')[0]} cannot be read: {str(error).split(';')[0]}") from None
+    return parsed
+
+
+def _check_characters(words: Sequence[str]) -> None:
+    for word in words:
+        odd = control_characters(word)
+        if odd:
+            raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
+        depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
+        if max(depths, default=0) > DEEPEST:  # Hydra's parser would run out of stack
+            raise ConfigError(f"{word.split('=')[0]} is nested more than {DEEPEST} deep")
 
 
 @functools.lru_cache(maxsize=4096)
 def _parse_one(line: str) -> Override:
-    return _parse([line])[0]
+    return parse([line])[0]
 
 
 def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
@@ -188,6 +200,21 @@ def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
         if override.is_interval_sweep():
             raise ConfigError(f"{override.input_line}: an interval has no end of values; search it with hydra/sweeper=optuna, or type a list")
     return _compose_all(lines for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None) for lines in batch)
+
+
+def _values(override: Override) -> list[Any]:
+    """Of a list, a range or a glob."""
+    value = override.value()
+    try:
+        values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
+        found = list(itertools.islice(values, MOST_JOBS + 1))
+    except (ValueError, ArithmeticError, HydraException) as error:
+        raise ConfigError(f"{override.input_line}: {error}") from None
+    if not found:
+        raise ConfigError(f"{override.input_line}: there is no such value")
+    if len(found) > MOST_JOBS:
+        raise ConfigError(f"{override.input_line}: these are more than {MOST_JOBS} values")
+    return found
 
 
 def _compose_all(jobs: Iterable[Sequence[str]]) -> tuple[Config, ...]:
@@ -245,15 +272,12 @@ def compose_dataset(lines: Sequence[str]) -> Dataset:
     ConfigError
         If one of them is of another section, or wrong.
     """
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        try:
-            for override in _parse(lines):
-                _check_name(override)
-                if override.key_or_group.split(".")[0] != "dataset":
-                    raise ConfigError(f"{override.input_line}: only dataset=… and its options decide what is written")
-            return validate(OmegaConf.to_container(_compose(lines), resolve=True)).dataset  # type: ignore[arg-type]
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(str(error)) from None
+    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+        for override in parse(lines):
+            check_name(override)
+            if override.key_or_group.split(".")[0] != "dataset":
+                raise ConfigError(f"{override.input_line}: only dataset=… and its options decide what is written")
+        return validate(OmegaConf.to_container(_compose(lines), resolve=True)).dataset  # type: ignore[arg-type]
 
 
 def _is_value(override: Override) -> bool:
@@ -283,17 +307,17 @@ def _set(tree: dict[str, Any], path: list[str], value: Any) -> bool:
 def _compose(lines: Sequence[str], *, return_hydra_config: bool = False) -> Any:
     try:
         return compose("config", list(lines), return_hydra_config=return_hydra_config)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except Exception as error:  # Hydra raises many kinds for what it cannot merge
         raise ConfigError(_explain(error, lines)) from None
 
 
 def _explain(error: Exception, lines: Sequence[str]) -> str:
     """Hydra's message, or a better one where an override names a key that its group does not have."""
-    overrides = _parse(lines)
+    overrides = parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
         tree: Any = OmegaConf.to_container(compose("config", groups, return_hydra_config=True))
-    except (HydraException, OmegaConfBaseException):
+    except Exception:
         return str(error)
     keys = dotted_keys(tree)
     for override in overrides:
@@ -303,7 +327,7 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
     return str(error)
 
 
-def _check_name(override: Override) -> None:
+def check_name(override: Override) -> None:
     """Unknown groups and options get the nearest match; Hydra names none."""
     name = override.key_or_group
     head = name.split(".")[0]
@@ -311,6 +335,8 @@ def _check_name(override: Override) -> None:
         known = [launchers.IN_THIS_PROCESS, *launchers.PACKAGES]
         if override.value() not in known:
             raise ConfigError(f"{override.input_line}: there is no such launcher{suggestion(str(override.value()), known)}")
+    if name == "hydra":
+        raise ConfigError(f"{override.input_line}: its options are typed one by one, as in hydra.run.dir=…")
     if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
         return
     folders = [folder for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "hydra"]
@@ -323,9 +349,9 @@ def _check_name(override: Override) -> None:
     chosen = override.value()
     if isinstance(chosen, list):
         raise ConfigError(f"{override.input_line}: a run has one {name}; to try several: -m {name}={','.join(map(str, chosen))}")
-    values = list(override.sweep_string_iterator()) if override.is_discrete_sweep() else [chosen]
+    values = _values(override) if override.is_discrete_sweep() else [chosen]
     for value in values:
-        if str(value) not in groups[name] and not (value is None and name == "experiment"):
+        if str(value) not in groups[name]:
             shown = "null" if value is None else str(value)
             raise ConfigError(f"{name}={shown}: there is no such {name}{suggestion(shown, groups[name])}")
 

@@ -322,7 +322,7 @@ def _mark(index: int) -> str:
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= 40 else label[:39] + "…"
+    return (label if len(label) <= 40 else label[:39] + "…").replace("$", r"\$")  # no formula
 
 
 def _words(metric: str) -> str:

@@ -17,7 +17,8 @@ from equipoise.naming import run_name
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
 from equipoise.report import Evidence, as_html, pictures
-from equipoise.tracking import Run, class_keys
+from equipoise.store import class_keys
+from equipoise.tracking import Run
 from equipoise.weighting import ClassWeights
 
 # Below the run's folder.

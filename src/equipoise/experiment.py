@@ -10,8 +10,8 @@ from equipoise.evaluation import evaluate_and_log
 from equipoise.fitting import Watch, train, training_run
 from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
+from equipoise.store import Store
 from equipoise.terminal import warn
-from equipoise.tracking import Store
 from equipoise.weighting import ClassWeights
 
 

@@ -252,7 +252,9 @@ def _spread(items: Sequence[int], most: int) -> list[int]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 18 else name[:17] + "…"
+    """Whatever is in it: no formula stands between two dollars, and a legend leaves out what begins with `_`."""
+    cut = name if len(name) <= 18 else name[:17] + "…"
+    return (" " if cut.startswith("_") else "") + cut.replace("$", r"\$")
 
 
 def _head_to_tail_colors(count: int) -> Floats:

@@ -16,8 +16,9 @@ from equipoise.handover import Trained
 from equipoise.naming import run_name
 from equipoise.options import Floats
 from equipoise.schedules import share_at, weights_at
+from equipoise.store import Store
 from equipoise.terminal import console, progress_bar, warn
-from equipoise.tracking import Run, Store, start_run
+from equipoise.tracking import Run, start_run
 from equipoise.weighting import ClassWeights
 
 # Told of each epoch and its metrics, once they are logged.

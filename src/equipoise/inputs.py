@@ -14,7 +14,8 @@ from equipoise.data.tables import ENCODER
 from equipoise.losses import LOSSES, positive_weights
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior
-from equipoise.tracking import Run, class_keys
+from equipoise.store import class_keys
+from equipoise.tracking import Run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 
 # One colour a strategy in every chart of MLflow.

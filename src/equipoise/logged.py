@@ -16,7 +16,7 @@ from urllib.parse import quote
 from equipoise.config import JUDGING, VALUES, below
 from equipoise.options import ConfigError
 from equipoise.pipeline import TRAIN_STAGE
-from equipoise.tracking import Store
+from equipoise.store import Store
 
 SQLITE = "sqlite:///"
 JUDGED_UNDER = "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed

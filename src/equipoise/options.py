@@ -11,6 +11,7 @@ import functools
 import inspect
 import operator
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
@@ -35,13 +36,19 @@ class ConfigError(ValueError):
     """
 
     def __str__(self) -> str:
-        return "\n".join(_printable(line) for line in super().__str__().split("\n"))
+        return "\n".join(printable(line) for line in super().__str__().split("\n"))
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """The line as it may be shown in a terminal: control characters are written out, and no line is endless."""
     if len(line) > MOST_CHARACTERS:
         line = f"{line[: MOST_CHARACTERS // 2]} … ({len(line)} characters) … {line[-MOST_CHARACTERS // 4 :]}"
     return "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line)
+
+
+def control_characters(text: str) -> list[str]:
+    """What nothing here can show or write: control characters but tabs, and what is no UTF-8."""
+    return [char for char in text if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
 
 
 class Section(BaseModel):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from equipoise import tracking
+from equipoise.outbox import read_journal
 from equipoise.terminal import console, errors, written_to
 
 SPOKEN = "terminal.log"  # in a job's folder, once the job has ended
@@ -77,7 +77,7 @@ class _Job:
     def _advance(self) -> None:
         if self.task is None:
             self.task = self.progress.add_task(self.label, total=self.epochs, metrics="")
-        points = tracking.read_journal(self.folder)
+        points = read_journal(self.folder)
         latest = {point["key"]: point for point in points}
         if "val/balanced_accuracy" in latest:
             point = latest["val/balanced_accuracy"]

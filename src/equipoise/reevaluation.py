@@ -12,13 +12,10 @@ from typing import Any
 
 import numpy as np
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from equipoise import inputs, logged, runtime
+from equipoise import command_line, inputs, logged, runtime
 from equipoise.config import CONTROL, Config, check_together, flat, validate
 from equipoise.data.catalogue import IN_ONE_PIECE
 from equipoise.data.prepare import prepare, row_digests, with_test_file
@@ -30,8 +27,9 @@ from equipoise.naming import run_name
 from equipoise.options import ConfigError, dotted_keys, listing, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 from equipoise.report import Evidence
+from equipoise.store import Store, class_keys, load_model, read_json
 from equipoise.terminal import warn
-from equipoise.tracking import Store, class_keys, load_model, outer_run, read_json, start_run
+from equipoise.tracking import outer_run, start_run
 from equipoise.weighting import ClassWeights
 
 # The parts of the config that a model which is trained already can be judged under.
@@ -103,17 +101,14 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
 
 def inherit(params: Mapping[str, str], overrides: Sequence[str]) -> Config:
     """The config of a logged run with the overrides on top; a group that is typed is composed afresh, and whole."""
-    try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            typed = OverridesParser.create().parse_overrides(list(overrides))
-            for override in typed:
-                _check(override)
-            groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()} - {"experiment"}
-            afresh = {override.key_or_group: str(override.value()) for override in typed if override.key_or_group in groups}
-            choices = {group: params[f"{group}.name"] for group in groups if f"{group}.name" in params} | afresh
-            composed = compose("config", [f"{group}={option}" for group, option in sorted(choices.items())])
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(str(error)) from None
+    with initialize_config_dir(str(config_folder()), version_base="1.3"), command_line.as_config_error():
+        typed = command_line.parse(overrides)
+        for override in typed:
+            _check(override)
+        groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()} - {"experiment"}
+        afresh = {override.key_or_group: str(override.value()) for override in typed if override.key_or_group in groups}
+        choices = {group: params[f"{group}.name"] for group in groups if f"{group}.name" in params} | afresh
+        composed = compose("config", [f"{group}={option}" for group, option in sorted(choices.items())])
     tree: Any = OmegaConf.to_container(composed, resolve=True)
     for key, text in params.items():
         if key.split(".")[0] not in afresh and key not in CONTROL:
@@ -138,6 +133,7 @@ def _check(override: Override) -> None:
         )
     if override.is_sweep_override():
         raise ConfigError(f"{override.input_line}: one evaluation has one value; type them one after the other")
+    command_line.check_name(override)
 
 
 def _data(trained: logged.Logged, config: Config) -> Prepared:
@@ -192,7 +188,7 @@ def _value(text: str) -> Any:
     """What a param was before MLflow made text of it."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
 
 

@@ -16,7 +16,7 @@ from equipoise.evaluation import DECISION
 from equipoise.logged import Logged
 from equipoise.options import ConfigError
 from equipoise.paths import code_root
-from equipoise.tracking import Store, load_model, read_json
+from equipoise.store import Store, load_model, read_json
 
 # What the code that travels with the model imports.
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy")

@@ -133,7 +133,7 @@ def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, Figure]) -> li
     if rows:
         body.append(page.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows))
     shown = ("recall", "recall_low", "recall_high", "precision", "f1", "average_precision", "prevalence", "auroc", "predicted_share")
-    titles = ["class", "n", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
+    titles = ["class", "n train", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
     table = [
         [data.classes[i], str(data.counts[i]), f"{evidence.weights.weights[i]:.4g}", *(_number(per_class[name][i]) for name in shown)]
         for i in (order if len(order) <= MOST_ROWS else np.argsort(per_class["recall"], kind="stable")[:LOWEST])

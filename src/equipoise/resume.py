@@ -10,8 +10,10 @@ from pathlib import Path
 from equipoise import checkpoints
 from equipoise.config import Config, config_sha256
 from equipoise.data.prepared import Prepared
+from equipoise.locks import InUseError
 from equipoise.options import ConfigError
-from equipoise.tracking import InUseError, Pruned, Store
+from equipoise.store import Store
+from equipoise.tracking import Pruned
 
 
 @dataclass(frozen=True)

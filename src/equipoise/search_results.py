@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equipoise import comparison, logged, search
+from equipoise.store import Store, log_sweep_figures, log_sweep_texts
 from equipoise.terminal import console, print_table
-from equipoise.tracking import Store, log_sweep_figures, log_sweep_texts
 
 if TYPE_CHECKING:
     import optuna

@@ -12,9 +12,10 @@ from equipoise.config import CONTROL, Config, config_sha256
 from equipoise.data.sources import title_of
 from equipoise.logged import Logged
 from equipoise.options import listing
+from equipoise.store import Store, open_store
 from equipoise.sweep import Unfinished, await_others, labels, unfinished
 from equipoise.terminal import console, print_comparison, warn
-from equipoise.tracking import Run, Store
+from equipoise.tracking import Run
 
 SEVERAL_DATASETS = "sweeps"  # the experiment of a summary over several
 COMMIT, NOTE = "mlflow.source.git.commit", "mlflow.note.content"
@@ -61,7 +62,7 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             patience = None
         finally:
             await_others(store, sweep.id, jobs, patience)
-            tracking.open_store(store.root, "local" if store.is_local else "server")  # closes what a process was writing that is gone
+            open_store(store.root, "local" if store.is_local else "server")  # closes what a process was writing that is gone
             _fill(state, store, sweep, jobs)
             _log(run, sweep, commands, jobs, state)
             if plan.searching:

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from equipoise import comparison, logged, resume, views
 from equipoise.config import Config, config_sha256, flat
+from equipoise.store import Store
 from equipoise.terminal import console
-from equipoise.tracking import Store
 from equipoise.uploading import outages
 
 LOST = "lost"  # a tag: why a job's process or machine was gone before its end

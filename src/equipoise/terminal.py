@@ -15,7 +15,7 @@ from rich.text import Text
 from equipoise.comparison import Comparison
 from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
-from equipoise.options import Integers
+from equipoise.options import Integers, printable
 from equipoise.weighting import ClassWeights
 
 # Of more classes than this the table shows the most and the least frequent ones.
@@ -46,7 +46,7 @@ errors = Console(stderr=True, highlight=False, markup=False)
 
 def warn(message: str) -> None:
     """One line that the user should not miss."""
-    errors.print(Text.assemble(("warning:", "yellow"), f" {message}"), soft_wrap=True)
+    errors.print(Text.assemble(("warning:", "yellow"), f" {printable(message)}"), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -78,7 +78,7 @@ def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], 
     """The per-class table, head first, beside the summary metrics with their 95 % intervals."""
     per_class = _table("Test split by class, head to tail")
     per_class.add_column("class")
-    for heading in ("n", "weight", "precision", "recall", "F1", "AP", "by chance"):
+    for heading in ("n train", "weight", "precision", "recall", "F1", "AP", "by chance"):
         per_class.add_column(heading, justify="right")
     for index in shown_classes(head_to_tail):
         if index is None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as oracle
 
-from equipoise.tracking import Store, open_store
+from equipoise.store import Store, open_store
 from helpers import copy_project, train
 
 pytestmark = pytest.mark.slow

@@ -19,7 +19,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from equipoise import resume
-from equipoise.tracking import Store, open_store
+from equipoise.store import Store, open_store
 from helpers import composed, copy_project, jobs, train
 
 pytestmark = pytest.mark.slow

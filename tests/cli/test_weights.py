@@ -65,7 +65,7 @@ def test_all_strategies_options_side_by_side_and_warnings(warm: Path) -> None:
 def test_mistakes_exit_2(warm: Path) -> None:
     for overrides, message in (
         (["weighting=balnced"], "did you mean 'balanced'?"),
-        (["dataset=digits_lt,synthetic", "weighting=none", "model=mlp"], "for one dataset only"),
+        (["dataset=digits_lt,synthetic", "weighting=none"], "for one dataset only"),
     ):
         found = train(warm, *overrides, script="weights.py")
         assert found.returncode == 2

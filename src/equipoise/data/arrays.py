@@ -187,24 +187,24 @@ def _damage(file: Path, name: str) -> Iterator[None]:
         raise ConfigError(f"{file}: the array '{name}' is damaged: {(str(error) or type(error).__name__).splitlines()[0]}") from None
 
 
-def _open(archive: zipfile.ZipFile, file: Path, name: str) -> tuple[IO[bytes], tuple[int, ...], "np.dtype[np.generic]", bool]:
+@contextlib.contextmanager
+def _opened(archive: zipfile.ZipFile, file: Path, name: str) -> "Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]":
     """A member's stream after its header, its shape and type, and whether it is in Fortran order."""
-    with _damage(file, name):
-        stream = archive.open(f"{name}.npy")
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
-        if min(shape, default=0) < 0:
-            raise ValueError(f"it claims the shape {shape}")
-    if dtype.hasobject:
-        raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text")
-    return stream, shape, dtype, fortran
+    with contextlib.ExitStack() as stack:
+        with _damage(file, name):
+            stream = stack.enter_context(archive.open(f"{name}.npy"))
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = read(stream)
+            if min(shape, default=0) < 0:
+                raise ValueError(f"it claims the shape {shape}")
+        if dtype.hasobject:
+            raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text")
+        yield stream, shape, dtype, fortran
 
 
 def _header(file: Path, name: str) -> tuple[tuple[int, ...], "np.dtype[np.generic]"]:
-    with zipfile.ZipFile(file) as archive:
-        stream, shape, dtype, fortran = _open(archive, file, name)
-        stream.close()
+    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (_, shape, dtype, fortran):
         claimed, held = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").file_size
     if dtype.kind not in "fiub":
         raise ConfigError(f"{file}: the array '{name}' has the type {dtype}: features are numbers")
@@ -217,33 +217,29 @@ def _header(file: Path, name: str) -> tuple[tuple[int, ...], "np.dtype[np.generi
 
 def _blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
     """The array in blocks of whole samples, each with the number of its first one."""
-    with zipfile.ZipFile(file) as archive:
-        stream, shape, dtype, _ = _open(archive, file, name)
-        with stream:
-            size = math.prod(shape[1:]) * dtype.itemsize
-            step = max(1, BLOCK_BYTES // size)
-            for start in range(0, shape[0], step):
-                count = min(step, shape[0] - start)
-                with _damage(file, name):
-                    data = stream.read(count * size)
-                if len(data) < count * size:
-                    raise ConfigError(f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples")
-                yield start, np.frombuffer(data, dtype).reshape(count, *shape[1:])
+    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, _):
+        size = math.prod(shape[1:]) * dtype.itemsize
+        step = max(1, BLOCK_BYTES // size)
+        for start in range(0, shape[0], step):
+            count = min(step, shape[0] - start)
+            with _damage(file, name):
+                data = stream.read(count * size)
+            if len(data) < count * size:
+                raise ConfigError(f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples")
+            yield start, np.frombuffer(data, dtype).reshape(count, *shape[1:])
 
 
 def _whole(file: Path, name: str, features: str, samples: int) -> Array:
     """An array of one value for each of the features' samples, read at once."""
-    with zipfile.ZipFile(file) as archive:
-        stream, shape, dtype, _ = _open(archive, file, name)
-        with stream:
-            if shape[1:] not in ((), (1,)) or not shape:
-                raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
-            if shape[0] != samples:
-                raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {shape[0]} labels")
-            if not 0 < dtype.itemsize <= LABEL_BYTES:
-                raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
-            with _damage(file, name):
-                found: Array = np.frombuffer(stream.read(samples * dtype.itemsize), dtype).reshape(shape)
+    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, _):
+        if shape[1:] not in ((), (1,)) or not shape:
+            raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
+        if shape[0] != samples:
+            raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {shape[0]} labels")
+        if not 0 < dtype.itemsize <= LABEL_BYTES:
+            raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
+        with _damage(file, name):
+            found: Array = np.frombuffer(stream.read(samples * dtype.itemsize), dtype).reshape(shape)
     return found
 
 

@@ -22,11 +22,13 @@ from equipoise.data.sources import SPLITS, Loaded, Raw, existing_folder
 from equipoise.options import ConfigError, Integers, PositiveInt, listing
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # Pillow knows more: for EPS it would start Ghostscript
 MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 MOST_BYTES_A_PIXEL = 16
 WORKERS = 2 * (os.cpu_count() or 1)
 
-Side = Annotated[int, Field(ge=1, le=4096)]
+MOST_SIDE = 4096
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def check_image(data: bytes, max_pixels: int) -> tuple[bytes, str] | str:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 return f"has {image.width} x {image.height} pixels, more than dataset.max_pixels={max_pixels}"
             if image.mode not in MODES:

@@ -24,10 +24,11 @@ from equipoise.data.records import Images, RecordArrays, RecordImages
 from equipoise.data.sources import SPLITS, Dataset, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.splitting import Divided
 from equipoise.data.tables import encoded_file, open_table, read_encoder
-from equipoise.options import ConfigError, Integers, keywords, listing
+from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
 FORMAT = 3
+MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 64
 
@@ -74,7 +75,13 @@ def surveyed(dataset: Dataset) -> Source:
 
 @functools.lru_cache(maxsize=64)
 def _surveyed(dataset: str, section: type[Dataset]) -> Source:
-    return source_of(section.model_validate_json(dataset))
+    source = source_of(section.model_validate_json(dataset))
+    for name in source.classes:
+        if control_characters(name):
+            raise ConfigError(f"the class {name!a} has a control character in its name, or what is no UTF-8 text: rename it")
+        if len(name) > MOST_CHARACTERS:
+            raise ConfigError(f"the class '{name[:40]}…' has a name of {len(name)} characters; possible are {MOST_CHARACTERS}")
+    return source
 
 
 def _key(dataset: Dataset, source: Source) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import math
 import os
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +17,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise.data.images import ImageFiles, check_image
+from equipoise.data.images import MOST_SIDE, ImageFiles, check_image
 from equipoise.data.sources import SPLITS, Samples, Source, Splits, digest_of, existing_folder
-from equipoise.options import ConfigError, Counts, Floats, Integers, Names, PositiveInt, Section
+from equipoise.options import ConfigError, Counts, Floats, Integers, Names, PositiveInt, Section, Word
 
 METADATA, INDEX = "metadata.json", "index.npz"
 MOST_SHARDS = 99_999  # five digits in a file's name
@@ -41,7 +40,7 @@ class Metadata(Section):
     formats: Names
     shards: Annotated[PositiveInt, Field(le=MOST_SHARDS)]
     files: dict[str, tuple[int, Sha256]]
-    reference: dict[str, float]
+    reference: dict[Word, float]
     notes: Names
 
 
@@ -187,7 +186,9 @@ def _metadata(root: Path) -> Metadata:
     except (ValidationError, OSError):
         raise ConfigError(f"{root / METADATA} is damaged, or of another version: write the shards anew") from None
     expected = {INDEX, *(file for split in SPLITS for file in shard_names(split, metadata.shards))}
-    if set(metadata.files) != expected or len(set(metadata.classes)) < len(metadata.classes) or (metadata.formats and len(metadata.shape) != 3):
+    *sides, channels = metadata.shape
+    sound = not metadata.formats or (len(sides) == 2 and max(sides) <= MOST_SIDE and channels in (1, 3))
+    if set(metadata.files) != expected or len(set(metadata.classes)) < len(metadata.classes) or not sound:
         raise ConfigError(f"{root / METADATA} contradicts itself: write the shards anew")
     return metadata
 
@@ -204,12 +205,13 @@ def _check_sizes(root: Path, metadata: Metadata) -> None:
 def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Integers]:
     """Labels, int64 (n,), and places, int64 (n, 3), all of them within the classes and the shards."""
     try:
-        with np.load(root / INDEX, allow_pickle=False) as archive:
+        with open(root / INDEX, "rb") as file, np.load(file, allow_pickle=False) as archive:
             labels, places = archive[f"{split}_labels"], archive[f"{split}_places"]
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        is_whole = labels.dtype == places.dtype == np.int64  # of a member that is no array NumPy gives the bytes
+    except Exception as error:  # whatever a damaged archive makes NumPy raise
         raise ConfigError(f"{root / INDEX} is damaged ({type(error).__name__}): copy it again, or write the shards anew") from None
     sizes = np.array([metadata.files[name][0] for name in shard_names(split, metadata.shards)])
-    sound = labels.dtype == places.dtype == np.int64 and labels.ndim == 1 and len(labels) > 0 and places.shape == (len(labels), 3)
+    sound = is_whole and labels.ndim == 1 and len(labels) > 0 and places.shape == (len(labels), 3)
     sound = sound and labels.min() >= 0 and labels.max() < len(metadata.classes) and places.min() >= 0 and places[:, 0].max() < len(sizes)
     sound = sound and bool((places[:, 1] <= sizes[places[:, 0]] - places[:, 2]).all())
     if not (sound and (metadata.formats or (places[:, 2] == 4 * math.prod(metadata.shape)).all())):
@@ -218,11 +220,14 @@ def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Intege
 
 
 def _check_images(images: RecordImages, split: str) -> None:
+    """Each image is of one of the formats, by which it will be decoded."""
     for row in range(len(images)):
         (data,) = images[row : row + 1].encoded()
         found = check_image(data, MOST_PIXELS)
         if isinstance(found, str):
             raise ConfigError(f"sample {row} of the {split} split {found}: write the shards anew")
+        if found[1] not in images.formats:
+            raise ConfigError(f"sample {row} of the {split} split is of the format {found[1]}, which the shards do not name: write them anew")
 
 
 def _content(root: Path, metadata: Metadata) -> str:

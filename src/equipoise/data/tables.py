@@ -342,7 +342,7 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
     numeric = _numeric_columns(tables, columns)
     in_train = np.zeros(1 + max(int(members.max()) for members in rows.values()), dtype=bool)
     in_train[rows["train"]] = True
-    fitted = _fit(tables, columns, numeric, in_train, max_categories)
+    fitted, notes = _fit(tables, columns, numeric, in_train, max_categories)
     width = sum(column.width for column in fitted)
     if width == 0:
         raise ConfigError(f"{tables[0].name} has no column with a value in the training split")
@@ -356,7 +356,7 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
             low, high = np.searchsorted(members, (start, start + batch.num_rows))
             features[name][low:high] = encoded[members[low:high] - start]
     (folder / ENCODER).write_text(json.dumps([{"kind": type(column).__name__, **asdict(column)} for column in fitted], indent=1))
-    return Loaded({name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}, (width,))
+    return Loaded({name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}, (width,), notes=notes)
 
 
 def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], fitted: Sequence[Column]) -> tuple[Floats, Integers]:
@@ -512,16 +512,22 @@ def _categories(column: "pa.Array") -> "np.ndarray[Any, np.dtype[np.object_]]":
     return np.array(_text(column).to_pylist(), dtype=object)
 
 
-def _fit(tables: Sequence[Table], columns: Sequence[str], numeric: set[str], in_train: Booleans, max_categories: int) -> list[Column]:
-    """What the training rows say of each column."""
+def _fit(tables: Sequence[Table], columns: Sequence[str], numeric: set[str], in_train: Booleans, max_categories: int) -> tuple[list[Column], tuple[str, ...]]:
+    """What the training rows say of each column, and which columns may number the rows."""
     moments = {name: np.zeros(3) for name in columns if name in numeric}  # count, mean, sum of squared deviations
     missing: Counter[str] = Counter()
     categories: dict[str, set[str]] = {name: set() for name in columns if name not in numeric}
+    last = dict.fromkeys(moments, -np.inf)  # number of each column whose whole numbers have risen from row to row so far
     for start, batch in _numbered(tables, columns):
         chosen = in_train[start : start + batch.num_rows]
         chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
         for name, moment in moments.items():
-            values = _numbers(batch.column(name), name)[chosen]
+            numbers = _numbers(batch.column(name), name)
+            values = numbers[chosen]
+            if name in last:
+                before = last.pop(name)
+                if _rises(before, numbers):
+                    last[name] = numbers.max(initial=before)
             missing[name] += int(np.isnan(values).sum())
             with np.errstate(over="ignore", invalid="ignore"):
                 _add(moment, values[~np.isnan(values)])
@@ -542,7 +548,12 @@ def _fit(tables: Sequence[Table], columns: Sequence[str], numeric: set[str], in_
                 fitted.append(NumericColumn(name, float(mean), float(np.sqrt(squares / count)) or 1.0, missing[name] > 0))
         else:
             fitted.append(CategoricalColumn(name, tuple(sorted(categories[name]))))
-    return fitted
+    return fitted, tuple(f"column '{name}' rises from row to row: if it numbers the rows, leave it out with dataset.drop=[{name}]" for name in last)
+
+
+def _rises(before: float, numbers: Floats) -> bool:
+    """Whether they are whole, and each is greater than the one before it."""
+    return bool((np.diff(numbers, prepend=before) > 0).all() and (numbers % 1 == 0).all())
 
 
 def _add(moment: Floats, values: Floats) -> None:

@@ -89,10 +89,11 @@ class ElsewhereLauncher(Launcher):
 
 
 def _say_lost(composed: DictConfig, lost: Any) -> None:
-    from equipoise import sweep, tracking
+    from equipoise import sweep
     from equipoise.config import validate
     from equipoise.naming import VARIED, run_name
     from equipoise.paths import project_root
+    from equipoise.store import open_store
     from equipoise.terminal import warn
     from equipoise.uploading import outages
 
@@ -103,7 +104,7 @@ def _say_lost(composed: DictConfig, lost: Any) -> None:
     config = validate(OmegaConf.to_container(job, resolve=True))  # type: ignore[arg-type]
     warn(f"{run_name(config)} is lost: {lost.reason}" + (f"; what it wrote: {lost.log}" if lost.log else ""))
     with contextlib.suppress(*outages()):
-        sweep.lose(tracking.open_store(project_root(), config.tracking.name, needed=False), config, lost.reason)
+        sweep.lose(open_store(project_root(), config.tracking.name, needed=False), config, lost.reason)
 
 
 def _environment(on_ray: Any) -> dict[str, str]:

@@ -1,0 +1,26 @@
+"""What the pages say of files and commands is there: links lead somewhere, scripts and recipes exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from helpers import REPOSITORY
+
+PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_a_file(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", prose):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scripts_and_recipes_are_there(page: Path) -> None:
+    text = page.read_text()
+    for script in re.findall(r"python ((?:src|examples|docs|pipelines)/\w+\.py)", text):
+        assert (REPOSITORY / script).is_file(), script
+    for recipe in re.findall(r"experiment=(\w+)", text):
+        assert recipe == "NAME" or (REPOSITORY / f"conf/experiment/{recipe}.yaml").is_file(), recipe
