@@ -44,7 +44,10 @@ def main() -> None:
         program = f"{folder}/src/train.py"
         seconds(program, *COMMON, "trainer.epochs=1")  # makes the store and the prepared data
         cases = _sweeps(program) if kind == "sweep" else _replicas(program)
-        measured = [(label, terms, run()) for label, terms, run in cases]
+        measured = []
+        for label, terms, run in cases:
+            measured.append((label, terms, run()))
+            print(f"{label}: {measured[-1][2]:.1f} s", flush=True)
     found = fit([terms for _, terms, _ in measured], [taken for *_, taken in measured])
     print(f"\n{'measured':36} {'s':>7} {'model':>7}")
     for label, terms, taken in measured:
