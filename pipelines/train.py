@@ -5,12 +5,15 @@ import sys
 from equipoise import fitting, handover
 from equipoise.config import Config, training_sha256
 from equipoise.data.prepare import prepare
+from equipoise.options import ConfigError
 from equipoise.paths import cache_folder, project_root
 from equipoise.pipeline import ARTIFACTS, PARAMS, TRAIN_STAGE, dvc_tags, run_folder, run_stage
 from equipoise.store import open_store
 
 
 def step(config: Config) -> None:
+    if config.trainer.strategy == "multi_worker":
+        raise ConfigError("trainer.strategy=multi_worker: a stage is one process; use python src/train.py in each worker")
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
     store = open_store(project_root(), config.tracking.name, needed=False)

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise import command_line, launchers
+from equipoise.cluster import read_cluster
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import title_of
@@ -26,10 +27,13 @@ def main() -> int:
     """Check every job of the command line, then hand over to Hydra; returns the exit code."""
     try:
         plan = command_line.plan(sys.argv[1:])
+        takes_part = False
         if plan and not plan.shows_config:
+            takes_part = _takes_part(plan)
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
-            _check_server(plan.jobs)
-            _reach_launcher(plan)
+            if not takes_part:
+                _check_server(plan.jobs)
+                _reach_launcher(plan)
             command_line.prepare_all(plan)
     except ConfigError as error:
         return _complain(error)
@@ -37,11 +41,13 @@ def main() -> int:
     launchers.set_environment()
     sys.argv += plan.handed_over if plan else ()
     try:
+        if plan and takes_part:
+            return _take_part(plan.jobs[0])
         return _run_sweep(plan, plan.sweep) if plan and plan.sweep else _run_hydra()
     except ConfigError as error:
         return _complain(error)
     except KeyboardInterrupt as interrupt:
-        print("interrupted: a run that had begun is logged as KILLED", file=sys.stderr)
+        print(f"interrupted: {'the chief ends the run' if takes_part else 'a run that had begun is logged as KILLED'}", file=sys.stderr)
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
 
 
@@ -64,6 +70,32 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
         for experiment, view in save_views(store, sweep.id):
             print(f"  {store.page(experiment, view=view)}")
     return 1 if state.unfinished else code
+
+
+def _takes_part(plan: command_line.Plan) -> bool:
+    """Whether this process is a worker of a run that another one, the chief, logs."""
+    several = [config for config in plan.jobs if config.trainer.strategy == "multi_worker"]
+    if not several:
+        return False
+    if plan.sweep:
+        raise ConfigError("trainer.strategy=multi_worker: its workers train one run at a time; leave -m out, or use trainer.strategy=mirrored")
+    cluster = read_cluster()
+    if len(cluster.workers) > several[0].trainer.batch_size:
+        raise ConfigError(f"{len(cluster.workers)} workers cannot share a batch of trainer.batch_size={several[0].trainer.batch_size}")
+    return not cluster.is_chief
+
+
+def _take_part(config: Config) -> int:
+    from equipoise import fitting
+    from equipoise.terminal import console
+
+    try:
+        fitting.take_part(config, prepare(config.dataset, cache_folder()))
+    except OSError as error:  # a worker that is gone, or a cache that cannot be read
+        print(f"error: {error}; the same command in every worker goes on where this one stopped", file=sys.stderr)
+        return 1
+    console.print("Trained; the chief logs the run.")
+    return 0
 
 
 def _run_hydra() -> int:

@@ -56,3 +56,16 @@ def test_it_keeps_to_its_memory(project: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=True)
     assert json.loads(found.stdout.splitlines()[-1]) == [True, False]
+
+
+def test_how_busy_it_is_goes_to_the_system_metrics(project: Path) -> None:
+    metrics = finished(project, "trainer.device=gpu").data.metrics
+    assert 0 <= metrics["system/gpu_0_utilization_percentage"] <= 100
+    assert metrics["system/gpu_0_memory_usage_megabytes"] > 0
+
+
+def test_replicas_on_the_gpus_learn_what_one_does(project: Path) -> None:
+    still = ["trainer.device=gpu", "model.dropout=0.0"]
+    single, mirrored = (finished(project, *still, f"trainer.strategy={strategy}") for strategy in ("single", "mirrored"))
+    assert mirrored.data.metrics["val/log_loss"] == pytest.approx(single.data.metrics["val/log_loss"], rel=0.02)
+    assert int(mirrored.data.tags["replicas"]) >= 1

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from equipoise import fitting, runtime
+from equipoise import fitting, gpu_usage, runtime
 from equipoise.options import ConfigError
 from helpers import composed
 
@@ -13,6 +13,12 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkey
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda _: [])
     with pytest.raises(ConfigError, match="TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto"):
         runtime._start("gpu", 1, deterministic=True, gpu_memory=None)
+
+
+def test_more_gpus_than_there_are_is_an_error(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda _: ["the only one"])
+    with pytest.raises(ConfigError, match=r"trainer\.replicas=2: more than the GPUs that TensorFlow sees here, 1;"):
+        runtime._start("auto", 1, deterministic=True, gpu_memory=None, strategy="mirrored", replicas=2)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +36,13 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkey
 )
 def test_what_has_no_effect_on_the_device_is_said(options: list[str], device: str, driver: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "unused_gpu", lambda: driver)
+    monkeypatch.setattr(gpu_usage, "is_known", lambda: True)
     notes = fitting._device_notes(composed(*options).trainer, device)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)
+
+
+def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_usage, "find_spec", lambda _: None)
+    (note,) = fitting._device_notes(composed().trainer, "gpu")
+    assert note.startswith("the use of the GPU is not logged: nvidia-ml-py is not installed")

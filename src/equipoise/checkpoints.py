@@ -68,7 +68,7 @@ class Checkpoints:
         if begin < self._next and not last:
             return
         self.folder.mkdir(exist_ok=True)
-        content = _packed(State(state.arrays, {**state.values, "made_by": self.made_by}))
+        content = pack(State(state.arrays, {**state.values, "made_by": self.made_by}))
         _write(self.folder / f"{number:08d}-{hashlib.sha256(content).hexdigest()}.npz", content)
         for old in _files(self.folder)[:-KEPT]:
             old.unlink(missing_ok=True)
@@ -86,16 +86,29 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.npz"))
-
-
-def _packed(state: State) -> bytes:
+def pack(state: State) -> bytes:
+    """The content of a checkpoint."""
     named = {f"{group}/{index:06d}": np.asarray(array) for group, arrays in state.arrays.items() for index, array in enumerate(arrays)}
     values = {**state.values, "groups": list(state.arrays)}
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **named)
     return stream.getvalue()
+
+
+def unpack(content: bytes) -> State | None:
+    """The state in a checkpoint's content; None if it is not what `pack` makes."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as members:
+            values = dict(json.loads(members["values"].tobytes()))
+            arrays = {group: [members[name] for name in members.files if name.startswith(f"{group}/")] for group in values["groups"]}
+    except Exception:  # whatever damaged content makes NumPy raise
+        return None
+    # Of a member that is no array NumPy gives the bytes.
+    return State(arrays, values) if all(isinstance(array, np.ndarray) for named in arrays.values() for array in named) else None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.npz"))
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -121,12 +134,6 @@ def _read(file: Path) -> State | None:
     """The state in a file, or None if it is not what its name says."""
     try:
         content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() != file.stem.partition("-")[2]:
-            return None
-        with np.load(io.BytesIO(content), allow_pickle=False) as members:
-            values = dict(json.loads(members["values"].tobytes()))
-            arrays = {group: [members[name] for name in members.files if name.startswith(f"{group}/")] for group in values["groups"]}
-    except Exception:  # whatever a damaged file makes NumPy raise
+    except OSError:
         return None
-    # Of a member that is no array NumPy gives the bytes.
-    return State(arrays, values) if all(isinstance(array, np.ndarray) for named in arrays.values() for array in named) else None
+    return unpack(content) if hashlib.sha256(content).hexdigest() == file.stem.partition("-")[2] else None

@@ -48,6 +48,9 @@ class Trainer(Section):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
+    # Both decide the bits, and to float tolerance nothing: a batch is the same, its sums are taken in another order.
+    strategy: Literal["single", "mirrored", "multi_worker"]
+    replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
     resume: bool
 
@@ -159,6 +162,7 @@ def check_together(config: Config) -> None:
     _check_loss(config)
     if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
         raise ConfigError(f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out")
+    _check_strategy(config.trainer)
     if config.dataset.name == SEVERAL_LABELS:
         _check_several_labels(config)
         return
@@ -193,6 +197,24 @@ def _check_loss(config: Config) -> None:
     put_in_by_name = {"class_weight", "sample_weight", "custom"}
     if loss.name in put_in_by_name and loss.implementation != loss.name:
         raise ConfigError(f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}")
+
+
+def _check_strategy(trainer: Trainer) -> None:
+    """What one device can do and several cannot."""
+    typed = f"trainer.strategy={trainer.strategy}"
+    if trainer.replicas != "auto" and trainer.strategy != "mirrored":
+        raise ConfigError(f"trainer.replicas={trainer.replicas} with {typed} has no effect: it is for trainer.strategy=mirrored")
+    if trainer.replicas != "auto" and trainer.replicas > trainer.batch_size:
+        raise ConfigError(f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: some would have no sample")
+    if trainer.strategy == "single":
+        return
+    if trainer.jit:
+        raise ConfigError(f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out")
+    if trainer.precision == "mixed_float16":
+        raise ConfigError(
+            f"trainer.precision=mixed_float16 with {typed}: Keras looks for an overflow on the first replica alone; "
+            "use mixed_bfloat16, which needs no scaling of the loss"
+        )
 
 
 def _check_several_labels(config: Config) -> None:

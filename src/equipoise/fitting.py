@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import by_rank, inputs, interruption, resume, runtime
+from equipoise import by_rank, gpu_usage, inputs, interruption, resume, runtime
 from equipoise.checkpoints import Checkpoints
+from equipoise.cluster import read_cluster
 from equipoise.config import Config, Trainer, flat
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
@@ -32,20 +33,23 @@ def training_run(
     """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on."""
     trainer, experiment = config.trainer, title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
-    device = runtime.start(trainer.device, trainer.threads, deterministic=trainer.deterministic, gpu_memory=trainer.gpu_memory)
-    for note in _device_notes(trainer, device):
+    device, replicas = _start(config, data)
+    for note in _replica_notes(config, replicas):
         warn(note)
-    tags = {**inputs.config_tags(config, data), "device": device, "mlflow.source.name": "src/train.py", **(tags or {})}
+    tags = {**inputs.config_tags(config, data), "device": device, "replicas": str(replicas), "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
     if begun:
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
+    from equipoise import distribution  # not before runtime.start
+
     with (
         resume.kept(folder),
         start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log,
         interruption.bounded(log.kill),
+        distribution.connected(),
     ):
-        yield log, device
+        yield log, f"{replicas} × {device}" if replicas > 1 else device
 
 
 def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
@@ -62,11 +66,61 @@ def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) 
     return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)), watch)
 
 
+def take_part(config: Config, data: Prepared) -> None:
+    """Train as one of several workers, and leave nothing: the run is the chief's, which logs it."""
+    _start(config, data)
+    from equipoise import distribution, training
+
+    with interruption.bounded(lambda: None), distribution.connected():
+        model = training.build(config, data)
+        training.fit(model, training.Predictor(model), config, data, inputs.weigh(config, data), lambda *_: None)
+
+
+def _start(config: Config, data: Prepared) -> tuple[str, int]:
+    """Start TensorFlow and meet the other workers, if there are any; returns the device and the number of replicas."""
+    trainer = config.trainer
+    if trainer.strategy == "multi_worker":
+        cluster = read_cluster()
+        console.print(f"Worker {cluster.index} of {len(cluster.workers)}" + (": waiting for the others" if len(cluster.workers) > 1 else ""))
+    device = runtime.start(
+        trainer.device,
+        trainer.threads,
+        deterministic=trainer.deterministic,
+        gpu_memory=trainer.gpu_memory,
+        strategy=trainer.strategy,
+        replicas=trainer.replicas,
+    )
+    from equipoise import distribution
+
+    strategy = runtime.strategy_of(trainer.strategy)
+    with distribution.connected():
+        distribution.check_agreement(strategy, resume.made_by(config, data))
+    replicas = int(strategy.num_replicas_in_sync)
+    for note in _device_notes(trainer, device):
+        warn(note)
+    return device, replicas
+
+
+def _replica_notes(config: Config, replicas: int) -> list[str]:
+    """What several replicas do otherwise than one, and where there is but one."""
+    strategy, dropout, notes = config.trainer.strategy, getattr(config.model, "dropout", None), []
+    if strategy == "mirrored" and replicas == 1:
+        notes.append("trainer.strategy=mirrored has one replica here, which gains nothing; on a CPU trainer.replicas=2 tries it out")
+    if replicas > 1 and dropout:
+        notes.append(
+            f"model.dropout={dropout} with trainer.strategy={strategy}: every replica draws the same masks, each for its own part of a batch, "
+            "so the weights are not those of one device"
+        )
+    return notes
+
+
 def _device_notes(trainer: Trainer, device: str) -> list[str]:
     """What of the options that were typed has no effect, or another than was meant, on the device that was taken."""
     notes = []
     if device == "gpu" and trainer.jit and trainer.deterministic:
         notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+    if device == "gpu" and not gpu_usage.is_known():
+        notes.append("the use of the GPU is not logged: nvidia-ml-py is not installed; make train EXTRA=gpu installs it")
     if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():
         notes.append("trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; install its libraries with make train EXTRA=gpu")
     if device == "cpu" and trainer.gpu_memory is not None:
@@ -98,11 +152,12 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
     begun = checkpoints.newest()
     if begun is not None:
         console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}")
-    with progress_bar(config.trainer.epochs) as advance:
+    done = len(begun.values["history"]) if begun else 0
+    with progress_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
             history.append(metrics)
-            log.log_metrics(metrics, step=epoch)
+            log.log_metrics({**metrics, **(usage() if epoch >= done else {})}, step=epoch)
             advance(metrics)
             if watch:
                 watch(epoch, metrics)

@@ -5,41 +5,78 @@ says there is kept and shown only if the start fails.
 """
 
 import contextlib
+import functools
 import gc
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from equipoise.cluster import met, read_cluster
 from equipoise.options import ConfigError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Device = Literal["auto", "cpu", "gpu"]
 Threads = int | Literal["auto"]
+Strategy = Literal["single", "mirrored", "multi_worker"]
 
 DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # NVIDIA's on Linux, and under WSL
 
 
-def start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None = None) -> str:
+def start(
+    device: Device,
+    threads: Threads,
+    *,
+    deterministic: bool,
+    gpu_memory: int | None = None,
+    strategy: Strategy = "single",
+    replicas: int | Literal["auto"] = "auto",
+) -> str:
     """Import and configure TensorFlow; returns the device taken, "cpu" or "gpu".
 
     Parameters
     ----------
     gpu_memory : MiB to take of each GPU; None: as it needs
+    strategy : with multi_worker this waits for the other workers
+    replicas : GPUs to take, or logical CPUs to make; auto: every GPU, one CPU
 
     Raises
     ------
     ConfigError
-        If a GPU is asked for and none is there, or TensorFlow runs in this process already with other settings.
+        If a GPU is asked for and none is there, or fewer than asked for, or TensorFlow runs in this process already
+        with other settings.
     """
     asked = {"trainer.device": device, "trainer.threads": threads, "trainer.deterministic": deterministic, "trainer.gpu_memory": gpu_memory}
+    asked["trainer.replicas"] = replicas
     if not _running:
-        _running.update(asked, taken=_start(device, threads, deterministic=deterministic, gpu_memory=gpu_memory))
+        taken = _start(device, threads, deterministic=deterministic, gpu_memory=gpu_memory, strategy=strategy, replicas=replicas)
+        _running.update(asked, taken=taken)
     for option, value in asked.items():
         if _running[option] != value:
             raise ConfigError(f"{option}={value}: TensorFlow runs in this process with {_running[option]} already; give the sweep one value")
+    return device_taken()
+
+
+def device_taken() -> str:
+    """The device that TensorFlow was started on."""
     return str(_running["taken"])
+
+
+@functools.cache
+def strategy_of(name: Strategy) -> "tf.distribute.Strategy":
+    """How a model is spread over devices and machines; TensorFlow must be started."""
+    import tensorflow as tf
+
+    if name == "multi_worker":
+        with met(read_cluster()):
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))
+    return tf.distribute.get_strategy()
 
 
 def unused_gpu() -> bool:
@@ -51,7 +88,9 @@ def unused_gpu() -> bool:
 _running: dict[str, object] = {}
 
 
-def _start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None) -> str:
+def _start(
+    device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, strategy: Strategy = "single", replicas: int | Literal["auto"] = "auto"
+) -> str:
     with quiet():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
@@ -62,6 +101,14 @@ def _start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory:
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
             gpus = []
+        if replicas != "auto" and gpus:
+            if len(gpus) < replicas:
+                raise ConfigError(f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out")
+            gpus = gpus[:replicas]
+            tf.config.set_visible_devices(gpus, "GPU")
+        elif replicas != "auto":
+            (cpu,) = tf.config.list_physical_devices("CPU")
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
         count = 0 if threads == "auto" else threads  # 0 is TensorFlow's own choice: every core
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(count)
@@ -73,6 +120,9 @@ def _start(device: Device, threads: Threads, *, deterministic: bool, gpu_memory:
         if gpus and deterministic:
             tf.config.experimental.enable_op_determinism()
         tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
+    if strategy == "multi_worker":
+        strategy_of(strategy)  # before anything is computed; it says for whom it waits
+    with quiet():
         tf.zeros(1)  # brings the device up while the stream is quiet
         import keras  # noqa: F401
 

@@ -3,6 +3,7 @@
 Knows nothing of MLflow, of the terminal or of the test split.
 """
 
+import functools
 import hashlib
 import inspect
 import math
@@ -14,9 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from equipoise import multilabel
+from equipoise import distribution, multilabel
 from equipoise.audit import weighted_losses
-from equipoise.checkpoints import Checkpoints, State
+from equipoise.checkpoints import Checkpoints, State, pack, unpack
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
 from equipoise.data.feed import class_indices, feature_batches, training_batches
@@ -28,6 +29,7 @@ from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import ConfigError, Floats, arguments, listing
 from equipoise.precision import loss_scaled
+from equipoise.runtime import strategy_of
 from equipoise.schedules import share_at, stretches, weights_at
 from equipoise.weighting import ClassWeights
 
@@ -58,9 +60,10 @@ def build(config: Config, data: Prepared) -> keras.Model:
     keras.utils.set_random_seed(config.seed)
     function = MODELS[config.model.name].build
     logits = 1 if config.dataset.labels == "binary" else len(data.classes)
-    model = function(data.shape, logits, **arguments(config.model, function))
-    if config.loss.name == "ldam":
-        model = normalise_classifier(model, arguments(config.loss, LOSSES["ldam"])["scale"])
+    with strategy_of(config.trainer.strategy).scope():
+        model = function(data.shape, logits, **arguments(config.model, function))
+        if config.loss.name == "ldam":
+            model = normalise_classifier(model, arguments(config.loss, LOSSES["ldam"])["scale"])
     return model
 
 
@@ -100,7 +103,7 @@ def fit(
     ----------
     on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is
         one; also for each epoch that a checkpoint has behind it
-    checkpoints : where the state is kept at the end of an epoch; None: nowhere
+    checkpoints : where the state is kept at the end of an epoch; None: nowhere. Of several workers, the chief's decide.
 
     Raises
     ------
@@ -113,7 +116,9 @@ def fit(
         weights = replace(weights, weights=np.ones(len(data.classes)))  # they are in the loss, label by label
     check_labels(train.labels, weights.weights, len(data.classes))
     function = loss_function(config, data)
-    batches = training_batches(
+    strategy = strategy_of(config.trainer.strategy)
+    batches_of = functools.partial(
+        training_batches,
         train,
         classes=len(data.classes),
         labels=config.dataset.labels,
@@ -122,27 +127,29 @@ def fit(
         epoch=epoch,
         sampling=sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
     )
-    first_bad = _FirstBadStep()
+    batches = batches_of(part=distribution.place_of_this_worker(strategy))
+    first_bad = _FirstBadStep(strategy)
     bare = Parts(batches, PerSampleLoss(first_bad.watched(function), config.loss.function))
-    put_in = IMPLEMENTATIONS[config.loss.implementation]
+    put_in = _put_in(config)
     table = tf.Variable(weights.weights, trainable=False, dtype=tf.float32)
     described = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
-    optimizer = loss_scaled(keras.optimizers.get(described), config.trainer.precision, weights.weights)
-    steps = batches.cardinality().numpy()
+    steps = int(batches.cardinality().numpy())
     loss = put_in(bare, table).loss
-    model.compile(optimizer, loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
-    watch = _Watch(predictor, config, data, weights.weights, function, epoch, on_epoch)
-    watch.diverged = _Diverged(first_bad, batches, config, data.classes)
+    with strategy.scope():
+        optimizer = loss_scaled(keras.optimizers.get(described), config.trainer.precision, weights.weights)
+        model.compile(optimizer, loss, jit_compile=config.trainer.jit, steps_per_execution=min(STEPS_PER_CALL, steps))
+        optimizer.build(model.trainable_variables)
+    watch = _Watch(predictor, config, data, weights.weights, function, epoch, on_epoch, strategy)
+    watch.diverged = _Diverged(first_bad, batches_of, steps, config, data.classes)
     watch.set_model(model)
-    if checkpoints is not None:
-        watch.checkpoints = checkpoints
-        watch.go_on(checkpoints.newest())
+    watch.checkpoints = checkpoints
+    watch.go_on(_begun(strategy, checkpoints))
+    enter = _keras_fit(model, watch) if config.trainer.strategy == "single" else _replicas_fit(strategy, model, watch, len(train.labels), config)
     for first, end, share in stretches(config.weighting, config.trainer.epochs):
         if watch.stopped or end <= watch.done:
             continue
         table.assign(weights_at(weights.weights, share))
-        parts = put_in(bare, table)
-        model.fit(parts.batches, initial_epoch=max(first, watch.done), epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
+        enter(put_in(bare, table), max(first, watch.done), end)
     watch.restore_best()
 
 
@@ -154,12 +161,44 @@ def weights_sha256(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
+# Trains on the parts from one epoch until before another.
+Enter = Callable[[Parts, int, int], None]
+
+
+def _put_in(config: Config) -> Callable[[Parts, tf.Variable], Parts]:
+    """The configured implementation; without Keras's `fit` the dataset takes the weights that `fit` would put into it."""
+    name = config.loss.implementation
+    return IMPLEMENTATIONS["sample_weight" if name == "class_weight" and config.trainer.strategy != "single" else name]
+
+
+def _keras_fit(model: keras.Model, watch: "_Watch") -> Enter:
+    def enter(parts: Parts, first: int, end: int) -> None:
+        model.fit(parts.batches, initial_epoch=first, epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
+
+    return enter
+
+
+def _replicas_fit(strategy: tf.distribute.Strategy, model: keras.Model, watch: "_Watch", samples: int, config: Config) -> Enter:
+    replicas = distribution.Replicas(strategy, model, batch_size=config.trainer.batch_size, samples=samples, steps_per_call=STEPS_PER_CALL)
+    return lambda parts, first, end: replicas.fit(parts.batches, watch, first, end)
+
+
+def _begun(strategy: tf.distribute.Strategy, checkpoints: Checkpoints | None) -> State | None:
+    """The state to go on from: on every worker the chief's."""
+    newest = checkpoints.newest() if checkpoints else None
+    return unpack(distribution.from_chief(strategy, pack(newest) if newest else b""))
+
+
 class _FirstBadStep:
     """Counts the steps of an epoch and notes the first whose logits or loss are not finite, inside the compiled step."""
 
-    def __init__(self) -> None:
-        self._taken = tf.Variable(0, trainable=False, dtype=tf.int64)
-        self._found = tf.Variable([-1, -1], trainable=False, dtype=tf.int64)
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self._strategy = strategy
+        # Each replica has its own, and sees its own part of a batch.
+        of_each = {"synchronization": tf.VariableSynchronization.ON_READ, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        with strategy.scope():
+            self._taken = tf.Variable(0, trainable=False, dtype=tf.int64, **of_each)
+            self._found = tf.Variable([-1, -1], trainable=False, dtype=tf.int64, **of_each)
 
     def watched(self, function: PerSample) -> PerSample:
         """The loss function, which says of each step that uses it whether all was finite."""
@@ -181,9 +220,11 @@ class _FirstBadStep:
     def found(self, last: int) -> tuple[int, str]:
         """The step, from 0, that broke the numbers, and how; the last that was taken if nothing was seen to break before it.
 
-        Logits that are not finite come of weights that are not, which the step before has made.
+        Logits that are not finite come of weights that are not, which the step before has made. Every worker must ask.
         """
-        logits, loss = self._found.numpy().tolist()
+        own = np.stack([found.numpy() for found in self._strategy.experimental_local_results(self._found)])
+        every = np.frombuffer(distribution.of_each_worker(self._strategy, own.tobytes()), own.dtype).reshape(-1, 2)
+        logits, loss = (min((step for step in steps if step >= 0), default=-1) for steps in every.T.tolist())
         if loss >= 0 and not 0 <= logits <= loss:
             return loss, "its loss is not finite"
         return max(0, logits - 1) if logits >= 0 else last, "its gradient leaves weights that give no finite logits"
@@ -192,12 +233,12 @@ class _FirstBadStep:
 class _Diverged:
     """Says of a training that has gone out of numbers where and why."""
 
-    def __init__(self, first_bad: _FirstBadStep, batches: tf.data.Dataset, config: Config, classes: Sequence[str]) -> None:
-        self.first_bad, self._batches, self._config, self._classes = first_bad, batches, config, classes
+    def __init__(self, first_bad: _FirstBadStep, batches_of: Callable[[], tf.data.Dataset], steps: int, config: Config, classes: Sequence[str]) -> None:
+        self.first_bad, self._batches_of, self._steps, self._config, self._classes = first_bad, batches_of, steps, config, classes
 
     def error(self, epoch: int, last: int | None = None) -> ConfigError:
         """The error, while the epoch's order of the samples is still in force; `last` is the last step that was taken, from 0."""
-        steps = int(self._batches.cardinality().numpy())
+        steps = self._steps
         step, how = self.first_bad.found(steps - 1 if last is None else last)
         wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self._config.trainer.precision == "mixed_float16" else ""
         return ConfigError(
@@ -207,7 +248,7 @@ class _Diverged:
 
     def _held(self, step: int) -> str:
         """The classes of a batch, the most frequent first."""
-        _, labels = next(iter(self._batches.skip(step).take(1)))
+        _, labels = next(iter(self._batches_of().skip(step).take(1)))
         several = labels.shape.rank == 2 and self._config.dataset.labels == "sparse"
         found = labels.numpy().sum(axis=0) if several else np.bincount(class_indices(labels).numpy(), minlength=len(self._classes))
         return listing([f"{int(found[index])} of {self._classes[index]}" for index in np.argsort(-found, kind="stable") if found[index]])
@@ -220,9 +261,18 @@ class _Watch(keras.callbacks.Callback):
     diverged: _Diverged
 
     def __init__(
-        self, predictor: Predictor, config: Config, data: Prepared, weights: Floats, function: PerSample, epoch: tf.Variable, on_epoch: OnEpoch
+        self,
+        predictor: Predictor,
+        config: Config,
+        data: Prepared,
+        weights: Floats,
+        function: PerSample,
+        epoch: tf.Variable,
+        on_epoch: OnEpoch,
+        strategy: tf.distribute.Strategy,
     ) -> None:
         super().__init__()
+        self.strategy = strategy
         self.predictor, self.config, self.weights, self.function = predictor, config, weights, function
         self.epoch, self.on_epoch = epoch, on_epoch
         self.validation = data.split("validation")
@@ -242,7 +292,6 @@ class _Watch(keras.callbacks.Callback):
             return
         model, values = self.model, state.values
         model.set_weights(state.arrays["weights"])
-        model.optimizer.build(model.trainable_variables)
         for variable, value in zip(model.optimizer.variables, state.arrays["optimizer"], strict=True):
             variable.assign(value)
         self.best, self.waited, self.stopped = values["best"], values["waited"], values["stopped"]
@@ -294,7 +343,8 @@ class _Watch(keras.callbacks.Callback):
             self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
         else:
             self.waited += 1
-            self.stopped = self.model.stop_training = self.waited >= trainer.early_stopping
+        # Of several workers the chief decides: machines of other kinds may validate to other last bits.
+        self.stopped = self.model.stop_training = distribution.from_chief(self.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
 
     def _keep(self) -> None:
         if self.checkpoints is None:

@@ -21,7 +21,15 @@ MOST_RESIDENT_BYTES = 256 << 20
 
 
 def training_batches(
-    samples: Samples, *, classes: int, labels: LabelForm, batch_size: int, seed: int, epoch: tf.Variable, sampling: Sampling | None = None
+    samples: Samples,
+    *,
+    classes: int,
+    labels: LabelForm,
+    batch_size: int,
+    seed: int,
+    epoch: tf.Variable,
+    sampling: Sampling | None = None,
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """One epoch of (features, labels), in an order drawn afresh from (seed, epoch) whenever it is iterated.
 
@@ -30,6 +38,7 @@ def training_batches(
     epoch : int64 variable
         Read at the start of every iteration: no state of the shuffling is left to save or to restore.
     sampling : draw the rows with replacement, by class; None: every row once
+    part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
     """
     count = len(samples.labels)
 
@@ -42,7 +51,13 @@ def training_batches(
             rows = drawn_rows(sampling, now, key)
         return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
 
+    def own(rows: tf.Tensor) -> tf.Tensor:
+        (index, parts), count = part, tf.size(rows)
+        start = count * index // parts
+        return rows[start : tf.maximum(count * (index + 1) // parts, start + 1)]
+
     rows = tf.data.Dataset.range(1).flat_map(order)
+    rows = rows if part == (0, 1) else rows.map(own)
     batches = fetched(rows, samples).map(lambda features, index: (features, encode(index, classes, labels)))
     cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
     return batches.apply(cardinality).prefetch(tf.data.AUTOTUNE)

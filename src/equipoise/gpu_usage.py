@@ -1,0 +1,56 @@
+"""How busy the GPUs are and how full their memory, under the names that MLflow's page of system metrics knows."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import Any
+
+INTERVAL = 1.0  # seconds between samples
+
+Usage = Callable[[], dict[str, float]]
+
+
+def is_known() -> bool:
+    """Whether NVIDIA's library is installed, which tells."""
+    return find_spec("pynvml") is not None
+
+
+@contextlib.contextmanager
+def sampled(device: str) -> Iterator[Usage]:
+    """Within it, on a GPU, samples are taken all the time; the function gives their means since it was last asked.
+
+    MLflow's own thread would write into the store past the run's folder, from which a store that was down is made up
+    for. On a CPU nothing runs, and there is nothing to give.
+    """
+    if device != "gpu" or not is_known():
+        yield dict
+        return
+    from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+
+    monitor, lock, over = GPUMonitor(), threading.Lock(), threading.Event()
+
+    def sample() -> None:
+        while not over.wait(INTERVAL):
+            with lock:
+                monitor.collect_metrics()
+
+    def usage() -> dict[str, float]:
+        with lock:
+            return _means(monitor)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield usage
+    finally:
+        over.set()
+        thread.join()
+
+
+def _means(monitor: Any) -> dict[str, float]:
+    if not monitor.metrics:  # a short epoch
+        monitor.collect_metrics()
+    means = {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
+    monitor.clear_metrics()
+    return means
