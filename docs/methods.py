@@ -55,7 +55,7 @@ CHAPTERS = (
         "weighting.py",
         "STRATEGIES",
         "weighting=…",
-        ("mnist_lt_control", "four_classes", "rare_events", "image_classes", "mnist_lt_search"),
+        ("mnist_lt_control", "page_blocks_weightings", "four_classes", "rare_events", "image_classes", "mnist_lt_search"),
         "weighting",
         "From class counts to class weights. `normalize` divides them by a statistic of theirs, which is 1 afterwards: "
         "`sample_mean` (the sum of p_c w_c, which keeps the scale of the loss), `class_mean`, `sum`, `max` or `min`.",
@@ -73,7 +73,7 @@ CHAPTERS = (
         "losses.py",
         "LOSSES",
         "loss=…",
-        ("mnist_lt_losses", "mnist_lt_ldam_drw", "pairwise_cost"),
+        ("mnist_lt_losses", "page_blocks_losses", "mnist_lt_ldam_drw", "pairwise_cost"),
         "loss",
         "Of logits, one value a sample. The first three are one function, with the weights put in by `model.fit(class_weight=…)`, by the third "
         "element of the dataset, or inside the loss: the same bits. Each other loss takes weights, too, in the way that `implementation` says.",
@@ -93,7 +93,7 @@ CHAPTERS = (
         "data/sampling.py",
         "RULES",
         "dataset.sampling=…",
-        (),
+        ("page_blocks_sampling",),
         words="The share of each class among the samples of an epoch, drawn with replacement; t runs from 0 in the first epoch to 1 in the last.",
     ),
     Chapter(

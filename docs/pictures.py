@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
 from equipoise.command_line import plan
-from equipoise.experiment import PALETTE
+from equipoise.inputs import PALETTE
 from equipoise.logged import sweep_runs
 from equipoise.store import open_store
 from equipoise.weighting import STRATEGIES
@@ -21,10 +21,10 @@ from equipoise.weighting import STRATEGIES
 
 def main() -> None:
     """Write docs/recall_head_to_tail.png."""
-    found = plan(["experiment=mnist_lt_control"])
+    found = plan(["experiment=mnist_lt_control", *sys.argv[1:]])
     assert found is not None
     assert found.sweep is not None
-    runs = sweep_runs(open_store(REPOSITORY), found.sweep, ["count/", "test/recall/"])
+    runs = sweep_runs(open_store(REPOSITORY), found.sweep.id, ["count/", "test/recall/"])
     if len(runs) < len(found.jobs):
         sys.exit(f"{len(runs)} of {len(found.jobs)} runs are there; first: python src/train.py experiment=mnist_lt_control")
     figure = Figure((8, 3.6), layout="constrained")

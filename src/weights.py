@@ -46,6 +46,8 @@ def main(typed: Sequence[str]) -> int:
         return 2
     for start in range(0, len(columns), MOST_COLUMNS):
         _print(first, {heading: weights for heading, _, weights in columns[start : start + MOST_COLUMNS]})
+    for note in prepare(plan.jobs[0].dataset, cache_folder()).notes:
+        warn(note)
     for heading, job, weights in columns:
         _warn_of_another_step(heading, job, weights)
     return 0

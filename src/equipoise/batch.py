@@ -109,7 +109,12 @@ def _at_once(options: Options) -> int:
 
 def at_once(options: Options) -> int:
     """How many processes of this machine run at once."""
-    return int(options.array_parallelism or len(os.sched_getaffinity(0)))
+    return options.array_parallelism or cores()
+
+
+def cores() -> int:
+    """Of this machine, as far as this process may use them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _executor(options: Options) -> "Executor":

@@ -104,11 +104,11 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
         return options.num_cpus
     if isinstance(options, batch.SlurmOptions):
         return options.cpus_per_task or 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = batch.cores()
     if "n_jobs" in composed:
         workers = int(composed["n_jobs"])
         return max(1, cores // min(jobs, workers if workers > 0 else max(1, cores + 1 + workers)))
-    return max(1, cores // min(jobs, options.array_parallelism or cores)) if options else None
+    return max(1, cores // min(jobs, batch.at_once(options))) if options else None
 
 
 def set_environment() -> None:

@@ -44,7 +44,7 @@ def table(output: str) -> list[str]:
     """From the line that names the sweep to the last note, without where to look further."""
     lines = output.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("Sweep "))
-    return [line for line in lines[start:] if not line.startswith(("Written", "To see", "  make -C"))]
+    return [line for line in lines[start:] if not line.startswith(("Written", "To see", "To compare", "  make -C"))]
 
 
 def test_a_sweep_ends_with_the_table_that_compare_prints(project: Path, sweep: Any, store: Store, tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def test_the_commands_in_their_order(clone: Path) -> None:
         found = shell(command + CUT_DOWN.get(command, ""), clone)
         assert found.returncode == 0, f"{command}\n{found.stdout}\n{found.stderr}"
     assert (clone / "mlflow.db").is_file()
+    drawn = shell("python docs/pictures.py" + "".join(CUT_DOWN.values()), clone)
+    assert drawn.returncode == 0, drawn.stderr
     again = shell("make train ARGS='dataset=digits_lt model=linear trainer.epochs=1'", clone)
     assert again.returncode == 0
     assert "Installing" not in again.stdout, "the set-up is done once"

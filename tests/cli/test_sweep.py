@@ -168,7 +168,7 @@ def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, monkeypatch: p
     assert "Traceback" not in refused.stderr
 
 
-def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other machine sees nothing of the project but the code that it is sent, and the server."""
     with ray_cluster(project) as cluster:
         for name, value in {**as_user(server.uri, "admin", server.password), **cluster.environment}.items():
@@ -193,14 +193,14 @@ def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server:
         assert f"\n{name}: 60 epochs" not in output
         assert output.count(": 60 epochs on cpu") == 3, "what the others said came home"
         assert not [run for run in jobs(remote, sweep_id="ray_cluster") if run.info.status == "RUNNING"]
-        found = train(project, *command, "tracking=server")
+        found = train(project, *command, "tracking=server", f"hydra.launcher.folder={tmp_path}/there")
     assert found.returncode == 0, found.stdout + found.stderr
+    assert [path.name for path in (tmp_path / "there/cache").iterdir()], "where the jobs were told to keep what they prepare"
     assert "3 of 4 jobs are finished already" in found.stdout
     assert f"\n{name}: 60 epochs" in found.stdout
     assert digests(store, "calm").items() <= digests(remote, "ray_cluster").items()
     assert len(digests(remote, "ray_cluster")) == 4
-    # What lies in the project's folder on the other machine is gone with it, and here nothing is half there.
-    assert {run.data.tags["host"] for run in jobs(remote, sweep_id="ray_cluster")} > {ELSEWHERE}
+    assert {run.data.tags["host"] for run in jobs(remote, sweep_id="ray_cluster")} > {ELSEWHERE}, "both machines had jobs"
 
 
 def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(project: Path, store: Store) -> None:

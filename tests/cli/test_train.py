@@ -349,8 +349,9 @@ def test_a_run_that_is_killed_twice_is_finished_by_the_same_command(project: Pat
     command = [*QUICK, "loss=class_weight", "weighting=balanced"]
     undisturbed, outputs = runs[0], project / "outputs"
     before = set(outputs.rglob("*.npz"))
+    alike = {run.info.run_id for run in store.runs(config_sha256=undisturbed.data.tags["config_sha256"])}
     kill_once(lambda: bool(set(outputs.rglob("*.npz")) - before), project, *command)
-    (begun,) = (run for run in store.runs(config_sha256=undisturbed.data.tags["config_sha256"]) if "sweep_id" not in run.data.tags)
+    (begun,) = (run for run in store.runs(config_sha256=undisturbed.data.tags["config_sha256"]) if run.info.run_id not in alike)
     folder, folders = Path(begun.data.tags["folder"]), set(outputs.rglob(".hydra"))
     assert begun.info.status == "RUNNING"
     assert not (folder / "evaluation").exists()

@@ -85,7 +85,7 @@ class ElsewhereLauncher(Launcher):
             return outcome.returned
         _say_lost(job.config, outcome)
         overrides = list(job.config.hydra.overrides.task)
-        return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=CompactHydraException(f"lost: {outcome.reason}"))
+        return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=CompactHydraException("the job was lost for the reason above"))
 
 
 def _say_lost(composed: DictConfig, lost: Any) -> None:
