@@ -29,6 +29,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"skipped under CI=true: {report.longrepr}"
 
 
+@pytest.fixture(autouse=True)
+def _no_store_in_the_environment() -> None:
+    """MLflow writes the store of a test before this one into the environment, and `mlflow run` would take it for the user's."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One project for all tests that can share its runs. Its path has a space and a quote, as users' paths do."""

@@ -28,7 +28,7 @@ from hydra import compose
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from equipoise.checkpoints import FOLDER, Checkpoints, State, _packed
+from equipoise.checkpoints import FOLDER, Checkpoints, State, pack
 from equipoise.command_line import plan
 from equipoise.config import Config, check_together, flat, validate
 from equipoise.data.prepare import _surveyed, prepare, surveyed
@@ -622,7 +622,7 @@ def _read_params(file: Path, _: Path) -> None:
 
 def _checkpoints() -> list[bytes]:
     values = {"history": [{"loss": 0.5}], "made_by": {"config_sha256": "a"}}
-    return [_packed(State({"weights": [np.eye(3, dtype=np.float32)], "optimizer": [np.array(3), np.zeros(4)], "best": []}, values))]
+    return [pack(State({"weights": [np.eye(3, dtype=np.float32)], "optimizer": [np.array(3), np.zeros(4)], "best": []}, values))]
 
 
 def _read_checkpoint(file: Path, _: Path) -> None:

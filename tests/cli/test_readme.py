@@ -37,7 +37,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """As typed by a user who has activated the project's environment, and nothing else."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS")}
     path = [part for part in environment["PATH"].split(":") if not part.startswith(str(REPOSITORY))]
     environment["PATH"] = ":".join([str(folder / ".venv/bin"), *path])
     return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=850)

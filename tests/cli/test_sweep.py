@@ -179,10 +179,11 @@ def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server:
         assert f"tracking=local is a file of this machine, and the cluster runs jobs on {ELSEWHERE} too" in refused.stderr
         process = start(project, *command, "tracking=server", "hydra.launcher.max_retries=0")
         remote = open_store(project, "server")
-        lost = running(remote, "ray_cluster", finished=1, host=ELSEWHERE)
+        running(remote, "ray_cluster")
         second = train(project, *command, "tracking=server")
         assert second.returncode == 2
         assert "sweep=ray_cluster is being run on this cluster by another process" in second.stderr
+        lost = running(remote, "ray_cluster", finished=1, host=ELSEWHERE)
         cluster.lose_the_node()
         output, errors = process.communicate(timeout=200)
         assert process.returncode == 1, output + errors
