@@ -8,6 +8,7 @@ workers; then one more sweep in this process with a clock in every part.
 
 import contextlib
 import functools
+import runpy
 import shutil
 import statistics
 import subprocess
@@ -28,8 +29,8 @@ PARTS = {
     "model built": ("training", "build"),
     "audit": ("audit", "audit"),
     "model logged": ("tracking.Run", "log_model"),
-    "evaluation": ("experiment", "_evaluate_classes"),
-    "of it: pictures": ("experiment", "_log_pictures"),
+    "evaluation": ("experiment", "evaluate_and_log"),
+    "of it: pictures": ("evaluation", "_log_pictures"),
     "metrics logged": ("tracking.Run", "_log"),
     "job as a whole": ("experiment", "run"),
 }
@@ -65,8 +66,7 @@ def _print_parts(project: Path) -> None:
     """Run the sweep in this process, its parts under a clock."""
     sys.path.insert(0, str(project / "src"))
     begin = time.perf_counter()
-    import train
-    from equipoise import audit, experiment, runtime, tracking
+    from equipoise import audit, evaluation, experiment, runtime, tracking
 
     runtime.start("auto", "auto", deterministic=True)
     from equipoise import training
@@ -74,11 +74,11 @@ def _print_parts(project: Path) -> None:
     start_up = time.perf_counter() - begin
     spent: dict[str, float] = defaultdict(float)
     for label, (where, name) in PARTS.items():
-        owner: Any = {"training": training, "audit": audit, "tracking.Run": tracking.Run, "experiment": experiment}[where]
+        owner: Any = {"training": training, "audit": audit, "tracking.Run": tracking.Run, "experiment": experiment, "evaluation": evaluation}[where]
         setattr(owner, name, _clocked(getattr(owner, name), label, spent))
     sys.argv = ["train.py", *GRID, *QUICK, "sweep=new"]
-    with contextlib.redirect_stdout(open("/dev/null", "w")):
-        train.main()
+    with contextlib.redirect_stdout(open("/dev/null", "w")), contextlib.suppress(SystemExit):
+        runpy.run_path(str(project / "src" / "train.py"), run_name="__main__")
     whole = time.perf_counter() - begin
     print(f"\n{'part':36} {'s':>7} {'s/job':>7} {'share':>6}")
     rows = {"start-up: imports": start_up, **spent, "the sweep as a whole": whole}
