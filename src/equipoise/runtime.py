@@ -6,7 +6,6 @@ says there is kept and shown only if the start fails.
 
 import contextlib
 import functools
-import gc
 import os
 import sys
 import tempfile
@@ -125,8 +124,6 @@ def _start(
     with quiet():
         tf.zeros(1)  # brings the device up while the stream is quiet
         import keras  # noqa: F401
-
-        gc.freeze()  # what is imported stays: in a sweep, Python would look for garbage in it again and again
     return "gpu" if gpus else "cpu"
 
 

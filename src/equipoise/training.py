@@ -4,6 +4,7 @@ Knows nothing of MLflow, of the terminal or of the test split.
 """
 
 import functools
+import gc
 import hashlib
 import inspect
 import math
@@ -56,6 +57,7 @@ class Predictor:
 def build(config: Config, data: Prepared) -> keras.Model:
     """The configured model with freshly drawn weights, which depend on the seed alone."""
     keras.backend.clear_session()
+    gc.freeze()  # what has outlived a run is there to stay: in a sweep, Python would look for garbage in it again and again
     keras.config.set_dtype_policy(config.trainer.precision)
     keras.utils.set_random_seed(config.seed)
     function = MODELS[config.model.name].build
