@@ -161,7 +161,7 @@ def _log_pictures(log: Run, evidence: Evidence) -> None:
     drawn = pictures(evidence)
     for name, figure in drawn.items():
         log.log_figure(figure, f"evaluation/{name}.png")
-    log.log_image(drawn["confusion_matrix"], "confusion_matrix")
+    log.log_image("evaluation/confusion_matrix.png", "confusion_matrix")
     file = log.folder / REPORT
     file.write_text(as_html(evidence, drawn), encoding="utf-8")
     log.log_file(file, "evaluation")

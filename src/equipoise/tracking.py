@@ -129,25 +129,23 @@ class Run:
         self.set_tag("mlflow.loggedArtifacts", json.dumps(self._tables))
 
     def log_figure(self, figure: "Figure", path: str) -> None:
+        figure.draw_without_rendering()  # laid out once: with an engine, each way of saving it would lay it out and draw it twice
+        figure.set_layout_engine(None)
         figure.savefig(self._place(path))
-        figure.set_layout_engine("none")  # it keeps its layout, half of the cost of drawing it, where it is drawn again
         self._log_placed(path)
 
-    def log_image(self, figure: "Figure", key: str) -> None:
-        """The figure as an MLflow image, which charts of several runs can show side by side."""
-        import numpy as np
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from mlflow.tracking.multimedia import compress_image_size, convert_to_pil_image
+    def log_image(self, picture: str, key: str) -> None:
+        """A picture that is logged, by its path, as an MLflow image, too, which charts of several runs can show side by side."""
+        from mlflow.tracking.multimedia import compress_image_size
+        from PIL import Image
 
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        image = convert_to_pil_image(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
         # MLflow's own pages know an image of a key and step by its name. Drawn again, it takes the place of the one before.
         before = sorted(self.folder.glob(f"images/{key}+step+0+*.png"))
         name = f"images/{before[-1].stem}" if before else f"images/{key}+step+0+timestamp+{int(time.time() * 1000)}+{uuid.uuid4()}"
-        small = compress_image_size(image)  # in place of a copy it may give the image itself
-        for path, picture in ((f"{name}.png", image), (f"{name}+compressed.webp", small)):
-            picture.save(self._place(path))
+        shutil.copyfile(self.folder / picture, self._place(f"{name}.png"))
+        with Image.open(self.folder / picture) as image:
+            compress_image_size(image).save(self._place(f"{name}+compressed.webp"))
+        for path in (f"{name}.png", f"{name}+compressed.webp"):
             self._log_placed(path)
         self.set_tag("mlflow.loggedImages", "True")
 
