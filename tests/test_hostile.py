@@ -36,7 +36,7 @@ from equipoise.paths import config_folder
 from equipoise.pipeline import read_params
 from equipoise.reevaluation import inherit
 from equipoise.terminal import warn
-from helpers import REPOSITORY, composed_dataset, train
+from helpers import REPOSITORY, composed_dataset, copy_project, train
 
 
 @pytest.fixture
@@ -367,7 +367,8 @@ def test_a_run_s_folder_says_only_what_a_run_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = copy_project(tmp_path / "project")  # its own: what is not uploaded whole stays RUNNING there
     (tmp_path / "secret").write_text("it")
     outbox_of(tmp_path / "a", do="file", file="../secret", to="")
     (outbox_of(tmp_path / "b", do="file", file="link", to="") / "link").symlink_to(tmp_path / "secret")
