@@ -39,7 +39,8 @@ def main() -> int:
         return _complain(error)
     signal.signal(signal.SIGTERM, _terminate)
     launchers.set_environment()
-    sys.argv += plan.handed_over if plan else ()
+    if plan:
+        sys.argv[1:] = command_line.words_for_hydra(sys.argv[1:], plan)
     try:
         if plan and takes_part:
             return _take_part(plan.jobs[0])

@@ -70,7 +70,7 @@ def plan(arguments: Sequence[str]) -> Plan | None:
     ConfigError
         With a line for each thing that is wrong, in any of the jobs.
     """
-    parsed = get_args_parser().parse_args(list(arguments))
+    parsed = get_args_parser().parse_intermixed_args(list(arguments))
     if parsed.help or parsed.hydra_help or parsed.info or parsed.shell_completion:
         return None
     if parsed.config_name or parsed.config_path or parsed.config_dir:
@@ -80,6 +80,12 @@ def plan(arguments: Sequence[str]) -> Plan | None:
     launchers.forget_schemas()
     with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
         return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
+
+
+def words_for_hydra(arguments: Sequence[str], plan: Plan) -> list[str]:
+    """What was typed and what is handed over, flags first: Hydra's parser refuses an override, a flag and an override again."""
+    overrides = get_args_parser().parse_intermixed_args(list(arguments)).overrides
+    return [*(word for word in arguments if word not in overrides), *overrides, *plan.handed_over]
 
 
 @contextlib.contextmanager

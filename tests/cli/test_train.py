@@ -25,7 +25,7 @@ from helpers import composed, copy_project, jobs, train
 pytestmark = pytest.mark.slow
 
 QUICK = ["dataset=digits_lt", "model=mlp", "trainer.epochs=3", "trainer.threads=1"]
-SWEEP = ["-m", "loss=class_weight,sample_weight,custom", "weighting=balanced", *QUICK]
+SWEEP = ["loss=class_weight,sample_weight,custom", "-m", "weighting=balanced", *QUICK]
 COUNTS = [104, 74, 53, 38, 27, 19, 14, 10, 7, 5]
 
 
@@ -437,7 +437,8 @@ def test_help_lists_groups_and_options_and_loads_nothing_heavy(project: Path) ->
         assert f" {heavy}\n" not in found.stderr, heavy
 
 
-def test_the_composed_config_is_shown_without_a_run(project: Path) -> None:
-    found = train(project, "--cfg", "job", "weighting=power")
-    assert found.returncode == 0
+@pytest.mark.parametrize("words", [["--cfg", "job", "weighting=power"], ["weighting=power", "--cfg", "job", "seed=3"]])
+def test_the_composed_config_is_shown_without_a_run(words: list[str], project: Path) -> None:
+    found = train(project, *words)
+    assert found.returncode == 0, found.stderr
     assert "alpha: 0.5" in found.stdout
