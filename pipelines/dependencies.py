@@ -11,19 +11,19 @@ ROOT = Path(__file__).parents[1]
 PIPELINES = (ROOT / "dvc.yaml", ROOT / "pipelines" / "study" / "dvc.yaml")
 
 
-def modules(program: str) -> list[str]:
-    """The program and the project's modules that it imports, directly or not, at its start or later; relative to the root."""
-    finder = ModuleFinder([str(ROOT / "src")])
-    finder.run_script(str(ROOT / program))
-    files = {Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])}
+def modules(programs: list[str]) -> list[str]:
+    """The programs and the project's modules that they import, directly or not, at their start or later; relative to the root."""
+    files = set()
+    for program in programs:
+        finder = ModuleFinder([str(ROOT / "src")])
+        finder.run_script(str(ROOT / program))
+        files |= {Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])}
     return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
-def program_of(command: str) -> str:
-    """The Python file that a stage's command runs."""
-    found = re.search(r"python (\S+\.py)", command)
-    assert found, command
-    return found[1]
+def programs_of(command: str) -> list[str]:
+    """The Python files that a stage's command names."""
+    return re.findall(r"\S+\.py\b", command)
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
         tree = yaml.load(file)
         for stage in tree["stages"].values():
             others = [path for path in stage["deps"] if not str(path).endswith(".py")]
-            stage["deps"] = [*others, *modules(program_of(stage["cmd"]))]
+            stage["deps"] = [*others, *modules(programs_of(stage["cmd"]))]
         yaml.dump(tree, file)
     return 0
 

@@ -155,12 +155,14 @@ def test_folds_average_their_seeds_and_are_corrected() -> None:
 
 
 def test_several_data_sets_are_ranked() -> None:
+    """Also where each has a model that suits it; one that has a title of its own goes by that."""
     runs = []
     for index, counts in enumerate(("[9, 1]", "[90, 1]", "[900, 1]", "[5, 5]")):
         for name, value in (("none", 0.5), ("power", 0.6), ("balanced", 0.7)):
-            runs.append(run(name, 0, value - 0.01 * index, {"dataset.class_counts": counts, "dataset.labels": "one_hot"}))
+            params = {"dataset.class_counts": counts, "dataset.labels": "one_hot", "model.name": "cnn" if index % 2 else "mlp", "trainer.epochs": str(index)}
+            runs.append(run(name, 0, value - 0.01 * index, {**params, "dataset.title": "mine" if index == 3 else "None"}))
     comparison = compare(runs, "balanced_accuracy")
-    assert [table.dataset for table in comparison.tables] == [f"data dataset.class_counts={c}" for c in ("[9, 1]", "[90, 1]", "[900, 1]", "[5, 5]")]
+    assert [table.dataset for table in comparison.tables] == [f"data dataset.class_counts={c}" for c in ("[9, 1]", "[90, 1]", "[900, 1]")] + ["mine"]
     assert comparison.ranking is not None
     assert dict(zip(comparison.ranked, comparison.ranking.ranks, strict=True)) == {"balanced": 1, "power": 2, "none": 3}
     # Friedman's chi square of four data sets that agree on three configurations: n (k - 1) = 8.

@@ -207,7 +207,12 @@ def test_values_are_set_as_hydra_sets_them() -> None:
     from equipoise.config import validate
 
     manual = ["weighting=manual", *NEEDS["weighting=manual"]]
-    for overrides in (["seed=3", "trainer.learning_rate=1e-2", "model.filters=[4,8]"], manual, ["experiment=mnist_lt_control", "dataset.title=mine"]):
+    for overrides in (
+        ["seed=3", "trainer.learning_rate=1e-2", "model.filters=[4,8]"],
+        ["dataset.split_seed=${seed}", "seed=3"],
+        manual,
+        ["experiment=mnist_lt_control", "dataset.title=mine"],
+    ):
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             by_hydra = validate(OmegaConf.to_container(compose("config", overrides), resolve=True))  # type: ignore[arg-type]
         assert composed(*overrides) == by_hydra

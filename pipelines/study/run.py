@@ -1,44 +1,47 @@
-"""One run of the study: python pipelines/study/run.py FILE OVERRIDE… trains it, unless the store has it, and writes its metrics."""
+"""One data set of the grid under one group of methods, as a sweep: python pipelines/study/run.py src/train.py DATASET METHODS.
+
+What the store has already is not trained again. Writes the metrics of its runs into pipelines/study/runs/DATASET-METHODS.json.
+"""
 
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
-from equipoise import command_line, experiment, logged, sweep
-from equipoise.config import Config
-from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
-from equipoise.paths import cache_folder, project_root
-from equipoise.pipeline import run_folder
+import yaml
+
+from equipoise import command_line, logged
+from equipoise.config import Config, config_sha256
+from equipoise.paths import project_root
 from equipoise.store import open_store
 
+HERE = Path(__file__).parent
 SWEEP = "study"
+# Quoted, since Hydra's sweeper escapes the braces of what is not. The repetitions are the intervals here.
+REPEATED = ("seed=range({repetitions})", "dataset.split_seed='${{seed}}'", "evaluation.resamples=0")
 
 
-def main(words: list[str]) -> int:
-    file, *overrides = words
-    try:
-        plan = command_line.plan([*overrides, f"sweep={SWEEP}"])
+def main(program: str, dataset: str, methods: str) -> int:
+    """Returns the exit code of the sweep."""
+    grid = yaml.safe_load((HERE / "grid.yaml").read_text())
+    repeated = (word.format(**grid) for word in REPEATED)
+    words = ["-m", f"sweep={SWEEP}", f"hydra/launcher={grid['launcher']}", *shlex.split(f"{grid['datasets'][dataset]} {grid['methods'][methods]}"), *repeated]
+    code = subprocess.run([sys.executable, program, *words], check=False).returncode
+    if code == 0:
+        plan = command_line.plan(words)
         assert plan is not None, "no flag asks for help"
-        metrics = _metrics(plan.jobs[0])
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
-    return 0
+        (HERE / "runs").mkdir(exist_ok=True)
+        (HERE / "runs" / f"{dataset}-{methods}.json").write_text(json.dumps(_results(plan.jobs), indent=1) + "\n")
+    return code
 
 
-def _metrics(config: Config) -> dict[str, float]:
-    """What the run found on the test split."""
-    store = open_store(project_root(), config.tracking.name)
-    data = prepare(config.dataset, cache_folder())
-    with sweep.claimed(store, config, data.data_sha256) as settled:
-        if settled and settled.run is None:
-            raise ConfigError(f"this run {settled.reason}")
-        run = settled.run if settled and settled.run else experiment.run(config, data, store, run_folder()).run_id
-    return dict(logged.chosen_runs(store, [run], ["test/"])[0].metrics)
+def _results(jobs: tuple[Config, ...]) -> list[dict[str, str | float]]:
+    """What each job was, and what it found on the test split."""
+    runs = {run.tags["config_sha256"]: run for run in logged.sweep_runs(open_store(project_root()), SWEEP, ["test/"])}
+    found = (runs[config_sha256(job)] for job in jobs)
+    return [{key: run.tags[key] for key in ("weighting", "loss", "seed")} | {key: run.metrics[key] for key in sorted(run.metrics)} for run in found]
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

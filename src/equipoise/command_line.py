@@ -260,10 +260,11 @@ def compose_one(lines: Sequence[str]) -> Config:
     choice of options, and the values are set here, as Hydra sets them: after everything else.
     """
     parsed = [(line, _parse_one(line)) for line in lines]
-    options = tuple(line for line, override in parsed if not _is_value(override))
+    refers = any("${" in line for line in lines)  # to another value, which must be there when Hydra looks for it
+    options = tuple(line for line, override in parsed if refers or not _is_value(override))
     composed = copy.deepcopy(_composed(options))
     for line, override in parsed:
-        if _is_value(override) and not _set(composed, override.key_or_group.split("."), override.value()):
+        if line not in options and not _set(composed, override.key_or_group.split("."), override.value()):
             raise ConfigError(_explain(ConfigError(f"{line} cannot be set"), lines))
     config = validate(composed)
     check_together(config)

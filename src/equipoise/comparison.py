@@ -150,12 +150,9 @@ def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None 
     if not having:
         known = sorted({key.removeprefix("test/") for run in runs for key in run.metrics if key.startswith("test/") and key.count("/") == 1})
         raise ConfigError(f"metric={metric}: none of the {len(runs)} runs has it{suggestion(metric, known)}")
-    found = varied_params(having)
-    of_data = [key for key in found if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)]
-    datasets: dict[str, list[Logged]] = {}
-    for run in having:
-        datasets.setdefault(_dataset(run, of_data), []).append(run)
-    settings = [key for key in found if key not in of_data]
+    datasets = _by_dataset(having)
+    # What differs between data sets alone, as a model that suits the one and not the other, tells no configurations apart.
+    settings = sorted({key for members in datasets.values() for key in varied_params(members)})
     tables = tuple(_table(name, members, settings, metric, baseline, rope) for name, members in datasets.items())
     lacking = len(runs) - len(having)
     if lacking:
@@ -186,11 +183,19 @@ def varied_params(runs: Sequence[Logged]) -> list[str]:
     return found
 
 
-def _dataset(run: Logged, varied: Sequence[str]) -> str:
-    title = run.params.get("dataset.title", "None")
-    name = run.params.get("dataset.name", "data") if title == "None" else title
-    others = [f"{key}={run.params[key]}" for key in varied if key != "dataset.name" and key in run.params]
-    return " ".join([name, *others])
+def _by_dataset(runs: Sequence[Logged]) -> dict[str, list[Logged]]:
+    """By title, or name; and where several data sets have the same one, by what they differ in."""
+    titled: dict[str, list[Logged]] = {}
+    for run in runs:
+        title = run.params.get("dataset.title", "None")
+        titled.setdefault(run.params.get("dataset.name", "data") if title == "None" else title, []).append(run)
+    datasets: dict[str, list[Logged]] = {}
+    for title, members in titled.items():
+        varied = [key for key in varied_params(members) if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)]
+        for run in members:
+            others = (f"{key}={run.params[key]}" for key in varied if key != "dataset.name" and key in run.params)
+            datasets.setdefault(" ".join([title, *others]), []).append(run)
+    return datasets
 
 
 def _label(settings: Mapping[str, str]) -> str:

@@ -1,0 +1,93 @@
+"""What the study found: docs/study/, tables and critical-difference diagrams, and pipelines/study/runs.parquet, every run as MLflow has it."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from equipoise import logged
+from equipoise.comparison import Comparison, compare, wanted
+from equipoise.comparison_report import critical_difference_diagram, ranking_lines
+from equipoise.logged import Logged
+from equipoise.paths import project_root
+from equipoise.store import Store, open_store
+
+SWEEP = "study"
+METRICS = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
+
+
+def main() -> int:
+    """Write all of it; returns the exit code."""
+    store = open_store(project_root())
+    runs = logged.sweep_runs(store, SWEEP, [*wanted(None), "count/"])
+    comparisons = {metric: compare(runs, metric) for metric in METRICS}
+    folder = project_root() / "docs" / "study"
+    folder.mkdir(exist_ok=True)
+    ranked = {metric: found for metric, found in comparisons.items() if found.ranking}
+    for metric, found in ranked.items():
+        assert found.ranking is not None
+        critical_difference_diagram(found.ranking, found.ranked).savefig(folder / f"{metric}.png", dpi=110)
+    parts = ["# Results of the study", "<!-- Written by pipelines/study/report.py -->", _datasets(runs), _ranks(ranked), _diagrams(ranked)]
+    parts += [_means(comparisons[metric]) for metric in METRICS]
+    (folder / "results.md").write_text("\n\n".join(part for part in parts if part) + "\n")
+    _export(store, Path("pipelines") / "study" / "runs.parquet")
+    return 0
+
+
+def _datasets(runs: Sequence[Logged]) -> str:
+    """Of the training split with the first seed."""
+    first = {run.params["dataset.title"] if run.params["dataset.title"] != "None" else run.params["dataset.name"]: run for run in reversed(runs)}
+    lines = []
+    for name, run in sorted(first.items()):
+        counts = sorted(value for key, value in run.metrics.items() if key.startswith("count/"))
+        lines.append([name, run.params["model.name"], str(len(counts)), f"{sum(counts):.0f}", f"{counts[0]:.0f}", f"{counts[-1] / counts[0]:.1f}"])
+    return "## Data\n\n" + _table(["data set", "model", "classes", "training samples", "of the rarest class", "imbalance ratio"], lines)
+
+
+def _ranks(comparisons: dict[str, Comparison]) -> str:
+    """Methods by metric."""
+    if not comparisons:
+        return ""
+    ranks = {metric: dict(zip(found.ranked, found.ranking.ranks, strict=True)) for metric, found in comparisons.items() if found.ranking is not None}
+    first = next(iter(ranks.values()))
+    names = sorted(set().union(*ranks.values()), key=lambda name: first.get(name, np.inf))
+    lines = [[name, *(f"{ranks[metric][name]:.2f}" if name in ranks[metric] else "–" for metric in ranks)] for name in names]
+    told = [f"{metric}: {ranking_lines(found)[0]}" for metric, found in comparisons.items()]
+    return "## Mean ranks, 1 the best\n\n" + _table(["method", *ranks], lines) + "\n\n" + "\n".join(f"- {line}" for line in told)
+
+
+def _diagrams(comparisons: dict[str, Comparison]) -> str:
+    return "\n\n".join(f"![Mean ranks by {metric}; what a bar joins does not differ]({metric}.png)" for metric in comparisons)
+
+
+def _means(comparison: Comparison) -> str:
+    """Methods by data set, the best of each in bold."""
+    metric = comparison.metric
+    means = {table.dataset: {row.configuration.label: row.spreads[metric] for row in table.rows} for table in comparison.tables}
+    best = {table.dataset: table.rows[0].configuration.label for table in comparison.tables}
+    names = sorted(
+        set().union(*means.values()),
+        key=lambda name: [row.configuration.label for row in comparison.tables[0].rows].index(name) if name in means[comparison.tables[0].dataset] else 99,
+    )
+    lines = []
+    for name in names:
+        cells = [f"{found[name].mean:.3f} ± {found[name].deviation:.3f}" if name in found else "–" for found in means.values()]
+        lines.append([name, *(f"**{cell}**" if best[dataset] == name else cell for dataset, cell in zip(means, cells, strict=True))])
+    return f"## {metric} on the test split, mean ± standard deviation\n\n" + _table(["method", *means], lines)
+
+
+def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *lines))
+
+
+def _export(store: Store, file: Path) -> None:
+    """Every run of the study with its params, metrics and tags, as a table."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store.uri)
+    mlflow.search_runs(search_all_experiments=True, filter_string=f"tags.sweep_id = '{SWEEP}'").to_parquet(file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
