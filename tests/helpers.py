@@ -1,5 +1,7 @@
 """What tests do again and again: compose a config, copy the project, run its commands."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -40,6 +42,18 @@ def train(project: Path, *overrides: str, cwd: Path | None = None, script: str =
     """`python src/train.py …` as a user runs it."""
     command = [sys.executable, str(project / "src" / script), *overrides]
     return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=300)
+
+
+def served(project: Path, name: str, rows: Path) -> Any:
+    """What the registered model says of a CSV's rows, by `mlflow models predict`, as a table."""
+    import pandas as pd
+
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}", "PYTHONPATH": ""}
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", f"models:/{name}@champion", "--env-manager", "local"]
+    command += ["-i", str(rows), "-t", "csv", "-o", str(project / "served.json")]
+    found = subprocess.run(command, cwd=project.parent, env=environment, capture_output=True, text=True, timeout=300)
+    assert found.returncode == 0, found.stderr
+    return pd.DataFrame(json.loads((project / "served.json").read_text())["predictions"])
 
 
 def write_small_shards(folder: Path) -> None:

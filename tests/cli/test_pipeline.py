@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from equipoise.config import config_sha256, validate
-from helpers import REPOSITORY, train
+from helpers import REPOSITORY, served, train
 
 pytestmark = pytest.mark.slow
 
@@ -257,13 +257,8 @@ def test_the_best_is_served_as_it_was_judged(clone: Clone) -> None:
     assert evaluation.data.tags["evaluated_run"] == name
     expected = pd.read_parquet(Path(evaluation.data.tags["folder"]) / "evaluation" / "predictions.parquet")
 
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}", "PYTHONPATH": ""}
     raw = pd.read_csv(clone / "data" / "raw" / "pets.csv")
-    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", "models:/pets@champion", "--env-manager", "local"]
-    command += ["-i", str(clone / "data" / "raw" / "pets.csv"), "-t", "csv", "-o", str(clone / "served.json")]
-    served = subprocess.run(command, cwd=clone.parent, env=environment, capture_output=True, text=True)
-    assert served.returncode == 0, served.stderr
-    found = pd.DataFrame(json.loads((clone / "served.json").read_text())["predictions"]).assign(label=raw["species"])
+    found = served(clone, "pets", clone / "data" / "raw" / "pets.csv").assign(label=raw["species"])
     # The test split's rows are some of the file's; their probabilities tell which.
     columns = [column for column in expected if column.startswith("p(")]
     assert list(found.columns[1:4]) == columns
@@ -286,13 +281,36 @@ def test_mistakes_in_registering(clone: Clone) -> None:
 
 
 def test_the_study_is_compared_and_goes_on(clone: Clone) -> None:
+    """With one data set, then with another one added: what is there already is not done again."""
     grid = clone / "pipelines" / "study" / "grid.yaml"
-    small_one = {"tables": ["newthyroid"], "weightings": ["balanced"], "losses": ["class_weight"], "seeds": [0], "epochs": 1}
+    table = "dataset=tabular dataset.title={name} dataset.id={name} model=linear trainer.epochs=1"
+    small_one = {"datasets": {"newthyroid": table.format(name="newthyroid")}, "methods": {"weightings": "weighting=none,balanced"}}
+    small_one |= {"repetitions": 1, "launcher": "basic"}
     grid.write_text(yaml.safe_dump(small_one))
     dvc(clone, "repro", "pipelines/study/dvc.yaml")
-    grid.write_text(yaml.safe_dump({**small_one, "weightings": ["none", "balanced"]}))
-    assert "run@newthyroid-balanced-class_weight-0' didn't change" in dvc(clone, "repro", "pipelines/study/dvc.yaml")
+    small_one["datasets"]["glass"] = table.format(name="glass")
+    grid.write_text(yaml.safe_dump(small_one))
+    assert "run@newthyroid-weightings' didn't change" in dvc(clone, "repro", "pipelines/study/dvc.yaml")
     of_study = [logged for logged in runs(clone) if logged.data.tags.get("sweep_id") == "study" and "kind" not in logged.data.tags]
-    assert {logged.data.params["weighting.name"] for logged in of_study} == {"none", "balanced"}
-    assert len(of_study) == 2
-    assert {"none", "balanced"} <= set(pd.read_csv(clone / "pipelines" / "study" / "comparison.csv")["configuration"])
+    assert sorted((logged.data.params["dataset.title"], logged.data.params["weighting.name"]) for logged in of_study) == [
+        ("glass", "balanced"),
+        ("glass", "none"),
+        ("newthyroid", "balanced"),
+        ("newthyroid", "none"),
+    ]
+    found = clone / "docs" / "study"
+    text = (found / "results.md").read_text()
+    assert "| glass | linear | 6 | 150 | 6 | 9.0 |" in text
+    assert "Over 2 data sets: Friedman chi square" in text
+    means = {
+        (row["dataset"], row["weighting"]): row["test/balanced_accuracy"]
+        for file in (clone / "pipelines/study/runs").iterdir()
+        for row in (dict(one, dataset=file.stem.split("-")[0]) for one in json.loads(file.read_text()))
+    }
+    for logged in of_study:
+        params, value = logged.data.params, logged.data.metrics["test/balanced_accuracy"]
+        assert means[params["dataset.title"], params["weighting.name"]] == value
+        assert f"{value:.3f}" in text
+    assert (found / "balanced_accuracy.png").stat().st_size > 0
+    exported = pd.read_parquet(clone / "pipelines" / "study" / "runs.parquet")
+    assert set(exported["run_id"]) == {logged.info.run_id for logged in runs(clone) if logged.data.tags.get("sweep_id") == "study"}

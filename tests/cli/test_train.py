@@ -20,7 +20,7 @@ from sklearn import metrics as oracle
 
 from equipoise import resume
 from equipoise.store import Store, open_store
-from helpers import composed, copy_project, jobs, train
+from helpers import composed, copy_project, jobs, served, train
 
 pytestmark = pytest.mark.slow
 
@@ -306,6 +306,14 @@ def test_several_labels_a_sample(project: Path, store: Store, tmp_path: Path) ->
     assert again.returncode == 0, again.stderr
     (judged,) = store.runs(kind="evaluation", evaluated_run=str(runs["none"].info.run_id))
     assert judged.data.metrics["test/macro_f1"] == judged.data.metrics["decision/tuned/macro_f1"]
+    assert train(project, f"run={runs['none'].info.run_id}", "name=weather", script="register.py").returncode == 0
+    here = served(project, "weather", tmp_path / "weather.csv")
+    predictions = pd.read_parquet(project / "mlruns/multilabel-weather" / runs["none"].info.run_id / "artifacts/evaluation/predictions.parquet")
+    columns = ["p(rain)", "p(wind)"]
+    distances = np.abs(predictions[columns].to_numpy()[:, None] - here[columns].to_numpy()[None]).max(axis=2)
+    assert distances.min(axis=1).max() < 1e-6
+    assert (predictions[["predicted(rain)", "predicted(wind)"]].to_numpy() == (predictions[columns] > 0.5).to_numpy()).all()
+    assert (here[["predicted(rain)", "predicted(wind)"]].to_numpy() == (here[columns] > 0.5).to_numpy()).all()
 
 
 def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: Store) -> None:
