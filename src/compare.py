@@ -26,19 +26,6 @@ OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope", "tracking")
 SOURCES = OPTIONS[:3]
 
 
-def main(words: Sequence[str]) -> int:
-    """Returns the exit code: 2 for a mistake on the command line."""
-    if {"-h", "--help"} & set(words):
-        print(__doc__.strip())
-        return 0
-    try:
-        _compare(words)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 def _compare(words: Sequence[str]) -> None:
     options = key_values.read(words, OPTIONS)
     typed = [key for key in SOURCES if key in options]
@@ -94,4 +81,4 @@ def _write(texts: dict[str, str], name: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _compare))

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from equipoise import key_values, runtime
-from equipoise.options import ConfigError
 from equipoise.paths import project_root
 from equipoise.store import open_store
 from equipoise.terminal import print_table
@@ -17,20 +16,14 @@ from equipoise.terminal import print_table
 PACKAGES = ("tensorflow", "keras", "hydra-core", "mlflow", "dvc", "scikit-learn", "numpy")
 
 
-def main(words: Sequence[str]) -> int:
-    """Print the table; returns the exit code: 2 for a mistake on the command line, or a store that does not answer."""
-    try:
-        store = open_store(project_root(), key_values.store(key_values.read(words, ["tracking"])))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def _print(words: Sequence[str]) -> None:
+    store = open_store(project_root(), key_values.store(key_values.read(words, ["tracking"])))
     device = runtime.start("auto", "auto", deterministic=True)
     rows = [("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
     rows += [(package, version(package)) for package in PACKAGES]
     rows += [("device", device), ("store", store.uri), ("runs", str(len(store.runs())))]
     print_table("Equipoise runs on", ("what", "which"), rows)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _print))

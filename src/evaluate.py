@@ -20,20 +20,6 @@ from equipoise.options import ConfigError
 from equipoise.paths import project_root
 
 
-def main(words: Sequence[str]) -> int:
-    """Returns the exit code: 2 for a mistake on the command line."""
-    if {"-h", "--help"} & set(words):
-        print(__doc__.strip())
-        return 0
-    try:
-        _evaluate(words)
-    except ConfigError as error:
-        for line in str(error).splitlines():
-            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
-        return 2
-    return 0
-
-
 def _evaluate(words: Sequence[str]) -> None:
     own = [word for word in words if word.startswith(("run=", "tracking="))]
     options = key_values.read(own, ["run", "tracking"])
@@ -62,4 +48,4 @@ def _evaluate(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _evaluate))

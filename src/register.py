@@ -22,19 +22,6 @@ from equipoise.paths import project_root
 OPTIONS = ("run", "sweep", "metric", "name", "alias", "tracking")
 
 
-def main(words: Sequence[str]) -> int:
-    """Returns the exit code: 2 for a mistake on the command line."""
-    if {"-h", "--help"} & set(words):
-        print(__doc__.strip())
-        return 0
-    try:
-        _register(words)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 def _register(words: Sequence[str]) -> None:
     options = key_values.read(words, OPTIONS)
     where = key_values.store(options)
@@ -66,4 +53,4 @@ def _register(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _register))

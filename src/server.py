@@ -37,11 +37,7 @@ auth_cache_ttl_seconds = 60
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Returns the exit code: 2 for a mistake on the command line or a program that is missing."""
-    if {"-h", "--help"} & set(words):
-        print(__doc__.strip())
-        return 0
+def _start(words: Sequence[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the former is ignored by what a shell puts in the background
         signal.signal(number, signal.default_int_handler)
     try:
@@ -49,12 +45,8 @@ def main(words: Sequence[str]) -> int:
         port = int(key_values.number(options, "port") or 5000)
         with _postgresql(project_root() / "server") as database:
             _serve(database, port, options.get("hosts", ""))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("\nstopped")
-    return 0
 
 
 @contextlib.contextmanager
@@ -186,4 +178,4 @@ def _write_secret(file: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _start))

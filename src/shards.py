@@ -18,26 +18,16 @@ from equipoise.terminal import console
 OWN = ("shards", "output")
 
 
-def main(typed: Sequence[str]) -> int:
-    """Write the shards; returns the exit code."""
-    if "-h" in typed or "--help" in typed:
-        print(__doc__)
-        return 0
-    try:
-        options = key_values.read([word for word in typed if word.partition("=")[0] in OWN], OWN)
-        if "output" not in options:
-            raise ConfigError("output is not set: name the folder that the shards are to be in, output=folder")
-        shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
-        data = prepare(command_line.compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
-        _write(data, output, shards)
-    except ConfigError as error:
-        for line in str(error).splitlines():
-            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
-        return 2
+def _shard(typed: Sequence[str]) -> None:
+    options = key_values.read([word for word in typed if word.partition("=")[0] in OWN], OWN)
+    if "output" not in options:
+        raise ConfigError("output is not set: name the folder that the shards are to be in, output=folder")
+    shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
+    data = prepare(command_line.compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
+    _write(data, output, shards)
     sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))
     console.print(f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:", soft_wrap=True)
     console.print(f"  python src/train.py dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
-    return 0
 
 
 def _write(data: Prepared, output: Path, shards: int) -> None:
@@ -51,4 +41,4 @@ def _write(data: Prepared, output: Path, shards: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _shard))

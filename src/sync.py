@@ -13,23 +13,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from equipoise import key_values
 from equipoise.options import ConfigError
 from equipoise.outbox import OPERATIONS, Outbox
 from equipoise.paths import project_root
 
 
-def main(words: Sequence[str]) -> int:
-    """Returns the exit code: 2 for a mistake on the command line, 1 if something could not be uploaded."""
-    if {"-h", "--help"} & set(words):
-        print(__doc__.strip())
-        return 0
-    try:
-        left, damaged = _with_something_left(words)
-        done = [_sync(folder, uri) for folder, uri in left]
-        return 1 if damaged or not all(done) else 0
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def _upload(words: Sequence[str]) -> int:
+    """Returns the exit code: 1 if something could not be uploaded."""
+    left, damaged = _with_something_left(words)
+    done = [_sync(folder, uri) for folder, uri in left]
+    return 1 if damaged or not all(done) else 0
 
 
 def _with_something_left(words: Sequence[str]) -> tuple[list[tuple[Path, str]], bool]:
@@ -80,4 +74,4 @@ def _sync(folder: Path, uri: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _upload))

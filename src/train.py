@@ -18,7 +18,7 @@ from equipoise.cluster import read_cluster
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import title_of
-from equipoise.options import ConfigError
+from equipoise.options import ConfigError, complain
 from equipoise.paths import cache_folder, project_root
 from equipoise.search import Settings
 
@@ -36,7 +36,7 @@ def main() -> int:
                 _reach_launcher(plan)
             command_line.prepare_all(plan)
     except ConfigError as error:
-        return _complain(error)
+        return complain(error)
     signal.signal(signal.SIGTERM, _terminate)
     launchers.set_environment()
     if plan:
@@ -46,7 +46,7 @@ def main() -> int:
             return _take_part(plan.jobs[0])
         return _run_sweep(plan, plan.sweep) if plan and plan.sweep else _run_hydra()
     except ConfigError as error:
-        return _complain(error)
+        return complain(error)
     except KeyboardInterrupt as interrupt:
         print(f"interrupted: {'the chief ends the run' if takes_part else 'a run that had begun is logged as KILLED'}", file=sys.stderr)
         return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
@@ -184,12 +184,6 @@ def _reach_launcher(plan: command_line.Plan) -> None:
     if plan.sweep:
         for note in launchers.reach(plan.sweep.launcher_options, plan.sweep.id, plan.jobs[0].tracking.name):
             print(f"warning: {note}", file=sys.stderr)
-
-
-def _complain(error: ConfigError) -> int:
-    for line in str(error).splitlines():
-        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
-    return 2
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise import command_line
+from equipoise import command_line, key_values
 from equipoise.config import Config
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
@@ -23,34 +23,24 @@ PLAIN_OPTIMIZERS = ("sgd",)
 NOTEWORTHY = 1.05
 
 
-def main(typed: Sequence[str]) -> int:
-    """Print the table and the warnings; returns the exit code."""
-    if "-h" in typed or "--help" in typed:
-        print(__doc__)
-        return 0
+def _show(typed: Sequence[str]) -> None:
+    """Print the table and the warnings."""
     if not any(word.startswith("weighting=") for word in typed):
         typed = [*typed, "weighting=" + ",".join(name for name in STRATEGIES if name != "manual")]
     if not any(word.startswith("model=") for word in typed):
         typed = [*typed, "model=linear"]  # none is built, and this one goes with samples of any shape
-    try:
-        plan = command_line.plan(["-m", *typed])
-        assert plan is not None, "help is answered above"
-        columns = [(_heading(job, plan.jobs), job, _weigh(job)) for job in plan.jobs]
-    except ConfigError as error:
-        for line in str(error).splitlines():
-            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
-        return 2
+    plan = command_line.plan(["-m", *typed])
+    assert plan is not None, "help is answered already"
+    columns = [(_heading(job, plan.jobs), job, _weigh(job)) for job in plan.jobs]
     first = columns[0][2]
     if any(weights.classes != first.classes or (weights.counts != first.counts).any() for _, _, weights in columns):
-        print("error: weights can stand side by side for one dataset only: give one dataset=…", file=sys.stderr)
-        return 2
+        raise ConfigError("weights can stand side by side for one dataset only: give one dataset=…")
     for start in range(0, len(columns), MOST_COLUMNS):
         _print(first, {heading: weights for heading, _, weights in columns[start : start + MOST_COLUMNS]})
     for note in prepare(plan.jobs[0].dataset, cache_folder()).notes:
         warn(note)
     for heading, job, weights in columns:
         _warn_of_another_step(heading, job, weights)
-    return 0
 
 
 def _weigh(job: Config) -> ClassWeights:
@@ -97,4 +87,4 @@ def _warn_of_another_step(heading: str, job: Config, weights: ClassWeights) -> N
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _show))

@@ -1,11 +1,13 @@
 """What tests do again and again: compose a config, copy the project, run its commands."""
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -36,6 +38,26 @@ def copy_project(folder: Path) -> Path:
     for name in ("src", "conf"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
+
+
+def clone_of(folder: Path) -> Path:
+    """What git would clone, with the changes that are not committed yet, and without .venv."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
+    return folder
+
+
+def program_of(file: str) -> ModuleType:
+    """A Python file outside of src/, by its path from the root, as a module."""
+    specification = importlib.util.spec_from_file_location(Path(file).stem, REPOSITORY / file)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def train(project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py") -> "subprocess.CompletedProcess[str]":

@@ -1,7 +1,6 @@
 """Several replicas train the weights of one device, for every loss and implementation, uneven last batches included."""
 
 import contextlib
-import importlib.util
 import json
 import multiprocessing
 import socket
@@ -17,7 +16,7 @@ from equipoise.cluster import VARIABLE, Cluster, read_cluster
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
 from equipoise.resume import made_by
-from helpers import REPOSITORY, composed
+from helpers import REPOSITORY, composed, program_of
 
 # 93 samples in batches of 16: the last batch holds 13. A step long enough for a wrong gradient to show.
 SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "dataset.features=6", "model=mlp", "model.hidden=[8]", "trainer.batch_size=16"]
@@ -248,10 +247,6 @@ def test_what_replicas_cannot_do_is_refused(overrides: list[str], said: str) -> 
 
 
 def test_a_stage_of_the_pipeline_is_one_process() -> None:
-    specification = importlib.util.spec_from_file_location("stage", REPOSITORY / "pipelines" / "train.py")
-    assert specification is not None
-    assert specification.loader is not None
-    stage = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(stage)
+    stage = program_of("pipelines/train.py")
     with pytest.raises(ConfigError, match="a stage is one process"):
         stage.step(composed("trainer.strategy=multi_worker"))

@@ -1,6 +1,5 @@
 """docs/methods.md is what its program writes, and has every option of every group and every recipe."""
 
-import importlib.util
 import re
 from types import ModuleType
 
@@ -9,19 +8,14 @@ import pytest
 from equipoise.decisions import DECISIONS
 from equipoise.losses import LOSSES
 from equipoise.weighting import STRATEGIES
-from helpers import REPOSITORY
+from helpers import REPOSITORY, program_of
 
 PAGE = (REPOSITORY / "docs" / "methods.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def methods() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("methods", REPOSITORY / "docs" / "methods.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return program_of("docs/methods.py")
 
 
 def test_the_page_is_what_is_written(methods: ModuleType) -> None:

@@ -1,9 +1,20 @@
-"""Command lines of `key=value` words whose keys are no config: what compare and evaluate take besides overrides."""
+"""Command lines of `key=value` words whose keys are no config, and the end of every command beside train.py."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from equipoise.options import ConfigError, suggestion
+from equipoise.options import ConfigError, complain, suggestion
+
+
+def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[str]], int | None]) -> int:
+    """Do what was typed, or print the document if help was asked for; returns the exit code: 2 for a user's mistake, which is told."""
+    if {"-h", "--help"} & set(words):
+        print((document or "").strip())
+        return 0
+    try:
+        return act(words) or 0
+    except ConfigError as error:
+        return complain(error)
 
 
 def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import functools
 import inspect
 import operator
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -37,6 +38,13 @@ class ConfigError(ValueError):
 
     def __str__(self) -> str:
         return "\n".join(printable(line) for line in super().__str__().split("\n"))
+
+
+def complain(error: ConfigError) -> int:
+    """Tell the user, a line for each thing that is wrong; returns the exit code of a mistake on the command line."""
+    for line in str(error).splitlines():
+        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+    return 2
 
 
 def printable(line: str) -> str:

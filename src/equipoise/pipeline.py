@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config import Config, check_together, validate
-from equipoise.options import ConfigError
+from equipoise.options import ConfigError, complain
 from equipoise.paths import code_root, project_root
 
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained
@@ -32,9 +31,7 @@ def run_stage(step: Callable[[Config], None]) -> int:
         ARTIFACTS.mkdir(exist_ok=True)
         step(config)
     except ConfigError as error:
-        for line in str(error).splitlines():
-            print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
-        return 2
+        return complain(error)
     return 0
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from equipoise.config import config_sha256, validate
-from helpers import REPOSITORY, served, train
+from helpers import clone_of, served, train
 
 pytestmark = pytest.mark.slow
 
@@ -27,13 +26,8 @@ Clone = Path
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """What git would clone, with the changes that are not committed yet, as one commit; its pipeline has run once, on a small config."""
-    folder = tmp_path_factory.mktemp("pipeline") / "it's a clone"
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / name)
+    """What git would clone, as one commit; its pipeline has run once, on a small config."""
+    folder = clone_of(tmp_path_factory.mktemp("pipeline") / "it's a clone")
     run(folder, "git", "init", "-q")
     commit(folder, "the code")
     found = dvc(folder, "exp", "run", "--name", "first", *small(), "-S", "weighting=balanced")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import REPOSITORY
+from helpers import REPOSITORY, clone_of
 
 pytestmark = pytest.mark.slow
 
@@ -25,14 +24,7 @@ APART = {"make test", "make ui", "make server"}
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What git would clone, with the changes that are not committed yet, and without .venv."""
-    folder = tmp_path_factory.mktemp("clone") / "equipoise"
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / name)
-    return folder
+    return clone_of(tmp_path_factory.mktemp("clone") / "equipoise")
 
 
 def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
