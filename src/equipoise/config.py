@@ -26,7 +26,7 @@ from equipoise.priors import loss_factors
 from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
-CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume")
+CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.engine", "trainer.resume")
 # The keys beside the groups.
 VALUES = ("seed", "cost", "sweep")
 # What judges a trained model and does not change it.
@@ -48,6 +48,7 @@ class Trainer(Section):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: bool
+    engine: Literal["auto", "fit", "resident"]
     # Both decide the bits, and to float tolerance nothing: a batch is the same, its sums are taken in another order.
     strategy: Literal["single", "mirrored", "multi_worker"]
     replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]

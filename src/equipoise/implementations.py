@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from equipoise.data.feed import class_indices
+from equipoise.data.feed import ResidentBatches, class_indices
 from equipoise.options import ConfigError, Floats, Integers
 
 PerSample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -76,7 +76,7 @@ def check_labels(labels: Integers | Floats, weights: Floats, classes: int) -> No
 class Parts:
     """What `compile` and `fit` are called with."""
 
-    batches: tf.data.Dataset
+    batches: tf.data.Dataset | ResidentBatches
     loss: PerSampleLoss
     fit: Mapping[str, Any] = field(default_factory=dict)
 

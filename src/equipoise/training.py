@@ -21,7 +21,7 @@ from equipoise.audit import weighted_losses
 from equipoise.checkpoints import Checkpoints, State, pack, unpack
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
-from equipoise.data.feed import class_indices, feature_batches, training_batches
+from equipoise.data.feed import class_indices, feature_batches, resident_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss, check_labels
@@ -30,7 +30,8 @@ from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import ConfigError, Floats, arguments, listing
 from equipoise.precision import loss_scaled
-from equipoise.runtime import strategy_of
+from equipoise.resident import Resident, engine_of
+from equipoise.runtime import device_taken, strategy_of
 from equipoise.schedules import share_at, stretches, weights_at
 from equipoise.weighting import ClassWeights
 
@@ -119,23 +120,23 @@ def fit(
     check_labels(train.labels, weights.weights, len(data.classes))
     function = loss_function(config, data)
     strategy = strategy_of(config.trainer.strategy)
-    batches_of = functools.partial(
-        training_batches,
-        train,
-        classes=len(data.classes),
-        labels=config.dataset.labels,
-        batch_size=config.trainer.batch_size,
-        seed=config.seed,
-        epoch=epoch,
-        sampling=sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
-    )
-    batches = batches_of(part=distribution.place_of_this_worker(strategy))
+    engine, _ = engine_of(config, data, device_taken())
+    batch_size, steps = config.trainer.batch_size, -(-len(train.labels) // config.trainer.batch_size)
+    decides: dict[str, Any] = {
+        "classes": len(data.classes),
+        "labels": config.dataset.labels,
+        "seed": config.seed,
+        "epoch": epoch,
+        "sampling": sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
+    }
+    batches_of = functools.partial(training_batches, train, batch_size=batch_size, **decides)
+    batches = resident_batches(train, **decides) if engine == "resident" else batches_of(part=distribution.place_of_this_worker(strategy))
     first_bad = _FirstBadStep(strategy)
     bare = Parts(batches, PerSampleLoss(first_bad.watched(function), config.loss.function))
-    put_in = _put_in(config)
+    # Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
+    put_in = IMPLEMENTATIONS["sample_weight" if config.loss.implementation == "class_weight" and engine != "fit" else config.loss.implementation]
     table = tf.Variable(weights.weights, trainable=False, dtype=tf.float32)
     described = {"class_name": config.trainer.optimizer, "config": {"learning_rate": config.trainer.learning_rate}}
-    steps = int(batches.cardinality().numpy())
     loss = put_in(bare, table).loss
     with strategy.scope():
         optimizer = loss_scaled(keras.optimizers.get(described), config.trainer.precision, weights.weights)
@@ -146,7 +147,11 @@ def fit(
     watch.set_model(model)
     watch.checkpoints = checkpoints
     watch.go_on(_begun(strategy, checkpoints))
-    enter = _keras_fit(model, watch) if config.trainer.strategy == "single" else _replicas_fit(strategy, model, watch, len(train.labels), config)
+    enter = {
+        "fit": lambda: _keras_fit(model, watch),
+        "resident": lambda: _resident_fit(model, watch, put_in(bare, table), batch_size),
+        "replicas": lambda: _replicas_fit(strategy, model, watch, len(train.labels), config),
+    }[engine]()
     for first, end, share in stretches(config.weighting, config.trainer.epochs):
         if watch.stopped or end <= watch.done:
             continue
@@ -167,17 +172,17 @@ def weights_sha256(model: keras.Model) -> str:
 Enter = Callable[[Parts, int, int], None]
 
 
-def _put_in(config: Config) -> Callable[[Parts, tf.Variable], Parts]:
-    """The configured implementation; without Keras's `fit` the dataset takes the weights that `fit` would put into it."""
-    name = config.loss.implementation
-    return IMPLEMENTATIONS["sample_weight" if name == "class_weight" and config.trainer.strategy != "single" else name]
-
-
 def _keras_fit(model: keras.Model, watch: "_Watch") -> Enter:
     def enter(parts: Parts, first: int, end: int) -> None:
         model.fit(parts.batches, initial_epoch=first, epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
 
     return enter
+
+
+def _resident_fit(model: keras.Model, watch: "_Watch", parts: Parts, batch_size: int) -> Enter:
+    resident = Resident(model, parts.batches, batch_size)
+    # The parts are the same every time: what changes of them, the table, is a variable.
+    return lambda _, first, end: resident.fit(watch, first, end)
 
 
 def _replicas_fit(strategy: tf.distribute.Strategy, model: keras.Model, watch: "_Watch", samples: int, config: Config) -> Enter:

@@ -5,6 +5,7 @@ Knows nothing of weights.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,27 +41,64 @@ def training_batches(
     sampling : draw the rows with replacement, by class; None: every row once
     part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
     """
-    count = len(samples.labels)
-
-    def order(_: tf.Tensor) -> tf.data.Dataset:
-        now = epoch.read_value()
-        key = tf.stack([tf.constant(seed, tf.int64), now])
-        if sampling is None:
-            rows = tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
-        else:
-            rows = drawn_rows(sampling, now, key)
-        return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+    count, order = len(samples.labels), _order(len(samples.labels), seed, epoch, sampling)
 
     def own(rows: tf.Tensor) -> tf.Tensor:
         (index, parts), count = part, tf.size(rows)
         start = count * index // parts
         return rows[start : tf.maximum(count * (index + 1) // parts, start + 1)]
 
-    rows = tf.data.Dataset.range(1).flat_map(order)
+    rows = tf.data.Dataset.range(1).flat_map(lambda _: tf.data.Dataset.from_tensor_slices(order()).batch(batch_size))
     rows = rows if part == (0, 1) else rows.map(own)
     batches = fetched(rows, samples).map(lambda features, index: (features, encode(index, classes, labels)))
     cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
     return batches.apply(cardinality).prefetch(tf.data.AUTOTUNE)
+
+
+@dataclass(frozen=True)
+class ResidentBatches:
+    """What `training_batches` gives, to be gathered from memory where it is used.
+
+    Attributes
+    ----------
+    order : the rows of the epoch, int64 (n,)
+    fetch : from some of the rows to their batch
+    """
+
+    order: Callable[[], tf.Tensor]
+    fetch: Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
+
+    def map(self, function: Callable[..., tuple[tf.Tensor, ...]]) -> "ResidentBatches":
+        """As a tf.data.Dataset's."""
+        return replace(self, fetch=lambda rows: function(*self.fetch(rows)))
+
+
+def resident_batches(
+    samples: Samples, *, classes: int, labels: LabelForm, seed: int, epoch: tf.Variable, sampling: Sampling | None = None
+) -> ResidentBatches:
+    """The same samples in the same order as `training_batches`, all of them loaded, or decoded, into memory now."""
+    if not is_resident(samples):
+        samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
+    batches = ResidentBatches(_order(len(samples.labels), seed, epoch, sampling), _resident(samples))
+    return batches.map(lambda features, index: (features, encode(index, classes, labels)))
+
+
+def is_resident(samples: Samples) -> bool:
+    """Whether the features are kept in memory; otherwise each batch is read or decoded when it is needed."""
+    return not isinstance(samples.features, Images) and samples.features.nbytes <= MOST_RESIDENT_BYTES
+
+
+def _order(count: int, seed: int, epoch: tf.Variable, sampling: Sampling | None) -> Callable[[], tf.Tensor]:
+    """A function that reads the epoch, and draws its rows."""
+
+    def order() -> tf.Tensor:
+        now = epoch.read_value()
+        key = tf.stack([tf.constant(seed, tf.int64), now])
+        if sampling is None:
+            return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
+        return drawn_rows(sampling, now, key)
+
+    return order
 
 
 def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
@@ -77,7 +115,7 @@ def fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
     """A dataset of batches of row numbers to batches of (features, label index)."""
     if isinstance(samples.features, Images):
         return rows.map(_decoded(samples), num_parallel_calls=tf.data.AUTOTUNE)
-    if samples.features.nbytes <= MOST_RESIDENT_BYTES:
+    if is_resident(samples):
         return rows.map(_resident(samples))  # too little work to be handed to other threads
     return rows.map(_mapped(samples), num_parallel_calls=tf.data.AUTOTUNE)
 

@@ -1,0 +1,103 @@
+"""Training on samples that stay in memory: the steps are taken in a loop of TensorFlow's graph, which gathers each batch.
+
+Keras's own `fit` is handed every batch by a pipeline of tf.data, which on small models takes longer than the arithmetic.
+A step is Keras's own `train_step` here too, the same operations on the same numbers, so it leaves the same bits.
+"""
+
+import math
+import time
+
+import keras
+import psutil
+import tensorflow as tf
+
+from equipoise.config import Config
+from equipoise.data.feed import ResidentBatches, is_resident
+from equipoise.data.prepared import Prepared
+from equipoise.options import ConfigError
+
+# Of one call of the compiled function: Python sees a signal between two of them.
+SECONDS_A_CALL = 0.5
+MOST_SHARE = 0.5  # of the free memory, for samples
+
+
+def engine_of(config: Config, data: Prepared, device: str) -> tuple[str, str]:
+    """What takes the steps, `fit`, `resident` or `replicas`, and why.
+
+    Parameters
+    ----------
+    device : "cpu" or "gpu"
+
+    Raises
+    ------
+    ConfigError
+        If the samples are to stay in memory and do not fit.
+    """
+    trainer, samples = config.trainer, data.split("train")
+    if trainer.strategy != "single":
+        return "replicas", f"trainer.strategy={trainer.strategy}"
+    if trainer.engine == "resident":
+        _check_memory(4 * len(samples.labels) * math.prod(data.shape))
+    if trainer.engine != "auto":
+        return trainer.engine, f"trainer.engine={trainer.engine}"
+    if config.loss.implementation == "class_weight":
+        return "fit", "loss.implementation=class_weight is an argument of Keras's fit"
+    if not is_resident(samples):
+        return "fit", "the samples are read or decoded while training"
+    if device != "cpu":
+        return "fit", "the same bits are known of the CPU alone"
+    return "resident", f"{len(samples.labels):,} samples fit in memory, and the bits are those of fit"
+
+
+class Resident:
+    """A model's training on resident batches.
+
+    Parameters
+    ----------
+    model : compiled, with an optimiser that is built
+    batch_size : the last batch of an epoch may be smaller
+    """
+
+    def __init__(self, model: keras.Model, batches: ResidentBatches, batch_size: int) -> None:
+        self._model, self._batches, self._batch_size = model, batches, batch_size
+        self._order = tf.function(batches.order)
+        self._step = tf.function(model.train_step, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile)
+        self._take = tf.function(self._take_steps)
+        self._at_once = 1  # steps a call; how many changes no bit
+
+    def fit(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
+        """Train in place, epoch `first` to `end - 1`, as Keras's `fit` does with one callback."""
+        self._model.stop_training = False
+        for epoch in range(first, end):
+            self._model.reset_metrics()
+            watch.on_epoch_begin(epoch)
+            with tf.device("CPU:0"):  # where tf.data draws it
+                rows = self._order()
+            watch.on_epoch_end(epoch, self._take_epoch(rows, watch))
+            if self._model.stop_training:
+                return
+
+    def _take_epoch(self, rows: tf.Tensor, watch: keras.callbacks.Callback) -> dict[str, float]:
+        steps, begin, logs = -(-len(rows) // self._batch_size), 0, {}
+        while begin < steps:
+            stop, started = min(begin + self._at_once, steps), time.monotonic()
+            self._take(rows, tf.constant(begin), tf.constant(stop))
+            logs = {name: float(value) for name, value in self._model.get_metrics_result().items()}
+            watch.on_train_batch_end(stop - 1, logs)
+            allowed = int((stop - begin) * SECONDS_A_CALL / (time.monotonic() - started))
+            self._at_once, begin = max(1, min(allowed, 2 * self._at_once)), stop
+        return logs
+
+    def _take_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:
+        for step in tf.range(begin, stop):
+            start = step * self._batch_size
+            self._step(self._batches.fetch(rows[start : start + self._batch_size]))
+
+
+def _check_memory(needed: int) -> None:
+    free = psutil.virtual_memory().available
+    if needed > MOST_SHARE * free:
+        raise ConfigError(
+            f"trainer.engine=resident: the training samples take {needed / 2**30:.1f} GiB, more than half of the {free / 2**30:.1f} GiB "
+            "of memory that are free here; use trainer.engine=fit"
+        )
