@@ -93,3 +93,107 @@ def test_every_form_of_labels_leaves_the_bits_of_fit(cache: Path, form: str, imp
 def test_every_way_to_train_leaves_the_bits_of_fit(cache: Path, case: str) -> None:
     overrides = CASES[case] if case.startswith("CNN") else [*SMALL, *CASES[case]]
     assert fit(cache, "resident", *overrides) == fit(cache, "fit", *overrides)
+
+
+def test_image_files_are_decoded_once_to_the_same_bits(cache: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for index, y in enumerate(np.repeat([0, 1], [40, 20])):
+        (tmp_path / "images" / f"class {y}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (10, 10, 3), dtype=np.uint8)).save(tmp_path / "images" / f"class {y}" / f"{index}.png")
+    images = ["dataset=image_directory", f"dataset.path='{tmp_path}/images'", "dataset.image_size=[8,8]", "model=mlp", "model.hidden=[8]"]
+    overrides = [*images, "loss=custom", "trainer.epochs=2", "trainer.batch_size=16"]
+    assert fit(cache, "resident", *overrides) == fit(cache, "fit", *overrides)
+    assert picked(cache, *overrides) == ("fit", "samples are read, or decoded, while they are trained on")
+
+
+def test_several_labels_leave_the_bits_of_fit(cache: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(150, 2))
+    (tmp_path / "table.csv").write_text("\n".join(["x,y,a,b", *(f"{a:.4f},{b:.4f},{int(a > 1)},{int(b > -0.5)}" for a, b in x)]))
+    table = ["dataset=multilabel", f"dataset.path='{tmp_path}/table.csv'", "dataset.targets=[a,b]", "loss=sigmoid", "model=mlp", "model.hidden=[8]"]
+    overrides = [*table, "weighting=balanced", "trainer.epochs=2"]
+    assert fit(cache, "resident", *overrides) == fit(cache, "fit", *overrides)
+
+
+@pytest.mark.parametrize("engines", [("resident", "resident"), ("fit", "resident"), ("resident", "fit")])
+def test_an_interrupted_training_goes_on_to_the_same_bits(cache: Path, tmp_path: Path, engines: tuple[str, str]) -> None:
+    overrides = [*SMALL, *DEFERRED, "loss=custom", "trainer.epochs=5", "model.dropout=0.3", "dataset.sampling=progressive", "trainer.early_stopping=3"]
+    with pytest.raises(InterruptedError):
+        fit(cache, engines[0], *overrides, folder=tmp_path, end=2)
+    assert fit(cache, engines[1], *overrides, folder=tmp_path) == fit(cache, "fit", *overrides)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_how_many_steps_a_call_takes_changes_no_bit(cache: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    from equipoise import resident, training
+
+    ends: list[int] = []
+    original = training._Watch.on_train_batch_end
+
+    def counted(self: Any, batch: int, logs: Any = None) -> None:
+        ends.append(batch)
+        original(self, batch, logs)
+
+    monkeypatch.setattr(training._Watch, "on_train_batch_end", counted)
+    expected = fit(cache, "fit", *SMALL, "loss=custom")
+    assert ends == 3 * [5]
+    ends.clear()
+    monkeypatch.setattr(resident, "SECONDS_A_CALL", seconds)
+    assert fit(cache, "resident", *SMALL, "loss=custom") == expected
+    assert ends == (3 * [0, 1, 2, 3, 4, 5] if seconds == 0 else [0, 2, 5, 5, 5]), "a signal is seen between calls: their length goes by the clock"
+
+
+def test_a_schedule_traces_no_step_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    traces = []
+    original = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda *arguments: traces.append(1) or original(*arguments))
+    fit(cache, "resident", *SMALL, "loss=sample_weight", "weighting.schedule=ramp", "trainer.epochs=6")
+    assert traces == [1]
+
+
+def test_divergence_is_told_as_by_fit(cache: Path) -> None:
+    huge = ["weighting=manual", "weighting.weights={0:1e30,1:1e30,2:1e30}", "trainer.learning_rate=1e9", "trainer.optimizer=sgd"]
+    messages = []
+    for engine in ("fit", "resident"):
+        with pytest.raises(ConfigError, match=r"diverged in epoch 1 at step 1 of 6: its gradient .* Its batch holds") as error:
+            fit(cache, engine, *SMALL, "loss=custom", *huge)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
+def picked(cache: Path, *overrides: str, device: str = "cpu") -> tuple[str, str]:
+    from equipoise.resident import engine_of
+
+    config = composed(*overrides)
+    return engine_of(config, prepare(config.dataset, cache), device)
+
+
+def test_auto_picks_what_leaves_the_bits_of_fit(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise.data import feed
+
+    assert picked(cache, *SMALL, "loss=custom") == ("resident", "93 samples fit in memory; the bits are those of fit")
+    assert picked(cache, *SMALL, "loss=focal", "loss.implementation=sample_weight")[0] == "resident"
+    assert picked(cache, *SMALL, "loss=class_weight")[0] == picked(cache, *SMALL, "loss=focal", "loss.implementation=class_weight")[0] == "fit"
+    assert picked(cache, *SMALL, "loss=class_weight", "trainer.engine=resident")[0] == "resident"
+    assert picked(cache, *SMALL, "loss=custom", "trainer.engine=fit")[0] == "fit"
+    assert picked(cache, *SMALL, "loss=custom", "trainer.strategy=mirrored")[0] == "replicas"
+    assert picked(cache, *SMALL, "loss=custom", device="gpu")[0] == "fit"
+    monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
+    assert picked(cache, *SMALL, "loss=custom")[0] == "fit"
+
+
+def test_samples_that_do_not_fit_in_memory_are_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 4400})())
+    with pytest.raises(ConfigError, match=r"trainer\.engine=resident: the training samples take 0\.0 GiB, more than half .* use trainer\.engine=fit"):
+        picked(cache, *SMALL, "trainer.engine=resident")
+    assert picked(cache, *SMALL)[0] == "fit"
+
+
+def test_replicas_take_their_own_steps() -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.engine=resident with trainer\.strategy=mirrored"):
+        composed("trainer.engine=resident", "trainer.strategy=mirrored")

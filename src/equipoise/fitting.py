@@ -36,13 +36,17 @@ def training_run(
     device, replicas = _start(config, data)
     for note in _replica_notes(config, replicas):
         warn(note)
-    tags = {**inputs.config_tags(config, data), "device": device, "replicas": str(replicas), "mlflow.source.name": "src/train.py", **(tags or {})}
+    from equipoise import distribution, resident  # not before runtime.start
+
+    engine, why = resident.engine_of(config, data, device)
+    if config.trainer.engine == "auto":
+        console.print(f"Engine: {engine} ({why})", soft_wrap=True)
+    how = {"device": device, "replicas": str(replicas), "engine": engine}
+    tags = {**inputs.config_tags(config, data), **how, "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
     if begun:
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
-    from equipoise import distribution  # not before runtime.start
-
     with (
         resume.kept(folder),
         start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log,

@@ -41,12 +41,12 @@ def engine_of(config: Config, data: Prepared, device: str) -> tuple[str, str]:
     if trainer.engine != "auto":
         return trainer.engine, f"trainer.engine={trainer.engine}"
     if config.loss.implementation == "class_weight":
-        return "fit", "loss.implementation=class_weight is an argument of Keras's fit"
+        return "fit", "loss.implementation=class_weight is Keras's own; trainer.engine=resident leaves the same bits in less time"
     if not is_resident(samples):
-        return "fit", "the samples are read or decoded while training"
+        return "fit", "samples are read, or decoded, while they are trained on"
     if device != "cpu":
-        return "fit", "the same bits are known of the CPU alone"
-    return "resident", f"{len(samples.labels):,} samples fit in memory, and the bits are those of fit"
+        return "fit", "that trainer.engine=resident leaves the same bits is known of a CPU alone"
+    return "resident", f"{len(samples.labels):,} samples fit in memory; the bits are those of fit"
 
 
 class Resident:

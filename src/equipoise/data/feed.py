@@ -73,9 +73,7 @@ class ResidentBatches:
         return replace(self, fetch=lambda rows: function(*self.fetch(rows)))
 
 
-def resident_batches(
-    samples: Samples, *, classes: int, labels: LabelForm, seed: int, epoch: tf.Variable, sampling: Sampling | None = None
-) -> ResidentBatches:
+def resident_batches(samples: Samples, *, classes: int, labels: LabelForm, seed: int, epoch: tf.Variable, sampling: Sampling | None = None) -> ResidentBatches:
     """The same samples in the same order as `training_batches`, all of them loaded, or decoded, into memory now."""
     if not is_resident(samples):
         samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
