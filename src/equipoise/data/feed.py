@@ -1,4 +1,4 @@
-"""Prepared samples as tf.data batches whose order depends on the seed and the epoch alone.
+"""Prepared samples as batches, by tf.data or gathered from memory, whose order depends on the seed and the epoch alone.
 
 Small arrays are gathered from memory, large ones from the mapped file or from shards, images are decoded in parallel.
 Knows nothing of weights.
