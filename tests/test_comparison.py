@@ -1,6 +1,7 @@
 """Comparisons of made-up runs, whose numbers are known by hand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,30 @@ def test_each_is_compared_with_the_baseline_of_its_own_model() -> None:
         difference = found[f"{model} · balanced"].to_baseline
         assert difference is not None
         assert (difference.reference, difference.mean) == (f"{model} · none", pytest.approx(gain))
+
+
+def test_losses_are_compared_with_cross_entropy_without_weights() -> None:
+    """And with its post-hoc adjustment, which is the only one that is a line."""
+    adjusted = {"decision/logit_adjusted/balanced_accuracy": 0.7}
+    runs = [
+        run(weighting, seed, value, {"loss.name": loss, "loss.function": function}, **adjusted)
+        for loss, function, weighting, value in (
+            ("custom", "cross_entropy", "none", 0.5),
+            ("custom", "cross_entropy", "balanced", 0.6),
+            ("ldam", "ldam", "none", 0.8),
+            ("ldam", "ldam", "balanced", 0.9),
+        )
+        for seed in range(3)
+    ]
+    found = rows(compare(runs, "balanced_accuracy"))
+    gains = {"custom · balanced": 0.1, "ldam · none": 0.3, "ldam · balanced": 0.4, "custom · none, logit-adjusted post hoc": 0.2}
+    for label, gain in gains.items():
+        assert (found[label].to_baseline.reference, found[label].to_baseline.mean) == ("custom · none", pytest.approx(gain))  # type: ignore[union-attr]
+    assert set(found) == {"custom · none", *gains}
+    only_losses = rows(compare([one for one in runs if one.params["weighting.name"] == "none"], "balanced_accuracy"))
+    assert only_losses["ldam"].to_baseline.mean == pytest.approx(0.3)  # type: ignore[union-attr]
+    several_models = [replace(one, tags={}, id=one.id + model, params={**one.params, "model.name": model}) for one in runs for model in ("mlp", "cnn")]
+    assert rows(compare(several_models, "balanced_accuracy"))["ldam · cnn · none"].to_baseline.reference == "custom · cnn · none"  # type: ignore[union-attr]
 
 
 def test_the_baseline_can_be_typed() -> None:
