@@ -194,6 +194,15 @@ def test_several_data_sets_are_ranked() -> None:
     assert comparison.ranking.chi_square == pytest.approx(8)
 
 
+def test_what_is_the_same_on_one_data_set_alone_is_ranked_over_all() -> None:
+    runs = [run(name, 0, value, {"dataset.title": title}) for title in "abc" for name, value in (("none", 0.5), ("power", 0.6), ("balanced", 0.7))]
+    runs[2], runs[1] = replace(runs[2], tags={"weights_sha256": "same"}), replace(runs[1], tags={"weights_sha256": "same"}, metrics=runs[2].metrics)
+    comparison = compare(runs, "balanced_accuracy")
+    assert {row.configuration.label for row in comparison.tables[0].rows} == {"power = balanced (bitwise identical)", "none"}
+    assert comparison.ranking is not None
+    assert dict(zip(comparison.ranked, comparison.ranking.ranks, strict=True)) == pytest.approx({"balanced": 3.5 / 3, "power": 5.5 / 3, "none": 3})
+
+
 def test_no_winner_where_metrics_disagree() -> None:
     runs = [run("none", 0, 0.5, macro_f1=0.9, mcc=0.9), run("balanced", 0, 0.8, macro_f1=0.6, mcc=0.6), run("power", 0, 0.4, macro_f1=0.5, mcc=0.5)]
     comparison = compare(runs, "balanced_accuracy")

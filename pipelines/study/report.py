@@ -64,17 +64,13 @@ def _diagrams(comparisons: dict[str, Comparison]) -> str:
 def _means(comparison: Comparison) -> str:
     """Methods by data set, the best of each in bold."""
     metric = comparison.metric
-    means = {table.dataset: {row.configuration.label: row.spreads[metric] for row in table.rows} for table in comparison.tables}
-    best = {table.dataset: table.rows[0].configuration.label for table in comparison.tables}
-    names = sorted(
-        set().union(*means.values()),
-        key=lambda name: [row.configuration.label for row in comparison.tables[0].rows].index(name) if name in means[comparison.tables[0].dataset] else 99,
-    )
+    found = {table.dataset: {label: row.spreads[metric] for row in table.rows for label in row.configuration.labels} for table in comparison.tables}
+    best = {table.dataset: table.rows[0].configuration.labels for table in comparison.tables}
     lines = []
-    for name in names:
-        cells = [f"{found[name].mean:.3f} ± {found[name].deviation:.3f}" if name in found else "–" for found in means.values()]
-        lines.append([name, *(f"**{cell}**" if best[dataset] == name else cell for dataset, cell in zip(means, cells, strict=True))])
-    return f"## {metric} on the test split, mean ± standard deviation\n\n" + _table(["method", *means], lines)
+    for name in dict.fromkeys(name for spreads in found.values() for name in spreads):
+        shown = {dataset: f"{spreads[name].mean:.3f} ± {spreads[name].deviation:.3f}" if name in spreads else "–" for dataset, spreads in found.items()}
+        lines.append([name, *(f"**{text}**" if name in best[dataset] else text for dataset, text in shown.items())])
+    return f"## {metric} on the test split, mean ± standard deviation\n\n" + _table(["method", *found], lines)
 
 
 def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -351,7 +351,7 @@ def _test(reference: str, by_unit: Mapping[Unit, float], metric: str, rope: floa
 
 def _across(tables: Sequence[Table], metric: str) -> tuple[significance.Ranking | None, tuple[str, ...]]:
     """Friedman's test over the data sets, of the configurations that all of them have."""
-    means = [{row.configuration.label: row.spreads[metric].mean for row in table.rows} for table in tables]
+    means = [{label: row.spreads[metric].mean for row in table.rows for label in row.configuration.labels} for table in tables]
     shared = tuple(label for label in means[0] if all(label in found for found in means))
     if len(tables) < 2 or len(shared) < 3:
         return None, ()
