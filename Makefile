@@ -31,7 +31,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro ui server doctor bench pictures methods system audit lowest newest lock clean
+.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro study ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -79,6 +79,10 @@ repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="…" adds o
 
 # RUN=experiment/run opens a run, VIEW=experiment/view a saved view: what a run or a sweep prints at its end.
 PAGE = $(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning)$(if $(VIEW),$(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&compareRunsMode=CHART&workflowType=machine_learning)
+
+study:  ## Train the 1,560 runs behind docs/study.md, and write its tables and diagrams: about an hour on 2 cores
+	@$(MAKE) --no-print-directory setup EXTRA=sweeps
+	@dvc repro $(ARGS) pipelines/study/dvc.yaml
 
 ui: setup  ## Open MLflow on the project's runs; a run or a sweep prints the command that opens its page
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"

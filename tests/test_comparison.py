@@ -1,6 +1,7 @@
 """Comparisons of made-up runs, whose numbers are known by hand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,30 @@ def test_each_is_compared_with_the_baseline_of_its_own_model() -> None:
         assert (difference.reference, difference.mean) == (f"{model} · none", pytest.approx(gain))
 
 
+def test_losses_are_compared_with_cross_entropy_without_weights() -> None:
+    """And with its post-hoc adjustment, which is the only one that is a line."""
+    adjusted = {"decision/logit_adjusted/balanced_accuracy": 0.7}
+    runs = [
+        run(weighting, seed, value, {"loss.name": loss, "loss.function": function}, **adjusted)
+        for loss, function, weighting, value in (
+            ("custom", "cross_entropy", "none", 0.5),
+            ("custom", "cross_entropy", "balanced", 0.6),
+            ("ldam", "ldam", "none", 0.8),
+            ("ldam", "ldam", "balanced", 0.9),
+        )
+        for seed in range(3)
+    ]
+    found = rows(compare(runs, "balanced_accuracy"))
+    gains = {"custom · balanced": 0.1, "ldam · none": 0.3, "ldam · balanced": 0.4, "custom · none, logit-adjusted post hoc": 0.2}
+    for label, gain in gains.items():
+        assert (found[label].to_baseline.reference, found[label].to_baseline.mean) == ("custom · none", pytest.approx(gain))  # type: ignore[union-attr]
+    assert set(found) == {"custom · none", *gains}
+    only_losses = rows(compare([one for one in runs if one.params["weighting.name"] == "none"], "balanced_accuracy"))
+    assert only_losses["ldam"].to_baseline.mean == pytest.approx(0.3)  # type: ignore[union-attr]
+    several_models = [replace(one, tags={}, id=one.id + model, params={**one.params, "model.name": model}) for one in runs for model in ("mlp", "cnn")]
+    assert rows(compare(several_models, "balanced_accuracy"))["ldam · cnn · none"].to_baseline.reference == "custom · cnn · none"  # type: ignore[union-attr]
+
+
 def test_the_baseline_can_be_typed() -> None:
     runs = sweep(3, {"none": 0, "balanced": 0.2, "power": 0.1})
     found = rows(compare(runs, "balanced_accuracy", baseline="balanced"))
@@ -167,6 +192,15 @@ def test_several_data_sets_are_ranked() -> None:
     assert dict(zip(comparison.ranked, comparison.ranking.ranks, strict=True)) == {"balanced": 1, "power": 2, "none": 3}
     # Friedman's chi square of four data sets that agree on three configurations: n (k - 1) = 8.
     assert comparison.ranking.chi_square == pytest.approx(8)
+
+
+def test_what_is_the_same_on_one_data_set_alone_is_ranked_over_all() -> None:
+    runs = [run(name, 0, value, {"dataset.title": title}) for title in "abc" for name, value in (("none", 0.5), ("power", 0.6), ("balanced", 0.7))]
+    runs[2], runs[1] = replace(runs[2], tags={"weights_sha256": "same"}), replace(runs[1], tags={"weights_sha256": "same"}, metrics=runs[2].metrics)
+    comparison = compare(runs, "balanced_accuracy")
+    assert {row.configuration.label for row in comparison.tables[0].rows} == {"power = balanced (bitwise identical)", "none"}
+    assert comparison.ranking is not None
+    assert dict(zip(comparison.ranked, comparison.ranking.ranks, strict=True)) == pytest.approx({"balanced": 3.5 / 3, "power": 5.5 / 3, "none": 3})
 
 
 def test_no_winner_where_metrics_disagree() -> None:

@@ -28,7 +28,7 @@ def main() -> int:
     for metric, found in ranked.items():
         assert found.ranking is not None
         critical_difference_diagram(found.ranking, found.ranked).savefig(folder / f"{metric}.png", dpi=110)
-    parts = ["# Results of the study", "<!-- Written by pipelines/study/report.py -->", _datasets(runs), _ranks(ranked), _diagrams(ranked)]
+    parts = ["# Results of the study", "<!-- Written by pipelines/study/report.py -->", _datasets(runs), _ranks(ranked), _diagrams(ranked), _rules(runs)]
     parts += [_means(comparisons[metric]) for metric in METRICS]
     (folder / "results.md").write_text("\n\n".join(part for part in parts if part) + "\n")
     _export(store, Path("pipelines") / "study" / "runs.parquet")
@@ -37,12 +37,17 @@ def main() -> int:
 
 def _datasets(runs: Sequence[Logged]) -> str:
     """Of the training split with the first seed."""
-    first = {run.params["dataset.title"] if run.params["dataset.title"] != "None" else run.params["dataset.name"]: run for run in reversed(runs)}
+    first = {_name(run): run for run in reversed(runs)}
     lines = []
     for name, run in sorted(first.items()):
         counts = sorted(value for key, value in run.metrics.items() if key.startswith("count/"))
         lines.append([name, run.params["model.name"], str(len(counts)), f"{sum(counts):.0f}", f"{counts[0]:.0f}", f"{counts[-1] / counts[0]:.1f}"])
     return "## Data\n\n" + _table(["data set", "model", "classes", "training samples", "of the rarest class", "imbalance ratio"], lines)
+
+
+def _name(run: Logged) -> str:
+    title = run.params["dataset.title"]
+    return run.params["dataset.name"] if title == "None" else title
 
 
 def _ranks(comparisons: dict[str, Comparison]) -> str:
@@ -61,20 +66,30 @@ def _diagrams(comparisons: dict[str, Comparison]) -> str:
     return "\n\n".join(f"![Mean ranks by {metric}; what a bar joins does not differ]({metric}.png)" for metric in comparisons)
 
 
+def _rules(runs: Sequence[Logged]) -> str:
+    """What each decision rule makes of the models that plain cross-entropy trained without weights: means over the data sets."""
+    plain = [run for run in runs if run.tags["weighting"] == "none" and run.tags["function"] == "cross_entropy"]
+    metrics = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
+    lines = []
+    for rule in ("argmax", "logit_adjusted", "tuned"):
+        of_each: dict[str, list[list[float]]] = {}
+        for run in plain:
+            of_each.setdefault(_name(run), []).append([run.metrics[f"decision/{rule}/{metric}"] for metric in metrics])
+        means = np.mean([np.mean(values, axis=0) for values in of_each.values()], axis=0)
+        lines.append([rule, *(f"{value:.3f}" for value in means)])
+    return "## Decision rules on plain cross-entropy, mean over the data sets\n\n" + _table(["decision", *metrics], lines)
+
+
 def _means(comparison: Comparison) -> str:
     """Methods by data set, the best of each in bold."""
     metric = comparison.metric
-    means = {table.dataset: {row.configuration.label: row.spreads[metric] for row in table.rows} for table in comparison.tables}
-    best = {table.dataset: table.rows[0].configuration.label for table in comparison.tables}
-    names = sorted(
-        set().union(*means.values()),
-        key=lambda name: [row.configuration.label for row in comparison.tables[0].rows].index(name) if name in means[comparison.tables[0].dataset] else 99,
-    )
+    found = {table.dataset: {label: row.spreads[metric] for row in table.rows for label in row.configuration.labels} for table in comparison.tables}
+    best = {table.dataset: table.rows[0].configuration.labels for table in comparison.tables}
     lines = []
-    for name in names:
-        cells = [f"{found[name].mean:.3f} ± {found[name].deviation:.3f}" if name in found else "–" for found in means.values()]
-        lines.append([name, *(f"**{cell}**" if best[dataset] == name else cell for dataset, cell in zip(means, cells, strict=True))])
-    return f"## {metric} on the test split, mean ± standard deviation\n\n" + _table(["method", *means], lines)
+    for name in dict.fromkeys(name for spreads in found.values() for name in spreads):
+        shown = {dataset: f"{spreads[name].mean:.3f} ± {spreads[name].deviation:.3f}" if name in spreads else "–" for dataset, spreads in found.items()}
+        lines.append([name, *(f"**{text}**" if name in best[dataset] else text for dataset, text in shown.items())])
+    return f"## {metric} on the test split, mean ± standard deviation\n\n" + _table(["method", *found], lines)
 
 
 def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -23,6 +23,7 @@ PANEL = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss
 FRONT = ("balanced_accuracy", "macro_f1", "mcc")
 LOWER_IS_BETTER = ("log_loss", "log_loss_corrected", "brier", "ece", "ece_classwise", "ece_corrected", "expected_cost", "hamming_loss")
 CONTROL_RULE = "logit_adjusted"
+PLAIN = "cross_entropy"  # the loss that others are measured by
 
 Unit = tuple[str, ...]  # split seed, fold, seed
 
@@ -136,7 +137,7 @@ def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None 
     Parameters
     ----------
     metric : without `test/`; None: the first of the panel that any of the runs has
-    baseline : a configuration's label, or a weighting; None: the one without weights
+    baseline : a configuration's label, or a weighting; None: cross-entropy without weights
     rope : half width of the region of practical equivalence
 
     Raises
@@ -231,14 +232,22 @@ def _configurations(runs: Sequence[Logged], varied: Sequence[str]) -> list[Confi
 
 
 def _baselines(configurations: Sequence[Configuration], typed: str | None) -> list[Configuration]:
-    """The configurations to compare with; several if a sweep varies more than the weighting."""
-    name = typed or "none"
-    exact = [found for found in configurations if name in found.labels]
-    by_weighting = [found for found in configurations if any(one.get("weighting.name") == name for one in found.settings)]
-    if typed and not exact and not by_weighting:
+    """The configurations to compare with: plain cross-entropy without weights if none was typed; several if a sweep varies the model, say."""
+    if typed is None:
+        return [found for found in configurations if all(map(_is_plain, found.runs.values()))] or _weighted(configurations, "none")
+    chosen = [found for found in configurations if typed in found.labels] or _weighted(configurations, typed)
+    if not chosen:
         labels = [label for found in configurations for label in found.labels]
         raise ConfigError(f"baseline={typed}: there is no such configuration{suggestion(typed, labels)}")
-    return exact or by_weighting
+    return chosen
+
+
+def _is_plain(run: Logged) -> bool:
+    return run.params.get("weighting.name") == "none" and run.params.get("loss.function", PLAIN) == PLAIN
+
+
+def _weighted(configurations: Sequence[Configuration], weighting: str) -> list[Configuration]:
+    return [found for found in configurations if any(one.get("weighting.name") == weighting for one in found.settings)]
 
 
 def _control(baseline: Configuration) -> Configuration:
@@ -247,16 +256,17 @@ def _control(baseline: Configuration) -> Configuration:
 
 
 def _reference(configuration: Configuration, references: Sequence[Configuration]) -> Configuration | None:
-    """Of several, the one that differs in the weighting alone."""
+    """Of several, the one that differs in the weighting alone; or else in weighting and loss."""
     if len(references) == 1:
         return references[0]
 
-    def others(settings: Mapping[str, str]) -> dict[str, str]:
-        return {key: value for key, value in settings.items() if not key.startswith("weighting.")}
+    def others(settings: Mapping[str, str], of: tuple[str, ...]) -> dict[str, str]:
+        return {key: value for key, value in settings.items() if not key.startswith(of)}
 
-    for found in references:
-        if any(others(mine) == others(theirs) for mine in configuration.settings for theirs in found.settings):
-            return found
+    for of in (("weighting.",), ("weighting.", "loss.")):
+        for found in references:
+            if any(others(mine, of) == others(theirs, of) for mine in configuration.settings for theirs in found.settings):
+                return found
     return None
 
 
@@ -341,7 +351,7 @@ def _test(reference: str, by_unit: Mapping[Unit, float], metric: str, rope: floa
 
 def _across(tables: Sequence[Table], metric: str) -> tuple[significance.Ranking | None, tuple[str, ...]]:
     """Friedman's test over the data sets, of the configurations that all of them have."""
-    means = [{row.configuration.label: row.spreads[metric].mean for row in table.rows} for table in tables]
+    means = [{label: row.spreads[metric].mean for row in table.rows for label in row.configuration.labels} for table in tables]
     shared = tuple(label for label in means[0] if all(label in found for found in means))
     if len(tables) < 2 or len(shared) < 3:
         return None, ()

@@ -296,6 +296,7 @@ def test_the_study_is_compared_and_goes_on(clone: Clone) -> None:
     text = (found / "results.md").read_text()
     assert "| glass | linear | 6 | 150 | 6 | 9.0 |" in text
     assert "Over 2 data sets: Friedman chi square" in text
+    assert "| tuned | 0." in text
     means = {
         (row["dataset"], row["weighting"]): row["test/balanced_accuracy"]
         for file in (clone / "pipelines/study/runs").iterdir()
