@@ -1,8 +1,8 @@
 """Training on samples that stay in memory: the steps are taken in a loop of TensorFlow's graph, which gathers each batch.
 
 Keras's own `fit` is handed every batch by a pipeline of tf.data, which on small models takes longer than the arithmetic.
-A step is Keras's own `train_step` here too, the same operations on the same numbers. TensorFlow may put products with
-constants together in another way in another graph, so the same bits are no law, and are known of what was tried alone.
+A step is Keras's own `train_step` here too, the same operations on the same numbers. But TensorFlow may rewrite a formula
+with constants, by what stands around it, so that the same bits are no law: they are known of what was tried alone.
 """
 
 import math
