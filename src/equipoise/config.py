@@ -209,8 +209,8 @@ def _check_strategy(trainer: Trainer) -> None:
         raise ConfigError(f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: some would have no sample")
     if trainer.strategy == "single":
         return
-    if trainer.engine != "auto":
-        raise ConfigError(f"trainer.engine={trainer.engine} with {typed} has no effect: replicas have an engine of their own; leave one of the two out")
+    if trainer.engine == "resident":
+        raise ConfigError(f"trainer.engine=resident with {typed}: replicas have an engine of their own; leave one of the two out")
     if trainer.jit:
         raise ConfigError(f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out")
     if trainer.precision == "mixed_float16":
