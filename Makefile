@@ -80,7 +80,7 @@ repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="…" adds o
 # RUN=experiment/run opens a run, VIEW=experiment/view a saved view: what a run or a sweep prints at its end.
 PAGE = $(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning)$(if $(VIEW),$(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&compareRunsMode=CHART&workflowType=machine_learning)
 
-study:  ## Train the 1,560 runs behind docs/study.md, and write its tables and diagrams: about an hour on 2 cores
+study:  ## Train the 1,560 runs behind docs/study.md, and write its tables and diagrams: one to two hours on 2 cores
 	@$(MAKE) --no-print-directory setup EXTRA=sweeps
 	@dvc repro $(ARGS) pipelines/study/dvc.yaml
 

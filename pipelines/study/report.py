@@ -27,7 +27,7 @@ def main() -> int:
     ranked = {metric: found for metric, found in comparisons.items() if found.ranking}
     for metric, found in ranked.items():
         assert found.ranking is not None
-        critical_difference_diagram(found.ranking, found.ranked).savefig(folder / f"{metric}.png", dpi=110)
+        critical_difference_diagram(found.ranking, [_method(label) for label in found.ranked]).savefig(folder / f"{metric}.png", dpi=110)
     parts = ["# Results of the study", "<!-- Written by pipelines/study/report.py -->", _datasets(runs), _ranks(ranked), _diagrams(ranked), _rules(runs)]
     parts += [_means(comparisons[metric]) for metric in METRICS]
     (folder / "results.md").write_text("\n\n".join(part for part in parts if part) + "\n")
@@ -50,11 +50,19 @@ def _name(run: Logged) -> str:
     return run.params["dataset.name"] if title == "None" else title
 
 
+def _method(label: str) -> str:
+    """The weighting where the loss is plain, and else the loss, which has no weights here."""
+    loss, _, weighting = label.partition(" · ")
+    return weighting if loss == "class_weight" else loss
+
+
 def _ranks(comparisons: dict[str, Comparison]) -> str:
     """Methods by metric."""
     if not comparisons:
         return ""
-    ranks = {metric: dict(zip(found.ranked, found.ranking.ranks, strict=True)) for metric, found in comparisons.items() if found.ranking is not None}
+    ranks = {
+        metric: dict(zip(map(_method, found.ranked), found.ranking.ranks, strict=True)) for metric, found in comparisons.items() if found.ranking is not None
+    }
     first = next(iter(ranks.values()))
     names = sorted(set().union(*ranks.values()), key=lambda name: first.get(name, np.inf))
     lines = [[name, *(f"{ranks[metric][name]:.2f}" if name in ranks[metric] else "–" for metric in ranks)] for name in names]
@@ -83,8 +91,8 @@ def _rules(runs: Sequence[Logged]) -> str:
 def _means(comparison: Comparison) -> str:
     """Methods by data set, the best of each in bold."""
     metric = comparison.metric
-    found = {table.dataset: {label: row.spreads[metric] for row in table.rows for label in row.configuration.labels} for table in comparison.tables}
-    best = {table.dataset: table.rows[0].configuration.labels for table in comparison.tables}
+    found = {table.dataset: {_method(label): row.spreads[metric] for row in table.rows for label in row.configuration.labels} for table in comparison.tables}
+    best = {table.dataset: list(map(_method, table.rows[0].configuration.labels)) for table in comparison.tables}
     lines = []
     for name in dict.fromkeys(name for spreads in found.values() for name in spreads):
         shown = {dataset: f"{spreads[name].mean:.3f} ± {spreads[name].deviation:.3f}" if name in spreads else "–" for dataset, spreads in found.items()}
