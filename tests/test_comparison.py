@@ -141,6 +141,18 @@ def test_losses_are_compared_with_cross_entropy_without_weights() -> None:
     assert rows(compare(several_models, "balanced_accuracy"))["ldam · cnn · none"].to_baseline.reference == "custom · cnn · none"  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("key", "method"), [("trainer.second_stage", "crt"), ("dataset.sampling", "class_balanced")])
+def test_other_methods_are_compared_with_the_plain_one_of_their_model(key: str, method: str) -> None:
+    runs = [
+        run("none", seed, value, {key: chosen, "model.name": model, "loss.function": "cross_entropy"})
+        for model, values in (("mlp", (0.4, 0.5)), ("cnn", (0.7, 0.9)))
+        for chosen, value in zip(("none", method), values, strict=True)
+        for seed in range(3)
+    ]
+    found = {row.configuration.settings[0]["model.name"]: row.to_baseline for row in rows(compare(runs, "balanced_accuracy")).values() if row.to_baseline}
+    assert {model: difference.mean for model, difference in found.items()} == pytest.approx({"mlp": 0.1, "cnn": 0.2})
+
+
 def test_the_baseline_can_be_typed() -> None:
     runs = sweep(3, {"none": 0, "balanced": 0.2, "power": 0.1})
     found = rows(compare(runs, "balanced_accuracy", baseline="balanced"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from equipoise import logged
-from equipoise.comparison import Comparison, compare, wanted
+from equipoise.comparison import Comparison, Row, compare, dataset_title, wanted
 from equipoise.comparison_report import critical_difference_diagram, ranking_lines
 from equipoise.logged import Logged
 from equipoise.paths import project_root
@@ -31,23 +31,18 @@ def main() -> int:
     parts = ["# Results of the study", "<!-- Written by pipelines/study/report.py -->", _datasets(runs), _ranks(ranked), _diagrams(ranked), _rules(runs)]
     parts += [_means(comparisons[metric]) for metric in METRICS]
     (folder / "results.md").write_text("\n\n".join(part for part in parts if part) + "\n")
-    _export(store, Path("pipelines") / "study" / "runs.parquet")
+    _export(store, Path(__file__).parent / "runs.parquet")
     return 0
 
 
 def _datasets(runs: Sequence[Logged]) -> str:
     """Of the training split with the first seed."""
-    first = {_name(run): run for run in reversed(runs)}
+    first = {dataset_title(run): run for run in reversed(runs)}
     lines = []
     for name, run in sorted(first.items()):
         counts = sorted(value for key, value in run.metrics.items() if key.startswith("count/"))
         lines.append([name, run.params["model.name"], str(len(counts)), f"{sum(counts):.0f}", f"{counts[0]:.0f}", f"{counts[-1] / counts[0]:.1f}"])
     return "## Data\n\n" + _table(["data set", "model", "classes", "training samples", "of the rarest class", "imbalance ratio"], lines)
-
-
-def _name(run: Logged) -> str:
-    title = run.params["dataset.title"]
-    return run.params["dataset.name"] if title == "None" else title
 
 
 def _method(label: str) -> str:
@@ -57,17 +52,23 @@ def _method(label: str) -> str:
 
 
 def _ranks(comparisons: dict[str, Comparison]) -> str:
-    """Methods by metric."""
+    """Methods by metric: mean over the data sets, and mean rank."""
     if not comparisons:
         return ""
-    ranks = {
-        metric: dict(zip(map(_method, found.ranked), found.ranking.ranks, strict=True)) for metric, found in comparisons.items() if found.ranking is not None
-    }
-    first = next(iter(ranks.values()))
-    names = sorted(set().union(*ranks.values()), key=lambda name: first.get(name, np.inf))
-    lines = [[name, *(f"{ranks[metric][name]:.2f}" if name in ranks[metric] else "–" for metric in ranks)] for name in names]
-    told = [f"{metric}: {ranking_lines(found)[0]}" for metric, found in comparisons.items()]
-    return "## Mean ranks, 1 the best\n\n" + _table(["method", *ranks], lines) + "\n\n" + "\n".join(f"- {line}" for line in told)
+    cells: dict[str, dict[str, str]] = {}
+    for metric, found in comparisons.items():
+        assert found.ranking is not None
+        means = {label: np.mean([row.spreads[metric].mean for row in _rows(found, label)]) for label in found.ranked}
+        for rank, label in sorted(zip(found.ranking.ranks, found.ranked, strict=True)):
+            cells.setdefault(_method(label), {})[metric] = f"{means[label]:.3f} · {rank:.1f}"
+    table = _table(["method", *comparisons], [[name, *(of_each.get(metric, "–") for metric in comparisons)] for name, of_each in cells.items()])
+    told = "\n".join(f"- {metric}: {ranking_lines(found)[0]}" for metric, found in comparisons.items())
+    return f"## Means over the data sets, and mean ranks, 1 the best\n\n{table}\n\n{told}"
+
+
+def _rows(comparison: Comparison, label: str) -> list[Row]:
+    """A configuration's on each data set."""
+    return [row for table in comparison.tables for row in table.rows if label in row.configuration.labels]
 
 
 def _diagrams(comparisons: dict[str, Comparison]) -> str:
@@ -82,7 +83,7 @@ def _rules(runs: Sequence[Logged]) -> str:
     for rule in ("argmax", "logit_adjusted", "tuned"):
         of_each: dict[str, list[list[float]]] = {}
         for run in plain:
-            of_each.setdefault(_name(run), []).append([run.metrics[f"decision/{rule}/{metric}"] for metric in metrics])
+            of_each.setdefault(dataset_title(run), []).append([run.metrics[f"decision/{rule}/{metric}"] for metric in metrics])
         means = np.mean([np.mean(values, axis=0) for values in of_each.values()], axis=0)
         lines.append([rule, *(f"{value:.3f}" for value in means)])
     return "## Decision rules on plain cross-entropy, mean over the data sets\n\n" + _table(["decision", *metrics], lines)

@@ -23,7 +23,9 @@ PANEL = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss
 FRONT = ("balanced_accuracy", "macro_f1", "mcc")
 LOWER_IS_BETTER = ("log_loss", "log_loss_corrected", "brier", "ece", "ece_classwise", "ece_corrected", "expected_cost", "hamming_loss")
 CONTROL_RULE = "logit_adjusted"
-PLAIN = "cross_entropy"  # the loss that others are measured by
+# What all else is measured by: cross-entropy without weights, resampling or a second stage.
+PLAIN = {"weighting.name": "none", "loss.function": "cross_entropy", "dataset.sampling": "none", "trainer.second_stage": "none"}
+OF_THE_METHOD = ("weighting.", "loss.", "dataset.sampling", "trainer.second_stage")
 
 Unit = tuple[str, ...]  # split seed, fold, seed
 
@@ -137,7 +139,7 @@ def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None 
     Parameters
     ----------
     metric : without `test/`; None: the first of the panel that any of the runs has
-    baseline : a configuration's label, or a weighting; None: cross-entropy without weights
+    baseline : a configuration's label, or a weighting; None: the plain one, cross-entropy that nothing corrects
     rope : half width of the region of practical equivalence
 
     Raises
@@ -159,6 +161,12 @@ def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None 
     if lacking:
         tables = (replace(tables[0], notes=(*tables[0].notes, f"{lacking} runs have no test/{metric} and are left out")), *tables[1:])
     return Comparison(metric, tables, *_across(tables, metric))
+
+
+def dataset_title(run: Logged) -> str:
+    """What a data set is called: by its title, or else its name."""
+    title = run.params.get("dataset.title", "None")
+    return run.params.get("dataset.name", "data") if title == "None" else title
 
 
 def orientation(metric: str) -> int:
@@ -188,8 +196,7 @@ def _by_dataset(runs: Sequence[Logged]) -> dict[str, list[Logged]]:
     """By title, or name; and where several data sets have the same one, by what they differ in."""
     titled: dict[str, list[Logged]] = {}
     for run in runs:
-        title = run.params.get("dataset.title", "None")
-        titled.setdefault(run.params.get("dataset.name", "data") if title == "None" else title, []).append(run)
+        titled.setdefault(dataset_title(run), []).append(run)
     datasets: dict[str, list[Logged]] = {}
     for title, members in titled.items():
         varied = [key for key in varied_params(members) if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)]
@@ -232,7 +239,7 @@ def _configurations(runs: Sequence[Logged], varied: Sequence[str]) -> list[Confi
 
 
 def _baselines(configurations: Sequence[Configuration], typed: str | None) -> list[Configuration]:
-    """The configurations to compare with: plain cross-entropy without weights if none was typed; several if a sweep varies the model, say."""
+    """The configurations to compare with: the plain ones if none was typed; several if a sweep varies the model, say."""
     if typed is None:
         return [found for found in configurations if all(map(_is_plain, found.runs.values()))] or _weighted(configurations, "none")
     chosen = [found for found in configurations if typed in found.labels] or _weighted(configurations, typed)
@@ -243,7 +250,7 @@ def _baselines(configurations: Sequence[Configuration], typed: str | None) -> li
 
 
 def _is_plain(run: Logged) -> bool:
-    return run.params.get("weighting.name") == "none" and run.params.get("loss.function", PLAIN) == PLAIN
+    return all(run.params.get(key, value) == value for key, value in PLAIN.items())
 
 
 def _weighted(configurations: Sequence[Configuration], weighting: str) -> list[Configuration]:
@@ -256,14 +263,14 @@ def _control(baseline: Configuration) -> Configuration:
 
 
 def _reference(configuration: Configuration, references: Sequence[Configuration]) -> Configuration | None:
-    """Of several, the one that differs in the weighting alone; or else in weighting and loss."""
+    """Of several, the one that differs in the weighting alone; or else in the method alone."""
     if len(references) == 1:
         return references[0]
 
     def others(settings: Mapping[str, str], of: tuple[str, ...]) -> dict[str, str]:
         return {key: value for key, value in settings.items() if not key.startswith(of)}
 
-    for of in (("weighting.",), ("weighting.", "loss.")):
+    for of in (("weighting.",), OF_THE_METHOD):
         for found in references:
             if any(others(mine, of) == others(theirs, of) for mine in configuration.settings for theirs in found.settings):
                 return found
