@@ -24,3 +24,10 @@ def test_scripts_and_recipes_are_there(page: Path) -> None:
         assert (REPOSITORY / script).is_file(), script
     for recipe in re.findall(r"experiment=(\w+)", text):
         assert recipe == "NAME" or (REPOSITORY / f"conf/experiment/{recipe}.yaml").is_file(), recipe
+
+
+def test_the_study_s_page_has_the_table_that_was_written() -> None:
+    page, results = ((REPOSITORY / "docs" / name).read_text() for name in ("study.md", "study/results.md"))
+    table = re.findall(r"^## Means over .*?\n\n(.*?)\n\n", results, re.MULTILINE | re.DOTALL)[0]
+    assert table.count("\n") == 15, "14 methods below a heading"
+    assert table in page
