@@ -25,7 +25,7 @@ from helpers import composed, copy_project, jobs, served, train
 pytestmark = pytest.mark.slow
 
 QUICK = ["dataset=digits_lt", "model=mlp", "trainer.epochs=3", "trainer.threads=1"]
-SWEEP = ["loss=class_weight,sample_weight,custom", "-m", "weighting=balanced", "trainer.engine=auto", *QUICK]
+SWEEP = ["loss=class_weight,sample_weight,custom", "-m", "weighting=balanced", *QUICK]
 COUNTS = [104, 74, 53, 38, 27, 19, 14, 10, 7, 5]
 
 
@@ -163,7 +163,7 @@ def test_the_same_sweep_again_repeats_nothing(project: Path, store: Store, runs:
 
 
 def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Store, runs: list[Any]) -> None:
-    found = train(project, "weighting=balanced", *QUICK, cwd=project / "conf")
+    found = train(project, "weighting=balanced", "trainer.profile=true", *QUICK, cwd=project / "conf")
     assert found.returncode == 0, found.stderr
     run = store.runs(weighting="balanced", loss="class_weight")[-1]
     assert run.data.tags["weights_sha256"] == runs[0].data.tags["weights_sha256"], "the same config gives the same bits, alone or in a sweep"
@@ -172,6 +172,14 @@ def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Sto
         assert heading in found.stdout
     command = shlex.split(found.stdout.splitlines()[-1])
     assert command == ["make", "-C", str(project), "ui", f"RUN={run.info.experiment_id}/{run.info.run_id}"]
+    times = json.loads(artifact(project, run, "timing.json").read_text())
+    assert times == {key.removeprefix("time/"): value for key, value in run.data.metrics.items() if key.startswith("time/")}
+    total = times.pop("total")
+    assert sum(times.values()) == pytest.approx(total)
+    assert list(times) == ["startup", "import", "prepare", "trace", "train", "evaluate", "pictures", "log", "rest"]
+    assert times["import"] > 1 > times["prepare"] > 0, "TensorFlow is imported, and the data are prepared already"
+    assert min(times.values()) >= 0
+    assert f"total {total:.2f} 100%" in " ".join(found.stdout.split())
 
 
 def test_every_option_trains(project: Path, store: Store) -> None:
