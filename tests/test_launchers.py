@@ -106,6 +106,9 @@ def test_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
         plan([*SWEEP, "hydra/launcher=ray", "hydra.launcher.adress=head:6379"])
     with pytest.raises(ConfigError, match=r"hydra\.launcher\.num_cpus=0: .* greater than or equal to 1\n.*num_gpus=x: .* valid number"):
         plan([*SWEEP, "hydra/launcher=ray", "hydra.launcher.num_cpus=0", "hydra.launcher.num_gpus=x"])
+    for workers in ("ten", "0", "1.5"):
+        with pytest.raises(ConfigError, match=rf"hydra\.launcher\.n_jobs={workers}: must be a whole number of workers, or -1"):
+            plan([*SWEEP, "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}"])
     monkeypatch.setattr(launchers, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="make setup EXTRA=sweeps"):
         plan([*SWEEP, "hydra/launcher=ray"])

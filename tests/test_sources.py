@@ -19,6 +19,7 @@ from PIL import Image
 from equipoise import command_line
 from equipoise.command_line import plan, prepare_all
 from equipoise.data.arrays import read_ts
+from equipoise.data.images import _check
 from equipoise.data.prepare import prepare, with_test_file
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
@@ -325,6 +326,15 @@ class TestImages:
         data = prepared(tmp_path / "cache", *folder_of(pictures, "dataset.on_bad_file=skip"))
         assert any("2 files left out" in note and "broken.png" in note for note in data.notes)
         assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
+
+    def test_a_file_that_is_another_one_when_its_turn_comes(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(bytes(200))
+        for name, said in (
+            (b"none.png", "is no file any more"),
+            (b"a.png", "has 200 bytes, more than an image of dataset.max_pixels=9 can need"),
+            (b"x" * 300, "cannot be read (File name too long)"),
+        ):
+            assert _check(tmp_path, name, 9) == said
 
     def test_given_splits(self, pictures: Path, tmp_path: Path) -> None:
         root = tmp_path / "given"
