@@ -61,9 +61,7 @@ def _sync(folder: Path, uri: str) -> bool:
     store = open_store(project_root(), where)
     try:
         done = tracking.sync_folder(store, folder)
-    except Exception as error:
-        if not isinstance(error, (ConfigError, *outages())):
-            raise
+    except (ConfigError, *outages()) as error:
         print(f"error: {folder} is kept, and not uploaded: {str(error).splitlines()[0]}", file=sys.stderr)
         return False
     if done is None:
