@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
 
-from equipoise import batch, launchers
+from equipoise import batch, launchers, ray_cluster
 from equipoise.command_line import plan
 from equipoise.options import ConfigError
 from equipoise.remote import Ended, Job
@@ -133,6 +134,52 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, monkeypatc
     process.wait(60)
     with pytest.raises(CompactHydraException, match=r"the jobs cannot be submitted: .*File exists"):
         next(batch.run([short], processes(f"hydra.launcher.submitit_folder={pid}/%j")))
+
+
+@pytest.mark.slow
+def test_jobs_on_ray_are_interrupted_with_the_process_that_started_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    begun, interrupted = tmp_path / "begun", tmp_path / "interrupted"
+
+    def endless() -> Ended:
+        try:
+            begun.touch()
+            while True:
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            interrupted.touch()
+            raise
+
+    def short() -> Ended:
+        while not begun.exists():
+            time.sleep(0.01)
+        return Ended(JobReturn(), "")
+
+    options = ray_cluster.Options(engine="ray", address="local", cores=2, folder=None, num_cpus=1, num_gpus=0, max_retries=0)
+    try:
+        outcomes = ray_cluster.run([endless, short], options)
+        assert next(outcomes)[0] == 1
+        outcomes.close()
+        assert interrupted.exists()
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore:Ray Client connection timed out")
+def test_what_answers_is_no_ray_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.util.client import worker
+
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    for patience in ("INITIAL_TIMEOUT_SEC", "MAX_TIMEOUT_SEC"):
+        monkeypatch.setattr(worker, patience, 1)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"ray://127.0.0.1:{other.getsockname()[1]}"
+        options = ray_cluster.Options(engine="ray", address=address, cores=None, folder=None, num_cpus=1, num_gpus=0, max_retries=0)
+        with pytest.raises(ConfigError, match=rf"address={address}: .*; if the cluster asks for a token: export RAY_AUTH_MODE=token"):
+            ray_cluster.connect(options)
 
 
 def test_a_slurm_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
