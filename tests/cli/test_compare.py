@@ -112,7 +112,7 @@ def test_a_mistake_exits_2_and_logs_nothing(project: Path, store: Store, script:
 
 def test_a_fresh_project_has_nothing_to_compare_and_gets_no_store(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
-    for script, words in (("compare.py", []), ("evaluate.py", ["run=latest"])):
+    for script, words in (("compare.py", []), ("evaluate.py", ["run=latest"]), ("register.py", [])):
         found = train(project, *words, script=script)
         assert found.returncode == 2
         assert "there are no runs yet" in found.stderr
