@@ -104,7 +104,7 @@ def test_what_is_meant_for_one_class_is_refused(overrides: list[str], typed: lis
 def test_balanced_is_the_factor_of_the_positives(overrides: list[str], tmp_path: Path) -> None:
     import tensorflow as tf
 
-    from equipoise import training
+    from equipoise.compiled import loss_function
     from equipoise.data.prepare import prepare
 
     losses = {}
@@ -112,7 +112,7 @@ def test_balanced_is_the_factor_of_the_positives(overrides: list[str], tmp_path:
         config = composed(*overrides, "loss=sigmoid", *typed)
         data = prepare(config.dataset, tmp_path / "cache")
         truth = tf.constant([[1.0, 0.0], [1.0, 1.0]])
-        losses[name] = training.loss_function(config, data)(truth, tf.zeros((2, 2))).numpy()
+        losses[name] = loss_function(config, data)(truth, tf.zeros((2, 2))).numpy()
     rows = len(data.split("train").labels)
     rain, wind = ((rows - count) / count for count in data.counts)
     assert losses["balanced"] == pytest.approx(np.log(2) * np.array([(rain + 1) / 2, (rain + wind) / 2]), rel=1e-5)

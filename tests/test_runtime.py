@@ -60,6 +60,21 @@ def test_what_has_no_effect_on_the_device_is_said(options: list[str], device: st
     assert all(note.startswith(said) for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("options", "replicas", "said"),
+    [
+        ([], 1, ""),
+        (["trainer.strategy=mirrored"], 1, "trainer.strategy=mirrored has one replica here"),
+        (["trainer.strategy=mirrored", "model.dropout=0.0"], 2, ""),
+        (["trainer.strategy=mirrored", "model.dropout=0.5"], 2, "model.dropout=0.5 with trainer.strategy=mirrored: every replica draws the same masks"),
+    ],
+)
+def test_what_replicas_do_otherwise_is_said(options: list[str], replicas: int, said: str) -> None:
+    notes = fitting._replica_notes(composed(*options), replicas)
+    assert len(notes) == bool(said)
+    assert all(note.startswith(said) for note in notes)
+
+
 def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_usage, "find_spec", lambda _: None)
     (note,) = fitting._device_notes(composed().trainer, "gpu")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from mlflow.exceptions import MlflowException
 
 from equipoise import tracking
 from equipoise.options import ConfigError
@@ -134,6 +135,8 @@ def test_an_experiment_that_another_process_is_first_to_make(store: Store, monke
 
     monkeypatch.setattr(store.client, "get_experiment_by_name", and_then_another_makes_it)
     assert store.experiment("raced") == look("raced").experiment_id
+    with pytest.raises(MlflowException, match="Invalid experiment name"):
+        store.experiment("")
 
 
 def test_what_the_environment_says_of_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from equipoise.config import Config
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
+from equipoise.data.sources import SPLITS
 from equipoise.options import ConfigError
 from equipoise.weighting import class_weights
 from helpers import composed
@@ -300,6 +301,15 @@ class TestSecondStage:
         np.testing.assert_allclose(kernel, before[-2] / np.linalg.norm(before[-2], axis=0) ** tau, rtol=1e-6)
         assert not bias.any()
         assert 0 <= tau <= 1
+
+
+def test_early_stopping_asks_for_a_metric_that_the_validation_samples_define(cache: Path, tmp_path: Path) -> None:
+    rows = "".join(f"{i},{part},{int(i % 3 == 0 and part != 'validation')},{int(i % 2 and part != 'validation')}\n" for part in SPLITS for i in range(9))
+    (tmp_path / "t.csv").write_text("x,p,rain,wind\n" + rows)
+    table = ["dataset=multilabel", f"dataset.path='{tmp_path}/t.csv'", "dataset.targets=[rain,wind]", "dataset.split_column=p", "model=linear", "loss=sigmoid"]
+    with pytest.raises(ConfigError, match=r"trainer\.monitor=val/balanced_accuracy is not defined on these .* use val/.*val/log_loss"):
+        fit(cache, *table, "trainer.early_stopping=1")
+    assert len(fit(cache, *table, "trainer.early_stopping=3", "trainer.monitor=val/log_loss")[1]) == 3
 
 
 def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:

@@ -95,15 +95,16 @@ def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Seque
 
 
 def decision_metrics(labels: Integers, predicted: Integers | Booleans) -> dict[str, float]:
-    """The metrics that follow from the answers alone; accuracy and Hamming loss are of single answers."""
+    """The metrics that follow from the answers alone, NaN where not defined; accuracy and Hamming loss are of single answers."""
     hits, told, positives = (labels * predicted).sum(axis=0), np.sum(predicted, axis=0), labels.sum(axis=0)
     there = positives > 0
     return {
         "accuracy": float((labels == predicted).mean()),
         "hamming_loss": float((labels != predicted).mean()),
         "subset_accuracy": float((labels == predicted).all(axis=1).mean()),
-        "balanced_accuracy": float(SCORES["balanced_accuracy"](hits, told, positives, len(labels))[there].mean()),
-        "macro_f1": float(SCORES["macro_f1"](hits, told, positives, len(labels))[there].mean()),
+        **{
+            name: float(SCORES[name](hits, told, positives, len(labels))[there].mean()) if there.any() else np.nan for name in ("balanced_accuracy", "macro_f1")
+        },
         "micro_f1": float(2 * hits.sum() / max(told.sum() + positives.sum(), 1)),
     }
 

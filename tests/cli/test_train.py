@@ -235,10 +235,12 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     frame = pd.DataFrame({"x": generator.normal(size=200) + (labels == "a/b"), "z": generator.choice(["u", "v"], 200), "class": labels})
     frame.to_csv(tmp_path / "my table.csv", index=False)
     command = ["dataset=csv", "dataset.path='my table.csv'", "dataset.target=class", "model=linear", "trainer.epochs=2"]
-    found = train(project, *command, "weighting=balanced", "dataset.sampling=square_root", cwd=tmp_path)
+    found = train(project, *command, "weighting=balanced", "dataset.sampling=square_root", "trainer.strategy=mirrored", "trainer.gpu_memory=99", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert "größe [L]" in found.stdout
     assert "dataset.sampling=square_root and weighting=balanced correct the imbalance twice" in found.stderr
+    assert "warning: trainer.strategy=mirrored has one replica here" in found.stderr
+    assert "warning: trainer.gpu_memory=99 has no effect" in found.stderr
     (run,) = store.runs(dataset="csv")
     assert store.client.get_experiment(run.info.experiment_id).name == "csv-my_table"
     metrics = run.data.metrics
