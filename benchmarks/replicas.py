@@ -71,6 +71,7 @@ def train(file: str, config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
     fitting._start(config, data)
     from equipoise import training
+    from equipoise.compiled import Compiled
 
     begun, took = [0.0], []
     steps = -(-int(data.counts.sum()) // config.trainer.batch_size)
@@ -86,8 +87,7 @@ def train(file: str, config: Config) -> None:
             took.append((time.perf_counter() - begun[0]) / steps)
 
     training._Watch.on_epoch_begin, training._Watch.on_train_batch_end = on_epoch_begin, on_train_batch_end
-    model = training.build(config, data)
-    training.fit(model, training.Predictor(model), config, data, inputs.weigh(config, data), lambda *_: None)
+    training.fit(Compiled(config, data), config, data, inputs.weigh(config, data), lambda *_: None)
     Path(file).write_text(json.dumps(took[1:]))
 
 

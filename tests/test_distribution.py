@@ -75,6 +75,7 @@ def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[An
     """Weights and history, of a training that is interrupted after its second epoch and gone on with, if so asked."""
     from equipoise import inputs, training
     from equipoise.checkpoints import Checkpoints
+    from equipoise.compiled import Compiled
 
     config = composed(*overrides)
     data = prepare(config.dataset, folder)
@@ -90,20 +91,20 @@ def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[An
     (folder / "run").mkdir(exist_ok=True)
     for _ in range(1 + interrupt):
         history.clear()
-        model = training.build(config, data)
+        built = Compiled(config, data)
         kept = Checkpoints(folder / "run", made_by(config, data)) if interrupt else None
         with contextlib.suppress(InterruptedError):
-            training.fit(model, training.Predictor(model), config, data, inputs.weigh(config, data), on_epoch, kept)
-    return model.get_weights(), history
+            training.fit(built, config, data, inputs.weigh(config, data), on_epoch, kept)
+    return built.model.get_weights(), history
 
 
 def fit_by_keras(folder: Path, *overrides: str) -> list[Any]:
     """The weights that Keras's own fit leaves under the strategy."""
-    from equipoise import training
+    from equipoise import compiled
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_replicas_fit", lambda _strategy, model, watch, *_: training._keras_fit(model, watch))
-        patch.setattr(training, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
+        patch.setattr(compiled, "engine_of", lambda *_: ("fit", ""))
+        patch.setattr(compiled, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
         return fit(folder, *overrides)[0]
 
 

@@ -33,15 +33,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fit(cache: Path, *overrides: str) -> tuple[Any, list[np.ndarray], list[dict[str, float]]]:
     """The trained model, the change of its weights, and the history."""
     from equipoise import training
+    from equipoise.compiled import Compiled
 
     config = composed(*overrides)
     data = prepare(config.dataset, cache)
     weights = class_weights(config.weighting, data.counts, data.classes)
-    model = training.build(config, data)
-    before = model.get_weights()
+    built = Compiled(config, data)
+    before = built.model.get_weights()
     history: list[dict[str, float]] = []
-    training.fit(model, training.Predictor(model), config, data, weights, lambda _, metrics: history.append(metrics))
-    return model, [after - start for start, after in zip(before, model.get_weights(), strict=True)], history
+    training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
+    return built.model, [after - start for start, after in zip(before, built.model.get_weights(), strict=True)], history
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -98,11 +99,11 @@ def test_half_precision_that_overflows_in_the_model_names_the_way_out(cache: Pat
 
 @pytest.mark.parametrize("stage", ["crt", "tau_norm"])
 def test_a_second_stage_takes_half_precision_features(cache: Path, stage: str) -> None:
-    from equipoise import training
+    from equipoise.compiled import Predictor
     from equipoise.second_stage import run_second_stage
 
     overrides = [*SMALL, "trainer.epochs=2", "trainer.precision=mixed_float16", f"trainer.second_stage={stage}"]
     model, *_ = fit(cache, *overrides)
     config = composed(*overrides)
-    curves = run_second_stage(model, training.Predictor(model), config, prepare(config.dataset, cache))
+    curves = run_second_stage(model, Predictor(model), config, prepare(config.dataset, cache))
     assert all(np.isfinite(values).all() for values in curves.values())

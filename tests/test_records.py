@@ -77,15 +77,16 @@ def test_tensorflow_reads_them_as_examples(digits: Prepared, shards: Prepared) -
 
 def weights_sha256(data: Prepared, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> str:
     from equipoise import training
+    from equipoise.compiled import Compiled
     from equipoise.data import feed
     from equipoise.weighting import class_weights
     from helpers import composed
 
     monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
     config = composed(*DIGITS, "model=mlp", "model.hidden=[8]", "trainer.epochs=2", "weighting=balanced", *overrides)
-    model = training.build(config, data)
-    training.fit(model, training.Predictor(model), config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
-    return training.weights_sha256(model)
+    built = Compiled(config, data)
+    training.fit(built, config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
+    return training.weights_sha256(built.model)
 
 
 @pytest.mark.parametrize("sampling", ["none", "class_balanced"])

@@ -60,10 +60,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fit(cache: Path, engine: str, *overrides: str, folder: Path | None = None, end: int | None = None) -> tuple[str, list[dict[str, float]], list[Any]]:
     """Weights' digest, history and the optimiser's state; with a folder for checkpoints, of a training that ends after an epoch."""
     from equipoise import training
+    from equipoise.compiled import Compiled
 
     config = composed(*overrides, f"trainer.engine={engine}")
     data = prepare(config.dataset, cache)
-    model, history = training.build(config, data), []
+    built, history = Compiled(config, data), []
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         history.append(metrics)
@@ -71,8 +72,8 @@ def fit(cache: Path, engine: str, *overrides: str, folder: Path | None = None, e
             raise InterruptedError
 
     kept = Checkpoints(folder, made_by(config, data)) if folder else None
-    training.fit(model, training.Predictor(model), config, data, inputs.weigh(config, data), on_epoch, kept)
-    return training.weights_sha256(model), history, [variable.numpy().tolist() for variable in model.optimizer.variables]
+    training.fit(built, config, data, inputs.weigh(config, data), on_epoch, kept)
+    return training.weights_sha256(built.model), history, [variable.numpy().tolist() for variable in built.model.optimizer.variables]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -171,13 +172,13 @@ def test_a_loss_of_ones_own_ends_near_fit(cache: Path, monkeypatch: pytest.Monke
     """TensorFlow puts these constants together in another way in the two graphs."""
     import tensorflow as tf
 
-    from equipoise import training
+    from equipoise import compiled, training
     from equipoise.losses import cross_entropy
 
     def generalized(labels: Any, logits: Any) -> Any:
         return -tf.math.expm1(-0.7 * cross_entropy(labels, logits)) / 0.7
 
-    monkeypatch.setattr(training, "loss_function", lambda *_: generalized)
+    monkeypatch.setattr(compiled, "loss_function", lambda *_: generalized)
     monkeypatch.setattr(training, "weights_sha256", lambda model: model.get_weights())
     weights = [fit(cache, engine, *SMALL, "loss=custom")[0] for engine in ("fit", "resident")]
     for expected, found in zip(*weights, strict=True):

@@ -69,13 +69,14 @@ class End:
 def fit(overrides: list[str], cache: Path, folder: Path, end: End | None = None) -> None:
     """Train from the newest checkpoint on, and leave the digest of weights, optimiser and history."""
     from equipoise import runtime, second_stage, training
+    from equipoise.compiled import Compiled
 
     runtime.start("cpu", 1, deterministic=True)
     checkpoints.MOST_SHARE = float("inf")  # one at every epoch
     config = composed(*SMALL, f"trainer.epochs={EPOCHS}", *overrides)
     data = prepare(config.dataset, cache)
-    model = training.build(config, data)
-    predictor = training.Predictor(model)
+    built = Compiled(config, data)
+    model = built.model
     history: list[dict[str, float]] = []
     # On a slow machine the end before this one may have come epochs late: what has been trained is only told again.
     trained = max((int(file.name[:8]) for file in folder.glob("checkpoints/*.npz")), default=0)
@@ -89,11 +90,11 @@ def fit(overrides: list[str], cache: Path, folder: Path, end: End | None = None)
         start[0] = time.monotonic()
 
     weights = class_weights(config.weighting, data.counts, data.classes)
-    training.fit(model, predictor, config, data, weights, on_epoch, Checkpoints(folder, made_by(config, data)))
+    training.fit(built, config, data, weights, on_epoch, Checkpoints(folder, made_by(config, data)))
     optimizer = [variable.numpy() for variable in model.optimizer.variables]
     if end and end.after == EPOCHS:
         end.begin(time.monotonic() - begun, folder)
-    curves = second_stage.run_second_stage(model, predictor, config, data) if config.trainer.second_stage != "none" else {}
+    curves = second_stage.run_second_stage(model, built.predict, config, data) if config.trainer.second_stage != "none" else {}
     for timer in threading.enumerate():
         if isinstance(timer, threading.Timer):
             timer.join()

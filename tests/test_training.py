@@ -31,14 +31,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:
     """Weights' digest, history, model and data of a run of three epochs."""
     from equipoise import training
+    from equipoise.compiled import Compiled
 
     config: Config = composed("trainer.epochs=3", *overrides)
     data = prepare(config.dataset, cache)
     weights = class_weights(config.weighting, data.counts, data.classes)
-    model = training.build(config, data)
+    built = Compiled(config, data)
     history: list[dict[str, float]] = []
-    training.fit(model, training.Predictor(model), config, data, weights, lambda _, metrics: history.append(metrics))
-    return training.weights_sha256(model), history, model, data
+    training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
+    return training.weights_sha256(built.model), history, built.model, data
 
 
 @pytest.mark.parametrize("jit", ["false", "true"])
@@ -187,16 +188,16 @@ def test_deferred_weights_are_none_and_then_all(cache: Path) -> None:
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_changing_weights_compiles_nothing_again(cache: Path, implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise import training
+    from equipoise.implementations import PerSampleLoss
 
     traces = []
-    original = training.PerSampleLoss.call
+    original = PerSampleLoss.call
 
     def counted(self: Any, y_true: Any, y_pred: Any) -> Any:
         traces.append(1)
         return original(self, y_true, y_pred)
 
-    monkeypatch.setattr(training.PerSampleLoss, "call", counted)
+    monkeypatch.setattr(PerSampleLoss, "call", counted)
     fit(cache, *SMALL, "weighting=balanced", f"loss={implementation}", "trainer.epochs=2")
     constant = len(traces)
     fit(cache, *SMALL, "weighting=balanced", f"loss={implementation}", "trainer.epochs=8", *SCHEDULES[2])
@@ -253,14 +254,15 @@ def test_sigmoid_with_automatic_weights_is_cross_entropy_with_those_of_the_posit
 class TestSecondStage:
     def run(self, cache: Path, stage: str, *overrides: str) -> tuple[Any, list[np.ndarray], dict[str, list[float]], Prepared, Any]:
         from equipoise import training
+        from equipoise.compiled import Compiled
         from equipoise.second_stage import run_second_stage
 
         config = composed(*SMALL, f"trainer.second_stage={stage}", "trainer.epochs=5", *overrides)
         data = prepare(config.dataset, cache)
         weights = class_weights(config.weighting, data.counts, data.classes)
-        model = training.build(config, data)
-        predictor = training.Predictor(model)
-        training.fit(model, predictor, config, data, weights, lambda *_: None)
+        built = Compiled(config, data)
+        model, predictor = built.model, built.predict
+        training.fit(built, config, data, weights, lambda *_: None)
         before = model.get_weights()
         return model, before, run_second_stage(model, predictor, config, data), data, predictor
 
@@ -352,9 +354,9 @@ def test_every_epoch_has_an_order_of_its_own(cache: Path, monkeypatch: pytest.Mo
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
             seen.append(round(float(logs["loss"]), 6))  # type: ignore[index]
 
-    from equipoise import training
+    from equipoise import compiled
 
-    monkeypatch.setattr(training, "STEPS_PER_CALL", 1)
+    monkeypatch.setattr(compiled, "STEPS_PER_CALL", 1)
     fit_of_keras = keras.Model.fit
     monkeypatch.setattr(keras.Model, "fit", lambda model, *a, callbacks, **k: fit_of_keras(model, *a, callbacks=[*callbacks, LastBatch()], **k))
     fit(cache, *SMALL, "trainer.optimizer=sgd", "trainer.learning_rate=1e-30")
@@ -412,12 +414,12 @@ def test_shares_of_loss_and_gradient_by_hand() -> None:
 
 @pytest.mark.parametrize(("model", "shape"), [("linear", (8, 8, 1)), ("mlp", (8, 8, 1)), ("cnn", (8, 8, 1)), ("conv1d", (20, 3))])
 def test_every_model_ends_in_logits(model: str, shape: tuple[int, ...]) -> None:
-    from equipoise import training
+    from equipoise.compiled import Predictor, build
 
     series = ["dataset=synthetic", "dataset.form=series"] if len(shape) == 2 else ["dataset=digits_lt"]
     config = composed(*series, f"model={model}")
     data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789")})
-    built = training.build(config, data)
+    built = build(config, data)
     assert built.output_shape == (None, 10)
     assert built.layers[-1].activation.__name__ == "linear"
-    assert training.Predictor(built)(np.zeros((3, *shape), np.float32)).shape == (3, 10)
+    assert Predictor(built)(np.zeros((3, *shape), np.float32)).shape == (3, 10)

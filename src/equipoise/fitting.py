@@ -74,10 +74,10 @@ def take_part(config: Config, data: Prepared) -> None:
     """Train as one of several workers, and leave nothing: the run is the chief's, which logs it."""
     _start(config, data)
     from equipoise import distribution, training
+    from equipoise.compiled import Compiled
 
     with interruption.bounded(lambda: None), distribution.connected():
-        model = training.build(config, data)
-        training.fit(model, training.Predictor(model), config, data, inputs.weigh(config, data), lambda *_: None)
+        training.fit(Compiled(config, data), config, data, inputs.weigh(config, data), lambda *_: None)
 
 
 def _start(config: Config, data: Prepared) -> tuple[str, int]:
@@ -138,15 +138,15 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
+    from equipoise.compiled import compiled
     from equipoise.data.feed import feature_batches
 
-    model = training.build(config, data)
-    predictor = training.Predictor(model)
-    train, function = data.split("train"), training.loss_function(config, data)
+    built = compiled(config, data)
+    train = data.split("train")
 
     def shares(suffix: str, epoch: int) -> dict[str, Floats]:
         in_force = weights_at(weights.weights, share_at(config.weighting, epoch, config.trainer.epochs))
-        found = audit(predictor, function, train.features, train.labels, in_force, config.dataset.labels)
+        found = audit(built.predict, built.function, train.features, train.labels, in_force, config.dataset.labels)
         return {f"{name}_share{suffix}": values for name, values in asdict(found).items()}
 
     # Of several labels a sample, no one has the whole loss or gradient.
@@ -166,15 +166,15 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
             if watch:
                 watch(epoch, metrics)
 
-        training.fit(model, predictor, config, data, weights, on_epoch, checkpoints)
+        training.fit(built, config, data, weights, on_epoch, checkpoints)
     at_end = {} if data.several_labels else shares("", len(history) - 1)
     log.log_metrics(inputs.by_class(data, at_end))
     if config.trainer.second_stage != "none":
         from equipoise.second_stage import run_second_stage
 
-        for name, values in run_second_stage(model, predictor, config, data).items():
+        for name, values in run_second_stage(built.model, built.predict, config, data).items():
             log.log_profile(f"second_stage/{name}", np.array(values))
-    weights_sha256 = training.weights_sha256(model)
+    weights_sha256 = training.weights_sha256(built.model)
     log.set_tag("weights_sha256", weights_sha256)
-    log.log_model(model, next(feature_batches(train.features[:2])), step=len(history))
-    return Trained(predictor(data.split("test").features), predictor(data.split("validation").features), history, at_start | at_end, weights_sha256)
+    log.log_model(built.model, next(feature_batches(train.features[:2])), step=len(history))
+    return Trained(built.predict(data.split("test").features), built.predict(data.split("validation").features), history, at_start | at_end, weights_sha256)

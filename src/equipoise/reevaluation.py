@@ -75,7 +75,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     data = replace(data, counts=weights.counts)
 
     device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
-    from equipoise.training import Predictor
+    from equipoise.compiled import Predictor
 
     model = load_model(store, trained.id)
     if tuple(model.input_shape[1:]) != data.shape:

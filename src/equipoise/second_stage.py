@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from equipoise.compiled import Predictor
 from equipoise.config import Config
 from equipoise.data.feed import encode
 from equipoise.data.prepared import Prepared
@@ -16,7 +17,6 @@ from equipoise.implementations import PerSampleLoss
 from equipoise.losses import cross_entropy
 from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.options import Floats, Integers
-from equipoise.training import Predictor
 
 TAUS = np.linspace(0, 1, 11)
 

@@ -65,6 +65,7 @@ def store(projects: tuple[Path, Path], undisturbed: object) -> Store:
 
 def test_two_workers_train_the_weights_of_one_device(undisturbed: list[Any], projects: tuple[Path, Path], store: Store, tensorflow: object) -> None:
     from equipoise import training
+    from equipoise.compiled import Compiled
 
     (code, output, errors), (other_code, other_output, other_errors) = undisturbed
     assert (code, other_code) == (0, 0), errors + other_errors
@@ -78,11 +79,11 @@ def test_two_workers_train_the_weights_of_one_device(undisturbed: list[Any], pro
 
     config = composed(*QUICK)
     data = prepare(config.dataset, projects[0] / "cache")
-    model = training.build(config, data)
+    built = Compiled(config, data)
     history: list[dict[str, float]] = []
     weights = class_weights(config.weighting, data.counts, data.classes)
-    training.fit(model, training.Predictor(model), config, data, weights, lambda _, metrics: history.append(metrics))
-    for left, right in zip(model.get_weights(), load_model(store, run.info.run_id).get_weights(), strict=True):
+    training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
+    for left, right in zip(built.model.get_weights(), load_model(store, run.info.run_id).get_weights(), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-4)
     assert [point.value for point in epochs] == pytest.approx([metrics["val/log_loss"] for metrics in history], rel=1e-4)
 

@@ -27,7 +27,7 @@ def training_batches(
     classes: int,
     labels: LabelForm,
     batch_size: int,
-    seed: int,
+    seed: int | tf.Variable,
     epoch: tf.Variable,
     sampling: Sampling | None = None,
     part: tuple[int, int] = (0, 1),
@@ -36,7 +36,7 @@ def training_batches(
 
     Parameters
     ----------
-    epoch : int64 variable
+    seed, epoch : int64 variables
         Read at the start of every iteration: no state of the shuffling is left to save or to restore.
     sampling : draw the rows with replacement, by class; None: every row once
     part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
@@ -73,7 +73,9 @@ class ResidentBatches:
         return replace(self, fetch=lambda rows: function(*self.fetch(rows)))
 
 
-def resident_batches(samples: Samples, *, classes: int, labels: LabelForm, seed: int, epoch: tf.Variable, sampling: Sampling | None = None) -> ResidentBatches:
+def resident_batches(
+    samples: Samples, *, classes: int, labels: LabelForm, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None = None
+) -> ResidentBatches:
     """The same samples in the same order as `training_batches`, all of them loaded, or decoded, into memory now."""
     if not is_resident(samples):
         samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
@@ -86,12 +88,12 @@ def is_resident(samples: Samples) -> bool:
     return not isinstance(samples.features, Images) and samples.features.nbytes <= MOST_RESIDENT_BYTES
 
 
-def _order(count: int, seed: int, epoch: tf.Variable, sampling: Sampling | None) -> Callable[[], tf.Tensor]:
-    """A function that reads the epoch, and draws its rows."""
+def _order(count: int, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None) -> Callable[[], tf.Tensor]:
+    """A function that reads the seed and the epoch, and draws its rows."""
 
     def order() -> tf.Tensor:
         now = epoch.read_value()
-        key = tf.stack([tf.constant(seed, tf.int64), now])
+        key = tf.stack([tf.cast(seed, tf.int64), now])
         if sampling is None:
             return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
         return drawn_rows(sampling, now, key)

@@ -1,0 +1,261 @@
+"""A model and all that TensorFlow compiles to train it, which a later job in the same process takes over.
+
+What tells one job of a sweep from the next, class weights, learning rate and seed, is held by variables: jobs that differ
+in nothing else share one graph, which is traced once, and end with the bits that a process of their own would leave.
+"""
+
+import functools
+import gc
+import inspect
+import json
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from equipoise import distribution
+from equipoise.config import Config, below, flat
+from equipoise.costs import cost_matrix
+from equipoise.data.feed import feature_batches, is_resident, resident_batches, training_batches
+from equipoise.data.prepared import Prepared
+from equipoise.data.sampling import sampling
+from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
+from equipoise.losses import LOSSES, positive_weights
+from equipoise.models import MODELS, normalise_classifier
+from equipoise.options import Floats, arguments
+from equipoise.precision import loss_scaled
+from equipoise.resident import Resident, engine_of
+from equipoise.runtime import device_taken, strategy_of
+
+# Steps that one call of the compiled training function takes: fewer returns to Python, the same weights.
+STEPS_PER_CALL = 50
+# What no graph holds: variables do, or it is for before or after the training's steps.
+NOT_IN_GRAPH = (
+    *("seed", "weighting", "decision", "evaluation", "tracking", "sweep"),
+    *(f"trainer.{key}" for key in ("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "resume", "profile")),
+)
+MOST_KEPT, MOST_KEPT_BYTES = 8, 512 << 20  # models, and what of their samples is in memory
+
+# Trains on from one epoch until before another.
+Enter = Callable[[int, int], None]
+
+
+class Predictor:
+    """A model's logits for any number of samples, compiled once."""
+
+    def __init__(self, model: keras.Model) -> None:
+        shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
+        # A part of a model may end in half precision.
+        self._logits = tf.function(lambda batch: tf.cast(model(batch, training=False), tf.float32), input_signature=[shape])
+
+    def __call__(self, features: Any) -> Floats:
+        """float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""
+        return np.concatenate([self._logits(batch).numpy() for batch in feature_batches(features)])
+
+
+def build(config: Config, data: Prepared) -> keras.Model:
+    """The configured model with freshly drawn weights, which depend on the seed alone."""
+    keras.backend.clear_session()
+    gc.freeze()  # what has outlived a run is there to stay: in a sweep, Python would look for garbage in it again and again
+    keras.config.set_dtype_policy(config.trainer.precision)
+    keras.utils.set_random_seed(config.seed)
+    function = MODELS[config.model.name].build
+    logits = 1 if config.dataset.labels == "binary" else len(data.classes)
+    with strategy_of(config.trainer.strategy).scope():
+        model = function(data.shape, logits, **arguments(config.model, function))
+        if config.loss.name == "ldam":
+            model = normalise_classifier(model, arguments(config.loss, LOSSES["ldam"])["scale"])
+    return model
+
+
+def loss_function(config: Config, data: Prepared) -> PerSample:
+    """The configured loss of (labels, logits), one value a sample, without weights."""
+    function = LOSSES[config.loss.name]
+    options = arguments(config.loss, function, data.classes)
+    counts = data.counts.astype(np.float64)
+    at_hand: dict[str, Callable[[], Floats]] = {
+        "counts": lambda: counts,
+        "costs": lambda: cost_matrix(config.cost or {}, data.classes),
+        # Of a single logit, class 1 is the positive one.
+        "balance": lambda: positive_weights(*((counts, len(data.split("train").labels)) if data.several_labels else (counts[1:], int(counts.sum())))),
+    }
+    if data.several_labels and config.weighting.name == "balanced":
+        options["pos_weight"] = "auto"  # what weights balanced are where a sample has no one class
+    asked = [name for name in list(inspect.signature(function).parameters)[2:] if name in at_hand]
+    given: dict[str, Floats] = {name: at_hand[name]() for name in asked}
+    return lambda labels, logits: function(labels, logits, **given, **options)
+
+
+class Compiled:
+    """The configured model, with freshly drawn weights, and its training.
+
+    Attributes
+    ----------
+    model, predict : the model, and its logits
+    function : the loss, one value a sample, without weights
+    strategy : how the model is spread over devices
+    batches_of : the training batches of the epoch as a tf.data.Dataset
+    steps : of an epoch
+    first_bad : the first step of the epoch that went out of numbers
+    resident_bytes : of the samples that it holds in memory
+    """
+
+    def __init__(self, config: Config, data: Prepared) -> None:
+        self.model = build(config, data)
+        self.predict = Predictor(self.model)
+        self.function = loss_function(config, data)
+        self.strategy = strategy_of(config.trainer.strategy)
+        self.first_bad = FirstBadStep(self.strategy)
+        self._engine, _ = engine_of(config, data, device_taken())
+        train = data.split("train")
+        self.steps = -(-len(train.labels) // config.trainer.batch_size)
+        self.resident_bytes = 4 * len(train.labels) * math.prod(data.shape) if self._engine == "resident" or is_resident(train) else 0
+        self._samples = len(train.labels)
+        self._seed, self._epoch = (tf.Variable(value, trainable=False, dtype=tf.int64) for value in (config.seed, 0))
+        self._table = tf.Variable(np.ones(len(data.classes)), trainable=False, dtype=tf.float32)
+        decides: dict[str, Any] = {
+            "classes": len(data.classes),
+            "labels": config.dataset.labels,
+            "seed": self._seed,
+            "epoch": self._epoch,
+            "sampling": sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
+        }
+        self.batches_of = functools.partial(training_batches, train, batch_size=config.trainer.batch_size, **decides)
+        part = distribution.place_of_this_worker(self.strategy)
+        batches = resident_batches(train, **decides) if self._engine == "resident" else self.batches_of(part=part)
+        # Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
+        way = "sample_weight" if config.loss.implementation == "class_weight" and self._engine != "fit" else config.loss.implementation
+        bare = Parts(batches, PerSampleLoss(self.first_bad.watched(self.function), config.loss.function))
+        self._parts = functools.partial(IMPLEMENTATIONS[way], bare, self._table)
+        self._at_start: list[Any] = []  # of the optimiser's variables
+
+    def begin(self, config: Config, weights: Floats, watch: keras.callbacks.Callback) -> Enter:
+        """Set all that differs between jobs as this one has it, and compile what is not yet.
+
+        Parameters
+        ----------
+        config : may differ in NOT_IN_GRAPH alone from what this was made of
+        weights : float64 (classes,)
+        watch : Keras's callback of the training
+        """
+        self._seed.assign(config.seed)
+        self.set_weights(weights)
+        watch.set_model(self.model)
+        if not self._at_start:
+            self._compile(config, weights)
+            self._at_start = [variable.numpy() for variable in self.model.optimizer.variables]
+        for variable, value in zip(self.model.optimizer.variables, self._at_start, strict=True):
+            variable.assign(value)
+        self.model.optimizer.learning_rate = config.trainer.learning_rate
+        return functools.partial(self._enter, watch)
+
+    def set_weights(self, weights: Floats) -> None:
+        """The class weights from here on."""
+        self._table.assign(weights)
+
+    def set_epoch(self, epoch: int) -> None:
+        """What the epoch decides: the order of the samples, and what dropout and the like draw, by the seed."""
+        self._epoch.assign(epoch)
+        self.first_bad.begin()
+        weights = {id(variable) for variable in self.model.weights}
+        states = [variable for variable in self.model.variables if id(variable) not in weights]
+        for place, state in enumerate(states):
+            (drawn,) = np.random.SeedSequence([int(self._seed.numpy()), epoch, place]).generate_state(1)
+            state.assign([int(drawn) & 0x7FFFFFFF, 0])
+
+    def _compile(self, config: Config, weights: Floats) -> None:
+        trainer, parts = config.trainer, self._parts()
+        described = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
+        with self.strategy.scope():
+            optimizer = loss_scaled(keras.optimizers.get(described), trainer.precision, weights)
+            self.model.compile(optimizer, parts.loss, jit_compile=trainer.jit, steps_per_execution=min(STEPS_PER_CALL, self.steps))
+            optimizer.build(self.model.trainable_variables)
+        if self._engine == "resident":
+            self._loop: Any = Resident(self.model, parts.batches, trainer.batch_size)
+        elif self._engine == "replicas":
+            of_all = {"batch_size": trainer.batch_size, "samples": self._samples}
+            self._loop = distribution.Replicas(self.strategy, self.model, steps_per_call=STEPS_PER_CALL, **of_all)
+
+    def _enter(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
+        if self._engine == "resident":
+            self._loop.fit(watch, first, end)
+            return
+        parts = self._parts()
+        if self._engine == "replicas":
+            self._loop.fit(parts.batches, watch, first, end)
+        else:
+            self.model.fit(parts.batches, initial_epoch=first, epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
+
+
+class FirstBadStep:
+    """Counts the steps of an epoch and notes the first whose logits or loss are not finite, inside the compiled step."""
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self._strategy = strategy
+        # Each replica has its own, and sees its own part of a batch.
+        of_each = {"synchronization": tf.VariableSynchronization.ON_READ, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        with strategy.scope():
+            self._taken = tf.Variable(0, trainable=False, dtype=tf.int64, **of_each)
+            self._found = tf.Variable([-1, -1], trainable=False, dtype=tf.int64, **of_each)
+
+    def watched(self, function: PerSample) -> PerSample:
+        """The loss function, which says of each step that uses it whether all was finite."""
+
+        def call(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            losses = function(labels, logits)
+            finite = tf.stack([tf.reduce_all(tf.math.is_finite(values)) for values in (logits, losses)])
+            self._found.assign(tf.where((self._found >= 0) | finite, self._found, self._taken))
+            self._taken.assign_add(1)
+            return losses
+
+        return call
+
+    def begin(self) -> None:
+        """A new epoch."""
+        self._taken.assign(0)
+        self._found.assign([-1, -1])
+
+    def found(self, last: int) -> tuple[int, str]:
+        """The step, from 0, that broke the numbers, and how; the last that was taken if nothing was seen to break before it.
+
+        Logits that are not finite come of weights that are not, which the step before has made. Every worker must ask.
+        """
+        own = np.stack([found.numpy() for found in self._strategy.experimental_local_results(self._found)])
+        every = np.frombuffer(distribution.of_each_worker(self._strategy, own.tobytes()), own.dtype).reshape(-1, 2)
+        logits, loss = (min((step for step in steps if step >= 0), default=-1) for steps in every.T.tolist())
+        if loss >= 0 and not 0 <= logits <= loss:
+            return loss, "its loss is not finite"
+        return max(0, logits - 1) if logits >= 0 else last, "its gradient leaves weights that give no finite logits"
+
+
+_kept: OrderedDict[str, tuple[Compiled, int]] = OrderedDict()  # the one used last at the end, with its samples' bytes
+
+
+def compiled(config: Config, data: Prepared) -> Compiled:
+    """As `Compiled`, or what an earlier job of this process has left of one that differs in nothing but variables."""
+    key = _graph(config, data)
+    if key in _kept:
+        _kept.move_to_end(key)
+        found, _ = _kept[key]
+        found.model.set_weights(build(config, data).get_weights())
+        return found
+    made = Compiled(config, data)
+    if config.trainer.strategy == "single":
+        _kept[key] = made, made.resident_bytes
+        while len(_kept) > 1 and (len(_kept) > MOST_KEPT or sum(size for _, size in _kept.values()) > MOST_KEPT_BYTES):
+            _kept.popitem(last=False)
+    return made
+
+
+def _graph(config: Config, data: Prepared) -> str:
+    """All that decides the graph, as text."""
+    variable = list(NOT_IN_GRAPH)
+    if data.several_labels or config.trainer.precision == "mixed_float16":
+        variable.remove("weighting")  # it is in the loss, or decides how the loss is scaled
+    if config.dataset.sampling != "none":
+        variable.remove("trainer.epochs")
+    return json.dumps([data.data_sha256, {key: value for key, value in flat(config).items() if not below(key, variable)}], sort_keys=True)

@@ -1,0 +1,135 @@
+"""Jobs of one process that share a graph end with the bits of jobs that do not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise import inputs
+from equipoise.data.prepare import prepare
+from equipoise.options import ConfigError
+from helpers import composed
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tensorflow")]
+
+SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "dataset.features=6", "model=mlp", "model.hidden=[8]", "trainer.batch_size=16"]
+# What differs from job to job. The third ends early; after it comes one that goes out of numbers.
+JOBS = [
+    ["weighting=none", "seed=0", "trainer.epochs=3"],
+    ["weighting=balanced", "seed=1", "trainer.learning_rate=0.02", "trainer.epochs=2", "decision=logit_adjusted"],
+    ["weighting=power", "weighting.schedule=ramp", "trainer.early_stopping=1", "trainer.epochs=5", "seed=2"],
+    ["weighting=manual", "weighting.weights={0:1e30,1:1e30,2:1e30}", "trainer.learning_rate=1e9", "trainer.epochs=2"],
+    ["weighting=none", "seed=0", "trainer.epochs=3"],
+]
+SHARED = {
+    "fit, class_weight": ["trainer.engine=fit", "loss=class_weight", "model.dropout=0.3"],
+    "fit, sample_weight": ["trainer.engine=fit", "loss=sample_weight", "trainer.optimizer=rmsprop"],
+    "fit, custom": ["trainer.engine=fit", "loss=custom", "dataset.labels=one_hot", "trainer.optimizer=adamw"],
+    "resident, dropout": ["trainer.engine=resident", "loss=custom", "model.dropout=0.3"],
+    "resident, class_weight": ["trainer.engine=resident", "loss=class_weight", "trainer.optimizer=sgd"],
+    "resident, one loss of many": ["trainer.engine=resident", "loss=ldam"],
+    "16 bits": ["trainer.engine=fit", "loss=custom", "trainer.precision=mixed_bfloat16"],
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> Iterator[None]:
+    from equipoise import compiled
+
+    compiled._kept.clear()
+    yield
+    compiled._kept.clear()
+
+
+def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
+    """All that comes out of a training, or what it ended by."""
+    from equipoise import training
+
+    config = composed(*SMALL, *overrides)
+    data = prepare(config.dataset, cache)
+    history: list[Any] = []
+    made = make(config, data)
+    try:
+        training.fit(made, config, data, inputs.weigh(config, data), lambda _, metrics: history.append(metrics))
+    except ConfigError as error:
+        return [*history, str(error)]
+    logits = made.predict(data.split("test").features)
+    return [*history, training.weights_sha256(made.model), [variable.numpy().tolist() for variable in made.model.optimizer.variables], logits.tolist()]
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_jobs_that_share_a_graph_end_with_the_bits_of_jobs_that_do_not(cache: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise import compiled
+    from equipoise.implementations import PerSampleLoss
+
+    overrides = [[*SHARED[case], *job] for job in JOBS]
+    expected = [train(cache, compiled.Compiled, *job) for job in overrides]
+    traces = []
+    original = PerSampleLoss.call
+    monkeypatch.setattr(PerSampleLoss, "call", lambda *arguments: traces.append(1) or original(*arguments))
+    for alone, job in zip(expected, overrides, strict=True):
+        assert train(cache, compiled.compiled, *job) == alone
+    assert traces == [1], "traced once for all of them"
+    assert len(compiled._kept) == 1
+    assert any("diverged" in str(found[-1]) for found in expected)
+    assert len({str(found) for found in expected}) == len(expected) - 1, "the last job is the first one again, the others differ"
+
+
+def test_what_a_graph_holds_is_not_shared(cache: Path) -> None:
+    from equipoise import compiled
+
+    base = ["loss=custom", "weighting=balanced", "trainer.epochs=1"]
+    train(cache, compiled.compiled, *base)
+    for other in (
+        ["model.hidden=[9]"],
+        ["loss=sample_weight"],
+        ["trainer.optimizer=sgd"],
+        ["trainer.batch_size=8"],
+        ["dataset.split_seed=1"],
+        ["dataset.labels=one_hot"],
+        ["dataset.sampling=class_balanced"],
+        ["dataset.sampling=class_balanced", "trainer.epochs=2"],
+        ["trainer.precision=mixed_float16"],
+        ["trainer.precision=mixed_float16", "weighting=none"],
+    ):
+        before = list(compiled._kept)
+        train(cache, compiled.compiled, *base, *other)
+        assert list(compiled._kept)[-1] not in before, other
+
+
+def test_the_model_that_was_used_longest_ago_is_given_up_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise import compiled
+
+    def kept(*overrides: str) -> list[int]:
+        config = composed(*SMALL, *overrides)
+        compiled.compiled(config, prepare(config.dataset, cache))
+        return [made.model.layers[1].units for made, _ in compiled._kept.values()]
+
+    monkeypatch.setattr(compiled, "MOST_KEPT", 2)
+    assert kept("model.hidden=[2]") == [2]
+    assert kept("model.hidden=[3]") == [2, 3]
+    assert kept("model.hidden=[2]", "seed=5") == [3, 2]
+    assert kept("model.hidden=[4]") == [2, 4]
+    monkeypatch.setattr(compiled, "MOST_KEPT_BYTES", 2 * 93 * 6 * 4)
+    assert kept("model.hidden=[5]") == [4, 5]
+    monkeypatch.setattr(compiled, "MOST_KEPT_BYTES", 1)
+    assert kept("model.hidden=[6]") == [6], "the one in use stays"
+
+
+def test_a_model_taken_over_begins_with_the_weights_of_its_seed(cache: Path) -> None:
+    from equipoise import compiled
+
+    config = composed(*SMALL, "seed=7")
+    data = prepare(config.dataset, cache)
+    first = compiled.compiled(composed(*SMALL, "seed=1"), data)
+    again = compiled.compiled(config, data)
+    assert again is first
+    for left, right in zip(again.model.get_weights(), compiled.build(config, data).get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
