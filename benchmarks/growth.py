@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import curve_fit
+from scipy.optimize import nnls
 
 from equipoise.comparison import PANEL
 from equipoise.store import Store, open_store
@@ -27,8 +27,8 @@ from paired import REPOSITORY, copy_project, seconds, table
 
 ROUNDS = 1
 FIGURE = REPOSITORY / "docs" / "performance" / "growth.png"
-FLAT = 1.15  # the largest of all values to the smallest, up to which nothing is seen to grow
-HIGHEST = 4.0  # an exponent that is looked for
+FLAT = 1.15  # of the last value to the first: up to here nothing is seen to grow
+EXPONENTS = [number / 100 for number in range(1, 301)]
 BLOCK = 5000  # rows that are drawn at once, so that this process stays small as well
 
 QUICK = ("dataset=digits_lt", "model=linear", "trainer.epochs=1", "trainer.resume=false")
@@ -81,14 +81,15 @@ def _medians(rounds: Sequence[dict[str, Costs]], size: int) -> dict[str, list[fl
 
 
 def fit(sizes: Sequence[float], values: Sequence[float]) -> Growth:
-    """The line through at least three points, no part of it negative."""
+    """The line through at least three points, no part of it negative, by least squares relative to each value."""
     x, y = np.array(sizes, float) / max(sizes), np.array(values, float)
-    if y.max() <= FLAT * y.min():
+    if y[-1] <= FLAT * y[0]:
         return Growth(float(y.mean()), 0.0, 0.0)
-    bounds = ([0, 0, 0], [y.min(), 2 * y.max(), HIGHEST])
-    start = [y.min() / 2, y.max() / 2, 1]
-    (constant, share, exponent), _ = curve_fit(lambda x, a, b, k: a + b * x**k, x, y, start, sigma=y, bounds=bounds)
-    return Growth(float(constant), float(share), float(exponent))
+    # For a given exponent the rest is linear.
+    found = {exponent: nnls(np.stack([np.ones_like(x), x**exponent], axis=1) / y[:, np.newaxis], np.ones_like(y)) for exponent in EXPONENTS}
+    exponent = min(found, key=lambda each: found[each][1])
+    constant, share = found[exponent][0]
+    return Growth(float(constant), float(share), exponent)
 
 
 def _table(found: dict[str, Any]) -> str:

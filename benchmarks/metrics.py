@@ -6,7 +6,6 @@ geometric mean, and the confusion matrix that scikit-learn is asked for as well.
 
 import statistics
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -89,9 +88,7 @@ def _evaluation_by_sklearn(labels: Integers, logits: Floats) -> Numbers:
     predicted, probabilities, classes = logits.argmax(axis=1), _probabilities(logits), logits.shape[1]
     report = metrics.classification_report(labels, predicted, output_dict=True, zero_division=0)
     truth = label_binarize(labels, classes=np.arange(classes))
-    average_precision, auroc = (
-        function(truth, probabilities, average=None) for function in (metrics.average_precision_score, metrics.roc_auc_score)
-    )
+    average_precision, auroc = (function(truth, probabilities, average=None) for function in (metrics.average_precision_score, metrics.roc_auc_score))
     return {
         **_epoch_by_sklearn(labels, logits),
         "weighted_f1": report["weighted avg"]["f1-score"],

@@ -53,10 +53,10 @@ def table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *lines))
 
 
-def parts_table(parts: Mapping[str, Mapping[str, float]], columns: Sequence[str] = ()) -> str:
+def parts_table(parts: Mapping[str, Mapping[str, float]]) -> str:
     """Where time went, as a run's `timing.json` says it: part by part the seconds of each kind of run."""
-    names = list(dict.fromkeys(name for seconds in parts.values() for name in seconds))
-    return table(["seconds", *(columns or parts)], [[name, *(f"{seconds[name]:.2f}" if name in seconds else "–" for seconds in parts.values())] for name in names])
+    names = dict.fromkeys(name for of_kind in parts.values() for name in of_kind)
+    return table(["seconds", *parts], [[name, *(f"{of_kind[name]:.2f}" for of_kind in parts.values())] for name in names])
 
 
 def copy_project(folder: Path) -> Path:

@@ -16,7 +16,8 @@ ROUNDS = 3
 QUICK = ("dataset=digits_lt", "model=mlp", "trainer.epochs=20", "trainer.profile=true")
 GRID = ("-m", "weighting=none,balanced,inverse,power", "seed=range(6)", "sweep=new")
 JOBS, SAMPLE = 24, 3
-LAUNCHERS = {"one process": (), "two workers, `hydra/launcher=joblib`": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
+ALONE = "one process"
+LAUNCHERS = {ALONE: (), "two workers, `hydra/launcher=joblib`": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
@@ -43,9 +44,8 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
     first = next(iter(times.values()))
     lines = [[name, f"{statistics.median(taken):.0f} s", str(ratio(taken, first))] for name, taken in times.items()]
     medians = {name: {key: statistics.median(each[key] for each in found) for key in found[0]} for name, found in parts.items()}
-    (alone, *_), *_ = medians.values(), medians
     told = f"{JOBS} runs of 20 epochs of `digits_lt` with `model=mlp`; the commands are {SAMPLE}, times {JOBS}."
-    return {"ways": summary(times), "parts": medians}, "\n\n".join([told, table(["", "wall time", "of the commands'"], lines), _parts(alone)])
+    return {"ways": summary(times), "parts": medians}, "\n\n".join([told, table(["", "wall time", "of the commands'"], lines), _parts(medians[ALONE])])
 
 
 def _summed(runs: list[dict[str, float]], whole: float) -> dict[str, float]:
@@ -59,4 +59,5 @@ def _summed(runs: list[dict[str, float]], whole: float) -> dict[str, float]:
 def _parts(found: dict[str, float]) -> str:
     """Where the time of one process goes."""
     whole = found["the command"]
-    return table(["one process", "s", "s a job", "share"], [[name, f"{taken:.1f}", f"{taken / JOBS:.2f}", f"{taken / whole:.0%}"] for name, taken in found.items()])
+    lines = [[name, f"{taken:.1f}", f"{taken / JOBS:.2f}", f"{taken / whole:.0%}"] for name, taken in found.items()]
+    return table([ALONE, "s", "s a job", "share"], lines)
