@@ -6,6 +6,7 @@ RssAnon, sampled ten times a second: pages of mapped files are the operating sys
 Of each the line a + b·n^k is fitted, n the size, b·n^k what grows: k is 1 where twice as much takes twice as long.
 """
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -70,7 +71,7 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
                 values = [each[name][place] for each in costs]
                 found[name][kind] = {"values": values, **vars(fit(series.sizes, values))}
     _draw(found)
-    return found, f"{_table(found)}\n\n![Time and memory against size, with the fitted lines](performance/{FIGURE.name})"
+    return found, _table(found)
 
 
 def _medians(rounds: Sequence[dict[str, Costs]], size: int) -> dict[str, list[float]]:
@@ -105,21 +106,25 @@ def _table(found: dict[str, Any]) -> str:
 def _draw(found: dict[str, Any]) -> None:
     """Time above memory, a column for each series."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    figure = Figure((3 * len(found), 5.5), layout="constrained")
-    axes = figure.subplots(len(KINDS), len(found), sharex="col")
+    figure = Figure((2.7 * len(found), 5.5), layout="constrained")
+    axes = figure.subplots(len(KINDS), len(found), sharex="col", sharey="row")
     for column, (name, series) in zip(axes.T, found.items(), strict=True):
         sizes = np.array(series["sizes"], float)
         between = np.geomspace(sizes[0], sizes[-1], 100)
         for place, kind in zip(column, KINDS, strict=True):
-            line, values = _growth(series[kind]), series[kind]["values"]
+            line = _growth(series[kind])
             place.loglog(between, line.constant + line.share * (between / sizes[-1]) ** line.exponent, color="#999999")
-            place.loglog(sizes, values, "o", color="#0072b2")
-            place.set_title(f"{name}\nexponent {line}" if kind == "seconds" else f"exponent {line}", fontsize=10)
-            place.set_ylim(min(values) / 2, max(values) * 2)
+            place.loglog(sizes, series[kind]["values"], "o", color="#0072b2")
+            exponent = f"exponent {line}" if line.exponent else "flat"
+            place.set_title(f"{name}\n{exponent}" if kind == "seconds" else exponent, fontsize=10)
             place.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("seconds")
-    axes[1, 0].set_ylabel("peak memory, MiB")
+    for row, label in zip(axes, ("seconds", "peak memory, MiB"), strict=True):
+        row[0].set_ylabel(label)
+        row[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        row[0].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        row[0].yaxis.set_minor_formatter(NullFormatter())
     FIGURE.parent.mkdir(exist_ok=True)
     figure.savefig(FIGURE, dpi=90)
 
@@ -150,6 +155,7 @@ def _trained(name: str, rows: Callable[[int], int], features: Callable[[int], in
         write_npz(file, rows(size), features(size), classes(size))
         source = ("dataset=npz", f"dataset.path='{file}'", "weighting=balanced", "trainer.epochs=1", "trainer.batch_size=256", "trainer.resume=false")
         shutil.rmtree(project / "cache")
+        os.sync()  # else the disk is busy with what was just written
         return {name: watched(project / "src" / "train.py", *source, *options)}
 
     return costs
@@ -196,7 +202,7 @@ SWEEP, CONFIGURATIONS, KEYED = "benchmark", 5, 47
 PER_CLASS = (*(f"test/{name}" for name in ("recall", "precision", "f1", "average_precision", "auroc", "predicted_share")), "count")
 SERIES = (
     Series((10_000, 100_000, 300_000, 1_000_000), _trained("rows of 20 features", lambda n: n, lambda _: 20, lambda _: 10, "model=mlp")),
-    Series((100_000, 300_000, 900_000), _trained("rows of 1,000 features, streamed", lambda n: n, lambda _: 1000, lambda _: 10, "model=linear")),
+    Series((100_000, 200_000, 400_000, 900_000), _trained("rows of 1,000 features, streamed", lambda n: n, lambda _: 1000, lambda _: 10, "model=linear")),
     Series((16, 128, 1024, 8192), _trained("features of 5,000 rows", lambda _: 5000, lambda n: n, lambda _: 10, "model=mlp")),
     Series((10, 100, 1000, 10_000), _trained("classes of 40,000 rows", lambda _: 40_000, lambda _: 64, lambda n: n, "model=linear")),
     Series((10, 100, 500, 2000), _in_a_full_store),
