@@ -76,6 +76,14 @@ def seconds(*command: str | Path, cwd: Path | None = None) -> float:
     return taken
 
 
-def timings(project: Path, since: float) -> list[dict[str, float]]:
-    """The `timing.json` of each run that ended since then, as `time.time()` counts."""
-    return [json.loads(file.read_text()) for file in sorted(project.glob("outputs/**/timing.json")) if file.stat().st_mtime >= since]
+def timings(project: Path, since: float, runs: int) -> dict[str, float]:
+    """Seconds of each part, as `timing.json` says them, of the runs that ended since then, `time.time()`, together."""
+    found = [json.loads(file.read_text()) for file in project.glob("outputs/**/timing.json") if file.stat().st_mtime >= since]
+    if len(found) != runs:
+        raise RuntimeError(f"{len(found)} of {runs} runs left a timing.json")
+    return {name: sum(run.get(name, 0.0) for run in found) for name in dict.fromkeys(name for run in found for name in run)}
+
+
+def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each part over the rounds."""
+    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}

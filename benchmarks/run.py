@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paired import REPOSITORY, copy_project, in_turn, parts_table, ratio, seconds, summary, table, timings
+from paired import REPOSITORY, copy_project, in_turn, medians, parts_table, ratio, seconds, summary, table, timings
 
 ROUNDS = 3
 EPOCHS = 140  # of about 0.2 s
@@ -36,14 +36,14 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
             def taken() -> float:
                 begun = time.time()
                 found = seconds(program, *options, f"trainer.epochs={EPOCHS}", "trainer.profile=true")
-                parts[name] += timings(project, begun)
+                parts[name].append(timings(project, begun, 1))
                 return found
 
             return taken
 
         ways: dict[str, Callable[[], float]] = {
-            BARE: lambda: seconds(SCRIPT, prepared, EPOCHS),
-            AUTOLOGGED: lambda: seconds(SCRIPT, prepared, EPOCHS, f"sqlite:///{project}/autolog.db", cwd=project),
+            BARE: lambda: seconds(SCRIPT, prepared, str(EPOCHS)),
+            AUTOLOGGED: lambda: seconds(SCRIPT, prepared, str(EPOCHS), f"sqlite:///{project}/autolog.db", cwd=project),
         }
         times = in_turn(ways | {name: run(name, options) for name, options in RUNS.items()}, rounds)
     bare = times[BARE]
@@ -51,7 +51,7 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
         [name, f"{statistics.median(taken):.1f} s", str(ratio(taken, bare)), f"{statistics.median(a - b for a, b in zip(taken, bare, strict=True)):+.1f} s"]
         for name, taken in times.items()
     ]
-    medians = {name: {key: statistics.median(each[key] for each in found) for key in found[0]} for name, found in parts.items()}
+    of_run = {name: medians(found) for name, found in parts.items()}
     told = f"{EPOCHS} epochs of `mnist_lt` with `model=cnn`, 740 samples in batches of 32."
     whole = table(["", "wall time", "of the script's", "more"], lines)
-    return {"commands": summary(times), "parts": medians}, f"{told}\n\n{whole}\n\n{parts_table(medians)}"
+    return {"commands": summary(times), "parts": of_run}, f"{told}\n\n{whole}\n\n{parts_table(of_run)}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paired import copy_project, in_turn, ratio, seconds, summary, table, timings
+from paired import copy_project, in_turn, medians, ratio, seconds, summary, table, timings
 
 ROUNDS = 3
 QUICK = ("dataset=digits_lt", "model=mlp", "trainer.epochs=20", "trainer.profile=true")
@@ -32,7 +32,7 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
             def taken() -> float:
                 begun = time.time()
                 found = seconds(program, *GRID, *QUICK, *options)
-                parts[name].append(_summed(timings(project, begun), found))
+                parts[name].append({**timings(project, begun, JOBS), "the command": found})
                 return found
 
             return taken
@@ -43,17 +43,9 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
         times = in_turn(ways | {name: swept(name, options) for name, options in LAUNCHERS.items()}, rounds)
     first = next(iter(times.values()))
     lines = [[name, f"{statistics.median(taken):.0f} s", str(ratio(taken, first))] for name, taken in times.items()]
-    medians = {name: {key: statistics.median(each[key] for each in found) for key in found[0]} for name, found in parts.items()}
+    of_sweep = {name: medians(found) for name, found in parts.items()}
     told = f"{JOBS} runs of 20 epochs of `digits_lt` with `model=mlp`; the commands are {SAMPLE}, times {JOBS}."
-    return {"ways": summary(times), "parts": medians}, "\n\n".join([told, table(["", "wall time", "of the commands'"], lines), _parts(medians[ALONE])])
-
-
-def _summed(runs: list[dict[str, float]], whole: float) -> dict[str, float]:
-    """The parts of all runs together, and what the command took besides."""
-    if len(runs) != JOBS:
-        raise RuntimeError(f"{len(runs)} of {JOBS} runs left a timing.json")
-    parts = {name: sum(run[name] for run in runs) for name in runs[0]}
-    return {**parts, "the command": whole}
+    return {"ways": summary(times), "parts": of_sweep}, "\n\n".join([told, table(["", "wall time", "of the commands'"], lines), _parts(of_sweep[ALONE])])
 
 
 def _parts(found: dict[str, float]) -> str:
