@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise import command_line, launchers
+from equipoise.clock import clock, imports_counted
 from equipoise.cluster import read_cluster
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
@@ -25,6 +26,7 @@ from equipoise.search import Settings
 
 def main() -> int:
     """Check every job of the command line, then hand over to Hydra; returns the exit code."""
+    clock.begin_process()
     try:
         plan = command_line.plan(sys.argv[1:])
         takes_part = False
@@ -122,7 +124,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
     elsewhere = settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != launchers.IN_THIS_PROCESS
     searching = command_line.search_settings(settings.sweeper) if config.sweep != "auto" else None
-    with spoken(folder) if elsewhere else nullcontext():
+    with spoken(folder) if elsewhere else nullcontext(), imports_counted() if config.trainer.profile else nullcontext():
         return _train(config, folder, searching)
 
 

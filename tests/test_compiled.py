@@ -18,7 +18,7 @@ SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "dataset.feature
 # What differs from job to job. The third ends early; after it comes one that goes out of numbers.
 JOBS = [
     ["weighting=none", "seed=0", "trainer.epochs=3"],
-    ["weighting=balanced", "seed=1", "trainer.learning_rate=0.02", "trainer.epochs=2", "decision=logit_adjusted"],
+    ["weighting=balanced", "seed=1", "trainer.learning_rate=0.02", "trainer.epochs=2", "decision=tuned"],
     ["weighting=power", "weighting.schedule=ramp", "trainer.early_stopping=1", "trainer.epochs=5", "seed=2"],
     ["weighting=manual", "weighting.weights={0:1e30,1:1e30,2:1e30}", "trainer.learning_rate=1e9", "trainer.epochs=2"],
     ["weighting=none", "seed=0", "trainer.epochs=3"],

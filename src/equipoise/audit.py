@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from equipoise.clock import clock
 from equipoise.data.feed import encode
 from equipoise.data.sources import LabelForm
 from equipoise.implementations import PerSample
@@ -25,6 +26,7 @@ class Shares:
     gradient: Floats  # of the sum over samples of the norm of d loss / d logits
 
 
+@clock.part("evaluate")
 def audit(predict: Callable[[Any], Floats], function: PerSample, features: Any, labels: Integers, weights: Floats, form: LabelForm) -> Shares:
     """The classes' shares on the training samples, with the model as it is now.
 

@@ -28,6 +28,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from equipoise import launchers, search
+from equipoise.clock import clock
 from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import Dataset
@@ -101,6 +102,7 @@ def as_config_error() -> Iterator[None]:
         raise ConfigError(str(error)) from None
 
 
+@clock.part("prepare")
 def prepare_all(plan: Plan) -> None:
     """Prepare the data of every job, so that the jobs find them in the cache.
 

@@ -26,7 +26,7 @@ from equipoise.priors import loss_factors
 from equipoise.weighting import STRATEGIES, Weighting, class_weights
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
-CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.engine", "trainer.resume")
+CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile")
 # The keys beside the groups.
 VALUES = ("seed", "cost", "sweep")
 # What judges a trained model and does not change it.
@@ -54,6 +54,7 @@ class Trainer(Section):
     replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
     resume: bool
+    profile: bool
 
 
 class EvaluationOptions(Section):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from equipoise import by_rank, figures, inputs, multilabel
+from equipoise.clock import clock
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
 from equipoise.data.prepared import Prepared
@@ -28,6 +29,7 @@ DECISION = "evaluation/decision.json"
 MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there are too many for a column each
 
 
+@clock.part("evaluate")
 def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
     """All that is known of the predictions on the test split, logged."""
     return (_evaluate_labels if data.several_labels else _evaluate_classes)(config, data, weights, trained, log)
@@ -156,6 +158,7 @@ def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Eva
     log.log_json(as_json(decide), DECISION)
 
 
+@clock.part("pictures")
 def _log_pictures(log: Run, evidence: Evidence) -> None:
     """Each picture for MLflow and, all together, in the report."""
     drawn = pictures(evidence)

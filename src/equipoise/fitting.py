@@ -9,6 +9,7 @@ import numpy as np
 
 from equipoise import by_rank, gpu_usage, inputs, interruption, resume, runtime
 from equipoise.checkpoints import Checkpoints
+from equipoise.clock import clock
 from equipoise.cluster import read_cluster
 from equipoise.config import Config, Trainer, flat
 from equipoise.data.prepared import Prepared
@@ -18,7 +19,7 @@ from equipoise.naming import run_name
 from equipoise.options import Floats
 from equipoise.schedules import share_at, weights_at
 from equipoise.store import Store
-from equipoise.terminal import console, progress_bar, warn
+from equipoise.terminal import console, print_table, progress_bar, warn
 from equipoise.tracking import Run, start_run
 from equipoise.weighting import ClassWeights
 
@@ -54,6 +55,17 @@ def training_run(
         distribution.connected(),
     ):
         yield log, f"{replicas} × {device}" if replicas > 1 else device
+        if trainer.profile:
+            _log_times(log)
+
+
+def _log_times(log: Run) -> None:
+    """Where the time went until here: in MLflow, in a file, and in the terminal."""
+    spent = clock.lap()
+    log.log_json(spent, "timing.json")
+    log.log_metrics({f"time/{name}": seconds for name, seconds in spent.items()})
+    shares = [[name, f"{seconds:.2f}", f"{seconds / spent['total']:.0%}"] for name, seconds in spent.items()]
+    print_table("Where the time went", ["part", "seconds", "share"], shares)
 
 
 def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:

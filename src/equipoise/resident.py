@@ -67,8 +67,10 @@ class Resident:
     def __init__(self, model: keras.Model, batches: ResidentBatches, batch_size: int) -> None:
         self._model, self._batches, self._batch_size = model, batches, batch_size
         self._order = tf.function(batches.order)
+        # On a CPU XLA makes a loop of dense layers twice as fast, and one of convolutions ten times slower than a step each.
+        self._in_one = bool(model.jit_compile) and not any("Conv" in type(layer).__name__ for layer in model.layers)
         self._step = tf.function(model.train_step, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile)
-        self._take = tf.function(self._take_steps)
+        self._take_any, self._take_full = tf.function(self._any_steps), tf.function(self._full_steps, jit_compile=True)
         self._at_once = 1  # steps a call; how many changes no bit
 
     def fit(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
@@ -87,17 +89,31 @@ class Resident:
         steps, begin, logs = -(-len(rows) // self._batch_size), 0, {}
         while begin < steps:
             stop, started = min(begin + self._at_once, steps), time.monotonic()
-            self._take(rows, tf.constant(begin), tf.constant(stop))
+            self._take(rows, begin, stop)
             logs = {name: float(value) for name, value in self._model.get_metrics_result().items()}
             watch.on_train_batch_end(stop - 1, logs)
             allowed = int((stop - begin) * SECONDS_A_CALL / (time.monotonic() - started))
             self._at_once, begin = max(1, min(allowed, 2 * self._at_once)), stop
         return logs
 
-    def _take_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:
+    def _take(self, rows: tf.Tensor, begin: int, stop: int) -> None:
+        full = min(stop, len(rows) // self._batch_size) if self._in_one else 0
+        if full > begin:
+            self._take_full(rows, tf.constant(begin), tf.constant(full))
+        if stop > full:
+            self._take_any(rows, tf.constant(max(begin, full)), tf.constant(stop))
+
+    def _any_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:
         for step in tf.range(begin, stop):
             start = step * self._batch_size
             self._step(self._batches.fetch(rows[start : start + self._batch_size]))
+
+    def _full_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:
+        """Of batches that are all of one size, as XLA needs it."""
+        step = begin
+        while step < stop:  # for `tf.range` XLA would compile anew for each number of steps
+            self._model.train_step(self._batches.fetch(tf.slice(rows, [step * self._batch_size], [self._batch_size])))
+            step += 1
 
 
 def _check_memory(needed: int) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from equipoise.clock import clock
 from equipoise.cluster import met, read_cluster
 from equipoise.options import ConfigError
 
@@ -87,6 +88,7 @@ def unused_gpu() -> bool:
 _running: dict[str, object] = {}
 
 
+@clock.part("import")
 def _start(
     device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, strategy: Strategy = "single", replicas: int | Literal["auto"] = "auto"
 ) -> str:

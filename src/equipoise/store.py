@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from equipoise.clock import clock
 from equipoise.locks import locked
 from equipoise.options import ConfigError
 from equipoise.saved_model import load_keras
@@ -157,6 +158,7 @@ def store_uri(root: Path, where: str = "local") -> str:
     return uri
 
 
+@clock.part("log")
 def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Store:
     """Open the store, made first if it is not there, and close the runs whose process is gone.
 

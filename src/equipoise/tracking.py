@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from equipoise.clock import clock
 from equipoise.locks import InUseError, locked
 from equipoise.options import ConfigError, Floats
 from equipoise.outbox import Outbox, read_journal
@@ -81,6 +82,7 @@ class Run:
         """One metric whose steps are the class's rank from head to tail; NaN is left out."""
         self._log([(key, float(value), rank) for rank, value in enumerate(values)])
 
+    @clock.part("log")
     def _log(self, points: Sequence[tuple[str, float, int]]) -> None:
         now = int(time.time() * 1000)
         defined = [(key, float(value), step) for key, value, step in points if value == value]
@@ -128,6 +130,7 @@ class Run:
         self._tables.append({"path": path, "type": "table"})
         self.set_tag("mlflow.loggedArtifacts", json.dumps(self._tables))
 
+    @clock.part("pictures")
     def log_figure(self, figure: "Figure", path: str) -> None:
         figure.draw_without_rendering()  # laid out once: with an engine, each way of saving it would lay it out and draw it twice
         figure.set_layout_engine(None)
@@ -149,6 +152,7 @@ class Run:
             self._log_placed(path)
         self.set_tag("mlflow.loggedImages", "True")
 
+    @clock.part("log")
     def log_model(self, model: "keras.Model", example: Floats, step: int) -> None:
         """The model's inference graph, uncompiled, so that it loads without this project's code.
 
@@ -178,15 +182,18 @@ class Run:
     def _log_placed(self, path: str) -> None:
         self._do("file", file=path, to=str(Path(path).parent).removeprefix("."))
 
+    @clock.part("log")
     def _do(self, do: str, **what: Any) -> None:
         self._outbox.add(do, **what)
         self._upload()
 
+    @clock.part("log")
     def begin(self, **what: Any) -> None:
         """The first operation of all: it makes the run in the store, or takes it up."""
         self._outbox.add("begin", **what)
         self._upload()
 
+    @clock.part("log")
     def end(self, status: str) -> None:
         """The last one; tries again for a while, and says what is to be done if the store does not answer."""
         self._outbox.add("end", status=status, time=int(time.time() * 1000))

@@ -5,6 +5,8 @@ Knows nothing of MLflow, of the terminal or of the test split.
 
 import hashlib
 import math
+import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -15,6 +17,7 @@ import tensorflow as tf
 from equipoise import distribution, multilabel
 from equipoise.audit import weighted_losses
 from equipoise.checkpoints import Checkpoints, State, pack, unpack
+from equipoise.clock import clock
 from equipoise.compiled import Compiled
 from equipoise.config import Config
 from equipoise.data.feed import class_indices
@@ -30,6 +33,7 @@ LOWER_IS_BETTER = {"val/log_loss"}
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
+@clock.part("train")
 def fit(compiled: Compiled, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch, checkpoints: Checkpoints | None = None) -> None:
     """Train the model in place, from the newest checkpoint on if there is one.
 
@@ -60,6 +64,8 @@ def fit(compiled: Compiled, config: Config, data: Prepared, weights: ClassWeight
         compiled.set_weights(weights_at(weights.weights, share))
         enter(max(first, watch.done), end)
     watch.restore_best()
+    epoch, *others = watch.seconds or [0.0]
+    clock.move(max(0.0, epoch - statistics.median(others or [epoch])), "train", "trace")
 
 
 def weights_sha256(model: keras.Model) -> str:
@@ -114,6 +120,7 @@ class _Watch(keras.callbacks.Callback):
         self.best, self.waited, self.stopped = -math.inf, 0, False
         self.best_weights: Sequence[Floats] | None = None
         self.history: list[dict[str, float]] = []
+        self.seconds: list[float] = []  # of each epoch's steps
 
     @property
     def done(self) -> int:
@@ -137,6 +144,7 @@ class _Watch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.epoch = epoch
         self.compiled.set_epoch(epoch)
+        self.begun = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         # The mean over the epoch so far: one step's loss that is not finite stays in it.
@@ -144,6 +152,7 @@ class _Watch(keras.callbacks.Callback):
             raise self.diverged.error(self.epoch, batch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.seconds.append(time.perf_counter() - self.begun)
         loss = float((logs or {})["loss"])
         labels = np.asarray(self.validation.labels)
         raw = self.compiled.predict(self.validation.features)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from equipoise.clock import clock
 from equipoise.data.catalogue import SOURCES, source_of
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared
@@ -33,6 +34,7 @@ BLOCK_ROWS = 8192
 BLOCK_IMAGES = 64
 
 
+@clock.part("prepare")
 def prepare(dataset: Dataset, cache: Path) -> Prepared:
     """The dataset's prepared form from the cache, made first if it is not there.
 
