@@ -26,6 +26,7 @@ from equipoise.options import ConfigError
 from equipoise.paths import project_root
 
 SYSTEM_USER = "postgres"  # whom Debian's package makes; PostgreSQL does not run as root
+DEBIAN = Path("/usr/lib/postgresql")  # whose package keeps PostgreSQL's own programs off the path
 STARTED_WITHIN = 180  # seconds
 AUTHENTICATION = """[mlflow]
 default_permission = NO_PERMISSIONS
@@ -76,14 +77,15 @@ def _postgresql(folder: Path) -> Iterator[str]:
             _make_databases(socket, process, folder)
             yield f"postgresql+psycopg2://mlflow@/{{name}}?host={socket}"
         finally:
-            os.killpg(process.pid, signal.SIGINT)  # PostgreSQL's way to say: at once, and in order
-            process.wait(60)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)  # PostgreSQL's way to say: at once, and in order
+                process.wait(60)
 
 
 def _programs() -> Path:
-    """Where PostgreSQL's own programs are; Debian keeps them off the path."""
+    """Where PostgreSQL's own programs are."""
     found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    folders = [Path(found).resolve().parent] if found else sorted(DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
     if not folders:
         raise ConfigError("PostgreSQL is not installed: make system, or your system's package for it")
     return folders[-1]

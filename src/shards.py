@@ -10,7 +10,6 @@ from pathlib import Path
 
 from equipoise import command_line, key_values, runtime
 from equipoise.data.prepare import prepare
-from equipoise.data.prepared import Prepared
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder
 from equipoise.terminal import console
@@ -24,20 +23,13 @@ def _shard(typed: Sequence[str]) -> None:
         raise ConfigError("output is not set: name the folder that the shards are to be in, output=folder")
     shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
     data = prepare(command_line.compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
-    _write(data, output, shards)
-    sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))
-    console.print(f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:", soft_wrap=True)
-    console.print(f"  python src/train.py dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
-
-
-def _write(data: Prepared, output: Path, shards: int) -> None:
     runtime.start("cpu", "auto", deterministic=True)
     from equipoise.data.sharding import write_shards
 
-    try:
-        write_shards(data, output, shards)
-    except OSError as error:
-        raise ConfigError(f"output={output} cannot be written: {error.strerror or error}") from None
+    write_shards(data, output, shards)
+    sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))
+    console.print(f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:", soft_wrap=True)
+    console.print(f"  python src/train.py dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
 
 
 if __name__ == "__main__":

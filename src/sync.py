@@ -59,11 +59,10 @@ def _sync(folder: Path, uri: str) -> bool:
     if where == "server":
         os.environ.setdefault("MLFLOW_TRACKING_URI", uri)
     store = open_store(project_root(), where)
+    told: tuple[type[Exception], ...] = (ConfigError, *outages())
     try:
         done = tracking.sync_folder(store, folder)
-    except Exception as error:
-        if not isinstance(error, (ConfigError, *outages())):
-            raise
+    except told as error:
         print(f"error: {folder} is kept, and not uploaded: {str(error).splitlines()[0]}", file=sys.stderr)
         return False
     if done is None:

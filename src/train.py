@@ -1,5 +1,6 @@
 """Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -102,10 +103,15 @@ def _take_part(config: Config) -> int:
 
 
 def _run_hydra() -> int:
+    # Hydra prints what failed and leaves, but where something traces, which it takes for a debugger, as if the user had asked for the traceback.
+    told = () if os.environ.get("HYDRA_FULL_ERROR") == "1" else (CompactHydraException,)
     try:
         train()
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1
+    except told as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -152,7 +158,7 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
     except Exception as error:
         outside = isinstance(error, OSError)  # such as a disk that is full
         if not (in_a_sweep or outside or isinstance(error, ConfigError)):
-            raise
+            raise  # pragma: no cover - a defect of ours
         # In a sweep Hydra would tell the first failure alone, after the last job.
         what_next = "; the same command goes on where this one stopped" if outside else ""
         errors.print(f"error: {tracking.reason(error)}{what_next}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)

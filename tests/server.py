@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import requests
 
 
@@ -49,6 +50,13 @@ class Server:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=90)
+
+    def lose_mlflow(self) -> str:
+        """Kill MLflow under it; what it says of that."""
+        (mlflow,) = [child for child in psutil.Process(self.process.pid).children() if "mlflow" in child.cmdline()]
+        os.killpg(mlflow.pid, signal.SIGKILL)
+        said, _ = self.process.communicate(timeout=90)
+        return str(said)
 
     def user(self, name: str, password: str) -> "requests.Session":
         """A new user's session."""

@@ -55,6 +55,19 @@ def test_columns_without_content_are_left_out() -> None:
     check_self_contained(report.as_html(alone, "one run"))
 
 
+def test_a_difference_that_is_none_by_chance_has_its_p() -> None:
+    for seeds, shown in ((8, "0.008"), (11, "<0.001")):  # two of so many signs: 2 / 2^8 and 2 / 2^11
+        headings, rows = report.columns(compare(sweep(seeds, {"none": 0, "balanced": 0.3}), "balanced_accuracy").tables[0], "balanced_accuracy")
+        assert rows[0][headings.index("p")] == shown
+
+
+def test_two_configurations_on_several_data_sets_are_not_ranked() -> None:
+    runs = [run(name, 0, 0.5, {"dataset.imbalance_ratio": ratio}) for name in ("none", "balanced") for ratio in ("10", "20")]
+    assert report.ranking_lines(compare(runs, "balanced_accuracy")) == [
+        "Over several data sets, Friedman's test needs three configurations that all of them have."
+    ]
+
+
 def test_csv_and_json_hold_the_same_numbers() -> None:
     comparison = several()
     lines = list(csv.DictReader(io.StringIO(report.as_csv(comparison))))

@@ -64,6 +64,44 @@ def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
     return [*history, training.weights_sha256(made.model), [variable.numpy().tolist() for variable in made.model.optimizer.variables], logits.tolist()]
 
 
+COSTS = "cost={0:{1:3},2:{0:5}}", "cost={2:{1:7}}"
+# Two values of what goes into a loss's tables.
+TABLES = {
+    "focal": ("loss.alpha={0:1,1:2,2:3}", "loss.alpha={0:3,1:1,2:1}"),
+    "logit_adjusted": ("loss.tau=1", "loss.tau=0.5"),
+    "ldam": ("loss.max_margin=0.5", "loss.max_margin=0.3"),
+    "vs": ("loss.gamma=0.2", "loss.tau=0.5"),
+    "label_smoothing": ("loss.head=0.3", "loss.tail=0.2"),
+    "predicted_class": ("loss.weights={0:1,1:2,2:3}", "loss.weights={0:3,1:1,2:1}"),
+    "cost_matrix": COSTS,
+    "sigmoid": ("loss.pos_weight=2", "loss.pos_weight=3"),
+}
+
+
+@pytest.mark.parametrize("loss", TABLES)
+@pytest.mark.parametrize("engine", ["fit", "resident"])
+def test_values_in_tables_share_a_graph(cache: Path, loss: str, engine: str) -> None:
+    from equipoise import compiled
+
+    shared = [f"loss={loss}", f"trainer.engine={engine}", "trainer.epochs=2"]
+    shared += ["dataset.class_counts=[60,25]", "dataset.labels=binary"] if loss == "sigmoid" else []
+    found = []
+    for value in TABLES[loss]:
+        alone = train(cache, compiled.Compiled, *shared, value)
+        assert train(cache, compiled.compiled, *shared, value) == alone
+        found.append(alone)
+    assert len(compiled._kept) == 1
+    assert found[0] != found[1]
+
+
+def test_every_option_that_goes_into_tables_is_tried() -> None:
+    from equipoise.losses import IN_TABLES
+
+    assert set(TABLES) == {*IN_TABLES, "cost_matrix"}
+    for loss, names in IN_TABLES.items():
+        assert set(names) == {value.split("=")[0].removeprefix("loss.") for value in TABLES[loss]}
+
+
 @pytest.mark.parametrize("case", SHARED)
 def test_jobs_that_share_a_graph_end_with_the_bits_of_jobs_that_do_not(cache: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from equipoise import compiled
@@ -94,6 +132,9 @@ def test_what_a_graph_holds_is_not_shared(cache: Path) -> None:
         ["trainer.batch_size=8"],
         ["dataset.split_seed=1"],
         ["dataset.labels=one_hot"],
+        ["loss=focal"],
+        ["loss=focal", "loss.alpha={0:1,1:2,2:3}"],
+        ["loss=focal", "loss.gamma=1"],
         ["dataset.sampling=class_balanced"],
         ["dataset.sampling=class_balanced", "trainer.epochs=2"],
         ["trainer.precision=mixed_float16"],

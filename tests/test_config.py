@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from equipoise.command_line import plan
+from equipoise.command_line import compose_dataset, plan
 from equipoise.config import config_sha256, flat
-from equipoise.options import ConfigError, OneOf
+from equipoise.options import ConfigError, OneOf, names_as_text
 from equipoise.paths import config_folder
 from helpers import REPOSITORY, composed, write_small_shards
 
@@ -108,6 +108,9 @@ MISTAKES = [
     (["model.filters=[8,x]"], "model.filters.1=x: must be a valid integer"),
     (["sweep=a b"], "sweep=a b: must be a word of letters"),
     (["seed"], "missing EQUAL"),
+    (["seed=${nothing}"], "Interpolation key 'nothing' not found"),
+    (["hydra/sweeper=grid"], "Could not find 'hydra/sweeper/grid'"),
+    (["-m", "seed.x=0,1"], "seed.x=0: there is no option seed.x; did you mean 'seed'?"),
     (["experiment=nothing"], "experiment=nothing: there is no such experiment"),
     (["-m", "weighting=none,balnced"], "weighting=balnced: there is no such weighting"),
     (["-m", "seed=0,1", "trainer.batch_size=8,0"], "trainer.batch_size=0: must be greater than or equal to 1"),
@@ -183,13 +186,41 @@ def test_every_mistake_is_told_at_once() -> None:
     assert [line.split("=")[0] for line in str(caught.value).splitlines()] == ["weighting.normalize", "trainer.batch_size", "seed"]
 
 
-def test_checking_needs_none_of_the_heavy_libraries() -> None:
-    program = (
-        "import sys; sys.path.insert(0, 'src'); from equipoise.command_line import plan; plan(['weighting=balanced']); "
-        "print([name for name in ('tensorflow', 'keras', 'mlflow', 'sklearn', 'matplotlib', 'pandas') if name in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", program], cwd=config_folder().parent, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["train.py", "--help"], 0),
+        (["train.py", "--cfg", "job"], 0),
+        (["train.py", "weighting=balancd"], 2),
+        (["train.py", "dataset=synthetic", "model=cnn"], 2),
+        (["weights.py", "dataset=synthetic"], 0),
+        (["compare.py", "--help"], 0),
+    ],
+    ids=str,
+)
+def test_what_is_said_at_once_loads_none_of_the_heavy_libraries(command: list[str], code: int) -> None:
+    found = subprocess.run([sys.executable, "-X", "importtime", *command], cwd=config_folder().parent / "src", capture_output=True, text=True)
+    assert found.returncode == code, found.stderr
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in found.stderr.splitlines() if line.startswith("import time:")}
+    assert "equipoise" in loaded
+    assert not loaded & {"tensorflow", "keras", "mlflow", "sklearn", "matplotlib", "pandas", "sqlalchemy", "PIL"}
+
+
+def test_the_config_of_a_sweep_is_shown_as_that_of_a_run() -> None:
+    found = plan(["--cfg", "job", "hydra.mode=MULTIRUN", "seed=0,1"])
+    assert found is not None
+    assert (found.shows_config, found.sweep, len(found.jobs)) == (True, None, 2)
+
+
+def test_a_dataset_alone_is_composed_of_its_own_options() -> None:
+    with pytest.raises(ConfigError, match=r"seed=1: only dataset=… and its options"):
+        compose_dataset(["dataset=digits_lt", "seed=1"])
+
+
+def test_biases_are_not_tried_for_thousands_of_classes() -> None:
+    many = ["dataset=synthetic", "dataset.features=1001", f"dataset.class_counts=[{','.join(['9'] * 1001)}]", "model=mlp"]
+    with pytest.raises(ConfigError, match=r"decision=tuned tries biases class by class, too slow for 1001 classes"):
+        composed(*many, "decision=tuned")
 
 
 def test_a_sweep_is_the_product_of_its_lists() -> None:
@@ -251,6 +282,8 @@ def test_the_digest_leaves_out_what_changes_nothing() -> None:
 def test_a_class_may_be_named_by_a_number() -> None:
     config = composed(*["weighting=manual", *NEEDS["weighting=manual"]])
     assert flat(config)["weighting.weights.3"] == 4.0
+    with pytest.raises(ValueError, match="a class is named twice"):
+        names_as_text({1: 2.5, "1": 3.5})
 
 
 def test_a_new_option_is_one_function_and_one_registry_line() -> None:

@@ -43,7 +43,8 @@ def test_an_adjustment_that_adjusts_nothing_is_said() -> None:
     assert "it decides as argmax does" in said("trainer.second_stage=crt", "decision=logit_adjusted")
 
 
-def test_a_class_that_is_not_learned_cannot_be_adjusted() -> None:
+def test_a_class_that_is_not_learned_is_said_and_cannot_be_adjusted() -> None:
+    assert said("weighting=manual", "weighting.weights={0:3,1:0}") == "weight 0: class 1 is not learned at all"
     with pytest.raises(ConfigError, match="class 1 has the weight 0 and so no prior to adjust by"):
         said("weighting=manual", "weighting.weights={0:3,1:0}", "decision=logit_adjusted")
 

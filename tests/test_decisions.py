@@ -1,5 +1,6 @@
 """Decision rules by hand, against scikit-learn and exhaustive search, and what they may never do."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from equipoise.costs import cost_matrix
-from equipoise.decisions import BESIDE, DECISIONS, MEASURES, Known, applicable
+from equipoise.decisions import BESIDE, DECISIONS, MEASURES, Above, Known, LeastCost, applicable, as_json, from_json
 from equipoise.metrics import decision_metrics
 from equipoise.options import ConfigError
 from equipoise.paths import config_folder
@@ -30,6 +31,15 @@ def problems(draw: st.DrawFn) -> Known:
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     labels = generator.integers(classes, size=size)
     return known(labels, generator.normal(size=(size, classes)) + np.eye(classes)[labels] * draw(st.floats(0, 3)))
+
+
+def test_a_rule_that_was_written_decides_as_the_rule() -> None:
+    rule = known(effective=np.array([0.8, 0.2]), costs=np.array([[0, 1], [9, 0]]))
+    logits = np.random.default_rng(0).normal(size=(99, 2))
+    for decide in (DECISIONS["logit_adjusted"](rule, tau=1.0), DECISIONS["cost"](rule), LeastCost(np.eye(2), None, EVEN), Above(np.array([0.3, -0.2]))):
+        again = from_json(json.loads(json.dumps(as_json(decide))))
+        assert type(again) is type(decide)
+        np.testing.assert_array_equal(again(logits), decide(logits))
 
 
 def test_the_adjustment_by_hand() -> None:

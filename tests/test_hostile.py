@@ -302,7 +302,13 @@ def test_prepared_data_of_another_version_are_refused_with_advice(tmp_path: Path
     dataset = composed_dataset("dataset=digits_lt")
     folder = prepare(dataset, tmp_path).folder
     whole = (folder / METADATA).read_text()
-    for other in (whole.replace('"notes"', '"remarks"'), whole[:-9], whole.replace('"shape": [', '"shape": [9,'), ""):
+    for other in (
+        whole.replace('"notes"', '"remarks"'),
+        whole[:-9],
+        whole.replace('"shape": [', '"shape": [9,'),
+        whole.replace('"counts": [', '"counts": [9,'),
+        "",
+    ):
         (folder / METADATA).write_text(other)
         with pytest.raises(ConfigError, match="was prepared by another version: delete that folder, and it is made again"):
             open_prepared(folder).split("train")

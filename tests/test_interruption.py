@@ -3,10 +3,13 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+
+from equipoise.interruption import bounded
 
 PROGRAM = """
 import hashlib, pathlib, sys, time
@@ -48,3 +51,16 @@ def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signa
         assert process.returncode == 128 + sent
         assert errors.startswith("interrupted: ")
         assert (tmp_path / "closed").read_text() == "closed"
+
+
+def test_in_another_thread_signals_stay_as_they_are() -> None:
+    found = []
+
+    def work() -> None:
+        with bounded(lambda: None):
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.getsignal(signal.SIGTERM)]

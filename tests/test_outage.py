@@ -220,7 +220,7 @@ def test_the_commands_with_a_server_that_stops_and_starts(server: Server, user: 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "refuses the user" in refused.stderr
     assert not (project / "outputs").exists(), "nothing is written"
-    server.stop()
+    assert "error: MLflow has ended: see " in server.lose_mlflow()
     try:
         offline = command(*quick)
         assert offline.returncode == 0, offline.stderr

@@ -17,6 +17,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.records import of_worker
 from equipoise.data.sources import Samples, digest_of
 from equipoise.options import ConfigError
+from helpers import program_of
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
@@ -195,3 +196,23 @@ def test_what_cannot_be_written_is_said(digits: Prepared, tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="is there already"):
         write_shards(digits, tmp_path, 2)
     assert list(tmp_path.iterdir()) == []
+    table = tmp_path / "table.csv"
+    table.write_text("x,y,z\n" + "".join(f"{i},{i % 2},{i % 3 // 2}\n" for i in range(30)))
+    with pytest.raises(ConfigError, match=r"table.csv/out cannot be written: (File exists|Not a directory)"):
+        write_shards(digits, table / "out", 2)
+    several = prepare(compose_dataset(["dataset=multilabel", f"dataset.path='{table}'", "dataset.targets=[y,z]"]), tmp_path / "cache")
+    with pytest.raises(ConfigError, match="dataset=multilabel: shards hold one class a sample"):
+        write_shards(several, tmp_path / "out", 2)
+    with pytest.raises(ConfigError, match="output is not set: name the folder"):
+        program_of("src/shards.py")._shard(["dataset=digits_lt"])
+
+
+def test_what_is_damaged_after_it_was_prepared_is_said(shards: Prepared, tmp_path: Path) -> None:
+    shutil.copytree(str(shards.shard_root), tmp_path / "shards")
+    data = prepare(compose_dataset(["dataset=tfrecord", f"dataset.path='{tmp_path}/shards'"]), tmp_path / "cache")
+    os.truncate(tmp_path / "shards" / SHARD, 1000)
+    with pytest.raises(OSError, match=f"{SHARD} was cut off after it was prepared"):
+        np.asarray(data.split("train").features)
+    np.save(data.folder / "test_places.npy", np.zeros((500, 2), np.int64))
+    with pytest.raises(ConfigError, match="was prepared by another version"):
+        data.split("test")

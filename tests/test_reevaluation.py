@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from equipoise.config import flat
+from equipoise.logged import Logged
 from equipoise.options import ConfigError
 from equipoise.reevaluation import inherit
 from helpers import composed
@@ -69,6 +71,22 @@ def test_a_mistake_is_named(override: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         inherit(params(), [override])
     assert said in str(error.value)
+
+
+def test_data_that_have_changed_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from equipoise import reevaluation
+
+    monkeypatch.setattr(reevaluation, "cache_folder", lambda: tmp_path / "cache")
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(60, 2)), y=np.arange(60) % 2)
+    for overrides, fitted in ((["dataset=npz", f"dataset.path='{tmp_path}/a.npz'", "model=linear"], True), (["dataset=digits_lt"], False)):
+        trained = Logged("r", "1", 0, params(*overrides), {"data_sha256": "of what they were"}, {})
+        config = composed(*overrides)
+        if fitted:
+            with pytest.raises(ConfigError, match=r"the data that run r was trained on have changed since, .* train again"):
+                reevaluation._data(trained, config)
+        else:
+            assert reevaluation._data(trained, config).shape == (8, 8, 1)
+            assert "have changed since, so its training samples may be among these" in capsys.readouterr().err
 
 
 def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> None:

@@ -16,10 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise import checkpoints
+from equipoise import checkpoints, resume
 from equipoise.checkpoints import Checkpoints, State
+from equipoise.config import config_sha256
 from equipoise.data.prepare import prepare
+from equipoise.locks import InUseError
+from equipoise.options import ConfigError
 from equipoise.resume import made_by
+from equipoise.store import open_store
 from equipoise.weighting import class_weights
 from helpers import composed
 
@@ -146,6 +150,26 @@ def test_a_full_disk_loses_nothing_beyond_the_last_checkpoint(tmp_path: Path) ->
 STATE = State({"weights": [np.arange(3.0), np.float32(2)], "best": []}, {"history": [{"a": 0.1}], "best": -np.inf})
 
 
+def test_checkpoints_stay_if_their_run_is_in_use_and_go_if_it_would_end_in_the_same_way(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, {}).save(0, STATE, last=True)
+    for error, left in ((InUseError("another's"), True), (ConfigError("a mistake"), False)):
+        with pytest.raises(type(error)), resume.kept(tmp_path):
+            raise error
+        assert checkpoints.saved(tmp_path) == left
+
+
+@pytest.mark.slow
+def test_a_run_whose_folder_is_gone_is_begun_again(tmp_path: Path) -> None:
+    store, config, folder = open_store(tmp_path), composed(), tmp_path / "run"
+    folder.mkdir()
+    tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder)}
+    run = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
+    store.client.set_terminated(run, "KILLED")
+    assert resume.interrupted(store, config, "it") == resume.Begun(run, folder)
+    folder.rmdir()
+    assert resume.interrupted(store, config, "it") is None
+
+
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path, {"version": "1"})
     assert kept.newest() is None
@@ -162,7 +186,7 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert not checkpoints.saved(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["torn", "flipped", "empty", "pickled"])
+@pytest.mark.parametrize("damage", ["torn", "flipped", "empty", "pickled", "unreadable"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damage: str) -> None:
     kept = Checkpoints(tmp_path, {})
     for number in (1, 2):
@@ -174,7 +198,11 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damag
         np.savez(tmp_path / "evil", values=np.array([{"x": 1}], dtype=object))
         content = (tmp_path / "evil.npz").read_bytes()
         newest = newest.with_name(f"00000002-{hashlib.sha256(content).hexdigest()}.npz")
-    newest.write_bytes({"torn": content[:-100], "flipped": content[:99] + b"\xff" + content[100:], "empty": b"", "pickled": content}[damage])
+    if damage == "unreadable":
+        newest.unlink()
+        newest.mkdir()
+    else:
+        newest.write_bytes({"torn": content[:-100], "flipped": content[:99] + b"\xff" + content[100:], "empty": b"", "pickled": content}[damage])
     found = kept.newest()
     assert found is not None
     assert found.values["number"] == 1

@@ -1,5 +1,6 @@
 """The device: what is said of it before anything is trained."""
 
+import os
 from typing import Any
 
 import pytest
@@ -13,6 +14,23 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkey
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda _: [])
     with pytest.raises(ConfigError, match="TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto"):
         runtime._start("gpu", 1, deterministic=True, gpu_memory=None)
+
+
+def test_a_process_has_one_number_of_threads(tensorflow: Any) -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.threads=2: TensorFlow runs in this process with 1 already"):
+        runtime.start("cpu", 2, deterministic=True)
+
+
+def test_what_was_kept_quiet_is_shown_if_it_ends_badly(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(error: Exception) -> None:
+        with runtime.quiet():
+            os.write(2, b"noise\n")
+            raise error
+
+    for error, shown in ((ConfigError("said by itself"), ""), (ValueError("it"), "noise\n")):
+        with pytest.raises(type(error)):
+            fail(error)
+        assert capfd.readouterr().err == shown
 
 
 def test_more_gpus_than_there_are_is_an_error(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from equipoise import saved_model
 from equipoise.options import ConfigError
 from equipoise.saved_model import load_keras
 
@@ -39,6 +40,12 @@ def changed(good: Path, file: Path, change: Callable[[Any], None]) -> Path:
 
 def test_a_model_of_stock_layers_is_loaded(good: Path) -> None:
     assert load_keras(good, "it").count_params() == 3 * 4 + 4 + 4 * 2
+
+
+def test_a_description_that_would_fill_the_memory_is_not_read(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_model, "MOST_BYTES", 100)
+    with pytest.raises(ConfigError, match=r"it describes its layers in \d+ bytes, more than 100, and is not loaded"):
+        load_keras(good, "it")
 
 
 def test_every_architecture_is_loaded(tmp_path: Path, tensorflow: Any) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from equipoise import search
+from equipoise import search, search_results
 from equipoise.command_line import plan
 from equipoise.options import ConfigError
+from equipoise.store import open_store
 from helpers import composed
 
 SEARCH = ["-m", "hydra/sweeper=optuna", "dataset=digits_lt", "model=mlp", "weighting=power"]
@@ -127,6 +128,35 @@ def test_the_same_seed_gives_the_same_trials_at_once_or_continued(sampler: str, 
         assert len({tuple(job) for job in whole}) == 6
     if sampler != "qmc":
         assert drive(tmp_path / "other", settings(sampler=sampler, seed=1), searched, parabola) != whole
+
+
+def test_one_command_at_a_time_searches(tmp_path: Path) -> None:
+    searched, chosen = space("weighting.alpha=interval(0,1)"), settings(n_trials=1)
+
+    def meanwhile(job: dict[str, str]) -> dict[str, float]:
+        with pytest.raises(ConfigError, match="sweep=s is being searched by another process"):
+            drive(tmp_path, chosen, searched, parabola)
+        return parabola(job)
+
+    assert len(drive(tmp_path, chosen, searched, meanwhile)) == 1
+
+
+def test_a_machine_that_does_not_see_the_search_cannot_give_up_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(search.TRIAL, "0")
+    with pytest.raises(ConfigError, match=r"which this machine does not see: hydra\.sweeper\.pruner=none"):
+        search.watch(tmp_path, settings(), composed())
+
+
+def test_a_search_without_a_finished_trial_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drive(tmp_path, settings(n_trials=1), space("weighting.alpha=interval(0,1)"), lambda _: None)
+    search_results.show(open_store(tmp_path), "s", settings())
+    assert capsys.readouterr().out == "\nSearch s: 0 trials finished, 0 were given up, 1 failed\n"
+
+
+def test_optuna_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="hydra/sweeper=optuna needs Optuna: make setup EXTRA=sweeps"):
+        settings()
 
 
 def test_interrupted_trials_go_first_and_failed_ones_are_made_up_for(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The tracking server of `make server`: who may do what, through every endpoint that its own tables hold."""
 
+import os
 import re
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import requests
 
 from equipoise.options import ConfigError
 from equipoise.store import open_store
+from helpers import program_of
 from server import Server, as_user, routes
 
 pytestmark = pytest.mark.slow
@@ -102,6 +105,40 @@ def test_only_known_hosts_and_origins(server: Server, ada: requests.Session) -> 
     assert ada.post(search, json={"max_results": 1}).status_code == 200
     assert ada.post(search, json={"max_results": 1}, headers={"Host": "evil.example"}).status_code == 403
     assert ada.post(search, json={"max_results": 1}, headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+def test_a_name_that_the_server_does_not_know_is_refused_and_not_waited_for(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in as_user(server.uri.replace("127.0.0.1", "127.1"), "admin", server.password).items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(ConfigError, match=r"http://127\.1:\d+ refuses the request: "):
+        open_store(tmp_path, "server", needed=False)
+
+
+def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = program_of("src/server.py")
+
+    def refused(folder: Path) -> str:
+        with pytest.raises(ConfigError) as caught, program._postgresql(folder):
+            pass
+        return str(caught.value)
+
+    if os.getuid() == 0:  # pytest's folder is closed to others
+        assert f"the user postgres may not enter {tmp_path}/postgresql: run this as an ordinary user" in refused(tmp_path)
+    with tempfile.TemporaryDirectory(prefix="equipoise-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        (folder / "postgresql").mkdir()
+        (folder / "postgresql" / "another's").touch()
+        assert "PostgreSQL's database cannot be made: initdb: error: directory" in refused(folder)
+        (folder / "postgresql" / "PG_VERSION").write_text("1\n")
+        assert f"PostgreSQL does not start: see {folder}/postgresql.log" in refused(folder)
+    process = subprocess.Popen(["true"])
+    process.wait()
+    with pytest.raises(ConfigError, match="MLflow does not start on port 9: see"):
+        program._wait(process, 9, tmp_path)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(program, "DEBIAN", tmp_path)
+    assert refused(tmp_path).startswith("PostgreSQL is not installed: make system")
 
 
 def test_what_the_server_keeps_is_for_its_owners_eyes(server: Server) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from PIL import Image
 from equipoise import command_line
 from equipoise.command_line import plan, prepare_all
 from equipoise.data.arrays import read_ts
-from equipoise.data.prepare import prepare
+from equipoise.data.images import _check
+from equipoise.data.prepare import prepare, with_test_file
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
 from equipoise.options import ConfigError
@@ -85,6 +86,16 @@ class TestTables:
         digests = {prepared(tmp_path / "cache", *table(tmp_path / name)).data_sha256 for name in ("t.csv", "t.parquet", "t.csv.gz")}
         assert len(digests) == 1
 
+    def test_parquet_holds_categories_truths_and_labels_with_a_point(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"kind": pd.Categorical(["u", "v"] * 15), "old": [True, False, False] * 10, "y": np.repeat([0.0, 1.0], 15)})
+        frame.to_parquet(tmp_path / "t.parquet")
+        data = prepared(tmp_path / "cache", *table(tmp_path / "t.parquet"))
+        assert (data.classes, data.shape) == (("0", "1"), (3,))
+        features = data.split("train").features
+        np.testing.assert_array_equal(features[:, :2].sum(axis=1), 1)
+        old = features[:, 2] > 0  # standardised: false is below the mean
+        assert 0 < old.sum() < len(old) / 2
+
     def test_many_blocks_are_as_good_as_one(self, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from equipoise.data import tables
 
@@ -100,6 +111,26 @@ class TestTables:
         data = prepared(tmp_path / "cache", *table(tmp_path / "a.csv", f"dataset.test_path={quoted(tmp_path / 'b.csv')}"))
         assert [data.classes[index] for index in data.split("test").labels] == frame["y"][200:].tolist()
         assert len(data.split("train").labels) + len(data.split("validation").labels) == 200
+
+    def test_a_file_to_judge_a_model_on_must_fit_its_training_rows(self, tmp_path: Path) -> None:
+        data = prepared(tmp_path / "cache", *table(write(tmp_path / "t.csv", SIMPLE)))
+
+        def judged(text: str) -> Prepared:
+            file = write(tmp_path / "other.csv", text)
+            return with_test_file(data, composed_dataset(*table(tmp_path / "t.csv", f"dataset.test_path={quoted(file)}")), tmp_path / "cache")
+
+        assert judged("y,z,x\ndog,a,1.5\n").split("test").labels.tolist() == [1]
+        for text, said in (
+            ("x,y\n1,cat\n", "has no column 'z', which the model learned from"),
+            ("x,z,y\n", "has no rows"),
+            ("x,z,y\n1,a,cow\n", "the target 'y' holds cow, which the model does not know; it knows cat, dog"),
+            ("x,z,y\nmuch,a,cat\n", "column 'x' is numeric in training but not here"),
+        ):
+            with pytest.raises(ConfigError, match=said):
+                judged(text)
+        (data.folder / "encoder.json").write_text("[{}]")
+        with pytest.raises(ConfigError, match=r"encoder.json is damaged or of another version"):
+            judged("y,z,x\ndog,b,2.5\n")
 
     def test_class_names_are_kept_and_numbers_stand_in_their_order(self, tmp_path: Path) -> None:
         rows = "".join(f"{i},{i % 12}\n" for i in range(240))
@@ -140,6 +171,8 @@ class TestTables:
         assert data.several_labels
         assert data.split("train").labels.shape[1] == 2
         assert data.counts.tolist() == data.split("train").labels.sum(axis=0).tolist()
+        other = f"dataset.test_path={quoted(write(tmp_path / 'other.csv', 'wind,rain,x' + chr(10) + '1,0,7' + chr(10)))}"
+        assert with_test_file(data, composed_dataset(*overrides, other), tmp_path / "cache").split("test").labels.tolist() == [[0, 1]]
 
 
 class TestArrays:
@@ -152,6 +185,14 @@ class TestArrays:
         train = x[split == "train"]
         np.testing.assert_allclose(data.split("test").features, (x[split == "test"] - train.mean(axis=0)) / train.std(axis=0), rtol=1e-4, atol=1e-5)
         assert data.classes == ("a", "b", "c")
+
+    def test_labels_in_columns_of_bytes_or_of_numbers_with_a_point(self, tmp_path: Path) -> None:
+        words = np.array(["train", "validation", "test"] * 10)[:, np.newaxis]
+        for y, classes in ((np.array([b"a", "ö".encode()] * 15), ("a", "ö")), (np.arange(30.0) % 2, ("0", "1"))):
+            np.savez(tmp_path / f"{classes[0]}.npz", x=np.zeros((30, 2)), y=y[:, np.newaxis], g=np.arange(30)[:, np.newaxis] // 3, s=words)
+            overrides = ["dataset=npz", f"dataset.path={quoted(tmp_path / classes[0])[:-1]}.npz'", "dataset.scale=none"]
+            assert prepared(tmp_path / "cache", *overrides, "dataset.split=s").classes == classes
+            assert prepared(tmp_path / "cache", *overrides, "dataset.group=g").counts.sum() % 3 == 0, "three samples a group"
 
     @pytest.mark.parametrize("compressed", [True, False])
     def test_blocks_read_what_numpy_reads(self, compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,6 +327,15 @@ class TestImages:
         assert any("2 files left out" in note and "broken.png" in note for note in data.notes)
         assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
 
+    def test_a_file_that_is_another_one_when_its_turn_comes(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(bytes(200))
+        for name, said in (
+            (b"none.png", "is no file any more"),
+            (b"a.png", "has 200 bytes, more than an image of dataset.max_pixels=9 can need"),
+            (b"x" * 300, "cannot be read (File name too long)"),
+        ):
+            assert _check(tmp_path, name, 9) == said
+
     def test_given_splits(self, pictures: Path, tmp_path: Path) -> None:
         root = tmp_path / "given"
         for split in ("train", "val", "test"):
@@ -295,10 +345,10 @@ class TestImages:
         assert any("leakage: 48 of 48 test samples" in note for note in data.notes)
 
 
-def npz_with(**arrays: Any) -> Callable[[Path], list[str]]:
+def npz_with(more: Sequence[str] = (), **arrays: Any) -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         np.savez(folder / "a.npz", **arrays)
-        return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}"]
+        return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}", *more]
 
     return make
 
@@ -342,6 +392,14 @@ def damaged_zip(folder: Path) -> list[str]:
     data[80:160] = bytes(80)
     (folder / "a.npz").write_bytes(data)
     return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}"]
+
+
+def column_twice(folder: Path) -> list[str]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table([[1], [2], ["a"]], names=["x", "x", "y"]), folder / "t.parquet")
+    return table(folder / "t.parquet")
 
 
 def shorter_than_said(folder: Path) -> list[str]:
@@ -395,10 +453,29 @@ BAD = {
         "no training sample of class c",
     ),
     "nothing to learn from": (csv_with("x,y\n" + TWELVE, "dataset.drop=[x]"), "no column left to learn from"),
+    "nothing in the training rows": (csv_with("x,y\n" + ",a\n,b\n" * 9), "no column with a value in the training split"),
+    "no such column to leave out": (csv_with("x,y\n" + TWELVE, "dataset.drop=[z]"), "dataset.drop=z: "),
+    "a test file of other columns": (
+        lambda folder: csv_with("x,y\n" + TWELVE, f"dataset.test_path={quoted(write(folder / 'test.csv', 'z,y' + chr(10) + TWELVE))}")(folder),
+        "differ in the column x, z",
+    ),
+    "one label of several": (
+        lambda folder: ["dataset=multilabel", *csv_with("x,y\n1,1\n")(folder)[1:2], "dataset.targets=[y]", "loss=sigmoid"],
+        "needs two columns at least",
+    ),
+    "one sample of a class": (csv_with("x,y\n" + TWELVE + "1,c\n", "dataset.min_count=1"), "the smallest class has one sample"),
+    "too few for both sides": (csv_with("x,y\n" + TWELVE, "dataset.test_fraction=0.9", "dataset.validation_fraction=0.05"), "12 samples are too few"),
+    "one class that is not rare": (csv_with("x,y\n" + "1,a\n" * 9 + "2,b\n", "dataset.rare=drop"), "dataset.rare=drop leaves 1 class"),
+    "another class of that name": (csv_with("x,y\n" + "1,a\n2,other\n" * 9 + "3,b\n", "dataset.rare=merge"), "a class 'other' already"),
+    "a split of nothing": (
+        csv_with("x,p,y\n" + "".join(f"{i},{'train' if i < 8 else 'test'},{'ab'[i % 2]}\n" for i in range(12)), "dataset.split_column=p"),
+        "the validation split has no sample: give one",
+    ),
     "one column": (csv_with("x;y\n1;a\n"), "name the separator"),
     "two groups": (csv_with("x,g,y\n" + "".join(f"{i},{i % 2},{'ab'[i % 2]}\n" for i in range(12)), "dataset.group=g"), "too few for 3 splits"),
     "empty Parquet": (lambda folder: table(write(folder / "t.parquet", "")), "is empty"),
     "no Parquet": (lambda folder: table(write(folder / "t.parquet", "x,y")), "is no Parquet file"),
+    "a column twice in Parquet": (column_twice, "has the column x more than once"),
     "lists in Parquet": (parquet_with(x=[[1], [2]] * 6, y=list("ab") * 6), "holds lists or structures"),
     "no gzip": (lambda folder: table(write(folder / "t.csv.gz", "x,y")), "cannot be read"),
     "pickled features": (npz_with(x=np.array([{}] * 9, dtype=object), y=np.arange(9) % 3), "holds pickled objects"),
@@ -407,12 +484,22 @@ BAD = {
     "NaN in features": (npz_with(x=np.full((30, 2), np.nan), y=np.arange(30) % 2), "holds NaN or infinity"),
     "unequal lengths": (npz_with(x=np.zeros((30, 2)), y=np.arange(29) % 2), "has 30 samples and 'y' has 29 labels"),
     "float classes": (npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2 / 3), "not classes"),
+    "classes of no kind": (npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2 * 1j), "has the type complex128: labels are whole numbers or text"),
+    "a split by another name in npz": (npz_with(x=np.zeros((9, 2)), y=np.arange(9) % 3, s=["dev"] * 9, more=["dataset.split=s"]), "dataset.split=s holds dev"),
+    "column by column": (npz_with(x=np.zeros((30, 2), order="F"), y=np.arange(30) % 2), "is stored column by column"),
+    "no series": (npz_with(x=np.zeros((30, 2, 2, 2)), y=np.arange(30) % 2, more=["dataset=series"]), "series are (n, steps, channels) or (n, steps)"),
+    "a test file of an npz": (
+        npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2, more=["dataset=series", "dataset.test_path=b.npz"]),
+        "dataset.test_path is for .ts files",
+    ),
     "one dimension": (npz_with(x=np.zeros(30), y=np.arange(30) % 2), "has the shape (30,)"),
     "text features": (npz_with(x=np.full((30, 2), "a"), y=np.arange(30) % 2), "features are numbers"),
     "no npz": (lambda folder: ["dataset=npz", f"dataset.path={quoted(write(folder / 'a.npz', 'text'))}"], "is no npz file"),
     "a damaged npz": (damaged_zip, "a.npz"),
     "an npz that ends early": (shorter_than_said, "claims 480 bytes and has 228: the file is damaged"),
     "no ts": (ts_with("hello\n"), "is no .ts file"),
+    "time stamps in ts": (ts_with("@timeStamps true\n"), "has time stamps, which are not supported"),
+    "a ts file of numbers to be predicted": (ts_with("@targetLabel true\n"), "has no class labels"),
     "missing value in ts": (ts_with("@classLabel true a b\n@data\n1,?,3:a\n"), "line 3: a value is missing or no number"),
     "unequal series": (ts_with("@classLabel true a b\n@data\n" + "1,2:a\n1,2,3:b\n" * 9), "dataset.unequal=pad pads them"),
     "no folder": (lambda folder: folder_of(folder / "none"), "there is no such folder"),

@@ -12,10 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
+from equipoise import tracking
 from equipoise.options import ConfigError
 from equipoise.outbox import read_journal
-from equipoise.store import Store, class_keys, open_store
+from equipoise.store import Store, class_keys, load_model, open_store
 from equipoise.tracking import start_run
+from helpers import program_of
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,9 @@ def test_metrics_land_in_the_file_and_in_the_store(store: Store, tmp_path: Path)
     history = store.client.get_metric_history(run.id, "profile/recall")
     assert [(point.step, point.value, point.timestamp) for point in history] == [(0, 0.9, lines[1]["timestamp"]), (2, 0.1, lines[2]["timestamp"])]
     assert "undefined" not in store.client.get_run(run.id).data.metrics
+    assert store.points(run.id, ["val/loss", "val/loss", "absent"]) == [{"key": "val/loss", "value": 0.5, "step": 3}]
+    with pytest.raises(ConfigError, match=f"run={run.id}: its model is not there"):
+        load_model(store, run.id)
 
 
 def test_a_run_that_is_adopted_goes_on_without_double_points(store: Store, tmp_path: Path) -> None:
@@ -81,6 +86,66 @@ def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: Bas
     assert type(error).__name__ in text
 
 
+def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        run._outbox.add_points([{"key": "val/loss", "value": 0.5, "step": 0, "timestamp": 1}])
+        run._outbox.add("tags", tags={"late": "yes"})
+        assert not run._upload(1e-9)
+        assert "late" not in store.client.get_run(run.id).data.tags
+        run.log_metrics({"val/loss": 0.4}, step=1)
+        assert run.is_uploaded
+    assert [(point.step, point.value) for point in store.client.get_metric_history(run.id, "val/loss")] == [(0, 0.5), (1, 0.4)]
+    assert store.client.get_run(run.id).data.tags["late"] == "yes"
+
+
+def test_what_is_not_there_any_more_cannot_be_uploaded(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "saved-b" / "model").mkdir(parents=True)
+    (tmp_path / "saved-b" / "model" / "MLmodel").write_text("- no model")
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        run._outbox.add("file", file="gone.txt", to="")
+        run._outbox.add("model", folder="saved-a/model", step=0)  # which was uploaded before a crash
+        run.set_tag("late", "yes")
+        assert run.is_uploaded
+        assert capsys.readouterr().err == f"warning: {tmp_path / 'gone.txt'} is not there any more and cannot be uploaded\n"
+        run._outbox.add("model", folder="saved-b/model", step=0)
+        with pytest.raises(ConfigError, match="saved-b/model holds no model that MLflow reads"):
+            run.set_tag("later", "yes")
+        (tmp_path / "saved-b" / "model" / "MLmodel").unlink()
+        (tmp_path / "saved-b" / "model").rmdir()
+
+
+def test_a_run_that_was_asked_for_twice_is_there_once(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "twice", "n", {}, {}, tmp_path) as run:
+        now = run._outbox.uploaded
+        other = store.client.create_run(now.experiment_id, tags={"local_id": now.local_id}).info.run_id
+        now.asked = 2
+    assert [found.info.run_id for found in store.client.search_runs([run.experiment_id])] == [run.id]
+    assert store.client.get_run(other).info.lifecycle_stage == "deleted"
+
+
+def test_an_experiment_that_another_process_is_first_to_make(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = store.client.get_experiment_by_name
+
+    def and_then_another_makes_it(name: str) -> Any:
+        monkeypatch.undo()
+        found = look(name)
+        store.client.create_experiment(name)
+        return found
+
+    monkeypatch.setattr(store.client, "get_experiment_by_name", and_then_another_makes_it)
+    assert store.experiment("raced") == look("raced").experiment_id
+
+
+def test_what_the_environment_says_of_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    with pytest.raises(ConfigError, match="`mlflow run` has opened a run in another store"):
+        tracking.outer_run(store)
+    assert tracking.outer_run(store) is None, "it is asked for once"
+    sent = {"mlflow.source.git.commit": "abc", "git_dirty": "true"}
+    monkeypatch.setenv(tracking.GIT, json.dumps(sent))
+    assert tracking.git_tags() == sent
+
+
 def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
     experiment = store.experiment("orphans")
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -96,6 +161,17 @@ def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
     child.communicate(b"\n")
     open_store(store.root)
     assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
+
+
+def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sync = program_of("src/sync.py")
+    with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):
+        sync._upload(["nowhere"])
+    with pytest.MonkeyPatch.context() as patch, start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        patch.setattr(sync, "project_root", lambda: store.root)
+        run._outbox.add("tags", tags={"late": "yes"})
+        assert sync._upload([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"1 run with something left to upload\n{tmp_path} is being written to by a run that is going on\n"
 
 
 def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def other_hosts(options: SlurmOptions) -> list[str]:
 
 def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple[int, Ended | Lost]]:
     """Run the jobs; each one's number and outcome as it ends. One that is lost costs no other; all end if this process is interrupted."""
-    executor = _executor(options)
+    with _submitting():
+        executor = _executor(options)
     waiting = dict(enumerate(jobs))
     running: dict[int, Submitted[Ended]] = {}
     over: dict[int, tuple[str, float]] = {}  # the state of jobs that ended without an answer, and since when
@@ -130,9 +131,15 @@ def _executor(options: Options) -> "Executor":
 def _submit(executor: "Executor", jobs: Sequence[Callable[[], Ended]]) -> "list[Submitted[Ended]]":
     if not jobs:
         return []
+    with _submitting(), executor.batch():  # one array in Slurm
+        return [executor.submit(job) for job in jobs]
+
+
+@contextlib.contextmanager
+def _submitting() -> Iterator[None]:
+    """Whatever submitit raises of a folder that it cannot make, or of what sbatch says."""
     try:
-        with executor.batch():  # one array in Slurm
-            return [executor.submit(job) for job in jobs]
+        yield
     except Exception as error:
         said = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise CompactHydraException(f"the jobs cannot be submitted: {said[-1] if said else type(error).__name__}") from None

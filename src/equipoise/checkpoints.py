@@ -119,7 +119,7 @@ def _write(file: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(aside, file)
-    except BaseException:
+    except BaseException:  # pragma: no cover - a process whose disk is full writes no coverage either
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         raise

@@ -1,7 +1,7 @@
 """A model and all that TensorFlow compiles to train it, which a later job in the same process takes over.
 
-What tells one job of a sweep from the next, class weights, learning rate and seed, is held by variables: jobs that differ
-in nothing else share one graph, which is traced once, and end with the bits that a process of their own would leave.
+What tells one job of a sweep from the next, such as class weights, costs, tau, learning rate and seed, is held by variables:
+jobs that differ in nothing else share one graph, traced once, and end with the bits that a process of their own would leave.
 """
 
 import functools
@@ -20,11 +20,11 @@ import tensorflow as tf
 from equipoise import distribution
 from equipoise.config import Config, below, flat
 from equipoise.costs import cost_matrix
-from equipoise.data.feed import feature_batches, is_resident, resident_batches, training_batches
+from equipoise.data.feed import encode, feature_batches, is_resident, resident_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
-from equipoise.losses import LOSSES, positive_weights
+from equipoise.losses import IN_TABLES, LOSSES, positive_weights, tables_held
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import Floats, arguments
 from equipoise.precision import loss_scaled
@@ -35,7 +35,7 @@ from equipoise.runtime import device_taken, strategy_of
 STEPS_PER_CALL = 50
 # What no graph holds: variables do, or it is for before or after the training's steps.
 NOT_IN_GRAPH = (
-    *("seed", "weighting", "decision", "evaluation", "tracking", "sweep"),
+    *("seed", "weighting", "cost", "decision", "evaluation", "tracking", "sweep"),
     *(f"trainer.{key}" for key in ("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "resume", "profile")),
 )
 MOST_KEPT, MOST_KEPT_BYTES = 8, 512 << 20  # models, and what of their samples is in memory
@@ -64,12 +64,16 @@ def build(config: Config, data: Prepared) -> keras.Model:
     keras.config.set_dtype_policy(config.trainer.precision)
     keras.utils.set_random_seed(config.seed)
     function = MODELS[config.model.name].build
-    logits = 1 if config.dataset.labels == "binary" else len(data.classes)
     with strategy_of(config.trainer.strategy).scope():
-        model = function(data.shape, logits, **arguments(config.model, function))
+        model = function(data.shape, logits_of(config, data), **arguments(config.model, function))
         if config.loss.name == "ldam":
             model = normalise_classifier(model, arguments(config.loss, LOSSES["ldam"])["scale"])
     return model
+
+
+def logits_of(config: Config, data: Prepared) -> int:
+    """How many a model ends in."""
+    return 1 if config.dataset.labels == "binary" else len(data.classes)
 
 
 def loss_function(config: Config, data: Prepared) -> PerSample:
@@ -107,7 +111,8 @@ class Compiled:
     def __init__(self, config: Config, data: Prepared) -> None:
         self.model = build(config, data)
         self.predict = Predictor(self.model)
-        self.function = loss_function(config, data)
+        self.function = function = loss_function(config, data)
+        self._tables = [tf.Variable(values, trainable=False, dtype=tf.float32) for values in loss_tables(function, config, data)]
         self.strategy = strategy_of(config.trainer.strategy)
         self.first_bad = FirstBadStep(self.strategy)
         self._engine, _ = engine_of(config, data, device_taken())
@@ -129,7 +134,7 @@ class Compiled:
         batches = resident_batches(train, **decides) if self._engine == "resident" else self.batches_of(part=part)
         # Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
         way = "sample_weight" if config.loss.implementation == "class_weight" and self._engine != "fit" else config.loss.implementation
-        bare = Parts(batches, PerSampleLoss(self.first_bad.watched(self.function), config.loss.function))
+        bare = Parts(batches, PerSampleLoss(self.first_bad.watched(self._from_tables(function)), config.loss.function))
         self._parts = functools.partial(IMPLEMENTATIONS[way], bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
 
@@ -166,6 +171,21 @@ class Compiled:
         for place, state in enumerate(states):
             (drawn,) = np.random.SeedSequence([int(self._seed.numpy()), epoch, place]).generate_state(1)
             state.assign([int(drawn) & 0x7FFFFFFF, 0])
+
+    def take_over(self, config: Config, data: Prepared) -> None:
+        """Begin anew, with the weights of the seed."""
+        self.model.set_weights(build(config, data).get_weights())
+        self.function = loss_function(config, data)
+        for variable, values in zip(self._tables, loss_tables(self.function, config, data), strict=True):
+            variable.assign(values)
+
+    def _from_tables(self, function: PerSample) -> PerSample:
+        def call(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            tables = iter(self._tables)
+            with tables_held(lambda _: next(tables).read_value()):
+                return function(labels, logits)
+
+        return call
 
     def _compile(self, config: Config, weights: Floats) -> None:
         trainer, parts = config.trainer, self._parts()
@@ -241,7 +261,7 @@ def compiled(config: Config, data: Prepared) -> Compiled:
     if key in _kept:
         _kept.move_to_end(key)
         found, _ = _kept[key]
-        found.model.set_weights(build(config, data).get_weights())
+        found.take_over(config, data)
         return found
     made = Compiled(config, data)
     if config.trainer.strategy == "single":
@@ -253,9 +273,24 @@ def compiled(config: Config, data: Prepared) -> Compiled:
 
 def _graph(config: Config, data: Prepared) -> str:
     """All that decides the graph, as text."""
-    variable = list(NOT_IN_GRAPH)
-    if data.several_labels or config.trainer.precision == "mixed_float16":
-        variable.remove("weighting")  # it is in the loss, or decides how the loss is scaled
+    variable = [*NOT_IN_GRAPH, *(f"loss.{option}" for option in IN_TABLES.get(config.loss.name, ()))]
+    if config.trainer.precision == "mixed_float16":
+        variable.remove("weighting")  # it decides how the loss is scaled
     if config.dataset.sampling != "none":
         variable.remove("trainer.epochs")
-    return json.dumps([data.data_sha256, {key: value for key, value in flat(config).items() if not below(key, variable)}], sort_keys=True)
+    shapes = [values.shape for values in loss_tables(loss_function(config, data), config, data)]
+    return json.dumps([data.data_sha256, shapes, {key: value for key, value in flat(config).items() if not below(key, variable)}], sort_keys=True)
+
+
+def loss_tables(function: PerSample, config: Config, data: Prepared) -> list[Floats]:
+    """The tables that a loss looks things up in, in the order in which it asks for them."""
+    asked: list[Floats] = []
+
+    def hold(values: Any) -> tf.Tensor:
+        asked.append(np.asarray(values, np.float32))
+        return tf.constant(asked[-1])
+
+    labels = encode(tf.constant(np.asarray(data.split("train").labels[:1])), len(data.classes), config.dataset.labels)
+    with tables_held(hold):
+        function(labels, tf.zeros((1, logits_of(config, data))))
+    return asked

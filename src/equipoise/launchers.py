@@ -98,6 +98,11 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
     Parameters
     ----------
     composed : `hydra.launcher`
+
+    Raises
+    ------
+    ConfigError
+        If the number of workers is none.
     """
     options = read_options(composed)
     if isinstance(options, ray_cluster.Options):
@@ -106,7 +111,9 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
         return options.cpus_per_task or 1
     cores = batch.cores()
     if "n_jobs" in composed:
-        workers = int(composed["n_jobs"])
+        workers = composed["n_jobs"]
+        if not isinstance(workers, int) or workers == 0:
+            raise ConfigError(f"hydra.launcher.n_jobs={workers}: must be a whole number of workers, or -1 for one a core")
         return max(1, cores // min(jobs, workers if workers > 0 else max(1, cores + 1 + workers)))
     return max(1, cores // min(jobs, batch.at_once(options))) if options else None
 

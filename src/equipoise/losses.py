@@ -12,8 +12,10 @@ balance : float64 (labels,), negatives over positives of each label
 It knows nothing of class weights: how they are put in is the matter of `implementations`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -52,7 +54,7 @@ def focal(labels: "tf.Tensor", logits: "tf.Tensor", *, gamma: NotNegative, alpha
     log_p = tf.nn.log_softmax(logits)
     values = -log_p * _power(-tf.math.expm1(log_p), gamma)
     if alpha is not None:
-        values *= tf.constant(alpha, tf.float32)
+        values *= table(alpha)
     return _of_true(values, labels)
 
 
@@ -63,10 +65,9 @@ def balanced_softmax(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats) -
 
 def logit_adjusted(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, tau: NotNegative) -> "tf.Tensor":
     """CE(z + tau log p_c): the prior is put into the loss and so left out of the logits (Menon et al. 2021)."""
-    import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    return cross_entropy(labels, logits + tf.constant(tau * np.log(counts / counts.sum()), tf.float32))
+    return cross_entropy(labels, logits + table(tau * np.log(counts / counts.sum())))
 
 
 def ldam(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin: NotNegative, scale: Positive) -> "tf.Tensor":
@@ -74,10 +75,9 @@ def ldam(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin
 
     The model's last layer gives z = s cos(features, class vector); see `models.normalise_classifier`.
     """
-    import tensorflow as tf
 
     margins = counts**-0.25
-    margins = tf.constant(scale * max_margin * margins / margins.max(), tf.float32)
+    margins = table(scale * max_margin * margins / margins.max())
     labels, logits = _softmax_form(labels, logits)
     return cross_entropy(labels, logits - _rows(labels, logits) * margins)
 
@@ -87,8 +87,8 @@ def vs(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, gamma: NotNe
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    factors = tf.constant((counts / counts.max()) ** gamma, tf.float32)
-    return cross_entropy(labels, logits * factors + tf.constant(tau * np.log(counts / counts.sum()), tf.float32))
+    factors = table((counts / counts.max()) ** gamma)
+    return cross_entropy(labels, logits * factors + table(tau * np.log(counts / counts.sum())))
 
 
 def poly(labels: "tf.Tensor", logits: "tf.Tensor", *, epsilon: Annotated[float, Field(ge=-1, le=1e9)]) -> "tf.Tensor":
@@ -109,7 +109,7 @@ def label_smoothing(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *,
 
     labels, logits = _softmax_form(labels, logits)
     rank = (counts - counts.min()) / max(1, np.ptp(counts))
-    smoothing = _of_true(tf.constant(tail + (head - tail) * np.sin(np.pi / 2 * rank), tf.float32), labels)
+    smoothing = _of_true(table(tail + (head - tail) * np.sin(np.pi / 2 * rank)), labels)
     # The mean of -log p_c is CE + z_y - mean z: one softmax is enough.
     return cross_entropy(labels, logits) + smoothing * (_of_true(logits, labels) - tf.reduce_mean(logits, axis=-1))
 
@@ -119,8 +119,8 @@ def cost_matrix(labels: "tf.Tensor", logits: "tf.Tensor", costs: Floats, *, stre
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    table = tf.constant(costs, tf.float32)
-    of_sample = tf.gather(table, labels) if labels.dtype.is_integer else tf.matmul(labels, table)
+    rows = table(costs)
+    of_sample = tf.gather(rows, labels) if labels.dtype.is_integer else tf.matmul(labels, rows)
     return cross_entropy(labels, logits) + strength * tf.reduce_sum(of_sample * tf.nn.softmax(logits), axis=-1)
 
 
@@ -132,7 +132,7 @@ def predicted_class(labels: "tf.Tensor", logits: "tf.Tensor", *, weights: PerCla
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    return cross_entropy(labels, logits) * tf.gather(tf.constant(weights, tf.float32), tf.argmax(logits, axis=-1))
+    return cross_entropy(labels, logits) * tf.gather(table(weights), tf.argmax(logits, axis=-1))
 
 
 def sigmoid(
@@ -167,7 +167,7 @@ def sigmoid(
     elif gamma_neg:
         negative *= tf.exp(gamma_neg * log_p)
     if pos_weight is not None:
-        positive *= tf.constant(balance if isinstance(pos_weight, str) else pos_weight, tf.float32)
+        positive *= table(balance if isinstance(pos_weight, str) else pos_weight)
     return tf.reduce_mean(truth * positive + (1 - truth) * negative, axis=-1)
 
 
@@ -189,12 +189,45 @@ LOSSES: Mapping[str, Callable[..., "tf.Tensor"]] = {
 }
 
 
+# Options of a loss that go into its tables and nowhere else, so that one graph serves all their values.
+IN_TABLES: Mapping[str, Sequence[str]] = {
+    "focal": ("alpha",),
+    "logit_adjusted": ("tau",),
+    "ldam": ("max_margin",),
+    "vs": ("gamma", "tau"),
+    "label_smoothing": ("head", "tail"),
+    "predicted_class": ("weights",),
+    "sigmoid": ("pos_weight",),
+}
+
+
 class LossOptions(Section):
     """The keys that every loss has."""
 
     name: str
     function: str
     implementation: Literal["class_weight", "sample_weight", "custom"]
+
+
+_hold: ContextVar[Callable[[Any], "tf.Tensor"] | None] = ContextVar("_hold", default=None)
+
+
+def table(values: Any) -> "tf.Tensor":
+    """Numbers that a loss looks things up in, float32: a constant, unless somebody holds its tables."""
+    import tensorflow as tf
+
+    hold = _hold.get()
+    return tf.constant(values, tf.float32) if hold is None else hold(values)
+
+
+@contextmanager
+def tables_held(hold: Callable[[Any], "tf.Tensor"]) -> Iterator[None]:
+    """Within it a loss takes each of its tables, in a fixed order, from who holds them."""
+    token = _hold.set(hold)
+    try:
+        yield
+    finally:
+        _hold.reset(token)
 
 
 def positive_weights(positives: Floats, samples: int) -> Floats:

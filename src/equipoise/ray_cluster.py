@@ -139,7 +139,7 @@ def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple
             ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
 
 
-def _run(job: Callable[[], Ended]) -> Ended:
+def _run(job: Callable[[], Ended]) -> Ended:  # pragma: no cover - in a worker that Ray kills when it is done
     return job()
 
 

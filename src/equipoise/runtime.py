@@ -105,20 +105,20 @@ def _start(
         if replicas != "auto" and gpus:
             if len(gpus) < replicas:
                 raise ConfigError(f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out")
-            gpus = gpus[:replicas]
-            tf.config.set_visible_devices(gpus, "GPU")
+            gpus = gpus[:replicas]  # pragma: no cover - needs two GPUs
+            tf.config.set_visible_devices(gpus, "GPU")  # pragma: no cover - needs two GPUs
         elif replicas != "auto":
             (cpu,) = tf.config.list_physical_devices("CPU")
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
         count = 0 if threads == "auto" else threads  # 0 is TensorFlow's own choice: every core
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(count)
-        for gpu in gpus:
+        for gpu in gpus:  # pragma: no cover - needs a GPU: make test-gpu
             if gpu_memory is None:
                 tf.config.experimental.set_memory_growth(gpu, True)
             else:
                 tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory)])
-        if gpus and deterministic:
+        if gpus and deterministic:  # pragma: no cover - needs a GPU: make test-gpu
             tf.config.experimental.enable_op_determinism()
         tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
     if strategy == "multi_worker":

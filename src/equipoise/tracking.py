@@ -132,8 +132,10 @@ class Run:
 
     @clock.part("pictures")
     def log_figure(self, figure: "Figure", path: str) -> None:
-        figure.draw_without_rendering()  # laid out once: with an engine, each way of saving it would lay it out and draw it twice
-        figure.set_layout_engine(None)
+        # Laid out once: with an engine, each way of saving it would lay it out and draw it twice.
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(self._place(path))
         self._log_placed(path)
 

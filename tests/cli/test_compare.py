@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as oracle
 
-from equipoise.store import Store, open_store
+from equipoise.options import ConfigError
+from equipoise.reevaluation import evaluate_again
+from equipoise.store import Store, open_store, read_json
 from helpers import copy_project, train
 
 pytestmark = pytest.mark.slow
@@ -66,7 +68,7 @@ def test_a_sweep_ends_with_the_table_that_compare_prints(project: Path, sweep: A
         assert (project / "mlruns/digits_lt" / summary.info.run_id / "artifacts" / file.name).read_bytes() == file.read_bytes()
 
 
-def test_other_metrics_runs_and_filters(project: Path, store: Store) -> None:
+def test_other_metrics_runs_and_filters(project: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = [str(run.info.run_id) for run in store.runs(sweep_id="small", model="mlp")]
     found = train(project, f"runs={','.join(chosen)}", "metric=mcc", "baseline=balanced", "rope=0.01", script="compare.py")
     assert found.returncode == 0, found.stderr
@@ -77,9 +79,13 @@ def test_other_metrics_runs_and_filters(project: Path, store: Store) -> None:
     assert rows["none"]["to_baseline"]["reference"] == "balanced"
     assert sum(rows["none"]["to_baseline"]["posterior"].values()) == pytest.approx(1)
     assert sorted(rows["none"]["runs"] + rows["balanced"]["runs"]) == sorted(chosen)
+    outer = store.client.create_run(store.experiment("digits_lt")).info.run_id  # as `mlflow run -e compare` opens it
+    monkeypatch.setenv("MLFLOW_RUN_ID", outer)
     found = train(project, "filter=tags.sweep_id = 'small' and tags.model = 'mlp'", "metric=mcc", "baseline=balanced", "rope=0.01", script="compare.py")
     assert found.returncode == 0, found.stderr
     assert json.loads((folder / "comparison.json").read_text()) == by_runs, "the same runs, found in another way"
+    assert store.client.get_run(outer).data.tags["kind"] == "comparison"
+    assert read_json(store, outer, "comparison.json") == by_runs
 
 
 @pytest.mark.parametrize(
@@ -92,6 +98,7 @@ def test_other_metrics_runs_and_filters(project: Path, store: Store) -> None:
         ("evaluate.py", [], "error: run is missing"),
         ("evaluate.py", ["run=absent"], "error: there is no run absent"),
         ("evaluate.py", ["run=latest", "model=mlp"], "error: model=mlp: the model is trained already"),
+        ("evaluate.py", ["run=latest", "dataset=mnist_lt"], "error: dataset=mnist_lt has samples of shape (28, 28, 1); the model takes (8, 8, 1)"),
         ("evaluate.py", ["run=latest", "dataset=synthetic"], "error: dataset=synthetic has the classes 0, 1, 2, 3; the model was trained on 0, 1, 2"),
     ],
 )
@@ -105,7 +112,7 @@ def test_a_mistake_exits_2_and_logs_nothing(project: Path, store: Store, script:
 
 def test_a_fresh_project_has_nothing_to_compare_and_gets_no_store(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
-    for script, words in (("compare.py", []), ("evaluate.py", ["run=latest"])):
+    for script, words in (("compare.py", []), ("evaluate.py", ["run=latest"]), ("register.py", [])):
         found = train(project, *words, script=script)
         assert found.returncode == 2
         assert "there are no runs yet" in found.stderr
@@ -147,6 +154,8 @@ def test_a_model_is_judged_again(project: Path, store: Store) -> None:
         pd.read_parquet(project / "mlruns/digits_lt" / one / "artifacts/evaluation/predictions.parquet") for one in (run.info.run_id, again.info.run_id)
     ]
     assert (predictions[0]["predicted"] == predictions[1]["predicted"]).all()
+    with pytest.raises(ConfigError, match=f"run={again.info.run_id}: that run trained no model"):
+        evaluate_again(store, again.info.run_id, [])
 
 
 def test_other_data_that_the_model_has_seen_are_said_aloud(project: Path, store: Store) -> None:

@@ -19,13 +19,14 @@ import pytest
 from sklearn import metrics as oracle
 
 from equipoise import resume
+from equipoise.data.prepare import prepare
 from equipoise.store import Store, open_store
 from helpers import composed, copy_project, jobs, served, train
 
 pytestmark = pytest.mark.slow
 
 QUICK = ["dataset=digits_lt", "model=mlp", "trainer.epochs=3", "trainer.threads=1"]
-SWEEP = ["loss=class_weight,sample_weight,custom", "-m", "weighting=balanced", "trainer.engine=auto", *QUICK]
+SWEEP = ["loss=class_weight,sample_weight,custom", "-m", "weighting=balanced", *QUICK]
 COUNTS = [104, 74, 53, 38, 27, 19, 14, 10, 7, 5]
 
 
@@ -163,7 +164,7 @@ def test_the_same_sweep_again_repeats_nothing(project: Path, store: Store, runs:
 
 
 def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Store, runs: list[Any]) -> None:
-    found = train(project, "weighting=balanced", *QUICK, cwd=project / "conf")
+    found = train(project, "weighting=balanced", "trainer.profile=true", *QUICK, cwd=project / "conf")
     assert found.returncode == 0, found.stderr
     run = store.runs(weighting="balanced", loss="class_weight")[-1]
     assert run.data.tags["weights_sha256"] == runs[0].data.tags["weights_sha256"], "the same config gives the same bits, alone or in a sweep"
@@ -172,6 +173,31 @@ def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Sto
         assert heading in found.stdout
     command = shlex.split(found.stdout.splitlines()[-1])
     assert command == ["make", "-C", str(project), "ui", f"RUN={run.info.experiment_id}/{run.info.run_id}"]
+    times = json.loads(artifact(project, run, "timing.json").read_text())
+    assert times == {key.removeprefix("time/"): value for key, value in run.data.metrics.items() if key.startswith("time/")}
+    total = times.pop("total")
+    assert sum(times.values()) == pytest.approx(total)
+    assert list(times) == ["startup", "import", "prepare", "trace", "train", "evaluate", "pictures", "log", "rest"]
+    assert times["import"] > 1 > times["prepare"] > 0, "TensorFlow is imported, and the data are prepared already"
+    assert min(times.values()) >= 0
+    assert f"total {total:.2f} 100%" in " ".join(found.stdout.split())
+
+
+def test_the_best_on_the_data_that_were_trained_on_last_is_served(project: Path, store: Store, runs: list[Any], tmp_path: Path) -> None:
+    """What is no table goes in as the numbers of a sample in their order."""
+    found = train(project, script="register.py")
+    assert found.returncode == 0, found.stderr
+    best = store.client.get_model_version_by_alias("digits_lt", "champion").run_id
+    assert f"digits_lt, version 1: run {best}, the best of" in found.stdout
+    every = [run for run in jobs(store, dataset="digits_lt") if "weights_sha256" in run.data.tags]
+    assert store.client.get_run(best).data.metrics["val/balanced_accuracy"] == max(run.data.metrics["val/balanced_accuracy"] for run in every)
+    samples = prepare(composed("dataset=digits_lt").dataset, project / "cache").split("test").features[:20].reshape(20, 64)
+    pd.DataFrame(samples).to_csv(tmp_path / "digits.csv", index=False)
+    here = served(project, "digits_lt", tmp_path / "digits.csv")
+    expected = pd.read_parquet(project / "mlruns" / "digits_lt" / best / "artifacts/evaluation/predictions.parquet")[:20]
+    assert here["predicted"].astype(str).tolist() == expected["predicted"].tolist()
+    columns = [f"p({index})" for index in range(10)]
+    np.testing.assert_allclose(here[columns], expected[columns], atol=1e-6)
 
 
 def test_every_option_trains(project: Path, store: Store) -> None:

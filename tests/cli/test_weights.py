@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import copy_project, train
+from helpers import copy_project, program_of, train
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +60,19 @@ def test_all_strategies_options_side_by_side_and_warnings(warm: Path) -> None:
     assert "effective_number beta=0.9 " in betas.stdout
     assert "effective_number beta=auto" in betas.stdout
     assert not (warm / "mlflow.db").exists()
+
+
+def test_of_many_classes_both_ends_are_shown_and_what_is_odd_in_the_data_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = program_of("src/weights.py")
+    monkeypatch.setattr(program, "cache_folder", lambda: tmp_path / "cache")
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i // 2},{i % 50}\n" for i in range(300)) * 2)
+    program._show(["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "weighting=balanced"])
+    shown = capsys.readouterr()
+    table = rows(shown.out)
+    assert (table["…"], len(set(table) & {str(index) for index in range(50)})) == (["…", "…"], 40)
+    assert "warning: leakage: " in shown.err
 
 
 def test_mistakes_exit_2(warm: Path) -> None:

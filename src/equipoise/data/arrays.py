@@ -128,11 +128,7 @@ def _fit_scale(blocks: Blocks, shape: tuple[int, ...], train: Integers, scale: S
 
 
 def encode_labels(values: Array, name: str) -> tuple[tuple[str, ...], Integers]:
-    """Class names and indices of labels that are whole numbers, booleans or text, of shape (n,) or (n, 1)."""
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise ConfigError(f"{name} has the shape {values.shape}; needed is one label a sample, (n,)")
+    """Class names and indices of labels that are whole numbers, booleans or text, of shape (n,)."""
     if values.dtype.kind == "f":
         odd = values[~(np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53))]
         if len(odd):
@@ -181,8 +177,6 @@ def _damage(file: Path, name: str) -> Iterator[None]:
     """Whatever a damaged member makes zipfile, zlib or NumPy's parser of headers raise."""
     try:
         yield
-    except ConfigError:
-        raise
     except Exception as error:
         raise ConfigError(f"{file}: the array '{name}' is damaged: {(str(error) or type(error).__name__).splitlines()[0]}") from None
 
@@ -230,7 +224,7 @@ def _blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
 
 
 def _whole(file: Path, name: str, features: str, samples: int) -> Array:
-    """An array of one value for each of the features' samples, read at once."""
+    """An array of one value for each of the features' samples, of shape (n,) or (n, 1), read at once as (n,)."""
     with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, _):
         if shape[1:] not in ((), (1,)) or not shape:
             raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
@@ -239,7 +233,7 @@ def _whole(file: Path, name: str, features: str, samples: int) -> Array:
         if not 0 < dtype.itemsize <= LABEL_BYTES:
             raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
         with _damage(file, name):
-            found: Array = np.frombuffer(stream.read(samples * dtype.itemsize), dtype).reshape(shape)
+            found: Array = np.frombuffer(stream.read(samples * dtype.itemsize), dtype).reshape(samples)
     return found
 
 

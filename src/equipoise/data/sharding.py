@@ -1,7 +1,6 @@
 """Prepared data written as TFRecord shards, for `dataset=tfrecord` to read: see `data.records` for what they hold."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ def write_shards(data: Prepared, output: Path, shards: int) -> None:
     Raises
     ------
     ConfigError
-        If the folder is there already, a split has fewer samples than shards, or a sample has several labels.
+        If the folder is there already or cannot be written, a split has fewer samples than shards, or a sample has several labels.
     """
     if data.several_labels:
         raise ConfigError("dataset=multilabel: shards hold one class a sample")
@@ -34,14 +33,14 @@ def write_shards(data: Prepared, output: Path, shards: int) -> None:
         raise ConfigError(f"shards={shards}: must be at least 1, and at most the {len(data.split(smallest).labels)} samples of the {smallest} split")
     if output.exists():
         raise ConfigError(f"output={output} is there already: give another folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
-        _write(data, aside, shards)
-        os.chmod(aside, 0o755)
-        os.rename(aside, output)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as aside:
+            _write(data, Path(aside), shards)
+            os.chmod(aside, 0o755)
+            os.rename(aside, output)
+    except OSError as error:
+        raise ConfigError(f"output={output} cannot be written: {error.strerror or error}") from None
 
 
 def _write(data: Prepared, folder: Path, shards: int) -> None:

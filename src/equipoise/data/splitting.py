@@ -171,7 +171,6 @@ def _cut(
             cutter = StratifiedGroupKFold(count, shuffle=True, random_state=seed) if stratified else GroupKFold(count)
         else:
             cutter = StratifiedKFold(count, shuffle=True, random_state=seed) if stratified else KFold(count, shuffle=True, random_state=seed)
-            _require(here, stratified, count, f"dataset.folds={count}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class with fewer samples than folds: it is in some of them only
             left, part = list(cutter.split(rows, here if stratified else None, None if groups is None else groups[rows]))[fold]
@@ -179,13 +178,9 @@ def _cut(
     size = max(1, round(fraction * (whole or len(rows))))
     classes = len(np.unique(here)) if stratified else 1
     size = max(size, classes)
-    _require(here, stratified, 2, option)
+    if stratified and np.unique(here, return_counts=True)[1].min() < 2:
+        raise ConfigError(f"{option}: the smallest class has one sample, needed are 2; see dataset.min_count and dataset.rare")
     if len(rows) - size < classes:
         raise ConfigError(f"{option}={fraction}: {len(rows)} samples are too few for a split with every class on both sides")
     left, part = train_test_split(rows, test_size=size, random_state=seed, stratify=here if stratified else None)
     return np.sort(left), np.sort(part)
-
-
-def _require(labels: Integers, stratified: bool, needed: int, option: str) -> None:
-    if stratified and (smallest := int(np.unique(labels, return_counts=True)[1].min())) < needed:
-        raise ConfigError(f"{option}: the smallest class has {smallest} samples, needed are {needed}; see dataset.min_count and dataset.rare")

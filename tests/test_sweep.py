@@ -1,0 +1,53 @@
+"""The jobs of a sweep and its summary run, in a real store, without a job that runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from equipoise.command_line import plan
+from equipoise.config import config_sha256
+from equipoise.store import Store, open_store
+from equipoise.summary import summarised
+from equipoise.sweep import claimed
+from helpers import composed
+
+pytestmark = pytest.mark.slow
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(tmp_path_factory.mktemp("store"))
+
+
+def test_a_job_that_another_machine_has_left_is_free_again(store: Store) -> None:
+    config = composed("sweep=left")
+    tags = {"sweep_id": "left", "config_sha256": config_sha256(config), "host": "another", "pid": "1"}
+    left = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
+    with claimed(store, config, "data") as settled:
+        assert settled is None
+    found = store.client.get_run(left).info
+    assert (found.status, found.lifecycle_stage) == ("KILLED", "deleted")
+
+
+def test_a_summary_of_jobs_that_did_not_begin_is_no_success(store: Store, tmp_path: Path) -> None:
+    found = plan(["-m", "dataset=digits_lt", "model=linear", "seed=0,1", "sweep=idle"])
+    assert found
+    assert found.sweep
+    with summarised(store, found, replace(found.sweep, folder=tmp_path)) as state:
+        pass
+    assert [(job.label, job.reason) for job in state.unfinished] == [("seed=0", "not begun"), ("seed=1", "not begun")]
+    (summary,) = store.runs(kind="sweep", sweep_id="idle")
+    assert summary.info.status == "FAILED"
+
+
+def test_jobs_run_without_a_store_and_have_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    away = Store(tmp_path, NOWHERE, answers=False)
+    found = plan(["-m", "dataset=digits_lt", "model=linear", "seed=0,1"])
+    assert found
+    assert found.sweep
+    with summarised(away, found, found.sweep), claimed(away, found.jobs[0], "data") as settled:
+        assert settled is None
+    assert "warning: no table of the sweep: the same command again makes it" in capsys.readouterr().err
