@@ -84,7 +84,6 @@ def ldam(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin
 
 def vs(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, gamma: NotNegative, tau: NotNegative) -> "tf.Tensor":
     """CE((n_c / n_max)^gamma z_c + tau log p_c): vector scaling, multiplicative and additive (Kini et al. 2021)."""
-    import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
     factors = table((counts / counts.max()) ** gamma)
