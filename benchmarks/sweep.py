@@ -1,6 +1,7 @@
 """A sweep of 24 small runs beside as many separate commands, and where its time goes.
 
-The same jobs three ways, in turn: one command each (a sample of them, times 24), one process, and two joblib workers.
+The same jobs in turn: one command each (a sample of them, times 24), one process, and two joblib workers; as they are, by
+Keras's `fit(class_weight=)`, and with `loss=custom`, for which `trainer.engine=auto` takes the resident loop.
 """
 
 import statistics
@@ -10,14 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paired import copy_project, in_turn, medians, ratio, seconds, summary, table, timings
+from paired import copy_project, in_turn, medians, parts_table, ratio, seconds, summary, table, timings
 
 ROUNDS = 3
 QUICK = ("dataset=digits_lt", "model=mlp", "trainer.epochs=20", "trainer.profile=true")
 GRID = ("-m", "weighting=none,balanced,inverse,power", "seed=range(6)", "sweep=new")
 JOBS, SAMPLE = 24, 3
 ALONE = "one process"
-LAUNCHERS = {ALONE: (), "two workers, `hydra/launcher=joblib`": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")}
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+LAUNCHERS = {
+    ALONE: (),
+    "one process, `loss=custom`": ("loss=custom",),
+    "two workers, `hydra/launcher=joblib`": JOBLIB,
+    "two workers, `loss=custom`": (*JOBLIB, "loss=custom"),
+}
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
@@ -45,11 +52,4 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
     lines = [[name, f"{statistics.median(taken):.0f} s", str(ratio(taken, first))] for name, taken in times.items()]
     of_sweep = {name: medians(found) for name, found in parts.items()}
     told = f"{JOBS} runs of 20 epochs of `digits_lt` with `model=mlp`; the commands are {SAMPLE}, times {JOBS}."
-    return {"ways": summary(times), "parts": of_sweep}, "\n\n".join([told, table(["", "wall time", "of the commands'"], lines), _parts(of_sweep[ALONE])])
-
-
-def _parts(found: dict[str, float]) -> str:
-    """Where the time of one process goes."""
-    whole = found["the command"]
-    lines = [[name, f"{taken:.1f}", f"{taken / JOBS:.2f}", f"{taken / whole:.0%}"] for name, taken in found.items()]
-    return table([ALONE, "s", "s a job", "share"], lines)
+    return {"ways": summary(times), "parts": of_sweep}, "\n\n".join([told, table(["", "wall time", "of the commands'"], lines), parts_table(of_sweep)])
