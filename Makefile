@@ -96,10 +96,9 @@ server:  ## Start a tracking server with users and permissions, on PostgreSQL; P
 doctor: setup  ## Print versions, device and store
 	@python src/doctor.py
 
-bench: setup  ## Time one run against a bare Keras script, an epoch of each engine, and a comparison of 2,000 runs
-	@python benchmarks/overhead.py
-	@python benchmarks/engine.py
-	@python benchmarks/compare.py
+bench:  ## Time it beside plain Keras, autologging, separate commands and scikit-learn: 40 minutes; ARGS="sweep rounds=5" names parts
+	@$(MAKE) --no-print-directory setup EXTRA="bench sweeps"
+	@python benchmarks/bench.py $(ARGS)
 
 pictures: setup  ## Draw the README's picture again
 	@python docs/pictures.py

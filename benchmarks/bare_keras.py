@@ -1,6 +1,8 @@
 """What a user would write instead: import TensorFlow, train the same model on the same data with model.fit, nothing else.
 
-python benchmarks/bare_keras.py FOLDER_OF_THE_PREPARED_DATA EPOCHS
+python benchmarks/bare_keras.py FOLDER_OF_THE_PREPARED_DATA EPOCHS [STORE]
+
+With an MLflow store's address it is logged there by mlflow.tensorflow.autolog(), which needs TensorBoard.
 """
 
 import os
@@ -12,7 +14,13 @@ import keras
 import numpy as np
 from keras import layers
 
-folder, epochs = sys.argv[1], int(sys.argv[2])
+folder, epochs, store = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+if store:
+    import mlflow
+
+    mlflow.set_tracking_uri(store[0])
+    mlflow.tensorflow.autolog()
+
 features, labels = np.load(f"{folder}/train_features.npy"), np.load(f"{folder}/train_labels.npy")
 counts = np.bincount(labels)
 

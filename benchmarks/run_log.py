@@ -5,24 +5,22 @@ python benchmarks/run_log.py
 The run is a whole one of `src/train.py`'s steps; its seconds within the log are counted where they are spent.
 """
 
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[1]
+from paired import copy_project
+
 CLASSES, EPOCHS, SAMPLES = 1000, 100, 20
 
 
 def main() -> None:
     """Print the shares of the run's wall time that logging, uploading and the rest have."""
     with tempfile.TemporaryDirectory() as folder:
-        for part in ("src", "conf"):
-            shutil.copytree(REPOSITORY / part, Path(folder) / part)
-        command = [sys.executable, str(REPOSITORY / "benchmarks/run_log.py"), "--one", folder]
-        subprocess.run(command, check=True)
+        copy_project(Path(folder))
+        subprocess.run([sys.executable, __file__, "--one", folder], check=True)
 
 
 def one(folder: Path) -> None:

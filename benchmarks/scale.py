@@ -9,18 +9,16 @@ The model, fitted by least squares without negative terms:
     replicas:  time = start-up + steps × step / replicas + communication × steps, the last with more than one replica
 """
 
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import nnls
 
-REPOSITORY = Path(__file__).parents[1]
+from paired import copy_project, seconds
+
 STEPS = 11  # an epoch: 351 samples of digits_lt in batches of 32
 COMMON = ("dataset=digits_lt", "model=mlp", "trainer.threads=1", "evaluation.resamples=0")
 Terms = dict[str, float]
@@ -39,9 +37,7 @@ def main() -> None:
     """Measure, fit, and print both."""
     kind = sys.argv[1] if len(sys.argv) > 1 else "sweep"
     with tempfile.TemporaryDirectory() as folder:
-        for part in ("src", "conf"):
-            shutil.copytree(REPOSITORY / part, Path(folder) / part)
-        program = f"{folder}/src/train.py"
+        program = copy_project(Path(folder))
         seconds(program, *COMMON, "trainer.epochs=1")  # makes the store and the prepared data
         cases = _sweeps(program) if kind == "sweep" else _replicas(program)
         measured = []
@@ -71,17 +67,10 @@ def predict(found: dict[str, float], terms: Terms) -> float:
     return sum(found[name] * value for name, value in terms.items())
 
 
-def seconds(*command: str) -> float:
-    """Wall time of a command that must succeed."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
 Case = tuple[str, Terms, Callable[[], float]]
 
 
-def _sweeps(program: str) -> list[Case]:
+def _sweeps(program: Path) -> list[Case]:
     def case(jobs: int, epochs: int, workers: int) -> Case:
         words = ("-m", *COMMON, f"seed=range({jobs})", f"trainer.epochs={epochs}", "hydra/launcher=ray", f"hydra.launcher.cores={workers}", "sweep=new")
         return f"{jobs} jobs of {epochs * STEPS} steps on {workers}", sweep_terms(jobs, epochs * STEPS, workers), lambda: seconds(program, *words)
@@ -89,7 +78,7 @@ def _sweeps(program: str) -> list[Case]:
     return [case(jobs, epochs, workers) for jobs, epochs in ((2, 10), (8, 10), (2, 300)) for workers in (1, 2)]
 
 
-def _replicas(program: str) -> list[Case]:
+def _replicas(program: Path) -> list[Case]:
     def case(epochs: int, replicas: int) -> Case:
         words = (*COMMON, f"trainer.epochs={epochs}", "trainer.device=cpu", "trainer.resume=false")
         more = ("trainer.strategy=mirrored", f"trainer.replicas={replicas}") if replicas > 1 else ()

@@ -1,5 +1,6 @@
 """What the pages say of files and commands is there: links lead somewhere, scripts and recipes exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def test_links_lead_to_a_file(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_scripts_and_recipes_are_there(page: Path) -> None:
     text = page.read_text()
-    for script in re.findall(r"python ((?:src|examples|docs|pipelines)/\w+\.py)", text):
+    for script in re.findall(r"python ((?:src|examples|docs|pipelines|benchmarks)/\w+\.py)", text):
         assert (REPOSITORY / script).is_file(), script
     for recipe in re.findall(r"experiment=(\w+)", text):
         assert recipe == "NAME" or (REPOSITORY / f"conf/experiment/{recipe}.yaml").is_file(), recipe
@@ -31,3 +32,13 @@ def test_the_study_s_page_has_the_table_that_was_written() -> None:
     table = re.findall(r"^## Means over .*?\n\n(.*?)\n\n", results, re.MULTILINE | re.DOTALL)[0]
     assert table.count("\n") == 15, "14 methods below a heading"
     assert table in page
+
+
+def test_the_page_on_performance_has_the_tables_that_were_written() -> None:
+    page, results = ((REPOSITORY / "docs" / name).read_text() for name in ("performance.md", "performance/results.md"))
+    measured = json.loads((REPOSITORY / "docs/performance/results.json").read_text())
+    passages = dict(re.findall(r"<!-- (\w+) -->(.*?)<!-- end of \1 -->", results, re.DOTALL))
+    assert list(passages) == list(measured) == ["training", "run", "sweep", "metrics", "growth"]
+    for name, passage in passages.items():
+        assert passage.count("| --- |"), name
+        assert f"<!-- {name} -->{passage}<!-- end of {name} -->" in page

@@ -1,0 +1,108 @@
+"""Time this project beside what a user would write instead: all in turn, on the same data, machine and threads.
+
+    python benchmarks/bench.py [PART …] [rounds=N]
+
+    training   an epoch of each engine, of plain Keras, and of a loop by hand
+    run        one run as a command, and a bare Keras script, alone and with MLflow's autologging
+    sweep      24 runs as separate commands, in one process, and in two
+    metrics    the numbers of an evaluation, and scikit-learn's
+    growth     time and memory of a run against rows, classes, features, and runs in the store
+
+Prints tables and writes docs/performance/: results.json, results.md and growth.png; the tables also into docs/performance.md.
+A part replaces what it wrote before, and leaves the others'.
+"""
+
+import importlib
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.markdown import Markdown
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "src"))
+
+from equipoise import key_values
+from equipoise.options import ConfigError, suggestion
+
+PARTS = ("training", "run", "sweep", "metrics", "growth")
+PACKAGES = ("tensorflow", "keras", "mlflow", "scikit-learn", "numpy", "scipy")
+PAGE = REPOSITORY / "docs" / "performance.md"
+RESULTS = REPOSITORY / "docs" / "performance"
+
+
+def _bench(words: Sequence[str]) -> None:
+    options = key_values.read([word for word in words if "=" in word], ["rounds"])
+    rounds = key_values.whole_number(options, "rounds")
+    typed = [word for word in words if "=" not in word]
+    for word in typed:
+        if word not in PARTS:
+            raise ConfigError(f"{word}: there is no such part{suggestion(word, PARTS)}")
+    for part in PARTS:
+        if part in typed or not typed:
+            print(f"{part}:", flush=True)
+            found, text = _alone(part, rounds)
+            _write(part, found, text)
+            Console(width=max(160, Console().width)).print(Markdown(text))
+
+
+def _alone(part: str, rounds: int | None) -> tuple[dict[str, Any], str]:
+    """What a part has measured, and its tables, in a process of its own: TensorFlow's threads are none of another part's."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_measured, part, rounds).result()
+
+
+def _measured(part: str, rounds: int | None) -> tuple[dict[str, Any], str]:
+    module, when, on = importlib.import_module(part), date.today(), machine()
+    rounds = rounds or module.ROUNDS
+    found, text = module.measure(rounds)
+    told = f"{when.day} {when:%B %Y}, {on['processor']}, {on['cores']} cores, TensorFlow {on['versions']['tensorflow']}, rounds: {rounds}."
+    return {"date": str(when), "machine": on, "rounds": rounds, "found": found}, f"{told}\n\n{text}"
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers hang on."""
+    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else "", re.MULTILINE)
+    return {
+        "processor": names[0] if names else platform.machine(),
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load": round(os.getloadavg()[0], 2),
+        "system": platform.system(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+
+
+def _write(part: str, found: dict[str, Any], text: str) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    numbers, tables = RESULTS / "results.json", RESULTS / "results.md"
+    known = {**(json.loads(numbers.read_text()) if numbers.exists() else {}), part: found}
+    numbers.write_text(json.dumps({name: known[name] for name in PARTS if name in known}, indent=1) + "\n")
+    if not tables.exists():
+        empty = "\n\n".join(f"## {name}\n\n<!-- {name} -->\n<!-- end of {name} -->" for name in PARTS)
+        tables.write_text(f"# Results of the benchmarks\n\nWritten by `make bench`.\n\n{empty}\n")
+    for file in (tables, PAGE):
+        file.write_text(with_passage(file.read_text(), part, text))
+
+
+def with_passage(page: str, part: str, text: str) -> str:
+    """The page with another text between the comments that name the part."""
+    begin, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise ValueError(f"the page needs {begin} and {end}, once")
+    return page.partition(begin)[0] + f"{begin}\n\n{text}\n\n{end}" + page.partition(end)[2]
+
+
+if __name__ == "__main__":
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, _bench))
