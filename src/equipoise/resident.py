@@ -103,12 +103,12 @@ class Resident:
         if stop > full:
             self._take_any(rows, tf.constant(max(begin, full)), tf.constant(stop))
 
-    def _any_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:
+    def _any_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
         for step in tf.range(begin, stop):
             start = step * self._batch_size
             self._step(self._batches.fetch(rows[start : start + self._batch_size]))
 
-    def _full_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:
+    def _full_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
         """Of batches that are all of one size, as XLA needs it."""
         step = begin
         while step < stop:  # for `tf.range` XLA would compile anew for each number of steps

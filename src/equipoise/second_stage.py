@@ -36,7 +36,7 @@ def crt(model: keras.Model, config: Config, data: Prepared) -> Curves:
     rows = _class_balanced(labels, len(data.classes), trainer.epochs * steps * trainer.batch_size, config.seed)
     indices = tf.constant(labels)
 
-    def fetch(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def fetch(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
         return tf.gather(inputs, chosen), encode(tf.gather(indices, chosen), len(data.classes), config.dataset.labels)
 
     batches = tf.data.Dataset.from_tensor_slices(rows).batch(trainer.batch_size).map(fetch).prefetch(tf.data.AUTOTUNE)

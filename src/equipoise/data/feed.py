@@ -43,7 +43,7 @@ def training_batches(
     """
     count, order = len(samples.labels), _order(len(samples.labels), seed, epoch, sampling)
 
-    def own(rows: tf.Tensor) -> tf.Tensor:
+    def own(rows: tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
         (index, parts), count = part, tf.size(rows)
         start = count * index // parts
         return rows[start : tf.maximum(count * (index + 1) // parts, start + 1)]
@@ -91,7 +91,7 @@ def is_resident(samples: Samples) -> bool:
 def _order(count: int, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None) -> Callable[[], tf.Tensor]:
     """A function that reads the seed and the epoch, and draws its rows."""
 
-    def order() -> tf.Tensor:
+    def order() -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
         now = epoch.read_value()
         key = tf.stack([tf.cast(seed, tf.int64), now])
         if sampling is None:
@@ -129,14 +129,14 @@ def _mapped(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tenso
     shape = samples.features.shape[1:]
     labels = tf.constant(np.asarray(samples.labels))
 
-    def read(rows: Integers) -> Floats:
+    def read(rows: Integers) -> Floats:  # pragma: no cover - runs in TensorFlow's threads
         # In ascending order, so that the disk is read forwards.
         order = np.argsort(rows)
         found = np.empty((len(rows), *shape), np.float32)
         found[order] = samples.features[rows[order]]
         return found
 
-    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
         features = tf.numpy_function(read, [rows], tf.float32, stateful=False)
         return tf.ensure_shape(features, (None, *shape)), tf.gather(labels, rows)
 
@@ -147,7 +147,7 @@ def _decoded(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tens
     images, labels = samples.features, tf.constant(np.asarray(samples.labels))
     read = _from_files(images) if isinstance(images, ImageFiles) else _from_records(images)
 
-    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
         # One image after the other within a batch, batches in parallel: less to hand around than image by image.
         found = read(rows, lambda data: decode(data, images.shape, images.formats))
         return tf.ensure_shape(found, (None, *images.shape)), tf.gather(labels, rows)
@@ -165,10 +165,10 @@ def _from_files(images: ImageFiles) -> Reader:
 
 
 def _from_records(images: RecordImages) -> Reader:
-    def read(rows: Integers) -> Any:
+    def read(rows: Integers) -> Any:  # pragma: no cover - runs in TensorFlow's threads
         return np.array(images[rows].encoded(), dtype=object)
 
-    def each(rows: tf.Tensor, decoded: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    def each(rows: tf.Tensor, decoded: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
         data = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string, stateful=False), (None,))
         return tf.map_fn(decoded, data, fn_output_signature=tf.float32)
 
