@@ -70,7 +70,6 @@ TABLES = {
     "focal": ("loss.alpha={0:1,1:2,2:3}", "loss.alpha={0:3,1:1,2:1}"),
     "logit_adjusted": ("loss.tau=1", "loss.tau=0.5"),
     "ldam": ("loss.max_margin=0.5", "loss.max_margin=0.3"),
-    "vs": ("loss.gamma=0.2", "loss.tau=0.5"),
     "label_smoothing": ("loss.head=0.3", "loss.tail=0.2"),
     "predicted_class": ("loss.weights={0:1,1:2,2:3}", "loss.weights={0:3,1:1,2:1}"),
     "cost_matrix": COSTS,

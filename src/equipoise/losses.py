@@ -84,10 +84,12 @@ def ldam(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin
 
 def vs(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, gamma: NotNegative, tau: NotNegative) -> "tf.Tensor":
     """CE((n_c / n_max)^gamma z_c + tau log p_c): vector scaling, multiplicative and additive (Kini et al. 2021)."""
+    import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    factors = table((counts / counts.max()) ** gamma)
-    return cross_entropy(labels, logits * factors + table(tau * np.log(counts / counts.sum())))
+    # No tables: TensorFlow's optimiser leaves other last bits of these in one graph than in another.
+    factors, offsets = (tf.constant(values, tf.float32) for values in ((counts / counts.max()) ** gamma, tau * np.log(counts / counts.sum())))
+    return cross_entropy(labels, logits * factors + offsets)
 
 
 def poly(labels: "tf.Tensor", logits: "tf.Tensor", *, epsilon: Annotated[float, Field(ge=-1, le=1e9)]) -> "tf.Tensor":
@@ -193,7 +195,6 @@ IN_TABLES: Mapping[str, Sequence[str]] = {
     "focal": ("alpha",),
     "logit_adjusted": ("tau",),
     "ldam": ("max_margin",),
-    "vs": ("gamma", "tau"),
     "label_smoothing": ("head", "tail"),
     "predicted_class": ("weights",),
     "sigmoid": ("pos_weight",),
