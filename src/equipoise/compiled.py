@@ -208,7 +208,9 @@ class Compiled:
         if self._engine == "replicas":
             self._loop.fit(parts.batches, watch, first, end)
         else:
-            self.model.fit(parts.batches, initial_epoch=first, epochs=end, verbose=0, shuffle=False, callbacks=[watch], **parts.fit)
+            # Where the number of steps is not said, Keras (3.15) makes two iterators an epoch, and throws one away.
+            usual = {"verbose": 0, "shuffle": False, "callbacks": [watch], "steps_per_epoch": self.steps}
+            self.model.fit(parts.batches, initial_epoch=first, epochs=end, **usual, **parts.fit)
 
 
 class FirstBadStep:

@@ -51,8 +51,13 @@ def training_batches(
     rows = tf.data.Dataset.range(1).flat_map(lambda _: tf.data.Dataset.from_tensor_slices(order()).batch(batch_size))
     rows = rows if part == (0, 1) else rows.map(own)
     batches = fetched(rows, samples).map(lambda features, index: (features, encode(index, classes, labels)))
-    cardinality = tf.data.experimental.assert_cardinality(-(-count // batch_size))
-    return batches.apply(cardinality).prefetch(tf.data.AUTOTUNE)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    if not is_resident(samples):
+        return batches.prefetch(tf.data.AUTOTUNE)
+    # There is nothing to be tuned, and to start and end the tuner takes longer than a small epoch.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    return batches.prefetch(2).with_options(untuned)
 
 
 @dataclass(frozen=True)
