@@ -464,6 +464,7 @@ BAD = {
         "needs two columns at least",
     ),
     "one sample of a class": (csv_with("x,y\n" + TWELVE + "1,c\n", "dataset.min_count=1"), "the smallest class has one sample"),
+    "no share for a split": (csv_with("x,y\n" + TWELVE, "dataset.validation_fraction=0"), "dataset.validation_fraction=0: the split would be empty"),
     "too few for both sides": (csv_with("x,y\n" + TWELVE, "dataset.test_fraction=0.9", "dataset.validation_fraction=0.05"), "12 samples are too few"),
     "one class that is not rare": (csv_with("x,y\n" + "1,a\n" * 9 + "2,b\n", "dataset.rare=drop"), "dataset.rare=drop leaves 1 class"),
     "another class of that name": (csv_with("x,y\n" + "1,a\n2,other\n" * 9 + "3,b\n", "dataset.rare=merge"), "a class 'other' already"),

@@ -43,21 +43,33 @@ def training_batches(
     """
     count, order = len(samples.labels), _order(len(samples.labels), seed, epoch, sampling)
 
-    def own(rows: tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
-        (index, parts), count = part, tf.size(rows)
-        start = count * index // parts
-        return rows[start : tf.maximum(count * (index + 1) // parts, start + 1)]
+    def own(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:  # pragma: no cover - runs as AutoGraph has rewritten it
+        (index, parts), held = part, tf.shape(values[0])[0]
+        start = held * index // parts
+        return tuple(value[start : tf.maximum(held * (index + 1) // parts, start + 1)] for value in values)
 
-    rows = tf.data.Dataset.range(1).flat_map(lambda _: tf.data.Dataset.from_tensor_slices(order()).batch(batch_size))
-    rows = rows if part == (0, 1) else rows.map(own)
-    batches = fetched(rows, samples).map(lambda features, index: (features, encode(index, classes, labels)))
+    # What is in memory is gathered once for the whole epoch, and sliced: a call for each batch takes several times as long.
+    gathered = _resident(samples) if is_resident(samples) else lambda rows: (rows,)
+    batches = tf.data.Dataset.range(1).flat_map(lambda _: _in_batches(gathered(order()), count, batch_size))
+    batches = batches if part == (0, 1) else batches.map(own)
+    batches = batches if is_resident(samples) else fetched(batches, samples)
+    batches = batches.map(lambda features, index: (features, encode(index, classes, labels)))
     batches = batches.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     if not is_resident(samples):
         return batches.prefetch(tf.data.AUTOTUNE)
-    # There is nothing to be tuned, and to start and end the tuner takes longer than a small epoch.
-    untuned = tf.data.Options()
-    untuned.autotune.enabled = False
-    return batches.prefetch(2).with_options(untuned)
+    # There is nothing to be tuned, and to start and end the tuner takes longer than a small epoch; nor to be done side by side.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 1
+    return batches.prefetch(2).with_options(options)
+
+
+def _in_batches(values: tuple[tf.Tensor, ...], count: int, batch_size: int) -> tf.data.Dataset:
+    """Slices of `count` rows, the last of which may be smaller, as a dataset."""
+    full = count // batch_size * batch_size
+    batches = tf.data.Dataset.from_tensor_slices(tuple(tf.reshape(value[:full], (-1, batch_size, *value.shape[1:])) for value in values))
+    rest = tf.data.Dataset.from_tensors(tuple(value[full:] for value in values))
+    return batches.concatenate(rest.take(int(full < count)))
 
 
 @dataclass(frozen=True)
@@ -117,12 +129,9 @@ def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
 
 
 def fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
-    """A dataset of batches of row numbers to batches of (features, label index)."""
-    if isinstance(samples.features, Images):
-        return rows.map(_decoded(samples), num_parallel_calls=tf.data.AUTOTUNE)
-    if is_resident(samples):
-        return rows.map(_resident(samples))  # too little work to be handed to other threads
-    return rows.map(_mapped(samples), num_parallel_calls=tf.data.AUTOTUNE)
+    """Batches of row numbers to batches of (features, label index), decoded or read from the disk."""
+    read = _decoded(samples) if isinstance(samples.features, Images) else _mapped(samples)
+    return rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _resident(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
