@@ -152,15 +152,15 @@ def test_options_that_leave_nothing_to_train_on() -> None:
 
 @pytest.mark.usefixtures("tensorflow")
 class TestFeed:
-    def batches(self, epoch: int, labels: Any = "sparse", seed: int = 0) -> list[Any]:
+    def batches(self, epoch: int, labels: Any = "sparse", seed: int = 0, batch_size: int = 4) -> list[Any]:
         import tensorflow as tf
 
         from equipoise.data.feed import training_batches
 
         samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
         variable = tf.Variable(epoch, dtype=tf.int64)
-        dataset = training_batches(samples, classes=2, labels=labels, batch_size=4, seed=seed, epoch=variable)
-        assert dataset.cardinality().numpy() == 3
+        dataset = training_batches(samples, classes=2, labels=labels, batch_size=batch_size, seed=seed, epoch=variable)
+        assert dataset.cardinality().numpy() == -(-10 // batch_size)
         return [(features.numpy(), label.numpy()) for features, label in dataset]
 
     def test_an_epoch_holds_every_sample_once_with_its_label(self) -> None:
@@ -169,6 +169,13 @@ class TestFeed:
         features = np.concatenate([features for features, _ in found])[:, 0]
         assert sorted(features) == list(range(10))
         np.testing.assert_array_equal(np.concatenate([label for _, label in found]), features.astype(int) % 2)
+
+    @pytest.mark.parametrize(("batch_size", "sizes"), [(5, [5, 5]), (10, [10]), (16, [10]), (1, [1] * 10)])
+    def test_a_batch_that_divides_the_samples_or_is_larger(self, batch_size: int, sizes: list[int]) -> None:
+        found, of_four = self.batches(0, batch_size=batch_size), self.batches(0)
+        assert [len(label) for _, label in found] == sizes
+        for part in (0, 1):
+            np.testing.assert_array_equal(np.concatenate([batch[part] for batch in found]), np.concatenate([batch[part] for batch in of_four]))
 
     def test_the_order_follows_from_seed_and_epoch_alone(self) -> None:
         def order(*arguments: Any, **options: Any) -> list[float]:

@@ -1,6 +1,7 @@
 """Prepared samples as batches, by tf.data or gathered from memory, whose order depends on the seed and the epoch alone.
 
-Small arrays are gathered from memory, large ones from the mapped file or from shards, images are decoded in parallel.
+Small arrays are gathered from memory, for tf.data a whole epoch at once; large ones are read batch by batch from the
+mapped file or from shards, and images are decoded in parallel.
 Knows nothing of weights.
 """
 
@@ -49,13 +50,14 @@ def training_batches(
         return tuple(value[start : tf.maximum(held * (index + 1) // parts, start + 1)] for value in values)
 
     # What is in memory is gathered once for the whole epoch, and sliced: a call for each batch takes several times as long.
-    gathered = _resident(samples) if is_resident(samples) else lambda rows: (rows,)
+    resident = is_resident(samples)
+    gathered = _resident(samples) if resident else lambda rows: (rows,)
     batches = tf.data.Dataset.range(1).flat_map(lambda _: _in_batches(gathered(order()), count, batch_size))
     batches = batches if part == (0, 1) else batches.map(own)
-    batches = batches if is_resident(samples) else fetched(batches, samples)
+    batches = batches if resident else _fetched(batches, samples)
     batches = batches.map(lambda features, index: (features, encode(index, classes, labels)))
     batches = batches.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
-    if not is_resident(samples):
+    if not resident:
         return batches.prefetch(tf.data.AUTOTUNE)
     # There is nothing to be tuned, and to start and end the tuner takes longer than a small epoch; nor to be done side by side.
     options = tf.data.Options()
@@ -123,12 +125,12 @@ def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
     if isinstance(features, Images):
         rows = tf.data.Dataset.range(len(features)).batch(batch_size)
         samples = Samples(features, np.zeros(len(features), np.int64))
-        yield from (batch.numpy() for batch, _ in fetched(rows, samples).prefetch(1))
+        yield from (batch.numpy() for batch, _ in _fetched(rows, samples).prefetch(1))
     else:
         yield from (np.asarray(features[start : start + batch_size]) for start in range(0, len(features), batch_size))
 
 
-def fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
+def _fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
     """Batches of row numbers to batches of (features, label index), decoded or read from the disk."""
     read = _decoded(samples) if isinstance(samples.features, Images) else _mapped(samples)
     return rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
