@@ -53,7 +53,9 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
             inputs.log_inputs(config, log, data, weights)
             for epoch, metrics in enumerate(trained.history):
                 log.log_metrics(metrics, step=epoch)
-        return evaluation.evaluate_and_log(config, data, weights, trained, log), folder
+        evidence = evaluation.evaluate_and_log(config, data, weights, trained, log)
+        evaluation.draw_and_log(evidence, log)
+    return evidence, folder
 
 
 def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:

@@ -30,8 +30,8 @@ def _evaluate(words: Sequence[str]) -> None:
     if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; train one: python src/train.py")
 
-    from equipoise import evaluation
     from equipoise.reevaluation import evaluate_again
+    from equipoise.report import REPORT
     from equipoise.store import open_store
     from equipoise.terminal import console, print_evaluation, warn
 
@@ -42,7 +42,8 @@ def _evaluate(words: Sequence[str]) -> None:
         warn(note)
     console.print(f"\n{evidence.name}, run {judged.of}, judged again")
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
-    console.print(f"Report: {judged.folder / evaluation.REPORT}", soft_wrap=True)
+    if (judged.folder / REPORT).exists():
+        console.print(f"Report: {judged.folder / REPORT}", soft_wrap=True)
     console.print(f"Logged as run {judged.run_id}. To open it in MLflow:")
     console.print(f"  {store.page(judged.experiment_id, judged.run_id)}", soft_wrap=True)
 

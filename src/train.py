@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise import command_line, launchers
+from equipoise.batch import cores
 from equipoise.clock import clock, imports_counted
 from equipoise.cluster import read_cluster
 from equipoise.config import Config, validate
@@ -57,6 +58,7 @@ def main() -> int:
 
 
 def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
+    from equipoise import finishing
     from equipoise.progress import followed
     from equipoise.store import open_store
     from equipoise.summary import summarised
@@ -70,7 +72,9 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
     names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
     following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
-    with summarised(store, plan, sweep) as state, following:
+    # A trial that was told to the search must be a run that is there.
+    at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
+    with summarised(store, plan, sweep) as state, following, nullcontext() if at_once else finishing.beside():
         code = _run_hydra()
     if store.answers:
         print("To compare its runs in MLflow:")
@@ -138,9 +142,10 @@ def train(composed: DictConfig) -> dict[str, float] | None:
 
 
 def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str, float] | None:
-    from equipoise import evaluation, experiment, search, sweep, tracking
+    from equipoise import experiment, search, sweep, tracking
     from equipoise.naming import run_name
     from equipoise.outbox import read_journal
+    from equipoise.report import REPORT
     from equipoise.store import open_store
     from equipoise.terminal import console, errors, print_evaluation, print_rules, print_summary_line
 
@@ -149,12 +154,13 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
     try:
         store = open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
-        with sweep.claimed(store, config, data.data_sha256) if in_a_sweep else nullcontext() as settled:
+        with ExitStack() as held:
+            settled = held.enter_context(sweep.claimed(store, config, data.data_sha256)) if in_a_sweep else None
             if settled:
                 console.print(f"{name} {settled.reason}")
                 return search.outcome(store.points(settled.run, search.watched(searching, config)), searching, config) if searching and settled.run else None
             watch = search.watch(project_root(), searching, config) if searching else None
-            finished = experiment.run(config, data, store, folder, tracking.outer_run(store), watch)
+            finished = experiment.run(config, data, store, folder, held, tracking.outer_run(store), watch)
     except tracking.Pruned as pruned:
         console.print(f"{name}: given up {pruned}")
         return {}
@@ -173,8 +179,8 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         return search.outcome(read_journal(finished.folder), searching, config) if searching else None
     print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
     print_rules(finished.by_rule, config.decision.name)
-    if (finished.folder / evaluation.REPORT).exists():
-        console.print(f"Report: {finished.folder / evaluation.REPORT}", soft_wrap=True)
+    if (finished.folder / REPORT).exists():
+        console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
     if finished.is_uploaded:
         sweep.save_overview(store, finished.experiment_id, {point["key"]: point["value"] for point in read_journal(finished.folder)})
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")

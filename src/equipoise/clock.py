@@ -2,6 +2,7 @@
 
 import builtins
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,8 +14,8 @@ from typing import Any
 PARTS = ("startup", "import", "prepare", "trace", "train", "evaluate", "pictures", "log", "rest")
 
 
-class Clock:
-    """Seconds by part, since it was made or last read."""
+class Clock(threading.local):
+    """Seconds by part, since it was made or last read; each thread has its own."""
 
     def __init__(self) -> None:
         self._spent: dict[str, float] = defaultdict(float)

@@ -1,11 +1,11 @@
 """What a trained model is worth: its logits judged on the test split, and all of it logged. Without TensorFlow."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from equipoise import by_rank, figures, inputs, multilabel
+from equipoise import by_rank, inputs, multilabel, report
 from equipoise.clock import clock
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
@@ -17,13 +17,12 @@ from equipoise.metrics import Evaluation, class_logits, decision_metrics, evalua
 from equipoise.naming import run_name
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior, target_prior
-from equipoise.report import Evidence, as_html, pictures
+from equipoise.report import Evidence
 from equipoise.store import class_keys
 from equipoise.tracking import Run
 from equipoise.weighting import ClassWeights
 
 # Below the run's folder.
-REPORT = "evaluation/report.html"
 PREDICTIONS = "evaluation/predictions.parquet"
 DECISION = "evaluation/decision.json"
 MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there are too many for a column each
@@ -31,8 +30,24 @@ MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there 
 
 @clock.part("evaluate")
 def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
-    """All that is known of the predictions on the test split, logged."""
-    return (_evaluate_labels if data.several_labels else _evaluate_classes)(config, data, weights, trained, log)
+    """All that is known of the predictions on the test split; it is logged, but for its pictures."""
+    with log.together():
+        return (_evaluate_labels if data.several_labels else _evaluate_classes)(config, data, weights, trained, log)
+
+
+@clock.part("pictures")
+def draw_and_log(evidence: Evidence, log: Run) -> None:
+    """The pictures and the report."""
+    log_drawn(report.draw(evidence, log.folder), log)
+
+
+def log_drawn(files: Sequence[str], log: Run) -> None:
+    """What `report.draw` has left in the run's folder."""
+    with log.together():
+        for file in files:
+            log.log_placed(file)
+        if report.CONFUSION in files:
+            log.log_image(report.CONFUSION, "confusion_matrix")
 
 
 def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
@@ -73,7 +88,6 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     _log_numbers(log, evidence)
     _log_predictions(log, data, labels, predicted, log_probabilities[""])
     _log_tables(log, data, weights, evaluation, decide)
-    _log_pictures(log, evidence)
     return evidence
 
 
@@ -107,10 +121,6 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
     _log_parquet(log, columns)
     _log_tables(log, data, weights, evaluation, rules[config.decision.name])
-    log.log_figure(figures.precision_recall_curves(labels == 1, evidence.log_probabilities, evaluation, data), "evaluation/pr_curves.png")
-    if trained.history:
-        log.log_figure(figures.training_curves(trained.history), "evaluation/training_curves.png")
-    log.log_figure(figures.what_the_weights_did(data, weights, evaluation, {}), "evaluation/what_the_weights_did.png")
     return evidence
 
 
@@ -156,15 +166,3 @@ def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Eva
     log.log_table(columns, "evaluation/per_class.json")
     log.log_json(class_keys(data.classes), "evaluation/classes.json")
     log.log_json(as_json(decide), DECISION)
-
-
-@clock.part("pictures")
-def _log_pictures(log: Run, evidence: Evidence) -> None:
-    """Each picture for MLflow and, all together, in the report."""
-    drawn = pictures(evidence)
-    for name, figure in drawn.items():
-        log.log_figure(figure, f"evaluation/{name}.png")
-    log.log_image("evaluation/confusion_matrix.png", "confusion_matrix")
-    file = log.folder / REPORT
-    file.write_text(as_html(evidence, drawn), encoding="utf-8")
-    log.log_file(file, "evaluation")

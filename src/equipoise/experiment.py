@@ -1,13 +1,15 @@
 """A run on prepared data: weigh, fit, evaluate, log. The steps in order, each from the config and the step before."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from equipoise import finishing
 from equipoise.config import Config
 from equipoise.data.prepared import Prepared
-from equipoise.evaluation import evaluate_and_log
-from equipoise.fitting import Watch, train, training_run
+from equipoise.evaluation import draw_and_log, evaluate_and_log
+from equipoise.fitting import Watch, at_work, train, training_run
 from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
 from equipoise.store import Store
@@ -17,7 +19,7 @@ from equipoise.weighting import ClassWeights
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that is complete."""
+    """A run that is complete, or lacks nothing but its pictures."""
 
     run_id: str
     experiment_id: str
@@ -32,12 +34,15 @@ class Finished:
     is_uploaded: bool  # whether the store has all of it, or it waits in the folder
 
 
-def run(config: Config, data: Prepared, store: Store, folder: Path, adopt: str | None = None, watch: Watch | None = None) -> Finished:
+def run(
+    config: Config, data: Prepared, store: Store, folder: Path, held: contextlib.ExitStack, adopt: str | None = None, watch: Watch | None = None
+) -> Finished:
     """One run on prepared data, logged to the store, or the rest of one that was interrupted.
 
     Parameters
     ----------
     folder : what a new run writes besides lands here; it must exist. An interrupted one goes on in its own.
+    held : what is held for the run, such as a lock; closed with it, which in a sweep may be after this returns
     adopt : the id of a run that is open already, to be written on
 
     Raises
@@ -45,9 +50,19 @@ def run(config: Config, data: Prepared, store: Store, folder: Path, adopt: str |
     Pruned
         If `watch` does, to give the run up.
     """
-    with training_run(config, data, store, folder, adopt=adopt) as (log, device):
+    beside = finishing.current()
+    if beside:
+        beside.start()
+    log, device = held.enter_context(training_run(config, data, store, folder, adopt=adopt))
+    with at_work(config, log):
         weights, trained = train(config, data, log, watch)
         evidence = evaluate_and_log(config, data, weights, trained, log)
+        if not (beside and beside.takes(evidence)):
+            beside = None
+            draw_and_log(evidence, log)
+    if beside:
+        beside.finish(evidence, log, held.pop_all())
+    held.close()
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     return Finished(

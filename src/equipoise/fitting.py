@@ -31,13 +31,16 @@ Watch = Callable[[int, Mapping[str, float]], None]
 def training_run(
     config: Config, data: Prepared, store: Store, folder: Path, tags: Mapping[str, str] | None = None, adopt: str | None = None
 ) -> Iterator[tuple[Run, str]]:
-    """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on."""
+    """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on.
+
+    What is done within it, and takes more than a moment, belongs within `at_work`.
+    """
     trainer, experiment = config.trainer, title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device, replicas = _start(config, data)
     for note in _replica_notes(config, replicas):
         warn(note)
-    from equipoise import distribution, resident  # not before runtime.start
+    from equipoise import resident  # not before runtime.start
 
     engine, why = resident.engine_of(config, data, device)
     if config.trainer.engine == "auto":
@@ -48,14 +51,18 @@ def training_run(
     if begun:
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
-    with (
-        resume.kept(folder),
-        start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log,
-        interruption.bounded(log.kill),
-        distribution.connected(),
-    ):
+    with resume.kept(folder), start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log:
         yield log, f"{replicas} × {device}" if replicas > 1 else device
-        if trainer.profile:
+
+
+@contextlib.contextmanager
+def at_work(config: Config, log: Run) -> Iterator[None]:
+    """Within it a signal ends the run within seconds, and the failure of another worker is told as what it is; in the main thread alone."""
+    from equipoise import distribution  # not before runtime.start
+
+    with interruption.bounded(log.kill), distribution.connected():
+        yield
+        if config.trainer.profile:
             _log_times(log)
 
 

@@ -21,7 +21,7 @@ from equipoise.data.catalogue import IN_ONE_PIECE
 from equipoise.data.prepare import prepare, row_digests, with_test_file
 from equipoise.data.prepared import Prepared
 from equipoise.data.records import Images
-from equipoise.evaluation import evaluate_and_log
+from equipoise.evaluation import draw_and_log, evaluate_and_log
 from equipoise.handover import Trained
 from equipoise.naming import run_name
 from equipoise.options import ConfigError, dotted_keys, listing, suggestion
@@ -96,6 +96,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
         inputs.log_inputs(config, log, data, weights)
         known = {name: values for name, values in shares.items() if not np.isnan(values).all()}
         evidence = evaluate_and_log(config, data, weights, Trained(logits, validation_logits, (), known, trained.tags["weights_sha256"]), log)
+        draw_and_log(evidence, log)
     return Judged(log.id, log.experiment_id, trained.id, evidence, folder)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +14,10 @@ from equipoise.metrics import Evaluation
 from equipoise.options import Floats, Integers
 from equipoise.weighting import ClassWeights
 
+# Below the run's folder.
+FOLDER = "evaluation"
+REPORT = f"{FOLDER}/report.html"
+CONFUSION = f"{FOLDER}/confusion_matrix.png"
 ABSENT = "–"
 # Earlier than this part of the training, the best epoch says that the rest was over-fitting.
 EARLY = 0.7
@@ -56,16 +61,40 @@ class Evidence:
         return effect.total_variation(per_class["predicted_share"], per_class["prevalence"])
 
 
+def draw(evidence: Evidence, folder: Path) -> list[str]:
+    """Write each picture and, all together, the report below the run's folder; returns the paths of these files, relative to it."""
+    drawn = pictures(evidence)
+    (folder / FOLDER).mkdir(exist_ok=True)
+    for name, figure in drawn.items():
+        # Laid out once: with an engine, each way of saving it would lay it out and draw it twice.
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine(None)
+        figure.savefig(folder / FOLDER / f"{name}.png")
+    files = [f"{FOLDER}/{name}.png" for name in drawn]
+    if evidence.labels.ndim == 2:
+        return files
+    (folder / REPORT).write_text(as_html(evidence, drawn), encoding="utf-8")
+    return [*files, REPORT]
+
+
 def pictures(evidence: Evidence) -> dict[str, Figure]:
     """By name; the training curves are absent if nothing was trained."""
     data, evaluation = evidence.data, evidence.evaluation
+    trained = {"training_curves": figures.training_curves(evidence.history)} if evidence.history else {}
+    if evidence.labels.ndim == 2:
+        return {
+            "pr_curves": figures.precision_recall_curves(evidence.labels == 1, evidence.log_probabilities, evaluation, data),
+            "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, {}),
+            **trained,
+        }
     drawn = {
         "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail),
         "pr_curves": figures.precision_recall_curves(evidence.labels, evidence.log_probabilities, evaluation, data),
         "reliability": figures.reliability_diagram(evidence.labels, evidence.log_probabilities, evidence.corrected),
         "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, evidence.shares),
     }
-    return drawn | ({"training_curves": figures.training_curves(evidence.history)} if evidence.history else {})
+    return drawn | trained
 
 
 def as_html(evidence: Evidence, drawn: Mapping[str, Figure]) -> str:

@@ -156,7 +156,7 @@ def _why(run: Any) -> str:
 def _lock(store: Store, sweep: str, key: str) -> FileLock:
     folder = store.root / "outputs" / "locks" / sweep
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{key[:16]}.lock")
+    return FileLock(folder / f"{key[:16]}.lock", thread_local=False)
 
 
 def _owner(store: Store, sweep: str, key: str) -> str:

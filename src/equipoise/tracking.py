@@ -30,7 +30,6 @@ from equipoise.uploading import outages, upload
 
 if TYPE_CHECKING:
     import keras
-    from matplotlib.figure import Figure
 
 GIT = "EQUIPOISE_GIT"  # in the environment of a job that got the code sent: the tags of its commit, as JSON
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
@@ -59,6 +58,7 @@ class Run:
         self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
         self._tables: list[dict[str, str]] = []
         self._adopted = adopted
+        self._together = False
 
     @property
     def id(self) -> str:
@@ -73,6 +73,17 @@ class Run:
     def is_uploaded(self) -> bool:
         """Whether the store has all that was logged."""
         return not self._outbox.pending()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is logged within it is on the disk at once, and uploaded at its end, in as few requests as it takes."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+        with clock.part("log"):
+            self._upload()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Values under their keys at one step, in one synchronous batch: asynchronous logging can lose values in silence."""
@@ -113,7 +124,7 @@ class Run:
 
     def log_text(self, text: str, path: str) -> None:
         self._place(path).write_text(text, encoding="utf-8")
-        self._log_placed(path)
+        self.log_placed(path)
 
     def log_file(self, file: Path, folder: str) -> None:
         """A file of the run's folder, which stays there; one from elsewhere is copied into it."""
@@ -126,18 +137,9 @@ class Run:
         import pandas as pd
 
         pd.DataFrame(dict(columns)).to_json(self._place(path), orient="split", index=False)
-        self._log_placed(path)
+        self.log_placed(path)
         self._tables.append({"path": path, "type": "table"})
         self.set_tag("mlflow.loggedArtifacts", json.dumps(self._tables))
-
-    @clock.part("pictures")
-    def log_figure(self, figure: "Figure", path: str) -> None:
-        # Laid out once: with an engine, each way of saving it would lay it out and draw it twice.
-        if engine := figure.get_layout_engine():
-            engine.execute(figure)
-            figure.set_layout_engine(None)
-        figure.savefig(self._place(path))
-        self._log_placed(path)
 
     def log_image(self, picture: str, key: str) -> None:
         """A picture that is logged, by its path, as an MLflow image, too, which charts of several runs can show side by side."""
@@ -151,7 +153,7 @@ class Run:
         with Image.open(self.folder / picture) as image:
             compress_image_size(image).save(self._place(f"{name}+compressed.webp"))
         for path in (f"{name}.png", f"{name}+compressed.webp"):
-            self._log_placed(path)
+            self.log_placed(path)
         self.set_tag("mlflow.loggedImages", "True")
 
     @clock.part("log")
@@ -181,7 +183,8 @@ class Run:
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
-    def _log_placed(self, path: str) -> None:
+    def log_placed(self, path: str) -> None:
+        """A file that lies in the run's folder where it is to lie among the artifacts."""
         self._do("file", file=path, to=str(Path(path).parent).removeprefix("."))
 
     @clock.part("log")
@@ -212,7 +215,7 @@ class Run:
     def _upload(self, seconds: float = PART) -> bool:
         """Bring the store up to date, unless it is known not to answer; whether it is."""
         start = time.monotonic()
-        if start < self._next_try:
+        if start < self._next_try or self._together:
             return False
         try:
             complete = self._attempt(start + seconds)
