@@ -19,6 +19,7 @@ from equipoise import command_line, launchers
 from equipoise.batch import cores
 from equipoise.clock import clock, imports_counted
 from equipoise.cluster import read_cluster
+from equipoise.composing import share_compositions
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import title_of
@@ -66,6 +67,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
 
     # Hydra would compose every job one more time to see whether it can be, a minute for 900 of them: the plan has checked them all.
     Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
+    share_compositions()
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
     # The trials of a search are not known yet.

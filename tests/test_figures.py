@@ -40,12 +40,17 @@ def all_figures(classes: int, **how: Any) -> dict[str, Figure]:
     }
 
 
-@pytest.mark.parametrize("classes", [2, 10, 100, 400])
-def test_every_figure_is_drawn_without_a_warning(classes: int, tmp_path: Path) -> None:
-    for name, figure in all_figures(classes, absent=classes > 2).items():
-        file = tmp_path / f"{name}.png"
+@pytest.mark.parametrize(
+    ("classes", "name"), [(2, "c"), (3, "MWMWMWMWMW $x$"), (10, "class number"), (14, "MWMWMWMWMW $x$"), (100, "c"), (400, "MWMWMWMWMW MWMWMWMW")]
+)
+def test_every_figure_is_drawn_without_a_warning_and_nothing_is_cut_off(classes: int, name: str, tmp_path: Path) -> None:
+    for kind, figure in all_figures(classes, absent=classes > 2, name=name).items():
+        file = tmp_path / f"{kind}.png"
         figure.savefig(file)
-        assert file.stat().st_size > 5000, name
+        assert file.stat().st_size > 5000, kind
+        (left, bottom), (right, top) = figure.get_tightbbox().get_points()
+        width, height = figure.get_size_inches()
+        assert min(left, bottom, width - right, height - top) >= 0, kind
 
 
 @pytest.mark.parametrize("classes", [3, 300])

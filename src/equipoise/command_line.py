@@ -22,13 +22,14 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, RangeSweep
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from equipoise import launchers, search
 from equipoise.clock import clock
+from equipoise.composing import is_value, refers
 from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import Dataset
@@ -258,12 +259,11 @@ def _trials(space: search.Space) -> tuple[Config, ...]:
 def compose_one(lines: Sequence[str]) -> Config:
     """The checked config of one job's overrides; Hydra must be initialised.
 
-    Hydra needs 50 ms to compose a job. The jobs of a sweep differ mostly in values, so it composes once for each
-    choice of options, and the values are set here, as Hydra sets them: after everything else.
+    Hydra composes once for each choice of options, and the values are set here, as Hydra sets them: after everything else.
     """
     parsed = [(line, _parse_one(line)) for line in lines]
-    refers = any("${" in line for line in lines)  # to another value, which must be there when Hydra looks for it
-    options = tuple(line for line, override in parsed if refers or not _is_value(override))
+    together = any(map(refers, lines))
+    options = tuple(line for line, override in parsed if together or not is_value(override))
     composed = copy.deepcopy(_composed(options))
     for line, override in parsed:
         if line not in options and not _set(composed, override.key_or_group.split("."), override.value()):
@@ -287,12 +287,6 @@ def compose_dataset(lines: Sequence[str]) -> Dataset:
             if override.key_or_group.split(".")[0] != "dataset":
                 raise ConfigError(f"{override.input_line}: only dataset=… and its options decide what is written")
         return validate(OmegaConf.to_container(_compose(lines), resolve=True)).dataset  # type: ignore[arg-type]
-
-
-def _is_value(override: Override) -> bool:
-    """Whether it sets a value that is there, and chooses no option of a group."""
-    key = override.key_or_group
-    return override.type is OverrideType.CHANGE and not key.startswith("hydra") and override.package is None and ("." in key or key in VALUES)
 
 
 @functools.lru_cache(maxsize=256)

@@ -31,8 +31,7 @@ MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there 
 @clock.part("evaluate")
 def evaluate_and_log(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
     """All that is known of the predictions on the test split; it is logged, but for its pictures."""
-    with log.together():
-        return (_evaluate_labels if data.several_labels else _evaluate_classes)(config, data, weights, trained, log)
+    return (_evaluate_labels if data.several_labels else _evaluate_classes)(config, data, weights, trained, log)
 
 
 @clock.part("pictures")
@@ -43,11 +42,10 @@ def draw_and_log(evidence: Evidence, log: Run) -> None:
 
 def log_drawn(files: Sequence[str], log: Run) -> None:
     """What `report.draw` has left in the run's folder."""
-    with log.together():
-        for file in files:
-            log.log_placed(file)
-        if report.CONFUSION in files:
-            log.log_image(report.CONFUSION, "confusion_matrix")
+    for file in files:
+        log.log_placed(file)
+    if report.CONFUSION in files:
+        log.log_image(report.CONFUSION, "confusion_matrix")
 
 
 def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:

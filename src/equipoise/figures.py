@@ -1,10 +1,17 @@
-"""Pictures of a run, as Matplotlib figures. Legible with 2 classes, 100 and 10,000; no pyplot, no state."""
+"""Pictures of a run, as Matplotlib figures. Legible with 2 classes, 100 and 10,000; no pyplot, no state.
 
-from collections.abc import Mapping, Sequence
+Their margins are computed from the names that stand in them: a layout engine would draw everything twice more to find them,
+and so runs on the same classes have their axes at the same places, and can be laid over each other.
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from scipy import sparse
 
@@ -20,7 +27,9 @@ MOST_LABELLED = 20
 MOST_DRAWN = 200
 RANK_GROUPS = 20
 MOST_PAIRS = 15
+SMALL = 8  # points
 INK, MUTED, ACCENT, CONTRAST = "#333333", "#8a8a8a", "#1f6fb4", "#d1701f"
+matplotlib.rcParams["axes.titley"] = 1.0  # where it is anyway, without a look at all that it could run into
 
 
 def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers) -> Figure:
@@ -29,20 +38,22 @@ def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_t
         return _confusion_of_groups(counts, classes, head_to_tail)
     confusion = counts.toarray()
     count = len(classes)
-    side = float(np.clip(0.55 * count + 2, 4.5, 14))
-    figure = Figure((side + 1, side), layout="constrained")
-    axes = figure.subplots()
+    upright = max(map(len, classes)) <= 3
+    name = _longest(_named(classes).values())
+    side, left, bottom = float(np.clip(0.55 * count, 2.5, 12)), 0.5 + name, 0.5 if upright else 0.5 + name
+    figure = Figure((left + side + 1.2, bottom + side + 0.4))
+    axes = _axes(figure, left, bottom, side, side)
     totals = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    figure.colorbar(image, cax=_axes(figure, left + side + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side), label="share of the true class")
     if count <= MOST_LABELLED:
         for (row, column), cell in np.ndenumerate(confusion):
             if cell:
-                axes.text(column, row, str(cell), ha="center", va="center", fontsize=8, color="white" if shares[row, column] > 0.55 else INK)
+                axes.text(column, row, str(cell), ha="center", va="center", fontsize=SMALL, color="white" if shares[row, column] > 0.55 else INK)
     for axis in (axes.xaxis, axes.yaxis):
         _name_ticks(axis, classes)
-    axes.tick_params(axis="x", rotation=0 if max(map(len, classes)) <= 3 else 90)
+    axes.tick_params(axis="x", rotation=0 if upright else 90)
     axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix, normalised by true class")
     return figure
 
@@ -54,31 +65,36 @@ def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_
     blocks = (belongs @ counts @ belongs.T).toarray()
     totals = blocks.sum(axis=1, keepdims=True)
     shares = np.divide(blocks, totals, out=np.full(blocks.shape, np.nan), where=totals > 0)
-    figure = Figure((14, 6.5), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 0.8))
-    image = left.imshow(shares, cmap="Blues", vmin=0)
-    figure.colorbar(image, ax=left, label="share of the true group's samples", shrink=0.8)
+    name, side = 0.5 + _longest(_named(list(members)).values()), 5.5
+    worst = _worst_pairs(counts, classes)
+    bars = name + side + 1.6 + _longest([mistake for mistake, _, _ in worst])
+    figure = Figure((bars + 4.6, name + side + 0.4))
+    left, right = _axes(figure, name, name, side, side), _axes(figure, bars, name, 4, side)
+    image = left.imshow(shares, cmap="Blues", vmin=0, aspect="auto")
+    figure.colorbar(image, cax=_axes(figure, name + side + 0.25, name + 0.1 * side, 0.2, 0.8 * side), label="share of the true group's samples")
     for axis in (left.xaxis, left.yaxis):
         _name_ticks(axis, list(members))
     left.tick_params(axis="x", rotation=90)
     left.set(xlabel="group of the predicted class, by rank", ylabel="group of the true class, by rank", title=f"Confusion of {len(classes):,} classes")
-    _worst_pairs(right, counts, classes)
+    _draw_pairs(right, worst)
     return figure
 
 
-def _worst_pairs(axes: Axes, counts: sparse.csr_array, classes: Sequence[str]) -> None:
-    """The most frequent confusions, of equally frequent ones those that are a larger part of their class."""
+def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple[str, int, int]]:
+    """The most frequent confusions, of equally frequent ones those that are a larger part of their class: its name, how often, and of how many."""
     cells, support = counts.tocoo(), counts.sum(axis=1)
     wrong = np.flatnonzero(cells.row != cells.col)
     worst = wrong[np.lexsort((-cells.data[wrong] / support[cells.row[wrong]], -cells.data[wrong]))][:MOST_PAIRS]
-    axes.barh(np.arange(len(worst)), cells.data[worst], color=CONTRAST)
-    for place, cell in enumerate(worst):
-        share = cells.data[cell] / support[cells.row[cell]]
-        axes.annotate(
-            f"{cells.data[cell]} of {support[cells.row[cell]]} ({share:.0%})", (0, place), (6, 0), textcoords="offset points", va="center", fontsize=8
-        )
-    names = [f"{_short(classes[cells.row[cell]])} → {_short(classes[cells.col[cell]])}" for cell in worst]
-    axes.set_yticks(np.arange(len(worst)), names, fontsize=8)
+    found = ((cells.row[cell], cells.col[cell], int(cells.data[cell])) for cell in worst)
+    return [(f"{_short(classes[row])} → {_short(classes[column])}", mistaken, int(support[row])) for row, column, mistaken in found]
+
+
+def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]]) -> None:
+    axes.barh(np.arange(len(worst)), [mistaken for _, mistaken, _ in worst], color=CONTRAST)
+    for place, (_, mistaken, support) in enumerate(worst):
+        text = f"{mistaken} of {support} ({mistaken / support:.0%})"
+        axes.annotate(text, (0, place), (6, 0), textcoords="offset points", va="center", fontsize=SMALL)
+    axes.set_yticks(np.arange(len(worst)), [name for name, _, _ in worst], fontsize=SMALL)
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
@@ -89,37 +105,39 @@ def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluat
     """One curve a class, coloured from head to tail, of some more those at evenly spaced ranks; of many, how average precision spreads by rank."""
     from sklearn.metrics import precision_recall_curve
 
-    figure = Figure((7.5, 5), layout="constrained")
-    axes = figure.subplots()
     average_precision = evaluation.per_class["average_precision"]
     if len(data.classes) > MOST_DRAWN:
+        figure = Figure((7.5, 5))
+        axes = _axes(figure, 0.75, 0.6, 6.5, 4)
         _spread_by_rank(axes, average_precision, data.head_to_tail)
         axes.set(xlabel="rank of the class, from head to tail", ylabel="average precision", title="Average precision of each class against the rest")
         return figure
     defined = [index for index in data.head_to_tail if not np.isnan(average_precision[index])]
     chosen = _spread(defined, 10)
-    for index, color in zip(chosen, _head_to_tail_colors(len(chosen)), strict=True):
+    names = [f"{_short(data.classes[index])}  n={data.counts[index]}  AP {average_precision[index]:.2f}" for index in chosen]
+    title = "head to tail" if len(chosen) == len(defined) else f"{len(chosen)} of {len(defined)} classes, head to tail"
+    figure = Figure((6.8 + _longest([*names, title]), 5))
+    axes = _axes(figure, 0.75, 0.6, 5.2, 4)
+    for index, name, color in zip(chosen, names, _head_to_tail_colors(len(chosen)), strict=True):
         truth = labels[:, index] if labels.ndim == 2 else labels == index
         precision, recall, _ = precision_recall_curve(truth, np.exp(log_probabilities[:, index]))
-        label = f"{_short(data.classes[index])}  n={data.counts[index]}  AP {average_precision[index]:.2f}"
-        axes.plot(recall, precision, color=color, linewidth=1.6, label=label)
+        axes.plot(recall, precision, color=color, linewidth=1.6, label=name)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03), title="Precision and recall of each class against the rest")
-    title = "head to tail" if len(chosen) == len(defined) else f"{len(chosen)} of {len(defined)} classes, head to tail"
-    _legend_outside(axes, title)
+    axes.legend(frameon=False, fontsize=SMALL, title=title, title_fontsize=SMALL, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
 
 def training_curves(history: Sequence[dict[str, float]]) -> Figure:
     """Losses on the left, what validation says on the right."""
-    figure = Figure((10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure((10, 4))
+    left, right = (_axes(figure, edge, 0.6, 4.2, 3) for edge in (0.6, 5.6))
     epochs = np.arange(1, len(history) + 1)
     marker = "o" if len(history) < 3 else None
     for axes, keys in ((left, ("train/loss", "val/loss", "val/log_loss")), (right, ("val/balanced_accuracy", "val/macro_f1", "val/accuracy"))):
         for key, color, style in zip(keys, (INK, ACCENT, CONTRAST), ("-", "-", "--"), strict=True):
             axes.plot(epochs, [metrics[key] for metrics in history], style, color=color, marker=marker, label=key, linewidth=1.6)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend(frameon=False)
     left.set(title="Loss (val/log_loss is unweighted)", ylim=(0, None))
     right.set(title="Validation", ylim=(0, 1.02))
@@ -128,8 +146,8 @@ def training_curves(history: Sequence[dict[str, float]]) -> Figure:
 
 def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: Floats | None) -> Figure:
     """Accuracy against confidence of the top class, before and after the prior is moved."""
-    figure = Figure((5.5, 5), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure((5.5, 5))
+    axes = _axes(figure, 0.75, 0.6, 4.6, 4)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     axes.text(0.97, 0.93, "perfect", color=MUTED, ha="right", va="top", rotation=41, fontsize=9)
     for name, values, color, style in (("as predicted", log_probabilities, INK, "-"), ("moved to the target prior", corrected, CONTRAST, "--")):
@@ -153,8 +171,10 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
     order = data.head_to_tail
     many = len(order) > MOST_DRAWN
     names = [data.classes[index] for index in order]
-    figure = Figure((11, 6.5), layout="constrained")
-    panels = list(figure.subplots(2, 2).flat)
+    groups = _groups(order) if many else {name: order[rank : rank + 1] for rank, name in enumerate(names)}
+    upper, lower = 0.3 if many else _below_bars(names), 0.3 + _below_bars(list(groups))
+    figure = Figure((11, 5.6 + upper + lower))
+    panels = [_axes(figure, edge, bottom, 4.8, 2.4) for bottom in (2.8 + upper + lower, lower) for edge in (0.6, 6.05)]
     for axes, values, title, form in (
         (panels[0], weights.counts[order], "Training samples (log scale)", "{:d}"),
         (panels[1], weights.weights[order], "Weight (log scale)", "{:.3g}"),
@@ -169,7 +189,6 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         axes.yaxis.set_minor_locator(NullLocator())  # half of the time of the picture, for ticks beside bars that say their number
         low, high = axes.get_ylim()
         axes.set_ylim(low / 1.5, high * 2)
-    groups = _groups(order) if many else {name: order[rank : rank + 1] for rank, name in enumerate(names)}
     _draw_shares(panels[2], weights, groups, shares)
     recall = evaluation.per_class["recall"]
     if many:
@@ -178,8 +197,8 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         _bars(panels[3], recall[order], names, "{:.2f}")
         panels[3].set_ylim(0, 1.12)
     panels[3].axhline(np.nanmean(recall), color=CONTRAST, linewidth=1.2)
-    panels[3].set_title(f"Recall on the test split (line: mean {np.nanmean(recall):.3f}, the balanced accuracy)", loc="left", fontsize=11)
-    figure.supxlabel("class, from head to tail" + (", by rank" if many else ""), fontsize=10)
+    panels[3].set_title(f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11)
+    figure.text(0.5, 0.1 / figure.get_figheight(), "class, from head to tail" + (", by rank" if many else ""), ha="center", fontsize=10)
     return figure
 
 
@@ -216,7 +235,7 @@ def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers) -> None:
     axes.plot(ranks, [found.mean() if len(found) else np.nan for found in groups], "--", color=INK, linewidth=1.2, label="mean")
     axes.set(xlim=(0, len(head_to_tail)), ylim=(0, 1.03))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=SMALL)
 
 
 def _groups(head_to_tail: Integers) -> dict[str, Integers]:
@@ -234,15 +253,41 @@ def _bars(axes: Axes, values: Floats | Integers, names: Sequence[str], form: str
     if len(names) <= MOST_LABELLED:
         for mark, value in zip(marks, values, strict=True):
             text = "undefined" if np.isnan(float(value)) else form.format(value)
-            axes.annotate(text, (mark, np.nan_to_num(float(value))), (0, 2), textcoords="offset points", ha="center", fontsize=8, color=INK)
+            axes.annotate(text, (mark, np.nan_to_num(float(value))), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL, color=INK)
     _name_ticks(axes.xaxis, names)
-    axes.tick_params(axis="x", rotation=0 if max(map(len, names)) <= 5 else 90)
+    axes.tick_params(axis="x", rotation=0 if _is_short(names) else 90)
+
+
+def _below_bars(names: Sequence[str]) -> float:
+    """Inches that the names of bars take."""
+    return 0.3 if _is_short(names) else 0.15 + _longest(_named(names).values())
+
+
+def _is_short(names: Sequence[str]) -> bool:
+    return max(map(len, names)) <= 5
 
 
 def _name_ticks(axis: object, names: Sequence[str]) -> None:
     """Name every class, or evenly spaced ones so that the names do not run into each other."""
-    marks = _spread(range(len(names)), MOST_LABELLED)
-    axis.set_ticks(marks, [_short(names[mark]) for mark in marks], fontsize=8)  # type: ignore[attr-defined]
+    named = _named(names)
+    axis.set_ticks(list(named), list(named.values()), fontsize=SMALL)  # type: ignore[attr-defined]
+
+
+def _named(names: Sequence[str]) -> dict[int, str]:
+    """Place to text, of those that an axis names."""
+    return {mark: _short(names[mark]) for mark in _spread(range(len(names)), MOST_LABELLED)}
+
+
+def _longest(texts: Iterable[str]) -> float:
+    """Inches that the longest of some small texts takes."""
+    font = FontProperties(size=SMALL)  # type: ignore[arg-type]
+    return max((float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) for text in texts), default=0.0) / 72
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """At a place in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
 def _spread(items: Sequence[int], most: int) -> list[int]:
@@ -263,7 +308,3 @@ def _head_to_tail_colors(count: int) -> Floats:
 
     colors: Floats = colormaps["viridis"](np.linspace(0, 0.92, count))
     return colors
-
-
-def _legend_outside(axes: Axes, title: str) -> None:
-    axes.legend(frameon=False, fontsize=8, title=title, title_fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -176,6 +176,7 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkp
     if begun is not None:
         console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}")
     done = len(begun.values["history"]) if begun else 0
+    log.flush()
     with progress_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:

@@ -33,6 +33,7 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
     """
     sweep = None if config.sweep == "auto" else config.sweep
     tags = {"config_sha256": config_sha256(config), "data_sha256": data_sha256}
+    tags |= {"sweep_id": sweep} if sweep else {}
     same = [run for run in store.runs(**tags) if "kind" not in run.data.tags and run.data.tags.get("sweep_id") == sweep]
     if not same:
         return None

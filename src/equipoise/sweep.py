@@ -66,7 +66,7 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         for run in same:
             if run.info.status == "RUNNING":  # left by whoever had the lock, maybe on another host
                 store.client.set_terminated(run.info.run_id, "KILLED")
-        begun = resume.interrupted(store, config, data_sha256) if config.trainer.resume else None
+        begun = resume.interrupted(store, config, data_sha256) if left and config.trainer.resume else None
         for run_id in left:
             if begun is None or run_id != begun.id:
                 store.client.delete_run(run_id)

@@ -38,6 +38,7 @@ MOST_IN_A_LINE = 500  # of an error
 # so that one that hangs costs a run a tenth of its time.
 PAUSE, PAUSES = 15, 10
 PART = 20  # seconds of uploading at a time while a run goes on
+EVERY = 1  # seconds between uploads: what is logged sooner waits on the disk for the next one, so that short epochs share it
 AT_THE_END = 15  # seconds of trying again once it is over
 
 
@@ -56,9 +57,9 @@ class Run:
         self.store, self.folder, self._outbox = store, folder, outbox
         self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
         self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
+        self._complete = 0.0  # when the store last had all
         self._tables: list[dict[str, str]] = []
         self._adopted = adopted
-        self._together = False
 
     @property
     def id(self) -> str:
@@ -74,19 +75,13 @@ class Run:
         """Whether the store has all that was logged."""
         return not self._outbox.pending()
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """What is logged within it is on the disk at once, and uploaded at its end, in as few requests as it takes."""
-        self._together = True
-        try:
-            yield
-        finally:
-            self._together = False
-        with clock.part("log"):
-            self._upload()
+    @clock.part("log")
+    def flush(self) -> None:
+        """Upload what waits for more, before something that takes long."""
+        self._upload(at_once=True)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Values under their keys at one step, in one synchronous batch: asynchronous logging can lose values in silence."""
+        """Values under their keys at one step; uploaded synchronously, for MLflow's asynchronous logging can lose values in silence."""
         self._log([(key, value, step) for key, value in metrics.items()])
 
     def log_profile(self, key: str, values: Floats) -> None:
@@ -206,16 +201,16 @@ class Run:
         was_offline, self._next_try = self._offline, 0.0
         if status == "KILLED" and was_offline:
             self._next_try = float("inf")  # who ends a run does not want to wait for a store
-        while not self._upload(float("inf")) and time.monotonic() < until:
+        while not self._upload(float("inf"), at_once=True) and time.monotonic() < until:
             self._next_try = 0.0
             time.sleep(1)
         if not self.is_uploaded:
             warn(f"the MLflow store did not take all of this run. Nothing is lost: it is kept in {self.folder}; when the store is back: python src/sync.py")
 
-    def _upload(self, seconds: float = PART) -> bool:
-        """Bring the store up to date, unless it is known not to answer; whether it is."""
+    def _upload(self, seconds: float = PART, *, at_once: bool = False) -> bool:
+        """Bring the store up to date, unless it is known not to answer, or was a moment ago; whether it is."""
         start = time.monotonic()
-        if start < self._next_try or self._together:
+        if start < self._next_try or (start < self._complete + EVERY and not at_once):
             return False
         try:
             complete = self._attempt(start + seconds)
@@ -229,7 +224,9 @@ class Run:
         if complete and self._offline:
             warn("the MLflow store answers again, and has all that was logged")
             self._offline = False
-        if not complete:
+        if complete:
+            self._complete = time.monotonic()
+        else:
             self._next_try = time.monotonic() + PAUSES * seconds
         return complete
 
