@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_a_lap_begins_at_nothing_even_within_a_part(monkeypatch: pytest.MonkeyPa
         assert hands.clock.lap()["prepare"] == 5
         hands.spend(1)
     assert hands.clock.lap()["total"] == 1
+
+
+def test_another_thread_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands = Hands(monkeypatch)
+
+    def beside() -> None:
+        with hands.clock.part("log"):
+            hands.spend(4)
+
+    with hands.clock.part("train"):
+        thread = threading.Thread(target=beside)
+        thread.start()
+        thread.join()
+        hands.spend(1)
+    assert {name: seconds for name, seconds in hands.clock.lap().items() if seconds} == {"train": 5, "total": 5}
 
 
 def test_a_process_that_has_begun_has_its_start_up(monkeypatch: pytest.MonkeyPatch) -> None:

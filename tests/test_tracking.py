@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,28 @@ def test_a_run_that_is_adopted_goes_on_without_double_points(store: Store, tmp_p
     assert [(point["step"], point["value"]) for point in read_journal(tmp_path)] == [(0, 0.5), (1, 0.4), (2, 0.3)]
 
 
+def test_what_is_logged_within_a_second_is_on_the_disk_at_once_and_uploaded_together(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+
+        def seen() -> list[float]:
+            return [point.value for point in store.client.get_metric_history(run.id, "val/loss")]
+
+        for step, value in enumerate((0.5, 0.4)):
+            run.log_metrics({"val/loss": value}, step)
+        assert ([point["value"] for point in read_journal(tmp_path)], seen()) == ([0.5, 0.4], [])
+        now += 1
+        run.log_metrics({"val/loss": 0.3}, step=2)
+        assert seen() == [0.5, 0.4, 0.3]
+        run.log_metrics({"val/loss": 0.2}, step=3)
+        assert seen() == [0.5, 0.4, 0.3]
+        run.flush()
+        assert seen() == [0.5, 0.4, 0.3, 0.2]
+        run.log_metrics({"val/loss": 0.1}, step=4)
+    assert seen() == [0.5, 0.4, 0.3, 0.2, 0.1]
+
+
 @pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
 def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)), start_run(store, "e", "n", {}, {}, tmp_path) as run:
@@ -91,9 +114,10 @@ def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store
     with start_run(store, "e", "n", {}, {}, tmp_path) as run:
         run._outbox.add_points([{"key": "val/loss", "value": 0.5, "step": 0, "timestamp": 1}])
         run._outbox.add("tags", tags={"late": "yes"})
-        assert not run._upload(1e-9)
+        assert not run._upload(1e-9, at_once=True)
         assert "late" not in store.client.get_run(run.id).data.tags
         run.log_metrics({"val/loss": 0.4}, step=1)
+        run.flush()
         assert run.is_uploaded
     assert [(point.step, point.value) for point in store.client.get_metric_history(run.id, "val/loss")] == [(0, 0.5), (1, 0.4)]
     assert store.client.get_run(run.id).data.tags["late"] == "yes"
@@ -106,11 +130,12 @@ def test_what_is_not_there_any_more_cannot_be_uploaded(store: Store, tmp_path: P
         run._outbox.add("file", file="gone.txt", to="")
         run._outbox.add("model", folder="saved-a/model", step=0)  # which was uploaded before a crash
         run.set_tag("late", "yes")
+        run.flush()
         assert run.is_uploaded
         assert capsys.readouterr().err == f"warning: {tmp_path / 'gone.txt'} is not there any more and cannot be uploaded\n"
         run._outbox.add("model", folder="saved-b/model", step=0)
         with pytest.raises(ConfigError, match="saved-b/model holds no model that MLflow reads"):
-            run.set_tag("later", "yes")
+            run.flush()
         (tmp_path / "saved-b" / "model" / "MLmodel").unlink()
         (tmp_path / "saved-b" / "model").rmdir()
 

@@ -27,7 +27,7 @@ def refers(line: str) -> bool:
 
 def share_compositions() -> None:
     """Have Hydra's launcher in this process compose once for each choice of options; values are set as Hydra sets them, after everything else."""
-    ConfigLoaderImpl.load_sweep_config = _sharing(ConfigLoaderImpl.load_sweep_config)  # type: ignore[method-assign]
+    ConfigLoaderImpl.load_sweep_config = _sharing(ConfigLoaderImpl.load_sweep_config)  # type: ignore[method-assign, assignment]
 
 
 def _sharing(load: Callable[[ConfigLoaderImpl, DictConfig, list[str]], DictConfig]) -> Callable[[ConfigLoaderImpl, DictConfig, list[str]], DictConfig]:

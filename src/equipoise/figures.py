@@ -196,7 +196,7 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
     else:
         _bars(panels[3], recall[order], names, "{:.2f}")
         panels[3].set_ylim(0, 1.12)
-    panels[3].axhline(np.nanmean(recall), color=CONTRAST, linewidth=1.2)
+    panels[3].axhline(float(np.nanmean(recall)), color=CONTRAST, linewidth=1.2)
     panels[3].set_title(f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11)
     figure.text(0.5, 0.1 / figure.get_figheight(), "class, from head to tail" + (", by rank" if many else ""), ha="center", fontsize=10)
     return figure
@@ -280,7 +280,7 @@ def _named(names: Sequence[str]) -> dict[int, str]:
 
 def _longest(texts: Iterable[str]) -> float:
     """Inches that the longest of some small texts takes."""
-    font = FontProperties(size=SMALL)  # type: ignore[arg-type]
+    font = FontProperties(size=SMALL)
     return max((float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) for text in texts), default=0.0) / 72
 
 

@@ -1,0 +1,47 @@
+"""Compositions that jobs share are those that Hydra makes of each job alone."""
+
+from collections.abc import Iterator
+
+import pytest
+from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from equipoise import composing
+from equipoise.paths import config_folder
+
+JOBS = [
+    ["weighting=balanced", "seed=0", "trainer.epochs=3", "sweep=s"],
+    ["weighting=balanced", "seed=1", "trainer.epochs=4", "sweep=s"],
+    ["weighting=balanced", "seed=1", "trainer.epochs=${seed}", "sweep=s"],
+    ["seed=2", "weighting=power", "weighting.alpha=0.25", "sweep=s"],
+    ["weighting.alpha=0.75", "weighting=power", "seed=2", "sweep=s"],
+    ["dataset=synthetic", "dataset.class_counts=[9,8,7]", "++hydra.job.env_set.A=b", "seed=3"],
+    ["dataset=synthetic", "dataset.class_counts=[6,5]", "++hydra.job.env_set.A=b", "seed=3"],
+    ["cost=[[0,1],[2,0]]", "trainer.learning_rate=1e-4", "trainer.learning_rate=0.5"],
+]
+
+
+@pytest.fixture
+def loader() -> Iterator[ConfigLoaderImpl]:
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        found = GlobalHydra.instance().config_loader()
+        assert isinstance(found, ConfigLoaderImpl)
+        yield found
+
+
+def test_a_shared_composition_is_hydras_own(loader: ConfigLoaderImpl) -> None:
+    master = loader.load_configuration("config", ["hydra.sweep.dir=somewhere"], RunMode.MULTIRUN)
+    composed = []
+
+    def counted(own: ConfigLoaderImpl, of: DictConfig, lines: list[str]) -> DictConfig:
+        composed.append(lines)
+        return ConfigLoaderImpl.load_sweep_config(own, of, lines)
+
+    shared = composing._sharing(counted)
+    for lines in JOBS + JOBS[::-1]:
+        alone, found = ConfigLoaderImpl.load_sweep_config(loader, master, lines), shared(loader, master, lines)
+        assert OmegaConf.to_container(found) == OmegaConf.to_container(alone), lines
+    assert composed == [["weighting=balanced"], JOBS[2], ["weighting=power"], ["dataset=synthetic", "++hydra.job.env_set.A=b"], []]
