@@ -18,7 +18,7 @@ from server import Server, as_user
 
 pytestmark = pytest.mark.slow
 
-JOBS = ["-m", "dataset=digits_lt", "model=linear", "trainer.epochs=60", "trainer.threads=1", "weighting=none,balanced"]
+JOBS = ["-m", "dataset=digits_lt", "model=linear", "trainer.epochs=200", "trainer.threads=1", "weighting=none,balanced"]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_every_launcher_gives_the_same_bits(launcher: str, project: Path, store:
     assert digests(store, launcher) == digests(store, "calm")
     assert table(store, launcher) == table(store, "calm")
     for weighting in ("none", "balanced"):
-        assert found.stdout.count(f"{weighting} · seed 0: 60 epochs on cpu") == 1
+        assert found.stdout.count(f"{weighting} · seed 0: 200 epochs on cpu") == 1
     assert "Traceback" not in found.stderr
     assert all(line.startswith("warning: ") for line in found.stderr.splitlines()), found.stderr
 
@@ -108,7 +108,7 @@ def test_alone_and_in_another_order_it_is_the_same(project: Path, store: Store) 
     assert digests(store, "reversed") == digests(store, "calm")
     alone = train(project, *JOBS[1:-1], "weighting=balanced")
     assert alone.returncode == 0, alone.stderr
-    (run,) = [run for run in store.runs(weighting="balanced", model="linear") if "sweep_id" not in run.data.tags and run.data.params["trainer.epochs"] == "60"]
+    (run,) = [run for run in store.runs(weighting="balanced", model="linear") if "sweep_id" not in run.data.tags and run.data.params["trainer.epochs"] == "200"]
     assert (run.info.status, run.data.tags["weights_sha256"]) == digests(store, "calm")[run.data.tags["config_sha256"]]
 
 
@@ -191,14 +191,14 @@ def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server:
         assert f"warning: {name} is lost: " in errors
         assert "1 of 4 jobs did not finish; the same command again does only these" in errors
         assert "Traceback" not in errors
-        assert f"\n{name}: 60 epochs" not in output
-        assert output.count(": 60 epochs on cpu") == 3, "what the others said came home"
+        assert f"\n{name}: 200 epochs" not in output
+        assert output.count(": 200 epochs on cpu") == 3, "what the others said came home"
         assert not [run for run in jobs(remote, sweep_id="ray_cluster") if run.info.status == "RUNNING"]
         found = train(project, *command, "tracking=server", f"hydra.launcher.folder={tmp_path}/there")
     assert found.returncode == 0, found.stdout + found.stderr
     assert [path.name for path in (tmp_path / "there/cache").iterdir()], "where the jobs were told to keep what they prepare"
     assert "3 of 4 jobs are finished already" in found.stdout
-    assert f"\n{name}: 60 epochs" in found.stdout
+    assert f"\n{name}: 200 epochs" in found.stdout
     assert digests(store, "calm").items() <= digests(remote, "ray_cluster").items()
     assert len(digests(remote, "ray_cluster")) == 4
     assert {run.data.tags["host"] for run in jobs(remote, sweep_id="ray_cluster")} > {ELSEWHERE}, "both machines had jobs"
