@@ -12,7 +12,6 @@ import keras
 import psutil
 import tensorflow as tf
 
-from equipoise import runtime
 from equipoise.config import Config
 from equipoise.data.feed import ResidentBatches, is_resident
 from equipoise.data.prepared import Prepared
@@ -68,11 +67,8 @@ class Resident:
     def __init__(self, model: keras.Model, batches: ResidentBatches, batch_size: int) -> None:
         self._model, self._batches, self._batch_size = model, batches, batch_size
         self._order = tf.function(batches.order)
-        dense = not any("Conv" in type(layer).__name__ for layer in model.layers)
         # On a CPU XLA makes a loop of dense layers twice as fast, and one of convolutions ten times slower than a step each.
-        self._in_one = bool(model.jit_compile) and dense
-        # To hand a small operation to another thread takes longer than to do it.
-        self._executor = "SINGLE_THREADED_EXECUTOR" if dense and runtime.device_taken() == "cpu" else ""
+        self._in_one = bool(model.jit_compile) and not any("Conv" in type(layer).__name__ for layer in model.layers)
         self._step = tf.function(model.train_step, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile)
         self._take_any, self._take_full = tf.function(self._any_steps), tf.function(self._full_steps, jit_compile=True)
         self._at_once = 1  # steps a call; how many changes no bit
@@ -105,8 +101,7 @@ class Resident:
         if full > begin:
             self._take_full(rows, tf.constant(begin), tf.constant(full))
         if stop > full:
-            with tf.experimental.function_executor_type(self._executor):
-                self._take_any(rows, tf.constant(max(begin, full)), tf.constant(stop))
+            self._take_any(rows, tf.constant(max(begin, full)), tf.constant(stop))
 
     def _any_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
         for step in tf.range(begin, stop):
