@@ -39,6 +39,7 @@ def proxy(server: Server, user: tuple[str, str], monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv(key, value)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        monkeypatch.setattr(tracking, "EVERY", 0)
         monkeypatch.setattr(tracking, "PAUSE", 0.3)
         monkeypatch.setattr(tracking, "PAUSES", 0.1)
         monkeypatch.setattr(tracking, "AT_THE_END", 1)
@@ -121,6 +122,7 @@ def test_a_password_that_is_changed_while_a_run_goes_on(
 
 
 def test_a_database_that_is_locked_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(tracking, "EVERY", 0)
     monkeypatch.setattr(tracking, "PAUSE", 0.1)
     monkeypatch.setattr(tracking, "PAUSES", 0.01)
     monkeypatch.setattr(tracking, "AT_THE_END", 0)
