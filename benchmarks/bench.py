@@ -3,6 +3,7 @@
     python benchmarks/bench.py [PART …] [rounds=N]
 
     training   an epoch of each engine, of plain Keras, and of a loop by hand
+    gpu        the same on a GPU; left out, unless named, where there is none
     run        one run as a command, and a bare Keras script, alone and with MLflow's autologging
     sweep      24 runs as separate commands, in one process, and in two
     metrics    the numbers of an evaluation, and scikit-learn's
@@ -33,10 +34,11 @@ from rich.markdown import Markdown
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
-from equipoise import key_values
+from equipoise import gpu_usage, key_values
 from equipoise.options import ConfigError, suggestion
+from equipoise.runtime import unused_gpu
 
-PARTS = ("training", "run", "sweep", "metrics", "growth")
+PARTS = ("training", "gpu", "run", "sweep", "metrics", "growth")
 PACKAGES = ("tensorflow", "keras", "mlflow", "scikit-learn", "numpy", "scipy")
 PAGE = REPOSITORY / "docs" / "performance.md"
 RESULTS = REPOSITORY / "docs" / "performance"
@@ -50,7 +52,7 @@ def _bench(words: Sequence[str]) -> None:
         if word not in PARTS:
             raise ConfigError(f"{word}: there is no such part{suggestion(word, PARTS)}")
     for part in PARTS:
-        if part in typed or not typed:
+        if part in typed or (not typed and (part != "gpu" or unused_gpu())):
             print(f"{part}:", flush=True)
             found, text = _alone(part, rounds)
             _write(part, found, text)
@@ -67,7 +69,8 @@ def _measured(part: str, rounds: int | None) -> tuple[dict[str, Any], str]:
     module, when, on = importlib.import_module(part), date.today(), machine()
     rounds = rounds or module.ROUNDS
     found, text = module.measure(rounds)
-    told = f"{when.day} {when:%B %Y}, {on['processor']}, {on['cores']} cores, TensorFlow {on['versions']['tensorflow']}, rounds: {rounds}."
+    gpus = "".join(f" {name}," for name in on["gpus"])
+    told = f"{when.day} {when:%B %Y}, {on['processor']}, {on['cores']} cores,{gpus} TensorFlow {on['versions']['tensorflow']}, rounds: {rounds}."
     return {"date": str(when), "machine": on, "rounds": rounds, "found": found}, f"{told}\n\n{text}"
 
 
@@ -77,11 +80,21 @@ def machine() -> dict[str, Any]:
     return {
         "processor": names[0] if names else platform.machine(),
         "cores": psutil.cpu_count(),
+        "gpus": _gpus(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load": round(os.getloadavg()[0], 2),
         "system": platform.system(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
+
+
+def _gpus() -> list[str]:
+    if not (unused_gpu() and gpu_usage.is_known()):
+        return []
+    import pynvml
+
+    pynvml.nvmlInit()
+    return [pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(pynvml.nvmlDeviceGetCount())]
 
 
 def _write(part: str, found: dict[str, Any], text: str) -> None:

@@ -1,194 +1,23 @@
-"""Seconds an epoch of each engine, beside what a user would write instead and a loop by hand.
+"""Seconds an epoch of each engine on the CPU, beside what a user would write instead and a loop by hand."""
 
-The same model on the same samples: `model.fit`, without and with `class_weight=`; this project's engines; and a tf.function
-that does no more than gather, differentiate and step. Validation is not timed, nor an epoch that is traced.
-"""
-
-import statistics
-import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from equipoise import runtime
 
 runtime.start("cpu", "auto", deterministic=True)
 
-import keras
-import tensorflow as tf
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from PIL import Image
-
-from equipoise import compiled, training
-from equipoise.config import Config, validate
-from equipoise.data.feed import feature_batches
-from equipoise.data.images import ImageFiles
-from equipoise.data.sources import Samples
-from equipoise.paths import config_folder
-from equipoise.weighting import class_weights
-from paired import in_turn, ratio, summary, table
+from epochs import Case, measured
 
 ROUNDS = 5
-CLASSES, VALIDATION = 10, 200
-
-
-@dataclass(frozen=True)
-class Case:
-    """A model, the shape of its samples, and what XLA is worth trying on."""
-
-    model: str
-    shape: tuple[int, ...]
-    batch_size: int
-    epochs: int
-    xla: Literal["epoch", "step"] | None = None
-    from_files: bool = False
-
-
 CASES = {
     "MLP, 58,000 × 9, batch 256": Case("mlp", (58_000, 9), 256, 6, xla="epoch"),
     "Conv1D, 1,000 × 128, batch 32": Case("conv1d", (1_000, 128, 1), 32, 6, xla="step"),
     "CNN, 12,800 × 28 × 28, batch 128": Case("cnn", (12_800, 28, 28, 1), 128, 3),
     "CNN, 2,000 PNG files of 32 × 32, batch 32": Case("cnn", (2_000, 32, 32, 3), 32, 4, from_files=True),
 }
-# What is trained by this project: overrides of its command line.
-ENGINES = {
-    "`loss=class_weight trainer.engine=fit`": ["loss=class_weight", "trainer.engine=fit"],
-    "`loss=custom trainer.engine=fit`": ["loss=custom", "trainer.engine=fit"],
-    "`loss=custom trainer.engine=resident`": ["loss=custom", "trainer.engine=resident"],
-}
 XLA = {"`loss=custom trainer.engine=resident trainer.jit=true`": ["loss=custom", "trainer.engine=resident", "trainer.jit=true"]}
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
     """Seconds an epoch of each way in each case, and the table of their ratios to `model.fit`."""
-    times = {}
-    for name, case in CASES.items():
-        print(f" {name}, seconds an epoch", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            times[name] = in_turn(_ways(case, _data(case, Path(folder))), rounds)
-    names = list(dict.fromkeys(way for of_case in times.values() for way in of_case))
-    lines = [[name, *(_cell(of_case, name) for of_case in times.values())] for name in names]
-    return {name: summary(of_case) for name, of_case in times.items()}, table(["an epoch", *times], lines)
-
-
-def _cell(times: dict[str, list[float]], name: str) -> str:
-    first = next(iter(times))
-    if name == first:
-        return f"1 ({statistics.median(times[name]):.2g} s)"
-    return str(ratio(times[name], times[first])) if name in times else "–"
-
-
-def _data(case: Case, folder: Path) -> Any:
-    """Random samples of ten classes, as training takes them."""
-    generator = np.random.default_rng(0)
-
-    def files(count: int) -> ImageFiles:
-        names = [f"{index % CLASSES}/{index}.png" for index in range(count)]
-        for name in names:
-            (folder / name).parent.mkdir(exist_ok=True)
-            Image.fromarray(generator.integers(0, 255, case.shape[1:], dtype=np.uint8)).save(folder / name)
-        return ImageFiles(str(folder), np.array([name.encode() for name in names]), case.shape[1:], ("PNG",))  # type: ignore[arg-type]
-
-    def samples(count: int) -> Samples:
-        return Samples(generator.random((count, *case.shape[1:]), np.float32), np.arange(count) % CLASSES)
-
-    train = Samples(files(case.shape[0]), np.arange(case.shape[0]) % CLASSES) if case.from_files else samples(case.shape[0])
-    splits, counts = {"train": train, "validation": samples(VALIDATION)}, np.bincount(train.labels)
-    return SimpleNamespace(classes=tuple("0123456789"), shape=case.shape[1:], counts=counts, several_labels=False, split=splits.__getitem__)
-
-
-def _ways(case: Case, data: Any) -> dict[str, Callable[[], float]]:
-    """Each a function that returns its seconds an epoch."""
-    common = [f"model={case.model}", "weighting=balanced", f"trainer.batch_size={case.batch_size}", f"trainer.epochs={case.epochs + 1}"]
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        composed = {name: compose("config", [*common, *options]) for name, options in (ENGINES | (XLA if case.xla else {})).items()}
-    configs = {name: validate(OmegaConf.to_container(each, resolve=True)) for name, each in composed.items()}  # type: ignore[arg-type]
-    config = next(iter(configs.values()))
-    ways = {"`model.fit`": _plain(config, data, {}), "`model.fit(class_weight=…)`": _plain(config, data, dict.fromkeys(range(CLASSES), 1.0))}
-    ways |= {name: _ours(config, data) for name, config in configs.items()}
-    ways["loop by hand"] = _by_hand(config, data, None)
-    if case.xla:
-        ways["loop by hand, XLA"] = _by_hand(config, data, case.xla)
-    return ways
-
-
-class _Kept(training._Watch):
-    """What watches the training that began last: it has the seconds of each epoch, without validation."""
-
-    last: "_Kept"
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        _Kept.last = self
-
-
-def _ours(config: Config, data: Any) -> Callable[[], float]:
-    """A training by this project, whose first epoch is not counted."""
-    model, weights = compiled.Compiled(config, data), class_weights(config.weighting, data.counts, data.classes)
-
-    def seconds() -> float:
-        training._Watch = _Kept  # type: ignore[misc]
-        training.fit(model, config, data, weights, lambda *_: None)
-        return statistics.mean(_Kept.last.seconds[1:])
-
-    return seconds
-
-
-def _plain(config: Config, data: Any, class_weight: dict[int, float]) -> Callable[[], float]:
-    """`model.fit` on arrays, or on the dataset that Keras makes of a folder."""
-    model, train = compiled.build(config, data), data.split("train")
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    if isinstance(train.features, ImageFiles):
-        files = keras.utils.image_dataset_from_directory(
-            train.features.root, batch_size=config.trainer.batch_size, image_size=data.shape[:2], seed=0, verbose=False
-        )
-        fed = {"x": files.map(lambda images, labels: (images / 255, labels)), "shuffle": False}
-    else:
-        fed = {"x": train.features, "y": train.labels, "batch_size": config.trainer.batch_size}
-    return _timed(lambda epochs: model.fit(**fed, epochs=epochs, verbose=0, class_weight=class_weight or None), config)
-
-
-def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) -> Callable[[], float]:
-    """The least that training can be: on tensors in memory, its steps in one graph, or all of an epoch in one program of XLA."""
-    model, optimizer, size = compiled.build(config, data), keras.optimizers.Adam(), config.trainer.batch_size
-    train = data.split("train")
-    features, labels = tf.constant(np.concatenate(list(feature_batches(train.features)))), tf.constant(train.labels)
-    optimizer.build(model.trainable_variables)
-    last = len(labels) // size * size if xla == "epoch" else len(labels)  # XLA wants batches of one size
-
-    @tf.function(jit_compile=True if xla == "step" else None)
-    def step(rows: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            logits = model(tf.gather(features, rows), training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, rows), logits))
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True))
-
-    @tf.function(jit_compile=True if xla == "epoch" else None)
-    def epoch(order: tf.Tensor) -> None:
-        for start in tf.range(0, last, size):
-            step(tf.slice(order, [start], [size]) if xla == "epoch" else order[start : start + size])
-
-    def epochs(count: int) -> None:
-        for number in range(count):
-            epoch(tf.random.experimental.stateless_shuffle(tf.range(len(labels)), [0, number]))
-
-    return _timed(epochs, config)
-
-
-def _timed(epochs: Callable[[int], object], config: Config) -> Callable[[], float]:
-    """Seconds an epoch of a function that trains for so many."""
-    epochs(1)  # traces
-    count = config.trainer.epochs - 1
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        epochs(count)
-        return (time.perf_counter() - start) / count
-
-    return seconds
+    return measured({name: (case, XLA if case.xla else {}) for name, case in CASES.items()}, rounds)

@@ -19,6 +19,10 @@ settings.register_profile("equipoise", deadline=None)
 settings.load_profile("equipoise")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", choices=["cpu", "gpu"], default="cpu", help="where TensorFlow is started in the tests' own process")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Where CI=true everything that a test needs must be there, so a skip is a failure."""
@@ -53,10 +57,10 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def _tensorflow() -> None:
+def _tensorflow(pytestconfig: pytest.Config) -> None:
     from equipoise import runtime
 
-    runtime.start("cpu", 1, deterministic=True)
+    runtime.start(pytestconfig.getoption("--device"), 1, deterministic=True)
 
 
 @pytest.fixture

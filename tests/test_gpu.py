@@ -58,6 +58,13 @@ def test_it_keeps_to_its_memory(project: Path) -> None:
     assert json.loads(found.stdout.splitlines()[-1]) == [True, False]
 
 
+def test_what_does_not_fit_is_told_with_advice(project: Path) -> None:
+    found = train(project, "dataset=digits_lt", "model=mlp", "model.hidden=[20000,20000]", "trainer.device=gpu", "trainer.gpu_memory=512")
+    assert found.returncode == 1
+    assert "error: the 512 MiB of trainer.gpu_memory are not enough" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
 def test_how_busy_it_is_goes_to_the_system_metrics(project: Path) -> None:
     metrics = finished(project, "trainer.device=gpu").data.metrics
     assert 0 <= metrics["system/gpu_0_utilization_percentage"] <= 100

@@ -57,10 +57,10 @@ def training_run(
 
 @contextlib.contextmanager
 def at_work(config: Config, log: Run) -> Iterator[None]:
-    """Within it a signal ends the run within seconds, and the failure of another worker is told as what it is; in the main thread alone."""
+    """Within it a signal ends the run within seconds, and want of memory and another worker's failure are told as such; in the main thread alone."""
     from equipoise import distribution  # not before runtime.start
 
-    with interruption.bounded(log.kill), distribution.connected():
+    with interruption.bounded(log.kill), distribution.connected(), runtime.enough_memory():
         yield
         if config.trainer.profile:
             _log_times(log)
@@ -95,7 +95,7 @@ def take_part(config: Config, data: Prepared) -> None:
     from equipoise import distribution, training
     from equipoise.compiled import Compiled
 
-    with interruption.bounded(lambda: None), distribution.connected():
+    with interruption.bounded(lambda: None), distribution.connected(), runtime.enough_memory():
         training.fit(Compiled(config, data), config, data, inputs.weigh(config, data), lambda *_: None)
 
 

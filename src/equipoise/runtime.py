@@ -7,6 +7,7 @@ says there is kept and shown only if the start fails.
 import contextlib
 import functools
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "gpu"]
 Threads = int | Literal["auto"]
 Strategy = Literal["single", "mirrored", "multi_worker"]
+
+# In what TensorFlow calls an internal error where a GPU is full: of a copy to it, and of its libraries.
+NO_MEMORY = ("Dst tensor is not initialized", "ALLOC_FAILED", "out of memory", "OUT_OF_MEMORY")
 
 DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # NVIDIA's on Linux, and under WSL
 
@@ -77,6 +81,31 @@ def strategy_of(name: Strategy) -> "tf.distribute.Strategy":
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))
     return tf.distribute.get_strategy()
+
+
+@contextlib.contextmanager
+def enough_memory() -> Iterator[None]:
+    """Within it, memory that is not to be had is told as what it is; TensorFlow must be started.
+
+    Raises
+    ------
+    ConfigError
+        If the device is out of memory.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError) as error:
+        said = str(error.message)
+        if isinstance(error, tf.errors.InternalError) and not any(phrase in said for phrase in NO_MEMORY):
+            raise  # pragma: no cover - a defect of ours
+        shape = re.search(r"shape\s?\[([\d,]+)\]", said)
+        wanted = f" for {' × '.join(f'{int(size):,}' for size in shape[1].split(','))} numbers" if shape else ""
+        on_gpu, limit = device_taken() == "gpu", _running["trainer.gpu_memory"]
+        where = f"the {limit} MiB of trainer.gpu_memory are" if limit else f"the memory of the {'GPU' if on_gpu else 'machine'} is"
+        instead = "raise it, or " if limit else "trainer.device=cpu may have more, or " if on_gpu else ""
+        raise ConfigError(f"{where} not enough{wanted}: {instead}lower trainer.batch_size, or take a smaller model") from None
 
 
 def unused_gpu() -> bool:
