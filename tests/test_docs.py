@@ -38,7 +38,7 @@ def test_the_page_on_performance_has_the_tables_that_were_written() -> None:
     page, results = ((REPOSITORY / "docs" / name).read_text() for name in ("performance.md", "performance/results.md"))
     measured = json.loads((REPOSITORY / "docs/performance/results.json").read_text())
     passages = dict(re.findall(r"<!-- (\w+) -->(.*?)<!-- end of \1 -->", results, re.DOTALL))
-    assert list(passages) == list(measured) == ["training", "run", "sweep", "metrics", "growth"]
+    assert list(passages) == list(measured) == ["training", "gpu", "run", "sweep", "metrics", "growth"]
     for name, passage in passages.items():
         assert passage.count("| --- |"), name
         assert f"<!-- {name} -->{passage}<!-- end of {name} -->" in page

@@ -201,7 +201,13 @@ def test_auto_picks_what_leaves_the_bits_of_fit(cache: Path, monkeypatch: pytest
     assert picked(cache, *SMALL, "loss=class_weight", "trainer.engine=resident")[0] == "resident"
     assert picked(cache, *SMALL, "loss=custom", "trainer.engine=fit")[0] == "fit"
     assert picked(cache, *SMALL, "loss=custom", "trainer.strategy=mirrored")[0] == "replicas"
-    assert picked(cache, *SMALL, "loss=custom", device="gpu")[0] == "fit"
+    assert picked(cache, *SMALL, "loss=custom", device="gpu") == picked(cache, *SMALL, "loss=custom")
+    assert picked(cache, *SMALL, "loss=custom", "trainer.gpu_memory=1", "dataset.class_counts=[60000,2500,800]", device="gpu") == (
+        "fit",
+        "the samples take more than half of trainer.gpu_memory=1",
+    )
+    not_twice = "93 samples fit in memory; with trainer.deterministic=false no engine leaves the same bits twice on a GPU"
+    assert picked(cache, *SMALL, "loss=vs", "trainer.deterministic=false", device="gpu") == ("resident", not_twice)
     assert picked(cache, *SMALL, "loss=vs") == ("fit", "loss.function=vs may leave other last bits with trainer.engine=resident")
     monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
     assert picked(cache, *SMALL, "loss=custom")[0] == "fit"

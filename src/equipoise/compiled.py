@@ -29,7 +29,7 @@ from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import Floats, arguments
 from equipoise.precision import loss_scaled
 from equipoise.resident import Resident, engine_of
-from equipoise.runtime import device_taken, strategy_of
+from equipoise.runtime import device_taken, lets_xla_in, strategy_of
 
 # Steps that one call of the compiled training function takes: fewer returns to Python, the same weights.
 STEPS_PER_CALL = 50
@@ -192,7 +192,7 @@ class Compiled:
         described = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
         with self.strategy.scope():
             optimizer = loss_scaled(keras.optimizers.get(described), trainer.precision, weights)
-            self.model.compile(optimizer, parts.loss, jit_compile=trainer.jit, steps_per_execution=min(STEPS_PER_CALL, self.steps))
+            self.model.compile(optimizer, parts.loss, jit_compile=trainer.jit and lets_xla_in(), steps_per_execution=min(STEPS_PER_CALL, self.steps))
             optimizer.build(self.model.trainable_variables)
         if self._engine == "resident":
             self._loop: Any = Resident(self.model, parts.batches, trainer.batch_size)

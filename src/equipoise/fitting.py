@@ -141,7 +141,7 @@ def _device_notes(trainer: Trainer, device: str) -> list[str]:
     """What of the options that were typed has no effect, or another than was meant, on the device that was taken."""
     notes = []
     if device == "gpu" and trainer.jit and trainer.deterministic:
-        notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: TensorFlow leaves XLA out")
+        notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: XLA is left out; trainer.deterministic=false lets it in")
     if device == "gpu" and not gpu_usage.is_known():
         notes.append("the use of the GPU is not logged: nvidia-ml-py is not installed; make train EXTRA=gpu installs it")
     if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():

@@ -17,7 +17,8 @@ from equipoise.data.feed import ResidentBatches, is_resident
 from equipoise.data.prepared import Prepared
 from equipoise.options import ConfigError
 
-# Loss functions, none of which has a product with a constant, and models that leave the bits of `fit` however they were tried.
+# Loss functions, none of which has a product with a constant, and models that left the bits of `fit` however they were tried, on a CPU
+# and on a GPU.
 KNOWN = {"loss.function": ("cross_entropy", "balanced_softmax", "logit_adjusted"), "model": ("linear", "mlp", "cnn", "conv1d")}
 # Of one call of the compiled function: Python sees a signal between two of them.
 SECONDS_A_CALL = 0.5
@@ -37,22 +38,26 @@ def engine_of(config: Config, data: Prepared, device: str) -> tuple[str, str]:
         If the samples are to stay in memory and do not fit.
     """
     trainer, samples = config.trainer, data.split("train")
+    needed = 4 * len(samples.labels) * math.prod(data.shape)
     if trainer.strategy != "single":
         return "replicas", f"trainer.strategy={trainer.strategy}"
     if trainer.engine == "resident":
-        _check_memory(4 * len(samples.labels) * math.prod(data.shape))
+        _check_memory(needed)
     if trainer.engine != "auto":
         return trainer.engine, f"trainer.engine={trainer.engine}"
     if config.loss.implementation == "class_weight":
         return "fit", "loss.implementation=class_weight is Keras's own; trainer.engine=resident takes less time"
     if not is_resident(samples):
         return "fit", "samples are read, or decoded, while they are trained on"
-    if device != "cpu":
-        return "fit", "that trainer.engine=resident leaves the same bits is known of a CPU alone"
+    fit_in = f"{len(samples.labels):,} samples fit in memory"
+    if device == "gpu" and trainer.gpu_memory is not None and needed > MOST_SHARE * 2**20 * trainer.gpu_memory:
+        return "fit", f"the samples take more than half of trainer.gpu_memory={trainer.gpu_memory}"
+    if device == "gpu" and not trainer.deterministic:
+        return "resident", f"{fit_in}; with trainer.deterministic=false no engine leaves the same bits twice on a GPU"
     for option, name in {"loss.function": config.loss.function, "model": config.model.name}.items():
         if name not in KNOWN[option]:
             return "fit", f"{option}={name} may leave other last bits with trainer.engine=resident"
-    return "resident", f"{len(samples.labels):,} samples fit in memory; the bits are those of fit"
+    return "resident", f"{fit_in}; the bits are those of fit"
 
 
 class Resident:
