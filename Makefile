@@ -63,9 +63,10 @@ coverage: dev  ## Run every test, and say which lines of src/ none has run
 test-fast: dev  ## Run the tests that take no time, for the inner loop
 	@python -m pytest $(PARALLEL) -m "not slow and not gpu" $(ARGS)
 
-test-gpu:  ## Run the tests that need a GPU, with TensorFlow's GPU libraries installed
+test-gpu:  ## Run the tests that need a GPU, and those of the engines on it, with TensorFlow's GPU libraries installed
 	@$(MAKE) --no-print-directory dev EXTRA=gpu
 	@python -m pytest -m gpu $(ARGS)
+	@python -m pytest --device=gpu $(addprefix tests/test_,compiled.py precision.py resident.py training.py) $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
