@@ -25,7 +25,7 @@ def test_ranking_under_counts_is_that_of_the_drawn_samples(seed: int, tied: bool
         assert found[1, column] == pytest.approx(oracle.roc_auc_score(truth[drawn], score[drawn]))
 
 
-def test_every_interval_is_that_of_a_loop_over_drawn_samples() -> None:
+def test_every_interval_is_that_of_a_loop_over_drawn_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(1)
     labels = np.repeat([0, 1, 2], [40, 20, 10])
     logits = generator.normal(size=(70, 3)) + 1.5 * np.eye(3)[labels]
@@ -47,6 +47,11 @@ def test_every_interval_is_that_of_a_loop_over_drawn_samples() -> None:
         assert found[name] == pytest.approx(np.quantile(sample, [0.025, 0.975])), name
     again = intervals.bootstrap(labels, predicted, {"": log_probabilities}, groups, resamples=60, seed=3)
     assert again == found, "seeded"
+    monkeypatch.setattr(intervals, "MOST_EXACT", 0)
+    in_double = intervals.bootstrap(labels, predicted, {"": log_probabilities}, groups, resamples=60, seed=3)
+    assert in_double.keys() == found.keys()
+    for name, ends in in_double.items():
+        assert ends == pytest.approx(found[name], rel=1e-13), name
     assert "ece" not in found
 
 

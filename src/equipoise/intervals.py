@@ -14,7 +14,8 @@ from scipy import sparse
 from equipoise.metrics import LEVEL, counted_metrics, sample_scores
 from equipoise.options import Booleans, Floats, Integers
 
-CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 32 MB
+CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB
+MOST_EXACT = 2**22  # samples whose counts, and halves of them, are exact in float32: half the memory to walk through
 # Classes x samples from which ranking every class against the rest would take minutes.
 MOST_RANKED = 20_000_000
 
@@ -46,16 +47,16 @@ def bootstrap(
     classes = log_probabilities[""].shape[1]
     support = np.bincount(labels, minlength=classes)
     scores = {name + suffix: values for suffix, given in log_probabilities.items() for name, values in sample_scores(labels, given).items()}
-    sums = sparse.vstack([_indicators(predicted, classes), _indicators(np.where(predicted == labels, labels, -1), classes), np.array(list(scores.values()))])
-    sums = sums.tocsr()
+    sums = sparse.vstack([_indicators(predicted, classes), _indicators(np.where(predicted == labels, labels, -1), classes)]).tocsr()
+    sampled = np.array(list(scores.values()))
     ranked = np.flatnonzero(support if classes * len(labels) <= MOST_RANKED else np.zeros(classes))
     rankings = [_Ranking(labels == index, log_probabilities[""][:, index]) for index in ranked]
 
     drawn: dict[str, list[Floats]] = {}
     for counts in _resampled_counts(labels, resamples, np.random.default_rng(seed)):
-        found = sums @ counts
-        metrics = counted_metrics(found[classes : 2 * classes].T, found[:classes].T, support, groups)
-        metrics |= dict(zip(scores, found[2 * classes :] / len(labels), strict=True))
+        found = (sums @ counts).astype(np.float64)
+        metrics = counted_metrics(found[classes:].T, found[:classes].T, support, groups)
+        metrics |= dict(zip(scores, sampled @ counts / len(labels), strict=True))
         if rankings:
             by_class = np.array([ranking(counts) for ranking in rankings])
             metrics |= {"macro_average_precision": by_class[:, 0].mean(axis=0), "macro_auroc": by_class[:, 1].mean(axis=0)}
@@ -67,21 +68,23 @@ def bootstrap(
 
 
 def _resampled_counts(labels: Integers, resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """Blocks of shape (n, resamples in the block): how often each sample was drawn within its class."""
+    """Blocks of shape (n, resamples in the block): how often each sample was drawn within its class, float32 where that is exact."""
     count = len(labels)
     members = [np.flatnonzero(labels == index) for index in np.unique(labels)]
     block = max(1, CELLS_AT_ONCE // count)
     for start in range(0, resamples, block):
         width = min(block, resamples - start)
-        columns = np.arange(width)
-        cells = [rows[generator.integers(0, len(rows), (len(rows), width))] * width + columns for rows in members]
-        yield np.bincount(np.concatenate(cells).ravel(), minlength=count * width).reshape(count, width).astype(np.float64)
+        counts = np.empty((count, width), np.float32 if count <= MOST_EXACT else np.float64)
+        for rows in members:  # one at a time: what is counted of a class stays in the processor's cache
+            cells = generator.integers(0, len(rows), (len(rows), width)) * width + np.arange(width)
+            counts[rows] = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
+        yield counts
 
 
 def _indicators(indices: Integers, classes: int) -> sparse.csr_array:
     """(classes, n): 1 where the sample's index is that class; -1 is no class."""
     columns = np.flatnonzero(indices >= 0)
-    return sparse.csr_array((np.ones(len(columns)), (indices[columns], columns)), shape=(classes, len(indices)))
+    return sparse.csr_array((np.ones(len(columns), np.float32), (indices[columns], columns)), shape=(classes, len(indices)))
 
 
 class _Ranking:
@@ -103,7 +106,7 @@ class _Ranking:
         kept = place[tie] < self.places  # below the last positive nothing matters
         rows = kind * self.places + place[tie]
         shape = (3 * self.places, len(score))
-        self.sums = sparse.csr_array((np.ones(kept.sum()), (rows[kept], order[kept])), shape=shape)
+        self.sums = sparse.csr_array((np.ones(kept.sum(), np.float32), (rows[kept], order[kept])), shape=shape)
         self.positives, self.negatives = int(truth.sum()), int(np.sum(~truth))
 
     def __call__(self, counts: Floats) -> Floats:
@@ -111,8 +114,10 @@ class _Ranking:
         before, hits, beside = (self.sums @ counts).reshape(3, self.places, -1)
         above = np.cumsum(before + beside, axis=0)  # negatives at this score or higher
         found = np.cumsum(hits, axis=0)
-        average_precision = (hits * found / np.maximum(found + above, 1)).sum(axis=0) / self.positives
+        precision = np.divide(found, np.maximum(found + above, 1), dtype=np.float64)
+        average_precision = np.einsum("pr,pr->r", hits, precision) / self.positives
         if self.negatives == 0:
             return np.array([average_precision, np.full_like(average_precision, np.nan)])
         outranked = self.negatives - above + beside / 2
-        return np.array([average_precision, (hits * outranked).sum(axis=0) / (self.positives * self.negatives)])
+        auroc = np.einsum("pr,pr->r", hits, outranked, dtype=np.float64) / (self.positives * self.negatives)
+        return np.array([average_precision, auroc])
