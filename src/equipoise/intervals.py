@@ -14,7 +14,7 @@ from scipy import sparse
 from equipoise.metrics import LEVEL, counted_metrics, sample_scores
 from equipoise.options import Booleans, Floats, Integers
 
-CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB
+CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB, 32 above MOST_EXACT samples
 MOST_EXACT = 2**22  # samples whose counts, and halves of them, are exact in float32: half the memory to walk through
 # Classes x samples from which ranking every class against the rest would take minutes.
 MOST_RANKED = 20_000_000
