@@ -103,7 +103,7 @@ def fit_by_keras(folder: Path, *overrides: str) -> list[Any]:
     from equipoise import compiled
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "engine_of", lambda *_: ("fit", ""))
+        patch.setattr(compiled, "engine_of", lambda *_: ("fit", False, ""))
         patch.setattr(compiled, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
         return fit(folder, *overrides)[0]
 

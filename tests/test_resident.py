@@ -1,4 +1,4 @@
-"""The resident engine leaves the bits of Keras's fit in all that is tried here, and `auto` takes it where that is known."""
+"""The resident engine leaves the bits of Keras's fit in all that is tried here."""
 
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,9 @@ CASES = {
     "CNN with dropout": [*DIGITS, "loss=custom"],
     "XLA": ["loss=custom", "trainer.jit=true", "model.dropout=0.3"],
     "XLA, float16": ["loss=focal", "trainer.jit=true", "trainer.precision=mixed_float16"],
+    "XLA, one batch": ["loss=custom", "trainer.jit=true", "trainer.batch_size=93"],
+    "XLA, one batch and a smaller one": ["loss=custom", "trainer.jit=true", "trainer.batch_size=60"],
+    "XLA, Conv1D": ["loss=custom", "trainer.jit=true", *SERIES],
 }
 
 
@@ -109,7 +112,6 @@ def test_image_files_are_decoded_once_to_the_same_bits(cache: Path, tmp_path: Pa
     images = ["dataset=image_directory", f"dataset.path='{tmp_path}/images'", "dataset.image_size=[8,8]", "model=mlp", "model.hidden=[8]"]
     overrides = [*images, "loss=custom", "trainer.epochs=2", "trainer.batch_size=16"]
     assert fit(cache, "resident", *overrides) == fit(cache, "fit", *overrides)
-    assert picked(cache, *overrides) == ("fit", "samples are read, or decoded, while they are trained on")
 
 
 def test_several_labels_leave_the_bits_of_fit(cache: Path, tmp_path: Path) -> None:
@@ -183,45 +185,3 @@ def test_a_loss_of_ones_own_ends_near_fit(cache: Path, monkeypatch: pytest.Monke
     weights = [fit(cache, engine, *SMALL, "loss=custom")[0] for engine in ("fit", "resident")]
     for expected, found in zip(*weights, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-
-
-def picked(cache: Path, *overrides: str, device: str = "cpu") -> tuple[str, str]:
-    from equipoise.resident import engine_of
-
-    config = composed("trainer.engine=auto", *overrides)
-    return engine_of(config, prepare(config.dataset, cache), device)
-
-
-def test_auto_picks_what_leaves_the_bits_of_fit(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.data import feed
-
-    assert picked(cache, *SMALL, "loss=custom") == ("resident", "93 samples fit in memory; the bits are those of fit")
-    assert picked(cache, *SMALL, "loss=balanced_softmax", "loss.implementation=sample_weight")[0] == "resident"
-    assert picked(cache, *SMALL, "loss=class_weight")[0] == picked(cache, *SMALL, "loss=focal", "loss.implementation=class_weight")[0] == "fit"
-    assert picked(cache, *SMALL, "loss=class_weight", "trainer.engine=resident")[0] == "resident"
-    assert picked(cache, *SMALL, "loss=custom", "trainer.engine=fit")[0] == "fit"
-    assert picked(cache, *SMALL, "loss=custom", "trainer.strategy=mirrored")[0] == "replicas"
-    assert picked(cache, *SMALL, "loss=custom", device="gpu") == picked(cache, *SMALL, "loss=custom")
-    assert picked(cache, *SMALL, "loss=custom", "trainer.gpu_memory=1", "dataset.class_counts=[60000,2500,800]", device="gpu") == (
-        "fit",
-        "the samples take more than half of trainer.gpu_memory=1",
-    )
-    not_twice = "93 samples fit in memory; with trainer.deterministic=false no engine leaves the same bits twice on a GPU"
-    assert picked(cache, *SMALL, "loss=vs", "trainer.deterministic=false", device="gpu") == ("resident", not_twice)
-    assert picked(cache, *SMALL, "loss=vs") == ("fit", "loss.function=vs may leave other last bits with trainer.engine=resident")
-    monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
-    assert picked(cache, *SMALL, "loss=custom")[0] == "fit"
-
-
-def test_samples_that_do_not_fit_in_memory_are_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import psutil
-
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 4400})())
-    with pytest.raises(ConfigError, match=r"trainer\.engine=resident: the training samples take 0\.0 GiB, more than half .* use trainer\.engine=fit"):
-        picked(cache, *SMALL, "trainer.engine=resident")
-    assert picked(cache, *SMALL)[0] == "fit"
-
-
-def test_replicas_have_an_engine_of_their_own() -> None:
-    with pytest.raises(ConfigError, match=r"trainer\.engine=resident with trainer\.strategy=mirrored: replicas have an engine of their own"):
-        composed("trainer.engine=resident", "trainer.strategy=mirrored")

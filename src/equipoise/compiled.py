@@ -9,6 +9,7 @@ import gc
 import inspect
 import json
 import math
+import random
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -23,13 +24,15 @@ from equipoise.costs import cost_matrix
 from equipoise.data.feed import encode, feature_batches, is_resident, resident_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
+from equipoise.engines import engine_of
 from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
 from equipoise.losses import IN_TABLES, LOSSES, positive_weights, tables_held
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import Floats, arguments
 from equipoise.precision import loss_scaled
-from equipoise.resident import Resident, engine_of
-from equipoise.runtime import device_taken, lets_xla_in, strategy_of
+from equipoise.resident import Resident
+from equipoise.runtime import device_taken, strategy_of
+from equipoise.xla import TrainFunction, suits
 
 # Steps that one call of the compiled training function takes: fewer returns to Python, the same weights.
 STEPS_PER_CALL = 50
@@ -63,6 +66,10 @@ def build(config: Config, data: Prepared) -> keras.Model:
     gc.freeze()  # what has outlived a run is there to stay: in a sweep, Python would look for garbage in it again and again
     keras.config.set_dtype_policy(config.trainer.precision)
     keras.utils.set_random_seed(config.seed)
+    return _drawn(config, data)
+
+
+def _drawn(config: Config, data: Prepared) -> keras.Model:
     function = MODELS[config.model.name].build
     with strategy_of(config.trainer.strategy).scope():
         model = function(data.shape, logits_of(config, data), **arguments(config.model, function))
@@ -115,7 +122,7 @@ class Compiled:
         self._tables = [tf.Variable(values, trainable=False, dtype=tf.float32) for values in loss_tables(function, config, data)]
         self.strategy = strategy_of(config.trainer.strategy)
         self.first_bad = FirstBadStep(self.strategy)
-        self._engine, _ = engine_of(config, data, device_taken())
+        self._engine, self._xla, _ = engine_of(config, data, device_taken())
         train = data.split("train")
         self.steps = -(-len(train.labels) // config.trainer.batch_size)
         self.resident_bytes = 4 * len(train.labels) * math.prod(data.shape) if self._engine == "resident" or is_resident(train) else 0
@@ -174,7 +181,12 @@ class Compiled:
 
     def take_over(self, config: Config, data: Prepared) -> None:
         """Begin anew, with the weights of the seed."""
-        self.model.set_weights(build(config, data).get_weights())
+        gc.collect()
+        gc.freeze()
+        # All that Keras draws weights from. Were TensorFlow's generator seeded as well, as by `build`, it would put up every graph anew.
+        random.seed(config.seed)
+        np.random.seed(config.seed)
+        self.model.set_weights(_drawn(config, data).get_weights())
         self.function = loss_function(config, data)
         for variable, values in zip(self._tables, loss_tables(self.function, config, data), strict=True):
             variable.assign(values)
@@ -192,13 +204,15 @@ class Compiled:
         described = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
         with self.strategy.scope():
             optimizer = loss_scaled(keras.optimizers.get(described), trainer.precision, weights)
-            self.model.compile(optimizer, parts.loss, jit_compile=trainer.jit and lets_xla_in(), steps_per_execution=min(STEPS_PER_CALL, self.steps))
+            self.model.compile(optimizer, parts.loss, jit_compile=self._xla, steps_per_execution=min(STEPS_PER_CALL, self.steps))
             optimizer.build(self.model.trainable_variables)
         if self._engine == "resident":
             self._loop: Any = Resident(self.model, parts.batches, trainer.batch_size)
         elif self._engine == "replicas":
             of_all = {"batch_size": trainer.batch_size, "samples": self._samples}
             self._loop = distribution.Replicas(self.strategy, self.model, steps_per_call=STEPS_PER_CALL, **of_all)
+        elif self._xla and suits(self.model, trainer.batch_size) and device_taken() == "cpu":  # untried on a GPU
+            self.model.train_function = TrainFunction(self.model, self._samples, trainer.batch_size, self.first_bad.taken)
 
     def _enter(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
         if self._engine == "resident":
@@ -214,14 +228,19 @@ class Compiled:
 
 
 class FirstBadStep:
-    """Counts the steps of an epoch and notes the first whose logits or loss are not finite, inside the compiled step."""
+    """Counts the steps of an epoch and notes the first whose logits or loss are not finite, inside the compiled step.
+
+    Attributes
+    ----------
+    taken : int64 variable, the steps of the epoch so far
+    """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self._strategy = strategy
         # Each replica has its own, and sees its own part of a batch.
         of_each = {"synchronization": tf.VariableSynchronization.ON_READ, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
         with strategy.scope():
-            self._taken = tf.Variable(0, trainable=False, dtype=tf.int64, **of_each)
+            self.taken = tf.Variable(0, trainable=False, dtype=tf.int64, **of_each)
             self._found = tf.Variable([-1, -1], trainable=False, dtype=tf.int64, **of_each)
 
     def watched(self, function: PerSample) -> PerSample:
@@ -230,15 +249,15 @@ class FirstBadStep:
         def call(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
             losses = function(labels, logits)
             finite = tf.stack([tf.reduce_all(tf.math.is_finite(values)) for values in (logits, losses)])
-            self._found.assign(tf.where((self._found >= 0) | finite, self._found, self._taken))
-            self._taken.assign_add(1)
+            self._found.assign(tf.where((self._found >= 0) | finite, self._found, self.taken))
+            self.taken.assign_add(1)
             return losses
 
         return call
 
     def begin(self) -> None:
         """A new epoch."""
-        self._taken.assign(0)
+        self.taken.assign(0)
         self._found.assign([-1, -1])
 
     def found(self, last: int) -> tuple[int, str]:

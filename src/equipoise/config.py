@@ -47,7 +47,7 @@ class Trainer(Section):
     gpu_memory: PositiveInt | None
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
-    jit: bool
+    jit: Literal["auto"] | bool
     engine: Literal["auto", "fit", "resident"]
     # Both decide the bits, and to float tolerance nothing: a batch is the same, its sums are taken in another order.
     strategy: Literal["single", "mirrored", "multi_worker"]
@@ -212,7 +212,7 @@ def _check_strategy(trainer: Trainer) -> None:
         return
     if trainer.engine == "resident":
         raise ConfigError(f"trainer.engine=resident with {typed}: replicas have an engine of their own; leave one of the two out")
-    if trainer.jit:
+    if trainer.jit is True:
         raise ConfigError(f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out")
     if trainer.precision == "mixed_float16":
         raise ConfigError(

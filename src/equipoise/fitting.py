@@ -40,12 +40,12 @@ def training_run(
     device, replicas = _start(config, data)
     for note in _replica_notes(config, replicas):
         warn(note)
-    from equipoise import resident  # not before runtime.start
+    from equipoise.engines import engine_of  # not before runtime.start
 
-    engine, why = resident.engine_of(config, data, device)
-    if config.trainer.engine == "auto":
-        console.print(f"Engine: {engine} ({why})", soft_wrap=True)
-    how = {"device": device, "replicas": str(replicas), "engine": engine}
+    engine = engine_of(config, data, device)
+    if config.trainer.engine == "auto" or (engine.xla and config.trainer.jit == "auto"):
+        console.print(f"Engine: {engine}", soft_wrap=True)
+    how = {"device": device, "replicas": str(replicas), "engine": engine.name, "xla": str(engine.xla).lower()}
     tags = {**inputs.config_tags(config, data), **how, "mlflow.source.name": "src/train.py", **(tags or {})}
     begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
     if begun:
@@ -140,7 +140,7 @@ def _replica_notes(config: Config, replicas: int) -> list[str]:
 def _device_notes(trainer: Trainer, device: str) -> list[str]:
     """What of the options that were typed has no effect, or another than was meant, on the device that was taken."""
     notes = []
-    if device == "gpu" and trainer.jit and trainer.deterministic:
+    if device == "gpu" and trainer.jit is True and trainer.deterministic:
         notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: XLA is left out; trainer.deterministic=false lets it in")
     if device == "gpu" and not gpu_usage.is_known():
         notes.append("the use of the GPU is not logged: nvidia-ml-py is not installed; make train EXTRA=gpu installs it")

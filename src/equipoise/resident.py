@@ -5,59 +5,15 @@ A step is Keras's own `train_step` here too, the same operations on the same num
 with constants, by what stands around it, so that the same bits are no law: they are known of what was tried alone.
 """
 
-import math
 import time
 
 import keras
-import psutil
 import tensorflow as tf
 
-from equipoise.config import Config
-from equipoise.data.feed import ResidentBatches, is_resident
-from equipoise.data.prepared import Prepared
-from equipoise.options import ConfigError
+from equipoise.data.feed import ResidentBatches
+from equipoise.xla import program_of, suits
 
-# Loss functions, none of which has a product with a constant, and models that left the bits of `fit` however they were tried, on a CPU
-# and on a GPU.
-KNOWN = {"loss.function": ("cross_entropy", "balanced_softmax", "logit_adjusted"), "model": ("linear", "mlp", "cnn", "conv1d")}
-# Of one call of the compiled function: Python sees a signal between two of them.
-SECONDS_A_CALL = 0.5
-MOST_SHARE = 0.5  # of the free memory, for samples
-
-
-def engine_of(config: Config, data: Prepared, device: str) -> tuple[str, str]:
-    """What takes the steps, `fit`, `resident` or `replicas`, and why.
-
-    Parameters
-    ----------
-    device : "cpu" or "gpu"
-
-    Raises
-    ------
-    ConfigError
-        If the samples are to stay in memory and do not fit.
-    """
-    trainer, samples = config.trainer, data.split("train")
-    needed = 4 * len(samples.labels) * math.prod(data.shape)
-    if trainer.strategy != "single":
-        return "replicas", f"trainer.strategy={trainer.strategy}"
-    if trainer.engine == "resident":
-        _check_memory(needed)
-    if trainer.engine != "auto":
-        return trainer.engine, f"trainer.engine={trainer.engine}"
-    if config.loss.implementation == "class_weight":
-        return "fit", "loss.implementation=class_weight is Keras's own; trainer.engine=resident takes less time"
-    if not is_resident(samples):
-        return "fit", "samples are read, or decoded, while they are trained on"
-    fit_in = f"{len(samples.labels):,} samples fit in memory"
-    if device == "gpu" and trainer.gpu_memory is not None and needed > MOST_SHARE * 2**20 * trainer.gpu_memory:
-        return "fit", f"the samples take more than half of trainer.gpu_memory={trainer.gpu_memory}"
-    if device == "gpu" and not trainer.deterministic:
-        return "resident", f"{fit_in}; with trainer.deterministic=false no engine leaves the same bits twice on a GPU"
-    for option, name in {"loss.function": config.loss.function, "model": config.model.name}.items():
-        if name not in KNOWN[option]:
-            return "fit", f"{option}={name} may leave other last bits with trainer.engine=resident"
-    return "resident", f"{fit_in}; the bits are those of fit"
+SECONDS_A_CALL = 0.5  # of the compiled function: Python sees a signal between two of them
 
 
 class Resident:
@@ -72,10 +28,10 @@ class Resident:
     def __init__(self, model: keras.Model, batches: ResidentBatches, batch_size: int) -> None:
         self._model, self._batches, self._batch_size = model, batches, batch_size
         self._order = tf.function(batches.order)
-        # On a CPU XLA makes a loop of dense layers twice as fast, and one of convolutions ten times slower than a step each.
-        self._in_one = bool(model.jit_compile) and not any("Conv" in type(layer).__name__ for layer in model.layers)
+        # Steps that one program of XLA takes; none if each is taken by itself.
+        self._in_one = model.steps_per_execution if model.jit_compile and suits(model, batch_size) else 0
         self._step = tf.function(model.train_step, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile)
-        self._take_any, self._take_full = tf.function(self._any_steps), tf.function(self._full_steps, jit_compile=True)
+        self._take_any, self._take_full, self._program = tf.function(self._any_steps), tf.function(self._full_steps), program_of(model)
         self._at_once = 1  # steps a call; how many changes no bit
 
     def fit(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
@@ -102,9 +58,9 @@ class Resident:
         return logs
 
     def _take(self, rows: tf.Tensor, begin: int, stop: int) -> None:
-        full = min(stop, len(rows) // self._batch_size) if self._in_one else 0
-        if full > begin:
-            self._take_full(rows, tf.constant(begin), tf.constant(full))
+        full = min(stop, len(rows) // self._batch_size) if self._in_one else begin
+        for first in range(begin, full, self._in_one or 1):
+            self._take_full(rows, tf.constant(first), tf.constant(min(self._in_one, full - first)))
         if stop > full:
             self._take_any(rows, tf.constant(max(begin, full)), tf.constant(stop))
 
@@ -113,18 +69,8 @@ class Resident:
             start = step * self._batch_size
             self._step(self._batches.fetch(rows[start : start + self._batch_size]))
 
-    def _full_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
-        """Of batches that are all of one size, as XLA needs it."""
-        step = begin
-        while step < stop:  # for `tf.range` XLA would compile anew for each number of steps
-            self._model.train_step(self._batches.fetch(tf.slice(rows, [step * self._batch_size], [self._batch_size])))
-            step += 1
-
-
-def _check_memory(needed: int) -> None:
-    free = psutil.virtual_memory().available
-    if needed > MOST_SHARE * free:
-        raise ConfigError(
-            f"trainer.engine=resident: the training samples take {needed / 2**30:.1f} GiB, more than half of the {free / 2**30:.1f} GiB "
-            "of memory that are free here; use trainer.engine=fit"
-        )
+    def _full_steps(self, rows: tf.Tensor, begin: tf.Tensor, count: tf.Tensor) -> None:
+        """Steps of batches of one size; what the program is handed beyond them, it does not look at."""
+        places = begin * self._batch_size + tf.range(self._in_one * self._batch_size)
+        flat = self._batches.fetch(tf.gather(rows, tf.minimum(places, tf.shape(rows)[0] - 1)))
+        self._program(tuple(tf.reshape(values, (self._in_one, self._batch_size, *values.shape[1:])) for values in flat), count)

@@ -44,7 +44,7 @@ def crt(model: keras.Model, config: Config, data: Prepared) -> Curves:
     keras.utils.set_random_seed(config.seed)
     classifier = keras.Sequential([keras.Input(inputs.shape[1:]), keras.layers.Dense(head.units, dtype="float32")])
     optimizer = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
-    classifier.compile(keras.optimizers.get(optimizer), PerSampleLoss(cross_entropy, "cross_entropy"), jit_compile=trainer.jit and lets_xla_in())
+    classifier.compile(keras.optimizers.get(optimizer), PerSampleLoss(cross_entropy, "cross_entropy"), jit_compile=trainer.jit is True and lets_xla_in())
     history = classifier.fit(batches, epochs=trainer.epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
     head.set_weights(classifier.get_weights())
     return {"train/loss": history.history["loss"]}
