@@ -100,10 +100,10 @@ def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[An
 
 def fit_by_keras(folder: Path, *overrides: str) -> list[Any]:
     """The weights that Keras's own fit leaves under the strategy."""
-    from equipoise import compiled
+    from equipoise import compiled, engines
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "engine_of", lambda *_: ("fit", False, ""))
+        patch.setattr(compiled, "engine_of", lambda *_: engines.Engine("fit", False, False, ""))
         patch.setattr(compiled, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
         return fit(folder, *overrides)[0]
 

@@ -38,7 +38,7 @@ def picked(cache: Path, *overrides: str, device: str = "cpu") -> Any:
 def test_auto_picks_what_leaves_the_bits_of_fit(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from equipoise.data import feed
 
-    assert picked(cache, *SMALL, "loss=custom") == ("resident", False, "93 samples fit in memory; the bits are those of fit")
+    assert picked(cache, *SMALL, "loss=custom") == ("resident", False, False, "93 samples fit in memory; the bits are those of fit")
     assert picked(cache, *SMALL, "loss=balanced_softmax", "loss.implementation=sample_weight").name == "resident"
     assert picked(cache, *SMALL, "loss=class_weight").name == picked(cache, *SMALL, "loss=focal", "loss.implementation=class_weight").name == "fit"
     assert picked(cache, *SMALL, "loss=class_weight", "trainer.engine=resident").name == "resident"
@@ -48,11 +48,12 @@ def test_auto_picks_what_leaves_the_bits_of_fit(cache: Path, monkeypatch: pytest
     assert picked(cache, *SMALL, "loss=custom", "trainer.gpu_memory=1", "dataset.class_counts=[60000,2500,800]", device="gpu") == (
         "fit",
         False,
+        False,
         "the samples take more than half of trainer.gpu_memory=1",
     )
     not_twice = "93 samples fit in memory; with trainer.deterministic=false no engine leaves the same bits twice on a GPU"
-    assert picked(cache, *SMALL, "loss=vs", "trainer.deterministic=false", device="gpu") == ("resident", False, not_twice)
-    assert picked(cache, *SMALL, "loss=vs") == ("fit", False, "loss.function=vs may leave other last bits with trainer.engine=resident")
+    assert picked(cache, *SMALL, "loss=vs", "trainer.deterministic=false", device="gpu") == ("resident", False, False, not_twice)
+    assert picked(cache, *SMALL, "loss=vs") == ("fit", False, False, "loss.function=vs may leave other last bits with trainer.engine=resident")
     monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
     assert picked(cache, *SMALL, "loss=custom").name == "fit"
 
@@ -64,7 +65,7 @@ def test_files_that_are_decoded_are_left_to_fit(cache: Path, tmp_path: Path) -> 
         (tmp_path / "images" / f"class {y % 2}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((8, 8, 3), y, np.uint8)).save(tmp_path / "images" / f"class {y % 2}" / f"{y}.png")
     images = ["dataset=image_directory", f"dataset.path='{tmp_path}/images'", "dataset.image_size=[8,8]", "model=mlp", "trainer.batch_size=1"]
-    assert picked(cache, *images, "loss=custom") == ("fit", False, "samples are read, or decoded, while they are trained on")
+    assert picked(cache, *images, "loss=custom") == ("fit", False, False, "samples are read, or decoded, while they are trained on")
 
 
 def test_samples_that_do_not_fit_in_memory_are_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +87,7 @@ def test_auto_takes_xla_for_many_steps_of_dense_layers_however_the_weights_are_p
     for implementation in IMPLEMENTATIONS:
         for engine in ("auto", "fit", "resident"):
             found = picked(cache, *LONG, f"loss={implementation}", f"trainer.engine={engine}")
-            assert (found.xla, found.why.endswith(f"; {said}")) == (True, True)
+            assert found[1:3] == (True, True) and found.why.endswith(f"; {said}")
     assert str(picked(cache, *LONG, "loss=custom")) == f"resident under XLA (801 samples fit in memory; the bits are those of fit; {said})"
 
 
@@ -110,7 +111,9 @@ def test_auto_leaves_xla_out_otherwise(cache: Path, overrides: list[str], device
 
 
 def test_what_is_typed_of_xla_is_done(cache: Path) -> None:
-    assert picked(cache, *SMALL, "loss=vs", "trainer.jit=true").xla
+    assert picked(cache, *SMALL, "trainer.jit=true")[1:3] == (True, True)
+    assert picked(cache, *SMALL, "loss=vs", "trainer.jit=true")[1:3] == (True, False)
+    assert picked(cache, *SMALL, "trainer.batch_size=43691", "trainer.jit=true")[1:3] == (True, False)  # of 6 numbers each
     assert picked(cache, *SMALL, "trainer.jit=true", "trainer.deterministic=false", device="gpu").xla
 
 
@@ -144,7 +147,8 @@ def test_under_xla_too_every_way_and_engine_leaves_the_bits_of_keras(cache: Path
     options = [option for option in LONG if not (option.startswith("model.hidden") and "model=linear" in XLA_CASES[case])]
     options += XLA_CASES[case]
     with monkeypatch.context() as patch:
-        patch.setattr(compiled, "suits", lambda *_: False)
+        original = compiled.engine_of
+        patch.setattr(compiled, "engine_of", lambda *arguments: original(*arguments)._replace(in_programs=False))
         expected = trained(cache, *options, "loss=class_weight", "trainer.engine=fit")
     assert expected[2]
     for implementation in IMPLEMENTATIONS:

@@ -32,7 +32,7 @@ from equipoise.options import Floats, arguments
 from equipoise.precision import loss_scaled
 from equipoise.resident import Resident
 from equipoise.runtime import device_taken, strategy_of
-from equipoise.xla import TrainFunction, suits
+from equipoise.xla import TrainFunction
 
 # Steps that one call of the compiled training function takes: fewer returns to Python, the same weights.
 STEPS_PER_CALL = 50
@@ -122,10 +122,10 @@ class Compiled:
         self._tables = [tf.Variable(values, trainable=False, dtype=tf.float32) for values in loss_tables(function, config, data)]
         self.strategy = strategy_of(config.trainer.strategy)
         self.first_bad = FirstBadStep(self.strategy)
-        self._engine, self._xla, _ = engine_of(config, data, device_taken())
+        self._engine = engine_of(config, data, device_taken())
         train = data.split("train")
         self.steps = -(-len(train.labels) // config.trainer.batch_size)
-        self.resident_bytes = 4 * len(train.labels) * math.prod(data.shape) if self._engine == "resident" or is_resident(train) else 0
+        self.resident_bytes = 4 * len(train.labels) * math.prod(data.shape) if self._engine.name == "resident" or is_resident(train) else 0
         self._samples = len(train.labels)
         self._seed, self._epoch = (tf.Variable(value, trainable=False, dtype=tf.int64) for value in (config.seed, 0))
         self._table = tf.Variable(np.ones(len(data.classes)), trainable=False, dtype=tf.float32)
@@ -138,9 +138,9 @@ class Compiled:
         }
         self.batches_of = functools.partial(training_batches, train, batch_size=config.trainer.batch_size, **decides)
         part = distribution.place_of_this_worker(self.strategy)
-        batches = resident_batches(train, **decides) if self._engine == "resident" else self.batches_of(part=part)
+        batches = resident_batches(train, **decides) if self._engine.name == "resident" else self.batches_of(part=part)
         # Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
-        way = "sample_weight" if config.loss.implementation == "class_weight" and self._engine != "fit" else config.loss.implementation
+        way = "sample_weight" if config.loss.implementation == "class_weight" and self._engine.name != "fit" else config.loss.implementation
         bare = Parts(batches, PerSampleLoss(self.first_bad.watched(self._from_tables(function)), config.loss.function))
         self._parts = functools.partial(IMPLEMENTATIONS[way], bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
@@ -204,22 +204,22 @@ class Compiled:
         described = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
         with self.strategy.scope():
             optimizer = loss_scaled(keras.optimizers.get(described), trainer.precision, weights)
-            self.model.compile(optimizer, parts.loss, jit_compile=self._xla, steps_per_execution=min(STEPS_PER_CALL, self.steps))
+            self.model.compile(optimizer, parts.loss, jit_compile=self._engine.xla, steps_per_execution=min(STEPS_PER_CALL, self.steps))
             optimizer.build(self.model.trainable_variables)
-        if self._engine == "resident":
-            self._loop: Any = Resident(self.model, parts.batches, trainer.batch_size)
-        elif self._engine == "replicas":
+        if self._engine.name == "resident":
+            self._loop: Any = Resident(self.model, parts.batches, trainer.batch_size, in_programs=self._engine.in_programs)
+        elif self._engine.name == "replicas":
             of_all = {"batch_size": trainer.batch_size, "samples": self._samples}
             self._loop = distribution.Replicas(self.strategy, self.model, steps_per_call=STEPS_PER_CALL, **of_all)
-        elif self._xla and suits(self.model, trainer.batch_size) and device_taken() == "cpu":  # untried on a GPU
+        elif self._engine.in_programs and device_taken() == "cpu":  # untried on a GPU
             self.model.train_function = TrainFunction(self.model, self._samples, trainer.batch_size, self.first_bad.taken)
 
     def _enter(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
-        if self._engine == "resident":
+        if self._engine.name == "resident":
             self._loop.fit(watch, first, end)
             return
         parts = self._parts()
-        if self._engine == "replicas":
+        if self._engine.name == "replicas":
             self._loop.fit(parts.batches, watch, first, end)
         else:
             # Where the number of steps is not said, Keras (3.15) makes two iterators an epoch, and throws one away.

@@ -9,21 +9,30 @@ from equipoise.config import Config
 from equipoise.data.feed import is_resident
 from equipoise.data.prepared import Prepared
 from equipoise.options import ConfigError
-from equipoise.xla import MOST_NUMBERS
 
 # Loss functions, none of which has a product with a constant, and models that left the bits of `fit` however they were tried, on a CPU
 # and on a GPU.
 KNOWN = {"loss.function": ("cross_entropy", "balanced_softmax", "logit_adjusted"), "model": ("linear", "mlp", "cnn", "conv1d")}
 MOST_SHARE = 0.5  # of the free memory, for samples
-# XLA takes half a second or more to compile, and of dense layers saves a tenth of a millisecond a step, or more.
-DENSE, LEAST_STEPS = ("linear", "mlp"), 200
+# XLA takes half a second or more to compile, and of dense layers saves a tenth of a millisecond a step, or more. Of convolutions a program
+# of many steps takes ten times as long as one for each, and batches of more numbers take longer to be handed to it than it saves.
+DENSE, LEAST_STEPS, MOST_NUMBERS = ("linear", "mlp"), 200, 2**18
 
 
 class Engine(NamedTuple):
-    """`fit`, `resident` or `replicas`, and whether its steps are compiled by XLA."""
+    """What takes the steps.
+
+    Attributes
+    ----------
+    name : `fit`, `resident` or `replicas`
+    xla : whether XLA compiles the steps
+    in_programs : whether it compiles many of them as one program
+    why : it is so
+    """
 
     name: str
     xla: bool
+    in_programs: bool
     why: str
 
     def __str__(self) -> str:
@@ -44,8 +53,20 @@ def engine_of(config: Config, data: Prepared, device: str) -> Engine:
     ConfigError
         If the samples are to stay in memory and do not fit.
     """
-    (name, why), (xla, because) = _name(config, data, device), _xla(config, data, device)
-    return Engine(name, xla, f"{why}; {because}" if because else why)
+    trainer, steps = config.trainer, -(-len(data.split("train").labels) // config.trainer.batch_size)
+    name, why = _name(config, data, device)
+    # Other losses have a product with a constant, which would not leave the same bits in a program of many steps.
+    few = trainer.batch_size * math.prod(data.shape) <= MOST_NUMBERS
+    in_programs = few and config.model.name in DENSE and not _unknown(config) and trainer.precision == "float32"
+    if trainer.jit != "auto":
+        # Keras leaves XLA out where operations must leave the same bits, which is on a GPU alone.
+        xla = trainer.jit and not (device == "gpu" and trainer.deterministic)
+        return Engine(name, xla, xla and in_programs, why)
+    usual = device == "cpu" and trainer.strategy == "single" and is_resident(data.split("train"))
+    if not (usual and in_programs and steps >= LEAST_STEPS):
+        return Engine(name, False, False, why)
+    because = f"of {steps:,} steps an epoch of dense layers XLA makes short work, and leaves other last bits than trainer.jit=false"
+    return Engine(name, True, True, f"{why}; {because}")
 
 
 def _name(config: Config, data: Prepared, device: str) -> tuple[str, str]:
@@ -66,27 +87,15 @@ def _name(config: Config, data: Prepared, device: str) -> tuple[str, str]:
         return "fit", f"the samples take more than half of trainer.gpu_memory={trainer.gpu_memory}"
     if device == "gpu" and not trainer.deterministic:
         return "resident", f"{fit_in}; with trainer.deterministic=false no engine leaves the same bits twice on a GPU"
-    for option, chosen in _decisive(config).items():
-        if chosen not in KNOWN[option]:
-            return "fit", f"{option}={chosen} may leave other last bits with trainer.engine=resident"
+    if _unknown(config):
+        return "fit", f"{_unknown(config)} may leave other last bits with trainer.engine=resident"
     return "resident", f"{fit_in}; the bits are those of fit"
 
 
-def _xla(config: Config, data: Prepared, device: str) -> tuple[bool, str]:
-    trainer, samples = config.trainer, data.split("train")
-    if trainer.jit != "auto":
-        # Keras leaves XLA out where operations must leave the same bits, which is on a GPU alone.
-        return trainer.jit and not (device == "gpu" and trainer.deterministic), ""
-    usual = device == "cpu" and trainer.strategy == "single" and trainer.precision == "float32" and is_resident(samples)
-    known = config.model.name in DENSE and all(chosen in KNOWN[option] for option, chosen in _decisive(config).items())
-    steps = -(-len(samples.labels) // trainer.batch_size)
-    if not (usual and known and steps >= LEAST_STEPS and trainer.batch_size * math.prod(data.shape) <= MOST_NUMBERS):
-        return False, ""
-    return True, f"of {steps:,} steps an epoch of dense layers XLA makes short work, and leaves other last bits than trainer.jit=false"
-
-
-def _decisive(config: Config) -> dict[str, str]:
-    return {"loss.function": config.loss.function, "model": config.model.name}
+def _unknown(config: Config) -> str:
+    """The option, as it is typed, that may leave other last bits with another engine; empty if there is none."""
+    chosen = {"loss.function": config.loss.function, "model": config.model.name}
+    return next((f"{option}={name}" for option, name in chosen.items() if name not in KNOWN[option]), "")
 
 
 def _check_memory(needed: int) -> None:

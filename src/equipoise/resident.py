@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from equipoise.data.feed import ResidentBatches
-from equipoise.xla import program_of, suits
+from equipoise.xla import program_of
 
 SECONDS_A_CALL = 0.5  # of the compiled function: Python sees a signal between two of them
 
@@ -23,13 +23,13 @@ class Resident:
     ----------
     model : compiled, with an optimiser that is built
     batch_size : the last batch of an epoch may be smaller
+    in_programs : take the full batches in programs of XLA, `model.steps_per_execution` steps each
     """
 
-    def __init__(self, model: keras.Model, batches: ResidentBatches, batch_size: int) -> None:
+    def __init__(self, model: keras.Model, batches: ResidentBatches, batch_size: int, *, in_programs: bool) -> None:
         self._model, self._batches, self._batch_size = model, batches, batch_size
         self._order = tf.function(batches.order)
-        # Steps that one program of XLA takes; none if each is taken by itself.
-        self._in_one = model.steps_per_execution if model.jit_compile and suits(model, batch_size) else 0
+        self._in_one = model.steps_per_execution if in_programs else 0
         self._step = tf.function(model.train_step, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile)
         self._take_any, self._take_full, self._program = tf.function(self._any_steps), tf.function(self._full_steps), program_of(model)
         self._at_once = 1  # steps a call; how many changes no bit

@@ -1,18 +1,9 @@
 """Many steps of dense layers as one program of XLA, which takes less time to run each of them than a program of its own to be started."""
 
-import math
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-
-
-MOST_NUMBERS = 2**18  # of a batch; of more it takes longer to hand them to a program than to start one for each step
-
-
-def suits(model: keras.Model, batch_size: int) -> bool:
-    """Whether a program of many steps is worth while: a loop of convolutions takes XLA ten times as long as a step each."""
-    return batch_size * math.prod(model.input_shape[1:]) <= MOST_NUMBERS and not any("Conv" in type(layer).__name__ for layer in model.layers)
 
 
 def program_of(model: keras.Model) -> Callable[[tuple[tf.Tensor, ...], tf.Tensor], None]:
