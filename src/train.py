@@ -76,7 +76,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
     # A trial that was told to the search must be a run that is there.
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
-    with summarised(store, plan, sweep) as state, following, nullcontext() if at_once else finishing.beside():
+    with summarised(store, plan, sweep) as state, following, nullcontext() if at_once else finishing.beside(len(jobs)):
         code = _run_hydra()
     if store.answers:
         print("To compare its runs in MLflow:")

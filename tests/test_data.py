@@ -185,6 +185,24 @@ class TestFeed:
         assert order(3) != order(4)
         assert order(3) != order(3, seed=1)
 
+    def test_without_an_end_each_epoch_follows_in_its_own_order(self) -> None:
+        import tensorflow as tf
+
+        from equipoise.data.feed import training_batches
+
+        samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
+        first = tf.Variable(0, dtype=tf.int64)
+        dataset = training_batches(samples, classes=2, labels="sparse", batch_size=4, seed=0, epoch=first, endless=True)
+        assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+        for begin in (0, 3):  # the variable is read when it begins, as in a training that goes on
+            first.assign(begin)
+            found = [(features.numpy(), label.numpy()) for features, label in dataset.take(9)]
+            for (features, label), (expected, expected_label) in zip(
+                found, [batch for epoch in range(begin, begin + 3) for batch in self.batches(epoch)], strict=True
+            ):
+                np.testing.assert_array_equal(features, expected)
+                np.testing.assert_array_equal(label, expected_label)
+
     def test_label_forms(self) -> None:
         one_hot, binary = self.batches(0, "one_hot")[0][1], self.batches(0, "binary")[0][1]
         assert one_hot.shape == (4, 2)

@@ -25,7 +25,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Beside]:
-    with finishing.beside():
+    with finishing.beside(100):
         current = finishing.current()
         assert current
         current.start()
@@ -87,8 +87,18 @@ def test_more_than_it_can_take_is_left_to_who_asks(store: Store, running: Beside
     assert running.takes(small)
 
 
+def test_of_the_last_run_nobody_waits_for_two(store: Store, tmp_path: Path) -> None:
+    beside = Beside(2)
+    beside.start()
+    assert beside.takes(evidence(3))
+    log, held = begin(store, tmp_path / "run")
+    beside.finish(evidence(3), log, held)
+    assert not beside.takes(evidence(3))
+    beside.close()
+
+
 def test_without_the_process_that_draws_pictures_are_drawn_all_the_same(store: Store, tmp_path: Path) -> None:
-    beside = Beside()
+    beside = Beside(2)
     beside.start()
     wait(beside)
     runs = [begin(store, tmp_path / str(number)) for number in range(2)]

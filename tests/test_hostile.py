@@ -398,7 +398,7 @@ def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(tmp_path
 def test_a_checkpoint_with_the_right_digest_holds_arrays_or_is_passed_over(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, {"config_sha256": "a"})
     state = State({"weights": [np.ones(2)]}, {"history": []})
-    checkpoints.save(0, state, last=True)
+    checkpoints.save(0, state)
     good = next((tmp_path / FOLDER).iterdir()).read_bytes()
     assert checkpoints.newest() is not None
     pickled = io.BytesIO()

@@ -151,7 +151,7 @@ STATE = State({"weights": [np.arange(3.0), np.float32(2)], "best": []}, {"histor
 
 
 def test_checkpoints_stay_if_their_run_is_in_use_and_go_if_it_would_end_in_the_same_way(tmp_path: Path) -> None:
-    Checkpoints(tmp_path, {}).save(0, STATE, last=True)
+    Checkpoints(tmp_path, {}).save(0, STATE)
     for error, left in ((InUseError("another's"), True), (ConfigError("a mistake"), False)):
         with pytest.raises(type(error)), resume.kept(tmp_path):
             raise error
@@ -174,7 +174,7 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path, {"version": "1"})
     assert kept.newest() is None
     for number in (9, 10, 11):
-        kept.save(number, State(STATE.arrays, {**STATE.values, "number": number}), last=True)
+        kept.save(number, State(STATE.arrays, {**STATE.values, "number": number}))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
     found = kept.newest()
     assert found is not None
@@ -190,7 +190,7 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damage: str) -> None:
     kept = Checkpoints(tmp_path, {})
     for number in (1, 2):
-        kept.save(number, State(STATE.arrays, {"number": number}), last=True)
+        kept.save(number, State(STATE.arrays, {"number": number}))
     newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
     content = newest.read_bytes()
     if damage == "pickled":

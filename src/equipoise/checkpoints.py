@@ -57,16 +57,18 @@ class Checkpoints:
                 return found
         return None
 
-    def save(self, number: int, state: State, *, last: bool) -> None:
-        """Write the state, unless that would take more than its share of the time and it is not the last one.
+    def due(self, *, last: bool) -> bool:
+        """Whether to write one now takes no more than its share of the time, or it is the last one."""
+        return last or time.monotonic() >= self._next
+
+    def save(self, number: int, state: State) -> None:
+        """Write the state.
 
         Parameters
         ----------
         number : of the epoch; checkpoints are in its order
         """
         begin = time.monotonic()
-        if begin < self._next and not last:
-            return
         self.folder.mkdir(exist_ok=True)
         content = pack(State(state.arrays, {**state.values, "made_by": self.made_by}))
         _write(self.folder / f"{number:08d}-{hashlib.sha256(content).hexdigest()}.npz", content)

@@ -34,8 +34,8 @@ from equipoise.resident import Resident
 from equipoise.runtime import device_taken, strategy_of
 from equipoise.xla import TrainFunction
 
-# Steps that one call of the compiled training function takes: fewer returns to Python, the same weights.
-STEPS_PER_CALL = 50
+# Steps that one call of the compiled training function takes, at most, and at least if there are as many: fewer returns to Python, the same weights.
+STEPS_PER_CALL, LEAST_PER_CALL = 50, 10
 # What no graph holds: variables do, or it is for before or after the training's steps.
 NOT_IN_GRAPH = (
     *("seed", "weighting", "cost", "decision", "evaluation", "tracking", "sweep"),
@@ -127,7 +127,7 @@ class Compiled:
         self.steps = -(-len(train.labels) // config.trainer.batch_size)
         self.resident_bytes = 4 * len(train.labels) * math.prod(data.shape) if self._engine.name == "resident" or is_resident(train) else 0
         self._samples = len(train.labels)
-        self._seed, self._epoch = (tf.Variable(value, trainable=False, dtype=tf.int64) for value in (config.seed, 0))
+        self._seed, self._epoch, self._first = (tf.Variable(value, trainable=False, dtype=tf.int64) for value in (config.seed, 0, 0))
         self._table = tf.Variable(np.ones(len(data.classes)), trainable=False, dtype=tf.float32)
         decides: dict[str, Any] = {
             "classes": len(data.classes),
@@ -138,7 +138,12 @@ class Compiled:
         }
         self.batches_of = functools.partial(training_batches, train, batch_size=config.trainer.batch_size, **decides)
         part = distribution.place_of_this_worker(self.strategy)
-        batches = resident_batches(train, **decides) if self._engine.name == "resident" else self.batches_of(part=part)
+        # Its own calls, or equal ones, end with the epoch: Keras's last one would go on into the next.
+        self._own_calls = self._engine.name == "fit" and self._engine.in_programs and device_taken() == "cpu"  # untried on a GPU
+        self._steps_per_call = _steps_per_call(self.steps, self._engine.in_programs)
+        endless = self._own_calls or (self._engine.name == "fit" and self.steps % self._steps_per_call == 0)
+        going_on = {"epoch": self._first, "endless": True} if endless else {}
+        batches = resident_batches(train, **decides) if self._engine.name == "resident" else self.batches_of(part=part, **going_on)
         # Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
         way = "sample_weight" if config.loss.implementation == "class_weight" and self._engine.name != "fit" else config.loss.implementation
         bare = Parts(batches, PerSampleLoss(self.first_bad.watched(self._from_tables(function)), config.loss.function))
@@ -204,14 +209,14 @@ class Compiled:
         described = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
         with self.strategy.scope():
             optimizer = loss_scaled(keras.optimizers.get(described), trainer.precision, weights)
-            self.model.compile(optimizer, parts.loss, jit_compile=self._engine.xla, steps_per_execution=min(STEPS_PER_CALL, self.steps))
+            self.model.compile(optimizer, parts.loss, jit_compile=self._engine.xla, steps_per_execution=self._steps_per_call)
             optimizer.build(self.model.trainable_variables)
         if self._engine.name == "resident":
             self._loop: Any = Resident(self.model, parts.batches, trainer.batch_size, in_programs=self._engine.in_programs)
         elif self._engine.name == "replicas":
             of_all = {"batch_size": trainer.batch_size, "samples": self._samples}
             self._loop = distribution.Replicas(self.strategy, self.model, steps_per_call=STEPS_PER_CALL, **of_all)
-        elif self._engine.in_programs and device_taken() == "cpu":  # untried on a GPU
+        elif self._own_calls:
             self.model.train_function = TrainFunction(self.model, self._samples, trainer.batch_size, self.first_bad.taken)
 
     def _enter(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
@@ -222,9 +227,16 @@ class Compiled:
         if self._engine.name == "replicas":
             self._loop.fit(parts.batches, watch, first, end)
         else:
+            self._first.assign(first)
             # Where the number of steps is not said, Keras (3.15) makes two iterators an epoch, and throws one away.
             usual = {"verbose": 0, "shuffle": False, "callbacks": [watch], "steps_per_epoch": self.steps}
             self.model.fit(parts.batches, initial_epoch=first, epochs=end, **usual, **parts.fit)
+
+
+def _steps_per_call(steps: int, in_programs: bool) -> int:
+    """As many as divide an epoch, if that leaves more than a few; those of a program of XLA need not."""
+    even = max(size for size in range(1, min(STEPS_PER_CALL, steps) + 1) if steps % size == 0)
+    return min(STEPS_PER_CALL, steps) if in_programs or even < LEAST_PER_CALL else even
 
 
 class FirstBadStep:

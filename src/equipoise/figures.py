@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.transforms import ScaledTranslation
 from scipy import sparse
 
 from equipoise import by_rank
@@ -186,6 +187,7 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
             _bars(axes, values, names, form)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # a power of ten with an exponent is a formula, which takes as long as all other text
         axes.yaxis.set_minor_locator(NullLocator())  # half of the time of the picture, for ticks beside bars that say their number
         low, high = axes.get_ylim()
         axes.set_ylim(low / 1.5, high * 2)
@@ -251,11 +253,12 @@ def _bars(axes: Axes, values: Floats | Integers, names: Sequence[str], form: str
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
     if len(names) <= MOST_LABELLED:
-        for mark, value in zip(marks, values, strict=True):
+        above = axes.transData + ScaledTranslation(0, 2 / 72, axes.figure.dpi_scale_trans)
+        for mark, value, height in zip(marks, values, shown, strict=True):
             text = "undefined" if np.isnan(float(value)) else form.format(value)
-            axes.annotate(text, (mark, np.nan_to_num(float(value))), (0, 2), textcoords="offset points", ha="center", fontsize=SMALL, color=INK)
+            axes.text(float(mark), float(height), text, transform=above, ha="center", fontsize=SMALL, color=INK)
     _name_ticks(axes.xaxis, names)
-    axes.tick_params(axis="x", rotation=0 if _is_short(names) else 90)
+    axes.tick_params(axis="x", rotation=0 if _is_short(names) else 90, bottom=False)
 
 
 def _below_bars(names: Sequence[str]) -> float:

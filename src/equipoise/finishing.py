@@ -23,9 +23,15 @@ MOST_BYTES = 64 * 2**20  # of predictions, which the other process gets a copy o
 
 
 class Beside:
-    """The process that draws, and the thread that ends runs."""
+    """The process that draws, and the thread that ends runs.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    runs : how many there will be, at most
+    """
+
+    def __init__(self, runs: int) -> None:
+        self._to_come = runs
         self._artist = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin_drawing)
         self._closer = ThreadPoolExecutor(1)
         self._ends: list[Future[None]] = []
@@ -36,9 +42,11 @@ class Beside:
             self._ends.append(self._artist.submit(_nothing))
 
     def takes(self, evidence: Evidence) -> bool:
-        """Whether this run can be left to it, or is better drawn by whoever asks."""
+        """Whether this run can be left to it, or is better drawn by whoever asks; of the last one nobody would have to wait for two."""
+        self._to_come -= 1
         sent = (evidence.log_probabilities, evidence.corrected)
-        return sum(values.nbytes for values in sent if values is not None) <= MOST_BYTES and sum(not end.done() for end in self._ends) < MOST_WAITING
+        most = MOST_WAITING if self._to_come else 1
+        return sum(values.nbytes for values in sent if values is not None) <= MOST_BYTES and sum(not end.done() for end in self._ends) < most
 
     def finish(self, evidence: Evidence, log: Run, held: contextlib.ExitStack) -> None:
         """Draw and log the pictures, and close what is held for the run, itself included; returns at once."""
@@ -56,10 +64,10 @@ class Beside:
 
 
 @contextlib.contextmanager
-def beside() -> Iterator[None]:
-    """Within it the runs of this process are finished beside; at its end all of them are."""
+def beside(runs: int) -> Iterator[None]:
+    """Within it the runs of this process, so many at most, are finished beside; at its end all of them are."""
     global _current  # Hydra calls the jobs of a sweep, and hands nothing on to them
-    _current = Beside()
+    _current = Beside(runs)
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 Knows nothing of what the pages are about.
 """
 
+import base64
 import html
 import io
 import re
@@ -19,7 +20,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-top: 1px solid #ddd; padding-top: 1rem; }
 p, li { max-width: 46rem; } .lead { font-size: 1.05rem; } .warning { border-left: 4px solid #d1701f; padding-left: .7rem; }
 nav a { display: inline-block; margin-right: 1rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; } .scroll svg { max-width: 100%; height: auto; min-width: 600px; }
+.scroll { overflow-x: auto; margin: 1rem 0; } .scroll svg, .scroll img { max-width: 100%; height: auto; min-width: 600px; }
 table { border-collapse: separate; border-spacing: 0; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
 th { cursor: pointer; border-bottom: 2px solid #999; background: #fff; white-space: normal; vertical-align: bottom; }
@@ -82,5 +83,13 @@ def picture(figure: "Figure", caption: str) -> str:
     prefix = re.sub(r"\W+", "-", caption)[:40]
     drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", drawing)
     label = html.escape(caption, quote=True)
-    drawing = drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return _figure(drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1), caption)
+
+
+def image(png: bytes, caption: str) -> str:
+    """A picture that is drawn already, inside the page."""
+    return _figure(f'<img alt="{html.escape(caption, quote=True)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">', caption)
+
+
+def _figure(drawing: str, caption: str) -> str:
     return f'<figure><div class="scroll">{drawing}</div><figcaption>{html.escape(caption)}</figcaption></figure>'

@@ -189,12 +189,12 @@ class _Watch(keras.callbacks.Callback):
         self.stopped = self.model.stop_training = distribution.from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
 
     def _keep(self) -> None:
-        if self.checkpoints is None:
+        if self.checkpoints is None or not self.checkpoints.due(last=self.stopped or self.done == self.config.trainer.epochs):
             return
         values = {"best": self.best, "waited": self.waited, "stopped": self.stopped, "history": self.history}
         optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
         arrays = {"weights": self.model.get_weights(), "optimizer": optimizer, "best": self.best_weights or []}
-        self.checkpoints.save(self.done, State(arrays, values), last=self.stopped or self.done == self.config.trainer.epochs)
+        self.checkpoints.save(self.done, State(arrays, values))
 
     def restore_best(self) -> None:
         """Go back to the best weights, if early stopping kept them. Not at the end of `fit`, which a schedule enters again."""

@@ -44,7 +44,9 @@ def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], s
     Whether all is done.
     """
     for position, operation in outbox.operations(outbox.uploaded.operations):
-        if not _points(outbox, client, operation["points"], deadline) or time.monotonic() > deadline:
+        # Of a run that is there all points, also those that came after the operation: they share a request.
+        end = operation["points"] if operation["do"] == "begin" else outbox.recorded
+        if not _points(outbox, client, end, deadline) or time.monotonic() > deadline:
             return False
         OPERATIONS[operation["do"]](outbox, client, operation, experiment)
         outbox.uploaded.operations = position

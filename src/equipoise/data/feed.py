@@ -32,6 +32,7 @@ def training_batches(
     epoch: tf.Variable,
     sampling: Sampling | None = None,
     part: tuple[int, int] = (0, 1),
+    endless: bool = False,
 ) -> tf.data.Dataset:
     """One epoch of (features, labels), in an order drawn afresh from (seed, epoch) whenever it is iterated.
 
@@ -41,6 +42,7 @@ def training_batches(
         Read at the start of every iteration: no state of the shuffling is left to save or to restore.
     sampling : draw the rows with replacement, by class; None: every row once
     part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
+    endless : go on with the epochs after it, each in its own order: to begin anew takes tf.data longer than a small epoch
     """
     count, order = len(samples.labels), _order(len(samples.labels), seed, epoch, sampling)
 
@@ -52,11 +54,12 @@ def training_batches(
     # What is in memory is gathered once for the whole epoch, and sliced: a call for each batch takes several times as long.
     resident = is_resident(samples)
     gathered = _resident(samples) if resident else lambda rows: (rows,)
-    batches = tf.data.Dataset.range(1).flat_map(lambda _: _in_batches(gathered(order()), count, batch_size))
+    epochs = tf.data.Dataset.counter() if endless else tf.data.Dataset.range(1)
+    batches = epochs.flat_map(lambda later: _in_batches(gathered(order(later)), count, batch_size))
     batches = batches if part == (0, 1) else batches.map(own)
     batches = batches if resident else _fetched(batches, samples)
     batches = batches.map(lambda features, index: (features, encode(index, classes, labels)))
-    batches = batches.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    batches = batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size)))
     if not resident:
         return batches.prefetch(tf.data.AUTOTUNE)
     # There is nothing to be tuned, and to start and end the tuner takes longer than a small epoch; nor to be done side by side.
@@ -98,7 +101,8 @@ def resident_batches(
     """The same samples in the same order as `training_batches`, all of them loaded, or decoded, into memory now."""
     if not is_resident(samples):
         samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
-    batches = ResidentBatches(_order(len(samples.labels), seed, epoch, sampling), _resident(samples))
+    order = _order(len(samples.labels), seed, epoch, sampling)
+    batches = ResidentBatches(lambda: order(0), _resident(samples))
     return batches.map(lambda features, index: (features, encode(index, classes, labels)))
 
 
@@ -107,11 +111,11 @@ def is_resident(samples: Samples) -> bool:
     return not isinstance(samples.features, Images) and samples.features.nbytes <= MOST_RESIDENT_BYTES
 
 
-def _order(count: int, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None) -> Callable[[], tf.Tensor]:
-    """A function that reads the seed and the epoch, and draws its rows."""
+def _order(count: int, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None) -> Callable[[int | tf.Tensor], tf.Tensor]:
+    """A function that reads the seed and the epoch, and draws the rows of the epoch that is so many later."""
 
-    def order() -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
-        now = epoch.read_value()
+    def order(later: int | tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
+        now = epoch.read_value() + later
         key = tf.stack([tf.cast(seed, tf.int64), now])
         if sampling is None:
             return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
