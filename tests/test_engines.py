@@ -118,6 +118,23 @@ def test_what_is_typed_of_xla_is_done(cache: Path) -> None:
     assert picked(cache, *SMALL, "trainer.jit=true", "trainer.deterministic=false", device="gpu").xla
 
 
+def test_how_many_steps_a_call_takes() -> None:
+    import keras
+
+    from equipoise.compiled import _even_steps, _steps_per_program
+
+    # All of an epoch up to 50; the largest divisor up to 50, unless that is less than 10.
+    assert [_even_steps(steps) for steps in (1, 7, 50, 63, 100, 53, 194)] == [50, 50, 50, 21, 50, 50, 50]
+
+    def model(features: int, units: int) -> keras.Model:
+        return keras.Sequential([keras.Input((features,)), keras.layers.Dense(units)])
+
+    assert _steps_per_program(model(9, 10), 256) == 250
+    assert _steps_per_program(model(1024, 2), 128) == 128, "2^24 numbers of batches of 2^17"
+    assert _steps_per_program(model(99, 400), 250) == 80, "8e8 products of 250 samples and 40,000 weights"
+    assert _steps_per_program(model(999, 1000), 100) == 50, "no fewer than a call"
+
+
 def trained(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], bool]:
     """Weights' digest, history without the loss that XLA sums in another order, and whether XLA was there."""
     from equipoise import training

@@ -36,6 +36,9 @@ from equipoise.xla import TrainFunction
 
 # Steps that one call of the compiled training function takes, at most, and at least if there are as many: fewer returns to Python, the same weights.
 STEPS_PER_CALL, LEAST_PER_CALL = 50, 10
+# Of a program of XLA, which takes two milliseconds to start and end: more, of batches and of a model that are small, so that one takes a
+# second at most and is handed 64 MiB at most.
+STEPS_PER_PROGRAM, NUMBERS_PER_PROGRAM, PRODUCTS_PER_PROGRAM = 250, 2**24, 8e8
 # What no graph holds: variables do, or it is for before or after the training's steps.
 NOT_IN_GRAPH = (
     *("seed", "weighting", "cost", "decision", "evaluation", "tracking", "sweep"),
@@ -140,7 +143,8 @@ class Compiled:
         part = distribution.place_of_this_worker(self.strategy)
         # Its own calls, or equal ones, end with the epoch: Keras's last one would go on into the next.
         self._own_calls = self._engine.name == "fit" and self._engine.in_programs and device_taken() == "cpu"  # untried on a GPU
-        self._steps_per_call = _steps_per_call(self.steps, self._engine.in_programs)
+        most = _steps_per_program(self.model, config.trainer.batch_size) if self._engine.in_programs else _even_steps(self.steps)
+        self._steps_per_call = min(self.steps, most)
         endless = self._own_calls or (self._engine.name == "fit" and self.steps % self._steps_per_call == 0)
         going_on = {"epoch": self._first, "endless": True} if endless else {}
         batches = resident_batches(train, **decides) if self._engine.name == "resident" else self.batches_of(part=part, **going_on)
@@ -233,10 +237,16 @@ class Compiled:
             self.model.fit(parts.batches, initial_epoch=first, epochs=end, **usual, **parts.fit)
 
 
-def _steps_per_call(steps: int, in_programs: bool) -> int:
-    """As many as divide an epoch, if that leaves more than a few; those of a program of XLA need not."""
-    even = max(size for size in range(1, min(STEPS_PER_CALL, steps) + 1) if steps % size == 0)
-    return min(STEPS_PER_CALL, steps) if in_programs or even < LEAST_PER_CALL else even
+def _even_steps(steps: int) -> int:
+    """As many as divide an epoch, if these are more than a few."""
+    even = max(size for size in range(1, STEPS_PER_CALL + 1) if steps % size == 0)
+    return STEPS_PER_CALL if even < LEAST_PER_CALL else even
+
+
+def _steps_per_program(model: keras.Model, batch_size: int) -> int:
+    """As many as a program may take, and no fewer than a call."""
+    numbers, products = batch_size * math.prod(model.input_shape[1:]), batch_size * model.count_params()
+    return int(max(STEPS_PER_CALL, min(STEPS_PER_PROGRAM, NUMBERS_PER_PROGRAM // numbers, PRODUCTS_PER_PROGRAM // products)))
 
 
 class FirstBadStep:
