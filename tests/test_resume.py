@@ -186,6 +186,25 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert not checkpoints.saved(tmp_path)
 
 
+def test_writing_checkpoints_takes_a_twentieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    written = checkpoints._write
+
+    def slowly(*arguments: Any) -> None:
+        written(*arguments)
+        now[0] += 2
+
+    monkeypatch.setattr(checkpoints, "_write", slowly)
+    kept = Checkpoints(tmp_path, {})
+    assert kept.due(last=False)
+    kept.save(0, STATE)
+    now[0] += 39
+    assert (kept.due(last=False), kept.due(last=True)) == (False, True)
+    now[0] += 1
+    assert kept.due(last=False)
+
+
 @pytest.mark.parametrize("damage", ["torn", "flipped", "empty", "pickled", "unreadable"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damage: str) -> None:
     kept = Checkpoints(tmp_path, {})

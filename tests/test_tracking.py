@@ -101,6 +101,29 @@ def test_what_is_logged_within_a_second_is_on_the_disk_at_once_and_uploaded_toge
     assert seen() == [0.5, 0.4, 0.3, 0.2, 0.1]
 
 
+def test_points_share_a_request_whatever_was_logged_between(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[str]] = []
+    log_batch = store.client.log_batch
+
+    def counted(run: str, metrics: Any = (), **rest: Any) -> None:
+        sent.extend([[point.key for point in metrics]] if metrics else [])
+        log_batch(run, metrics=metrics, **rest)
+
+    monkeypatch.setattr(store.client, "log_batch", counted)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        for key in ("a", "b", "c"):
+            run.log_metrics({key: 1.0})
+            run.log_json({}, f"{key}.json")
+            run.set_tag(key, "said")
+        assert sent == []
+        run.flush()
+        assert sent == [["a", "b", "c"]]
+        run.log_metrics({"d": 1.0})
+    assert sent == [["a", "b", "c"], ["d"]]
+    assert store.client.get_run(run.id).data.metrics == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+
 @pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
 def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)), start_run(store, "e", "n", {}, {}, tmp_path) as run:

@@ -36,8 +36,8 @@ from equipoise.xla import TrainFunction
 
 # Steps that one call of the compiled training function takes, at most, and at least if there are as many: fewer returns to Python, the same weights.
 STEPS_PER_CALL, LEAST_PER_CALL = 50, 10
-# Of a program of XLA, which takes two milliseconds to start and end: more, of batches and of a model that are small, so that one takes a
-# second at most and is handed 64 MiB at most.
+# Of a program of XLA, which takes two milliseconds to start and end: more, while it is handed no more than 64 MiB and these products of
+# samples and weights take about a second.
 STEPS_PER_PROGRAM, NUMBERS_PER_PROGRAM, PRODUCTS_PER_PROGRAM = 250, 2**24, 8e8
 # What no graph holds: variables do, or it is for before or after the training's steps.
 NOT_IN_GRAPH = (
@@ -67,12 +67,12 @@ def build(config: Config, data: Prepared) -> keras.Model:
     """The configured model with freshly drawn weights, which depend on the seed alone."""
     keras.backend.clear_session()
     gc.freeze()  # what has outlived a run is there to stay: in a sweep, Python would look for garbage in it again and again
-    keras.config.set_dtype_policy(config.trainer.precision)
     keras.utils.set_random_seed(config.seed)
     return _drawn(config, data)
 
 
 def _drawn(config: Config, data: Prepared) -> keras.Model:
+    keras.config.set_dtype_policy(config.trainer.precision)
     function = MODELS[config.model.name].build
     with strategy_of(config.trainer.strategy).scope():
         model = function(data.shape, logits_of(config, data), **arguments(config.model, function))
@@ -142,7 +142,7 @@ class Compiled:
         self.batches_of = functools.partial(training_batches, train, batch_size=config.trainer.batch_size, **decides)
         part = distribution.place_of_this_worker(self.strategy)
         # Its own calls, or equal ones, end with the epoch: Keras's last one would go on into the next.
-        self._own_calls = self._engine.name == "fit" and self._engine.in_programs and device_taken() == "cpu"  # untried on a GPU
+        self._own_calls = self._engine.name == "fit" and self._engine.in_programs
         most = _steps_per_program(self.model, config.trainer.batch_size) if self._engine.in_programs else _even_steps(self.steps)
         self._steps_per_call = min(self.steps, most)
         endless = self._own_calls or (self._engine.name == "fit" and self.steps % self._steps_per_call == 0)

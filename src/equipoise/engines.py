@@ -14,7 +14,8 @@ from equipoise.options import ConfigError
 # and on a GPU.
 KNOWN = {"loss.function": ("cross_entropy", "balanced_softmax", "logit_adjusted"), "model": ("linear", "mlp", "cnn", "conv1d")}
 MOST_SHARE = 0.5  # of the free memory, for samples
-# XLA takes half a second or more to compile, and of dense layers saves a tenth of a millisecond a step, or more. Of convolutions a program
+# XLA takes half a second to two to compile, and of dense layers saves a tenth of a millisecond a step, or more: at 30 epochs these steps
+# make up for it. Their number alone decides, so that a run with more epochs goes through the same weights. Of convolutions a program
 # of many steps takes ten times as long as one for each, and batches of more numbers take longer to be handed to it than it saves.
 DENSE, LEAST_STEPS, MOST_NUMBERS = ("linear", "mlp"), 200, 2**18
 
@@ -59,14 +60,18 @@ def engine_of(config: Config, data: Prepared, device: str) -> Engine:
     few = trainer.batch_size * math.prod(data.shape) <= MOST_NUMBERS
     in_programs = few and config.model.name in DENSE and not _unknown(config) and trainer.precision == "float32"
     if trainer.jit != "auto":
-        # Keras leaves XLA out where operations must leave the same bits, which is on a GPU alone.
-        xla = trainer.jit and not (device == "gpu" and trainer.deterministic)
-        return Engine(name, xla, xla and in_programs, why)
+        xla = trainer.jit and lets_xla_in(config, device)
+        return Engine(name, xla, xla and in_programs and not (name == "fit" and device == "gpu"), why)  # the last is untried
     usual = device == "cpu" and trainer.strategy == "single" and is_resident(data.split("train"))
     if not (usual and in_programs and steps >= LEAST_STEPS):
         return Engine(name, False, False, why)
     because = f"of {steps:,} steps an epoch of dense layers XLA makes short work, and leaves other last bits than trainer.jit=false"
     return Engine(name, True, True, f"{why}; {because}")
+
+
+def lets_xla_in(config: Config, device: str) -> bool:
+    """Whether steps can be compiled: Keras leaves XLA out where operations must leave the same bits, which is on a GPU alone."""
+    return not (device == "gpu" and config.trainer.deterministic)
 
 
 def _name(config: Config, data: Prepared, device: str) -> tuple[str, str]:

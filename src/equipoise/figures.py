@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from matplotlib.transforms import ScaledTranslation
@@ -31,6 +31,9 @@ MOST_PAIRS = 15
 SMALL = 8  # points
 INK, MUTED, ACCENT, CONTRAST = "#333333", "#8a8a8a", "#1f6fb4", "#d1701f"
 matplotlib.rcParams["axes.titley"] = 1.0  # where it is anyway, without a look at all that it could run into
+# Each family is looked for at every text, also those that are not installed.
+_INSTALLED = {font.name for font in fontManager.ttflist}
+matplotlib.rcParams["font.sans-serif"] = [family for family in matplotlib.rcParams["font.sans-serif"] if family in _INSTALLED]
 
 
 def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers) -> Figure:

@@ -70,11 +70,6 @@ def device_taken() -> str:
     return str(_running["taken"])
 
 
-def lets_xla_in() -> bool:
-    """Whether steps can be compiled: Keras leaves XLA out where operations must leave the same bits, which is on a GPU alone."""
-    return not (device_taken() == "gpu" and _running["trainer.deterministic"])
-
-
 @functools.cache
 def strategy_of(name: Strategy) -> "tf.distribute.Strategy":
     """How a model is spread over devices and machines; TensorFlow must be started."""

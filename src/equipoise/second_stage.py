@@ -13,11 +13,12 @@ from equipoise.compiled import Predictor
 from equipoise.config import Config
 from equipoise.data.feed import encode
 from equipoise.data.prepared import Prepared
+from equipoise.engines import lets_xla_in
 from equipoise.implementations import PerSampleLoss
 from equipoise.losses import cross_entropy
 from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.options import Floats, Integers
-from equipoise.runtime import lets_xla_in
+from equipoise.runtime import device_taken
 
 TAUS = np.linspace(0, 1, 11)
 
@@ -44,7 +45,8 @@ def crt(model: keras.Model, config: Config, data: Prepared) -> Curves:
     keras.utils.set_random_seed(config.seed)
     classifier = keras.Sequential([keras.Input(inputs.shape[1:]), keras.layers.Dense(head.units, dtype="float32")])
     optimizer = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
-    classifier.compile(keras.optimizers.get(optimizer), PerSampleLoss(cross_entropy, "cross_entropy"), jit_compile=trainer.jit is True and lets_xla_in())
+    jit = trainer.jit is True and lets_xla_in(config, device_taken())
+    classifier.compile(keras.optimizers.get(optimizer), PerSampleLoss(cross_entropy, "cross_entropy"), jit_compile=jit)
     history = classifier.fit(batches, epochs=trainer.epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
     head.set_weights(classifier.get_weights())
     return {"train/loss": history.history["loss"]}

@@ -39,10 +39,10 @@ def training_batches(
     Parameters
     ----------
     seed, epoch : int64 variables
-        Read at the start of every iteration: no state of the shuffling is left to save or to restore.
+        Read at the start of every epoch, which endless batches may be ahead of: no state of the shuffling is left to save or to restore.
     sampling : draw the rows with replacement, by class; None: every row once
     part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
-    endless : go on with the epochs after it, each in its own order: to begin anew takes tf.data longer than a small epoch
+    endless : go on with the epochs after it, each in its own order: to begin anew takes tf.data longer than a small epoch; `epoch` stays the first
     """
     count, order = len(samples.labels), _order(len(samples.labels), seed, epoch, sampling)
 
