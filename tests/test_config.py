@@ -56,7 +56,7 @@ MISTAKES = [
     (["trainer.batch_size=-1"], "trainer.batch_size=-1: must be greater than or equal to 1"),
     (["trainer.epochs=abc"], "trainer.epochs=abc: must be a valid integer"),
     (["trainer.learning_rate=nan"], "trainer.learning_rate=nan: must be a finite number"),
-    (["trainer.jit=1"], "trainer.jit=1: must be a valid boolean"),
+    (["trainer.jit=1"], "trainer.jit=1: must be 'auto', or must be a valid boolean"),
     (["trainer.precision=float16"], "trainer.precision=float16: must be 'float32', 'mixed_float16' or 'mixed_bfloat16'"),
     (["trainer.device=cpu", "trainer.gpu_memory=2000"], "trainer.gpu_memory=2000 has no effect with trainer.device=cpu"),
     (["trainer.threads=many"], "trainer.threads=many: must be 'auto', or must be a valid integer"),

@@ -338,4 +338,4 @@ def _siblings(composed: Mapping[str, Any], location: list[str]) -> list[str]:
 
 def _is_branch(part: str) -> bool:
     """Whether pydantic made up this part of a location to name one branch of a union."""
-    return "[" in part or part.startswith("constrained-")
+    return "[" in part or part.startswith("constrained-") or part == "bool"
