@@ -83,7 +83,7 @@ def test_replicas_have_an_engine_of_their_own() -> None:
 
 
 def test_auto_takes_xla_for_many_steps_of_dense_layers_however_the_weights_are_put_in(cache: Path) -> None:
-    said = "of 201 steps an epoch of dense layers XLA makes short work, and leaves other last bits than trainer.jit=false"
+    said = "XLA makes short work of 201 steps an epoch of dense layers, to other last bits than trainer.jit=false"
     for implementation in IMPLEMENTATIONS:
         for engine in ("auto", "fit", "resident"):
             found = picked(cache, *LONG, f"loss={implementation}", f"trainer.engine={engine}")
@@ -100,15 +100,22 @@ def test_auto_takes_xla_for_many_steps_of_dense_layers_however_the_weights_are_p
         (["loss=vs"], "cpu"),
         (["trainer.precision=mixed_bfloat16"], "cpu"),
         (["trainer.strategy=mirrored"], "cpu"),
-        (["dataset.features=65537"], "cpu"),  # the numbers of a batch are 4 more than 2^18
-        (["dataset.form=series", "model=conv1d", "~model.hidden"], "cpu"),
+        (["dataset.form=series", "model=conv1d", "model.hidden=8"], "cpu"),
         ([], "gpu"),
         (["trainer.jit=true"], "gpu"),
     ],
 )
 def test_auto_leaves_xla_out_otherwise(cache: Path, overrides: list[str], device: str) -> None:
-    options = [option for option in LONG if not (overrides and option.startswith("model") and "model=conv1d" in overrides)]
-    assert not picked(cache, *options, *(override for override in overrides if not override.startswith("~")), device=device).xla
+    assert not picked(cache, *LONG, *overrides, device=device).xla
+
+
+def test_auto_leaves_xla_out_of_large_batches(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise import engines
+
+    monkeypatch.setattr(engines, "MOST_NUMBERS", 24)  # 4 samples of 6 numbers
+    assert picked(cache, *LONG).xla
+    monkeypatch.setattr(engines, "MOST_NUMBERS", 23)
+    assert not picked(cache, *LONG).xla
 
 
 def test_what_is_typed_of_xla_is_done(cache: Path) -> None:

@@ -93,6 +93,7 @@ def test_of_the_last_run_nobody_waits_for_two(store: Store, tmp_path: Path) -> N
     assert beside.takes(evidence(3))
     log, held = begin(store, tmp_path / "run")
     beside.finish(evidence(3), log, held)
+    beside.start()
     assert not beside.takes(evidence(3))
     beside.close()
 

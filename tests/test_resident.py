@@ -122,9 +122,19 @@ def test_several_labels_leave_the_bits_of_fit(cache: Path, tmp_path: Path) -> No
     assert fit(cache, "resident", *overrides) == fit(cache, "fit", *overrides)
 
 
+@pytest.mark.parametrize("jit", ["false", "true"])
 @pytest.mark.parametrize("engines", [("resident", "resident"), ("fit", "resident"), ("resident", "fit")])
-def test_an_interrupted_training_goes_on_to_the_same_bits(cache: Path, tmp_path: Path, engines: tuple[str, str]) -> None:
-    overrides = [*SMALL, *DEFERRED, "loss=custom", "trainer.epochs=5", "model.dropout=0.3", "dataset.sampling=progressive", "trainer.early_stopping=3"]
+def test_an_interrupted_training_goes_on_to_the_same_bits(cache: Path, tmp_path: Path, engines: tuple[str, str], jit: str) -> None:
+    overrides = [
+        f"trainer.jit={jit}",
+        *SMALL,
+        *DEFERRED,
+        "loss=custom",
+        "trainer.epochs=5",
+        "model.dropout=0.3",
+        "dataset.sampling=progressive",
+        "trainer.early_stopping=3",
+    ]
     with pytest.raises(InterruptedError):
         fit(cache, engines[0], *overrides, folder=tmp_path, end=2)
     assert fit(cache, engines[1], *overrides, folder=tmp_path) == fit(cache, "fit", *overrides)

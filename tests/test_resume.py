@@ -40,6 +40,7 @@ KINDS = {
     "binary": ["dataset.class_counts=[80,13]", "dataset.labels=binary", "loss=sigmoid", "loss.pos_weight=auto", "dataset.sampling=class_balanced"],
     "unit length": ["loss=ldam", "loss.implementation=class_weight", "weighting=effective_number", *DEFERRED, "trainer.optimizer=sgd"],
     "second stage": ["trainer.second_stage=crt", "loss=logit_adjusted", "model.dropout=0.2"],
+    "programs of XLA": ["trainer.jit=true", "loss=class_weight", "weighting=balanced", "model.dropout=0.3", *DEFERRED],
     "xla": ["trainer.jit=true", "loss=focal", "loss.implementation=sample_weight", "weighting=balanced", "model.dropout=0.3"],
 }
 EPOCHS = 7

@@ -34,7 +34,7 @@ from equipoise.resident import Resident
 from equipoise.runtime import device_taken, strategy_of
 from equipoise.xla import TrainFunction
 
-# Steps that one call of the compiled training function takes, at most, and at least if there are as many: fewer returns to Python, the same weights.
+# Steps that one call of the compiled training function takes, the most, and the least that is worth while: fewer returns to Python, the same weights.
 STEPS_PER_CALL, LEAST_PER_CALL = 50, 10
 # Of a program of XLA, which takes two milliseconds to start and end: more, while it is handed no more than 64 MiB and these products of
 # samples and weights take about a second.
@@ -141,7 +141,7 @@ class Compiled:
         }
         self.batches_of = functools.partial(training_batches, train, batch_size=config.trainer.batch_size, **decides)
         part = distribution.place_of_this_worker(self.strategy)
-        # Its own calls, or equal ones, end with the epoch: Keras's last one would go on into the next.
+        # Batches without an end, from the epoch `first` on, need calls that end with the epoch: our own, or equal ones of Keras's.
         self._own_calls = self._engine.name == "fit" and self._engine.in_programs
         most = _steps_per_program(self.model, config.trainer.batch_size) if self._engine.in_programs else _even_steps(self.steps)
         self._steps_per_call = min(self.steps, most)
@@ -192,7 +192,7 @@ class Compiled:
         """Begin anew, with the weights of the seed."""
         gc.collect()
         gc.freeze()
-        # All that Keras draws weights from. Were TensorFlow's generator seeded as well, as by `build`, it would put up every graph anew.
+        # Keras's initialisers draw from Python's generator. Were TensorFlow's seeded as well, as by `build`, it would put up every graph anew.
         random.seed(config.seed)
         np.random.seed(config.seed)
         self.model.set_weights(_drawn(config, data).get_weights())

@@ -65,7 +65,7 @@ def engine_of(config: Config, data: Prepared, device: str) -> Engine:
     usual = device == "cpu" and trainer.strategy == "single" and is_resident(data.split("train"))
     if not (usual and in_programs and steps >= LEAST_STEPS):
         return Engine(name, False, False, why)
-    because = f"of {steps:,} steps an epoch of dense layers XLA makes short work, and leaves other last bits than trainer.jit=false"
+    because = f"XLA makes short work of {steps:,} steps an epoch of dense layers, to other last bits than trainer.jit=false"
     return Engine(name, True, True, f"{why}; {because}")
 
 

@@ -37,13 +37,13 @@ class Beside:
         self._ends: list[Future[None]] = []
 
     def start(self) -> None:
-        """Have the process there when there is something to draw."""
+        """A run begins: have the process there when there is something to draw."""
+        self._to_come -= 1
         if not self._ends:
             self._ends.append(self._artist.submit(_nothing))
 
     def takes(self, evidence: Evidence) -> bool:
         """Whether this run can be left to it, or is better drawn by whoever asks; of the last one nobody would have to wait for two."""
-        self._to_come -= 1
         sent = (evidence.log_probabilities, evidence.corrected)
         most = MOST_WAITING if self._to_come else 1
         return sum(values.nbytes for values in sent if values is not None) <= MOST_BYTES and sum(not end.done() for end in self._ends) < most
