@@ -2,7 +2,7 @@
 
 import sys
 
-from equipoise import fitting, handover
+from equipoise import fitting, handover, resume
 from equipoise.config import Config, training_sha256
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
@@ -17,7 +17,8 @@ def step(config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
     store = open_store(project_root(), config.tracking.name, needed=False)
-    with fitting.training_run(config, data, store, run_folder(), tags) as (log, _), fitting.at_work(config, log):
+    begun = resume.interrupted(store, config, data.data_sha256)
+    with fitting.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _), fitting.at_work(config, log):
         log.log_file(PARAMS, "config")
         _, trained = fitting.train(config, data, log)
         handover.save(trained, ARTIFACTS, {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256})

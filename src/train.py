@@ -144,7 +144,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
 
 
 def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str, float] | None:
-    from equipoise import experiment, search, sweep, tracking
+    from equipoise import experiment, resume, search, sweep, tracking
     from equipoise.naming import run_name
     from equipoise.outbox import read_journal
     from equipoise.report import REPORT
@@ -157,12 +157,12 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         store = open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
         with ExitStack() as held:
-            settled = held.enter_context(sweep.claimed(store, config, data.data_sha256)) if in_a_sweep else None
-            if settled:
-                console.print(f"{name} {settled.reason}")
-                return search.outcome(store.points(settled.run, search.watched(searching, config)), searching, config) if searching and settled.run else None
+            claim = held.enter_context(sweep.claimed(store, config, data.data_sha256)) if in_a_sweep else resume.interrupted(store, config, data.data_sha256)
+            if isinstance(claim, sweep.Settled):
+                console.print(f"{name} {claim.reason}")
+                return search.outcome(store.points(claim.run, search.watched(searching, config)), searching, config) if searching and claim.run else None
             watch = search.watch(project_root(), searching, config) if searching else None
-            finished = experiment.run(config, data, store, folder, held, tracking.outer_run(store), watch)
+            finished = experiment.run(config, data, store, folder, claim, held, tracking.outer_run(store), watch)
     except tracking.Pruned as pruned:
         console.print(f"{name}: given up {pruned}")
         return {}

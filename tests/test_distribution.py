@@ -92,7 +92,7 @@ def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[An
     for _ in range(1 + interrupt):
         history.clear()
         built = Compiled(config, data)
-        kept = Checkpoints(folder / "run", made_by(config, data)) if interrupt else None
+        kept = Checkpoints(folder / "run", made_by(config, data), first=0) if interrupt else None
         with contextlib.suppress(InterruptedError):
             training.fit(built, config, data, inputs.weigh(config, data), on_epoch, kept)
     return built.model.get_weights(), history

@@ -16,6 +16,7 @@ from equipoise.metrics import (
     log_softmax,
     most_probable,
     move_prior,
+    precision_recall,
     reliability,
     wilson,
 )
@@ -195,6 +196,8 @@ def test_one_class_against_the_rest_is_ranked_as_scikit_learn_ranks_it(rows: lis
     assert average_precision == pytest.approx(oracle.average_precision_score(positive, scores))
     if not positive.all():
         assert auroc == pytest.approx(oracle.roc_auc_score(positive, scores))
+    precision, recall, _ = oracle.precision_recall_curve(positive, scores)  # from the lowest score up
+    np.testing.assert_allclose(precision_recall(positive, scores), (precision[::-1], recall[::-1]))
 
 
 def test_the_most_probable_classes_in_their_order() -> None:

@@ -74,7 +74,7 @@ def fit(cache: Path, engine: str, *overrides: str, folder: Path | None = None, e
         if epoch == end:
             raise InterruptedError
 
-    kept = Checkpoints(folder, made_by(config, data)) if folder else None
+    kept = Checkpoints(folder, made_by(config, data), first=0) if folder else None
     training.fit(built, config, data, inputs.weigh(config, data), on_epoch, kept)
     return training.weights_sha256(built.model), history, [variable.numpy().tolist() for variable in built.model.optimizer.variables]
 

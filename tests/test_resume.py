@@ -95,7 +95,7 @@ def fit(overrides: list[str], cache: Path, folder: Path, end: End | None = None)
         start[0] = time.monotonic()
 
     weights = class_weights(config.weighting, data.counts, data.classes)
-    training.fit(built, config, data, weights, on_epoch, Checkpoints(folder, made_by(config, data)))
+    training.fit(built, config, data, weights, on_epoch, Checkpoints(folder, made_by(config, data), first=0))
     optimizer = [variable.numpy() for variable in model.optimizer.variables]
     if end and end.after == EPOCHS:
         end.begin(time.monotonic() - begun, folder)
@@ -198,6 +198,8 @@ def test_writing_checkpoints_takes_a_twentieth_of_the_time(tmp_path: Path, monke
 
     monkeypatch.setattr(checkpoints, "_write", slowly)
     kept = Checkpoints(tmp_path, {})
+    assert not kept.due(last=False)
+    now[0] += checkpoints.FIRST
     assert kept.due(last=False)
     kept.save(0, STATE)
     now[0] += 39

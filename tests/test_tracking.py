@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from equipoise import tracking
 from equipoise.options import ConfigError
 from equipoise.outbox import read_journal
-from equipoise.store import Store, class_keys, load_model, open_store
+from equipoise.store import Store, _opened, class_keys, load_model, open_store
 from equipoise.tracking import start_run
 from helpers import program_of
 
@@ -101,13 +101,14 @@ def test_what_is_logged_within_a_second_is_on_the_disk_at_once_and_uploaded_toge
     assert seen() == [0.5, 0.4, 0.3, 0.2, 0.1]
 
 
-def test_points_share_a_request_whatever_was_logged_between(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_and_tags_share_requests_whatever_was_logged_between(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[list[str]] = []
     log_batch = store.client.log_batch
 
-    def counted(run: str, metrics: Any = (), **rest: Any) -> None:
+    def counted(run: str, metrics: Any = (), tags: Any = (), **rest: Any) -> None:
         sent.extend([[point.key for point in metrics]] if metrics else [])
-        log_batch(run, metrics=metrics, **rest)
+        sent.extend([[f"{tag.key}={tag.value}" for tag in tags]] if tags else [])
+        log_batch(run, metrics=metrics, tags=tags, **rest)
 
     monkeypatch.setattr(store.client, "log_batch", counted)
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)
@@ -116,11 +117,12 @@ def test_points_share_a_request_whatever_was_logged_between(store: Store, tmp_pa
             run.log_metrics({key: 1.0})
             run.log_json({}, f"{key}.json")
             run.set_tag(key, "said")
+        run.set_tag("a", "said again")
         assert sent == []
         run.flush()
-        assert sent == [["a", "b", "c"]]
+        assert sent == [["a", "b", "c"], ["a=said again", "b=said", "c=said"]]
         run.log_metrics({"d": 1.0})
-    assert sent == [["a", "b", "c"], ["d"]]
+    assert sent[2:] == [["d"]]
     assert store.client.get_run(run.id).data.metrics == {"a": 1, "b": 1, "c": 1, "d": 1}
 
 
@@ -206,11 +208,15 @@ def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
         run_id: str = store.client.create_run(experiment, tags={**started, **tags}).info.run_id
         return run_id
 
+    def open_anew() -> None:
+        _opened.clear()  # as another process
+        open_store(store.root)
+
     alive, recycled, elsewhere = running(), running(process_start="1.00"), running(host="another", pid="1")
-    open_store(store.root)
+    open_anew()
     assert [status_of(store, run) for run in (alive, recycled, elsewhere)] == ["RUNNING", "KILLED", "RUNNING"]
     child.communicate(b"\n")
-    open_store(store.root)
+    open_anew()
     assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
 
 

@@ -23,6 +23,7 @@ from equipoise.options import Floats
 
 FOLDER = "checkpoints"  # in the run's folder
 KEPT = 2
+FIRST = 1.0  # seconds of training that are worth a checkpoint
 MOST_SHARE = 0.05  # of the time, for writing checkpoints
 
 Arrays = Mapping[str, Sequence[Floats]]
@@ -43,11 +44,12 @@ class Checkpoints:
     ----------
     folder : the run's
     made_by : what a checkpoint must have been made by to be gone on with, such as the config's digest and versions
+    first : seconds from now until one is due
     """
 
-    def __init__(self, folder: Path, made_by: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, made_by: Mapping[str, str], *, first: float = FIRST) -> None:
         self.folder, self.made_by = folder / FOLDER, dict(made_by)
-        self._next = 0.0  # when the next one is due, on the monotonic clock
+        self._next = time.monotonic() + first  # when the next one is due
 
     def newest(self) -> State | None:
         """The newest that is whole and made by the same; None if there is none."""

@@ -190,8 +190,6 @@ class Compiled:
 
     def take_over(self, config: Config, data: Prepared) -> None:
         """Begin anew, with the weights of the seed."""
-        gc.collect()
-        gc.freeze()
         # Keras's initialisers draw from Python's generator. Were TensorFlow's seeded as well, as by `build`, it would put up every graph anew.
         random.seed(config.seed)
         np.random.seed(config.seed)

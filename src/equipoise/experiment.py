@@ -12,6 +12,7 @@ from equipoise.evaluation import draw_and_log, evaluate_and_log
 from equipoise.fitting import Watch, at_work, train, training_run
 from equipoise.intervals import Interval
 from equipoise.metrics import Evaluation
+from equipoise.resume import Begun
 from equipoise.store import Store
 from equipoise.terminal import warn
 from equipoise.weighting import ClassWeights
@@ -35,15 +36,21 @@ class Finished:
 
 
 def run(
-    config: Config, data: Prepared, store: Store, folder: Path, held: contextlib.ExitStack, adopt: str | None = None, watch: Watch | None = None
+    config: Config,
+    data: Prepared,
+    store: Store,
+    folder: Path,
+    begun: Begun | None,
+    held: contextlib.ExitStack,
+    adopt: str | None = None,
+    watch: Watch | None = None,
 ) -> Finished:
     """One run on prepared data, logged to the store, or the rest of one that was interrupted.
 
     Parameters
     ----------
-    folder : what a new run writes besides lands here; it must exist. An interrupted one goes on in its own.
+    folder, begun, adopt : as of `training_run`
     held : what is held for the run, such as a lock; closed with it, which in a sweep may be after this returns
-    adopt : the id of a run that is open already, to be written on
 
     Raises
     ------
@@ -53,7 +60,7 @@ def run(
     beside = finishing.current()
     if beside:
         beside.start()
-    log, device = held.enter_context(training_run(config, data, store, folder, adopt=adopt))
+    log, device = held.enter_context(training_run(config, data, store, folder, begun, adopt=adopt))
     with at_work(config, log):
         weights, trained = train(config, data, log, watch)
         evidence = evaluate_and_log(config, data, weights, trained, log)

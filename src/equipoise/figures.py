@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from scipy import sparse
 
 from equipoise import by_rank
 from equipoise.data.prepared import Prepared
-from equipoise.metrics import Evaluation, reliability
+from equipoise.metrics import Evaluation, precision_recall, reliability
 from equipoise.options import Floats, Integers
 from equipoise.weighting import ClassWeights
 
@@ -30,6 +30,7 @@ RANK_GROUPS = 20
 MOST_PAIRS = 15
 SMALL = 8  # points
 INK, MUTED, ACCENT, CONTRAST = "#333333", "#8a8a8a", "#1f6fb4", "#d1701f"
+matplotlib.rcParams["text.hinting"] = "none"  # to fit letters to pixels takes a tenth of a picture's time, and sets them unevenly
 matplotlib.rcParams["axes.titley"] = 1.0  # where it is anyway, without a look at all that it could run into
 # Each family is looked for at every text, also those that are not installed.
 _INSTALLED = {font.name for font in fontManager.ttflist}
@@ -50,7 +51,7 @@ def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_t
     totals = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    figure.colorbar(image, cax=_axes(figure, left + side + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side), label="share of the true class")
+    figure.colorbar(image, cax=figure.add_axes(_place(figure, left + side + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side)), label="share of the true class")
     if count <= MOST_LABELLED:
         for (row, column), cell in np.ndenumerate(confusion):
             if cell:
@@ -75,7 +76,8 @@ def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_
     figure = Figure((bars + 4.6, name + side + 0.4))
     left, right = _axes(figure, name, name, side, side), _axes(figure, bars, name, 4, side)
     image = left.imshow(shares, cmap="Blues", vmin=0, aspect="auto")
-    figure.colorbar(image, cax=_axes(figure, name + side + 0.25, name + 0.1 * side, 0.2, 0.8 * side), label="share of the true group's samples")
+    of_colors = figure.add_axes(_place(figure, name + side + 0.25, name + 0.1 * side, 0.2, 0.8 * side))
+    figure.colorbar(image, cax=of_colors, label="share of the true group's samples")
     for axis in (left.xaxis, left.yaxis):
         _name_ticks(axis, list(members))
     left.tick_params(axis="x", rotation=90)
@@ -107,8 +109,6 @@ def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]]) -> None:
 
 def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared) -> Figure:
     """One curve a class, coloured from head to tail, of some more those at evenly spaced ranks; of many, how average precision spreads by rank."""
-    from sklearn.metrics import precision_recall_curve
-
     average_precision = evaluation.per_class["average_precision"]
     if len(data.classes) > MOST_DRAWN:
         figure = Figure((7.5, 5))
@@ -123,8 +123,8 @@ def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluat
     figure = Figure((6.8 + _longest([*names, title]), 5))
     axes = _axes(figure, 0.75, 0.6, 5.2, 4)
     for index, name, color in zip(chosen, names, _head_to_tail_colors(len(chosen)), strict=True):
-        truth = labels[:, index] if labels.ndim == 2 else labels == index
-        precision, recall, _ = precision_recall_curve(truth, np.exp(log_probabilities[:, index]))
+        truth = labels[:, index] == 1 if labels.ndim == 2 else labels == index
+        precision, recall = precision_recall(truth, log_probabilities[:, index])
         axes.plot(recall, precision, color=color, linewidth=1.6, label=name)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03), title="Precision and recall of each class against the rest")
     axes.legend(frameon=False, fontsize=SMALL, title=title, title_fontsize=SMALL, loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -168,6 +168,8 @@ def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: 
 def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats]) -> Figure:
     """Counts, weights, shares and recall of the classes, from head to tail; of many, the shares of groups of ranks and how recall spreads.
 
+    The classes are named below the lower panels, whose bars stand below those of the upper ones.
+
     Parameters
     ----------
     shares : of them `gradient_share_start` and `gradient_share`, if they are there, are drawn beside the weights' share
@@ -176,7 +178,7 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
     many = len(order) > MOST_DRAWN
     names = [data.classes[index] for index in order]
     groups = _groups(order) if many else {name: order[rank : rank + 1] for rank, name in enumerate(names)}
-    upper, lower = 0.3 if many else _below_bars(names), 0.3 + _below_bars(list(groups))
+    upper, lower = 0.3 if many else 0.1, 0.3 + _below_bars(list(groups))
     figure = Figure((11, 5.6 + upper + lower))
     panels = [_axes(figure, edge, bottom, 4.8, 2.4) for bottom in (2.8 + upper + lower, lower) for edge in (0.6, 6.05)]
     for axes, values, title, form in (
@@ -187,7 +189,8 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
             axes.plot(np.arange(1, len(order) + 1), values, color=ACCENT)
             axes.spines[["top", "right"]].set_visible(False)
         else:
-            _bars(axes, values, names, form)
+            _bars(axes, values, form)
+            axes.set_xticks([])
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")  # a power of ten with an exponent is a formula, which takes as long as all other text
@@ -199,7 +202,8 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
     if many:
         _spread_by_rank(panels[3], recall, order)
     else:
-        _bars(panels[3], recall[order], names, "{:.2f}")
+        _bars(panels[3], recall[order], "{:.2f}")
+        _name_bars(panels[3], names)
         panels[3].set_ylim(0, 1.12)
     panels[3].axhline(float(np.nanmean(recall)), color=CONTRAST, linewidth=1.2)
     panels[3].set_title(f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11)
@@ -215,7 +219,8 @@ def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integer
 
     share, equal = summed(weights.share), summed(weights.counts / weights.counts.sum())
     marks = np.arange(len(groups))
-    _bars(axes, share, list(groups), "{:.0%}")
+    _bars(axes, share)
+    _name_bars(axes, list(groups))
     axes.set_title("Share of all weight", loc="left", fontsize=11)
     axes.step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
     highest = max(share.max(), equal.max())
@@ -249,17 +254,21 @@ def _groups(head_to_tail: Integers) -> dict[str, Integers]:
     return {name.removeprefix("ranks_").replace("-", "–"): members for name, members in found.items()}
 
 
-def _bars(axes: Axes, values: Floats | Integers, names: Sequence[str], form: str) -> None:
-    marks = np.arange(len(names))
+def _bars(axes: Axes, values: Floats | Integers, form: str | None = None) -> None:
+    """Bars that say their values, if these have a form and are not too many."""
+    marks = np.arange(len(values))
     shown = np.nan_to_num(np.asarray(values, dtype=float))
     axes.bar(marks, shown, color=ACCENT, width=0.8)
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(names) <= MOST_LABELLED:
+    if form and len(values) <= MOST_LABELLED:
         above = axes.transData + ScaledTranslation(0, 2 / 72, axes.figure.dpi_scale_trans)
         for mark, value, height in zip(marks, values, shown, strict=True):
             text = "undefined" if np.isnan(float(value)) else form.format(value)
             axes.text(float(mark), float(height), text, transform=above, ha="center", fontsize=SMALL, color=INK)
+
+
+def _name_bars(axes: Axes, names: Sequence[str]) -> None:
     _name_ticks(axes.xaxis, names)
     axes.tick_params(axis="x", rotation=0 if _is_short(names) else 90, bottom=False)
 
@@ -291,9 +300,18 @@ def _longest(texts: Iterable[str]) -> float:
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """At a place in inches."""
+    """At a place in inches, their labels at the figure's edges: Matplotlib would measure every tick's name twice more to set them close by."""
+    axes = figure.add_axes(_place(figure, left, bottom, width, height))
+    axes.xaxis.set_label_coords(0.5, 0.1, blended_transform_factory(axes.transAxes, figure.dpi_scale_trans))
+    axes.xaxis.label.set_verticalalignment("bottom")
+    axes.yaxis.set_label_coords(0.27, 0.5, blended_transform_factory(figure.dpi_scale_trans, axes.transAxes))
+    return axes
+
+
+def _place(figure: Figure, left: float, bottom: float, width: float, height: float) -> tuple[float, float, float, float]:
+    """Inches as shares of the figure."""
     across, up = figure.get_size_inches()
-    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+    return left / across, bottom / up, width / across, height / up
 
 
 def _spread(items: Sequence[int], most: int) -> list[int]:

@@ -17,6 +17,7 @@ from equipoise.data.sources import title_of
 from equipoise.handover import Trained
 from equipoise.naming import run_name
 from equipoise.options import Floats
+from equipoise.resume import Begun
 from equipoise.schedules import share_at, weights_at
 from equipoise.store import Store
 from equipoise.terminal import console, print_table, progress_bar, warn
@@ -29,13 +30,26 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 @contextlib.contextmanager
 def training_run(
-    config: Config, data: Prepared, store: Store, folder: Path, tags: Mapping[str, str] | None = None, adopt: str | None = None
+    config: Config,
+    data: Prepared,
+    store: Store,
+    folder: Path,
+    begun: Begun | None,
+    *,
+    adopt: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Run, str]]:
-    """The MLflow run that a training is logged to, an interrupted one if there is one, and the device that it trains on.
+    """The MLflow run that a training is logged to, and the device that it trains on.
 
     What is done within it, and takes more than a moment, belongs within `at_work`.
+
+    Parameters
+    ----------
+    folder : what a new run writes besides lands here; it must exist
+    begun : an interrupted run, to be gone on with in its own folder
+    adopt : the id of a run that is open already, to be written on instead
     """
-    trainer, experiment = config.trainer, title_of(config.dataset)
+    experiment = title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device, replicas = _start(config, data)
     for note in _replica_notes(config, replicas):
@@ -47,8 +61,7 @@ def training_run(
         console.print(f"Engine: {engine}", soft_wrap=True)
     how = {"device": device, "replicas": str(replicas), "engine": engine.name, "xla": str(engine.xla).lower()}
     tags = {**inputs.config_tags(config, data), **how, "mlflow.source.name": "src/train.py", **(tags or {})}
-    begun = resume.interrupted(store, config, data.data_sha256) if trainer.resume and store.answers and adopt is None else None
-    if begun:
+    if begun and adopt is None:
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
     with resume.kept(folder), start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log:

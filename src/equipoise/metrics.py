@@ -314,6 +314,17 @@ def against_the_rest(positive: Booleans, scores: Floats) -> tuple[float, float]:
     return average_precision, float(beaten / pairs) if pairs else np.nan
 
 
+def precision_recall(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
+    """Precision and recall of whatever scores at least as high as each score, from the highest down, as scikit-learn's `precision_recall_curve`.
+
+    Before them stands a precision of 1 at a recall of 0, where nothing is taken. There must be a positive.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of equal scores
+    hits = np.cumsum(positive[order])[last]
+    return np.append(1.0, hits / (last + 1)), np.append(0.0, hits / hits[-1])
+
+
 def _probability_metrics(labels: Integers, log_probabilities: Floats) -> dict[str, float]:
     by_class = [_calibration_error(column, labels == index) for index, column in enumerate(_columns(log_probabilities))]
     return {

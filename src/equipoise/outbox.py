@@ -90,6 +90,13 @@ class Outbox:
     def add_points(self, points: Sequence[dict[str, Any]]) -> None:
         self.recorded += _append(self._journal, points)
 
+    def sync(self) -> None:
+        """Bring it all to the disk, before the store may have it: a loss of power must not leave fewer bytes than `uploaded` says."""
+        for file in (self._journal, self._operations):
+            if file.exists():
+                with open(file, "rb") as opened:
+                    os.fsync(opened.fileno())
+
     def save(self) -> None:
         """Write down how far the store has got, whole or not at all."""
         aside = self.folder / f"{UPLOADED}.new"
@@ -114,12 +121,10 @@ def read_journal(folder: Path) -> list[dict[str, Any]]:
 
 
 def _append(file: Path, rows: Sequence[dict[str, Any]]) -> int:
-    """On the disk when this returns: a loss of power takes nothing back that a checkpoint builds on. Returns the bytes."""
+    """Past this process when this returns, whatever becomes of it. Returns the bytes."""
     lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
     with open(file, "ab") as opened:
         opened.write(lines)
-        opened.flush()
-        os.fsync(opened.fileno())
     return len(lines)
 
 

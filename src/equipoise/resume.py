@@ -25,12 +25,14 @@ class Begun:
 
 
 def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
-    """The newest run of this config on these data, in the same sweep or in none, if it was interrupted.
+    """The newest run of this config on these data, in the same sweep or in none, if it was interrupted and `trainer.resume` is on.
 
     A run is KILLED by a signal or by the next command that finds its process gone; it may have no checkpoint yet.
     One that FAILED was interrupted if it left a checkpoint, as it does if its disk was full; one that cannot but
     fail again, such as one that diverged, leaves none.
     """
+    if not (config.trainer.resume and store.answers):
+        return None
     sweep = None if config.sweep == "auto" else config.sweep
     tags = {"config_sha256": config_sha256(config), "data_sha256": data_sha256}
     tags |= {"sweep_id": sweep} if sweep else {}

@@ -160,7 +160,7 @@ def store_uri(root: Path, where: str = "local") -> str:
 
 @clock.part("log")
 def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Store:
-    """Open the store, made first if it is not there, and close the runs whose process is gone.
+    """Open the store, made first if it is not there, and close the runs whose process is gone; a file, once a process.
 
     Parameters
     ----------
@@ -184,6 +184,8 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     mlflow.set_tracking_uri(uri)
+    if uri in _opened:
+        return _opened[uri]
     store = Store(root, uri)
     try:
         store.client.search_experiments(max_results=1)
@@ -203,7 +205,12 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
         return Store(root, uri, answers=False)
     with contextlib.suppress(*outages()):  # another user's runs may be seen and not be changed
         _close_orphans(store)
+    if store.is_local:  # a server may go and come
+        _opened[uri] = store
     return store
+
+
+_opened: dict[str, Store] = {}
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from equipoise import comparison, logged, resume, views
 from equipoise.config import Config, config_sha256, flat
+from equipoise.resume import Begun
 from equipoise.store import Store
 from equipoise.terminal import console
 from equipoise.uploading import outages
@@ -39,8 +40,8 @@ class Unfinished:
 
 
 @contextlib.contextmanager
-def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | None]:
-    """A job of a sweep as this process's own; yields why there is nothing to do instead, if so.
+def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | Begun | None]:
+    """A job of a sweep as this process's own; yields why there is nothing to do instead, or the run to go on with, if there is one.
 
     Runs of the job that did not finish are deleted, but for the one that will be gone on with: nothing is doubled.
     """
@@ -66,11 +67,11 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         for run in same:
             if run.info.status == "RUNNING":  # left by whoever had the lock, maybe on another host
                 store.client.set_terminated(run.info.run_id, "KILLED")
-        begun = resume.interrupted(store, config, data_sha256) if left and config.trainer.resume else None
+        begun = resume.interrupted(store, config, data_sha256) if left else None
         for run_id in left:
             if begun is None or run_id != begun.id:
                 store.client.delete_run(run_id)
-        yield None
+        yield begun
     finally:
         lock.release()
 

@@ -1,6 +1,6 @@
 """From a run's outbox to the store, while the run goes on or long after: the same code, and each thing exactly once.
 
-What was done in the store without our hearing of it (a time-out, a crash) is done again and changes nothing: MLflow
+What was done in the store without our hearing or writing it down (a time-out, a crash) is done again and changes nothing: MLflow
 ignores a point that it has with the same time stamp, a param with the same value, and a file is overwritten by itself;
 a run and a model are looked for before they are made.
 """
@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ def outages() -> tuple[type[Exception], ...]:
 
 
 def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], str], deadline: float = float("inf")) -> bool:
-    """Do in the store what the outbox holds, in order, each step written down when it is done.
+    """Do in the store what the outbox holds, in order, and write down how far that has got.
 
     Parameters
     ----------
@@ -43,15 +43,24 @@ def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], s
     -------
     Whether all is done.
     """
-    for position, operation in outbox.operations(outbox.uploaded.operations):
-        # Of a run that is there all points, also those that came after the operation: they share a request.
-        end = operation["points"] if operation["do"] == "begin" else outbox.recorded
-        if not _points(outbox, client, end, deadline) or time.monotonic() > deadline:
-            return False
-        OPERATIONS[operation["do"]](outbox, client, operation, experiment)
-        outbox.uploaded.operations = position
+    outbox.sync()
+    tagged = False
+    try:
+        for position, operation in outbox.operations(outbox.uploaded.operations):
+            # Of a run that is there all points and tags, also those that came after the operation: they share a request.
+            end = operation["points"] if operation["do"] == "begin" else outbox.recorded
+            if not _points(outbox, client, end, deadline) or time.monotonic() > deadline:
+                return False
+            if operation["do"] != "tags":
+                OPERATIONS[operation["do"]](outbox, client, operation, experiment)
+                tagged = tagged and operation["do"] != "begin"
+            elif not tagged:
+                _tags(outbox, client)
+                tagged = True
+            outbox.uploaded.operations = position
+        return _points(outbox, client, outbox.recorded, deadline)
+    finally:
         outbox.save()
-    return _points(outbox, client, outbox.recorded, deadline)
 
 
 def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -> bool:
@@ -64,7 +73,6 @@ def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -
         metrics = [Metric(point["key"], point["value"], point["timestamp"], point["step"]) for _, point in part]
         client.log_batch(outbox.uploaded.run_id, metrics=metrics)
         outbox.uploaded.points = part[-1][0]
-        outbox.save()
     return True
 
 
@@ -103,10 +111,13 @@ def _params(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _
         client.log_batch(run, params=absent[start : start + PARAMS_AT_ONCE])
 
 
-def _tags(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+def _tags(outbox: Outbox, client: "MlflowClient") -> None:
+    """All that wait until the run is taken up again; the last of a key counts."""
     from mlflow.entities import RunTag
 
-    client.log_batch(outbox.uploaded.run_id, tags=[RunTag(key, value) for key, value in operation["tags"].items()])
+    waiting = takewhile(lambda found: found[1]["do"] != "begin", outbox.operations(outbox.uploaded.operations))
+    tags = {key: value for _, operation in waiting for key, value in operation.get("tags", {}).items()}
+    client.log_batch(outbox.uploaded.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def _data(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
@@ -145,7 +156,7 @@ def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _e
     saved.run_id, saved.model_id, saved.model_uuid, saved.artifact_path = now.run_id, logged.model_id, logged.model_id, logged.artifact_location
     saved.save(str(folder / "MLmodel"))
     client.log_model_artifacts(logged.model_id, str(folder))
-    if logged.model_id not in {output.model_id for output in client.get_run(now.run_id).outputs.model_outputs}:
+    if not (same and logged.model_id in {output.model_id for output in client.get_run(now.run_id).outputs.model_outputs}):
         client.log_outputs(now.run_id, [LoggedModelOutput(logged.model_id, step=operation["step"])])
     client.finalize_logged_model(logged.model_id, "READY")
     shutil.rmtree(folder.parent)  # the store has it
@@ -161,4 +172,4 @@ def _end(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _exp
                 client.delete_run(other.info.run_id)
 
 
-OPERATIONS = {"begin": _begin, "params": _params, "tags": _tags, "data": _data, "file": _file, "model": _model, "end": _end}
+OPERATIONS = {"begin": _begin, "params": _params, "data": _data, "file": _file, "model": _model, "end": _end}

@@ -5,6 +5,7 @@ while training, `<split>_paths.npy`, or for samples that stay in shards, `<split
 (int64); and `metadata.json`. Knows nothing of where the samples came from.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -84,7 +85,7 @@ class Prepared:
             raise _unknown(self.folder) from None
         return found
 
-    @property
+    @functools.cached_property
     def several_labels(self) -> bool:
         """Whether a sample may have several labels, or none."""
         return self.split("train").labels.ndim == 2
