@@ -67,9 +67,9 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
 
     # Hydra would compose every job one more time to see whether it can be, a minute for 900 of them: the plan has checked them all.
     Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
-    share_compositions()
-    store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
+    share_compositions(in_turn=not elsewhere)
+    store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     # The trials of a search are not known yet.
     jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
     names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)

@@ -6,6 +6,7 @@ import pytest
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +21,9 @@ JOBS = [
     ["weighting.alpha=0.75", "weighting=power", "seed=2", "sweep=s"],
     ["dataset=synthetic", "dataset.class_counts=[9,8,7]", "++hydra.job.env_set.A=b", "seed=3"],
     ["dataset=synthetic", "dataset.class_counts=[6,5]", "++hydra.job.env_set.A=b", "seed=3"],
+    ["cost={a: {b: 5}}"],
+    ["cost={b: {a: 2}}"],
+    ["cost=null"],
     ["cost=[[0,1],[2,0]]", "trainer.learning_rate=1e-4", "trainer.learning_rate=0.5"],
 ]
 
@@ -32,7 +36,8 @@ def loader() -> Iterator[ConfigLoaderImpl]:
         yield found
 
 
-def test_a_shared_composition_is_hydras_own(loader: ConfigLoaderImpl) -> None:
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_a_shared_composition_is_hydras_own(loader: ConfigLoaderImpl, in_turn: bool) -> None:
     master = loader.load_configuration("config", ["hydra.sweep.dir=somewhere"], RunMode.MULTIRUN)
     composed = []
 
@@ -40,8 +45,9 @@ def test_a_shared_composition_is_hydras_own(loader: ConfigLoaderImpl) -> None:
         composed.append(lines)
         return ConfigLoaderImpl.load_sweep_config(own, of, lines)
 
-    shared = composing._sharing(counted)
+    shared = composing._sharing(counted, in_turn=in_turn)
     for lines in JOBS + JOBS[::-1]:
         alone, found = ConfigLoaderImpl.load_sweep_config(loader, master, lines), shared(loader, master, lines)
         assert OmegaConf.to_container(found) == OmegaConf.to_container(alone), lines
-    assert composed == [["weighting=balanced"], JOBS[2], ["weighting=power"], ["dataset=synthetic", "++hydra.job.env_set.A=b"], []]
+        HydraConfig.instance().set_config(found)  # as of a job that is run
+    assert composed == [["weighting=balanced"], JOBS[2], ["weighting=power"], ["dataset=synthetic", "++hydra.job.env_set.A=b"], [], []]

@@ -185,6 +185,9 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         (panels[0], weights.counts[order], "Training samples (log scale)", "{:d}"),
         (panels[1], weights.weights[order], "Weight (log scale)", "{:.3g}"),
     ):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # a power of ten with an exponent is a formula, which takes as long as all other text
+        axes.yaxis.set_minor_locator(NullLocator())
         if many:
             axes.plot(np.arange(1, len(order) + 1), values, color=ACCENT)
             axes.spines[["top", "right"]].set_visible(False)
@@ -192,9 +195,6 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
             _bars(axes, values, form)
             axes.set_xticks([])
         axes.set_title(title, loc="left", fontsize=11)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")  # a power of ten with an exponent is a formula, which takes as long as all other text
-        axes.yaxis.set_minor_locator(NullLocator())  # half of the time of the picture, for ticks beside bars that say their number
         low, high = axes.get_ylim()
         axes.set_ylim(low / 1.5, high * 2)
     _draw_shares(panels[2], weights, groups, shares)
@@ -255,13 +255,14 @@ def _groups(head_to_tail: Integers) -> dict[str, Integers]:
 
 
 def _bars(axes: Axes, values: Floats | Integers, form: str | None = None) -> None:
-    """Bars that say their values, if these have a form and are not too many."""
+    """Bars that say their values in place of an axis that does, if these have a form and are not too many."""
     marks = np.arange(len(values))
     shown = np.nan_to_num(np.asarray(values, dtype=float))
     axes.bar(marks, shown, color=ACCENT, width=0.8)
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
     if form and len(values) <= MOST_LABELLED:
+        axes.set_yticks([])
         above = axes.transData + ScaledTranslation(0, 2 / 72, axes.figure.dpi_scale_trans)
         for mark, value, height in zip(marks, values, shown, strict=True):
             text = "undefined" if np.isnan(float(value)) else form.format(value)

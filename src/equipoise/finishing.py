@@ -4,6 +4,7 @@ Until then the run is RUNNING and its locks are held, as of any run that is goin
 """
 
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -98,6 +99,7 @@ def _end(drawn: "Future[list[str]]", evidence: Evidence, log: Run, held: context
 def _begin_drawing() -> None:  # pragma: no cover - another process
     """In the process that draws: it ends with the one that trains, and only then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal
+    gc.freeze()  # what is imported is there to stay: Python need not look for garbage in it
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
