@@ -24,6 +24,8 @@ JOBS = [
     ["cost={a: {b: 5}}"],
     ["cost={b: {a: 2}}"],
     ["cost=null"],
+    ["experiment=pairwise_cost", "cost=costs.csv"],
+    ["experiment=pairwise_cost", "cost={}"],
     ["cost=[[0,1],[2,0]]", "trainer.learning_rate=1e-4", "trainer.learning_rate=0.5"],
 ]
 
@@ -50,4 +52,5 @@ def test_a_shared_composition_is_hydras_own(loader: ConfigLoaderImpl, in_turn: b
         alone, found = ConfigLoaderImpl.load_sweep_config(loader, master, lines), shared(loader, master, lines)
         assert OmegaConf.to_container(found) == OmegaConf.to_container(alone), lines
         HydraConfig.instance().set_config(found)  # as of a job that is run
-    assert composed == [["weighting=balanced"], JOBS[2], ["weighting=power"], ["dataset=synthetic", "++hydra.job.env_set.A=b"], [], []]
+    synthetic, recipe = JOBS[5][::2], JOBS[-2][:1]
+    assert composed == [["weighting=balanced"], JOBS[2], ["weighting=power"], synthetic, [], [], recipe, recipe, []]

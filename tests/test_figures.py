@@ -88,6 +88,16 @@ def test_an_undefined_recall_is_no_zero() -> None:
     assert [text.get_text() for text in panel.texts][-1] == "undefined"
 
 
+@pytest.mark.parametrize("classes", [3, 30, 300])
+def test_equal_weights_are_drawn_without_a_warning(classes: int, tmp_path: Path) -> None:
+    data, weights, evaluation, *_ = example(classes)
+    equal = ClassWeights(weights.classes, weights.counts, np.ones(classes))
+    figure = figures.what_the_weights_did(data, equal, evaluation, {})
+    figure.savefig(tmp_path / "panel.png")
+    low, high = figure.axes[1].get_ylim()
+    assert low < 1 < high
+
+
 def test_many_classes_are_drawn_by_groups_of_ranks() -> None:
     drawn = all_figures(400)
     blocks, pairs = drawn["confusion"].axes[:2]

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from equipoise import tracking
 from equipoise.options import ConfigError
 from equipoise.outbox import read_journal
-from equipoise.store import Store, _opened, class_keys, load_model, open_store
+from equipoise.store import Store, class_keys, load_model, open_store
 from equipoise.tracking import start_run
 from helpers import program_of
 
@@ -208,15 +208,11 @@ def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
         run_id: str = store.client.create_run(experiment, tags={**started, **tags}).info.run_id
         return run_id
 
-    def open_anew() -> None:
-        _opened.clear()  # as another process
-        open_store(store.root)
-
     alive, recycled, elsewhere = running(), running(process_start="1.00"), running(host="another", pid="1")
-    open_anew()
+    open_store(store.root)
     assert [status_of(store, run) for run in (alive, recycled, elsewhere)] == ["RUNNING", "KILLED", "RUNNING"]
     child.communicate(b"\n")
-    open_anew()
+    open_store(store.root)
     assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
 
 

@@ -23,7 +23,7 @@ from equipoise.options import Floats
 
 FOLDER = "checkpoints"  # in the run's folder
 KEPT = 2
-FIRST = 1.0  # seconds of training that are worth a checkpoint
+FIRST = 1.0  # seconds of a run that are worth a checkpoint
 MOST_SHARE = 0.05  # of the time, for writing checkpoints
 
 Arrays = Mapping[str, Sequence[Floats]]

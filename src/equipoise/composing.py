@@ -44,12 +44,13 @@ def _sharing(load: Load, *, in_turn: bool) -> Load:
         overrides = OverridesParser.create().parse_overrides(lines)
         values = [] if any(map(refers, lines)) else [override for override in overrides if is_value(override)]
         options = [line for line, override in zip(lines, overrides, strict=True) if override not in values]
-        kind = (*options, *sorted(override.key_or_group for override in values))  # whoever shares an object sets the same values of it
+        merged = any(isinstance(override.value(), dict) for override in values)  # with what was composed, which no job may have changed
+        # Whoever shares an object sets the same values of it.
+        kind = (*options, str(merged), *sorted(override.key_or_group for override in values))
         if kind not in composed:
             composed[kind] = load(loader, master, options)
-        merged = any(isinstance(override.value(), dict) for override in values)  # with what stands there
         config = composed[kind] if in_turn and not merged else copy.deepcopy(composed[kind])
-        OmegaConf.set_readonly(config.hydra, None)  # as Hydra makes it of each job that it runs
+        OmegaConf.set_readonly(config.hydra, False)  # which Hydra makes it of each job that it runs
         loader._apply_overrides_to_config(values, config)
         task = [override for override in overrides if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in task]

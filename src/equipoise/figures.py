@@ -185,7 +185,8 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         (panels[0], weights.counts[order], "Training samples (log scale)", "{:d}"),
         (panels[1], weights.weights[order], "Weight (log scale)", "{:.3g}"),
     ):
-        axes.set_yscale("log")
+        seen = values[values > 0]
+        axes.set(yscale="log", ylim=(seen.min() / 1.6, seen.max() * 2.5))  # before anything is drawn: equal values have no range of their own
         axes.yaxis.set_major_formatter("{x:g}")  # a power of ten with an exponent is a formula, which takes as long as all other text
         axes.yaxis.set_minor_locator(NullLocator())
         if many:
@@ -195,8 +196,6 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
             _bars(axes, values, form)
             axes.set_xticks([])
         axes.set_title(title, loc="left", fontsize=11)
-        low, high = axes.get_ylim()
-        axes.set_ylim(low / 1.5, high * 2)
     _draw_shares(panels[2], weights, groups, shares)
     recall = evaluation.per_class["recall"]
     if many:

@@ -61,7 +61,8 @@ def training_run(
         console.print(f"Engine: {engine}", soft_wrap=True)
     how = {"device": device, "replicas": str(replicas), "engine": engine.name, "xla": str(engine.xla).lower()}
     tags = {**inputs.config_tags(config, data), **how, "mlflow.source.name": "src/train.py", **(tags or {})}
-    if begun and adopt is None:
+    # While TensorFlow was started, the same command elsewhere may have taken it up.
+    if begun and adopt is None and begun == resume.interrupted(store, config, data.data_sha256):
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
     with resume.kept(folder), start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log:

@@ -320,7 +320,8 @@ def precision_recall(positive: Booleans, scores: Floats) -> tuple[Floats, Floats
     Before them stands a precision of 1 at a recall of 0, where nothing is taken. There must be a positive.
     """
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of equal scores
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(scores) - 1)  # of equal scores
     hits = np.cumsum(positive[order])[last]
     return np.append(1.0, hits / (last + 1)), np.append(0.0, hits / hits[-1])
 

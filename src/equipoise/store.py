@@ -160,12 +160,13 @@ def store_uri(root: Path, where: str = "local") -> str:
 
 @clock.part("log")
 def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Store:
-    """Open the store, made first if it is not there, and close the runs whose process is gone; a file, once a process.
+    """Open the store, made first if it is not there, and close the runs whose process is gone.
 
     Parameters
     ----------
     where : `local` or `server`, as in the config's `tracking`
-    needed : whether all is in vain if the store does not answer; a run goes on without, and is uploaded later
+    needed : whether all is in vain if the store does not answer; a run goes on without, and is uploaded later, and only the first of
+        a process looks for runs to close
 
     Raises
     ------
@@ -184,9 +185,7 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     mlflow.set_tracking_uri(uri)
-    if uri in _opened:
-        return _opened[uri]
-    store = Store(root, uri)
+    store = _opened.get(uri) or Store(root, uri)
     try:
         store.client.search_experiments(max_results=1)
     except outages() as error:
@@ -203,14 +202,14 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
             raise ConfigError(f"the MLflow store {uri} does not answer: {reason}") from None
         _warn_once(f"the MLflow store {uri} does not answer ({reason}); the run goes on, and is uploaded when it does")
         return Store(root, uri, answers=False)
-    with contextlib.suppress(*outages()):  # another user's runs may be seen and not be changed
-        _close_orphans(store)
-    if store.is_local:  # a server may go and come
-        _opened[uri] = store
+    if needed or uri not in _opened:
+        with contextlib.suppress(*outages()):  # another user's runs may be seen and not be changed
+            _close_orphans(store)
+    _opened[uri] = store
     return store
 
 
-_opened: dict[str, Store] = {}
+_opened: dict[str, Store] = {}  # with their clients, which take as long to make as to ask
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:

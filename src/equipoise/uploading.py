@@ -5,6 +5,7 @@ ignores a point that it has with the same time stamp, a param with the same valu
 a run and a model are looked for before they are made.
 """
 
+import contextlib
 import shutil
 import sys
 import time
@@ -44,7 +45,7 @@ def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], s
     Whether all is done.
     """
     outbox.sync()
-    tagged = False
+    tagged = False  # whether all tags that wait are in the store: nobody adds to the outbox meanwhile
     try:
         for position, operation in outbox.operations(outbox.uploaded.operations):
             # Of a run that is there all points and tags, also those that came after the operation: they share a request.
@@ -60,7 +61,8 @@ def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], s
             outbox.uploaded.operations = position
         return _points(outbox, client, outbox.recorded, deadline)
     finally:
-        outbox.save()
+        with contextlib.suppress(OSError):  # of a full disk; then what is in the store is done again
+            outbox.save()
 
 
 def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -> bool:
