@@ -216,6 +216,20 @@ def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
     assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
 
 
+def test_a_store_that_was_there_is_asked_again(store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As by each job of a sweep: another program may hold its lock by now."""
+    assert open_store(store.root, needed=False).answers
+
+    def locked(**_: Any) -> None:
+        raise MlflowException("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.client, "search_experiments", locked)
+        assert not open_store(store.root, needed=False).answers
+    assert "does not answer (database is locked)" in capsys.readouterr().err
+    assert open_store(store.root, needed=False).answers
+
+
 def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sync = program_of("src/sync.py")
     with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.image import AxesImage
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
@@ -51,7 +52,7 @@ def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_t
     totals = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    figure.colorbar(image, cax=figure.add_axes(_place(figure, left + side + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side)), label="share of the true class")
+    _explain_colors(image, left + side, bottom, side, "share of the true class")
     if count <= MOST_LABELLED:
         for (row, column), cell in np.ndenumerate(confusion):
             if cell:
@@ -76,14 +77,20 @@ def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_
     figure = Figure((bars + 4.6, name + side + 0.4))
     left, right = _axes(figure, name, name, side, side), _axes(figure, bars, name, 4, side)
     image = left.imshow(shares, cmap="Blues", vmin=0, aspect="auto")
-    of_colors = figure.add_axes(_place(figure, name + side + 0.25, name + 0.1 * side, 0.2, 0.8 * side))
-    figure.colorbar(image, cax=of_colors, label="share of the true group's samples")
+    _explain_colors(image, name + side, name, side, "share of the true group's samples")
     for axis in (left.xaxis, left.yaxis):
         _name_ticks(axis, list(members))
     left.tick_params(axis="x", rotation=90)
     left.set(xlabel="group of the predicted class, by rank", ylabel="group of the true class, by rank", title=f"Confusion of {len(classes):,} classes")
     _draw_pairs(right, worst)
     return figure
+
+
+def _explain_colors(image: AxesImage, right: float, bottom: float, side: float, label: str) -> None:
+    """A bar of colours beside a square picture that ends there, in inches."""
+    figure = image.get_figure(root=True)
+    assert figure
+    figure.colorbar(image, cax=figure.add_axes(_place(figure, right + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side)), label=label)
 
 
 def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple[str, int, int]]:
