@@ -72,6 +72,17 @@ def running(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
     raise AssertionError("nothing runs")
 
 
+def held(store: Store, sweep: str, finished: int, **tags: str) -> Any:
+    """Such a run, whose process stands still, so that it cannot end before it is killed."""
+    while True:
+        run = running(store, sweep, finished, **tags)
+        pid = int(run.data.tags["pid"])
+        os.kill(pid, signal.SIGSTOP)
+        if store.client.get_run(run.info.run_id).info.status == "RUNNING":
+            return run
+        os.kill(pid, signal.SIGCONT)  # it was over already
+
+
 def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
     run = summary(store, "calm")
     assert (run.info.status, run.info.run_name, run.data.params) == ("FINISHED", "sweep calm", {"weighting": "none,balanced"})
@@ -179,12 +190,12 @@ def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server:
         assert f"tracking=local is a file of this machine, and the cluster runs jobs on {ELSEWHERE} too" in refused.stderr
         process = start(project, *command, "tracking=server", "hydra.launcher.max_retries=0")
         remote = open_store(project, "server")
-        running(remote, "ray_cluster")
+        lost = held(remote, "ray_cluster", finished=1, host=ELSEWHERE)
         second = train(project, *command, "tracking=server")
         assert second.returncode == 2
         assert "sweep=ray_cluster is being run on this cluster by another process" in second.stderr
-        lost = running(remote, "ray_cluster", finished=1, host=ELSEWHERE)
         cluster.lose_the_node()
+        os.kill(int(lost.data.tags["pid"]), signal.SIGKILL)
         output, errors = process.communicate(timeout=200)
         assert process.returncode == 1, output + errors
         name = lost.info.run_name
