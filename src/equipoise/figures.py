@@ -57,9 +57,8 @@ def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_t
         for (row, column), cell in np.ndenumerate(confusion):
             if cell:
                 axes.text(column, row, str(cell), ha="center", va="center", fontsize=SMALL, color="white" if shares[row, column] > 0.55 else INK)
-    for axis in (axes.xaxis, axes.yaxis):
-        _name_ticks(axis, classes)
-    axes.tick_params(axis="x", rotation=0 if upright else 90)
+    _name_beside(axes, classes)
+    _name_below(axes, classes, upright=upright)
     axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix, normalised by true class")
     return figure
 
@@ -78,9 +77,8 @@ def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_
     left, right = _axes(figure, name, name, side, side), _axes(figure, bars, name, 4, side)
     image = left.imshow(shares, cmap="Blues", vmin=0, aspect="auto")
     _explain_colors(image, name + side, name, side, "share of the true group's samples")
-    for axis in (left.xaxis, left.yaxis):
-        _name_ticks(axis, list(members))
-    left.tick_params(axis="x", rotation=90)
+    _name_beside(left, list(members))
+    _name_below(left, list(members), upright=False)
     left.set(xlabel="group of the predicted class, by rank", ylabel="group of the true class, by rank", title=f"Confusion of {len(classes):,} classes")
     _draw_pairs(right, worst)
     return figure
@@ -148,7 +146,7 @@ def training_curves(history: Sequence[dict[str, float]]) -> Figure:
         for key, color, style in zip(keys, (INK, ACCENT, CONTRAST), ("-", "-", "--"), strict=True):
             axes.plot(epochs, [metrics[key] for metrics in history], style, color=color, marker=marker, label=key, linewidth=1.6)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.legend(frameon=False)
     left.set(title="Loss (val/log_loss is unweighted)", ylim=(0, None))
     right.set(title="Validation", ylim=(0, 1.02))
@@ -209,7 +207,7 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         _spread_by_rank(panels[3], recall, order)
     else:
         _bars(panels[3], recall[order], "{:.2f}")
-        _name_bars(panels[3], names)
+        _name_below(panels[3], names, upright=_is_short(names))
         panels[3].set_ylim(0, 1.12)
     panels[3].axhline(float(np.nanmean(recall)), color=CONTRAST, linewidth=1.2)
     panels[3].set_title(f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11)
@@ -226,7 +224,7 @@ def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integer
     share, equal = summed(weights.share), summed(weights.counts / weights.counts.sum())
     marks = np.arange(len(groups))
     _bars(axes, share)
-    _name_bars(axes, list(groups))
+    _name_below(axes, list(groups), upright=_is_short(list(groups)))
     axes.set_title("Share of all weight", loc="left", fontsize=11)
     axes.step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
     highest = max(share.max(), equal.max())
@@ -275,11 +273,6 @@ def _bars(axes: Axes, values: Floats | Integers, form: str | None = None) -> Non
             axes.text(float(mark), float(height), text, transform=above, ha="center", fontsize=SMALL, color=INK)
 
 
-def _name_bars(axes: Axes, names: Sequence[str]) -> None:
-    _name_ticks(axes.xaxis, names)
-    axes.tick_params(axis="x", rotation=0 if _is_short(names) else 90, bottom=False)
-
-
 def _below_bars(names: Sequence[str]) -> float:
     """Inches that the names of bars take."""
     return 0.3 if _is_short(names) else 0.15 + _longest(_named(names).values())
@@ -289,14 +282,24 @@ def _is_short(names: Sequence[str]) -> bool:
     return max(map(len, names)) <= 5
 
 
-def _name_ticks(axis: object, names: Sequence[str]) -> None:
-    """Name every class, or evenly spaced ones so that the names do not run into each other."""
-    named = _named(names)
-    axis.set_ticks(list(named), list(named.values()), fontsize=SMALL)  # type: ignore[attr-defined]
+def _name_below(axes: Axes, names: Sequence[str], *, upright: bool) -> None:
+    """Name the places of the horizontal axis: by texts, since a tick is five things to draw."""
+    axes.set_xticks([])
+    below = blended_transform_factory(axes.transData, axes.transAxes) + ScaledTranslation(0, -4 / 72, axes.figure.dpi_scale_trans)
+    for place, name in _named(names).items():
+        axes.text(place, 0, name, transform=below, ha="center", va="top", fontsize=SMALL, rotation=0 if upright else 90)
+
+
+def _name_beside(axes: Axes, names: Sequence[str]) -> None:
+    """The same of the vertical axis."""
+    axes.set_yticks([])
+    beside = blended_transform_factory(axes.transAxes, axes.transData) + ScaledTranslation(-4 / 72, 0, axes.figure.dpi_scale_trans)
+    for place, name in _named(names).items():
+        axes.text(0, place, name, transform=beside, ha="right", va="center", fontsize=SMALL)
 
 
 def _named(names: Sequence[str]) -> dict[int, str]:
-    """Place to text, of those that an axis names."""
+    """Place to text: of every class, or of evenly spaced ones, so that the names do not run into each other."""
     return {mark: _short(names[mark]) for mark in _spread(range(len(names)), MOST_LABELLED)}
 
 
@@ -307,11 +310,12 @@ def _longest(texts: Iterable[str]) -> float:
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """At a place in inches, their labels at the figure's edges: Matplotlib would measure every tick's name twice more to set them close by."""
+    """At a place in inches, with few numbers, and labels at the figure's edges: to set these close by, Matplotlib would measure each number twice more."""
     axes = figure.add_axes(_place(figure, left, bottom, width, height))
     axes.xaxis.set_label_coords(0.5, 0.1, blended_transform_factory(axes.transAxes, figure.dpi_scale_trans))
     axes.xaxis.label.set_verticalalignment("bottom")
     axes.yaxis.set_label_coords(0.27, 0.5, blended_transform_factory(figure.dpi_scale_trans, axes.transAxes))
+    axes.locator_params(nbins=5)
     return axes
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from equipoise import by_rank, effect, figures, page
 from equipoise.data.prepared import Prepared
@@ -84,8 +86,10 @@ def pictures(evidence: Evidence) -> dict[str, bytes]:
 
 
 def _as_png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", pil_kwargs={"compress_level": 1})  # a tenth larger, in a quarter of the time
+    canvas, file = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()  # type: ignore[no-untyped-call]
+    opaque = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
+    opaque.save(file, "png", compress_level=1)  # hardly larger, in a third of the time
     return file.getvalue()
 
 
