@@ -262,7 +262,9 @@ def _bars(axes: Axes, values: Floats | Integers, form: str | None = None) -> Non
     """Bars that say their values in place of an axis that does, if these have a form and are not too many."""
     marks = np.arange(len(values))
     shown = np.nan_to_num(np.asarray(values, dtype=float))
-    axes.bar(marks, shown, color=ACCENT, width=0.8)
+    heights = np.zeros(2 * len(marks) - 1)  # one shape, whose every second step is nothing: as many rectangles would each be drawn by themselves
+    heights[::2] = shown
+    axes.stairs(heights, np.add.outer(marks, (-0.4, 0.4)).ravel(), fill=True, color=ACCENT)
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
     if form and len(values) <= MOST_LABELLED:
