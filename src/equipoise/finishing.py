@@ -20,7 +20,7 @@ from equipoise.terminal import errors
 from equipoise.tracking import Run, reason
 
 MOST_WAITING = 6  # runs that have no pictures yet; whoever trains draws more than these himself, in place of waiting for the slower
-MOST_BYTES = 64 * 2**20  # of predictions, which the other process gets a copy of
+MOST_BYTES = 20 * 2**20  # of a run's predictions, of which the other process gets a copy
 
 
 class Beside:
