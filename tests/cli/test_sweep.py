@@ -1,5 +1,6 @@
 """Sweeps as a user runs them: every launcher, on clusters, again, killed, side by side, and what the summary run says."""
 
+import contextlib
 import json
 import os
 import signal
@@ -72,14 +73,14 @@ def running(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
     raise AssertionError("nothing runs")
 
 
-def held(store: Store, sweep: str, finished: int, **tags: str) -> Any:
-    """Such a run, whose process stands still, so that it cannot end before it is killed."""
+def held(store: Store, sweep: str, finished: int = 0, **tags: str) -> tuple[Any, int]:
+    """Such a run, and its process, which stands still so that the run cannot end before the process is killed."""
     while True:
         run = running(store, sweep, finished, **tags)
         pid = int(run.data.tags["pid"])
         os.kill(pid, signal.SIGSTOP)
         if store.client.get_run(run.info.run_id).info.status == "RUNNING":
-            return run
+            return run, pid
         os.kill(pid, signal.SIGCONT)  # it was over already
 
 
@@ -125,7 +126,7 @@ def test_alone_and_in_another_order_it_is_the_same(project: Path, store: Store) 
 
 def test_a_launcher_is_killed(project: Path, store: Store) -> None:
     process = start(project, *JOBS, "sweep=cut_off")
-    running(store, "cut_off", finished=1)
+    held(store, "cut_off", finished=1)
     process.kill()
     process.communicate()
     found = train(project, *JOBS, "sweep=cut_off")
@@ -139,7 +140,8 @@ def test_a_launcher_is_killed(project: Path, store: Store) -> None:
 def test_a_worker_is_killed(project: Path, store: Store) -> None:
     overrides = (*JOBS, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep=worker_lost")
     process = start(project, *overrides)
-    os.kill(int(running(store, "worker_lost").data.tags["pid"]), signal.SIGKILL)
+    _, worker = held(store, "worker_lost")
+    os.kill(worker, signal.SIGKILL)
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 1, output + errors
     assert "jobs did not finish; the same command again does only these" in errors
@@ -159,9 +161,12 @@ def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, monkeypatch: p
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         process = start(project, *command)
-        running(store, "slurm")
-        (job, *_) = subprocess.run(["squeue", "--noheader", "--array", "--states=R", "--format=%i"], capture_output=True, text=True).stdout.split()
+        _, pid = held(store, "slurm")
+        environment = dict(line.split("=", 1) for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line)
+        job = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
         subprocess.run(["scancel", job], check=True)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # as Slurm does to what goes on; this would be over before
         output, errors = process.communicate(timeout=200)
         assert process.returncode == 1, output + errors
         assert f"is lost: cancelled, job {job}" in errors
@@ -190,12 +195,12 @@ def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server:
         assert f"tracking=local is a file of this machine, and the cluster runs jobs on {ELSEWHERE} too" in refused.stderr
         process = start(project, *command, "tracking=server", "hydra.launcher.max_retries=0")
         remote = open_store(project, "server")
-        lost = held(remote, "ray_cluster", finished=1, host=ELSEWHERE)
+        lost, worker = held(remote, "ray_cluster", finished=1, host=ELSEWHERE)
         second = train(project, *command, "tracking=server")
         assert second.returncode == 2
         assert "sweep=ray_cluster is being run on this cluster by another process" in second.stderr
         cluster.lose_the_node()
-        os.kill(int(lost.data.tags["pid"]), signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
         output, errors = process.communicate(timeout=200)
         assert process.returncode == 1, output + errors
         name = lost.info.run_name
