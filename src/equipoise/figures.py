@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.image import AxesImage
 from matplotlib.textpath import text_to_path
-from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from scipy import sparse
 
@@ -107,7 +107,7 @@ def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]]) -> None:
         axes.annotate(text, (0, place), (6, 0), textcoords="offset points", va="center", fontsize=SMALL)
     axes.set_yticks(np.arange(len(worst)), [name for name, _, _ in worst], fontsize=SMALL)
     axes.invert_yaxis()
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.locator_params(axis="x", integer=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(xlabel="test samples", title="Most frequent mistakes, true → predicted")
 
@@ -146,7 +146,7 @@ def training_curves(history: Sequence[dict[str, float]]) -> Figure:
         for key, color, style in zip(keys, (INK, ACCENT, CONTRAST), ("-", "-", "--"), strict=True):
             axes.plot(epochs, [metrics[key] for metrics in history], style, color=color, marker=marker, label=key, linewidth=1.6)
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         axes.legend(frameon=False)
     left.set(title="Loss (val/log_loss is unweighted)", ylim=(0, None))
     right.set(title="Validation", ylim=(0, 1.02))

@@ -162,8 +162,8 @@ def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, monkeypatch: p
             monkeypatch.setenv(name, value)
         process = start(project, *command)
         _, pid = held(store, "slurm")
-        environment = dict(line.split("=", 1) for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line)
-        job = f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"
+        given = dict(line.split("=", 1) for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line)
+        job = f"{given['SLURM_ARRAY_JOB_ID']}_{given['SLURM_ARRAY_TASK_ID']}"
         subprocess.run(["scancel", job], check=True)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)  # as Slurm does to what goes on; this would be over before
