@@ -48,6 +48,11 @@ def wait(beside: Beside) -> None:
         end.result()
 
 
+def artist(beside: Beside) -> psutil.Process:
+    (process,) = beside._artist._processes.values()
+    return psutil.Process(process.pid)
+
+
 def test_a_run_is_finished_once_its_pictures_are_logged(store: Store, running: Beside, tmp_path: Path) -> None:
     found, released = evidence(3), []
     assert running.takes(found)
@@ -78,11 +83,14 @@ def test_more_than_it_can_take_is_left_to_who_asks(store: Store, running: Beside
     half = np.zeros((MOST_BYTES // 48 + 1, 3))
     assert not running.takes(dataclasses.replace(small, log_probabilities=half, corrected=half))
     assert running.takes(dataclasses.replace(small, log_probabilities=half, corrected=None))
+    wait(running)
+    artist(running).suspend()  # or it would be done with the first before the last is there
     for number in range(MOST_WAITING):
         assert running.takes(small)
         log, held = begin(store, tmp_path / str(number))
         running.finish(small, log, held)
     assert not running.takes(small)
+    artist(running).resume()
     wait(running)
     assert running.takes(small)
 
@@ -103,8 +111,7 @@ def test_without_the_process_that_draws_pictures_are_drawn_all_the_same(store: S
     beside.start()
     wait(beside)
     runs = [begin(store, tmp_path / str(number)) for number in range(2)]
-    (artist,) = beside._artist._processes.values()
-    psutil.Process(artist.pid).kill()
+    artist(beside).kill()
     for log, held in runs:
         beside.finish(evidence(3), log, held)
     beside.close()
