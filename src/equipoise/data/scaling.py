@@ -1,0 +1,67 @@
+"""Standardisation by the training rows: scikit-learn's stable moments, fed block by block, and the range that training saw.
+
+Knows nothing of files or columns; a feature is a column of the blocks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from equipoise.options import Booleans, Floats
+
+PART = 1 << 18  # numbers that are added at a time, of which scikit-learn makes several copies
+FAR = 10.0  # training deviations outside the training range from which on a value is told
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the training rows say of each feature, each float64 (features,).
+
+    Attributes
+    ----------
+    mean : NaN where a feature has no value at all
+    deviation : of the population; 1 where the feature is constant but for rounding; NaN where there is no value, or values
+        are too large to be squared
+    low, high : the training range
+    """
+
+    mean: Floats
+    deviation: Floats
+    low: Floats
+    high: Floats
+
+    def far(self, values: Floats) -> Booleans:
+        """Which of the values (n, features) lie outside the training range by more than `FAR` deviations; NaN does not."""
+        margin = FAR * self.deviation
+        return (values < self.low - margin) | (values > self.high + margin)
+
+
+class Fitting:
+    """Running moments of rows that come in blocks.
+
+    scikit-learn's `StandardScaler.partial_fit` merges the blocks' moments (Chan, Golub & LeVeque 1983), which keeps what
+    E[x²] − E[x]² loses where the mean is large beside the deviation, leaves NaN out, and takes a deviation that is
+    no more than rounding of the mean, by its magnitude and the number of rows, for none.
+    """
+
+    def __init__(self) -> None:
+        from sklearn.preprocessing import StandardScaler
+
+        self._scaler = StandardScaler(copy=False)
+        self._low: Floats = np.array(np.inf)
+        self._high: Floats = np.array(-np.inf)
+
+    def add(self, rows: Floats) -> None:
+        """Add rows, (n, features), finite or NaN."""
+        step = max(1, PART // max(1, rows.shape[1]))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step].astype(np.float64)
+            self._low = np.fmin(self._low, np.fmin.reduce(part, axis=0))
+            self._high = np.fmax(self._high, np.fmax.reduce(part, axis=0))
+            with np.errstate(over="ignore", invalid="ignore"):  # numbers too large to be squared: the moments say so
+                self._scaler.partial_fit(part)
+
+    def moments(self) -> Moments:
+        """The moments of all rows so far."""
+        known = np.isfinite(self._scaler.var_)  # scikit-learn takes an infinite variance for none
+        return Moments(self._scaler.mean_, np.where(known, self._scaler.scale_, np.nan), self._low, self._high)
