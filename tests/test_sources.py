@@ -128,8 +128,8 @@ class TestTables:
         ):
             with pytest.raises(ConfigError, match=said):
                 judged(text)
-        (data.folder / "encoder.json").write_text("[{}]")
-        with pytest.raises(ConfigError, match=r"encoder.json is damaged or of another version"):
+        (data.folder / "preprocessing.json").write_text("[{}]")
+        with pytest.raises(ConfigError, match=r"preprocessing.json is missing, damaged or of another version"):
             judged("y,z,x\ndog,b,2.5\n")
 
     def test_class_names_are_kept_and_numbers_stand_in_their_order(self, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from equipoise import by_rank, corrections, effect
 from equipoise.config import Config, config_sha256, training_sha256
 from equipoise.data.prepared import Prepared
+from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.sampling import Sampling, sampling
 from equipoise.data.sources import title_of
-from equipoise.data.tables import ENCODER
 from equipoise.losses import LOSSES, positive_weights
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior
@@ -77,8 +77,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     table = {name: {"count": int(count), "weight": float(weight), "share": float(share)} for name, count, weight, share in rows}
     log.log_json(table, "weights.json")
     log.log_json({"sha256": data.data_sha256, "notes": list(data.notes)}, "data.json")
-    if (data.folder / ENCODER).exists():
-        log.log_file(data.folder / ENCODER, "encoder")
+    log.log_text((data.folder / PREPROCESSING).read_text(encoding="utf-8"), PREPROCESSING)
     for file in sorted((log.folder / ".hydra").glob("*.yaml")):
         log.log_file(file, "config")
 

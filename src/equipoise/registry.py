@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from equipoise import comparison, runtime
-from equipoise.data.tables import ENCODER, read_encoder
+from equipoise.data import preprocessing
+from equipoise.data.preprocessing import PREPROCESSING
+from equipoise.data.sources import Preprocessing
+from equipoise.data.tables import TablePreprocessing
 from equipoise.evaluation import DECISION
 from equipoise.logged import Logged
 from equipoise.options import ConfigError
@@ -62,8 +65,8 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
         model.save(parts / "model.keras")
         (parts / "decision.json").write_text(json.dumps(decision))
         (parts / "classes.json").write_text(json.dumps(classes))
-        if any(file.path == f"encoder/{ENCODER}" for file in store.client.list_artifacts(run.id, "encoder")):
-            (parts / ENCODER).write_text(json.dumps(read_json(store, run.id, f"encoder/{ENCODER}")))
+        (parts / PREPROCESSING).write_text(json.dumps(read_json(store, run.id, PREPROCESSING)))
+        learned = preprocessing.read(parts)
         found = store.client.create_logged_model(run.experiment_id, name="served", source_run_id=run.id)
         mlflow.pyfunc.log_model(
             model_id=found.model_id,
@@ -71,9 +74,9 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
             python_model=str(code_root() / "src" / "equipoise" / "serving.py"),
             code_paths=[str(code_root() / "src" / "equipoise")],
             artifacts={"parts": str(parts)},
-            signature=_signature(parts, classes, several=decision["kind"] == "Above"),
+            signature=_signature(learned, classes, several=decision["kind"] == "Above"),
             pip_requirements=_requirements(),
-            metadata={"classes": classes, "decision": run.params["decision.name"], "input": _input(parts, model.input_shape[1:])},
+            metadata={"classes": classes, "decision": run.params["decision.name"], "input": _input(learned)},
         )
     uri = f"models:/{found.model_id}"
     with contextlib.suppress(mlflow.exceptions.MlflowException):  # it is there already
@@ -84,20 +87,22 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     return Registered(name, str(made.version), run, f"models:/{name}@{alias}")
 
 
-def _signature(parts: Path, classes: Sequence[str], *, several: bool) -> Any:
+def _signature(learned: Preprocessing, classes: Sequence[str], *, several: bool) -> Any:
     """A table's columns may hold numbers or text; what is no table has no names for its columns."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 
     given = [ColSpec(DataType.long, f"predicted({name})") for name in classes] if several else [ColSpec(DataType.string, "predicted")]
     outputs = Schema([*given, *(ColSpec(DataType.double, f"p({name})") for name in classes)])
-    if not (parts / ENCODER).exists():
+    if not isinstance(learned, TablePreprocessing):
         return ModelSignature(outputs=outputs)
-    return ModelSignature(Schema([ColSpec(AnyType(), column.name) for column in read_encoder(parts)]), outputs)
+    return ModelSignature(Schema([ColSpec(AnyType(), column.name) for column in learned.columns]), outputs)
 
 
-def _input(parts: Path, shape: tuple[int, ...]) -> str:
-    return "the table's own columns" if (parts / ENCODER).exists() else f"one row a sample: its values of shape {shape}, flattened in C order"
+def _input(learned: Preprocessing) -> str:
+    if isinstance(learned, TablePreprocessing):
+        return "the table's own columns"
+    return f"one row a sample: its raw values of shape {getattr(learned, 'shape', ())}, flattened in C order"
 
 
 def _requirements() -> list[str]:

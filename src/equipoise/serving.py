@@ -13,7 +13,8 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel
 
 from equipoise import decisions
-from equipoise.data.tables import MISSING, encode_batch, read_encoder
+from equipoise.data import preprocessing
+from equipoise.data.tables import MISSING, TablePreprocessing
 from equipoise.metrics import class_logits, log_softmax
 from equipoise.options import Floats
 from equipoise.saved_model import load_keras
@@ -29,7 +30,7 @@ class Served(PythonModel):
         self.model = load_keras(folder / "model.keras", "the model")
         self.classes = json.loads((folder / "classes.json").read_text())
         self.decide = decisions.from_json(json.loads((folder / "decision.json").read_text()))
-        self.columns = read_encoder(folder) if (folder / "encoder.json").exists() else None
+        self.learned = preprocessing.read(folder)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Each row's class, or for several labels 0 and 1 a label, and all probabilities."""
@@ -48,15 +49,15 @@ class Served(PythonModel):
         return pd.DataFrame(probabilities, columns=[f"p({name})" for name in self.classes])
 
     def _features(self, rows: pd.DataFrame) -> Floats:
-        """Encoded as the training rows were; of what is no table, one row is one sample's values in their order."""
-        if self.columns is None:
-            return np.asarray(rows, dtype=np.float32).reshape(-1, *self.model.input_shape[1:])
+        """Prepared as the training rows were; of what is no table, one row is one sample's values in their order."""
+        if not isinstance(self.learned, TablePreprocessing):
+            return self.learned.apply(np.asarray(rows).reshape(-1, *self.model.input_shape[1:]))
         import pyarrow as pa
 
-        names = [column.name for column in self.columns]
+        names = [column.name for column in self.learned.columns]
         texts = {name: [None if pd.isna(value) or str(value) in MISSING else str(value) for value in rows[name]] for name in names}
         batch = pa.RecordBatch.from_arrays([pa.array(texts[name], pa.string()) for name in names], names=names)
-        return encode_batch(batch, self.columns)
+        return self.learned.apply(batch)
 
 
 mlflow.models.set_model(Served())

@@ -13,7 +13,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
+from equipoise.data.sources import SPLITS, ArrayPreprocessing, Loaded, Raw, digest_of, existing_file
 from equipoise.options import ConfigError, Floats, Integers, listing, suggestion
 
 BLOCK_BYTES = 16 << 20
@@ -76,12 +76,12 @@ def _from_npz(path: str, features: str, target: str, group: str | None, split: s
             yield start, block.reshape(len(block), *one)
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
-        return Loaded(_write_scaled(blocks, one, rows, folder, scale, f"'{features}' of {file}"), one)
+        return _write_scaled(blocks, one, rows, folder, scale, f"'{features}' of {file}")
 
     return Raw(classes, labels, len(one), digest_of(file), load, groups, given)
 
 
-def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> dict[str, Floats]:
+def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> Loaded:
     """Scale by the training rows and write each split; two passes, a block at a time."""
 
     def finite() -> Iterator[tuple[int, Array]]:
@@ -95,19 +95,19 @@ def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Int
         shift, factor = _fit_scale(finite, shape, rows["train"], scale)
     if not (np.isfinite(shift).all() and np.isfinite(factor).all() and factor.all()):
         raise ConfigError(f"{name} holds numbers that are too large to be standardised: scale them first")
+    learned = ArrayPreprocessing(shape=shape, shift=tuple(shift.tolist()), factor=tuple(factor.tolist()))
     features = {
         split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
         for split, members in rows.items()
     }
     for start, block in finite():
-        with np.errstate(over="ignore"):
-            scaled = ((block.astype(np.float64) - shift) * factor).astype(np.float32)
+        scaled = learned.apply(block)
         if not np.isfinite(scaled).all():
             raise ConfigError(f"{name} holds numbers that are too large for float32: scale them first")
         for split, members in rows.items():
             low, high = np.searchsorted(members, (start, start + len(block)))
             features[split][low:high] = scaled[members[low:high] - start]
-    return dict(features)
+    return Loaded(dict(features), shape, preprocessing=learned)
 
 
 def _fit_scale(blocks: Blocks, shape: tuple[int, ...], train: Integers, scale: Scale) -> tuple[Floats, Floats]:
@@ -254,8 +254,7 @@ def _from_ts(path: str, test_path: str | None, unequal: str, scale: Scale) -> Ra
     given[len(found[0][1]) :] = 1 + SPLITS.index("test")
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
-        shape = array.shape[1:]
-        return Loaded(_write_scaled(lambda: iter([(0, array)]), shape, rows, folder, scale, str(files[0])), shape)
+        return _write_scaled(lambda: iter([(0, array)]), array.shape[1:], rows, folder, scale, str(files[0]))
 
     return Raw(classes, labels, 2, " ".join(digest_of(file) for file in files), load, None, given)
 

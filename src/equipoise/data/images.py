@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.data.sources import SPLITS, Loaded, Raw, existing_folder
-from equipoise.options import ConfigError, Integers, PositiveInt, listing
+from equipoise.data.sources import SPLITS, Loaded, Preprocessing, Raw, existing_folder
+from equipoise.options import ConfigError, Counts, Integers, Names, PositiveInt, listing
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # Pillow knows more: for EPS it would start Ghostscript
@@ -57,6 +57,15 @@ class ImageFiles:
     def encoded(self) -> list[bytes]:
         """Each image's file as it is."""
         return [Path(self.root, os.fsdecode(path)).read_bytes() for path in self.paths]
+
+
+class ImagePreprocessing(Preprocessing):
+    """Encoded images of some formats, each resized to (height, width) with so many channels, from 0 to 1."""
+
+    kind: Literal["image"] = "image"
+    shape: Annotated[Counts, Field(min_length=3, max_length=3)]
+    formats: Names  # that occurred in training, as Pillow names them
+    max_pixels: PositiveInt
 
 
 def image_directory(
@@ -210,8 +219,10 @@ def _checked(
             digests[split] = [result[0] for result in results if isinstance(result, tuple)]
             formats |= {result[1] for result in results if isinstance(result, tuple)}
     notes = (f"{len(bad)} files left out (dataset.on_bad_file=skip): {listing(bad, 3)}",) if bad else ()
-    features = {split: ImageFiles(str(root), paths[members], shape, tuple(sorted(formats))) for split, members in good.items()}
-    return Loaded(features, shape, notes, good, {split: np.array(found, dtype="S32") for split, found in digests.items()})
+    known = tuple(sorted(formats))
+    features = {split: ImageFiles(str(root), paths[members], shape, known) for split, members in good.items()}
+    learned = ImagePreprocessing(shape=shape, formats=known, max_pixels=max_pixels)
+    return Loaded(features, shape, notes, good, {split: np.array(found, dtype="S32") for split, found in digests.items()}, learned)
 
 
 def _check(root: Path, path: bytes, max_pixels: int) -> tuple[bytes, str] | str:

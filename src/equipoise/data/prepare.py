@@ -18,17 +18,18 @@ import numpy as np
 import psutil
 
 from equipoise.clock import clock
+from equipoise.data import preprocessing
 from equipoise.data.catalogue import SOURCES, source_of
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared
 from equipoise.data.records import Images, RecordArrays, RecordImages
-from equipoise.data.sources import SPLITS, Dataset, Samples, Source, Splits, digest_of, existing_file
+from equipoise.data.sources import SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.splitting import Divided
-from equipoise.data.tables import encoded_file, open_table, read_encoder
+from equipoise.data.tables import TablePreprocessing, encoded_file, open_table
 from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
-FORMAT = 3
+FORMAT = 4
 MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 64
@@ -61,9 +62,11 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
     path, separator = getattr(dataset, "test_path", None), getattr(dataset, "separator", ",")
     file = existing_file(str(path), "dataset.test_path")
     targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
-    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, read_encoder(seen.folder))
+    learned = preprocessing.read(seen.folder)
+    assert isinstance(learned, TablePreprocessing)
+    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned.columns)
     splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels)}
-    source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape))
+    source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape, preprocessing=learned))
     folder = cache / f"{seen.folder.name}-{source.content[:16]}"
     if not (folder / METADATA).exists():
         _make(source, 0, folder)
@@ -162,6 +165,8 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         if name not in digests:
             digests[name] = row_digests(samples)
         digest.update(f"{name} {loaded.shape} {samples.labels.shape} ".encode() + digests[name].tobytes() + samples.labels.tobytes())
+    identity = ArrayPreprocessing(shape=loaded.shape, shift=(0.0,), factor=(1.0,))
+    preprocessing.write(loaded.preprocessing or identity, folder)
     train = loaded.splits["train"]
     in_shards = isinstance(train.features, RecordArrays | RecordImages)
     shards: tuple[str, ...] = train.features.records.files if in_shards else ()

@@ -17,8 +17,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise.data.images import MOST_SIDE, ImageFiles, check_image
-from equipoise.data.sources import SPLITS, Samples, Source, Splits, digest_of, existing_folder
+from equipoise.data import preprocessing
+from equipoise.data.images import MOST_SIDE, ImageFiles, ImagePreprocessing, check_image
+from equipoise.data.sources import SPLITS, ArrayPreprocessing, Preprocessing, Samples, Source, Splits, digest_of, existing_folder
 from equipoise.options import ConfigError, Counts, Floats, Integers, Names, PositiveInt, Section, Word
 
 METADATA, INDEX = "metadata.json", "index.npz"
@@ -173,9 +174,18 @@ def tfrecord(*, path: str) -> Source:
             if isinstance(features, RecordImages):
                 _check_images(features, name)
             splits[name] = Samples(features, labels)
-        return Splits(splits, metadata.shape, metadata.reference, metadata.notes)
+        return Splits(splits, metadata.shape, metadata.reference, metadata.notes, preprocessing=_preprocessing(root, metadata))
 
     return Source(metadata.classes, counts, len(metadata.shape), _content(root, metadata), load)
+
+
+def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:
+    """What was learned of the raw rows before they were written; of shards of an older version, that a record holds what a model takes."""
+    if preprocessing.PREPROCESSING in metadata.files:
+        return preprocessing.read(root)
+    if metadata.formats:
+        return ImagePreprocessing(shape=metadata.shape, formats=metadata.formats, max_pixels=MOST_PIXELS)
+    return ArrayPreprocessing(shape=metadata.shape, shift=(0.0,), factor=(1.0,))
 
 
 def _metadata(root: Path) -> Metadata:
@@ -186,6 +196,7 @@ def _metadata(root: Path) -> Metadata:
     except (ValidationError, OSError):
         raise ConfigError(f"{root / METADATA} is damaged, or of another version: write the shards anew") from None
     expected = {INDEX, *(file for split in SPLITS for file in shard_names(split, metadata.shards))}
+    expected |= {preprocessing.PREPROCESSING} & set(metadata.files)  # of an older version without
     *sides, channels = metadata.shape
     sound = not metadata.formats or (len(sides) == 2 and max(sides) <= MOST_SIDE and channels in (1, 3))
     if set(metadata.files) != expected or len(set(metadata.classes)) < len(metadata.classes) or not sound:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from equipoise.data import preprocessing
 from equipoise.data.prepared import Prepared
 from equipoise.data.records import INDEX, METADATA, MOST_SHARDS, Images, Metadata, shard_names
 from equipoise.data.sources import SPLITS, Samples, digest_of
@@ -53,6 +54,7 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
             places[number::shards, 1:] = list(written(str(folder / name), samples, np.arange(number, len(samples.labels), shards)))
         index |= {f"{split}_labels": np.asarray(samples.labels), f"{split}_places": places}
     np.savez(folder / INDEX, allow_pickle=False, **index)
+    preprocessing.write(preprocessing.read(data.folder), folder)
     metadata = Metadata(
         kind="equipoise shards 1",
         classes=data.classes,

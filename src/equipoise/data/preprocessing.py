@@ -1,0 +1,42 @@
+"""What `prepare` learned of raw rows, of any kind of data, as one typed file: written once, and read wherever raw rows are met again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from equipoise.data.images import ImagePreprocessing
+from equipoise.data.sources import ArrayPreprocessing, Preprocessing
+from equipoise.data.tables import TablePreprocessing
+from equipoise.options import ConfigError
+
+PREPROCESSING = "preprocessing.json"
+KINDS: Mapping[str, type[Preprocessing]] = {
+    "array": ArrayPreprocessing,
+    "image": ImagePreprocessing,
+    "table": TablePreprocessing,
+}
+
+
+class _Kind(Preprocessing, extra="ignore"):
+    """What is read first of any of them."""
+
+
+def write(learned: Preprocessing, folder: Path) -> None:
+    """Write the record into the folder."""
+    (folder / PREPROCESSING).write_text(learned.model_dump_json(indent=1), encoding="utf-8")
+
+
+def read(folder: Path) -> Preprocessing:
+    """The record that lies in the folder.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, it is damaged, or it is another version's.
+    """
+    try:
+        content = (folder / PREPROCESSING).read_bytes()
+        return KINDS[_Kind.model_validate_json(content).kind].model_validate_json(content)
+    except (OSError, KeyError, ValidationError):
+        raise ConfigError(f"{folder / PREPROCESSING} is missing, damaged or of another version: delete the folder, and it is made again") from None
