@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from processes import Process, Processes, ended_after
 from server import free_port
 
 ELSEWHERE = "elsewhere"  # the other node's host name
@@ -24,53 +24,39 @@ ELSEWHERE = "elsewhere"  # the other node's host name
 class RayCluster:
     """A head, and a node with another host name that does not see the project."""
 
-    def __init__(self, project: Path, folder: Path) -> None:
+    def __init__(self, project: Path, folder: Path, processes: Processes) -> None:
         # Ray takes 127.0.0.1 for the machine's address in the network, and 127.0.0.2 for what it is.
         self.address = f"127.0.0.2:{free_port()}"
         self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}
-        self._logs = folder
+        self._logs, self._processes = folder, processes
         ray = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1", "--object-store-memory=80000000", "--block"]
         port = self.address.split(":")[1]
         self._head = self._start([*ray, "--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false", f"--temp-dir={folder}"])
-        self._until("Ray runtime started")
+        self._until("Ray runtime started", self._head)
         apart = ["unshare", "--mount", "--uts", *(["--map-root-user"] if os.geteuid() else []), "sh", "-c"]
         alone = 'hostname "$1" && mount -t tmpfs none "$2" && shift 2 && exec "$@"'
         self._node = self._start([*apart, alone, "sh", ELSEWHERE, str(project), *ray, f"--address={self.address}", "--node-ip-address=127.0.0.3"])
-        self._until("Ray runtime started", 2)
+        self._until("Ray runtime started", self._node, 2)
 
-    def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
+    def _start(self, command: list[str]) -> Process:
         with open(self._logs / "ray.log", "ab") as log:
-            return subprocess.Popen(command, env={**os.environ, **self.environment}, stdout=log, stderr=log, start_new_session=True)
+            return self._processes.start(command, env={**os.environ, **self.environment}, stdout=log, stderr=log)
 
-    def _until(self, said: str, times: int = 1) -> None:
-        for _ in range(600):
-            text = (self._logs / "ray.log").read_text()
-            if text.count(said) >= times:
-                return
-            time.sleep(0.2)
-        raise AssertionError(text)
+    def _until(self, said: str, process: Process, times: int = 1) -> None:
+        self._processes.until(lambda: (self._logs / "ray.log").read_text().count(said) >= times, process)
 
     def lose_the_node(self) -> None:
         os.killpg(self._node.pid, signal.SIGKILL)
         self._node.wait()
-
-    def stop(self) -> None:
-        for process in (self._node, self._head):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 @contextlib.contextmanager
 def ray_cluster(project: Path) -> Iterator[RayCluster]:
     if shutil.which("unshare") is None:
         pytest.skip("a node that is a machine of its own needs Linux's unshare")
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # a short path: sockets lie in it
-        cluster = RayCluster(project, Path(folder))
-        try:
-            yield cluster
-        finally:
-            cluster.stop()
+    # A short path: sockets lie in it.
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder, ended_after() as processes:
+        yield RayCluster(project, Path(folder), processes)
 
 
 @contextlib.contextmanager
@@ -111,26 +97,14 @@ def slurm() -> Iterator[Mapping[str, str]]:
         environment = {"SLURM_CONF": f"{folder}/slurm.conf", "PATH": f"{os.environ['PATH']}:/usr/sbin"}
         files = {part: f"{folder}/munge{ending}" for part, ending in (("socket", ""), ("pid-file", ".pid"), ("log-file", ".log"), ("seed-file", ".seed"))}
         munged = ["munged", "--foreground", "--force", f"--key-file={folder}/key", *(f"--{part}={file}" for part, file in files.items())]
-        with contextlib.ExitStack() as running:
-            for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D"]):
-                running.enter_context(_daemon(command, environment, folder / "daemons.log"))
-                while command is munged and not (folder / "munge").exists():
-                    time.sleep(0.1)
-            for _ in range(100):
-                if "idle" in subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, env={**os.environ, **environment}).stdout:
-                    break
-                time.sleep(0.2)
-            else:
-                raise AssertionError("\n".join(log.read_text() for log in folder.glob("*.log")))
+        known = {**os.environ, **environment}
+
+        def is_idle() -> bool:
+            return "idle" in subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, env=known).stdout
+
+        with ended_after() as processes, open(folder / "daemons.log", "ab") as log:
+            munge = processes.start(munged, env=known, stdout=log, stderr=log)
+            processes.until((folder / "munge").exists, munge)
+            daemons = [processes.start(command, env=known, stdout=log, stderr=log) for command in (["slurmctld", "-D"], ["slurmd", "-D"])]
+            processes.until(is_idle, *daemons)
             yield environment
-
-
-@contextlib.contextmanager
-def _daemon(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    with open(log, "ab") as file:
-        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=file, stderr=file, start_new_session=True)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)

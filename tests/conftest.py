@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 
 from helpers import copy_project
-from server import Server
+from processes import Processes, ended_after
+from server import Server, running_server
 
 # Ignored by what a shell starts in the background, as tests may be, and by all that this starts in turn.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -51,9 +52,15 @@ def server() -> Iterator[Server]:
     # Not below pytest's own folder, which is closed to others: as root, PostgreSQL runs as another user, who must come through.
     with tempfile.TemporaryDirectory(prefix="equipoise-server-") as folder:
         Path(folder).chmod(0o711)
-        started = Server(copy_project(Path(folder) / "project"))
-        yield started
-        started.stop()
+        with running_server(copy_project(Path(folder) / "project")) as started:
+            yield started
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """What a test starts, ended with it."""
+    with ended_after() as begun:
+        yield begun
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from equipoise.command_line import compose_one
 from equipoise.config import Config, validate
 from equipoise.paths import config_folder
 from equipoise.store import Store
+from processes import LIMIT
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -63,7 +64,7 @@ def program_of(file: str) -> ModuleType:
 def train(project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py") -> "subprocess.CompletedProcess[str]":
     """`python src/train.py …` as a user runs it."""
     command = [sys.executable, str(project / "src" / script), *overrides]
-    return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=LIMIT)
 
 
 def served(project: Path, name: str, rows: Path) -> Any:
@@ -73,7 +74,7 @@ def served(project: Path, name: str, rows: Path) -> Any:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}", "PYTHONPATH": ""}
     command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", f"models:/{name}@champion", "--env-manager", "local"]
     command += ["-i", str(rows), "-t", "csv", "-o", str(project / "served.json")]
-    found = subprocess.run(command, cwd=project.parent, env=environment, capture_output=True, text=True, timeout=300)
+    found = subprocess.run(command, cwd=project.parent, env=environment, capture_output=True, text=True, timeout=LIMIT)
     assert found.returncode == 0, found.stderr
     return pd.DataFrame(json.loads((project / "served.json").read_text())["predictions"])
 

@@ -16,12 +16,22 @@ from pathlib import Path
 import psutil
 import requests
 
+from processes import LIMIT
+
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def answers(address: str) -> bool:
+    """Whether a server gives a page at this address."""
+    try:
+        return requests.get(address, timeout=30).status_code == 200
+    except requests.ConnectionError:
+        return False
 
 
 class Server:
@@ -45,17 +55,27 @@ class Server:
             if "tracking=server" in line:
                 return
         logs = [log.read_text()[-2000:] for log in (self.project / "server").glob("*.log")]
+        self.kill()
         raise AssertionError("\n".join([self.printed, *logs]))
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=90)
+        self.process.communicate(timeout=LIMIT)
+
+    def kill(self) -> None:
+        """Whatever of it goes on: MLflow and PostgreSQL too, each of which has a session of its own."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+        self.process.kill()
+        self.process.communicate()
 
     def lose_mlflow(self) -> str:
         """Kill MLflow under it; what it says of that."""
         (mlflow,) = [child for child in psutil.Process(self.process.pid).children() if "mlflow" in child.cmdline()]
         os.killpg(mlflow.pid, signal.SIGKILL)
-        said, _ = self.process.communicate(timeout=90)
+        said, _ = self.process.communicate(timeout=LIMIT)
         return str(said)
 
     def user(self, name: str, password: str) -> "requests.Session":
@@ -70,6 +90,17 @@ class Server:
         return session
 
 
+@contextlib.contextmanager
+def running_server(project: Path) -> Iterator[Server]:
+    """A server that has ended when the body has, whatever happens in it."""
+    server = Server(project)
+    try:
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
 def as_user(uri: str, name: str, password: str) -> Mapping[str, str]:
     """The environment of a command that logs to the server."""
     return {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": password}
@@ -79,7 +110,7 @@ class Proxy:
     """Hands on to a port what comes in, until it is told to fail: `refuse`, `hang`, `cut` (in the middle of an answer), `error` (500)."""
 
     def __init__(self, target: int) -> None:
-        self.target, self.port, self.mode, self.passed = target, free_port(), "pass", 0
+        self.target, self.port, self.mode, self.passed, self.failed = target, free_port(), "pass", 0, 0
         self.closed = False
         self._listen()
 
@@ -102,6 +133,7 @@ class Proxy:
         with contextlib.suppress(OSError), client:
             request = self._read(client)
             mode = self.mode
+            self.failed += mode != "pass"
             if mode == "refuse" or not request:
                 return
             if mode == "hang":

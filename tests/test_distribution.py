@@ -17,6 +17,7 @@ from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
 from equipoise.resume import made_by
 from helpers import REPOSITORY, composed, program_of
+from processes import LIMIT
 
 # 93 samples in batches of 16: the last batch holds 13. A step long enough for a wrong gradient to show.
 SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "dataset.features=6", "model=mlp", "model.hidden=[8]", "trainer.batch_size=16"]
@@ -217,7 +218,7 @@ def waiting(patience: float, joining: float, mine: int, others: int) -> "subproc
         f"cluster.PATIENCE, cluster.REMINDER, cluster.JOINING = {patience}, 0.1, {joining}\n"
         f"with cluster.met(cluster.Cluster(('127.0.0.1:{mine}', '127.0.0.1:{others}'), 0)):\n    time.sleep(100)"
     )
-    return subprocess.run([sys.executable, "-c", program, str(REPOSITORY / "src")], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", program, str(REPOSITORY / "src")], capture_output=True, text=True, timeout=LIMIT)
 
 
 def test_waiting_for_another_worker_comes_to_an_end() -> None:

@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from equipoise import gpu_usage
+from processes import LIMIT
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_the_means_since_the_last_epoch(busier_each_time: threading.Event, monke
 def test_a_thread_samples_meanwhile(busier_each_time: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_usage, "INTERVAL", 0.001)
     with gpu_usage.sampled("gpu") as usage:
-        assert busier_each_time.wait(60), "nobody else asks"
+        assert busier_each_time.wait(LIMIT), "nobody else asks"
         assert usage()["system/gpu_0_utilization_percentage"] >= 30, "the mean of 10, 20, 30, 40, 50 and what came since"
 
 

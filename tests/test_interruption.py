@@ -1,15 +1,15 @@
 """Real signals to real processes."""
 
 import signal
-import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from equipoise.interruption import bounded
+from processes import Processes
 
 PROGRAM = """
 import hashlib, pathlib, sys, time
@@ -32,18 +32,18 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("doing", ["idle", "busy", "busy, and the store hangs"])
-def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signals, tmp_path: Path, processes: Processes) -> None:
     source = str(Path(__file__).parents[1] / "src")
     command = [sys.executable, "-c", PROGRAM, doing, str(tmp_path / "closed")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PYTHONPATH": source})
+    process = processes.start(command, env={"PYTHONPATH": source})
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)  # it is at work
+    if doing != "idle":
+        seconds = psutil.Process(process.pid).cpu_times
+        before = seconds().user
+        processes.until(lambda: seconds().user > before + 0.2, process)  # it is at work
     process.send_signal(sent)
-    try:
-        output, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    output, errors = processes.said(process)
     if doing == "idle":
         assert (process.returncode, output, errors) == (0, "interrupted\n", "")
         assert not (tmp_path / "closed").exists()

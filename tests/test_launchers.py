@@ -20,6 +20,7 @@ from equipoise.options import ConfigError
 from equipoise.remote import Ended, Job
 from helpers import REPOSITORY
 from hydra_plugins.elsewhere import ElsewhereLauncher
+from processes import LIMIT
 
 SWEEP = ["-m", "dataset=digits_lt", "model=linear", "seed=0,1"]
 
@@ -131,7 +132,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, monkeypatc
     next(outcomes)
     process = psutil.Process(int(pid.read_text()))
     outcomes.close()
-    process.wait(60)
+    process.wait(LIMIT)
     with pytest.raises(CompactHydraException, match=r"the jobs cannot be submitted: .*File exists"):
         next(batch.run([short], processes(f"hydra.launcher.submitit_folder={pid}/%j")))
 

@@ -16,6 +16,7 @@ import requests
 from equipoise.options import ConfigError
 from equipoise.store import open_store
 from helpers import program_of
+from processes import Processes
 from server import Server, as_user, routes
 
 pytestmark = pytest.mark.slow
@@ -206,13 +207,13 @@ for job in range(first, 200, 4):
 """
 
 
-def test_200_jobs_of_4_processes_lose_nothing(server: Server, tmp_path: Path) -> None:
+def test_200_jobs_of_4_processes_lose_nothing(server: Server, tmp_path: Path, processes: Processes) -> None:
     server.user("dora", "dora's password")
     environment = {**as_user(server.uri, "dora", "dora's password"), "PYTHONPATH": str(server.project / "src")}
     commands = [[sys.executable, "-c", SHORT_JOBS, str(tmp_path), str(first)] for first in range(PROCESSES)]
-    processes = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for command in commands]
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * PROCESSES, errors
+    begun = [processes.start(command, env=environment) for command in commands]
+    errors = [processes.said(process)[1] for process in begun]
+    assert [process.returncode for process in begun] == [0] * PROCESSES, errors
     with pytest.MonkeyPatch.context() as patch:
         for key, value in environment.items():
             patch.setenv(key, value)

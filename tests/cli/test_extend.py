@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers import REPOSITORY, copy_project
+from processes import LIMIT
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ def put(code: str, place: str, anchor: str, text: str) -> str:
 
 
 def run(project: Path, *words: str) -> str:
-    found = subprocess.run([sys.executable, *words], cwd=project, capture_output=True, text=True, timeout=600)
+    found = subprocess.run([sys.executable, *words], cwd=project, capture_output=True, text=True, timeout=LIMIT)
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout
 

@@ -16,6 +16,7 @@ import yaml
 
 from equipoise.config import config_sha256, validate
 from helpers import clone_of, served, train
+from processes import LIMIT
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def run(folder: Path, *command: str, code: int = 0) -> str:
     """A command's output, in an environment such as an activated .venv makes."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "CI")}
     environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null", "DVC_NO_ANALYTICS": "true"}
-    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=800)
+    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT)
     assert found.returncode == code, f"{' '.join(command)}\n{found.stdout}\n{found.stderr}"
     return found.stdout + found.stderr
 

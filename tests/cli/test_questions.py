@@ -13,6 +13,7 @@ import pytest
 
 from equipoise.command_line import plan
 from helpers import REPOSITORY, copy_project
+from processes import LIMIT
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +63,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     commands = list(dict.fromkeys(line for _, answer in QUESTIONS for line in blocks(answer, "sh") if not is_recipe(line)))
     words = [shlex.split(command)[1:] for command in commands]
     typed = json.dumps([[*line, *QUICKER.get(line[0], [])] for line in words])
-    found = subprocess.run([sys.executable, "-c", RUN_ALL], input=typed, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=850)
+    command = [sys.executable, "-c", RUN_ALL]
+    found = subprocess.run(command, input=typed, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT)
     assert found.returncode == 0, found.stdout
     parts = re.split(r"^=== (\d+)\n", found.stdout, flags=re.MULTILINE)
     return {command: (int(code), output) for command, output, code in zip(commands, parts[::2], parts[1::2], strict=False)}

@@ -4,13 +4,14 @@ import os
 import re
 import signal
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from helpers import REPOSITORY, clone_of
+from processes import LIMIT, Processes
+from server import answers, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS")}
     path = [part for part in environment["PATH"].split(":") if not part.startswith(str(REPOSITORY))]
     environment["PATH"] = ":".join([str(folder / ".venv/bin"), *path])
-    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=850)
+    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT)
 
 
 def test_the_readme_is_short_and_has_commands() -> None:
@@ -68,26 +69,16 @@ def test_make_test_runs_the_whole_suite(clone: Path) -> None:
     assert not {"-m", "-k", "--ignore", "--deselect"} & set(command[3:])
 
 
-def test_make_ui_serves_the_runs(clone: Path) -> None:
+def test_make_ui_serves_the_runs(clone: Path, processes: Processes) -> None:
     """After the commands above: the page of a run's experiment answers on loopback."""
     environment = {**os.environ, "PATH": f"{clone}/.venv/bin:{os.environ['PATH']}"}
-    command = ["make", "ui", "PORT=5123", "RUN=1/abc"]
-    process = subprocess.Popen(command, cwd=clone, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    try:
-        for _ in range(180):
-            time.sleep(1)
-            try:
-                with urllib.request.urlopen("http://127.0.0.1:5123/health") as answer:
-                    assert answer.status == 200
-                break
-            except OSError:
-                assert process.poll() is None, process.communicate()[0]
-        request = urllib.request.Request(
-            "http://127.0.0.1:5123/api/2.0/mlflow/experiments/search", data=b'{"max_results": 10}', headers={"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request) as answer:
-            assert b"mnist_lt" in answer.read()
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        output, _ = process.communicate(timeout=60)
-    assert "http://127.0.0.1:5123/#/experiments/1/runs/abc" in output
+    address = f"http://127.0.0.1:{free_port()}"
+    command = ["make", "ui", f"PORT={address.rsplit(':', 1)[1]}", "RUN=1/abc"]
+    process = processes.start(command, cwd=clone, env=environment, stderr=subprocess.STDOUT)
+    processes.until(lambda: answers(f"{address}/health"), process)
+    request = urllib.request.Request(f"{address}/api/2.0/mlflow/experiments/search", data=b'{"max_results": 10}', headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        assert b"mnist_lt" in answer.read()
+    os.killpg(process.pid, signal.SIGTERM)
+    output, _ = processes.said(process)
+    assert f"{address}/#/experiments/1/runs/abc" in output

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from clusters import ELSEWHERE, ray_cluster, slurm
 from equipoise.store import Store, open_store
 from helpers import copy_project, jobs, train
+from processes import LIMIT, Processes
 from server import Server, as_user
 
 pytestmark = pytest.mark.slow
@@ -57,31 +57,31 @@ def digests(store: Store, sweep: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def start(project: Path, *overrides: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(project / "src/train.py"), *overrides]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def command_of(project: Path, *overrides: str) -> list[str]:
+    return [sys.executable, str(project / "src/train.py"), *overrides]
 
 
 def running(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
-    """A run that has logged an epoch, once so many others are finished, all with these tags."""
-    for _ in range(1200):
-        runs = jobs(store, sweep_id=sweep, **tags)
-        busy = [run for run in runs if run.info.status == "RUNNING" and "val/loss" in run.data.metrics]
-        if busy and sum(run.info.status == "FINISHED" for run in runs) >= finished:
-            return busy[0]
-        time.sleep(0.05)
-    raise AssertionError("nothing runs")
+    """A run that has logged an epoch, if so many others are finished, all with these tags."""
+    runs = jobs(store, sweep_id=sweep, **tags)
+    busy = [run for run in runs if run.info.status == "RUNNING" and "val/loss" in run.data.metrics]
+    return busy[0] if busy and sum(run.info.status == "FINISHED" for run in runs) >= finished else None
 
 
-def held(store: Store, sweep: str, finished: int = 0, **tags: str) -> tuple[Any, int]:
-    """Such a run, and its process, which stands still so that the run cannot end before the process is killed."""
-    while True:
-        run = running(store, sweep, finished, **tags)
-        pid = int(run.data.tags["pid"])
-        os.kill(pid, signal.SIGSTOP)
-        if store.client.get_run(run.info.run_id).info.status == "RUNNING":
-            return run, pid
-        os.kill(pid, signal.SIGCONT)  # it was over already
+def held(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
+    """Such a run, whose process stands still so that the run cannot end before the process is killed."""
+    run = running(store, sweep, finished, **tags)
+    if run is None:
+        return None
+    os.kill(pid_of(run), signal.SIGSTOP)
+    if store.client.get_run(run.info.run_id).info.status == "RUNNING":
+        return run
+    os.kill(pid_of(run), signal.SIGCONT)  # it was over already
+    return None
+
+
+def pid_of(run: Any) -> int:
+    return int(run.data.tags["pid"])
 
 
 def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
@@ -124,9 +124,9 @@ def test_alone_and_in_another_order_it_is_the_same(project: Path, store: Store) 
     assert (run.info.status, run.data.tags["weights_sha256"]) == digests(store, "calm")[run.data.tags["config_sha256"]]
 
 
-def test_a_launcher_is_killed(project: Path, store: Store) -> None:
-    process = start(project, *JOBS, "sweep=cut_off")
-    held(store, "cut_off", finished=1)
+def test_a_launcher_is_killed(project: Path, store: Store, processes: Processes) -> None:
+    process = processes.start(command_of(project, *JOBS, "sweep=cut_off"))
+    processes.until(lambda: held(store, "cut_off", finished=1), process)
     process.kill()
     process.communicate()
     found = train(project, *JOBS, "sweep=cut_off")
@@ -137,12 +137,12 @@ def test_a_launcher_is_killed(project: Path, store: Store) -> None:
     assert summary(store, "cut_off").info.status == "FINISHED"
 
 
-def test_a_worker_is_killed(project: Path, store: Store) -> None:
+def test_a_worker_is_killed(project: Path, store: Store, processes: Processes) -> None:
     overrides = (*JOBS, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep=worker_lost")
-    process = start(project, *overrides)
-    _, worker = held(store, "worker_lost")
-    os.kill(worker, signal.SIGKILL)
-    output, errors = process.communicate(timeout=200)
+    process = processes.start(command_of(project, *overrides))
+    worker = processes.until(lambda: held(store, "worker_lost"), process)
+    os.kill(pid_of(worker), signal.SIGKILL)
+    output, errors = processes.said(process)
     assert process.returncode == 1, output + errors
     assert "jobs did not finish; the same command again does only these" in errors
     run = summary(store, "worker_lost")
@@ -155,19 +155,19 @@ def test_a_worker_is_killed(project: Path, store: Store) -> None:
     assert table(store, "worker_lost") == table(store, "calm")
 
 
-def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     command = (*JOBS, "hydra/launcher=submitit_slurm", "sweep=slurm")
     with slurm() as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        process = start(project, *command)
-        _, pid = held(store, "slurm")
+        process = processes.start(command_of(project, *command))
+        pid = pid_of(processes.until(lambda: held(store, "slurm"), process))
         given = dict(line.split("=", 1) for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if line)
         job = f"{given['SLURM_ARRAY_JOB_ID']}_{given['SLURM_ARRAY_TASK_ID']}"
         subprocess.run(["scancel", job], check=True)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)  # as Slurm does to what goes on; this would be over before
-        output, errors = process.communicate(timeout=200)
+        output, errors = processes.said(process)
         assert process.returncode == 1, output + errors
         assert f"is lost: cancelled, job {job}" in errors
         assert "1 of 2 jobs did not finish; the same command again does only these" in errors
@@ -184,7 +184,9 @@ def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, monkeypatch: p
     assert "Traceback" not in refused.stderr
 
 
-def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_of_a_ray_cluster_is_lost(
+    project: Path, store: Store, server: Server, tmp_path: Path, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The other machine sees nothing of the project but the code that it is sent, and the server."""
     with ray_cluster(project) as cluster:
         for name, value in {**as_user(server.uri, "admin", server.password), **cluster.environment}.items():
@@ -193,15 +195,15 @@ def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server:
         refused = train(project, *command)
         assert refused.returncode == 2
         assert f"tracking=local is a file of this machine, and the cluster runs jobs on {ELSEWHERE} too" in refused.stderr
-        process = start(project, *command, "tracking=server", "hydra.launcher.max_retries=0")
+        process = processes.start(command_of(project, *command, "tracking=server", "hydra.launcher.max_retries=0"))
         remote = open_store(project, "server")
-        lost, worker = held(remote, "ray_cluster", finished=1, host=ELSEWHERE)
+        lost = processes.until(lambda: held(remote, "ray_cluster", finished=1, host=ELSEWHERE), process)
         second = train(project, *command, "tracking=server")
         assert second.returncode == 2
         assert "sweep=ray_cluster is being run on this cluster by another process" in second.stderr
         cluster.lose_the_node()
-        os.kill(worker, signal.SIGKILL)
-        output, errors = process.communicate(timeout=200)
+        os.kill(pid_of(lost), signal.SIGKILL)
+        output, errors = processes.said(process)
         assert process.returncode == 1, output + errors
         name = lost.info.run_name
         assert f"warning: {name} is lost: " in errors
@@ -220,14 +222,14 @@ def test_a_machine_of_a_ray_cluster_is_lost(project: Path, store: Store, server:
     assert {run.data.tags["host"] for run in jobs(remote, sweep_id="ray_cluster")} > {ELSEWHERE}, "both machines had jobs"
 
 
-def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(project: Path, store: Store) -> None:
-    first = start(project, *JOBS, "sweep=shared")
-    running(store, "shared")
+def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(project: Path, store: Store, processes: Processes) -> None:
+    command = command_of(project, *JOBS, "sweep=shared")
+    first = processes.start(command)
+    processes.until(lambda: running(store, "shared"), first)
     outer = store.client.create_run(store.experiment("digits_lt"))
-    command = [sys.executable, str(project / "src/train.py"), *JOBS, "sweep=shared"]
     environment = {**os.environ, "MLFLOW_RUN_ID": outer.info.run_id}
-    second = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    output, errors = first.communicate(timeout=200)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment)
+    output, errors = processes.said(first)
     assert (first.returncode, second.returncode) == (0, 0), output + errors + second.stdout + second.stderr
     assert "is being done by process" in second.stdout or "is finished in this sweep already" in second.stdout
     assert digests(store, "shared") == digests(store, "calm")

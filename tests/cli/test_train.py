@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from equipoise import resume
 from equipoise.data.prepare import prepare
 from equipoise.store import Store, open_store
 from helpers import composed, copy_project, jobs, served, train
+from processes import Process, Processes
 
 pytestmark = pytest.mark.slow
 
@@ -361,10 +361,10 @@ def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: S
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_an_interrupted_run_is_killed_with_what_it_had_logged(project: Path, store: Store, sent: signal.Signals, code: int) -> None:
-    process, run = start_endless(project, store, f"interrupted-{sent.name}")
+def test_an_interrupted_run_is_killed_with_what_it_had_logged(project: Path, store: Store, processes: Processes, sent: signal.Signals, code: int) -> None:
+    process, run = start_endless(processes, project, store, f"interrupted-{sent.name}")
     process.send_signal(sent)
-    output, errors = process.communicate(timeout=60)
+    output, errors = processes.said(process)
     assert process.returncode == code, output + errors
     assert "KILLED" in errors
     assert "Traceback" not in errors
@@ -374,8 +374,8 @@ def test_an_interrupted_run_is_killed_with_what_it_had_logged(project: Path, sto
     assert "KeyboardInterrupt" in artifact(project, run, "traceback.txt").read_text()
 
 
-def test_a_run_whose_process_is_gone_is_closed_by_the_next_command(project: Path, store: Store) -> None:
-    process, run = start_endless(project, store, "killed")
+def test_a_run_whose_process_is_gone_is_closed_by_the_next_command(project: Path, store: Store, processes: Processes) -> None:
+    process, run = start_endless(processes, project, store, "killed")
     process.kill()
     process.communicate()
     assert store.client.get_run(run.info.run_id).info.status == "RUNNING"
@@ -383,18 +383,18 @@ def test_a_run_whose_process_is_gone_is_closed_by_the_next_command(project: Path
     assert store.client.get_run(run.info.run_id).info.status == "KILLED"
 
 
-def test_a_run_that_is_killed_twice_is_finished_by_the_same_command(project: Path, store: Store, runs: list[Any]) -> None:
+def test_a_run_that_is_killed_twice_is_finished_by_the_same_command(project: Path, store: Store, runs: list[Any], processes: Processes) -> None:
     """In training and in evaluation: with the bits and the points of the run of a sweep that nobody has disturbed."""
     command = [*QUICK, "loss=class_weight", "weighting=balanced"]
     undisturbed, outputs = runs[0], project / "outputs"
     before = set(outputs.rglob("*.npz"))
     alike = {run.info.run_id for run in store.runs(config_sha256=undisturbed.data.tags["config_sha256"])}
-    kill_once(lambda: bool(set(outputs.rglob("*.npz")) - before), project, *command)
+    kill_once(processes, lambda: bool(set(outputs.rglob("*.npz")) - before), project, *command)
     (begun,) = (run for run in store.runs(config_sha256=undisturbed.data.tags["config_sha256"]) if run.info.run_id not in alike)
     folder, folders = Path(begun.data.tags["folder"]), set(outputs.rglob(".hydra"))
     assert begun.info.status == "RUNNING"
     assert not (folder / "evaluation").exists()
-    kill_once(lambda: any(folder.glob("images/*.webp")), project, *command)
+    kill_once(processes, lambda: any(folder.glob("images/*.webp")), project, *command)
     found = train(project, *command)
     assert found.returncode == 0, found.stderr
     assert f"Going on after epoch 3 of 3 of run {begun.info.run_id}" in found.stdout
@@ -412,14 +412,13 @@ def test_a_run_that_is_killed_twice_is_finished_by_the_same_command(project: Pat
     assert resume.interrupted(store, again, run.data.tags["data_sha256"]) is None, "a finished run is run again as a new one"
 
 
-def kill_once(met: Callable[[], bool], project: Path, *command: str) -> None:
+def kill_once(processes: Processes, met: Callable[[], bool], project: Path, *command: str) -> None:
     """Start a run, and end it by SIGKILL once the condition is met."""
-    process = subprocess.Popen([sys.executable, str(project / "src/train.py"), *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while process.poll() is None and not met():
-        time.sleep(0.01)
+    process = processes.start([sys.executable, str(project / "src/train.py"), *command], stdout=subprocess.DEVNULL)
+    processes.until(met, process)
     process.kill()
-    _, errors = process.communicate()
-    assert process.returncode == -signal.SIGKILL, errors.decode()
+    _, errors = processes.said(process)
+    assert process.returncode == -signal.SIGKILL, errors
 
 
 def points_of(project: Path, run: Any) -> list[tuple[str, int, float]]:
@@ -428,25 +427,20 @@ def points_of(project: Path, run: Any) -> list[tuple[str, int, float]]:
         return connection.execute("SELECT key, step, value FROM metrics WHERE run_uuid = ? ORDER BY key, step, value", [run.info.run_id]).fetchall()
 
 
-def start_endless(project: Path, store: Store, title: str) -> tuple["subprocess.Popen[str]", Any]:
+def start_endless(processes: Processes, project: Path, store: Store, title: str) -> tuple[Process, Any]:
     """A run that would train for hours, once it has logged an epoch."""
     command = [sys.executable, str(project / "src/train.py"), *QUICK, "trainer.epochs=1000000", f"sweep={title}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for _ in range(600):
-        time.sleep(0.1)
-        found = jobs(store, sweep_id=title)
-        if found and "train/loss" in found[0].data.metrics:
-            return process, found[0]
-    process.kill()
-    raise AssertionError(process.communicate())
+    process = processes.start(command)
+    (run,) = processes.until(lambda: [run for run in jobs(store, sweep_id=title) if "train/loss" in run.data.metrics], process)
+    return process, run
 
 
-def test_two_at_once_on_a_fresh_store(tmp_path: Path) -> None:
+def test_two_at_once_on_a_fresh_store(tmp_path: Path, processes: Processes) -> None:
     project = copy_project(tmp_path)
     command = [sys.executable, str(project / "src/train.py"), "dataset=digits_lt", "model=linear", "trainer.epochs=1"]
-    processes = [subprocess.Popen([*command, f"seed={seed}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for seed in (0, 1)]
-    outputs = [process.communicate(timeout=200) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
+    begun = [processes.start([*command, f"seed={seed}"]) for seed in (0, 1)]
+    outputs = [processes.said(process) for process in begun]
+    assert [process.returncode for process in begun] == [0, 0], outputs
     runs = open_store(project).runs()
     assert sorted((run.data.tags["seed"], run.info.status) for run in runs) == [("0", "FINISHED"), ("1", "FINISHED")]
     assert len(list((project / "cache").iterdir())) == 1

@@ -3,7 +3,6 @@
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from equipoise.store import Store, open_store
 from helpers import jobs, train
+from processes import Processes
 
 pytestmark = pytest.mark.slow
 
@@ -77,13 +77,10 @@ def test_the_best_trial_can_be_run_by_itself(project: Path, store: Store, whole:
     assert run.data.metrics["val/balanced_accuracy"] == table["val/balanced_accuracy"].max()
 
 
-def test_killed_and_typed_again_it_ends_as_if_it_had_not_been(project: Path, store: Store, whole: str) -> None:
+def test_killed_and_typed_again_it_ends_as_if_it_had_not_been(project: Path, store: Store, whole: str, processes: Processes) -> None:
     command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(1000):
-        time.sleep(0.1)
-        if len(jobs(store, sweep_id="killed")) == 3:
-            break
+    process = processes.start(command, stdout=subprocess.DEVNULL)
+    processes.until(lambda: len(jobs(store, sweep_id="killed")) == 3, process)
     process.kill()
     process.wait()
     assert [run.info.status != "RUNNING" for run in jobs(store, sweep_id="killed")].count(True) >= 2

@@ -3,10 +3,7 @@
 import json
 import os
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from equipoise.data.prepare import prepare
 from equipoise.store import Store, load_model, open_store
 from equipoise.weighting import class_weights
 from helpers import composed, copy_project, jobs, train
+from processes import Process, Processes, ended_after
 
 pytestmark = pytest.mark.slow
 
@@ -32,30 +30,31 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return copy_project(folder / "chief"), copy_project(folder / "worker")
 
 
-def start(projects: tuple[Path, Path], *, other: tuple[str, ...] = (), chief: str = "worker") -> list["subprocess.Popen[str]"]:
+def start(begun: Processes, projects: tuple[Path, Path], *, other: tuple[str, ...] = (), chief: str = "worker") -> list[Process]:
     """Chief and worker, each with its TF_CONFIG; `other` is what the worker alone is told, `chief` what the chief is named."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         addresses = [f"127.0.0.1:{free.getsockname()[1]}" for free in (one, two)]
-    processes = []
+    workers = []
     for index, (project, more) in enumerate(zip(projects, ((), other), strict=True)):
         cluster = {"worker": addresses} if chief == "worker" else {"chief": addresses[:1], "worker": addresses[1:]}
         task = {"type": "worker", "index": index} if chief == "worker" else {"type": ("chief", "worker")[index], "index": 0}
         variable = json.dumps({"cluster": cluster, "task": task})
         command = [sys.executable, str(project / "src/train.py"), TOGETHER, *QUICK, *more]
         environment = {**os.environ, VARIABLE: variable}
-        processes.append(subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-    return processes
+        workers.append(begun.start(command, cwd=project, env=environment))
+    return workers
 
 
-def ended(processes: list["subprocess.Popen[str]"], seconds: float = 300) -> list[tuple[int, str, str]]:
+def ended(begun: Processes, workers: list[Process]) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each."""
-    said = [process.communicate(timeout=seconds) for process in processes]
-    return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]
+    said = [begun.said(worker) for worker in workers]
+    return [(worker.returncode, *words) for worker, words in zip(workers, said, strict=True)]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(projects: tuple[Path, Path]) -> list[tuple[int, str, str]]:
-    return ended(start(projects))
+    with ended_after() as begun:
+        return ended(begun, start(begun, projects))
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +88,14 @@ def test_two_workers_train_the_weights_of_one_device(undisturbed: list[Any], pro
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["chief", "worker"])
-def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(victim: int, projects: tuple[Path, Path], store: Store) -> None:
+def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(victim: int, projects: tuple[Path, Path], store: Store, processes: Processes) -> None:
     (whole, *_) = jobs(store)
     outputs = projects[0] / "outputs"
     before = set(outputs.rglob("*.npz"))
-    processes = start(projects)
-    await_condition(lambda: bool(set(outputs.rglob("*.npz")) - before), processes)
-    processes[victim].kill()
-    survivor = (ended(processes, 60))[1 - victim]
+    workers = start(processes, projects)
+    processes.until(lambda: set(outputs.rglob("*.npz")) - before, *workers)
+    workers[victim].kill()
+    survivor = ended(processes, workers)[1 - victim]
     assert survivor[0] == 1, survivor
     assert "another worker is gone, or does not answer" in survivor[2]
     assert "the same command" in survivor[2]
@@ -104,7 +103,7 @@ def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(victim: int
     broken = jobs(store)[-1]
     assert broken.info.run_id != whole.info.run_id
     assert broken.info.status == ("RUNNING" if victim == 0 else "FAILED")
-    results = ended(start(projects, chief="chief"))
+    results = ended(processes, start(processes, projects, chief="chief"))
     assert [code for code, *_ in results] == [0, 0], results
     assert f"of 40 of run {broken.info.run_id}" in results[0][1], "it goes on"
     again = store.client.get_run(broken.info.run_id)
@@ -113,15 +112,9 @@ def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(victim: int
     assert [point.step for point in store.client.get_metric_history(broken.info.run_id, "train/loss")] == list(range(40))
 
 
-def await_condition(met: Callable[[], bool], processes: list["subprocess.Popen[str]"]) -> None:
-    while all(process.poll() is None for process in processes) and not met():
-        time.sleep(0.01)
-    assert met(), ended(processes)
-
-
-def test_workers_that_were_not_started_alike_are_refused(projects: tuple[Path, Path], store: Store) -> None:
+def test_workers_that_were_not_started_alike_are_refused(projects: tuple[Path, Path], store: Store, processes: Processes) -> None:
     before = len(store.runs())
-    (code, _, errors), (other_code, _, other_errors) = ended(start(projects, other=("seed=1",)))
+    (code, _, errors), (other_code, _, other_errors) = ended(processes, start(processes, projects, other=("seed=1",)))
     assert (code, other_code) == (1, 2)
     for said in (errors, other_errors):
         assert "error: the workers were not started alike: they differ in config_sha256" in said

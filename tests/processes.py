@@ -1,0 +1,73 @@
+"""What tests start, and how they wait for it: until a state is reached or a process has ended, never for a number of looks."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import psutil
+
+# Seconds that a test may wait in all: less than the limit of a test (pyproject.toml), so that what it has started is ended.
+LIMIT = 800
+BETWEEN_LOOKS = 0.05
+
+Process = subprocess.Popen[str]
+Found = TypeVar("Found")
+
+
+class Processes:
+    """The processes of one test, or of one fixture."""
+
+    def __init__(self) -> None:
+        self._begun: list[Process] = []
+        self._end = time.monotonic() + LIMIT
+
+    def start(self, command: Sequence[str], **options: Any) -> Process:
+        """Start a command in a session of its own; its output and its errors are kept unless an option says otherwise."""
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True, **options}
+        self._begun.append(subprocess.Popen(command, **given))
+        return self._begun[-1]
+
+    def left(self) -> float:
+        """Seconds until the test's limit."""
+        return max(0.0, self._end - time.monotonic())
+
+    def said(self, process: Process) -> tuple[str, str]:
+        """Its output and its errors, once it has ended."""
+        return process.communicate(timeout=self.left())
+
+    def until(self, met: Callable[[], Found], *needed: Process) -> Found:
+        """What `met` finds, as soon as that is true or a thing; one of the processes that ends before is a failure."""
+        while True:
+            ended = [process for process in needed if process.poll() is not None]
+            if found := met():
+                return found
+            if ended:
+                raise AssertionError(f"ended with {ended[0].returncode}: {self.said(ended[0])}")
+            if not self.left():
+                raise AssertionError(f"not met within {LIMIT} s")
+            time.sleep(BETWEEN_LOOKS)
+
+    def stop(self) -> None:
+        """End all of them, and what they have started."""
+        for process in self._begun:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        child.kill()
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@contextlib.contextmanager
+def ended_after() -> Iterator[Processes]:
+    """Processes that are ended with the body, whatever happens in it."""
+    processes = Processes()
+    try:
+        yield processes
+    finally:
+        processes.stop()
