@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from equipoise.costs import cost_matrix
-from equipoise.decisions import BESIDE, DECISIONS, MEASURES, Above, Known, LeastCost, applicable, as_json, from_json
+from equipoise.decisions import BESIDE, DECISIONS, MEASURES, Above, Biased, Known, LeastCost, applicable, as_json, from_json
 from equipoise.metrics import decision_metrics
 from equipoise.options import ConfigError
 from equipoise.paths import config_folder
@@ -108,6 +108,32 @@ def test_of_two_classes_tuning_finds_the_best_of_all_thresholds(metric: str) -> 
     found = DECISIONS["tuned"](problem, metric=metric)(problem.logits)
     every = [ORACLES[metric](labels, (margins > threshold).astype(int)) for threshold in [-np.inf, *margins]]
     assert ORACLES[metric](labels, found) == pytest.approx(max(every))
+
+
+# Class 1 above a margin of -0.35, or of 2.5: either way 3 of 4 are right, and every metric is the same.
+TIED_LABELS, TIED_MARGINS = np.array([0, 1, 0, 1]), np.array([-1.0, 0.3, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+def test_of_equally_good_biases_the_one_nearest_to_zero_is_taken(metric: str) -> None:
+    logits = np.stack([0 * TIED_MARGINS, TIED_MARGINS], axis=1)
+    assert DECISIONS["tuned"](known(TIED_LABELS, logits), metric=metric).bias.tolist() == [0, 0]  # type: ignore[union-attr]
+    moved = DECISIONS["tuned"](known(TIED_LABELS, logits - [0, 4.5]), metric=metric)
+    assert isinstance(moved, Biased)
+    assert moved.bias == pytest.approx([-2.0, 0]), "thresholds of 2.5 and -0.35 are as good: 2.5 - 4.5 is nearer to 0 than -0.35 - 4.5"
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+@given(st.permutations(range(4)), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_rounding_and_the_order_of_the_samples_do_not_change_a_bias(metric: str, order: list[int], seed: int, copied: bool) -> None:
+    labels, logits = TIED_LABELS[order], np.stack([0 * TIED_MARGINS, TIED_MARGINS - 4.5], axis=1)[order]
+    if copied:  # the same logits twice, set apart by rounding alone
+        labels, logits = np.tile(labels, 2), np.tile(logits, (2, 1))
+    noise = 1 + 1e-7 * np.random.default_rng(seed).uniform(-1, 1, logits.shape)
+    found = DECISIONS["tuned"](known(labels, logits * noise), metric=metric)
+    assert isinstance(found, Biased)
+    assert found.bias == pytest.approx([-2.0, 0], abs=1e-5)
 
 
 def test_many_samples_are_tuned_on_a_grid_of_candidates() -> None:

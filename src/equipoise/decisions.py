@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.metrics import log_softmax, move_prior, row_blocks
+from equipoise.metrics import TIE, best_nearest, cuts, log_softmax, move_prior, row_blocks
 from equipoise.options import Floats, Integers, Section
 
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
@@ -104,15 +104,15 @@ def logit_adjusted(known: Known, *, tau: Literal["auto"] | Annotated[float, Fiel
     log_prior = np.log(known.effective)
     if tau == "auto":
         scores = [_score(known, Biased(-candidate * log_prior)(known.logits), "balanced_accuracy") for candidate in TAUS]
-        best = TAUS[np.isclose(scores, max(scores), rtol=0, atol=1e-12)]
-        tau = float(best[np.argmin(np.abs(best - 1))])
+        tau = best_nearest(TAUS, np.array(scores), to=1.0)
     return Biased(-tau * log_prior)
 
 
 def tuned(known: Known, *, metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall"]) -> Decide:
     """argmax of z + b, the bias of each class in turn set to what is best for the metric on the validation split.
 
-    Coordinate ascent from b = 0 until a pass over the classes improves nothing. With two classes, the tuning of a threshold.
+    Coordinate ascent from b = 0 until a pass over the classes improves nothing; of equally good biases that nearest to 0.
+    With two classes, the tuning of a threshold.
     """
     bias = np.zeros(known.logits.shape[1])
     best = _score(known, np.argmax(known.logits, axis=1), metric)
@@ -120,7 +120,7 @@ def tuned(known: Known, *, metric: Literal["accuracy", "balanced_accuracy", "mac
         before = best
         for index in range(len(bias)):
             candidate, score = _best_bias(known, bias, index, metric)
-            if score > best + 1e-12:
+            if score > best + TIE:
                 bias[index], best = candidate, score
         if best == before:
             break
@@ -164,7 +164,7 @@ def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
 
 
 def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[float, float]:
-    """The best bias of one class, those of the others fixed, and its score.
+    """The best bias of one class, of equal ones that nearest to 0, those of the others fixed, and its score.
 
     A sample is given to the class from some bias on, its threshold; between two thresholds nothing changes. So
     the counts behind the metric follow, for all candidates at once, from sums over the sorted thresholds.
@@ -174,8 +174,7 @@ def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[flo
     others[:, index] = -np.inf
     rival = np.argmax(others, axis=1)
     threshold = others[np.arange(len(rival)), rival] - known.logits[:, index]
-    edges = np.unique(threshold)
-    candidates = np.concatenate([[edges[0] - 1], (edges[1:] + edges[:-1]) / 2, [edges[-1] + 1]])
+    candidates = cuts(threshold)
     if len(candidates) > MOST_CANDIDATES:
         candidates = candidates[np.linspace(0, len(candidates) - 1, MOST_CANDIDATES).round().astype(int)]
     place = np.searchsorted(candidates, threshold)  # the first candidate that takes the sample
@@ -193,8 +192,7 @@ def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[flo
     predicted[:, index] = taken.sum(axis=1)
     hits[:, index] = lost(known.labels == index).sum(axis=1)
     scores = MEASURES[metric](hits, predicted, np.bincount(known.labels, minlength=classes))
-    best = int(np.argmax(scores))
-    return float(candidates[best]), float(scores[best])
+    return best_nearest(candidates, scores, to=0.0), float(scores.max())
 
 
 def _score(known: Known, predicted: Integers, metric: str) -> float:

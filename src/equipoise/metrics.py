@@ -17,6 +17,8 @@ from equipoise.options import Booleans, Floats, Integers, listing
 BINS = 15
 LEVEL = 0.95  # of every interval
 MOST_DOUBLE = 20_000_000  # cells of (samples, classes); larger arrays are kept in float32, and computed with in float64
+TIE = 1e-12  # scores no further apart are equal
+NEAR = 1e-6  # and logits that are no further apart, relative to 1 + their size: they come in float32
 BLOCK_CELLS = 2_000_000  # 16 MB
 BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")  # by which decision rules are compared
 
@@ -283,6 +285,27 @@ def _top(labels: Integers, log_probabilities: Floats) -> tuple[Floats, Booleans]
         top = probabilities.argmax(axis=1)
         confidence[rows], hit[rows] = probabilities[np.arange(len(top)), top], top == labels[rows]
     return confidence, hit
+
+
+def best_nearest(candidates: Floats, scores: Floats, to: float) -> float:
+    """Of the candidates with the best score that which is nearest to a value, of two as near the first.
+
+    Scores and candidates are sums and differences of floats: what differs by rounding alone is equal.
+    """
+    best = candidates[scores >= scores.max() - TIE]
+    away = np.abs(best - to)
+    return float(best[np.argmax(away <= away.min() + NEAR * (1 + abs(to)))])
+
+
+def cuts(values: Floats) -> Floats:
+    """Ascending thresholds, one for each way to cut the values in two: half-way between neighbours, and 1 beyond either end.
+
+    Neighbours that rounding may have set apart, of logits in float32, are not cut.
+    """
+    ascending = np.unique(values)
+    below, above = ascending[:-1], ascending[1:]
+    apart = above - below > NEAR * (1 + np.abs(above))
+    return np.concatenate([[ascending[0] - 1], (below + above)[apart] / 2, [ascending[-1] + 1]])
 
 
 def _columns(log_probabilities: Floats) -> Iterator[Floats]:

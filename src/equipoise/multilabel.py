@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from equipoise.metrics import Evaluation, frequency_groups
+from equipoise.metrics import Evaluation, best_nearest, cuts, frequency_groups
 from equipoise.options import Booleans, ConfigError, Floats, Integers, listing
 
 # What a threshold may be tuned for, of (hits, predicted, positives, samples), each of any shape.
@@ -116,15 +116,10 @@ def _log_loss(labels: Integers, logits: Floats) -> float:
 
 def _best_threshold(metric: str, labels: Integers, logits: Floats) -> float:
     """Half-way between the two logits where the score is best; of several equal ones that nearest to 0."""
-    order = np.argsort(-logits)
-    sorted_logits = logits[order]
-    hits = np.concatenate([[0], np.cumsum(labels[order])])
-    scores = SCORES[metric](hits, np.arange(len(logits) + 1), np.full(len(logits) + 1, labels.sum()), len(labels))
-    edges = np.concatenate([[sorted_logits[0] + 1], (sorted_logits[1:] + sorted_logits[:-1]) / 2, [sorted_logits[-1] - 1]])
-    # Equal logits cannot be told apart.
-    possible = np.concatenate([[True], sorted_logits[1:] != sorted_logits[:-1], [True]])
-    best = edges[possible & np.isclose(scores, scores[possible].max(), rtol=0, atol=1e-12)]
-    return float(best[np.argmin(np.abs(best))])
+    candidates = cuts(logits)
+    everything, positive = np.sort(logits), np.sort(logits[labels == 1])
+    told, hits = (len(values) - np.searchsorted(values, candidates) for values in (everything, positive))
+    return best_nearest(candidates, SCORES[metric](hits, told, np.full(len(candidates), len(positive)), len(labels)), to=0.0)
 
 
 def _notes(positives: Integers, told: Integers, names: Sequence[str]) -> tuple[str, ...]:
