@@ -124,7 +124,7 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
 
 def _log_numbers(log: Run, evidence: Evidence) -> None:
     data, evaluation = evidence.data, evidence.evaluation
-    log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
+    log.log_metrics({"samples/test": len(evidence.labels), **{f"test/{name}": value for name, value in evaluation.summary.items()}})
     log.log_metrics({f"test/{name}_{end}": value for name, ends in evidence.intervals.items() for end, value in zip(("low", "high"), ends, strict=True)})
     log.log_metrics(inputs.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
     if not data.several_labels:

@@ -66,6 +66,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     log.log_metrics(
         {
             **by_class(data, per_class),
+            "samples/train": len(data.split("train").labels),  # n_test / n_train is what a comparison over splits needs
             "weight_sample_mean": weights.sample_mean,
             "effective_sample_size": weights.effective_sample_size,
             "learning_rate_factor": effect.learning_rate_factor(weights, config.trainer.optimizer),

@@ -107,6 +107,7 @@ def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
     rules = ("argmax", "logit_adjusted", "tuned")
     expected |= {f"decision/{rule}/{name}" for rule in rules for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")}
     expected |= {f"profile/{name}" for name in ("recall", "precision", "f1", "weight")} | {"weight_sample_mean", "effective_sample_size"}
+    expected |= {"samples/train", "samples/test"}
     assert set(metrics) == expected
     files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json"
     files += " evaluation/predictions.parquet evaluation/per_class.json evaluation/classes.json evaluation/confusion_matrix.png"
@@ -122,6 +123,7 @@ def test_the_weights_are_those_of_the_counts(project: Path, runs: list[Any]) -> 
     metrics = runs[0].data.metrics
     assert [metrics[f"weight_share/{index}"] for index in range(10)] == pytest.approx([0.1] * 10)
     assert metrics["weight_sample_mean"] == pytest.approx(1)
+    assert (metrics["samples/train"], metrics["samples/test"]) == (sum(COUNTS), 500)
     for share in ("gradient_share", "loss_share"):
         start, end = ([metrics[f"{share}{when}/{index}"] for index in range(10)] for when in ("_start", ""))
         assert sum(start) == pytest.approx(1)
