@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from equipoise.comparison import Comparison, Row, compare
 from equipoise.logged import Logged
 from equipoise.options import ConfigError
-from equipoise.significance import holm, nadeau_bengio, permutation_p
+from equipoise.significance import bayesian_correlated_t, holm, nadeau_bengio, permutation_p
 
 
 def run(weighting: str, seed: int, value: float, params: Mapping[str, str] | None = None, digest: str = "", **metrics: float) -> Logged:
-    """A run with a balanced accuracy; other metrics follow from it unless they are given."""
+    """A run with a balanced accuracy, of a split of 70/10/20; other metrics follow from it unless they are given."""
     name = f"{weighting}-{seed}-{params}"
     every = {"dataset.name": "data", "dataset.title": "None", "dataset.split_seed": "0", "seed": str(seed), "weighting.name": weighting, **(params or {})}
-    found = {"balanced_accuracy": value, "macro_f1": value, "mcc": value, "log_loss": 1 - value, **metrics}
+    found = {"balanced_accuracy": value, "macro_f1": value, "mcc": value, "log_loss": 1 - value, "samples/train": 70, "samples/test": 20, **metrics}
     keys = {key if "/" in key else f"test/{key}": number for key, number in found.items()}
     return Logged(name, "1", seed, every, {"weights_sha256": digest or name}, keys)
 
@@ -180,8 +181,8 @@ def test_folds_average_their_seeds_and_are_corrected() -> None:
     runs = []
     for fold, gain in enumerate(gains):
         for seed in (0, 1):
-            fold_of = {"dataset.fold": str(fold)}
-            runs += [run("none", seed, 0.5, fold_of), run("balanced", seed, 0.5 + gain + (0.1 if seed else -0.1), fold_of)]
+            fold_of, sizes = {"dataset.fold": str(fold)}, {"samples/train": 80.0, "samples/test": 20.0}
+            runs += [run("none", seed, 0.5, fold_of, **sizes), run("balanced", seed, 0.5 + gain + (0.1 if seed else -0.1), fold_of, **sizes)]
     comparison = compare(runs, "balanced_accuracy")
     difference = rows(comparison)["balanced"].to_baseline
     assert difference is not None
@@ -189,6 +190,194 @@ def test_folds_average_their_seeds_and_are_corrected() -> None:
     assert (difference.pairs, difference.test) == (5, "nadeau_bengio")
     assert (difference.p, difference.low, difference.high) == pytest.approx((p, low, high))
     assert any("Nadeau" in note for note in comparison.tables[0].notes)
+
+
+GAINS = (("none", 0.5), ("balanced", 0.6))
+
+
+def on_splits(gains: Mapping[str, float], seeds: int = 1) -> list[Logged]:
+    """`none` at 0.5 and `balanced` above it by the gain of each split, the more the later the seed."""
+    return [
+        run(name, seed, 0.5 + (gain + 0.01 * seed) * (name == "balanced"), {"dataset.split_seed": split})
+        for split, gain in gains.items()
+        for seed in range(seeds)
+        for name in ("none", "balanced")
+    ]
+
+
+def test_repeated_splits_are_corrected_with_the_ratio_of_the_data() -> None:
+    comparison = compare(on_splits({"0": 0.02, "1": 0.03, "2": 0.07}, seeds=3), "balanced_accuracy")
+    row = rows(comparison)["balanced"]
+    difference, spread = row.to_baseline, row.spreads["balanced_accuracy"]
+    # Seeds add 0, .01 and .02 on each split: split means .03, .04 and .08, mean .05, s^2 = .0007.
+    # Standard error sqrt((1/3 + .2/.7) * .0007) = .0208167, t = 2.401922, df 2; t(.975, 2) = 4.302653.
+    assert difference is not None
+    assert (difference.mean, difference.pairs, difference.better, difference.test) == (pytest.approx(0.05), 3, 3, "nadeau_bengio")
+    assert difference.p == pytest.approx(2 * stats.t.sf(2.401922, 2), abs=1e-6)
+    assert (difference.low, difference.high) == pytest.approx((0.05 - 4.302653 * 0.0208167, 0.05 + 4.302653 * 0.0208167), abs=1e-6)
+    assert (difference.between_splits, difference.between_seeds) == pytest.approx((0.0007**0.5, 0.01))
+    assert (spread.mean, spread.runs, spread.units) == (pytest.approx(0.55), 9, 3)
+    assert (spread.low, spread.high) == pytest.approx((difference.low + 0.5, difference.high + 0.5))
+    assert (spread.between_splits, spread.between_seeds) == pytest.approx((0.0007**0.5, 0.01))
+    notes = " ".join(comparison.tables[0].notes)
+    assert "3 splits, 3 seeds averaged within each" in notes
+    assert "df 2, with n_test / n_train = 0.286" in notes
+    assert "comparisons: 1 with none" in notes
+
+
+def test_two_finished_folds_of_five_have_the_ratio_of_five() -> None:
+    runs = [
+        run(name, 0, value, {"dataset.fold": fold}, **{"samples/train": 72, "samples/test": 20})
+        for fold, gain in (("0", 0.02), ("1", 0.04))
+        for name, value in (("none", 0.5), ("balanced", 0.5 + gain))
+    ]
+    difference = rows(compare(runs, "balanced_accuracy"))["balanced"].to_baseline
+    assert difference is not None
+    p, ends = nadeau_bengio(np.array([0.02, 0.04]), 20 / 72)
+    assert (difference.p, difference.low, difference.high) == pytest.approx((p, *ends))
+
+
+def test_one_split_has_the_noise_of_training_alone() -> None:
+    comparison = compare(sweep(7, {"none": 0, "balanced": 0.3}), "balanced_accuracy")
+    difference = rows(comparison)["balanced"].to_baseline
+    assert difference is not None
+    assert difference.test == "permutation"
+    assert np.isnan(difference.between_splits)
+    assert any("7 seeds on one split" in note and "training noise on this split" in note for note in comparison.tables[0].notes)
+
+
+def test_each_seed_on_a_split_of_its_own_is_a_split() -> None:
+    runs = [run(name, seed, value + 0.01 * seed * (value > 0.5), {"dataset.split_seed": str(seed)}) for name, value in GAINS for seed in range(4)]
+    comparison = compare(runs, "balanced_accuracy")
+    difference = rows(comparison)["balanced"].to_baseline
+    assert difference is not None
+    assert (difference.pairs, difference.test) == (4, "nadeau_bengio")
+    assert np.isnan(difference.between_seeds)
+    assert any("over 4 splits: the corrected" in note for note in comparison.tables[0].notes)
+
+
+def test_runs_that_do_not_say_their_sizes_have_no_test_over_splits() -> None:
+    runs = [replace(one, metrics={key: value for key, value in one.metrics.items() if "samples" not in key}) for one in on_splits({"0": 0.1, "1": 0.2})]
+    comparison = compare(runs, "balanced_accuracy")
+    row = rows(comparison)["balanced"]
+    assert row.to_baseline is not None
+    assert (row.to_baseline.p, row.to_baseline.mean) == (None, pytest.approx(0.15))
+    assert np.isnan([row.to_baseline.low, row.spreads["balanced_accuracy"].low]).all()
+    assert any("do not say how many samples" in note for note in comparison.tables[0].notes)
+
+
+def test_equal_differences_are_no_certainty() -> None:
+    """Two splits that differ by the same one test sample would have p = 0."""
+    comparison = compare(on_splits({"0": 1 / 30, "1": 1 / 30}), "balanced_accuracy")
+    difference = rows(comparison)["balanced"].to_baseline
+    assert difference is not None
+    assert difference.p is None
+    assert any("the t test is not defined" in note for note in comparison.tables[0].notes)
+
+
+def test_missing_runs_do_not_bias_order_front_and_ranks() -> None:
+    """`power` is better wherever both are, and lacks the easy split."""
+    easy, hard = {"dataset.split_seed": "0"}, {"dataset.split_seed": "1"}
+    runs = [run("balanced", seed, value, where) for where, value in ((easy, 0.9), (hard, 0.5)) for seed in range(2)]
+    runs += [run("power", seed, 0.6, hard) for seed in range(2)]
+    comparison = compare(runs, "balanced_accuracy", baseline="balanced")
+    found = rows(comparison)
+    assert list(found) == ["power", "balanced"]
+    assert (found["balanced"].spreads["balanced_accuracy"].mean, found["balanced"].spreads["balanced_accuracy"].runs) == (0.5, 2)
+    assert (found["power"].rank, found["power"].on_front, found["balanced"].on_front) == (1, True, False)
+    (note,) = [note for note in comparison.tables[0].notes if "Left out" in note]
+    assert "2 to 4 runs" in note
+    assert "over the 2 places" in note
+    assert "Left out: balanced split_seed=0 seed=0, balanced split_seed=0 seed=1." in note
+
+
+def test_without_a_shared_run_nothing_is_ordered() -> None:
+    runs = [run("none", seed, 0.5) for seed in range(3)] + [run("balanced", seed, 0.9) for seed in range(3, 6)]
+    comparison = compare(runs, "balanced_accuracy")
+    found = rows(comparison)
+    assert list(found) == ["balanced", "none"], "by name"
+    assert np.isnan([row.rank for row in found.values()]).all()
+    assert not any(row.on_front or row.to_baseline for row in found.values())
+    assert any("their order says nothing" in note for note in comparison.tables[0].notes)
+
+
+def test_the_same_bits_are_one_line_where_a_run_is_missing() -> None:
+    runs = [run(name, seed, 0.6, digest=f"bits-{seed}") for name in ("balanced", "inverse") for seed in range(3)]
+    assert set(rows(compare(runs[:-1], "balanced_accuracy"))) == {"balanced = inverse (bitwise identical)"}
+
+
+def test_holms_family_is_one_reference() -> None:
+    runs = [
+        run(name, seed, value + 0.01 * seed * (value > 0.5), {"model.name": model, "dataset.split_seed": str(seed)})
+        for model in ("mlp", "cnn")
+        for name, value in (*GAINS, ("power", 0.7))
+        for seed in range(3)
+    ]
+    comparison = compare(runs, "balanced_accuracy")
+    found = {row.configuration.label: row.to_baseline for row in comparison.tables[0].rows if row.to_baseline}
+    assert {one.comparisons for one in found.values()} == {2}, "four differences, two to each model's own baseline"
+    single, _ = nadeau_bengio(np.array([0.1, 0.11, 0.12]), 20 / 70)
+    assert found["mlp · balanced"].p == pytest.approx(single), "the second step of Holm's correction"
+    assert any("2 with cnn · none, 2 with mlp · none" in note for note in comparison.tables[0].notes)
+
+
+def test_over_splits_the_region_of_practical_equivalence_allows_for_shared_rows() -> None:
+    found = rows(compare(on_splits({"0": 0.02, "1": 0.03, "2": 0.07}), "balanced_accuracy", rope=0.01))["balanced"].to_baseline
+    assert found is not None
+    assert found.posterior is not None
+    expected = bayesian_correlated_t(np.array([0.02, 0.03, 0.07]), 20 / 70, 0.01)
+    assert (found.posterior.below, found.posterior.within) == pytest.approx((expected.below, expected.within))
+
+
+def study(datasets: int, gains: Mapping[str, float], same: tuple[str, ...] = ()) -> list[Logged]:
+    """One run on each data set; those in `same` train the same bits."""
+    return [
+        run(name, 0, 0.5 + gain * (1 + index), {"dataset.title": f"d{index:02}"}, digest=f"bits-{index}" if name in same else "")
+        for index in range(datasets)
+        for name, gain in gains.items()
+    ]
+
+
+def test_over_data_sets_wilcoxon_with_holm() -> None:
+    gains = {"none": 0, **{f"m{number:02}": 0.001 * (1 + number) for number in range(13)}}
+    comparison = compare(study(12, gains), "balanced_accuracy")
+    assert [one.label for one in comparison.overall][:2] == ["m12", "m11"], "best first"
+    differences = [one.to_baseline for one in comparison.overall if one.to_baseline]
+    assert len(differences) == 13
+    for one in differences:
+        assert (one.pairs, one.better, one.test, one.comparisons, one.reference) == (12, 12, "wilcoxon", 13, "none")
+        assert one.p == pytest.approx(13 * 2 / 2**12), "the smallest that there is: 0.0063"
+    few = compare(study(5, {"none": 0, "balanced": 0.01}), "balanced_accuracy").overall[0].to_baseline
+    assert few is not None
+    assert (few.p, few.needed) == (None, 6)
+
+
+def test_the_same_bits_are_ranked_once() -> None:
+    """Five copies of one configuration would make Friedman's p smaller than the data do."""
+    copies = {f"copy{number}": 0.02 for number in range(5)}
+    comparison = compare(study(6, {"none": 0, "power": 0.01, **copies}, same=tuple(copies)), "balanced_accuracy")
+    assert comparison.ranking is not None
+    assert comparison.ranked == ("copy0 = copy1 = copy2 = copy3 = copy4 (bitwise identical)", "power", "none")
+    alone = compare(study(6, {"none": 0, "power": 0.01, "copy0": 0.02}), "balanced_accuracy").ranking
+    assert alone is not None
+    assert (comparison.ranking.p, comparison.ranking.critical_difference) == pytest.approx((alone.p, alone.critical_difference))
+    assert comparison.overall[0].to_baseline.comparisons == 2  # type: ignore[union-attr]
+
+
+def test_the_bits_of_the_reference_on_one_data_set_are_a_difference_of_0() -> None:
+    runs = study(7, {"none": 0, "balanced": 0.01, "power": 0.02})
+    runs[:2] = [replace(one, tags={"weights_sha256": "same"}, metrics=runs[0].metrics) for one in runs[:2]]
+    found = {label: one for one in compare(runs, "balanced_accuracy").overall for label in one.labels}
+    assert found["balanced"].to_baseline.pairs == 7  # type: ignore[union-attr]
+    assert found["balanced"].to_baseline.mean == pytest.approx(0.01 * sum(range(2, 8)) / 7)  # type: ignore[union-attr]
+    assert found["none"].to_baseline is None
+
+
+def test_what_a_data_set_lacks_is_left_out_and_named() -> None:
+    runs = study(3, {"none": 0, "balanced": 0.01, "power": 0.02, "inverse": 0.03})
+    comparison = compare([one for one in runs if (one.params["dataset.title"], one.params["weighting.name"]) != ("d01", "inverse")], "balanced_accuracy")
+    assert comparison.left_out == ("inverse",)
+    assert [one.label for one in comparison.overall] == ["power", "balanced", "none"]
 
 
 def test_several_data_sets_are_ranked() -> None:

@@ -5,12 +5,14 @@ import html
 import io
 import json
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from equipoise import comparison_report as report
 from equipoise.comparison import Comparison, compare
 from equipoise.logged import Logged
-from test_comparison import run, sweep
+from test_comparison import on_splits, run, study, sweep
 from test_report import check_self_contained
 
 
@@ -36,6 +38,8 @@ def test_the_page_is_self_contained_and_complete() -> None:
     assert page.count("<svg ") == 1 + 4 * 4
     assert "Friedman chi square 8.000, df 2" in page
     assert "Mean ranks: balanced 1.00, power 2.00, none 3.00." in page
+    assert ">+0.200 (4/4)<" in page, "over the data sets"
+    assert "n &lt; 7: over 4 data sets no difference could reach significance" in page
     for table in comparison.tables:
         headings, rows = report.columns(table, comparison.metric)
         assert {len(row) for row in rows} == {len(headings)}
@@ -66,6 +70,56 @@ def test_two_configurations_on_several_data_sets_are_not_ranked() -> None:
     assert report.ranking_lines(compare(runs, "balanced_accuracy")) == [
         "Over several data sets, Friedman's test needs three configurations that all of them have."
     ]
+
+
+def test_the_deviations_between_splits_and_seeds_are_shown() -> None:
+    comparison = compare(on_splits({"0": 0.02, "1": 0.03, "2": 0.07}, seeds=3), "balanced_accuracy")
+    headings, rows = report.columns(comparison.tables[0], "balanced_accuracy")
+    shown = dict(zip(headings, rows[0], strict=True))
+    assert (shown["SD\u00a0splits"], shown["SD\u00a0seeds"]) == ("0.026", "0.010"), "the square root of .0007, and seeds that are .01 apart"
+    assert "training noise" not in report.title(comparison.tables[0])
+    page = report.as_html(comparison, "splits")
+    assert page.count("<td>+0.0500</td>") == 1
+    assert "SD between splits" in page
+    line = next(line for line in csv.DictReader(io.StringIO(report.as_csv(comparison))) if line["configuration"] == "balanced")
+    found = json.loads(report.as_json(comparison))["datasets"][0]
+    assert found["test_over_train"] == pytest.approx(2 / 7)
+    entry = next(row for row in found["rows"] if row["configuration"] == "balanced")
+    assert float(line["between_splits"]) == entry["metrics"]["balanced_accuracy"]["between_splits"] == pytest.approx(0.0007**0.5)
+    assert float(line["baseline_between_seeds"]) == entry["to_baseline"]["between_seeds"] == pytest.approx(0.01)
+    assert (line["baseline_test"], line["baseline_comparisons"]) == ("nadeau_bengio", "1")
+    one_split = compare(sweep(7, {"none": 0, "balanced": 0.3}), "balanced_accuracy").tables[0]
+    assert not any("SD" in heading for heading in report.columns(one_split, "balanced_accuracy")[0]), "the deviation of the runs is that of the seeds"
+    assert report.title(one_split).endswith("p: training noise on this split")
+
+
+def test_what_the_test_says_is_how_a_difference_looks() -> None:
+    generator = np.random.default_rng(0)
+    gains = {"balanced": 0.2, "power": 0.0}
+    runs = [run("none", seed, 0.5) for seed in range(7)]
+    runs += [run(name, seed, 0.5 + gain + generator.normal(0, 0.01)) for name, gain in gains.items() for seed in range(7)]
+    texts = [text.get_text() for text in differences(runs).legends[0].get_texts()]
+    assert texts == ["shown to differ", "not shown to differ"]
+    few = differences([one for one in runs if one.params["seed"] < "4"])
+    assert [text.get_text() for text in few.legends[0].get_texts()] == ["too few pairs to test"]
+    assert {line.get_linestyle() for line in few.axes[0].lines[:2]} == {"--"}
+    equal = differences(on_splits({"0": 0.1, "1": 0.1}))
+    assert [text.get_text() for text in equal.legends[0].get_texts()] == ["test not defined"]
+
+
+def differences(runs: list[Logged]) -> Figure:
+    return report.differences_figure(compare(runs, "balanced_accuracy").tables[0], "balanced_accuracy")
+
+
+def test_over_data_sets_there_is_a_table_of_paired_differences() -> None:
+    comparison = compare(study(12, {"none": 0, "power": 0.01, "balanced": 0.02}), "balanced_accuracy")
+    headings, rows = report.overall_columns(comparison)
+    assert headings == ["configuration", "balanced accuracy, mean", "−\u00a0none (better\u00a0in)", "p"]
+    assert rows == [["balanced", "0.630", "+0.130 (12/12)", "<0.001"], ["power", "0.565", "+0.065 (12/12)", "<0.001"], ["none", "0.500", "", ""]]
+    assert "Wilcoxon's signed-rank test" in report.overall_lines(comparison)[0]
+    assert "comparisons: 2 with none" in report.overall_lines(comparison)[0]
+    (best, *_) = json.loads(report.as_json(comparison))["overall"]
+    assert best["to_baseline"]["p"] == pytest.approx(2 * 2 / 2**12)
 
 
 def test_csv_and_json_hold_the_same_numbers() -> None:

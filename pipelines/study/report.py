@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from equipoise import logged
-from equipoise.comparison import Comparison, Row, compare, dataset_title, wanted
+from equipoise.comparison import Comparison, Row, compare, wanted
 from equipoise.comparison_report import critical_difference_diagram, ranking_lines
+from equipoise.configurations import dataset_title
 from equipoise.logged import Logged
 from equipoise.paths import project_root
 from equipoise.store import Store, open_store

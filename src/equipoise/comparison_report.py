@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from equipoise import page
-from equipoise.comparison import FRONT, PANEL, Comparison, Configuration, Difference, Row, Spread, Table
-from equipoise.options import Floats
+from equipoise.comparison import FRONT, PANEL, Comparison, Row, Table
+from equipoise.configurations import Configuration
+from equipoise.options import Floats, listing
+from equipoise.repetitions import PERMUTATION, Difference, Spread
 from equipoise.significance import ALPHA, Ranking
 
 # Told apart by colour-blind readers too (Okabe & Ito 2008); more configurations than colours differ in their mark.
@@ -24,6 +27,17 @@ MARKS = "osD^vPX*"
 MOST_DRAWN = 24
 MOST_MARKED = 500  # runs, of which each gets a mark of its own
 ABSENT = "–"
+# Columns of the CSV, as the attributes are called.
+SPREAD = ("runs", "units", "mean", "deviation", "low", "high", "between_splits", "between_seeds")
+DIFFERENCE = ("label", "difference", "low", "high", "pairs", "better", "test", "p", "comparisons", "effect", "between_splits", "between_seeds")
+# How the evidence for a difference looks: what it is, the line, the mark and its filling.
+SHOWN, NOT_SHOWN, TOO_FEW, UNDEFINED = "shown to differ", "not shown to differ", "too few pairs to test", "test not defined"
+LOOKS: dict[str, dict[str, Any]] = {
+    SHOWN: {"color": "#0072B2", "linewidth": 2.5, "marker": "o"},
+    NOT_SHOWN: {"color": "#777777", "linewidth": 2, "marker": "o", "markerfacecolor": "white"},
+    TOO_FEW: {"color": "#777777", "linewidth": 1.2, "marker": "x", "linestyle": "--"},
+    UNDEFINED: {"color": "#777777", "linewidth": 1.2, "marker": "+", "linestyle": ":"},
+}
 
 
 def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
@@ -33,14 +47,11 @@ def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
         ("configuration", [row.configuration.label for row in table.rows]),
         ("runs", [str(row.spreads[metric].runs) for row in table.rows]),
         (_words(metric), [_spread(row.spreads[metric]) for row in table.rows]),
+        *_deviations([row.spreads[metric] for row in table.rows]),
         ("rank", [_number(row.rank, ".1f") for row in table.rows]),
     ]
     for name, differences in (("baseline", [row.to_baseline for row in table.rows]), ("post-hoc", [row.to_control for row in table.rows])):
-        if any(differences):
-            references = {one.reference for one in differences if one}
-            shown = references.pop() if len(references) == 1 and name == "baseline" else name
-            found.append((f"−\u00a0{shown} (better\u00a0in)", [_difference(one) for one in differences]))
-            found.append(("p", [_p(one) for one in differences]))
+        found += _difference_columns(name, differences)
     found += [(_words(name), [_mean(row.spreads.get(name)) for row in table.rows]) for name in others]
     if any(row.on_front for row in table.rows):
         found.append(("on front", ["●" if row.on_front else "" for row in table.rows]))
@@ -48,13 +59,61 @@ def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
     return [heading for heading, _ in kept], [list(row) for row in zip(*(values for _, values in kept), strict=True)]
 
 
+def _deviations(spreads: Sequence[Spread]) -> list[tuple[str, list[str]]]:
+    """Between splits and between seeds, where there are several of both; otherwise that of the runs says it."""
+    columns = [("SD\u00a0splits", [one.between_splits for one in spreads]), ("SD\u00a0seeds", [one.between_seeds for one in spreads])]
+    if any(np.isnan(values).all() for _, values in columns):
+        return []
+    return [(heading, [_number(value, ".3f") for value in values]) for heading, values in columns]
+
+
+def _difference_columns(name: str, differences: Sequence[Difference | None]) -> list[tuple[str, list[str]]]:
+    """To the baseline, under the name of the reference if there is but one, or to the post-hoc control."""
+    if not any(differences):
+        return []
+    references = {one.reference for one in differences if one}
+    shown = references.pop() if len(references) == 1 and name == "baseline" else name
+    return [(f"−\u00a0{shown} (better\u00a0in)", [_difference(one) for one in differences]), ("p", [_p(one) for one in differences])]
+
+
 def title(table: Table) -> str:
     """What stands above the table."""
-    return f"{table.dataset}: test split, mean ± standard deviation; differences in pairs"
+    tests = {found.test for row in table.rows for found in (row.to_baseline, row.to_control) if found}
+    scope = "; p: training noise on this split" if tests == {PERMUTATION} else ""
+    return f"{table.dataset}: test split, mean ± standard deviation of the runs; paired differences{scope}"
+
+
+def overall_columns(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Headings and one row a configuration that every data set has; none for one data set."""
+    found = comparison.overall
+    columns = [("configuration", [one.label for one in found]), (f"{_words(comparison.metric)}, mean", [f"{one.mean:.3f}" for one in found])]
+    for name, differences in (("baseline", [one.to_baseline for one in found]), ("post-hoc", [one.to_control for one in found])):
+        columns += _difference_columns(name, differences)
+    return [heading for heading, _ in columns], [list(row) for row in zip(*(values for _, values in columns), strict=True)]
+
+
+def overall_title(comparison: Comparison) -> str:
+    """What stands above the table over several data sets."""
+    return f"Over {len(comparison.tables)} data sets: means, and paired differences, one a data set"
+
+
+def overall_lines(comparison: Comparison) -> list[str]:
+    """What is to be said of the table over several data sets."""
+    differences = [one for row in comparison.overall for one in (row.to_baseline, row.to_control) if one]
+    families = {one.reference: one.comparisons for one in differences}
+    lines = []
+    if families:
+        parts = ", ".join(f"{count} with {reference}" for reference, count in families.items())
+        lines.append(f"p is of Wilcoxon's signed-rank test over the data sets, after Holm's correction, one family for each reference; comparisons: {parts}.")
+    for needed in sorted({one.needed for one in differences if one.p is None}):
+        lines.append(f"n < {needed}: over {len(comparison.tables)} data sets no difference could reach significance; over {needed} one could.")
+    if comparison.left_out:
+        lines.append(f"Left out, since a data set lacks them: {listing(comparison.left_out, 6)}.")
+    return lines
 
 
 def ranking_lines(comparison: Comparison) -> list[str]:
-    """What holds over several data sets, in sentences; nothing for one data set."""
+    """What the picture of mean ranks over several data sets says, in sentences; nothing for one data set."""
     ranking = comparison.ranking
     if ranking is None:
         if len(comparison.tables) > 1:
@@ -63,26 +122,24 @@ def ranking_lines(comparison: Comparison) -> list[str]:
     ordered = sorted(zip(ranking.ranks, comparison.ranked, strict=True))
     lines = [
         f"Over {len(comparison.tables)} data sets: Friedman chi square {ranking.chi_square:.3f}, df {len(ordered) - 1}, p {ranking.p:.4g}; "
-        f"mean ranks more than {ranking.critical_difference:.2f} apart differ (Nemenyi).",
+        f"mean ranks more than {ranking.critical_difference:.2f} apart are shown to differ (Nemenyi).",
         "Mean ranks: " + ", ".join(f"{label} {rank:.2f}" for rank, label in ordered) + ".",
     ]
     if ranking.p > ALPHA:
-        lines.append("Friedman's test finds no difference at all, so pairs of ranks are not to be read as differing.")
+        lines.append("Friedman's test does not show that the configurations differ, so no pair of mean ranks is read as shown to differ.")
     return lines
 
 
 def as_csv(comparison: Comparison) -> str:
     """One line for each data set, configuration and metric."""
     file = io.StringIO()
-    differences = [
-        f"{reference}_{key}" for reference in ("baseline", "control") for key in ("label", "difference", "low", "high", "pairs", "better", "p", "effect")
-    ]
+    differences = [f"{reference}_{key}" for reference in ("baseline", "control") for key in DIFFERENCE]
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["dataset", "configuration", "metric", "runs", "mean", "deviation", "low", "high", "rank", "on_front", *differences])
+    writer.writerow(["dataset", "configuration", "metric", *SPREAD, "rank", "on_front", *differences])
     for table in comparison.tables:
         for row in table.rows:
             for name, spread in row.spreads.items():
-                line = [table.dataset, row.configuration.label, name, spread.runs, spread.mean, spread.deviation, spread.low, spread.high]
+                line = [table.dataset, row.configuration.label, name, *(getattr(spread, key) for key in SPREAD)]
                 if name == comparison.metric:
                     line += [row.rank, row.on_front, *_flat(row.to_baseline), *_flat(row.to_control)]
                 writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value for value in line])
@@ -106,10 +163,20 @@ def as_json(comparison: Comparison) -> str:
             "on_front": found.on_front,
         }
 
+    def dataset(table: Table) -> dict[str, Any]:
+        return {
+            "dataset": table.dataset,
+            "test_over_train": table.test_over_train,
+            "rows": [row(found) for found in table.rows],
+            "notes": table.notes,
+        }
+
     ranking = comparison.ranking
     whole = {
         "metric": comparison.metric,
-        "datasets": [{"dataset": table.dataset, "rows": [row(found) for found in table.rows], "notes": table.notes} for table in comparison.tables],
+        "datasets": [dataset(table) for table in comparison.tables],
+        "overall": [{"configuration": one.label, **asdict(one)} for one in comparison.overall],
+        "left_out": comparison.left_out,
         "ranking": None if ranking is None else {**asdict(ranking), "ranks": dict(zip(comparison.ranked, ranking.ranks.tolist(), strict=True))},
     }
     return json.dumps(_without_nan(whole), indent=1)
@@ -124,9 +191,13 @@ def as_html(comparison: Comparison, source: str) -> str:
     """
     lead = [page.paragraph(f"{source}. Headline metric: {_words(comparison.metric)}; every interval is a 95 % interval for the mean.", kind="lead")]
     parts = []
-    if comparison.ranking is not None:
-        drawn = page.picture(critical_difference_diagram(comparison.ranking, comparison.ranked), "Mean ranks; what a bar joins does not differ")
-        parts.append(page.Part("Over all data sets", [*map(page.paragraph, ranking_lines(comparison)), drawn]))
+    if comparison.overall:
+        shown = [page.paragraph(line) for line in overall_lines(comparison)] + [page.table(*overall_columns(comparison))]
+        shown += map(page.paragraph, ranking_lines(comparison))
+        if comparison.ranking is not None:
+            diagram = critical_difference_diagram(comparison.ranking, comparison.ranked)
+            shown.append(page.picture(diagram, "Mean ranks; a bar joins ranks that are not shown to differ"))
+        parts.append(page.Part("Over all data sets", shown))
     for table in comparison.tables:
         several = len(comparison.tables) > 1
         shown = [page.paragraph(note) for note in table.notes] + [page.table(*columns(table, comparison.metric))]
@@ -137,16 +208,18 @@ def as_html(comparison: Comparison, source: str) -> str:
 
 
 def _intervals(table: Table, metric: str) -> list[str]:
-    rows = []
-    for row in table.rows:
-        for name, spread in row.spreads.items():
-            rows.append(
-                [row.configuration.label, _words(name), f"{spread.mean:.4f}", *(_number(value, ".4f") for value in (spread.deviation, spread.low, spread.high))]
-            )
-    body = [page.table(["configuration", "metric", "mean", "deviation", "low", "high"], rows)]
+    named = ["configuration", "metric", "mean", "low", "high", "SD of the runs", "SD between splits", "SD between seeds"]
+    rows = [
+        [row.configuration.label, _words(name), f"{spread.mean:.4f}"]
+        + [_number(value, ".4f") for value in (spread.low, spread.high, spread.deviation, spread.between_splits, spread.between_seeds)]
+        for row in table.rows
+        for name, spread in row.spreads.items()
+    ]
+    body = [page.table(named, rows)]
     differences = [(row.configuration.label, found) for row in table.rows for found in (row.to_baseline, row.to_control) if found]
     if differences:
         named = ["configuration", "minus", "difference", "low", "high", "pairs", "better in", "p (Holm)", "effect (rank-biserial)"]
+        named += ["SD between splits", "SD between seeds"]
         posterior = any(found.posterior for _, found in differences)
         lines = [
             [
@@ -159,11 +232,11 @@ def _intervals(table: Table, metric: str) -> list[str]:
                 str(found.better),
                 _p(found),
             ]
-            + [f"{found.effect:+.2f}"]
+            + [f"{found.effect:+.2f}", _number(found.between_splits, ".4f"), _number(found.between_seeds, ".4f")]
             + ([_posterior(found)] if posterior else [])
             for label, found in differences
         ]
-        body.append(page.paragraph(f"Differences of {_words(metric)}, in pairs:"))
+        body.append(page.paragraph(f"Paired differences of {_words(metric)}:"))
         body.append(page.table([*named, *(["P(below, equal, above)"] if posterior else [])], lines))
     return body
 
@@ -174,7 +247,7 @@ def _pictures(table: Table, metric: str) -> list[str]:
     if len(drawn) < sum(row.configuration.rule is None for row in table.rows):
         body.append(page.paragraph(f"The {MOST_DRAWN} configurations with the best {_words(metric)} are drawn."))
     if any(row.to_baseline for row in table.rows):
-        body.append(page.picture(differences_figure(table, metric), f"{table.dataset}: differences of {_words(metric)} in pairs, mean with 95 % interval"))
+        body.append(page.picture(differences_figure(table, metric), f"{table.dataset}: paired differences of {_words(metric)}, mean with 95 % interval"))
     profile = recall_profile(drawn)
     if profile:
         body.append(page.picture(profile, f"{table.dataset}: recall of each class, most frequent in training first, mean of the runs"))
@@ -189,23 +262,27 @@ def _pictures(table: Table, metric: str) -> list[str]:
 
 
 def differences_figure(table: Table, metric: str) -> Figure:
-    """Each configuration's difference to its baseline with its interval."""
-    rows = [row for row in table.rows if row.to_baseline][:MOST_DRAWN]
-    figure = Figure((8, 1.1 + 0.36 * len(rows)), layout="constrained")
+    """Each configuration's paired difference to its baseline with its interval; what the test says of it is the line and the mark."""
+    rows = [(row.configuration.label, row.to_baseline) for row in table.rows if row.to_baseline][:MOST_DRAWN]
+    figure = Figure((8, 1.4 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    for place, row in enumerate(reversed(rows)):
-        found = row.to_baseline
-        assert found is not None
-        known = found.p is not None and found.p <= ALPHA
-        axes.plot([found.low, found.high], [place, place], color="#333333" if known else "#aaaaaa", linewidth=2)
-        axes.plot(found.mean, place, "o", color="#0072B2" if known else "#aaaaaa")
+    for place, (_, found) in enumerate(reversed(rows)):
+        axes.plot([found.low, found.mean, found.high], [place] * 3, markevery=[1], **LOOKS[_evidence(found)])
     axes.axvline(0, color="#888888", linewidth=1, linestyle=":")
-    axes.set_yticks(range(len(rows)), [f"{_short(row.configuration.label)} − {_short(row.to_baseline.reference)}" for row in reversed(rows) if row.to_baseline])
+    axes.set_yticks(range(len(rows)), [f"{_short(label)} − {_short(found.reference)}" for label, found in reversed(rows)])
     # Of the figure, not of the axes: beside long names those are narrow.
-    figure.suptitle(f"{_words(metric)}: difference in pairs (grey: not known to be other than 0)", x=0.01, ha="left", fontsize=10)
+    figure.suptitle(f"{_words(metric)}: paired differences", x=0.01, ha="left", fontsize=10)
+    looks = [look for look in LOOKS if any(_evidence(found) == look for _, found in rows)]
+    figure.legend([Line2D([], [], **LOOKS[look]) for look in looks], looks, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     _plain(axes)
     return figure
+
+
+def _evidence(found: Difference) -> str:
+    if found.p is None:
+        return TOO_FEW if found.needed else UNDEFINED
+    return SHOWN if found.is_shown else NOT_SHOWN
 
 
 def recall_profile(rows: Sequence[Row]) -> Figure | None:
@@ -268,7 +345,7 @@ def minority_figure(rows: Sequence[Row]) -> Figure | None:
 
 
 def critical_difference_diagram(ranking: Ranking, labels: Sequence[str]) -> Figure:
-    """Mean ranks on a line; bars join what does not differ (Demsar 2006)."""
+    """Mean ranks on a line; bars join what is not shown to differ (Demsar 2006)."""
     order = np.argsort(ranking.ranks, kind="stable")
     ranks = ranking.ranks[order]
     count = len(labels)
@@ -349,7 +426,7 @@ def _p(found: Difference | None) -> str:
     if found is None:
         return ""
     if found.p is None:
-        return f"n < {found.needed}"
+        return f"n < {found.needed}" if found.needed else ABSENT
     return f"{found.p:.3f}" if found.p >= 0.001 else "<0.001"
 
 
@@ -359,8 +436,9 @@ def _posterior(found: Difference) -> str:
 
 def _flat(found: Difference | None) -> list[Any]:
     if found is None:
-        return [""] * 8
-    return [found.reference, found.mean, found.low, found.high, found.pairs, found.better, "" if found.p is None else found.p, found.effect]
+        return [""] * len(DIFFERENCE)
+    named = {**asdict(found), "label": found.reference, "difference": found.mean, "p": "" if found.p is None else found.p}
+    return [named[key] for key in DIFFERENCE]
 
 
 def _without_nan(value: Any) -> Any:

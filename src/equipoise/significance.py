@@ -1,6 +1,6 @@
-"""Is a difference real? Tests over pairs, folds and data sets, and what each can and cannot say. Pure NumPy and SciPy.
+"""Is a difference real? Tests over seeds, splits and data sets, and what each can and cannot say. Pure NumPy and SciPy.
 
-Everywhere a difference is an array of shape (pairs,): a configuration minus its baseline, at the same seed and split.
+Everywhere a difference is an array of shape (pairs,): a configuration minus its reference, at the same seed or split.
 """
 
 import functools
@@ -15,9 +15,6 @@ from equipoise.options import Booleans, Floats, Integers
 ALPHA = 0.05
 EXACT = 16  # pairs up to which all 2^n signs are tried
 DRAWS = 20_000
-RESAMPLES = 5_000
-# Fewer values than this say too little of their own distribution to be resampled.
-FEW = 15
 
 Interval = tuple[float, float]
 
@@ -74,8 +71,8 @@ def rank_biserial(differences: Floats) -> float:
     return float((ranked * np.sign(moved)).sum() / ranked.sum())
 
 
-def student_interval(values: Floats) -> Interval:
-    """95 % for the mean; NaN of a single value."""
+def mean_interval(values: Floats) -> Interval:
+    """95 % for the mean by Student's t; NaN of a single value."""
     from scipy.special import stdtrit
 
     if len(values) < 2:
@@ -84,37 +81,35 @@ def student_interval(values: Floats) -> Interval:
     return float(values.mean()) - reach, float(values.mean()) + reach
 
 
-def mean_interval(values: Floats) -> Interval:
-    """95 % for the mean: Student's t of fewer than 15 values, of more the percentiles of 5,000 resamples."""
-    if len(values) < FEW:
-        return student_interval(values)
-    low, high = np.quantile(_resampled_counts(len(values)) @ values / len(values), [ALPHA / 2, 1 - ALPHA / 2])
-    return float(low), float(high)
-
-
-@functools.lru_cache(maxsize=4)
-def _resampled_counts(count: int) -> Floats:
-    """(resamples, count): how often each of so many values is drawn."""
-    drawn = np.random.default_rng(0).integers(0, count, (RESAMPLES, count)) + count * np.arange(RESAMPLES)[:, np.newaxis]
-    return np.bincount(drawn.ravel(), minlength=RESAMPLES * count).reshape(RESAMPLES, count).astype(np.float64)
-
-
 def nadeau_bengio(differences: Floats, test_over_train: float) -> tuple[float, Interval]:
-    """Two-sided p and 95 % interval of the mean over folds, whose training sets overlap (Nadeau & Bengio 2003, section 4).
+    """Two-sided p and 95 % interval of the mean over splits or folds, which share rows: the corrected resampled t test.
+
+    t = mean / sqrt((1 / J + n_test / n_train) s^2) with J - 1 degrees of freedom (Nadeau & Bengio 2003, section 4).
 
     Parameters
     ----------
-    differences : one a fold, its seeds averaged
-    test_over_train : test samples over training samples of a fold: 1 / (k - 1) for k folds
+    differences : one a split or fold, its seeds averaged; two at least
+    test_over_train : test samples over training samples of a split: 0.2 / 0.7, say; NaN, if it is not known, gives NaN
     """
     from scipy.special import stdtr, stdtrit
 
-    count, mean = len(differences), float(differences.mean())
-    error = math.sqrt((1 / count + test_over_train) * float(differences.var(ddof=1)))
+    count, mean, error = len(differences), float(differences.mean()), _corrected_error(differences, test_over_train)
     if error == 0:
         return (1.0 if mean == 0 else 0.0), (mean, mean)
     reach = float(stdtrit(count - 1, 1 - ALPHA / 2)) * error
     return float(2 * stdtr(count - 1, -abs(mean) / error)), (mean - reach, mean + reach)
+
+
+def _corrected_error(differences: Floats, test_over_train: float) -> float:
+    """Standard error of the mean over splits that share rows."""
+    return math.sqrt((1 / len(differences) + test_over_train) * float(differences.var(ddof=1)))
+
+
+def wilcoxon_p(differences: Floats) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test, one difference a data set; 1 if all are 0 (Demsar 2006)."""
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 @dataclass(frozen=True)
@@ -125,8 +120,8 @@ class Ranking:
     ----------
     ranks : float64 (configurations,), mean rank, 1 the best
     chi_square, p : of Friedman's test, corrected for ties; NaN where it is not defined
-    critical_difference : mean ranks further apart than this differ (Nemenyi 1963, Demsar 2006)
-    cliques : index ranges, in the order of the ranks, within which nothing differs
+    critical_difference : mean ranks further apart than this are shown to differ (Nemenyi 1963, Demsar 2006)
+    cliques : index ranges, in the order of the ranks, within which nothing is shown to differ
     """
 
     ranks: Floats
@@ -182,6 +177,23 @@ def bayesian_signed_rank(differences: Floats, rope: float, draws: int = 50_000) 
     regions = np.stack([mass(means < -rope), mass(np.abs(means) <= rope), mass(means > rope)])
     below, within, above = np.bincount(regions.argmax(axis=0), minlength=3) / draws
     return Posterior(float(below), float(within), float(above))
+
+
+def bayesian_correlated_t(differences: Floats, test_over_train: float, rope: float) -> Posterior:
+    """The Bayesian counterpart of the corrected resampled t test: a t posterior of the mean (Corani & Benavoli 2015).
+
+    Parameters
+    ----------
+    differences, test_over_train : as of `nadeau_bengio`
+    rope : differences from -rope to rope are taken for equal
+    """
+    from scipy.special import stdtr
+
+    mean, error = float(differences.mean()), _corrected_error(differences, test_over_train)
+    if error == 0:
+        return Posterior(float(mean < -rope), float(abs(mean) <= rope), float(mean > rope))
+    below, not_above = (float(stdtr(len(differences) - 1, (end - mean) / error)) for end in (-rope, rope))
+    return Posterior(below, not_above - below, 1 - not_above)
 
 
 def pareto_front(scores: Floats) -> Booleans:

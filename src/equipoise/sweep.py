@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from equipoise import comparison, logged, resume, views
+from equipoise import configurations, logged, resume, views
 from equipoise.config import Config, config_sha256, flat
 from equipoise.resume import Begun
 from equipoise.store import Store
@@ -93,8 +93,8 @@ def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
     opened = []
     for experiment in dict.fromkeys(run.experiment_id for run in runs):
         members = [run for run in runs if run.experiment_id == experiment]
-        repetition = [key for key in comparison.REPETITION if len({run.params.get(key) for run in members}) > 1]
-        of_sweep = views.of_sweep(sweep, comparison.varied_params(members), repetition)
+        repetition = [key for key in configurations.REPETITION if len({run.params.get(key) for run in members}) > 1]
+        of_sweep = views.of_sweep(sweep, configurations.varied_params(members), repetition)
         metrics = store.client.get_run(members[-1].id).data.metrics
         for view in (*of_sweep, views.of_experiment()):
             store.tag_experiment(experiment, *views.tag(view, metrics))

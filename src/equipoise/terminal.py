@@ -121,7 +121,10 @@ def print_comparison(comparison: Comparison, source: str) -> None:
         print_table(comparison_report.title(table), [heading.replace(" ", "\n") for heading in headings], rows)
         for note in table.notes:
             console.print(note)
-    for line in comparison_report.ranking_lines(comparison):
+    if comparison.overall:
+        headings, rows = comparison_report.overall_columns(comparison)
+        print_table(comparison_report.overall_title(comparison), [heading.replace(" ", "\n") for heading in headings], rows)
+    for line in (*comparison_report.overall_lines(comparison), *comparison_report.ranking_lines(comparison)):
         console.print(line)
 
 
