@@ -114,7 +114,7 @@ system:  ## Install the Debian packages that some tests need
 audit: dev  ## Look for known vulnerabilities in every locked package; needs the advisory service
 	@for lock in requirements.txt requirements/*.txt; do \
 		echo "$$lock"; found=$$(pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$lock") && continue; \
-		echo "$${found:-Not audited: the advisory service at pypi.org could not be asked, and nothing is known of these packages}"; exit 1; done
+		echo "$${found:-Not audited: the advisory service could not be asked, and nothing is known of these packages}"; exit 1; done
 
 lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, versions that pyproject.toml allows
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-$@

@@ -9,10 +9,13 @@ printed once. It listens on loopback alone; docs/server.md says how to add users
 """
 
 import contextlib
+import errno
 import os
 import secrets
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,34 +23,85 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from equipoise import key_values
+from equipoise.locks import locked
 from equipoise.options import ConfigError
 from equipoise.paths import project_root
 
 SYSTEM_USER = "postgres"  # whom Debian's package makes; PostgreSQL does not run as root
 DEBIAN = Path("/usr/lib/postgresql")  # whose package keeps PostgreSQL's own programs off the path
+LAST_PORT = 65535
 STARTED_WITHIN = 180  # seconds
 AUTHENTICATION = """[mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = {uri}
 admin_username = admin
 authorization_function = equipoise.authorization:authenticate
-# Checking a password takes a tenth of a second, and a run makes hundreds of requests.
-auth_cache_ttl_seconds = 60
+# Which remembers what it has checked for as long as the password stays the same, and no longer.
+auth_cache_ttl_seconds = 0
 """
+# What a model's files may be registered from: the server's own artifacts. MLflow lets them lie in any bucket that the
+# server may read. The last two stand for no file; prompts have them.
+SOURCES = r"^(mlflow-artifacts:/(?!/)|runs:/|models:/)|^(dummy-source|prompt-template)$"
 
 
 def _start(words: Sequence[str]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # the former is ignored by what a shell puts in the background
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the first is ignored by what a shell puts in the background
         signal.signal(number, signal.default_int_handler)
+    os.umask(0o077)  # of all that is written from here on, by this process and its own: logs, artifacts
     try:
         options = key_values.read(words, ["port", "hosts"])
-        port = int(key_values.number(options, "port") or 5000)
-        with _postgresql(project_root() / "server") as database:
+        port = key_values.whole_number(options, "port") or 5000
+        _check_port(port)
+        folder = project_root() / "server"
+        folder.mkdir(exist_ok=True)
+        with locked(folder / ".lock", 0), _postgresql(folder) as database:
             _serve(database, port, options.get("hosts", ""))
     except KeyboardInterrupt:
         print("\nstopped")
+
+
+def _check_port(port: int) -> None:
+    if port > LAST_PORT:
+        raise ConfigError(f"port={port}: the last one is {LAST_PORT}")
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        other = f"choose another: port={5001 if port == 5000 else 5000}"
+        if error.errno != errno.EADDRINUSE:
+            raise ConfigError(f"port={port} cannot be listened on ({os.strerror(error.errno or 0)}): {other}") from None
+        raise ConfigError(f"port={port} is taken{_listener(port)}; or {other}") from None
+
+
+def _listener(port: int) -> str:
+    """Who listens, and how that is ended: a server's worker is started anew, so all of its group."""
+    with contextlib.suppress(psutil.Error, OSError):  # another user's processes are not shown
+        for found in psutil.net_connections("tcp"):
+            if found.pid and found.laddr and found.laddr.port == port and found.status == psutil.CONN_LISTEN:
+                group = os.getpgid(found.pid)
+                return f" by process {group} ({shlex.join(psutil.Process(group).cmdline())[:100]} …), which this ends: kill -- -{group}"
+    return " by another program"
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], ended_by: signal.Signals, log: Path, **how: Any) -> "Iterator[subprocess.Popen[bytes]]":
+    """A program and all that it starts, which end with this process: in order, and also if this process is killed."""
+    with open(log, "a") as opened:
+        process = subprocess.Popen(command, stdout=opened, stderr=opened, start_new_session=True, **how)
+    # Nobody writes into its input, whose end is the end of this process, whatever ended it.
+    watch = ["sh", "-c", 'read -r _; kill -s "$1" -- "-$2"', "sh", ended_by.name.removeprefix("SIG"), str(process.pid)]
+    with subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True) as watching:
+        try:
+            yield process
+        finally:
+            watching.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, ended_by)
+                process.wait(60)
 
 
 @contextlib.contextmanager
@@ -55,31 +109,45 @@ def _postgresql(folder: Path) -> Iterator[str]:
     """The database server, reachable through a socket that only its owner may enter; gives SQLAlchemy's address with a place for the name."""
     programs = _programs()
     data, root = folder / "postgresql", os.getuid() == 0
-    folder.mkdir(exist_ok=True)
-    become = ["runuser", "-u", SYSTEM_USER, "--"] if root else []
-    with tempfile.TemporaryDirectory(prefix="equipoise-") as socket:
+    _keep_private(folder, passable=root)
+    owner: dict[str, Any] = {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []} if root else {}
+    with tempfile.TemporaryDirectory(prefix="equipoise-") as place:
         if root:
             data.mkdir(exist_ok=True)
-            for owned in (data, Path(socket)):
+            for owned in (data, Path(place)):
                 shutil.chown(owned, SYSTEM_USER, SYSTEM_USER)
-            if subprocess.run([*become, "test", "-x", str(data)], cwd="/", check=False).returncode:
+            if subprocess.run(["test", "-x", str(data)], cwd="/", check=False, **owner).returncode:
                 raise ConfigError(f"PostgreSQL does not run as root, and the user {SYSTEM_USER} may not enter {data}: run this as an ordinary user")
+        _check_abandoned(data)
         if not (data / "PG_VERSION").exists():
-            made = [*become, str(programs / "initdb"), "-D", str(data), "-U", "mlflow", "-A", "trust", "-E", "UTF8", "--no-locale"]
-            found = subprocess.run(made, cwd="/", capture_output=True, text=True, check=False)
+            made = [str(programs / "initdb"), "-D", str(data), "-U", "mlflow", "-A", "trust", "-E", "UTF8", "--no-locale"]
+            found = subprocess.run(made, cwd="/", capture_output=True, text=True, check=False, **owner)
             if found.returncode:
                 raise ConfigError(f"PostgreSQL's database cannot be made: {found.stderr.strip()}")
-        # No TCP: the socket's folder is open to its owner alone.
-        serve = [*become, str(programs / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", f"unix_socket_directories={socket}"]
-        with open(folder / "postgresql.log", "a") as log:
-            process = subprocess.Popen(serve, cwd="/", stdout=log, stderr=log, start_new_session=True)
-        try:
-            _make_databases(socket, process, folder)
-            yield f"postgresql+psycopg2://mlflow@/{{name}}?host={socket}"
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)  # PostgreSQL's way to say: at once, and in order
-                process.wait(60)
+        # No TCP: the socket's folder is open to its owner alone. SIGINT is PostgreSQL's way to say: at once, and in order.
+        serve = [str(programs / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", f"unix_socket_directories={place}"]
+        with _running(serve, signal.SIGINT, folder / "postgresql.log", cwd="/", **owner) as process:
+            _make_databases(place, process, folder)
+            yield f"postgresql+psycopg2://mlflow@/{{name}}?host={place}"
+
+
+def _keep_private(folder: Path, *, passable: bool) -> None:
+    """Close to others what is kept, also what an earlier version left open; PostgreSQL's own user must come through."""
+    (folder / "artifacts").mkdir(exist_ok=True)
+    folder.chmod(0o711 if passable else 0o700)
+    for path in folder.iterdir():
+        if path.name != "postgresql":  # which is PostgreSQL's to keep
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def _check_abandoned(data: Path) -> None:
+    """No other server.py is here, but its PostgreSQL may be: that was killed together with what should have ended it."""
+    number, running = data / "postmaster.pid", False
+    with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+        process = psutil.Process(int(number.read_text().split()[0]))
+        running = process.name() == "postgres"
+    if running:
+        raise ConfigError(f"PostgreSQL of an earlier server still runs on {data}, as process {process.pid}, which this ends: kill -INT {process.pid}")
 
 
 def _programs() -> Path:
@@ -106,7 +174,7 @@ def _make_databases(socket: str, process: "subprocess.Popen[bytes]", folder: Pat
                 cursor.execute(f"CREATE DATABASE {name}")
             return
         time.sleep(0.1)
-    raise ConfigError(f"PostgreSQL does not start: see {folder / 'postgresql.log'}; is another server running on this folder?")
+    raise ConfigError(f"PostgreSQL does not start: see {folder / 'postgresql.log'}")
 
 
 def _serve(database: str, port: int, hosts: str) -> None:
@@ -126,6 +194,7 @@ def _serve(database: str, port: int, hosts: str) -> None:
         "MLFLOW_FLASK_SERVER_SECRET_KEY": key.read_text(),
         "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",  # what has no rule is forbidden
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # for language models; seven processes and half a minute
+        "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": SOURCES,
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password} if password else {}
@@ -133,17 +202,11 @@ def _serve(database: str, port: int, hosts: str) -> None:
     command += ["--backend-store-uri", database.format(name="mlflow"), "--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"]
     command += ["--allowed-hosts", ",".join(names), "--cors-allowed-origins", ",".join(origins)]
     print("Starting MLflow …", flush=True)
-    with open(folder / "mlflow.log", "a") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
+    with _running(command, signal.SIGTERM, folder / "mlflow.log", env=environment) as process:
         _wait(process, port, folder)
         _introduce(port, password)
         process.wait()
         raise ConfigError(f"MLflow has ended: see {folder / 'mlflow.log'}")
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(60)
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,10 @@ def test_the_page_on_performance_has_the_tables_that_were_written() -> None:
     for name, passage in passages.items():
         assert passage.count("| --- |"), name
         assert f"<!-- {name} -->{passage}<!-- end of {name} -->" in page
+
+
+def test_no_package_registry_is_named() -> None:
+    """Where packages come from is each installation's own affair: a mirror, or none."""
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
+    host = re.compile(rb"\b(?:pypi|pythonhosted|anaconda|npmjs)[.](?:org|com)\b")
+    assert [name for name in listed if (file := REPOSITORY / name).is_file() and host.search(file.read_bytes())] == []

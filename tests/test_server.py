@@ -1,5 +1,6 @@
 """The tracking server of `make server`: who may do what, through every endpoint that its own tables hold."""
 
+import json
 import os
 import re
 import stat
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -17,7 +19,7 @@ from equipoise.options import ConfigError
 from equipoise.store import open_store
 from helpers import program_of
 from processes import Processes
-from server import Server, as_user, routes
+from server import Server, as_user, free_port, routes
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +103,99 @@ def test_nobody_places_his_artifacts_among_anothers(server: Server, bob: request
         assert SECRET not in read.text, source
 
 
+def spelled(name: str, place: str) -> dict[str, bytes]:
+    """Bodies that ask for an experiment at a place, in every way that MLflow's own parser reads."""
+
+    def body(field: str) -> str:
+        return f'{{"name": "{name} {field.encode().hex()}", "{field}": "{place}"}}'
+
+    plain, camel, escaped = body("artifact_location"), body("artifactLocation"), body("artifact\\u005flocation")
+    found = {"plain": plain, "camel": camel, "escaped": escaped, "escaped whole": body("".join(f"\\u{ord(char):04x}" for char in "artifactLocation"))}
+    found |= {"twice packed": json.dumps(plain), "escaped and twice packed": json.dumps(escaped)}
+    found |= {
+        "named twice": plain.replace('"artifact_location"', '"artifact_location": "", "artifact_location"'),
+        "both": plain[:-1] + ', "artifactLocation": ""}',
+    }
+    encoded = {
+        f"{text} in {code}": found[text].encode(code) for text in ("plain", "camel") for code in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+    }
+    return {text: content.encode() for text, content in found.items()} | encoded
+
+
+@pytest.mark.parametrize("kind", ["api", "ajax-api", "/api"])
+@pytest.mark.parametrize("place", ["file:///tmp/bob's", "s3://bucket/bob's", "/etc", "mlflow-artifacts:/1"])
+def test_the_place_of_an_experiment_is_the_server_s_to_choose_however_it_is_spelled(server: Server, bob: requests.Session, kind: str, place: str) -> None:
+    create = f"{server.uri}/{kind}/2.0/mlflow/experiments/create"
+    for what, body in spelled(f"{kind} {place}", place).items():
+        for header in ("application/json", "application/json; charset=utf-16"):
+            answer = bob.post(create, data=body, headers={"Content-Type": header}, timeout=WITHIN)
+            assert answer.status_code == (400 if what == "both" else 403), (what, header, answer.text)
+    for header in ("text/plain", "application/x-www-form-urlencoded", "application/vnd.api+json", ""):
+        assert bob.post(create, data=spelled("typed", place)["camel"], headers={"Content-Type": header}, timeout=WITHIN).status_code == 400, header
+    empty = {"name": f"empty {kind} {place}", "artifact_location": ""}
+    answer = bob.post(create, json=empty, params={"artifact_location": place, "artifactLocation": place}, timeout=WITHIN)
+    got = {"experiment_id": answer.json()["experiment_id"]}
+    placed = bob.get(f"{server.uri}/api/2.0/mlflow/experiments/get", params=got, timeout=WITHIN).json()["experiment"]["artifact_location"]
+    assert placed == f"mlflow-artifacts:/{got['experiment_id']}"
+
+
+def test_a_trace_s_tags_do_not_say_where_its_content_lies(server: Server, bob: requests.Session, tmp_path: Path) -> None:
+    """MLflow would read there, whatever user it is of."""
+    name = {"name": "bob's traces"}
+    experiment = bob.post(f"{server.uri}/api/2.0/mlflow/experiments/create", json=name, timeout=WITHIN).json()["experiment_id"]
+    place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
+    times = {"request_time": "2026-01-01T00:00:00Z", "execution_duration": "1s", "state": "OK"}
+    for number, (place_field, kind) in enumerate([("tags", "api"), ("tags", "ajax-api"), ("\\u0074ags", "api")]):
+        for key in ("mlflow.trace.archiveLocation", "mlflow.artifactLocation", "mlflow.trace.spansLocation"):
+            info = {"trace_id": f"tr-{number:032x}", "trace_location": place, **times, "tags": {"note": "x"}}
+            body = json.dumps({"trace": {"trace_info": {**info, "tags": {key: f"file://{tmp_path}"}}}}).replace('"tags"', f'"{place_field}"')
+            answer = bob.post(f"{server.uri}/{kind}/3.0/mlflow/traces", data=body, headers={"Content-Type": "application/json"}, timeout=WITHIN)
+            assert answer.status_code == 403, (key, answer.text)
+            old = {"experiment_id": experiment, "timestamp_ms": 1, "tags": [{"key": key, "value": f"file://{tmp_path}"}]}
+            for path, method in (("", "POST"), ("/tr-1", "PATCH")):
+                assert bob.request(method, f"{server.uri}/{kind}/2.0/mlflow/traces{path}", json=old, timeout=WITHIN).status_code == 403, key
+    assert bob.post(f"{server.uri}/api/3.0/mlflow/traces", json={"trace": {"trace_info": info}}, timeout=WITHIN).status_code == 200
+    headers = {"x-mlflow-experiment-id": experiment, "Content-Type": "application/json"}
+    assert bob.post(f"{server.uri}/v1/traces", data="{}", headers=headers, timeout=WITHIN).status_code == 403
+
+
+def test_a_model_s_files_are_the_server_s_own(server: Server, bob: requests.Session) -> None:
+    """Any other place would be read with the server's own keys."""
+    bob.post(f"{server.uri}/api/2.0/mlflow/registered-models/create", json={"name": "bob's other model"}, timeout=WITHIN)
+    places = ["s3://bucket/x", "gs://bucket/x", "wasbs://a@b/c", "dbfs:/x", "https://127.0.0.1/x", "file:///etc", "mlflow-artifacts://127.0.0.1:1/x"]
+    for source in places:
+        for field in ("source", "sourc\\u0065"):
+            body = f'{{"name": "bob\'s other model", "{field}": "{source}"}}'
+            create = f"{server.uri}/ajax-api/2.0/mlflow/model-versions/create"
+            assert bob.post(create, data=body, headers={"Content-Type": "application/json"}, timeout=WITHIN).status_code == 400, source
+
+
+def test_nobody_but_an_admin_lists_the_users(server: Server, ada: requests.Session) -> None:
+    for path in (f"{kind}/{version}/mlflow/users/list" for kind in ("api", "ajax-api", "/api") for version in ("2.0", "3.0")):
+        assert ada.get(f"{server.uri}/{path}", timeout=WITHIN).status_code == 403, path
+    listed = server.session("admin", server.password).get(f"{server.uri}/api/2.0/mlflow/users/list", timeout=WITHIN)
+    assert {"admin", "ada"} <= {user["username"] for user in listed.json()["users"]}
+
+
+def test_a_password_that_was_changed_holds_no_longer(server: Server) -> None:
+    """In each of the server's processes, which all have seen the old one."""
+    old = server.user("flora", "flora's password")
+    search = f"{server.uri}/api/2.0/mlflow/experiments/search"
+
+    def answers(session: requests.Session) -> set[int]:
+        # A connection each: it is one of the processes that takes it.
+        return {session.post(search, json={"max_results": 1}, headers={"Connection": "close"}, timeout=WITHIN).status_code for _ in range(20)}
+
+    assert answers(old) == {200}
+    body = {"username": "flora", "password": "another password", "current_password": "flora's password"}
+    assert old.patch(f"{server.uri}/api/2.0/mlflow/users/update-password", json=body, timeout=WITHIN).status_code == 200
+    new = server.session("flora", "another password")
+    assert (answers(old), answers(new)) == ({401}, {200})
+    delete = server.session("admin", server.password).delete(f"{server.uri}/api/2.0/mlflow/users/delete", json={"username": "flora"}, timeout=WITHIN)
+    assert delete.status_code == 200
+    assert answers(new) == {401}
+
+
 def test_only_known_hosts_and_origins(server: Server, ada: requests.Session) -> None:
     search = f"{server.uri}/api/2.0/mlflow/experiments/search"
     assert ada.post(search, json={"max_results": 1}).status_code == 200
@@ -144,12 +239,61 @@ def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: 
 
 def test_what_the_server_keeps_is_for_its_owners_eyes(server: Server) -> None:
     folder = server.project / "server"
-    for file in ("authentication.ini", "secret_key", "postgresql"):
-        assert not stat.S_IMODE((folder / file).stat().st_mode) & 0o077, file
+    assert {"authentication.ini", "secret_key", "postgresql", "artifacts", "mlflow.log", "postgresql.log"} <= {file.name for file in folder.iterdir()}
+    for file in folder.iterdir():
+        assert not stat.S_IMODE(file.stat().st_mode) & 0o077, file
+    assert stat.S_IMODE(folder.stat().st_mode) == (0o711 if os.getuid() == 0 else 0o700), "as root, PostgreSQL's own user must come through"
     assert re.search(r"shown this once: \S{24}\n", server.printed)
     kept = b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
     for password in (server.password, "ada's password", "bob's password"):
         assert password.encode() not in kept, "neither in logs nor in the database or an artifact"
+
+
+def test_what_an_earlier_version_left_open_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "postgresql").mkdir(0o700)
+    (tmp_path / "artifacts").mkdir(0o755)
+    (tmp_path / "mlflow.log").touch(0o644)
+    program_of("src/server.py")._keep_private(tmp_path, passable=False)
+    assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in [tmp_path, *tmp_path.iterdir()]} == {
+        tmp_path.name: 0o700,
+        "postgresql": 0o700,
+        "artifacts": 0o700,
+        "mlflow.log": 0o600,
+    }
+
+
+def test_a_second_server_is_told_who_is_in_its_way(server: Server, tmp_path: Path) -> None:
+    program = program_of("src/server.py")
+    second = [sys.executable, str(server.project / "src/server.py"), f"port={free_port()}"]
+    found = subprocess.run(second, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 2
+    assert re.search(rf"server is in use by another process, process {server.process.pid} on .*: wait for it, or end it\n", found.stderr)
+    with pytest.raises(ConfigError, match=rf"port={server.port} is taken by process (\d+) \(.*mlflow server .*\), which this ends: kill -- -\1; or choose"):
+        program._check_port(server.port)
+    with pytest.raises(ConfigError, match="the last one is 65535"):
+        program._check_port(70_000)
+    (tmp_path / "postgres").symlink_to("/bin/sleep")
+    with subprocess.Popen([str(tmp_path / "postgres"), "600"]) as left:  # by who was killed together with its watch
+        try:
+            (tmp_path / "postmaster.pid").write_text(f"{left.pid}\n{tmp_path}\n")
+            with pytest.raises(ConfigError, match=rf"as process {left.pid}, which this ends: kill -INT {left.pid}"):
+                program._check_abandoned(tmp_path)
+        finally:
+            left.kill()
+    program._check_abandoned(tmp_path)
+
+
+def test_a_server_that_is_killed_takes_its_programs_with_it(server: Server) -> None:
+    """And the next one starts on what it has left."""
+    programs = psutil.Process(server.process.pid).children(recursive=True)
+    assert {"postgres", "sh"} < {program.name() for program in programs}
+    server.process.kill()
+    server.process.communicate(timeout=60)
+    try:
+        _, left = psutil.wait_procs(programs, timeout=60)
+        assert left == []
+    finally:
+        server.start()
 
 
 def ask(server: Server, session: requests.Session, path: str, method: str, fields: Mapping[str, Any]) -> requests.Response:
