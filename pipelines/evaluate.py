@@ -49,6 +49,7 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
         folder.mkdir(parents=True, exist_ok=True)
     with tracking.start_run(store, title_of(config.dataset), run_name(config), params, tags, folder, adopt) as log:
         log.log_file(PARAMS, "config")
+        inputs.log_config(config, log)
         if found is None:
             inputs.log_inputs(config, log, data, weights)
             for epoch, metrics in enumerate(trained.history):

@@ -30,6 +30,7 @@ from equipoise.data.prepared import METADATA, open_prepared
 from equipoise.data.records import INDEX
 from equipoise.data.records import METADATA as SHARDS
 from equipoise.data.sources import SPLITS, digest_of
+from equipoise.logged import LoggedConfig
 from equipoise.options import ConfigError
 from equipoise.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox, read_journal
 from equipoise.paths import config_folder
@@ -144,7 +145,7 @@ def test_what_was_found_in_values(words: list[str], said: str) -> None:
 )
 def test_what_was_found_in_words_of_an_evaluation(word: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        inherit({}, [word])
+        inherit(LoggedConfig({}, None), [word])
     assert said in str(caught.value)
 
 

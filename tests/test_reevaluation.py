@@ -1,20 +1,27 @@
 """What an evaluation inherits from the run it evaluates, and what it refuses."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from equipoise.config import flat
-from equipoise.logged import Logged
+from equipoise.data.prepare import surveyed
+from equipoise.logged import Logged, LoggedConfig, from_params
 from equipoise.options import ConfigError
 from equipoise.reevaluation import inherit
 from helpers import composed
 
 
-def params(*overrides: str) -> dict[str, str]:
-    """As MLflow gives them back."""
-    return {key: str(value) for key, value in flat(composed(*overrides)).items()}
+def artifact(*overrides: str) -> LoggedConfig:
+    """As a run logs it."""
+    return LoggedConfig(json.loads(json.dumps(composed(*overrides).model_dump(mode="json"))), Path.cwd())
+
+
+def params(*overrides: str) -> LoggedConfig:
+    """As MLflow gives it back of a run of an older version."""
+    return LoggedConfig(from_params({key: str(value) for key, value in flat(composed(*overrides)).items()}), None)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +34,7 @@ def params(*overrides: str) -> dict[str, str]:
     ],
 )
 def test_what_is_not_typed_is_the_runs_own(overrides: tuple[str, ...]) -> None:
+    assert inherit(artifact(*overrides), ()) == composed(*overrides)
     assert inherit(params(*overrides), ()) == composed(*overrides)
 
 
@@ -39,6 +47,30 @@ def test_what_is_typed_goes_on_top() -> None:
     assert found == expected
 
 
+def test_what_params_cannot_hold_is_inherited_all_the_same(tmp_path: Path) -> None:
+    """A column that looks like a number, class names with a point, and more than the 6,000 characters of a param."""
+    wide = [f"gene_expression_{number:04d}" for number in range(400)]
+    (tmp_path / "t.csv").write_text(",".join(["x", *wide, "2024"]) + "\n" + "".join(f"{i}{',1' * 400},{i % 2 + 1}.0\n" for i in range(40)))
+    table = ["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target='2024'", f"dataset.drop=[{','.join(wide)}]", "model=linear"]
+    first, second = surveyed(composed(*table).dataset).classes
+    overrides = [*table, "weighting=manual", f"weighting.weights={{{first}: 1, {second}: 5}}", f"cost={{{first}: {{{second}: 5}}}}"]
+    assert inherit(artifact(*overrides), ()) == composed(*overrides)
+
+
+def test_a_path_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    for name in ("here/t.csv", "here/other.csv", "there/typed.csv"):
+        (tmp_path / name).write_text("x,y\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(40)))
+    monkeypatch.chdir(tmp_path / "here")
+    logged = artifact("dataset=csv", "dataset.path=t.csv", "dataset.test_path=other.csv", "dataset.target=y", "model=linear")
+    assert vars(inherit(logged, ()).dataset)["path"] == "t.csv"
+    monkeypatch.chdir(tmp_path / "there")
+    found = vars(inherit(logged, ["dataset.test_path=typed.csv"]).dataset)
+    assert found["path"] == str(tmp_path / "here" / "t.csv")
+    assert found["test_path"] == "typed.csv", "what is typed now is relative to where it is typed"
+
+
 def test_a_group_that_is_typed_is_composed_afresh() -> None:
     found = inherit(params("dataset.imbalance_ratio=50", "model=mlp"), ["dataset=digits_lt", "dataset.test_per_class=9"])
     assert found == composed("dataset=digits_lt", "dataset.test_per_class=9", "model=mlp")
@@ -46,12 +78,13 @@ def test_a_group_that_is_typed_is_composed_afresh() -> None:
 
 
 def test_a_run_of_an_older_version_gets_the_defaults_of_what_it_did_not_have() -> None:
-    old = {key: value for key, value in params("model=mlp").items() if not key.startswith("evaluation")}
-    assert inherit(old, ()) == composed("model=mlp")
+    for older in (artifact("model=mlp"), params("model=mlp")):
+        tree = {key: value for key, value in older.tree.items() if key != "evaluation"}
+        assert inherit(LoggedConfig(tree, None), ()) == composed("model=mlp")
 
 
 def test_a_sweeps_run_is_no_job_of_that_sweep_again() -> None:
-    assert inherit(params("sweep=mine"), ()).sweep == "auto"
+    assert inherit(artifact("sweep=mine", "trainer.threads=1"), ()) == composed()
 
 
 @pytest.mark.parametrize(
@@ -79,13 +112,13 @@ def test_data_that_have_changed_since(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(reevaluation, "cache_folder", lambda: tmp_path / "cache")
     np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(60, 2)), y=np.arange(60) % 2)
     for overrides, fitted in ((["dataset=npz", f"dataset.path='{tmp_path}/a.npz'", "model=linear"], True), (["dataset=digits_lt"], False)):
-        trained = Logged("r", "1", 0, params(*overrides), {"data_sha256": "of what they were"}, {})
+        trained = Logged("r", "1", 0, {}, {"data_sha256": "of what they were"}, {})
         config = composed(*overrides)
         if fitted:
             with pytest.raises(ConfigError, match=r"the data that run r was trained on have changed since, .* train again"):
-                reevaluation._data(trained, config)
+                reevaluation._data(trained, config.dataset, config)
         else:
-            assert reevaluation._data(trained, config).shape == (8, 8, 1)
+            assert reevaluation._data(trained, config.dataset, config).shape == (8, 8, 1)
             assert "have changed since, so its training samples may be among these" in capsys.readouterr().err
 
 

@@ -1,6 +1,7 @@
 """What goes into training, as it is known before: weights, notes, and their record in the run."""
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from equipoise.data.sources import title_of
 from equipoise.losses import LOSSES, positive_weights
 from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior
-from equipoise.store import class_keys
+from equipoise.store import CONFIG, class_keys
 from equipoise.tracking import Run
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 
@@ -58,8 +59,14 @@ def drawing(config: Config, data: Prepared) -> Sampling | None:
     return sampling(config.dataset.sampling, data.split("train").labels, data.counts, config.trainer.epochs)
 
 
+def log_config(config: Config, log: Run) -> None:
+    """The checked config, typed, and the folder that its relative paths start from: MLflow's params are text, and cut."""
+    log.log_json({"working_directory": str(Path.cwd()), "config": config.model_dump(mode="json")}, CONFIG)
+
+
 def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
     """What goes into training: the data, counts, weights, and what follows from them."""
+    log_config(config, log)
     log.log_dataset(title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True)))
     per_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
     per_class |= {} if data.several_labels else _corrections(config, data, weights)

@@ -5,18 +5,20 @@ store that is a SQLite file is therefore read by SQL, read-only. Its schema is n
 is not as expected, and for a server, the client is asked instead, with the same result.
 """
 
+import ast
 import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from equipoise.config import JUDGING, VALUES, below
 from equipoise.options import ConfigError
 from equipoise.pipeline import TRAIN_STAGE
-from equipoise.store import Store
+from equipoise.store import CONFIG, Store, read_json
 
 SQLITE = "sqlite:///"
 JUDGED_UNDER = "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed
@@ -101,6 +103,49 @@ def latest_sweep(store: Store) -> str:
     if not found:
         raise ConfigError("sweep=latest: no sweep is logged yet; start one: python src/train.py -m weighting=none,balanced seed=0,1,2")
     return str(found[0].data.tags["sweep_id"])
+
+
+@dataclass(frozen=True)
+class LoggedConfig:
+    """The config that a run was computed under, as a tree of typed values, and the folder that its relative paths start from, if it is known."""
+
+    tree: Mapping[str, Any]
+    working_directory: Path | None
+
+
+def config_of(store: Store, run: Logged) -> LoggedConfig:
+    """The run's config from its artifact; of a run of an older version, that has none, as far as MLflow's params tell it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = read_json(store, run.id, CONFIG)
+        return LoggedConfig(found["config"], Path(found["working_directory"]))
+    except (MlflowException, OSError):
+        return LoggedConfig(from_params(run.params), None)
+    except (ValueError, TypeError, KeyError):
+        raise ConfigError(f"run={run.id}: its {CONFIG} is damaged: train again") from None
+
+
+def from_params(params: Mapping[str, str]) -> dict[str, Any]:
+    """The tree of a config from the texts that MLflow has made of its values."""
+    tree: dict[str, Any] = {}
+    for key, text in params.items():
+        *path, last = key.split(".")
+        below: Any = tree
+        for part in path:
+            if not isinstance(below.get(part), dict):
+                below[part] = {}
+            below = below[part]
+        below[last] = _value(text)
+    return tree
+
+
+def _value(text: str) -> Any:
+    """What a param was before MLflow made text of it."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def latest_run(store: Store) -> Logged:

@@ -3,7 +3,6 @@
 The result is a run of its own beside the one that trained the model: what was logged once stays as it was.
 """
 
-import ast
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +20,10 @@ from equipoise.data.catalogue import IN_ONE_PIECE
 from equipoise.data.prepare import prepare, row_digests, with_test_file
 from equipoise.data.prepared import Prepared
 from equipoise.data.records import Images
+from equipoise.data.sources import PATHS, Dataset
 from equipoise.evaluation import draw_and_log, evaluate_and_log
 from equipoise.handover import Trained
+from equipoise.logged import LoggedConfig
 from equipoise.naming import run_name
 from equipoise.options import ConfigError, dotted_keys, listing, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
@@ -66,8 +67,9 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     trained = logged.latest_run(store) if run == "latest" else logged.chosen_runs(store, [run], [f"{name}/" for name in SHARES])[0]
     if "weights_sha256" not in trained.tags or "kind" in trained.tags:
         raise ConfigError(f"run={trained.id}: that run trained no model; give the id of one that did")
-    config = inherit(trained.params, overrides)
-    data = _data(trained, config)
+    own = logged.config_of(store, trained)
+    config = inherit(own, overrides)
+    data = _data(trained, inherit(own, ()).dataset, config)
     weights = _weights(store, trained.id)
     if data.classes != weights.classes:
         raise ConfigError(f"dataset={config.dataset.name} has the classes {listing(data.classes)}; the model was trained on {listing(weights.classes)}")
@@ -100,7 +102,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     return Judged(log.id, log.experiment_id, trained.id, evidence, folder)
 
 
-def inherit(params: Mapping[str, str], overrides: Sequence[str]) -> Config:
+def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
     """The config of a logged run with the overrides on top; a group that is typed is composed afresh, and whole."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"), command_line.as_config_error():
         typed = command_line.parse(overrides)
@@ -108,12 +110,16 @@ def inherit(params: Mapping[str, str], overrides: Sequence[str]) -> Config:
             _check(override)
         groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()} - {"experiment"}
         afresh = {override.key_or_group: str(override.value()) for override in typed if override.key_or_group in groups}
-        choices = {group: params[f"{group}.name"] for group in groups if f"{group}.name" in params} | afresh
+        own = {key: value for key, value in logged.tree.items() if key not in afresh}
+        choices = {group: own[group]["name"] for group in groups & own.keys() if "name" in own[group]} | afresh
         composed = compose("config", [f"{group}={option}" for group, option in sorted(choices.items())])
     tree: Any = OmegaConf.to_container(composed, resolve=True)
-    for key, text in params.items():
-        if key.split(".")[0] not in afresh and key not in CONTROL:
-            _put(tree, key, _value(text))
+    for key, value in own.items():
+        if key not in CONTROL:
+            kept = {name: item for name, item in value.items() if f"{key}.{name}" not in CONTROL} if isinstance(value, dict) else value
+            tree[key] = {**tree[key], **kept} if isinstance(tree.get(key), dict) and isinstance(kept, dict) else kept
+    if "dataset" in own and logged.working_directory is not None:
+        tree["dataset"] |= _found_again(tree["dataset"], logged.working_directory)
     for override in typed:
         key = override.key_or_group
         if key not in afresh:
@@ -124,6 +130,21 @@ def inherit(params: Mapping[str, str], overrides: Sequence[str]) -> Config:
     config = validate(tree)
     check_together(config)
     return config
+
+
+def _found_again(dataset: Mapping[str, Any], working_directory: Path) -> dict[str, str]:
+    """The paths that were typed in another folder, as they are found from this one; one that is not there any more as it was typed."""
+    if working_directory == Path.cwd():
+        return {}
+    typed = {key: Path(dataset[key]) for key in PATHS if isinstance(dataset.get(key), str)}
+    return {key: str(working_directory / path) for key, path in typed.items() if (working_directory / path).exists()}
+
+
+def _put(tree: Any, key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        tree = tree[part]
+    tree[last] = value
 
 
 def _check(override: Override) -> None:
@@ -137,12 +158,11 @@ def _check(override: Override) -> None:
     command_line.check_name(override)
 
 
-def _data(trained: logged.Logged, config: Config) -> Prepared:
+def _data(trained: logged.Logged, was: Dataset, config: Config) -> Prepared:
     """The data to judge the model on, encoded as it learned them.
 
     A table's test file may be any other one; nothing else of data that are encoded by their training rows may differ.
     """
-    was = inherit(trained.params, ()).dataset
     seen = prepare(was, cache_folder())
     if config.dataset == was and seen.data_sha256 == trained.tags["data_sha256"]:
         return seen
@@ -183,20 +203,3 @@ def _weights(store: Store, run: str) -> ClassWeights:
     table = read_json(store, run, "weights.json")
     counts = np.array([row["count"] for row in table.values()], dtype=np.int64)
     return ClassWeights(tuple(table), counts, np.array([row["weight"] for row in table.values()]))
-
-
-def _value(text: str) -> Any:
-    """What a param was before MLflow made text of it."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return text
-
-
-def _put(tree: Any, key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    for part in path:
-        if not isinstance(tree.get(part), dict):
-            tree[part] = {}
-        tree = tree[part]
-    tree[last] = value

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as LoggedRun
 
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
+CONFIG = "config/resolved.json"  # of a run, among its artifacts
 REQUEST = 10  # seconds for a store to answer
 
 

@@ -23,7 +23,7 @@ from equipoise.data.catalogue import SOURCES, source_of
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared
 from equipoise.data.records import Images, RecordArrays, RecordImages
-from equipoise.data.sources import SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, digest_of, existing_file
+from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.splitting import Divided
 from equipoise.data.tables import TablePreprocessing, encoded_file, open_table
 from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
@@ -90,8 +90,8 @@ def _surveyed(dataset: str, section: type[Dataset]) -> Source:
 
 
 def _key(dataset: Dataset, source: Source) -> str:
-    """Only what changes the arrays: the label form, title, target prior and sampling do not."""
-    names = [*keywords(SOURCES[dataset.name]), "split_seed"]
+    """Only what changes the arrays: the label form, title, target prior and sampling do not, nor from where a path is typed."""
+    names = [*(name for name in keywords(SOURCES[dataset.name]) if name not in PATHS), "split_seed"]
     if isinstance(dataset, Divided):
         names += [name for name in Divided.model_fields if name not in Dataset.model_fields]
     options = {name: getattr(dataset, name) for name in names}

@@ -17,6 +17,7 @@ from pydantic import Field
 from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, PositiveInt, Section, Seed, Word, suggestion
 
 SPLITS = ("train", "validation", "test")
+PATHS = ("path", "test_path")  # options that name what lies somewhere, relative to the working directory
 READ_BYTES = 1 << 20
 MOST_GENERATED = 1 << 30  # numbers of `synthetic`, which is held in memory whole
 
