@@ -36,14 +36,26 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
             f"between two classes (weights {weights.weights.max() / _smallest(weights.weights):.4g}, loss {factors.max() / factors.min():.4g}); "
             "logged as correction/<class>; use weighting=none if one is enough"
         )
-    stage = config.trainer.second_stage
-    effective = effective_prior(weights, config.loss, stage)
+    effective = effective_prior(weights, config.loss, config.trainer.second_stage)
     if effective is None and weights.weights.all():
-        what = f"trainer.second_stage={stage}" if stage == "tau_norm" else f"loss={config.loss.name}"
-        found.append(f"{what}: the prior that the model learns under has no analytic form, so no probability is corrected for it")
+        found.append(f"{uncorrected(config, weights)}, so no probability is corrected for it")
     if effective is not None and config.decision.name == "logit_adjusted" and np.allclose(effective, 1 / len(effective)):
         found.append("decision=logit_adjusted: the model learns under equal class frequencies already, so that it decides as argmax does")
     return found
+
+
+def uncorrected(config: Config, weights: ClassWeights) -> str:
+    """Why probabilities cannot be moved to another prior, where `effective_prior` is None."""
+    stage = config.trainer.second_stage
+    if stage == "tau_norm":
+        what = f"trainer.second_stage={stage}"
+    elif not weights.weights.all():
+        what = "weight 0"
+    elif loss_factors(config.loss, weights.counts / weights.counts.sum()) is None:
+        what = f"loss={config.loss.name}"
+    else:
+        what = f"dataset.sampling={config.dataset.sampling}"
+    return f"{what}: the prior that the model learns under has no analytic form"
 
 
 def loss_correction(config: Config, weights: ClassWeights) -> Floats | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import by_rank, inputs, multilabel, report
+from equipoise import by_rank, corrections, inputs, multilabel, probabilities, report
 from equipoise.clock import clock
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
@@ -13,10 +13,11 @@ from equipoise.data.prepared import Prepared
 from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applicable, as_json
 from equipoise.handover import Trained
 from equipoise.intervals import bootstrap
-from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable, move_prior
+from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable
 from equipoise.naming import run_name
 from equipoise.options import Floats, arguments
-from equipoise.priors import effective_prior, target_prior
+from equipoise.priors import effective_prior, label_odds, target_prior
+from equipoise.probabilities import OfClasses, OfLabels, Probabilities
 from equipoise.report import Evidence
 from equipoise.store import class_keys
 from equipoise.tracking import Run
@@ -25,6 +26,7 @@ from equipoise.weighting import ClassWeights
 # Below the run's folder.
 PREDICTIONS = "evaluation/predictions.parquet"
 DECISION = "evaluation/decision.json"
+PROBABILITIES = "evaluation/probabilities.json"
 MOST_PROBABLE = 5  # classes of each sample in predictions.parquet, where there are too many for a column each
 
 
@@ -63,9 +65,10 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
         by_rule[name] = decision_metrics(labels, decided, len(data.classes), costs)
     groups = frequency_groups(weights.counts, config.evaluation.groups)
     evaluation = evaluate(labels, logits, predicted, data.classes, groups, effective, target, costs)
+    moved = OfClasses(effective, target, "" if effective is not None else corrections.uncorrected(config, weights))
     log_probabilities = {"": log_softmax(logits)}
     if effective is not None:
-        log_probabilities["_corrected"] = move_prior(log_probabilities[""], effective, target)
+        log_probabilities["_corrected"] = moved.corrected(log_probabilities[""])
     resamples = config.evaluation.resamples
     intervals = bootstrap(labels, predicted, log_probabilities, groups, resamples=resamples) if resamples else {}
     evidence = Evidence(
@@ -84,8 +87,8 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
         warnings=inputs.notes(config, weights),
     )
     _log_numbers(log, evidence)
-    _log_predictions(log, data, labels, predicted, log_probabilities[""])
-    _log_tables(log, data, weights, evaluation, decide)
+    _log_predictions(log, data, labels, predicted, log_probabilities)
+    _log_tables(log, data, weights, evaluation, decide, moved)
     return evidence
 
 
@@ -98,14 +101,15 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     predicted = decided[config.decision.name]
     evaluation = multilabel.evaluate(labels, logits, predicted, data.classes, data.counts)
     by_rule = {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
-    probabilities = 1 / (1 + np.exp(-logits))
+    odds = label_odds(weights, config.loss)
+    moved = OfLabels(odds, "" if odds is not None else f"loss={config.loss.name} with gamma or clip: what it learns has no analytic form")
     evidence = Evidence(
         name=run_name(config),
         data=data,
         weights=weights,
         optimizer=config.trainer.optimizer,
         labels=labels,
-        log_probabilities=np.log(probabilities),
+        log_probabilities=np.log(moved.raw(logits)),
         corrected=None,
         evaluation=evaluation,
         intervals={},
@@ -115,10 +119,11 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
         warnings=[],
     )
     _log_numbers(log, evidence)
-    kinds = {"label": labels, "predicted": predicted, "p": probabilities}
+    kinds = {"label": labels, "predicted": predicted, "p": moved.raw(logits)}
+    kinds |= {} if moved.uncorrected else {"p_corrected": moved(logits)}
     columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
     _log_parquet(log, columns)
-    _log_tables(log, data, weights, evaluation, rules[config.decision.name])
+    _log_tables(log, data, weights, evaluation, rules[config.decision.name], moved)
     return evidence
 
 
@@ -134,14 +139,15 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         log.log_profile(f"profile/{name}", inputs.profile(data, evaluation.per_class[name]))
 
 
-def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Floats) -> None:
+def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Mapping[str, Floats]) -> None:
     names = np.array(data.classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
-    if len(names) <= by_rank.MOST_KEYED:
-        columns |= {f"p({name})": column for name, column in zip(data.classes, np.exp(log_probabilities).T, strict=True)}
-    else:
-        columns["p(label)"] = np.exp(log_probabilities[np.arange(len(labels)), labels])
-        for place, (top, probability) in enumerate(most_probable(log_probabilities, MOST_PROBABLE), start=1):
+    for kind, values in log_probabilities.items():
+        if len(names) <= by_rank.MOST_KEYED:
+            columns |= {f"p{kind}({name})": column for name, column in zip(data.classes, np.exp(values).T, strict=True)}
+            continue
+        columns[f"p{kind}(label)"] = np.exp(values[np.arange(len(labels)), labels])
+        for place, (top, probability) in enumerate(most_probable(values, MOST_PROBABLE) if kind == "" else (), start=1):
             columns |= {f"top_{place}": names[top], f"p(top_{place})": probability}
     _log_parquet(log, columns)
 
@@ -155,7 +161,7 @@ def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
     log.log_file(file, "evaluation")
 
 
-def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation, decide: Decide) -> None:
+def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation, decide: Decide, moved: Probabilities) -> None:
     order = data.head_to_tail
     columns: dict[str, list[Any]] = {"class": [data.classes[index] for index in order]}
     # MLflow compares the first column that is not the key: recall.
@@ -164,3 +170,4 @@ def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Eva
     log.log_table(columns, "evaluation/per_class.json")
     log.log_json(class_keys(data.classes), "evaluation/classes.json")
     log.log_json(as_json(decide), DECISION)
+    log.log_json(probabilities.as_json(moved), PROBABILITIES)

@@ -66,6 +66,11 @@ def effective_prior(weights: ClassWeights, loss: LossOptions, second_stage: str 
     return prior
 
 
+def label_odds(weights: ClassWeights, loss: LossOptions) -> Floats | None:
+    """What the loss multiplies the odds of each of several labels by, (labels,); None if that has no analytic form."""
+    return None if getattr(loss, "gamma_pos", 0) or getattr(loss, "gamma_neg", 0) or getattr(loss, "clip", 0) else weights.weights
+
+
 def loss_factors(loss: LossOptions, prior: Floats) -> Floats | None:
     """The factor a class, of shape (classes,), by which the loss moves the prior of the raw logits; None if it has no such form."""
     return FACTORS[loss.function](prior, loss) if loss.function in FACTORS else None
