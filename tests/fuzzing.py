@@ -17,6 +17,7 @@ import unicodedata
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ from equipoise.checkpoints import FOLDER, Checkpoints, State, pack
 from equipoise.command_line import plan
 from equipoise.config import Config, check_together, flat, validate
 from equipoise.data.prepare import _surveyed, prepare, surveyed
-from equipoise.data.prepared import METADATA, open_prepared
+from equipoise.data.prepared import METADATA, open_prepared, seal
 from equipoise.data.records import INDEX, RecordArrays, shard_names
 from equipoise.data.records import METADATA as SHARDS
 from equipoise.data.records import Metadata as ShardMetadata
@@ -697,6 +698,7 @@ def _prepared_reader(damaged: str) -> Callable[[Path, Path], None]:
         for name, content in _prepared().items():
             if name != damaged:
                 (file.parent / name).write_bytes(content)
+        _seal_again(file.parent)
         data = open_prepared(file.parent)
         for name in ("train", "validation", "test"):
             samples = data.split(name)
@@ -704,6 +706,13 @@ def _prepared_reader(damaged: str) -> Callable[[Path, Path], None]:
             assert samples.features.shape[1:] == data.shape
 
     return read
+
+
+def _seal_again(folder: Path) -> None:
+    """As one who changes a file on purpose would, or its metadata, if they are still JSON."""
+    with suppress(ValueError, TypeError):
+        metadata = dict(json.loads((folder / METADATA).read_bytes()))
+        seal(folder, {key: value for key, value in metadata.items() if key != "sha256"})
 
 
 KINDS: Mapping[str, Kind] = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from equipoise.data import prepare as preparing
+from equipoise.data import seals
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import open_prepared
 from equipoise.data.sources import Samples, Splits, long_tail_counts
@@ -139,6 +141,90 @@ def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatc
     with pytest.raises(ConfigError, match="no training sample of class 1, 2"):
         prepare(dataset(**SYNTHETIC), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda samples: Samples(samples.features.astype(np.int64), samples.labels), r"features of the train split are int64 .* must be float32"),
+        (lambda samples: Samples(samples.features[:, :3], samples.labels), r"of shape \(65, 3\); they must be float32 of \(65, 4\)"),
+        (lambda samples: Samples(samples.features[1:], samples.labels), r"of shape \(64, 4\)"),
+        (lambda samples: Samples(samples.features, samples.labels + 1), "has the label 3; classes are numbered from 0 to 2"),
+        (lambda samples: Samples(samples.features, samples.labels - 1), "has the label -1"),
+        (lambda samples: Samples(samples.features, samples.labels.astype(np.float64)), "labels of the train split are float64"),
+        (lambda samples: Samples(samples.features, samples.labels[:, np.newaxis]), r"of shape \(65, 1\); they must be int64, \(n,\)"),
+    ],
+)
+def test_what_a_dataset_function_must_keep_to(change: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = preparing.surveyed(dataset(**SYNTHETIC))
+    splits = dict(source.load(0, tmp_path).splits)
+    broken = {**splits, "train": change(splits["train"])}
+    monkeypatch.setattr(preparing, "surveyed", lambda _: replace(source, load=lambda *_: Splits(broken, (4,))))
+    with pytest.raises(ConfigError, match=said):
+        prepare(dataset(**SYNTHETIC), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def _reverse(file: Path) -> None:
+    np.save(file, np.load(file)[::-1])
+
+
+def _spoil(file: Path) -> None:
+    array = np.load(file)
+    array[3, 1] = np.nan
+    np.save(file, array)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("train_labels.npy", _reverse), ("validation_features.npy", _spoil), ("test_labels.npy", Path.unlink), ("learned.json", Path.unlink)],
+)
+def test_a_file_that_is_not_as_it_was_prepared_is_told_by_name(name: str, change: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen, source = dataset(**SYNTHETIC), preparing.surveyed(dataset(**SYNTHETIC))
+
+    def load(seed: int, folder: Path) -> Splits:
+        (folder / "learned.json").write_text("{}")  # whatever a source leaves beside its arrays
+        return source.load(seed, folder)
+
+    monkeypatch.setattr(preparing, "surveyed", lambda _: replace(source, load=load))
+    data = prepare(chosen, tmp_path)
+    change(data.folder / name)
+    with pytest.raises(ConfigError) as refused:
+        prepare(chosen, tmp_path)
+    assert str(refused.value).startswith(f"{data.folder / name} is damaged")
+    assert str(refused.value).endswith(f"delete the folder {data.folder}, and it is made again")
+    shutil.rmtree(data.folder)
+    again = prepare(chosen, tmp_path)
+    assert (again.folder, again.data_sha256) == (data.folder, data.data_sha256)
+
+
+def test_metadata_that_were_changed_are_refused(tmp_path: Path) -> None:
+    folder = prepare(dataset(**SYNTHETIC), tmp_path).folder
+    file = folder / "metadata.json"
+    file.write_text(file.read_text().replace(" 40,", " 41,"))  # of the counts, which weights are made of
+    with pytest.raises(ConfigError, match=r"is damaged, or was prepared by another version"):
+        open_prepared(folder)
+
+
+def test_of_a_large_file_blocks_from_its_beginning_to_its_end_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seals, "WHOLE", 399)
+    monkeypatch.setattr(seals, "BLOCK", 10)
+    monkeypatch.setattr(seals, "BLOCKS", 5)
+    file, content = tmp_path / "a", bytes(range(200)) * 2
+    file.write_bytes(content)
+    before = seals.digest(file)
+    seen = []
+    for place in range(400):
+        file.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+        os.utime(file, ns=(place, place))
+        seen.append(seals.digest(file) != before)
+    starts = [0, 97, 195, 292, 390]  # of five blocks of 10 bytes, as evenly as can be
+    assert [place for place in range(400) if seen[place]] == [start + offset for start in starts for offset in range(10)]
+    file.write_bytes(content + b"\0")
+    assert seals.digest(file) != before, "another size"
+    monkeypatch.setattr(seals, "WHOLE", 400)
+    file.write_bytes(content[:150] + b"\xfe" + content[151:])
+    assert seals.digest(file) != before, "a file that is not large is read whole"
 
 
 def test_options_that_leave_nothing_to_train_on() -> None:

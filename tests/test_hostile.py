@@ -316,7 +316,7 @@ def test_prepared_data_of_another_version_are_refused_with_advice(tmp_path: Path
     (folder / METADATA).write_text(whole)
     (folder / "train_labels.npy").write_bytes((folder / "train_labels.npy").read_bytes()[:200])
     with pytest.raises(ConfigError, match="is damaged"):
-        prepare(dataset, tmp_path).split("train")
+        prepare(dataset, tmp_path)
 
 
 @pytest.mark.slow

@@ -354,6 +354,39 @@ def test_divergence_in_the_very_last_step_is_seen(cache: Path) -> None:
         fit(cache, *SMALL, *HUGE, "trainer.epochs=1", "trainer.batch_size=1000")
 
 
+@pytest.mark.parametrize("engine", [["engine=fit"], ["engine=fit", "jit=true"], ["engine=resident"], ["engine=resident", "jit=true"], ["strategy=mirrored"]])
+def test_weights_that_are_no_numbers_are_seen_where_a_relu_hides_them_from_the_loss(tmp_path: Path, engine: list[str]) -> None:
+    from equipoise import training
+    from equipoise.compiled import Compiled
+
+    config = composed(*SMALL, "trainer.epochs=3", *(f"trainer.{option}" for option in engine))
+    data = prepare(config.dataset, tmp_path)
+    features = np.load(data.folder / "train_features.npy")
+    features[3, 1] = np.nan
+    np.save(data.folder / "train_features.npy", features)
+    history: list[dict[str, float]] = []
+    hidden = r"diverged in epoch 1: dense\w*/kernel holds NaN or infinity, which a layer above it hides"
+    # Compiled by XLA, a ReLU lets NaN through.
+    with pytest.raises(ConfigError, match=r"diverged in epoch 1 at step 1 of 6" if "jit=true" in engine else hidden) as refused:
+        training.fit(Compiled(config, data), config, data, class_weights(config.weighting, data.counts, data.classes), lambda _, found: history.append(found))
+    assert "Lower trainer.learning_rate=0.001" in str(refused.value)
+    assert not history
+
+
+def test_a_second_stage_that_breaks_the_numbers_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise.compiled import Predictor
+    from equipoise.second_stage import SECOND_STAGES, run_second_stage
+
+    def diverging(model: Any, *_: Any) -> dict[str, list[float]]:
+        model.layers[-1].kernel.assign(model.layers[-1].kernel * float("inf"))
+        return {}
+
+    monkeypatch.setitem(SECOND_STAGES, "crt", diverging)  # type: ignore[arg-type]
+    *_, model, data = fit(cache, *SMALL)
+    with pytest.raises(ConfigError, match=r"trainer.second_stage=crt diverged: logits/kernel holds NaN or infinity. Lower trainer.learning_rate=0.001"):
+        run_second_stage(model, Predictor(model), composed(*SMALL, "trainer.second_stage=crt"), data)
+
+
 def test_every_epoch_has_an_order_of_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With so small a step the model stays as it is, so the loss of the last, partial batch tells the order."""
     import keras

@@ -17,8 +17,9 @@ from equipoise.engines import lets_xla_in
 from equipoise.implementations import PerSampleLoss
 from equipoise.losses import cross_entropy
 from equipoise.metrics import class_logits, epoch_metrics
-from equipoise.options import Floats, Integers
+from equipoise.options import ConfigError, Floats, Integers
 from equipoise.runtime import device_taken
+from equipoise.training import spoiled
 
 TAUS = np.linspace(0, 1, 11)
 
@@ -71,7 +72,13 @@ SECOND_STAGES: Mapping[str, Callable[[keras.Model, Config, Prepared], Curves]] =
 
 
 def run_second_stage(model: keras.Model, predictor: Predictor, config: Config, data: Prepared) -> dict[str, list[float]]:
-    """The configured stage, and the validation metrics before (step 0) and after it (step 1)."""
+    """The configured stage, and the validation metrics before (step 0) and after it (step 1).
+
+    Raises
+    ------
+    ConfigError
+        If it leaves weights that are no numbers.
+    """
     validation = data.split("validation")
     labels = np.asarray(validation.labels)
 
@@ -80,6 +87,12 @@ def run_second_stage(model: keras.Model, predictor: Predictor, config: Config, d
 
     before = validate()
     curves = SECOND_STAGES[config.trainer.second_stage](model, config, data)
+    weights = spoiled(model)
+    if weights:
+        raise ConfigError(
+            f"trainer.second_stage={config.trainer.second_stage} diverged: {weights} holds NaN or infinity. "
+            f"Lower trainer.learning_rate={config.trainer.learning_rate}, or use trainer.second_stage=none"
+        )
     after = validate()
     return {**curves, **{f"val/{name}": [value, after[name]] for name, value in before.items()}}
 

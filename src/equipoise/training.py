@@ -76,6 +76,11 @@ def weights_sha256(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
+def spoiled(model: keras.Model) -> str | None:
+    """The first of the model's weights that is not finite, by its path; None if all are numbers."""
+    return next((str(variable.path) for variable, array in zip(model.weights, model.get_weights(), strict=True) if not np.isfinite(array).all()), None)
+
+
 def _begun(strategy: tf.distribute.Strategy, checkpoints: Checkpoints | None) -> State | None:
     """The state to go on from: on every worker the chief's."""
     newest = checkpoints.newest() if checkpoints else None
@@ -92,11 +97,18 @@ class _Diverged:
         """The error, while the epoch's order of the samples is still in force; `last` is the last step that was taken, from 0."""
         steps = self._compiled.steps
         step, how = self._compiled.first_bad.found(steps - 1 if last is None else last)
-        wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self._config.trainer.precision == "mixed_float16" else ""
+        return ConfigError(f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. {self._cure()}")
+
+    def hidden(self, epoch: int, weights: str) -> ConfigError:
+        """The error where the loss does not tell: of what is no number, a ReLU makes 0."""
         return ConfigError(
-            f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. "
-            f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean{wider}"
+            f"training diverged in epoch {epoch + 1}: {weights} holds NaN or infinity, which a layer above it hides from the loss. "
+            f"A sample that is no number does so, or a step that is too long. {self._cure()}"
         )
+
+    def _cure(self) -> str:
+        wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self._config.trainer.precision == "mixed_float16" else ""
+        return f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean{wider}"
 
     def _held(self, step: int) -> str:
         """The classes of a batch, the most frequent first."""
@@ -159,6 +171,9 @@ class _Watch(keras.callbacks.Callback):
         # The loss is from before the last steps, the predictions are from after them.
         if not (math.isfinite(loss) and np.isfinite(raw).all()):
             raise self.diverged.error(epoch)
+        weights = spoiled(self.model)
+        if weights:
+            raise self.diverged.hidden(epoch, weights)
         share = share_at(self.config.weighting, epoch, self.config.trainer.epochs)
         in_force = weights_at(self.weights, share)
         metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.compiled.function, labels, raw, in_force, self.config.dataset.labels).mean())}

@@ -21,7 +21,7 @@ from equipoise.clock import clock
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import SOURCES, source_of
 from equipoise.data.images import ImageFiles
-from equipoise.data.prepared import METADATA, Prepared, open_prepared
+from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
 from equipoise.data.records import Images, RecordArrays, RecordImages
 from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.splitting import Divided
@@ -126,6 +126,8 @@ def _remove_stale(cache: Path) -> None:
 
 
 def _check(source: Source, loaded: Splits) -> None:
+    for name, samples in loaded.splits.items():
+        _check_form(name, samples, loaded.shape, len(source.classes))
     counts = _counts(loaded.splits["train"].labels, len(source.classes))
     empty = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
     if empty:
@@ -135,6 +137,22 @@ def _check(source: Source, loaded: Splits) -> None:
             finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
             if not finite.all():
                 raise ConfigError(f"sample {start + int(np.argmin(finite))} of the {name} split holds NaN or infinity")
+
+
+def _check_form(split: str, samples: Samples, shape: tuple[int, ...], classes: int) -> None:
+    """What a dataset function must keep to: what it leaves otherwise would be called damaged when it is read."""
+    labels, features = np.asarray(samples.labels), samples.features
+    of_several = labels.ndim == 2 and labels.shape[1] == classes
+    if labels.dtype != np.int64 or not (labels.ndim == 1 or of_several):
+        raise ConfigError(f"the labels of the {split} split are {labels.dtype} of shape {labels.shape}; they must be int64, (n,) or 0/1 of (n, {classes})")
+    outside = labels[(labels < 0) | (labels >= (2 if of_several else classes))]
+    if outside.size:
+        raise ConfigError(f"the {split} split has the label {outside[0]}; classes are numbered from 0 to {classes - 1}, several labels are 0 or 1")
+    if isinstance(features, Images):
+        if len(features) != len(labels):
+            raise ConfigError(f"the {split} split has {len(features)} images and {len(labels)} labels")
+    elif features.shape != (len(labels), *shape) or features.dtype != np.float32:
+        raise ConfigError(f"the features of the {split} split are {features.dtype} of shape {features.shape}; they must be float32 of {(len(labels), *shape)}")
 
 
 def _counts(labels: Integers, classes: int) -> Integers:
@@ -182,7 +200,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "shard_root": str(Path(shards[0]).parent) if in_shards else None,
         "shards": len(shards),
     }
-    (folder / METADATA).write_text(json.dumps(metadata, indent=1))
+    seal(folder, metadata)
 
 
 def row_digests(samples: Samples) -> Any:

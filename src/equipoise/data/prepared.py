@@ -2,10 +2,14 @@
 
 A prepared dataset is a folder: for each split `<split>_features.npy` (float32) or, for images that are decoded
 while training, `<split>_paths.npy`, or for samples that stay in shards, `<split>_places.npy`; `<split>_labels.npy`
-(int64); and `metadata.json`. Knows nothing of where the samples came from.
+(int64); whatever else was learned; and `metadata.json`, written last, with the digest of every other file and of
+itself. Knows nothing of where the samples came from.
 """
 
 import functools
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
+from equipoise.data import seals
 from equipoise.data.images import ImageFiles
 from equipoise.data.records import MOST_SHARDS, Records, shard_names, split_features
 from equipoise.data.sources import Samples
@@ -115,24 +120,44 @@ class Metadata(Section):
     image_formats: Names
     shard_root: str | None
     shards: Annotated[int, Field(ge=0, le=MOST_SHARDS)]
+    files: dict[str, str]  # path below the folder to digest
+    sha256: str  # of all of the above
+
+
+def seal(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Write the metadata beside the files that the folder holds by now, with the digest of each: the last step of a preparation."""
+    values = {**metadata, "files": {name: digest for name, digest in seals.digests(folder).items() if name != METADATA}}
+    (folder / METADATA).write_text(json.dumps({**values, "sha256": _sha256(values)}, indent=1))
 
 
 def open_prepared(folder: Path) -> Prepared:
-    """Read the metadata of a finished preparation.
+    """A finished preparation, whose files are all as they were written.
 
     Raises
     ------
     ConfigError
-        If they are damaged, or those of another version.
+        If a file is damaged, or the metadata are those of another version.
     """
     try:
-        found = Metadata.model_validate_json((folder / METADATA).read_bytes())
+        content = (folder / METADATA).read_bytes()
+        found = Metadata.model_validate_json(content)
     except (ValidationError, OSError):
         raise _unknown(folder) from None
+    if found.sha256 != _sha256(json.loads(content)):
+        raise _unknown(folder)
     if len(found.counts) != len(found.classes) or ((found.image_root is not None or found.image_formats) and len(found.shape) != 3):
         raise _unknown(folder)
-    values = found.model_dump()
+    damaged = seals.damaged(folder, found.files)
+    if damaged:
+        raise ConfigError(f"{folder / damaged} is damaged, or was changed after it was prepared: delete the folder {folder}, and it is made again")
+    values = found.model_dump(exclude={"files", "sha256"})
     return Prepared(folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})
+
+
+def _sha256(metadata: Mapping[str, Any]) -> str:
+    """Of the metadata without their own digest."""
+    values = {key: value for key, value in metadata.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _unknown(folder: Path) -> ConfigError:

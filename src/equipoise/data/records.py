@@ -89,6 +89,10 @@ class RecordArrays:
         return (len(self.records), *self.sample)
 
     @property
+    def dtype(self) -> "np.dtype[np.float32]":
+        return np.dtype(np.float32)
+
+    @property
     def nbytes(self) -> int:
         return 4 * math.prod(self.shape)
 
