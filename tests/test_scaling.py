@@ -30,6 +30,7 @@ def test_a_constant_is_no_deviation_at_any_magnitude(value: float) -> None:
     noisy[::3] = np.nextafter(value, np.inf)  # the last bit
     for values in (np.full((300, 1), value), noisy):
         assert fitted(values).deviation == [1.0]
+        assert fitted(values).constant
 
 
 def test_small_numbers_are_no_constant() -> None:
@@ -42,6 +43,13 @@ def test_missing_values_are_left_out_and_what_cannot_be_squared_has_no_deviation
     np.testing.assert_array_equal(found.mean[1:], [2, 0])
     np.testing.assert_array_equal(found.deviation, [np.nan, 1, np.nan])
     assert np.isnan(found.mean[0])
+
+
+def test_a_feature_without_a_value_in_the_first_blocks() -> None:
+    values = np.full((30, 1), np.nan)
+    values[20:, 0] = np.arange(10)
+    found = fitted(values)
+    np.testing.assert_allclose([found.mean[0], found.deviation[0]], [4.5, np.arange(10).std()])
 
 
 def test_far_is_outside_the_range_by_many_deviations() -> None:

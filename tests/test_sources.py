@@ -97,11 +97,11 @@ class TestTables:
         assert 0 < old.sum() < len(old) / 2
 
     def test_many_blocks_are_as_good_as_one(self, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from equipoise.data import tables
+        from equipoise.data import table_files
 
         frame.to_csv(tmp_path / "t.csv", index=False)
         whole = prepared(tmp_path / "one", *table(tmp_path / "t.csv"))
-        monkeypatch.setattr(tables, "BLOCK_BYTES", 1000)
+        monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
         parts = prepared(tmp_path / "two", *table(tmp_path / "t.csv"))
         np.testing.assert_allclose(whole.split("train").features, parts.split("train").features, rtol=1e-6)
 

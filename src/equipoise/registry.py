@@ -12,9 +12,9 @@ from typing import Any
 
 from equipoise import comparison, runtime
 from equipoise.data import preprocessing
+from equipoise.data.columns import TablePreprocessing
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.sources import Preprocessing
-from equipoise.data.tables import TablePreprocessing
 from equipoise.evaluation import DECISION
 from equipoise.logged import Logged
 from equipoise.options import ConfigError

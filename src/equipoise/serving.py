@@ -14,7 +14,7 @@ from mlflow.pyfunc.model import PythonModel
 
 from equipoise import decisions
 from equipoise.data import preprocessing
-from equipoise.data.tables import MISSING, TablePreprocessing
+from equipoise.data.columns import TablePreprocessing
 from equipoise.metrics import class_logits, log_softmax
 from equipoise.options import Floats
 from equipoise.saved_model import load_keras
@@ -52,12 +52,7 @@ class Served(PythonModel):
         """Prepared as the training rows were; of what is no table, one row is one sample's values in their order."""
         if not isinstance(self.learned, TablePreprocessing):
             return self.learned.apply(np.asarray(rows).reshape(-1, *self.model.input_shape[1:]))
-        import pyarrow as pa
-
-        names = [column.name for column in self.learned.columns]
-        texts = {name: [None if pd.isna(value) or str(value) in MISSING else str(value) for value in rows[name]] for name in names}
-        batch = pa.RecordBatch.from_arrays([pa.array(texts[name], pa.string()) for name in names], names=names)
-        return self.learned.apply(batch)
+        return self.learned.apply(rows)
 
 
 mlflow.models.set_model(Served())

@@ -20,12 +20,14 @@ import psutil
 from equipoise.clock import clock
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import SOURCES, source_of
+from equipoise.data.columns import TablePreprocessing
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
 from equipoise.data.records import Images, RecordArrays, RecordImages
 from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.splitting import Divided
-from equipoise.data.tables import TablePreprocessing, encoded_file, open_table
+from equipoise.data.table_files import open_table
+from equipoise.data.tables import encoded_file
 from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
@@ -64,7 +66,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
     targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
     learned = preprocessing.read(seen.folder)
     assert isinstance(learned, TablePreprocessing)
-    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned.columns)
+    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned)
     splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels)}
     source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape, preprocessing=learned))
     folder = cache / f"{seen.folder.name}-{source.content[:16]}"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from equipoise.data.columns import TablePreprocessing
 from equipoise.data.images import ImagePreprocessing
 from equipoise.data.sources import ArrayPreprocessing, Preprocessing
-from equipoise.data.tables import TablePreprocessing
 from equipoise.options import ConfigError
 
 PREPROCESSING = "preprocessing.json"

