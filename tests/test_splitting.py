@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipoise.data.labels import spelled
 from equipoise.data.sampling import RULES, sampling
-from equipoise.data.splitting import divide
+from equipoise.data.splitting import divide, given_splits, grouped
 from equipoise.options import ConfigError
 
 NAMES = tuple("abcdef")
@@ -68,6 +69,38 @@ def test_given_splits_are_respected_and_the_rest_is_divided() -> None:
     found = divide(drawn, ("a", "b"), options(), given=given_splits)
     assert found.rows["test"].tolist() == list(range(20))
     assert len(found.rows["validation"]) == 8
+
+
+@pytest.mark.parametrize("absent", ["validation", "test"])
+def test_a_split_that_the_data_leave_out_is_cut_from_train(absent: str) -> None:
+    drawn = np.random.default_rng(0).permutation(np.repeat([0, 1], [120, 60]))
+    named = np.where(np.arange(180) < 140, 1, 5 - {"validation": 2, "test": 3}[absent]).astype(np.int8)
+    found = divide(drawn, ("a", "b"), options(validation_fraction=0.3, test_fraction=0.3), given=named)
+    kept = "test" if absent == "validation" else "validation"
+    assert found.rows[kept].tolist() == list(range(140, 180))
+    assert len(found.rows[absent]) == 42, "0.3 of the 140 that are named train"
+    assert set(found.rows[absent]) | set(found.rows["train"]) == set(range(140))
+    share = drawn[:140].mean()
+    assert drawn[found.rows[absent]].mean() == pytest.approx(share, abs=1 / 42)
+    assert found.notes == (f"the data name no {absent} split: it is cut from train (dataset.{absent}_fraction=0.3, stratified by class)",)
+
+
+def test_samples_without_a_group_are_groups_of_their_own() -> None:
+    found, notes = grouped(spelled(np.array(["p0", "", "p1", " p0", "NA", ""]), "g"), "dataset.group=pid", ["NA"])
+    assert found[0] == found[3]
+    assert len(set(found.tolist())) == 5
+    assert notes == ["dataset.group=pid: 3 of 6 samples have no value there, and each of them is a group of its own"]
+    whole, notes = grouped(spelled(np.array([1.0, 2.0, np.nan, np.nan]), "g"), "dataset.group=pid", [])
+    assert len(set(whole.tolist())) == 4
+    assert len(notes) == 1
+    assert grouped(spelled(np.array(["1", "1.0", "01", "2"]), "g"), "g", [])[0].tolist() == [0, 0, 0, 1], "one patient however the number is written"
+
+
+def test_splits_are_named_as_people_name_them() -> None:
+    words = np.array(["Train", " training ", "VAL", "valid", "validation", "test", "Testing", ""])
+    found, notes = given_splits(spelled(words, "s"), "dataset.split=s")
+    assert found.tolist() == [1, 1, 2, 2, 2, 3, 3, 0]
+    assert notes == ["dataset.split=s: 1 of 8 samples name no split, and are divided here"]
 
 
 class TestRare:

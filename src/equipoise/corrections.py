@@ -3,7 +3,7 @@
 import numpy as np
 
 from equipoise.config import Config
-from equipoise.options import ConfigError, Floats
+from equipoise.options import ConfigError, Floats, in_class_order
 from equipoise.priors import effective_prior, loss_factors
 from equipoise.weighting import ClassWeights
 
@@ -65,7 +65,7 @@ def loss_correction(config: Config, weights: ClassWeights) -> Floats | None:
         factors: Floats | None = prior ** -float(getattr(loss, "tau", 0))
     elif loss.name == "focal":
         alpha = getattr(loss, "alpha", None)
-        factors = None if alpha is None else np.array([alpha[name] for name in weights.classes])
+        factors = None if alpha is None else in_class_order(alpha, weights.classes, "loss.alpha")
     else:
         factors = loss_factors(loss, prior)
     return None if factors is None or np.ptp(factors) == 0 else factors

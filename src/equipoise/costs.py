@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from equipoise.options import ConfigError, Floats, names_as_text, suggestion
+from equipoise.options import ConfigError, Floats, known_class, names_as_text
 from equipoise.paths import is_file
 
 
@@ -59,10 +59,8 @@ def cost_matrix(typed: Mapping[str, Mapping[str, float]], classes: Sequence[str]
     matrix = 1 - np.eye(len(classes))
     for true, row in typed.items():
         for predicted, value in row.items():
-            for name in (true, predicted):
-                if name not in index:
-                    raise ConfigError(f"cost names the class '{name}', which the data do not have{suggestion(name, classes)}")
-            matrix[index[true], index[predicted]] = value
+            cell = tuple(index[known_class(name, classes, "cost")] for name in (true, predicted))
+            matrix[cell] = value
     if np.diag(matrix).any():
         wrong = classes[int(np.flatnonzero(np.diag(matrix))[0])]
         raise ConfigError(f"cost.{wrong}.{wrong} is not 0: a right prediction costs nothing; costs are relative to it")

@@ -14,6 +14,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -28,6 +29,10 @@ Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 MOST_CHARACTERS = 1000  # of a line of a message
 FLOAT32 = 3.4e38  # no number that a loss is to multiply by may be larger
+NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?|inf)", re.ASCII)
+# What says yes and no, as files and YAML write it, without case.
+TRUE = ("true", "yes", "y", "t", "on")
+FALSE = ("false", "no", "n", "f", "off")
 
 
 class ConfigError(ValueError):
@@ -87,7 +92,32 @@ class _ByClassName:
 PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 # YAML has lists only; their items stay strict.
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**31)], ...], Field(strict=False, min_length=1)]
-Names: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+def _text_of(value: Any) -> Any:
+    """A name that YAML has read as a number, a boolean or nothing, as it was typed; anything else as it is."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _name(value: Any) -> Any:
+    return value if value is None else _text_of(value)
+
+
+def _names(value: Any) -> Any:
+    """One name stands for a list of one."""
+    return tuple(map(_text_of, value if isinstance(value, list | tuple) else [value])) if value is not None else value
+
+
+def _separator(text: Any) -> Any:
+    return {"tab": "\t", "\\t": "\t"}.get(text, text) if isinstance(text, str) else _text_of(text)
+
+
+# Names of columns, files and classes may look like numbers.
+Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names), Field(strict=False)]
+Separator: TypeAlias = Annotated[str, Field(min_length=1, max_length=1), BeforeValidator(_separator)]
 
 
 def _word(text: str) -> str:
@@ -143,15 +173,56 @@ def arguments(section: Section, function: Callable[..., Any], classes: Sequence[
     return {key: in_class_order(value, classes, key) if isinstance(value, dict) else value for key, value in values.items()}
 
 
+def number_in(text: str) -> Decimal | None:
+    """The number that the text is, exact; None if it is none."""
+    return Decimal(text) if NUMBER.fullmatch(text) else None
+
+
+def named(name: str, classes: Sequence[str]) -> str | None:
+    """The class that a name means; None if there is none, or more than one.
+
+    It is the class of that very name, or the one of the same number (`1.0` and `1`), or the one that answers the same:
+    YAML makes `True` of `true` and of `yes`, and where the classes are a yes and a no any such word will do.
+    """
+    if name in classes:
+        return name
+    number, word = number_in(name), name.casefold()
+    if number is not None:
+        same = [other for other in classes if number_in(other) == number]
+    else:
+        words = next((words for words in (TRUE, FALSE) if word in words), ())
+        is_pair = len(classes) == 2 and all(any(other.casefold() in words for other in classes) for words in (TRUE, FALSE))
+        answers = [other for other in classes if other.casefold() in words] if is_pair or word in ("true", "false") else []
+        same = [other for other in answers if other.casefold() == word] or answers
+    return same[0] if len(same) == 1 else None
+
+
 def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: str) -> Floats:
     """The mapping's numbers as an array of shape (classes,), float64; every class exactly once."""
-    for name in by_name:
-        if name not in classes:
-            raise ConfigError(f"{key} names the class '{name}', which the data do not have{suggestion(name, classes)}")
-    missing = [name for name in classes if name not in by_name]
+    numbers: dict[str, float] = {}
+    for name, number in by_name.items():
+        meant = known_class(name, classes, key)
+        if meant in numbers:
+            raise ConfigError(f"{key} names the class '{meant}' twice")
+        numbers[meant] = number
+    missing = [name for name in classes if name not in numbers]
     if missing:
         raise ConfigError(f"{key} has no number for {listing(missing)}: every class needs exactly one")
-    return np.array([by_name[name] for name in classes], dtype=np.float64)
+    return np.array([numbers[name] for name in classes], dtype=np.float64)
+
+
+def known_class(name: str, classes: Sequence[str], key: str) -> str:
+    """The class that the option `key` names.
+
+    Raises
+    ------
+    ConfigError
+        If the data have none of that name, with the nearest one.
+    """
+    meant = named(name, classes)
+    if meant is None:
+        raise ConfigError(f"{key} names the class '{name}', which the data do not have{suggestion(name, classes)}")
+    return meant
 
 
 def dotted_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:

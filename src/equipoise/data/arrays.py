@@ -7,55 +7,70 @@ A pickled object is refused, never loaded.
 import contextlib
 import math
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 
+from equipoise.data.labels import in_array, spelled
 from equipoise.data.sources import SPLITS, ArrayPreprocessing, Loaded, Raw, digest_of, existing_file
-from equipoise.options import ConfigError, Floats, Integers, listing, suggestion
+from equipoise.data.splitting import given_splits, grouped
+from equipoise.options import ConfigError, Floats, Integers, Name, Names, listing, suggestion
 
 BLOCK_BYTES = 16 << 20
 LABEL_BYTES = 4096  # of one label; a header may claim any number
+MOST_ONE_HOT = 20_000  # columns of a one-hot array
 
 Scale = Literal["none", "standard", "byte"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Blocks = Callable[[], Iterator[tuple[int, Array]]]  # whole samples, each with the number of its first one
 
 
-def npz(*, path: str, features: str, target: str, group: str | None, split: str | None, scale: Scale) -> Raw:
+def npz(*, path: Name, features: Name, target: Name, missing_labels: Names, group: Name | None, split: Name | None, scale: Scale) -> Raw:
     """Arrays in an npz file: features of shape (n, …) and class labels of shape (n,), numbers or text.
 
     Parameters
     ----------
     path : the file
     features, target, group, split : the arrays' names; group and split as for `csv`
+    missing_labels : texts that mean «no label»
     scale : `standard` (training mean and deviation of each feature, or of each channel if there are more
         dimensions), `byte` (divide by 255) or `none`
     """
-    return _from_npz(path, features, target, group, split, scale, series=False)
+    return _from_npz(path, features, target, missing_labels, group, split, scale, series=False)
 
 
-def series(*, path: str, test_path: str | None, features: str, target: str, group: str | None, unequal: Literal["refuse", "pad"], scale: Scale) -> Raw:
+def series(
+    *,
+    path: Name,
+    test_path: Name | None,
+    features: Name,
+    target: Name,
+    missing_labels: Names,
+    group: Name | None,
+    unequal: Literal["refuse", "pad"],
+    scale: Scale,
+) -> Raw:
     """Time series: an npz with features of shape (n, steps, channels) or (n, steps), or a .ts file.
 
     Parameters
     ----------
     test_path : a second .ts file that is the test split
     features, target, group : the arrays' names in an npz
+    missing_labels : texts that mean «no label»
     unequal : what to do with series of unequal length in a .ts file: refuse them, or pad them with zeros at the
         end and add a channel that is 1 where there are data
     scale : as for `npz`
     """
     if Path(path).suffix == ".ts":
-        return _from_ts(path, test_path, unequal, scale)
+        return _from_ts(path, test_path, missing_labels, unequal, scale)
     if test_path is not None:
         raise ConfigError("dataset.test_path is for .ts files; an npz names its splits in dataset=npz dataset.split")
-    return _from_npz(path, features, target, group, None, scale, series=True)
+    return _from_npz(path, features, target, missing_labels, group, None, scale, series=True)
 
 
-def _from_npz(path: str, features: str, target: str, group: str | None, split: str | None, scale: Scale, *, series: bool) -> Raw:
+def _from_npz(path: str, features: str, target: str, missing_labels: Sequence[str], group: str | None, split: str | None, scale: Scale, *, series: bool) -> Raw:
     file = existing_file(path, "dataset.path")
     names = _members(file)
     for option, name in (("features", features), ("target", target), ("group", group), ("split", split)):
@@ -67,9 +82,15 @@ def _from_npz(path: str, features: str, target: str, group: str | None, split: s
     if series and len(shape) > 3:
         raise ConfigError(f"{file}: the array '{features}' has the shape {shape}; series are (n, steps, channels) or (n, steps)")
     one = (*shape[1:], 1) if series and len(shape) == 2 else shape[1:]
-    classes, labels = encode_labels(_whole(file, target, features, shape[0]), f"'{target}' of {file}")
-    groups = None if group is None else np.unique(_whole(file, group, features, shape[0]), return_inverse=True)[1].astype(np.int64)
-    given = None if split is None else _given(_whole(file, split, features, shape[0]), split)
+    labels = in_array(_whole(file, target, features, shape[0], MOST_ONE_HOT), f"'{target}' of {file}", missing_labels)
+    notes = list(labels.notes)
+    groups = given = None
+    if group is not None:
+        groups, more = grouped(spelled(_whole(file, group, features, shape[0]), f"'{group}' of {file}"), f"dataset.group={group}", missing_labels)
+        notes += more
+    if split is not None:
+        given, more = given_splits(spelled(_whole(file, split, features, shape[0]), f"'{split}' of {file}"), f"dataset.split={split}")
+        notes += more
 
     def blocks() -> Iterator[tuple[int, Array]]:
         for start, block in _blocks(file, features):
@@ -78,7 +99,7 @@ def _from_npz(path: str, features: str, target: str, group: str | None, split: s
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _write_scaled(blocks, one, rows, folder, scale, f"'{features}' of {file}")
 
-    return Raw(classes, labels, len(one), digest_of(file), load, groups, given)
+    return Raw(labels.classes, labels.indices, len(one), digest_of(file), load, groups, given, tuple(notes))
 
 
 def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> Loaded:
@@ -125,43 +146,6 @@ def _fit_scale(blocks: Blocks, shape: tuple[int, ...], train: Integers, scale: S
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return mean, 1 / np.where(deviation <= 1e-12 * np.maximum(1, np.abs(mean)), 1, deviation)  # NaN stays
-
-
-def encode_labels(values: Array, name: str) -> tuple[tuple[str, ...], Integers]:
-    """Class names and indices of labels that are whole numbers, booleans or text, of shape (n,)."""
-    if values.dtype.kind == "f":
-        odd = values[~(np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**53))]
-        if len(odd):
-            raise ConfigError(f"{name} holds numbers such as {odd[0]}, not classes: divide them into ranges first")
-        values = values.astype(np.int64)
-    if values.dtype.kind not in "iubUS":
-        raise ConfigError(f"{name} has the type {values.dtype}: labels are whole numbers or text")
-    if values.dtype.kind in "US":
-        values = _decoded(values, name)
-    distinct, labels = np.unique(values, return_inverse=True)
-    if len(distinct) < 2:
-        raise ConfigError(f"{name} has one value only ({distinct[0] if len(distinct) else 'none at all'}): there is nothing to learn")
-    return tuple(str(value) for value in distinct), labels.astype(np.int64)
-
-
-def _decoded(values: Array, name: str) -> Array:
-    """Text that is text: NumPy takes any 32 bits for a character."""
-    try:
-        if values.dtype.kind == "S":
-            return np.char.decode(values, "utf-8")
-        codes = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("=")).view(np.uint32)
-        if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any():
-            raise UnicodeError
-    except UnicodeError:
-        raise ConfigError(f"{name} holds text that is no Unicode") from None
-    return values
-
-
-def _given(values: Array, name: str) -> Integers:
-    odd = sorted(set(np.unique(values.astype(str)).tolist()) - {"", *SPLITS})
-    if odd:
-        raise ConfigError(f"dataset.split={name} holds {listing(odd, 3)}; known are {listing(SPLITS)}")
-    return np.array([0 if word == "" else 1 + SPLITS.index(word) for word in values.astype(str)], dtype=np.int8)
 
 
 def _members(file: Path) -> list[str]:
@@ -223,25 +207,32 @@ def _blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
             yield start, np.frombuffer(data, dtype).reshape(count, *shape[1:])
 
 
-def _whole(file: Path, name: str, features: str, samples: int) -> Array:
-    """An array of one value for each of the features' samples, of shape (n,) or (n, 1), read at once as (n,)."""
-    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, _):
-        if shape[1:] not in ((), (1,)) or not shape:
+def _whole(file: Path, name: str, features: str, samples: int, most: int = 1) -> Array:
+    """An array of a value for each of the features' samples, of shape (n,) or (n, 1), read at once as (n,).
+
+    Parameters
+    ----------
+    most : values a sample; of more than one the array is (n, values)
+    """
+    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, fortran):
+        width = math.prod(shape[1:])
+        if not 1 <= len(shape) <= 2 or not 1 <= width <= most:
             raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
         if shape[0] != samples:
             raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {shape[0]} labels")
         if not 0 < dtype.itemsize <= LABEL_BYTES:
             raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
         with _damage(file, name):
-            found: Array = np.frombuffer(stream.read(samples * dtype.itemsize), dtype).reshape(samples)
-    return found
+            found = np.frombuffer(stream.read(samples * width * dtype.itemsize), dtype)
+            rows = found.reshape(samples, width) if not fortran else found.reshape(width, samples).T
+            return rows[:, 0] if width == 1 else rows
 
 
-def _from_ts(path: str, test_path: str | None, unequal: str, scale: Scale) -> Raw:
+def _from_ts(path: str, test_path: str | None, missing_labels: Sequence[str], unequal: str, scale: Scale) -> Raw:
     files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
     found = [read_ts(file) for file in files]
     names = [label for _, labels in found for label in labels]
-    classes, labels = encode_labels(np.array(names), f"the class label of {files[0]}")
+    labels = in_array(np.array(names), f"the class label of {files[0]}", missing_labels)
     samples = [sample for series, _ in found for sample in series]
     channels = {len(sample) for sample in samples}
     if len(channels) > 1:
@@ -256,7 +247,7 @@ def _from_ts(path: str, test_path: str | None, unequal: str, scale: Scale) -> Ra
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _write_scaled(lambda: iter([(0, array)]), array.shape[1:], rows, folder, scale, str(files[0]))
 
-    return Raw(classes, labels, 2, " ".join(digest_of(file) for file in files), load, None, given)
+    return Raw(labels.classes, labels.indices, 2, " ".join(digest_of(file) for file in files), load, None, given, labels.notes)
 
 
 def _padded(samples: list[Floats], *, mask: bool) -> Floats:

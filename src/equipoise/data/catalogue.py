@@ -51,7 +51,7 @@ def _divided(raw: Raw, options: Divided) -> Source:
         loaded = raw.load(division.rows, folder)
         rows = loaded.rows or division.rows
         splits = {name: Samples(loaded.features[name], division.labels[rows[name]]) for name in SPLITS}
-        return Splits(splits, loaded.shape, {}, (*division.notes, *loaded.notes), loaded.digests, loaded.preprocessing)
+        return Splits(splits, loaded.shape, {}, (*raw.notes, *division.notes, *loaded.notes), loaded.digests, loaded.preprocessing)
 
     train = division.labels[division.rows["train"]]
     counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(division.classes))

@@ -8,7 +8,6 @@ import io
 import os
 import stat
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from equipoise.data.labels import alike, in_order
 from equipoise.data.sources import SPLITS, Loaded, Preprocessing, Raw, existing_folder
 from equipoise.options import ConfigError, Counts, Integers, Names, PositiveInt, listing
 
@@ -88,7 +88,7 @@ def image_directory(
     """
     root = existing_folder(path, "dataset.path")
     listed = list(_listed(root))
-    names = sorted({folder.name for folder in listed})
+    names = in_order({folder.name for folder in listed})
     _check_names(names, root)
     place = {name: index for index, name in enumerate(names)}
     sizes = [len(folder.paths) for folder in listed]
@@ -101,7 +101,7 @@ def image_directory(
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _checked(root, paths, labels, rows, shape, on_bad_file, max_pixels)
 
-    return Raw(tuple(names), labels, 3, content, load, None, given)
+    return Raw(names, labels, 3, content, load, None, given)
 
 
 @dataclass(frozen=True)
@@ -173,14 +173,13 @@ def _check_link(root: Path, file: Path) -> None:
         raise ConfigError(f"{file} is a link to a file that is not there: remove it")
 
 
-def _check_names(names: list[str], root: Path) -> None:
+def _check_names(names: Sequence[str], root: Path) -> None:
     if len(names) < 2:
         what = f"images of one class only ({names[0]})" if names else "no images in folders of their class"
         raise ConfigError(f"{root} has {what}; needed is a folder for each class, with {', '.join(sorted(EXTENSIONS))} files in it")
-    alike = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
-    if alike:
-        both = [name for name in names if name.casefold() in alike]
-        raise ConfigError(f"{root} has folders whose names differ by case only ({listing(both)}): merge or rename them")
+    same = [name for group in alike(names) for name in group]
+    if same:
+        raise ConfigError(f"{root} has folders whose names differ by case only ({listing(same)}), or in what does not show: merge or rename them")
 
 
 def _content(root: Path, listed: Sequence[_Folder]) -> str:

@@ -66,7 +66,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
     targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
     learned = preprocessing.read(seen.folder)
     assert isinstance(learned, TablePreprocessing)
-    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned)
+    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
     splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels)}
     source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape, preprocessing=learned))
     folder = cache / f"{seen.folder.name}-{source.content[:16]}"

@@ -134,6 +134,7 @@ class Raw:
     load : from the rows of each split to their features; may write `<split>_features.npy` into the folder
     groups : int64 (n,), or None
     given : int8 (n,), 0 or 1 + the place of the split that the data name for a sample; or None
+    notes : what a reader must be told of the labels, groups and splits
     """
 
     classes: tuple[str, ...]
@@ -143,6 +144,7 @@ class Raw:
     load: Callable[[Mapping[str, Integers], Path], Loaded]
     groups: Integers | None = None
     given: Integers | None = None
+    notes: tuple[str, ...] = ()
 
 
 def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:

@@ -4,18 +4,22 @@ The result depends on the labels, the options and the split seed alone: every we
 sweep sees the same splits.
 """
 
+import unicodedata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from equipoise.data.labels import Spelled
 from equipoise.data.sources import SPLITS, Dataset
-from equipoise.options import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing
+from equipoise.options import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing, number_in
 
 # The smallest number of samples of a class of which each split gets one.
 SMALLEST = len(SPLITS)
+# How data call the splits, without case; what is empty is divided here.
+WORDS = {"": 0, "train": 1, "training": 1, "validation": 2, "val": 2, "valid": 2, "test": 3, "testing": 3}
 
 
 class Divided(Dataset):
@@ -64,7 +68,7 @@ def divide(labels: Integers, classes: Sequence[str], options: Divided, groups: I
     _check(options, groups, len(labels))
     notes: list[str] = []
     kept_in_train = np.zeros(len(labels), dtype=bool)
-    given = np.zeros(len(labels), dtype=np.int8) if given is None else given
+    given = np.zeros(len(labels), dtype=np.int8) if given is None else _opened(given, options, groups is not None, notes)
     free = given == 0
     if labels.ndim == 1:
         classes, labels, kept_in_train = _handle_rare(labels, tuple(classes), options, free, notes)
@@ -77,8 +81,46 @@ def divide(labels: Integers, classes: Sequence[str], options: Divided, groups: I
         rows = {name: members[labels[members] >= 0] for name, members in rows.items()}
     for name, members in rows.items():
         if len(members) == 0:
-            raise ConfigError(f"the {name} split has no sample: give one, or raise dataset.{'test' if name == 'test' else 'validation'}_fraction")
+            raise ConfigError(f"the {name} split has no sample: give one, or leave more to be divided")
     return Division(tuple(classes), labels, rows, tuple(notes))
+
+
+def grouped(found: Spelled, where: str, missing: Iterable[str]) -> tuple[Integers, list[str]]:
+    """The group of each sample, int64 (n,), and notes. A sample without one is a group of its own: nothing says whom it belongs to.
+
+    Parameters
+    ----------
+    missing : texts that mean «no group»
+    """
+    none = {"", *missing}
+    keys: list[Hashable] = []
+    for text in found.texts:
+        stripped = unicodedata.normalize("NFC", (text or "").strip())
+        number = number_in(stripped)
+        keys.append(None if stripped in none else stripped if number is None else number)
+    place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    groups = np.array([place[key] for key in keys], dtype=np.int64)[found.codes]
+    alone = np.flatnonzero(groups == place[None]) if None in place else np.empty(0, np.int64)
+    groups[alone] = len(place) + np.arange(len(alone))
+    return groups, [f"{where}: {len(alone)} of {len(groups)} samples have no value there, and each of them is a group of its own"] if len(alone) else []
+
+
+def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tuple[Integers, list[str]]:
+    """For each sample 0 or 1 + the place of the split that the data name for it, int8 (n,), and notes.
+
+    Raises
+    ------
+    ConfigError
+        If a word is no split.
+    """
+    none = set(missing)
+    words = ["" if text is None or text.strip() in none else text.strip() for text in found.texts]
+    odd = [word for word in words if word.casefold() not in WORDS]
+    if odd:
+        raise ConfigError(f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}")
+    given = np.array([WORDS[word.casefold()] for word in words], dtype=np.int8)[found.codes]
+    left = int((given == 0).sum())
+    return given, [f"{where}: {left} of {len(given)} samples name no split, and are divided here"] if left else []
 
 
 def _check(options: Divided, groups: Integers | None, samples: int) -> None:
@@ -94,6 +136,17 @@ def _check(options: Divided, groups: Integers | None, samples: int) -> None:
         )
     if groups is not None and len(np.unique(groups)) < SMALLEST:
         raise ConfigError(f"dataset.group has {len(np.unique(groups))} values: too few for {SMALLEST} splits")
+
+
+def _opened(given: Integers, options: Divided, by_group: bool, notes: list[str]) -> Integers:
+    """Where the data name every sample's split and leave one out, it is cut from what they name train."""
+    absent = [name for place, name in enumerate(SPLITS) if name != "train" and not (given == place + 1).any()]
+    if (given == 0).any() or not absent:
+        return given
+    for name in absent:
+        share = f"dataset.folds={options.folds}" if name == "test" and options.folds else f"dataset.{name}_fraction={getattr(options, f'{name}_fraction')}"
+        notes.append(f"the data name no {name} split: it is cut from train ({share}, {'by group' if by_group else 'stratified by class'})")
+    return np.where(given == 1 + SPLITS.index("train"), np.int8(0), given)
 
 
 def _handle_rare(labels: Integers, classes: tuple[str, ...], options: Divided, free: Booleans, notes: list[str]) -> tuple[tuple[str, ...], Integers, Booleans]:

