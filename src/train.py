@@ -26,11 +26,13 @@ from equipoise.data.sources import title_of
 from equipoise.options import ConfigError, complain
 from equipoise.paths import cache_folder, project_root
 from equipoise.search import Settings
+from equipoise.streams import never_fail
 
 
 def main() -> int:
     """Check every job of the command line, then hand over to Hydra; returns the exit code."""
     clock.begin_process()
+    never_fail()
     try:
         plan = command_line.plan(sys.argv[1:])
         takes_part = False
@@ -64,6 +66,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     from equipoise.store import open_store
     from equipoise.summary import summarised
     from equipoise.sweep import labels, save_views
+    from equipoise.terminal import told_once
 
     # Hydra would compose every job one more time to see whether it can be, a minute for 900 of them: the plan has checked them all.
     Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
@@ -76,7 +79,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
     # A trial that was told to the search must be a run that is there.
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
-    with summarised(store, plan, sweep) as state, following, nullcontext() if at_once else finishing.beside(len(jobs)):
+    with told_once(), summarised(store, plan, sweep) as state, following, nullcontext() if at_once else finishing.beside(len(jobs)):
         code = _run_hydra()
     if store.answers:
         print("To compare its runs in MLflow:")

@@ -16,7 +16,6 @@ from equipoise.paths import cache_folder
 from equipoise.terminal import print_table, shown_classes, warn
 from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
 
-MOST_COLUMNS = 6  # of strategies in one table
 # Under these a factor on the loss is a factor on the step; adaptive optimisers divide it out again.
 PLAIN_OPTIMIZERS = ("sgd",)
 # From this factor on a longer or shorter step is worth a warning.
@@ -35,8 +34,7 @@ def _show(typed: Sequence[str]) -> None:
     first = columns[0][2]
     if any(weights.classes != first.classes or (weights.counts != first.counts).any() for _, _, weights in columns):
         raise ConfigError("weights can stand side by side for one dataset only: give one dataset=…")
-    for start in range(0, len(columns), MOST_COLUMNS):
-        _print(first, {heading: weights for heading, _, weights in columns[start : start + MOST_COLUMNS]})
+    _print(first, {heading: weights for heading, _, weights in columns})
     for note in prepare(plan.jobs[0].dataset, cache_folder()).notes:
         warn(note)
     for heading, job, weights in columns:

@@ -89,7 +89,7 @@ def test_auto_takes_xla_for_many_steps_of_dense_layers_however_the_weights_are_p
             found = picked(cache, *LONG, f"loss={implementation}", f"trainer.engine={engine}")
             assert found[1:3] == (True, True)
             assert found.why.endswith(f"; {said}")
-    assert str(picked(cache, *LONG, "loss=custom")) == f"resident under XLA (801 samples fit in memory; the bits are those of fit; {said})"
+    assert str(picked(cache, *LONG, "loss=custom")) == f"resident under XLA: 801 samples fit in memory; the bits are those of fit; {said}"
 
 
 @pytest.mark.parametrize(

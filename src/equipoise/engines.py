@@ -37,7 +37,7 @@ class Engine(NamedTuple):
     why: str
 
     def __str__(self) -> str:
-        return f"{self.name}{' under XLA' if self.xla else ''} ({self.why})"
+        return f"{self.name}{' under XLA' if self.xla else ''}: {self.why}"
 
 
 def engine_of(config: Config, data: Prepared, device: str) -> Engine:

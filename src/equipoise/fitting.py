@@ -20,7 +20,7 @@ from equipoise.options import Floats
 from equipoise.resume import Begun
 from equipoise.schedules import share_at, weights_at
 from equipoise.store import Store
-from equipoise.terminal import console, print_table, progress_bar, warn
+from equipoise.terminal import console, note, print_table, progress_bar, warn
 from equipoise.tracking import Run, start_run
 from equipoise.weighting import ClassWeights
 
@@ -52,13 +52,13 @@ def training_run(
     experiment = title_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device, replicas = _start(config, data)
-    for note in _replica_notes(config, replicas):
-        warn(note)
+    for message in _replica_notes(config, replicas):
+        warn(message)
     from equipoise.engines import engine_of  # not before runtime.start
 
     engine = engine_of(config, data, device)
     if config.trainer.engine == "auto" or (engine.xla and config.trainer.jit == "auto"):
-        console.print(f"Engine: {engine}", soft_wrap=True)
+        note(f"trainer.engine={config.trainer.engine} takes {engine}")
     how = {"device": device, "replicas": str(replicas), "engine": engine.name, "xla": str(engine.xla).lower()}
     tags = {**inputs.config_tags(config, data), **how, "mlflow.source.name": "src/train.py", **(tags or {})}
     # While TensorFlow was started, the same command elsewhere may have taken it up.
@@ -92,8 +92,8 @@ def _log_times(log: Run) -> None:
 def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
     """Weigh, and fit the model; it and all that is known of its training are logged."""
     weights = inputs.weigh(config, data)
-    for note in () if data.several_labels else inputs.notes(config, weights):
-        warn(note)
+    for message in () if data.several_labels else inputs.notes(config, weights):
+        warn(message)
     if len(data.classes) > by_rank.MOST_KEYED:
         warn(
             f"{len(data.classes):,} classes, more than {by_rank.MOST_KEYED:,}: MLflow gets the means of {by_rank.GROUPS} groups of ranks "
@@ -133,8 +133,8 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
     with distribution.connected():
         distribution.check_agreement(strategy, resume.made_by(config, data))
     replicas = int(strategy.num_replicas_in_sync)
-    for note in _device_notes(trainer, device):
-        warn(note)
+    for message in _device_notes(trainer, device):
+        warn(message)
     return device, replicas
 
 

@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from equipoise.options import ConfigError, complain, suggestion
+from equipoise.streams import never_fail
 
 
 def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[str]], int | None]) -> int:
     """Do what was typed, or print the document if help was asked for; returns the exit code: 2 for a user's mistake, which is told."""
+    never_fail()
     if {"-h", "--help"} & set(words):
         print((document or "").strip())
         return 0

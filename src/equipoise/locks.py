@@ -26,8 +26,8 @@ def locked(file: Path, seconds: float) -> Iterator[None]:
         with FileLock(file, timeout=seconds, thread_local=False):  # whoever ends a run may be another thread than began it
             with contextlib.suppress(OSError):  # a full disk; nobody but a message reads it
                 since = time.strftime("%Y-%m-%d %H:%M:%S")
-                owner.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since} ({shlex.join(sys.argv)})")
+                owner.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since} ({shlex.join(sys.argv)})", encoding="utf-8")
             yield
     except Timeout:
-        who = owner.read_text() if owner.exists() else "one that is not known"
+        who = owner.read_text(encoding="utf-8") if owner.exists() else "one that is not known"
         raise InUseError(f"{file.parent} is in use by another process, {who}: wait for it, or end it") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from equipoise.outbox import read_journal
-from equipoise.terminal import console, errors, written_to
+from equipoise.terminal import console, retell, written_to
 
 SPOKEN = "terminal.log"  # in a job's folder, once the job has ended
 SPEAKING = "terminal.part"
@@ -23,7 +23,7 @@ INTERVAL = 0.3  # seconds
 def spoken(folder: Path) -> Iterator[None]:
     """What the body says to the terminal goes to the job's folder instead."""
     try:
-        with open(folder / SPEAKING, "w") as file, written_to(file):
+        with open(folder / SPEAKING, "w", encoding="utf-8") as file, written_to(file):
             yield
     finally:
         (folder / SPEAKING).rename(folder / SPOKEN)
@@ -70,7 +70,7 @@ class _Job:
         speaking, spoken = self.folder / SPEAKING, self.folder / SPOKEN
         self.over = spoken.exists() or (last and speaking.exists())
         if self.over:
-            self._say((spoken if spoken.exists() else speaking).read_text())
+            self._say((spoken if spoken.exists() else speaking).read_text(encoding="utf-8"))
         elif speaking.exists():
             self._advance()
 
@@ -87,4 +87,4 @@ class _Job:
         if self.task is not None:
             self.progress.remove_task(self.task)
         for line in text.splitlines():
-            (errors if line.startswith(("warning:", "error:")) else console).print(line, soft_wrap=True)
+            retell(line)

@@ -65,7 +65,7 @@ class Job:
             hydra_context=self.context,
         )
         file = Path(str(self.config.hydra.runtime.output_dir)) / self.spoken
-        return Ended(returned, file.read_text() if file.exists() else "")
+        return Ended(returned, file.read_text(encoding="utf-8") if file.exists() else "")
 
     def checkpoint(self) -> "DelayedSubmission":
         """What submitit queues again when the job is pre-empted: the same, which goes on with its own run."""

@@ -1,11 +1,13 @@
 """What a run shows in the terminal: a live bar while it trains, then its tables."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from rich import box
+from rich.cells import cell_len
 from rich.columns import Columns
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -38,15 +40,58 @@ SUMMARY = (
     "ece",
 )
 
-# A pipe has no width; 80 columns would cut the tables.
+WIDTH = 132  # of what is no terminal, unless COLUMNS says another
+LEAST_NAME = 24  # columns for the name of a row, if it is so long
+WARNING, NOTE = "warning: ", "note: "
+GAP = 2  # columns between two of a table, and one at either end
+
 # No markup: brackets in a path or a class name are meant.
-console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 132)
+console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
 errors = Console(stderr=True, highlight=False, markup=False)
+
+
+_told: set[str] | None = None  # within `told_once`, what was shown
+
+
+@contextlib.contextmanager
+def told_once() -> Iterator[None]:
+    """Within it a warning or a note is shown once: the jobs of a sweep have most of theirs in common."""
+    global _told
+    _told = set()
+    try:
+        yield
+    finally:
+        _told = None
 
 
 def warn(message: str) -> None:
     """One line that the user should not miss."""
-    errors.print(Text.assemble(("warning:", "yellow"), f" {printable(message)}"), soft_wrap=True)
+    if _is_new(message):
+        errors.print(Text.assemble((WARNING, "yellow"), printable(message)), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """One line about what was chosen for the user, where nothing is wrong."""
+    if _is_new(message):
+        console.print(f"{NOTE}{printable(message)}", soft_wrap=True)
+
+
+def retell(line: str) -> None:
+    """A line that another process has shown."""
+    if line.startswith(WARNING):
+        warn(line.removeprefix(WARNING))
+    elif line.startswith(NOTE):
+        note(line.removeprefix(NOTE))
+    else:
+        (errors if line.startswith("error:") else console).print(line, soft_wrap=True)
+
+
+def _is_new(message: str) -> bool:
+    if _told is None:
+        return True
+    known = message in _told
+    _told.add(message)
+    return not known
 
 
 @contextlib.contextmanager
@@ -76,26 +121,22 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]
 
 def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], weights: ClassWeights, head_to_tail: Integers) -> None:
     """The per-class table, head first, beside the summary metrics with their 95 % intervals."""
-    per_class = _table("Test split by class, head to tail")
-    per_class.add_column("class")
-    for heading in ("n train", "weight", "precision", "recall", "F1", "AP", "by chance"):
-        per_class.add_column(heading, justify="right")
+    rows = []
     for index in shown_classes(head_to_tail):
         if index is None:
-            per_class.add_row(*["…"] * 8)
+            rows.append(["…"] * 8)
             continue
         values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision", "prevalence"))
         numbers = ["–" if value != value else f"{value:.3f}" for value in values]
-        per_class.add_row(Text(weights.classes[index]), str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers)
-    summary = _table("Test split as a whole")
-    summary.add_column("metric")
-    summary.add_column("value", justify="right")
-    summary.add_column("95 %")
-    for name in SUMMARY:
-        if name in evaluation.summary:
-            low_high = "{:.3f} to {:.3f}".format(*intervals[name]) if name in intervals else ""
-            summary.add_row(name, f"{evaluation.summary[name]:.3f}", low_high)
-    console.print(Columns([per_class, summary]))
+        rows.append([weights.classes[index], str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers])
+    headings = ["class", "n train", "weight", "precision", "recall", "F1", "AP", "by chance"]
+    whole = [
+        [name, f"{evaluation.summary[name]:.3f}", "{:.3f} to {:.3f}".format(*intervals[name]) if name in intervals else ""]
+        for name in SUMMARY
+        if name in evaluation.summary
+    ]
+    per_class = tables("Test split by class, head to tail", headings, rows, console.width)
+    console.print(Columns([*per_class, *tables("Test split as a whole", ["metric", "value", "95 %"], whole, console.width)]))
 
 
 def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> None:
@@ -129,19 +170,38 @@ def print_comparison(comparison: Comparison, source: str) -> None:
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A plain table, text to the left and numbers to the right."""
-    table = _table(title)
-    for column, heading in enumerate(headings):
-        numeric = any(row[column][:1].isdigit() or row[column][:1] in "+-" for row in rows if row[column])
-        # Only the first column, which says what a row is, may be broken into lines.
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=column > 0, overflow="fold")
+    """A plain table, text to the left and numbers to the right, in parts where the terminal is narrow."""
+    for table in tables(title, headings, rows, console.width):
+        console.print(table)
+
+
+def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Table]:
+    """The table in as many parts as the width takes, so that no number is cut; each has the first column, which names the rows.
+
+    Only names are broken into lines: to LEAST_NAME columns if that makes one part of it, or to a third of the width.
+    """
+    widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in zip(headings, *rows, strict=True)]
+    name, others = widths[0], sum(widths[1:]) + GAP * (len(widths) - 1)
+    room = width - GAP
+    if name + others > room:
+        name = room - others if room - others >= LEAST_NAME else min(name, max(LEAST_NAME, width // 3))
+    parts: list[list[int]] = [[]]
+    for column in range(1, len(widths)):
+        if parts[-1] and name + sum(GAP + widths[one] for one in (*parts[-1], column)) > room:
+            parts.append([])
+        parts[-1].append(column)
+    return [_table(title if number == 0 else f"{title} (continued)", headings, rows, [0, *part], name) for number, part in enumerate(parts)]
+
+
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int], name: int) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        numeric = column > 0 and any(row[column][:1].isdigit() or row[column][:1] in "+-−" for row in rows if row[column])
+        width = name if column == 0 else None
+        table.add_column(headings[column], justify="right" if numeric else "left", no_wrap=column > 0, overflow="fold", width=width)
     for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        table.add_row(*(Text(row[column]) for column in columns))
+    return table
 
 
 def shown_classes(head_to_tail: Integers) -> list[int | None]:

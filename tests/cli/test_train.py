@@ -59,8 +59,9 @@ def test_three_implementations_one_digest(sweep: Any, runs: list[Any]) -> None:
     assert [run.data.tags["implementation"] for run in runs] == ["class_weight", "sample_weight", "custom"]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert [run.data.tags["engine"] for run in runs] == ["fit", "resident", "resident"]
-    assert sweep.stdout.count("Engine: fit (loss.implementation=class_weight is Keras's own; trainer.engine=resident takes less time)") == 1
-    assert sweep.stdout.count("Engine: resident (351 samples fit in memory; the bits are those of fit)") == 2
+    fit = "note: trainer.engine=auto takes fit: loss.implementation=class_weight is Keras's own; trainer.engine=resident takes less time"
+    resident = "note: trainer.engine=auto takes resident: 351 samples fit in memory; the bits are those of fit"
+    assert [line for line in sweep.stdout.splitlines() if line.startswith("note: ")] == [fit, resident], "once, and not once a job"
     (digest,) = {run.data.tags["weights_sha256"] for run in runs}
     assert len({run.data.tags["sweep_id"] for run in runs}) == 1
     assert len({run.data.tags["config_sha256"] for run in runs}) == 3

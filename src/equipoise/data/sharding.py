@@ -65,7 +65,7 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
         reference=data.reference,
         notes=tuple(note for note in data.notes if not note.startswith("leakage:")),  # which is looked for again
     )
-    (folder / METADATA).write_text(metadata.model_dump_json(indent=1))
+    (folder / METADATA).write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
 
 
 def written(file: str, samples: Samples, rows: Integers) -> Iterator[tuple[int, int]]:

@@ -81,7 +81,7 @@ class ElsewhereLauncher(Launcher):
         if isinstance(outcome, Ended):
             if not (here / SPOKEN).exists():
                 here.mkdir(parents=True, exist_ok=True)
-                (here / SPOKEN).write_text(outcome.said)
+                (here / SPOKEN).write_text(outcome.said, encoding="utf-8")
             return outcome.returned
         _say_lost(job.config, outcome)
         overrides = list(job.config.hydra.overrides.task)
