@@ -71,3 +71,16 @@ def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
         assert f"| evaluation, 100,000 × 100 | {median:.1f} ms |" in file.read_text()
     around = [text.partition("<!-- metrics -->")[0] + text.partition("<!-- end of metrics -->")[2] for text in (told, page.read_text())]
     assert around[0] == around[1]
+
+
+def test_equal_learners_on_repeated_splits_are_rarely_told_apart() -> None:
+    """Nominal 5 %: of `compare` within three standard errors; of a permutation test that takes the splits for independent, four times that."""
+    found = program_of("benchmarks/false_positives.py").rates("decision stump", 200, 0.2, 600)
+    assert abs(found.compared - 0.05) <= 3 * (0.05 * 0.95 / 600) ** 0.5
+    assert found.permuted > 0.2
+
+
+def test_a_family_of_comparisons_over_three_splits_is_rarely_wrong() -> None:
+    found = program_of("benchmarks/false_positives.py").family_rates(40)
+    assert found.compared <= 0.05 + 3 * (0.05 * 0.95 / 40) ** 0.5
+    assert found.permuted > 0.3, "of 15 runs that are taken for independent"
