@@ -31,7 +31,7 @@ def _register(words: Sequence[str]) -> None:
     if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; train one: python src/train.py")
 
-    from equipoise import logged, registry
+    from equipoise import logged, registry, runtime
     from equipoise.store import open_store
 
     store = open_store(project_root(), where)
@@ -46,10 +46,14 @@ def _register(words: Sequence[str]) -> None:
         runs = [run for run in logged.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric]) if run.experiment_id == latest.experiment_id]
     chosen = registry.best(runs, metric)
     name = options.get("name") or store.client.get_experiment(chosen.experiment_id).name
+    runtime.start("cpu", "auto", deterministic=True)
     made = registry.register(store, chosen, name, options.get("alias", "champion"), metric)
     print(f"{made.name}, version {made.version}: run {chosen.id}, the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}, is {made.uri}")
+    print(f"Probabilities: {made.probabilities}")
     print("To use it:")
-    print(f"  MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow models predict -m {shlex.quote(made.uri)} -i rows.csv -t csv --env-manager local")
+    mlflow = f"  MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow models"
+    print(f"{mlflow} predict -m {shlex.quote(made.uri)} -i rows.csv -t csv --env-manager local")
+    print(f"{mlflow} serve -m {shlex.quote(made.uri)} --env-manager local    # then: curl --data-binary @rows.csv -H 'Content-Type: text/csv' …")
 
 
 if __name__ == "__main__":

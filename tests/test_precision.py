@@ -99,7 +99,7 @@ def test_half_precision_that_overflows_in_the_model_names_the_way_out(cache: Pat
 
 @pytest.mark.parametrize("stage", ["crt", "tau_norm"])
 def test_a_second_stage_takes_half_precision_features(cache: Path, stage: str) -> None:
-    from equipoise.compiled import Predictor
+    from equipoise.predictor import Predictor
     from equipoise.second_stage import run_second_stage
 
     overrides = [*SMALL, "trainer.epochs=2", "trainer.precision=mixed_float16", f"trainer.second_stage={stage}"]

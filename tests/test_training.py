@@ -374,7 +374,7 @@ def test_weights_that_are_no_numbers_are_seen_where_a_relu_hides_them_from_the_l
 
 
 def test_a_second_stage_that_breaks_the_numbers_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.compiled import Predictor
+    from equipoise.predictor import Predictor
     from equipoise.second_stage import SECOND_STAGES, run_second_stage
 
     def diverging(model: Any, *_: Any) -> dict[str, list[float]]:
@@ -457,7 +457,8 @@ def test_shares_of_loss_and_gradient_by_hand() -> None:
 
 @pytest.mark.parametrize(("model", "shape"), [("linear", (8, 8, 1)), ("mlp", (8, 8, 1)), ("cnn", (8, 8, 1)), ("conv1d", (20, 3))])
 def test_every_model_ends_in_logits(model: str, shape: tuple[int, ...]) -> None:
-    from equipoise.compiled import Predictor, build
+    from equipoise.compiled import build
+    from equipoise.predictor import Predictor
 
     series = ["dataset=synthetic", "dataset.form=series"] if len(shape) == 2 else ["dataset=digits_lt"]
     config = composed(*series, f"model={model}")

@@ -21,7 +21,7 @@ import tensorflow as tf
 from equipoise import distribution
 from equipoise.config import Config, below, flat
 from equipoise.costs import cost_matrix
-from equipoise.data.feed import encode, feature_batches, is_resident, resident_batches, training_batches
+from equipoise.data.feed import encode, is_resident, resident_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.engines import engine_of
@@ -30,6 +30,7 @@ from equipoise.losses import IN_TABLES, LOSSES, positive_weights, tables_held
 from equipoise.models import MODELS, normalise_classifier
 from equipoise.options import Floats, arguments
 from equipoise.precision import loss_scaled
+from equipoise.predictor import Predictor
 from equipoise.resident import Resident
 from equipoise.runtime import device_taken, strategy_of
 from equipoise.xla import TrainFunction
@@ -48,19 +49,6 @@ MOST_KEPT, MOST_KEPT_BYTES = 8, 512 << 20  # models, and what of their samples i
 
 # Trains on from one epoch until before another.
 Enter = Callable[[int, int], None]
-
-
-class Predictor:
-    """A model's logits for any number of samples, compiled once."""
-
-    def __init__(self, model: keras.Model) -> None:
-        shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-        # A part of a model may end in half precision.
-        self._logits = tf.function(lambda batch: tf.cast(model(batch, training=False), tf.float32), input_signature=[shape])
-
-    def __call__(self, features: Any) -> Floats:
-        """float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""
-        return np.concatenate([self._logits(batch).numpy() for batch in feature_batches(features)])
 
 
 def build(config: Config, data: Prepared) -> keras.Model:

@@ -1,5 +1,6 @@
 """What a trained model is worth: its logits judged on the test split, and all of it logged. Without TensorFlow."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from equipoise import by_rank, corrections, inputs, multilabel, probabilities, r
 from equipoise.clock import clock
 from equipoise.config import Config
 from equipoise.costs import cost_matrix
+from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import Prepared
 from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applicable, as_json
 from equipoise.handover import Trained
@@ -87,7 +89,7 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
         warnings=inputs.notes(config, weights),
     )
     _log_numbers(log, evidence)
-    _log_predictions(log, data, labels, predicted, log_probabilities)
+    _log_parquet(log, data, _predictions(data, labels, predicted, log_probabilities))
     _log_tables(log, data, weights, evaluation, decide, moved)
     return evidence
 
@@ -122,7 +124,7 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     kinds = {"label": labels, "predicted": predicted, "p": moved.raw(logits)}
     kinds |= {} if moved.uncorrected else {"p_corrected": moved(logits)}
     columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
-    _log_parquet(log, columns)
+    _log_parquet(log, data, columns)
     _log_tables(log, data, weights, evaluation, rules[config.decision.name], moved)
     return evidence
 
@@ -139,7 +141,7 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         log.log_profile(f"profile/{name}", inputs.profile(data, evaluation.per_class[name]))
 
 
-def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_probabilities: Mapping[str, Floats]) -> None:
+def _predictions(data: Prepared, labels: Any, predicted: Any, log_probabilities: Mapping[str, Floats]) -> dict[str, Any]:
     names = np.array(data.classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
     for kind, values in log_probabilities.items():
@@ -149,16 +151,25 @@ def _log_predictions(log: Run, data: Prepared, labels: Any, predicted: Any, log_
         columns[f"p{kind}(label)"] = np.exp(values[np.arange(len(labels)), labels])
         for place, (top, probability) in enumerate(most_probable(values, MOST_PROBABLE) if kind == "" else (), start=1):
             columns |= {f"top_{place}": names[top], f"p(top_{place})": probability}
-    _log_parquet(log, columns)
+    return columns
 
 
-def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
+def _log_parquet(log: Run, data: Prepared, columns: Mapping[str, Any]) -> None:
+    """A row for each test sample: the columns, and where the sample is found again."""
     import pandas as pd
 
     file = log.folder / PREDICTIONS
     file.parent.mkdir(exist_ok=True)
-    pd.DataFrame(columns).to_parquet(file, index=False)
+    pd.DataFrame({**columns, **_origins(data)}).to_parquet(file, index=False)
     log.log_file(file, "evaluation")
+
+
+def _origins(data: Prepared) -> dict[str, Any]:
+    """`row`, the number of each test sample in its file, from 0, or in the split if it comes from none; of an image `path`."""
+    samples = data.split("test")
+    if isinstance(samples.features, ImageFiles):
+        return {"path": [os.fsdecode(path) for path in samples.features.paths]}
+    return {"row": np.arange(len(samples.labels)) if samples.rows is None else np.asarray(samples.rows)}
 
 
 def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation, decide: Decide, moved: Probabilities) -> None:

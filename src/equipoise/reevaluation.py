@@ -77,7 +77,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     data = replace(data, counts=weights.counts)
 
     device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
-    from equipoise.compiled import Predictor
+    from equipoise.predictor import Predictor
 
     model = load_model(store, trained.id)
     if tuple(model.input_shape[1:]) != data.shape:

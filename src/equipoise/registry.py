@@ -4,21 +4,19 @@ import contextlib
 import io
 import json
 import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equipoise import comparison, runtime
+from equipoise import comparison, probabilities, served_form
 from equipoise.data import preprocessing
-from equipoise.data.columns import TablePreprocessing
 from equipoise.data.preprocessing import PREPROCESSING
-from equipoise.data.sources import Preprocessing
-from equipoise.evaluation import DECISION
+from equipoise.evaluation import DECISION, PROBABILITIES
 from equipoise.logged import Logged
 from equipoise.options import ConfigError
 from equipoise.paths import code_root
+from equipoise.probabilities import OfClasses, Probabilities
 from equipoise.store import Store, load_model, read_json
 
 # What the code that travels with the model imports.
@@ -33,6 +31,7 @@ class Registered:
     version: str
     run: Logged
     uri: str
+    probabilities: str  # what p(class) is, in a sentence
 
 
 def best(runs: Sequence[Logged], metric: str) -> Logged:
@@ -51,22 +50,26 @@ def best(runs: Sequence[Logged], metric: str) -> Logged:
 
 
 def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> Registered:
-    """Make a new version of the registered model from a run, and point the alias at it."""
+    """Make a new version of the registered model from a run, and point the alias at it; TensorFlow must be started.
+
+    Raises
+    ------
+    ConfigError
+        If the run is of an older version, which logged less than serving needs.
+    """
     import mlflow
 
-    runtime.start("cpu", "auto", deterministic=True)
-    decision = read_json(store, run.id, DECISION)
     classes = list(read_json(store, run.id, "weights.json"))
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*An input example was not provided")  # it would have to be someone's data
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         parts = Path(folder) / "parts"
         parts.mkdir()
-        model = load_model(store, run.id)
-        model.save(parts / "model.keras")
-        (parts / "decision.json").write_text(json.dumps(decision))
+        for path in (PREPROCESSING, DECISION, PROBABILITIES):
+            (parts / Path(path).name).write_text(json.dumps(_logged(store, run, path)))
         (parts / "classes.json").write_text(json.dumps(classes))
-        (parts / PREPROCESSING).write_text(json.dumps(read_json(store, run.id, PREPROCESSING)))
+        load_model(store, run.id).save(parts / "model.keras")
         learned = preprocessing.read(parts)
+        moved = probabilities.from_json(json.loads((parts / Path(PROBABILITIES).name).read_text()))
+        about = {"decision": run.params["decision.name"], "probabilities": _said(moved, run)}
         found = store.client.create_logged_model(run.experiment_id, name="served", source_run_id=run.id)
         mlflow.pyfunc.log_model(
             model_id=found.model_id,
@@ -74,35 +77,34 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
             python_model=str(code_root() / "src" / "equipoise" / "serving.py"),
             code_paths=[str(code_root() / "src" / "equipoise")],
             artifacts={"parts": str(parts)},
-            signature=_signature(learned, classes, several=decision["kind"] == "Above"),
+            signature=served_form.signature(learned, classes, moved),
+            input_example=served_form.example(learned),
             pip_requirements=_requirements(),
-            metadata={"classes": classes, "decision": run.params["decision.name"], "input": _input(learned)},
+            metadata={"classes": classes, "input": served_form.said(learned), **about},
         )
     uri = f"models:/{found.model_id}"
     with contextlib.suppress(mlflow.exceptions.MlflowException):  # it is there already
         store.client.create_registered_model(name)
-    tags = {"metric": metric, "value": str(run.metrics[metric]), "decision": run.params["decision.name"], "weights_sha256": run.tags["weights_sha256"]}
+    tags = {"metric": metric, "value": str(run.metrics[metric]), **about, "weights_sha256": run.tags["weights_sha256"]}
     made = store.client.create_model_version(name, uri, run.id, tags=tags, model_id=found.model_id)
     store.client.set_registered_model_alias(name, alias, made.version)
-    return Registered(name, str(made.version), run, f"models:/{name}@{alias}")
+    return Registered(name, str(made.version), run, f"models:/{name}@{alias}", about["probabilities"])
 
 
-def _signature(learned: Preprocessing, classes: Sequence[str], *, several: bool) -> Any:
-    """A table's columns may hold numbers or text; what is no table has no names for its columns."""
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
+def _logged(store: Store, run: Logged, path: str) -> Any:
+    from mlflow.exceptions import MlflowException
 
-    given = [ColSpec(DataType.long, f"predicted({name})") for name in classes] if several else [ColSpec(DataType.string, "predicted")]
-    outputs = Schema([*given, *(ColSpec(DataType.double, f"p({name})") for name in classes)])
-    if not isinstance(learned, TablePreprocessing):
-        return ModelSignature(outputs=outputs)
-    return ModelSignature(Schema([ColSpec(AnyType(), column.name) for column in learned.columns]), outputs)
+    try:
+        return read_json(store, run.id, path)
+    except (MlflowException, OSError):
+        raise ConfigError(f"run={run.id} has no {path}: an older version logged it; train it again, then register that run") from None
 
 
-def _input(learned: Preprocessing) -> str:
-    if isinstance(learned, TablePreprocessing):
-        return "the table's own columns"
-    return f"one row a sample: its raw values of shape {getattr(learned, 'shape', ())}, flattened in C order"
+def _said(moved: Probabilities, run: Logged) -> str:
+    if moved.uncorrected:
+        return f"p(class) is the model's own and not corrected, since {moved.uncorrected}"
+    where = f"to dataset.target_prior={run.params.get('dataset.target_prior', 'training')}, from the prior that the model learned under"
+    return f"p(class) is moved {where if isinstance(moved, OfClasses) else 'to the odds of the training labels'}; p_raw(class) is the model's own"
 
 
 def _requirements() -> list[str]:

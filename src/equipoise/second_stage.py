@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from equipoise.compiled import Predictor
 from equipoise.config import Config
 from equipoise.data.feed import encode
 from equipoise.data.prepared import Prepared
@@ -18,6 +17,7 @@ from equipoise.implementations import PerSampleLoss
 from equipoise.losses import cross_entropy
 from equipoise.metrics import class_logits, epoch_metrics
 from equipoise.options import ConfigError, Floats, Integers
+from equipoise.predictor import Predictor
 from equipoise.runtime import device_taken
 from equipoise.training import spoiled
 

@@ -1,9 +1,13 @@
-"""The model as it is served: raw columns to class names and probabilities, by the decision rule that it was judged under.
+"""The model as it is served: raw rows to class names and probabilities, prepared and decided as when it was judged.
 
 MLflow runs this file wherever it loads the model. It and what it imports travel with the model.
 """
 
+import base64
+import binascii
+import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +16,104 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel
 
-from equipoise import decisions
+from equipoise import decisions, probabilities
 from equipoise.data import preprocessing
 from equipoise.data.columns import TablePreprocessing
-from equipoise.metrics import class_logits, log_softmax
-from equipoise.options import Floats
+from equipoise.data.images import ImagePreprocessing
+from equipoise.metrics import class_logits
+from equipoise.options import Booleans, ConfigError, Floats
+from equipoise.paths import is_file
+from equipoise.predictor import Predictor
 from equipoise.saved_model import load_keras
+from equipoise.served_form import IMAGE
 
-BATCH = 1024
+MOST_BYTES = 256 << 20  # of an image's file
 
 
 class Served(PythonModel):
-    """A Keras model with the encoders of its table, if it learned from one, its classes and its decision rule."""
+    """A Keras model with all that it was judged by: what `prepare` learned, its classes, its decision rule, the priors."""
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["parts"])
-        self.model = load_keras(folder / "model.keras", "the model")
+        model = load_keras(folder / "model.keras", "the model")
+        self.shape = tuple(model.input_shape[1:])
+        self.logits = Predictor(model)
         self.classes = json.loads((folder / "classes.json").read_text())
         self.decide = decisions.from_json(json.loads((folder / "decision.json").read_text()))
+        self.probabilities = probabilities.from_json(json.loads((folder / "probabilities.json").read_text()))
         self.learned = preprocessing.read(folder)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Each row's class, or for several labels 0 and 1 a label, and all probabilities."""
-        features = self._features(model_input)
-        starts = range(0, len(features), BATCH)
-        raw = np.concatenate([np.asarray(self.model(features[start : start + BATCH], training=False)) for start in starts])
-        if isinstance(self.decide, decisions.Above):
-            logits: Floats = raw.astype(np.float64)
-            given = pd.DataFrame(self.decide(logits), columns=[f"predicted({name})" for name in self.classes])
-            return given.join(self._table(1 / (1 + np.exp(-logits))))
-        logits = class_logits(raw)
-        names = np.array(self.classes)[self.decide(logits)]
-        return pd.DataFrame({"predicted": names}).join(self._table(np.exp(log_softmax(logits))))
+        """Each row's class, or for several labels 0 and 1 a label; all probabilities; and what of the row is unknown.
 
-    def _table(self, probabilities: Floats) -> pd.DataFrame:
-        return pd.DataFrame(probabilities, columns=[f"p({name})" for name in self.classes])
+        A row that cannot be read has no class and no probabilities, and its note says why.
+        """
+        features, notes = self._features(model_input)
+        unreadable: Booleans = np.logical_not(np.isfinite(features).reshape(len(features), -1).all(axis=1))
+        notes = [note or "holds NaN or infinity" if bad else note for note, bad in zip(notes, unreadable, strict=True)]
+        table = self._judged(np.where(unreadable.reshape(-1, *[1] * len(self.shape)), np.float32(0), features), unreadable)
+        table["notes"] = notes
+        return table
 
-    def _features(self, rows: pd.DataFrame) -> Floats:
-        """Prepared as the training rows were; of what is no table, one row is one sample's values in their order."""
-        if not isinstance(self.learned, TablePreprocessing):
-            return self.learned.apply(np.asarray(rows).reshape(-1, *self.model.input_shape[1:]))
-        return self.learned.apply(rows)
+    def _judged(self, features: Floats, unreadable: Booleans) -> pd.DataFrame:
+        raw = self.logits(features) if len(features) else np.empty((0, len(self.classes)), np.float32)
+        several = isinstance(self.decide, decisions.Above)
+        logits = raw.astype(np.float64) if several else class_logits(raw)
+        decided = self.decide(logits)
+        if several:
+            table = pd.DataFrame(decided, columns=[f"predicted({name})" for name in self.classes])
+        else:
+            table = pd.DataFrame({"predicted": np.array(self.classes)[decided]})
+        if unreadable.any():
+            table = table.astype(object)
+            table[unreadable] = None
+        kinds = {"p": self.probabilities(logits)} | ({} if self.probabilities.uncorrected else {"p_raw": self.probabilities.raw(logits)})
+        for kind, values in kinds.items():
+            values = np.where(unreadable[:, np.newaxis], np.nan, values)
+            table = table.join(pd.DataFrame(values, columns=[f"{kind}({name})" for name in self.classes]))
+        return table
+
+    def _features(self, rows: Any) -> tuple[Floats, list[str]]:
+        """float32 (n, *shape), as training made them of such rows, NaN where a row cannot be read; and a note a row."""
+        if isinstance(self.learned, ImagePreprocessing):
+            return self._decoded(list(rows[IMAGE] if isinstance(rows, pd.DataFrame) else rows))
+        if isinstance(self.learned, TablePreprocessing):
+            return self.learned.apply(rows), self.learned.unknown(rows)
+        values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
+        return self.learned.apply(values), self.learned.unknown(values)
+
+    def _decoded(self, images: Sequence[Any]) -> tuple[Floats, list[str]]:
+        features, notes = np.full((len(images), *self.shape), np.nan, np.float32), []
+        for row, image in enumerate(images):
+            try:
+                features[row] = self.learned.apply([encoded(image)])[0]
+                notes.append("")
+            except ConfigError as error:
+                notes.append(str(error).removeprefix("image 0 "))
+        return features, notes
+
+
+def encoded(image: Any) -> bytes:
+    """An encoded image, given as its bytes, as base64, or as the path of its file.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these. Whether there is a file that holds no image is not told.
+    """
+    if isinstance(image, bytes | bytearray | memoryview | np.bytes_):
+        return bytes(image)
+    unread = ConfigError("is no image: neither its bytes, nor base64 of them, nor the path of a file that can be read")
+    if not isinstance(image, str):
+        raise unread
+    path = Path(image)
+    if is_file(path) and path.stat().st_size <= MOST_BYTES:
+        with contextlib.suppress(OSError):
+            return path.read_bytes()
+    try:
+        return base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError):
+        raise unread from None
 
 
 mlflow.models.set_model(Served())

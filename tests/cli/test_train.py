@@ -187,14 +187,14 @@ def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Sto
 
 
 def test_the_best_on_the_data_that_were_trained_on_last_is_served(project: Path, store: Store, runs: list[Any], tmp_path: Path) -> None:
-    """What is no table goes in as the numbers of a sample in their order."""
+    """What is no table goes in as the raw numbers of a sample in their order."""
     found = train(project, script="register.py")
     assert found.returncode == 0, found.stderr
     best = store.client.get_model_version_by_alias("digits_lt", "champion").run_id
     assert f"digits_lt, version 1: run {best}, the best of" in found.stdout
     every = [run for run in jobs(store, dataset="digits_lt") if "weights_sha256" in run.data.tags]
     assert store.client.get_run(best).data.metrics["val/balanced_accuracy"] == max(run.data.metrics["val/balanced_accuracy"] for run in every)
-    samples = prepare(composed("dataset=digits_lt").dataset, project / "cache").split("test").features[:20].reshape(20, 64)
+    samples = prepare(composed("dataset=digits_lt").dataset, project / "cache").split("test").features[:20].reshape(20, 64) * 16  # as scikit-learn has them
     pd.DataFrame(samples).to_csv(tmp_path / "digits.csv", index=False)
     here = served(project, "digits_lt", tmp_path / "digits.csv")
     expected = pd.read_parquet(project / "mlruns" / "digits_lt" / best / "artifacts/evaluation/predictions.parquet")[:20]

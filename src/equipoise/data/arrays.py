@@ -247,7 +247,9 @@ def _from_ts(path: str, test_path: str | None, missing_labels: Sequence[str], un
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _write_scaled(lambda: iter([(0, array)]), array.shape[1:], rows, folder, scale, str(files[0]))
 
-    return Raw(labels.classes, labels.indices, 2, " ".join(digest_of(file) for file in files), load, None, given, labels.notes)
+    return Raw(
+        labels.classes, labels.indices, 2, " ".join(digest_of(file) for file in files), load, None, given, labels.notes, tuple(len(own) for _, own in found)
+    )
 
 
 def _padded(samples: list[Floats], *, mask: bool) -> Floats:

@@ -1,6 +1,6 @@
 """Every dataset by its name: those that come with splits, and those that are divided here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from equipoise.data.records import tfrecord
 from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, digits_lt, mnist_lt, synthetic
 from equipoise.data.splitting import Divided, divide
 from equipoise.data.tables import csv, multilabel, tabular
-from equipoise.options import arguments
+from equipoise.options import Integers, arguments
 
 WITH_SPLITS: Mapping[str, Callable[..., Source]] = {
     "mnist_lt": mnist_lt,
@@ -50,9 +50,16 @@ def _divided(raw: Raw, options: Divided) -> Source:
     def load(_seed: int, folder: Path) -> Splits:
         loaded = raw.load(division.rows, folder)
         rows = loaded.rows or division.rows
-        splits = {name: Samples(loaded.features[name], division.labels[rows[name]]) for name in SPLITS}
+        splits = {name: Samples(loaded.features[name], division.labels[rows[name]], _in_their_files(rows[name], raw.files)) for name in SPLITS}
         return Splits(splits, loaded.shape, {}, (*raw.notes, *division.notes, *loaded.notes), loaded.digests, loaded.preprocessing)
 
     train = division.labels[division.rows["train"]]
     counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(division.classes))
     return Source(division.classes, counts, raw.dimensions, raw.content, load)
+
+
+def _in_their_files(rows: Integers, files: Sequence[int]) -> Integers:
+    """The numbers of samples of several files, each counted from the start of its own."""
+    starts = np.cumsum([0, *files[:-1]], dtype=np.int64)
+    found: Integers = rows - starts[np.searchsorted(starts, rows, side="right") - 1]
+    return found

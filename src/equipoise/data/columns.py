@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.data import cells
+from equipoise.data.pandas_types import PandasType
 from equipoise.data.scaling import FAR, ROUNDING
 from equipoise.data.sources import Preprocessing
 from equipoise.options import Booleans, ConfigError, Floats, Names, Section, suggestion
@@ -183,6 +184,7 @@ class TablePreprocessing(Preprocessing):
 
     kind: Literal["table"] = "table"
     columns: Annotated[tuple[Annotated[Column, Field(discriminator="kind")], ...], Field(strict=False)]
+    pandas: dict[str, PandasType] = Field(default_factory=dict)  # what pandas makes of each column; no feature depends on it
 
     @property
     def width(self) -> int:

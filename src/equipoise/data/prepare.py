@@ -31,7 +31,7 @@ from equipoise.data.tables import encoded_file
 from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
-FORMAT = 4
+FORMAT = 5
 MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 64
@@ -67,7 +67,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
     learned = preprocessing.read(seen.folder)
     assert isinstance(learned, TablePreprocessing)
     features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
-    splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels)}
+    splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels, np.arange(len(labels)))}
     source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape, preprocessing=learned))
     folder = cache / f"{seen.folder.name}-{source.content[:16]}"
     if not (folder / METADATA).exists():
@@ -182,6 +182,8 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         elif not (folder / f"{name}_features.npy").exists():
             np.save(folder / f"{name}_features.npy", np.ascontiguousarray(samples.features), allow_pickle=False)
         np.save(folder / f"{name}_labels.npy", np.ascontiguousarray(samples.labels), allow_pickle=False)
+        if samples.rows is not None and not isinstance(samples.features, ImageFiles):  # which have their paths
+            np.save(folder / f"{name}_rows.npy", np.ascontiguousarray(samples.rows), allow_pickle=False)
         if name not in digests:
             digests[name] = row_digests(samples)
         digest.update(f"{name} {loaded.shape} {samples.labels.shape} ".encode() + digests[name].tobytes() + samples.labels.tobytes())

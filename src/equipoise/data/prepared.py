@@ -2,8 +2,8 @@
 
 A prepared dataset is a folder: for each split `<split>_features.npy` (float32) or, for images that are decoded
 while training, `<split>_paths.npy`, or for samples that stay in shards, `<split>_places.npy`; `<split>_labels.npy`
-(int64); whatever else was learned; and `metadata.json`, written last, with the digest of every other file and of
-itself. Knows nothing of where the samples came from.
+(int64); `<split>_rows.npy`, the samples' numbers in their source; whatever else was learned; and `metadata.json`,
+written last, with the digest of every other file and of itself. Knows nothing of where the samples came from.
 """
 
 import functools
@@ -71,7 +71,7 @@ class Prepared:
         if features.shape != (len(labels), *shape) or labels.dtype != np.int64 or features.dtype.kind != ("f" if self.image_root is None else "S"):
             raise _unknown(self.folder)
         if self.image_root is None:
-            return Samples(features, labels)
+            return Samples(features, labels, self._rows(name, len(labels)))
         height, width, channels = self.shape
         return Samples(ImageFiles(self.image_root, features, (height, width, channels), self.image_formats), labels)
 
@@ -81,6 +81,14 @@ class Prepared:
             raise _unknown(self.folder)
         files = tuple(f"{root}/{file}" for file in shard_names(name, self.shards))
         return Samples(split_features(Records(files, places), self.shape, self.image_formats), labels)
+
+    def _rows(self, name: str, samples: int) -> Integers | None:
+        if not (self.folder / f"{name}_rows.npy").exists():
+            return None
+        rows = self._array(name, "rows")
+        if rows.shape != (samples,) or rows.dtype != np.int64:
+            raise _unknown(self.folder)
+        return rows
 
     def _array(self, split: str, kind: str) -> "np.ndarray[Any, np.dtype[Any]]":
         try:

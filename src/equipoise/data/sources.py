@@ -70,10 +70,14 @@ class ArrayPreprocessing(Preprocessing):
 
 @dataclass(frozen=True)
 class Samples:
-    """Features, float32 (n, *shape) or images still to be decoded, and class indices, int64 (n,), or 0/1 (n, labels)."""
+    """Features, float32 (n, *shape) or images still to be decoded, and class indices, int64 (n,), or 0/1 (n, labels).
+
+    `rows`, int64 (n,), are the samples' numbers in what they come from, from 0; None where they have none.
+    """
 
     features: Any
     labels: Integers
+    rows: Integers | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ class Raw:
     groups : int64 (n,), or None
     given : int8 (n,), 0 or 1 + the place of the split that the data name for a sample; or None
     notes : what a reader must be told of the labels, groups and splits
+    files : samples in each of the files that they come from, one after the other; nothing if there is one
     """
 
     classes: tuple[str, ...]
@@ -145,6 +150,7 @@ class Raw:
     groups: Integers | None = None
     given: Integers | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[int, ...] = ()
 
 
 def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
@@ -298,5 +304,5 @@ def _long_tailed(
         chosen["train"].append(members[test + validation :][:count])
     rows = {name: np.concatenate(parts) for name, parts in chosen.items()}
     features = preprocessing.apply(raw.reshape(-1, *preprocessing.shape))
-    splits = {name: Samples(features[index], labels[index].astype(np.int64)) for name, index in rows.items()}
+    splits = {name: Samples(features[index], labels[index].astype(np.int64), index) for name, index in rows.items()}
     return Splits(splits, preprocessing.shape, preprocessing=preprocessing)

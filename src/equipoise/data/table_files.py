@@ -58,12 +58,14 @@ class Table:
     columns : their names
     batches : reads it
     missing : what its text writes for a missing value; nothing where the file itself knows of missing values
+    is_text : whether all its cells are text, as those of a CSV
     """
 
     name: str
     columns: tuple[str, ...]
     batches: Batches
     missing: tuple[str, ...] = ()
+    is_text: bool = False
 
 
 def open_table(file: Path, separator: str = ",") -> Table:
@@ -145,7 +147,7 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
         except (pa.ArrowInvalid, *UNPACKING_ERRORS) as error:
             raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
 
-    return Table(str(file), names, batches, MISSING)
+    return Table(str(file), names, batches, MISSING, is_text=True)
 
 
 def _check_unpacked(file: Path, start: bytes) -> None:

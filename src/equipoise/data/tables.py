@@ -18,6 +18,7 @@ from equipoise.data import cells
 from equipoise.data.cells import MISSING
 from equipoise.data.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
 from equipoise.data.labels import Labels, Spelled, answers, as_text, of_known, understood
+from equipoise.data.pandas_types import PandasTypes
 from equipoise.data.scaling import FAR, Fitting, Moments
 from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
 from equipoise.data.splitting import given_splits, grouped
@@ -147,7 +148,7 @@ def _raw(
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _encode(tables, columns, rows, folder, max_categories)
 
-    return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes))
+    return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
 
 
 class _Texts:
@@ -219,9 +220,11 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
         name: np.lib.format.open_memmap(folder / f"{name}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), learned.width))
         for name, members in rows.items()
     }
+    types = PandasTypes(of_text=tables[0].is_text)
     far: Counter[tuple[str, str]] = Counter()  # rows of a split in which a column is far outside the training rows
     for start, batch in _numbered(tables, columns):
         encoded = learned.encode(batch)
+        types.add(encoded.values)
         for name, members in rows.items():
             low, high = np.searchsorted(members, (start, start + batch.num_rows))
             features[name][low:high] = encoded.strict()[members[low:high] - start]
@@ -234,6 +237,7 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
         if count
     ]
     found = {name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}
+    learned = learned.model_copy(update={"pandas": {column.name: types.of(column.name) for column in learned.columns}})
     return Loaded(found, (learned.width,), notes=tuple(notes), preprocessing=learned)
 
 

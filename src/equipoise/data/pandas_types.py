@@ -1,0 +1,82 @@
+"""The types that pandas gives the columns of a file, as `pandas.read_csv` and `read_parquet` guess them.
+
+MLflow reads the rows that a served model gets by pandas, and refuses a column that comes out as another type than
+the model's signature says. So the signature has to say what pandas makes of the file that was trained on.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PandasType = Literal["boolean", "long", "double", "string"]
+# What `read_csv` takes for a missing value (pandas 2.3, its documentation).
+MISSING = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+TRUTHS = ("True", "TRUE", "true", "False", "FALSE", "false")
+
+
+class PandasTypes:
+    """Finds them out, a batch of rows at a time.
+
+    Parameters
+    ----------
+    of_text : whether the file is a CSV, whose text may mean numbers
+    """
+
+    def __init__(self, *, of_text: bool) -> None:
+        self._of_text = of_text
+        self._found: dict[str, set[str]] = {}
+
+    def add(self, columns: "Mapping[str, pa.Array]") -> None:
+        """Rows as they stand in the file."""
+        for name, column in columns.items():
+            found = self._found.setdefault(name, set())
+            if "string" not in found:
+                found |= _kinds(column, of_text=self._of_text)
+
+    def of(self, name: str) -> PandasType:
+        """Whole numbers with a missing one among them are double, as pandas has no missing integer by itself."""
+        found = self._found[name]
+        values = found - {"missing"}
+        if values == {"boolean"}:
+            return "boolean"
+        if found == {"long"}:
+            return "long"
+        return "double" if values <= {"long", "double"} else "string"
+
+
+def _kinds(column: "pa.Array", *, of_text: bool) -> set[str]:
+    import pyarrow as pa
+
+    missing = {"missing"} if column.null_count else set()
+    if column.null_count == len(column):
+        return missing
+    if pa.types.is_boolean(column.type):
+        return missing | {"boolean"}
+    if pa.types.is_integer(column.type):
+        return missing | {"long"}
+    if pa.types.is_floating(column.type):
+        return missing | {"double"}
+    return missing | _meant(column) if of_text and pa.types.is_string(column.type) else {"string"}
+
+
+def _meant(column: "pa.StringArray") -> set[str]:
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    trimmed = compute.utf8_trim_whitespace(column)  # which is no matter to numbers, and to nothing else
+    for kind, arrow in (("long", pa.int64()), ("double", pa.float64())):
+        try:
+            compute.cast(trimmed, arrow)
+        except pa.ArrowInvalid:
+            continue
+        return {kind}
+    absent = compute.is_in(column, pa.array(MISSING))
+    if compute.any(absent).as_py():
+        return {"missing", *_kinds(column.filter(compute.invert(absent)).drop_null(), of_text=True)}
+    is_truth = compute.all(compute.is_in(column.drop_null(), pa.array(TRUTHS))).as_py()
+    return {"boolean" if is_truth else "string"}

@@ -1,0 +1,116 @@
+"""A registered model answers raw rows, of every kind of data, with the bits that were logged when it was judged."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equipoise import logged, registry
+from equipoise.data.prepare import prepare
+from equipoise.evaluation import evaluate_and_log
+from equipoise.fitting import train, training_run
+from equipoise.store import Store, open_store
+from helpers import composed
+
+pytestmark = pytest.mark.slow
+
+QUICK = ("trainer.epochs=2", "trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, _tensorflow: None) -> Store:
+    return open_store(tmp_path_factory.mktemp("store"))
+
+
+def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, logged.Logged]:
+    """A model that was trained in this process, as MLflow serves it; what was logged of its test split; and its run."""
+    import mlflow
+
+    config = composed(*overrides, *QUICK)
+    data = prepare(config.dataset, store.root / "cache")
+    folder = Path(store.root, "outputs", os.urandom(4).hex())
+    folder.mkdir(parents=True)
+    with training_run(config, data, store, folder, None) as (log, _):
+        evaluate_and_log(config, data, *train(config, data, log), log)
+    run = logged.chosen_runs(store, [log.id], ["val/balanced_accuracy"])[0]
+    made = registry.register(store, run, config.dataset.name, "champion", "val/balanced_accuracy")
+    return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), run
+
+
+def a_table(folder: Path, n: int = 200) -> pd.DataFrame:
+    """What pandas retypes when it reads it: truths, codes with zeros in front, whole numbers; and missing values."""
+    generator = np.random.default_rng(0)
+    label = np.where(generator.random(n) < 0.2, "rare", "often")
+    frame = pd.DataFrame({"x": generator.normal(size=n) + 2 * (label == "rare"), "whole": generator.integers(0, 9, n)})
+    frame["gaps"] = np.where(generator.random(n) < 0.1, np.nan, generator.normal(size=n))
+    for name, words in {"flag": ["true", "false"], "code": ["007", "010", "A12"], "digits": ["02139", "10115"], "city": ["bonn", "köln, süd"]}.items():
+        frame[name] = generator.choice(words, n)
+    frame["y"] = label
+    frame.to_csv(folder / "t.csv", index=False)
+    return pd.read_csv(folder / "t.csv")
+
+
+@pytest.fixture(scope="module")
+def of_table(store: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, pd.DataFrame, pd.DataFrame]:
+    """A weighted model of a CSV, what was logged of it, and the CSV as MLflow reads it."""
+    folder = tmp_path_factory.mktemp("table")
+    raw = a_table(folder)
+    model, expected, _ = registered(store, "dataset=csv", f"dataset.path='{folder}/t.csv'", "dataset.target=y", "model=mlp", "weighting=balanced")
+    return model, expected, raw
+
+
+def assert_as_logged(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    assert found["predicted"].tolist() == expected["predicted"].tolist()
+    for column in (name for name in expected if name.startswith("p(")):
+        own, corrected = column.replace("p(", "p_raw("), column.replace("p(", "p_corrected(")
+        np.testing.assert_array_equal(found[own if own in found else column], expected[column])
+        if corrected in expected:
+            np.testing.assert_array_equal(found[column], expected[corrected])
+
+
+def test_a_table(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+    model, expected, raw = of_table
+    found = model.predict(raw.iloc[expected["row"]])
+    assert_as_logged(found, expected)
+    assert (found["notes"] == "").sum() >= (raw.iloc[expected["row"]].notna().all(axis=1)).sum()
+    assert (expected["label"].to_numpy() == raw["y"].iloc[expected["row"]].to_numpy()).all()
+    types = {column.name: column.type.name for column in model.metadata.get_input_schema()}
+    words = {"code": "string", "city": "string"}
+    assert types == {"x": "double", "whole": "long", "gaps": "double", "flag": "boolean", "digits": "long", **words}
+
+
+def test_probabilities_are_those_of_the_data_and_not_of_the_weights(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+    """Balanced weights teach equal class frequencies: the odds of the data are those times n_rare / n_often."""
+    model, _, raw = of_table
+    found = model.predict(raw)
+    odds, own = (found[f"{kind}(rare)"] / found[f"{kind}(often)"] for kind in ("p", "p_raw"))
+    ratio = (odds / own).to_numpy()
+    np.testing.assert_allclose(ratio, ratio[0])
+    counts = raw["y"].value_counts()
+    assert ratio[0] == pytest.approx(counts["rare"] / counts["often"], rel=0.05), "the training split is stratified"
+    assert found["p(rare)"].mean() < found["p_raw(rare)"].mean()
+
+
+def test_an_answer_says_what_of_its_row_is_unknown(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+    model, _, raw = of_table
+    rows = raw[raw.notna().all(axis=1)].iloc[[0] * 4].reset_index(drop=True)
+    rows.loc[1, "city"] = "berlin"
+    rows.loc[2, ["x", "city"]] = np.nan, None
+    rows.loc[3, "x"] = 1e30
+    notes = model.predict(rows)["notes"].tolist()
+    assert notes[:3] == ["", "city=berlin: not seen in training", "x: missing; city: missing"]
+    assert "x=1e+30" in notes[3]
+
+
+def test_a_model_without_a_correction_says_so(store: Store, tmp_path: Path) -> None:
+    a_table(tmp_path)
+    model, expected, run = registered(store, "dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "model=linear", "loss=focal")
+    found = model.predict(pd.read_csv(tmp_path / "t.csv").iloc[expected["row"]])
+    assert_as_logged(found, expected)
+    assert not [name for name in found if name.startswith("p_raw")]
+    assert "not corrected, since loss=focal: the prior that the model learns under has no analytic form" in model.metadata.metadata["probabilities"]
+    version = store.client.get_model_version_by_alias("csv", "champion")
+    assert (version.run_id, version.tags["probabilities"]) == (run.id, model.metadata.metadata["probabilities"])
