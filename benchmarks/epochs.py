@@ -82,7 +82,7 @@ def _data(case: Case, folder: Path) -> Any:
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True)
             Image.fromarray(generator.integers(0, 255, case.shape[1:], dtype=np.uint8)).save(folder / name)
-        return ImageFiles(str(folder), np.array([name.encode() for name in names]), case.shape[1:], ("PNG",))  # type: ignore[arg-type]
+        return ImageFiles(str(folder), np.array([name.encode() for name in names]), case.shape[1:], ("PNG",), np.zeros(len(names), np.uint8))  # type: ignore[arg-type]
 
     def samples(count: int) -> Samples:
         return Samples(generator.random((count, *case.shape[1:]), np.float32), np.arange(count) % CLASSES)

@@ -61,7 +61,7 @@ def main() -> None:
         for name in names:
             Image.fromarray(generator.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)).save(f"{folder}/{name}")
         labels = generator.integers(0, 10, IMAGES)
-        files = Samples(ImageFiles(folder, np.array([os.fsencode(name) for name in names]), (SIDE, SIDE, 3), ("PNG",)), labels)
+        files = Samples(ImageFiles(folder, np.array([os.fsencode(name) for name in names]), (SIDE, SIDE, 3), ("PNG",), np.zeros(IMAGES, np.uint8)), labels)
         mapped = np.lib.format.open_memmap(f"{folder}/x.npy", mode="w+", dtype=np.float32, shape=(ROWS, 64))
         mapped[:] = generator.standard_normal((ROWS, 64), dtype=np.float32)
         arrays = Samples(mapped, generator.integers(0, 10, ROWS))

@@ -47,8 +47,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     for name, count in (("apple", 24), ("größe", 14)):
         (root / "images" / name).mkdir(parents=True)
         for index in range(count):
-            image = Image.fromarray(generator.integers(0, 255, (9, 9, 3), dtype=np.uint8))
-            image.save(root / "images" / name / f"{index}.{'png' if index % 2 else 'jpg'}")
+            image = Image.fromarray(generator.integers(0, 255, (9, 9, 4), dtype=np.uint8))
+            file = root / "images" / name / f"{index}.{('png', 'jpg', 'webp')[index % 3]}"
+            image.convert("RGB" if index % 2 or index % 3 else "RGBA").save(file)
     return prepare(compose_dataset(["dataset=image_directory", f"dataset.path='{root / 'images'}'", "dataset.image_size=[8,8]"]), root)
 
 
@@ -100,6 +101,7 @@ def test_images_stay_encoded_and_are_decoded_alike(pictures: Prepared, tmp_path:
     from equipoise.data.feed import feature_batches
 
     found = sharded(pictures, tmp_path / "shards", 3)
+    assert len(set(found.split("train").features.ways.tolist())) == 3, "of all kinds"
     assert found.data_sha256 == pictures.data_sha256
     assert sum(file.stat().st_size for file in (tmp_path / "shards").glob("*.tfrecord")) < 38 * 600
     ours, theirs = (np.concatenate(list(feature_batches(data.split("train").features))) for data in (found, pictures))

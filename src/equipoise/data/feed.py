@@ -5,13 +5,14 @@ mapped file or from shards, and images are decoded in parallel.
 Knows nothing of weights.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from equipoise.data.decoding import decode
 from equipoise.data.images import ImageFiles
 from equipoise.data.records import Images, RecordImages
 from equipoise.data.sampling import Sampling, drawn_rows
@@ -165,55 +166,43 @@ def _mapped(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tenso
 
 def _decoded(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     images, labels = samples.features, tf.constant(np.asarray(samples.labels))
+    ways, occurring = tf.constant(np.asarray(images.ways)), np.unique(images.ways).tolist()
     read = _from_files(images) if isinstance(images, ImageFiles) else _from_records(images)
 
     def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
         # One image after the other within a batch, batches in parallel: less to hand around than image by image.
-        found = read(rows, lambda data: decode(data, images.shape, images.formats))
+        if len(occurring) == 1:
+            found = read(rows, (), lambda data: decode(data, occurring[0], images.shape, occurring))
+        else:
+            found = read(rows, (tf.gather(ways, rows),), lambda data, way: decode(data, way, images.shape))
         return tf.ensure_shape(found, (None, *images.shape)), tf.gather(labels, rows)
 
     return fetch
 
 
-# From row numbers, and a function of one encoded image, to what it makes of each.
-Reader = Callable[[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]], tf.Tensor]
+# From row numbers, what else is known of each, and a function of an encoded image and that, to what it makes of each.
+Reader = Callable[[tf.Tensor, tuple[tf.Tensor, ...], Callable[..., tf.Tensor]], tf.Tensor]
 
 
 def _from_files(images: ImageFiles) -> Reader:
     root, paths = tf.constant(images.root + "/"), tf.constant(np.asarray(images.paths))
-    return lambda rows, decoded: tf.map_fn(lambda name: decoded(tf.io.read_file(name)), root + tf.gather(paths, rows), fn_output_signature=tf.float32)
+
+    def each(rows: tf.Tensor, more: tuple[tf.Tensor, ...], decoded: Callable[..., tf.Tensor]) -> tf.Tensor:  # pragma: no cover - as above
+        names = root + tf.gather(paths, rows)
+        return tf.map_fn(lambda image: decoded(tf.io.read_file(image[0]), *image[1:]), (names, *more), fn_output_signature=tf.float32)
+
+    return each
 
 
 def _from_records(images: RecordImages) -> Reader:
     def read(rows: Integers) -> Any:  # pragma: no cover - runs in TensorFlow's threads
         return np.array(images[rows].encoded(), dtype=object)
 
-    def each(rows: tf.Tensor, decoded: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def each(rows: tf.Tensor, more: tuple[tf.Tensor, ...], decoded: Callable[..., tf.Tensor]) -> tf.Tensor:  # pragma: no cover - as above
         data = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string, stateful=False), (None,))
-        return tf.map_fn(decoded, data, fn_output_signature=tf.float32)
+        return tf.map_fn(lambda image: decoded(*image), (data, *more), fn_output_signature=tf.float32)
 
     return each
-
-
-def decode(data: tf.Tensor, shape: tuple[int, int, int], formats: Sequence[str]) -> tf.Tensor:
-    """An encoded image of one of the formats as float32 (height, width, channels) from 0 to 1."""
-    height, width, channels = shape
-    # One operation decodes PNG and JPEG to any number of channels; the others need a third of the time more.
-    image = tf.io.decode_png(data, channels) if set(formats) <= {"PNG", "JPEG"} else _decode_any(data, channels)
-    return tf.ensure_shape(tf.image.resize(image, (height, width)) / 255, shape)
-
-
-def _decode_any(data: tf.Tensor, channels: int) -> tf.Tensor:
-    """An encoded PNG, JPEG, BMP or WebP as uint8 (height, width, channels)."""
-    is_webp = tf.equal(tf.strings.substr(data, 8, 4), "WEBP")
-    # A WebP comes as its frames, of which the first counts.
-    image = tf.cond(is_webp, lambda: tf.io.decode_webp(data, channels=3)[0], lambda: tf.io.decode_image(data, expand_animations=False))
-    image.set_shape((None, None, None))
-    # 1: grey, 2: grey and transparency, 3: colour, 4: colour and transparency, which is dropped.
-    found = tf.shape(image)[-1]
-    colour = tf.cond(found < 3, lambda: tf.repeat(image[..., :1], 3, axis=-1), lambda: image[..., :3])
-    colour.set_shape((None, None, 3))
-    return colour if channels == 3 else tf.image.rgb_to_grayscale(colour)
 
 
 def encode(indices: tf.Tensor, classes: int, labels: LabelForm) -> tf.Tensor:

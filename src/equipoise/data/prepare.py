@@ -31,7 +31,7 @@ from equipoise.data.tables import encoded_file
 from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
 
 # Part of every key: to be raised when the same options come to mean other arrays.
-FORMAT = 5
+FORMAT = 6
 MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 64
@@ -181,6 +181,8 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
             np.save(folder / f"{name}_places.npy", samples.features.records.places, allow_pickle=False)
         elif not (folder / f"{name}_features.npy").exists():
             np.save(folder / f"{name}_features.npy", np.ascontiguousarray(samples.features), allow_pickle=False)
+        if isinstance(samples.features, Images):
+            np.save(folder / f"{name}_ways.npy", samples.features.ways, allow_pickle=False)
         np.save(folder / f"{name}_labels.npy", np.ascontiguousarray(samples.labels), allow_pickle=False)
         if samples.rows is not None and not isinstance(samples.features, ImageFiles):  # which have their paths
             np.save(folder / f"{name}_rows.npy", np.ascontiguousarray(samples.rows), allow_pickle=False)

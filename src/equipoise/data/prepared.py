@@ -1,9 +1,10 @@
 """The contract between preparing and everything after it: arrays on disk, mapped into memory, with their metadata.
 
 A prepared dataset is a folder: for each split `<split>_features.npy` (float32) or, for images that are decoded
-while training, `<split>_paths.npy`, or for samples that stay in shards, `<split>_places.npy`; `<split>_labels.npy`
-(int64); `<split>_rows.npy`, the samples' numbers in their source; whatever else was learned; and `metadata.json`,
-written last, with the digest of every other file and of itself. Knows nothing of where the samples came from.
+while training, `<split>_paths.npy`, or for samples that stay in shards, `<split>_places.npy`; of images, files or in
+shards, `<split>_ways.npy` (uint8), how each is decoded; `<split>_labels.npy` (int64); `<split>_rows.npy`, the samples'
+numbers in their source; whatever else was learned; and `metadata.json`, written last, with the digest of every other
+file and of itself. Knows nothing of where the samples came from.
 """
 
 import functools
@@ -18,8 +19,9 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from equipoise.data import seals
+from equipoise.data.decoding import WAYS
 from equipoise.data.images import ImageFiles
-from equipoise.data.records import MOST_SHARDS, Records, shard_names, split_features
+from equipoise.data.records import MOST_SHARDS, RecordArrays, RecordImages, Records, shard_names
 from equipoise.data.sources import Samples
 from equipoise.options import ConfigError, Counts, Floats, Integers, Names, Section
 
@@ -73,14 +75,24 @@ class Prepared:
         if self.image_root is None:
             return Samples(features, labels, self._rows(name, len(labels)))
         height, width, channels = self.shape
-        return Samples(ImageFiles(self.image_root, features, (height, width, channels), self.image_formats), labels)
+        ways = self._ways(name, len(labels))
+        return Samples(ImageFiles(self.image_root, features, (height, width, channels), self.image_formats, ways), labels)
 
     def _in_shards(self, name: str, root: str) -> Samples:
         places, labels = self._array(name, "places"), self._array(name, "labels")
         if places.shape != (len(labels), 3) or places.dtype != np.int64 or labels.dtype != np.int64:
             raise _unknown(self.folder)
         files = tuple(f"{root}/{file}" for file in shard_names(name, self.shards))
-        return Samples(split_features(Records(files, places), self.shape, self.image_formats), labels)
+        if not self.image_formats:
+            return Samples(RecordArrays(Records(files, places), self.shape), labels)
+        height, width, channels = self.shape
+        return Samples(RecordImages(Records(files, places), (height, width, channels), self.image_formats, self._ways(name, len(labels))), labels)
+
+    def _ways(self, split: str, samples: int) -> Integers:
+        ways = self._array(split, "ways")
+        if ways.shape != (samples,) or ways.dtype != np.uint8 or not np.isin(ways, WAYS).all():
+            raise _unknown(self.folder)
+        return ways
 
     def _rows(self, name: str, samples: int) -> Integers | None:
         if not (self.folder / f"{name}_rows.npy").exists():

@@ -18,7 +18,8 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from equipoise.data import preprocessing
-from equipoise.data.images import MOST_SIDE, ImageFiles, ImagePreprocessing, check_image
+from equipoise.data.decoding import examine
+from equipoise.data.images import MOST_SIDE, ImageFiles, ImagePreprocessing
 from equipoise.data.sources import SPLITS, ArrayPreprocessing, Preprocessing, Samples, Source, Splits, digest_of, existing_folder
 from equipoise.options import ConfigError, Counts, Floats, Integers, Names, PositiveInt, Section, Word
 
@@ -114,12 +115,13 @@ class RecordImages:
     records: Records
     shape: tuple[int, int, int]
     formats: tuple[str, ...]
+    ways: Integers
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, rows: slice | Integers) -> "RecordImages":
-        return replace(self, records=self.records[rows])
+        return replace(self, records=self.records[rows], ways=self.ways[rows])
 
     def encoded(self) -> list[bytes]:
         """Each image's file as it was."""
@@ -138,15 +140,8 @@ def of_worker(samples: Samples, worker: int, workers: int) -> Samples:
     if len(records.files) % workers:
         raise ConfigError(f"{len(records.files)} shards cannot be dealt to {workers} workers: write a multiple of {workers} shards")
     rows = np.flatnonzero(records.places[:, 0] % workers == worker)
-    return Samples(replace(samples.features, records=records[rows]), samples.labels[rows])
-
-
-def split_features(records: Records, shape: tuple[int, ...], formats: tuple[str, ...]) -> RecordArrays | RecordImages:
-    """The features that lie in records: images if there are formats, else arrays."""
-    if not formats:
-        return RecordArrays(records, shape)
-    height, width, channels = shape
-    return RecordImages(records, (height, width, channels), formats)
+    features = samples.features[rows] if isinstance(samples.features, RecordImages) else replace(samples.features, records=records[rows])
+    return Samples(features, samples.labels[rows])
 
 
 def shard_names(split: str, shards: int) -> tuple[str, ...]:
@@ -174,10 +169,8 @@ def tfrecord(*, path: str) -> Source:
         splits = {}
         for name, (labels, places) in index.items():
             files = tuple(str(root / shard) for shard in shard_names(name, metadata.shards))
-            features = split_features(Records(files, places), metadata.shape, metadata.formats)
-            if isinstance(features, RecordImages):
-                _check_images(features, name)
-            splits[name] = Samples(features, labels)
+            records = Records(files, places)
+            splits[name] = Samples(_images(records, metadata, name) if metadata.formats else RecordArrays(records, metadata.shape), labels)
         return Splits(splits, metadata.shape, metadata.reference, metadata.notes, preprocessing=_preprocessing(root, metadata))
 
     return Source(metadata.classes, counts, len(metadata.shape), _content(root, metadata), load)
@@ -188,7 +181,7 @@ def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:
     if preprocessing.PREPROCESSING in metadata.files:
         return preprocessing.read(root)
     if metadata.formats:
-        return ImagePreprocessing(shape=metadata.shape, formats=metadata.formats, max_pixels=MOST_PIXELS)
+        return ImagePreprocessing(shape=metadata.shape, max_pixels=MOST_PIXELS)
     return ArrayPreprocessing(shape=metadata.shape, shift=(0.0,), factor=(1.0,))
 
 
@@ -234,15 +227,18 @@ def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Intege
     return labels, places
 
 
-def _check_images(images: RecordImages, split: str) -> None:
-    """Each image is of one of the formats, by which it will be decoded."""
-    for row in range(len(images)):
-        (data,) = images[row : row + 1].encoded()
-        found = check_image(data, MOST_PIXELS)
+def _images(records: Records, metadata: Metadata, split: str) -> RecordImages:
+    """Images, each of which can be decoded, and is of one of the formats that the shards name."""
+    ways = np.empty(len(records), np.uint8)
+    for row in range(len(records)):
+        found = examine(records[row : row + 1].read()[0], MOST_PIXELS)
         if isinstance(found, str):
             raise ConfigError(f"sample {row} of the {split} split {found}: write the shards anew")
-        if found[1] not in images.formats:
-            raise ConfigError(f"sample {row} of the {split} split is of the format {found[1]}, which the shards do not name: write them anew")
+        if found.format not in metadata.formats:
+            raise ConfigError(f"sample {row} of the {split} split is of the format {found.format}, which the shards do not name: write them anew")
+        ways[row] = found.way
+    height, width, channels = metadata.shape
+    return RecordImages(records, (height, width, channels), metadata.formats, ways)
 
 
 def _content(root: Path, metadata: Metadata) -> str:

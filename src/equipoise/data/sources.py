@@ -18,6 +18,8 @@ from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, P
 
 SPLITS = ("train", "validation", "test")
 PATHS = ("path", "test_path")  # options that name what lies somewhere, relative to the working directory
+# How people name them, in folders, columns and arrays, in any case.
+SPLIT_NAMES = {"train": 1, "training": 1, "validation": 2, "valid": 2, "val": 2, "dev": 2, "test": 3, "testing": 3}
 READ_BYTES = 1 << 20
 MOST_GENERATED = 1 << 30  # numbers of `synthetic`, which is held in memory whole
 
@@ -224,6 +226,11 @@ def synthetic(
         return Splits(splits, shape, {"bayes_balanced_accuracy": optimum}, preprocessing=ArrayPreprocessing(shape=shape, shift=(0.0,), factor=(1.0,)))
 
     return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), len(shape), "generated", load)
+
+
+def split_place(name: str) -> int:
+    """1 + the place of the split that is named so; 0 if none is."""
+    return SPLIT_NAMES.get(name.strip().casefold(), 0)
 
 
 def title_of(dataset: Dataset) -> str:
