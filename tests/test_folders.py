@@ -46,9 +46,15 @@ def test_splits_are_known_by_their_usual_names(names: tuple[str, str, str], tmp_
     assert notes == []
 
 
-def test_train_alone_is_one_piece_and_test_may_come_with_it(tmp_path: Path) -> None:
-    assert {folder.split for folder in listed(tree(tmp_path / "alone", "train/a", "train/b"))[0]} == {0}
-    assert {folder.split for folder in listed(tree(tmp_path / "both", "train/a", "train/b", "test/a", "test/b"))[0]} == {1, 3}
+@pytest.mark.parametrize(("names", "cut"), [(("train",), ("test", "validation")), (("Train", "testing"), ("validation",)), (("train", "valid"), ("test",))])
+def test_what_is_not_given_is_cut_from_train_and_said(names: tuple[str, ...], cut: tuple[str, ...], tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    for split in names:
+        images(root / split / "a", 20)
+        images(root / split / "b", 20)
+    data = prepared(root)
+    assert all(any(f"the data name no {split} split: it is cut from train" in note for note in data.notes) for split in cut)
+    assert {len(data.split(split).labels) for split in {"validation", "test"} - set(cut)} <= {40}
 
 
 @pytest.mark.parametrize(

@@ -432,7 +432,7 @@ BAD = {
     "a fold too many": (csv_with("x,y\n" + TWELVE, "dataset.folds=3", "dataset.fold=3"), "a fold is a number from 0 to folds - 1"),
     "a fold of nothing": (csv_with("x,y\n" + TWELVE, "dataset.fold=1"), "no effect without dataset.folds"),
     "fractions over 1": (csv_with("x,y\n" + TWELVE, "dataset.test_fraction=0.6", "dataset.validation_fraction=0.5"), "leave nothing to train on"),
-    "a split by another name": (csv_with("x,p,y\n1,dev,a\n2,train,b\n", "dataset.split_column=p"), "holds 'dev'"),
+    "a split by another name": (csv_with("x,p,y\n1,holdout,a\n2,train,b\n", "dataset.split_column=p"), "holds 'holdout'"),
     "a label that training never saw": (
         csv_with("x,p,y\n" + "".join(f"{i},{'train' if i < 9 else 'validation'},{'ab'[i % 2]}\n" for i in range(12)) + "1,test,c\n", "dataset.split_column=p"),
         "no training sample of class c",
@@ -468,8 +468,8 @@ BAD = {
     "float classes": (npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2 / 3), "not classes"),
     "classes of no kind": (npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2 * 1j), "has the type complex128: labels are whole numbers or text"),
     "a split by another name in npz": (
-        npz_with(x=np.zeros((9, 2)), y=np.arange(9) % 3, s=["dev"] * 9, more=["dataset.split=s"]),
-        "dataset.split=s holds 'dev'",
+        npz_with(x=np.zeros((9, 2)), y=np.arange(9) % 3, s=["holdout"] * 9, more=["dataset.split=s"]),
+        "dataset.split=s holds 'holdout'",
     ),
     "column by column": (npz_with(x=np.zeros((30, 2), order="F"), y=np.arange(30) % 2), "is stored column by column"),
     "no series": (npz_with(x=np.zeros((30, 2, 2, 2)), y=np.arange(30) % 2, more=["dataset=series"]), "series are (n, steps, channels) or (n, steps)"),

@@ -90,8 +90,7 @@ def _classes(root: Path) -> list[tuple[str, int, str]]:
     nested = [name for name in folders if not _direct_images(root / name, most=1) and _subfolders(root / name)]
     if splits and set(splits) <= set(nested):
         _check_splits(root, splits, [name for name in folders if name not in splits])
-        places = {split: split_place(split) if len(splits) > 1 else 0 for split in splits}  # train alone is not divided yet
-        return [(name, places[split], f"{split}/{name}") for split in splits for name in _subfolders(root / split)]
+        return [(name, split_place(split), f"{split}/{name}") for split in splits for name in _subfolders(root / split)]
     _check_no_splits(root, folders, nested)
     return [(name, 0, name) for name in _subfolders(root)]
 

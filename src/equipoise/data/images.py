@@ -114,10 +114,9 @@ def image_directory(
     shape = (image_size[0], image_size[1], channels)
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
-        found = _checked(root, paths, rows, shape, on_bad_file, max_pixels)
-        return replace(found, notes=(*notes, *found.notes))
+        return _checked(root, paths, rows, shape, on_bad_file, max_pixels)
 
-    return Raw(names, labels, 3, content, load, None, given)
+    return Raw(names, labels, 3, content, load, None, given, tuple(notes))
 
 
 def _content(root: Path, folders: Sequence[Folder]) -> str:

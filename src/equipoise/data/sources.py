@@ -18,7 +18,7 @@ from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, P
 
 SPLITS = ("train", "validation", "test")
 PATHS = ("path", "test_path")  # options that name what lies somewhere, relative to the working directory
-# How people name them, in folders, columns and arrays, in any case.
+# What they are called in folders, columns and arrays, in any case.
 SPLIT_NAMES = {"train": 1, "training": 1, "validation": 2, "valid": 2, "val": 2, "dev": 2, "test": 3, "testing": 3}
 READ_BYTES = 1 << 20
 MOST_GENERATED = 1 << 30  # numbers of `synthetic`, which is held in memory whole
@@ -229,7 +229,7 @@ def synthetic(
 
 
 def split_place(name: str) -> int:
-    """1 + the place of the split that is named so; 0 if none is."""
+    """1 + the place of the split that is called so; 0 if none is."""
     return SPLIT_NAMES.get(name.strip().casefold(), 0)
 
 

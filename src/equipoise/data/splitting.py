@@ -13,13 +13,11 @@ from typing import Literal
 import numpy as np
 
 from equipoise.data.labels import Spelled
-from equipoise.data.sources import SPLITS, Dataset
+from equipoise.data.sources import SPLITS, Dataset, split_place
 from equipoise.options import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing, number_in
 
 # The smallest number of samples of a class of which each split gets one.
 SMALLEST = len(SPLITS)
-# How data call the splits, without case; what is empty is divided here.
-WORDS = {"": 0, "train": 1, "training": 1, "validation": 2, "val": 2, "valid": 2, "test": 3, "testing": 3}
 
 
 class Divided(Dataset):
@@ -115,10 +113,10 @@ def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tup
     """
     none = set(missing)
     words = ["" if text is None or text.strip() in none else text.strip() for text in found.texts]
-    odd = [word for word in words if word.casefold() not in WORDS]
+    odd = [word for word in words if word and not split_place(word)]
     if odd:
         raise ConfigError(f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}")
-    given = np.array([WORDS[word.casefold()] for word in words], dtype=np.int8)[found.codes]
+    given = np.array([split_place(word) for word in words], dtype=np.int8)[found.codes]
     left = int((given == 0).sum())
     return given, [f"{where}: {left} of {len(given)} samples name no split, and are divided here"] if left else []
 
