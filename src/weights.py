@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise import command_line, key_values
+from equipoise import command_line, corrections, inputs, key_values
 from equipoise.config import Config
+from equipoise.data.catalogue import SEVERAL_LABELS
 from equipoise.data.prepare import prepare
 from equipoise.options import ConfigError
 from equipoise.paths import cache_folder
-from equipoise.terminal import print_table, shown_classes, warn
-from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
+from equipoise.terminal import note, print_table, shown_classes, warn
+from equipoise.weighting import STRATEGIES, ClassWeights
 
 # Under these a factor on the loss is a factor on the step; adaptive optimisers divide it out again.
 PLAIN_OPTIMIZERS = ("sgd",)
@@ -24,10 +25,13 @@ NOTEWORTHY = 1.05
 
 def _show(typed: Sequence[str]) -> None:
     """Print the table and the warnings."""
-    if not any(word.startswith("weighting=") for word in typed):
-        typed = [*typed, "weighting=" + ",".join(name for name in STRATEGIES if name != "manual")]
-    if not any(word.startswith("model=") for word in typed):
-        typed = [*typed, "model=linear"]  # none is built, and this one goes with samples of any shape
+    several = f"dataset={SEVERAL_LABELS}" in typed
+    defaults = {
+        "weighting": "none,balanced" if several else ",".join(name for name in STRATEGIES if name != "manual"),
+        "loss": "sigmoid" if several else "class_weight",  # the only one that several labels take
+        "model": "linear",  # none is built, and this one goes with samples of any shape
+    }
+    typed = [*typed, *(f"{key}={value}" for key, value in defaults.items() if not any(word.startswith(f"{key}=") for word in typed))]
     plan = command_line.plan(["-m", *typed])
     assert plan is not None, "help is answered already"
     columns = [(_heading(job, plan.jobs), job, _weigh(job)) for job in plan.jobs]
@@ -35,15 +39,17 @@ def _show(typed: Sequence[str]) -> None:
     if any(weights.classes != first.classes or (weights.counts != first.counts).any() for _, _, weights in columns):
         raise ConfigError("weights can stand side by side for one dataset only: give one dataset=…")
     _print(first, {heading: weights for heading, _, weights in columns})
-    for note in prepare(plan.jobs[0].dataset, cache_folder()).notes:
-        warn(note)
+    if first.positive is not None:
+        note(f"Positive class: {corrections.told(plan.jobs[0], first)}")
+    for message in prepare(plan.jobs[0].dataset, cache_folder()).notes:
+        warn(message)
     for heading, job, weights in columns:
         _warn_of_another_step(heading, job, weights)
 
 
 def _weigh(job: Config) -> ClassWeights:
     data = prepare(job.dataset, cache_folder())
-    return class_weights(job.weighting, data.counts, data.classes)
+    return corrections.as_shown(job, data, inputs.weigh(job, data))
 
 
 def _heading(job: Config, jobs: Sequence[Config]) -> str:
@@ -51,7 +57,8 @@ def _heading(job: Config, jobs: Sequence[Config]) -> str:
     options = job.weighting.model_dump()
     same = [other.weighting.model_dump() for other in jobs if other.weighting.name == job.weighting.name]
     varied = [key for key, value in options.items() if any(other[key] != value for other in same)]
-    return " ".join([job.weighting.name, *(f"{key}={options[key]}" for key in varied)])
+    by_loss = getattr(job.loss, "pos_weight", None)
+    return " ".join([job.weighting.name, *(f"{key}={options[key]}" for key in varied), *([] if by_loss is None else [f"pos_weight={by_loss}"])])
 
 
 def _print(first: ClassWeights, columns: dict[str, ClassWeights]) -> None:
@@ -61,7 +68,7 @@ def _print(first: ClassWeights, columns: dict[str, ClassWeights]) -> None:
         if index is None:
             rows.append(["…"] * (2 + len(columns)))
         else:
-            rows.append([first.classes[index], str(first.counts[index]), *(f"{weights.weights[index]:.4g}" for weights in columns.values())])
+            rows.append([first.label(index), str(first.counts[index]), *(f"{weights.weights[index]:.4g}" for weights in columns.values())])
     rows += [
         ["sample mean", "", *(f"{weights.sample_mean:.4g}" for weights in columns.values())],
         ["max / min", "", *(_ratio(weights) for weights in columns.values())],

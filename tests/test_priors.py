@@ -53,5 +53,5 @@ def test_what_has_no_analytic_form_has_no_prior() -> None:
 
 @pytest.mark.parametrize(("typed", "expected"), [("training", [0.75, 0.25]), ("uniform", [0.5, 0.5]), ((1.0, 4.0), [0.2, 0.8])])
 def test_the_target_prior_is_as_typed(typed: Any, expected: list[float]) -> None:
-    dataset: Any = SimpleNamespace(target_prior=typed)
+    dataset: Any = SimpleNamespace(target_prior=typed, labels="sparse")
     assert target_prior(dataset, DATA) == pytest.approx(expected)

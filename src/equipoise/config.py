@@ -127,7 +127,8 @@ def below(key: str, parts: Sequence[str]) -> bool:
 
 
 def _digest_without(config: Config, parts: Sequence[str]) -> str:
-    deciding = {key: value for key, value in flat(config).items() if not below(key, parts)}
+    # Where null, the data decide which class is positive, and their digest says so.
+    deciding = {key: value for key, value in flat(config).items() if not below(key, parts) and (key, value) != ("dataset.positive", None)}
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
@@ -231,13 +232,15 @@ def _check_several_labels(config: Config) -> None:
         "weighting.schedule": (config.weighting.schedule, ("constant",)),
         "decision": (config.decision.name, ("argmax", "tuned")),
         "dataset.labels": (config.dataset.labels, ("sparse",)),
+        "dataset.positive": (config.dataset.positive, (None,)),
         "dataset.sampling": (config.dataset.sampling, ("none",)),
         "dataset.target_prior": (config.dataset.target_prior, ("training",)),
         "trainer.second_stage": (config.trainer.second_stage, ("none",)),
     }
     for option, (typed, possible) in demanded.items():
         if typed not in possible:
-            raise ConfigError(f"{option}={typed} is for one class a sample; dataset=multilabel takes {option}={' or '.join(possible)}")
+            takes = " or ".join("null" if value is None else value for value in possible)
+            raise ConfigError(f"{option}={typed} is for one class a sample; dataset=multilabel takes {option}={takes}")
     if config.weighting.name == "balanced" and getattr(config.loss, "pos_weight", None) is not None:
         raise ConfigError("weighting=balanced with several labels is loss.pos_weight=auto: type one of the two")
     if config.decision.name == "tuned":

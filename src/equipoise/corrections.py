@@ -1,8 +1,13 @@
 """What in a config corrects the class balance, and what a user should hear of it before training. Pure NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from equipoise.config import Config
+from equipoise.data.catalogue import positive_class
+from equipoise.data.prepared import Prepared
+from equipoise.losses import positive_weights
 from equipoise.options import ConfigError, Floats, in_class_order
 from equipoise.priors import effective_prior, loss_factors
 from equipoise.weighting import ClassWeights
@@ -69,6 +74,31 @@ def loss_correction(config: Config, weights: ClassWeights) -> Floats | None:
     else:
         factors = loss_factors(loss, prior)
     return None if factors is None or np.ptp(factors) == 0 else factors
+
+
+def as_shown(config: Config, data: Prepared, weights: ClassWeights) -> ClassWeights:
+    """The weights as tables show them: with what `loss.pos_weight` multiplies the positive class by, and that class named."""
+    if data.several_labels:
+        return weights
+    typed = getattr(config.loss, "pos_weight", None)
+    factors = np.ones(len(data.classes))
+    if typed is not None:
+        factors[1] = positive_weights(data.counts[1:].astype(np.float64), int(data.counts.sum()))[0] if typed == "auto" else typed
+    return replace(weights, weights=weights.weights * factors, positive=positive(config, data))
+
+
+def positive(config: Config, data: Prepared) -> str | None:
+    """The class that a single logit says yes to, or that `dataset.positive` names; None if no class is more than another."""
+    if config.dataset.labels == "binary":
+        return data.classes[1]
+    return None if config.dataset.positive is None else positive_class(config.dataset, data.classes, data.counts)
+
+
+def told(config: Config, shown: ClassWeights) -> str:
+    """The positive class of what `as_shown` gave, and why it is that one."""
+    index = shown.classes.index(str(shown.positive))
+    why = "dataset.positive" if config.dataset.positive is not None else "the rarer one in training; dataset.positive names another"
+    return f"{shown.positive} ({why}), {shown.counts[index]} of {shown.counts.sum()} training samples"
 
 
 def _smallest(values: Floats) -> float:

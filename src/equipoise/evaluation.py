@@ -76,7 +76,7 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     evidence = Evidence(
         name=run_name(config),
         data=data,
-        weights=weights,
+        weights=corrections.as_shown(config, data, weights),
         optimizer=config.trainer.optimizer,
         labels=labels,
         log_probabilities=log_probabilities[""],
@@ -90,7 +90,7 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     )
     _log_numbers(log, evidence)
     _log_parquet(log, data, _predictions(data, labels, predicted, log_probabilities))
-    _log_tables(log, data, weights, evaluation, decide, moved)
+    _log_tables(log, data, evidence.weights, evaluation, decide, moved)
     return evidence
 
 

@@ -70,13 +70,13 @@ def run(
     if beside:
         beside.finish(evidence, log, held.pop_all())
     held.close()
-    for note in (*data.notes, *evidence.evaluation.notes):
+    for note in evidence.evaluation.notes:
         warn(note)
     return Finished(
         run_id=log.id,
         experiment_id=log.experiment_id,
         data=data,
-        weights=weights,
+        weights=evidence.weights,
         evaluation=evidence.evaluation,
         intervals=evidence.intervals,
         by_rule=evidence.rules,

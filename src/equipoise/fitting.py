@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import by_rank, gpu_usage, inputs, interruption, resume, runtime
+from equipoise import by_rank, corrections, gpu_usage, inputs, interruption, resume, runtime
 from equipoise.checkpoints import Checkpoints
 from equipoise.clock import clock
 from equipoise.cluster import read_cluster
@@ -92,8 +92,12 @@ def _log_times(log: Run) -> None:
 def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
     """Weigh, and fit the model; it and all that is known of its training are logged."""
     weights = inputs.weigh(config, data)
-    for message in () if data.several_labels else inputs.notes(config, weights):
+    for message in (*data.notes, *(() if data.several_labels else inputs.notes(config, weights))):
         warn(message)
+    shown = corrections.as_shown(config, data, weights)
+    if shown.positive is not None:
+        weight = shown.weights[shown.classes.index(shown.positive)]
+        note(f"Positive class: {corrections.told(config, shown)}, weight {weight:.4g}")
     if len(data.classes) > by_rank.MOST_KEYED:
         warn(
             f"{len(data.classes):,} classes, more than {by_rank.MOST_KEYED:,}: MLflow gets the means of {by_rank.GROUPS} groups of ranks "

@@ -41,7 +41,8 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         "data_sha256": data.data_sha256,
         "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
     }
-    return tags if config.sweep == "auto" else {**tags, "sweep_id": config.sweep}
+    positive = None if data.several_labels else corrections.positive(config, data)
+    return tags | ({} if positive is None else {"positive": positive}) | ({} if config.sweep == "auto" else {"sweep_id": config.sweep})
 
 
 def weigh(config: Config, data: Prepared) -> ClassWeights:
@@ -68,19 +69,21 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     """What goes into training: the data, counts, weights, and what follows from them."""
     log_config(config, log)
     log.log_dataset(title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True)))
-    per_class = {"weight": weights.weights, "count": weights.counts, "weight_share": weights.share}
+    shown = corrections.as_shown(config, data, weights)
+    per_class = {"weight": shown.weights, "count": shown.counts, "weight_share": shown.share}
     per_class |= {} if data.several_labels else _corrections(config, data, weights)
     log.log_metrics(
         {
             **by_class(data, per_class),
             "samples/train": len(data.split("train").labels),  # n_test / n_train is what a comparison over splits needs
-            "weight_sample_mean": weights.sample_mean,
-            "effective_sample_size": weights.effective_sample_size,
-            "learning_rate_factor": effect.learning_rate_factor(weights, config.trainer.optimizer),
+            "weight_sample_mean": shown.sample_mean,
+            "effective_sample_size": shown.effective_sample_size,
+            "learning_rate_factor": effect.learning_rate_factor(shown, config.trainer.optimizer),
             **{f"reference/{name}": value for name, value in data.reference.items()},
         }
     )
-    log.log_profile("profile/weight", profile(data, weights.weights))
+    log.log_profile("profile/weight", profile(data, shown.weights))
+    # As the model was trained under: a loss's own factor comes on top of them wherever they are read.
     rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
     table = {name: {"count": int(count), "weight": float(weight), "share": float(share)} for name, count, weight, share in rows}
     log.log_json(table, "weights.json")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from equipoise.data.labels import in_order
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling
 from equipoise.data.sources import Dataset
@@ -82,6 +83,8 @@ def target_prior(dataset: Dataset, data: Prepared) -> Floats:
         return data.prior
     if dataset.target_prior == "uniform":
         return np.full(len(data.classes), 1 / len(data.classes))
-    prior = np.array(dataset.target_prior, dtype=np.float64)
+    # Typed in the order of classes that all data have; a single logit may have turned the two of them.
+    order = in_order(data.classes) if dataset.labels == "binary" else data.classes
+    prior = np.array([dataset.target_prior[order.index(name)] for name in data.classes], dtype=np.float64)
     normalised: Floats = prior / prior.sum()
     return normalised

@@ -68,9 +68,9 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     if "weights_sha256" not in trained.tags or "kind" in trained.tags:
         raise ConfigError(f"run={trained.id}: that run trained no model; give the id of one that did")
     own = logged.config_of(store, trained)
-    config = inherit(own, overrides)
-    data = _data(trained, inherit(own, ()).dataset, config)
     weights = _weights(store, trained.id)
+    was, config = (_of_the_same_logit(inherit(own, typed), own, weights) for typed in ((), overrides))
+    data = _data(trained, was.dataset, config)
     if data.classes != weights.classes:
         raise ConfigError(f"dataset={config.dataset.name} has the classes {listing(data.classes)}; the model was trained on {listing(weights.classes)}")
     # All that depends on the training counts is about the data that the model has seen.
@@ -100,6 +100,13 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
         evidence = evaluate_and_log(config, data, weights, Trained(logits, validation_logits, (), known, trained.tags["weights_sha256"]), log)
         draw_and_log(evidence, log)
     return Judged(log.id, log.experiment_id, trained.id, evidence, folder)
+
+
+def _of_the_same_logit(config: Config, own: LoggedConfig, weights: ClassWeights) -> Config:
+    """A single logit says yes to the class that it was trained on, whichever is rarer now."""
+    if own.tree["dataset"]["labels"] != "binary":
+        return config
+    return config.model_copy(update={"dataset": config.dataset.model_copy(update={"labels": "binary", "positive": weights.classes[1]})})
 
 
 def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:

@@ -132,9 +132,10 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
 
 def _headline(evidence: Evidence) -> str:
     data = evidence.data
+    positive = f" The positive class is {evidence.weights.positive}." if evidence.weights.positive else ""
     return (
         f"{len(data.classes)} classes, {data.counts.sum():,} training samples, from {data.counts.max():,} down to {data.counts.min():,} a class; "
-        f"{len(evidence.labels):,} test samples. Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}."
+        f"{len(evidence.labels):,} test samples.{positive} Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}."
     )
 
 
@@ -178,7 +179,7 @@ def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, bytes]) -> lis
     shown = ("recall", "recall_low", "recall_high", "precision", "f1", "average_precision", "prevalence", "auroc", "predicted_share")
     titles = ["class", "n train", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
     table = [
-        [data.classes[i], str(data.counts[i]), f"{evidence.weights.weights[i]:.4g}", *(_number(per_class[name][i]) for name in shown)]
+        [evidence.weights.label(i), str(data.counts[i]), f"{evidence.weights.weights[i]:.4g}", *(_number(per_class[name][i]) for name in shown)]
         for i in (order if len(order) <= MOST_ROWS else np.argsort(per_class["recall"], kind="stable")[:LOWEST])
     ]
     if len(order) > MOST_ROWS:

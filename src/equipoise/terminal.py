@@ -128,7 +128,7 @@ def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], 
             continue
         values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision", "prevalence"))
         numbers = ["–" if value != value else f"{value:.3f}" for value in values]
-        rows.append([weights.classes[index], str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers])
+        rows.append([weights.label(index), str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers])
     headings = ["class", "n train", "weight", "precision", "recall", "F1", "AP", "by chance"]
     whole = [
         [name, f"{evaluation.summary[name]:.3f}", "{:.3f} to {:.3f}".format(*intervals[name]) if name in intervals else ""]

@@ -116,11 +116,16 @@ class Weighting(Section):
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """The weights of a run beside what they were computed from, all in class order."""
+    """The weights of a run beside what they were computed from, all in class order; and of two classes the positive one."""
 
     classes: tuple[str, ...]
     counts: Integers
     weights: Floats
+    positive: str | None = None
+
+    def label(self, index: int) -> str:
+        """The class as tables show it."""
+        return f"{self.classes[index]} (positive)" if self.classes[index] == self.positive else self.classes[index]
 
     @property
     def share(self) -> Floats:

@@ -85,3 +85,15 @@ def test_mistakes_exit_2(warm: Path) -> None:
         assert found.stdout == ""
         assert message in found.stderr
     assert os.listdir(warm / "cache"), "what is prepared stays"
+
+
+def test_several_labels_weigh_their_positives(warm: Path, tmp_path: Path) -> None:
+    lines = [f"{i},{'yes' if i % 5 == 0 else 'no'},{'TRUE' if i % 2 else 'FALSE'}" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,rain,wind", *lines]) + "\n")
+    found = train(warm, "dataset=multilabel", f"dataset.path={tmp_path}/t.csv", "dataset.targets=[rain,wind]", script="weights.py")
+    assert found.returncode == 0, found.stderr
+    table = rows(found.stdout)
+    assert table["class"] == ["n", "none", "balanced"]
+    for label in ("rain", "wind"):
+        count = int(table[label][0])
+        assert table[label][2] == f"{(70 - count) / count:.4g}", "negatives over positives of the 70 training rows"

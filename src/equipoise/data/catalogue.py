@@ -1,6 +1,7 @@
 """Every dataset by its name: those that come with splits, and those that are divided here."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from equipoise.data.records import tfrecord
 from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, digits_lt, mnist_lt, synthetic
 from equipoise.data.splitting import Divided, divide
 from equipoise.data.tables import csv, multilabel, tabular
-from equipoise.options import Integers, arguments
+from equipoise.options import ConfigError, Integers, arguments, known_class
 
 WITH_SPLITS: Mapping[str, Callable[..., Source]] = {
     "mnist_lt": mnist_lt,
@@ -41,7 +42,37 @@ def source_of(dataset: Dataset) -> Source:
     """
     function = SOURCES[dataset.name]
     found = function(**arguments(dataset, function))
-    return found if isinstance(found, Source) else _divided(found, dataset)  # type: ignore[arg-type]
+    source = found if isinstance(found, Source) else _divided(found, dataset)  # type: ignore[arg-type]
+    if dataset.name == SEVERAL_LABELS:
+        return source
+    positive = positive_class(dataset, source.classes, source.counts)
+    return _turned(source) if dataset.labels == "binary" and positive == source.classes[0] else source
+
+
+def positive_class(dataset: Dataset, classes: Sequence[str], counts: Integers) -> str | None:
+    """Of two classes the one whose presence is asked for: `dataset.positive`, or the rarer one in training, of equal ones the last.
+
+    Raises
+    ------
+    ConfigError
+        If `dataset.positive` is none of the classes, or there are more than two.
+    """
+    typed = dataset.positive
+    if len(classes) != 2:
+        if typed is not None:
+            raise ConfigError(f"dataset.positive={typed}: there are {len(classes)} classes, and one of them is positive where there are two")
+        return None
+    return known_class(typed, classes, "dataset.positive") if typed is not None else classes[0 if counts[0] < counts[1] else 1]
+
+
+def _turned(source: Source) -> Source:
+    """The two classes the other way round: a single logit speaks of the second one, and so does all that reads it."""
+
+    def load(split_seed: int, folder: Path) -> Splits:
+        loaded = source.load(split_seed, folder)
+        return replace(loaded, splits={name: replace(samples, labels=1 - samples.labels) for name, samples in loaded.splits.items()})
+
+    return replace(source, classes=source.classes[::-1], counts=source.counts[::-1], load=load, turned=True)
 
 
 def _divided(raw: Raw, options: Divided) -> Source:

@@ -96,7 +96,7 @@ def _key(dataset: Dataset, source: Source) -> str:
     names = [*(name for name in keywords(SOURCES[dataset.name]) if name not in PATHS), "split_seed"]
     if isinstance(dataset, Divided):
         names += [name for name in Divided.model_fields if name not in Dataset.model_fields]
-    options = {name: getattr(dataset, name) for name in names}
+    options = {name: getattr(dataset, name) for name in names} | ({"positive": source.classes[1]} if source.turned else {})
     content = json.dumps([FORMAT, dataset.name, options, source.content], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

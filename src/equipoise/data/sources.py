@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.options import ConfigError, Counts, Floats, Integers, Positive, PositiveInt, Section, Seed, Word, suggestion
+from equipoise.options import ConfigError, Counts, Floats, Integers, Name, Positive, PositiveInt, Section, Seed, Word, suggestion
 
 SPLITS = ("train", "validation", "test")
 PATHS = ("path", "test_path")  # options that name what lies somewhere, relative to the working directory
@@ -32,6 +32,7 @@ class Dataset(Section):
     name: str
     title: Word | None  # the MLflow experiment; the dataset's name if null
     labels: LabelForm  # the form in which the model sees the labels
+    positive: Name | None  # of two classes; the rarer one in training if null
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
     sampling: Literal["none", "class_balanced", "square_root", "progressive"]
@@ -106,6 +107,7 @@ class Source:
     dimensions: int  # of one sample
     content: str  # digest of the files it is made of
     load: Callable[[int, Path], Splits]  # from the split seed; may write `<split>_features.npy` into the folder
+    turned: bool = False  # whether its two classes stand the other way round, the positive one last
 
 
 @dataclass(frozen=True)
