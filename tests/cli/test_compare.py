@@ -53,8 +53,10 @@ def test_a_sweep_ends_with_the_table_that_compare_prints(project: Path, sweep: A
     found = train(project, "sweep=small", script="compare.py", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert table(sweep.stdout) == table(found.stdout)
-    assert "2 seeds on one split" in found.stdout
-    assert "2 pairs and so many comparisons no difference could reach significance" in found.stdout
+    notes = " ".join(found.stdout.split())
+    assert "2 seeds on one split" in notes
+    assert "training noise on this split" in notes
+    assert "2 pairs and so many comparisons no difference could reach significance" in notes
     assert list(tmp_path.iterdir()) == [], "nothing lands in the working directory"
 
     folder = project / "outputs/comparison/small"
