@@ -204,3 +204,24 @@ class TestInFiles:
         found = self.labels(tmp_path, frame, "dataset.group=g")
         assert "dataset.group=g: 30 of 60 samples have no value there, and each of them is a group of its own" in found.notes
         assert len(found.split("validation").labels) < 15, "30 rows were one group"
+
+
+class TestValidation:
+    def notes(self, folder: Path, *validation: str) -> list[str]:
+        """Of a table whose validation split has these labels."""
+        labels = ["a", "b", "c"] * 10 + list(validation) + ["a", "b", "c"]
+        part = ["train"] * 30 + ["validation"] * len(validation) + ["test"] * 3
+        pd.DataFrame({"x": np.random.default_rng(0).normal(size=len(labels)), "y": labels, "part": part}).to_csv(folder / "t.csv", index=False)
+        dataset = composed_dataset("dataset=csv", f"dataset.path='{folder}/t.csv'", "dataset.target=y", "dataset.split_column=part")
+        return [note for note in prepare(dataset, folder / "cache").notes if note.startswith("validation:")]
+
+    def test_a_split_that_cannot_judge_a_class_is_told(self, tmp_path: Path) -> None:
+        (note,) = self.notes(tmp_path, "b", "b")
+        assert note.startswith("validation: the split has samples of class b alone: none of a, c; trainer.early_stopping, decision=tuned and")
+
+    def test_a_split_that_lacks_some_is_told(self, tmp_path: Path) -> None:
+        (note,) = self.notes(tmp_path, "a", "b")
+        assert note.startswith("validation: the split lacks classes: none of c;")
+
+    def test_a_split_of_all_classes_is_not(self, tmp_path: Path) -> None:
+        assert self.notes(tmp_path, "a", "b", "c") == []

@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "counts": _counts(train.labels, len(source.classes)).tolist(),
         "data_sha256": digest.hexdigest(),
         "reference": dict(loaded.reference),
-        "notes": [*loaded.notes, *_leakage(digests)],
+        "notes": [*loaded.notes, *_leakage(digests), *_unseen(loaded.splits["validation"].labels, source.classes)],
         "image_root": train.features.root if isinstance(train.features, ImageFiles) else None,
         "image_formats": train.features.formats if isinstance(train.features, Images) else (),
         "shard_root": str(Path(shards[0]).parent) if in_shards else None,
@@ -218,6 +218,19 @@ def row_digests(samples: Samples) -> Any:
     for start, block in _blocks(samples.features):
         found[start : start + len(block)] = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(block)]
     return found
+
+
+def _unseen(labels: Integers, classes: Sequence[str]) -> list[str]:
+    """Classes that nothing which goes by the validation split can judge."""
+    counts = _counts(labels, len(classes))
+    absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+    if not absent:
+        return []
+    what = f"has samples of class {classes[int(np.argmax(counts))]} alone" if labels.ndim == 1 and len(absent) == len(classes) - 1 else "lacks classes"
+    return [
+        f"validation: the split {what}: none of {listing(absent)}; trainer.early_stopping, decision=tuned and python src/register.py "
+        "go by it, and cannot judge what it does not hold"
+    ]
 
 
 def _leakage(digests: Mapping[str, Any]) -> list[str]:
