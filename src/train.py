@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -15,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise import command_line, launchers
+from equipoise import command_line, interruption, launchers
 from equipoise.batch import cores
 from equipoise.clock import clock, imports_counted
 from equipoise.cluster import read_cluster
@@ -27,6 +26,8 @@ from equipoise.options import ConfigError, complain
 from equipoise.paths import cache_folder, project_root
 from equipoise.search import Settings
 from equipoise.streams import never_fail
+
+NO_MEMORY = ("failed to map segment", "annot allocate memory")  # as the system's loader says it
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def main() -> int:
             command_line.prepare_all(plan)
     except ConfigError as error:
         return complain(error)
-    signal.signal(signal.SIGTERM, _terminate)
+    interruption.listen()
     launchers.set_environment()
     if plan:
         sys.argv[1:] = command_line.words_for_hydra(sys.argv[1:], plan)
@@ -57,7 +58,7 @@ def main() -> int:
         return complain(error)
     except KeyboardInterrupt as interrupt:
         print(f"interrupted: {'the chief ends the run' if takes_part else 'a run that had begun is logged as KILLED'}", file=sys.stderr)
-        return 128 + (signal.SIGTERM if interrupt.args else signal.SIGINT)
+        return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
 
 
 def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
@@ -73,6 +74,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
     share_compositions(in_turn=not elsewhere)
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
+    store.check_experiments({title_of(job.dataset) for job in plan.jobs})
     # The trials of a search are not known yet.
     jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
     names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
@@ -115,14 +117,14 @@ def _take_part(config: Config) -> int:
 
 
 def _run_hydra() -> int:
-    # Hydra prints what failed and leaves, but where something traces, which it takes for a debugger, as if the user had asked for the traceback.
-    told = () if os.environ.get("HYDRA_FULL_ERROR") == "1" else (CompactHydraException,)
+    told = () if os.environ.get("HYDRA_FULL_ERROR") == "1" else (CompactHydraException, OSError)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its traceback, also of a folder that cannot be made, and leaves
     try:
         train()
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1
     except told as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -170,12 +172,15 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         console.print(f"{name}: given up {pruned}")
         return {}
     except Exception as error:
-        outside = isinstance(error, OSError)  # such as a disk that is full
+        outside = _from_outside(error)
         if not (in_a_sweep or outside or isinstance(error, ConfigError)):
             raise  # pragma: no cover - a defect of ours
         # In a sweep Hydra would tell the first failure alone, after the last job.
         what_next = "; the same command goes on where this one stopped" if outside else ""
         errors.print(f"error: {tracking.reason(error)}{what_next}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
+        if not in_a_sweep:
+            # Not an error that Hydra would tell once more. What had not begun leaves nothing.
+            raise SystemExit(2 if resume.remove_unused(folder) and not outside else 1) from None
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
     console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
@@ -193,6 +198,12 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
     return None
 
 
+def _from_outside(error: Exception) -> bool:
+    """Whether a disk that is full, or memory that is not to be had, is what failed, the latter also where a library is loaded."""
+    unloaded = isinstance(error, ImportError) and any(phrase in str(error) for phrase in NO_MEMORY)
+    return unloaded or isinstance(error, OSError | MemoryError)
+
+
 def _check_server(jobs: Sequence[Config]) -> None:
     """A server that refuses the user, or the experiments, does so before anything is written. One that is down does not."""
     if jobs[0].tracking.name == "server":
@@ -206,10 +217,6 @@ def _reach_launcher(plan: command_line.Plan) -> None:
     if plan.sweep:
         for note in launchers.reach(plan.sweep.launcher_options, plan.sweep.id, plan.jobs[0].tracking.name):
             print(f"warning: {note}", file=sys.stderr)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt("SIGTERM")
 
 
 if __name__ == "__main__":

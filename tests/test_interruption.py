@@ -1,16 +1,22 @@
 """Real signals to real processes."""
 
+import fcntl
+import os
+import pty
 import signal
 import sys
+import termios
 import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
+from equipoise import interruption
 from equipoise.interruption import bounded
 from processes import Processes
 
+SOURCE = str(Path(__file__).parents[1] / "src")
 PROGRAM = """
 import hashlib, pathlib, sys, time
 from equipoise.interruption import bounded
@@ -30,12 +36,11 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("doing", ["idle", "busy", "busy, and the store hangs"])
 def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signals, tmp_path: Path, processes: Processes) -> None:
-    source = str(Path(__file__).parents[1] / "src")
     command = [sys.executable, "-c", PROGRAM, doing, str(tmp_path / "closed")]
-    process = processes.start(command, env={"PYTHONPATH": source})
+    process = processes.start(command, env={"PYTHONPATH": SOURCE})
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     if doing != "idle":
@@ -51,6 +56,50 @@ def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signa
         assert process.returncode == 128 + sent
         assert errors.startswith("interrupted: ")
         assert (tmp_path / "closed").read_text() == "closed"
+
+
+TERMINAL = """
+import pathlib, sys, time
+from equipoise import interruption
+
+interruption.listen()
+try:
+    print("ready", flush=True)
+    time.sleep(1000)
+except KeyboardInterrupt as interrupt:
+    print("nobody reads this", flush=True)
+    print("nor this", file=sys.stderr, flush=True)
+    pathlib.Path(sys.argv[1]).write_text(interrupt.args[0])
+"""
+
+
+def test_a_terminal_that_is_closed_interrupts_and_what_is_still_said_there_is_no_error(tmp_path: Path, processes: Processes) -> None:
+    ours, its = pty.openpty()
+
+    def take() -> None:
+        fcntl.ioctl(its, termios.TIOCSCTTY, 0)
+
+    command = [sys.executable, "-c", TERMINAL, str(tmp_path / "closed")]
+    process = processes.start(command, env={"PYTHONPATH": SOURCE}, stdin=its, stdout=its, stderr=its, preexec_fn=take)
+    os.close(its)
+    assert b"ready" in os.read(ours, 100)
+    os.close(ours)
+    processes.said(process)
+    assert process.returncode == 0
+    assert (tmp_path / "closed").read_text() == "SIGHUP"
+
+
+def test_under_nohup_a_closed_terminal_is_none_of_ours() -> None:
+    before = {number: signal.getsignal(number) for number in interruption.ENDING}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        interruption.listen()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_in_another_thread_signals_stay_as_they_are() -> None:

@@ -194,6 +194,50 @@ def test_a_crash_at_any_byte_of_the_files_is_uploaded_whole(tmp_path: Path) -> N
     assert_complete(store, Outbox(tmp_path), 3)
 
 
+@pytest.mark.parametrize("left", [None, "{}"])
+def test_a_state_that_is_lost_makes_no_second_run(tmp_path: Path, left: str | None) -> None:
+    """Not by going on, twice, nor by an upload: which run it is, and what of it is there, is asked of MLflow."""
+    store = open_store(tmp_path)
+
+    def lose() -> None:
+        (tmp_path / "uploaded.json").unlink()
+        if left is not None:
+            (tmp_path / "uploaded.json").write_text(left)
+
+    with contextlib.suppress(KeyboardInterrupt), start_run(store, "outages", "lost", {"a": 1}, {}, tmp_path) as first:
+        log_everything(first, range(3))
+        raise KeyboardInterrupt
+    for again in (range(3, 5), range(5, 7)):
+        lose()
+        with contextlib.suppress(KeyboardInterrupt), start_run(store, "outages", "lost", {"a": 1}, {}, tmp_path, adopt=first.id) as run:
+            for epoch in again:
+                run.log_metrics({"train/loss": 1 / (epoch + 1), "val/loss": epoch / 7}, step=epoch)
+            if again.stop < 7:
+                raise KeyboardInterrupt
+    lose()
+    assert tracking.sync_folder(store, tmp_path)
+    outbox = Outbox(tmp_path)
+    assert outbox.uploaded.run_id == first.id
+    assert_complete(store, outbox, 7)
+    assert [found.info.run_id for found in store.search("attributes.status != 'x'")] == [first.id], "in any state"
+
+
+def test_a_model_that_was_half_saved_goes_with_the_next_upload(tmp_path: Path) -> None:
+    store, folder = open_store(tmp_path), tmp_path / "run"
+    folder.mkdir()
+    with contextlib.suppress(KeyboardInterrupt), start_run(store, "outages", "half saved", {"a": 1}, {}, folder) as run:
+        raise KeyboardInterrupt
+    for name in ("saved-0a", "saved-0b"):
+        (folder / name / "model").mkdir(parents=True)
+        (folder / name / "model" / "MLmodel").touch()
+    Outbox(folder).add("model", folder="saved-0b/model", step=1)
+    with pytest.raises(ConfigError, match="saved-0b/model holds no model that MLflow reads"):
+        tracking.sync_folder(store, folder)
+    assert [path.name for path in folder.glob("saved-*")] == ["saved-0b"], "what is still to be uploaded stays"
+    with pytest.raises(ConfigError, match="saved-0b"), start_run(store, "outages", "half saved", {"a": 1}, {}, folder, adopt=run.id):
+        pass  # pragma: no cover - it does not come so far
+
+
 def test_a_run_that_was_broken_off_offline_is_killed_by_the_upload(proxy: Proxy, tmp_path: Path) -> None:
     store = open_store(tmp_path, "server")
     proxy.mode = "refuse"

@@ -171,6 +171,36 @@ def test_a_run_whose_folder_is_gone_is_begun_again(tmp_path: Path) -> None:
     assert resume.interrupted(store, config, "it") is None
 
 
+@pytest.mark.slow
+def test_damaged_logs_are_not_gone_on_with_and_the_checkpoints_stay(tmp_path: Path) -> None:
+    store, config, folder = open_store(tmp_path), composed(), tmp_path / "run"
+    folder.mkdir()
+    tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder)}
+    store.client.set_terminated(store.client.create_run(store.experiment("e"), tags=tags).info.run_id, "KILLED")
+    Checkpoints(folder, {}).save(0, STATE)
+    for name, said in (
+        ("metrics.jsonl", "its line after byte 0"),
+        ("outbox.jsonl", "its line after byte 0"),
+        ("uploaded.json", rf"rm {folder}/uploaded.json has"),
+    ):
+        (folder / name).write_text("torn\n")
+        with pytest.raises(ConfigError, match=rf"{name} is damaged.* {said} .*To train anew, in another folder: trainer.resume=false"):
+            resume.interrupted(store, config, "it")
+        assert resume.interrupted(store, composed("trainer.resume=false"), "it") is None
+        (folder / name).unlink()
+    assert resume.interrupted(store, config, "it") is not None
+    assert checkpoints.saved(folder)
+
+
+def test_only_a_folder_that_nothing_was_written_into_is_removed(tmp_path: Path) -> None:
+    for name in ("unused", "used"):
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        (tmp_path / name / "train.log").touch()
+    (tmp_path / "used" / "metrics.jsonl").touch()
+    assert [resume.remove_unused(tmp_path / name) for name in ("unused", "used", "none")] == [True, False, False]
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+
+
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path, {"version": "1"})
     assert kept.newest() is None

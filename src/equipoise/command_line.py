@@ -25,7 +25,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from equipoise import launchers, search
 from equipoise.clock import clock
@@ -125,6 +125,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         check_name(override)
     swept = [override for override in overrides if override.is_sweep_override()]
     settings = _compose([o.input_line or "" for o in overrides if o not in swept], return_hydra_config=True)
+    _check_settings(settings, overrides)
     multirun = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
     if swept and not multirun:
         line = swept[0].input_line
@@ -168,6 +169,20 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     share = launchers.threads(composed, searching.n_jobs if searching else len(jobs))
     threads = (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
     return Plan(jobs, sweep, (*folders, *threads, f"sweep={sweep.id}", _varied(varied)), shows_config, searching)
+
+
+def _check_settings(settings: Any, overrides: Sequence[Override]) -> None:
+    """What Hydra's own options refer to must be there; Hydra would come upon it late, and say it in a traceback or not at all."""
+    for override in overrides:
+        if override.key_or_group.startswith("hydra."):
+            try:
+                value = OmegaConf.select(settings, override.key_or_group)
+                if OmegaConf.is_config(value):
+                    OmegaConf.to_container(value, resolve=True)
+            except InterpolationToMissingValueError:  # what only a job knows, such as its number
+                pass
+            except OmegaConfBaseException as error:
+                raise ConfigError(f"{override.input_line}: {str(error).splitlines()[0]}") from None
 
 
 def _varied(keys: Sequence[str]) -> str:

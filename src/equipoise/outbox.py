@@ -2,7 +2,7 @@
 
     metrics.jsonl   the points {key, value, step, timestamp}, as they were logged
     outbox.jsonl    everything else to be done in the store, in order: {do: begin | params | tags | data | file | model | end, …}
-    uploaded.json   under which id the run is in the store, and how many bytes of both files are there
+    uploaded.json   under which id the run is in the store, and how many bytes of both files are there; if it is lost, all is uploaded again
 
 A folder may have been damaged, or come from someone else: each line must have the form of one that this code writes.
 Knows nothing of MLflow.
@@ -10,6 +10,7 @@ Knows nothing of MLflow.
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ def _read_state(file: Path) -> Uploaded:
     try:
         return TypeAdapter(Uploaded).validate_json(file.read_bytes(), strict=True)
     except ValidationError:
-        raise _damaged(file, "it does not say how far the store has got") from None
+        raise _damaged(file, f"it does not say how far the store has got. rm {shlex.quote(str(file))} has all uploaded again, which doubles nothing") from None
 
 
 def _lines(file: Path, start: int, form: Callable[[Any], TypeAdapter[Any]]) -> Iterator[tuple[int, dict[str, Any]]]:

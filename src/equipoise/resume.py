@@ -12,6 +12,7 @@ from equipoise.config import Config, config_sha256
 from equipoise.data.prepared import Prepared
 from equipoise.locks import InUseError
 from equipoise.options import ConfigError
+from equipoise.outbox import Outbox, read_journal
 from equipoise.store import Store
 from equipoise.tracking import Pruned
 
@@ -30,6 +31,11 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
     A run is KILLED by a signal or by the next command that finds its process gone; it may have no checkpoint yet.
     One that FAILED was interrupted if it left a checkpoint, as it does if its disk was full; one that cannot but
     fail again, such as one that diverged, leaves none.
+
+    Raises
+    ------
+    ConfigError
+        If what it had logged is damaged.
     """
     if not (config.trainer.resume and store.answers):
         return None
@@ -44,13 +50,28 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
     if "pruned" in newest.data.tags or "folder" not in newest.data.tags or not folder.is_dir():
         return None
     cut_off = newest.info.status == "KILLED" or (newest.info.status == "FAILED" and checkpoints.saved(folder))
-    return Begun(str(newest.info.run_id), folder) if cut_off else None
+    if not cut_off:
+        return None
+    _check_readable(folder)
+    return Begun(str(newest.info.run_id), folder)
 
 
-def remove_unused(folder: Path) -> None:
-    """Remove the folder that Hydra has made for a run that goes on in its own, if nothing but Hydra has written into it."""
-    if {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
-        shutil.rmtree(folder)
+def _check_readable(folder: Path) -> None:
+    """What the run had logged must be whole before anything is added to it."""
+    try:
+        read_journal(folder)
+        for _ in Outbox(folder, mend=False).operations():
+            pass
+    except ConfigError as error:
+        raise ConfigError(f"{error}. To train anew, in another folder: trainer.resume=false") from None
+
+
+def remove_unused(folder: Path) -> bool:
+    """Remove the folder that Hydra has made for a run, if nothing but Hydra has written into it; whether it was removed."""
+    if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
+        return False
+    shutil.rmtree(folder)
+    return True
 
 
 def made_by(config: Config, data: Prepared) -> dict[str, str]:

@@ -182,6 +182,7 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for name in ("alembic", "mlflow", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR if name == "urllib3" else logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints the traceback of what it raises, which is told in a line
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)

@@ -139,16 +139,19 @@ class Run:
     def log_image(self, picture: str, key: str) -> None:
         """A picture that is logged, by its path, as an MLflow image, too, which charts of several runs can show side by side."""
         from mlflow.tracking.multimedia import compress_image_size
-        from PIL import Image
+        from PIL import Image, features
 
         # MLflow's own pages know an image of a key and step by its name. Drawn again, it takes the place of the one before.
         before = sorted(self.folder.glob(f"images/{key}+step+0+*.png"))
         name = f"images/{before[-1].stem}" if before else f"images/{key}+step+0+timestamp+{int(time.time() * 1000)}+{uuid.uuid4()}"
         shutil.copyfile(self.folder / picture, self._place(f"{name}.png"))
-        with Image.open(self.folder / picture) as image:
-            compress_image_size(image).save(self._place(f"{name}+compressed.webp"))
-        for path in (f"{name}.png", f"{name}+compressed.webp"):
-            self.log_placed(path)
+        self.log_placed(f"{name}.png")
+        if features.check("webp"):
+            with Image.open(self.folder / picture) as image:
+                compress_image_size(image).save(self._place(f"{name}+compressed.webp"))
+            self.log_placed(f"{name}+compressed.webp")
+        else:
+            warn(f"{picture} goes without its thumbnail in MLflow: Pillow cannot load what writes WebP (is there memory enough?)")
         self.set_tag("mlflow.loggedImages", "True")
 
     @clock.part("log")
@@ -258,7 +261,9 @@ def start_run(
     """
     tags = {**tags, **_process_tags(), **git_tags(), "folder": str(folder)}
     with locked(folder / ".lock", 5):
-        run = Run(store, folder, Outbox(folder), adopted=adopt is not None)
+        outbox = Outbox(folder)
+        _remove_half_saved(outbox)
+        run = Run(store, folder, outbox, adopted=adopt is not None)
         now = int(time.time() * 1000)
         run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
         try:
@@ -305,6 +310,7 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
     try:
         with locked(folder / ".lock", 0):
             outbox = Outbox(folder)
+            _remove_half_saved(outbox)
             *_, (_, last) = outbox.operations()
             if last["do"] != "end":
                 times = [point["timestamp"] for point in read_journal(folder)]
@@ -313,6 +319,14 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
             return outbox
     except InUseError:
         return None
+
+
+def _remove_half_saved(outbox: Outbox) -> None:
+    """A model that was being saved when its process was killed: nothing asks for it."""
+    asked = {Path(operation["folder"]).parts[0] for _, operation in outbox.operations(outbox.uploaded.operations) if operation["do"] == "model"}
+    for saved in outbox.folder.glob("saved-*"):
+        if saved.name not in asked:
+            shutil.rmtree(saved, ignore_errors=True)
 
 
 def outer_run(store: Store) -> str | None:

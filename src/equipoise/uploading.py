@@ -1,8 +1,8 @@
 """From a run's outbox to the store, while the run goes on or long after: the same code, and each thing exactly once.
 
-What was done in the store without our hearing or writing it down (a time-out, a crash) is done again and changes nothing: MLflow
-ignores a point that it has with the same time stamp, a param with the same value, and a file is overwritten by itself;
-a run and a model are looked for before they are made.
+What was done in the store without our hearing or writing it down (a time-out, a crash, a state that was lost) is done
+again and changes nothing: MLflow ignores a point that it has with the same time stamp, a param with the same value, and a
+file is overwritten by itself; a run and a model are looked for in the store before they are made.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ def _begin(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], ex
         now.local_id, now.run_id, now.asked = operation["local_id"], "", 0
     now.experiment_id = experiment(operation["experiment"])
     tags = {**operation["tags"], "local_id": now.local_id}
-    there = client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'") if now.asked else []
+    there = client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'")
     if not there:
         now.asked += 1
         outbox.save()

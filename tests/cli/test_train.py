@@ -1,8 +1,11 @@
 """`python src/train.py` as a user runs it, and what it leaves in the project's MLflow store."""
 
 import contextlib
+import functools
 import json
 import os
+import re
+import resource
 import shlex
 import signal
 import sqlite3
@@ -363,7 +366,34 @@ def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: S
     assert "Sweep one_fails" in found.stdout, "what is finished is shown all the same"
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_refused_late_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """By what is known only within a job: of Hydra's lines, and of its folder, nothing."""
+    project = copy_project(tmp_path)
+    store = open_store(project)
+    store.client.delete_experiment(store.experiment("gone"))
+    before = set(project.rglob("outputs/*/*"))
+    for words in ((), ("-m", "seed=0,1")):
+        found = train(project, *words, "dataset.title=gone", *QUICK)
+        assert found.returncode == 2, found.stderr
+        (said,) = found.stderr.splitlines()
+        assert re.match(r"error: the MLflow experiment 'gone' was deleted: .*mlflow experiments restore --experiment-id \d+, or set dataset.title$", said)
+        assert set(project.rglob("outputs/*/*")) == before
+    found = train(project, "hydra.run.dir=/proc/none", *QUICK)
+    assert (found.returncode, found.stderr) == (1, "error: [Errno 2] No such file or directory: '/proc/none'\n")
+
+
+def test_a_file_or_a_memory_that_may_not_grow_is_told_in_a_line(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    command = [sys.executable, str(project / "src" / "train.py"), *QUICK]
+    for limit, most, said in ((resource.RLIMIT_FSIZE, 200 << 10, "File too large"), (resource.RLIMIT_AS, 1 << 30, "failed to map segment")):
+        limited = functools.partial(resource.setrlimit, limit, (most, most))
+        found = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, preexec_fn=limited)
+        assert found.returncode == 1
+        assert "Traceback" not in found.stderr
+        assert re.search(f"^error: .*{said}.*; the same command goes on where this one stopped$", found.stderr, re.M), found.stderr
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_is_killed_with_what_it_had_logged(project: Path, store: Store, processes: Processes, sent: signal.Signals, code: int) -> None:
     process, run = start_endless(processes, project, store, f"interrupted-{sent.name}")
     process.send_signal(sent)
