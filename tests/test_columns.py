@@ -90,7 +90,7 @@ def test_codes_and_truths_of_a_csv_that_a_reader_took_for_numbers(tmp_path: Path
 
 
 def test_what_is_unknown_is_told_row_by_row() -> None:
-    number = {"type": "string", "decimal": ".", "missing": ("unknown",), "mean": 0.0, "deviation": 1.0, "low": -2.0, "high": 2.0, "constant": False}
+    number = {"type": "string", "decimal": ".", "unit": "", "missing": ("unknown",), "mean": 0.0, "deviation": 1.0, "low": -2.0, "high": 2.0, "constant": False}
     learned = TablePreprocessing(
         columns=(
             NumericColumn(name="age", indicator=True, **number),

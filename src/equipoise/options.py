@@ -11,6 +11,7 @@ import functools
 import inspect
 import operator
 import re
+import shlex
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -241,6 +242,19 @@ def suggestion(word: str, valid: Sequence[str]) -> str:
     if near:
         return f"; did you mean '{listing(near)}'?"
     return f"; choose from {listing(valid)}" if valid else ""
+
+
+def as_typed(key: str, value: str | Sequence[str]) -> str:
+    """`key=value` as it is to be typed in a shell, such as `dataset.drop=[id]`, quoted where Hydra or the shell needs it."""
+    override = f"{key}={_word_of_hydra(value) if isinstance(value, str) else '[' + ','.join(map(_word_of_hydra, value)) + ']'}"
+    return override if re.fullmatch(r"[\w.,=\[\]]+", override, re.ASCII) else shlex.quote(override)
+
+
+def _word_of_hydra(text: str) -> str:
+    if re.fullmatch(r"[^\W\d]\w*", text, re.ASCII) and text.lower() not in ("true", "false", "null", "nan", "inf"):
+        return text
+    # Backslashes are doubled before a quotation mark alone.
+    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text) + '"'
 
 
 def listing(words: Sequence[str], most: int = 12) -> str:

@@ -26,24 +26,40 @@ USUAL = WORDS | {r"\n", "?", "*", "-", "--", "---", "–", "—", ".", "..", "..
 
 PLAIN = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 INFINITE = r"(?i)^[+-]?inf(inity)?$"
-CODES = "USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|TRY|RUB|KRW|SGD|HKD|Rs\\.?"
-CURRENCY = rf"(?:[A-Z]{{0,2}}\p{{Sc}}|(?:{CODES}))"
+CURRENCY = r"[A-Z]{0,2}\p{Sc}|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|BRL|MXN|ZAR|TRY|RUB|KRW|Rs\.?"
+PER = {"%": "e-2", "‰": "e-3"}
+COUNTED = rf"^(?:{CURRENCY}|[%‰])*$"  # units of numbers, whatever they measure; others may be part of a name
 
 
-def _number(whole: str, fraction: str) -> str:
-    """A number with its sign, currency, per cent; in parentheses it is negative, as accountants write it."""
-    digits = rf"(?:(?P<whole>{whole}|\d+)(?P<fraction>{fraction}\d*)?|(?P<part>{fraction}\d+))"
-    return (
-        rf"^(?P<open>\()?(?P<sign>[+-]?) ?(?P<before>{CURRENCY})? ?(?P<minus>-?){digits}"
-        rf"(?:(?P<power>[eE][+-]?\d+)| ?(?P<percent>%))? ?(?P<after>{CURRENCY})?\)?$"
-    )
+def _number(whole: str, mark: str) -> str:
+    """A number with a sign, a currency or another unit; in parentheses it is negative, as accountants write it."""
+    digits = rf"(?:(?P<whole>{whole}|\d+)(?P<fraction>{mark}\d*)?|(?P<part>{mark}\d+))(?P<power>[eE][+-]?\d+)?"
+    after = rf"(?P<after>{CURRENCY}|[%‰]|[\pL°][\pL/.²³]{{0,7}})"
+    return rf"^(?P<open>\()?(?P<sign>[+-]?) ?(?P<before>{CURRENCY})? ?(?P<minus>-?){digits} ?{after}?\)?$"
 
 
-NUMBER = {
-    # Thousands as in 1,234, 1'234, 1 234 or 12,34,567; a group never begins with 0.
+# A group of thousands never begins with 0: 1,234, 1'234, 1 234 and, as in India, 12,34,567.
+NUMBER: dict[Decimal, str] = {
     ".": _number(r"[1-9]\d{0,2}(?:(?:,\d{3})+|(?:'\d{3})+|(?: \d{3})+)|[1-9]\d?(?:,\d{2})+,\d{3}", r"\."),
     ",": _number(r"[1-9]\d{0,2}(?:(?:\.\d{3})+|(?:'\d{3})+|(?: \d{3})+)", ","),
 }
+
+_DAY, _MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])"
+_NAME = r"(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\pL*\.?"
+_TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?"
+_FORMS = [
+    rf"\d{{4}}([-/.]){_MONTH}[-/.]{_DAY}(?:[t ,].*)?",
+    rf"(?:{_DAY}[-/.]{_MONTH}|{_MONTH}[-/.]{_DAY})[-/.](?:\d{{4}}|\d\d)(?:[t ,].*)?",
+    rf"\d{{4}}[-/]{_MONTH}|{_MONTH}[-/]\d{{4}}",
+    rf"(?:\pL{{2,9}}\.?,? )?{_DAY}(?:st|nd|rd|th)?[ .-]*{_NAME}(?:[ ,.'-]*(?:\d{{4}}|\d\d))?(?:[t ,].*)?",
+    rf"(?:\pL{{2,9}}\.?,? )?{_NAME}[ -]?{_DAY}(?:st|nd|rd|th)?(?:[ ,.-]+(?:\d{{4}}|\d\d))?(?:[t ,].*)?",
+    rf"{_NAME}[ /'-]*(?:\d{{4}}|\d\d)|\d{{4}}[ -]?{_NAME}(?:[ -]?{_DAY})?",
+    r"\d{4}-?w\d{1,2}(?:-\d)?|\d{4}[ -]?q[1-4]|q[1-4][ -]?\d{4}",
+    r"\d{8}t\d{4,6}.*",
+    _TIME,
+]
+DATE = rf"^(?:{'|'.join(_FORMS)})$"  # of lower-case text
+COMPACT = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d[0-5]\d[0-5]\d|2[0-3][0-5]\d[0-5]\d)?$"
 
 
 def trimmed(text: "pa.StringArray") -> "pa.StringArray":
@@ -81,41 +97,46 @@ def is_text(column: "pa.Array") -> bool:
     return not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind) or pa.types.is_temporal(kind))
 
 
-def parsed(text: "pa.StringArray", decimal: Decimal) -> "pa.DoubleArray":
-    """The numbers that a text says with this decimal mark; null where it says none.
+def parsed(text: "pa.StringArray", decimal: Decimal, unit: str = "") -> "pa.DoubleArray":
+    """The numbers that a text says with this decimal mark and this unit or none; null where it says none.
 
     The nearest double of what is written, so that 45% and 0.45 are the same number.
     """
     import pyarrow as pa
     import pyarrow.compute as compute
 
-    parts = compute.extract_regex(_plain_signs(text), NUMBER[decimal])
-    part = {field.name: compute.struct_field(parts, field.name) for field in parts.type}
+    part = parts(text, decimal)
     negative = compute.or_(compute.equal(part["open"], "("), compute.or_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")))
     whole = compute.replace_substring_regex(part["whole"], r"[.,' ]", "")
     fraction = compute.replace_substring(compute.binary_join_element_wise(part["fraction"], part["part"], ""), ",", ".")
-    percent = compute.if_else(compute.equal(part["percent"], "%"), "e-2", "")
-    joined = compute.binary_join_element_wise(compute.if_else(negative, "-", ""), whole, fraction, part["power"], percent, "")
-    numbers = compute.cast(joined, pa.float64())
+    power = compute.if_else(compute.equal(part["unit"], unit), pa.scalar(PER[unit]), part["power"]) if unit in PER else part["power"]
+    joined = compute.binary_join_element_wise(compute.if_else(negative, "-", ""), whole, fraction, power, "")
+    twice = compute.and_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-"))
+    if unit in PER:
+        twice = compute.or_(twice, compute.and_(compute.equal(part["unit"], unit), compute.not_equal(part["power"], "")))
+    meant = compute.and_not(compute.is_in(part["unit"], pa.array(["", unit])), twice)
+    numbers = compute.cast(compute.if_else(meant, joined, pa.scalar(None, pa.string())), pa.float64())
     infinite = compute.match_substring_regex(text, INFINITE)
     return compute.if_else(infinite, np.inf, numbers) if compute.any(infinite).as_py() else numbers
 
 
-def _plain_signs(text: "pa.StringArray") -> "pa.StringArray":
-    """One kind of space, minus and apostrophe."""
+def parts(text: "pa.StringArray", decimal: Decimal) -> "dict[str, pa.StringArray]":
+    """The parts of the numbers that a text says, by name, `unit` among them; all null where it says none."""
     import pyarrow.compute as compute
 
-    for pattern, plain in (("[\u00a0\u2007\u2009\u202f]", " "), ("\u2212", "-"), ("\u2019", "'")):
+    for pattern, plain in (("[\u00a0\u2007\u2009\u202f]", " "), ("\u2212", "-"), ("\u2019", "'")):  # one space, minus, apostrophe
         text = compute.replace_substring_regex(text, pattern, plain)
-    return text
+    found = compute.extract_regex(text, NUMBER[decimal])
+    part = {field.name: compute.struct_field(found, field.name) for field in found.type}
+    return {**part, "unit": compute.binary_join_element_wise(part["before"], part["after"], "")}
 
 
-def numbers(column: "pa.Array", decimal: Decimal = ".", missing: Sequence[str] = (), kind: str = "") -> tuple[Floats, Booleans]:
+def numbers(column: "pa.Array", decimal: Decimal = ".", unit: str = "", missing: Sequence[str] = (), kind: str = "") -> tuple[Floats, Booleans]:
     """A column's numbers, float64 (rows,), NaN where one is missing or cannot be read; and where it cannot, (rows,).
 
     Parameters
     ----------
-    decimal : the decimal mark of text
+    decimal, unit : the decimal mark of text, and what may stand before or behind a number
     missing : more markers of a missing value than the usual ones; those that are numbers are compared as numbers
     kind : the Arrow type that the column had in training: numbers are rounded as that type rounds them
     """
@@ -126,7 +147,7 @@ def numbers(column: "pa.Array", decimal: Decimal = ".", missing: Sequence[str] =
         column = column.dictionary_decode()
     unreadable = np.zeros(len(column), dtype=bool)
     if is_text(column):
-        values, unreadable = _from_text(column, decimal, missing, truths=kind == "bool")
+        values, unreadable = _from_text(column, decimal, unit, missing, truths=kind == "bool")
     elif pa.types.is_decimal(column.type):
         values = _array(compute.cast(compute.cast(column, pa.string()), pa.float64()))  # Arrow's own way errs in the last bit
     else:
@@ -139,7 +160,7 @@ def numbers(column: "pa.Array", decimal: Decimal = ".", missing: Sequence[str] =
     return (np.where(np.isin(values, absent), np.nan, values) if absent else values), unreadable
 
 
-def _from_text(column: "pa.Array", decimal: Decimal, missing: Sequence[str], *, truths: bool) -> tuple[Floats, Booleans]:
+def _from_text(column: "pa.Array", decimal: Decimal, unit: str, missing: Sequence[str], *, truths: bool) -> tuple[Floats, Booleans]:
     import pyarrow as pa
     import pyarrow.compute as compute
 
@@ -155,7 +176,7 @@ def _from_text(column: "pa.Array", decimal: Decimal, missing: Sequence[str], *, 
     if truths:
         text = compute.if_else(compute.is_in(lower, pa.array(["true", "t", "yes"])), "1", text)
         text = compute.if_else(compute.is_in(lower, pa.array(["false", "f", "no"])), "0", text)
-    found = parsed(text, decimal)
+    found = parsed(text, decimal, unit)
     unreadable: Booleans = _array(compute.and_(compute.is_valid(text), compute.is_null(found)))
     return _array(found), unreadable
 

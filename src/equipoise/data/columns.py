@@ -55,7 +55,7 @@ class NumericColumn(Section):
     Attributes
     ----------
     type : the Arrow type in the training file, whose rounding numbers get; `string` for a CSV
-    decimal : the decimal mark of text
+    decimal, unit : the decimal mark of text, and what may stand before or behind a number
     missing : markers of a missing value beside the usual ones
     mean, deviation : of the training rows
     low, high : range of the training rows
@@ -67,6 +67,7 @@ class NumericColumn(Section):
     name: str
     type: str
     decimal: cells.Decimal
+    unit: str
     missing: Names
     mean: float
     deviation: Annotated[float, Field(gt=0)]
@@ -82,7 +83,7 @@ class NumericColumn(Section):
 
     def encode(self, values: "pa.Array") -> tuple[Floats, list[Doubt]]:
         """float32 (rows, width), and what is to be told of the rows; what cannot be read is missing."""
-        numbers, unreadable = cells.numbers(values, self.decimal, self.missing, self.type)
+        numbers, unreadable = cells.numbers(values, self.decimal, self.unit, self.missing, self.type)
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = ((numbers - self.mean) / self.deviation).astype(np.float32)
         infinite, large = np.isinf(numbers), np.isinf(scaled) & ~np.isinf(numbers)

