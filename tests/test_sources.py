@@ -18,11 +18,11 @@ from PIL import Image
 
 from equipoise import command_line
 from equipoise.command_line import plan, prepare_all
-from equipoise.data.arrays import read_ts
 from equipoise.data.images import _examine
 from equipoise.data.prepare import prepare, with_test_file
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
+from equipoise.data.ts_files import read_ts
 from equipoise.options import ConfigError
 from helpers import composed, composed_dataset
 
@@ -196,12 +196,12 @@ class TestArrays:
 
     @pytest.mark.parametrize("compressed", [True, False])
     def test_blocks_read_what_numpy_reads(self, compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from equipoise.data import arrays
+        from equipoise.data import npz_files
 
-        monkeypatch.setattr(arrays, "BLOCK_BYTES", 500)
+        monkeypatch.setattr(npz_files, "BLOCK_BYTES", 500)
         x = np.arange(400, dtype=np.int16).reshape(50, 2, 4)
         (np.savez_compressed if compressed else np.savez)(tmp_path / "a.npz", x=x)
-        found = list(arrays._blocks(tmp_path / "a.npz", "x"))
+        found = list(npz_files.blocks(tmp_path / "a.npz", "x"))
         assert len(found) > 1
         np.testing.assert_array_equal(np.concatenate([block for _, block in found]), x)
         assert [start for start, _ in found] == np.cumsum([0, *(len(block) for _, block in found)])[:-1].tolist()
@@ -471,7 +471,24 @@ BAD = {
         npz_with(x=np.zeros((9, 2)), y=np.arange(9) % 3, s=["holdout"] * 9, more=["dataset.split=s"]),
         "dataset.split=s holds 'holdout'",
     ),
-    "column by column": (npz_with(x=np.zeros((30, 2), order="F"), y=np.arange(30) % 2), "is stored column by column"),
+    "a test split of features alone": (
+        npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2, t=np.zeros((9, 2)), more=["dataset.test_features=t"]),
+        "dataset.test_features=t and dataset.test_target=None: give both, or neither",
+    ),
+    "a test split of another shape": (
+        npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2, t=np.zeros((9, 3)), u=np.arange(9) % 2, more=["dataset.test_features=t", "dataset.test_target=u"]),
+        "'t' has samples of shape (3,), and 'x' of (2,)",
+    ),
+    "a test split of another kind of labels": (
+        npz_with(
+            x=np.zeros((30, 2)), y=np.arange(30) % 2, t=np.zeros((9, 2)), u=["0", "1", "0"] * 3, more=["dataset.test_features=t", "dataset.test_target=u"]
+        ),
+        "the labels differ in kind: 'y' is int64 of shape (30,), and 'u' is <U1 of shape (9,)",
+    ),
+    "two ways to divide": (
+        npz_with(x=np.zeros((9, 2)), y=np.arange(9) % 3, s=["train"] * 9, more=["dataset.split=s", "dataset.test_features=x", "dataset.test_target=y"]),
+        "dataset.split divides one array; dataset.test_features gives a split of its own",
+    ),
     "no series": (npz_with(x=np.zeros((30, 2, 2, 2)), y=np.arange(30) % 2, more=["dataset=series"]), "series are (n, steps, channels) or (n, steps)"),
     "a test file of an npz": (
         npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2, more=["dataset=series", "dataset.test_path=b.npz"]),

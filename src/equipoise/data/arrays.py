@@ -1,25 +1,21 @@
-"""Arrays: npz files of any kind of samples, and time series (npz, or the .ts text format of the UEA & UCR archive).
+"""Arrays: npz files of any kind of samples, and time series (npz, or the .ts text format of the UEA & UCR archive)."""
 
-An npz member is read block by block from the archive, compressed or not, so it may be larger than memory.
-A pickled object is refused, never loaded.
-"""
-
-import contextlib
-import math
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
+from equipoise.data import npz_files
 from equipoise.data.labels import in_array, spelled
-from equipoise.data.sources import SPLITS, ArrayPreprocessing, Loaded, Raw, digest_of, existing_file
+from equipoise.data.scaling import FAR, Fitting, Moments
+from equipoise.data.sources import SPLITS, ArrayPreprocessing, Loaded, Preprocessing, Raw, digest_of, existing_file
 from equipoise.data.splitting import given_splits, grouped
-from equipoise.options import ConfigError, Floats, Integers, Name, Names, listing, suggestion
+from equipoise.data.ts_files import read_ts
+from equipoise.options import ConfigError, Counts, Floats, Integers, Name, Names, listing, suggestion
 
-BLOCK_BYTES = 16 << 20
-LABEL_BYTES = 4096  # of one label; a header may claim any number
 MOST_ONE_HOT = 20_000  # columns of a one-hot array
 
 Scale = Literal["none", "standard", "byte"]
@@ -27,18 +23,84 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Blocks = Callable[[], Iterator[tuple[int, Array]]]  # whole samples, each with the number of its first one
 
 
-def npz(*, path: Name, features: Name, target: Name, missing_labels: Names, group: Name | None, split: Name | None, scale: Scale) -> Raw:
-    """Arrays in an npz file: features of shape (n, …) and class labels of shape (n,), numbers or text.
+class SeriesPreprocessing(Preprocessing):
+    """Series of unequal length: (x - shift) * factor of each channel, 0 after the end, and a last channel that is 1 before it."""
+
+    kind: Literal["series"] = "series"
+    shape: Annotated[Counts, Field(min_length=2, max_length=2)]  # steps, and channels with the mask
+    shift: Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+    factor: Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+
+    def apply(self, rows: Any) -> Floats:
+        """Of numbers of shape (n, steps, channels) with the mask as last channel, or of a list of series, each (channels, steps) of its own length.
+
+        Raises
+        ------
+        ConfigError
+            If a series is longer than any that was prepared, or has other channels.
+        """
+        steps, channels = self.shape
+        if isinstance(rows, list):
+            for row, one in enumerate(rows):
+                if len(one) != channels - 1 or one.shape[1] > steps:
+                    raise ConfigError(f"series {row} has {len(one)} channels of {one.shape[1]} steps; possible are {channels - 1} of up to {steps}")
+            rows = padded(rows, steps, mask=True)
+        values = np.asarray(rows, np.float64)
+        there = values[..., -1:]
+        with np.errstate(over="ignore"):
+            scaled = np.where(there > 0, (values[..., :-1] - np.array(self.shift)) * np.array(self.factor), 0)
+            found: Floats = np.concatenate([scaled, there], axis=-1).astype(np.float32)
+        return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Arrays of an npz that belong together: the options that name them, their names, and the place of their split, 0 if it is to be decided."""
+
+    options: tuple[str, str]
+    features: str
+    target: str
+    place: int
+
+
+def npz(
+    *,
+    path: Name,
+    features: Name,
+    target: Name,
+    validation_features: Name | None,
+    validation_target: Name | None,
+    test_features: Name | None,
+    test_target: Name | None,
+    missing_labels: Names,
+    group: Name | None,
+    split: Name | None,
+    scale: Scale,
+) -> Raw:
+    """Arrays in an npz file: features of shape (n, …) and class labels of shape (n,), numbers or text, or one-hot rows.
 
     Parameters
     ----------
     path : the file
     features, target, group, split : the arrays' names; group and split as for `csv`
+    validation_features, validation_target, test_features, test_target : arrays of their own that are these splits
     missing_labels : texts that mean «no label»
     scale : `standard` (training mean and deviation of each feature, or of each channel if there are more
         dimensions), `byte` (divide by 255) or `none`
     """
-    return _from_npz(path, features, target, missing_labels, group, split, scale, series=False)
+    parts = [_Part(("features", "target"), features, target, 0)]
+    for place, values, labels in ((2, validation_features, validation_target), (3, test_features, test_target)):
+        options = (f"{SPLITS[place - 1]}_features", f"{SPLITS[place - 1]}_target")
+        if (values is None) != (labels is None):
+            raise ConfigError(f"dataset.{options[0]}={values} and dataset.{options[1]}={labels}: give both, or neither")
+        if values is not None and labels is not None:
+            parts.append(_Part(options, values, labels, place))
+    if len(parts) > 1:
+        if group is not None or split is not None:
+            option = "group" if split is None else "split"
+            raise ConfigError(f"dataset.{option} divides one array; dataset.{parts[1].options[0]} gives a split of its own: give one of them")
+        parts[0] = _Part(parts[0].options, features, target, 1)
+    return _from_npz(path, parts, missing_labels, group, split, scale, series=False)
 
 
 def series(
@@ -61,178 +123,98 @@ def series(
     missing_labels : texts that mean «no label»
     unequal : what to do with series of unequal length in a .ts file: refuse them, or pad them with zeros at the
         end and add a channel that is 1 where there are data
-    scale : as for `npz`
+    scale : as for `npz`; what is padded has no part in it
     """
-    if Path(path).suffix == ".ts":
+    if Path(path).suffix.lower() == ".ts":
         return _from_ts(path, test_path, missing_labels, unequal, scale)
     if test_path is not None:
         raise ConfigError("dataset.test_path is for .ts files; an npz names its splits in dataset=npz dataset.split")
-    return _from_npz(path, features, target, missing_labels, group, None, scale, series=True)
+    return _from_npz(path, [_Part(("features", "target"), features, target, 0)], missing_labels, group, None, scale, series=True)
 
 
-def _from_npz(path: str, features: str, target: str, missing_labels: Sequence[str], group: str | None, split: str | None, scale: Scale, *, series: bool) -> Raw:
+def _from_npz(path: str, parts: Sequence[_Part], missing: Sequence[str], group: str | None, split: str | None, scale: Scale, *, series: bool) -> Raw:
     file = existing_file(path, "dataset.path")
-    names = _members(file)
-    for option, name in (("features", features), ("target", target), ("group", group), ("split", split)):
-        if name is not None and name not in names:
-            raise ConfigError(f"dataset.{option}={name}: {file} has no such array{suggestion(name, names)}")
-    shape, _ = _header(file, features)
-    if len(shape) < 2 or 0 in shape:
-        raise ConfigError(f"{file}: the array '{features}' has the shape {shape}; needed are samples along the first axis and features after it")
-    if series and len(shape) > 3:
-        raise ConfigError(f"{file}: the array '{features}' has the shape {shape}; series are (n, steps, channels) or (n, steps)")
-    one = (*shape[1:], 1) if series and len(shape) == 2 else shape[1:]
-    labels = in_array(_whole(file, target, features, shape[0], MOST_ONE_HOT), f"'{target}' of {file}", missing_labels)
-    notes = list(labels.notes)
-    groups = given = None
+    _check_names(file, parts, group, split)
+    shapes = [npz_files.header(file, part.features) for part in parts]
+    one = _shape_of_one(file, parts, shapes, series=series)
+    first = parts[0].features
+    labels = in_array(_labels(file, parts, shapes), f"'{parts[0].target}' of {file}", missing)
+    notes = [*_unread(file, parts, group, split), *labels.notes]
+    groups: Integers | None = None
+    given: Integers | None = np.repeat([part.place for part in parts], [shape[0] for shape in shapes]).astype(np.int8) if len(parts) > 1 else None
     if group is not None:
-        groups, more = grouped(spelled(_whole(file, group, features, shape[0]), f"'{group}' of {file}"), f"dataset.group={group}", missing_labels)
+        groups, more = grouped(spelled(npz_files.whole(file, group, first, shapes[0][0]), f"'{group}' of {file}"), f"dataset.group={group}", missing)
         notes += more
     if split is not None:
-        given, more = given_splits(spelled(_whole(file, split, features, shape[0]), f"'{split}' of {file}"), f"dataset.split={split}")
+        given, more = given_splits(spelled(npz_files.whole(file, split, first, shapes[0][0]), f"'{split}' of {file}"), f"dataset.split={split}")
         notes += more
 
     def blocks() -> Iterator[tuple[int, Array]]:
-        for start, block in _blocks(file, features):
-            yield start, block.reshape(len(block), *one)
+        before = 0
+        for part, shape in zip(parts, shapes, strict=True):
+            for start, block in npz_files.blocks(file, part.features):
+                yield before + start, _finite(block, start, f"'{part.features}' of {file}").reshape(len(block), *one)
+            before += shape[0]
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
-        return _write_scaled(blocks, one, rows, folder, scale, f"'{features}' of {file}")
+        return _write_scaled(blocks, one, rows, folder, scale, f"'{first}' of {file}", masked=False)
 
-    return Raw(labels.classes, labels.indices, len(one), digest_of(file), load, groups, given, tuple(notes))
-
-
-def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str) -> Loaded:
-    """Scale by the training rows and write each split; two passes, a block at a time."""
-
-    def finite() -> Iterator[tuple[int, Array]]:
-        for start, block in blocks():
-            good = np.isfinite(block).reshape(len(block), -1).all(axis=1)
-            if not good.all():
-                raise ConfigError(f"{name}: sample {start + int(np.argmin(good))} holds NaN or infinity: replace or remove it")
-            yield start, block
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        shift, factor = _fit_scale(finite, shape, rows["train"], scale)
-    if not (np.isfinite(shift).all() and np.isfinite(factor).all() and factor.all()):
-        raise ConfigError(f"{name} holds numbers that are too large to be standardised: scale them first")
-    learned = ArrayPreprocessing(shape=shape, shift=tuple(shift.tolist()), factor=tuple(factor.tolist()))
-    features = {
-        split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
-        for split, members in rows.items()
-    }
-    for start, block in finite():
-        scaled = learned.apply(block)
-        if not np.isfinite(scaled).all():
-            raise ConfigError(f"{name} holds numbers that are too large for float32: scale them first")
-        for split, members in rows.items():
-            low, high = np.searchsorted(members, (start, start + len(block)))
-            features[split][low:high] = scaled[members[low:high] - start]
-    return Loaded(dict(features), shape, preprocessing=learned)
+    files = tuple(shape[0] for shape in shapes) if len(parts) > 1 else ()
+    return Raw(labels.classes, labels.indices, len(one), digest_of(file), load, groups, given, tuple(notes), files)
 
 
-def _fit_scale(blocks: Blocks, shape: tuple[int, ...], train: Integers, scale: Scale) -> tuple[Floats, Floats]:
-    """What to subtract and what to multiply by, broadcast over samples."""
-    if scale != "standard":
-        return np.zeros(1), np.array([1 / 255 if scale == "byte" else 1.0])
-    axes = (0,) if len(shape) == 1 else tuple(range(len(shape)))  # of each feature, or of each channel
-    count, total, squares = 0, np.zeros(1), np.zeros(1)
-    for start, block in blocks():
-        low, high = np.searchsorted(train, (start, start + len(block)))
-        values = block[train[low:high] - start].astype(np.float64)
-        count += values.size // (values.shape[-1] or 1)
-        total = total + values.sum(axis=axes)
-        squares = squares + (values**2).sum(axis=axes)
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return mean, 1 / np.where(deviation <= 1e-12 * np.maximum(1, np.abs(mean)), 1, deviation)  # NaN stays
+def _check_names(file: Path, parts: Sequence[_Part], group: str | None, split: str | None) -> None:
+    names = npz_files.members(file)
+    wanted = [pair for part in parts for pair in zip(part.options, (part.features, part.target), strict=True)]
+    for option, name in (*wanted, ("group", group), ("split", split)):
+        if name is not None and name not in names:
+            usual = {"features": "x_train", "target": "y_train", "test_features": "x_test", "test_target": "y_test"}
+            typed = " ".join(f"dataset.{key}={array}" for key, array in usual.items())
+            hint = f"; it has those of Keras's data sets: {typed}" if set(usual.values()) <= set(names) else suggestion(name, names)
+            raise ConfigError(f"dataset.{option}={name}: {file} has no such array{hint}")
 
 
-def _members(file: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except Exception as error:  # whatever a damaged archive makes the reader raise
-        raise ConfigError(f"{file} is no npz file: {error}") from None
+def _unread(file: Path, parts: Sequence[_Part], group: str | None, split: str | None) -> list[str]:
+    known = {group, split, *(name for part in parts for name in (part.features, part.target))}
+    more = sorted(set(npz_files.members(file)) - known)
+    return [f"{file} holds more arrays, which are not read: {listing(more)}"] if more else []
 
 
-@contextlib.contextmanager
-def _damage(file: Path, name: str) -> Iterator[None]:
-    """Whatever a damaged member makes zipfile, zlib or NumPy's parser of headers raise."""
-    try:
-        yield
-    except Exception as error:
-        raise ConfigError(f"{file}: the array '{name}' is damaged: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+def _shape_of_one(file: Path, parts: Sequence[_Part], shapes: Sequence[tuple[int, ...]], *, series: bool) -> tuple[int, ...]:
+    """The shape of one sample."""
+    first = shapes[0]
+    for part, shape in zip(parts, shapes, strict=True):
+        if len(shape) < 2 or 0 in shape:
+            raise ConfigError(f"{file}: the array '{part.features}' has the shape {shape}; needed are samples along the first axis and features after it")
+        if shape[1:] != first[1:]:
+            raise ConfigError(f"{file}: '{part.features}' has samples of shape {shape[1:]}, and '{parts[0].features}' of {first[1:]}")
+    if series and len(first) > 3:
+        raise ConfigError(f"{file}: the array '{parts[0].features}' has the shape {first}; series are (n, steps, channels) or (n, steps)")
+    return (*first[1:], 1) if series and len(first) == 2 else first[1:]
 
 
-@contextlib.contextmanager
-def _opened(archive: zipfile.ZipFile, file: Path, name: str) -> "Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]":
-    """A member's stream after its header, its shape and type, and whether it is in Fortran order."""
-    with contextlib.ExitStack() as stack:
-        with _damage(file, name):
-            stream = stack.enter_context(archive.open(f"{name}.npy"))
-            version = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(stream)
-            if min(shape, default=0) < 0:
-                raise ValueError(f"it claims the shape {shape}")
-        if dtype.hasobject:
-            raise ConfigError(f"{file}: the array '{name}' holds pickled objects, which could run code when loaded: save it as numbers or text")
-        yield stream, shape, dtype, fortran
+def _labels(file: Path, parts: Sequence[_Part], shapes: Sequence[tuple[int, ...]]) -> Array:
+    """The labels of all parts, one after the other."""
+    found = [npz_files.whole(file, part.target, part.features, shape[0], MOST_ONE_HOT) for part, shape in zip(parts, shapes, strict=True)]
+    for part, values in zip(parts, found, strict=True):
+        if values.shape[1:] != found[0].shape[1:] or (values.dtype.kind in "US") != (found[0].dtype.kind in "US"):
+            first, other = (f"'{name.target}' is {array.dtype} of shape {array.shape}" for name, array in ((parts[0], found[0]), (part, values)))
+            raise ConfigError(f"{file}: the labels differ in kind: {first}, and {other}")
+    return np.concatenate(found) if len(found) > 1 else found[0]
 
 
-def _header(file: Path, name: str) -> tuple[tuple[int, ...], "np.dtype[np.generic]"]:
-    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (_, shape, dtype, fortran):
-        claimed, held = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").file_size
-    if dtype.kind not in "fiub":
-        raise ConfigError(f"{file}: the array '{name}' has the type {dtype}: features are numbers")
-    if fortran:
-        raise ConfigError(f"{file}: the array '{name}' is stored column by column: save it again with numpy.ascontiguousarray")
-    if claimed > held:
-        raise ConfigError(f"{file}: the array '{name}' claims {claimed} bytes and has {held}: the file is damaged")
-    return shape, dtype
+def _finite(block: Array, start: int, name: str) -> Array:
+    good = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+    if not good.all():
+        raise ConfigError(f"{name}: sample {start + int(np.argmin(good))} holds NaN or infinity: replace or remove it")
+    return block
 
 
-def _blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
-    """The array in blocks of whole samples, each with the number of its first one."""
-    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, _):
-        size = math.prod(shape[1:]) * dtype.itemsize
-        step = max(1, BLOCK_BYTES // size)
-        for start in range(0, shape[0], step):
-            count = min(step, shape[0] - start)
-            with _damage(file, name):
-                data = stream.read(count * size)
-            if len(data) < count * size:
-                raise ConfigError(f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples")
-            yield start, np.frombuffer(data, dtype).reshape(count, *shape[1:])
-
-
-def _whole(file: Path, name: str, features: str, samples: int, most: int = 1) -> Array:
-    """An array of a value for each of the features' samples, of shape (n,) or (n, 1), read at once as (n,).
-
-    Parameters
-    ----------
-    most : values a sample; of more than one the array is (n, values)
-    """
-    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, fortran):
-        width = math.prod(shape[1:])
-        if not 1 <= len(shape) <= 2 or not 1 <= width <= most:
-            raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
-        if shape[0] != samples:
-            raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {shape[0]} labels")
-        if not 0 < dtype.itemsize <= LABEL_BYTES:
-            raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
-        with _damage(file, name):
-            found = np.frombuffer(stream.read(samples * width * dtype.itemsize), dtype)
-            rows = found.reshape(samples, width) if not fortran else found.reshape(width, samples).T
-            return rows[:, 0] if width == 1 else rows
-
-
-def _from_ts(path: str, test_path: str | None, missing_labels: Sequence[str], unequal: str, scale: Scale) -> Raw:
+def _from_ts(path: str, test_path: str | None, missing: Sequence[str], unequal: str, scale: Scale) -> Raw:
     files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
     found = [read_ts(file) for file in files]
     names = [label for _, labels in found for label in labels]
-    labels = in_array(np.array(names), f"the class label of {files[0]}", missing_labels)
+    labels = in_array(np.array(names), f"the class label of {files[0]}", missing)
     samples = [sample for series, _ in found for sample in series]
     channels = {len(sample) for sample in samples}
     if len(channels) > 1:
@@ -240,21 +222,22 @@ def _from_ts(path: str, test_path: str | None, missing_labels: Sequence[str], un
     lengths = {sample.shape[1] for sample in samples}
     if len(lengths) > 1 and unequal == "refuse":
         raise ConfigError(f"{files[0]}: the series have lengths from {min(lengths)} to {max(lengths)}; dataset.unequal=pad pads them and adds a mask channel")
-    array = _padded(samples, mask=len(lengths) > 1)
+    array = padded(samples, max(lengths), mask=len(lengths) > 1)
     given = np.zeros(len(samples), dtype=np.int8)
     given[len(found[0][1]) :] = 1 + SPLITS.index("test")
 
+    def blocks() -> Iterator[tuple[int, Array]]:
+        yield 0, _finite(array, 0, str(files[0]))
+
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
-        return _write_scaled(lambda: iter([(0, array)]), array.shape[1:], rows, folder, scale, str(files[0]))
+        return _write_scaled(blocks, array.shape[1:], rows, folder, scale, str(files[0]), masked=len(lengths) > 1)
 
-    return Raw(
-        labels.classes, labels.indices, 2, " ".join(digest_of(file) for file in files), load, None, given, labels.notes, tuple(len(own) for _, own in found)
-    )
+    content = " ".join(digest_of(file) for file in files)
+    return Raw(labels.classes, labels.indices, 2, content, load, None, given, labels.notes, tuple(len(own) for _, own in found))
 
 
-def _padded(samples: list[Floats], *, mask: bool) -> Floats:
-    """float64 (n, steps, channels), with the mask as last channel if there is one."""
-    steps = max(sample.shape[1] for sample in samples)
+def padded(samples: Sequence[Floats], steps: int, *, mask: bool) -> Floats:
+    """Series of shape (channels, own steps) as float64 (n, steps, channels), with the mask as last channel if there is to be one."""
     array = np.zeros((len(samples), steps, len(samples[0]) + mask))
     for index, sample in enumerate(samples):
         array[index, : sample.shape[1], : len(sample)] = sample.T
@@ -263,52 +246,57 @@ def _padded(samples: list[Floats], *, mask: bool) -> Floats:
     return array
 
 
-def read_ts(file: Path) -> tuple[list[Floats], list[str]]:
-    """The samples of a .ts file, each float64 (channels, steps), and their class labels as text.
-
-    Format: lines `@key value`, then `@data`; each line after it is the channels joined by `:`, their values by `,`,
-    and the class label last (Middlehurst et al. 2024, aeon).
-    """
-    samples: list[Floats] = []
-    labels: list[str] = []
-    in_data = False
-    try:
-        with open(file, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                text = line.strip()
-                if not text or text.startswith("#"):
-                    continue
-                if in_data:
-                    sample, label = _ts_line(text, file, number)
-                    samples.append(sample)
-                    labels.append(label)
-                    continue
-                _check_ts_header(text.lower(), file)
-                in_data = text.lower() == "@data"
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file} is not UTF-8 text") from None
-    if not samples:
-        raise ConfigError(f"{file} has no samples after a line @data: it is no .ts file")
-    return samples, labels
+def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str, *, masked: bool) -> Loaded:
+    """Scale by the training rows and write each split; two passes, a block at a time."""
+    moments = _fitted(blocks, rows["train"], masked=masked) if scale == "standard" else None
+    learned = _learned(shape, scale, moments, name, masked=masked)
+    features = {
+        split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
+        for split, members in rows.items()
+    }
+    far = dict.fromkeys(SPLITS, 0)
+    for start, block in blocks():
+        scaled = learned.apply(block)
+        if not np.isfinite(scaled).all():
+            raise ConfigError(f"{name} holds numbers that are too large for float32: scale them first")
+        for split, members in rows.items():
+            low, high = np.searchsorted(members, (start, start + len(block)))
+            own = members[low:high] - start
+            features[split][low:high] = scaled[own]
+            if moments is not None and split != "train" and low < high:
+                far[split] += int(moments.far(_values(block[own], masked=masked)).reshape(len(own), -1).any(axis=1).sum())
+    notes = [
+        f"{name}: {count} of {len(rows[split])} {split} samples lie more than {FAR:g} deviations outside the training range"
+        for split, count in far.items()
+        if count
+    ]
+    return Loaded(dict(features), shape, tuple(notes), preprocessing=learned)
 
 
-def _check_ts_header(text: str, file: Path) -> None:
-    if not text.startswith("@"):
-        raise ConfigError(f"{file} is no .ts file: a line before @data does not begin with @")
-    if text.split()[:2] == ["@timestamps", "true"]:
-        raise ConfigError(f"{file} has time stamps, which are not supported: resample the series at equal steps")
-    if text.split()[:2] == ["@classlabel", "false"] or text.startswith("@targetlabel true"):
-        raise ConfigError(f"{file} has no class labels")
+def _fitted(blocks: Blocks, train: Integers, *, masked: bool) -> Moments:
+    """The moments of each feature of the training rows, or of each channel if there are more dimensions."""
+    fitting = Fitting()
+    for start, block in blocks():
+        low, high = np.searchsorted(train, (start, start + len(block)))
+        if low < high:
+            fitting.add(_values(block[train[low:high] - start], masked=masked))
+    return fitting.moments()
 
 
-def _ts_line(text: str, file: Path, number: int) -> tuple[Floats, str]:
-    *channels, label = text.split(":")
-    if not channels:
-        raise ConfigError(f"{file}, line {number}: no class label after the last ':'")
-    try:
-        rows = [[float(value) for value in channel.split(",")] for channel in channels]
-    except ValueError:
-        raise ConfigError(f"{file}, line {number}: a value is missing or no number") from None
-    if len({len(row) for row in rows}) > 1:
-        raise ConfigError(f"{file}, line {number}: the channels have different lengths")
-    return np.array(rows), label.strip()
+def _values(block: Array, *, masked: bool) -> Array:
+    """The block as (values, features) or (values, channels); NaN, which moments leave out, where a series is padded."""
+    rows = block.reshape(-1, block.shape[-1])
+    return np.where(rows[:, -1:] > 0, rows[:, :-1], np.nan) if masked else rows
+
+
+def _learned(shape: tuple[int, ...], scale: Scale, moments: Moments | None, name: str, *, masked: bool) -> ArrayPreprocessing | SeriesPreprocessing:
+    if moments is None:
+        shift: Floats = np.zeros(1)
+        factor: Floats = np.array([1 / 255 if scale == "byte" else 1.0])
+    else:
+        with np.errstate(over="ignore"):
+            shift, factor = moments.mean, 1 / moments.deviation
+        if not (np.isfinite(shift).all() and np.isfinite(factor).all()):
+            raise ConfigError(f"{name} holds numbers that are too large or too small to be standardised: scale them first")
+    kind = SeriesPreprocessing if masked else ArrayPreprocessing
+    return kind(shape=shape, shift=tuple(shift.tolist()), factor=tuple(factor.tolist()))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from equipoise.data.arrays import SeriesPreprocessing
 from equipoise.data.columns import TablePreprocessing
 from equipoise.data.images import ImagePreprocessing
 from equipoise.data.sources import ArrayPreprocessing, Preprocessing
@@ -14,6 +15,7 @@ PREPROCESSING = "preprocessing.json"
 KINDS: Mapping[str, type[Preprocessing]] = {
     "array": ArrayPreprocessing,
     "image": ImagePreprocessing,
+    "series": SeriesPreprocessing,
     "table": TablePreprocessing,
 }
 
