@@ -7,7 +7,8 @@
 
   baseline=balanced   what to compare with: a configuration as the table names it, or a weighting (none)
   tracking=server     the runs of the server that MLFLOW_TRACKING_URI names, instead of the project's own store
-  rope=0.01           also the Bayesian signed-rank test: differences up to this count as equal
+  rope=0.01           also the Bayesian test (correlated t over splits, signed-rank over the seeds of one): differences up to
+                      this count as equal
 
 Prints a table for each data set and writes comparison.csv, comparison.json and comparison.html, a page of its
 own, below outputs/comparison; those of a sweep are logged to its summary run as well.

@@ -256,6 +256,20 @@ def test_each_seed_on_a_split_of_its_own_is_a_split() -> None:
     assert any("over 4 splits: the corrected" in note for note in comparison.tables[0].notes)
 
 
+def test_split_seeds_that_give_the_same_data_are_one_split() -> None:
+    """As where the files of all splits are given: what differs is the seed alone."""
+    runs = [
+        replace(run(name, seed, value + 0.01 * seed * (value > 0.5), {"dataset.split_seed": str(seed)}), tags={"data_sha256": "same"})
+        for name, value in GAINS
+        for seed in range(7)
+    ]
+    difference = rows(compare(runs, "balanced_accuracy"))["balanced"].to_baseline
+    assert difference is not None
+    assert (difference.pairs, difference.test) == (7, "permutation")
+    apart = [replace(one, tags={"data_sha256": one.params["seed"]}) for one in runs]
+    assert rows(compare(apart, "balanced_accuracy"))["balanced"].to_baseline.test == "nadeau_bengio"  # type: ignore[union-attr]
+
+
 def test_runs_that_do_not_say_their_sizes_have_no_test_over_splits() -> None:
     runs = [replace(one, metrics={key: value for key, value in one.metrics.items() if "samples" not in key}) for one in on_splits({"0": 0.1, "1": 0.2})]
     comparison = compare(runs, "balanced_accuracy")

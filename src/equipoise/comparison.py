@@ -283,7 +283,7 @@ def _said_of_tests(table: Table, differences: Sequence[Difference]) -> list[str]
         else:
             notes.append(
                 f"p and intervals are over {len(units)} {kind}{averaged}: the corrected resampled t test (Nadeau and Bengio 2003), df {len(units) - 1}, "
-                f"with n_test / n_train = {table.test_over_train:.3g}, since {kind} share rows."
+                f"with n_test / n_train = {table.test_over_train:.3g}, which allows for rows that {kind} share."
             )
             if any(found.test == repetitions.CORRECTED and found.p is None for found in differences):
                 notes.append("Where all paired differences are equal, the t test is not defined, and there is no p.")

@@ -78,9 +78,13 @@ def _difference_columns(name: str, differences: Sequence[Difference | None]) -> 
 
 def title(table: Table) -> str:
     """What stands above the table."""
+    return f"{table.dataset}: test split, mean ± SD of the runs; paired differences{_scope(table)}"
+
+
+def _scope(table: Table) -> str:
+    """What p and intervals do not go beyond, where that is one split."""
     tests = {found.test for row in table.rows for found in (row.to_baseline, row.to_control) if found}
-    scope = "; p: training noise on this split" if tests == {PERMUTATION} else ""
-    return f"{table.dataset}: test split, mean ± standard deviation of the runs; paired differences{scope}"
+    return "; p: training noise on this split" if tests == {PERMUTATION} else ""
 
 
 def overall_columns(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -189,7 +193,13 @@ def as_html(comparison: Comparison, source: str) -> str:
     ----------
     source : where the runs come from, as it was typed
     """
-    lead = [page.paragraph(f"{source}. Headline metric: {_words(comparison.metric)}; every interval is a 95 % interval for the mean.", kind="lead")]
+    lead = [
+        page.paragraph(
+            f"{source}. Headline metric: {_words(comparison.metric)}; every interval is a 95 % interval for the mean, "
+            "over splits or folds; of one split, over its seeds.",
+            kind="lead",
+        )
+    ]
     parts = []
     if comparison.overall:
         shown = [page.paragraph(line) for line in overall_lines(comparison)] + [page.table(*overall_columns(comparison))]
@@ -247,7 +257,9 @@ def _pictures(table: Table, metric: str) -> list[str]:
     if len(drawn) < sum(row.configuration.rule is None for row in table.rows):
         body.append(page.paragraph(f"The {MOST_DRAWN} configurations with the best {_words(metric)} are drawn."))
     if any(row.to_baseline for row in table.rows):
-        body.append(page.picture(differences_figure(table, metric), f"{table.dataset}: paired differences of {_words(metric)}, mean with 95 % interval"))
+        body.append(
+            page.picture(differences_figure(table, metric), f"{table.dataset}: paired differences of {_words(metric)}, mean with 95 % interval{_scope(table)}")
+        )
     profile = recall_profile(drawn)
     if profile:
         body.append(page.picture(profile, f"{table.dataset}: recall of each class, most frequent in training first, mean of the runs"))

@@ -97,10 +97,14 @@ def _label(settings: Mapping[str, str]) -> str:
 
 
 def by_settings(runs: Sequence[Logged], varied: Sequence[str]) -> dict[Settings, dict[Place, Logged]]:
+    """Runs by what tells configurations apart, and by their place. Split seeds that gave the same data are the same split."""
     found: dict[Settings, dict[Place, Logged]] = {}
+    splits: dict[str, Place] = {}
     for run in runs:
         settings = tuple((key, run.params[key]) for key in varied if key in run.params) or (("weighting.name", run.params.get("weighting.name", "")),)
-        found.setdefault(settings, {})[tuple(run.params.get(key, "") for key in REPETITION)] = run
+        *split, seed = (run.params.get(key, "") for key in REPETITION)
+        same = splits.setdefault(run.tags.get("data_sha256", " ".join(split)), tuple(split))
+        found.setdefault(settings, {})[*same, seed] = run
     return found
 
 
