@@ -537,10 +537,18 @@ def _images() -> list[bytes]:
     from PIL import Image
 
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 8, 3), np.uint8))
+    upside_down = Image.Exif()
+    upside_down[0x0112] = 3
+    deep = Image.fromarray(np.arange(72, dtype=np.uint16).reshape(9, 8) * 900)
     found = []
-    for kind in ("PNG", "JPEG", "BMP", "WEBP"):
+    for image, kind, more in (
+        *((picture, kind, {}) for kind in ("PNG", "JPEG", "BMP", "GIF", "WEBP")),
+        (Image.merge("RGBA", [*picture.split(), picture.getchannel(0)]), "PNG", {}),
+        (picture.convert("CMYK"), "JPEG", {"exif": upside_down}),
+        (deep, "PNG", {}),
+    ):
         out = io.BytesIO()
-        picture.save(out, kind)
+        image.save(out, kind, **more)
         found.append(out.getvalue())
     return found
 
@@ -576,7 +584,7 @@ def _described(files: Mapping[str, bytes], images: bool) -> bytes:
         kind="equipoise shards 1",
         classes=("a", "b"),
         shape=(8, 8, 3) if images else (2,),
-        formats=("BMP", "JPEG", "PNG", "WEBP") if images else (),
+        formats=("BMP", "GIF", "JPEG", "PNG", "WEBP") if images else (),
         shards=1,
         files=sizes,
         reference={"bayes_accuracy": 0.9},

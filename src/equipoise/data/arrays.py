@@ -293,10 +293,9 @@ def _learned(shape: tuple[int, ...], scale: Scale, moments: Moments | None, name
     if moments is None:
         shift: Floats = np.zeros(1)
         factor: Floats = np.array([1 / 255 if scale == "byte" else 1.0])
+    elif np.isfinite(moments.mean).all() and np.isfinite(moments.deviation).all():
+        shift, factor = moments.mean, 1 / moments.deviation
     else:
-        with np.errstate(over="ignore"):
-            shift, factor = moments.mean, 1 / moments.deviation
-        if not (np.isfinite(shift).all() and np.isfinite(factor).all()):
-            raise ConfigError(f"{name} holds numbers that are too large or too small to be standardised: scale them first")
+        raise ConfigError(f"{name} holds numbers that are too large to be standardised: scale them first")
     kind = SeriesPreprocessing if masked else ArrayPreprocessing
     return kind(shape=shape, shift=tuple(shift.tolist()), factor=tuple(factor.tolist()))
