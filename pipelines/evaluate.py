@@ -11,9 +11,8 @@ from equipoise import evaluation, handover, inputs, logged, tracking
 from equipoise.config import JUDGING, Config, below, config_sha256, flat
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.sources import title_of
 from equipoise.handover import Trained
-from equipoise.naming import run_name
+from equipoise.naming import experiment_of, run_name
 from equipoise.paths import cache_folder, project_root
 from equipoise.pipeline import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
 from equipoise.report import Evidence
@@ -47,7 +46,7 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     else:
         folder, adopt, params = Path(found.tags["folder"]), found.id, {}
         folder.mkdir(parents=True, exist_ok=True)
-    with tracking.start_run(store, title_of(config.dataset), run_name(config), params, tags, folder, adopt) as log:
+    with tracking.start_run(store, experiment_of(config.dataset), run_name(config), params, tags, folder, adopt) as log:
         log.log_file(PARAMS, "config")
         inputs.log_config(config, log)
         if found is None:

@@ -9,20 +9,22 @@ A run that was broken off is marked KILLED; one that is still going on is left a
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from equipoise import key_values
 from equipoise.options import ConfigError
-from equipoise.outbox import OPERATIONS, Outbox
+from equipoise.outbox import OPERATIONS, UPLOADED, Outbox
 from equipoise.paths import project_root
 
 
 def _upload(words: Sequence[str]) -> int:
     """Returns the exit code: 1 if something could not be uploaded."""
     left, damaged = _with_something_left(words)
-    done = [_sync(folder, uri) for folder, uri in left]
+    given = os.environ.get("MLFLOW_TRACKING_URI")  # before MLflow writes there which store it has opened
+    done = [_sync(folder, uri, given) for folder, uri in left]
     return 1 if damaged or not all(done) else 0
 
 
@@ -47,23 +49,26 @@ def _with_something_left(words: Sequence[str]) -> tuple[list[tuple[Path, str]], 
     return found, damaged
 
 
-def _sync(folder: Path, uri: str) -> bool:
+def _sync(folder: Path, uri: str, given: str | None) -> bool:
     from equipoise import tracking
     from equipoise.store import open_store
     from equipoise.uploading import outages
 
     where = "server" if uri.startswith("http") else "local"
-    if where == "server" and not folder.is_relative_to(project_root()) and "MLFLOW_TRACKING_URI" not in os.environ:
+    if where == "server" and not folder.is_relative_to(project_root()) and given is None:
         # Else whoever made the folder would choose which server is sent the user's password.
         raise ConfigError(f"{folder} lies outside of the project and asks for the server {uri}: if you trust it, set MLFLOW_TRACKING_URI={uri} first")
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
     if where == "server":
-        os.environ.setdefault("MLFLOW_TRACKING_URI", uri)
+        os.environ["MLFLOW_TRACKING_URI"] = given or uri
     store = open_store(project_root(), where)
     told: tuple[type[Exception], ...] = (ConfigError, *outages())
     try:
         done = tracking.sync_folder(store, folder)
     except told as error:
-        print(f"error: {folder} is kept, and not uploaded: {str(error).splitlines()[0]}", file=sys.stderr)
+        gone = getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
+        anew = f"; to upload it anew: rm {shlex.quote(str(folder / UPLOADED))}" if gone else ""
+        print(f"error: {folder} is kept, and not uploaded: {str(error).splitlines()[0]}{anew}", file=sys.stderr)
         return False
     if done is None:
         print(f"{folder} is being written to by a run that is going on")

@@ -21,7 +21,7 @@ from equipoise.cluster import read_cluster
 from equipoise.composing import share_compositions
 from equipoise.config import Config, validate
 from equipoise.data.prepare import prepare
-from equipoise.data.sources import title_of
+from equipoise.naming import experiment_of, not_heeded, run_name
 from equipoise.options import ConfigError, complain
 from equipoise.paths import cache_folder, project_root
 from equipoise.search import Settings
@@ -41,6 +41,8 @@ def main() -> int:
             takes_part = _takes_part(plan)
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
             if not takes_part:
+                for note in not_heeded(job.dataset for job in plan.jobs):
+                    print(f"warning: {note}", file=sys.stderr)
                 _check_server(plan.jobs)
                 _reach_launcher(plan)
             command_line.prepare_all(plan)
@@ -74,7 +76,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
     share_compositions(in_turn=not elsewhere)
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
-    store.check_experiments({title_of(job.dataset) for job in plan.jobs})
+    store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
     # The trials of a search are not known yet.
     jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
     names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
@@ -150,7 +152,6 @@ def train(composed: DictConfig) -> dict[str, float] | None:
 
 def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str, float] | None:
     from equipoise import experiment, resume, search, sweep, tracking
-    from equipoise.naming import run_name
     from equipoise.outbox import read_journal
     from equipoise.report import REPORT
     from equipoise.store import open_store
@@ -210,7 +211,7 @@ def _check_server(jobs: Sequence[Config]) -> None:
         from equipoise.store import open_store
 
         store = open_store(project_root(), "server", needed=False)
-        store.check_experiments({title_of(config.dataset) for config in jobs})
+        store.check_experiments({experiment_of(config.dataset) for config in jobs})
 
 
 def _reach_launcher(plan: command_line.Plan) -> None:

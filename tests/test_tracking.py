@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from equipoise import tracking
 from equipoise.options import ConfigError
-from equipoise.outbox import read_journal
+from equipoise.outbox import Outbox, read_journal
 from equipoise.store import Store, class_keys, load_model, open_store
 from equipoise.tracking import start_run
 from helpers import program_of
@@ -149,9 +149,9 @@ def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store
 
 
 def test_what_is_not_there_any_more_cannot_be_uploaded(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "saved-b" / "model").mkdir(parents=True)
-    (tmp_path / "saved-b" / "model" / "MLmodel").write_text("- no model")
     with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        (tmp_path / "saved-b" / "model").mkdir(parents=True)
+        (tmp_path / "saved-b" / "model" / "MLmodel").write_text("- no model")
         run._outbox.add("file", file="gone.txt", to="")
         run._outbox.add("model", folder="saved-a/model", step=0)  # which was uploaded before a crash
         run.set_tag("late", "yes")
@@ -239,6 +239,37 @@ def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(store: Store,
         run._outbox.add("tags", tags={"late": "yes"})
         assert sync._upload([str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"1 run with something left to upload\n{tmp_path} is being written to by a run that is going on\n"
+
+
+def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_is_named(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = program_of("src/sync.py")
+    monkeypatch.setattr(sync, "project_root", lambda: store.root)
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        run.log_metrics({"val/loss": 0.5})
+    state = json.loads((tmp_path / "uploaded.json").read_text())
+    Outbox(tmp_path).add("end", status="FINISHED", time=1)
+    store.client.delete_run(run.id)
+    (tmp_path / "uploaded.json").write_text(json.dumps({**state, "run_id": "0" * 32}))
+    assert sync._upload([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    command = f"rm {tmp_path / 'uploaded.json'}"
+    assert said == f"error: {tmp_path} is kept, and not uploaded: Run with id={'0' * 32} not found; to upload it anew: {command}\n"
+    subprocess.run(command.split(), check=True)
+    assert sync._upload([str(tmp_path)]) == 0
+    anew = Outbox(tmp_path).uploaded.run_id
+    assert anew not in ("0" * 32, run.id)
+    assert store.client.get_run(anew).data.metrics == {"val/loss": 0.5}
+
+
+def test_an_address_that_is_not_heeded_is_told_once(store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
+    for _ in range(2):
+        open_store(store.root)
+    said = f"warning: MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {store.uri}; tracking=server sends them to the server at that address\n"
+    assert capsys.readouterr().err == said
+    assert os.environ["MLFLOW_TRACKING_URI"] == store.uri, "which is what a job in another process finds"
 
 
 def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from equipoise.clock import clock
 from equipoise.cluster import read_cluster
 from equipoise.config import Config, Trainer, flat
 from equipoise.data.prepared import Prepared
-from equipoise.data.sources import title_of
 from equipoise.handover import Trained
-from equipoise.naming import run_name
+from equipoise.naming import experiment_of, run_name
 from equipoise.options import Floats
 from equipoise.resume import Begun
 from equipoise.schedules import share_at, weights_at
@@ -49,7 +48,7 @@ def training_run(
     begun : an interrupted run, to be gone on with in its own folder
     adopt : the id of a run that is open already, to be written on instead
     """
-    experiment = title_of(config.dataset)
+    experiment = experiment_of(config.dataset)
     store.check_experiments({experiment})  # what is wrong with it is known before TensorFlow's seconds
     device, replicas = _start(config, data)
     for message in _replica_notes(config, replicas):

@@ -24,7 +24,7 @@ from equipoise.data.sources import PATHS, Dataset
 from equipoise.evaluation import draw_and_log, evaluate_and_log
 from equipoise.handover import Trained
 from equipoise.logged import LoggedConfig
-from equipoise.naming import run_name
+from equipoise.naming import given_experiment, run_name
 from equipoise.options import ConfigError, dotted_keys, listing, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 from equipoise.report import Evidence
@@ -93,7 +93,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     tags = {key: trained.tags[key] for key in kept if key in trained.tags}
     tags |= {"kind": "evaluation", "evaluated_run": trained.id, "dataset": config.dataset.name, "decision": config.decision.name}
     tags |= {"device": device, "data_sha256": data.data_sha256, "mlflow.source.name": "src/evaluate.py"}
-    where = store.client.get_experiment(trained.experiment_id).name
+    where = given_experiment() or store.client.get_experiment(trained.experiment_id).name
     with start_run(store, where, f"{run_name(config)} · judged again", flat(config), tags, folder, outer_run(store)) as log:
         inputs.log_inputs(config, log, data, weights)
         known = {name: values for name, values in shares.items() if not np.isnan(values).all()}

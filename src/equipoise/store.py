@@ -186,6 +186,9 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    if where == "local" and os.environ.get("MLFLOW_TRACKING_URI", uri) != uri:
+        _warn_once(f"MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {uri}; tracking=server sends them to the server at that address")
+        os.environ["MLFLOW_TRACKING_URI"] = uri  # and jobs in other processes tell it no more
     mlflow.set_tracking_uri(uri)
     store = _opened.get(uri) or Store(root, uri)
     try:

@@ -9,8 +9,8 @@ from equipoise import comparison, comparison_report, logged, search_results, tra
 from equipoise.command_line import Plan, Sweep
 from equipoise.comparison import PANEL, Comparison
 from equipoise.config import CONTROL, Config, config_sha256
-from equipoise.data.sources import title_of
 from equipoise.logged import Logged
+from equipoise.naming import experiment_of
 from equipoise.options import listing
 from equipoise.store import Store, open_store
 from equipoise.sweep import Unfinished, await_others, labels, unfinished
@@ -41,8 +41,8 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
         warn("no table of the sweep: the same command again makes it when the store is back and has the runs (python src/sync.py)")
         return
     jobs = () if plan.searching else plan.jobs  # the trials of a search are not known yet
-    titles = {title_of(job.dataset) for job in plan.jobs}
-    experiment = titles.pop() if len(titles) == 1 else SEVERAL_DATASETS
+    names = {experiment_of(job.dataset) for job in plan.jobs}
+    experiment = names.pop() if len(names) == 1 else SEVERAL_DATASETS
     earlier = store.runs(kind="sweep", sweep_id=sweep.id)
     outer = tracking.outer_run(store)
     commands = list(dict.fromkeys([*(earlier[-1].data.tags.get("commands", "").splitlines() if earlier else []), sweep.command]))

@@ -340,7 +340,6 @@ def outer_run(store: Store) -> str | None:
     from mlflow.exceptions import MlflowException
 
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
-    os.environ.pop("MLFLOW_EXPERIMENT_NAME", None)
     run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     if run_id is not None:
         try:

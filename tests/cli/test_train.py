@@ -382,6 +382,29 @@ def test_what_is_refused_late_is_one_line_and_leaves_nothing(tmp_path: Path) -> 
     assert (found.returncode, found.stderr) == (1, "error: [Errno 2] No such file or directory: '/proc/none'\n")
 
 
+def test_mlflow_s_own_variables_are_heeded_or_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = copy_project(tmp_path)
+    for key, value in {"EXPERIMENT_NAME": "Our digits", "RUN_NAME": "Tuesday", "TRACKING_URI": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(f"MLFLOW_{key}", value)
+    sweep = train(project, "-m", "seed=0,1", *QUICK)
+    judged = train(project, "run=latest", "decision=logit_adjusted", script="evaluate.py")
+    compared = train(project, script="compare.py")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "../elsewhere")
+    outside = train(project, *QUICK)
+    for found in (sweep, judged, compared):
+        assert found.returncode == 0, found.stderr
+        assert found.stderr.count("MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in sqlite:///") == 1
+        assert "MLFLOW_EXPERIMENT_NAME is not heeded" not in found.stderr
+    assert outside.returncode == 2
+    assert outside.stderr.startswith("error: MLFLOW_EXPERIMENT_NAME='../elsewhere': it becomes a folder's name")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    store = open_store(project)
+    names = {run.info.run_name for run in store.search("attributes.status = 'FINISHED'")}
+    assert {"Tuesday · none · seed 0", "Tuesday · none · seed 1", "Tuesday · judged again"} < names
+    assert {experiment.name for experiment in store.client.search_experiments()} == {"Default", "Our digits"}
+    assert not (tmp_path.parent / "elsewhere").exists()
+
+
 def test_a_file_or_a_memory_that_may_not_grow_is_told_in_a_line(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     command = [sys.executable, str(project / "src" / "train.py"), *QUICK]
