@@ -298,5 +298,7 @@ def _said_of_families(differences: Sequence[Difference]) -> list[str]:
         parts = listing([f"{count} with {reference}" for reference, count in families.items()])
         notes.append(f"p is after Holm's correction, one family for each reference on this data set; comparisons: {parts}.")
     for pairs, needed in sorted({(found.pairs, found.needed) for found in differences if found.p is None and found.needed}):
-        notes.append(f"n < {needed}: with {pairs} pairs and so many comparisons no difference could reach significance at all; {needed} pairs could.")
+        notes.append(
+            f"Too few pairs to test (n < {needed}): with {pairs} pairs and so many comparisons no difference could reach significance; {needed} pairs could."
+        )
     return notes

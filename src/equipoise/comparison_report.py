@@ -73,7 +73,10 @@ def _difference_columns(name: str, differences: Sequence[Difference | None]) -> 
         return []
     references = {one.reference for one in differences if one}
     shown = references.pop() if len(references) == 1 and name == "baseline" else name
-    return [(f"−\u00a0{shown} (better\u00a0in)", [_difference(one) for one in differences]), ("p", [_p(one) for one in differences])]
+    columns = [(f"−\u00a0{shown} (better\u00a0in)", [_difference(one) for one in differences])]
+    if any(one.p is not None for one in differences if one):  # else a note says how many pairs a test needs
+        columns.append(("p", [_p(one) for one in differences]))
+    return columns
 
 
 def title(table: Table) -> str:
@@ -110,7 +113,9 @@ def overall_lines(comparison: Comparison) -> list[str]:
         parts = ", ".join(f"{count} with {reference}" for reference, count in families.items())
         lines.append(f"p is of Wilcoxon's signed-rank test over the data sets, after Holm's correction, one family for each reference; comparisons: {parts}.")
     for needed in sorted({one.needed for one in differences if one.p is None}):
-        lines.append(f"n < {needed}: over {len(comparison.tables)} data sets no difference could reach significance; over {needed} one could.")
+        lines.append(
+            f"Too few data sets to test (n < {needed}): over {len(comparison.tables)} no difference could reach significance; over {needed} one could."
+        )
     if comparison.left_out:
         lines.append(f"Left out, since a data set lacks them: {listing(comparison.left_out, 6)}.")
     return lines
