@@ -68,7 +68,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     from equipoise.progress import followed
     from equipoise.store import open_store
     from equipoise.summary import summarised
-    from equipoise.sweep import labels, save_views
+    from equipoise.sweep import check_search, labels, save_views
     from equipoise.terminal import told_once
 
     # Hydra would compose every job one more time to see whether it can be, a minute for 900 of them: the plan has checked them all.
@@ -77,6 +77,8 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     share_compositions(in_turn=not elsewhere)
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
+    if plan.searching and store.answers:
+        check_search(store, sweep.id, plan.jobs)
     # The trials of a search are not known yet.
     jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
     names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)

@@ -1,5 +1,6 @@
 """Comparisons of made-up runs, whose numbers are known by hand."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -435,6 +436,14 @@ def test_a_region_of_practical_equivalence() -> None:
 def test_the_newest_of_the_same_runs_counts() -> None:
     found = rows(compare([run("none", 0, 0.5), run("none", 0, 0.7)], "balanced_accuracy"))
     assert found["none"].spreads["balanced_accuracy"].mean == 0.7
+
+
+def test_runs_of_other_code_are_told() -> None:
+    runs = sweep(3, {"none": 0, "balanced": 0.1})
+    same = [replace(one, tags={**one.tags, "code": json.dumps({f"weighting={one.params['weighting.name']}": "a", "training": "b"})}) for one in runs]
+    assert not any("code" in note for note in compare(same, None).tables[0].notes)
+    edited = replace(same[-1], tags={**same[-1].tags, "code": json.dumps({"weighting=balanced": "c", "training": "b"})})
+    assert "Not all runs are by the same code of weighting=balanced: what differs may be the code." in compare([*same[:-1], edited], None).tables[0].notes
 
 
 def test_a_metric_that_is_not_there() -> None:

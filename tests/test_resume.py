@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise import checkpoints, resume
+from equipoise import checkpoints, identity, resume
 from equipoise.checkpoints import Checkpoints, State
 from equipoise.config import config_sha256
 from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.decisions import DECISIONS
 from equipoise.locks import InUseError
 from equipoise.options import ConfigError
 from equipoise.resume import made_by
 from equipoise.store import open_store
-from equipoise.weighting import class_weights
+from equipoise.weighting import STRATEGIES, class_weights
 from helpers import composed
 
 # 93 samples in batches of 16: the last batch holds 13.
@@ -163,7 +165,7 @@ def test_checkpoints_stay_if_their_run_is_in_use_and_go_if_it_would_end_in_the_s
 def test_a_run_whose_folder_is_gone_is_begun_again(tmp_path: Path) -> None:
     store, config, folder = open_store(tmp_path), composed(), tmp_path / "run"
     folder.mkdir()
-    tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder)}
+    tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder), **identity.tags(config)}
     run = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
     store.client.set_terminated(run, "KILLED")
     assert resume.interrupted(store, config, "it") == resume.Begun(run, folder)
@@ -175,7 +177,7 @@ def test_a_run_whose_folder_is_gone_is_begun_again(tmp_path: Path) -> None:
 def test_damaged_logs_are_not_gone_on_with_and_the_checkpoints_stay(tmp_path: Path) -> None:
     store, config, folder = open_store(tmp_path), composed(), tmp_path / "run"
     folder.mkdir()
-    tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder)}
+    tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder), **identity.tags(config)}
     store.client.set_terminated(store.client.create_run(store.experiment("e"), tags=tags).info.run_id, "KILLED")
     Checkpoints(folder, {}).save(0, STATE)
     for name, said in (
@@ -199,6 +201,28 @@ def test_only_a_folder_that_nothing_was_written_into_is_removed(tmp_path: Path) 
     (tmp_path / "used" / "metrics.jsonl").touch()
     assert [resume.remove_unused(tmp_path / name) for name in ("unused", "used", "none")] == [True, False, False]
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
+
+
+@pytest.mark.slow
+def test_a_run_that_other_code_has_begun_is_begun_anew_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    store, config = open_store(tmp_path), composed("weighting=balanced", "decision=tuned")
+    tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(tmp_path), **identity.tags(config)}
+    run = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
+    store.client.set_terminated(run, "KILLED")
+    data = Prepared(tmp_path, (), (), np.zeros(0, np.int64), "it", {})
+    before = made_by(config, data)
+
+    def argmax_again(*_: object, **__: object) -> None:
+        """Judges a model that is trained as it was."""
+
+    monkeypatch.setitem(DECISIONS, "tuned", argmax_again)  # type: ignore[arg-type]
+    assert resume.interrupted(store, config, "it") == resume.Begun(run, tmp_path)
+    assert made_by(config, data) == before
+    assert capsys.readouterr().err == ""
+    monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["inverse"])  # type: ignore[arg-type]
+    assert resume.interrupted(store, config, "it") is None
+    assert capsys.readouterr().err == f"warning: begun anew: the code of weighting=balanced has changed since run {run}, which was interrupted\n"
+    assert made_by(config, data) != before
 
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from equipoise import configurations, repetitions, significance
+from equipoise import configurations, identity, repetitions, significance
 from equipoise.configurations import Configuration
 from equipoise.logged import Logged
 from equipoise.options import ConfigError, listing, suggestion
@@ -158,7 +158,9 @@ def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], metric: 
     rows = [Row(*row) for row in zip(found, spreads, ranks, to_baseline, to_control, front, strict=True)]
     rows.sort(key=lambda row: (-orientation(metric) * row.spreads[metric].mean if comparable else 0, row.configuration.label))
     table = Table(dataset, tuple(rows), (), ratio)
-    return replace(table, notes=(*_notes(table), *([left_out] if left_out else [])))
+    mixed = identity.differing(run.tags for run in runs)
+    of_other_code = [f"Not all runs are by the same code of {listing(mixed)}: what differs may be the code."] if mixed else []
+    return replace(table, notes=(*_notes(table), *([left_out] if left_out else []), *of_other_code))
 
 
 def _shared_values(found: Sequence[Configuration], metric: str) -> list[dict[Place, float]]:

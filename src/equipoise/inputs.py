@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise import by_rank, corrections, effect
+from equipoise import by_rank, corrections, effect, identity
 from equipoise.config import Config, config_sha256, training_sha256
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
@@ -39,6 +39,7 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         **{package: version(package) for package in ("tensorflow", "keras")},
         "training_sha256": training_sha256(config),
         "data_sha256": data.data_sha256,
+        **identity.tags(config),
         "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
     }
     positive = None if data.several_labels else corrections.positive(config, data)

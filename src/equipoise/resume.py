@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from equipoise import checkpoints
+from equipoise import checkpoints, identity
 from equipoise.config import Config, config_sha256
 from equipoise.data.prepared import Prepared
 from equipoise.locks import InUseError
 from equipoise.options import ConfigError
 from equipoise.outbox import Outbox, read_journal
-from equipoise.store import Store
+from equipoise.store import Store, warn
 from equipoise.tracking import Pruned
 
 
@@ -27,6 +27,8 @@ class Begun:
 
 def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
     """The newest run of this config on these data, in the same sweep or in none, if it was interrupted and `trainer.resume` is on.
+
+    One that other code has begun is told, and not gone on with.
 
     A run is KILLED by a signal or by the next command that finds its process gone; it may have no checkpoint yet.
     One that FAILED was interrupted if it left a checkpoint, as it does if its disk was full; one that cannot but
@@ -52,6 +54,10 @@ def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
     cut_off = newest.info.status == "KILLED" or (newest.info.status == "FAILED" and checkpoints.saved(folder))
     if not cut_off:
         return None
+    changed = identity.training_changed(newest.data.tags, config)
+    if changed:
+        warn(f"begun anew: {changed} since run {newest.info.run_id}, which was interrupted")
+        return None
     _check_readable(folder)
     return Begun(str(newest.info.run_id), folder)
 
@@ -75,9 +81,10 @@ def remove_unused(folder: Path) -> bool:
 
 
 def made_by(config: Config, data: Prepared) -> dict[str, str]:
-    """What a checkpoint must agree in to be gone on with: another version may train other bits."""
+    """What a checkpoint must agree in to be gone on with: other code, and another version, may train other bits."""
     versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
-    return {"config_sha256": config_sha256(config), "data_sha256": data.data_sha256, **versions}
+    digests = {"config_sha256": config_sha256(config), "data_sha256": data.data_sha256, "training_code_sha256": identity.training_code_sha256(config)}
+    return digests | versions
 
 
 @contextlib.contextmanager

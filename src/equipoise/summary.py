@@ -1,11 +1,11 @@
 """The one summary run of a sweep: opened before any job, closed with the results as a table, however the sweep ends."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from equipoise import comparison, comparison_report, logged, search_results, tracking
+from equipoise import comparison, comparison_report, identity, logged, search_results, tracking
 from equipoise.command_line import Plan, Sweep
 from equipoise.comparison import PANEL, Comparison
 from equipoise.config import CONTROL, Config, config_sha256
@@ -13,7 +13,7 @@ from equipoise.logged import Logged
 from equipoise.naming import experiment_of
 from equipoise.options import listing
 from equipoise.store import Store, open_store
-from equipoise.sweep import Unfinished, await_others, labels, unfinished
+from equipoise.sweep import Unfinished, await_others, data_digests, labels, unfinished
 from equipoise.terminal import console, print_comparison, warn
 from equipoise.tracking import Run
 
@@ -74,12 +74,29 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
 
 
 def _tell_earlier(store: Store, run: Run, sweep: Sweep, jobs: Sequence[Config]) -> None:
-    """Say how many jobs are finished already, and warn of those that were done by something else than is here now."""
-    names = dict(zip(map(config_sha256, jobs), labels(jobs), strict=True))
-    done = [one for one in logged.sweep_runs(store, sweep.id, []) if one.tags.get("config_sha256") in names]
-    if not done:
+    """Say how many jobs are finished already, and which are done again, as they would not come out the same."""
+    earlier = logged.sweep_runs(store, sweep.id, [])
+    if not earlier:
         return
-    console.print(f"Sweep {sweep.id}: {len(done)} of {len(jobs)} jobs are finished already")
+    keyed = dict(zip(map(config_sha256, jobs), zip(jobs, data_digests(jobs), labels(jobs), strict=True), strict=True))
+    finished: dict[str, list[Logged]] = {}
+    for one in earlier:
+        if one.tags.get("config_sha256") in keyed:
+            job, data_sha256, _ = keyed[one.tags["config_sha256"]]
+            finished.setdefault(identity.changed(one.tags, job, data_sha256), []).append(one)
+    done = finished.pop("", [])
+    for changed, runs in finished.items():
+        console.print(f"trained again: {changed} since run {listing([one.id for one in runs], 3)}", soft_wrap=True)
+    if done:
+        console.print(f"Sweep {sweep.id}: {len(done)} of {len(jobs)} jobs are finished already")
+        _warn_of_others(store, run, done, {key: label for key, (_, _, label) in keyed.items()})
+    judged = [keyed[key][2] for one in done if identity.evaluation_changed(one.tags, keyed[key := one.tags["config_sha256"]][0])]
+    if judged:
+        warn(f"the code of evaluation has changed since these finished: {listing(judged, 6)}; sweep=new does all again")
+
+
+def _warn_of_others(store: Store, run: Run, done: Sequence[Logged], names: Mapping[str, str]) -> None:
+    """Of jobs that were done under another commit or version than is here now."""
     here = {name: version(name) for name in VERSIONS} | {COMMIT: store.client.get_run(run.id).data.tags.get(COMMIT, "")}
     for key, now in here.items():
         what = "git commit" if key == COMMIT else key
@@ -87,8 +104,8 @@ def _tell_earlier(store: Store, run: Run, sweep: Sweep, jobs: Sequence[Config]) 
         for one in done:
             if now and one.tags.get(key, now) != now:
                 others.setdefault(one.tags[key], []).append(names[one.tags["config_sha256"]])
-        for then, finished in others.items():
-            warn(f"finished at {what} {then[:10]}, and here is {now[:10]}: {listing(finished, 6)}; sweep=new does all again")
+        for then, ended in others.items():
+            warn(f"finished at {what} {then[:10]}, and here is {now[:10]}: {listing(ended, 6)}; sweep=new does all again")
 
 
 def _fill(state: State, store: Store, sweep: Sweep, jobs: Sequence[Config]) -> None:

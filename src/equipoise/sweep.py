@@ -1,7 +1,8 @@
 """The jobs of a sweep in the store: what is done already, what is not and why, and which process does which.
 
-A job is known by the digest of its config. It is done by whoever holds its lock, which goes with the process: two
-launchers of one sweep share the work, and a job whose process was killed is free again.
+A job is known by the digest of its config; a run of it counts if it is by the code that is here, on the same data. A
+job is done by whoever holds its lock, which goes with the process: two launchers of one sweep share the work, and a job
+whose process was killed is free again.
 """
 
 import contextlib
@@ -12,13 +13,17 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from equipoise import configurations, logged, resume, views
+from equipoise import configurations, identity, logged, resume, views
 from equipoise.config import Config, config_sha256, flat
+from equipoise.data.prepare import prepare
+from equipoise.options import ConfigError
+from equipoise.paths import cache_folder
 from equipoise.resume import Begun
 from equipoise.store import Store
 from equipoise.terminal import console
 from equipoise.uploading import outages
 
+SUPERSEDED = "superseded_in"  # a tag: the sweep that a finished run has left, as its job is done again by other code or on other data
 LOST = "lost"  # a tag: why a job's process or machine was gone before its end
 MOST_CHARACTERS = 500  # of a reason
 
@@ -43,7 +48,8 @@ class Unfinished:
 def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | Begun | None]:
     """A job of a sweep as this process's own; yields why there is nothing to do instead, or the run to go on with, if there is one.
 
-    Runs of the job that did not finish are deleted, but for the one that will be gone on with: nothing is doubled.
+    Runs of the job that did not finish are deleted, but for the one that will be gone on with, and those that finished
+    by other code or on other data leave the sweep: nothing is doubled.
     """
     key = config_sha256(config)
     lock = _lock(store, config.sweep, key)
@@ -58,11 +64,15 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
             return
         # A trial that was given up is no job left over; with the same values again it is another trial.
         same = [run for run in store.runs(sweep_id=config.sweep, config_sha256=key) if "pruned" not in run.data.tags]
-        done = [run for run in same if run.info.status == "FINISHED" and run.data.tags.get("data_sha256") == data_sha256]
+        finished = [run for run in same if run.info.status == "FINISHED"]
+        done = [run for run in finished if not identity.changed(run.data.tags, config, data_sha256)]
         if done:
             run_id = str(done[-1].info.run_id)
             yield Settled(f"is finished in this sweep already (run {run_id})", run_id)
             return
+        for run in finished:
+            store.client.set_tag(run.info.run_id, SUPERSEDED, config.sweep)
+            store.client.delete_tag(run.info.run_id, "sweep_id")
         left = [run.info.run_id for run in same if run.info.status != "FINISHED"]
         for run in same:
             if run.info.status == "RUNNING":  # left by whoever had the lock, maybe on another host
@@ -125,11 +135,37 @@ def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: flo
 
 def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinished]:
     """The jobs that have no finished run in the sweep."""
-    done = {run.tags.get("config_sha256") for run in logged.sweep_runs(store, sweep, [])}
+    done = {(run.tags.get("config_sha256"), run.tags.get("code_sha256")) for run in logged.sweep_runs(store, sweep, [])}
     others = store.search(f"tags.sweep_id = '{sweep}' and attributes.status != 'FINISHED'")
     reasons = {run.data.tags.get("config_sha256"): _why(run) for run in others}
-    keyed = zip(map(config_sha256, jobs), labels(jobs), strict=True)
-    return [Unfinished(label, reasons.get(key, "not begun")) for key, label in keyed if key not in done]
+    keyed = zip(map(config_sha256, jobs), map(identity.code_sha256, jobs), labels(jobs), strict=True)
+    return [Unfinished(label, reasons.get(key, "not begun")) for key, code, label in keyed if (key, code) not in done]
+
+
+def check_search(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
+    """Refuse to go on with a search whose trials are not what the same values would give now: they guide the next ones.
+
+    Parameters
+    ----------
+    jobs : that hold every option which a trial can have
+
+    Raises
+    ------
+    ConfigError
+        If the code of a finished trial has changed, or its data.
+    """
+    data = set(data_digests(jobs))
+    for run in logged.sweep_runs(store, sweep, []):
+        changed = identity.changed_for_any(run.tags, jobs, data if len(data) == 1 else ())
+        if changed:
+            raise ConfigError(f"sweep={sweep}: {changed} since its trial {run.id}; sweep=new begins another search")
+
+
+def data_digests(jobs: Sequence[Config]) -> list[str]:
+    """Of the prepared data of each job."""
+    datasets = {job.dataset.model_dump_json(): job.dataset for job in jobs}
+    digests = {key: prepare(dataset, cache_folder()).data_sha256 for key, dataset in datasets.items()}
+    return [digests[job.dataset.model_dump_json()] for job in jobs]
 
 
 def lose(store: Store, config: Config, reason: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from equipoise import source_code
 from equipoise.clock import clock
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import SOURCES, source_of
@@ -30,8 +31,8 @@ from equipoise.data.table_files import open_table
 from equipoise.data.tables import encoded_file
 from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
 
-# Part of every key: to be raised when the same options come to mean other arrays.
-FORMAT = 7
+# Their code is part of every key, beside that of the dataset: but not of all that there are to choose from.
+MAKING, CHOSEN_AMONG = ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"), ("equipoise.data.catalogue.SOURCES",)
 MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 64
@@ -69,7 +70,8 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
     features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
     splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels, np.arange(len(labels)))}
     source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape, preprocessing=learned))
-    folder = cache / f"{seen.folder.name}-{source.content[:16]}"
+    key = hashlib.sha256(f"{source.content} {source_code.digest(with_test_file)}".encode()).hexdigest()
+    folder = cache / f"{seen.folder.name}-{key[:16]}"
     if not (folder / METADATA).exists():
         _make(source, 0, folder)
     return open_prepared(folder)
@@ -92,12 +94,16 @@ def _surveyed(dataset: str, section: type[Dataset]) -> Source:
 
 
 def _key(dataset: Dataset, source: Source) -> str:
-    """Only what changes the arrays: the label form, title, target prior and sampling do not, nor from where a path is typed."""
+    """Only what changes the arrays, with the code that makes them.
+
+    The label form, title, target prior and sampling do not, nor from where a path is typed.
+    """
     names = [*(name for name in keywords(SOURCES[dataset.name]) if name not in PATHS), "split_seed"]
     if isinstance(dataset, Divided):
         names += [name for name in Divided.model_fields if name not in Dataset.model_fields]
     options = {name: getattr(dataset, name) for name in names} | ({"positive": source.classes[1]} if source.turned else {})
-    content = json.dumps([FORMAT, dataset.name, options, source.content], sort_keys=True)
+    code = source_code.digest(SOURCES[dataset.name], *MAKING, without=CHOSEN_AMONG)
+    content = json.dumps([code, dataset.name, options, source.content], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

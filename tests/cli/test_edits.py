@@ -1,0 +1,65 @@
+"""Code that is edited between two commands, as a user does it: what depends on it is made again, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipoise.store import Store, open_store
+from helpers import copy_project, jobs, train
+
+pytestmark = pytest.mark.slow
+
+SWEEP = ["-m", "dataset=digits_lt", "model=linear", "trainer.epochs=1", "weighting=none,balanced", "sweep=mine"]
+
+
+def edit(project: Path, name: str, old: str, new: str) -> None:
+    file = project / "src" / "equipoise" / name
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new))
+
+
+def found(store: Store, weighting: str, seed: int) -> Any:
+    (run,) = jobs(store, sweep_id="mine", weighting=weighting, seed=str(seed))
+    return run
+
+
+def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    first = train(project, *SWEEP, "seed=0")
+    assert first.returncode == 0, first.stdout + first.stderr
+    store = open_store(project)
+    stale, kept = found(store, "balanced", 0), found(store, "none", 0)
+    assert len(kept.data.tags["code_sha256"]) == 64
+
+    edit(project, "weighting.py", "counts.sum() / (len(counts) * counts)", "counts.sum() / (2 * len(counts) * counts)")
+    edit(project, "weighting.py", "return np.ones(len(counts))", "return np.ones(len(counts))  # all the same")
+    edit(project, "weighting.py", "\n\nSTRATEGIES:", "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSTRATEGIES:")
+    edit(project, "page.py", "<title>", "<title>edited: ")
+    more = train(project, *SWEEP, "seed=1")
+    assert more.returncode == 0, more.stdout + more.stderr
+    assert "trained again" not in more.stdout
+    told = " ".join(more.stdout.split())
+    assert "Not all runs are by the same code of weighting=balanced" in told
+
+    again = train(project, *SWEEP, "seed=0,1")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"trained again: the code of weighting=balanced has changed since run {stale.info.run_id}" in again.stdout.splitlines()
+    assert "3 of 4 jobs are finished already" in again.stdout
+    assert again.stdout.count("is finished in this sweep already") == 3
+    assert "Not all runs" not in again.stdout
+    assert found(store, "none", 0).info.run_id == kept.info.run_id
+    fresh = found(store, "balanced", 0)
+    assert fresh.data.metrics["weight/9"] == pytest.approx(stale.data.metrics["weight/9"] / 2)
+    left = store.client.get_run(stale.info.run_id)
+    assert (left.info.lifecycle_stage, left.data.tags["superseded_in"], "sweep_id" in left.data.tags) == ("active", "mine", False)
+
+    edit(project, "data/sources.py", "factor=(1 / 16,)", "factor=(1 / 32,)")
+    other_data = train(project, *SWEEP, "seed=0")
+    assert other_data.returncode == 0, other_data.stdout + other_data.stderr
+    (line,) = [line for line in other_data.stdout.splitlines() if line.startswith("trained again: ")]
+    assert line.startswith("trained again: the content of the data has changed since run ")
+    assert {kept.info.run_id, fresh.info.run_id} == set(line.rpartition("run ")[2].split(", "))
+    assert found(store, "none", 0).data.tags["data_sha256"] != kept.data.tags["data_sha256"]
+    assert len(list((project / "cache").iterdir())) == 2

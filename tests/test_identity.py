@@ -1,0 +1,77 @@
+"""What a job is known by: which code counts for what, and in which words a change of it is told."""
+
+import json
+from typing import Any
+
+import pytest
+
+from equipoise import identity, source_code
+from equipoise.decisions import DECISIONS
+from equipoise.models import MODELS
+from equipoise.source_code import HOME
+from equipoise.weighting import STRATEGIES
+from helpers import composed
+
+CONFIG = composed("weighting=balanced", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")
+TAGS = {**identity.tags(CONFIG), "data_sha256": "it"}
+
+
+def edited(*parts: str) -> dict[str, str]:
+    """The tags of a run whose code was another one in these parts."""
+    return {**TAGS, "code": json.dumps({part: "0" if part in parts else digest for part, digest in identity.code(CONFIG).items()})}
+
+
+def test_each_choice_counts_and_what_was_not_chosen_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(identity.code(CONFIG)) == ["weighting=balanced", "loss=focal", "model=mlp", "decision=tuned", "training", "evaluation"]
+    assert identity.changed(TAGS, CONFIG, "it") == ""
+    monkeypatch.setitem(STRATEGIES, "inverse", STRATEGIES["power"])  # type: ignore[arg-type]
+    assert identity.code_sha256(CONFIG) == TAGS["code_sha256"]
+    monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["power"])  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS, "mlp", MODELS["linear"])  # type: ignore[arg-type]
+    monkeypatch.setitem(DECISIONS, "tuned", DECISIONS["cost"])  # type: ignore[arg-type]
+    assert identity.code_sha256(CONFIG) != TAGS["code_sha256"]
+    assert identity.changed(TAGS, CONFIG, "other") == (
+        "the code of weighting=balanced and the code of model=mlp and the code of decision=tuned and the content of the data have changed"
+    )
+    assert identity.training_changed(TAGS, CONFIG) == "the code of weighting=balanced and the code of model=mlp have changed"
+
+
+def test_the_words_for_one_part() -> None:
+    assert identity.changed(edited("training"), CONFIG, "it") == "the code of training has changed"
+    assert identity.changed(TAGS, CONFIG, "other") == "the content of the data has changed"
+    assert identity.changed({}, CONFIG, "it").count("the code of") == 5, "of a run that does not say its code nothing is known"
+
+
+def test_how_a_model_is_judged_makes_no_other_run_of_a_finished_one() -> None:
+    assert identity.changed(edited("evaluation"), CONFIG, "it") == ""
+    assert identity.evaluation_changed(edited("evaluation"), CONFIG)
+    assert not identity.evaluation_changed(TAGS, CONFIG)
+    assert identity.training_changed(edited("evaluation", "decision=tuned"), CONFIG) == ""
+
+
+def test_the_trials_of_a_search_may_have_any_of_its_options() -> None:
+    jobs = [CONFIG, composed("weighting=power", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")]
+    assert identity.changed_for_any(TAGS, jobs, {"it"}) == ""
+    assert identity.changed_for_any(edited("weighting=balanced"), jobs, {"it"}) == "the code of weighting=balanced has changed"
+    assert identity.changed_for_any(edited("evaluation"), jobs, ()) == ""
+    assert identity.changed_for_any(TAGS, jobs, {"other"}) == "the content of the data has changed"
+
+
+def test_runs_of_different_code_are_found() -> None:
+    assert identity.differing([TAGS, TAGS, {}]) == []
+    assert identity.differing([TAGS, edited("training", "loss=focal")]) == ["loss=focal", "training"]
+
+
+def test_what_only_shows_and_records_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[str] = set()
+    parsed = source_code._parsed
+
+    def noting(file: Any) -> Any:
+        read.add(file.relative_to(HOME / "equipoise").as_posix())
+        return parsed(file)
+
+    monkeypatch.setattr(source_code, "_parsed", noting)
+    source_code.digest.cache_clear()
+    identity.code(CONFIG)
+    assert {"training.py", "compiled.py", "resident.py", "data/feed.py", "implementations.py", "metrics.py", "schedules.py"} <= read
+    assert not {"data/tables.py", "data/arrays.py", "page.py", "figures.py", "uploading.py", "outbox.py", "views.py", "command_line.py", "terminal.py"} & read
