@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equipoise.data import catalogue, seals
 from equipoise.data import prepare as preparing
-from equipoise.data import seals
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import open_prepared
-from equipoise.data.sources import Samples, Splits, long_tail_counts
+from equipoise.data.sources import Raw, Samples, Splits, long_tail_counts
 from equipoise.options import ConfigError
 from helpers import composed_dataset
 
@@ -146,12 +146,19 @@ def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda samples: Samples(samples.features.astype(np.int64), samples.labels), r"features of the train split are int64 .* must be float32"),
+        (
+            lambda samples: Samples(samples.features.astype(np.int64), samples.labels),
+            r"dataset=synthetic: its function gives the train split features that are int64 of shape .* must be float32",
+        ),
         (lambda samples: Samples(samples.features[:, :3], samples.labels), r"of shape \(65, 3\); they must be float32 of \(65, 4\)"),
         (lambda samples: Samples(samples.features[1:], samples.labels), r"of shape \(64, 4\)"),
-        (lambda samples: Samples(samples.features, samples.labels + 1), "has the label 3; classes are numbered from 0 to 2"),
-        (lambda samples: Samples(samples.features, samples.labels - 1), "has the label -1"),
-        (lambda samples: Samples(samples.features, samples.labels.astype(np.float64)), "labels of the train split are float64"),
+        (lambda samples: Samples(samples.features.tolist(), samples.labels), r"features that are list of shape \?; they must be float32"),
+        (
+            lambda samples: Samples(samples.features, samples.labels + 1),
+            "dataset=synthetic: its function gives the train split labels from 1 to 3; 3 classes are counted from 0 to 2",
+        ),
+        (lambda samples: Samples(samples.features, samples.labels - 1), "labels from -1 to 1"),
+        (lambda samples: Samples(samples.features, samples.labels.astype(np.float64)), "the train split labels that are float64"),
         (lambda samples: Samples(samples.features, samples.labels[:, np.newaxis]), r"of shape \(65, 1\); they must be int64, \(n,\)"),
     ],
 )
@@ -163,6 +170,14 @@ def test_what_a_dataset_function_must_keep_to(change: Any, said: str, tmp_path: 
     with pytest.raises(ConfigError, match=said):
         prepare(dataset(**SYNTHETIC), tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("labels", [np.arange(30) % 3 + 1, np.arange(30) % 3 - 1, (np.arange(30) % 3).astype(np.int32)])
+def test_what_the_function_of_a_dataset_in_one_piece_must_keep_to(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Raw(("a", "b", "c"), labels, 1, "it", lambda *_: pytest.fail("it is refused before it is loaded"))
+    monkeypatch.setitem(catalogue.SOURCES, "npz", lambda: raw)  # type: ignore[index]
+    with pytest.raises(ConfigError, match=r"dataset=npz: its function gives labels .*(counted from 0 to 2|must be int64)"):
+        catalogue.source_of(composed_dataset("dataset=npz", "dataset.path=any.npz", "model=mlp"))
 
 
 def _reverse(file: Path) -> None:

@@ -1,13 +1,16 @@
 """The device: what is said of it before anything is trained."""
 
+import json
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from equipoise import fitting, gpu_usage, runtime
 from equipoise.options import ConfigError
-from helpers import composed
+from helpers import REPOSITORY, composed
 
 
 def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +22,42 @@ def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkey
 def test_a_process_has_one_number_of_threads(tensorflow: Any) -> None:
     with pytest.raises(ConfigError, match=r"trainer\.threads=2: TensorFlow runs in this process with 1 already"):
         runtime.start("cpu", 2, deterministic=True)
+
+
+USED = """
+import json
+import tensorflow as tf
+from equipoise import runtime
+from equipoise.runtime import UsedBeforeError
+
+tf.zeros(1)  # as in the function of a dataset
+said = []
+for threads, replicas in ((1, "auto"), ("auto", 2), ("auto", "auto")):
+    try:
+        said.append(runtime.start("cpu", threads, deterministic=True, replicas=replicas))
+    except UsedBeforeError as error:
+        said.append(str(error))
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.slow
+def test_data_that_are_prepared_by_tensorflow_leave_it_as_it_is_or_are_named() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    found = subprocess.run([sys.executable, "-c", USED], env=environment, capture_output=True, text=True, check=True, timeout=300)
+    one, two, same = json.loads(found.stdout.splitlines()[-1])
+    for said in (one, two):
+        assert said.startswith("TensorFlow runs in this process already: ")
+    assert same == "cpu", "what is not to be changed need not be"
+
+
+def test_the_dataset_that_used_tensorflow_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: Any, **__: Any) -> None:
+        raise runtime.UsedBeforeError("TensorFlow runs in this process already: it.")
+
+    monkeypatch.setattr(runtime, "start", late)
+    with pytest.raises(ConfigError, match=r"already: it\. dataset=digits_lt has used it while it was prepared; .*: the same command again works"):
+        fitting._start(composed("dataset=digits_lt", "model=mlp"), None)  # type: ignore[arg-type]
 
 
 def test_what_was_kept_quiet_is_shown_if_it_ends_badly(capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from equipoise.config import Config, Trainer, flat
 from equipoise.data.prepared import Prepared
 from equipoise.handover import Trained
 from equipoise.naming import experiment_of, run_name
-from equipoise.options import Floats
+from equipoise.options import ConfigError, Floats
 from equipoise.resume import Begun
 from equipoise.schedules import share_at, weights_at
 from equipoise.store import Store
@@ -122,14 +122,18 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
     if trainer.strategy == "multi_worker":
         cluster = read_cluster()
         console.print(f"Worker {cluster.index} of {len(cluster.workers)}" + (": waiting for the others" if len(cluster.workers) > 1 else ""))
-    device = runtime.start(
-        trainer.device,
-        trainer.threads,
-        deterministic=trainer.deterministic,
-        gpu_memory=trainer.gpu_memory,
-        strategy=trainer.strategy,
-        replicas=trainer.replicas,
-    )
+    try:
+        device = runtime.start(
+            trainer.device,
+            trainer.threads,
+            deterministic=trainer.deterministic,
+            gpu_memory=trainer.gpu_memory,
+            strategy=trainer.strategy,
+            replicas=trainer.replicas,
+        )
+    except runtime.UsedBeforeError as error:
+        name = config.dataset.name
+        raise ConfigError(f"{error} dataset={name} has used it while it was prepared; its data are in the cache now: the same command again works") from None
     from equipoise import distribution
 
     strategy = runtime.strategy_of(trainer.strategy)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from equipoise.clock import clock
 from equipoise.cluster import met, read_cluster
@@ -29,6 +29,10 @@ Strategy = Literal["single", "mirrored", "multi_worker"]
 NO_MEMORY = ("Dst tensor is not initialized", "ALLOC_FAILED", "out of memory", "OUT_OF_MEMORY")
 
 DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # NVIDIA's on Linux, and under WSL
+
+
+class UsedBeforeError(ConfigError):
+    """TensorFlow computes in this process already, and cannot be told any more how to."""
 
 
 def start(
@@ -123,39 +127,53 @@ def _start(
 ) -> str:
     with quiet():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow as tf
-
-        gpus = tf.config.list_physical_devices("GPU")
-        if device == "gpu" and not gpus:
-            raise ConfigError("trainer.device=gpu: TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto")
-        if device == "cpu":
-            tf.config.set_visible_devices([], "GPU")
-            gpus = []
-        if replicas != "auto" and gpus:
-            if len(gpus) < replicas:
-                raise ConfigError(f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out")
-            gpus = gpus[:replicas]  # pragma: no cover - needs two GPUs
-            tf.config.set_visible_devices(gpus, "GPU")  # pragma: no cover - needs two GPUs
-        elif replicas != "auto":
-            (cpu,) = tf.config.list_physical_devices("CPU")
-            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
-        count = 0 if threads == "auto" else threads  # 0 is TensorFlow's own choice: every core
-        tf.config.threading.set_intra_op_parallelism_threads(count)
-        tf.config.threading.set_inter_op_parallelism_threads(count)
-        for gpu in gpus:  # pragma: no cover - needs a GPU: make test-gpu
-            if gpu_memory is None:
-                tf.config.experimental.set_memory_growth(gpu, True)
-            else:
-                tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory)])
-        if gpus and deterministic:  # pragma: no cover - needs a GPU: make test-gpu
-            tf.config.experimental.enable_op_determinism()
-        tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
+        try:
+            gpus = _configure(device, threads, deterministic=deterministic, gpu_memory=gpu_memory, replicas=replicas)
+        except RuntimeError as error:  # what TensorFlow says of anything that is set too late
+            raise UsedBeforeError(f"TensorFlow runs in this process already: {error}") from None
     if strategy == "multi_worker":
         strategy_of(strategy)  # before anything is computed; it says for whom it waits
     with quiet():
+        import tensorflow as tf
+
         tf.zeros(1)  # brings the device up while the stream is quiet
         import keras  # noqa: F401
     return "gpu" if gpus else "cpu"
+
+
+def _configure(device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, replicas: int | Literal["auto"]) -> list[Any]:
+    """All that TensorFlow must be told before it computes anything; returns the GPUs that it takes."""
+    import tensorflow as tf
+
+    gpus: list[Any] = list(tf.config.list_physical_devices("GPU"))
+    if device == "gpu" and not gpus:
+        raise ConfigError("trainer.device=gpu: TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto")
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+        gpus = []
+    if replicas != "auto" and gpus:
+        if len(gpus) < replicas:
+            raise ConfigError(f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out")
+        gpus = gpus[:replicas]  # pragma: no cover - needs two GPUs
+        tf.config.set_visible_devices(gpus, "GPU")  # pragma: no cover - needs two GPUs
+    elif replicas != "auto":
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    count = 0 if threads == "auto" else threads  # 0 is TensorFlow's own choice: every core
+    pools = tf.config.threading
+    # Where it runs already, as a dataset's function may have it do, the same number may not be set again either.
+    if {pools.get_intra_op_parallelism_threads(), pools.get_inter_op_parallelism_threads()} != {count}:
+        pools.set_intra_op_parallelism_threads(count)
+        pools.set_inter_op_parallelism_threads(count)
+    for gpu in gpus:  # pragma: no cover - needs a GPU: make test-gpu
+        if gpu_memory is None:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        else:
+            tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory)])
+    if gpus and deterministic:  # pragma: no cover - needs a GPU: make test-gpu
+        tf.config.experimental.enable_op_determinism()
+    tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
+    return gpus
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from equipoise.data.arrays import npz, series
 from equipoise.data.images import image_directory
 from equipoise.data.records import tfrecord
-from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, digits_lt, mnist_lt, synthetic
+from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, check_labels, digits_lt, mnist_lt, synthetic
 from equipoise.data.splitting import Divided, divide
 from equipoise.data.tables import csv, multilabel, tabular
 from equipoise.options import ConfigError, Integers, arguments, known_class
@@ -76,6 +76,7 @@ def _turned(source: Source) -> Source:
 
 
 def _divided(raw: Raw, options: Divided) -> Source:
+    check_labels(raw.labels, len(raw.classes), f"dataset={options.name}: its function gives")
     division = divide(raw.labels, raw.classes, options, raw.groups, raw.given)
 
     def load(_seed: int, folder: Path) -> Splits:

@@ -25,7 +25,7 @@ from equipoise.data.columns import TablePreprocessing
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
 from equipoise.data.records import Images, RecordArrays, RecordImages
-from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, digest_of, existing_file
+from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels, digest_of, existing_file
 from equipoise.data.splitting import Divided
 from equipoise.data.table_files import open_table
 from equipoise.data.tables import encoded_file
@@ -50,7 +50,7 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
     source = surveyed(dataset)
     folder = cache / f"{dataset.name}-{_key(dataset, source)}"
     if not (folder / METADATA).exists():
-        _make(source, dataset.split_seed, folder)
+        _make(source, dataset.split_seed, folder, f"dataset={dataset.name}: its function gives")
     return open_prepared(folder)
 
 
@@ -73,7 +73,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
     key = hashlib.sha256(f"{source.content} {source_code.digest(with_test_file)}".encode()).hexdigest()
     folder = cache / f"{seen.folder.name}-{key[:16]}"
     if not (folder / METADATA).exists():
-        _make(source, 0, folder)
+        _make(source, 0, folder, "dataset.test_path gives")
     return open_prepared(folder)
 
 
@@ -107,13 +107,13 @@ def _key(dataset: Dataset, source: Source) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _make(source: Source, split_seed: int, folder: Path) -> None:
+def _make(source: Source, split_seed: int, folder: Path, giver: str) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder.parent)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}@{socket.gethostname()}@{os.getpid()}@", dir=folder.parent))
     try:
         loaded = source.load(split_seed, aside)
-        _check(source, loaded)
+        _check(source, loaded, giver)
         _write(source, loaded, aside)
         os.chmod(aside, 0o755)
         os.rename(aside, folder)
@@ -133,9 +133,10 @@ def _remove_stale(cache: Path) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _check(source: Source, loaded: Splits) -> None:
+def _check(source: Source, loaded: Splits, giver: str) -> None:
     for name, samples in loaded.splits.items():
-        _check_form(name, samples, loaded.shape, len(source.classes))
+        check_labels(samples.labels, len(source.classes), f"{giver} the {name} split")
+        _check_features(samples, loaded.shape, f"{giver} the {name} split")
     counts = _counts(loaded.splits["train"].labels, len(source.classes))
     empty = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
     if empty:
@@ -147,20 +148,16 @@ def _check(source: Source, loaded: Splits) -> None:
                 raise ConfigError(f"sample {start + int(np.argmin(finite))} of the {name} split holds NaN or infinity")
 
 
-def _check_form(split: str, samples: Samples, shape: tuple[int, ...], classes: int) -> None:
+def _check_features(samples: Samples, shape: tuple[int, ...], giver: str) -> None:
     """What a dataset function must keep to: what it leaves otherwise would be called damaged when it is read."""
-    labels, features = np.asarray(samples.labels), samples.features
-    of_several = labels.ndim == 2 and labels.shape[1] == classes
-    if labels.dtype != np.int64 or not (labels.ndim == 1 or of_several):
-        raise ConfigError(f"the labels of the {split} split are {labels.dtype} of shape {labels.shape}; they must be int64, (n,) or 0/1 of (n, {classes})")
-    outside = labels[(labels < 0) | (labels >= (2 if of_several else classes))]
-    if outside.size:
-        raise ConfigError(f"the {split} split has the label {outside[0]}; classes are numbered from 0 to {classes - 1}, several labels are 0 or 1")
+    features, count = samples.features, len(samples.labels)
     if isinstance(features, Images):
-        if len(features) != len(labels):
-            raise ConfigError(f"the {split} split has {len(features)} images and {len(labels)} labels")
-    elif features.shape != (len(labels), *shape) or features.dtype != np.float32:
-        raise ConfigError(f"the features of the {split} split are {features.dtype} of shape {features.shape}; they must be float32 of {(len(labels), *shape)}")
+        if len(features) != count:
+            raise ConfigError(f"{giver} {len(features)} images and {count} labels")
+        return
+    form = f"{getattr(features, 'dtype', type(features).__name__)} of shape {getattr(features, 'shape', '?')}"
+    if form != f"float32 of shape {(count, *shape)}":
+        raise ConfigError(f"{giver} features that are {form}; they must be float32 of {(count, *shape)}")
 
 
 def _counts(labels: Integers, classes: int) -> Integers:

@@ -235,6 +235,28 @@ def split_place(name: str) -> int:
     return SPLIT_NAMES.get(name.strip().casefold(), 0)
 
 
+def check_labels(labels: Any, classes: int, giver: str) -> None:
+    """What a dataset function must keep to.
+
+    Parameters
+    ----------
+    giver : what a message begins with: `dataset=wine: its function gives`
+
+    Raises
+    ------
+    ConfigError
+        If the labels are no int64, (n,) with classes counted from 0, or (n, classes) of 0 and 1.
+    """
+    found = np.asarray(labels)
+    of_several = found.ndim == 2 and found.shape[1] == classes
+    if found.dtype != np.int64 or (found.ndim != 1 and not of_several):
+        raise ConfigError(f"{giver} labels that are {found.dtype} of shape {found.shape}; they must be int64, (n,) or 0/1 of (n, {classes})")
+    outside = found[(found < 0) | (found >= (2 if of_several else classes))]
+    if outside.size:
+        most = "of several labels each is 0 or 1" if of_several else f"{classes} classes are counted from 0 to {classes - 1}"
+        raise ConfigError(f"{giver} labels from {found.min()} to {found.max()}; {most}")
+
+
 def title_of(dataset: Dataset) -> str:
     """The name of the dataset's MLflow experiment: its title, or its kind and what it was made of."""
     if dataset.title is not None:
