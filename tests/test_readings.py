@@ -198,10 +198,13 @@ class TestOddCells:
         assert (data.shape, [note for note in data.notes if "'x'" in note]) == ((5,), [])
 
     def test_categories_of_which_most_are_numbers_are_told(self, tmp_path: Path) -> None:
-        for cells in (["0", "1", "2", "3+"] * 10, ["0", "1", "2"] * 20 + ["3+"]):
+        for cells in ([*map(str, range(12)), "none of them"] * 3 + ["13+"] * 9, ["0", "1", "2"] * 20 + ["3+"]):
             (note,) = (note for note in prepared(tmp_path, cells).notes if "'x'" in note)
-            assert re.match(r"column 'x' holds \d+ numbers and \d+ cells? of another kind \(3\+\): all are categories; if these are missing", note)
+            assert re.match(r"column 'x' holds \d+ numbers and \d+ cells? of another kind \(.*\+\): all are categories; if these are missing", note)
             assert isinstance(column(prepared(tmp_path, cells, typed(note, "missing"))), NumericColumn)
+
+    def test_categories_that_look_like_few_numbers_are_not_worth_a_note(self, tmp_path: Path) -> None:
+        assert not [note for note in prepared(tmp_path, ["2", "3", "4", "5more"] * 10).notes if "'x'" in note]
 
     def test_what_the_user_calls_missing_is_missing_among_categories_too(self, tmp_path: Path) -> None:
         assert prepared(tmp_path, ["red", "blue", "unknown"] * 9, "dataset.missing=[unknown]").shape == (2,)
@@ -230,6 +233,11 @@ class TestCodes:
         said = refused(tmp_path, many, name="zip", z=range(200))
         assert "more than 100 different values (column 'zip' holds codes with leading zeros (09900, 09901, 09902)" in said
         assert prepared(tmp_path, many, typed(said, "drop"), name="zip", z=range(200)).shape == (1,)
+
+    def test_two_digits_are_numbers_which_is_told(self, tmp_path: Path) -> None:
+        (note,) = (note for note in prepared(tmp_path, ["05", "07", "10", "15"] * 9).notes if "'x'" in note)
+        assert note == "column 'x' is read as numbers, 05 as 5: if these are codes, dataset.categorical=[x]"
+        assert prepared(tmp_path, ["05", "07", "10", "15"] * 9, typed(note, "categorical")).shape == (4,)
 
     def test_no_codes(self, tmp_path: Path) -> None:
         for cells in (["00.5", "01.5", "2"] * 9, ["-01", "02", "3"] * 9, ["0", "10", "100"] * 9):

@@ -1,8 +1,12 @@
 """The user's own data: tables, arrays, series and image folders, right and wrong."""
 
+import bz2
+import codecs
 import gzip
 import json
+import lzma
 import os
+import shlex
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
@@ -86,6 +90,36 @@ class TestTables:
         digests = {prepared(tmp_path / "cache", *table(tmp_path / name)).data_sha256 for name in ("t.csv", "t.parquet", "t.csv.gz")}
         assert len(digests) == 1
 
+    def test_a_file_is_what_its_content_says(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame.loc[3, "colour"] = "größe, 大"
+        text = frame.to_csv(index=False)
+        packed = {"T.CSV.GZ": gzip.compress, "t.csv.bz2": bz2.compress, "t.csv.xz": lzma.compress, "gzip.csv": gzip.compress}
+        files = {name: pack(text.encode()) for name, pack in packed.items()}
+        files |= {"le.csv": text.encode("utf-16"), "be.csv": codecs.BOM_UTF16_BE + text.encode("utf-16-be"), "BOM.TXT": text.encode("utf-8-sig")}
+        files |= {"wide.csv.gz": gzip.compress(text.encode("utf-16"))}
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+        frame.to_parquet(tmp_path / "UPPER.PARQUET")
+        frame.to_parquet(tmp_path / "parquet.csv")
+        with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("folder/", "")
+            archive.writestr("folder/t.csv", text)
+            archive.writestr("__MACOSX/folder/._t.csv", "more")
+        names = [*files, "UPPER.PARQUET", "parquet.csv", "t.zip"]
+        digests = {name: prepared(tmp_path / "cache", *table(tmp_path / name)).data_sha256 for name in names}
+        assert len(set(digests.values())) == 1, digests
+
+    def test_packed_files_are_read_in_blocks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from equipoise.data import table_files
+
+        monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
+        text = "x,y\n" + "".join(f"{index},{'ab'[index % 2]}\n" for index in range(2000))
+        for name, content in (("t.csv", text.encode()), ("t.bz2", bz2.compress(text.encode())), ("wide.csv", text.encode("utf-16"))):
+            (tmp_path / name).write_bytes(content)
+            batches = list(table_files.open_table(tmp_path / name).batches(["y", "x"]))
+            assert len(batches) > 5
+            assert [value for batch in batches for value in batch.column("x").to_pylist()] == [str(index) for index in range(2000)]
+
     def test_parquet_holds_categories_truths_and_labels_with_a_point(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"kind": pd.Categorical(["u", "v"] * 15), "old": [True, False, False] * 10, "y": np.repeat([0.0, 1.0], 15)})
         frame.to_parquet(tmp_path / "t.parquet")
@@ -147,14 +181,85 @@ class TestTables:
         assert first.folder == again.folder != edited.folder
         assert first.data_sha256 != edited.data_sha256
 
-    def test_duplicates_across_splits_are_counted(self, tmp_path: Path) -> None:
-        data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE)))
-        assert any(note.startswith("leakage: 12 of 12 test samples") for note in data.notes)
+    def test_duplicates_across_splits_are_counted(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        twice = pd.concat([frame, frame[:60]])
+        twice["part"] = ["train"] * 240 + ["validation"] * 60 + ["test"] * 60
+        twice.to_csv(tmp_path / "t.csv", index=False)
+        data = prepared(tmp_path / "cache", *table(tmp_path / "t.csv", "dataset.split_column=part"))
+        assert [note for note in data.notes if "leakage" in note] == ["leakage: 60 of 60 test samples stand in the training split as well"]
+
+    def test_a_table_that_holds_every_row_twice_leaks(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        pd.concat([frame, frame]).to_csv(tmp_path / "t.csv", index=False)
+        notes = prepared(tmp_path / "cache", *table(tmp_path / "t.csv")).notes
+        assert sum(note.startswith("leakage: ") for note in notes) == 2, "training rows repeat as well, and yet no two would be equal by chance"
+
+    def test_rows_that_are_merely_equal_are_no_leak(self, tmp_path: Path) -> None:
+        few = "x,y\n" + "".join(f"{'abcdef'[i % 6]},{'cat' if i % 6 < 3 else 'dog'}\n" for i in range(180))
+        independent = "x,z,w,y\n" + "".join(f"{i * 7 % 5},{i * i % 11 % 4},{'ab'[i % 2]},{'cat' if i * i % 7 < 3 else 'dog'}\n" for i in range(300))
+        generator = np.random.default_rng(0)
+        pairs = generator.integers(0, 60, 300)
+        related = "x,z,y\n" + "".join(f"{pair},{pair + 100},{'cat' if generator.random() < 0.6 else 'dog'}\n" for pair in pairs)
+        for index, text in enumerate((SIMPLE, few, independent, related)):
+            data = prepared(tmp_path / "cache", *table(write(tmp_path / f"{index}.csv", text)))
+            assert not [note for note in data.notes if "leakage" in note], index
 
     def test_a_column_that_numbers_the_rows_is_told(self, tmp_path: Path) -> None:
         rows = "".join(f"{i + 7},{i / 2},{i // 2},{i % 3}\n" for i in range(60))
         data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", "id,half,twice,y\n" + rows)))
         assert data.notes == ("column 'id' rises from row to row: if it numbers the rows, leave it out with dataset.drop=[id]",)
+
+    @pytest.mark.parametrize("kind", ["numbers", "words", "codes"])
+    def test_a_column_that_names_the_rows_is_told_whatever_its_order(self, kind: str, tmp_path: Path) -> None:
+        order = np.random.default_rng(0).permutation(60)
+        names = {"numbers": order * 31, "words": [f"row{i}" for i in order], "codes": [f"{i:04d}" for i in order]}[kind]
+        frame = pd.DataFrame({"the id": names, "x": np.random.default_rng(1).normal(size=60), "n": order // 2, "y": ["a", "b"] * 30})
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        (note,) = (note for note in prepared(tmp_path / "cache", *table(tmp_path / "t.csv")).notes if "names the rows" in note)
+        assert note == "column 'the id' has another value in every row: if it names the rows, leave it out with 'dataset.drop=[\"the id\"]'"
+        (typed,) = shlex.split(note.split(" with ")[1])
+        assert prepared(tmp_path / "cache", *table(tmp_path / "t.csv", typed)).shape == (2,)
+
+    @pytest.mark.parametrize("kind", ["csv", "parquet", "unnamed"])
+    def test_the_index_of_pandas_is_left_out(self, kind: str, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame = frame.sample(frac=1, random_state=0)
+        name = {"csv": "Unnamed: 0", "parquet": "__index_level_0__", "unnamed": "Unnamed: 0"}[kind]
+        file = tmp_path / f"t.{'parquet' if kind == 'parquet' else 'csv'}"
+        if kind == "parquet":
+            frame.to_parquet(file)
+        else:
+            frame.to_csv(file, index_label=name if kind == "csv" else None)
+        data = prepared(tmp_path / "cache", *table(file))
+        assert data.shape == (5,)
+        assert f"column '{name}' is an index as pandas writes it: it is left out" in data.notes
+        assert prepared(tmp_path / "cache", *table(file, f"dataset.group='{name}'")).shape == (5,), "it may be of use"
+
+    @pytest.mark.parametrize("kind", ["csv", "float", "halffloat"])
+    def test_a_column_that_is_constant_up_to_rounding_teaches_nothing(self, kind: str, tmp_path: Path) -> None:
+        n = 120
+        numbers = np.full(n, 14.62)
+        if kind != "csv":
+            numbers = numbers.astype({"float": np.float32, "halffloat": np.float16}[kind])
+        numbers[:100:3] = np.nextafter(numbers[0], numbers.dtype.type(np.inf))
+        numbers[110:] = 15
+        frame = pd.DataFrame({"k": numbers, "x": np.random.default_rng(0).normal(size=n), "y": ["a", "b"] * (n // 2)})
+        frame["part"] = ["train"] * 90 + ["validation"] * 10 + ["test"] * 20
+        file = tmp_path / ("t.csv" if kind == "csv" else "t.parquet")
+        frame.to_csv(file, index=False) if kind == "csv" else frame.to_parquet(file)
+        data = prepared(tmp_path / "cache", *table(file, "dataset.split_column=part"))
+        assert all((data.split(name).features[:, 0] == 0).all() for name in ("train", "validation", "test"))
+        shown = {"csv": "14.62", "float": "14.62", "halffloat": "14.6"}[kind]
+        assert data.notes[0].startswith(f"column 'k' is constant in the training rows ({shown}")
+        assert data.notes[1] == "column 'k': 10 of 20 test rows hold another value"
+
+    def test_rows_far_outside_the_training_range_are_told(self, tmp_path: Path) -> None:
+        x = [*np.linspace(-1, 1, 100), *np.linspace(-1, 1, 19), 7.5]
+        frame = pd.DataFrame({"x": x, "z": np.nan, "y": ["a", "b"] * 60, "part": ["train"] * 90 + ["validation"] * 10 + ["test"] * 20})
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        data = prepared(tmp_path / "cache", *table(tmp_path / "t.csv", "dataset.split_column=part"))
+        assert data.notes[:2] == (
+            "column 'z' has no value in the training rows: it is left out",
+            "column 'x': 1 of 20 test rows lie more than 10 training deviations outside the training range",
+        )
 
     def test_every_shipped_table_has_an_id(self, tmp_path: Path) -> None:
         data = prepared(tmp_path, "dataset=tabular", "dataset.id=glass")
@@ -387,6 +492,22 @@ def column_twice(folder: Path) -> list[str]:
     return table(folder / "t.parquet")
 
 
+def bytes_with(name: str, content: bytes) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / name).write_bytes(content)
+        return table(folder / name)
+
+    return make
+
+
+def zipped(folder: Path, *names: str, cut: int | None = None) -> list[str]:
+    with zipfile.ZipFile(folder / "t.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "x,y\n" + TWELVE)
+    (folder / "t.zip").write_bytes((folder / "t.zip").read_bytes()[:cut])
+    return table(folder / "t.zip")
+
+
 def shorter_than_said(folder: Path) -> list[str]:
     header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (30, 2), }".ljust(127) + b"\n"
     np.save(folder / "y.npy", np.arange(30) % 2)
@@ -459,6 +580,16 @@ BAD = {
     "no Parquet": (lambda folder: table(write(folder / "t.parquet", "x,y")), "is no Parquet file"),
     "a column twice in Parquet": (column_twice, "has the column x more than once"),
     "lists in Parquet": (parquet_with(x=[[1], [2]] * 6, y=list("ab") * 6), "holds lists or structures"),
+    "two files in a zip": (lambda folder: zipped(folder, "a.csv", "b.csv"), "holds 2 files (a.csv, b.csv): unpack it and name one of them"),
+    "a workbook": (lambda folder: zipped(folder, "[Content_Types].xml", "xl/workbook.xml"), "is an Excel workbook: save its sheet as CSV"),
+    "a damaged zip": (lambda folder: zipped(folder, "a.csv", cut=20), "cannot be read"),
+    "a damaged bzip2": (bytes_with("t.csv.bz2", bz2.compress(b"x,y\n" + TWELVE.encode())[:40]), "cannot be read"),
+    "a damaged xz": (bytes_with("t.csv.xz", lzma.compress(b"x,y\n" + TWELVE.encode())[:60]), "cannot be read"),
+    "a packed Parquet file": (bytes_with("t.parquet.gz", gzip.compress(b"PAR1" + bytes(9))), "is a packed Parquet file: unpack it first"),
+    "UTF-16 without a mark": (bytes_with("t.csv", ("x,y\n" + TWELVE).encode("utf-16-le")), "is not UTF-8 text: convert it, for example with iconv -f utf-16le"),
+    "UTF-16 that breaks off": (bytes_with("t.csv", ("x,y\n" + TWELVE).encode("utf-16")[:-1]), "is not UTF-8 text"),
+    "an Arrow file": (bytes_with("t.csv", b"ARROW1" + bytes(9)), "is an Arrow (Feather) file: save it as CSV or Parquet"),
+    "a name that lies": (lambda folder: table(write(folder / "t.csv.bz2", "x,y\n" + TWELVE)), "it is not packed as .bz2 says"),
     "no gzip": (lambda folder: table(write(folder / "t.csv.gz", "x,y")), "cannot be read"),
     "pickled features": (npz_with(x=np.array([{}] * 9, dtype=object), y=np.arange(9) % 3), "holds pickled objects"),
     "pickled labels": (npz_with(x=np.zeros((9, 2)), y=np.array(["a", None] * 4 + ["b"], dtype=object)), "holds pickled objects"),

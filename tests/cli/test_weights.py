@@ -67,7 +67,7 @@ def test_of_many_classes_both_ends_are_shown_and_what_is_odd_in_the_data_is_said
 ) -> None:
     program = program_of("src/weights.py")
     monkeypatch.setattr(program, "cache_folder", lambda: tmp_path / "cache")
-    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i // 2},{i % 50}\n" for i in range(300)) * 2)
+    (tmp_path / "t.csv").write_text("x,z,y\n" + "".join(f"{i / 7:.4f},{i * i % 307},{i % 50}\n" for i in range(300)) * 2)
     program._show(["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "weighting=balanced"])
     shown = capsys.readouterr()
     table = rows(shown.out)

@@ -83,7 +83,8 @@ def _divided(raw: Raw, options: Divided) -> Source:
         loaded = raw.load(division.rows, folder)
         rows = loaded.rows or division.rows
         splits = {name: Samples(loaded.features[name], division.labels[rows[name]], _in_their_files(rows[name], raw.files)) for name in SPLITS}
-        return Splits(splits, loaded.shape, {}, (*raw.notes, *division.notes, *loaded.notes), loaded.digests, loaded.preprocessing)
+        notes = (*raw.notes, *division.notes, *loaded.notes)
+        return Splits(splits, loaded.shape, {}, notes, loaded.digests, loaded.preprocessing, loaded.equal_by_chance)
 
     train = division.labels[division.rows["train"]]
     counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(division.classes))

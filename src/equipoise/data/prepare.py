@@ -35,6 +35,8 @@ from equipoise.options import ConfigError, Integers, control_characters, keyword
 MAKING, CHOSEN_AMONG = ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"), ("equipoise.data.catalogue.SOURCES",)
 MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
+ALIKE = 0.9  # of the samples whose features stand in training: so many have the class that they have there, if they are copies
+SURELY = 0.01  # chance that as many samples would be equal to training samples without being copies
 BLOCK_IMAGES = 64
 
 
@@ -203,7 +205,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "counts": _counts(train.labels, len(source.classes)).tolist(),
         "data_sha256": digest.hexdigest(),
         "reference": dict(loaded.reference),
-        "notes": [*loaded.notes, *_leakage(digests), *_unseen(loaded.splits["validation"].labels, source.classes)],
+        "notes": [*loaded.notes, *_leakage(digests, loaded), *_unseen(loaded.splits["validation"].labels, source.classes)],
         "image_root": train.features.root if isinstance(train.features, ImageFiles) else None,
         "image_formats": train.features.formats if isinstance(train.features, Images) else (),
         "shard_root": str(Path(shards[0]).parent) if in_shards else None,
@@ -236,12 +238,26 @@ def _unseen(labels: Integers, classes: Sequence[str]) -> list[str]:
     ]
 
 
-def _leakage(digests: Mapping[str, Any]) -> list[str]:
-    """A sample that stands in training and in another split makes that split's figures too good."""
-    train = np.unique(digests["train"])
+def _leakage(digests: Mapping[str, Any], loaded: Splits) -> list[str]:
+    """A sample that stands in training and in another split makes that split's figures too good.
+
+    Samples that merely have equal features are no leak: where they are few enough to be expected by chance, or where
+    equal ones have different classes.
+    """
+    from scipy.stats import binom
+
+    train, first, group = np.unique(digests["train"], return_index=True, return_inverse=True)
+    labels = {name: np.asarray(samples.labels).reshape(len(samples.labels), -1) for name, samples in loaded.splits.items()}
+    label = labels["train"][first]
+    agree = np.ones(len(train), dtype=bool)  # all training samples of these features have one label
+    np.logical_and.at(agree, group, (labels["train"] == label[group]).all(axis=1))
+    share = -np.expm1(-loaded.equal_by_chance)  # Poisson: of the samples that equal a training sample by chance
     notes = []
     for name in ("validation", "test"):
-        count = int(np.isin(digests[name], train).sum())
-        if count:
-            notes.append(f"leakage: {count} of {len(digests[name])} {name} samples stand in the training split as well")
+        place = np.searchsorted(train, digests[name]).clip(max=len(train) - 1)
+        found = train[place] == digests[name]
+        copies = found & agree[place] & (labels[name] == label[place]).all(axis=1)
+        count, whole = int(found.sum()), len(found)
+        if count and copies.sum() >= ALIKE * count and binom.sf(count - 1, whole, share) < SURELY:
+            notes.append(f"leakage: {count} of {whole} {name} samples stand in the training split as well")
     return notes

@@ -83,8 +83,9 @@ class Survey:
     cells, examples : how many there are of each kind, and a few of them, and of numbers that are `written` as programs do not
     units : how many numbers there are with each currency, per cent or other unit
     different : numbers, as long as they are few
-    digits, leading, compact : cells of digits alone; with a zero before them; that may be a date such as 20240131
-    small, large : whole numbers of three digits at most, and of more
+    digits, leading, compact : cells of digits alone; of three or more with a zero before them; that may be a date such as 20240131
+    small, large : whole numbers of three digits at most, and of more, as long as no point is surely decimal
+    zeros : cells that are 0
     """
 
     type: str
@@ -129,21 +130,24 @@ class Survey:
 
     def _add_plain(self, text: "pa.StringArray") -> None:
         """Numbers as programs write them."""
-        before = self.numbers
-        with_point, grouped = _matching(text, r"\."), _matching(text, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
+        before, sure = self.numbers, self.cells["point"] > 0  # if a point is one, no more has to be known of it
+        with_point = _matching(text, r"\.")
+        grouped = with_point & ~with_point if sure else _matching(text, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
         self._count("whole", text, ~with_point)
         self._count("point?", text, grouped)
         self._count("point", text, with_point & ~grouped)
         if self.digits == before:
             self.digits += int(_matching(text, r"^\d+$").sum())
-            leading = _matching(text, r"^0\d+$")
+            leading = _matching(text, r"^0\d{2,}$")
             self.leading += int(leading.sum())
             self._show("leading", text, leading)
+            self._show("padded", text, _matching(text, r"^0\d$"))
         if self.compact == before:
             self._add_dates(text)
-        self.small += int(_matching(text, r"^[+-]?\d{1,3}$").sum())
-        self.large += int(_matching(text, r"^[+-]?\d{4,}$").sum())
-        self.zeros += int(_matching(text, r"^0$").sum())
+        if not sure:
+            self.small += int(_matching(text, r"^[+-]?\d{1,3}$").sum())
+            self.large += int(_matching(text, r"^[+-]?\d{4,}$").sum())
+        self.zeros += int(_matching(text, "^0$").sum())
         self._remember(text)
 
     def _add_others(self, text: "pa.StringArray", counts: Any) -> None:
@@ -293,6 +297,8 @@ class _Decision:
                 f"{holds}: if these are missing values, {self.options.more('missing', *odd)}; "
                 f"if the column holds categories, {self.options.more('categorical', self.name)}"
             )
+        if numbers < NEARLY_ALL * found.filled and len(found.different) <= FEW:
+            return self._categories()
         return self._categories(f"{holds}: all are categories; if these are missing values, {self.options.more('missing', *odd)}")
 
     def _unit(self) -> str:
@@ -349,8 +355,13 @@ class _Decision:
         parts = [f"{word} as {value:.12g}" for word, value in zip(told, values, strict=True) if value is not None and np.isfinite(value)]
         if found.cells["marker"]:
             parts.append(f"{_cells(found.cells['marker'])} ({listing(found.examples['marker'])}) as missing")
-        notes = (f"column '{self.name}' is read as numbers: {', '.join(parts)}",) if parts else ()
-        return Reading(self.name, True, found.type, decimal, unit, self.options.missing, notes)
+        notes = [f"column '{self.name}' is read as numbers: {', '.join(parts)}"] if parts else []
+        if found.digits == found.numbers and found.examples.get("padded"):
+            padded = found.examples["padded"][0]
+            notes.append(
+                f"column '{self.name}' is read as numbers, {padded} as {int(padded)}: if these are codes, {self.options.more('categorical', self.name)}"
+            )
+        return Reading(self.name, True, found.type, decimal, unit, self.options.missing, tuple(notes))
 
 
 def _cells(count: int) -> str:

@@ -87,7 +87,7 @@ class Samples:
 class Splits:
     """The three splits, what must be told of them, and numbers known by construction (an optimum to compare with).
 
-    `preprocessing` is how raw rows became these features; None where they are the raw rows.
+    `preprocessing` is how raw rows became these features; None where they are the raw rows. For `equal_by_chance` see `Loaded`.
     """
 
     splits: Mapping[str, Samples]
@@ -96,6 +96,7 @@ class Splits:
     notes: tuple[str, ...] = ()
     digests: Mapping[str, Any] | None = None
     preprocessing: Preprocessing | None = None
+    equal_by_chance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class Loaded:
     rows : the rows that are left, if some had to be left out
     digests : bytes (n,) for each split, one digest a sample, where the features themselves are not at hand
     preprocessing : how raw rows became these features
+    equal_by_chance : how many training samples are expected to equal a given one, though they are others
     """
 
     features: Mapping[str, Any]
@@ -127,6 +129,7 @@ class Loaded:
     rows: Mapping[str, Integers] | None = None
     digests: Mapping[str, Any] | None = None
     preprocessing: Preprocessing | None = None
+    equal_by_chance: float = 0.0
 
 
 @dataclass(frozen=True)

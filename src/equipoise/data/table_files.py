@@ -9,6 +9,7 @@ import csv as csv_module
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -62,6 +63,20 @@ class Table:
     batches: Batches
     missing: tuple[str, ...] = ()
     is_text: bool = False
+
+
+def numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
+    """The batches of all tables, one after the other, each with the number of its first row."""
+    start = 0
+    for table in tables:
+        for batch in table.batches(columns):
+            yield start, batch
+            start += batch.num_rows
+
+
+def is_index(name: str) -> bool:
+    """Whether a column has the name that pandas gives the index of a frame when it writes or reads it."""
+    return re.fullmatch(r"__index_level_\d+__|Unnamed: \d+", name) is not None
 
 
 def open_table(file: Path, separator: str = ",") -> Table:

