@@ -89,6 +89,33 @@ def test_codes_and_truths_of_a_csv_that_a_reader_took_for_numbers(tmp_path: Path
     assert learned.apply({"code": ["7"], "flag": ["true"], "level": ["02"]}).sum() == 0, "text is what it is"
 
 
+def test_a_csv_that_pandas_reads_is_read_as_it_stands(tmp_path: Path) -> None:
+    n = 90
+    columns = {
+        "flag": [("true", "false", "")[i % 3] for i in range(n)],
+        "code": [f"{i % 4:03d}" for i in range(n)],
+        "mixed": [("A12", "007", "n/a")[i % 3] for i in range(n)],
+        "answer": [("yes", "None", "no", "<NA>")[i % 4] for i in range(n)],
+        "level": [("1.0", "2.0", "high")[i % 3] for i in range(n)],
+        "price": [f'"${i * 1000:,}.50"' for i in range(n)],
+        "share": [f"{i}%" for i in range(n)],
+        "gap": ["n/a" if i == 3 else str(i * 7 % 11) for i in range(n)],
+        "dash": ["-" if i == 4 else str(i / 8) for i in range(n)],
+        "padded": [f" {('red', 'blue')[i % 2]} " for i in range(n)],
+        "y": [("a", "b")[i % 2] for i in range(n)],
+    }
+    file = tmp_path / "t.csv"
+    file.write_text("\n".join([",".join(columns), *(",".join(row) for row in zip(*columns.values(), strict=True))]) + "\n")
+    data = prepare(composed_dataset("dataset=csv", f"dataset.path='{file}'", "dataset.target=y"), tmp_path / "cache")
+    learned = preprocessing.read(data.folder)
+    text = learned.apply(columns | {"price": [cell.strip('"') for cell in columns["price"]]})
+    rows = {row.tobytes() for name in ("train", "validation", "test") for row in np.ascontiguousarray(data.split(name).features)}
+    assert {row.tobytes() for row in text} == rows
+    np.testing.assert_array_equal(learned.apply(pd.read_csv(file)), text)
+    for row in range(0, n, 7):  # few rows, of which pandas knows less
+        np.testing.assert_array_equal(learned.apply(pd.read_csv(file, skiprows=range(1, row + 1), nrows=2)), text[row : row + 2], err_msg=str(row))
+
+
 def test_what_is_unknown_is_told_row_by_row() -> None:
     number = {"type": "string", "decimal": ".", "unit": "", "missing": ("unknown",), "mean": 0.0, "deviation": 1.0, "low": -2.0, "high": 2.0, "constant": False}
     learned = TablePreprocessing(

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 Decimal = Literal[".", ","]
 
-# What stands for a missing value in any column of a CSV, as it is written here.
+# What stands for a missing value in any column of a CSV, as it is written here: the first few need no word.
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
+OF_PANDAS = ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "n/a")
 # What stands for a missing value in a column of numbers, in either case: words, signs, and what a spreadsheet writes for an error.
 WORDS = frozenset(
     {"", "na", "n/a", "n.a.", "#na", "#n/a", "#n/a n/a", "<na>", "nan", "-nan", "nat", "null", "(null)", "none", "nil", "missing", "not available"}

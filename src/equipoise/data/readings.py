@@ -222,7 +222,7 @@ def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOp
 
     surveys: dict[str, Survey] = {}
     for table in tables:
-        missing = (*table.missing, *options.missing)
+        missing = (*(cells.MISSING if table.is_text else ()), *options.missing)  # what else is read as missing among numbers is told
         for batch in table.batches(columns):
             for name in columns:
                 column = batch.column(name)

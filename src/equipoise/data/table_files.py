@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from equipoise.data.cells import MISSING
+from equipoise.data.cells import MISSING, OF_PANDAS
 from equipoise.options import ConfigError, listing
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
         except (pa.ArrowInvalid, *UNPACKING_ERRORS) as error:
             raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
 
-    return Table(str(file), names, batches, MISSING, is_text=True)
+    return Table(str(file), names, batches, (*MISSING, *OF_PANDAS), is_text=True)
 
 
 def _check_unpacked(file: Path, start: bytes) -> None:
