@@ -119,6 +119,16 @@ def test_metadata_names_classes_counts_and_shape(tmp_path: Path) -> None:
     assert data.prior.tolist() == pytest.approx([40 / 65, 20 / 65, 5 / 65])
 
 
+def test_whether_a_design_fixed_the_test_counts_is_known(tmp_path: Path) -> None:
+    for source in (DIGITS, SYNTHETIC):
+        assert prepare(dataset(**source), tmp_path).test_counts_fixed
+    for name, (first, second), fixed in (("found", (40, 20), False), ("even", (30, 30), True)):
+        file = tmp_path / f"{name}.csv"
+        file.write_text("x,y\n" + "".join(f"{number},{'b' if number < first else 'a'}\n" for number in range(first + second)))
+        found = prepare(composed_dataset("dataset=csv", f"dataset.path='{file}'", "dataset.target=y"), tmp_path)
+        assert found.test_counts_fixed is fixed, "equal counts of all classes are no chance"
+
+
 def test_the_bayes_optimum_of_two_gaussians(tmp_path: Path) -> None:
     from scipy.stats import norm
 

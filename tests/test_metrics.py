@@ -18,7 +18,6 @@ from equipoise.metrics import (
     move_prior,
     precision_recall,
     reliability,
-    wilson,
 )
 
 
@@ -95,17 +94,6 @@ def test_calibration_error_by_hand() -> None:
     assert sizes.sum() == 4
     assert accuracy[np.flatnonzero(sizes)].tolist() == [0.5, 1]
     assert confidence[np.flatnonzero(sizes)].tolist() == pytest.approx([0.6, 0.9])
-
-
-def test_wilson_by_hand() -> None:
-    # Newcombe 1998, table I: 81 of 263 and 15 of 148 and 0 of 20 and 1 of 29.
-    low, high = wilson(np.array([81, 15, 0, 1, 0]), np.array([263, 148, 20, 29, 0]))
-    assert low[:4].round(4).tolist() == [0.2553, 0.0624, 0, 0.0061]
-    assert high[:4].round(4).tolist() == [0.3662, 0.1605, 0.1611, 0.1718]
-    assert np.isnan([low[4], high[4]]).all()
-    low, high = wilson(np.array([0, 50]), np.array([50, 50]))
-    assert (low[0], high[1]) == (0, 1)
-    assert 0 < high[0] == pytest.approx(1 - low[1])
 
 
 def test_a_class_without_test_samples_is_undefined_and_said_so() -> None:

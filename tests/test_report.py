@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from equipoise.intervals import Interval
 from equipoise.metrics import log_softmax
 from equipoise.report import Evidence, as_html, pictures
 from test_figures import example
@@ -64,7 +65,7 @@ def evidence(classes: int, *, trained: bool = True, corrected: bool = True) -> E
         log_probabilities=log_softmax(logits),
         corrected=log_softmax(logits) if corrected else None,
         evaluation=evaluation,
-        intervals={"balanced_accuracy": (0.1234, 0.9876)},
+        intervals={"balanced_accuracy": Interval(0.1234, 0.9876)},
         rules={"argmax": rule, **({"logit_adjusted": {**rule, "balanced_accuracy": 0.875}} if corrected else {})},
         history=history if trained else [],
         shares={"gradient_share": weights.share},

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import Prepared
 from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applicable, as_json
 from equipoise.handover import Trained
-from equipoise.intervals import bootstrap
+from equipoise.intervals import class_intervals, label_intervals, rough_note
 from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable
 from equipoise.naming import run_name
 from equipoise.options import Floats, arguments
@@ -71,8 +72,10 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     log_probabilities = {"": log_softmax(logits)}
     if effective is not None:
         log_probabilities["_corrected"] = moved.corrected(log_probabilities[""])
-    resamples = config.evaluation.resamples
-    intervals = bootstrap(labels, predicted, log_probabilities, groups, resamples=resamples) if resamples else {}
+    resamples, fixed = config.evaluation.resamples, data.test_counts_fixed
+    intervals = class_intervals(labels, predicted, log_probabilities, groups, fixed=fixed, resamples=resamples)
+    intervals = {name: interval for name, interval in intervals.items() if name in evaluation.summary}
+    note = rough_note(intervals, np.bincount(labels, minlength=len(data.classes)), data.classes)
     evidence = Evidence(
         name=run_name(config),
         data=data,
@@ -81,8 +84,8 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
         labels=labels,
         log_probabilities=log_probabilities[""],
         corrected=log_probabilities.get("_corrected"),
-        evaluation=evaluation,
-        intervals={name: ends for name, ends in intervals.items() if name in evaluation.summary},
+        evaluation=_with_note(evaluation, note),
+        intervals=intervals,
         rules=by_rule,
         history=trained.history,
         shares=trained.shares,
@@ -103,6 +106,7 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     predicted = decided[config.decision.name]
     evaluation = multilabel.evaluate(labels, logits, predicted, data.classes, data.counts)
     by_rule = {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
+    intervals = label_intervals(labels, predicted, logits, resamples=config.evaluation.resamples)
     odds = label_odds(weights, config.loss)
     moved = OfLabels(odds, "" if odds is not None else f"loss={config.loss.name} with gamma or clip: what it learns has no analytic form")
     evidence = Evidence(
@@ -113,8 +117,8 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
         labels=labels,
         log_probabilities=np.log(moved.raw(logits)),
         corrected=None,
-        evaluation=evaluation,
-        intervals={},
+        evaluation=_with_note(evaluation, rough_note(intervals, labels.sum(axis=0), data.classes)),
+        intervals=intervals,
         rules=by_rule,
         history=trained.history,
         shares={},
@@ -129,10 +133,14 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     return evidence
 
 
+def _with_note(evaluation: Evaluation, note: str | None) -> Evaluation:
+    return evaluation if note is None else replace(evaluation, notes=(*evaluation.notes, note))
+
+
 def _log_numbers(log: Run, evidence: Evidence) -> None:
     data, evaluation = evidence.data, evidence.evaluation
     log.log_metrics({"samples/test": len(evidence.labels), **{f"test/{name}": value for name, value in evaluation.summary.items()}})
-    log.log_metrics({f"test/{name}_{end}": value for name, ends in evidence.intervals.items() for end, value in zip(("low", "high"), ends, strict=True)})
+    log.log_metrics({f"test/{name}_{end}": getattr(interval, end) for name, interval in evidence.intervals.items() for end in ("low", "high")})
     log.log_metrics(inputs.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
     if not data.several_labels:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})

@@ -13,9 +13,9 @@ import numpy as np
 from scipy import sparse
 
 from equipoise.options import Booleans, Floats, Integers, listing
+from equipoise.proportions import wilson
 
 BINS = 15
-LEVEL = 0.95  # of every interval
 MOST_DOUBLE = 20_000_000  # cells of (samples, classes); larger arrays are kept in float32, and computed with in float64
 TIE = 1e-12  # scores no further apart are equal
 NEAR = 1e-6  # and logits that are no further apart, relative to 1 + their size: they come in float32
@@ -166,68 +166,63 @@ def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[i
     return {name: members for name, members in found.items() if len(members)}
 
 
-def counted_metrics(hits: Integers | Floats, predictions: Integers | Floats, support: Integers, groups: Mapping[str, Integers]) -> dict[str, Floats]:
+def counted_metrics(hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats, groups: Mapping[str, Integers]) -> dict[str, Floats]:
     """The summary metrics that follow from counts, for any number of confusion matrices at once.
 
     Parameters
     ----------
     hits, predictions : (…, classes), how often each class was predicted rightly, and predicted at all
-    support : (classes,), test samples of each class
+    support : (classes,) or (…, classes), test samples of each class
 
     Returns
     -------
     Metric name to values of shape (…,), NaN where not defined.
     """
     recall, _, f1 = recall_precision_f1(hits, predictions, support)
-    present, total = support > 0, support.sum()
-    right, agreement = hits.sum(axis=-1), predictions @ support
+    total = support.sum(axis=-1)
+    right, agreement = hits.sum(axis=-1), (predictions * support).sum(axis=-1)
     # Both compare with what the two margins alone would give (Gorodkin 2004; Cohen 1960).
-    spread = np.sqrt((total**2 - (predictions**2).sum(axis=-1)) * float(total**2 - (support**2).sum()))
+    spread = np.sqrt((total**2 - (predictions**2).sum(axis=-1)) * (total**2 - (support**2).sum(axis=-1)).astype(np.float64))
     covariance = right * total - agreement
     with np.errstate(invalid="ignore", divide="ignore"):
         kappa = covariance / (total**2 - agreement)
         mcc = np.where(spread > 0, covariance / spread, 0.0)
     found = {
         "accuracy": right / total,
-        "balanced_accuracy": recall[..., present].mean(axis=-1),
-        "macro_f1": f1[..., present].mean(axis=-1),
-        "weighted_f1": f1[..., present] @ support[present] / total,
-        "g_mean": _geometric_mean(recall[..., present]),
+        "balanced_accuracy": mean_of_defined(recall),
+        "macro_f1": mean_of_defined(f1),
+        "weighted_f1": np.where(support > 0, f1 * support, 0).sum(axis=-1) / total,
+        "g_mean": _geometric_mean(recall),
         "mcc": mcc,
         "cohen_kappa": kappa,
-        "worst_class_recall": recall[..., present].min(axis=-1),
+        "worst_class_recall": np.where(np.isnan(recall), np.inf, recall).min(axis=-1),
     }
-    there = {name: members[present[members]] for name, members in groups.items()}
-    return found | {f"recall_{name}": recall[..., members].mean(axis=-1) for name, members in there.items() if len(members)}
+    of_groups = {f"recall_{name}": mean_of_defined(recall[..., members]) for name, members in groups.items()}
+    return found | {name: values for name, values in of_groups.items() if not np.isnan(values).all()}
+
+
+def mean_of_defined(values: Floats) -> Floats:
+    """Over the last axis, of what is not NaN; NaN where all is."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
+    return mean
 
 
 def _geometric_mean(values: Floats) -> Floats:
     """Over the last axis, through logarithms: the product of a thousand recalls underflows."""
     with np.errstate(divide="ignore"):
-        mean: Floats = np.exp(np.log(values).mean(axis=-1))
+        mean: Floats = np.exp(mean_of_defined(np.log(values)))
     return mean
 
 
-def recall_precision_f1(hits: Integers | Floats, predictions: Integers | Floats, support: Integers) -> tuple[Floats, Floats, Floats]:
+def recall_precision_f1(hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats) -> tuple[Floats, Floats, Floats]:
     """Each of shape (…, classes), NaN without test samples; the precision of a class that is never predicted is 0, as in scikit-learn."""
     absent = support == 0
     recall = np.where(absent, np.nan, hits / np.maximum(support, 1))
     precision = np.where(absent, np.nan, hits / np.maximum(predictions, 1))
     f1 = np.where(absent, np.nan, 2 * hits / np.maximum(support + predictions, 1))
     return recall, precision, f1
-
-
-def wilson(hits: Integers, trials: Integers) -> tuple[Floats, Floats]:
-    """Low and high ends for each proportion hits / trials (Wilson 1927), NaN without trials."""
-    from scipy.special import ndtri
-
-    z = ndtri(0.5 + LEVEL / 2)
-    count = np.where(trials > 0, trials, np.nan)
-    share = hits / count
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    # At its ends the formula gives 0 and 1 but for rounding.
-    return np.where(share == 0, 0.0, middle - reach), np.where(share == 1, 1.0, middle + reach)
 
 
 def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from equipoise.metrics import Evaluation, best_nearest, cuts, frequency_groups
+from equipoise.metrics import Evaluation, best_nearest, cuts, frequency_groups, mean_of_defined
 from equipoise.options import Booleans, ConfigError, Floats, Integers, listing
+from equipoise.proportions import wilson
 
 # What a threshold may be tuned for, of (hits, predicted, positives, samples), each of any shape.
 SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
@@ -26,7 +27,8 @@ SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
 def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
     """The few metrics that are watched while training; accuracy is that of all answers, log loss their mean."""
     counted = decision_metrics(labels, logits > 0)
-    return {name: counted[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")} | {"log_loss": _log_loss(labels, logits)}
+    scores = sample_scores(labels, logits > 0, logits)
+    return {name: counted[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")} | {"log_loss": float(scores["log_loss"].mean())}
 
 
 def thresholds(rule: str, metric: str, labels: Integers, logits: Floats) -> Floats:
@@ -71,11 +73,10 @@ def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Seque
         average_precision[index] = average_precision_score(labels[:, index], logits[:, index])
         if positives[index] < len(labels):
             auroc[index] = roc_auc_score(labels[:, index], logits[:, index])
-    probabilities = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+    recall_low, recall_high = wilson(hits, positives)
     summary = {
         **decision_metrics(labels, predicted),
-        "log_loss": _log_loss(labels, logits),
-        "brier": float(((probabilities - labels) ** 2).mean()),
+        **{name: float(values.mean()) for name, values in sample_scores(labels, predicted, logits).items()},
         "macro_average_precision": float(np.nanmean(average_precision)),
         "macro_auroc": float(np.nanmean(auroc)),
         "worst_class_recall": float(np.nanmin(recall)),
@@ -88,6 +89,8 @@ def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Seque
         "auroc": auroc,
         "predicted_share": told / len(labels),
         "prevalence": positives / len(labels),
+        "recall_low": recall_low,
+        "recall_high": recall_high,
     }
     wrong, missed = told.sum() - hits.sum(), positives.sum() - hits.sum()
     confusion = sparse.csr_array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
@@ -97,21 +100,30 @@ def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Seque
 def decision_metrics(labels: Integers, predicted: Integers | Booleans) -> dict[str, float]:
     """The metrics that follow from the answers alone, NaN where not defined; accuracy and Hamming loss are of single answers."""
     hits, told, positives = (labels * predicted).sum(axis=0), np.sum(predicted, axis=0), labels.sum(axis=0)
+    counted = {name: float(value) for name, value in counted_metrics(hits, told, positives, len(labels)).items()}
+    return {**counted, "subset_accuracy": float((labels == predicted).all(axis=1).mean())}
+
+
+def counted_metrics(hits: Any, told: Any, positives: Any, samples: int) -> dict[str, Floats]:
+    """Those of them that follow from counts of shape (…, labels), of shape (…,); means are over labels with a positive."""
+    of_each = {name: score(hits, told, positives, samples) for name, score in SCORES.items()}
     there = positives > 0
+    accuracy = of_each["accuracy"].mean(axis=-1)
     return {
-        "accuracy": float((labels == predicted).mean()),
-        "hamming_loss": float((labels != predicted).mean()),
-        "subset_accuracy": float((labels == predicted).all(axis=1).mean()),
-        **{
-            name: float(SCORES[name](hits, told, positives, len(labels))[there].mean()) if there.any() else np.nan for name in ("balanced_accuracy", "macro_f1")
-        },
-        "micro_f1": float(2 * hits.sum() / max(told.sum() + positives.sum(), 1)),
+        "accuracy": accuracy,
+        "hamming_loss": 1 - accuracy,
+        **{name: mean_of_defined(np.where(there, of_each[name], np.nan)) for name in ("balanced_accuracy", "macro_f1")},
+        "micro_f1": 2 * hits.sum(axis=-1) / np.maximum(told.sum(axis=-1) + positives.sum(axis=-1), 1),
     }
 
 
-def _log_loss(labels: Integers, logits: Floats) -> float:
-    """The mean over samples and labels of -log p of the right answer."""
-    return float(np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean())
+def sample_scores(labels: Integers, predicted: Integers | Booleans, logits: Floats) -> dict[str, Floats]:
+    """What each sample adds to the metrics that are means over samples, float64 (n,)."""
+    return {
+        "subset_accuracy": (labels == predicted).all(axis=1).astype(np.float64),
+        "log_loss": np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean(axis=1),
+        "brier": ((1 / (1 + np.exp(-np.clip(logits, -700, 700))) - labels) ** 2).mean(axis=1),
+    }
 
 
 def _best_threshold(metric: str, labels: Integers, logits: Floats) -> float:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from equipoise import by_rank, effect, figures, page
 from equipoise.data.prepared import Prepared
-from equipoise.intervals import Interval
+from equipoise.intervals import FEWEST, Interval
 from equipoise.metrics import Evaluation
 from equipoise.options import Floats, Integers
 from equipoise.weighting import ClassWeights
@@ -177,16 +177,18 @@ def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, bytes]) -> lis
     if rows:
         body.append(page.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows))
     shown = ("recall", "recall_low", "recall_high", "precision", "f1", "average_precision", "prevalence", "auroc", "predicted_share")
-    titles = ["class", "n train", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
+    titles = ["class", "n train", "n test", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
+    support = evaluation.confusion.sum(axis=1)
     table = [
-        [evidence.weights.label(i), str(data.counts[i]), f"{evidence.weights.weights[i]:.4g}", *(_number(per_class[name][i]) for name in shown)]
+        [evidence.weights.label(i), str(data.counts[i]), str(support[i]), f"{evidence.weights.weights[i]:.4g}"]
+        + [_number(per_class[name][i]) + (", rough" if name == "recall_high" and 0 < support[i] < FEWEST else "") for name in shown]
         for i in (order if len(order) <= MOST_ROWS else np.argsort(per_class["recall"], kind="stable")[:LOWEST])
     ]
     if len(order) > MOST_ROWS:
         body.append(
             page.paragraph(f"Of {len(order):,} classes: means by rank, then the {LOWEST} of the lowest recall. evaluation/per_class.json has every class.")
         )
-        values = {"n": data.counts.astype(np.float64), "weight": evidence.weights.weights, **{name: per_class[name] for name in shown}}
+        values = {"n": data.counts, "n test": support, "weight": evidence.weights.weights, **{name: per_class[name] for name in shown}}
         body.append(page.table(["classes", *titles[1:]], _by_rank(order, values)))
     body.append(page.table(titles, table))
     body.append(page.image(drawn["confusion_matrix"], "Confusion matrix"))
@@ -199,7 +201,7 @@ def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[
     groups = by_rank.groups(head_to_tail)
     means = {key: by_rank.means(found, groups) for key, found in values.items()}
     return [
-        [name.replace("ranks_", "ranks "), *(f"{means[key][name]:.4g}" if key in ("n", "weight") else _number(means[key][name]) for key in means)]
+        [name.replace("ranks_", "ranks "), *(f"{means[key][name]:.4g}" if key in ("n", "n test", "weight") else _number(means[key][name]) for key in means)]
         for name in groups
     ]
 
@@ -263,12 +265,12 @@ def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
 
 def _with_interval(evidence: Evidence, name: str) -> str:
     value = f"{evidence.evaluation.summary[name]:.3f}"
-    low_high = evidence.intervals.get(name)
-    return value if low_high is None else f"{value}, 95 % from {low_high[0]:.3f} to {low_high[1]:.3f}"
+    interval = evidence.intervals.get(name)
+    return value if interval is None else f"{value}, 95 % from {interval}"
 
 
 def _ends(interval: Interval | None) -> list[str]:
-    return [ABSENT, ABSENT] if interval is None else [f"{end:.3f}" for end in interval]
+    return [ABSENT, ABSENT] if interval is None else [f"{interval.low:.3f}", f"{interval.high:.3f}{', rough' if interval.rough else ''}"]
 
 
 def _number(value: float) -> str:

@@ -130,11 +130,7 @@ def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], 
         numbers = ["–" if value != value else f"{value:.3f}" for value in values]
         rows.append([weights.label(index), str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers])
     headings = ["class", "n train", "weight", "precision", "recall", "F1", "AP", "by chance"]
-    whole = [
-        [name, f"{evaluation.summary[name]:.3f}", "{:.3f} to {:.3f}".format(*intervals[name]) if name in intervals else ""]
-        for name in SUMMARY
-        if name in evaluation.summary
-    ]
+    whole = [[name, f"{evaluation.summary[name]:.3f}", str(intervals.get(name, ""))] for name in SUMMARY if name in evaluation.summary]
     per_class = tables("Test split by class, head to tail", headings, rows, console.width)
     console.print(Columns([*per_class, *tables("Test split as a whole", ["metric", "value", "95 %"], whole, console.width)]))
 

@@ -168,6 +168,11 @@ def _counts(labels: Integers, classes: int) -> Integers:
     return counts
 
 
+def _are_even(labels: Integers, classes: int) -> bool:
+    """Whether every class has equally many samples, which is no chance but a design, such as of a benchmark's test split."""
+    return labels.ndim == 1 and len(set(_counts(labels, classes).tolist())) == 1
+
+
 def _blocks(features: Any) -> Iterator[tuple[int, Any]]:
     """Rows that fit into memory; images have none until they are decoded."""
     if not isinstance(features, Images):
@@ -210,6 +215,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "image_formats": train.features.formats if isinstance(train.features, Images) else (),
         "shard_root": str(Path(shards[0]).parent) if in_shards else None,
         "shards": len(shards),
+        "test_counts_fixed": source.test_counts_fixed or _are_even(loaded.splits["test"].labels, len(source.classes)),
     }
     seal(folder, metadata)
 

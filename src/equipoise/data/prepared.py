@@ -43,6 +43,7 @@ class Prepared:
     image_root : the folder of the images, if they are files that are decoded while training
     image_formats : those that occur among the images, files or in shards
     shard_root, shards : the folder of the shards and how many each split has, if the samples stay in them
+    test_counts_fixed : whether the test samples of each class are as many as a design wants, and not as many as were found
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Prepared:
     image_formats: tuple[str, ...] = ()
     shard_root: str | None = None
     shards: int = 0
+    test_counts_fixed: bool = False
 
     def split(self, name: str) -> Samples:
         """`train`, `validation` or `test`, mapped and not loaded.
@@ -140,6 +142,7 @@ class Metadata(Section):
     image_formats: Names
     shard_root: str | None
     shards: Annotated[int, Field(ge=0, le=MOST_SHARDS)]
+    test_counts_fixed: bool
     files: dict[str, str]  # path below the folder to digest
     sha256: str  # of all of the above
 

@@ -44,6 +44,7 @@ class Metadata(Section):
     files: dict[str, tuple[int, Sha256]]
     reference: dict[Word, float]
     notes: Names
+    test_counts_fixed: bool = False  # which shards of an older version do not say
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def tfrecord(*, path: str) -> Source:
             splits[name] = Samples(_images(records, metadata, name) if metadata.formats else RecordArrays(records, metadata.shape), labels)
         return Splits(splits, metadata.shape, metadata.reference, metadata.notes, preprocessing=_preprocessing(root, metadata))
 
-    return Source(metadata.classes, counts, len(metadata.shape), _content(root, metadata), load)
+    return Source(metadata.classes, counts, len(metadata.shape), _content(root, metadata), load, test_counts_fixed=metadata.test_counts_fixed)
 
 
 def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:

@@ -64,6 +64,7 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
         files={file.name: (file.stat().st_size, digest_of(file)) for file in sorted(folder.iterdir())},
         reference=data.reference,
         notes=tuple(note for note in data.notes if not note.startswith(("leakage:", "validation:"))),  # which is looked for again
+        test_counts_fixed=data.test_counts_fixed,
     )
     (folder / METADATA).write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
 

