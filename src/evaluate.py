@@ -15,12 +15,13 @@ run beside the old one, tagged kind=evaluation and evaluated_run=RUN_ID, which n
 import sys
 from collections.abc import Sequence
 
-from equipoise import key_values
+from equipoise import command_line, key_values
 from equipoise.options import ConfigError
 from equipoise.paths import project_root
 
 
 def _evaluate(words: Sequence[str]) -> None:
+    words = command_line.whole(words)
     own = [word for word in words if word.startswith(("run=", "tracking="))]
     options = key_values.read(own, ["run", "tracking"])
     run, where = options.get("run"), key_values.store(options)

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import itertools
 import math
+import re
 import secrets
 import shlex
 import time
@@ -22,7 +23,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
@@ -34,10 +35,13 @@ from equipoise.config import CONTROL, VALUES, Config, check_together, validate
 from equipoise.data.prepare import prepare
 from equipoise.data.sources import Dataset
 from equipoise.naming import VARIED
-from equipoise.options import ConfigError, control_characters, dotted_keys, suggestion
+from equipoise.options import ConfigError, as_typed, control_characters, dotted_keys, suggestion
 from equipoise.paths import cache_folder, config_folder, project_root
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
+# What may hold a text: an option of a group, and no group or option of Hydra's.
+OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
+BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")  # two words, outside of quotation marks
 MOST_JOBS = 100_000  # of a sweep: Hydra lists them all before the first begins
 
 
@@ -72,7 +76,7 @@ def plan(arguments: Sequence[str]) -> Plan | None:
     ConfigError
         With a line for each thing that is wrong, in any of the jobs.
     """
-    parsed = get_args_parser().parse_intermixed_args(list(arguments))
+    parsed = get_args_parser().parse_intermixed_args(whole(arguments))
     if parsed.help or parsed.hydra_help or parsed.info or parsed.shell_completion:
         return None
     if parsed.config_name or parsed.config_path or parsed.config_dir:
@@ -81,13 +85,63 @@ def plan(arguments: Sequence[str]) -> Plan | None:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
     launchers.forget_schemas()
     with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
-        return _plan(parsed.overrides, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
+        return _plan(readable(parsed.overrides), multirun=parsed.multirun, shows_config=parsed.cfg is not None)
 
 
 def words_for_hydra(arguments: Sequence[str], plan: Plan) -> list[str]:
     """What was typed and what is handed over, flags first: Hydra's parser refuses an override, a flag and an override again."""
-    overrides = get_args_parser().parse_intermixed_args(list(arguments)).overrides
-    return [*(word for word in arguments if word not in overrides), *overrides, *plan.handed_over]
+    words = whole(arguments)
+    overrides = get_args_parser().parse_intermixed_args(words).overrides
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        quoted = readable(overrides)
+    return [*(word for word in words if word not in overrides), *quoted, *plan.handed_over]
+
+
+def whole(arguments: Sequence[str]) -> list[str]:
+    """The words, with those that one word `overrides=a=1 b=2` holds, as `mlflow run -P overrides=…` gives them, in its place.
+
+    They end where a blank is followed by the next `key=`, so that values may hold blanks.
+    """
+    found: list[str] = []
+    for word in arguments:
+        key, equals, value = word.partition("=")
+        found += [part for part in BETWEEN.split(value.strip()) if part] if equals and key == "overrides" else [word]
+    return found
+
+
+def readable(words: Sequence[str]) -> list[str]:
+    """The words as Hydra's grammar takes them: a value that it cannot read can only be meant as a text, and is quoted.
+
+    Hydra must be initialised.
+
+    Raises
+    ------
+    ConfigError
+        If a word has characters that nothing can show.
+    """
+    _check_characters(words)
+    return [_readable(word) for word in words]
+
+
+def or_one_text(word: str) -> str:
+    """Of a list of values for a key that may hold a text: how it is typed as one text; nothing for other words."""
+    key, _, value = word.partition("=")
+    return f"; if it is one text: {as_typed(key, value)}" if OF_A_VALUE.fullmatch(key) and not set("[]{}()") & set(value) else ""
+
+
+def _readable(word: str) -> str:
+    key, equals, value = word.partition("=")
+    # A list or a mapping that is not closed is a slip of the pen, and no text.
+    ends = {"[": "]", "{": "}"}.get(value.strip()[:1], "")
+    is_open = not value.strip().endswith(ends) or any(value.count(left) != value.count(right) for left, right in ("[]", "{}") if ends)
+    if not equals or not OF_A_VALUE.fullmatch(key) or is_open:
+        return word
+    try:
+        _parse_one(word)
+        is_read = not value or bool(value.strip())
+    except (OverrideParseException, ConfigError):
+        is_read = False
+    return word if is_read else f"{key}={QuotedString(value, Quote.single).with_quotes()}"
 
 
 @contextlib.contextmanager
@@ -119,8 +173,8 @@ def prepare_all(plan: Plan) -> None:
             raise ConfigError(f"the data cannot be prepared in {cache_folder()}: {error.strerror or error}") from None
 
 
-def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
-    overrides = parse(typed)
+def _plan(words: list[str], *, multirun: bool, shows_config: bool) -> Plan:
+    overrides = parse(words)
     for override in overrides:
         check_name(override)
     swept = [override for override in overrides if override.is_sweep_override()]
@@ -128,8 +182,8 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     _check_settings(settings, overrides)
     multirun = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
     if swept and not multirun:
-        line = swept[0].input_line
-        raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them")
+        line = str(swept[0].input_line)
+        raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them{or_one_text(line)}")
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
     folders = _folders(settings, stamp)
     launcher = str(settings.hydra.runtime.choices["hydra/launcher"])
@@ -139,7 +193,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
             raise ConfigError(f"hydra/launcher={launcher} runs the jobs of a sweep: add -m")
         if settings.sweep == "new":
             raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
-        return Plan((compose_one(typed),), None, folders, shows_config)
+        return Plan((compose_one(words),), None, folders, shows_config)
     if not all(OmegaConf.is_dict(node) and "_target_" in node for node in (settings.hydra.sweeper, settings.hydra.launcher)):
         raise ConfigError("hydra.sweeper and hydra.launcher have options and are no values: choose one as hydra/sweeper=… or hydra/launcher=…")
     grid = settings.hydra.sweeper.get("params") or {}
@@ -158,7 +212,7 @@ def _plan(typed: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         return Plan(jobs, None, folders, shows_config)
     sweep = Sweep(
         id=_sweep_id(settings.sweep, overrides, kind="search" if searching else ""),
-        command=f"python src/train.py -m {shlex.join(typed)}",
+        command=f"python src/train.py -m {shlex.join(words)}",
         grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
         launcher=launcher,
         launcher_options=launchers.read_options(composed),
@@ -297,6 +351,7 @@ def compose_dataset(lines: Sequence[str]) -> Dataset:
         If one of them is of another section, or wrong.
     """
     with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+        lines = readable(lines)
         for override in parse(lines):
             check_name(override)
             if override.key_or_group.split(".")[0] != "dataset":
@@ -374,12 +429,12 @@ def check_name(override: Override) -> None:
             raise ConfigError(f"{name}={shown}: there is no such {name}{suggestion(shown, groups[name])}")
 
 
-def _sweep_id(typed: str, overrides: Sequence[Override], kind: str) -> str:
+def _sweep_id(given: str, overrides: Sequence[Override], kind: str) -> str:
     """`auto` gives the same command the same id; `new` never; anything else is the id."""
-    if typed == "new":
+    if given == "new":
         return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-    if typed != "auto":
-        return typed
+    if given != "auto":
+        return given
     lines = sorted(o.input_line or "" for o in overrides if not _is_control(o.key_or_group))
     return hashlib.sha256("\n".join(lines + [kind] * bool(kind)).encode()).hexdigest()[:10]
 

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from equipoise.options import ConfigError, Floats, known_class, names_as_text
 from equipoise.paths import is_file
+from equipoise.typed import mapping_in
 
 
 def read_costs(typed: object) -> object:
@@ -21,6 +22,7 @@ def read_costs(typed: object) -> object:
     The CSV's first row names the predicted classes, its first column the true ones. Read at once, so that
     the run logs the costs themselves and not where they stood.
     """
+    typed = mapping_in(typed) or typed if isinstance(typed, str) else typed
     if isinstance(typed, Mapping):
         if not any(typed.values()):
             raise ValueError("names no confusion; type {cat: {dog: 5}}, or null for no costs")

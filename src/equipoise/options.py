@@ -23,6 +23,8 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
+from equipoise.typed import list_in, mapping_in
+
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Booleans: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -72,7 +74,8 @@ class Section(BaseModel):
 
 
 def names_as_text(value: Any) -> Any:
-    """A mapping with its keys as text, which YAML may have read as numbers; anything else as it is."""
+    """A mapping with its keys as text, which YAML may have read as numbers, or one that was typed as a text; anything else as it is."""
+    value = mapping_in(value) or value if isinstance(value, str) else value
     if not isinstance(value, Mapping):
         return value
     as_text = {str(name): item for name, item in value.items()}
@@ -107,7 +110,9 @@ def _name(value: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    """One name stands for a list of one."""
+    """One name stands for a list of one; a list may be typed as a text."""
+    found = list_in(value) if isinstance(value, str) else None
+    value = value if found is None else found
     return tuple(map(_text_of, value if isinstance(value, list | tuple) else [value])) if value is not None else value
 
 
@@ -128,7 +133,7 @@ def _word(text: str) -> str:
 
 
 # What becomes part of a file's or an experiment's name.
-Word: TypeAlias = Annotated[str, AfterValidator(_word)]
+Word: TypeAlias = Annotated[str, BeforeValidator(_name), AfterValidator(_word)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, le=1e9)]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]  # what TensorFlow takes for a size
@@ -236,11 +241,17 @@ def dotted_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
     return keys
 
 
-def suggestion(word: str, valid: Sequence[str]) -> str:
-    """`; did you mean 'x'?` if something is near, else the valid words."""
+def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> str:
+    """`; did you mean 'x'?` if something is near, else the valid words.
+
+    Parameters
+    ----------
+    option : that the word was typed for, so that a name which needs quotes is shown with them
+    """
     near = get_close_matches(word, valid, n=1)
     if near:
-        return f"; did you mean '{listing(near)}'?"
+        quoted = "" if option is None or as_typed(option, near[0]) == f"{option}={near[0]}" else f" Type {as_typed(option, near[0])}"
+        return f"; did you mean '{listing(near)}'?{quoted}"
     return f"; choose from {listing(valid)}" if valid else ""
 
 

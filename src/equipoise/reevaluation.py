@@ -112,7 +112,7 @@ def _of_the_same_logit(config: Config, own: LoggedConfig, weights: ClassWeights)
 def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
     """The config of a logged run with the overrides on top; a group that is typed is composed afresh, and whole."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"), command_line.as_config_error():
-        typed = command_line.parse(overrides)
+        typed = command_line.parse(command_line.readable(overrides))
         for override in typed:
             _check(override)
         groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()} - {"experiment"}
@@ -161,7 +161,9 @@ def _check(override: Override) -> None:
             f"{override.input_line}: the model is trained already, and only {', '.join(OPEN)} can be changed; to train another: python src/train.py"
         )
     if override.is_sweep_override():
-        raise ConfigError(f"{override.input_line}: one evaluation has one value; type them one after the other")
+        raise ConfigError(
+            f"{override.input_line}: one evaluation has one value; type them one after the other{command_line.or_one_text(str(override.input_line))}"
+        )
     command_line.check_name(override)
 
 

@@ -170,7 +170,7 @@ def _check_names(file: Path, parts: Sequence[_Part], group: str | None, split: s
         if name is not None and name not in names:
             usual = {"features": "x_train", "target": "y_train", "test_features": "x_test", "test_target": "y_test"}
             typed = " ".join(f"dataset.{key}={array}" for key, array in usual.items())
-            hint = f"; it has those of Keras's data sets: {typed}" if set(usual.values()) <= set(names) else suggestion(name, names)
+            hint = f"; it has those of Keras's data sets: {typed}" if set(usual.values()) <= set(names) else suggestion(name, names, f"dataset.{option}")
             raise ConfigError(f"dataset.{option}={name}: {file} has no such array{hint}")
 
 

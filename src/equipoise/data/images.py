@@ -19,7 +19,7 @@ from equipoise.data.decoding import Examined, decode, examine
 from equipoise.data.folders import Folder, listed
 from equipoise.data.labels import in_order
 from equipoise.data.sources import SPLITS, Loaded, Preprocessing, Raw, existing_folder
-from equipoise.options import ConfigError, Counts, Floats, Integers, PositiveInt, listing
+from equipoise.options import ConfigError, Counts, Floats, Integers, Name, PositiveInt, listing
 
 MOST_BYTES_A_PIXEL = 16
 WORKERS = 2 * (os.cpu_count() or 1)
@@ -86,7 +86,7 @@ class ImagePreprocessing(Preprocessing):
 
 def image_directory(
     *,
-    path: str,
+    path: Name,
     image_size: Annotated[tuple[Side, ...], Field(strict=False, min_length=2, max_length=2)],
     channels: Literal[1, 3],
     on_bad_file: Literal["error", "skip"],

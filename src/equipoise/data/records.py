@@ -21,7 +21,7 @@ from equipoise.data import preprocessing
 from equipoise.data.decoding import examine
 from equipoise.data.images import MOST_SIDE, ImageFiles, ImagePreprocessing
 from equipoise.data.sources import SPLITS, ArrayPreprocessing, Preprocessing, Samples, Source, Splits, digest_of, existing_folder
-from equipoise.options import ConfigError, Counts, Floats, Integers, Names, PositiveInt, Section, Word
+from equipoise.options import ConfigError, Counts, Floats, Integers, Name, Names, PositiveInt, Section, Word
 
 METADATA, INDEX = "metadata.json", "index.npz"
 MOST_SHARDS = 99_999  # five digits in a file's name
@@ -150,7 +150,7 @@ def shard_names(split: str, shards: int) -> tuple[str, ...]:
     return tuple(f"{split}-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards))
 
 
-def tfrecord(*, path: str) -> Source:
+def tfrecord(*, path: Name) -> Source:
     """TFRecord shards that `src/shards.py` wrote, with their splits.
 
     Parameters

@@ -122,7 +122,7 @@ def _from_files(
     for table in tables:
         for name, wanted in (*((option, target) for target in targets), ("dataset.group", group), ("dataset.split_column", split_column)):
             if wanted is not None and wanted not in table.columns:
-                raise ConfigError(f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns)}")
+                raise ConfigError(f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns, name)}")
         _check_names(table, options)
         odd = sorted(name for name in {*table.columns} ^ {*tables[0].columns} if not is_index(name))
         if odd:
@@ -135,7 +135,7 @@ def _check_names(table: Table, options: ColumnOptions) -> None:
     for key, names in (("drop", options.drop), ("categorical", options.categorical)):
         for name in names:
             if name not in table.columns:
-                raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns)}")
+                raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns, f'dataset.{key}')}")
 
 
 def _raw(
