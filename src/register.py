@@ -49,11 +49,13 @@ def _register(words: Sequence[str]) -> None:
     runtime.start("cpu", "auto", deterministic=True)
     made = registry.register(store, chosen, name, options.get("alias", "champion"), metric)
     print(f"{made.name}, version {made.version}: run {chosen.id}, the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}, is {made.uri}")
+    print(f"Rows: {made.rows}")
     print(f"Probabilities: {made.probabilities}")
     print("To use it:")
     mlflow = f"  MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow models"
     print(f"{mlflow} predict -m {shlex.quote(made.uri)} -i rows.csv -t csv --env-manager local")
-    print(f"{mlflow} serve -m {shlex.quote(made.uri)} --env-manager local    # then: curl --data-binary @rows.csv -H 'Content-Type: text/csv' …")
+    print(f"{mlflow} serve -m {shlex.quote(made.uri)} --port 5001 --env-manager local")
+    print("  curl http://127.0.0.1:5001/invocations -H 'Content-Type: text/csv' --data-binary @rows.csv")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from equipoise.config import flat
-from equipoise.data.prepare import surveyed
+from equipoise.data.prepare import prepare, surveyed
 from equipoise.logged import Logged, LoggedConfig, from_params
 from equipoise.options import ConfigError
 from equipoise.reevaluation import inherit
@@ -124,7 +126,6 @@ def test_data_that_have_changed_since(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> None:
     """Another test file leaves the training rows as they were; another split seed does not."""
-    from equipoise.data.prepare import prepare
     from equipoise.reevaluation import _check_encoding
 
     for name in ("a", "b", "c"):
@@ -138,3 +139,58 @@ def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> N
     _check_encoding(other_file, seen, prepare(other_file.dataset, tmp_path / "cache"))
     with pytest.raises(ConfigError, match="its features would be encoded otherwise"):
         _check_encoding(other_seed, seen, prepare(other_seed.dataset, tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "series", "image_directory"])
+def test_another_file_or_folder_is_judged_as_a_whole(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sample of it is in the test split, with the features that the model knows: those of its own training rows."""
+    from equipoise import reevaluation
+    from equipoise.data import preprocessing
+
+    monkeypatch.setattr(reevaluation, "cache_folder", lambda: tmp_path / "cache")
+    raw = {}
+    for name, count, shift in (("a", 60, 0), ("b", 10, 50)):
+        values, labels = np.random.default_rng(count).normal(100 + shift, 9, (count, 6)), np.arange(count) % 2
+        raw[name] = values
+        if kind == "csv":
+            lines = [",".join(map(str, [*row, "xy"[label]])) for row, label in zip(values, labels, strict=True)]
+            (tmp_path / f"{name}.csv").write_text("\n".join(["p,q,r,s,t,u,y", *lines]))
+        elif kind == "image_directory":
+            for index, (row, label) in enumerate(zip(values, labels, strict=True)):
+                (tmp_path / name / "xy"[label]).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(row.astype(np.uint8).reshape(2, 3)).save(tmp_path / name / "xy"[label] / f"{index}.png")
+        else:
+            np.savez(tmp_path / f"{name}.npz", x=values, y=labels)
+    suffix = {"csv": ".csv", "image_directory": ""}.get(kind, ".npz")
+    more = {"csv": ["dataset.target=y"], "image_directory": ["dataset.image_size=[2,3]", "dataset.channels=1"]}.get(kind, [])
+    own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/a{suffix}'", "model=linear", *more)
+    was, now = inherit(own, ()), inherit(own, [f"dataset.path='{tmp_path}/b{suffix}'"])
+    seen = prepare(was.dataset, tmp_path / "cache")
+    found = reevaluation._data(Logged("r", "1", 0, {}, {"data_sha256": seen.data_sha256}, {}), was.dataset, now)
+    test = found.split("test")
+    assert np.bincount(test.labels).tolist() == [5, 5]
+    assert (np.asarray(found.split("validation").labels) == seen.split("validation").labels).all()
+    if kind == "image_directory":
+        assert sorted(test.features.encoded()) == sorted(file.read_bytes() for file in (tmp_path / "b").rglob("*.png"))
+        assert found.split("train").features.encoded() == seen.split("train").features.encoded()
+        return
+    frame = pd.DataFrame(raw["b"], columns=list("pqrstu")) if kind == "csv" else raw["b"].reshape(10, *seen.shape)
+    np.testing.assert_array_equal(test.features, preprocessing.read(seen.folder).apply(frame))
+    assert test.rows is not None
+    assert test.rows.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_rows_without_labels_are_not_judged_and_it_is_said_what_can_be_done(kind: str, tmp_path: Path) -> None:
+    from equipoise.reevaluation import _check_labelled
+
+    (tmp_path / "new.csv").write_text("x,z\n1,2\n")
+    np.savez(tmp_path / "new.npz", x=np.zeros((3, 2)))
+    (tmp_path / "t.csv").write_text("x,z,y\n" + "".join(f"{i},0,{'ab'[i % 2]}\n" for i in range(40)))
+    np.savez(tmp_path / "t.npz", x=np.zeros((40, 2)), y=np.arange(40) % 2)
+    target = ["dataset.target=y"] if kind == "csv" else []
+    own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/t.{kind}'", "model=linear", *target)
+    option = "test_path" if kind == "csv" else "path"
+    config = inherit(own, [f"dataset.{option}='{tmp_path}/new.{kind}'"])
+    with pytest.raises(ConfigError, match=r"has no 'y' \(dataset.target\): without labels there is nothing to judge; .*python src/register.py run=r1 and"):
+        _check_labelled("r1", config.dataset, option)

@@ -1,22 +1,27 @@
 """A registered model answers raw rows, of every kind of data, with the bits that were logged when it was judged."""
 
+import base64
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from equipoise import logged, registry
 from equipoise.data.prepare import prepare
 from equipoise.evaluation import evaluate_and_log
 from equipoise.fitting import train, training_run
 from equipoise.store import Store, open_store
-from helpers import composed
+from helpers import composed, composed_dataset
 
 pytestmark = pytest.mark.slow
 
+# What is typed, and a function from row numbers to raw rows.
+Kind = tuple[list[str], Callable[[Any], Any]]
 QUICK = ("trainer.epochs=2", "trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0")
 
 
@@ -114,3 +119,98 @@ def test_a_model_without_a_correction_says_so(store: Store, tmp_path: Path) -> N
     assert "not corrected, since loss=focal: the prior that the model learns under has no analytic form" in model.metadata.metadata["probabilities"]
     version = store.client.get_model_version_by_alias("csv", "champion")
     assert (version.run_id, version.tags["probabilities"]) == (run.id, model.metadata.metadata["probabilities"])
+
+
+def a_typed_table(folder: Path) -> Kind:
+    """Categories that read as missing in a CSV, truths, whole numbers with gaps, decimals."""
+    frame = a_table(folder)
+    frame["flag"] = frame["flag"].astype(bool)
+    frame["city"] = np.where(frame["city"] == "bonn", "NA", "None")
+    frame.to_parquet(folder / "t.parquet", index=False)
+    return ["dataset=csv", f"dataset.path='{folder}/t.parquet'", "dataset.target=y"], lambda rows: frame.iloc[rows]
+
+
+def several_labels(folder: Path) -> Kind:
+    frame = a_table(folder)
+    frame["rain"] = (frame["x"] > 0.5).astype(int)
+    frame["wind"] = (frame["whole"] > 4).astype(int)
+    frame.drop(columns="y").to_csv(folder / "m.csv", index=False)
+    overrides = ["dataset=multilabel", f"dataset.path='{folder}/m.csv'", "dataset.targets=[rain,wind]", "loss=sigmoid", "weighting=balanced"]
+    return overrides, lambda rows: pd.read_csv(folder / "m.csv").iloc[rows]
+
+
+def a_shipped_table(_: Path) -> Kind:
+    from equipoise.data.tables import _raw_frame, _shipped_tables
+
+    frame, _target = _raw_frame(_shipped_tables()["abalone9_18"])
+    return ["dataset=tabular", "dataset.id=abalone9_18"], lambda rows: frame.iloc[rows]
+
+
+def arrays(folder: Path) -> Kind:
+    """Bytes of 4 by 3 pixels, standardised by channel."""
+    raw = np.random.default_rng(0).integers(0, 256, (120, 4, 3)).astype(np.uint8)
+    np.savez(folder / "a.npz", x=raw, y=np.arange(120) % 3)
+    return ["dataset=npz", f"dataset.path='{folder}/a.npz'"], lambda rows: raw[rows]
+
+
+def series(folder: Path) -> Kind:
+    raw = np.random.default_rng(0).normal(5, 3, (120, 16))
+    np.savez(folder / "s.npz", x=raw, y=np.arange(120) % 2)
+    return ["dataset=series", f"dataset.path='{folder}/s.npz'", "model=conv1d"], lambda rows: raw[rows]
+
+
+def digits(_: Path) -> Kind:
+    from sklearn.datasets import load_digits
+
+    return ["dataset=digits_lt", "weighting=balanced"], lambda rows: load_digits().images[rows]
+
+
+def shards(folder: Path) -> Kind:
+    """A model of shards takes the rows that the shards were made of."""
+    from equipoise.data.sharding import write_shards
+
+    overrides, raw = arrays(folder)
+    data = prepare(composed_dataset(*overrides), folder / "cache")
+    write_shards(data, folder / "shards", 2)
+    rows = data.split("test").rows
+    assert rows is not None
+    return ["dataset=tfrecord", f"dataset.path='{folder}/shards'"], lambda chosen: raw(rows[chosen])
+
+
+@pytest.mark.parametrize("kind", [a_typed_table, several_labels, a_shipped_table, arrays, series, digits, shards])
+def test_every_kind_of_data(kind: Callable[[Path], Kind], store: Store, tmp_path: Path) -> None:
+    overrides, raw = kind(tmp_path)
+    model, expected, _ = registered(store, "model=linear", *overrides)
+    found = model.predict(raw(expected["row"].to_numpy()))
+    assert set(found["notes"]) == {""} or kind in (a_typed_table, several_labels), "those have missing numbers"
+    if kind is several_labels:
+        for name in ("rain", "wind"):
+            assert found[f"predicted({name})"].tolist() == expected[f"predicted({name})"].tolist()
+            np.testing.assert_array_equal(found[f"p_raw({name})"], expected[f"p({name})"])
+            np.testing.assert_array_equal(found[f"p({name})"], expected[f"p_corrected({name})"])
+    else:
+        assert_as_logged(found, expected)
+
+
+def test_images_by_path_bytes_and_base64(store: Store, tmp_path: Path) -> None:
+    """A folder of several formats and sizes; the same answer in every way, and from a CSV of paths."""
+    generator = np.random.default_rng(0)
+    for label, name in enumerate(("cat", "dog")):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = generator.integers(100 * label, 100 * label + 156, (9 + number % 3, 8, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{number}{('.png', '.jpg', '.webp')[number % 3]}")
+    overrides = ["dataset=image_directory", f"dataset.path='{tmp_path}/pets'", "dataset.image_size=[8,8]", "model=linear", "trainer.epochs=3"]
+    model, expected, _ = registered(store, *overrides)
+    paths = [str(tmp_path / "pets" / path) for path in expected["path"]]
+    files = [Path(path).read_bytes() for path in paths]
+    for given in (paths, files, [base64.b64encode(file).decode() for file in files]):
+        found = model.predict(pd.DataFrame({"image": given}))
+        assert_as_logged(found, expected)
+        assert set(found["notes"]) == {""}
+    (tmp_path / "secret").write_text("no image")
+    found = model.predict(pd.DataFrame({"image": [paths[0], "nowhere.png", str(tmp_path / "secret"), str(tmp_path), "/dev/zero", "abcd"]}))
+    assert found["predicted"].isna().tolist() == [False] + [True] * 5
+    assert found.filter(like="p(").isna().all(axis=1).tolist() == [False] + [True] * 5
+    unread = "is no image: neither its bytes, nor base64 of them, nor the path of a file that can be read"
+    assert found["notes"].tolist()[1] == found["notes"].tolist()[3] == found["notes"].tolist()[4] == unread

@@ -23,7 +23,8 @@ from PIL import Image
 from equipoise import command_line
 from equipoise.command_line import plan, prepare_all
 from equipoise.data.images import _examine
-from equipoise.data.prepare import prepare, with_test_file
+from equipoise.data.other_file import with_test_file
+from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.data.sources import title_of
 from equipoise.data.ts_files import read_ts

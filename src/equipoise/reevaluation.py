@@ -16,11 +16,14 @@ from omegaconf import OmegaConf
 
 from equipoise import command_line, inputs, logged, runtime
 from equipoise.config import CONTROL, Config, check_together, flat, validate
+from equipoise.data import npz_files
 from equipoise.data.catalogue import IN_ONE_PIECE
-from equipoise.data.prepare import prepare, row_digests, with_test_file
+from equipoise.data.other_file import with_test_file
+from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
 from equipoise.data.records import Images
-from equipoise.data.sources import PATHS, Dataset
+from equipoise.data.sources import PATHS, Dataset, existing_file
+from equipoise.data.table_files import open_table
 from equipoise.evaluation import draw_and_log, evaluate_and_log
 from equipoise.handover import Trained
 from equipoise.logged import LoggedConfig
@@ -35,7 +38,6 @@ from equipoise.weighting import ClassWeights
 
 # The parts of the config that a model which is trained already can be judged under.
 OPEN = ("dataset", "decision", "evaluation")
-TABLES = ("csv", "multilabel")
 SHARES = ("loss_share_start", "loss_share", "gradient_share_start", "gradient_share")
 
 
@@ -125,8 +127,8 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
         if key not in CONTROL:
             kept = {name: item for name, item in value.items() if f"{key}.{name}" not in CONTROL} if isinstance(value, dict) else value
             tree[key] = {**tree[key], **kept} if isinstance(tree.get(key), dict) and isinstance(kept, dict) else kept
-    if "dataset" in own and logged.working_directory is not None:
-        tree["dataset"] |= _found_again(tree["dataset"], logged.working_directory)
+    found = _found_again(tree["dataset"], logged.working_directory) if "dataset" in own and logged.working_directory is not None else {}
+    tree["dataset"] |= found
     for override in typed:
         key = override.key_or_group
         if key not in afresh:
@@ -135,7 +137,9 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
                 raise ConfigError(f"{override.input_line}: there is no option {key}{suggestion(key, [name for name in known if name.startswith(OPEN)])}")
             _put(tree, key, override.value())
     config = validate(tree)
-    check_together(config)
+    # Another file to judge on need not be one to learn from.
+    before = {key: logged.tree["dataset"].get(key) for key in PATHS if hasattr(config.dataset, key)} if "dataset" in own else {}
+    check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
     return config
 
 
@@ -170,7 +174,7 @@ def _check(override: Override) -> None:
 def _data(trained: logged.Logged, was: Dataset, config: Config) -> Prepared:
     """The data to judge the model on, encoded as it learned them.
 
-    A table's test file may be any other one; nothing else of data that are encoded by their training rows may differ.
+    Another file or folder is the test split, as a whole; nothing else of data that are encoded by their training rows may differ.
     """
     seen = prepare(was, cache_folder())
     if config.dataset == was and seen.data_sha256 == trained.tags["data_sha256"]:
@@ -180,9 +184,10 @@ def _data(trained: logged.Logged, was: Dataset, config: Config) -> Prepared:
             raise ConfigError(f"the data that run {trained.id} was trained on have changed since, and with them how features are encoded: train again")
         warn(f"the data that run {trained.id} was trained on have changed since, so its training samples may be among these")
         return prepare(config.dataset, cache_folder())
-    other_file = getattr(config.dataset, "test_path", None)
-    if config.dataset.name in TABLES and other_file and was.model_copy(update={"test_path": other_file}) == config.dataset:
-        data = with_test_file(seen, config.dataset, cache_folder())
+    others = _others(was, config.dataset)
+    if others:
+        _check_labelled(trained.id, config.dataset, others[-1])
+        data = with_test_file(seen, config.dataset, cache_folder(), others[-1])
     else:
         data = prepare(config.dataset, cache_folder())
         _check_encoding(config, seen, data)
@@ -191,6 +196,31 @@ def _data(trained: logged.Logged, was: Dataset, config: Config) -> Prepared:
         whole = len(data.split("test").labels)
         warn(f"{known} of the {whole} test samples are among those that the model was trained on: what is found is better than it would be on new data")
     return data
+
+
+def _others(was: Dataset, now: Dataset) -> list[str]:
+    """The options that name another file or folder of the same kind of data than the run's own."""
+    if was.name != now.name or now.name not in IN_ONE_PIECE:
+        return []
+    typed = {key: path for key in PATHS if (path := getattr(now, key, None)) is not None}
+    before = {str(Path(path).resolve()) for key in PATHS if (path := getattr(was, key, None)) is not None}
+    return [key for key, path in typed.items() if str(Path(path).expanduser().resolve()) not in before]
+
+
+def _check_labelled(run: str, dataset: Dataset, option: str) -> None:
+    """Rows without labels can be predicted, and not judged."""
+    file = existing_file(str(getattr(dataset, option)), f"dataset.{option}") if dataset.name != "image_directory" else None
+    if file is None or file.suffix.lower() == ".ts":  # folders, and a format that is nothing without labels
+        return
+    held = npz_files.members(file) if dataset.name in ("npz", "series") else open_table(file, getattr(dataset, "separator", ",")).columns
+    targets = {"dataset.targets": getattr(dataset, "targets", ()), "dataset.target": (getattr(dataset, "target", None),)}
+    for name, wanted in targets.items():
+        absent = [one for one in wanted if one is not None and one not in held]
+        if absent:
+            raise ConfigError(
+                f"{file} has no '{listing(absent)}' ({name}): without labels there is nothing to judge; to predict its rows, "
+                f"python src/register.py run={run} and then the command that it prints"
+            )
 
 
 def _is_fitted(data: Prepared, config: Config) -> bool:
@@ -204,7 +234,7 @@ def _check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:
     if _is_fitted(seen, config) and not (before.shape == now.shape and all((a == b).all() for a, b in zip(before, now, strict=True))):
         raise ConfigError(
             "with these options the training rows are not those that the model was trained on, and so its features would be encoded otherwise; "
-            "to judge a table's model on another file, give dataset.test_path and nothing else"
+            "to judge the model on another file, give its path, dataset.path or dataset.test_path, and nothing else"
         )
 
 

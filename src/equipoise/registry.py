@@ -31,7 +31,8 @@ class Registered:
     version: str
     run: Logged
     uri: str
-    probabilities: str  # what p(class) is, in a sentence
+    rows: str  # what it takes, and
+    probabilities: str  # what p(class) is, in a sentence each
 
 
 def best(runs: Sequence[Logged], metric: str) -> Logged:
@@ -88,7 +89,7 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     tags = {"metric": metric, "value": str(run.metrics[metric]), **about, "weights_sha256": run.tags["weights_sha256"]}
     made = store.client.create_model_version(name, uri, run.id, tags=tags, model_id=found.model_id)
     store.client.set_registered_model_alias(name, alias, made.version)
-    return Registered(name, str(made.version), run, f"models:/{name}@{alias}", about["probabilities"])
+    return Registered(name, str(made.version), run, f"models:/{name}@{alias}", served_form.said(learned), about["probabilities"])
 
 
 def _logged(store: Store, run: Logged, path: str) -> Any:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import yaml
 
 from equipoise.config import config_sha256, validate
 from helpers import clone_of, served, train
-from processes import LIMIT
+from processes import LIMIT, ended_after
+from server import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -261,6 +263,43 @@ def test_the_best_is_served_as_it_was_judged(clone: Clone) -> None:
         assert np.abs(expected[here].to_numpy() - found[there].to_numpy()[expected["row"]]).max() < 1e-6
     assert (found["predicted"].to_numpy()[expected["row"]] == expected["predicted"].to_numpy()).all()
     assert len(set(found["predicted"])) > 1
+
+
+def test_it_is_served_over_http_as_csv_and_json(clone: Clone) -> None:
+    """After the one above: the same answers, from one server on loopback; the model's example is a row that nobody has."""
+    table = clone / "data" / "raw" / "pets.csv"
+    expected = served(clone, "pets", table)
+    raw = pd.read_csv(table)
+    address = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/pets@champion", "--env-manager", "local", "--port", address.split(":")[-1]]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{clone / 'mlflow.db'}", "PYTHONPATH": ""}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where MLflow looks for its server
+
+    def answer(kind: str, content: bytes) -> pd.DataFrame:
+        request = urllib.request.Request(f"{address}/invocations", content, {"Content-Type": kind})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return pd.DataFrame(json.load(response)["predictions"])
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"{address}/ping", timeout=5) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    with ended_after() as processes:
+        started = processes.start(command, cwd=clone.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        processes.until(answers, started)
+        pd.testing.assert_frame_equal(answer("text/csv", table.read_bytes()), expected)
+        rows = json.dumps({"dataframe_split": json.loads(raw.to_json(orient="split"))}).encode()
+        pd.testing.assert_frame_equal(answer("application/json", rows), expected)
+        unknown = answer("text/csv", b"size,colour\n1.5,green\n,red\n")
+        assert unknown["notes"].tolist() == ["colour=green: not seen in training", "size: missing"]
+        mlflow.set_tracking_uri(f"sqlite:///{clone / 'mlflow.db'}")
+        model = mlflow.pyfunc.load_model(store(clone).get_model_version_by_alias("pets", "champion").source)
+        example = model.metadata.load_input_example()
+        assert not (example["size"].iloc[0] == raw["size"]).any()
+        assert answer("application/json", json.dumps({"dataframe_split": example.to_dict("split")}).encode())["notes"].tolist() == [""]
 
 
 def test_mistakes_in_registering(clone: Clone) -> None:

@@ -160,7 +160,8 @@ def _from_npz(path: str, parts: Sequence[_Part], missing: Sequence[str], group: 
         return _write_scaled(blocks, one, rows, folder, scale, f"'{first}' of {file}", masked=False)
 
     files = tuple(shape[0] for shape in shapes) if len(parts) > 1 else ()
-    return Raw(labels.classes, labels.indices, len(one), digest_of(file), load, groups, given, tuple(notes), files)
+    again = _again(lambda: (block for _, block in blocks()), one, str(file))
+    return Raw(labels.classes, labels.indices, len(one), digest_of(file), load, groups, given, tuple(notes), files, again)
 
 
 def _check_names(file: Path, parts: Sequence[_Part], group: str | None, split: str | None) -> None:
@@ -233,7 +234,18 @@ def _from_ts(path: str, test_path: str | None, missing: Sequence[str], unequal: 
         return _write_scaled(blocks, array.shape[1:], rows, folder, scale, str(files[0]), masked=len(lengths) > 1)
 
     content = " ".join(digest_of(file) for file in files)
-    return Raw(labels.classes, labels.indices, 2, content, load, None, given, labels.notes, tuple(len(own) for _, own in found))
+    again = _again(lambda: iter([samples if len(lengths) > 1 else array]), (*array.shape[1:],), str(files[0]))
+    return Raw(labels.classes, labels.indices, 2, content, load, None, given, labels.notes, tuple(len(own) for _, own in found), again)
+
+
+def _again(blocks: Callable[[], Iterator[Any]], shape: tuple[int, ...], name: str) -> Callable[[Preprocessing], Loaded]:
+    def again(learned: Preprocessing) -> Loaded:
+        known = vars(learned)["shape"]
+        if isinstance(learned, ArrayPreprocessing) and shape != known:
+            raise ConfigError(f"{name} has samples of shape {shape}; the model was trained on {known}")
+        return Loaded({"test": np.concatenate([learned.apply(block) for block in blocks()])}, known, preprocessing=learned)
+
+    return again
 
 
 def padded(samples: Sequence[Floats], steps: int, *, mask: bool) -> Floats:

@@ -116,7 +116,11 @@ def image_directory(
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _checked(root, paths, rows, shape, on_bad_file, max_pixels)
 
-    return Raw(names, labels, 3, content, load, None, given, tuple(notes))
+    def again(_: Preprocessing) -> Loaded:
+        none = np.empty(0, np.int64)
+        return load({"train": none, "validation": none, "test": np.arange(len(labels))}, root)
+
+    return Raw(names, labels, 3, content, load, None, given, tuple(notes), again=again)
 
 
 def _content(root: Path, folders: Sequence[Folder]) -> str:

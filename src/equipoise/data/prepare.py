@@ -21,14 +21,11 @@ from equipoise import source_code
 from equipoise.clock import clock
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import SOURCES, source_of
-from equipoise.data.columns import TablePreprocessing
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
 from equipoise.data.records import Images, RecordArrays, RecordImages
-from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels, digest_of, existing_file
+from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels
 from equipoise.data.splitting import Divided
-from equipoise.data.table_files import open_table
-from equipoise.data.tables import encoded_file
 from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
 
 # Their code is part of every key, beside that of the dataset: but not of all that there are to choose from.
@@ -50,32 +47,13 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
         If the data are not what the config says or cannot be learned from; nothing is left in the cache then.
     """
     source = surveyed(dataset)
-    folder = cache / f"{dataset.name}-{_key(dataset, source)}"
+    return made(source, dataset.split_seed, cache / f"{dataset.name}-{_key(dataset, source)}", f"dataset={dataset.name}: its function gives")
+
+
+def made(source: Source, split_seed: int, folder: Path, giver: str) -> Prepared:
+    """What the source holds, prepared in the folder if that is not done; `giver` begins what is said of what must not be."""
     if not (folder / METADATA).exists():
-        _make(source, dataset.split_seed, folder, f"dataset={dataset.name}: its function gives")
-    return open_prepared(folder)
-
-
-def with_test_file(seen: Prepared, dataset: Dataset, cache: Path) -> Prepared:
-    """A prepared table with another file as its test split, encoded as its own training rows were.
-
-    Raises
-    ------
-    ConfigError
-        If the file has not the columns or the labels of the table.
-    """
-    path, separator = getattr(dataset, "test_path", None), getattr(dataset, "separator", ",")
-    file = existing_file(str(path), "dataset.test_path")
-    targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
-    learned = preprocessing.read(seen.folder)
-    assert isinstance(learned, TablePreprocessing)
-    features, labels = encoded_file(open_table(file, separator), targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
-    splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(features, labels, np.arange(len(labels)))}
-    source = Source(seen.classes, seen.counts, len(seen.shape), digest_of(file), lambda *_: Splits(splits, seen.shape, preprocessing=learned))
-    key = hashlib.sha256(f"{source.content} {source_code.digest(with_test_file)}".encode()).hexdigest()
-    folder = cache / f"{seen.folder.name}-{key[:16]}"
-    if not (folder / METADATA).exists():
-        _make(source, 0, folder, "dataset.test_path gives")
+        _make(source, split_seed, folder, giver)
     return open_prepared(folder)
 
 

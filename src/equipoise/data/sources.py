@@ -148,6 +148,7 @@ class Raw:
     given : int8 (n,), 0 or 1 + the place of the split that the data name for a sample; or None
     notes : what a reader must be told of the labels, groups and splits
     files : samples in each of the files that they come from, one after the other; nothing if there is one
+    again : from what was learned of other samples to the features of all of these, as the test split
     """
 
     classes: tuple[str, ...]
@@ -159,6 +160,7 @@ class Raw:
     given: Integers | None = None
     notes: tuple[str, ...] = ()
     files: tuple[int, ...] = ()
+    again: Callable[[Preprocessing], Loaded] | None = None
 
 
 def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:

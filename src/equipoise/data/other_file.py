@@ -1,0 +1,80 @@
+"""A file or folder that a model is to be judged on: all of it is the test split, by what was learned of the training rows."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from equipoise import source_code
+from equipoise.data import preprocessing
+from equipoise.data.catalogue import SOURCES
+from equipoise.data.columns import TablePreprocessing
+from equipoise.data.images import ImageFiles
+from equipoise.data.prepare import CHOSEN_AMONG, made
+from equipoise.data.prepared import Prepared
+from equipoise.data.sources import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits, digest_of, existing_file
+from equipoise.data.table_files import open_table
+from equipoise.data.tables import encoded_file
+from equipoise.options import ConfigError, Integers, arguments, listing, named
+
+
+def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = "test_path") -> Prepared:
+    """Prepared data with another file or folder, as a whole, as their test split, by what was learned of their own training rows.
+
+    Parameters
+    ----------
+    option : of the dataset, which names it
+
+    Raises
+    ------
+    ConfigError
+        If it has not the columns, the shape or the labels of what was trained on.
+    """
+    learned = preprocessing.read(seen.folder)
+    path = str(getattr(dataset, option))
+    if isinstance(learned, TablePreprocessing):
+        file = existing_file(path, f"dataset.{option}")
+        targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
+        table = open_table(file, getattr(dataset, "separator", ","))
+        features, labels = encoded_file(table, targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
+        loaded, content = Loaded({"test": features}, seen.shape), digest_of(file)
+    else:
+        loaded, labels, content = _again(learned, dataset, path, seen.classes)
+    rows = (loaded.rows or {"test": np.arange(len(labels))})["test"]
+    splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(loaded.features["test"], labels[rows], rows)}
+    splits = _with_one_root(splits)
+    digests = {"test": loaded.digests["test"]} if loaded.digests else None
+    source = Source(seen.classes, seen.counts, len(seen.shape), content, lambda *_: Splits(splits, seen.shape, {}, loaded.notes, digests, learned))
+    key = hashlib.sha256(f"{content} {source_code.digest(with_test_file, without=CHOSEN_AMONG)}".encode()).hexdigest()
+    return made(source, 0, cache / f"{seen.folder.name}-{key[:16]}", f"dataset.{option} gives")
+
+
+def _again(learned: Preprocessing, dataset: Dataset, path: str, classes: Sequence[str]) -> tuple[Loaded, Integers, str]:
+    """All samples of a file or folder by what was learned of others, their labels and the digest of it."""
+    own = {key: path if key == "path" else None for key in PATHS if hasattr(dataset, key)}
+    raw = SOURCES[dataset.name](**arguments(dataset.model_copy(update=own), SOURCES[dataset.name]))
+    assert isinstance(raw, Raw)
+    assert raw.again is not None
+    meant = [named(name, classes) for name in raw.classes]
+    odd = [name for name, known in zip(raw.classes, meant, strict=True) if known is None]
+    if odd:
+        raise ConfigError(f"{path} has the class {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}")
+    place = np.array([classes.index(name) for name in meant if name is not None], dtype=np.int64)
+    return raw.again(learned), place[raw.labels], raw.content
+
+
+def _with_one_root(splits: Mapping[str, Samples]) -> dict[str, Samples]:
+    """Images of several folders as those of one that holds them all."""
+    found = {name: samples.features for name, samples in splits.items() if isinstance(samples.features, ImageFiles)}
+    if len({images.root for images in found.values()}) < 2:
+        return dict(splits)
+    root = os.path.commonpath([images.root for images in found.values()])
+    formats = tuple(sorted({kind for images in found.values() for kind in images.formats}))
+    moved = {}
+    for name, images in found.items():
+        below = os.fsencode(os.path.relpath(images.root, root) + "/")
+        moved[name] = replace(splits[name], features=replace(images, root=root, paths=np.char.add(below, images.paths), formats=formats))
+    return moved
