@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from equipoise import evaluation, handover, inputs, logged, tracking
+from equipoise import evaluation, handover, identity, inputs, logged, tracking
 from equipoise.config import JUDGING, Config, below, config_sha256, flat
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
@@ -38,7 +38,7 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     params, weights = flat(config), inputs.weigh(config, data)
     # A run's params cannot be changed, and it may have been judged otherwise before.
     judging = {key: str(value) for key, value in params.items() if below(key, JUDGING)}
-    tags = {"decision": config.decision.name, "config_sha256": config_sha256(config), logged.JUDGED_UNDER: json.dumps(judging)}
+    tags = {"decision": config.decision.name, "config_sha256": config_sha256(config), **identity.tags(config), logged.JUDGED_UNDER: json.dumps(judging)}
     if found is None:
         warn("the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself")
         tags |= {**inputs.config_tags(config, data), **dvc_tags(config), **digests, "mlflow.source.name": "pipelines/evaluate.py"}

@@ -38,8 +38,8 @@ def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, logged
     data = prepare(config.dataset, store.root / "cache")
     folder = Path(store.root, "outputs", os.urandom(4).hex())
     folder.mkdir(parents=True)
-    with training_run(config, data, store, folder, None) as (log, _):
-        evaluate_and_log(config, data, *train(config, data, log), log)
+    with training_run(config, data, store, folder, None) as (log, _, built):
+        evaluate_and_log(config, data, *train(config, data, log, built), log)
     run = logged.chosen_runs(store, [log.id], ["val/balanced_accuracy"])[0]
     made = registry.register(store, run, config.dataset.name, "champion", "val/balanced_accuracy")
     return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), run

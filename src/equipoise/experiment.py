@@ -60,9 +60,9 @@ def run(
     beside = finishing.current()
     if beside:
         beside.start()
-    log, device = held.enter_context(training_run(config, data, store, folder, begun, adopt=adopt))
+    log, device, built = held.enter_context(training_run(config, data, store, folder, begun, adopt=adopt))
     with at_work(config, log):
-        weights, trained = train(config, data, log, watch)
+        weights, trained = train(config, data, log, built, watch)
         evidence = evaluate_and_log(config, data, weights, trained, log)
         if not (beside and beside.takes(evidence)):
             beside = None

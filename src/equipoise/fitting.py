@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from equipoise.terminal import console, note, print_table, progress_bar, warn
 from equipoise.tracking import Run, start_run
 from equipoise.weighting import ClassWeights
 
+if TYPE_CHECKING:
+    from equipoise.compiled import Compiled
+
 # Told of each epoch and its metrics, once they are logged.
 Watch = Callable[[int, Mapping[str, float]], None]
 
@@ -37,10 +41,11 @@ def training_run(
     *,
     adopt: str | None = None,
     tags: Mapping[str, str] | None = None,
-) -> Iterator[tuple[Run, str]]:
-    """The MLflow run that a training is logged to, and the device that it trains on.
+) -> Iterator[tuple[Run, str, "Compiled"]]:
+    """The MLflow run that a training is logged to, the device that it trains on, and the model.
 
-    What is done within it, and takes more than a moment, belongs within `at_work`.
+    What is done within it, and takes more than a moment, belongs within `at_work`. What is wrong with the loss or the
+    model is told before the run is made.
 
     Parameters
     ----------
@@ -60,12 +65,26 @@ def training_run(
         note(f"trainer.engine={config.trainer.engine} takes {engine}")
     how = {"device": device, "replicas": str(replicas), "engine": engine.name, "xla": str(engine.xla).lower()}
     tags = {**inputs.config_tags(config, data), **how, "mlflow.source.name": "src/train.py", **(tags or {})}
+    built = _tried(config, data)
     # While TensorFlow was started, the same command elsewhere may have taken it up.
     if begun and adopt is None and begun == resume.interrupted(store, config, data.data_sha256):
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
     with resume.kept(folder), start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log:
-        yield log, f"{replicas} × {device}" if replicas > 1 else device
+        yield log, f"{replicas} × {device}" if replicas > 1 else device, built
+
+
+def _tried(config: Config, data: Prepared) -> "Compiled":
+    """The model with freshly drawn weights, once it and the loss have stood a trial."""
+    from equipoise import distribution, trial
+    from equipoise.compiled import compiled
+
+    with distribution.connected(), runtime.enough_memory():
+        for message in trial.check_loss(config, data):
+            warn(message)
+        built = compiled(config, data)
+        trial.check_model(built, config, data)
+    return built
 
 
 @contextlib.contextmanager
@@ -88,7 +107,7 @@ def _log_times(log: Run) -> None:
     print_table("Where the time went", ["part", "seconds", "share"], shares)
 
 
-def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
+def train(config: Config, data: Prepared, log: Run, built: "Compiled", watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
     """Weigh, and fit the model; it and all that is known of its training are logged."""
     weights = inputs.weigh(config, data)
     for message in (*data.notes, *(() if data.several_labels else inputs.notes(config, weights))):
@@ -103,17 +122,16 @@ def train(config: Config, data: Prepared, log: Run, watch: Watch | None = None) 
             "(test/recall/ranks_…) in place of each class; evaluation/per_class.json has every class"
         )
     inputs.log_inputs(config, log, data, weights)
-    return weights, _fit(config, data, weights, log, Checkpoints(log.folder, resume.made_by(config, data)), watch)
+    return weights, _fit(config, data, weights, log, built, Checkpoints(log.folder, resume.made_by(config, data)), watch)
 
 
 def take_part(config: Config, data: Prepared) -> None:
     """Train as one of several workers, and leave nothing: the run is the chief's, which logs it."""
     _start(config, data)
     from equipoise import distribution, training
-    from equipoise.compiled import Compiled
 
     with interruption.bounded(lambda: None), distribution.connected(), runtime.enough_memory():
-        training.fit(Compiled(config, data), config, data, inputs.weigh(config, data), lambda *_: None)
+        training.fit(_tried(config, data), config, data, inputs.weigh(config, data), lambda *_: None)
 
 
 def _start(config: Config, data: Prepared) -> tuple[str, int]:
@@ -174,14 +192,12 @@ def _device_notes(trainer: Trainer, device: str) -> list[str]:
     return notes
 
 
-def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, checkpoints: Checkpoints, watch: Watch | None) -> Trained:
+def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, built: "Compiled", checkpoints: Checkpoints, watch: Watch | None) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise import training
     from equipoise.audit import audit
-    from equipoise.compiled import compiled
     from equipoise.data.feed import feature_batches
 
-    built = compiled(config, data)
     train = data.split("train")
 
     def shares(suffix: str, epoch: int) -> dict[str, Floats]:

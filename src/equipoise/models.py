@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from equipoise.options import Counts, Fraction, PositiveInt, Section
+from equipoise.options import ConfigError, Counts, Fraction, PositiveInt, Section
 
 if TYPE_CHECKING:
     import keras
@@ -67,6 +67,8 @@ def normalise_classifier(model: "keras.Model", scale: float) -> "keras.Model":
     from keras import Model, constraints, layers
 
     head = model.layers[-1]
+    if not isinstance(head, layers.Dense):
+        raise ConfigError(f"loss=ldam makes the last layer of a model anew, which must be Dense; this one ends in {type(head).__name__}: use another loss")
     unit_length = constraints.UnitNorm(axis=0)
     cosines = layers.Dense(head.units, use_bias=False, kernel_constraint=unit_length, dtype="float32", name="cosines")
     features = layers.UnitNormalization(dtype="float32")(head.input)

@@ -6,7 +6,7 @@ zero, and returns one weight a class, float64 of the same shape, before normalis
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -145,6 +145,19 @@ class ClassWeights:
         return float((self.counts @ self.weights) ** 2 / (self.counts @ self.weights**2))
 
 
+def _check(weights: Any, name: str, classes: Sequence[str]) -> None:
+    """What a strategy must keep to, whoever wrote it."""
+    who = f"weighting={name}: its function {STRATEGIES[name].__name__}"
+    if not isinstance(weights, np.ndarray) or weights.shape != (len(classes),) or weights.dtype.kind not in "fiu":
+        found = f"{weights.dtype} of shape {weights.shape}" if isinstance(weights, np.ndarray) else type(weights).__name__
+        raise ConfigError(f"{who} returns {found}; it must return one number a class, a NumPy array of shape ({len(classes)},)")
+    odd = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(odd):
+        raise ConfigError(f"{who} gives the class {classes[odd[0]]} the weight {weights[odd[0]]:g}; a weight must be finite, and not below 0")
+    if not weights.any():
+        raise ConfigError(f"weighting={name}: every weight is 0, so nothing would be learned")
+
+
 def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) -> ClassWeights:
     """The normalised weights of the configured strategy.
 
@@ -167,8 +180,7 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
         weights = strategy(counts, **arguments(section, strategy, classes))
     except ConfigError as error:
         raise ConfigError(f"weighting.{error}") from None
-    if not weights.any():
-        raise ConfigError(f"weighting={section.name}: every weight is 0, so nothing would be learned")
+    _check(weights, section.name, classes)
     divisor = NORMALIZERS[section.normalize](weights, counts)
     if divisor == 0:
         raise ConfigError(f"weighting.normalize={section.normalize}: that statistic of the weights is 0; choose another")

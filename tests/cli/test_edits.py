@@ -63,3 +63,28 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
     assert {kept.info.run_id, fresh.info.run_id} == set(line.rpartition("run ")[2].split(", "))
     assert found(store, "none", 0).data.tags["data_sha256"] != kept.data.tags["data_sha256"]
     assert len(list((project / "cache").iterdir())) == 2
+
+
+def test_a_loss_or_a_model_that_cannot_be_trained_is_told_before_a_run_is_made(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    edit(project, "losses.py", "return _of_true(values, labels)", "return tf.reduce_mean(_of_true(values, labels))")
+    edit(project, "models.py", "return mlp(shape, logits, hidden=(), dropout=0.0)", "return mlp(shape, logits, hidden=(), dropout=0.0, end='softmax')")
+    edit(
+        project,
+        "models.py",
+        "def mlp(shape: Shape, logits: int, *, hidden: Counts, dropout: Fraction)",
+        "def mlp(shape, logits, end=None, *, hidden: Counts, dropout: Fraction)",
+    )
+    first, _, rest = (project / "src" / "equipoise" / "models.py").read_text().partition('dtype="float32", name="logits"')
+    (project / "src" / "equipoise" / "models.py").write_text(f'{first}dtype="float32", name="logits", activation=end{rest}')
+    alone = train(project, "dataset=digits_lt", "model=mlp", "loss=focal")
+    assert alone.returncode == 2, alone.stdout + alone.stderr
+    said = "error: loss=focal: its function focal returns the shape () for 20 samples; it must return one value a sample, (20,)"
+    assert any(line.startswith(said) for line in alone.stderr.splitlines()), alone.stderr
+    assert not list((project / "outputs").glob("*/*")), "nothing is left"
+
+    several = train(project, "-m", "dataset=digits_lt", "loss=class_weight,focal", "model=mlp,linear", "trainer.epochs=1", "sweep=tried")
+    assert several.returncode == 1, several.stdout + several.stderr
+    assert "error: model=linear: linear ends in softmax; it must end in logits" in several.stderr
+    (run,) = jobs(open_store(project), sweep_id="tried")
+    assert (run.info.status, run.data.tags["model"], run.data.tags["loss"]) == ("FINISHED", "mlp", "class_weight")
