@@ -1,8 +1,10 @@
 """A registered model answers raw rows, of every kind of data, with the bits that were logged when it was judged."""
 
 import base64
+import contextlib
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,19 @@ def store(tmp_path_factory: pytest.TempPathFactory, _tensorflow: None) -> Store:
     return open_store(tmp_path_factory.mktemp("store"))
 
 
+@contextlib.contextmanager
+def told_by_mlflow() -> Iterator[list[str]]:
+    """What MLflow logs."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("mlflow").addHandler(handler)
+    try:
+        yield said
+    finally:
+        logging.getLogger("mlflow").removeHandler(handler)
+
+
 def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, logged.Logged]:
     """A model that was trained in this process, as MLflow serves it; what was logged of its test split; and its run."""
     import mlflow
@@ -41,7 +56,9 @@ def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, logged
     with training_run(config, data, store, folder, None) as (log, _, built):
         evaluate_and_log(config, data, *train(config, data, log, built), log)
     run = logged.chosen_runs(store, [log.id], ["val/balanced_accuracy"])[0]
-    made = registry.register(store, run, config.dataset.name, "champion", "val/balanced_accuracy")
+    with told_by_mlflow() as said:
+        made = registry.register(store, run, config.dataset.name, "champion", "val/balanced_accuracy")
+    assert not [record for record in said if "input example" in record], "MLflow tries the example"
     return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), run
 
 
@@ -159,6 +176,22 @@ def series(folder: Path) -> Kind:
     return ["dataset=series", f"dataset.path='{folder}/s.npz'", "model=conv1d"], lambda rows: raw[rows]
 
 
+def unequal_series(folder: Path) -> Kind:
+    """A .ts file, whose rows are its series as they are: (channels, steps)."""
+    generator = np.random.default_rng(0)
+    raw = [generator.normal(5, 3, (2, generator.integers(6, 16))) for _ in range(80)]
+    lines = [":".join([*(",".join(map(repr, channel.tolist())) for channel in one), "ab"[number % 2]]) for number, one in enumerate(raw)]
+    (folder / "s.ts").write_text("@data\n" + "\n".join(lines))
+    return ["dataset=series", f"dataset.path='{folder}/s.ts'", "dataset.unequal=pad"], lambda rows: [raw[row] for row in rows]
+
+
+def a_single_logit(folder: Path) -> Kind:
+    """It speaks of the rarer class, whose odds pos_weight multiplies."""
+    frame = a_table(folder)
+    overrides = ["dataset=csv", f"dataset.path='{folder}/t.csv'", "dataset.target=y", "dataset.labels=binary", "loss=sigmoid", "loss.pos_weight=9"]
+    return overrides, lambda rows: frame.iloc[rows]
+
+
 def digits(_: Path) -> Kind:
     from sklearn.datasets import load_digits
 
@@ -177,12 +210,12 @@ def shards(folder: Path) -> Kind:
     return ["dataset=tfrecord", f"dataset.path='{folder}/shards'"], lambda chosen: raw(rows[chosen])
 
 
-@pytest.mark.parametrize("kind", [a_typed_table, several_labels, a_shipped_table, arrays, series, digits, shards])
+@pytest.mark.parametrize("kind", [a_typed_table, several_labels, a_shipped_table, arrays, series, unequal_series, a_single_logit, digits, shards])
 def test_every_kind_of_data(kind: Callable[[Path], Kind], store: Store, tmp_path: Path) -> None:
     overrides, raw = kind(tmp_path)
     model, expected, _ = registered(store, "model=linear", *overrides)
     found = model.predict(raw(expected["row"].to_numpy()))
-    assert set(found["notes"]) == {""} or kind in (a_typed_table, several_labels), "those have missing numbers"
+    assert set(found["notes"]) == {""} or kind in (a_typed_table, several_labels, a_single_logit), "those have missing numbers"
     if kind is several_labels:
         for name in ("rain", "wind"):
             assert found[f"predicted({name})"].tolist() == expected[f"predicted({name})"].tolist()

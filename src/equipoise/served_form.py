@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equipoise.data.arrays import SeriesPreprocessing
 from equipoise.data.columns import CategoricalColumn, Column, TablePreprocessing
 from equipoise.data.images import ImagePreprocessing
 from equipoise.data.pandas_types import PandasType
@@ -48,6 +49,8 @@ def example(learned: Preprocessing) -> Any:
         return pd.DataFrame({column.name: [_typical(column, learned.pandas[column.name])] for column in learned.columns})
     if isinstance(learned, ImagePreprocessing):
         return pd.DataFrame({IMAGE: [_grey(learned)]})
+    if isinstance(learned, SeriesPreprocessing):
+        return np.array(learned.shift)[np.newaxis, :, np.newaxis]
     shape: tuple[int, ...] = vars(learned)["shape"]
     return np.broadcast_to(np.array(vars(learned)["shift"]), (1, *shape)).astype(np.float64)
 
@@ -58,6 +61,9 @@ def said(learned: Preprocessing) -> str:
         return "the table's own columns"
     if isinstance(learned, ImagePreprocessing):
         return f"the column {IMAGE}: the path of an image where the model runs, or the image's file as bytes or base64"
+    if isinstance(learned, SeriesPreprocessing):
+        steps, channels = learned.shape
+        return f"a list of series, each of {channels - 1} channels by up to {steps} steps"
     return f"samples of shape {vars(learned)['shape']}, or a row a sample: its raw values, flattened in C order"
 
 

@@ -7,7 +7,8 @@ import base64
 import binascii
 import contextlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlflow.pyfunc.model import PythonModel
 
 from equipoise import decisions, probabilities
 from equipoise.data import preprocessing
+from equipoise.data.arrays import SeriesPreprocessing
 from equipoise.data.columns import TablePreprocessing
 from equipoise.data.images import ImagePreprocessing
 from equipoise.metrics import class_logits
@@ -75,22 +77,27 @@ class Served(PythonModel):
 
     def _features(self, rows: Any) -> tuple[Floats, list[str]]:
         """float32 (n, *shape), as training made them of such rows, NaN where a row cannot be read; and a note a row."""
-        if isinstance(self.learned, ImagePreprocessing):
-            return self._decoded(list(rows[IMAGE] if isinstance(rows, pd.DataFrame) else rows))
         if isinstance(self.learned, TablePreprocessing):
             return self.learned.apply(rows), self.learned.unknown(rows)
+        if isinstance(self.learned, ImagePreprocessing):
+            return self._one_by_one(rows[IMAGE] if isinstance(rows, pd.DataFrame) else rows, lambda image: [encoded(image)])
+        if isinstance(self.learned, SeriesPreprocessing) and not isinstance(rows, pd.DataFrame) and np.shape(rows[0]) != self.shape:
+            return self._one_by_one(rows, lambda series: [np.asarray(series, np.float64)])
         values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
         return self.learned.apply(values), self.learned.unknown(values)
 
-    def _decoded(self, images: Sequence[Any]) -> tuple[Floats, list[str]]:
-        features, notes = np.full((len(images), *self.shape), np.nan, np.float32), []
-        for row, image in enumerate(images):
+    def _one_by_one(self, rows: Iterable[Any], read: Callable[[Any], list[Any]]) -> tuple[Floats, list[str]]:
+        """Each by itself, so that one that cannot be read has no part in the others."""
+        found: list[Floats] = []
+        notes = []
+        for row in rows:
             try:
-                features[row] = self.learned.apply([encoded(image)])[0]
+                found += [*self.learned.apply(read(row))]
                 notes.append("")
             except ConfigError as error:
-                notes.append(str(error).removeprefix("image 0 "))
-        return features, notes
+                found.append(np.full(self.shape, np.nan, np.float32))
+                notes.append(re.sub(r"^(image|series) 0 ", "", str(error)))
+        return np.stack(found) if found else np.empty((0, *self.shape), np.float32), notes
 
 
 def encoded(image: Any) -> bytes:
