@@ -4,6 +4,8 @@
   python src/evaluate.py run=RUN_ID decision=argmax                 by another decision rule
   python src/evaluate.py run=RUN_ID evaluation.groups=[20,100]      with other groups of frequency
   python src/evaluate.py run=RUN_ID dataset.target_prior=training   for use where classes are as frequent as in training
+  python src/evaluate.py run=RUN_ID dataset.test_path=new.csv       on another file as a whole
+  python src/evaluate.py run=RUN_ID dataset.path=new_pictures       on another folder or array as a whole
   python src/evaluate.py run=RUN_ID dataset=NAME                    on the test split of other data with the same classes
 
   python src/evaluate.py run=RUN_ID tracking=server                 of the server that MLFLOW_TRACKING_URI names

@@ -1,4 +1,4 @@
-"""Register the best model, ready to be used: raw columns in, class names and probabilities out.
+"""Register the best model, ready to be used: raw rows in; class names, probabilities and notes out.
 
   python src/register.py                                     the best of the data set whose run ended last
   python src/register.py sweep=latest metric=val/macro_f1    the best of a sweep, by another metric

@@ -4,7 +4,6 @@ MLflow runs this file wherever it loads the model. It and what it imports travel
 """
 
 import base64
-import binascii
 import contextlib
 import json
 import re
@@ -80,47 +79,47 @@ class Served(PythonModel):
         if isinstance(self.learned, TablePreprocessing):
             return self.learned.apply(rows), self.learned.unknown(rows)
         if isinstance(self.learned, ImagePreprocessing):
-            return self._one_by_one(rows[IMAGE] if isinstance(rows, pd.DataFrame) else rows, lambda image: [encoded(image)])
+            return self._one_by_one(rows[IMAGE] if isinstance(rows, pd.DataFrame) else rows, self._decoded)
         if isinstance(self.learned, SeriesPreprocessing) and not isinstance(rows, pd.DataFrame) and np.shape(rows[0]) != self.shape:
-            return self._one_by_one(rows, lambda series: [np.asarray(series, np.float64)])
+            return self._one_by_one(rows, lambda series: self.learned.apply([np.asarray(series, np.float64)]))
         values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
         return self.learned.apply(values), self.learned.unknown(values)
 
-    def _one_by_one(self, rows: Iterable[Any], read: Callable[[Any], list[Any]]) -> tuple[Floats, list[str]]:
+    def _one_by_one(self, rows: Iterable[Any], apply: Callable[[Any], Floats]) -> tuple[Floats, list[str]]:
         """Each by itself, so that one that cannot be read has no part in the others."""
         found: list[Floats] = []
         notes = []
         for row in rows:
             try:
-                found += [*self.learned.apply(read(row))]
+                found += [*apply(row)]
                 notes.append("")
             except ConfigError as error:
                 found.append(np.full(self.shape, np.nan, np.float32))
                 notes.append(re.sub(r"^(image|series) 0 ", "", str(error)))
         return np.stack(found) if found else np.empty((0, *self.shape), np.float32), notes
 
+    def _decoded(self, image: Any) -> Floats:
+        """Of an image given as its encoded bytes, as base64 of them, or as a path.
 
-def encoded(image: Any) -> bytes:
-    """An encoded image, given as its bytes, as base64, or as the path of its file.
-
-    Raises
-    ------
-    ConfigError
-        If it is none of these. Whether there is a file that holds no image is not told.
-    """
-    if isinstance(image, bytes | bytearray | memoryview | np.bytes_):
-        return bytes(image)
-    unread = ConfigError("is no image: neither its bytes, nor base64 of them, nor the path of a file that can be read")
-    if not isinstance(image, str):
-        raise unread
-    path = Path(image)
-    if is_file(path) and path.stat().st_size <= MOST_BYTES:
-        with contextlib.suppress(OSError):
-            return path.read_bytes()
-    try:
-        return base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError):
-        raise unread from None
+        Raises
+        ------
+        ConfigError
+            If it is none of these. Whether there is a file that holds no image is not told: any client may ask.
+        """
+        if isinstance(image, bytes | bytearray | memoryview | np.bytes_):
+            return self.learned.apply([bytes(image)])
+        unread = ConfigError("is no image: neither its bytes, nor base64 of them, nor the path of one that can be read")
+        if not isinstance(image, str):
+            raise unread
+        path = Path(image)
+        with contextlib.suppress(OSError, ConfigError):
+            if is_file(path) and path.stat().st_size <= MOST_BYTES:
+                return self.learned.apply([path.read_bytes()])
+        try:
+            data = base64.b64decode(image, validate=True)
+        except ValueError:
+            raise unread from None
+        return self.learned.apply([data])
 
 
 mlflow.models.set_model(Served())

@@ -260,8 +260,8 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     # Another file, judged by the same model with the encoders of its training rows.
     other = frame.sample(80, random_state=1).reset_index(drop=True)
     other.to_csv(tmp_path / "other.csv", index=False)
-    again = train(project, f"run={run.info.run_id}", f"dataset.test_path='{tmp_path}/other.csv'", script="evaluate.py", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    again = train(project, f"run={run.info.run_id}", f"dataset.test_path='{tmp_path}/other.csv'", script="evaluate.py")
+    assert again.returncode == 0, again.stderr + "; the table was named relative to another folder"
     assert "test samples are among those that the model was trained on" in again.stderr
     (judged,) = store.runs(kind="evaluation", evaluated_run=str(run.info.run_id))
     predictions = pd.read_parquet(project / "mlruns/csv-my_table" / judged.info.run_id / "artifacts/evaluation/predictions.parquet")
@@ -270,6 +270,11 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     probabilities = [set(map(tuple, frame.filter(like="p(").round(5).to_numpy())) for frame in (first, predictions)]
     both = probabilities[0] & probabilities[1]
     assert both, "samples that stand in both files get the same probabilities"
+
+    other.drop(columns="class").to_csv(tmp_path / "unlabelled.csv", index=False)
+    new = train(project, f"run={run.info.run_id}", "dataset.test_path=unlabelled.csv", script="evaluate.py", cwd=tmp_path)
+    assert (new.returncode, new.stdout, new.stderr.count("\n")) == (2, "", 1)
+    assert f"to predict its rows, python src/register.py run={run.info.run_id} and then the command that it prints" in new.stderr
 
     before = sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*")))
     frame.assign(x=np.inf).to_csv(tmp_path / "my table.csv", index=False)
