@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
+from equipoise.colors import weighting_color
 from equipoise.command_line import plan
-from equipoise.inputs import PALETTE
 from equipoise.logged import sweep_runs
 from equipoise.store import open_store
-from equipoise.weighting import STRATEGIES
 
 
 def main() -> None:
@@ -32,7 +31,7 @@ def main() -> None:
     counts = [int(runs[0].metrics[f"count/{index}"]) for index in range(10)]
     for name in dict.fromkeys(job.weighting.name for job in found.jobs):
         recall = np.array([[run.metrics[f"test/recall/{index}"] for index in range(10)] for run in runs if run.tags["weighting"] == name])
-        color = PALETTE[list(STRATEGIES).index(name)]
+        color = weighting_color(name)
         axes.plot(recall.mean(axis=0), "o-", color=color, linewidth=1.8, markersize=4, label=f"{name}: balanced accuracy {recall.mean():.3f}")
         axes.fill_between(range(10), *np.quantile(recall, [0.1, 0.9], axis=0), color=color, alpha=0.1, linewidth=0)
     axes.set_xticks(range(10), [f"{index}\nn={count}" for index, count in enumerate(counts)])

@@ -10,8 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from equipoise import comparison_report as report
+from equipoise.colors import weighting_color
 from equipoise.comparison import Comparison, compare
 from equipoise.logged import Logged
+from equipoise.weighting import STRATEGIES
 from test_comparison import on_splits, run, study, sweep
 from test_report import check_self_contained
 
@@ -164,3 +166,28 @@ def test_many_configurations_stay_legible() -> None:
     page = report.as_html(compare(runs, "balanced_accuracy"), "many")
     check_self_contained(page)
     assert f"The {report.MOST_DRAWN} configurations with the best" in page
+
+
+def test_a_colour_is_a_weighting_and_a_mark_a_loss_in_every_picture() -> None:
+    per_class = {f"{key}/c{index}": 9.0 - index for index in range(4) for key in ("count", "test/recall", "test/precision")}
+    names = [*STRATEGIES, "an eleventh"]
+    runs = [
+        run(name, seed, 0.5 + place / 100 + seed / 50, {"loss.name": loss}, **per_class)
+        for place, name in enumerate(names)
+        for loss in ("class_weight", "focal")
+        for seed in range(2)
+    ]
+    table = compare(runs, "balanced_accuracy").tables[0]
+    rows = [row for row in table.rows if row.configuration.rule is None][: report.MOST_DRAWN]
+    figures = [report.recall_profile(rows), report.scatter_figure(rows), report.minority_figure(rows)]
+    for figure in figures:
+        assert figure is not None
+        drawn = {line.get_label(): (line.get_color(), line.get_marker()) for line in figure.axes[-1].lines if not str(line.get_label()).startswith("_")}
+        assert set(drawn) == {f"{loss} · {name}" for name in names for loss in ("class_weight", "focal")}
+        for label, (color, mark) in drawn.items():
+            loss, name = str(label).split(" · ")
+            assert (color, mark) == (weighting_color(name), {"class_weight": "o", "focal": "s"}[loss]), label
+    assert figures[0] is not None
+    assert {line.get_linestyle() for line in figures[0].axes[0].lines} == {"-", "--"}
+    differences = report.differences_figure(table, "balanced_accuracy").axes[0].lines
+    assert {line.get_color() for line in differences[:-1]} == {weighting_color(name) for name in names if name != "none"}

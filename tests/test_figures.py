@@ -14,6 +14,8 @@ from equipoise.data.prepared import Prepared
 from equipoise.metrics import Evaluation, evaluate, frequency_groups, log_softmax
 from equipoise.weighting import ClassWeights
 
+COLOR = "#0072b2"
+
 
 def example(classes: int, absent: bool = False, name: str = "class number") -> tuple[Prepared, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
     """A plausible run over so many classes; with `absent`, the last one has no test sample."""
@@ -32,11 +34,11 @@ def all_figures(classes: int, **how: Any) -> dict[str, Figure]:
     data, weights, evaluation, labels, logits = example(classes, **how)
     history = [{f"{split}/{name}": 0.5 for split in ("train", "val") for name in ("loss", "log_loss", "balanced_accuracy", "macro_f1", "accuracy")}]
     return {
-        "confusion": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail),
-        "curves": figures.precision_recall_curves(labels, log_softmax(logits), evaluation, data),
-        "training": figures.training_curves(history),
-        "reliability": figures.reliability_diagram(labels, log_softmax(logits), log_softmax(logits)),
-        "panel": figures.what_the_weights_did(data, weights, evaluation, {"gradient_share": weights.share}),
+        "confusion": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, COLOR),
+        "curves": figures.precision_recall_curves(labels, log_softmax(logits), evaluation, data, COLOR),
+        "training": figures.training_curves(history, COLOR),
+        "reliability": figures.reliability_diagram(labels, log_softmax(logits), log_softmax(logits), COLOR),
+        "panel": figures.what_the_weights_did(data, weights, evaluation, {"gradient_share": weights.share}, COLOR),
     }
 
 
@@ -86,7 +88,7 @@ def test_names_and_numbers_are_thinned_out(classes: int, named: int, cells: bool
 
 
 def test_cells_hold_counts_and_colours_hold_shares() -> None:
-    axes: Any = figures.confusion_matrix(sparse.csr_array([[3, 1], [0, 0]]), ["a", "b"], np.arange(2)).axes[0]
+    axes: Any = figures.confusion_matrix(sparse.csr_array([[3, 1], [0, 0]]), ["a", "b"], np.arange(2), COLOR).axes[0]
     assert {(text.get_position(), text.get_text()) for text in values(axes)} == {((0, 0), "3"), ((1, 0), "1")}
     assert names(axes, "x") == names(axes, "y") == ["a", "b"]
     shares = np.ma.filled(axes.images[0].get_array(), np.nan)
@@ -102,7 +104,7 @@ def test_an_undefined_recall_is_no_zero() -> None:
 def test_equal_weights_are_drawn_without_a_warning(classes: int, tmp_path: Path) -> None:
     data, weights, evaluation, *_ = example(classes)
     equal = ClassWeights(weights.classes, weights.counts, np.ones(classes))
-    figure = figures.what_the_weights_did(data, equal, evaluation, {})
+    figure = figures.what_the_weights_did(data, equal, evaluation, {}, COLOR)
     figure.savefig(tmp_path / "panel.png")
     low, high = figure.axes[1].get_ylim()
     assert low < 1 < high
@@ -129,6 +131,6 @@ def test_the_worst_pairs_are_the_most_frequent_mistakes() -> None:
     counts[range(300), range(300)] = 9
     counts[7, 3], counts[5, 2], counts[6, 1] = 4, 2, 2
     counts[6, 6] = 0
-    pairs = figures.confusion_matrix(counts.tocsr(), [f"c{index}" for index in range(300)], np.arange(300)).axes[1]
+    pairs = figures.confusion_matrix(counts.tocsr(), [f"c{index}" for index in range(300)], np.arange(300), COLOR).axes[1]
     assert [label.get_text() for label in pairs.get_yticklabels()] == ["c7 → c3", "c6 → c1", "c5 → c2"]
     assert [text.get_text() for text in pairs.texts] == ["4 of 13 (31%)", "2 of 2 (100%)", "2 of 11 (18%)"]

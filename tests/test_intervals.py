@@ -112,6 +112,9 @@ def test_what_hangs_on_few_samples_is_called_rough_and_said_why() -> None:
     )
     assert right["mcc"] == intervals.Interval(1, 1, rough=True), "all right: no resample is otherwise"
     assert str(right["mcc"]) == "1.000 to 1.000, rough"
+    labels = np.repeat([0, 1], [60, 1])  # some resamples lack the other class, and have an MCC of 0
+    alone = intervals.class_intervals(labels, labels, {"": log_softmax(9 * np.eye(2)[labels])}, {}, fixed=False, resamples=50)
+    assert alone["mcc"] == intervals.Interval(1, 1, rough=True)
 
 
 def test_of_several_labels_the_samples_are_drawn_whole() -> None:

@@ -59,6 +59,7 @@ def evidence(classes: int, *, trained: bool = True, corrected: bool = True) -> E
     return Evidence(
         name="balanced <b>&</b> cnn",
         data=data,
+        weighting="balanced",
         weights=weights,
         optimizer="sgd",
         labels=labels,

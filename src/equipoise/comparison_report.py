@@ -15,28 +15,28 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from equipoise import page
+from equipoise.colors import INK, MUTED, weighting_color
 from equipoise.comparison import FRONT, PANEL, Comparison, Row, Table
 from equipoise.configurations import Configuration
 from equipoise.options import Floats, listing
 from equipoise.repetitions import PERMUTATION, Difference, Spread
 from equipoise.significance import ALPHA, Ranking
 
-# Told apart by colour-blind readers too (Okabe & Ito 2008); more configurations than colours differ in their mark.
-COLORS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F")
-MARKS = "osD^vPX*"
+# What tells configurations of one weighting apart, the loss above all; their colour is that of the weighting.
+MARKS, DASHES = "osD^vPX*<>hp", ("-", "--", "-.", ":")
 MOST_DRAWN = 24
 MOST_MARKED = 500  # runs, of which each gets a mark of its own
 ABSENT = "–"
 # Columns of the CSV, as the attributes are called.
 SPREAD = ("runs", "units", "mean", "deviation", "low", "high", "between_splits", "between_seeds")
 DIFFERENCE = ("label", "difference", "low", "high", "pairs", "better", "test", "p", "comparisons", "effect", "between_splits", "between_seeds")
-# How the evidence for a difference looks: what it is, the line, the mark and its filling.
+# How the evidence for a difference looks: what it is, the line, the mark and its filling; its colour is that of the weighting.
 SHOWN, NOT_SHOWN, TOO_FEW, UNDEFINED = "shown to differ", "not shown to differ", "too few pairs to test", "test not defined"
 LOOKS: dict[str, dict[str, Any]] = {
-    SHOWN: {"color": "#0072B2", "linewidth": 2.5, "marker": "o"},
-    NOT_SHOWN: {"color": "#777777", "linewidth": 2, "marker": "o", "markerfacecolor": "white"},
-    TOO_FEW: {"color": "#777777", "linewidth": 1.2, "marker": "x", "linestyle": "--"},
-    UNDEFINED: {"color": "#777777", "linewidth": 1.2, "marker": "+", "linestyle": ":"},
+    SHOWN: {"linewidth": 2.5, "marker": "o"},
+    NOT_SHOWN: {"linewidth": 2, "marker": "o", "markerfacecolor": "white"},
+    TOO_FEW: {"linewidth": 1.2, "marker": "x", "linestyle": "--"},
+    UNDEFINED: {"linewidth": 1.2, "marker": "+", "linestyle": ":"},
 }
 
 
@@ -280,17 +280,17 @@ def _pictures(table: Table, metric: str) -> list[str]:
 
 def differences_figure(table: Table, metric: str) -> Figure:
     """Each configuration's paired difference to its baseline with its interval; what the test says of it is the line and the mark."""
-    rows = [(row.configuration.label, row.to_baseline) for row in table.rows if row.to_baseline][:MOST_DRAWN]
+    rows = [(row.configuration, row.to_baseline) for row in table.rows if row.to_baseline][:MOST_DRAWN]
     figure = Figure((8, 1.4 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    for place, (_, found) in enumerate(reversed(rows)):
-        axes.plot([found.low, found.mean, found.high], [place] * 3, markevery=[1], **LOOKS[_evidence(found)])
-    axes.axvline(0, color="#888888", linewidth=1, linestyle=":")
-    axes.set_yticks(range(len(rows)), [f"{_short(label)} − {_short(found.reference)}" for label, found in reversed(rows)])
+    for place, (configuration, found) in enumerate(reversed(rows)):
+        axes.plot([found.low, found.mean, found.high], [place] * 3, markevery=[1], color=_color(configuration), **LOOKS[_evidence(found)])
+    axes.axvline(0, color=MUTED, linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(rows)), [f"{_short(one.label)} − {_short(found.reference)}" for one, found in reversed(rows)])
     # Of the figure, not of the axes: beside long names those are narrow.
     figure.suptitle(f"{_words(metric)}: paired differences", x=0.01, ha="left", fontsize=10)
     looks = [look for look in LOOKS if any(_evidence(found) == look for _, found in rows)]
-    figure.legend([Line2D([], [], **LOOKS[look]) for look in looks], looks, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
+    figure.legend([Line2D([], [], color=INK, **LOOKS[look]) for look in looks], looks, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     _plain(axes)
     return figure
@@ -310,8 +310,10 @@ def recall_profile(rows: Sequence[Row]) -> Figure | None:
     figure = Figure((9, 4.2), layout="constrained")
     axes = figure.subplots()
     classes = found[0][1]
-    for index, (configuration, _, recall) in enumerate(found):
-        axes.plot(range(len(recall)), recall, marker=_mark(index) if len(classes) <= 30 else None, color=_color(index), linewidth=1.6, markersize=4)
+    kinds = _kinds(rows)
+    for configuration, _, recall in found:
+        mark, dash = kinds[_kind(configuration)]
+        axes.plot(range(len(recall)), recall, dash, marker=mark if len(classes) <= 30 else None, color=_color(configuration), linewidth=1.6, markersize=4)
         axes.lines[-1].set_label(_short(configuration.label))
     if len(classes) <= 30:
         axes.set_xticks(range(len(classes)), classes, rotation=0 if max(map(len, classes)) <= 4 else 90)
@@ -325,16 +327,17 @@ def recall_profile(rows: Sequence[Row]) -> Figure | None:
 def scatter_figure(rows: Sequence[Row]) -> Figure:
     """The metrics that can disagree, against each other."""
     figure = Figure((10, 4.2), layout="constrained")
-    panels = figure.subplots(1, 2)
+    panels, kinds = figure.subplots(1, 2), _kinds(rows)
     runs = sum(len(row.configuration.runs) for row in rows)
     for axes, name in zip(panels, FRONT[1:], strict=True):
-        for index, row in enumerate(rows):
+        for row in rows:
+            (mark, _), color = kinds[_kind(row.configuration)], _color(row.configuration)
             first, second = row.configuration.values(FRONT[0]), row.configuration.values(name)
             shared = sorted(first.keys() & second.keys())
             if runs <= MOST_MARKED:
-                axes.plot([first[unit] for unit in shared], [second[unit] for unit in shared], _mark(index), color=_color(index), alpha=0.18, markersize=4)
+                axes.plot([first[unit] for unit in shared], [second[unit] for unit in shared], mark, color=color, alpha=0.18, markersize=4)
             spreads = row.spreads
-            axes.plot(spreads[FRONT[0]].mean, spreads[name].mean, _mark(index), color=_color(index), markersize=9, label=_short(row.configuration.label))
+            axes.plot(spreads[FRONT[0]].mean, spreads[name].mean, mark, color=color, markersize=9, label=_short(row.configuration.label))
         axes.set(xlabel=_words(FRONT[0]), ylabel=_words(name))
         _plain(axes)
     _legend(panels[-1])
@@ -345,15 +348,15 @@ def minority_figure(rows: Sequence[Row]) -> Figure | None:
     """Mean recall of the rarer half of the classes against mean precision of the more frequent half."""
     figure = Figure((7.5, 4.2), layout="constrained")
     axes = figure.subplots()
-    for index, row in enumerate(rows):
+    kinds = _kinds(rows)
+    for row in rows:
+        (mark, _), color, label = kinds[_kind(row.configuration)], _color(row.configuration), _short(row.configuration.label)
         classes, recall = _by_class(row.configuration, "recall")
         _, precision = _by_class(row.configuration, "precision")
         half = len(classes) // 2
         if half == 0:
             return None
-        axes.plot(
-            np.nanmean(precision[:half]), np.nanmean(recall[-half:]), _mark(index), color=_color(index), markersize=9, label=_short(row.configuration.label)
-        )
+        axes.plot(np.nanmean(precision[:half]), np.nanmean(recall[-half:]), mark, color=color, markersize=9, label=label)
     axes.set(xlabel="precision, mean of the more frequent half of the classes", ylabel="recall, mean of the rarer half")
     axes.locator_params(nbins=5)
     _plain(axes)
@@ -370,12 +373,12 @@ def critical_difference_diagram(ranking: Ranking, labels: Sequence[str]) -> Figu
     axes = figure.subplots()
     for place, (rank, index) in enumerate(zip(ranks, order, strict=True)):
         height = -(1.0 + place + 0.5 * len(ranking.cliques))
-        axes.plot([rank, rank, count + 0.2], [0, height, height], color="#888888", linewidth=1)
-        axes.plot(rank, 0, "o", color="#0072B2", markersize=6)
+        axes.plot([rank, rank, count + 0.2], [0, height, height], color=MUTED, linewidth=1)
+        axes.plot(rank, 0, "o", color=INK, markersize=6)
         axes.text(count + 0.25, height, f"{_short(labels[index])}  {rank:.2f}", va="center", fontsize=9)
     for number, (start, end) in enumerate(ranking.cliques):
-        axes.plot([ranks[start] - 0.04, ranks[end] + 0.04], [-0.5 * (number + 1)] * 2, color="#D55E00", linewidth=4, solid_capstyle="butt")
-    axes.plot([1, 1 + ranking.critical_difference], [0.9, 0.9], color="#333333", linewidth=2)
+        axes.plot([ranks[start] - 0.04, ranks[end] + 0.04], [-0.5 * (number + 1)] * 2, color=MUTED, linewidth=4, solid_capstyle="butt")
+    axes.plot([1, 1 + ranking.critical_difference], [0.9, 0.9], color=INK, linewidth=2)
     axes.text(1, 1.05, f"critical difference {ranking.critical_difference:.2f}", fontsize=9, va="bottom")
     axes.set_xlim(0.8, count + 2.2)
     axes.set_ylim(-(1.6 + count + 0.5 * len(ranking.cliques)), 2)
@@ -407,12 +410,23 @@ def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _color(index: int) -> str:
-    return COLORS[index % len(COLORS)]
+def _color(configuration: Configuration) -> str:
+    """Of configurations that trained the same bits, the first one's."""
+    run = next(iter(configuration.runs.values()))
+    return weighting_color(configuration.settings[0].get("weighting.name", run.params.get("weighting.name", "")))
 
 
-def _mark(index: int) -> str:
-    return MARKS[(index + index // len(COLORS)) % len(MARKS)]
+def _kind(configuration: Configuration) -> tuple[str, ...]:
+    """What a configuration is but for its weighting."""
+    run = next(iter(configuration.runs.values()))
+    others = (f"{key}={value}" for key, value in configuration.settings[0].items() if key not in ("weighting.name", "loss.name"))
+    return (configuration.settings[0].get("loss.name", run.params.get("loss.name", "")), *others)
+
+
+def _kinds(rows: Sequence[Row]) -> dict[tuple[str, ...], tuple[str, str]]:
+    """Mark and dash of each kind, whatever the order of the rows; of the plain cross-entropy a dot and a line."""
+    kinds = sorted({_kind(row.configuration) for row in rows}, key=lambda kind: (kind[0] != "class_weight", kind))
+    return {kind: (MARKS[place % len(MARKS)], DASHES[place % len(DASHES)]) for place, kind in enumerate(kinds)}
 
 
 def _short(label: str) -> str:

@@ -14,6 +14,7 @@ from equipoise.costs import cost_matrix
 from equipoise.data.images import ImageFiles
 from equipoise.data.prepared import Prepared
 from equipoise.decisions import BESIDE, DECISIONS, Above, Decide, Known, applicable, as_json
+from equipoise.fonts import lettering
 from equipoise.handover import Trained
 from equipoise.intervals import class_intervals, label_intervals, rough_note
 from equipoise.metrics import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable
@@ -79,12 +80,13 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
     evidence = Evidence(
         name=run_name(config),
         data=data,
+        weighting=config.weighting.name,
         weights=corrections.as_shown(config, data, weights),
         optimizer=config.trainer.optimizer,
         labels=labels,
         log_probabilities=log_probabilities[""],
         corrected=log_probabilities.get("_corrected"),
-        evaluation=_with_note(evaluation, note),
+        evaluation=_with_notes(evaluation, note, lettering(data.classes).note),
         intervals=intervals,
         rules=by_rule,
         history=trained.history,
@@ -112,12 +114,13 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     evidence = Evidence(
         name=run_name(config),
         data=data,
+        weighting=config.weighting.name,
         weights=weights,
         optimizer=config.trainer.optimizer,
         labels=labels,
         log_probabilities=np.log(moved.raw(logits)),
         corrected=None,
-        evaluation=_with_note(evaluation, rough_note(intervals, labels.sum(axis=0), data.classes)),
+        evaluation=_with_notes(evaluation, rough_note(intervals, labels.sum(axis=0), data.classes), lettering(data.classes).note),
         intervals=intervals,
         rules=by_rule,
         history=trained.history,
@@ -133,8 +136,8 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     return evidence
 
 
-def _with_note(evaluation: Evaluation, note: str | None) -> Evaluation:
-    return evaluation if note is None else replace(evaluation, notes=(*evaluation.notes, note))
+def _with_notes(evaluation: Evaluation, *notes: str | None) -> Evaluation:
+    return replace(evaluation, notes=(*evaluation.notes, *(note for note in notes if note is not None)))
 
 
 def _log_numbers(log: Run, evidence: Evidence) -> None:

@@ -1,5 +1,7 @@
 """Pictures of a run, as Matplotlib figures. Legible with 2 classes, 100 and 10,000; no pyplot, no state.
 
+The colour of a run is that of its weighting, in all of them; what else they show is grey, or told by a dash or a mark.
+
 Their margins are computed from the names that stand in them: a layout engine would draw everything twice more to find them,
 and so runs on the same classes have their axes at the same places, and can be laid over each other.
 """
@@ -9,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.image import AxesImage
@@ -18,6 +21,7 @@ from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from scipy import sparse
 
 from equipoise import by_rank
+from equipoise.colors import INK, MUTED
 from equipoise.data.prepared import Prepared
 from equipoise.metrics import Evaluation, precision_recall, reliability
 from equipoise.options import Floats, Integers
@@ -30,7 +34,7 @@ MOST_DRAWN = 200
 RANK_GROUPS = 20
 MOST_PAIRS = 15
 SMALL = 8  # points
-INK, MUTED, ACCENT, CONTRAST = "#333333", "#8a8a8a", "#1f6fb4", "#d1701f"
+LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as the eye weighs them
 matplotlib.rcParams["text.hinting"] = "none"  # to fit letters to pixels takes a tenth of a picture's time, and sets them unevenly
 matplotlib.rcParams["axes.titley"] = 1.0  # where it is anyway, without a look at all that it could run into
 # Each family is looked for at every text, also those that are not installed.
@@ -38,10 +42,10 @@ _INSTALLED = {font.name for font in fontManager.ttflist}
 matplotlib.rcParams["font.sans-serif"] = [family for family in matplotlib.rcParams["font.sans-serif"] if family in _INSTALLED]
 
 
-def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers) -> Figure:
+def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str) -> Figure:
     """Shares of each true class by colour, counts in the cells; of many classes, shares of groups of ranks and the worst pairs."""
     if len(classes) > MOST_DRAWN:
-        return _confusion_of_groups(counts, classes, head_to_tail)
+        return _confusion_of_groups(counts, classes, head_to_tail, color)
     confusion = counts.toarray()
     count = len(classes)
     upright = max(map(len, classes)) <= 3
@@ -51,19 +55,20 @@ def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_t
     axes = _axes(figure, left, bottom, side, side)
     totals = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(shares, cmap=_deepening(color), vmin=0, vmax=1, aspect="auto")
     _explain_colors(image, left + side, bottom, side, "share of the true class")
     if count <= MOST_LABELLED:
         for (row, column), cell in np.ndenumerate(confusion):
             if cell:
-                axes.text(column, row, str(cell), ha="center", va="center", fontsize=SMALL, color="white" if shares[row, column] > 0.55 else INK)
+                dark = image.cmap(shares[row, column])[:3] @ LUMINANCE < 0.5
+                axes.text(column, row, str(cell), ha="center", va="center", fontsize=SMALL, color="white" if dark else INK)
     _name_beside(axes, classes)
     _name_below(axes, classes, upright=upright)
     axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix, normalised by true class")
     return figure
 
 
-def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers) -> Figure:
+def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str) -> Figure:
     members = _groups(head_to_tail)
     rows, columns = np.repeat(np.arange(len(members)), [len(found) for found in members.values()]), np.concatenate(list(members.values()))
     belongs = sparse.csr_array((np.ones(len(columns), np.int64), (rows, columns)), shape=(len(members), len(classes)))
@@ -75,12 +80,12 @@ def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_
     bars = name + side + 1.6 + _longest([mistake for mistake, _, _ in worst])
     figure = Figure((bars + 4.6, name + side + 0.4))
     left, right = _axes(figure, name, name, side, side), _axes(figure, bars, name, 4, side)
-    image = left.imshow(shares, cmap="Blues", vmin=0, aspect="auto")
+    image = left.imshow(shares, cmap=_deepening(color), vmin=0, aspect="auto")
     _explain_colors(image, name + side, name, side, "share of the true group's samples")
     _name_beside(left, list(members))
     _name_below(left, list(members), upright=False)
     left.set(xlabel="group of the predicted class, by rank", ylabel="group of the true class, by rank", title=f"Confusion of {len(classes):,} classes")
-    _draw_pairs(right, worst)
+    _draw_pairs(right, worst, color)
     return figure
 
 
@@ -100,8 +105,8 @@ def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple
     return [(f"{_short(classes[row])} → {_short(classes[column])}", mistaken, int(support[row])) for row, column, mistaken in found]
 
 
-def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]]) -> None:
-    axes.barh(np.arange(len(worst)), [mistaken for _, mistaken, _ in worst], color=CONTRAST)
+def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]], color: str) -> None:
+    axes.barh(np.arange(len(worst)), [mistaken for _, mistaken, _ in worst], color=color)
     for place, (_, mistaken, support) in enumerate(worst):
         text = f"{mistaken} of {support} ({mistaken / support:.0%})"
         axes.annotate(text, (0, place), (6, 0), textcoords="offset points", va="center", fontsize=SMALL)
@@ -112,13 +117,13 @@ def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]]) -> None:
     axes.set(xlabel="test samples", title="Most frequent mistakes, true → predicted")
 
 
-def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared) -> Figure:
+def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared, run_color: str) -> Figure:
     """One curve a class, coloured from head to tail, of some more those at evenly spaced ranks; of many, how average precision spreads by rank."""
     average_precision = evaluation.per_class["average_precision"]
     if len(data.classes) > MOST_DRAWN:
         figure = Figure((7.5, 5))
         axes = _axes(figure, 0.75, 0.6, 6.5, 4)
-        _spread_by_rank(axes, average_precision, data.head_to_tail)
+        _spread_by_rank(axes, average_precision, data.head_to_tail, run_color)
         axes.set(xlabel="rank of the class, from head to tail", ylabel="average precision", title="Average precision of each class against the rest")
         return figure
     defined = [index for index in data.head_to_tail if not np.isnan(average_precision[index])]
@@ -136,15 +141,16 @@ def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluat
     return figure
 
 
-def training_curves(history: Sequence[dict[str, float]]) -> Figure:
-    """Losses on the left, what validation says on the right."""
+def training_curves(history: Sequence[dict[str, float]], color: str) -> Figure:
+    """Losses on the left, that of training in grey; what validation says on the right."""
     figure = Figure((10, 4))
     left, right = (_axes(figure, edge, 0.6, 4.2, 3) for edge in (0.6, 5.6))
     epochs = np.arange(1, len(history) + 1)
     marker = "o" if len(history) < 3 else None
     for axes, keys in ((left, ("train/loss", "val/loss", "val/log_loss")), (right, ("val/balanced_accuracy", "val/macro_f1", "val/accuracy"))):
-        for key, color, style in zip(keys, (INK, ACCENT, CONTRAST), ("-", "-", "--"), strict=True):
-            axes.plot(epochs, [metrics[key] for metrics in history], style, color=color, marker=marker, label=key, linewidth=1.6)
+        for key, style in zip(keys, ("-", "--", ":") if axes is right else ("-", "-", "--"), strict=True):
+            drawn = INK if key == "train/loss" else color
+            axes.plot(epochs, [metrics[key] for metrics in history], style, color=drawn, marker=marker, label=key, linewidth=1.6)
         axes.set_xlabel("epoch")
         axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         axes.legend(frameon=False)
@@ -153,24 +159,25 @@ def training_curves(history: Sequence[dict[str, float]]) -> Figure:
     return figure
 
 
-def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: Floats | None) -> Figure:
+def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: Floats | None, color: str) -> Figure:
     """Accuracy against confidence of the top class, before and after the prior is moved."""
     figure = Figure((5.5, 5))
     axes = _axes(figure, 0.75, 0.6, 4.6, 4)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     axes.text(0.97, 0.93, "perfect", color=MUTED, ha="right", va="top", rotation=41, fontsize=9)
-    for name, values, color, style in (("as predicted", log_probabilities, INK, "-"), ("moved to the target prior", corrected, CONTRAST, "--")):
+    for name, values, style, filling in (("as predicted", log_probabilities, "-", color), ("moved to the target prior", corrected, "--", "white")):
         if values is not None:
             confidence, accuracy, sizes = reliability(labels, values)
             filled = sizes > 0
             axes.plot(confidence[filled], accuracy[filled], style, color=color, linewidth=1.4, label=name)
-            axes.scatter(confidence[filled], accuracy[filled], s=8 + 160 * sizes[filled] / sizes.sum(), color=color)
+            areas = 8 + 160 * sizes[filled] / sizes.sum()
+            axes.scatter(confidence[filled], accuracy[filled], s=areas, color=color, facecolor=filling, zorder=3)
     axes.set(xlabel="confidence (larger dots: more samples)", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), title="Reliability")
     axes.legend(frameon=False, loc="lower right")
     return figure
 
 
-def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats]) -> Figure:
+def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats], color: str) -> Figure:
     """Counts, weights, shares and recall of the classes, from head to tail; of many, the shares of groups of ranks and how recall spreads.
 
     The classes are named below the lower panels, whose bars stand below those of the upper ones.
@@ -195,27 +202,27 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         axes.yaxis.set_major_formatter("{x:g}")  # a power of ten with an exponent is a formula, which takes as long as all other text
         axes.yaxis.set_minor_locator(NullLocator())
         if many:
-            axes.plot(np.arange(1, len(order) + 1), values, color=ACCENT)
+            axes.plot(np.arange(1, len(order) + 1), values, color=color)
             axes.spines[["top", "right"]].set_visible(False)
         else:
-            _bars(axes, values, form)
+            _bars(axes, values, color, form)
             axes.set_xticks([])
         axes.set_title(title, loc="left", fontsize=11)
-    _draw_shares(panels[2], weights, groups, shares)
+    _draw_shares(panels[2], weights, groups, shares, color)
     recall = evaluation.per_class["recall"]
     if many:
-        _spread_by_rank(panels[3], recall, order)
+        _spread_by_rank(panels[3], recall, order, color)
     else:
-        _bars(panels[3], recall[order], "{:.2f}")
+        _bars(panels[3], recall[order], color, "{:.2f}")
         _name_below(panels[3], names, upright=_is_short(names))
         panels[3].set_ylim(0, 1.12)
-    panels[3].axhline(float(np.nanmean(recall)), color=CONTRAST, linewidth=1.2)
+    panels[3].axhline(float(np.nanmean(recall)), color=INK, linewidth=1.2, linestyle="--")
     panels[3].set_title(f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11)
     figure.text(0.5, 0.1 / figure.get_figheight(), "class, from head to tail" + (", by rank" if many else ""), ha="center", fontsize=10)
     return figure
 
 
-def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integers], shares: Mapping[str, Floats]) -> None:
+def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integers], shares: Mapping[str, Floats], color: str) -> None:
     """Bars of each group's share of all weight, beside what it would be without weights and its share of the gradient."""
 
     def summed(values: Floats) -> Floats:
@@ -223,10 +230,10 @@ def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integer
 
     share, equal = summed(weights.share), summed(weights.counts / weights.counts.sum())
     marks = np.arange(len(groups))
-    _bars(axes, share)
+    _bars(axes, share, color)
     _name_below(axes, list(groups), upright=_is_short(list(groups)))
     axes.set_title("Share of all weight", loc="left", fontsize=11)
-    axes.step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=CONTRAST, label="without weights")
+    axes.step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=INK, linewidth=1.2, label="without weights")
     highest = max(share.max(), equal.max())
     for key, label, mark in (("gradient_share_start", "of the gradient, before training", "o"), ("gradient_share", "of the gradient, after training", "D")):
         if key in shares:
@@ -238,14 +245,14 @@ def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integer
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers) -> None:
+def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers, color: str) -> None:
     """How a value between 0 and 1 spreads over the classes of each group of ranks: median, the middle half, the middle four fifths."""
     groups = [values[members][~np.isnan(values[members])] for members in _groups(head_to_tail).values()]
     ranks = (np.arange(len(groups)) + 0.5) * len(head_to_tail) / len(groups)
     lines = np.array([np.quantile(found, (0.1, 0.25, 0.5, 0.75, 0.9)) if len(found) else np.full(5, np.nan) for found in groups]).T
-    axes.fill_between(ranks, lines[0], lines[4], color=ACCENT, alpha=0.15, linewidth=0, label="10 to 90 % of the classes")
-    axes.fill_between(ranks, lines[1], lines[3], color=ACCENT, alpha=0.3, linewidth=0, label="25 to 75 %")
-    axes.plot(ranks, lines[2], color=ACCENT, label="median")
+    axes.fill_between(ranks, lines[0], lines[4], color=color, alpha=0.15, linewidth=0, label="10 to 90 % of the classes")
+    axes.fill_between(ranks, lines[1], lines[3], color=color, alpha=0.3, linewidth=0, label="25 to 75 %")
+    axes.plot(ranks, lines[2], color=color, label="median")
     axes.plot(ranks, [found.mean() if len(found) else np.nan for found in groups], "--", color=INK, linewidth=1.2, label="mean")
     axes.set(xlim=(0, len(head_to_tail)), ylim=(0, 1.03))
     axes.spines[["top", "right"]].set_visible(False)
@@ -258,13 +265,13 @@ def _groups(head_to_tail: Integers) -> dict[str, Integers]:
     return {name.removeprefix("ranks_").replace("-", "–"): members for name, members in found.items()}
 
 
-def _bars(axes: Axes, values: Floats | Integers, form: str | None = None) -> None:
+def _bars(axes: Axes, values: Floats | Integers, color: str, form: str | None = None) -> None:
     """Bars that say their values in place of an axis that does, if these have a form and are not too many."""
     marks = np.arange(len(values))
     shown = np.nan_to_num(np.asarray(values, dtype=float))
     heights = np.zeros(2 * len(marks) - 1)  # one shape, whose every second step is nothing: as many rectangles would each be drawn by themselves
     heights[::2] = shown
-    axes.stairs(heights, np.add.outer(marks, (-0.4, 0.4)).ravel(), fill=True, color=ACCENT)
+    axes.stairs(heights, np.add.outer(marks, (-0.4, 0.4)).ravel(), fill=True, color=color)
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)
     if form and len(values) <= MOST_LABELLED:
@@ -338,6 +345,11 @@ def _short(name: str) -> str:
     """Whatever is in it: no formula stands between two dollars, and a legend leaves out what begins with `_`."""
     cut = name if len(name) <= 18 else name[:17] + "…"
     return (" " if cut.startswith("_") else "") + cut.replace("$", r"\$")
+
+
+def _deepening(color: str) -> LinearSegmentedColormap:
+    """From white through a colour to a dark shade of it."""
+    return LinearSegmentedColormap.from_list(color, ["white", color, tuple(0.35 * np.array(to_rgb(color)))])
 
 
 def _head_to_tail_colors(count: int) -> Floats:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from equipoise import by_rank, corrections, effect, identity
+from equipoise.colors import weighting_color
 from equipoise.config import Config, config_sha256, training_sha256
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
@@ -17,10 +18,7 @@ from equipoise.options import Floats, arguments
 from equipoise.priors import effective_prior
 from equipoise.store import CONFIG, class_keys
 from equipoise.tracking import Run
-from equipoise.weighting import STRATEGIES, ClassWeights, class_weights
-
-# One colour a strategy in every chart of MLflow.
-PALETTE = ("#7f7f7f", "#1f77b4", "#17becf", "#9467bd", "#2ca02c", "#ff7f0e", "#d62728", "#8c564b", "#e377c2", "#bcbd22")
+from equipoise.weighting import ClassWeights, class_weights
 
 
 def config_tags(config: Config, data: Prepared) -> dict[str, str]:
@@ -40,7 +38,7 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         "training_sha256": training_sha256(config),
         "data_sha256": data.data_sha256,
         **identity.tags(config),
-        "mlflow.runColor": PALETTE[list(STRATEGIES).index(config.weighting.name) % len(PALETTE)],
+        "mlflow.runColor": weighting_color(config.weighting.name),
     }
     positive = None if data.several_labels else corrections.positive(config, data)
     return tags | ({} if positive is None else {"positive": positive}) | ({} if config.sweep == "auto" else {"sweep_id": config.sweep})

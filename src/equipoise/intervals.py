@@ -203,11 +203,13 @@ def _by_deviation(drawn: Mapping[str, Floats], factor: float, hits: Integers, su
         rough = errors < FEW_ERRORS if scale is COST else _has_few(support, MORE.get(name, FEW)) or not hits.all()
         there, back, slope = scale
         deviation = factor * resampled.std()
-        if deviation < ROUNDING:  # such as where all is right: no resample is otherwise
+        with np.errstate(divide="ignore"):
+            place = there(value)
+        if deviation < ROUNDING or np.isinf(place):  # such as where all is right: hardly a resample is otherwise
             found[name] = Interval(value, value, rough=True)
             continue
         reach = ndtri(0.5 + LEVEL / 2) * deviation * slope(value)
-        found[name] = Interval(float(back(there(value) - reach)), float(back(there(value) + reach)), rough)
+        found[name] = Interval(float(back(place - reach)), float(back(place + reach)), rough)
     return found
 
 

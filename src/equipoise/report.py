@@ -2,16 +2,19 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from equipoise import by_rank, effect, figures, page
+from equipoise.colors import weighting_color
 from equipoise.data.prepared import Prepared
+from equipoise.fonts import FAMILY, lettering
 from equipoise.intervals import FEWEST, Interval
 from equipoise.metrics import Evaluation
 from equipoise.options import Floats, Integers
@@ -45,6 +48,7 @@ class Evidence:
 
     name: str
     data: Prepared
+    weighting: str
     weights: ClassWeights
     optimizer: str
     labels: Integers
@@ -82,7 +86,9 @@ def pictures(evidence: Evidence) -> dict[str, bytes]:
 
     Each is drawn once, for MLflow and for the page: for a sweep of small runs that takes as long as all the rest of a run.
     """
-    return {name: _as_png(figure) for name, figure in _figures(evidence).items()}
+    letters = lettering(evidence.data.classes)
+    with rc_context({"font.family": [FAMILY, *letters.families]}):
+        return {name: _as_png(figure) for name, figure in _figures(evidence, letters.names).items()}
 
 
 def _as_png(figure: Figure) -> bytes:
@@ -93,20 +99,21 @@ def _as_png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def _figures(evidence: Evidence) -> dict[str, Figure]:
-    data, evaluation = evidence.data, evidence.evaluation
-    trained = {"training_curves": figures.training_curves(evidence.history)} if evidence.history else {}
+def _figures(evidence: Evidence, names: tuple[str, ...]) -> dict[str, Figure]:
+    """With the classes named so."""
+    data, evaluation, color = replace(evidence.data, classes=names), evidence.evaluation, weighting_color(evidence.weighting)
+    trained = {"training_curves": figures.training_curves(evidence.history, color)} if evidence.history else {}
     if evidence.labels.ndim == 2:
         return {
-            "pr_curves": figures.precision_recall_curves(evidence.labels == 1, evidence.log_probabilities, evaluation, data),
-            "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, {}),
+            "pr_curves": figures.precision_recall_curves(evidence.labels == 1, evidence.log_probabilities, evaluation, data, color),
+            "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, {}, color),
             **trained,
         }
     drawn = {
-        "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail),
-        "pr_curves": figures.precision_recall_curves(evidence.labels, evidence.log_probabilities, evaluation, data),
-        "reliability": figures.reliability_diagram(evidence.labels, evidence.log_probabilities, evidence.corrected),
-        "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, evidence.shares),
+        "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, color),
+        "pr_curves": figures.precision_recall_curves(evidence.labels, evidence.log_probabilities, evaluation, data, color),
+        "reliability": figures.reliability_diagram(evidence.labels, evidence.log_probabilities, evidence.corrected, color),
+        "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, evidence.shares, color),
     }
     return drawn | trained
 
