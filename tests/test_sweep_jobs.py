@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from equipoise import identity, sweep
 from equipoise.command_line import plan
 from equipoise.config import config_sha256
+from equipoise.options import ConfigError
 from equipoise.store import Store, open_store
 from equipoise.summary import summarised
 from equipoise.sweep import claimed
+from equipoise.weighting import STRATEGIES
 from helpers import composed
 
 pytestmark = pytest.mark.slow
@@ -41,6 +44,20 @@ def test_a_summary_of_jobs_that_did_not_begin_is_no_success(store: Store, tmp_pa
     assert [(job.label, job.reason) for job in state.unfinished] == [("seed=0", "not begun"), ("seed=1", "not begun")]
     (summary,) = store.runs(kind="sweep", sweep_id="idle")
     assert summary.info.status == "FAILED"
+
+
+def test_a_search_whose_trials_are_of_other_code_is_not_gone_on_with(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [composed(f"weighting={name}", "sweep=searched") for name in ("none", "balanced")]
+    monkeypatch.setattr(sweep, "data_digests", lambda jobs: ["it"] * len(jobs))
+    tags = {"sweep_id": "searched", "config_sha256": config_sha256(jobs[1]), "data_sha256": "it", **identity.tags(jobs[1])}
+    trial = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
+    store.client.set_terminated(trial)
+    sweep.check_search(store, "searched", jobs)
+    monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["inverse"])  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as refused:
+        sweep.check_search(store, "searched", jobs)
+    told = f"sweep=searched: the code of weighting=balanced has changed since its trial {trial}; sweep=new begins another search"
+    assert str(refused.value) == told
 
 
 def test_jobs_run_without_a_store_and_have_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
