@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equipoise.data.prepared import Prepared
-from equipoise.priors import effective_prior, target_prior
+from equipoise.priors import effective_prior, label_odds, target_prior
 from equipoise.weighting import ClassWeights
 
 DATA = Prepared(Path(), ("a", "b"), (1,), np.array([30, 10]), "", {})
@@ -55,3 +55,12 @@ def test_what_has_no_analytic_form_has_no_prior() -> None:
 def test_the_target_prior_is_as_typed(typed: Any, expected: list[float]) -> None:
     dataset: Any = SimpleNamespace(target_prior=typed, labels="sparse")
     assert target_prior(dataset, DATA) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("more", "known"), [({}, True), ({"gamma_neg": 2.0}, False), ({"gamma_pos": 1.0}, False), ({"clip": 0.05}, False)])
+def test_the_odds_of_labels_are_multiplied_by_the_factor_of_their_positives(more: dict[str, float], known: bool) -> None:
+    weights = ClassWeights(("rain", "wind"), np.array([10, 90]), np.array([9.0, 1 / 9]))
+    loss = SimpleNamespace(function="sigmoid", pos_weight="auto", **{"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0, **more})
+    found = label_odds(weights, loss)  # type: ignore[arg-type]
+    assert (found is not None) is known
+    assert found is None or found.tolist() == [9.0, 1 / 9]

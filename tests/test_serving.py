@@ -17,6 +17,7 @@ from equipoise import logged, registry
 from equipoise.data.prepare import prepare
 from equipoise.evaluation import evaluate_and_log
 from equipoise.fitting import train, training_run
+from equipoise.options import ConfigError
 from equipoise.store import Store, open_store
 from helpers import composed, composed_dataset
 
@@ -248,3 +249,12 @@ def test_images_by_path_bytes_and_base64(store: Store, tmp_path: Path) -> None:
     unread = "is no image: neither its bytes, nor base64 of them, nor the path of one that can be read"
     assert found["notes"].tolist()[:5] == ["", unread, unread, unread, unread], "a file that is there and one that is not are told alike"
     assert "cannot be decoded" in found["notes"].tolist()[5]
+
+
+def test_a_run_of_an_older_version_is_refused_with_advice(store: Store) -> None:
+    """It logged neither what was learned of its data nor its priors; to guess them would be wrong in silence."""
+    run = store.client.create_run(store.experiment("old"))
+    store.client.log_dict(run.info.run_id, {"a": {}, "b": {}}, "weights.json")
+    old = logged.Logged(run.info.run_id, run.info.experiment_id, 0, {}, {}, {"val/balanced_accuracy": 0.5})
+    with pytest.raises(ConfigError, match=r"has no preprocessing.json: an older version logged it; train it again, then register that run"):
+        registry.register(store, old, "old", "champion", "val/balanced_accuracy")

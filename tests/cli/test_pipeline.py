@@ -246,6 +246,7 @@ def test_the_best_is_served_as_it_was_judged(clone: Clone) -> None:
     name = runs(clone)[0].info.run_id
     registered = train(clone, f"run={name}", "name=pets", script="register.py")
     assert registered.returncode == 0, registered.stderr
+    assert "Probabilities: p(class) is moved to dataset.target_prior=training, from the prior that the model learned under" in registered.stdout
     version = store(clone).get_model_version_by_alias("pets", "champion")
     assert version.run_id == name
     judged = train(clone, f"run={name}", script="evaluate.py")
