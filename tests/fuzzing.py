@@ -4,11 +4,13 @@ What is read must be accepted whole or refused by a `ConfigError` that is fit to
 case is known again by its kind and number.
 """
 
+import bz2
 import copy
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import random
 import re
 import shutil
@@ -484,7 +486,18 @@ TABLE = "age,colour,score,kind\n" + "".join(f"{20 + i},{'red' if i % 3 else 'blu
 
 
 def _tables() -> list[bytes]:
-    return [TABLE.encode(), TABLE.replace("red", '"a, b"').encode(), TABLE.replace("3", "").encode(), TABLE.replace("\n", "\r\n").encode("utf-8-sig")]
+    more = "Unnamed: 0,zip,price,share,gap,kind\n" + "".join(
+        f'{i},0{i % 7}139,"$1,{i}00.5",{i}%,{"n/a" if i == 5 else -i},{"ab"[i % 3 == 0]}\n' for i in range(10, 50)
+    )
+    plain = [TABLE, TABLE.replace("red", '"a, b"'), TABLE.replace("3", ""), more]
+    return [*(table.encode() for table in plain), TABLE.replace("\n", "\r\n").encode("utf-8-sig"), more.encode("utf-16")]
+
+
+def _zipped(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("table.csv", data)
+    return out.getvalue()
 
 
 def _parquets() -> list[bytes]:
@@ -727,6 +740,15 @@ KINDS: Mapping[str, Kind] = {
     "csv": Kind("table.csv", _tables, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
     "csv.gz": Kind(
         "table.csv.gz", lambda: [gzip.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"), _in_gzip
+    ),
+    "csv.bz2": Kind(
+        "table.csv.bz2", lambda: [bz2.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")
+    ),
+    "csv.xz": Kind(
+        "table.csv.xz", lambda: [lzma.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")
+    ),
+    "csv.zip": Kind(
+        "table.csv.zip", lambda: [_zipped(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"), _in_zip
     ),
     "parquet": Kind("table.parquet", _parquets, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
     "multilabel": Kind("table.csv", _label_tables, _dataset_reader("dataset=multilabel", "dataset.path=x", "dataset.targets=[colour,kind]", "loss=sigmoid")),

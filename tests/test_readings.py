@@ -279,6 +279,7 @@ def test_dates_are_told_with_a_cure_that_works(form: str, odd: str, tmp_path: Pa
 def test_compact_dates_of_a_typed_file(tmp_path: Path) -> None:
     days = pd.date_range("2024-01-15", periods=40).strftime("%Y%m%d").astype(int)
     assert "column 'x' holds dates (20240115)" in refused(tmp_path, days, kind="parquet")
+    assert "column 'x' holds dates (20240115)" in refused(tmp_path, [*days.astype(float), np.nan], kind="parquet")
     assert isinstance(column(prepared(tmp_path, [*days[:39], 20241399], kind="parquet")), NumericColumn)
     assert isinstance(column(prepared(tmp_path, np.arange(1990, 2024))), NumericColumn), "a year is a number"
 

@@ -57,9 +57,10 @@ def complain(error: ConfigError) -> int:
 
 def printable(line: str) -> str:
     """The line as it may be shown in a terminal: control characters are written out, and no line is endless."""
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line)
     if len(line) > MOST_CHARACTERS:
         line = f"{line[: MOST_CHARACTERS // 2]} … ({len(line)} characters) … {line[-MOST_CHARACTERS // 4 :]}"
-    return "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line)
+    return line
 
 
 def control_characters(text: str) -> list[str]:

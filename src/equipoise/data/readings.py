@@ -116,9 +116,12 @@ class Survey:
         import pyarrow.compute as compute
 
         if not cells.is_text(column):
-            self.cells["whole"] += len(column) - column.null_count
-            if self.compact == self.numbers - len(column) + column.null_count:  # all of them so far
-                self._add_dates(cells.as_text(column.drop_null()))
+            if self.compact == self.numbers:  # all of them so far
+                text = cells.as_text(column).drop_null()  # NaN is no text
+                self.cells["whole"] += len(text)
+                self._add_dates(text)
+            else:
+                self.cells["whole"] += len(column) - column.null_count
             return
         text = cells.trimmed(cells.as_text(column)).drop_null()
         text = text.filter(compute.invert(compute.is_in(text, pa.array(list(missing), pa.string()))))
