@@ -139,8 +139,10 @@ def _readable(word: str) -> str:
     try:
         _parse_one(word)
         is_read = not value or bool(value.strip())
-    except (OverrideParseException, ConfigError):
+    except OverrideParseException:
         is_read = False
+    except ConfigError:  # a number, but one of thousands of digits
+        return word
     return word if is_read else f"{key}={QuotedString(value, Quote.single).with_quotes()}"
 
 
