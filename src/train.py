@@ -195,7 +195,7 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
     if (finished.folder / REPORT).exists():
         console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
     if finished.is_uploaded:
-        sweep.save_overview(store, finished.experiment_id, {point["key"]: point["value"] for point in read_journal(finished.folder)})
+        sweep.save_overview(store, finished.experiment_id)
         console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
     return None

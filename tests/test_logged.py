@@ -59,6 +59,20 @@ def test_many_runs_are_read_in_parts(store: Store, monkeypatch: pytest.MonkeyPat
     assert logged.sweep_runs(store, "first", KEYS) == expected
 
 
+def test_metrics_are_those_of_any_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = store.experiment("one")
+    odd = store.client.create_run(experiment, tags={"sweep_id": "third"}).info.run_id
+    store.client.log_metric(odd, "test/expected_cost", 0.5)
+    store.client.set_terminated(odd, "FINISHED")
+    every = {"test/balanced_accuracy", "test/recall/a", "test/recall_low/a", "decision/argmax/mcc"}
+    for _ in range(2):  # by SQL, and by the client
+        for sweep, keys, runs in ((None, every | {"test/expected_cost"}, 3), ("first", every, 2), ("third", {"test/expected_cost"}, 1)):
+            metrics, count = logged.metrics_of_any(store, experiment, sweep)
+            assert (set(metrics), count) == (keys, runs)
+        monkeypatch.setattr(logged, "SQLITE", "nothing")
+    store.client.delete_run(odd)
+
+
 def test_the_latest_sweep_and_run(store: Store) -> None:
     assert logged.latest_sweep(store) == "second"
     assert logged.latest_run(store).params["seed"] == "5"

@@ -1,5 +1,6 @@
 """The jobs of a sweep and its summary run, in a real store, without a job that runs."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from equipoise.config import config_sha256
 from equipoise.options import ConfigError
 from equipoise.store import Store, open_store
 from equipoise.summary import summarised
-from equipoise.sweep import claimed
+from equipoise.sweep import claimed, save_views
 from equipoise.weighting import STRATEGIES
 from helpers import composed
 
@@ -33,6 +34,26 @@ def test_a_job_that_another_machine_has_left_is_free_again(store: Store) -> None
         assert settled is None
     found = store.client.get_run(left).info
     assert (found.status, found.lifecycle_stage) == ("KILLED", "deleted")
+
+
+def test_the_views_differ_from_a_run_without_weights_and_know_the_metrics_of_all_runs(store: Store) -> None:
+    experiment = store.experiment("views")
+    ids = {}
+    for name, function, value in (("balanced", "cross_entropy", 0.9), ("none", "focal", 0.5), ("none", "cross_entropy", 0.4), ("power", "cross_entropy", 0.6)):
+        tags = {"sweep_id": "seen", "weighting": name, "function": function}
+        run = store.client.create_run(experiment, tags=tags, run_name=f"{name} {function}", start_time=len(ids)).info.run_id
+        store.client.log_metric(run, "test/balanced_accuracy", value)
+        if name == "balanced":
+            store.client.log_metric(run, "test/expected_cost", 1.0)
+        store.client.set_terminated(run, "FINISHED")
+        ids[name, function] = run
+    assert save_views(store, "seen") == [(experiment, "seen")]
+    tags = store.client.get_experiment(experiment).tags
+    for key in ("seen", "comparison"):
+        charts = json.loads(json.loads(tags[f"mlflow.sharedViewState.{key}"])["state"])["compareRunCharts"]
+        (card,) = [chart for chart in charts if chart["type"] == "DIFFERENCE"]
+        assert (card["baselineColumnUuid"], card["chartName"]) == (ids["none", "cross_entropy"], "Differences to none cross_entropy")
+        assert "test/expected_cost" in [chart.get("metricKey") for chart in charts], "which one run alone has"
 
 
 def test_a_summary_of_jobs_that_did_not_begin_is_no_success(store: Store, tmp_path: Path) -> None:

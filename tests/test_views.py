@@ -10,8 +10,8 @@ from equipoise import views
 MOST_CHARACTERS = 20_000  # of an experiment's tag
 
 
-def state(view: views.View, metrics: dict[str, float]) -> dict[str, Any]:
-    key, value = views.tag(view, metrics)
+def state(view: views.View, metrics: dict[str, float], runs: int = 9) -> dict[str, Any]:
+    key, value = views.tag(view, metrics, runs)
     assert key == f"mlflow.sharedViewState.{view.key}"
     assert len(value) < MOST_CHARACTERS
     outer = json.loads(value)
@@ -48,3 +48,13 @@ def test_a_thousand_classes_fit() -> None:
     metrics = {f"test/{name}/{index}": 0.5 for index in range(1000) for name in ("recall", "precision", "f1", "auroc")}
     sections = [section["name"] for section in state(views.of_experiment(), metrics)["compareRunSections"] if not section["display"]]
     assert sections == ["test/auroc", "test/f1", "test/precision", "test/recall"]
+
+
+def test_differences_are_to_the_baseline_by_name_where_it_is_drawn() -> None:
+    view = views.of_experiment(("0a1b", "none · seed 0"))
+    found = state(view, {"test/macro_f1": 0.5}, runs=100)
+    (card,) = [chart for chart in found["compareRunCharts"] if chart["type"] == "DIFFERENCE"]
+    assert (card["baselineColumnUuid"], card["chartName"]) == ("0a1b", "Differences to none · seed 0")
+    assert found["runsHiddenMode"] == "SHOWALL"
+    for without in (state(views.of_experiment(), {"test/macro_f1": 0.5}), state(view, {"test/macro_f1": 0.5}, runs=101)):
+        assert "DIFFERENCE" not in {chart["type"] for chart in without["compareRunCharts"]}

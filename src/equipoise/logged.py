@@ -90,6 +90,27 @@ def filtered_runs(store: Store, condition: str, metrics: Sequence[str]) -> list[
         raise ConfigError(f"filter={condition}: {error.message}") from None
 
 
+def metrics_of_any(store: Store, experiment: str, sweep: str | None) -> tuple[dict[str, float], int]:
+    """All metrics that any finished run of an experiment has, with the value of one of them, and the number of these runs.
+
+    Of a server's it is about the newest thousand runs.
+
+    Parameters
+    ----------
+    sweep : whose runs alone are meant; None: all of the experiment
+    """
+    if store.uri.startswith(SQLITE):
+        of_sweep = "" if sweep is None else " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?)"
+        runs = f"FROM runs WHERE experiment_id = ? AND status = 'FINISHED' AND lifecycle_stage = 'active'{of_sweep}"
+        query = f"SELECT key, MAX(value) FROM latest_metrics WHERE is_nan = 0 AND run_uuid IN (SELECT run_uuid {runs}) GROUP BY key"
+        values = [int(experiment), *([] if sweep is None else [sweep])]
+        with contextlib.suppress(sqlite3.DatabaseError), _reading(store) as connection:
+            return dict(connection.execute(query, values)), int(connection.execute(f"SELECT COUNT(*) {runs}", values).fetchone()[0])
+    condition = "attributes.status = 'FINISHED'" + ("" if sweep is None else f" and tags.sweep_id = '{sweep}'")
+    newest = store.client.search_runs([experiment], condition, order_by=["attributes.start_time DESC"], max_results=1000)
+    return {key: value for run in reversed(newest) for key, value in run.data.metrics.items() if value == value}, len(newest)
+
+
 def latest_sweep(store: Store) -> str:
     """The id of the sweep whose run started last.
 
@@ -181,8 +202,7 @@ def training_run(store: Store, digests: Mapping[str, str], dvc_experiment: str |
 
 
 def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
-    path = quote(store.uri.removeprefix(SQLITE))
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with _reading(store) as connection:
         condition = f"run_uuid IN ({which}) AND status = 'FINISHED' AND lifecycle_stage = 'active'"
         rows = connection.execute(f"SELECT run_uuid, experiment_id, start_time FROM runs WHERE {condition} ORDER BY start_time", values).fetchall()
         ids = [row[0] for row in rows]
@@ -193,6 +213,10 @@ def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Seque
         found = _values(connection, "latest_metrics", ids, f" AND is_nan = 0 AND ({matching})", patterns)
     read = [Logged(name, str(experiment), started, _in_force(params[name], tags[name]), tags[name], found[name]) for name, experiment, started in rows]
     return [run for run in read if "kind" not in run.tags]
+
+
+def _reading(store: Store) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(sqlite3.connect(f"file:{quote(store.uri.removeprefix(SQLITE))}?mode=ro", uri=True))
 
 
 def _values(connection: sqlite3.Connection, table: str, ids: Sequence[str], condition: str = "", values: Sequence[str] = ()) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ whose process was killed is free again.
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,10 +86,14 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         lock.release()
 
 
-def save_overview(store: Store, experiment: str, metrics: Mapping[str, float]) -> None:
+# What differences are best taken to: a run of plain cross-entropy, or without weights, or the first.
+BASELINES = ("tags.weighting = 'none' and tags.function = 'cross_entropy'", "tags.weighting = 'none'", "tags.weighting LIKE '%'")
+
+
+def save_overview(store: Store, experiment: str) -> None:
     """Write the saved view of all runs into an experiment that a single run has joined; a store that is down by now goes without."""
     with contextlib.suppress(*outages()):
-        store.tag_experiment(experiment, *views.tag(views.of_experiment(), metrics))
+        _save(store, experiment, None, [views.of_experiment(_baseline(store, experiment, views.FINISHED))])
 
 
 def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
@@ -104,12 +108,27 @@ def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
     for experiment in dict.fromkeys(run.experiment_id for run in runs):
         members = [run for run in runs if run.experiment_id == experiment]
         repetition = [key for key in configurations.REPETITION if len({run.params.get(key) for run in members}) > 1]
-        of_sweep = views.of_sweep(sweep, configurations.varied_params(members), repetition)
-        metrics = store.client.get_run(members[-1].id).data.metrics
-        for view in (*of_sweep, views.of_experiment()):
-            store.tag_experiment(experiment, *views.tag(view, metrics))
+        baseline = _baseline(store, experiment, views.condition_of_sweep(sweep))
+        of_sweep = views.of_sweep(sweep, configurations.varied_params(members), repetition, baseline)
+        _save(store, experiment, sweep, of_sweep)
+        save_overview(store, experiment)
         opened.append((experiment, of_sweep[0].key))
     return opened
+
+
+def _save(store: Store, experiment: str, sweep: str | None, shown: Sequence[views.View]) -> None:
+    """Views of an experiment's runs, or of a sweep's in it, with all metrics that any of these has."""
+    metrics, runs = logged.metrics_of_any(store, experiment, sweep)
+    for view in shown:
+        store.tag_experiment(experiment, *views.tag(view, metrics, runs))
+
+
+def _baseline(store: Store, experiment: str, condition: str) -> tuple[str, str] | None:
+    for best in BASELINES:
+        found = store.client.search_runs([experiment], f"{condition} and {best}", order_by=["attributes.start_time ASC"], max_results=1)
+        if found:
+            return found[0].info.run_id, found[0].info.run_name
+    return None
 
 
 def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: float | None) -> None:

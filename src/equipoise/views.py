@@ -14,7 +14,7 @@ TAG = "mlflow.sharedViewState."
 HEADLINE = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss", "expected_cost", "micro_f1", "hamming_loss")
 PROFILES = ("profile/recall", "profile/precision", "profile/f1", "profile/weight")
 TRAINING = ("val/balanced_accuracy", "val/macro_f1", "val/log_loss", "train/loss")
-AT_ONCE = 20  # runs that a chart draws
+AT_ONCE = 100  # runs that are drawn; of more the first 20
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class View:
     params : those that differ between the runs, as dotted keys
     by : params by which the runs are grouped
     means : whether charts draw the groups' means instead of their runs
+    baseline : id and name of the run that differences are to
     """
 
     key: str
@@ -37,15 +38,24 @@ class View:
     params: Sequence[str]
     by: Sequence[str] = ()
     means: bool = False
+    baseline: tuple[str, str] | None = None
 
 
-def of_experiment() -> View:
-    """All finished runs of an experiment; summaries of sweeps, which have no weighting, are left out."""
-    condition = "tags.weighting LIKE '%' and attributes.status = 'FINISHED'"
-    return View("comparison", "All runs", condition, ("weighting.name", "loss.name", "model.name", "seed"))
+# Finished runs; summaries of sweeps, which have no weighting, are left out.
+FINISHED = "tags.weighting LIKE '%' and attributes.status = 'FINISHED'"
 
 
-def of_sweep(sweep: str, configuration: Sequence[str], repetition: Sequence[str]) -> list[View]:
+def of_experiment(baseline: tuple[str, str] | None = None) -> View:
+    """All finished runs of an experiment."""
+    return View("comparison", "All runs", FINISHED, ("weighting.name", "loss.name", "model.name", "seed"), baseline=baseline)
+
+
+def condition_of_sweep(sweep: str) -> str:
+    """MLflow's filter of a sweep's finished runs."""
+    return f"tags.sweep_id = '{sweep}' and {FINISHED}"
+
+
+def of_sweep(sweep: str, configuration: Sequence[str], repetition: Sequence[str], baseline: tuple[str, str] | None = None) -> list[View]:
     """A view of a sweep's runs, in a colour a strategy, and if configurations are repeated, one of their means.
 
     Parameters
@@ -53,32 +63,33 @@ def of_sweep(sweep: str, configuration: Sequence[str], repetition: Sequence[str]
     configuration : params that tell its configurations apart
     repetition : params that tell repetitions of one configuration apart: seed, split
     """
-    condition = f"tags.sweep_id = '{sweep}' and {of_experiment().condition}"
+    condition = condition_of_sweep(sweep)
     params = (*configuration, *repetition)
     if not (configuration and repetition):
-        return [View(sweep, f"Sweep {sweep}", condition, params)]
+        return [View(sweep, f"Sweep {sweep}", condition, params, baseline=baseline)]
     over = " and ".join(repetition)
     return [
-        View(sweep, f"Sweep {sweep}", condition, params, by=configuration),
+        View(sweep, f"Sweep {sweep}", condition, params, by=configuration, baseline=baseline),
         View(f"{sweep}-means", f"Sweep {sweep}, means over {over}", condition, params, by=configuration, means=True),
     ]
 
 
-def tag(view: View, metrics: Mapping[str, float]) -> tuple[str, str]:
+def tag(view: View, metrics: Mapping[str, float], runs: int) -> tuple[str, str]:
     """The tag of an experiment that holds a view: key and value.
 
     Parameters
     ----------
-    metrics : what one of the runs has logged, `count/<class>` among them
+    metrics : all that any of the runs has logged, `count/<class>` among them, with a value of one of them
+    runs : how many there are
     """
     now = int(time.time() * 1000)
-    return TAG + view.key, json.dumps({"name": view.name, "createdAt": now, "updatedAt": now, "state": json.dumps(_state(view, metrics))})
+    return TAG + view.key, json.dumps({"name": view.name, "createdAt": now, "updatedAt": now, "state": json.dumps(_state(view, metrics, runs))})
 
 
-def _state(view: View, metrics: Mapping[str, float]) -> dict[str, Any]:
+def _state(view: View, metrics: Mapping[str, float], runs: int) -> dict[str, Any]:
     shown = [name for name in HEADLINE if f"test/{name}" in metrics]
     # MLflow draws none of these of means.
-    images, choices, differences = ([], [], []) if view.means else ([_images("confusion_matrix")], [_parallel(view.params, shown)], [_differences()])
+    images, choices, differences = ([], [], []) if view.means else ([_images("confusion_matrix")], [_parallel(view.params, shown)], _differences(view, runs))
     # Title, cards in a row, height of a card in pixels, cards.
     opened: list[tuple[str, int, int, list[dict[str, Any]]]] = [
         ("Test split", 3, 330, [_bar(f"test/{name}") for name in shown]),
@@ -116,7 +127,7 @@ def _state(view: View, metrics: Mapping[str, float]) -> dict[str, Any]:
         "runsPinned": [],
         "runsHidden": [],
         "runsVisibilityMap": {},
-        "runsHiddenMode": f"FIRST_{AT_ONCE}_RUNS",
+        "runsHiddenMode": "SHOWALL" if runs <= AT_ONCE else "FIRST_20_RUNS",
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": key} for key in view.by]} if view.by else None,
         "groupsExpanded": {},
         "useGroupedValuesInCharts": view.means,
@@ -177,12 +188,18 @@ def _images(key: str) -> dict[str, Any]:
     return {"type": "IMAGE", "imageKeys": [key], "step": 0}
 
 
-def _differences() -> dict[str, Any]:
-    return {
-        "type": "DIFFERENCE",
-        "chartName": "Differences to the first run",
-        "compareGroups": ["Model metrics"],
-        "showChangeFromBaseline": True,
-        "showDifferencesOnly": True,
-        "baselineColumnUuid": "",
-    }
+def _differences(view: View, runs: int) -> list[dict[str, Any]]:
+    """Where the baseline is drawn: in place of one that is not MLflow would take another run."""
+    if view.baseline is None or runs > AT_ONCE:
+        return []
+    run_id, name = view.baseline
+    return [
+        {
+            "type": "DIFFERENCE",
+            "chartName": f"Differences to {name}",
+            "compareGroups": ["Model metrics"],
+            "showChangeFromBaseline": True,
+            "showDifferencesOnly": True,
+            "baselineColumnUuid": run_id,
+        }
+    ]

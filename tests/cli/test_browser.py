@@ -24,7 +24,7 @@ CHARTS = [
     *("profile/recall", "profile/precision", "profile/f1", "profile/weight"),
     *("test/recall_many vs. test/recall_few", "val/balanced_accuracy", "val/log_loss"),
 ]
-OF_EACH_RUN = ["Parallel Coordinates", "confusion_matrix", "Differences to the first run"]
+OF_EACH_RUN = ["Parallel Coordinates", "confusion_matrix", "Differences to none · seed 0"]
 SCREENSHOTS = REPOSITORY / "outputs" / "screenshots"
 # Headless, without a look at the network, and with a page so high that all charts are drawn.
 FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
@@ -111,7 +111,9 @@ def test_the_link_shows_every_run_in_every_chart(page: str, browser: Any) -> Non
         assert name in shown
     assert "4 matching runs" in shown.replace("\n", " ")
     assert shown.count("Group:") == 2, "seeds are grouped"
-    assert colors(browser) == {"rgb(127, 127, 127)", "rgb(31, 119, 180)"}, "one colour a strategy"
+    assert colors(browser) == {"rgb(127, 127, 127)", "rgb(0, 114, 178)"}, "one colour a strategy"
+    compared = shown[shown.index("Compare by") :]
+    assert compared.index("none · seed 0") < min(compared.index(name) for name in ("none · seed 1", "balanced · seed 0")), "the baseline comes first"
     assert wait(lambda: bool(browser.find_elements("css selector", "img[src*=confusion_matrix]")))
     assert "test/recall" in shown, "what is not in the charts is closed below them"
     assert "error" not in shown.lower()
