@@ -82,6 +82,8 @@ def test_recalls_have_score_intervals_and_accuracy_that_of_what_is_fixed() -> No
     assert (found["accuracy"].low, found["accuracy"].high) == pytest.approx((wilson.low, wilson.high))
     ends = score_interval(hits, support, support / 48)
     assert (by_design["accuracy"].low, by_design["accuracy"].high) == pytest.approx(ends)
+    assert str(found["worst_class_recall"]).endswith(", wide")
+    assert str(found["accuracy"]).endswith(f"{wilson.high:.3f}")
     assert set(found) == {"accuracy", "balanced_accuracy", "recall_many", "recall_few", "worst_class_recall"}, "no resample, no more"
 
 

@@ -44,14 +44,20 @@ SCALES = {"mcc": CORRELATION, "cohen_kappa": CORRELATION, "log_loss": COST, "log
 
 @dataclass(frozen=True)
 class Interval:
-    """Its ends, and whether it may hold the truth less often than it says."""
+    """Its ends, whether it may hold the truth less often than it says, and whether it does so more often."""
 
     low: float
     high: float
     rough: bool = False
+    wide: bool = False
+
+    @property
+    def remark(self) -> str:
+        """What is to be said behind its ends."""
+        return ", rough" if self.rough else ", wide" if self.wide else ""
 
     def __str__(self) -> str:
-        return f"{self.low:.3f} to {self.high:.3f}" + (", rough" if self.rough else "")
+        return f"{self.low:.3f} to {self.high:.3f}{self.remark}"
 
 
 def class_intervals(
@@ -105,7 +111,7 @@ def label_intervals(labels: Integers, predicted: Integers, logits: Floats, *, re
     low, high = wilson(np.sum(right), np.array(len(right)))
     found = {"subset_accuracy": Interval(float(low), float(high))}
     if len(positives):
-        found["worst_class_recall"] = Interval(*least_interval(hits, positives), rough=_has_few(positives, FEWEST))
+        found["worst_class_recall"] = _least(hits, positives)
     if resamples:
         resampled = _resampled_counts(np.zeros(len(labels), np.int64), resamples, np.random.default_rng(seed))
         drawn, factor = _bootstrap_labels(labels, predicted, logits, resampled), np.sqrt(len(labels) / max(1, len(labels) - 1))
@@ -140,8 +146,12 @@ def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers
     # As many of each class as a design wants: the mean of recalls by these shares. As many as were found: one proportion.
     shares = support[present] / support.sum()
     of_all = score_interval(hits[present], support[present], shares) if fixed else score_interval(hits.sum(keepdims=True), support.sum(keepdims=True))
-    least = Interval(*least_interval(hits[present], support[present]), rough=_has_few(support[present], FEWEST))
+    least = _least(hits[present], support[present])
     return found | {"accuracy": Interval(*of_all), "worst_class_recall": least}
+
+
+def _least(hits: Integers, support: Integers) -> Interval:
+    return Interval(*least_interval(hits, support), rough=_has_few(support, FEWEST), wide=len(support) > 1)
 
 
 def _bootstrap(labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats], resampled: Iterable[Floats]) -> dict[str, Floats]:

@@ -277,7 +277,7 @@ def _with_interval(evidence: Evidence, name: str) -> str:
 
 
 def _ends(interval: Interval | None) -> list[str]:
-    return [ABSENT, ABSENT] if interval is None else [f"{interval.low:.3f}", f"{interval.high:.3f}{', rough' if interval.rough else ''}"]
+    return [ABSENT, ABSENT] if interval is None else [f"{interval.low:.3f}", f"{interval.high:.3f}{interval.remark}"]
 
 
 def _number(value: float) -> str:
