@@ -226,3 +226,28 @@ class TestValidation:
 
     def test_a_split_of_all_classes_is_not(self, tmp_path: Path) -> None:
         assert self.notes(tmp_path, "a", "b", "c") == []
+
+
+WRITTEN = st.one_of(
+    st.integers(-3, 12).map(str),
+    st.sampled_from(["1.0", "01", "+1", " 1", "0.5", ".5", "5e-1", "a", "A", "a ", "á", "á", "true", "TRUE", "None", "", "ﬁ", "fi", "x\u200b", "inf"]),
+    st.text(max_size=3),
+)
+
+
+@given(st.lists(WRITTEN, min_size=1, max_size=40), st.booleans())
+def test_a_column_is_read_by_its_own_classes_as_it_was_learned(texts: list[str], none_is_missing: bool) -> None:
+    missing = ("None",) if none_is_missing else ()
+    found = column(*texts)
+    unlabelled = sum(not text.strip() or text.strip() in missing for text in texts)
+    try:
+        labels = understood(found, "t", missing)
+    except ConfigError as error:
+        refused = str(error)
+        assert refused.startswith(f"{unlabelled} rows of t " if unlabelled else "t ")
+        return
+    assert len(labels.classes) >= 2
+    assert in_order(labels.classes) == labels.classes
+    assert all(name == name.strip() for name in labels.classes)
+    assert sorted(set(labels.indices.tolist())) == list(range(len(labels.classes)))
+    np.testing.assert_array_equal(of_known(found, labels.classes, "t", missing), labels.indices)
