@@ -84,3 +84,19 @@ def test_a_family_of_comparisons_over_three_splits_is_rarely_wrong() -> None:
     found = program_of("benchmarks/false_positives.py").family_rates(40)
     assert found.compared <= 0.05 + 3 * (0.05 * 0.95 / 40) ** 0.5
     assert found.permuted > 0.3, "of 15 runs that are taken for independent"
+
+
+def test_what_is_published_of_coverage_holds_what_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    coverage = program_of("benchmarks/coverage.py")
+    page = (REPOSITORY / "docs" / "coverage.md").read_text(encoding="utf-8")
+    recalls, others = (
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if line.startswith("| ")] for part in page.split("## Other")
+    )
+    assert [row[0] for row in recalls[2:]] == [row[0] for row in coverage.RECALLS]
+    assert all(0.93 <= float(row[3]) <= 0.97 for row in recalls[2:]), "what a run has of balanced accuracy"
+    assert [row[0] for row in others[2:]] == [model.name for model in coverage.MODELS]
+    fine = [(name, float(cell)) for row in others[2:] for name, cell in zip(others[0][2:], row[2:], strict=True) if not cell.startswith("(")]
+    assert all(0.93 <= share <= (1 if name == "worst recall" else 0.97) for name, share in fine), "and of what is not called rough"
+    again = [line.split("|") for line in coverage.of_recalls(40).splitlines()[2:]]
+    assert [row[1].strip() for row in again] == [row[0] for row in recalls[2:]]
