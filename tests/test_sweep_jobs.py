@@ -67,6 +67,16 @@ def test_a_summary_of_jobs_that_did_not_begin_is_no_success(store: Store, tmp_pa
     assert summary.info.status == "FAILED"
 
 
+def test_a_job_that_is_refused_before_it_has_a_run_says_why_until_it_is_tried_again(store: Store) -> None:
+    config = composed("sweep=refused")
+    with pytest.raises(ConfigError), claimed(store, config, "data"):
+        raise ConfigError("loss=focal: its function returns the shape ()")
+    assert sweep.unfinished(store, "refused", [config]) == [sweep.Unfinished("the only job", "loss=focal: its function returns the shape ()")]
+    with claimed(store, config, "data"):
+        pass
+    assert sweep.unfinished(store, "refused", [config]) == [sweep.Unfinished("the only job", "not begun")]
+
+
 def test_a_search_whose_trials_are_of_other_code_is_not_gone_on_with(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [composed(f"weighting={name}", "sweep=searched") for name in ("none", "balanced")]
     monkeypatch.setattr(sweep, "data_digests", lambda jobs: ["it"] * len(jobs))

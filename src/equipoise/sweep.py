@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -25,6 +26,7 @@ from equipoise.uploading import outages
 
 SUPERSEDED = "superseded_in"  # a tag: the sweep that a finished run has left, as its job is done again by other code or on other data
 LOST = "lost"  # a tag: why a job's process or machine was gone before its end
+LOCK, REFUSED = "lock", "refused"  # files of a job
 MOST_CHARACTERS = 500  # of a reason
 
 
@@ -52,13 +54,14 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
     by other code or on other data leave the sweep: nothing is doubled.
     """
     key = config_sha256(config)
-    lock = _lock(store, config.sweep, key)
+    lock, refusal = _lock(store, config.sweep, key), _file(store, config.sweep, key, REFUSED)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         yield Settled(f"is being done {_owner(store, config.sweep, key)}")
         return
     try:
+        refusal.unlink(missing_ok=True)
         if not store.answers:  # what is done is not known, and nothing is lost by doing it again
             yield None
             return
@@ -82,6 +85,9 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
             if begun is None or run_id != begun.id:
                 store.client.delete_run(run_id)
         yield begun
+    except ConfigError as error:  # maybe before there was a run that could say so
+        refusal.write_text(str(error)[:MOST_CHARACTERS], encoding="utf-8")
+        raise
     finally:
         lock.release()
 
@@ -158,6 +164,8 @@ def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinis
     others = store.search(f"tags.sweep_id = '{sweep}' and attributes.status != 'FINISHED'")
     reasons = {run.data.tags.get("config_sha256"): _why(run) for run in others}
     keyed = zip(map(config_sha256, jobs), map(identity.code_sha256, jobs), labels(jobs), strict=True)
+    refusals = {key: _file(store, sweep, key, REFUSED) for key in map(config_sha256, jobs)}
+    reasons |= {key: file.read_text(encoding="utf-8") for key, file in refusals.items() if file.exists()}
     return [Unfinished(label, reasons.get(key, "not begun")) for key, code, label in keyed if (key, code) not in done]
 
 
@@ -210,9 +218,14 @@ def _why(run: Any) -> str:
 
 
 def _lock(store: Store, sweep: str, key: str) -> FileLock:
-    folder = store.root / "outputs" / "locks" / sweep
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{key[:16]}.lock", thread_local=False)
+    file = _file(store, sweep, key, LOCK)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file, thread_local=False)
+
+
+def _file(store: Store, sweep: str, key: str, kind: str) -> Path:
+    """Of a job's lock, or of why it was refused when it was last tried."""
+    return store.root / "outputs" / "locks" / sweep / f"{key[:16]}.{kind}"
 
 
 def _owner(store: Store, sweep: str, key: str) -> str:

@@ -86,5 +86,9 @@ def test_a_loss_or_a_model_that_cannot_be_trained_is_told_before_a_run_is_made(t
     several = train(project, "-m", "dataset=digits_lt", "loss=class_weight,focal", "model=mlp,linear", "trainer.epochs=1", "sweep=tried")
     assert several.returncode == 1, several.stdout + several.stderr
     assert "error: model=linear: linear ends in softmax; it must end in logits" in several.stderr
+    told = [line for line in several.stderr.splitlines() if line.startswith("warning:   ")]
+    assert len(told) == 3
+    assert sum("model=linear: linear ends in softmax; it must end in logits" in line for line in told) == 1
+    assert sum("loss=focal: its function focal returns the shape ()" in line for line in told) == 2
     (run,) = jobs(open_store(project), sweep_id="tried")
     assert (run.info.status, run.data.tags["model"], run.data.tags["loss"]) == ("FINISHED", "mlp", "class_weight")
