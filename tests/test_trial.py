@@ -63,6 +63,7 @@ BAD_LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
     "an endless gradient": (lambda y, z: tf().sqrt(0 * cross_entropy(y, z)), r"has a gradient that is not finite"),
     "the mean for all": (lambda y, z: tf().reduce_mean(cross_entropy(y, z)) + 0 * z[:, 0], "gives a sample another value if others are in its batch"),
     "by the batch": (lambda y, z: cross_entropy(y, z) / tf().reduce_sum(cross_entropy(y, z)), r"gives a sample another value"),
+    "by its place": (lambda y, z: cross_entropy(y, z) * tf().range(1.0, len(z) + 1.0), r"gives a sample another value"),
     "an error": (lambda y, z: cross_entropy(y, z) @ z, r"fails on labels int64 \(6,\) and logits float32 \(6, 3\): \w+Error: .*\(test_trial.py, line \d+\)"),
 }  # fmt: skip
 

@@ -56,11 +56,11 @@ def check_loss(config: Config, data: Prepared) -> list[str]:
     if not gradient.any():
         raise ConfigError(f"{who} has a gradient of 0 for every sample, so that nothing would be learned")
     half = samples // 2
-    alone, _ = _tried(function, labels[:half], logits[:half], who)
-    if not np.allclose(alone, values[:half], rtol=1e-3, atol=1e-5):
+    parts = [_tried(function, labels[part], logits[part], who)[0] for part in (slice(half), slice(half, None))]
+    if not np.allclose(np.concatenate(parts), values, rtol=1e-3, atol=1e-5):
         raise ConfigError(
-            f"{who} gives a sample another value if others are in its batch; it must depend on the sample alone, as class weights and "
-            "the parts of a batch on several devices do not go with it"
+            f"{who} gives a sample another value if others are in its batch; it must depend on the sample alone: class weights multiply samples, "
+            "and several devices divide a batch"
         )
     return _without_effect(config, data, labels, gradient)
 
