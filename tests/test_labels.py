@@ -32,6 +32,15 @@ def names(labels: Labels) -> list[str]:
     return [labels.classes[index] for index in labels.indices]
 
 
+def test_a_class_that_reads_like_no_label_is_told() -> None:
+    assert read("a", "b", "n/a").notes == ("the target 'y' of t.csv: 'n/a' (1) is read as a class: where it means that there is no label, remove these rows",)
+    assert read("a", "b", "n/a", missing=()).notes == (), "who says that every text is a class knows"
+
+
+def test_bytes_that_are_no_text_are_labels() -> None:
+    assert as_text(b"a\xc8") == r"a\xc8"
+
+
 class TestOneClass:
     def test_white_space_around_a_label_is_no_part_of_it(self) -> None:
         found = read("cat ", "dog", "cat", "\u00a0dog")

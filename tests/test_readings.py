@@ -299,3 +299,41 @@ def test_what_is_to_be_typed_means_what_it_says(names: list[str]) -> None:
 def test_plain_words_are_typed_without_quotes() -> None:
     assert as_typed("dataset.drop", ["id", "row_2"]) == "dataset.drop=[id,row_2]"
     assert as_typed("dataset.drop", ["a b", "true"]) == '\'dataset.drop=["a b","true"]\''
+
+
+@pytest.mark.parametrize("write", [lambda v: f"{v:.3f}×10^3", lambda v: f"{v:.3e}".replace("e", "D"), lambda v: f"{abs(v):.3f}{'kM'[int(v > 0)]}"])
+def test_text_that_hardly_repeats_is_told(write: "object", tmp_path: Path) -> None:
+    cells = [write(value) for value in VALUES]  # type: ignore[operator]
+    cells[1] = cells[0]  # else it would be told as a name of the row
+    data = prepared(tmp_path, cells, z=VALUES)
+    (note,) = [note for note in data.notes if "column 'x'" in note]
+    assert "is text of" in note
+    assert "dataset.drop=[x]" in note
+    told = [note for note in prepared(tmp_path, cells, "dataset.categorical=[x]", z=VALUES).notes if "column 'x'" in note]
+    assert told == [], "who says that they are categories knows"
+
+
+def test_per_cent_after_several_blanks(tmp_path: Path) -> None:
+    assert isinstance(column(prepared(tmp_path, [f"{value * 100:.1f}  %" for value in VALUES])), NumericColumn)
+
+
+def test_dates_of_east_asia(tmp_path: Path) -> None:
+    assert "holds dates" in refused(tmp_path, [f"2024年{1 + i % 12}月{1 + i % 28}日" for i in range(130)], z=VALUES)
+    assert "holds dates" in refused(tmp_path, [f"2024년 {1 + i % 12}월 {1 + i % 28}일" for i in range(130)], z=VALUES)
+
+
+def test_an_index_that_was_written_twice_is_left_out(tmp_path: Path) -> None:
+    data = prepared(tmp_path, VALUES, **{"Unnamed: 0.1": GENERATOR.permutation(130)})
+    assert data.shape == (1,)
+    assert any("'Unnamed: 0.1' is an index" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_the_separator_that_a_file_uses_is_named(mark: str, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text(mark.join(["x", "z", "y"]) + "\n" + "".join(f"{i}{mark}{i % 7}{mark}{'ab'[i % 2]}\n" for i in range(60)))
+    words = ["model=linear", "dataset=csv", f"dataset.path='{file}'", "dataset.target=y"]
+    with pytest.raises(ConfigError, match="has one column") as caught:
+        prepare(composed(*words).dataset, tmp_path / "cache")
+    data = prepare(composed(*words, typed(str(caught.value).partition(": try ")[2], "separator")).dataset, tmp_path / "cache")
+    assert data.shape == (2,)

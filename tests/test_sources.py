@@ -452,6 +452,11 @@ def csv_with(text: str | bytes, *more: str) -> Callable[[Path], list[str]]:
     return make
 
 
+def other_file(folder: Path, text: str) -> Path:
+    (folder / "other.csv").write_text(text)
+    return folder / "other.csv"
+
+
 def parquet_with(**columns: Any) -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         pd.DataFrame(columns).to_parquet(folder / "t.parquet")
@@ -533,6 +538,14 @@ BAD = {
     "empty": (csv_with(""), "is empty"),
     "header alone": (csv_with("x,y\n"), "has no rows"),
     "no such column": (csv_with("x,z,yy\n1,2,a\n"), "has no such column; did you mean 'yy'?"),
+    "the target is the group": (csv_with("x,z,y\n1,2,a\n", "dataset.group=y"), "the column 'y' is named twice"),
+    "a class of the test file alone": (
+        lambda folder: [
+            *csv_with("x,y\n" + "1,True\n1,False\n" * 20)(folder),
+            f"dataset.test_path={quoted(other_file(folder, 'x,y' + chr(10) + '1,TRUE' + chr(10)))}",
+        ],
+        "has the class TRUE, which",
+    ),
     "one class": (csv_with("x,y\n" + "1,a\n" * 20), "has one value only (a)"),
     "no label": (csv_with("x,y\n1,\n" + TWELVE), "1 rows of"),
     "fractional labels": (csv_with("x,y\n" + "".join(f"1,{i / 2}\n" for i in range(1, 99))), "holds numbers such as 0.5, not classes"),
@@ -575,7 +588,7 @@ BAD = {
     "too few for both sides": (csv_with("x,y\n" + TWELVE, "dataset.test_fraction=0.9", "dataset.validation_fraction=0.05"), "12 samples are too few"),
     "one class that is not rare": (csv_with("x,y\n" + "1,a\n" * 9 + "2,b\n", "dataset.rare=drop"), "dataset.rare=drop leaves 1 class"),
     "another class of that name": (csv_with("x,y\n" + "1,a\n2,other\n" * 9 + "3,b\n", "dataset.rare=merge"), "a class 'other' already"),
-    "one column": (csv_with("x;y\n1;a\n"), "name the separator"),
+    "one column": (csv_with("x;y\n1;a\n"), "try 'dataset.separator=\";\"'"),
     "two groups": (csv_with("x,g,y\n" + "".join(f"{i},{i % 2},{'ab'[i % 2]}\n" for i in range(12)), "dataset.group=g"), "too few for 3 splits"),
     "empty Parquet": (lambda folder: table(write(folder / "t.parquet", "")), "is empty"),
     "no Parquet": (lambda folder: table(write(folder / "t.parquet", "x,y")), "is no Parquet file"),

@@ -96,6 +96,25 @@ def test_samples_without_a_group_are_groups_of_their_own() -> None:
     assert grouped(spelled(np.array(["1", "1.0", "01", "2"]), "g"), "g", [])[0].tolist() == [0, 0, 0, 1], "one patient however the number is written"
 
 
+def test_usual_words_for_no_value_are_no_group() -> None:
+    found, notes = grouped(spelled(np.array(["p0", "-", "n/a", "#N/A", "unknown", "unknown"]), "g"), "dataset.group=pid", ["unknown"])
+    assert len(set(found.tolist())) == 6
+    assert notes[0].startswith("dataset.group=pid: 5 of 6 samples have no value there")
+
+
+def test_groups_that_are_nearly_one_are_told() -> None:
+    _, notes = grouped(spelled(np.array(["Pat1", "pat1", "pat2"]), "g"), "dataset.group=pid", [])
+    assert len(notes) == 1
+    assert notes[0].startswith("dataset.group=pid: 'Pat1' and 'pat1' are different groups, and nearly the same text")
+
+
+def test_folds_of_a_given_test_split_are_refused() -> None:
+    given = np.array([1] * 30 + [2] * 10 + [3] * 10, dtype=np.int8)
+    for some in (given, np.where(given == 1, 0, given).astype(np.int8)):
+        with pytest.raises(ConfigError, match=r"dataset\.folds=5 has no effect: .*dataset\.folds=null"):
+            divide(np.arange(50) % 2, NAMES[:2], options(folds=5), given=some)
+
+
 def test_splits_are_named_as_people_name_them() -> None:
     words = np.array(["Train", " training ", "VAL", "valid", "validation", "test", "Testing", ""])
     found, notes = given_splits(spelled(words, "s"), "dataset.split=s")

@@ -36,7 +36,7 @@ def _number(whole: str, mark: str) -> str:
     """A number with a sign, a currency or another unit; in parentheses it is negative, as accountants write it."""
     digits = rf"(?:(?P<whole>{whole}|\d+)(?P<fraction>{mark}\d*)?|(?P<part>{mark}\d+))(?P<power>[eE][+-]?\d+)?"
     after = rf"(?P<after>{CURRENCY}|[%‰]|[\pL°][\pL/.²³]{{0,7}})"
-    return rf"^(?P<open>\()?(?P<sign>[+-]?) ?(?P<before>{CURRENCY})? ?(?P<minus>-?){digits} ?{after}?\)?$"
+    return rf"^(?P<open>\()?(?P<sign>[+-]?) *(?P<before>{CURRENCY})? *(?P<minus>-?){digits} *{after}?\)?$"
 
 
 # A group of thousands never begins with 0: 1,234, 1'234, 1 234 and, as in India, 12,34,567.
@@ -57,6 +57,7 @@ _FORMS = [
     rf"{_NAME}[ /'-]*(?:\d{{4}}|\d\d)|\d{{4}}[ -]?{_NAME}(?:[ -]?{_DAY})?",
     r"\d{4}-?w\d{1,2}(?:-\d)?|\d{4}[ -]?q[1-4]|q[1-4][ -]?\d{4}",
     r"\d{8}t\d{4,6}.*",
+    r"\d{4}[年년] ?\d{1,2}[月월](?: ?\d{1,2}[日일].*)?",
     _TIME,
 ]
 DATE = rf"^(?:{'|'.join(_FORMS)})$"  # of lower-case text

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from equipoise.data.cells import USUAL
 from equipoise.options import FALSE, TRUE, ConfigError, Integers, listing, named, number_in, suggestion
 
 # Fractions are classes, such as ratings by half stars, where few values with few decimals repeat; else they are quantities.
@@ -75,7 +76,7 @@ def as_text(value: Any) -> str | None:
         return np.format_float_positional(value, trim="-") if abs(float(value)) < EXACT else str(value)
     if isinstance(value, Decimal):
         return f"{value.normalize():f}" if abs(value) < EXACT else str(value)
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def understood(found: Spelled, where: str, missing: Iterable[str]) -> Labels:
@@ -108,7 +109,11 @@ def understood(found: Spelled, where: str, missing: Iterable[str]) -> Labels:
     for key, places in spellings.items():
         index[places] = place_of[names[key]]
     indices = index[found.codes]
-    notes = [*_of_one_class(found, spellings, names, where), *_nearly_one(classes, np.bincount(indices), where)]
+    counts = np.bincount(indices)
+    notes = [*_of_one_class(found, spellings, names, where), *_nearly_one(classes, counts, where)]
+    if "" in missing:  # no list of the user's own
+        unsure = [f"{shown(name)} ({count})" for name, count in zip(classes, counts, strict=True) if name.lower() in USUAL]
+        notes += [f"{where}: {listing(unsure)} is read as a class: where it means that there is no label, remove these rows"] if unsure else []
     if not all_numbers and any(number is not None for number in numbers):
         examples = [next(text for text, number in zip(texts, numbers, strict=True) if (number is None) is kind) for kind in (False, True)]
         notes.append(f"{where} holds numbers ({examples[0]}) and text ({examples[1]}): all of them are read as text")

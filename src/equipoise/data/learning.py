@@ -1,6 +1,6 @@
 """What the training rows of a table say of its columns, and what of it must be told: rows that are named, columns that say nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from equipoise.data import cells
 from equipoise.data.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
-from equipoise.data.readings import ColumnOptions, Reading
+from equipoise.data.readings import FEW, ColumnOptions, Reading
 from equipoise.data.scaling import Fitting, Moments
 from equipoise.data.table_files import Table, numbered
-from equipoise.options import Booleans, ConfigError, Floats, Integers
+from equipoise.options import Booleans, ConfigError, Floats, Integers, listing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,8 +84,17 @@ def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, op
             _check_number_of(found, reading, options)
     columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, categories)
     for reading in read:
-        notes += names[reading.name].note(reading.name, options)
+        notes += names[reading.name].note(reading.name, options) or _of_many(reading, categories, int(in_train.sum()), options)
     return TablePreprocessing(columns=tuple(columns)), notes
+
+
+def _of_many(reading: Reading, categories: Mapping[str, set[str]], rows: int, options: ColumnOptions) -> list[str]:
+    """What is to be told of text that hardly repeats: it may be numbers that nobody can read, or times."""
+    found = categories.get(reading.name, set())
+    if len(found) <= max(FEW, rows / 2) or reading.notes or reading.name in options.categorical:
+        return []
+    told = f"column '{reading.name}' is text of {len(found)} different values in {rows} training rows ({listing(sorted(found), 3)})"
+    return [f"{told}: if they are numbers or times, write them as plain numbers; else leave the column out with {options.more('drop', reading.name)}"]
 
 
 def _columns(read: Sequence[Reading], moments: Moments | None, lacking: Booleans, categories: dict[str, set[str]]) -> tuple[list[Column], list[str]]:

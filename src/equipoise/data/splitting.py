@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from equipoise.data.labels import Spelled
+from equipoise.data.cells import USUAL
+from equipoise.data.labels import Spelled, alike, shown
 from equipoise.data.sources import SPLITS, Dataset, split_place
 from equipoise.options import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing, number_in
 
@@ -90,17 +91,22 @@ def grouped(found: Spelled, where: str, missing: Iterable[str]) -> tuple[Integer
     ----------
     missing : texts that mean «no group»
     """
-    none = {"", *missing}
+    none = {*USUAL, *missing}
     keys: list[Hashable] = []
     for text in found.texts:
         stripped = unicodedata.normalize("NFC", (text or "").strip())
         number = number_in(stripped)
-        keys.append(None if stripped in none else stripped if number is None else number)
+        keys.append(None if stripped in none or stripped.lower() in none else stripped if number is None else number)
     place = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     groups = np.array([place[key] for key in keys], dtype=np.int64)[found.codes]
     alone = np.flatnonzero(groups == place[None]) if None in place else np.empty(0, np.int64)
     groups[alone] = len(place) + np.arange(len(alone))
-    return groups, [f"{where}: {len(alone)} of {len(groups)} samples have no value there, and each of them is a group of its own"] if len(alone) else []
+    notes = [f"{where}: {len(alone)} of {len(groups)} samples have no value there, and each of them is a group of its own"] if len(alone) else []
+    near = alike(key for key in place if isinstance(key, str))
+    if near:
+        told = listing([" and ".join(map(shown, group)) for group in near], 3)
+        notes.append(f"{where}: {told} are different groups, and nearly the same text: where they mean one thing, write them alike in the file")
+    return groups, notes
 
 
 def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tuple[Integers, list[str]]:
@@ -139,6 +145,8 @@ def _check(options: Divided, groups: Integers | None, samples: int) -> None:
 def _opened(given: Integers, options: Divided, by_group: bool, notes: list[str]) -> Integers:
     """Where the data name every sample's split and leave one out, it is cut from what they name train."""
     absent = [name for place, name in enumerate(SPLITS) if name != "train" and not (given == place + 1).any()]
+    if options.folds is not None and "test" not in absent:
+        raise ConfigError(f"dataset.folds={options.folds} has no effect: the data name the test split already; use dataset.folds=null")
     if (given == 0).any() or not absent:
         return given
     for name in absent:

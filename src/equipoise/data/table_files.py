@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from equipoise.data.cells import MISSING, OF_PANDAS
-from equipoise.options import ConfigError, listing
+from equipoise.options import ConfigError, as_typed, listing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +76,7 @@ def numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple
 
 def is_index(name: str) -> bool:
     """Whether a column has the name that pandas gives the index of a frame when it writes or reads it."""
-    return re.fullmatch(r"__index_level_\d+__|Unnamed: \d+", name) is not None
+    return re.fullmatch(r"__index_level_\d+__|Unnamed: \d+(\.\d+)?", name) is not None
 
 
 def open_table(file: Path, separator: str = ",") -> Table:
@@ -136,7 +136,7 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
         raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
     names = _column_names(header, file)
     if len(header) < 2:
-        raise ConfigError(f"{file} has one column when read with dataset.separator={separator!r}: name the separator it uses")
+        raise ConfigError(f"{file} has one column when read with dataset.separator={separator!r}: {_other_separator(''.join(header))}")
 
     def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
@@ -157,6 +157,12 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
             raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
 
     return Table(str(file), names, batches, (*MISSING, *OF_PANDAS), is_text=True)
+
+
+def _other_separator(line: str) -> str:
+    """What to do about a line in which the separator that was tried does not occur."""
+    mark, name = max({";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}.items(), key=lambda pair: line.count(pair[0]))
+    return f"try {as_typed('dataset.separator', name)}" if mark in line else "name the separator it uses"
 
 
 def _check_unpacked(file: Path, start: bytes) -> None:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator
 
 from equipoise.data.cells import MISSING
 from equipoise.data.columns import NumericColumn, TablePreprocessing
-from equipoise.data.labels import Labels, Spelled, answers, as_text, of_known, understood
+from equipoise.data.labels import Labels, Spelled, alike, answers, as_text, of_known, shown, understood
 from equipoise.data.learning import equal_by_chance, fit
 from equipoise.data.pandas_types import PandasTypes
 from equipoise.data.readings import ColumnOptions, readings
@@ -148,6 +148,9 @@ def _raw(
     content: str,
 ) -> Raw:
     special = [*targets, *(name for name in (group, split_column) if name)]
+    twice = [name for name, count in Counter(special).items() if count > 1]
+    if twice:
+        raise ConfigError(f"the column '{twice[0]}' is named twice: dataset.target or targets, group and split_column need one column each")
     columns = [name for name in tables[0].columns if name not in {*special, *options.drop}]
     indices = [name for name in columns if is_index(name)]
     columns = [name for name in columns if name not in indices]
@@ -157,11 +160,12 @@ def _raw(
     if sizes[0] == 0:
         raise ConfigError(f"{tables[0].name} has no rows")
     labels = _labels(found, targets, tables[0].name, missing_labels)
+    _check_trained(labels, tables, sizes)
     notes = [f"column '{name}' is an index as pandas writes it: it is left out" for name in indices]
     notes += labels.notes
     groups = None
     if group is not None:
-        groups, more = grouped(found[group], f"dataset.group={group}", MISSING)
+        groups, more = grouped(found[group], f"dataset.group={group}", (*MISSING, *options.missing))
         notes += more
     given: Integers = np.zeros(sum(sizes), dtype=np.int8)
     if split_column is not None:
@@ -173,6 +177,15 @@ def _raw(
         return _encode(tables, columns, rows, folder, options)
 
     return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
+
+
+def _check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int]) -> None:
+    """That the file of the test split has no class of its own."""
+    trained = {labels.classes[index] for index in np.unique(labels.indices[: sizes[0]])} if labels.indices.ndim == 1 else {*labels.classes}
+    new = [name for name in labels.classes if name not in trained]
+    if new:
+        near = [f"; {' and '.join(map(shown, group))} are nearly the same text: write them alike" for group in alike(labels.classes) if {*group} & {*new}]
+        raise ConfigError(f"dataset.test_path: {tables[1].name} has the class {listing(new)}, which {tables[0].name} has not{''.join(near[:1])}")
 
 
 class _Texts:
