@@ -1,4 +1,4 @@
-"""The best run's model in MLflow's registry, with all that it needs to be used: encoders, class names, decision rule."""
+"""The best run's model in MLflow's registry, with all that it needs to be used: what was learned of the raw data, class names, decision rule."""
 
 import contextlib
 import io
