@@ -81,16 +81,36 @@ def test_splits_may_be_arrays_of_their_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cut.split("test").features, x[80:])
     assert sum(len(cut.split(name).labels) for name in ("train", "validation")) == 60
     assert any("the data name no validation split: it is cut from train" in note for note in cut.notes)
-    assert f"{tmp_path}/a.npz holds more arrays, which are not read: x_val, y_val" in cut.notes
+    typed = " ".join(part if part != "dataset.scale=none" else "" for part in named).split()
+    cure = " ".join([*typed[:2], "dataset.validation_features=x_val dataset.validation_target=y_val", *typed[2:]])
+    assert f"{tmp_path}/a.npz holds more arrays, which are not read: x_val, y_val; to read them: {cure}" in cut.notes
 
 
-def test_the_arrays_of_keras_are_named_in_words_that_can_be_typed(tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 255, (90, 4, 4)).astype(np.uint8)
-    arrays = {"x_train": images[:70], "y_train": np.arange(70) % 3, "x_test": images[70:], "y_test": np.arange(20) % 3}
-    with pytest.raises(ConfigError, match="has no such array; it has those of Keras's data sets: ") as error:
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x_train", "y_train", "x_test", "y_test"),  # Keras
+        ("X_train", "y_train", "X_test", "y_test"),
+        ("train_images", "train_labels", "val_images", "val_labels", "test_images", "test_labels"),  # MedMNIST
+    ],
+)
+def test_arrays_that_are_named_as_splits_are_told_in_words_that_can_be_typed(names: tuple[str, ...], tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (150, 4, 4)).astype(np.uint8)
+    parts = {"train": slice(0, 110), "val": slice(110, 130), "test": slice(130, 150)}
+    arrays = {name: (np.arange(150) % 3 if "y" in name or "label" in name else images)[next(parts[word] for word in parts if word in name)] for name in names}
+    with pytest.raises(ConfigError, match="has no such array; it has arrays for each split: ") as error:
         from_npz(tmp_path, **arrays)
     typed = str(error.value).rsplit(": ", 1)[1].split()
-    assert len(prepared(tmp_path, "npz", f"dataset.path='{tmp_path}/a.npz'", *typed).split("test").labels) == 20
+    data = prepared(tmp_path, "npz", f"dataset.path='{tmp_path}/a.npz'", *typed)
+    assert len(typed) == len(names)
+    assert len(data.split("test").labels) == 20
+    assert not any("not read" in note for note in data.notes)
+
+
+def test_pickled_features_are_told_apart_from_labels(tmp_path: Path) -> None:
+    unequal = np.array([np.zeros(3 + i % 2) for i in range(9)], dtype=object)
+    with pytest.raises(ConfigError, match=r"as a .ts file, np.savez\(…, x=x.astype\(float\)\)"):
+        from_npz(tmp_path, x=unequal, y=np.arange(9) % 3)
 
 
 @pytest.mark.parametrize(
@@ -145,5 +165,11 @@ def test_raw_series_are_made_the_same_features_by_the_record(tmp_path: Path) -> 
         assert found.tobytes() == np.ascontiguousarray(data.split(split).features).tobytes()
     with pytest.raises(ConfigError, match="series 0 has 2 channels of 101 steps; possible are 2 of up to 100"):
         learned.apply([np.zeros((2, 101))])
-    with pytest.raises(ConfigError, match="series 1 has 1 channels of 5 steps"):
+    with pytest.raises(ConfigError, match="series 1 has 1 channel of 5 steps"):
         learned.apply([np.zeros((2, 5)), np.zeros((1, 5))])
+
+
+def test_a_ts_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file, _ = ts(tmp_path, 0)
+    file.write_text("\ufeff" + file.read_text())
+    assert prepared(tmp_path, "series", f"dataset.path='{file}'", "dataset.unequal=pad").shape == (100, 3)

@@ -17,7 +17,7 @@ from helpers import composed_dataset
 
 
 def images(folder: Path, count: int = 1, suffix: str = ".png") -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
         Image.new("RGB", (4, 4), (index, 0, 0)).save(folder / f"{index}{suffix}")
 
@@ -68,6 +68,7 @@ def test_what_is_not_given_is_cut_from_train_and_said(names: tuple[str, ...], cu
         (("train_images/a", "train_images/b", "test_images/a"), "the folders test_images, train_images look like splits"),
         (("train2017/a", "val2017/a", "notes"), "the folders train2017, val2017 look like splits"),
         (("one/cat", "one/dog", "two/cat", "two/dog"), "the folders one, two all hold the folders cat, dog, so that these may be the classes"),
+        (("train", "val"), "if they are classes, rename them"),
         (("data/cat", "data/dog"), "images of one class only (data); .*did you mean dataset.path=.*/data?"),
     ],
 )
@@ -110,7 +111,7 @@ def test_every_file_of_a_class_is_read_or_counted_and_named(tmp_path: Path) -> N
     found, notes = listed(root)
     assert {folder.name: len(folder.paths) for folder in found} == {"bird": 3, "cat": 1, "dog": 9}
     assert notes[0].startswith("6 files are no PNG, JPEG, BMP, GIF or WebP and are not read: ")
-    assert notes[1:] == ["the folder annotations holds no image, and is no class", "1 images stand in no folder of a class and are not read: cover.png"]
+    assert notes[1:] == ["the folder annotations holds no image, and is no class", "1 image stands in no folder of a class and is not read: cover.png"]
 
 
 def test_what_is_noted_is_told_of_the_prepared_data(tmp_path: Path) -> None:
@@ -124,9 +125,9 @@ def test_what_is_noted_is_told_of_the_prepared_data(tmp_path: Path) -> None:
     data = prepared(root)
     assert data.counts.sum() == 27 - sum(len(data.split(name).labels) for name in ("validation", "test"))
     assert [note for note in data.notes if "leakage" not in note] == [
-        "1 files are no PNG, JPEG, BMP, GIF or WebP and are not read: dog/list.txt",
-        "1 images are transparent in part: they are read as on a mid-grey ground",
-        "1 images are animated, and the first frame of each is read: dog/anim.webp",
+        "1 file is no PNG, JPEG, BMP, GIF or WebP and is not read: dog/list.txt",
+        "1 image is transparent in part: it is read as on a mid-grey ground",
+        "1 image is animated, and its first frame is read: dog/anim.webp",
     ]
 
 
@@ -141,7 +142,7 @@ def test_links_lead_nowhere_else(tmp_path: Path) -> None:
     refused(lambda root: os.symlink("/etc/hostname", root / "a" / "x.png"), "is a link that leaves", "2")
     root = tree(tmp_path / "3", "a", "b")
     os.symlink("/etc/hostname", root / "a" / "x.txt")  # no image, and not followed
-    assert listed(root)[1] == ["1 files are no PNG, JPEG, BMP, GIF or WebP and are not read: a/x.txt"]
+    assert listed(root)[1] == ["1 file is no PNG, JPEG, BMP, GIF or WebP and is not read: a/x.txt"]
 
 
 def test_sizes_and_times_are_of_each_file(tmp_path: Path) -> None:
@@ -149,3 +150,32 @@ def test_sizes_and_times_are_of_each_file(tmp_path: Path) -> None:
     os.utime(root / "a" / "0.png", ns=(5, 5))
     (folder, _), _ = listed(root)
     np.testing.assert_array_equal(folder.states, [[(root / "a" / "0.png").stat().st_size, 5]])
+
+
+def test_a_link_to_another_class_gives_no_image_two_classes(tmp_path: Path) -> None:
+    root = tree(tmp_path / "images", "cat", "dog")
+    os.symlink("cat", root / "kitty")
+    with pytest.raises(ConfigError, match="the folders cat, kitty are one and the same, by a link: remove it"):
+        listed(root)
+
+
+def test_folders_of_folders_are_told_by_both_names(tmp_path: Path) -> None:
+    _, notes = listed(tree(tmp_path / "images", "animal/cat", "animal/dog", "plant/oak", "plant/rose"))
+    assert notes == [
+        f"the classes are the folders animal, plant of {(tmp_path / 'images').resolve()}; if those in them (cat, dog, oak, rose) are meant, move these up"
+    ]
+
+
+def test_what_holds_no_class_is_counted(tmp_path: Path) -> None:
+    root = tree(tmp_path / "images", "cat", "dog")
+    for name in ("e1", "e2"):
+        (root / name).mkdir()
+    assert listed(root)[1] == ["the folders e1, e2 hold no image, and are no classes"]
+    scans = tmp_path / "scans"
+    for name in ("a", "b"):
+        (scans / name).mkdir(parents=True)
+        (scans / name / "0.tif").write_bytes(b"II*")
+    with pytest.raises(ConfigError, match=r"; 2 files are no PNG, JPEG, BMP, GIF or WebP: a/0.tif, b/0.tif$"):
+        listed(scans)
+    with pytest.raises(ConfigError, match=r"; 1 image stands in the folder itself$"):
+        listed(tree(tmp_path / "flat", "."))

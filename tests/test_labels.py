@@ -87,7 +87,7 @@ class TestNoLabel:
 
     @pytest.mark.parametrize("empty", [None, "", "  "])
     def test_nothing_at_all_is_never_a_class(self, empty: str | None) -> None:
-        with pytest.raises(ConfigError, match=r"1 rows of .* have no label: remove them first$"):
+        with pytest.raises(ConfigError, match=r"1 row of .* has no label: remove it first$"):
             read(empty, "a", "b", missing=())
 
 
@@ -139,7 +139,7 @@ class TestAnswers:
     def test_anything_else_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="t holds 2, maybe beside 0 and 1"):
             answers(column("1", "2", "maybe"), "t")
-        with pytest.raises(ConfigError, match="1 rows of t have no label"):
+        with pytest.raises(ConfigError, match="1 row of t has no label"):
             answers(column("1", None), "t")
 
 

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from equipoise.config import flat
+from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare, surveyed
 from equipoise.logged import Logged, LoggedConfig, from_params
 from equipoise.options import ConfigError
 from equipoise.reevaluation import inherit
-from helpers import composed
+from helpers import composed, composed_dataset
 
 
 def artifact(*overrides: str) -> LoggedConfig:
@@ -194,3 +195,47 @@ def test_rows_without_labels_are_not_judged_and_it_is_said_what_can_be_done(kind
     config = inherit(own, [f"dataset.{option}='{tmp_path}/new.{kind}'"])
     with pytest.raises(ConfigError, match=r"has no 'y' \(dataset.target\): without labels there is nothing to judge; .*python src/register.py run=r1 and"):
         _check_labelled("r1", config.dataset, option)
+
+
+def test_a_folder_of_images_without_classes_is_not_judged(tmp_path: Path) -> None:
+    from equipoise.reevaluation import _check_labelled
+
+    (tmp_path / "new").mkdir()
+    Image.new("L", (3, 3)).save(tmp_path / "new" / "0.png")
+    for name in ("cat", "dog"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for place in range(3):
+            Image.new("L", (3, 3), place).save(tmp_path / "own" / name / f"{place}.png")
+    own = artifact("dataset=image_directory", f"dataset.path='{tmp_path}/own'", "model=linear")
+    config = inherit(own, [f"dataset.path='{tmp_path}/new'"])
+    with pytest.raises(ConfigError, match=r"no folder for each class: without labels there is nothing to judge; .*python src/register.py run=r1 and"):
+        _check_labelled("r1", config.dataset, "path")
+
+
+@pytest.mark.parametrize("kind", ["npz", "one-hot", "series", "image_directory"])
+def test_samples_of_one_class_can_be_judged_though_not_learned_from(kind: str, tmp_path: Path) -> None:
+    labels = np.arange(60) % 2
+    for name, chosen in (("a", labels), ("b", labels[labels == 1])):
+        values = np.random.default_rng(len(chosen)).normal(100, 9, (len(chosen), 6)).round(3)
+        if kind == "series":
+            lines = [
+                f"{','.join(map(str, row[: 3 if name == 'b' else 4 + place % 3]))}:{'xy'[label]}"
+                for place, (row, label) in enumerate(zip(values, chosen, strict=True))
+            ]
+            (tmp_path / f"{name}.ts").write_text("@classLabel true x y\n@data\n" + "\n".join(lines))
+        elif kind == "image_directory":
+            for place, (row, label) in enumerate(zip(values, chosen, strict=True)):
+                (tmp_path / name / "xy"[label]).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(row.astype(np.uint8).reshape(2, 3)).save(tmp_path / name / "xy"[label] / f"{place}.png")
+        else:
+            np.savez(tmp_path / f"{name}.npz", x=values, y=np.eye(2)[chosen] if kind == "one-hot" else chosen)
+    suffix = {"image_directory": "", "series": ".ts"}.get(kind, ".npz")
+    more = {"image_directory": ["dataset.image_size=[2,3]", "dataset.channels=1"], "series": ["dataset.unequal=pad"]}.get(kind, [])
+    first, other = (
+        composed_dataset(f"dataset={'npz' if kind == 'one-hot' else kind}", f"dataset.path='{tmp_path}/{name}{suffix}'", *more) for name in ("a", "b")
+    )
+    seen = prepare(first, tmp_path / "cache")
+    found = with_test_file(seen, other, tmp_path / "cache", "path").split("test")
+    assert found.labels.tolist() == [1] * 30
+    with pytest.raises(ConfigError, match=r"one class only|one value only|one column only"):
+        prepare(other, tmp_path / "cache")

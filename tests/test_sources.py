@@ -547,7 +547,7 @@ BAD = {
         "has the class TRUE, which",
     ),
     "one class": (csv_with("x,y\n" + "1,a\n" * 20), "has one value only (a)"),
-    "no label": (csv_with("x,y\n1,\n" + TWELVE), "1 rows of"),
+    "no label": (csv_with("x,y\n1,\n" + TWELVE), "1 row of"),
     "fractional labels": (csv_with("x,y\n" + "".join(f"1,{i / 2}\n" for i in range(1, 99))), "holds numbers such as 0.5, not classes"),
     "labels of many decimals": (csv_with("x,y\n" + "1,0.333\n2,1.5\n" * 9), "holds numbers such as 0.333, not classes"),
     "float labels": (parquet_with(x=np.arange(9.0), y=np.arange(9) / 2), "holds numbers such as 0.5, not classes"),

@@ -119,7 +119,7 @@ def test_splits_are_named_as_people_name_them() -> None:
     words = np.array(["Train", " training ", "VAL", "valid", "validation", "test", "Testing", ""])
     found, notes = given_splits(spelled(words, "s"), "dataset.split=s")
     assert found.tolist() == [1, 1, 2, 2, 2, 3, 3, 0]
-    assert notes == ["dataset.split=s: 1 of 8 samples name no split, and are divided here"]
+    assert notes == ["dataset.split=s: 1 of 8 samples names no split, and is divided here"]
 
 
 class TestRare:

@@ -269,6 +269,11 @@ def _word_of_hydra(text: str) -> str:
     return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text) + '"'
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """`1 file is …` or `2 files are …`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def listing(words: Sequence[str], most: int = 12) -> str:
     """The words with commas in one line, cut after `most` of them."""
     cut = f" and {len(words) - most} more" if len(words) > most else ""

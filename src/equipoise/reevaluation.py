@@ -18,11 +18,12 @@ from equipoise import command_line, inputs, logged, runtime
 from equipoise.config import CONTROL, Config, check_together, flat, validate
 from equipoise.data import npz_files
 from equipoise.data.catalogue import IN_ONE_PIECE
+from equipoise.data.folders import is_unlabelled
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
 from equipoise.data.records import Images
-from equipoise.data.sources import PATHS, Dataset, existing_file
+from equipoise.data.sources import PATHS, Dataset, existing_file, existing_folder
 from equipoise.data.table_files import open_table
 from equipoise.evaluation import draw_and_log, evaluate_and_log
 from equipoise.handover import Trained
@@ -209,18 +210,22 @@ def _others(was: Dataset, now: Dataset) -> list[str]:
 
 def _check_labelled(run: str, dataset: Dataset, option: str) -> None:
     """Rows without labels can be predicted, and not judged."""
-    file = existing_file(str(getattr(dataset, option)), f"dataset.{option}") if dataset.name != "image_directory" else None
-    if file is None or file.suffix.lower() == ".ts":  # folders, and a format that is nothing without labels
+    path = str(getattr(dataset, option))
+    nothing = f"without labels there is nothing to judge; to predict its {{}}, python src/register.py run={run} and then the command that it prints"
+    if dataset.name == "image_directory":
+        root = existing_folder(path, f"dataset.{option}")
+        if is_unlabelled(root):
+            raise ConfigError(f"{root} holds images, and no folder for each class: {nothing.format('images')}")
+        return
+    file = existing_file(path, f"dataset.{option}")
+    if file.suffix.lower() == ".ts":  # a format that is nothing without labels
         return
     held = npz_files.members(file) if dataset.name in ("npz", "series") else open_table(file, getattr(dataset, "separator", ",")).columns
     targets = {"dataset.targets": getattr(dataset, "targets", ()), "dataset.target": (getattr(dataset, "target", None),)}
     for name, wanted in targets.items():
         absent = [one for one in wanted if one is not None and one not in held]
         if absent:
-            raise ConfigError(
-                f"{file} has no '{listing(absent)}' ({name}): without labels there is nothing to judge; to predict its rows, "
-                f"python src/register.py run={run} and then the command that it prints"
-            )
+            raise ConfigError(f"{file} has no '{listing(absent)}' ({name}): {nothing.format('rows')}")
 
 
 def _is_fitted(data: Prepared, config: Config) -> bool:

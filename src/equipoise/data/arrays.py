@@ -11,10 +11,10 @@ from pydantic import Field
 from equipoise.data import npz_files
 from equipoise.data.labels import in_array, spelled
 from equipoise.data.scaling import FAR, Fitting, Moments
-from equipoise.data.sources import SPLITS, ArrayPreprocessing, Loaded, Preprocessing, Raw, digest_of, existing_file
+from equipoise.data.sources import SPLITS, ArrayPreprocessing, Loaded, Preprocessing, Raw, digest_of, existing_file, split_place
 from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.ts_files import read_ts
-from equipoise.options import ConfigError, Counts, Floats, Integers, Name, Names, listing, suggestion
+from equipoise.options import ConfigError, Counts, Floats, Integers, Name, Names, as_typed, counted, listing, suggestion
 
 MOST_ONE_HOT = 20_000  # columns of a one-hot array
 
@@ -43,7 +43,9 @@ class SeriesPreprocessing(Preprocessing):
         if isinstance(rows, list):
             for row, one in enumerate(rows):
                 if len(one) != channels - 1 or one.shape[1] > steps:
-                    raise ConfigError(f"series {row} has {len(one)} channels of {one.shape[1]} steps; possible are {channels - 1} of up to {steps}")
+                    raise ConfigError(
+                        f"series {row} has {counted(len(one), 'channel', 'channels')} of {one.shape[1]} steps; possible are {channels - 1} of up to {steps}"
+                    )
             rows = padded(rows, steps, mask=True)
         values = np.asarray(rows, np.float64)
         there = values[..., -1:]
@@ -64,6 +66,7 @@ class _Part:
 
 
 def npz(
+    least: int = 2,
     *,
     path: Name,
     features: Name,
@@ -81,6 +84,7 @@ def npz(
 
     Parameters
     ----------
+    least : classes that there must be; 1 where samples are judged, and not learned from
     path : the file
     features, target, group, split : the arrays' names; group and split as for `csv`
     validation_features, validation_target, test_features, test_target : arrays of their own that are these splits
@@ -100,10 +104,11 @@ def npz(
             option = "group" if split is None else "split"
             raise ConfigError(f"dataset.{option} divides one array; dataset.{parts[1].options[0]} gives a split of its own: give one of them")
         parts[0] = _Part(parts[0].options, features, target, 1)
-    return _from_npz(path, parts, missing_labels, group, split, scale, series=False)
+    return _from_npz(path, parts, missing_labels, group, split, scale, least, series=False)
 
 
 def series(
+    least: int = 2,
     *,
     path: Name,
     test_path: Name | None,
@@ -118,6 +123,7 @@ def series(
 
     Parameters
     ----------
+    least : as for `npz`
     test_path : a second .ts file that is the test split
     features, target, group : the arrays' names in an npz
     missing_labels : texts that mean «no label»
@@ -126,19 +132,21 @@ def series(
     scale : as for `npz`; what is padded has no part in it
     """
     if Path(path).suffix.lower() == ".ts":
-        return _from_ts(path, test_path, missing_labels, unequal, scale)
+        return _from_ts(path, test_path, missing_labels, unequal, scale, least)
     if test_path is not None:
         raise ConfigError("dataset.test_path is for .ts files; an npz names its splits in dataset=npz dataset.split")
-    return _from_npz(path, [_Part(("features", "target"), features, target, 0)], missing_labels, group, None, scale, series=True)
+    return _from_npz(path, [_Part(("features", "target"), features, target, 0)], missing_labels, group, None, scale, least, series=True)
 
 
-def _from_npz(path: str, parts: Sequence[_Part], missing: Sequence[str], group: str | None, split: str | None, scale: Scale, *, series: bool) -> Raw:
+def _from_npz(
+    path: str, parts: Sequence[_Part], missing: Sequence[str], group: str | None, split: str | None, scale: Scale, least: int, *, series: bool
+) -> Raw:
     file = existing_file(path, "dataset.path")
     _check_names(file, parts, group, split)
     shapes = [npz_files.header(file, part.features) for part in parts]
     one = _shape_of_one(file, parts, shapes, series=series)
     first = parts[0].features
-    labels = in_array(_labels(file, parts, shapes), f"'{parts[0].target}' of {file}", missing)
+    labels = in_array(_labels(file, parts, shapes), f"'{parts[0].target}' of {file}", missing, least)
     notes = [*_unread(file, parts, group, split), *labels.notes]
     groups: Integers | None = None
     given: Integers | None = np.repeat([part.place for part in parts], [shape[0] for shape in shapes]).astype(np.int8) if len(parts) > 1 else None
@@ -169,16 +177,30 @@ def _check_names(file: Path, parts: Sequence[_Part], group: str | None, split: s
     wanted = [pair for part in parts for pair in zip(part.options, (part.features, part.target), strict=True)]
     for option, name in (*wanted, ("group", group), ("split", split)):
         if name is not None and name not in names:
-            usual = {"features": "x_train", "target": "y_train", "test_features": "x_test", "test_target": "y_test"}
-            typed = " ".join(f"dataset.{key}={array}" for key, array in usual.items())
-            hint = f"; it has those of Keras's data sets: {typed}" if set(usual.values()) <= set(names) else suggestion(name, names, f"dataset.{option}")
+            typed = _by_split(names)
+            hint = f"; it has arrays for each split: {typed}" if typed else suggestion(name, names, f"dataset.{option}")
             raise ConfigError(f"dataset.{option}={name}: {file} has no such array{hint}")
+
+
+def _by_split(names: Sequence[str]) -> str:
+    """What is to be typed where arrays are named as splits are, such as `x_train` (Keras) or `test_images` (MedMNIST); nothing if they are not."""
+    found = {}
+    for name in names:
+        words = name.casefold().split("_")
+        place = max(map(split_place, words))
+        kind = "target" if {"y", "label", "labels", "target", "targets"} & set(words) else "features"
+        if place:
+            found[kind if place == 1 else f"{SPLITS[place - 1]}_{kind}"] = name
+    pairs = [("features", "target"), *((f"{split}_features", f"{split}_target") for split in SPLITS[1:])]
+    whole = [key for pair in pairs for key in pair if set(pair) <= set(found)]
+    return " ".join(as_typed(f"dataset.{key}", found[key]) for key in whole) if {"features", "test_features"} <= set(whole) else ""
 
 
 def _unread(file: Path, parts: Sequence[_Part], group: str | None, split: str | None) -> list[str]:
     known = {group, split, *(name for part in parts for name in (part.features, part.target))}
     more = sorted(set(npz_files.members(file)) - known)
-    return [f"{file} holds more arrays, which are not read: {listing(more)}"] if more else []
+    typed = _by_split(npz_files.members(file)) if any(max(map(split_place, name.split("_"))) for name in more) else ""
+    return [f"{file} holds more arrays, which are not read: {listing(more)}{f'; to read them: {typed}' if typed else ''}"] if more else []
 
 
 def _shape_of_one(file: Path, parts: Sequence[_Part], shapes: Sequence[tuple[int, ...]], *, series: bool) -> tuple[int, ...]:
@@ -211,11 +233,11 @@ def _finite(block: Array, start: int, name: str) -> Array:
     return block
 
 
-def _from_ts(path: str, test_path: str | None, missing: Sequence[str], unequal: str, scale: Scale) -> Raw:
+def _from_ts(path: str, test_path: str | None, missing: Sequence[str], unequal: str, scale: Scale, least: int) -> Raw:
     files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
     found = [read_ts(file) for file in files]
     names = [label for _, labels in found for label in labels]
-    labels = in_array(np.array(names), f"the class label of {files[0]}", missing)
+    labels = in_array(np.array(names), f"the class label of {files[0]}", missing, least)
     samples = [sample for series, _ in found for sample in series]
     channels = {len(sample) for sample in samples}
     if len(channels) > 1:
@@ -234,14 +256,19 @@ def _from_ts(path: str, test_path: str | None, missing: Sequence[str], unequal: 
         return _write_scaled(blocks, array.shape[1:], rows, folder, scale, str(files[0]), masked=len(lengths) > 1)
 
     content = " ".join(digest_of(file) for file in files)
-    again = _again(lambda: iter([samples if len(lengths) > 1 else array]), (*array.shape[1:],), str(files[0]))
+
+    def again(learned: Preprocessing) -> Loaded:
+        if isinstance(learned, SeriesPreprocessing):  # each is padded to what the model takes
+            return Loaded({"test": learned.apply(samples)}, learned.shape, preprocessing=learned)
+        return _again(lambda: iter([array]), (*array.shape[1:],), str(files[0]))(learned)
+
     return Raw(labels.classes, labels.indices, 2, content, load, None, given, labels.notes, tuple(len(own) for _, own in found), again)
 
 
 def _again(blocks: Callable[[], Iterator[Any]], shape: tuple[int, ...], name: str) -> Callable[[Preprocessing], Loaded]:
     def again(learned: Preprocessing) -> Loaded:
         known = vars(learned)["shape"]
-        if isinstance(learned, ArrayPreprocessing) and shape != known:
+        if shape != known:
             raise ConfigError(f"{name} has samples of shape {shape}; the model was trained on {known}")
         return Loaded({"test": np.concatenate([learned.apply(block) for block in blocks()])}, known, preprocessing=learned)
 
@@ -278,7 +305,7 @@ def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Int
             if moments is not None and split != "train" and low < high:
                 far[split] += int(moments.far(_values(block[own], masked=masked)).reshape(len(own), -1).any(axis=1).sum())
     notes = [
-        f"{name}: {count} of {len(rows[split])} {split} samples lie more than {FAR:g} deviations outside the training range"
+        f"{name}: {count} of {len(rows[split])} {split} samples {'lies' if count == 1 else 'lie'} more than {FAR:g} deviations outside the training range"
         for split, count in far.items()
         if count
     ]

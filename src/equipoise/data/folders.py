@@ -18,7 +18,7 @@ import numpy as np
 from equipoise.data.decoding import HEAD, KNOWN, looks_like_an_image
 from equipoise.data.labels import alike
 from equipoise.data.sources import SPLITS, split_place
-from equipoise.options import ConfigError, Integers, listing
+from equipoise.options import ConfigError, Integers, counted, listing
 
 # Files that are called so are to be images; of any other the first bytes say whether it is one.
 SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif", ".webp"}
@@ -53,33 +53,55 @@ class _Unread:
         self.count += 1
         self.first += [file] if len(self.first) < 3 else []
 
+    def told(self) -> str:
+        return counted(self.count, f"file is no {KNOWN}", f"files are no {KNOWN}")
+
     def named(self) -> str:
         return ", ".join(self.first) + (f" and {self.count - len(self.first)} more" if self.count > len(self.first) else "")
 
 
-def listed(root: Path) -> tuple[list[Folder], list[str]]:
+def listed(root: Path, least: int = 2) -> tuple[list[Folder], list[str]]:
     """The folders that hold images, in the order of their paths, and what a reader must be told.
+
+    Parameters
+    ----------
+    least : classes that there must be
 
     Raises
     ------
     ConfigError
-        If there are no two classes, splits or classes cannot be told apart, or a link leads out of the root.
+        If there are fewer classes, splits or classes cannot be told apart, or a link leads out of the root.
     """
     unread = _Unread()
     classes = _classes(root)
     found = [folder for name, split, path in classes for folder in _below(root, path, name, split, unread)]
     names = sorted({folder.name for folder in found})
-    _check_names(names, root)
+    _check_names(names, root, unread, least)
     notes = []
     if unread.count:
-        notes.append(f"{unread.count} files are no {KNOWN} and are not read: {unread.named()}")
+        notes.append(f"{unread.told()} and {'is' if unread.count == 1 else 'are'} not read: {unread.named()}")
     empty = sorted({name for name, _, _ in classes} - set(names))
     if empty:
-        notes.append(f"the folder {listing(empty)} holds no image, and is no class")
-    beside = [file for folder in (root, *{(root / path).parent for _, _, path in classes}) for file in _direct_images(folder)]
+        one, several = f"folder {listing(empty)} holds no image, and is no class", f"folders {listing(empty)} hold no image, and are no classes"
+        notes.append(f"the {one if len(empty) == 1 else several}")
+    notes += _of_two_depths(root, found)
+    beside = {file for folder in (root, *{(root / path).parent for _, _, path in classes}) for file in _direct_images(folder)}
     if beside:
-        notes.append(f"{len(set(beside))} images stand in no folder of a class and are not read: {listing(sorted(set(beside)), 3)}")
+        told = counted(len(beside), "image stands in no folder of a class and is not read", "images stand in no folder of a class and are not read")
+        notes.append(f"{told}: {listing(sorted(beside), 3)}")
     return found, notes
+
+
+def _of_two_depths(root: Path, found: Sequence[Folder]) -> list[str]:
+    """Folders of other names in each class may be the classes that were meant."""
+    inner: dict[str, set[str]] = {}
+    for folder in found:
+        inside = os.fsdecode(folder.paths[0]).split("/")[2 if folder.split else 1 : -1]
+        inner.setdefault(folder.name, set()).add(inside[0] if inside else "")
+    names = [name for own in inner.values() for name in own]
+    if any(len(own) < 2 or "" in own for own in inner.values()) or len(names) > len(set(names)):
+        return []
+    return [f"the classes are the folders {listing(list(inner))} of {root}; if those in them ({listing(sorted(names), 4)}) are meant, move these up"]
 
 
 def _classes(root: Path) -> list[tuple[str, int, str]]:
@@ -92,6 +114,7 @@ def _classes(root: Path) -> list[tuple[str, int, str]]:
         _check_splits(root, splits, [name for name in folders if name not in splits])
         return [(name, split_place(split), f"{split}/{name}") for split in splits for name in _subfolders(root / split)]
     _check_no_splits(root, folders, nested)
+    _check_no_twins(root, folders)
     return [(name, 0, name) for name in _subfolders(root)]
 
 
@@ -117,13 +140,21 @@ def _check_no_splits(root: Path, folders: Sequence[str], nested: Sequence[str]) 
     if len(places) > 1 and (len(seeming) == len(folders) or set(seeming) & set(nested)):
         bare = [name for name in seeming if name not in nested]
         held = f", and {listing(bare)} holds files that are in no folder of a class" if bare else ""
-        raise ConfigError(f"{root}: the folders {listing(seeming)} look like splits, not like classes{held}: {cure}")
+        raise ConfigError(f"{root}: the folders {listing(seeming)} look like splits, not like classes{held}: {cure}; if they are classes, rename them")
     inside = {tuple(_subfolders(root / name)) for name in nested} if len(nested) == len(folders) > 1 else set()
     if len(inside) == 1 and len(equal := min(inside)) > 1:
         raise ConfigError(
             f"{root}: the folders {listing(folders)} all hold the folders {listing(equal)}, so that these may be the classes: "
             f"{cure}; if not, move the images of {listing(equal)} up"
         )
+
+
+def _check_no_twins(root: Path, folders: Sequence[str]) -> None:
+    """A link to another class would give each of its images two classes."""
+    stands = {name: _inside(root, name).resolve() for name in folders}
+    twins = [name for name, place in stands.items() if list(stands.values()).count(place) > 1]
+    if twins:
+        raise ConfigError(f"{root}: the folders {listing(twins)} are one and the same, by a link: remove it")
 
 
 def _split_places(name: str) -> set[int]:
@@ -155,6 +186,11 @@ def _below(root: Path, folder: str, name: str, split: int, unread: _Unread) -> I
         yield Folder(name, split, paths, np.frombuffer(states, np.int64).reshape(-1, 2)[order])
     for below in _subfolders(root / folder):
         yield from _below(root, f"{folder}/{below}", name, split, unread)
+
+
+def is_unlabelled(root: Path) -> bool:
+    """Whether the images stand in the folder itself, in none of a class."""
+    return bool(_direct_images(root, most=1)) and not _subfolders(root)
 
 
 def _inside(root: Path, folder: str) -> Path:
@@ -212,11 +248,16 @@ def _check_link(root: Path, file: Path) -> None:
         raise ConfigError(f"{file} is a link to a file that is not there: remove it")
 
 
-def _check_names(names: list[str], root: Path) -> None:
-    if len(names) < 2:
+def _check_names(names: list[str], root: Path, unread: _Unread, least: int) -> None:
+    if len(names) < least:
         what = f"images of one class only ({names[0]})" if names else "no images in folders of their class"
         inner = _subfolders(root / names[0]) if names and (root / names[0]).is_dir() else []
-        hint = f"; did you mean dataset.path={root / names[0]}?" if len(inner) > 1 else ""
+        flat = len(_direct_images(root))
+        hint = f"; {unread.told()}: {unread.named()}" if unread.count else ""
+        if flat:
+            hint = f"; {counted(flat, 'image stands', 'images stand')} in the folder itself"
+        if len(inner) > 1:
+            hint = f"; did you mean dataset.path={root / names[0]}?"
         raise ConfigError(f"{root} has {what}; needed is a folder for each class, with {KNOWN} files in it{hint}")
     same = [name for group in alike(names) for name in group]
     if same:

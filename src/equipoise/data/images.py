@@ -19,7 +19,7 @@ from equipoise.data.decoding import Examined, decode, examine
 from equipoise.data.folders import Folder, listed
 from equipoise.data.labels import in_order
 from equipoise.data.sources import SPLITS, Loaded, Preprocessing, Raw, existing_folder
-from equipoise.options import ConfigError, Counts, Floats, Integers, Name, PositiveInt, listing
+from equipoise.options import ConfigError, Counts, Floats, Integers, Name, PositiveInt, counted, listing
 
 MOST_BYTES_A_PIXEL = 16
 WORKERS = 2 * (os.cpu_count() or 1)
@@ -85,6 +85,7 @@ class ImagePreprocessing(Preprocessing):
 
 
 def image_directory(
+    least: int = 2,
     *,
     path: Name,
     image_size: Annotated[tuple[Side, ...], Field(strict=False, min_length=2, max_length=2)],
@@ -96,6 +97,7 @@ def image_directory(
 
     Parameters
     ----------
+    least : classes that there must be; 1 where samples are judged, and not learned from
     path : the folder
     image_size : height and width that every image is resized to
     channels : 3 for colour, 1 for grey
@@ -103,7 +105,7 @@ def image_directory(
     max_pixels : an image of more is refused before it is decoded
     """
     root = existing_folder(path, "dataset.path")
-    folders, notes = listed(root)
+    folders, notes = listed(root, least)
     names = in_order({folder.name for folder in folders})
     place = {name: index for index, name in enumerate(names)}
     sizes = [len(folder.paths) for folder in folders]
@@ -162,7 +164,7 @@ def _checked(
         for split, members in good.items()
     }
     digests = {split: np.array([image.sha256 for image in images], dtype="S32") for split, images in found.items()}
-    left_out = [f"{len(bad)} files left out (dataset.on_bad_file=skip): {listing(bad, 3)}"] if bad else []
+    left_out = [f"{counted(len(bad), 'file', 'files')} left out (dataset.on_bad_file=skip): {listing(bad, 3)}"] if bad else []
     notes = (*left_out, *_notes(features, found))
     return Loaded(features, shape, notes, good, digests, ImagePreprocessing(shape=shape, max_pixels=max_pixels))
 
@@ -171,8 +173,14 @@ def _notes(features: Mapping[str, ImageFiles], found: Mapping[str, Sequence[Exam
     """What is seen of images that hold more than colours of one picture."""
     transparent = sum(image.transparent for images in found.values() for image in images)
     animated = [os.fsdecode(features[split].paths[row]) for split, images in found.items() for row, image in enumerate(images) if image.animated]
-    notes = [f"{transparent} images are transparent in part: they are read as on a mid-grey ground"] if transparent else []
-    return notes + ([f"{len(animated)} images are animated, and the first frame of each is read: {listing(sorted(animated), 3)}"] if animated else [])
+    notes = []
+    if transparent:
+        told = counted(transparent, "image is transparent in part: it is read", "images are transparent in part: they are read")
+        notes.append(f"{told} as on a mid-grey ground")
+    if animated:
+        told = counted(len(animated), "image is animated, and its first frame is read", "images are animated, and the first frame of each is read")
+        notes.append(f"{told}: {listing(sorted(animated), 3)}")
+    return notes
 
 
 def _examine(root: Path, path: bytes, max_pixels: int) -> Examined | str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.data.cells import USUAL
-from equipoise.options import FALSE, TRUE, ConfigError, Integers, listing, named, number_in, suggestion
+from equipoise.options import FALSE, TRUE, ConfigError, Integers, counted, listing, named, number_in, suggestion
 
 # Fractions are classes, such as ratings by half stars, where few values with few decimals repeat; else they are quantities.
 MOST_FRACTIONS = 20
@@ -79,18 +79,19 @@ def as_text(value: Any) -> str | None:
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def understood(found: Spelled, where: str, missing: Iterable[str]) -> Labels:
+def understood(found: Spelled, where: str, missing: Iterable[str], least: int = 2) -> Labels:
     """Classes from texts.
 
     Parameters
     ----------
     where : as messages call the column
     missing : texts that mean «no label», as `dataset.missing_labels` says
+    least : classes that there must be
 
     Raises
     ------
     ConfigError
-        If a sample has no label, there is one class only, or the labels are a quantity and no classes.
+        If a sample has no label, there are fewer classes, or the labels are a quantity and no classes.
     """
     texts = _trimmed(found, where, missing)
     numbers = [number_in(text) for text in texts]
@@ -101,7 +102,7 @@ def understood(found: Spelled, where: str, missing: Iterable[str]) -> Labels:
     for place, (text, number) in enumerate(zip(texts, numbers, strict=True)):
         spellings[number if all_numbers else text].append(place)
     names = {key: min((texts[place] for place in places), key=lambda text: (len(text), text)) for key, places in spellings.items()}
-    if len(names) < 2:
+    if len(names) < least:
         raise ConfigError(f"{where} has one value only ({listing(list(names.values())) or 'none at all'}): there is nothing to learn")
     classes = in_order(names.values())
     place_of = {name: place for place, name in enumerate(classes)}
@@ -156,7 +157,7 @@ def answers(found: Spelled, where: str) -> Integers:
     return np.array(known, dtype=np.int64)[found.codes]
 
 
-def in_array(values: Array, where: str, missing: Iterable[str]) -> Labels:
+def in_array(values: Array, where: str, missing: Iterable[str], least: int = 2) -> Labels:
     """Classes from an array of labels.
 
     Parameters
@@ -171,8 +172,8 @@ def in_array(values: Array, where: str, missing: Iterable[str]) -> Labels:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim == 2:
-        return _of_rows(values, where)
-    return understood(spelled(values, where), where, missing)
+        return _of_rows(values, where, least)
+    return understood(spelled(values, where), where, missing, least)
 
 
 def spelled(values: Array, where: str) -> Spelled:
@@ -219,11 +220,13 @@ def _trimmed(found: Spelled, where: str, missing: Iterable[str]) -> list[str]:
     left = [place for place, text in enumerate(texts) if not text or text in none]
     if left:
         counts = found.counts
+        count = int(counts[left].sum())
+        them, reading = ("it", "it reads") if count == 1 else ("them", "they read")
         read = [f"{shown(texts[place])} ({counts[place]})" for place in left if texts[place]]
-        cure = "remove them first"
+        cure = f"remove {them} first"
         if read:
-            cure = f"they read {listing(read, MOST_TOLD)}; remove them first, or, if these are classes: dataset.missing_labels=[]"
-        raise ConfigError(f"{counts[left].sum()} rows of {where} have no label: {cure}")
+            cure = f"{reading} {listing(read, MOST_TOLD)}; {cure}, or, if these are classes: dataset.missing_labels=[]"
+        raise ConfigError(f"{counted(count, f'row of {where} has', f'rows of {where} have')} no label: {cure}")
     return texts
 
 
@@ -289,7 +292,7 @@ def _answer(text: str) -> int | None:
     return 1 if word in TRUE else 0 if word in FALSE else None
 
 
-def _of_rows(values: Array, where: str) -> Labels:
+def _of_rows(values: Array, where: str, least: int) -> Labels:
     """Of one-hot rows, (n, classes)."""
     what = f"{where} has the shape {values.shape}; needed is one label a sample, (n,), or one-hot rows"
     if values.dtype.kind not in "fiub":
@@ -297,7 +300,7 @@ def _of_rows(values: Array, where: str) -> Labels:
     if not (((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all()):
         raise ConfigError(f"{what}, each with a single 1; for several labels a sample there is dataset=multilabel, which reads tables")
     used, indices = np.unique(values.argmax(axis=1), return_inverse=True)
-    if len(used) < 2:
+    if len(used) < least:
         raise ConfigError(f"{where} has a 1 in one column only ({listing([str(column) for column in used])}): there is nothing to learn")
     empty = sorted({*range(values.shape[1])} - set(used.tolist()))
     notes = [f"{where} holds one-hot rows: the classes are named by their columns, from 0"]

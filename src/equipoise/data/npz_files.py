@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from equipoise.options import ConfigError
+from equipoise.options import ConfigError, counted
 
 BLOCK_BYTES = 16 << 20
 LABEL_BYTES = 4096  # of one label; a header may claim any number
@@ -24,7 +24,7 @@ def members(file: Path) -> list[str]:
         with zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     except Exception as error:  # whatever a damaged archive makes the reader raise
-        raise ConfigError(f"{file} is no npz file: {error}") from None
+        raise ConfigError(f"{file} is no npz file ({error}); np.savez(…, x=…, y=…) writes one, and series may stand in a .ts file") from None
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def _damage(file: Path, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(archive: zipfile.ZipFile, file: Path, name: str) -> "Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]":
+def _opened(archive: zipfile.ZipFile, file: Path, name: str, wanted: str = "str") -> "Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]":
     """A member's stream after its header, its shape and type, and whether it is in Fortran order."""
     with contextlib.ExitStack() as stack:
         with _damage(file, name):
@@ -48,20 +48,21 @@ def _opened(archive: zipfile.ZipFile, file: Path, name: str) -> "Iterator[tuple[
             if min(shape, default=0) < 0:
                 raise ValueError(f"it claims the shape {shape}")
         if dtype.hasobject:
-            raise _pickled(file, name)
+            raise _pickled(file, name, wanted)
         yield stream, shape, dtype, fortran
 
 
-def _pickled(file: Path, name: str) -> ConfigError:
+def _pickled(file: Path, name: str, wanted: str) -> ConfigError:
     """Text that pandas keeps as objects is saved as a pickle, which only the user can know to be safe."""
     program = (
         "import sys, numpy as np; file, name = sys.argv[1:]; arrays = dict(np.load(file, allow_pickle=True)); "
         "found = np.array(arrays[name].tolist()); arrays[name] = found.astype(str) if found.dtype == object else found; np.savez(file, **arrays)"
     )
     command = shlex.join(["python", "-c", program, str(file), name])
+    kinds = "numbers, or series of unequal length as a .ts file" if wanted == "float" else "text or numbers"
     return ConfigError(
         f"{file}: the array '{name}' holds pickled objects, which could run code when loaded, and are never read. "
-        f"Save it as text or numbers, np.savez(…, {name}={name}.astype(str)), or, if the file is your own:\n  {command}"
+        f"Save it as {kinds}, np.savez(…, {name}={name}.astype({wanted})), or, if the file is your own:\n  {command}"
     )
 
 
@@ -73,7 +74,7 @@ def header(file: Path, name: str) -> tuple[int, ...]:
     ConfigError
         If it holds no numbers, or claims more of them than the file has.
     """
-    with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (_, shape, dtype, _):
+    with zipfile.ZipFile(file) as archive, _opened(archive, file, name, "float") as (_, shape, dtype, _):
         claimed, held = math.prod(shape) * dtype.itemsize, archive.getinfo(f"{name}.npy").file_size
     if dtype.kind not in "fiub":
         raise ConfigError(f"{file}: the array '{name}' has the type {dtype}: features are numbers")
@@ -111,7 +112,7 @@ def whole(file: Path, name: str, features: str, samples: int, most: int = 1) -> 
         if not 1 <= len(shape) <= 2 or not 1 <= width <= most:
             raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
         if shape[0] != samples:
-            raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {shape[0]} labels")
+            raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {counted(shape[0], 'label', 'labels')}")
         if not 0 < dtype.itemsize <= LABEL_BYTES:
             raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
         with _damage(file, name):

@@ -18,7 +18,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.sources import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits, digest_of, existing_file
 from equipoise.data.table_files import open_table
 from equipoise.data.tables import encoded_file
-from equipoise.options import ConfigError, Integers, arguments, listing, named
+from equipoise.options import ConfigError, Integers, arguments, listing, named, suggestion
 
 
 def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = "test_path") -> Prepared:
@@ -55,13 +55,16 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
 def _again(learned: Preprocessing, dataset: Dataset, path: str, classes: Sequence[str]) -> tuple[Loaded, Integers, str]:
     """All samples of a file or folder by what was learned of others, their labels and the digest of it."""
     own = {key: path if key == "path" else None for key in PATHS if hasattr(dataset, key)}
-    raw = SOURCES[dataset.name](**arguments(dataset.model_copy(update=own), SOURCES[dataset.name]))
+    raw = SOURCES[dataset.name](1, **arguments(dataset.model_copy(update=own), SOURCES[dataset.name]))
     assert isinstance(raw, Raw)
     assert raw.again is not None
     meant = [named(name, classes) for name in raw.classes]
     odd = [name for name, known in zip(raw.classes, meant, strict=True) if known is None]
     if odd:
-        raise ConfigError(f"{path} has the class {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}")
+        near = suggestion(odd[0], classes)
+        raise ConfigError(
+            f"{path} has the class {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}{near if 'did you mean' in near else ''}"
+        )
     place = np.array([classes.index(name) for name in meant if name is not None], dtype=np.int64)
     return raw.again(learned), place[raw.labels], raw.content
 

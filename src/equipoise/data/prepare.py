@@ -243,5 +243,5 @@ def _leakage(digests: Mapping[str, Any], loaded: Splits) -> list[str]:
         copies = found & agree[place] & (labels[name] == label[place]).all(axis=1)
         count, whole = int(found.sum()), len(found)
         if count and copies.sum() >= ALIKE * count and binom.sf(count - 1, whole, share) < SURELY:
-            notes.append(f"leakage: {count} of {whole} {name} samples stand in the training split as well")
+            notes.append(f"leakage: {count} of {whole} {name} samples {'stands' if count == 1 else 'stand'} in the training split as well")
     return notes

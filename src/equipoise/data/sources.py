@@ -289,11 +289,11 @@ def existing_folder(path: str, option: str) -> Path:
     """The folder of that name, relative to the working directory."""
     try:
         folder = Path(path).expanduser().resolve()
-        there = bool(path) and folder.is_dir()
+        there, is_file = bool(path) and folder.is_dir(), folder.is_file()
     except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
-        there = False
+        there = is_file = False
     if not there:
-        raise ConfigError(f"{option}={path}: there is no such folder")
+        raise ConfigError(f"{option}={path} is a file, not a folder" if is_file else f"{option}={path}: there is no such folder")
     return folder
 
 

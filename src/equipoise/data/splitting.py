@@ -101,7 +101,8 @@ def grouped(found: Spelled, where: str, missing: Iterable[str]) -> tuple[Integer
     groups = np.array([place[key] for key in keys], dtype=np.int64)[found.codes]
     alone = np.flatnonzero(groups == place[None]) if None in place else np.empty(0, np.int64)
     groups[alone] = len(place) + np.arange(len(alone))
-    notes = [f"{where}: {len(alone)} of {len(groups)} samples have no value there, and each of them is a group of its own"] if len(alone) else []
+    told = "has no value there, and is a group of its own" if len(alone) == 1 else "have no value there, and each of them is a group of its own"
+    notes = [f"{where}: {len(alone)} of {len(groups)} samples {told}"] if len(alone) else []
     near = alike(key for key in place if isinstance(key, str))
     if near:
         told = listing([" and ".join(map(shown, group)) for group in near], 3)
@@ -124,7 +125,8 @@ def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tup
         raise ConfigError(f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}")
     given = np.array([split_place(word) for word in words], dtype=np.int8)[found.codes]
     left = int((given == 0).sum())
-    return given, [f"{where}: {left} of {len(given)} samples name no split, and are divided here"] if left else []
+    told = "names no split, and is divided here" if left == 1 else "name no split, and are divided here"
+    return given, [f"{where}: {left} of {len(given)} samples {told}"] if left else []
 
 
 def _check(options: Divided, groups: Integers | None, samples: int) -> None:

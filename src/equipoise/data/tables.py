@@ -270,7 +270,8 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
                     far[doubt.column, name] += int(doubt.rows[members[low:high] - start].sum())
     constant = {column.name for column in learned.columns if isinstance(column, NumericColumn) and column.constant}
     for (column, split), count in far.items():
-        where = "hold another value" if column in constant else f"lie more than {FAR:g} training deviations outside the training range"
+        ending = "s" if count == 1 else ""
+        where = f"hold{ending} another value" if column in constant else f"lie{ending} more than {FAR:g} training deviations outside the training range"
         if count and split != "train":
             notes.append(f"column '{column}': {count} of {len(rows[split])} {split} rows {where}")
     found = {name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}

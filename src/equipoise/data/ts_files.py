@@ -17,7 +17,7 @@ def read_ts(file: Path) -> tuple[list[Floats], list[str]]:
     labels: list[str] = []
     in_data = False
     try:
-        with open(file, encoding="utf-8") as lines:
+        with open(file, encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 text = line.strip()
                 if not text or text.startswith("#"):
