@@ -253,7 +253,7 @@ def test_a_column_is_read_by_its_own_classes_as_it_was_learned(texts: list[str],
         labels = understood(found, "t", missing)
     except ConfigError as error:
         refused = str(error)
-        assert refused.startswith(f"{unlabelled} rows of t " if unlabelled else "t ")
+        assert refused.startswith(f"{unlabelled} row{'s' if unlabelled > 1 else ''} of t " if unlabelled else "t ")
         return
     assert len(labels.classes) >= 2
     assert in_order(labels.classes) == labels.classes
