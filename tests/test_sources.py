@@ -259,7 +259,7 @@ class TestTables:
         data = prepared(tmp_path / "cache", *table(tmp_path / "t.csv", "dataset.split_column=part"))
         assert data.notes[:2] == (
             "column 'z' has no value in the training rows: it is left out",
-            "column 'x': 1 of 20 test rows lie more than 10 training deviations outside the training range",
+            "column 'x': 1 of 20 test rows lies more than 10 training deviations outside the training range",
         )
 
     def test_every_shipped_table_has_an_id(self, tmp_path: Path) -> None:
