@@ -73,6 +73,8 @@ MISTAKES = [
     (["dataset=synthetic"], "model=cnn needs samples of 3 dimensions"),
     (["dataset=synthetic", "model=mlp", "dataset.features=2"], "dataset.features=2: 4 means at equal distances need 4"),
     (["loss.implementation=custom"], "loss=class_weight with loss.implementation=custom contradict each other: use loss=custom"),
+    (["weighting=manual", "weighting.weights=[1,5]"], "weighting.weights=[1, 5]: must be a mapping of class names"),
+    (["dataset=csv", "dataset.path=t.csv", "dataset.target=y", "dataset.separator=semicolon"], "must be one character, such as ';', or tab"),
     (["weighting=balanced", "weighting.start=0.5"], "weighting.start=0.5 has no effect with weighting.schedule=constant"),
     (["weighting=balanced", "weighting.schedule=deferred", "weighting.shape=cosine"], "weighting.shape=cosine has no effect"),
     (["weighting.schedule=deferred"], "weighting.schedule=deferred: weighting=none has no weights to put in later"),

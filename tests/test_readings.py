@@ -337,3 +337,26 @@ def test_the_separator_that_a_file_uses_is_named(mark: str, tmp_path: Path) -> N
         prepare(composed(*words).dataset, tmp_path / "cache")
     data = prepare(composed(*words, typed(str(caught.value).partition(": try ")[2], "separator")).dataset, tmp_path / "cache")
     assert data.shape == (2,)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_an_infinite_number_is_missing_if_that_is_typed(kind: str, tmp_path: Path) -> None:
+    cells = [float("-inf") if i == 7 else value for i, value in enumerate(VALUES)]
+    message = refused(tmp_path, cells, "dataset.missing=[-9]", kind=kind)
+    assert "infinite number" in message
+    found = column(prepared(tmp_path, cells, typed(message, "missing"), kind=kind))
+    assert isinstance(found, NumericColumn)
+    assert found.missing == ("-9", "inf", "-inf")
+
+
+def test_a_constant_category_is_told_as_a_constant_number_is(tmp_path: Path) -> None:
+    told = "column 'x' is constant in the training rows (same), so that nothing is learned of it"
+    assert told in prepared(tmp_path, ["same"] * 130, z=VALUES).notes
+    assert told not in prepared(tmp_path, ["same", ""] * 65, z=VALUES).notes, "that one is missing says something"
+
+
+def test_categories_that_are_nearly_one_are_told(tmp_path: Path) -> None:
+    data = prepared(tmp_path, ["Red", "red", "blue", "caf\u00e9", "cafe\u0301"] * 26, z=VALUES)
+    (note,) = [note for note in data.notes if "column 'x'" in note]
+    assert note.startswith("column 'x': 'Red' and 'red', ")
+    assert "are different categories" in note

@@ -317,6 +317,8 @@ def _problem(detail: Any, key: str, siblings: Sequence[str]) -> str:
         return f"needs {detail['ctx']['min_length']} or more"
     if detail["input"] is None:
         return "is not set, and has no default"
+    if detail["type"] == "dict_type":
+        return "must be a mapping of class names, as in {a: …, b: …}"
     return str(detail["msg"]).replace("Input should", "must").replace("Value error, ", "")
 
 

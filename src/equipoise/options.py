@@ -118,13 +118,16 @@ def _names(value: Any) -> Any:
 
 
 def _separator(text: Any) -> Any:
-    return {"tab": "\t", "\\t": "\t"}.get(text, text) if isinstance(text, str) else _text_of(text)
+    mark = {"tab": "\t", "\\t": "\t"}.get(text, text) if isinstance(text, str) else _text_of(text)
+    if isinstance(mark, str) and len(mark) != 1:
+        raise ValueError("must be one character, such as ';', or tab")
+    return mark
 
 
 # Names of columns, files and classes may look like numbers.
 Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names), Field(strict=False)]
-Separator: TypeAlias = Annotated[str, Field(min_length=1, max_length=1), BeforeValidator(_separator)]
+Separator: TypeAlias = Annotated[str, BeforeValidator(_separator)]
 
 
 def _word(text: str) -> str:

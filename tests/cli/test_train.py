@@ -280,7 +280,9 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     frame.assign(x=np.inf).to_csv(tmp_path / "my table.csv", index=False)
     wrong = train(project, *command, cwd=tmp_path)
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr == "error: column 'x' holds an infinite number: replace or remove it\n"
+    assert wrong.stderr == (
+        "error: column 'x' holds an infinite number: replace or remove it, or read it as missing with 'dataset.missing=[\"inf\",\"-inf\"]'\n"
+    )
     assert sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*"))) == before
     assert len(store.runs(dataset="csv")) == 2, "the one that trained, and the one that judged again"
 

@@ -158,7 +158,7 @@ def numbers(column: "pa.Array", decimal: Decimal = ".", unit: str = "", missing:
     if rounded is not None:
         with np.errstate(over="ignore"):
             values = values.astype(rounded).astype(np.float64)
-    absent = [float(marker) for marker in missing if re.match(PLAIN, marker)]
+    absent = [float(marker) for marker in missing if re.match(PLAIN, marker) or re.match(INFINITE, marker)]
     return (np.where(np.isin(values, absent), np.nan, values) if absent else values), unreadable
 
 

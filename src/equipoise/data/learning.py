@@ -8,10 +8,11 @@ import numpy as np
 
 from equipoise.data import cells
 from equipoise.data.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
+from equipoise.data.labels import alike, shown
 from equipoise.data.readings import FEW, ColumnOptions, Reading
 from equipoise.data.scaling import Fitting, Moments
 from equipoise.data.table_files import Table, numbered
-from equipoise.options import Booleans, ConfigError, Floats, Integers, listing
+from equipoise.options import Booleans, ConfigError, Floats, Integers, as_typed, listing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,6 +66,7 @@ def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, op
     numeric = [reading for reading in read if reading.numeric]
     fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
     categories: dict[str, set[str]] = {reading.name: set() for reading in read if not reading.numeric}
+    incomplete: set[str] = set()  # text with a missing value in a training row
     names = {reading.name: _RowNames(rises=reading.numeric) for reading in read}
     for start, batch in numbered(tables, [reading.name for reading in read]):
         chosen = in_train[start : start + batch.num_rows]
@@ -81,11 +83,25 @@ def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, op
             text = cells.categories(batch.column(name), reading.missing)
             names[name].add(text)
             found |= set(_distinct(text, chosen))
+            if (text.is_null().to_numpy(zero_copy_only=False) & chosen).any():
+                incomplete.add(name)
             _check_number_of(found, reading, options)
     columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, categories)
+    for name, found in categories.items():
+        notes += _of_categories(name, sorted(found), complete=name not in incomplete)
     for reading in read:
         notes += names[reading.name].note(reading.name, options) or _of_many(reading, categories, int(in_train.sum()), options)
     return TablePreprocessing(columns=tuple(columns)), notes
+
+
+def _of_categories(name: str, found: Sequence[str], *, complete: bool) -> list[str]:
+    """What is to be told of categories that say nothing, or that may be one."""
+    if len(found) == 1 and complete:
+        return [f"column '{name}' is constant in the training rows ({found[0]}), so that nothing is learned of it"]
+    near = [" and ".join(map(shown, group)) for group in alike(found)]
+    return (
+        [f"column '{name}': {listing(near, 3)} are different categories, and nearly the same text: where they mean one thing, write them alike"] if near else []
+    )
 
 
 def _of_many(reading: Reading, categories: Mapping[str, set[str]], rows: int, options: ColumnOptions) -> list[str]:
@@ -121,7 +137,8 @@ def _columns(read: Sequence[Reading], moments: Moments | None, lacking: Booleans
 def _finite(column: "pa.Array", reading: Reading) -> Floats:
     numbers, _ = cells.numbers(column, reading.decimal, reading.unit, reading.missing, reading.type)
     if np.isinf(numbers).any():
-        raise ConfigError(f"column '{reading.name}' holds an infinite number: replace or remove it")
+        cure = as_typed("dataset.missing", [*reading.missing, "inf", "-inf"])
+        raise ConfigError(f"column '{reading.name}' holds an infinite number: replace or remove it, or read it as missing with {cure}")
     return numbers
 
 
