@@ -518,6 +518,7 @@ def test_a_mistake_exits_2_and_leaves_nothing(arguments: list[str], tmp_path: Pa
     found = train(project, *arguments)
     assert found.returncode == 2
     assert found.stdout == ""
+    assert found.stderr.startswith("error: ")
     assert all(line.startswith(("error: ", "  ")) for line in found.stderr.splitlines()), found.stderr
     assert {path for path in project.rglob("*") if "__pycache__" not in path.parts} == before
 
