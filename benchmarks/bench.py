@@ -34,9 +34,10 @@ from rich.markdown import Markdown
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
-from equipoise import gpu_usage, key_values
-from equipoise.options import ConfigError, suggestion
-from equipoise.runtime import unused_gpu
+from equipoise.core import key_values
+from equipoise.core.schema import ConfigError, suggestion
+from equipoise.tracking import gpu_usage
+from equipoise.training.runtime import unused_gpu
 
 PARTS = ("training", "gpu", "run", "sweep", "metrics", "growth")
 PACKAGES = ("tensorflow", "keras", "mlflow", "scikit-learn", "numpy", "scipy")

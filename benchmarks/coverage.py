@@ -23,11 +23,11 @@ from sklearn import metrics as sklearn_metrics
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
-from equipoise import key_values
-from equipoise.intervals import Interval, class_intervals
-from equipoise.metrics import counted_metrics, log_softmax, sample_scores
-from equipoise.options import Floats, Integers
-from equipoise.proportions import score_interval, wilson
+from equipoise.core import key_values
+from equipoise.core.schema import Floats, Integers
+from equipoise.metrics.classification import counted_metrics, log_softmax, sample_scores
+from equipoise.metrics.intervals import Interval, class_intervals
+from equipoise.metrics.proportions import score_interval, wilson
 from paired import table
 
 PAGE = REPOSITORY / "docs" / "coverage.md"

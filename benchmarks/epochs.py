@@ -21,13 +21,13 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
-from equipoise import compiled, training
-from equipoise.config import Config, validate
+from equipoise.config.model import Config, validate
+from equipoise.core.paths import config_folder
 from equipoise.data.feed import feature_batches
-from equipoise.data.images import ImageFiles
-from equipoise.data.sources import Samples
-from equipoise.paths import config_folder
-from equipoise.weighting import class_weights
+from equipoise.data.images.dataset import ImageFiles
+from equipoise.data.types import Samples
+from equipoise.methods.weighting import class_weights
+from equipoise.training import fit, graph
 from paired import in_turn, ratio, summary, table
 
 CLASSES, VALIDATION = 10, 200
@@ -107,7 +107,7 @@ def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, 
     return ways
 
 
-class _Kept(training._Watch):
+class _Kept(fit._Watch):
     """What watches the training that began last: it has the seconds of each epoch, without validation."""
 
     last: "_Kept"
@@ -119,11 +119,11 @@ class _Kept(training._Watch):
 
 def _ours(config: Config, data: Any) -> Callable[[], float]:
     """A training by this project, whose first epoch is not counted."""
-    model, weights = compiled.Compiled(config, data), class_weights(config.weighting, data.counts, data.classes)
+    model, weights = graph.Compiled(config, data), class_weights(config.weighting, data.counts, data.classes)
 
     def seconds() -> float:
-        training._Watch = _Kept  # type: ignore[misc]
-        training.fit(model, config, data, weights, lambda *_: None)
+        fit._Watch = _Kept  # type: ignore[misc]
+        fit.fit(model, config, data, weights, lambda *_: None)
         return statistics.mean(_Kept.last.seconds[1:])
 
     return seconds
@@ -131,7 +131,7 @@ def _ours(config: Config, data: Any) -> Callable[[], float]:
 
 def _plain(config: Config, data: Any, class_weight: dict[int, float]) -> Callable[[], float]:
     """`model.fit` on arrays, or on the dataset that Keras makes of a folder."""
-    model, train = compiled.build(config, data), data.split("train")
+    model, train = graph.build(config, data), data.split("train")
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     if isinstance(train.features, ImageFiles):
         files = keras.utils.image_dataset_from_directory(
@@ -145,7 +145,7 @@ def _plain(config: Config, data: Any, class_weight: dict[int, float]) -> Callabl
 
 def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) -> Callable[[], float]:
     """The least that training can be: on tensors in memory, its steps in one graph, or all of an epoch in one program of XLA."""
-    model, optimizer, size = compiled.build(config, data), keras.optimizers.Adam(), config.trainer.batch_size
+    model, optimizer, size = graph.build(config, data), keras.optimizers.Adam(), config.trainer.batch_size
     train = data.split("train")
     features, labels = tf.constant(np.concatenate(list(feature_batches(train.features)))), tf.constant(train.labels)
     optimizer.build(model.trainable_variables)

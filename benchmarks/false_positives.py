@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 
-from equipoise.comparison import compare
-from equipoise.logged import Logged
-from equipoise.options import Floats, Integers
-from equipoise.significance import ALPHA, holm, permutation_p
+from equipoise.comparison.compare import compare
+from equipoise.comparison.significance import ALPHA, holm, permutation_p
+from equipoise.core.schema import Floats, Integers
+from equipoise.tracking.history import Logged
 
 Labels = np.ndarray[tuple[int], np.dtype[np.bool_]]
 

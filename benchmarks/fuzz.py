@@ -29,7 +29,7 @@ from hydra import initialize_config_dir
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from equipoise.paths import config_folder
+from equipoise.core.paths import config_folder
 from fuzzing import KINDS, command_lines, settings_of_options, try_command, try_file, try_settings, write_data
 
 MEMORY = 8 << 30

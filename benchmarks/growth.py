@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from equipoise.comparison import PANEL
-from equipoise.store import Store, open_store
+from equipoise.comparison.compare import PANEL
+from equipoise.tracking.store import Store, open_store
 from paired import REPOSITORY, copy_project, seconds, table
 
 ROUNDS = 1

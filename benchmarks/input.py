@@ -17,19 +17,19 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from equipoise import runtime
+from equipoise.training import runtime
 
 runtime.start("cpu", "auto", deterministic=True)
 
 import tensorflow as tf
 from PIL import Image
 
-from equipoise.data import feed, sharding
-from equipoise.data.images import ImageFiles
-from equipoise.data.records import RecordArrays, Records, shard_names
-from equipoise.data.sources import Samples
-from equipoise.implementations import Parts, PerSampleLoss, sample_weight
-from equipoise.losses import cross_entropy
+from equipoise.data import feed, write_shards
+from equipoise.data.images.dataset import ImageFiles
+from equipoise.data.shards import RecordArrays, Records, shard_names
+from equipoise.data.types import Samples
+from equipoise.methods.implementations import Parts, PerSampleLoss, sample_weight
+from equipoise.methods.losses import cross_entropy
 
 IMAGES, ROWS, BATCH, SIDE, ROUNDS = 4000, 200_000, 128, 32, 3
 
@@ -49,7 +49,7 @@ def records(folder: Path, array: np.ndarray) -> RecordArrays:
     for number, name in enumerate(files):
         rows = np.arange(number, len(array), len(files))
         places[rows, 0] = number
-        places[rows, 1:] = list(sharding.written(str(folder / name), Samples(array, np.zeros(len(array), np.int64)), rows))
+        places[rows, 1:] = list(write_shards.written(str(folder / name), Samples(array, np.zeros(len(array), np.int64)), rows))
     return RecordArrays(Records(tuple(str(folder / name) for name in files), places), array.shape[1:])
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from equipoise import runtime
+from equipoise.training import runtime
 
 runtime.start("cpu", 1, deterministic=True)
 
@@ -26,11 +26,11 @@ import tensorflow as tf
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from equipoise.config import validate
-from equipoise.implementations import ClassWeightedLoss, PerSampleLoss
-from equipoise.losses import LOSSES, cross_entropy
-from equipoise.paths import config_folder
-from equipoise.training import build, loss_function
+from equipoise.config.model import validate
+from equipoise.core.paths import config_folder
+from equipoise.methods.implementations import ClassWeightedLoss, PerSampleLoss
+from equipoise.methods.losses import LOSSES, cross_entropy
+from equipoise.training.fit import build, loss_function
 
 ROUNDS = 15
 BATCH, STEPS = 128, 10

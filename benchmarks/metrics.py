@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.metrics import epoch_metrics, evaluate, log_softmax
-from equipoise.options import Floats, Integers
+from equipoise.core.schema import Floats, Integers
+from equipoise.metrics.classification import epoch_metrics, evaluate, log_softmax
 from paired import in_turn, ratio, summary, table
 
 ROUNDS = 5

@@ -19,11 +19,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from equipoise.cluster import VARIABLE
-from equipoise.command_line import compose_one
-from equipoise.config import Config
+from equipoise.config.model import Config
+from equipoise.config.overrides import compose_one
+from equipoise.core.paths import cache_folder, config_folder
 from equipoise.data.prepare import prepare
-from equipoise.paths import cache_folder, config_folder
+from equipoise.training.cluster import VARIABLE
 
 ROUNDS, EPOCHS = 3, 12
 ARRANGEMENTS = {
@@ -66,12 +66,12 @@ def timed(overrides: list[str], processes: int) -> list[float]:
 
 def train(file: str, config: Config) -> None:
     """Train, and write down how long a step took in each epoch but the first, which is traced."""
-    from equipoise import fitting, inputs
+    from equipoise.runs import fit, record
 
     data = prepare(config.dataset, cache_folder())
-    fitting._start(config, data)
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    fit._start(config, data)
+    from equipoise.training import fit as training
+    from equipoise.training.graph import Compiled
 
     begun, took = [0.0], []
     steps = -(-int(data.counts.sum()) // config.trainer.batch_size)
@@ -87,7 +87,7 @@ def train(file: str, config: Config) -> None:
             took.append((time.perf_counter() - begun[0]) / steps)
 
     training._Watch.on_epoch_begin, training._Watch.on_train_batch_end = on_epoch_begin, on_train_batch_end
-    training.fit(Compiled(config, data), config, data, inputs.weigh(config, data), lambda *_: None)
+    training.fit(Compiled(config, data), config, data, record.weigh(config, data), lambda *_: None)
     Path(file).write_text(json.dumps(took[1:]))
 
 

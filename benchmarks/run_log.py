@@ -26,15 +26,16 @@ def main() -> None:
 def one(folder: Path) -> None:
     """One run in this process, with a stopwatch around the methods of the log."""
     sys.path.insert(0, str(folder / "src"))
-    from equipoise import command_line, tracking
-    from equipoise.outbox import read_journal
-    from equipoise.store import open_store
+    from equipoise.sweeps import planning
+    from equipoise.tracking import run
+    from equipoise.tracking.outbox import read_journal
+    from equipoise.tracking.store import open_store
 
     spent: dict[str, float] = {}
     nested = 0
 
     def timed(name: str) -> None:
-        inner = getattr(tracking.Run, name)
+        inner = getattr(run.Run, name)
 
         def outer(*arguments: object, **keywords: object) -> object:
             nonlocal nested
@@ -47,18 +48,18 @@ def one(folder: Path) -> None:
                 if not nested:
                     spent[name] = spent.get(name, 0) + time.perf_counter() - start
 
-        setattr(tracking.Run, name, outer)
+        setattr(run.Run, name, outer)
 
     for name in ("begin", "log_params", "log_metrics", "log_profile", "set_tag", "log_dataset", "log_json", "log_file", "log_table", "log_model", "end"):
         timed(name)
     counts = [SAMPLES + index % 7 for index in range(CLASSES)]
     words = ["dataset=synthetic", f"dataset.class_counts={counts}", "dataset.test_per_class=20", "dataset.validation_per_class=10"]
     words += ["dataset.features=1000", "model=mlp", f"trainer.epochs={EPOCHS}", "weighting=balanced"]
-    (plan,) = [command_line.plan(words)]
+    (plan,) = [planning.plan(words)]
     assert plan
-    from equipoise import experiment
+    from equipoise.core.paths import cache_folder, project_root
     from equipoise.data.prepare import prepare
-    from equipoise.paths import cache_folder, project_root
+    from equipoise.runs import run as experiment
 
     start = time.perf_counter()
     config = plan.jobs[0]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from equipoise import runtime
+from equipoise.training import runtime
 
 runtime.start("cpu", "auto", deterministic=True)
 

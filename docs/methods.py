@@ -52,7 +52,7 @@ class Chapter:
 CHAPTERS = (
     Chapter(
         "Weightings",
-        "weighting.py",
+        "methods/weighting.py",
         "STRATEGIES",
         "weighting=…",
         ("mnist_lt_control", "page_blocks_weightings", "four_classes", "rare_events", "image_classes", "mnist_lt_search"),
@@ -62,7 +62,7 @@ CHAPTERS = (
     ),
     Chapter(
         "Schedules of the weights",
-        "schedules.py",
+        "methods/schedules.py",
         "SCHEDULES",
         "weighting.schedule=…",
         ("mnist_lt_deferred",),
@@ -70,7 +70,7 @@ CHAPTERS = (
     ),
     Chapter(
         "Losses",
-        "losses.py",
+        "methods/losses.py",
         "LOSSES",
         "loss=…",
         ("mnist_lt_losses", "page_blocks_losses", "mnist_lt_ldam_drw", "pairwise_cost"),
@@ -80,7 +80,7 @@ CHAPTERS = (
     ),
     Chapter(
         "Decision rules",
-        "decisions.py",
+        "methods/decisions.py",
         "DECISIONS",
         "decision=…",
         (),
@@ -98,7 +98,7 @@ CHAPTERS = (
     ),
     Chapter(
         "Second stages",
-        "second_stage.py",
+        "training/second_stage.py",
         "SECOND_STAGES",
         "trainer.second_stage=…",
         ("mnist_lt_two_stages",),

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
-from equipoise.colors import weighting_color
-from equipoise.command_line import plan
-from equipoise.logged import sweep_runs
-from equipoise.store import open_store
+from equipoise.reports.colors import weighting_color
+from equipoise.sweeps.planning import plan
+from equipoise.tracking.history import sweep_runs
+from equipoise.tracking.store import open_store
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from equipoise.paths import code_root, config_folder
+from equipoise.core.paths import code_root, config_folder
 
 DIGEST = Path(__file__).with_name("composed.sha256")
 PARAMS = code_root() / "params.yaml"

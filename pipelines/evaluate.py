@@ -7,24 +7,28 @@ from pathlib import Path
 
 import pandas as pd
 
-from equipoise import evaluation, handover, identity, inputs, logged, tracking
-from equipoise.config import JUDGING, Config, below, config_sha256, flat
+from equipoise.config import identity
+from equipoise.config.model import JUDGING, Config, below, config_sha256, flat
+from equipoise.config.naming import experiment_of, run_name
+from equipoise.core.paths import cache_folder, project_root
+from equipoise.core.terminal import warn
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.handover import Trained
-from equipoise.naming import experiment_of, run_name
-from equipoise.paths import cache_folder, project_root
-from equipoise.pipeline import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
-from equipoise.report import Evidence
-from equipoise.store import open_store
-from equipoise.terminal import print_evaluation, print_rules, warn
+from equipoise.reports.console import print_evaluation, print_rules
+from equipoise.reports.run_page import Evidence
+from equipoise.runs import evaluate, record
+from equipoise.runs.dvc import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
+from equipoise.tracking import history, run
+from equipoise.tracking.store import open_store
+from equipoise.training import trained as handover
+from equipoise.training.trained import Trained
 
 
 def step(config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
     trained, digests = handover.load(ARTIFACTS)
     evidence, folder = _judge(config, data, trained, digests)
-    _write(evidence, pd.read_parquet(folder / evaluation.PREDICTIONS))
+    _write(evidence, pd.read_parquet(folder / evaluate.PREDICTIONS))
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, data.head_to_tail)
@@ -34,27 +38,27 @@ def step(config: Config) -> None:
 def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, str]) -> tuple[Evidence, Path]:
     """Evaluate and log; the folder holds what was logged as files."""
     store = open_store(project_root(), config.tracking.name)
-    found = logged.training_run(store, digests, os.environ.get("DVC_EXP_NAME"))
-    params, weights = flat(config), inputs.weigh(config, data)
+    found = history.training_run(store, digests, os.environ.get("DVC_EXP_NAME"))
+    params, weights = flat(config), record.weigh(config, data)
     # A run's params cannot be changed, and it may have been judged otherwise before.
     judging = {key: str(value) for key, value in params.items() if below(key, JUDGING)}
-    tags = {"decision": config.decision.name, "config_sha256": config_sha256(config), **identity.tags(config), logged.JUDGED_UNDER: json.dumps(judging)}
+    tags = {"decision": config.decision.name, "config_sha256": config_sha256(config), **identity.tags(config), history.JUDGED_UNDER: json.dumps(judging)}
     if found is None:
         warn("the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself")
-        tags |= {**inputs.config_tags(config, data), **dvc_tags(config), **digests, "mlflow.source.name": "pipelines/evaluate.py"}
+        tags |= {**record.config_tags(config, data), **dvc_tags(config), **digests, "mlflow.source.name": "pipelines/evaluate.py"}
         folder, adopt = run_folder(), None
     else:
         folder, adopt, params = Path(found.tags["folder"]), found.id, {}
         folder.mkdir(parents=True, exist_ok=True)
-    with tracking.start_run(store, experiment_of(config.dataset), run_name(config), params, tags, folder, adopt) as log:
+    with run.start_run(store, experiment_of(config.dataset), run_name(config), params, tags, folder, adopt) as log:
         log.log_file(PARAMS, "config")
-        inputs.log_config(config, log)
+        record.log_config(config, log)
         if found is None:
-            inputs.log_inputs(config, log, data, weights)
+            record.log_inputs(config, log, data, weights)
             for epoch, metrics in enumerate(trained.history):
                 log.log_metrics(metrics, step=epoch)
-        evidence = evaluation.evaluate_and_log(config, data, weights, trained, log)
-        evaluation.draw_and_log(evidence, log)
+        evidence = evaluate.evaluate_and_log(config, data, weights, trained, log)
+        evaluate.draw_and_log(evidence, log)
     return evidence, folder
 
 

@@ -4,10 +4,10 @@ import csv
 import json
 import sys
 
-from equipoise.config import Config
+from equipoise.config.model import Config
+from equipoise.core.paths import cache_folder
 from equipoise.data.prepare import prepare
-from equipoise.paths import cache_folder
-from equipoise.pipeline import ARTIFACTS, run_stage
+from equipoise.runs.dvc import ARTIFACTS, run_stage
 
 
 def step(config: Config) -> None:

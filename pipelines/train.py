@@ -2,13 +2,15 @@
 
 import sys
 
-from equipoise import fitting, handover, resume
-from equipoise.config import Config, training_sha256
+from equipoise.config.model import Config, training_sha256
+from equipoise.core.paths import cache_folder, project_root
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
-from equipoise.paths import cache_folder, project_root
-from equipoise.pipeline import ARTIFACTS, PARAMS, TRAIN_STAGE, dvc_tags, run_folder, run_stage
-from equipoise.store import open_store
+from equipoise.runs import fit, resume
+from equipoise.runs.dvc import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
+from equipoise.tracking.history import TRAIN_STAGE
+from equipoise.tracking.store import open_store
+from equipoise.training import trained as handover
 
 
 def step(config: Config) -> None:
@@ -18,9 +20,9 @@ def step(config: Config) -> None:
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
     store = open_store(project_root(), config.tracking.name, needed=False)
     begun = resume.interrupted(store, config, data.data_sha256)
-    with fitting.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _, built), fitting.at_work(config, log):
+    with fit.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _, built), fit.at_work(config, log):
         log.log_file(PARAMS, "config")
-        _, trained = fitting.train(config, data, log, built)
+        _, trained = fit.train(config, data, log, built)
         handover.save(trained, ARTIFACTS, {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256})
 
 

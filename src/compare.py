@@ -19,9 +19,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from equipoise import key_values
-from equipoise.options import ConfigError
-from equipoise.paths import project_root
+from equipoise.core import key_values
+from equipoise.core.paths import project_root
+from equipoise.core.schema import ConfigError
 
 OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope", "tracking")
 SOURCES = OPTIONS[:3]
@@ -38,32 +38,35 @@ def _compare(words: Sequence[str]) -> None:
     if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; start some: python src/train.py -m weighting=none,balanced seed=0,1,2")
 
-    from equipoise import comparison, comparison_report, logged, tracking
-    from equipoise.store import log_comparison, log_sweep_texts, open_store
-    from equipoise.terminal import console, print_comparison
+    from equipoise.comparison import compare, report
+    from equipoise.comparison.console import print_comparison
+    from equipoise.core.terminal import console
+    from equipoise.tracking import history
+    from equipoise.tracking import run as tracking
+    from equipoise.tracking.store import log_comparison, log_sweep_texts, open_store
 
     store = open_store(project_root(), where)
     outer = tracking.outer_run(store)
     metric = options.get("metric", "").removeprefix("test/") or None
-    keys = comparison.wanted(metric)
+    keys = compare.wanted(metric)
     sweep = None
     if "runs" in options:
-        source, runs = f"runs={options['runs']}", logged.chosen_runs(store, options["runs"].split(","), keys)
+        source, runs = f"runs={options['runs']}", history.chosen_runs(store, options["runs"].split(","), keys)
     elif "filter" in options:
-        source, runs = f"filter={options['filter']}", logged.filtered_runs(store, options["filter"], keys)
+        source, runs = f"filter={options['filter']}", history.filtered_runs(store, options["filter"], keys)
     else:
         sweep = options.get("sweep", "latest")
-        sweep = logged.latest_sweep(store) if sweep == "latest" else sweep
-        source, runs = f"Sweep {sweep}", logged.sweep_runs(store, sweep, keys)
+        sweep = history.latest_sweep(store) if sweep == "latest" else sweep
+        source, runs = f"Sweep {sweep}", history.sweep_runs(store, sweep, keys)
     if not runs:
         raise ConfigError(f"{source}: no finished run")
-    found = comparison.compare(runs, metric, baseline=options.get("baseline"), rope=rope)
+    found = compare.compare(runs, metric, baseline=options.get("baseline"), rope=rope)
     print_comparison(found, source)
 
     texts = {
-        "comparison.csv": comparison_report.as_csv(found),
-        "comparison.json": comparison_report.as_json(found),
-        "comparison.html": comparison_report.as_html(found, source),
+        "comparison.csv": report.as_csv(found),
+        "comparison.json": report.as_json(found),
+        "comparison.html": report.as_html(found, source),
     }
     folder = _write(texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10])
     if sweep:

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from equipoise import key_values, runtime
-from equipoise.paths import project_root
-from equipoise.store import open_store
-from equipoise.terminal import print_table
+from equipoise.core import key_values
+from equipoise.core.paths import project_root
+from equipoise.core.terminal import print_table
+from equipoise.tracking.store import open_store
+from equipoise.training import runtime
 
 PACKAGES = ("tensorflow", "keras", "hydra-core", "mlflow", "dvc", "scikit-learn", "numpy")
 

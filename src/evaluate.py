@@ -17,13 +17,14 @@ run beside the old one, tagged kind=evaluation and evaluated_run=RUN_ID, which n
 import sys
 from collections.abc import Sequence
 
-from equipoise import command_line, key_values
-from equipoise.options import ConfigError
-from equipoise.paths import project_root
+from equipoise.config.overrides import whole
+from equipoise.core import key_values
+from equipoise.core.paths import project_root
+from equipoise.core.schema import ConfigError
 
 
 def _evaluate(words: Sequence[str]) -> None:
-    words = command_line.whole(words)
+    words = whole(words)
     own = [word for word in words if word.startswith(("run=", "tracking="))]
     options = key_values.read(own, ["run", "tracking"])
     run, where = options.get("run"), key_values.store(options)
@@ -33,10 +34,11 @@ def _evaluate(words: Sequence[str]) -> None:
     if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; train one: python src/train.py")
 
-    from equipoise.reevaluation import evaluate_again
-    from equipoise.report import REPORT
-    from equipoise.store import open_store
-    from equipoise.terminal import console, print_evaluation, warn
+    from equipoise.core.terminal import console, warn
+    from equipoise.reports.console import print_evaluation
+    from equipoise.reports.run_page import REPORT
+    from equipoise.runs.reevaluate import evaluate_again
+    from equipoise.tracking.store import open_store
 
     store = open_store(project_root(), where)
     judged = evaluate_again(store, run, [word for word in words if word not in own])

@@ -15,9 +15,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from equipoise import key_values
-from equipoise.options import ConfigError
-from equipoise.paths import project_root
+from equipoise.core import key_values
+from equipoise.core.paths import project_root
+from equipoise.core.schema import ConfigError
 
 OPTIONS = ("run", "sweep", "metric", "name", "alias", "tracking")
 
@@ -31,23 +31,25 @@ def _register(words: Sequence[str]) -> None:
     if where == "local" and not (project_root() / "mlflow.db").exists():
         raise ConfigError("there are no runs yet; train one: python src/train.py")
 
-    from equipoise import logged, registry, runtime
-    from equipoise.store import open_store
+    from equipoise.serving import register
+    from equipoise.tracking import history
+    from equipoise.tracking.store import open_store
+    from equipoise.training import runtime
 
     store = open_store(project_root(), where)
     metric = options.get("metric", "val/balanced_accuracy")
     if "run" in options:
-        runs = logged.chosen_runs(store, [options["run"]], [metric])
+        runs = history.chosen_runs(store, [options["run"]], [metric])
     elif "sweep" in options:
-        sweep = logged.latest_sweep(store) if options["sweep"] == "latest" else options["sweep"]
-        runs = logged.sweep_runs(store, sweep, [metric])
+        sweep = history.latest_sweep(store) if options["sweep"] == "latest" else options["sweep"]
+        runs = history.sweep_runs(store, sweep, [metric])
     else:
-        latest = logged.latest_run(store)
-        runs = [run for run in logged.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric]) if run.experiment_id == latest.experiment_id]
-    chosen = registry.best(runs, metric)
+        latest = history.latest_run(store)
+        runs = [run for run in history.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric]) if run.experiment_id == latest.experiment_id]
+    chosen = register.best(runs, metric)
     name = options.get("name") or store.client.get_experiment(chosen.experiment_id).name
     runtime.start("cpu", "auto", deterministic=True)
-    made = registry.register(store, chosen, name, options.get("alias", "champion"), metric)
+    made = register.register(store, chosen, name, options.get("alias", "champion"), metric)
     print(f"{made.name}, version {made.version}: run {chosen.id}, the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}, is {made.uri}")
     print(f"Rows: {made.rows}")
     print(f"Probabilities: {made.probabilities}")

@@ -27,10 +27,10 @@ from typing import Any
 
 import psutil
 
-from equipoise import key_values
-from equipoise.locks import locked
-from equipoise.options import ConfigError
-from equipoise.paths import project_root
+from equipoise.core import key_values
+from equipoise.core.locks import locked
+from equipoise.core.paths import project_root
+from equipoise.core.schema import ConfigError
 
 SYSTEM_USER = "postgres"  # whom Debian's package makes; PostgreSQL does not run as root
 DEBIAN = Path("/usr/lib/postgresql")  # whose package keeps PostgreSQL's own programs off the path
@@ -40,7 +40,7 @@ AUTHENTICATION = """[mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = {uri}
 admin_username = admin
-authorization_function = equipoise.authorization:authenticate
+authorization_function = equipoise.tracking.authorization:authenticate
 # Which remembers what it has checked for as long as the password stays the same, and no longer.
 auth_cache_ttl_seconds = 0
 """

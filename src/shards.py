@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from equipoise import command_line, key_values, runtime
+from equipoise.config.overrides import compose_dataset
+from equipoise.core import key_values
+from equipoise.core.paths import cache_folder
+from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
-from equipoise.paths import cache_folder
-from equipoise.terminal import console
+from equipoise.training import runtime
 
 OWN = ("shards", "output")
 
@@ -22,9 +24,9 @@ def _shard(typed: Sequence[str]) -> None:
     if "output" not in options:
         raise ConfigError("output is not set: name the folder that the shards are to be in, output=folder")
     shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
-    data = prepare(command_line.compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
+    data = prepare(compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
     runtime.start("cpu", "auto", deterministic=True)
-    from equipoise.data.sharding import write_shards
+    from equipoise.data.write_shards import write_shards
 
     write_shards(data, output, shards)
     sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))

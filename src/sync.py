@@ -14,10 +14,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from equipoise import key_values
-from equipoise.options import ConfigError
-from equipoise.outbox import OPERATIONS, UPLOADED, Outbox
-from equipoise.paths import project_root
+from equipoise.core import key_values
+from equipoise.core.paths import project_root
+from equipoise.core.schema import ConfigError
+from equipoise.tracking.outbox import OPERATIONS, UPLOADED, Outbox
 
 
 def _upload(words: Sequence[str]) -> int:
@@ -50,9 +50,9 @@ def _with_something_left(words: Sequence[str]) -> tuple[list[tuple[Path, str]], 
 
 
 def _sync(folder: Path, uri: str, given: str | None) -> bool:
-    from equipoise import tracking
-    from equipoise.store import open_store
-    from equipoise.uploading import outages
+    from equipoise.tracking import run
+    from equipoise.tracking.store import open_store
+    from equipoise.tracking.upload import outages
 
     where = "server" if uri.startswith("http") else "local"
     if where == "server" and not folder.is_relative_to(project_root()) and given is None:
@@ -64,7 +64,7 @@ def _sync(folder: Path, uri: str, given: str | None) -> bool:
     store = open_store(project_root(), where)
     told: tuple[type[Exception], ...] = (ConfigError, *outages())
     try:
-        done = tracking.sync_folder(store, folder)
+        done = run.sync_folder(store, folder)
     except told as error:
         gone = getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
         anew = f"; to upload it anew: rm {shlex.quote(str(folder / UPLOADED))}" if gone else ""

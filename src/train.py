@@ -14,18 +14,20 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise import command_line, interruption, launchers
-from equipoise.batch import cores
-from equipoise.clock import clock, imports_counted
-from equipoise.cluster import read_cluster
-from equipoise.composing import share_compositions
-from equipoise.config import Config, validate
+from equipoise.config.composing import share_compositions
+from equipoise.config.model import Config, validate
+from equipoise.config.naming import experiment_of, not_heeded, run_name
+from equipoise.core import interruption
+from equipoise.core.clock import clock, imports_counted
+from equipoise.core.paths import cache_folder, project_root
+from equipoise.core.schema import ConfigError, complain
+from equipoise.core.streams import never_fail
 from equipoise.data.prepare import prepare
-from equipoise.naming import experiment_of, not_heeded, run_name
-from equipoise.options import ConfigError, complain
-from equipoise.paths import cache_folder, project_root
-from equipoise.search import Settings
-from equipoise.streams import never_fail
+from equipoise.sweeps import planning
+from equipoise.sweeps.launchers import choose
+from equipoise.sweeps.launchers.submitit_jobs import cores
+from equipoise.sweeps.search import Settings
+from equipoise.training.cluster import read_cluster
 
 NO_MEMORY = ("failed to map segment", "annot allocate memory")  # as the system's loader says it
 
@@ -35,7 +37,7 @@ def main() -> int:
     clock.begin_process()
     never_fail()
     try:
-        plan = command_line.plan(sys.argv[1:])
+        plan = planning.plan(sys.argv[1:])
         takes_part = False
         if plan and not plan.shows_config:
             takes_part = _takes_part(plan)
@@ -45,13 +47,13 @@ def main() -> int:
                     print(f"warning: {note}", file=sys.stderr)
                 _check_server(plan.jobs)
                 _reach_launcher(plan)
-            command_line.prepare_all(plan)
+            planning.prepare_all(plan)
     except ConfigError as error:
         return complain(error)
     interruption.listen()
-    launchers.set_environment()
+    choose.set_environment()
     if plan:
-        sys.argv[1:] = command_line.words_for_hydra(sys.argv[1:], plan)
+        sys.argv[1:] = planning.words_for_hydra(sys.argv[1:], plan)
     try:
         if plan and takes_part:
             return _take_part(plan.jobs[0])
@@ -63,17 +65,17 @@ def main() -> int:
         return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
 
 
-def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
-    from equipoise import finishing
-    from equipoise.progress import followed
-    from equipoise.store import open_store
-    from equipoise.summary import summarised
-    from equipoise.sweep import check_search, labels, save_views
-    from equipoise.terminal import told_once
+def _run_sweep(plan: planning.Plan, sweep: planning.Sweep) -> int:
+    from equipoise.core.terminal import told_once
+    from equipoise.runs import background
+    from equipoise.sweeps.jobs import check_search, labels, save_views
+    from equipoise.sweeps.progress import followed
+    from equipoise.sweeps.summary import summarised
+    from equipoise.tracking.store import open_store
 
     # Hydra would compose every job one more time to see whether it can be, a minute for 900 of them: the plan has checked them all.
     Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
-    elsewhere = sweep.launcher != launchers.IN_THIS_PROCESS
+    elsewhere = sweep.launcher != choose.IN_THIS_PROCESS
     share_compositions(in_turn=not elsewhere)
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
@@ -85,7 +87,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
     # A trial that was told to the search must be a run that is there.
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
-    with told_once(), summarised(store, plan, sweep) as state, following, nullcontext() if at_once else finishing.beside(len(jobs)):
+    with told_once(), summarised(store, plan, sweep) as state, following, nullcontext() if at_once else background.beside(len(jobs)):
         code = _run_hydra()
     if store.answers:
         print("To compare its runs in MLflow:")
@@ -94,7 +96,7 @@ def _run_sweep(plan: command_line.Plan, sweep: command_line.Sweep) -> int:
     return 1 if state.unfinished else code
 
 
-def _takes_part(plan: command_line.Plan) -> bool:
+def _takes_part(plan: planning.Plan) -> bool:
     """Whether this process is a worker of a run that another one, the chief, logs."""
     several = [config for config in plan.jobs if config.trainer.strategy == "multi_worker"]
     if not several:
@@ -108,11 +110,11 @@ def _takes_part(plan: command_line.Plan) -> bool:
 
 
 def _take_part(config: Config) -> int:
-    from equipoise import fitting
-    from equipoise.terminal import console
+    from equipoise.core.terminal import console
+    from equipoise.runs import fit
 
     try:
-        fitting.take_part(config, prepare(config.dataset, cache_folder()))
+        fit.take_part(config, prepare(config.dataset, cache_folder()))
     except OSError as error:  # a worker that is gone, or a cache that cannot be read
         print(f"error: {error}; the same command in every worker goes on where this one stopped", file=sys.stderr)
         return 1
@@ -141,23 +143,28 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     -------
     In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
     """
-    from equipoise.progress import spoken
+    from equipoise.sweeps.progress import spoken
 
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
-    elsewhere = settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != launchers.IN_THIS_PROCESS
-    searching = command_line.search_settings(settings.sweeper) if config.sweep != "auto" else None
+    elsewhere = settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != choose.IN_THIS_PROCESS
+    searching = planning.search_settings(settings.sweeper) if config.sweep != "auto" else None
     with spoken(folder) if elsewhere else nullcontext(), imports_counted() if config.trainer.profile else nullcontext():
         return _train(config, folder, searching)
 
 
 def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str, float] | None:
-    from equipoise import experiment, resume, search, sweep, tracking
-    from equipoise.outbox import read_journal
-    from equipoise.report import REPORT
-    from equipoise.store import open_store
-    from equipoise.terminal import console, errors, print_evaluation, print_rules, print_summary_line
+    from equipoise.core.terminal import console, errors
+    from equipoise.reports.console import print_evaluation, print_rules, print_summary_line
+    from equipoise.reports.run_page import REPORT
+    from equipoise.runs import resume
+    from equipoise.runs import run as experiment
+    from equipoise.sweeps import jobs as sweep
+    from equipoise.sweeps import search
+    from equipoise.tracking import run
+    from equipoise.tracking.outbox import read_journal
+    from equipoise.tracking.store import open_store
 
     name = run_name(config)
     in_a_sweep = config.sweep != "auto"
@@ -170,8 +177,8 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
                 console.print(f"{name} {claim.reason}")
                 return search.outcome(store.points(claim.run, search.watched(searching, config)), searching, config) if searching and claim.run else None
             watch = search.watch(project_root(), searching, config) if searching else None
-            finished = experiment.run(config, data, store, folder, claim, held, tracking.outer_run(store), watch)
-    except tracking.Pruned as pruned:
+            finished = experiment.run(config, data, store, folder, claim, held, run.outer_run(store), watch)
+    except run.Pruned as pruned:
         console.print(f"{name}: given up {pruned}")
         return {}
     except Exception as error:
@@ -180,7 +187,7 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
             raise  # pragma: no cover - a defect of ours
         # In a sweep Hydra would tell the first failure alone, after the last job.
         what_next = "; the same command goes on where this one stopped" if outside else ""
-        errors.print(f"error: {tracking.reason(error)}{what_next}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
+        errors.print(f"error: {run.reason(error)}{what_next}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
         if not in_a_sweep:
             # Not an error that Hydra would tell once more. What had not begun leaves nothing.
             raise SystemExit(2 if resume.remove_unused(folder) and not outside else 1) from None
@@ -210,15 +217,15 @@ def _from_outside(error: Exception) -> bool:
 def _check_server(jobs: Sequence[Config]) -> None:
     """A server that refuses the user, or the experiments, does so before anything is written. One that is down does not."""
     if jobs[0].tracking.name == "server":
-        from equipoise.store import open_store
+        from equipoise.tracking.store import open_store
 
         store = open_store(project_root(), "server", needed=False)
         store.check_experiments({experiment_of(config.dataset) for config in jobs})
 
 
-def _reach_launcher(plan: command_line.Plan) -> None:
+def _reach_launcher(plan: planning.Plan) -> None:
     if plan.sweep:
-        for note in launchers.reach(plan.sweep.launcher_options, plan.sweep.id, plan.jobs[0].tracking.name):
+        for note in choose.reach(plan.sweep.launcher_options, plan.sweep.id, plan.jobs[0].tracking.name):
             print(f"warning: {note}", file=sys.stderr)
 
 

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise import command_line, corrections, inputs, key_values
-from equipoise.config import Config
+from equipoise.config import advice
+from equipoise.config.model import Config
+from equipoise.core import key_values
+from equipoise.core.paths import cache_folder
+from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import note, print_table, warn
 from equipoise.data.catalogue import SEVERAL_LABELS
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
-from equipoise.paths import cache_folder
-from equipoise.terminal import note, print_table, shown_classes, warn
-from equipoise.weighting import STRATEGIES, ClassWeights
+from equipoise.methods.weighting import STRATEGIES, ClassWeights
+from equipoise.reports.console import shown_classes
+from equipoise.runs import record
+from equipoise.sweeps import planning
 
 # Under these a factor on the loss is a factor on the step; adaptive optimisers divide it out again.
 PLAIN_OPTIMIZERS = ("sgd",)
@@ -32,7 +36,7 @@ def _show(typed: Sequence[str]) -> None:
         "model": "linear",  # none is built, and this one goes with samples of any shape
     }
     typed = [*typed, *(f"{key}={value}" for key, value in defaults.items() if not any(word.startswith(f"{key}=") for word in typed))]
-    plan = command_line.plan(["-m", *typed])
+    plan = planning.plan(["-m", *typed])
     assert plan is not None, "help is answered already"
     columns = [(_heading(job, plan.jobs), job, _weigh(job)) for job in plan.jobs]
     first = columns[0][2]
@@ -40,7 +44,7 @@ def _show(typed: Sequence[str]) -> None:
         raise ConfigError("weights can stand side by side for one dataset only: give one dataset=…")
     _print(first, {heading: weights for heading, _, weights in columns})
     if first.positive is not None:
-        note(f"Positive class: {corrections.told(plan.jobs[0], first)}")
+        note(f"Positive class: {advice.told(plan.jobs[0], first)}")
     for message in prepare(plan.jobs[0].dataset, cache_folder()).notes:
         warn(message)
     for heading, job, weights in columns:
@@ -49,7 +53,7 @@ def _show(typed: Sequence[str]) -> None:
 
 def _weigh(job: Config) -> ClassWeights:
     data = prepare(job.dataset, cache_folder())
-    return corrections.as_shown(job, data, inputs.weigh(job, data))
+    return advice.as_shown(job, data, record.weigh(job, data))
 
 
 def _heading(job: Config, jobs: Sequence[Config]) -> str:

@@ -65,7 +65,7 @@ def processes() -> Iterator[Processes]:
 
 @pytest.fixture(scope="session")
 def _tensorflow(pytestconfig: pytest.Config) -> None:
-    from equipoise import runtime
+    from equipoise.training import runtime
 
     runtime.start(pytestconfig.getoption("--device"), 1, deterministic=True)
 

@@ -31,20 +31,20 @@ from hydra import compose
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from equipoise.checkpoints import FOLDER, Checkpoints, State, pack
-from equipoise.command_line import plan
-from equipoise.config import Config, check_together, flat, validate
+from equipoise.config.model import Config, check_together, flat, validate
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import _surveyed, prepare, surveyed
 from equipoise.data.prepared import METADATA, open_prepared, seal
-from equipoise.data.records import INDEX, RecordArrays, shard_names
-from equipoise.data.records import METADATA as SHARDS
-from equipoise.data.records import Metadata as ShardMetadata
-from equipoise.data.sources import SPLITS
-from equipoise.options import ConfigError
-from equipoise.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
-from equipoise.pipeline import read_params
-from equipoise.saved_model import load_keras
-from equipoise.weighting import class_weights
+from equipoise.data.shards import INDEX, RecordArrays, shard_names
+from equipoise.data.shards import METADATA as SHARDS
+from equipoise.data.shards import Metadata as ShardMetadata
+from equipoise.data.types import SPLITS
+from equipoise.methods.weighting import class_weights
+from equipoise.runs.dvc import read_params
+from equipoise.sweeps.planning import plan
+from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
+from equipoise.tracking.saved_model import load_keras
+from equipoise.training.checkpoints import FOLDER, Checkpoints, State, pack
 from helpers import composed, composed_dataset
 
 MOST_CHARACTERS = 1500  # of a line of a message
@@ -693,7 +693,7 @@ def _read_run_folder(file: Path, _: Path) -> None:
 def _models() -> list[bytes]:
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # of TensorFlow, as it is imported
-        from equipoise.models import mlp
+        from equipoise.methods.models import mlp
 
         mlp((3,), 2, hidden=(4,), dropout=0.5).save(Path(folder) / "model.keras")
         return [(Path(folder) / "model.keras").read_bytes()]

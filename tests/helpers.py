@@ -13,10 +13,10 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from equipoise.command_line import compose_one
-from equipoise.config import Config, validate
-from equipoise.paths import config_folder
-from equipoise.store import Store
+from equipoise.config.model import Config, validate
+from equipoise.config.overrides import compose_one
+from equipoise.core.paths import config_folder
+from equipoise.tracking.store import Store
 from processes import LIMIT
 
 REPOSITORY = Path(__file__).parents[1]
@@ -83,8 +83,8 @@ def write_small_shards(folder: Path) -> None:
     """A folder of shards as far as it is looked at before it is read: two classes of one number a sample."""
     import numpy as np
 
-    from equipoise.data.records import INDEX, METADATA, Metadata, shard_names
-    from equipoise.data.sources import SPLITS
+    from equipoise.data.shards import INDEX, METADATA, Metadata, shard_names
+    from equipoise.data.types import SPLITS
 
     folder.mkdir()
     index = {f"{split}_labels": np.array([0, 1]) for split in SPLITS} | {f"{split}_places": np.array([[0, 0, 4], [0, 4, 4]]) for split in SPLITS}

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
-from equipoise.data.arrays import SeriesPreprocessing
+from equipoise.data.arrays.dataset import SeriesPreprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.options import ConfigError
 from helpers import composed_dataset
 
 SPLITS = ("train", "validation", "test")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from equipoise import clock as clock_module
-from equipoise.clock import PARTS, Clock, clock, imports_counted
+from equipoise.core import clock as clock_module
+from equipoise.core.clock import PARTS, Clock, clock, imports_counted
 
 
 class Hands:

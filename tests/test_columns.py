@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
-from equipoise.data.columns import CategoricalColumn, NumericColumn, TablePreprocessing
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
+from equipoise.data.tables.columns import CategoricalColumn, NumericColumn, TablePreprocessing
 from helpers import composed_dataset
 
 ROWS = 150

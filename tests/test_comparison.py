@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from equipoise.comparison import Comparison, Row, compare
-from equipoise.logged import Logged
-from equipoise.options import ConfigError
-from equipoise.significance import bayesian_correlated_t, holm, nadeau_bengio, permutation_p
+from equipoise.comparison.compare import Comparison, Row, compare
+from equipoise.comparison.significance import bayesian_correlated_t, holm, nadeau_bengio, permutation_p
+from equipoise.core.schema import ConfigError
+from equipoise.tracking.history import Logged
 
 
 def run(weighting: str, seed: int, value: float, params: Mapping[str, str] | None = None, digest: str = "", **metrics: float) -> Logged:

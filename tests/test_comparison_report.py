@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from equipoise import comparison_report as report
-from equipoise.colors import weighting_color
-from equipoise.comparison import Comparison, compare
-from equipoise.logged import Logged
-from equipoise.weighting import STRATEGIES
+from equipoise.comparison import report
+from equipoise.comparison.compare import Comparison, compare
+from equipoise.methods.weighting import STRATEGIES
+from equipoise.reports.colors import weighting_color
+from equipoise.tracking.history import Logged
 from test_comparison import on_splits, run, study, sweep
 from test_report import check_self_contained
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise import inputs
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
+from equipoise.runs import record
 from helpers import composed
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tensorflow")]
@@ -43,27 +43,27 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
-    from equipoise import compiled
+    from equipoise.training import graph
 
-    compiled._kept.clear()
+    graph._kept.clear()
     yield
-    compiled._kept.clear()
+    graph._kept.clear()
 
 
 def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
     """All that comes out of a training, or what it ended by."""
-    from equipoise import training
+    from equipoise.training import fit
 
     config = composed(*SMALL, *overrides)
     data = prepare(config.dataset, cache)
     history: list[Any] = []
     made = make(config, data)
     try:
-        training.fit(made, config, data, inputs.weigh(config, data), lambda _, metrics: history.append(metrics))
+        fit.fit(made, config, data, record.weigh(config, data), lambda _, metrics: history.append(metrics))
     except ConfigError as error:
         return [*history, str(error)]
     logits = made.predict(data.split("test").features)
-    return [*history, training.weights_sha256(made.model), [variable.numpy().tolist() for variable in made.model.optimizer.variables], logits.tolist()]
+    return [*history, fit.weights_sha256(made.model), [variable.numpy().tolist() for variable in made.model.optimizer.variables], logits.tolist()]
 
 
 COSTS = "cost={0:{1:3},2:{0:5}}", "cost={2:{1:7}}"
@@ -82,21 +82,21 @@ TABLES = {
 @pytest.mark.parametrize("loss", TABLES)
 @pytest.mark.parametrize("engine", ["fit", "resident"])
 def test_values_in_tables_share_a_graph(cache: Path, loss: str, engine: str) -> None:
-    from equipoise import compiled
+    from equipoise.training import graph
 
     shared = [f"loss={loss}", f"trainer.engine={engine}", "trainer.epochs=2"]
     shared += ["dataset.class_counts=[60,25]", "dataset.labels=binary"] if loss == "sigmoid" else []
     found = []
     for value in TABLES[loss]:
-        alone = train(cache, compiled.Compiled, *shared, value)
-        assert train(cache, compiled.compiled, *shared, value) == alone
+        alone = train(cache, graph.Compiled, *shared, value)
+        assert train(cache, graph.compiled, *shared, value) == alone
         found.append(alone)
-    assert len(compiled._kept) == 1
+    assert len(graph._kept) == 1
     assert found[0] != found[1]
 
 
 def test_every_option_that_goes_into_tables_is_tried() -> None:
-    from equipoise.losses import IN_TABLES
+    from equipoise.methods.losses import IN_TABLES
 
     assert set(TABLES) == {*IN_TABLES, "cost_matrix"}
     for loss, names in IN_TABLES.items():
@@ -105,27 +105,27 @@ def test_every_option_that_goes_into_tables_is_tried() -> None:
 
 @pytest.mark.parametrize("case", SHARED)
 def test_jobs_that_share_a_graph_end_with_the_bits_of_jobs_that_do_not(cache: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise import compiled
-    from equipoise.implementations import PerSampleLoss
+    from equipoise.methods.implementations import PerSampleLoss
+    from equipoise.training import graph
 
     overrides = [[*SHARED[case], *job] for job in JOBS]
-    expected = [train(cache, compiled.Compiled, *job) for job in overrides]
+    expected = [train(cache, graph.Compiled, *job) for job in overrides]
     traces = []
     original = PerSampleLoss.call
     monkeypatch.setattr(PerSampleLoss, "call", lambda *arguments: traces.append(1) or original(*arguments))
     for alone, job in zip(expected, overrides, strict=True):
-        assert train(cache, compiled.compiled, *job) == alone
+        assert train(cache, graph.compiled, *job) == alone
     assert traces == [1, 1] if "XLA" in case else traces == [1], "traced once for all of them; under XLA the smaller batch by itself"
-    assert len(compiled._kept) == 1
+    assert len(graph._kept) == 1
     assert any("diverged" in str(found[-1]) for found in expected)
     assert len({str(found) for found in expected}) == len(expected) - 1, "the last job is the first one again, the others differ"
 
 
 def test_what_a_graph_holds_is_not_shared(cache: Path) -> None:
-    from equipoise import compiled
+    from equipoise.training import graph
 
     base = ["loss=custom", "weighting=balanced", "trainer.epochs=1"]
-    train(cache, compiled.compiled, *base)
+    train(cache, graph.compiled, *base)
     for other in (
         ["model.hidden=[9]"],
         ["loss=sample_weight"],
@@ -141,37 +141,37 @@ def test_what_a_graph_holds_is_not_shared(cache: Path) -> None:
         ["trainer.precision=mixed_float16"],
         ["trainer.precision=mixed_float16", "weighting=none"],
     ):
-        before = list(compiled._kept)
-        train(cache, compiled.compiled, *base, *other)
-        assert list(compiled._kept)[-1] not in before, other
+        before = list(graph._kept)
+        train(cache, graph.compiled, *base, *other)
+        assert list(graph._kept)[-1] not in before, other
 
 
 def test_the_model_that_was_used_longest_ago_is_given_up_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise import compiled
+    from equipoise.training import graph
 
     def kept(*overrides: str) -> list[int]:
         config = composed(*SMALL, *overrides)
-        compiled.compiled(config, prepare(config.dataset, cache))
-        return [made.model.layers[1].units for made, _ in compiled._kept.values()]
+        graph.compiled(config, prepare(config.dataset, cache))
+        return [made.model.layers[1].units for made, _ in graph._kept.values()]
 
-    monkeypatch.setattr(compiled, "MOST_KEPT", 2)
+    monkeypatch.setattr(graph, "MOST_KEPT", 2)
     assert kept("model.hidden=[2]") == [2]
     assert kept("model.hidden=[3]") == [2, 3]
     assert kept("model.hidden=[2]", "seed=5") == [3, 2]
     assert kept("model.hidden=[4]") == [2, 4]
-    monkeypatch.setattr(compiled, "MOST_KEPT_BYTES", 2 * 93 * 6 * 4)
+    monkeypatch.setattr(graph, "MOST_KEPT_BYTES", 2 * 93 * 6 * 4)
     assert kept("model.hidden=[5]") == [4, 5]
-    monkeypatch.setattr(compiled, "MOST_KEPT_BYTES", 1)
+    monkeypatch.setattr(graph, "MOST_KEPT_BYTES", 1)
     assert kept("model.hidden=[6]") == [6], "the one in use stays"
 
 
 def test_a_model_taken_over_begins_with_the_weights_of_its_seed(cache: Path) -> None:
-    from equipoise import compiled
+    from equipoise.training import graph
 
     config = composed(*SMALL, "seed=7")
     data = prepare(config.dataset, cache)
-    first = compiled.compiled(composed(*SMALL, "seed=1"), data)
-    again = compiled.compiled(config, data)
+    first = graph.compiled(composed(*SMALL, "seed=1"), data)
+    again = graph.compiled(config, data)
     assert again is first
-    for left, right in zip(again.model.get_weights(), compiled.build(config, data).get_weights(), strict=True):
+    for left, right in zip(again.model.get_weights(), graph.build(config, data).get_weights(), strict=True):
         np.testing.assert_array_equal(left, right)

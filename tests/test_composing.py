@@ -10,8 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise import composing
-from equipoise.paths import config_folder
+from equipoise.config import composing
+from equipoise.core.paths import config_folder
 
 JOBS = [
     ["weighting=balanced", "seed=0", "trainer.epochs=3", "sweep=s"],

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from equipoise.command_line import compose_dataset, plan
-from equipoise.config import config_sha256, flat
-from equipoise.options import ConfigError, OneOf, names_as_text
-from equipoise.paths import config_folder
+from equipoise.config.model import config_sha256, flat
+from equipoise.config.overrides import compose_dataset
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError, OneOf, names_as_text
+from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY, composed, write_small_shards
 
 OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment")
@@ -150,10 +151,10 @@ def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: s
 
 def test_every_option_of_the_registries_has_its_yaml() -> None:
     from equipoise.data.catalogue import SOURCES
-    from equipoise.decisions import DECISIONS
-    from equipoise.losses import LOSSES
-    from equipoise.models import MODELS
-    from equipoise.weighting import STRATEGIES
+    from equipoise.methods.decisions import DECISIONS
+    from equipoise.methods.losses import LOSSES
+    from equipoise.methods.models import MODELS
+    from equipoise.methods.weighting import STRATEGIES
 
     registries = {"dataset": SOURCES, "decision": DECISIONS, "loss": LOSSES, "model": MODELS, "weighting": STRATEGIES}
     shipped = {f"{group}={name}" for group, registry in registries.items() for name in registry}
@@ -237,7 +238,7 @@ def test_values_are_set_as_hydra_sets_them() -> None:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from equipoise.config import validate
+    from equipoise.config.model import validate
 
     manual = ["weighting=manual", *NEEDS["weighting=manual"]]
     for overrides in (
@@ -294,8 +295,8 @@ def test_a_new_option_is_one_function_and_one_registry_line() -> None:
 
     from pydantic import TypeAdapter, ValidationError
 
-    from equipoise.options import Positive
-    from equipoise.weighting import Weighting
+    from equipoise.core.schema import Positive
+    from equipoise.methods.weighting import Weighting
 
     def mine(counts: Any, *, steepness: Positive) -> Any:
         return counts**-steepness

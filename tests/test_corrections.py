@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from equipoise.corrections import loss_correction, notes
-from equipoise.options import ConfigError
-from equipoise.weighting import ClassWeights, class_weights
+from equipoise.config.advice import loss_correction, notes
+from equipoise.core.schema import ConfigError
+from equipoise.methods.weighting import ClassWeights, class_weights
 from helpers import composed
 
 COUNTS = np.array([90, 10])

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equipoise.core.schema import ConfigError
 from equipoise.data import catalogue, seals
 from equipoise.data import prepare as preparing
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import open_prepared
-from equipoise.data.sources import Raw, Samples, Splits, long_tail_counts
-from equipoise.options import ConfigError
+from equipoise.data.types import Raw, Samples, Splits, long_tail_counts
 from helpers import composed_dataset
 
 DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}
@@ -323,7 +323,7 @@ class TestFeed:
         np.testing.assert_array_equal(binary[:, 0], sparse)
 
     def test_a_single_logit_stands_for_two(self) -> None:
-        from equipoise.metrics import class_logits
+        from equipoise.metrics.classification import class_logits
 
         assert class_logits(np.array([[2.0], [-1.0]])).tolist() == [[0, 2], [0, -1]]
         assert class_logits(np.array([[2.0, 1.0]], np.float32)).dtype == np.float64

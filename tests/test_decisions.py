@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from equipoise.costs import cost_matrix
-from equipoise.decisions import BESIDE, DECISIONS, MEASURES, Above, Biased, Known, LeastCost, applicable, as_json, from_json
-from equipoise.metrics import decision_metrics
-from equipoise.options import ConfigError
-from equipoise.paths import config_folder
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError
+from equipoise.methods.costs import cost_matrix
+from equipoise.methods.decisions import BESIDE, DECISIONS, MEASURES, Above, Biased, Known, LeastCost, applicable, as_json, from_json
+from equipoise.metrics.classification import decision_metrics
 
 EVEN = np.array([0.5, 0.5])
 
@@ -185,7 +185,7 @@ class TestCosts:
             cost_matrix(typed, ["a", "b"])
 
     def test_a_csv_is_the_mapping_that_one_could_have_typed(self, tmp_path: Any) -> None:
-        from equipoise.config import config_sha256
+        from equipoise.config.model import config_sha256
         from helpers import composed
 
         file = tmp_path / "costs.csv"

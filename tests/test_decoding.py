@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equipoise.data.decoding import DEEP, OTHER, PLAIN, WAYS, WEBP, Examined, examine, looks_like_an_image, pixels
+from equipoise.data.images.decoding import DEEP, OTHER, PLAIN, WAYS, WEBP, Examined, examine, looks_like_an_image, pixels
 
 COLOUR = np.array(Image.effect_noise((14, 10), 60).resize((28, 20)))[..., np.newaxis] // np.array([1, 2, 4], np.uint8)
 TURNED = {  # how a camera that was held so stores a picture whose upright form is COLOUR: EXIF 2.32, figure of Orientation
@@ -42,7 +42,7 @@ def examined(data: bytes, max_pixels: int = 10_000) -> Examined:
 
 def decoded(data: bytes, channels: int = 3) -> np.ndarray:
     """In its own size, from 0 to 255; the same whether it stands among images of its way alone or of others."""
-    from equipoise.data.decoding import decode
+    from equipoise.data.images.decoding import decode
 
     way = examined(data).way
     height, width, _ = pixels(data, channels).shape

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from equipoise.pipeline import run_stage
+from equipoise.runs.dvc import run_stage
 from helpers import REPOSITORY, composed, copy_project
 
 FILES = ("dvc.yaml", "pipelines/study/dvc.yaml")
@@ -53,8 +53,8 @@ def test_a_stage_depends_on_the_modules_that_its_program_imports_and_on_no_other
 
 
 def test_training_depends_on_no_evaluation_and_evaluation_on_no_training() -> None:
-    assert not {"src/equipoise/evaluation.py", "src/equipoise/report.py"} & set(stage("dvc.yaml", "train")["deps"])
-    assert not {"src/equipoise/training.py", "src/equipoise/data/feed.py"} & set(stage("dvc.yaml", "evaluate")["deps"])
+    assert not {"src/equipoise/runs/evaluate.py", "src/equipoise/reports/run_page.py"} & set(stage("dvc.yaml", "train")["deps"])
+    assert not {"src/equipoise/training/fit.py", "src/equipoise/data/feed.py"} & set(stage("dvc.yaml", "evaluate")["deps"])
 
 
 def test_params_yaml_is_the_composed_default() -> None:
@@ -103,7 +103,7 @@ def test_a_stage_checks_params_yaml(
         section = section[part]
     section[last] = value
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.setattr("equipoise.pipeline.PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr("equipoise.runs.dvc.PARAMS", tmp_path / "params.yaml")
     assert run_stage(lambda config: pytest.fail("nothing may run")) == 2
     assert told in capsys.readouterr().err
 
@@ -113,7 +113,7 @@ def test_data_that_dvc_would_not_watch_are_refused(tmp_path: Path, monkeypatch: 
     table.write_text("x,y\n" + "".join(f"{number},{'ab'[number % 2]}\n" for number in range(60)))
     config = composed("dataset=csv", f"dataset.path={table}", "dataset.target=y", "model=mlp")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    monkeypatch.setattr("equipoise.pipeline.PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr("equipoise.runs.dvc.PARAMS", tmp_path / "params.yaml")
     assert run_stage(lambda config: pytest.fail("nothing may run")) == 2
     assert "dvc add data/raw/table.csv" in capsys.readouterr().err
 
@@ -126,9 +126,9 @@ def test_images_in_a_temporary_workspace_are_refused(tmp_path: Path, monkeypatch
             Image.new("L", (4, 4), number * 9 + ord(name)).save(tmp_path / f"data/raw/pictures/{name}/{number}.png")
     config = composed("dataset=image_directory", f"dataset.path={tmp_path}/data/raw/pictures", "model=linear")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    monkeypatch.setattr("equipoise.pipeline.PARAMS", tmp_path / "params.yaml")
-    monkeypatch.setattr("equipoise.pipeline.RAW", tmp_path / "data" / "raw")
-    monkeypatch.setattr("equipoise.pipeline.ARTIFACTS", tmp_path / "artifacts")
+    monkeypatch.setattr("equipoise.runs.dvc.PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr("equipoise.runs.dvc.RAW", tmp_path / "data" / "raw")
+    monkeypatch.setattr("equipoise.runs.dvc.ARTIFACTS", tmp_path / "artifacts")
     assert run_stage(lambda config: None) == 0
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert run_stage(lambda config: pytest.fail("nothing may run")) == 2

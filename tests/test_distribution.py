@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.cluster import VARIABLE, Cluster, read_cluster
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
-from equipoise.resume import made_by
+from equipoise.runs.resume import made_by
+from equipoise.training.cluster import VARIABLE, Cluster, read_cluster
 from helpers import REPOSITORY, composed, program_of
 from processes import LIMIT
 
@@ -74,9 +74,10 @@ def several_labels(folder: Path) -> list[str]:
 
 def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[Any], list[dict[str, float]]]:
     """Weights and history, of a training that is interrupted after its second epoch and gone on with, if so asked."""
-    from equipoise import inputs, training
-    from equipoise.checkpoints import Checkpoints
-    from equipoise.compiled import Compiled
+    from equipoise.runs import record
+    from equipoise.training import fit as training
+    from equipoise.training.checkpoints import Checkpoints
+    from equipoise.training.graph import Compiled
 
     config = composed(*overrides)
     data = prepare(config.dataset, folder)
@@ -95,23 +96,24 @@ def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[An
         built = Compiled(config, data)
         kept = Checkpoints(folder / "run", made_by(config, data), first=0) if interrupt else None
         with contextlib.suppress(InterruptedError):
-            training.fit(built, config, data, inputs.weigh(config, data), on_epoch, kept)
+            training.fit(built, config, data, record.weigh(config, data), on_epoch, kept)
     return built.model.get_weights(), history
 
 
 def fit_by_keras(folder: Path, *overrides: str) -> list[Any]:
     """The weights that Keras's own fit leaves under the strategy."""
-    from equipoise import compiled, engines
+    from equipoise.training import graph
+    from equipoise.training.engines import choose
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "engine_of", lambda *_: engines.Engine("fit", False, False, ""))
-        patch.setattr(compiled, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
+        patch.setattr(graph, "engine_of", lambda *_: choose.Engine("fit", False, False, ""))
+        patch.setattr(graph, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
         return fit(folder, *overrides)[0]
 
 
 def compare(replicas: int, cases: dict[str, list[str]], folder: Path) -> None:
     """Write down how far the replicas' weights and history are from those of one device."""
-    from equipoise import runtime
+    from equipoise.training import runtime
 
     runtime.start("cpu", 1, deterministic=True, strategy="mirrored", replicas=replicas)
     mirrored = ["trainer.strategy=mirrored", f"trainer.replicas={replicas}"]
@@ -214,7 +216,7 @@ def test_a_cluster_that_is_none_is_refused(text: str | None, said: str, monkeypa
 def waiting(patience: float, joining: float, mine: int, others: int) -> "subprocess.CompletedProcess[str]":
     """A process that waits for the other worker, and then never ends."""
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import time; from equipoise import cluster\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import time; from equipoise.training import cluster\n"
         f"cluster.PATIENCE, cluster.REMINDER, cluster.JOINING = {patience}, 0.1, {joining}\n"
         f"with cluster.met(cluster.Cluster(('127.0.0.1:{mine}', '127.0.0.1:{others}'), 0)):\n    time.sleep(100)"
     )

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from equipoise.effect import learning_rate_factor, total_variation, warnings
-from equipoise.weighting import ClassWeights
+from equipoise.methods.effect import learning_rate_factor, total_variation, warnings
+from equipoise.methods.weighting import ClassWeights
 
 
 def weights(*values: float) -> ClassWeights:

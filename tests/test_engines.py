@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise import inputs
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
+from equipoise.runs import record
 from helpers import composed
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -29,7 +29,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def picked(cache: Path, *overrides: str, device: str = "cpu") -> Any:
-    from equipoise.engines import engine_of
+    from equipoise.training.engines.choose import engine_of
 
     config = composed("trainer.engine=auto", *overrides)
     return engine_of(config, prepare(config.dataset, cache), device)
@@ -110,11 +110,11 @@ def test_auto_leaves_xla_out_otherwise(cache: Path, overrides: list[str], device
 
 
 def test_auto_leaves_xla_out_of_large_batches(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise import engines
+    from equipoise.training.engines import choose
 
-    monkeypatch.setattr(engines, "MOST_NUMBERS", 24)  # 4 samples of 6 numbers
+    monkeypatch.setattr(choose, "MOST_NUMBERS", 24)  # 4 samples of 6 numbers
     assert picked(cache, *LONG).xla
-    monkeypatch.setattr(engines, "MOST_NUMBERS", 23)
+    monkeypatch.setattr(choose, "MOST_NUMBERS", 23)
     assert not picked(cache, *LONG).xla
 
 
@@ -128,7 +128,7 @@ def test_what_is_typed_of_xla_is_done(cache: Path) -> None:
 def test_how_many_steps_a_call_takes() -> None:
     import keras
 
-    from equipoise.compiled import _even_steps, _steps_per_program
+    from equipoise.training.graph import _even_steps, _steps_per_program
 
     # All of an epoch up to 50; the largest divisor up to 50, unless that is less than 10.
     assert [_even_steps(steps) for steps in (1, 7, 50, 63, 100, 53, 194)] == [50, 50, 50, 21, 50, 50, 50]
@@ -144,16 +144,16 @@ def test_how_many_steps_a_call_takes() -> None:
 
 def trained(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], bool]:
     """Weights' digest, history without the loss that XLA sums in another order, and whether XLA was there."""
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit
+    from equipoise.training.graph import Compiled
 
     config = composed(*overrides)
     data = prepare(config.dataset, cache)
     built = Compiled(config, data)
     history: list[Mapping[str, float]] = []
-    training.fit(built, config, data, inputs.weigh(config, data), lambda _, metrics: history.append(metrics))
+    fit.fit(built, config, data, record.weigh(config, data), lambda _, metrics: history.append(metrics))
     without = [{key: value for key, value in metrics.items() if key != "train/loss"} for metrics in history]
-    return training.weights_sha256(built.model), without, bool(built.model.jit_compile)
+    return fit.weights_sha256(built.model), without, bool(built.model.jit_compile)
 
 
 XLA_CASES = {
@@ -167,13 +167,13 @@ XLA_CASES = {
 @pytest.mark.parametrize("case", XLA_CASES)
 def test_under_xla_too_every_way_and_engine_leaves_the_bits_of_keras(cache: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one with its own function, which has each step compiled by itself."""
-    from equipoise import compiled
+    from equipoise.training import graph
 
     options = [option for option in LONG if not (option.startswith("model.hidden") and "model=linear" in XLA_CASES[case])]
     options += XLA_CASES[case]
     with monkeypatch.context() as patch:
-        original = compiled.engine_of
-        patch.setattr(compiled, "engine_of", lambda *arguments: original(*arguments)._replace(in_programs=False))
+        original = graph.engine_of
+        patch.setattr(graph, "engine_of", lambda *arguments: original(*arguments)._replace(in_programs=False))
         expected = trained(cache, *options, "loss=class_weight", "trainer.engine=fit")
     assert expected[2]
     for implementation in IMPLEMENTATIONS:

@@ -9,10 +9,10 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import sparse
 
-from equipoise import figures
 from equipoise.data.prepared import Prepared
-from equipoise.metrics import Evaluation, evaluate, frequency_groups, log_softmax
-from equipoise.weighting import ClassWeights
+from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics.classification import Evaluation, evaluate, frequency_groups, log_softmax
+from equipoise.reports import figures
 
 COLOR = "#0072b2"
 

@@ -9,10 +9,10 @@ import numpy as np
 import psutil
 import pytest
 
-from equipoise import finishing
-from equipoise.finishing import MOST_BYTES, MOST_WAITING, Beside
-from equipoise.store import Store, open_store
-from equipoise.tracking import Run, start_run
+from equipoise.runs import background
+from equipoise.runs.background import MOST_BYTES, MOST_WAITING, Beside
+from equipoise.tracking.run import Run, start_run
+from equipoise.tracking.store import Store, open_store
 from test_report import evidence
 
 PICTURES = {"confusion_matrix.png", "pr_curves.png", "reliability.png", "report.html", "training_curves.png", "what_the_weights_did.png"}
@@ -25,12 +25,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Beside]:
-    with finishing.beside(100):
-        current = finishing.current()
+    with background.beside(100):
+        current = background.current()
         assert current
         current.start()
         yield current
-    assert finishing.current() is None
+    assert background.current() is None
 
 
 def begin(store: Store, folder: Path) -> tuple[Run, contextlib.ExitStack]:

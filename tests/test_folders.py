@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equipoise.data.folders import listed
+from equipoise.core.schema import ConfigError
+from equipoise.data.images.folders import listed
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.options import ConfigError
 from helpers import composed_dataset
 
 

@@ -10,7 +10,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
-from equipoise import fonts, report
+from equipoise.reports import fonts, run_page
 from test_report import evidence
 
 ODD = ("日本", "naïve café", "Ünïcödé 😀", "עברית", "हिन्दी", "e\u0301\u0323", "👩\u200d🚀", "$x_1$", "a\tb", "a\nb", "_under", "%s {z} \\d")
@@ -69,8 +69,8 @@ def test_odd_names_are_drawn_without_a_warning(names: tuple[str, ...]) -> None:
     named = replace(run, data=replace(run.data, classes=names))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn = report.pictures(named)
-    assert set(drawn) == set(report.pictures(run))
+        drawn = run_page.pictures(named)
+    assert set(drawn) == set(run_page.pictures(run))
 
 
 def test_a_font_that_is_found_is_drawn_with(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_font_that_is_found_is_drawn_with(tmp_path: Path) -> None:
 def test_in_a_page_a_browser_has_the_fonts() -> None:
     from matplotlib.figure import Figure
 
-    from equipoise import page
+    from equipoise.reports import html
 
     figure = Figure()
     figure.text(0.1, 0.4, "日本 हिन्दी")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "日本 हिन्दी" in page.picture(figure, "names")
+        assert "日本 हिन्दी" in html.picture(figure, "names")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from equipoise.runtime import unused_gpu
-from equipoise.store import open_store
+from equipoise.tracking.store import open_store
+from equipoise.training.runtime import unused_gpu
 from helpers import train
 
 pytestmark = [
@@ -45,7 +45,7 @@ def test_half_precision_learns_the_same(project: Path, precision: str) -> None:
 
 def test_it_keeps_to_its_memory(project: Path) -> None:
     program = (
-        "import sys, json; sys.path.insert(0, 'src'); from equipoise import runtime; "
+        "import sys, json; sys.path.insert(0, 'src'); from equipoise.training import runtime; "
         "runtime.start('gpu', 'auto', deterministic=True, gpu_memory=512); import tensorflow as tf\n"
         "def fits(mebibytes):\n"
         "    try:\n"

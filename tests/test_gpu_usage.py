@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from equipoise import gpu_usage
+from equipoise.tracking import gpu_usage
 from processes import LIMIT
 
 

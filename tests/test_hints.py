@@ -13,13 +13,15 @@ from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from equipoise import command_line
-from equipoise.command_line import plan, prepare_all, readable, whole, words_for_hydra
-from equipoise.config import validate
+from equipoise.config import overrides
+from equipoise.config.model import validate
+from equipoise.config.overrides import readable, whole
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError
+from equipoise.core.typed import list_in, mapping_in
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
-from equipoise.paths import config_folder
-from equipoise.typed import list_in, mapping_in
+from equipoise.sweeps import planning
+from equipoise.sweeps.planning import plan, prepare_all, words_for_hydra
 from helpers import REPOSITORY, composed_dataset
 from test_config import MISTAKES
 from test_sources import BAD as BAD_DATA
@@ -93,7 +95,7 @@ CASES: dict[str, tuple[Callable[[Path], list[str]], bool]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_hint_that_is_typed_ends_the_complaint(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(planning, "cache_folder", lambda: tmp_path / "cache")
     make, has_hint = CASES[name]
     words = make(tmp_path)
     words = words if name.startswith("words") or any(word.startswith("model=") for word in words) else [*words, "model=linear"]
@@ -114,7 +116,7 @@ def changes(words: Sequence[str], hint: str) -> bool:
         return False
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
-            before, after = (command_line._compose(readable([word for word in typed if not word.startswith("-")])) for typed in (words, [*words, hint]))
+            before, after = (overrides.compose_words(readable([word for word in typed if not word.startswith("-")])) for typed in (words, [*words, hint]))
         except (ConfigError, HydraException):
             return True
     return bool(before != after)
@@ -153,8 +155,8 @@ def test_every_hint_in_the_source_names_an_option_and_a_value_that_there_are(hin
     group, _, option = key.partition(".")
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         words = readable([hint])
-        for override in command_line.parse(words):
-            command_line.check_name(override)
+        for override in overrides.parse(words):
+            overrides.check_name(override)
         if not option or group == "hydra":
             return
         folder = config_folder() / group
@@ -168,7 +170,7 @@ def test_every_hint_in_the_source_names_an_option_and_a_value_that_there_are(hin
 
 def _said_of(*words: str) -> str:
     try:
-        validate(OmegaConf.to_container(command_line._compose(words), resolve=True))  # type: ignore[arg-type]
+        validate(OmegaConf.to_container(overrides.compose_words(words), resolve=True))  # type: ignore[arg-type]
     except ConfigError as error:
         return str(error)
     return ""
@@ -177,7 +179,7 @@ def _said_of(*words: str) -> str:
 class TestWhatCanOnlyBeMeant:
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(command_line, "cache_folder", lambda: tmp_path / "cache")
+        monkeypatch.setattr(planning, "cache_folder", lambda: tmp_path / "cache")
         monkeypatch.chdir(tmp_path)
         (tmp_path / "data (1).csv").write_text(SPECIAL)
         (tmp_path / "größe.csv").write_text("x,y\n" + TWELVE * 3)
@@ -219,13 +221,13 @@ class TestWhatCanOnlyBeMeant:
         assert again.jobs == found.jobs
         handed_over = words_for_hydra(words, found)
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            assert [override.input_line for override in command_line.parse(handed_over)] == handed_over
+            assert [override.input_line for override in overrides.parse(handed_over)] == handed_over
 
     def test_weights_by_answers_and_by_odd_names_are_those_of_their_classes(self, folder: Path) -> None:
         for path, weights in (("answers.csv", "{false: 1, true: 5}"), ("income.csv", "{>50K: 5, <=50K: 1}")):
             found = plan(["dataset=csv", "model=linear", f"dataset.path={path}", "dataset.target=y", "weighting=manual", f"weighting.weights={weights}"])
             assert found is not None
-            from equipoise.weighting import class_weights
+            from equipoise.methods.weighting import class_weights
 
             data = prepare(found.jobs[0].dataset, folder / "cache")
             assert class_weights(found.jobs[0].weighting, data.counts, data.classes).weights.tolist() == [1, 5]

@@ -22,21 +22,21 @@ from hydra import initialize_config_dir
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import fuzzing
-from equipoise.checkpoints import FOLDER, Checkpoints, State
-from equipoise.command_line import plan
-from equipoise.config import validate
+from equipoise.config.model import validate
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import warn
 from equipoise.data.prepare import _surveyed, prepare
 from equipoise.data.prepared import METADATA, open_prepared
-from equipoise.data.records import INDEX
-from equipoise.data.records import METADATA as SHARDS
-from equipoise.data.sources import SPLITS, digest_of
-from equipoise.logged import LoggedConfig
-from equipoise.options import ConfigError
-from equipoise.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox, read_journal
-from equipoise.paths import config_folder
-from equipoise.pipeline import read_params
-from equipoise.reevaluation import inherit
-from equipoise.terminal import warn
+from equipoise.data.shards import INDEX
+from equipoise.data.shards import METADATA as SHARDS
+from equipoise.data.types import SPLITS, digest_of
+from equipoise.runs.dvc import read_params
+from equipoise.runs.reevaluate import inherit
+from equipoise.sweeps.planning import plan
+from equipoise.tracking.history import LoggedConfig
+from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox, read_journal
+from equipoise.training.checkpoints import FOLDER, Checkpoints, State
 from helpers import REPOSITORY, composed_dataset, copy_project, train
 
 
@@ -328,13 +328,13 @@ def test_prepared_data_of_another_version_are_refused_with_advice(tmp_path: Path
 def test_a_store_of_another_mlflow_is_refused_with_advice(tmp_path: Path) -> None:
     import sqlite3
 
-    from equipoise.store import open_store
+    from equipoise.tracking.store import open_store
 
     open_store(tmp_path)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     # A process keeps the stores that it has opened.
-    program = "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.store import open_store; open_store(pathlib.Path(sys.argv[1]))"
+    program = "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.tracking.store import open_store; open_store(pathlib.Path(sys.argv[1]))"
     found = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True)
     assert "ConfigError" in found.stderr
     assert "back it up; if an older MLflow made it, then: mlflow db upgrade sqlite:///" in found.stderr
@@ -481,7 +481,7 @@ def test_nothing_unpickles_evaluates_or_starts_a_shell(file: Path) -> None:
             module = getattr(node, "module", None) or ""
             names = [name.name for name in node.names] + [module]
             assert not {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"} & {name.split(".")[0] for name in names}
-            assert "load_model" not in names or module == "equipoise.store", "it would run what lies beside the model"
+            assert "load_model" not in names or module == "equipoise.tracking.store", "it would run what lies beside the model"
         if isinstance(node, ast.Call):
             name, keys = ast.unparse(node.func), {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             assert name not in FORBIDDEN, name

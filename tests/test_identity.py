@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from equipoise import identity, source_code
-from equipoise.decisions import DECISIONS
-from equipoise.models import MODELS
-from equipoise.source_code import HOME
-from equipoise.weighting import STRATEGIES
+from equipoise.config import identity
+from equipoise.core import source_code
+from equipoise.core.source_code import HOME
+from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.models import MODELS
+from equipoise.methods.weighting import STRATEGIES
 from helpers import composed
 
 CONFIG = composed("weighting=balanced", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")
@@ -73,5 +74,26 @@ def test_what_only_shows_and_records_is_not_followed(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(source_code, "_parsed", noting)
     source_code.digest.cache_clear()
     identity.code(CONFIG)
-    assert {"training.py", "compiled.py", "resident.py", "data/feed.py", "implementations.py", "metrics.py", "schedules.py"} <= read
-    assert not {"data/tables.py", "data/arrays.py", "page.py", "figures.py", "uploading.py", "outbox.py", "views.py", "command_line.py", "terminal.py"} & read
+    assert {
+        "training/fit.py",
+        "training/graph.py",
+        "training/engines/resident.py",
+        "data/feed.py",
+        "methods/implementations.py",
+        "metrics/classification.py",
+        "methods/schedules.py",
+    } <= read
+    assert (
+        not {
+            "data/tables/dataset.py",
+            "data/arrays/dataset.py",
+            "reports/html.py",
+            "reports/figures.py",
+            "tracking/upload.py",
+            "tracking/outbox.py",
+            "tracking/views.py",
+            "sweeps/planning.py",
+            "core/terminal.py",
+        }
+        & read
+    )

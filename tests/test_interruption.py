@@ -12,14 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from equipoise import interruption
-from equipoise.interruption import bounded
+from equipoise.core import interruption
+from equipoise.core.interruption import bounded
 from processes import Processes
 
 SOURCE = str(Path(__file__).parents[1] / "src")
 PROGRAM = """
 import hashlib, pathlib, sys, time
-from equipoise.interruption import bounded
+from equipoise.core.interruption import bounded
 
 def close():
     pathlib.Path(sys.argv[2]).write_text("closed")
@@ -60,7 +60,7 @@ def test_a_signal_ends_what_cannot_be_interrupted(doing: str, sent: signal.Signa
 
 TERMINAL = """
 import pathlib, sys, time
-from equipoise import interruption
+from equipoise.core import interruption
 
 interruption.listen()
 try:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from sklearn import metrics as oracle
 
-from equipoise import intervals
-from equipoise.metrics import counted_metrics, log_softmax
-from equipoise.proportions import score_interval
+from equipoise.metrics import intervals
+from equipoise.metrics.classification import counted_metrics, log_softmax
+from equipoise.metrics.proportions import score_interval
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())

@@ -2,8 +2,8 @@
 
 import pytest
 
-from equipoise import key_values
-from equipoise.options import ConfigError
+from equipoise.core import key_values
+from equipoise.core.schema import ConfigError
 
 
 def test_words_are_read_as_typed() -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipoise.core.schema import ConfigError, named
 from equipoise.data.labels import Labels, Spelled, alike, answers, as_text, in_array, in_order, of_known, understood
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError, named
 from helpers import composed_dataset
 
 MISSING = ("", "NA", "nan", "None")

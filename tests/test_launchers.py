@@ -14,10 +14,10 @@ import pytest
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
 
-from equipoise import batch, launchers, ray_cluster
-from equipoise.command_line import plan
-from equipoise.options import ConfigError
-from equipoise.remote import Ended, Job
+from equipoise.core.schema import ConfigError
+from equipoise.sweeps.launchers import choose, ray_jobs, submitit_jobs
+from equipoise.sweeps.launchers.job import Ended, Job
+from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY
 from hydra_plugins.elsewhere import ElsewhereLauncher
 from processes import LIMIT
@@ -68,15 +68,15 @@ def test_no_cluster(overrides: tuple[str, ...], said: str, monkeypatch: pytest.M
     assert found
     assert found.sweep
     with pytest.raises(ConfigError, match=said):
-        launchers.reach(found.sweep.launcher_options, found.sweep.id, "local")
+        choose.reach(found.sweep.launcher_options, found.sweep.id, "local")
 
 
-def processes(*overrides: str) -> batch.Options:
+def processes(*overrides: str) -> submitit_jobs.Options:
     """The options of processes of this machine."""
     found = plan([*SWEEP, "hydra/launcher=submitit_local", *overrides])
     assert found
     assert found.sweep
-    assert isinstance(found.sweep.launcher_options, batch.Options)
+    assert isinstance(found.sweep.launcher_options, submitit_jobs.Options)
     return found.sweep.launcher_options
 
 
@@ -101,7 +101,7 @@ def test_processes_of_this_machine_are_so_many_at_once_and_one_that_is_killed_co
         return run
 
     options = processes("hydra.launcher.array_parallelism=2", f"hydra.launcher.submitit_folder={tmp_path}/%j")
-    outcomes = dict(batch.run([job(number) for number in range(5)], options))
+    outcomes = dict(submitit_jobs.run([job(number) for number in range(5)], options))
     assert [outcome.said if isinstance(outcome, Ended) else outcome.reason.split(",")[0] for _, outcome in sorted(outcomes.items())] == [
         "0",
         "its process is gone",
@@ -128,13 +128,13 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, monkeypatc
         return Ended(JobReturn(), "")
 
     options = processes(f"hydra.launcher.submitit_folder={tmp_path}/%j")
-    outcomes = batch.run([endless, short], options)
+    outcomes = submitit_jobs.run([endless, short], options)
     next(outcomes)
     process = psutil.Process(int(pid.read_text()))
     outcomes.close()
     process.wait(LIMIT)
     with pytest.raises(CompactHydraException, match=r"the jobs cannot be submitted: .*File exists"):
-        next(batch.run([short], processes(f"hydra.launcher.submitit_folder={pid}/%j")))
+        next(submitit_jobs.run([short], processes(f"hydra.launcher.submitit_folder={pid}/%j")))
 
 
 @pytest.mark.slow
@@ -159,9 +159,9 @@ def test_jobs_on_ray_are_interrupted_with_the_process_that_started_them(tmp_path
             time.sleep(0.01)
         return Ended(JobReturn(), "")
 
-    options = ray_cluster.Options(engine="ray", address="local", cores=2, folder=None, num_cpus=1, num_gpus=0, max_retries=0)
+    options = ray_jobs.Options(engine="ray", address="local", cores=2, folder=None, num_cpus=1, num_gpus=0, max_retries=0)
     try:
-        outcomes = ray_cluster.run([endless, short], options)
+        outcomes = ray_jobs.run([endless, short], options)
         assert next(outcomes)[0] == 1
         outcomes.close()
         assert interrupted.exists()
@@ -178,9 +178,9 @@ def test_what_answers_is_no_ray_cluster(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(worker, patience, 1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"ray://127.0.0.1:{other.getsockname()[1]}"
-        options = ray_cluster.Options(engine="ray", address=address, cores=None, folder=None, num_cpus=1, num_gpus=0, max_retries=0)
+        options = ray_jobs.Options(engine="ray", address=address, cores=None, folder=None, num_cpus=1, num_gpus=0, max_retries=0)
         with pytest.raises(ConfigError, match=rf"address={address}: .*; if the cluster asks for a token: export RAY_AUTH_MODE=token"):
-            ray_cluster.connect(options)
+            ray_jobs.connect(options)
 
 
 def test_a_slurm_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,10 +195,10 @@ def test_a_slurm_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monkey
     job: Any = SimpleNamespace(job_id="7_0")
     answers("Unable to contact slurm controller")
     with pytest.raises(ConfigError, match="Slurm's controller does not answer"):
-        batch.check()
-    assert batch._over({3: job}, batch.SLURM) == {}
+        submitit_jobs.check()
+    assert submitit_jobs._over({3: job}, submitit_jobs.SLURM) == {}
     answers("Invalid job id specified")
-    assert batch._over({3: job}, batch.SLURM) == {3: "forgotten"}
+    assert submitit_jobs._over({3: job}, submitit_jobs.SLURM) == {3: "forgotten"}
 
 
 def test_a_job_comes_to_a_machine_that_cannot_log_it_or_is_queued_again() -> None:
@@ -228,6 +228,6 @@ def test_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     for workers in ("ten", "0", "1.5"):
         with pytest.raises(ConfigError, match=rf"hydra\.launcher\.n_jobs={workers}: must be a whole number of workers, or -1"):
             plan([*SWEEP, "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}"])
-    monkeypatch.setattr(launchers, "find_spec", lambda _: None)
+    monkeypatch.setattr(choose, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match="make setup EXTRA=sweeps"):
         plan([*SWEEP, "hydra/launcher=ray"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.special import expit, log_softmax, softmax
 
-from equipoise.losses import LOSSES, positive_weights
+from equipoise.methods.losses import LOSSES, positive_weights
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -313,9 +313,9 @@ def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: 
     """All losses but LDAM leave the model as it is; LDAM's normalised layer is of stock layers."""
     import keras
 
-    from equipoise.losses import LOSSES
-    from equipoise.models import mlp, normalise_classifier
-    from equipoise.options import keywords
+    from equipoise.core.schema import keywords
+    from equipoise.methods.losses import LOSSES
+    from equipoise.methods.models import mlp, normalise_classifier
 
     assert "max_margin" in keywords(LOSSES["ldam"])
     keras.utils.set_random_seed(0)
@@ -336,7 +336,7 @@ def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: 
 def test_the_normalised_classifier_gives_scaled_cosines() -> None:
     import keras
 
-    from equipoise.models import mlp, normalise_classifier
+    from equipoise.methods.models import mlp, normalise_classifier
 
     plain = mlp((5,), 3, hidden=(4,), dropout=0.0)
     features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
@@ -349,8 +349,8 @@ def test_the_normalised_classifier_gives_scaled_cosines() -> None:
 
 
 def test_labels_that_keras_would_weigh_wrongly_are_refused() -> None:
-    from equipoise.implementations import check_labels
-    from equipoise.options import ConfigError
+    from equipoise.core.schema import ConfigError
+    from equipoise.methods.implementations import check_labels
 
     weights, even = np.array([1.0, 2.0, 3.0]), np.ones(3)
     check_labels(Y, weights, 3)

@@ -5,9 +5,9 @@ from types import ModuleType
 
 import pytest
 
-from equipoise.decisions import DECISIONS
-from equipoise.losses import LOSSES
-from equipoise.weighting import STRATEGIES
+from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.weighting import STRATEGIES
 from helpers import REPOSITORY, program_of
 
 PAGE = (REPOSITORY / "docs" / "methods.md").read_text()

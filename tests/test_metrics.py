@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from equipoise.metrics import (
+from equipoise.metrics.classification import (
     BINS,
     Evaluation,
     against_the_rest,
@@ -162,13 +162,13 @@ def test_groups_by_terciles_and_by_thresholds() -> None:
 
 @pytest.mark.parametrize("classes", [3, 40])
 def test_large_arrays_are_kept_in_single_and_computed_with_in_double_precision(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise import metrics
+    from equipoise.metrics import classification
 
     generator = np.random.default_rng(0)
     labels, logits = np.arange(400) % classes, generator.normal(0, 3, (400, classes)).astype(np.float32)
     whole = of(labels, logits)
-    monkeypatch.setattr(metrics, "MOST_DOUBLE", 100)
-    monkeypatch.setattr(metrics, "BLOCK_CELLS", 7 * classes)
+    monkeypatch.setattr(classification, "MOST_DOUBLE", 100)
+    monkeypatch.setattr(classification, "BLOCK_CELLS", 7 * classes)
     assert log_softmax(logits).dtype == np.float32
     blocks = of(labels, logits)
     assert blocks.summary == pytest.approx(whole.summary, rel=1e-5)

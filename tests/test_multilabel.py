@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from equipoise.multilabel import SCORES, decision_metrics, epoch_metrics, evaluate, thresholds
-from equipoise.options import ConfigError
+from equipoise.core.schema import ConfigError
+from equipoise.metrics.multilabel import SCORES, decision_metrics, epoch_metrics, evaluate, thresholds
 from helpers import composed
 
 
@@ -104,8 +104,8 @@ def test_what_is_meant_for_one_class_is_refused(overrides: list[str], typed: lis
 def test_balanced_is_the_factor_of_the_positives(overrides: list[str], tmp_path: Path) -> None:
     import tensorflow as tf
 
-    from equipoise.compiled import loss_function
     from equipoise.data.prepare import prepare
+    from equipoise.training.graph import loss_function
 
     losses = {}
     for name, typed in {"balanced": ["weighting=balanced"], "auto": ["loss.pos_weight=auto"], "none": []}.items():

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from equipoise import naming
-from equipoise.naming import VARIED, run_name
-from equipoise.options import ConfigError
+from equipoise.config import naming
+from equipoise.config.naming import VARIED, run_name
+from equipoise.core.schema import ConfigError
 from helpers import composed
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise import tracking
-from equipoise.options import ConfigError
-from equipoise.outbox import Outbox, read_journal
-from equipoise.store import Store, open_store, read_json
-from equipoise.tracking import Run, start_run
+from equipoise.core.schema import ConfigError
+from equipoise.tracking import run as tracking
+from equipoise.tracking.outbox import Outbox, read_journal
+from equipoise.tracking.run import Run, start_run
+from equipoise.tracking.store import Store, open_store, read_json
 from helpers import copy_project, train
 from server import Proxy, Server, as_user, proxied
 
@@ -146,8 +146,8 @@ def test_a_database_that_cannot_grow(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 import numpy as np
-from equipoise import tracking
-from equipoise.store import open_store
+from equipoise.tracking import run as tracking
+from equipoise.tracking.store import open_store
 tracking.PAUSE, tracking.AT_THE_END = 1000, 0
 root = Path(sys.argv[1])
 store = open_store(root)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.data.pandas_types import PandasTypes
+from equipoise.data.tables.pandas_types import PandasTypes
 
 KINDS = {"b": "boolean", "i": "long", "u": "long", "f": "double", "O": "string"}
 CELLS = ["1", "-7", "007", "1.5", "1e3", "NA", "", "n/a", "None", "true", "FALSE", "A12", "45%", "1,234", "-", "inf", " 2"]

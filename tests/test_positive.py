@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equipoise import corrections
-from equipoise.config import config_sha256, flat
+from equipoise.config import advice
+from equipoise.config.model import config_sha256, flat
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.options import ConfigError
-from equipoise.priors import effective_prior, target_prior
-from equipoise.store import open_store
-from equipoise.weighting import class_weights
+from equipoise.methods.priors import effective_prior, target_prior
+from equipoise.methods.weighting import class_weights
+from equipoise.tracking.store import open_store
 from helpers import composed, copy_project, train
 
 ONE_LOGIT = ["dataset.labels=binary", "loss=sigmoid", "model=linear", "trainer.epochs=3"]
@@ -73,7 +73,7 @@ def test_a_config_that_names_no_positive_class_has_the_digest_that_it_had(tmp_pa
     import hashlib
     import json
 
-    from equipoise.config import CONTROL, below
+    from equipoise.config.model import CONTROL, below
 
     config = composed("model=linear")
     before = {key: value for key, value in flat(config).items() if not below(key, CONTROL) and key != "dataset.positive"}
@@ -98,32 +98,32 @@ def test_all_that_counts_by_class_counts_the_positive_one_last(tmp_path: Path) -
     words = [*table(tmp_path), *ONE_LOGIT, "loss.pos_weight=9", "dataset.target_prior=[0.2,0.8]"]
     config, data = prepared(tmp_path / "cache", *words)
     weights = class_weights(config.weighting, data.counts, data.classes)
-    shown = corrections.as_shown(config, data, weights)
+    shown = advice.as_shown(config, data, weights)
     assert shown.weights.tolist() == [1, 9]
     assert [shown.label(index) for index in range(2)] == ["ok", "fraud (positive)"]
-    assert corrections.told(config, shown) == "fraud (the rarer one in training; dataset.positive names another), 21 of 210 training samples"
+    assert advice.told(config, shown) == "fraud (the rarer one in training; dataset.positive names another), 21 of 210 training samples"
     # p_c v_c: 0.9 and 0.1 * 9.
     np.testing.assert_allclose(effective_prior(weights, config.loss), [0.5, 0.5])
     assert target_prior(config.dataset, data).tolist() == [0.8, 0.2], "typed for fraud and ok, as they stand in every other form of labels"
     automatic, _ = prepared(tmp_path / "cache", *words[:-2], "loss.pos_weight=auto")
-    assert corrections.as_shown(automatic, data, weights).weights.tolist() == [1, 9]
+    assert advice.as_shown(automatic, data, weights).weights.tolist() == [1, 9]
     softmax, plain = prepared(tmp_path / "cache", *table(tmp_path), "model=linear")
-    assert corrections.as_shown(softmax, plain, class_weights(softmax.weighting, plain.counts, plain.classes)).positive is None
+    assert advice.as_shown(softmax, plain, class_weights(softmax.weighting, plain.counts, plain.classes)).positive is None
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_names_alone_change_no_bit(tmp_path: Path) -> None:
     """Called `fraud` and `ok`, or `zebra` and `ok`: the rare class comes first or last by alphabet, and is learned as the same numbers."""
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit
+    from equipoise.training.graph import Compiled
 
     digests = []
     for rare in ("fraud", "zebra"):
         config, data = prepared(tmp_path / "cache", *table(tmp_path, rare), "dataset.drop=[]", "dataset.split_column=part", *ONE_LOGIT, "loss.pos_weight=9")
         built = Compiled(config, data)
-        training.fit(built, config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
-        digests.append((training.weights_sha256(built.model), data.data_sha256))
+        fit.fit(built, config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
+        digests.append((fit.weights_sha256(built.model), data.data_sha256))
     assert digests[0] == digests[1]
 
 

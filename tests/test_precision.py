@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from equipoise.data.prepare import prepare
-from equipoise.losses import LOSSES
-from equipoise.weighting import class_weights
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.weighting import class_weights
 from helpers import composed
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -32,8 +32,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(cache: Path, *overrides: str) -> tuple[Any, list[np.ndarray], list[dict[str, float]]]:
     """The trained model, the change of its weights, and the history."""
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit as training
+    from equipoise.training.graph import Compiled
 
     config = composed(*overrides)
     data = prepare(config.dataset, cache)
@@ -76,7 +76,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved() -> None:
     import keras
     import tensorflow as tf
 
-    from equipoise.precision import loss_scaled
+    from equipoise.training.precision import loss_scaled
 
     inner = keras.optimizers.SGD(1.0)
     assert loss_scaled(inner, "mixed_bfloat16", np.array([1e5])) is inner
@@ -91,7 +91,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved() -> None:
 
 
 def test_half_precision_that_overflows_in_the_model_names_the_way_out(cache: Path) -> None:
-    from equipoise.options import ConfigError
+    from equipoise.core.schema import ConfigError
 
     with pytest.raises(ConfigError, match=r"trainer\.precision=mixed_bfloat16, which counts as far as float32"):
         fit(cache, *SMALL, "trainer.precision=mixed_float16", "trainer.optimizer=sgd", "trainer.learning_rate=1e6", "trainer.epochs=3")
@@ -99,8 +99,8 @@ def test_half_precision_that_overflows_in_the_model_names_the_way_out(cache: Pat
 
 @pytest.mark.parametrize("stage", ["crt", "tau_norm"])
 def test_a_second_stage_takes_half_precision_features(cache: Path, stage: str) -> None:
-    from equipoise.predictor import Predictor
-    from equipoise.second_stage import run_second_stage
+    from equipoise.training.predictor import Predictor
+    from equipoise.training.second_stage import run_second_stage
 
     overrides = [*SMALL, "trainer.epochs=2", "trainer.precision=mixed_float16", f"trainer.second_stage={stage}"]
     model, *_ = fit(cache, *overrides)

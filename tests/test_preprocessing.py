@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
-from equipoise.data.sources import ArrayPreprocessing
-from equipoise.options import ConfigError
+from equipoise.data.types import ArrayPreprocessing
 from helpers import composed_dataset
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from equipoise.data.prepared import Prepared
-from equipoise.priors import effective_prior, label_odds, target_prior
-from equipoise.weighting import ClassWeights
+from equipoise.methods.priors import effective_prior, label_odds, target_prior
+from equipoise.methods.weighting import ClassWeights
 
 DATA = Prepared(Path(), ("a", "b"), (1,), np.array([30, 10]), "", {})
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from equipoise.probabilities import OfClasses, OfLabels, as_json, from_json
+from equipoise.metrics.probabilities import OfClasses, OfLabels, as_json, from_json
 
 LOGITS = arrays(np.float64, (4, 3), elements=st.floats(-20, 20))
 PRIOR = arrays(np.float64, 3, elements=st.floats(0.01, 1)).map(lambda mass: mass / mass.sum())

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from equipoise.proportions import least_interval, score_interval, wilson
+from equipoise.metrics.proportions import least_interval, score_interval, wilson
 
 counts = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)).filter(any), min_size=1, max_size=6)
 

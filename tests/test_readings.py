@@ -13,11 +13,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from equipoise.core.schema import ConfigError, as_typed
 from equipoise.data import preprocessing
-from equipoise.data.columns import Column, NumericColumn, TablePreprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.options import ConfigError, as_typed
+from equipoise.data.tables.columns import Column, NumericColumn, TablePreprocessing
 from helpers import composed
 
 GENERATOR = np.random.default_rng(0)

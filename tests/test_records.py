@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equipoise.command_line import compose_dataset
+from equipoise.config.overrides import compose_dataset
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import _surveyed, prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.records import of_worker
-from equipoise.data.sources import Samples, digest_of
-from equipoise.options import ConfigError
+from equipoise.data.shards import of_worker
+from equipoise.data.types import Samples, digest_of
 from helpers import program_of
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -25,7 +25,7 @@ DIGITS = ["dataset=digits_lt", "dataset.test_per_class=20"]
 
 
 def sharded(data: Prepared, folder: Path, shards: int) -> Prepared:
-    from equipoise.data.sharding import write_shards
+    from equipoise.data.write_shards import write_shards
 
     write_shards(data, folder, shards)
     return prepare(compose_dataset(["dataset=tfrecord", f"dataset.path='{folder}'"]), folder.parent / "cache")
@@ -78,17 +78,17 @@ def test_tensorflow_reads_them_as_examples(digits: Prepared, shards: Prepared) -
 
 
 def weights_sha256(data: Prepared, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> str:
-    from equipoise import training
-    from equipoise.compiled import Compiled
     from equipoise.data import feed
-    from equipoise.weighting import class_weights
+    from equipoise.methods.weighting import class_weights
+    from equipoise.training import fit
+    from equipoise.training.graph import Compiled
     from helpers import composed
 
     monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
     config = composed(*DIGITS, "model=mlp", "model.hidden=[8]", "trainer.epochs=2", "weighting=balanced", *overrides)
     built = Compiled(config, data)
-    training.fit(built, config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
-    return training.weights_sha256(built.model)
+    fit.fit(built, config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
+    return fit.weights_sha256(built.model)
 
 
 @pytest.mark.parametrize("sampling", ["none", "class_balanced"])
@@ -191,7 +191,7 @@ def test_shards_that_are_not_what_was_written_are_refused(name: str, shards: Pre
 
 
 def test_what_cannot_be_written_is_said(digits: Prepared, tmp_path: Path) -> None:
-    from equipoise.data.sharding import write_shards
+    from equipoise.data.write_shards import write_shards
 
     with pytest.raises(ConfigError, match=r"shards=500: must be at least 1, and at most the 200 samples of the validation split"):
         write_shards(digits, tmp_path / "out", 500)

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equipoise.config import flat
+from equipoise.config.model import flat
+from equipoise.core.schema import ConfigError
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare, surveyed
-from equipoise.logged import Logged, LoggedConfig, from_params
-from equipoise.options import ConfigError
-from equipoise.reevaluation import inherit
+from equipoise.runs.reevaluate import inherit
+from equipoise.tracking.history import Logged, LoggedConfig, from_params
 from helpers import composed, composed_dataset
 
 
@@ -110,24 +110,24 @@ def test_a_mistake_is_named(override: str, said: str) -> None:
 
 
 def test_data_that_have_changed_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from equipoise import reevaluation
+    from equipoise.runs import reevaluate
 
-    monkeypatch.setattr(reevaluation, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(reevaluate, "cache_folder", lambda: tmp_path / "cache")
     np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(60, 2)), y=np.arange(60) % 2)
     for overrides, fitted in ((["dataset=npz", f"dataset.path='{tmp_path}/a.npz'", "model=linear"], True), (["dataset=digits_lt"], False)):
         trained = Logged("r", "1", 0, {}, {"data_sha256": "of what they were"}, {})
         config = composed(*overrides)
         if fitted:
             with pytest.raises(ConfigError, match=r"the data that run r was trained on have changed since, .* train again"):
-                reevaluation._data(trained, config.dataset, config)
+                reevaluate._data(trained, config.dataset, config)
         else:
-            assert reevaluation._data(trained, config.dataset, config).shape == (8, 8, 1)
+            assert reevaluate._data(trained, config.dataset, config).shape == (8, 8, 1)
             assert "have changed since, so its training samples may be among these" in capsys.readouterr().err
 
 
 def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> None:
     """Another test file leaves the training rows as they were; another split seed does not."""
-    from equipoise.reevaluation import _check_encoding
+    from equipoise.runs.reevaluate import _check_encoding
 
     for name in ("a", "b", "c"):
         rows = "".join(f"{i * len(name) + ord(name)},{'xy'[i % 2]}\n" for i in range(40))
@@ -145,10 +145,10 @@ def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", ["csv", "npz", "series", "image_directory"])
 def test_another_file_or_folder_is_judged_as_a_whole(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every sample of it is in the test split, with the features that the model knows: those of its own training rows."""
-    from equipoise import reevaluation
     from equipoise.data import preprocessing
+    from equipoise.runs import reevaluate
 
-    monkeypatch.setattr(reevaluation, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(reevaluate, "cache_folder", lambda: tmp_path / "cache")
     raw = {}
     for name, count, shift in (("a", 60, 0), ("b", 10, 50)):
         values, labels = np.random.default_rng(count).normal(100 + shift, 9, (count, 6)), np.arange(count) % 2
@@ -167,7 +167,7 @@ def test_another_file_or_folder_is_judged_as_a_whole(kind: str, tmp_path: Path, 
     own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/a{suffix}'", "model=linear", *more)
     was, now = inherit(own, ()), inherit(own, [f"dataset.path='{tmp_path}/b{suffix}'"])
     seen = prepare(was.dataset, tmp_path / "cache")
-    found = reevaluation._data(Logged("r", "1", 0, {}, {"data_sha256": seen.data_sha256}, {}), was.dataset, now)
+    found = reevaluate._data(Logged("r", "1", 0, {}, {"data_sha256": seen.data_sha256}, {}), was.dataset, now)
     test = found.split("test")
     assert np.bincount(test.labels).tolist() == [5, 5]
     assert (np.asarray(found.split("validation").labels) == seen.split("validation").labels).all()
@@ -183,7 +183,7 @@ def test_another_file_or_folder_is_judged_as_a_whole(kind: str, tmp_path: Path, 
 
 @pytest.mark.parametrize("kind", ["csv", "npz"])
 def test_rows_without_labels_are_not_judged_and_it_is_said_what_can_be_done(kind: str, tmp_path: Path) -> None:
-    from equipoise.reevaluation import _check_labelled
+    from equipoise.runs.reevaluate import _check_labelled
 
     (tmp_path / "new.csv").write_text("x,z\n1,2\n")
     np.savez(tmp_path / "new.npz", x=np.zeros((3, 2)))
@@ -198,7 +198,7 @@ def test_rows_without_labels_are_not_judged_and_it_is_said_what_can_be_done(kind
 
 
 def test_a_folder_of_images_without_classes_is_not_judged(tmp_path: Path) -> None:
-    from equipoise.reevaluation import _check_labelled
+    from equipoise.runs.reevaluate import _check_labelled
 
     (tmp_path / "new").mkdir()
     Image.new("L", (3, 3)).save(tmp_path / "new" / "0.png")

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from equipoise.intervals import Interval
-from equipoise.metrics import log_softmax
-from equipoise.report import Evidence, as_html, pictures
+from equipoise.metrics.classification import log_softmax
+from equipoise.metrics.intervals import Interval
+from equipoise.reports.run_page import Evidence, as_html, pictures
 from test_figures import example
 
 QUESTIONS = [

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise import inputs
-from equipoise.checkpoints import Checkpoints
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.options import ConfigError
-from equipoise.resume import made_by
+from equipoise.runs import record
+from equipoise.runs.resume import made_by
+from equipoise.training.checkpoints import Checkpoints
 from helpers import composed
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -62,8 +62,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(cache: Path, engine: str, *overrides: str, folder: Path | None = None, end: int | None = None) -> tuple[str, list[dict[str, float]], list[Any]]:
     """Weights' digest, history and the optimiser's state; with a folder for checkpoints, of a training that ends after an epoch."""
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit as training
+    from equipoise.training.graph import Compiled
 
     config = composed(*overrides, f"trainer.engine={engine}")
     data = prepare(config.dataset, cache)
@@ -75,7 +75,7 @@ def fit(cache: Path, engine: str, *overrides: str, folder: Path | None = None, e
             raise InterruptedError
 
     kept = Checkpoints(folder, made_by(config, data), first=0) if folder else None
-    training.fit(built, config, data, inputs.weigh(config, data), on_epoch, kept)
+    training.fit(built, config, data, record.weigh(config, data), on_epoch, kept)
     return training.weights_sha256(built.model), history, [variable.numpy().tolist() for variable in built.model.optimizer.variables]
 
 
@@ -142,7 +142,8 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(cache: Path, tmp_path:
 
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_how_many_steps_a_call_takes_changes_no_bit(cache: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    from equipoise import resident, training
+    from equipoise.training import fit as training
+    from equipoise.training.engines import resident
 
     ends: list[int] = []
     original = training._Watch.on_train_batch_end
@@ -184,13 +185,14 @@ def test_a_loss_of_ones_own_ends_near_fit(cache: Path, monkeypatch: pytest.Monke
     """TensorFlow puts these constants together in another way in the two graphs."""
     import tensorflow as tf
 
-    from equipoise import compiled, training
-    from equipoise.losses import cross_entropy
+    from equipoise.methods.losses import cross_entropy
+    from equipoise.training import fit as training
+    from equipoise.training import graph
 
     def generalized(labels: Any, logits: Any) -> Any:
         return -tf.math.expm1(-0.7 * cross_entropy(labels, logits)) / 0.7
 
-    monkeypatch.setattr(compiled, "loss_function", lambda *_: generalized)
+    monkeypatch.setattr(graph, "loss_function", lambda *_: generalized)
     monkeypatch.setattr(training, "weights_sha256", lambda model: model.get_weights())
     weights = [fit(cache, engine, *SMALL, "loss=custom")[0] for engine in ("fit", "resident")]
     for expected, found in zip(*weights, strict=True):

@@ -16,17 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise import checkpoints, identity, resume
-from equipoise.checkpoints import Checkpoints, State
-from equipoise.config import config_sha256
+from equipoise.config import identity
+from equipoise.config.model import config_sha256
+from equipoise.core.locks import InUseError
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.decisions import DECISIONS
-from equipoise.locks import InUseError
-from equipoise.options import ConfigError
-from equipoise.resume import made_by
-from equipoise.store import open_store
-from equipoise.weighting import STRATEGIES, class_weights
+from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.weighting import STRATEGIES, class_weights
+from equipoise.runs import resume
+from equipoise.runs.resume import made_by
+from equipoise.tracking.store import open_store
+from equipoise.training import checkpoints
+from equipoise.training.checkpoints import Checkpoints, State
 from helpers import composed
 
 # 93 samples in batches of 16: the last batch holds 13.
@@ -75,8 +77,9 @@ class End:
 
 def fit(overrides: list[str], cache: Path, folder: Path, end: End | None = None) -> None:
     """Train from the newest checkpoint on, and leave the digest of weights, optimiser and history."""
-    from equipoise import runtime, second_stage, training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit as training
+    from equipoise.training import runtime, second_stage
+    from equipoise.training.graph import Compiled
 
     runtime.start("cpu", 1, deterministic=True)
     checkpoints.MOST_SHARE = float("inf")  # one at every epoch

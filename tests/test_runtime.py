@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from equipoise import fitting, gpu_usage, runtime
-from equipoise.options import ConfigError
+from equipoise.core.schema import ConfigError
+from equipoise.runs import fit
+from equipoise.tracking import gpu_usage
+from equipoise.training import runtime
 from helpers import REPOSITORY, composed
 
 
@@ -27,8 +29,8 @@ def test_a_process_has_one_number_of_threads(tensorflow: Any) -> None:
 USED = """
 import json
 import tensorflow as tf
-from equipoise import runtime
-from equipoise.runtime import UsedBeforeError
+from equipoise.training import runtime
+from equipoise.training.runtime import UsedBeforeError
 
 tf.zeros(1)  # as in the function of a dataset
 said = []
@@ -57,7 +59,7 @@ def test_the_dataset_that_used_tensorflow_is_named(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(runtime, "start", late)
     with pytest.raises(ConfigError, match=r"already: it\. dataset=digits_lt has used it while it was prepared; .*: the same command again works"):
-        fitting._start(composed("dataset=digits_lt", "model=mlp"), None)  # type: ignore[arg-type]
+        fit._start(composed("dataset=digits_lt", "model=mlp"), None)  # type: ignore[arg-type]
 
 
 def test_what_was_kept_quiet_is_shown_if_it_ends_badly(capfd: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +96,7 @@ def test_more_gpus_than_there_are_is_an_error(tensorflow: Any, monkeypatch: pyte
 def test_what_has_no_effect_on_the_device_is_said(options: list[str], device: str, driver: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "unused_gpu", lambda: driver)
     monkeypatch.setattr(gpu_usage, "is_known", lambda: True)
-    notes = fitting._device_notes(composed(*options).trainer, device)
+    notes = fit._device_notes(composed(*options).trainer, device)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)
 
@@ -109,14 +111,14 @@ def test_what_has_no_effect_on_the_device_is_said(options: list[str], device: st
     ],
 )
 def test_what_replicas_do_otherwise_is_said(options: list[str], replicas: int, said: str) -> None:
-    notes = fitting._replica_notes(composed(*options), replicas)
+    notes = fit._replica_notes(composed(*options), replicas)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)
 
 
 def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_usage, "find_spec", lambda _: None)
-    (note,) = fitting._device_notes(composed().trainer, "gpu")
+    (note,) = fit._device_notes(composed().trainer, "gpu")
     assert note.startswith("the use of the GPU is not logged: nvidia-ml-py is not installed")
 
 

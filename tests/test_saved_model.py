@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from equipoise import saved_model
-from equipoise.options import ConfigError
-from equipoise.saved_model import load_keras
+from equipoise.core.schema import ConfigError
+from equipoise.tracking import saved_model
+from equipoise.tracking.saved_model import load_keras
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory, _tensorflow: None) -> Path:
-    from equipoise.models import mlp, normalise_classifier
+    from equipoise.methods.models import mlp, normalise_classifier
 
     file = tmp_path_factory.mktemp("model") / "model.keras"
     normalise_classifier(mlp((3,), 2, hidden=(4,), dropout=0.5), 30.0).save(file)
@@ -49,7 +49,7 @@ def test_a_description_that_would_fill_the_memory_is_not_read(good: Path, monkey
 
 
 def test_every_architecture_is_loaded(tmp_path: Path, tensorflow: Any) -> None:
-    from equipoise import models
+    from equipoise.methods import models
 
     options = {"filters": (2, 3), "kernel_size": 3, "hidden": 4, "dropout": 0.1}
     for build, shape, keys in ((models.cnn, (4, 4, 1), options), (models.conv1d, (4, 1), options), (models.linear, (3,), {})):
@@ -143,7 +143,7 @@ def test_a_pickle_beside_a_logged_model_is_not_opened(good: Path, tmp_path: Path
     """MLflow's own loader opens it."""
     import mlflow
 
-    from equipoise.store import load_model, open_store
+    from equipoise.tracking.store import load_model, open_store
 
     store = open_store(tmp_path)
     experiment = store.experiment("it")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from equipoise import search, search_results
-from equipoise.command_line import plan
-from equipoise.options import ConfigError
-from equipoise.store import open_store
+from equipoise.core.schema import ConfigError
+from equipoise.sweeps import search, search_report
+from equipoise.sweeps.planning import plan
+from equipoise.tracking.store import open_store
 from helpers import composed
 
 SEARCH = ["-m", "hydra/sweeper=optuna", "dataset=digits_lt", "model=mlp", "weighting=power"]
@@ -149,7 +149,7 @@ def test_a_machine_that_does_not_see_the_search_cannot_give_up_a_trial(tmp_path:
 
 def test_a_search_without_a_finished_trial_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drive(tmp_path, settings(n_trials=1), space("weighting.alpha=interval(0,1)"), lambda _: None)
-    search_results.show(open_store(tmp_path), "s", settings())
+    search_report.show(open_store(tmp_path), "s", settings())
     assert capsys.readouterr().out == "\nSearch s: 0 trials finished, 0 were given up, 1 failed\n"
 
 

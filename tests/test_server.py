@@ -15,8 +15,8 @@ import psutil
 import pytest
 import requests
 
-from equipoise.options import ConfigError
-from equipoise.store import open_store
+from equipoise.core.schema import ConfigError
+from equipoise.tracking.store import open_store
 from helpers import program_of
 from processes import Processes
 from server import Server, as_user, free_port, routes
@@ -337,8 +337,8 @@ JOBS, PROCESSES = 200, 4
 SHORT_JOBS = """
 import sys
 from pathlib import Path
-from equipoise import tracking
-from equipoise.store import open_store
+from equipoise.tracking import run as tracking
+from equipoise.tracking.store import open_store
 root, first = Path(sys.argv[1]), int(sys.argv[2])
 store = open_store(root, "server")
 for job in range(first, 200, 4):

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equipoise import logged, registry
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.evaluation import evaluate_and_log
-from equipoise.fitting import train, training_run
-from equipoise.options import ConfigError
-from equipoise.store import Store, open_store
+from equipoise.runs.evaluate import evaluate_and_log
+from equipoise.runs.fit import train, training_run
+from equipoise.serving import register
+from equipoise.tracking import history
+from equipoise.tracking.store import Store, open_store
 from helpers import composed, composed_dataset
 
 pytestmark = pytest.mark.slow
@@ -46,7 +47,7 @@ def told_by_mlflow() -> Iterator[list[str]]:
         logging.getLogger("mlflow").removeHandler(handler)
 
 
-def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, logged.Logged]:
+def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, history.Logged]:
     """A model that was trained in this process, as MLflow serves it; what was logged of its test split; and its run."""
     import mlflow
 
@@ -56,9 +57,9 @@ def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, logged
     folder.mkdir(parents=True)
     with training_run(config, data, store, folder, None) as (log, _, built):
         evaluate_and_log(config, data, *train(config, data, log, built), log)
-    run = logged.chosen_runs(store, [log.id], ["val/balanced_accuracy"])[0]
+    run = history.chosen_runs(store, [log.id], ["val/balanced_accuracy"])[0]
     with told_by_mlflow() as said:
-        made = registry.register(store, run, config.dataset.name, "champion", "val/balanced_accuracy")
+        made = register.register(store, run, config.dataset.name, "champion", "val/balanced_accuracy")
     assert not [record for record in said if "input example" in record], "MLflow tries the example"
     return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), run
 
@@ -158,7 +159,7 @@ def several_labels(folder: Path) -> Kind:
 
 
 def a_shipped_table(_: Path) -> Kind:
-    from equipoise.data.tables import _raw_frame, _shipped_tables
+    from equipoise.data.tables.dataset import _raw_frame, _shipped_tables
 
     frame, _target = _raw_frame(_shipped_tables()["abalone9_18"])
     return ["dataset=tabular", "dataset.id=abalone9_18"], lambda rows: frame.iloc[rows]
@@ -201,7 +202,7 @@ def digits(_: Path) -> Kind:
 
 def shards(folder: Path) -> Kind:
     """A model of shards takes the rows that the shards were made of."""
-    from equipoise.data.sharding import write_shards
+    from equipoise.data.write_shards import write_shards
 
     overrides, raw = arrays(folder)
     data = prepare(composed_dataset(*overrides), folder / "cache")
@@ -255,6 +256,6 @@ def test_a_run_of_an_older_version_is_refused_with_advice(store: Store) -> None:
     """It logged neither what was learned of its data nor its priors; to guess them would be wrong in silence."""
     run = store.client.create_run(store.experiment("old"))
     store.client.log_dict(run.info.run_id, {"a": {}, "b": {}}, "weights.json")
-    old = logged.Logged(run.info.run_id, run.info.experiment_id, 0, {}, {}, {"val/balanced_accuracy": 0.5})
+    old = history.Logged(run.info.run_id, run.info.experiment_id, 0, {}, {}, {"val/balanced_accuracy": 0.5})
     with pytest.raises(ConfigError, match=r"has no preprocessing.json: an older version logged it; train it again, then register that run"):
-        registry.register(store, old, "old", "champion", "val/balanced_accuracy")
+        register.register(store, old, "old", "champion", "val/balanced_accuracy")

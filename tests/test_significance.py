@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from equipoise import significance
+from equipoise.comparison import significance
 
 # Fisher 1935, section 17: Darwin's fifteen pairs of maize, crossed minus self-fertilised, in eighths of an inch.
 MAIZE = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48.0])

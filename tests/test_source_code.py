@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from equipoise import source_code
-from equipoise.decisions import DECISIONS
-from equipoise.losses import LOSSES
-from equipoise.models import MODELS
-from equipoise.source_code import digest
-from equipoise.weighting import STRATEGIES
+from equipoise.core import source_code
+from equipoise.core.source_code import digest
+from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.models import MODELS
+from equipoise.methods.weighting import STRATEGIES
 
 Edit = Callable[[str, str, str], None]
 
@@ -181,5 +181,5 @@ def test_every_option_of_this_project_has_a_digest_of_its_own() -> None:
 
 
 def test_a_name_that_is_not_there_is_a_defect() -> None:
-    with pytest.raises(ValueError, match=r"there is no equipoise\.training\.nothing"):
-        digest("equipoise.training.nothing")
+    with pytest.raises(ValueError, match=r"there is no equipoise\.training\.fit\.nothing"):
+        digest("equipoise.training.fit.nothing")

@@ -20,15 +20,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from equipoise import command_line
-from equipoise.command_line import plan, prepare_all
-from equipoise.data.images import _examine
+from equipoise.core.schema import ConfigError
+from equipoise.data.arrays.ts_files import read_ts
+from equipoise.data.images.dataset import _examine
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.sources import title_of
-from equipoise.data.ts_files import read_ts
-from equipoise.options import ConfigError
+from equipoise.data.types import title_of
+from equipoise.sweeps import planning
+from equipoise.sweeps.planning import plan, prepare_all
 from helpers import composed, composed_dataset
 
 SIMPLE = "x,z,y\n" + "".join(f"{i % 7}.5,{'ab'[i % 2]},{'cat' if i % 3 else 'dog'}\n" for i in range(60))
@@ -111,7 +111,7 @@ class TestTables:
         assert len(set(digests.values())) == 1, digests
 
     def test_packed_files_are_read_in_blocks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from equipoise.data import table_files
+        from equipoise.data.tables import files as table_files
 
         monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
         text = "x,y\n" + "".join(f"{index},{'ab'[index % 2]}\n" for index in range(2000))
@@ -132,7 +132,7 @@ class TestTables:
         assert 0 < old.sum() < len(old) / 2
 
     def test_many_blocks_are_as_good_as_one(self, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from equipoise.data import table_files
+        from equipoise.data.tables import files as table_files
 
         frame.to_csv(tmp_path / "t.csv", index=False)
         whole = prepared(tmp_path / "one", *table(tmp_path / "t.csv"))
@@ -302,7 +302,7 @@ class TestArrays:
 
     @pytest.mark.parametrize("compressed", [True, False])
     def test_blocks_read_what_numpy_reads(self, compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from equipoise.data import npz_files
+        from equipoise.data.arrays import npz_files
 
         monkeypatch.setattr(npz_files, "BLOCK_BYTES", 500)
         x = np.arange(400, dtype=np.int16).reshape(50, 2, 4)
@@ -672,7 +672,7 @@ BAD = {
 def test_bad_data_end_in_one_message_and_leave_nothing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make, message = BAD[name]
     cache = tmp_path / "cache"
-    monkeypatch.setattr(command_line, "cache_folder", lambda: cache)
+    monkeypatch.setattr(planning, "cache_folder", lambda: cache)
     overrides = make(tmp_path)
     with pytest.raises(ConfigError) as caught:
         found = plan(["model=linear", *overrides])
@@ -683,7 +683,7 @@ def test_bad_data_end_in_one_message_and_leave_nothing(name: str, tmp_path: Path
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(planning, "cache_folder", lambda: tmp_path / "cache")
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equipoise.core.schema import ConfigError
 from equipoise.data.labels import spelled
 from equipoise.data.sampling import RULES, sampling
 from equipoise.data.splitting import divide, given_splits, grouped
-from equipoise.options import ConfigError
 
 NAMES = tuple("abcdef")
 
@@ -198,8 +198,8 @@ def test_rows_are_drawn_with_those_shares() -> None:
 
 
 def test_sampling_moves_the_effective_prior() -> None:
-    from equipoise.priors import effective_prior
-    from equipoise.weighting import ClassWeights
+    from equipoise.methods.priors import effective_prior
+    from equipoise.methods.weighting import ClassWeights
 
     counts = np.array([90, 10])
     weights = ClassWeights(("a", "b"), counts, np.array([1.0, 2.0]))

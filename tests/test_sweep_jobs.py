@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from equipoise import identity, sweep
-from equipoise.command_line import plan
-from equipoise.config import config_sha256
-from equipoise.options import ConfigError
-from equipoise.store import Store, open_store
-from equipoise.summary import summarised
-from equipoise.sweep import claimed, save_views
-from equipoise.weighting import STRATEGIES
+from equipoise.config import identity
+from equipoise.config.model import config_sha256
+from equipoise.core.schema import ConfigError
+from equipoise.methods.weighting import STRATEGIES
+from equipoise.sweeps import jobs as sweep
+from equipoise.sweeps.jobs import claimed, save_views
+from equipoise.sweeps.planning import plan
+from equipoise.sweeps.summary import summarised
+from equipoise.tracking.store import Store, open_store
 from helpers import composed
 
 pytestmark = pytest.mark.slow

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from equipoise import streams, terminal
-from equipoise.intervals import Interval
-from equipoise.metrics import evaluate
-from equipoise.weighting import ClassWeights
+from equipoise.core import streams, terminal
+from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics.classification import evaluate
+from equipoise.metrics.intervals import Interval
+from equipoise.reports.console import print_evaluation, print_rules
 from helpers import copy_project
 from processes import LIMIT
 
@@ -67,12 +68,12 @@ def test_a_run_and_its_rules_are_whole(width: int, monkeypatch: pytest.MonkeyPat
     evaluation = evaluate(labels, logits, logits.argmax(axis=1), NAMES, {}, None, uniform)
     weights = ClassWeights(NAMES, np.array([1000, 200, 30, 4]), np.array([0.25, 1.25, 8.333, 62.5]))
     file = shown_at(width, monkeypatch)
-    terminal.print_evaluation(evaluation, {"accuracy": Interval(0.123, 0.456)}, weights, np.arange(4))
+    print_evaluation(evaluation, {"accuracy": Interval(0.123, 0.456)}, weights, np.arange(4))
     rules = {
         rule: dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "mcc", "expected_cost", "log_loss_corrected"), -0.424)
         for rule in ("argmax", "logit_adjusted")
     }
-    terminal.print_rules(rules, "argmax")
+    print_rules(rules, "argmax")
     shown = file.getvalue()
     assert_within(shown, width)
     for values in evaluation.per_class["recall"], evaluation.per_class["average_precision"]:

@@ -14,11 +14,11 @@ import psutil
 import pytest
 from mlflow.exceptions import MlflowException
 
-from equipoise import tracking
-from equipoise.options import ConfigError
-from equipoise.outbox import Outbox, read_journal
-from equipoise.store import Store, class_keys, load_model, open_store
-from equipoise.tracking import start_run
+from equipoise.core.schema import ConfigError
+from equipoise.tracking import run as tracking
+from equipoise.tracking.outbox import Outbox, read_journal
+from equipoise.tracking.run import start_run
+from equipoise.tracking.store import Store, class_keys, load_model, open_store
 from helpers import program_of
 
 
@@ -302,7 +302,7 @@ def test_an_experiment_that_was_deleted_is_named_with_the_way_back(store: Store)
 
 @pytest.mark.usefixtures("tensorflow")
 def test_the_model_loads_without_our_code(store: Store, tmp_path: Path) -> None:
-    from equipoise import models
+    from equipoise.methods import models
 
     model = models.mlp((3,), 2, hidden=(4,), dropout=0.5)
     example = np.ones((2, 3), np.float32)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.config import Config
+from equipoise.config.model import Config
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.sources import SPLITS
-from equipoise.options import ConfigError
-from equipoise.weighting import class_weights
+from equipoise.data.types import SPLITS
+from equipoise.methods.weighting import class_weights
 from helpers import composed
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -31,8 +31,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:
     """Weights' digest, history, model and data of a run of three epochs."""
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit as training
+    from equipoise.training.graph import Compiled
 
     config: Config = composed("trainer.epochs=3", *overrides)
     data = prepare(config.dataset, cache)
@@ -143,7 +143,7 @@ def test_duplicating_a_class_is_weighing_it(cache: Path) -> None:
     """The gradient of the summed loss with every sample of class 2 thrice is that with weight 3."""
     import tensorflow as tf
 
-    from equipoise.losses import cross_entropy
+    from equipoise.methods.losses import cross_entropy
 
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(size=(12, 3)).astype(np.float32), np.arange(12) % 3
@@ -189,7 +189,7 @@ def test_deferred_weights_are_none_and_then_all(cache: Path) -> None:
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_changing_weights_compiles_nothing_again(cache: Path, implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.implementations import PerSampleLoss
+    from equipoise.methods.implementations import PerSampleLoss
 
     traces = []
     original = PerSampleLoss.call
@@ -211,7 +211,7 @@ def test_a_schedule_and_early_stopping_go_together(cache: Path) -> None:
     losses = [metrics["val/log_loss"] for metrics in history]
     assert len(history) < 40
     assert losses.index(min(losses)) == len(history) - 3
-    from equipoise.metrics import epoch_metrics
+    from equipoise.metrics.classification import epoch_metrics
 
     validation = data.split("validation")
     again = epoch_metrics(np.asarray(validation.labels), model.predict(validation.features, verbose=0))
@@ -233,7 +233,7 @@ METHODS = {
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_loss_trains_the_same_bits_however_the_weights_are_put_in(cache: Path, name: str) -> None:
-    from equipoise.losses import LOSSES
+    from equipoise.methods.losses import LOSSES
 
     assert {*METHODS, *IMPLEMENTATIONS, "sigmoid"} == set(LOSSES)
     common = [*SMALL, f"loss={name}", *METHODS[name], "weighting=power"]
@@ -254,9 +254,9 @@ def test_sigmoid_with_automatic_weights_is_cross_entropy_with_those_of_the_posit
 
 class TestSecondStage:
     def run(self, cache: Path, stage: str, *overrides: str) -> tuple[Any, list[np.ndarray], dict[str, list[float]], Prepared, Any]:
-        from equipoise import training
-        from equipoise.compiled import Compiled
-        from equipoise.second_stage import run_second_stage
+        from equipoise.training import fit as training
+        from equipoise.training.graph import Compiled
+        from equipoise.training.second_stage import run_second_stage
 
         config = composed(*SMALL, f"trainer.second_stage={stage}", "trainer.epochs=5", *overrides)
         data = prepare(config.dataset, cache)
@@ -276,7 +276,7 @@ class TestSecondStage:
         assert (before[-2] != after[-2]).all()
         assert len(curves["train/loss"]) == 5
         assert curves["train/loss"][-1] < curves["train/loss"][0]
-        from equipoise.metrics import class_logits, epoch_metrics
+        from equipoise.metrics.classification import class_logits, epoch_metrics
 
         validation = data.split("validation")
         logits = class_logits(predictor(validation.features))
@@ -287,7 +287,7 @@ class TestSecondStage:
         assert all((left == right).all() for left, right in zip(once, twice, strict=True))
 
     def test_classes_are_drawn_evenly(self) -> None:
-        from equipoise.second_stage import _class_balanced
+        from equipoise.training.second_stage import _class_balanced
 
         labels = np.array([2, 0, 0, 0, 1, 0, 0, 0, 0, 0])
         rows = _class_balanced(labels, 3, 30_000, 0)
@@ -319,7 +319,7 @@ def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:
     assert len(history) < 40
     losses = [metrics["val/log_loss"] for metrics in history]
     assert losses.index(min(losses)) == len(history) - 3, "two epochs without improvement follow the best"
-    from equipoise.metrics import epoch_metrics
+    from equipoise.metrics.classification import epoch_metrics
 
     validation = data.split("validation")
     again = epoch_metrics(np.asarray(validation.labels), model.predict(validation.features, verbose=0))
@@ -337,7 +337,7 @@ def test_a_loss_that_is_not_finite_is_told_from_a_gradient(cache: Path, monkeypa
     """Class 2 costs infinity; the first batch that holds it is named."""
     import tensorflow as tf
 
-    from equipoise.losses import LOSSES, cross_entropy
+    from equipoise.methods.losses import LOSSES, cross_entropy
 
     def broken(labels: Any, logits: Any) -> Any:
         return tf.where(labels == 2, float("inf"), cross_entropy(labels, logits))
@@ -356,8 +356,8 @@ def test_divergence_in_the_very_last_step_is_seen(cache: Path) -> None:
 
 @pytest.mark.parametrize("engine", [["engine=fit"], ["engine=fit", "jit=true"], ["engine=resident"], ["engine=resident", "jit=true"], ["strategy=mirrored"]])
 def test_weights_that_are_no_numbers_are_seen_where_a_relu_hides_them_from_the_loss(tmp_path: Path, engine: list[str]) -> None:
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit as training
+    from equipoise.training.graph import Compiled
 
     config = composed(*SMALL, "trainer.epochs=3", *(f"trainer.{option}" for option in engine))
     data = prepare(config.dataset, tmp_path)
@@ -374,8 +374,8 @@ def test_weights_that_are_no_numbers_are_seen_where_a_relu_hides_them_from_the_l
 
 
 def test_a_second_stage_that_breaks_the_numbers_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.predictor import Predictor
-    from equipoise.second_stage import SECOND_STAGES, run_second_stage
+    from equipoise.training.predictor import Predictor
+    from equipoise.training.second_stage import SECOND_STAGES, run_second_stage
 
     def diverging(model: Any, *_: Any) -> dict[str, list[float]]:
         model.layers[-1].kernel.assign(model.layers[-1].kernel * float("inf"))
@@ -397,9 +397,9 @@ def test_every_epoch_has_an_order_of_its_own(cache: Path, monkeypatch: pytest.Mo
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
             seen.append(round(float(logs["loss"]), 6))  # type: ignore[index]
 
-    from equipoise import compiled
+    from equipoise.training import graph
 
-    monkeypatch.setattr(compiled, "STEPS_PER_CALL", 1)
+    monkeypatch.setattr(graph, "STEPS_PER_CALL", 1)
     fit_of_keras = keras.Model.fit
     monkeypatch.setattr(keras.Model, "fit", lambda model, *a, callbacks, **k: fit_of_keras(model, *a, callbacks=[*callbacks, LastBatch()], **k))
     fit(cache, *SMALL, "trainer.optimizer=sgd", "trainer.learning_rate=1e-30")
@@ -415,7 +415,7 @@ class TestCrossEntropy:
     def loss(self, labels: Any, logits: Any = None) -> list[float]:
         import tensorflow as tf
 
-        from equipoise.losses import cross_entropy
+        from equipoise.methods.losses import cross_entropy
 
         found: list[float] = cross_entropy(tf.constant(labels), tf.constant(self.LOGITS if logits is None else logits)).numpy().tolist()
         return found
@@ -435,7 +435,7 @@ class TestCrossEntropy:
     def test_extreme_logits_stay_finite(self) -> None:
         import tensorflow as tf
 
-        from equipoise.losses import cross_entropy
+        from equipoise.methods.losses import cross_entropy
 
         logits = tf.Variable([[1e4, -1e4], [1e4, -1e4]])
         with tf.GradientTape() as tape:
@@ -445,8 +445,8 @@ class TestCrossEntropy:
 
 
 def test_shares_of_loss_and_gradient_by_hand() -> None:
-    from equipoise.audit import audit
-    from equipoise.losses import cross_entropy
+    from equipoise.methods.losses import cross_entropy
+    from equipoise.training.audit import audit
 
     # Equal logits: every loss is log 2, every gradient (1/2, -1/2) long; three samples of class 0 and one of class 1.
     labels, weights = np.array([0, 0, 0, 1]), np.array([1.0, 2.0])
@@ -457,8 +457,8 @@ def test_shares_of_loss_and_gradient_by_hand() -> None:
 
 @pytest.mark.parametrize(("model", "shape"), [("linear", (8, 8, 1)), ("mlp", (8, 8, 1)), ("cnn", (8, 8, 1)), ("conv1d", (20, 3))])
 def test_every_model_ends_in_logits(model: str, shape: tuple[int, ...]) -> None:
-    from equipoise.compiled import build
-    from equipoise.predictor import Predictor
+    from equipoise.training.graph import build
+    from equipoise.training.predictor import Predictor
 
     series = ["dataset=synthetic", "dataset.form=series"] if len(shape) == 2 else ["dataset=digits_lt"]
     config = composed(*series, f"model={model}")

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.config import Config
+from equipoise.config.model import Config
+from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.losses import LOSSES, cross_entropy
-from equipoise.models import MODELS, Architecture
-from equipoise.options import ConfigError
-from equipoise.weighting import STRATEGIES, class_weights
+from equipoise.methods.losses import LOSSES, cross_entropy
+from equipoise.methods.models import MODELS, Architecture
+from equipoise.methods.weighting import STRATEGIES, class_weights
 from helpers import composed
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -70,7 +70,7 @@ BAD_LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
 
 @pytest.mark.parametrize("what", BAD_LOSSES)
 def test_a_loss_that_cannot_be_trained_on_is_refused_by_name(what: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.trial import check_loss
+    from equipoise.training.trial import check_loss
 
     function, said = BAD_LOSSES[what]
     config, data = of(cache, *SMALL)
@@ -80,7 +80,7 @@ def test_a_loss_that_cannot_be_trained_on_is_refused_by_name(what: str, cache: P
 
 
 def test_a_class_without_a_gradient_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.trial import check_loss
+    from equipoise.training.trial import check_loss
 
     config, data = of(cache, *SMALL)
     monkeypatch.setitem(LOSSES, "class_weight", named_mine(lambda y, z: tf().where(y == 1, 0.0, cross_entropy(y, z))))  # type: ignore[arg-type]
@@ -89,7 +89,7 @@ def test_a_class_without_a_gradient_is_told(cache: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("form", "name"), CASES)
 def test_every_loss_of_ours_passes(form: str, name: str, cache: Path) -> None:
-    from equipoise.trial import check_loss
+    from equipoise.training.trial import check_loss
 
     needs = ["loss.weights={0:1,1:2}"] if (form, name) == ("binary", "predicted_class") else NEEDS.get(name, [])
     assert check_loss(*of(cache, *FORMS[form], f"loss={name}", *needs)) == []
@@ -97,7 +97,7 @@ def test_every_loss_of_ours_passes(form: str, name: str, cache: Path) -> None:
 
 @pytest.mark.parametrize("classes", [2, 32, 64, 65])
 def test_any_number_of_classes_is_tried(classes: int, cache: Path) -> None:
-    from equipoise.trial import _batch, check_loss
+    from equipoise.training.trial import _batch, check_loss
 
     counts = ",".join(["3"] * classes)
     config, data = of(cache, "dataset=synthetic", f"dataset.class_counts=[{counts}]", f"dataset.features={classes}", "model=linear")
@@ -180,8 +180,8 @@ BAD_MODELS: dict[str, tuple[list[Any], list[str], str]] = {
 
 @pytest.mark.parametrize("what", BAD_MODELS)
 def test_a_model_that_does_not_end_in_logits_is_refused_by_name(what: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.compiled import Compiled
-    from equipoise.trial import check_model
+    from equipoise.training.graph import Compiled
+    from equipoise.training.trial import check_model
 
     ends, overrides, said = BAD_MODELS[what]
     config, data = of(cache, *overrides)
@@ -191,7 +191,7 @@ def test_a_model_that_does_not_end_in_logits_is_refused_by_name(what: str, cache
 
 
 def test_ldam_needs_a_last_layer_that_it_can_make_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.compiled import Compiled
+    from equipoise.training.graph import Compiled
 
     config, data = of(cache, *SMALL, "loss=ldam")
     monkeypatch.setitem(MODELS, "mlp", Architecture(dense_model(DENSE, layer("ReLU"))))  # type: ignore[arg-type]
@@ -206,25 +206,25 @@ def test_ldam_needs_a_last_layer_that_it_can_make_anew(cache: Path, monkeypatch:
 def test_every_model_of_ours_passes_and_is_as_it_was(overrides: list[str], cache: Path) -> None:
     import random
 
-    from equipoise import training
-    from equipoise.compiled import Compiled
-    from equipoise.trial import check_loss, check_model
+    from equipoise.training import fit
+    from equipoise.training.graph import Compiled
+    from equipoise.training.trial import check_loss, check_model
 
     config, data = of(cache, *overrides)
     built = Compiled(config, data)
-    weights, state, drawn = training.weights_sha256(built.model), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr, index]
+    weights, state, drawn = fit.weights_sha256(built.model), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[union-attr, index]
     check_loss(config, data)
     check_model(built, config, data)
-    assert training.weights_sha256(built.model) == weights
+    assert fit.weights_sha256(built.model) == weights
     assert random.getstate() == state
     assert np.random.get_state()[1].tolist() == drawn  # type: ignore[union-attr, index]
 
 
 @pytest.mark.parametrize("options", [["model.dropout=0.5"], ["trainer.engine=fit", "trainer.jit=true"], ["loss=focal"], ["trainer.strategy=mirrored"]])
 def test_the_bits_are_those_without_a_trial(options: list[str], cache: Path) -> None:
-    from equipoise import training
-    from equipoise.compiled import Compiled
-    from equipoise.trial import check_loss, check_model
+    from equipoise.training import fit
+    from equipoise.training.graph import Compiled
+    from equipoise.training.trial import check_loss, check_model
 
     config, data = of(cache, *SMALL, "weighting=balanced", "trainer.epochs=2", *options)
     digests = []
@@ -234,8 +234,8 @@ def test_the_bits_are_those_without_a_trial(options: list[str], cache: Path) -> 
         built = Compiled(config, data)
         if tried:
             check_model(built, config, data)
-        training.fit(built, config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
-        digests.append(training.weights_sha256(built.model))
+        fit.fit(built, config, data, class_weights(config.weighting, data.counts, data.classes), lambda *_: None)
+        digests.append(fit.weights_sha256(built.model))
     assert digests[0] == digests[1]
 
 
@@ -244,7 +244,7 @@ def test_twice_the_weight_is_twice_the_loss_of_its_class_however_it_is_put_in(na
     """As Keras computes it, before its first step: the mean over the batch of weight times loss."""
     import keras
 
-    from equipoise.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss
+    from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss
 
     labels, logits = tf().constant([0, 0, 1, 2]), tf().constant(np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
     alone, found = cross_entropy(labels, logits).numpy(), []

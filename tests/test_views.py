@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from equipoise import views
+from equipoise.tracking import views
 
 MOST_CHARACTERS = 20_000  # of an experiment's tag
 

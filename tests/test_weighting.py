@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.utils.class_weight import compute_class_weight
 
-from equipoise.options import ConfigError
-from equipoise.weighting import NORMALIZERS, STRATEGIES, class_weights
+from equipoise.core.schema import ConfigError
+from equipoise.methods.weighting import NORMALIZERS, STRATEGIES, class_weights
 
 GOLDEN_COUNTS = np.array([5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50])
 # name, options, normalize, first, last, sum of p_c w_c

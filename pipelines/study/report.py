@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import logged
-from equipoise.comparison import Comparison, compare, wanted
-from equipoise.comparison_report import critical_difference_diagram, overall_columns, overall_lines, ranking_lines
-from equipoise.configurations import dataset_title
-from equipoise.logged import Logged
-from equipoise.paths import project_root
-from equipoise.store import Store, open_store
+from equipoise.comparison.compare import Comparison, compare, wanted
+from equipoise.comparison.configurations import dataset_title
+from equipoise.comparison.report import critical_difference_diagram, overall_columns, overall_lines, ranking_lines
+from equipoise.core.paths import project_root
+from equipoise.tracking import history
+from equipoise.tracking.history import Logged
+from equipoise.tracking.store import Store, open_store
 
 SWEEP = "study"
 METRICS = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
@@ -27,7 +27,7 @@ REPRESENTED = ("inverse", "max_ratio", "median_frequency", "effective_number")
 def main() -> int:
     """Write all of it; returns the exit code."""
     store = open_store(project_root())
-    runs = logged.sweep_runs(store, SWEEP, [*wanted(None), "count/"])
+    runs = history.sweep_runs(store, SWEEP, [*wanted(None), "count/"])
     comparisons = {metric: compare(runs, metric) for metric in METRICS}
     representatives = [run for run in runs if run.tags["weighting"] not in REPRESENTED]
     ranked = {metric: compare(representatives, metric) for metric in METRICS}

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from equipoise import command_line, logged
-from equipoise.config import Config, config_sha256
-from equipoise.paths import project_root
-from equipoise.store import open_store
+from equipoise.config.model import Config, config_sha256
+from equipoise.core.paths import project_root
+from equipoise.sweeps import planning
+from equipoise.tracking import history
+from equipoise.tracking.store import open_store
 
 HERE = Path(__file__).parent
 SWEEP = "study"
@@ -29,7 +30,7 @@ def main(program: str, dataset: str, methods: str) -> int:
     words = ["-m", f"sweep={SWEEP}", f"hydra/launcher={grid['launcher']}", *shlex.split(f"{grid['datasets'][dataset]} {grid['methods'][methods]}"), *repeated]
     code = subprocess.run([sys.executable, program, *words], check=False).returncode
     if code == 0:
-        plan = command_line.plan(words)
+        plan = planning.plan(words)
         assert plan is not None, "no flag asks for help"
         (HERE / "runs").mkdir(exist_ok=True)
         (HERE / "runs" / f"{dataset}-{methods}.json").write_text(json.dumps(_results(plan.jobs), indent=1) + "\n")
@@ -38,7 +39,7 @@ def main(program: str, dataset: str, methods: str) -> int:
 
 def _results(jobs: tuple[Config, ...]) -> list[dict[str, str | float]]:
     """What each job was, and what it found on the test split."""
-    runs = {run.tags["config_sha256"]: run for run in logged.sweep_runs(open_store(project_root()), SWEEP, ["test/"])}
+    runs = {run.tags["config_sha256"]: run for run in history.sweep_runs(open_store(project_root()), SWEEP, ["test/"])}
     found = (runs[config_sha256(job)] for job in jobs)
     return [{key: run.tags[key] for key in ("weighting", "loss", "seed")} | {key: run.metrics[key] for key in sorted(run.metrics)} for run in found]
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as oracle
 
-from equipoise.options import ConfigError
-from equipoise.reevaluation import evaluate_again
-from equipoise.store import Store, open_store, read_json
+from equipoise.core.schema import ConfigError
+from equipoise.runs.reevaluate import evaluate_again
+from equipoise.tracking.store import Store, open_store, read_json
 from helpers import copy_project, train
 
 pytestmark = pytest.mark.slow

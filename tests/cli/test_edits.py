@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from equipoise.store import Store, open_store
+from equipoise.tracking.store import Store, open_store
 from helpers import copy_project, jobs, train
 
 pytestmark = pytest.mark.slow
@@ -33,10 +33,10 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
     stale, kept = found(store, "balanced", 0), found(store, "none", 0)
     assert len(kept.data.tags["code_sha256"]) == 64
 
-    edit(project, "weighting.py", "counts.sum() / (len(counts) * counts)", "counts.sum() / (2 * len(counts) * counts)")
-    edit(project, "weighting.py", "return np.ones(len(counts))", "return np.ones(len(counts))  # all the same")
-    edit(project, "weighting.py", "\n\nSTRATEGIES:", "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSTRATEGIES:")
-    edit(project, "page.py", "<title>", "<title>edited: ")
+    edit(project, "methods/weighting.py", "counts.sum() / (len(counts) * counts)", "counts.sum() / (2 * len(counts) * counts)")
+    edit(project, "methods/weighting.py", "return np.ones(len(counts))", "return np.ones(len(counts))  # all the same")
+    edit(project, "methods/weighting.py", "\n\nSTRATEGIES:", "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSTRATEGIES:")
+    edit(project, "reports/html.py", "<title>", "<title>edited: ")
     more = train(project, *SWEEP, "seed=1")
     assert more.returncode == 0, more.stdout + more.stderr
     assert "trained again" not in more.stdout
@@ -55,7 +55,7 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
     left = store.client.get_run(stale.info.run_id)
     assert (left.info.lifecycle_stage, left.data.tags["superseded_in"], "sweep_id" in left.data.tags) == ("active", "mine", False)
 
-    edit(project, "data/sources.py", "factor=(1 / 16,)", "factor=(1 / 32,)")
+    edit(project, "data/types.py", "factor=(1 / 16,)", "factor=(1 / 32,)")
     other_data = train(project, *SWEEP, "seed=0")
     assert other_data.returncode == 0, other_data.stdout + other_data.stderr
     (line,) = [line for line in other_data.stdout.splitlines() if line.startswith("trained again: ")]
@@ -67,16 +67,16 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_loss_or_a_model_that_cannot_be_trained_is_told_before_a_run_is_made(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
-    edit(project, "losses.py", "return _of_true(values, labels)", "return tf.reduce_mean(_of_true(values, labels))")
-    edit(project, "models.py", "return mlp(shape, logits, hidden=(), dropout=0.0)", "return mlp(shape, logits, hidden=(), dropout=0.0, end='softmax')")
+    edit(project, "methods/losses.py", "return _of_true(values, labels)", "return tf.reduce_mean(_of_true(values, labels))")
+    edit(project, "methods/models.py", "return mlp(shape, logits, hidden=(), dropout=0.0)", "return mlp(shape, logits, hidden=(), dropout=0.0, end='softmax')")
     edit(
         project,
-        "models.py",
+        "methods/models.py",
         "def mlp(shape: Shape, logits: int, *, hidden: Counts, dropout: Fraction)",
         "def mlp(shape, logits, end=None, *, hidden: Counts, dropout: Fraction)",
     )
-    first, _, rest = (project / "src" / "equipoise" / "models.py").read_text().partition('dtype="float32", name="logits"')
-    (project / "src" / "equipoise" / "models.py").write_text(f'{first}dtype="float32", name="logits", activation=end{rest}')
+    first, _, rest = (project / "src" / "equipoise" / "methods/models.py").read_text().partition('dtype="float32", name="logits"')
+    (project / "src" / "equipoise" / "methods/models.py").write_text(f'{first}dtype="float32", name="logits", activation=end{rest}')
     alone = train(project, "dataset=digits_lt", "model=mlp", "loss=focal")
     assert alone.returncode == 2, alone.stdout + alone.stderr
     said = "error: loss=focal: its function focal returns the shape () for 20 samples; it must return one value a sample, (20,)"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equipoise.store import open_store
+from equipoise.tracking.store import open_store
 from helpers import train
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from equipoise.config import config_sha256, validate
+from equipoise.config.model import config_sha256, validate
 from helpers import clone_of, served, train
 from processes import LIMIT, ended_after
 from server import free_port
@@ -111,10 +111,10 @@ def test_what_a_change_runs_again(clone: Clone) -> None:
         return set(json.loads(dvc(clone, "status", "--json", "conf", "prepare", "train", "evaluate")))
 
     for file, stages in {
-        "src/equipoise/training.py": {"train"},
-        "src/equipoise/figures.py": {"evaluate"},
+        "src/equipoise/training/fit.py": {"train"},
+        "src/equipoise/reports/figures.py": {"evaluate"},
         "src/equipoise/data/splitting.py": {"prepare", "train", "evaluate"},
-        "src/equipoise/comparison_report.py": {"train", "evaluate"},
+        "src/equipoise/comparison/report.py": {"train", "evaluate"},
         "src/compare.py": set(),
     }.items():
         text = (clone / file).read_text()

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from equipoise.command_line import plan
+from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY, copy_project
 from processes import LIMIT
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clusters import ELSEWHERE, ray_cluster, slurm
-from equipoise.store import Store, open_store
+from equipoise.tracking.store import Store, open_store
 from helpers import copy_project, jobs, train
 from processes import LIMIT, Processes
 from server import Server, as_user

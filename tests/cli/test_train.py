@@ -20,9 +20,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as oracle
 
-from equipoise import resume
 from equipoise.data.prepare import prepare
-from equipoise.store import Store, open_store
+from equipoise.runs import resume
+from equipoise.tracking.store import Store, open_store
 from helpers import composed, copy_project, jobs, served, train
 from processes import Process, Processes
 
@@ -217,7 +217,7 @@ def test_every_option_trains(project: Path, store: Store) -> None:
     for overrides in sweeps:
         found = train(project, "-m", *overrides, *short)
         assert found.returncode == 0, found.stdout + found.stderr
-    from equipoise.weighting import STRATEGIES
+    from equipoise.methods.weighting import STRATEGIES
 
     assert {run.data.tags["weighting"] for run in jobs(store)} == set(STRATEGIES)
     binary = [run for run in store.runs(dataset="synthetic") if run.data.params["dataset.labels"] == "binary"]

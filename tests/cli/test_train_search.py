@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from equipoise.store import Store, open_store
+from equipoise.tracking.store import Store, open_store
 from helpers import jobs, train
 from processes import Processes
 

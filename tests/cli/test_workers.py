@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.cluster import VARIABLE
 from equipoise.data.prepare import prepare
-from equipoise.store import Store, load_model, open_store
-from equipoise.weighting import class_weights
+from equipoise.methods.weighting import class_weights
+from equipoise.tracking.store import Store, load_model, open_store
+from equipoise.training.cluster import VARIABLE
 from helpers import composed, copy_project, jobs, train
 from processes import Process, Processes, ended_after
 
@@ -63,8 +63,8 @@ def store(projects: tuple[Path, Path], undisturbed: object) -> Store:
 
 
 def test_two_workers_train_the_weights_of_one_device(undisturbed: list[Any], projects: tuple[Path, Path], store: Store, tensorflow: object) -> None:
-    from equipoise import training
-    from equipoise.compiled import Compiled
+    from equipoise.training import fit
+    from equipoise.training.graph import Compiled
 
     (code, output, errors), (other_code, other_output, other_errors) = undisturbed
     assert (code, other_code) == (0, 0), errors + other_errors
@@ -81,7 +81,7 @@ def test_two_workers_train_the_weights_of_one_device(undisturbed: list[Any], pro
     built = Compiled(config, data)
     history: list[dict[str, float]] = []
     weights = class_weights(config.weighting, data.counts, data.classes)
-    training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
+    fit.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
     for left, right in zip(built.model.get_weights(), load_model(store, run.info.run_id).get_weights(), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-4)
     assert [point.value for point in epochs] == pytest.approx([metrics["val/log_loss"] for metrics in history], rel=1e-4)

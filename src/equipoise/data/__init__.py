@@ -1,1 +1,4 @@
-"""From a named source to arrays that every run shares: sources -> prepare -> prepared -> feed."""
+"""From a source to arrays that every run shares: sources, labels, splits, `prepare`, `prepared`, `feed`.
+
+Knows nothing of models, losses and weights.
+"""

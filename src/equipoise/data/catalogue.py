@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.data.arrays import npz, series
-from equipoise.data.images import image_directory
-from equipoise.data.records import tfrecord
-from equipoise.data.sources import SPLITS, Dataset, Raw, Samples, Source, Splits, check_labels, digits_lt, mnist_lt, synthetic
+from equipoise.core.schema import ConfigError, Integers, arguments, known_class
+from equipoise.data.arrays.dataset import npz, series
+from equipoise.data.images.dataset import image_directory
+from equipoise.data.shards import tfrecord
 from equipoise.data.splitting import Divided, divide
-from equipoise.data.tables import csv, multilabel, tabular
-from equipoise.options import ConfigError, Integers, arguments, known_class
+from equipoise.data.tables.dataset import csv, multilabel, tabular
+from equipoise.data.types import SPLITS, Dataset, Raw, Samples, Source, Splits, check_labels, digits_lt, mnist_lt, synthetic
 
 WITH_SPLITS: Mapping[str, Callable[..., Source]] = {
     "mnist_lt": mnist_lt,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from equipoise.options import Booleans, Floats
+from equipoise.core.schema import Booleans, Floats
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from equipoise.data.decoding import decode
-from equipoise.data.images import ImageFiles
-from equipoise.data.records import Images, RecordImages
+from equipoise.core.schema import Floats, Integers
+from equipoise.data.images.dataset import ImageFiles
+from equipoise.data.images.decoding import decode
 from equipoise.data.sampling import Sampling, drawn_rows
-from equipoise.data.sources import LabelForm, Samples
-from equipoise.options import Floats, Integers
+from equipoise.data.shards import Images, RecordImages
+from equipoise.data.types import LabelForm, Samples
 
 # Arrays up to this size are copied into memory; larger ones stay on disk.
 MOST_RESIDENT_BYTES = 256 << 20

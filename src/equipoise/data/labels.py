@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from equipoise.core.schema import FALSE, TRUE, ConfigError, Integers, counted, listing, named, number_in, suggestion
 from equipoise.data.cells import USUAL
-from equipoise.options import FALSE, TRUE, ConfigError, Integers, counted, listing, named, number_in, suggestion
 
 # Fractions are classes, such as ratings by half stars, where few values with few decimals repeat; else they are quantities.
 MOST_FRACTIONS = 20

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise import source_code
+from equipoise.core import source_code
+from equipoise.core.schema import ConfigError, Integers, arguments, listing, named, suggestion
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import SOURCES
-from equipoise.data.columns import TablePreprocessing
-from equipoise.data.images import ImageFiles
+from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.prepare import CHOSEN_AMONG, made
 from equipoise.data.prepared import Prepared
-from equipoise.data.sources import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits, digest_of, existing_file
-from equipoise.data.table_files import open_table
-from equipoise.data.tables import encoded_file
-from equipoise.options import ConfigError, Integers, arguments, listing, named, suggestion
+from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.data.tables.dataset import encoded_file
+from equipoise.data.tables.files import open_table
+from equipoise.data.types import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits, digest_of, existing_file
 
 
 def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = "test_path") -> Prepared:

@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 import psutil
 
-from equipoise import source_code
-from equipoise.clock import clock
+from equipoise.core import source_code
+from equipoise.core.clock import clock
+from equipoise.core.schema import ConfigError, Integers, control_characters, keywords, listing
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import SOURCES, source_of
-from equipoise.data.images import ImageFiles
+from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
-from equipoise.data.records import Images, RecordArrays, RecordImages
-from equipoise.data.sources import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels
+from equipoise.data.shards import Images, RecordArrays, RecordImages
 from equipoise.data.splitting import Divided
-from equipoise.options import ConfigError, Integers, control_characters, keywords, listing
+from equipoise.data.types import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels
 
 # Their code is part of every key, beside that of the dataset: but not of all that there are to choose from.
 MAKING, CHOSEN_AMONG = ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"), ("equipoise.data.catalogue.SOURCES",)

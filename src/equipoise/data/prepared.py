@@ -18,12 +18,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
+from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Names, Section
 from equipoise.data import seals
-from equipoise.data.decoding import WAYS
-from equipoise.data.images import ImageFiles
-from equipoise.data.records import MOST_SHARDS, RecordArrays, RecordImages, Records, shard_names
-from equipoise.data.sources import Samples
-from equipoise.options import ConfigError, Counts, Floats, Integers, Names, Section
+from equipoise.data.images.dataset import ImageFiles
+from equipoise.data.images.decoding import WAYS
+from equipoise.data.shards import MOST_SHARDS, RecordArrays, RecordImages, Records, shard_names
+from equipoise.data.types import Samples
 
 METADATA = "metadata.json"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from equipoise.data.arrays import SeriesPreprocessing
-from equipoise.data.columns import TablePreprocessing
-from equipoise.data.images import ImagePreprocessing
-from equipoise.data.sources import ArrayPreprocessing, Preprocessing
-from equipoise.options import ConfigError
+from equipoise.core.schema import ConfigError
+from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.images.dataset import ImagePreprocessing
+from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.data.types import ArrayPreprocessing, Preprocessing
 
 PREPROCESSING = "preprocessing.json"
 KINDS: Mapping[str, type[Preprocessing]] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equipoise.options import Floats, Integers
+from equipoise.core.schema import Floats, Integers
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equipoise.options import Booleans, Floats
+from equipoise.core.schema import Booleans, Floats
 
 PART = 1 << 18  # numbers that are added at a time, of which scikit-learn makes several copies
 ROUNDING = 1e-12  # deviation by magnitude that is nobody's measurement

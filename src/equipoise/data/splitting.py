@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
+from equipoise.core.schema import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing, number_in
 from equipoise.data.cells import USUAL
 from equipoise.data.labels import Spelled, alike, shown
-from equipoise.data.sources import SPLITS, Dataset, split_place
-from equipoise.options import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing, number_in
+from equipoise.data.types import SPLITS, Dataset, split_place
 
 # The smallest number of samples of a class of which each split gets one.
 SMALLEST = len(SPLITS)

@@ -26,9 +26,9 @@ class ElsewhereLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from equipoise import batch, launchers, ray_cluster
+        from equipoise.sweeps.launchers import choose, ray_jobs, submitit_jobs
 
-        options = launchers.read_options(self.composed)
+        options = choose.read_options(self.composed)
         assert options is not None
         assert self.config is not None
         setup_globals()
@@ -36,15 +36,15 @@ class ElsewhereLauncher(Launcher):
         self.folder = Path(str(self.config.hydra.sweep.dir))
         self.folder.mkdir(parents=True, exist_ok=True)
         numbered = enumerate(job_overrides, initial_job_idx)
-        on_ray = options if isinstance(options, ray_cluster.Options) else None
+        on_ray = options if isinstance(options, ray_jobs.Options) else None
         jobs = [self._job(number, overrides, on_ray) for number, overrides in numbered]
-        outcomes = batch.run(jobs, options) if isinstance(options, batch.Options) else ray_cluster.run(jobs, options)
+        outcomes = submitit_jobs.run(jobs, options) if isinstance(options, submitit_jobs.Options) else ray_jobs.run(jobs, options)
         returned = {place: self._returned(jobs[place], outcome) for place, outcome in outcomes}
         return [returned[place] for place in range(len(jobs))]
 
     def _job(self, number: int, overrides: Sequence[str], on_ray: Any) -> Any:
-        from equipoise.progress import SPOKEN
-        from equipoise.remote import Job
+        from equipoise.sweeps.launchers.job import Job
+        from equipoise.sweeps.progress import SPOKEN
 
         assert self.hydra_context is not None
         assert self.task_function is not None
@@ -65,7 +65,7 @@ class ElsewhereLauncher(Launcher):
 
     def _folder_there(self, on_ray: Any) -> Path:
         """The sweep's folder on the machine that a job runs on."""
-        from equipoise.paths import project_root
+        from equipoise.core.paths import project_root
 
         if not (on_ray and on_ray.folder):
             return self.folder
@@ -74,8 +74,8 @@ class ElsewhereLauncher(Launcher):
 
     def _returned(self, job: Any, outcome: Any) -> JobReturn:
         """What Hydra gets for a job; what it said is put where the terminal shows it, unless its folder is here anyway."""
-        from equipoise.progress import SPOKEN
-        from equipoise.remote import Ended
+        from equipoise.sweeps.launchers.job import Ended
+        from equipoise.sweeps.progress import SPOKEN
 
         here = self.folder / str(job.config.hydra.job.num)
         if isinstance(outcome, Ended):
@@ -89,13 +89,13 @@ class ElsewhereLauncher(Launcher):
 
 
 def _say_lost(composed: DictConfig, lost: Any) -> None:
-    from equipoise import sweep
-    from equipoise.config import validate
-    from equipoise.naming import VARIED, run_name
-    from equipoise.paths import project_root
-    from equipoise.store import open_store
-    from equipoise.terminal import warn
-    from equipoise.uploading import outages
+    from equipoise.config.model import validate
+    from equipoise.config.naming import VARIED, run_name
+    from equipoise.core.paths import project_root
+    from equipoise.core.terminal import warn
+    from equipoise.sweeps import jobs as sweep
+    from equipoise.tracking.store import open_store
+    from equipoise.tracking.upload import outages
 
     os.environ[VARIED] = composed.hydra.job.env_set.get(VARIED, "")  # for the run's name
     job = composed.copy()
@@ -109,9 +109,9 @@ def _say_lost(composed: DictConfig, lost: Any) -> None:
 
 def _environment(on_ray: Any) -> dict[str, str]:
     """What a job finds beside its machine's own environment. Not in Ray's `runtime_env`, which is logged: a password may be in it."""
-    from equipoise.paths import ROOT, project_root
-    from equipoise.ray_cluster import ON_THIS_MACHINE
-    from equipoise.tracking import GIT, git_tags
+    from equipoise.core.paths import ROOT, project_root
+    from equipoise.sweeps.launchers.ray_jobs import ON_THIS_MACHINE
+    from equipoise.tracking.run import GIT, git_tags
 
     if not on_ray:
         return {}  # submitit and Slurm hand on this process's own, and this would be written to the disk

@@ -1,4 +1,4 @@
-"""Hydra's sweeper for a search: hands what is typed to `equipoise.search`, and its trials to whichever launcher is chosen."""
+"""Hydra's sweeper for a search: hands what is typed to `equipoise.sweeps.search`, and its trials to whichever launcher is chosen."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +23,8 @@ class OptunaSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> list[JobReturn]:
-        from equipoise import search
-        from equipoise.paths import project_root
+        from equipoise.core.paths import project_root
+        from equipoise.sweeps import search
 
         assert self.config is not None
         assert self.hydra_context is not None

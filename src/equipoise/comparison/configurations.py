@@ -1,0 +1,175 @@
+"""Which runs are repetitions of each other: runs to configurations, and the configurations that others are measured by.
+
+A configuration is what runs have in common but for the split and the seed. Where several configurations are compared,
+only the places, split, fold and seed, count that all of them have: a mean over other runs would be another mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from equipoise.comparison.repetitions import Place
+from equipoise.config.model import CONTROL
+from equipoise.core.schema import ConfigError, listing, suggestion
+from equipoise.tracking.history import Logged
+
+# Runs that differ in these alone are repetitions of one configuration.
+REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
+# Of a dataset's keys, those that do not change what data it is.
+OF_THE_CONFIGURATION = ("dataset.labels", "dataset.sampling", "dataset.target_prior")
+CONTROL_RULE = "logit_adjusted"
+# What all else is measured by: cross-entropy without weights, resampling or a second stage.
+PLAIN = {"weighting.name": "none", "loss.function": "cross_entropy", "dataset.sampling": "none", "trainer.second_stage": "none"}
+OF_THE_METHOD = ("weighting.", "loss.", "dataset.sampling", "trainer.second_stage")
+
+Settings = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Runs that are repetitions of each other.
+
+    Attributes
+    ----------
+    labels : what sets it apart; several if configurations trained the very same bits
+    runs : those that count, by their place; of a comparison those that all its configurations have
+    rule : the decision rule whose metrics count, if it is not the one that the runs were configured with
+    """
+
+    labels: tuple[str, ...]
+    settings: tuple[Mapping[str, str], ...]
+    runs: Mapping[Place, Logged]
+    rule: str | None = None
+
+    @property
+    def label(self) -> str:
+        return joined(self.labels)
+
+    def values(self, metric: str) -> dict[Place, float]:
+        """The metric of each run that has it."""
+        key = f"decision/{self.rule}/{metric}" if self.rule else f"test/{metric}"
+        return {place: run.metrics[key] for place, run in self.runs.items() if key in run.metrics}
+
+
+def dataset_title(run: Logged) -> str:
+    """What a data set is called: by its title, or else its name."""
+    title = run.params.get("dataset.title", "None")
+    return run.params.get("dataset.name", "data") if title == "None" else title
+
+
+def varied_params(runs: Sequence[Logged]) -> list[str]:
+    """The params that tell configurations apart: those that differ between runs of the same option of their group.
+
+    That `weighting=power` has an alpha and `weighting=balanced` has none follows from the option itself.
+    """
+    found = []
+    for key in sorted({key for run in runs for key in run.params}):
+        if key in REPETITION or key == "dataset.title" or any(key == part or key.startswith(part + ".") for part in CONTROL):
+            continue
+        option = f"{key.split('.')[0]}.name"
+        seen: dict[str | None, set[str | None]] = {}
+        for run in runs:
+            seen.setdefault(None if key == option else run.params.get(option), set()).add(run.params.get(key))
+        if any(len(values) > 1 for values in seen.values()):
+            found.append(key)
+    return found
+
+
+def by_dataset(runs: Sequence[Logged]) -> dict[str, list[Logged]]:
+    """By title, or name; and where several data sets have the same one, by what they differ in."""
+    titled: dict[str, list[Logged]] = {}
+    for run in runs:
+        titled.setdefault(dataset_title(run), []).append(run)
+    datasets: dict[str, list[Logged]] = {}
+    for title, members in titled.items():
+        varied = [key for key in varied_params(members) if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)]
+        for run in members:
+            others = (f"{key}={run.params[key]}" for key in varied if key != "dataset.name" and key in run.params)
+            datasets.setdefault(" ".join([title, *others]), []).append(run)
+    return datasets
+
+
+def joined(labels: Sequence[str]) -> str:
+    return labels[0] if len(labels) == 1 else " = ".join(labels) + " (bitwise identical)"
+
+
+def _label(settings: Mapping[str, str]) -> str:
+    return " · ".join(value if key.endswith(".name") else f"{key}={value}" for key, value in settings.items())
+
+
+def by_settings(runs: Sequence[Logged], varied: Sequence[str]) -> dict[Settings, dict[Place, Logged]]:
+    """Runs by what tells configurations apart, and by their place. Split seeds that gave the same data are the same split."""
+    found: dict[Settings, dict[Place, Logged]] = {}
+    splits: dict[str, Place] = {}
+    for run in runs:
+        settings = tuple((key, run.params[key]) for key in varied if key in run.params) or (("weighting.name", run.params.get("weighting.name", "")),)
+        *split, seed = (run.params.get(key, "") for key in REPETITION)
+        same = splits.setdefault(run.tags.get("data_sha256", " ".join(split)), tuple(split))
+        found.setdefault(settings, {})[*same, seed] = run
+    return found
+
+
+def shared_places(by_settings: Mapping[Settings, Mapping[Place, Logged]]) -> tuple[set[Place], str]:
+    """The places that all have, and what is to be said of the others."""
+    places = [set(members) for members in by_settings.values()]
+    shared, fewest, most = set.intersection(*places), min(map(len, places)), max(map(len, places))
+    if len(shared) == most:
+        return shared, ""
+    counts = f"Configurations have {fewest} to {most} runs" if fewest < most else "Configurations have runs at different seeds or splits"
+    if not shared:
+        return shared, f"{counts}, and none at a split and seed that all of them have: each mean is over its own runs, and their order says nothing."
+    names = [key.removeprefix("dataset.") for key in REPETITION]
+    apart = [
+        " ".join([_label(dict(settings)), *(f"{name}={value}" for name, value in zip(names, place, strict=True) if value)])
+        for settings, members in by_settings.items()
+        for place in sorted(members.keys() - shared)
+    ]
+    return shared, f"{counts}; all numbers are over the {len(shared)} places (split, seed) that all of them have. Left out: {listing(apart, 6)}."
+
+
+def merged(by_settings: Mapping[Settings, Mapping[Place, Logged]], shared: set[Place], judged_by: Sequence[str]) -> list[Configuration]:
+    """With the shared runs alone, or with all where there are none; the same bits at every place, judged the same, are one."""
+    counted = {settings: {place: run for place, run in members.items() if not shared or place in shared} for settings, members in by_settings.items()}
+    same: dict[object, list[Settings]] = {}
+    for settings, members in counted.items():
+        bits = [(place, run.tags.get("weights_sha256", run.id), tuple(run.metrics.get(f"test/{name}") for name in judged_by)) for place, run in members.items()]
+        same.setdefault(tuple(sorted(bits, key=lambda item: item[0])), []).append(settings)
+    return [Configuration(tuple(_label(dict(one)) for one in alike), tuple(map(dict, alike)), counted[alike[0]]) for alike in same.values()]
+
+
+def baselines(configurations: Sequence[Configuration], typed: str | None) -> list[Configuration]:
+    """The configurations to compare with: the plain ones if none was typed; several if a sweep varies the model, say."""
+    if typed is None:
+        return [found for found in configurations if all(map(_is_plain, found.runs.values()))] or _weighted(configurations, "none")
+    chosen = [found for found in configurations if typed in found.labels] or _weighted(configurations, typed)
+    if not chosen:
+        labels = [label for found in configurations for label in found.labels]
+        raise ConfigError(f"baseline={typed}: there is no such configuration{suggestion(typed, labels)}")
+    return chosen
+
+
+def _is_plain(run: Logged) -> bool:
+    return all(run.params.get(key, value) == value for key, value in PLAIN.items())
+
+
+def _weighted(configurations: Sequence[Configuration], weighting: str) -> list[Configuration]:
+    return [found for found in configurations if any(one.get("weighting.name") == weighting for one in found.settings)]
+
+
+def control(baseline: Configuration) -> Configuration:
+    """The same models, decided by post-hoc logit adjustment: what weights must beat."""
+    return replace(baseline, labels=(f"{baseline.labels[0]}, logit-adjusted post hoc",), rule=CONTROL_RULE)
+
+
+def reference(configuration: Configuration, references: Sequence[Configuration]) -> Configuration | None:
+    """Of several, the one that differs in the weighting alone; or else in the method alone."""
+    if len(references) == 1:
+        return references[0]
+
+    def others(settings: Mapping[str, str], of: tuple[str, ...]) -> dict[str, str]:
+        return {key: value for key, value in settings.items() if not key.startswith(of)}
+
+    for of in (("weighting.",), OF_THE_METHOD):
+        for found in references:
+            if any(others(mine, of) == others(theirs, of) for mine in configuration.settings for theirs in found.settings):
+                return found
+    return None

@@ -1,0 +1,347 @@
+"""The composed config as one frozen, checked value. Every check that needs no data stands here.
+
+The sections' keys come from the registries; this module puts them together, adds the checks across
+sections, and turns what is wrong into messages that name the option as it was typed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from equipoise.core.schema import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, arguments, suggestion
+from equipoise.data.catalogue import IN_ONE_PIECE, SEVERAL_LABELS, SOURCES
+from equipoise.data.prepare import surveyed
+from equipoise.data.splitting import Divided
+from equipoise.data.types import Dataset, Source
+from equipoise.methods import schedules
+from equipoise.methods.costs import Costs, cost_matrix
+from equipoise.methods.decisions import DECISIONS, MOST_BIASES, Decision
+from equipoise.methods.losses import LOSSES, LossOptions
+from equipoise.methods.models import MODELS, ModelOptions
+from equipoise.methods.priors import loss_factors
+from equipoise.methods.weighting import STRATEGIES, Weighting, class_weights
+from equipoise.metrics import multilabel
+
+# What changes how a run is carried out but not what comes out; left out of the config's digest.
+CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile")
+# The keys beside the groups.
+VALUES = ("seed", "cost", "sweep")
+# What judges a trained model and does not change it.
+JUDGING = ("decision", "evaluation")
+
+
+class Trainer(Section):
+    """How to train."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000_000)]
+    batch_size: Annotated[int, Field(ge=1, le=10_000_000)]
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
+    learning_rate: Positive
+    monitor: Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
+    early_stopping: PositiveInt | None
+    second_stage: Literal["none", "crt", "tau_norm"]
+    device: Literal["auto", "cpu", "gpu"]
+    gpu_memory: PositiveInt | None
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
+    jit: Literal["auto"] | bool
+    engine: Literal["auto", "fit", "resident"]
+    # Both decide the bits, and to float tolerance nothing: a batch is the same, its sums are taken in another order.
+    strategy: Literal["single", "mirrored", "multi_worker"]
+    replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
+    deterministic: bool
+    resume: bool
+    profile: bool
+
+
+class EvaluationOptions(Section):
+    """How predictions are judged."""
+
+    groups: Literal["terciles"] | Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
+    resamples: Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Tracking(Section):
+    """Where runs are logged."""
+
+    name: Literal["local", "server"]
+
+
+class Config(Section):
+    """The whole config of one run."""
+
+    dataset: Annotated[Dataset, OneOf(SOURCES, dict.fromkeys(IN_ONE_PIECE, Divided))]
+    model: Annotated[ModelOptions, OneOf({name: architecture.build for name, architecture in MODELS.items()})]
+    weighting: Annotated[Weighting, OneOf(STRATEGIES)]
+    loss: Annotated[LossOptions, OneOf(LOSSES)]
+    decision: Annotated[Decision, OneOf(DECISIONS)]
+    trainer: Trainer
+    evaluation: EvaluationOptions
+    tracking: Tracking
+    seed: Seed
+    cost: Costs
+    sweep: Word
+
+
+def validate(composed: Mapping[str, Any]) -> Config:
+    """The composed and resolved config, each value checked by itself.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each thing that is wrong.
+    """
+    unset = [key for key, value in _flatten(composed).items() if value == "???"]
+    if unset:
+        raise ConfigError("\n".join(f"{key} is not set, and has no default" for key in unset))
+    odd = [key for key, value in _flatten(composed).items() if not _is_utf8(key, value)]
+    if odd:
+        raise ConfigError("\n".join(f"{key} holds what is no UTF-8 text" for key in odd))
+    try:
+        return Config.model_validate(composed)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(error.errors(), composed))) from None
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Every value under its dotted key, as it is typed on the command line; lists stay lists."""
+    return _flatten(config.model_dump(mode="json"))
+
+
+def config_sha256(config: Config) -> str:
+    """Digest of everything that decides what comes out of the run."""
+    return _digest_without(config, CONTROL)
+
+
+def training_sha256(config: Config) -> str:
+    """Digest of everything that decides what model is trained; equal for runs that only judge it differently."""
+    return _digest_without(config, CONTROL + JUDGING)
+
+
+def below(key: str, parts: Sequence[str]) -> bool:
+    """Whether a dotted key is one of these parts of the config, or lies in one."""
+    return any(key == part or key.startswith(part + ".") for part in parts)
+
+
+def _digest_without(config: Config, parts: Sequence[str]) -> str:
+    # Where null, the data decide which class is positive, and their digest says so.
+    deciding = {key: value for key, value in flat(config).items() if not below(key, parts) and (key, value) != ("dataset.positive", None)}
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            leaves |= _flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def _is_utf8(key: str, value: Any) -> bool:
+    try:
+        json.dumps([key, value], ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_together(config: Config) -> None:
+    """Combinations that are each valid alone and wrong together, or that need a look at the data.
+
+    Raises
+    ------
+    ConfigError
+        If the data are not what the config says, or two options contradict each other.
+    """
+    source = surveyed(config.dataset)
+    class_weights(config.weighting, source.counts, source.classes)
+    schedules.check(config.weighting)
+    _check_model(config, source)
+    _check_loss(config)
+    if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
+        raise ConfigError(f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out")
+    _check_strategy(config.trainer)
+    if config.dataset.name == SEVERAL_LABELS:
+        _check_several_labels(config)
+        return
+    _check_methods(config, source.classes)
+    classes = len(source.classes)
+    if config.dataset.labels == "binary" and classes != 2:
+        raise ConfigError(f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot")
+    groups = config.evaluation.groups
+    if groups != "terciles" and groups[0] > groups[1]:
+        raise ConfigError(f"evaluation.groups=[{groups[0]},{groups[1]}]: the few are below the first, so it must not be above the second: try [20,100]")
+    prior = config.dataset.target_prior
+    if isinstance(prior, tuple) and len(prior) != classes:
+        raise ConfigError(f"dataset.target_prior has {len(prior)} numbers for {classes} classes")
+
+
+def _check_model(config: Config, source: Source) -> None:
+    needed = MODELS[config.model.name].dimensions
+    if needed is not None and needed != source.dimensions:
+        fitting = [name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)]
+        dimensions = {2: "steps, channels", 3: "height, width, channels"}[needed]
+        raise ConfigError(
+            f"model={config.model.name} needs samples of {needed} dimensions ({dimensions}); "
+            f"dataset={config.dataset.name} has {source.dimensions}: use model={' or '.join(fitting)}"
+        )
+
+
+def _check_loss(config: Config) -> None:
+    loss = config.loss
+    function = LOSSES[loss.name].__name__
+    if loss.function != function:
+        raise ConfigError(f"loss.function={loss.function}: loss={loss.name} is {function}; choose another loss=…, not its function")
+    put_in_by_name = {"class_weight", "sample_weight", "custom"}
+    if loss.name in put_in_by_name and loss.implementation != loss.name:
+        raise ConfigError(f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}")
+
+
+def _check_strategy(trainer: Trainer) -> None:
+    """What one device can do and several cannot."""
+    typed = f"trainer.strategy={trainer.strategy}"
+    if trainer.replicas != "auto" and trainer.strategy != "mirrored":
+        raise ConfigError(f"trainer.replicas={trainer.replicas} with {typed} has no effect: it is for trainer.strategy=mirrored")
+    if trainer.replicas != "auto" and trainer.replicas > trainer.batch_size:
+        raise ConfigError(f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: some would have no sample")
+    if trainer.strategy == "single":
+        return
+    if trainer.engine == "resident":
+        raise ConfigError(f"trainer.engine=resident with {typed}: replicas have an engine of their own; leave one of the two out")
+    if trainer.jit is True:
+        raise ConfigError(f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out")
+    if trainer.precision == "mixed_float16":
+        raise ConfigError(
+            f"trainer.precision=mixed_float16 with {typed}: Keras looks for an overflow on the first replica alone; "
+            "use mixed_bfloat16, which needs no scaling of the loss"
+        )
+
+
+def _check_several_labels(config: Config) -> None:
+    """What is meant for one class a sample cannot be asked of several labels."""
+    demanded = {
+        "loss": (config.loss.name, ("sigmoid",)),
+        "loss.implementation": (config.loss.implementation, ("custom",)),
+        "weighting": (config.weighting.name, ("none", "balanced")),
+        "weighting.normalize": (config.weighting.normalize, ("none",)),
+        "weighting.schedule": (config.weighting.schedule, ("constant",)),
+        "decision": (config.decision.name, ("argmax", "tuned")),
+        "dataset.labels": (config.dataset.labels, ("sparse",)),
+        "dataset.positive": (config.dataset.positive, (None,)),
+        "dataset.sampling": (config.dataset.sampling, ("none",)),
+        "dataset.target_prior": (config.dataset.target_prior, ("training",)),
+        "trainer.second_stage": (config.trainer.second_stage, ("none",)),
+    }
+    for option, (typed, possible) in demanded.items():
+        if typed not in possible:
+            takes = " or ".join("null" if value is None else value for value in possible)
+            raise ConfigError(f"{option}={typed} is for one class a sample; dataset=multilabel takes {option}={takes}")
+    if config.weighting.name == "balanced" and getattr(config.loss, "pos_weight", None) is not None:
+        raise ConfigError("weighting=balanced with several labels is loss.pos_weight=auto: type one of the two")
+    if config.decision.name == "tuned":
+        multilabel.check_metric(getattr(config.decision, "metric", ""))
+    try:
+        arguments(config.loss, LOSSES["sigmoid"], surveyed(config.dataset).classes)
+    except ConfigError as error:
+        raise ConfigError(f"loss.{error}") from None
+
+
+def _check_methods(config: Config, classes: Sequence[str]) -> None:
+    """What losses, decision rules and second stages need of each other and of the labels."""
+    loss, single = config.loss, config.dataset.labels == "binary"
+    try:
+        arguments(loss, LOSSES[loss.name], classes)
+    except ConfigError as error:
+        raise ConfigError(f"loss.{error}") from None
+    if config.cost is not None:
+        cost_matrix(config.cost, classes)
+    for group, name in (("loss", loss.name), ("decision", config.decision.name)):
+        if name in ("cost_matrix", "cost") and config.cost is None:
+            raise ConfigError(f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file")
+    if config.decision.name == "tuned" and len(classes) > MOST_BIASES:
+        raise ConfigError(f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted")
+    if loss.name == "sigmoid" and not single:
+        raise ConfigError(
+            f"loss=sigmoid needs a single logit: dataset.labels=binary (two classes); dataset.labels={config.dataset.labels} takes a softmax loss"
+        )
+    if loss.name == "sigmoid" and isinstance(getattr(loss, "pos_weight", None), dict):
+        raise ConfigError("loss.pos_weight by name is for several labels; with dataset.labels=binary it is one number, or auto")
+    if loss.name == "ldam" and single:
+        raise ConfigError("loss=ldam needs a vector for each class; dataset.labels=binary has a single logit: use sparse or one_hot")
+    stage = config.trainer.second_stage
+    if stage != "none" and loss.name == "ldam":
+        raise ConfigError(f"trainer.second_stage={stage} with loss=ldam: its last layer is normalised already; use another loss")
+    if stage == "tau_norm" and single:
+        raise ConfigError("trainer.second_stage=tau_norm compares the classes' vectors; dataset.labels=binary has one: use sparse or one_hot")
+    if config.decision.name == "logit_adjusted":
+        analytic = stage == "crt" or loss_factors(loss, np.full(len(classes), 1 / len(classes))) is not None
+        after = f"trainer.second_stage={stage}" if stage == "tau_norm" else None if analytic else f"loss={loss.name}"
+        if after:
+            raise ConfigError(
+                f"decision=logit_adjusted needs the prior that the model learned under; after {after} it has no analytic form: use decision=tuned"
+            )
+
+
+def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
+    """pydantic's errors as one line for each option that was typed wrongly."""
+    problems: dict[str, list[str]] = {}
+    for detail in details:
+        location = [str(part) for part in detail["loc"]]
+        group = composed.get(location[0])
+        # Below a group, pydantic names the option that was read; the user did not type that.
+        if len(location) > 1 and isinstance(group, Mapping) and location[1] == group.get("name") and location[1] not in group:
+            del location[1]
+        key = ".".join(part for part in location if not _is_branch(part))
+        problems.setdefault(key, []).append(_problem(detail, location[-1], _siblings(composed, location)))
+    # Of `[0, -1]` the items tell what is wrong; that the whole is no valid list does not help.
+    most_exact = [key for key in problems if not any(other.startswith(key + ".") for other in problems)]
+    lines = []
+    for key in most_exact:
+        typed = _typed(composed, key)
+        shown = key if typed is None else f"{key}={typed}:"
+        lines.append(f"{shown} {', or '.join(dict.fromkeys(problems[key]))}")
+    return lines
+
+
+def _problem(detail: Any, key: str, siblings: Sequence[str]) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "there is no such option" + suggestion(key, siblings)
+    if detail["type"] in ("missing", "union_tag_not_found"):
+        return "is missing"
+    if detail["type"] == "too_short":
+        return f"needs {detail['ctx']['min_length']} or more"
+    if detail["input"] is None:
+        return "is not set, and has no default"
+    if detail["type"] == "dict_type":
+        return "must be a mapping of class names, as in {a: …, b: …}"
+    return str(detail["msg"]).replace("Input should", "must").replace("Value error, ", "")
+
+
+def _typed(composed: Mapping[str, Any], key: str) -> Any:
+    value: Any = composed
+    for part in key.split("."):
+        if isinstance(value, Mapping):
+            value = {str(name): item for name, item in value.items()}.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def _siblings(composed: Mapping[str, Any], location: list[str]) -> list[str]:
+    level: Any = composed
+    for part in location[:-1]:
+        level = level.get(part) if isinstance(level, Mapping) else None
+    return [str(key) for key in level if str(key) != location[-1]] if isinstance(level, Mapping) else []
+
+
+def _is_branch(part: str) -> bool:
+    """Whether pydantic made up this part of a location to name one branch of a union."""
+    return "[" in part or part.startswith("constrained-") or part == "bool"

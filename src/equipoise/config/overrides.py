@@ -1,0 +1,236 @@
+"""Words as they were typed to checked overrides and one composed config.
+
+Uses Hydra's own parser and composition, so that what is checked here is what Hydra composes again for each job."""
+
+import contextlib
+import copy
+import functools
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from equipoise.config.composing import is_value, refers
+from equipoise.config.model import VALUES, Config, check_together, validate
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError, as_typed, control_characters, dotted_keys, suggestion
+from equipoise.data.types import Dataset
+
+DEEPEST = 20  # brackets in brackets; no option needs more than two
+# What may hold a text: an option of a group, and no group or option of Hydra's.
+OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
+BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")  # two words, outside of quotation marks
+MOST_JOBS = 100_000  # of a sweep: Hydra lists them all before the first begins
+
+
+def whole(arguments: Sequence[str]) -> list[str]:
+    """The words, with those that one word `overrides=a=1 b=2` holds, as `mlflow run -P overrides=…` gives them, in its place.
+
+    They end where a blank is followed by the next `key=`, so that values may hold blanks.
+    """
+    found: list[str] = []
+    for word in arguments:
+        key, equals, value = word.partition("=")
+        found += [part for part in BETWEEN.split(value.strip()) if part] if equals and key == "overrides" else [word]
+    return found
+
+
+def readable(words: Sequence[str]) -> list[str]:
+    """The words as Hydra's grammar takes them: a value that it cannot read can only be meant as a text, and is quoted.
+
+    Hydra must be initialised.
+
+    Raises
+    ------
+    ConfigError
+        If a word has characters that nothing can show.
+    """
+    _check_characters(words)
+    return [_readable(word) for word in words]
+
+
+def or_one_text(word: str) -> str:
+    """Of a list of values for a key that may hold a text: how it is typed as one text; nothing for other words."""
+    key, _, value = word.partition("=")
+    return f"; if it is one text: {as_typed(key, value)}" if OF_A_VALUE.fullmatch(key) and not set("[]{}()") & set(value) else ""
+
+
+def _readable(word: str) -> str:
+    key, equals, value = word.partition("=")
+    # A list or a mapping that is not closed is a slip of the pen, and no text.
+    ends = {"[": "]", "{": "}"}.get(value.strip()[:1], "")
+    is_open = not value.strip().endswith(ends) or any(value.count(left) != value.count(right) for left, right in ("[]", "{}") if ends)
+    if not equals or not OF_A_VALUE.fullmatch(key) or is_open:
+        return word
+    try:
+        _parse_one(word)
+        is_read = not value or bool(value.strip())
+    except OverrideParseException:
+        is_read = False
+    except ConfigError:  # a number, but one of thousands of digits
+        return word
+    return word if is_read else f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+
+
+@contextlib.contextmanager
+def as_config_error() -> Iterator[None]:
+    """Whatever Hydra makes of what was typed."""
+    try:
+        yield
+    except OverrideParseException as error:
+        lines = [line for line in str(error).splitlines() if line and not line.startswith(("Error parsing override", "See http"))]
+        what = lines[0] if lines else "it is no value"
+        raise ConfigError(f"{error.override.split('=')[0] or 'an empty word'} cannot be read: {what}") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(str(error)) from None
+
+
+def parse(lines: Sequence[str]) -> list[Override]:
+    """What was typed, by Hydra's grammar; Hydra must be initialised."""
+    _check_characters(lines)
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    parsed: list[Override] = []
+    for line in lines:
+        try:
+            parsed += parser.parse_overrides([line])
+        except ValueError as error:  # of Python, where a number has thousands of digits
+            raise ConfigError(f"{line.split('=')[0]} cannot be read: {str(error).split(';')[0]}") from None
+    return parsed
+
+
+def _check_characters(words: Sequence[str]) -> None:
+    for word in words:
+        odd = control_characters(word)
+        if odd:
+            raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
+        depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
+        if max(depths, default=0) > DEEPEST:  # Hydra's parser would run out of stack
+            raise ConfigError(f"{word.split('=')[0]} is nested more than {DEEPEST} deep")
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse_one(line: str) -> Override:
+    return parse([line])[0]
+
+
+def values_of(override: Override) -> list[Any]:
+    """Of a list, a range or a glob."""
+    value = override.value()
+    try:
+        values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
+        found = list(itertools.islice(values, MOST_JOBS + 1))
+    except (ValueError, ArithmeticError, HydraException) as error:
+        raise ConfigError(f"{override.input_line}: {error}") from None
+    if not found:
+        raise ConfigError(f"{override.input_line}: there is no such value")
+    if len(found) > MOST_JOBS:
+        raise ConfigError(f"{override.input_line}: these are more than {MOST_JOBS} values")
+    return found
+
+
+def compose_one(lines: Sequence[str]) -> Config:
+    """The checked config of one job's overrides; Hydra must be initialised.
+
+    Hydra composes once for each choice of options, and the values are set here, as Hydra sets them: after everything else.
+    """
+    parsed = [(line, _parse_one(line)) for line in lines]
+    together = any(map(refers, lines))
+    options = tuple(line for line, override in parsed if together or not is_value(override))
+    composed = copy.deepcopy(_composed(options))
+    for line, override in parsed:
+        if line not in options and not _set(composed, override.key_or_group.split("."), override.value()):
+            raise ConfigError(_explain(ConfigError(f"{line} cannot be set"), lines))
+    config = validate(composed)
+    check_together(config)
+    return config
+
+
+def compose_dataset(lines: Sequence[str]) -> Dataset:
+    """The checked dataset section of these overrides, without a look at whether a model or a loss goes with it.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is of another section, or wrong.
+    """
+    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+        lines = readable(lines)
+        for override in parse(lines):
+            check_name(override)
+            if override.key_or_group.split(".")[0] != "dataset":
+                raise ConfigError(f"{override.input_line}: only dataset=… and its options decide what is written")
+        return validate(OmegaConf.to_container(compose_words(lines), resolve=True)).dataset  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=256)
+def _composed(lines: tuple[str, ...]) -> dict[str, Any]:
+    return OmegaConf.to_container(compose_words(lines), resolve=True)  # type: ignore[return-value]
+
+
+def _set(tree: dict[str, Any], path: list[str], value: Any) -> bool:
+    """Set a value in place; false if there is no such key."""
+    for part in path[:-1]:
+        tree = tree.get(part)  # type: ignore[assignment]
+        if not isinstance(tree, dict):
+            return False
+    if path[-1] not in tree:
+        return False
+    old = tree[path[-1]]
+    tree[path[-1]] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return True
+
+
+def compose_words(lines: Sequence[str], *, return_hydra_config: bool = False) -> Any:
+    try:
+        return compose("config", list(lines), return_hydra_config=return_hydra_config)
+    except Exception as error:  # Hydra raises many kinds for what it cannot merge
+        raise ConfigError(_explain(error, lines)) from None
+
+
+def _explain(error: Exception, lines: Sequence[str]) -> str:
+    """Hydra's message, or a better one where an override names a key that its group does not have."""
+    overrides = parse(lines)
+    groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
+    try:
+        tree: Any = OmegaConf.to_container(compose("config", groups, return_hydra_config=True))
+    except Exception:
+        return str(error)
+    keys = dotted_keys(tree)
+    for override in overrides:
+        key = override.key_or_group
+        if "." in key and key not in keys and not override.is_add():
+            return f"{override.input_line}: there is no option {key}{suggestion(key, [k for k in keys if k.split('.')[0] == key.split('.')[0]])}"
+    return str(error)
+
+
+def check_name(override: Override) -> None:
+    """Unknown groups and options get the nearest match; Hydra names none."""
+    name = override.key_or_group
+    head = name.split(".")[0]
+    if name == "hydra":
+        raise ConfigError(f"{override.input_line}: its options are typed one by one, as in hydra.run.dir=…")
+    if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
+        return
+    folders = [folder for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "hydra"]
+    groups = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+    known = [*groups, "evaluation", *VALUES]
+    if head not in known:
+        raise ConfigError(f"{override.input_line}: there is no option {head}{suggestion(head, known)}")
+    if name not in groups or override.is_delete():
+        return
+    chosen = override.value()
+    if isinstance(chosen, list):
+        raise ConfigError(f"{override.input_line}: a run has one {name}; to try several: -m {name}={','.join(map(str, chosen))}")
+    values = values_of(override) if override.is_discrete_sweep() else [chosen]
+    for value in values:
+        if str(value) not in groups[name]:
+            shown = "null" if value is None else str(value)
+            raise ConfigError(f"{name}={shown}: there is no such {name}{suggestion(shown, groups[name])}")

@@ -1,0 +1,70 @@
+"""Command lines of `key=value` words whose keys are no config, and the end of every command beside train.py."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from equipoise.core.schema import ConfigError, complain, suggestion
+from equipoise.core.streams import never_fail
+
+
+def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[str]], int | None]) -> int:
+    """Do what was typed, or print the document if help was asked for; returns the exit code: 2 for a user's mistake, which is told."""
+    never_fail()
+    if {"-h", "--help"} & set(words):
+        print((document or "").strip())
+        return 0
+    try:
+        return act(words) or 0
+    except ConfigError as error:
+        return complain(error)
+
+
+def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:
+    """Key to value, as typed.
+
+    Raises
+    ------
+    ConfigError
+        If a word is no `key=value`, its key is unknown, or is typed twice.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not value:
+            raise ConfigError(f"{word}: expected key=value, with a key of {', '.join(known)}")
+        if key not in known:
+            raise ConfigError(f"{word}: there is no option {key}{suggestion(key, known)}")
+        if key in found:
+            raise ConfigError(f"{word}: {key} is typed twice")
+        found[key] = value
+    return found
+
+
+def store(options: dict[str, str]) -> str:
+    """Which store `tracking=` names: the project's own if it was not typed."""
+    typed, known = options.get("tracking", "local"), ("local", "server")
+    if typed not in known:
+        raise ConfigError(f"tracking={typed}: there is no such tracking{suggestion(typed, known)}")
+    return typed
+
+
+def number(options: dict[str, str], key: str) -> float | None:
+    """A positive number, or None if the key was not typed."""
+    if key not in options:
+        return None
+    try:
+        value = float(options[key])
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"{key}={options[key]}: must be a number greater than 0")
+    return value
+
+
+def whole_number(options: dict[str, str], key: str) -> int | None:
+    """A whole number from 1, or None if the key was not typed."""
+    if key not in options:
+        return None
+    if not re.fullmatch("0*[1-9][0-9]{0,8}", options[key], re.ASCII):
+        raise ConfigError(f"{key}={options[key]}: must be a whole number from 1")
+    return int(options[key])

@@ -1,0 +1,283 @@
+"""What every section of the config shares: its base class, its error, and how a registry becomes its schema.
+
+An option of a group is a plain function. Its positional parameters are what the pipeline hands it; its
+keyword-only parameters are the keys of its YAML, and their annotations are the checks. So a new option
+needs no schema of its own. Defaults live in the YAML alone.
+
+Knows nothing of any particular group.
+"""
+
+import functools
+import inspect
+import operator
+import re
+import shlex
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, TypeAlias
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
+from pydantic_core import CoreSchema
+
+from equipoise.core.typed import list_in, mapping_in
+
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
+Booleans: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
+
+
+MOST_CHARACTERS = 1000  # of a line of a message
+FLOAT32 = 3.4e38  # no number that a loss is to multiply by may be larger
+NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?|inf)", re.ASCII)
+# What says yes and no, as files and YAML write it, without case.
+TRUE = ("true", "yes", "y", "t", "on")
+FALSE = ("false", "no", "n", "f", "off")
+
+
+class ConfigError(ValueError):
+    """A user's mistake. The message names the option that was typed, what is wrong, and a way out.
+
+    What was typed or read may stand in it: no control character reaches the terminal, and no line is endless.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(printable(line) for line in super().__str__().split("\n"))
+
+
+def complain(error: ConfigError) -> int:
+    """Tell the user, a line for each thing that is wrong; returns the exit code of a mistake on the command line."""
+    for line in str(error).splitlines():
+        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
+    return 2
+
+
+def printable(line: str) -> str:
+    """The line as it may be shown in a terminal: control characters are written out, and no line is endless."""
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line)
+    if len(line) > MOST_CHARACTERS:
+        line = f"{line[: MOST_CHARACTERS // 2]} … ({len(line)} characters) … {line[-MOST_CHARACTERS // 4 :]}"
+    return line
+
+
+def control_characters(text: str) -> list[str]:
+    """What nothing here can show or write: control characters but tabs, and what is no UTF-8."""
+    return [char for char in text if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
+
+
+class Section(BaseModel):
+    """A frozen part of the config. Unknown keys, wrong types, NaN and infinity are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def names_as_text(value: Any) -> Any:
+    """A mapping with its keys as text, which YAML may have read as numbers, or one that was typed as a text; anything else as it is."""
+    value = mapping_in(value) or value if isinstance(value, str) else value
+    if not isinstance(value, Mapping):
+        return value
+    as_text = {str(name): item for name, item in value.items()}
+    if len(as_text) < len(value):
+        raise ValueError("a class is named twice")
+    return as_text
+
+
+class _ByClassName:
+    """Read as `{cat: 1, dog: 5}`; `{1: 2.5}` means the class called "1"."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = Annotated[float, Field(ge=0, le=FLOAT32)]
+        return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(names_as_text)])
+
+
+# One number a class: a mapping by class name in the config, an array in class order in the function.
+PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
+# YAML has lists only; their items stay strict.
+Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**31)], ...], Field(strict=False, min_length=1)]
+
+
+def _text_of(value: Any) -> Any:
+    """A name that YAML has read as a number, a boolean or nothing, as it was typed; anything else as it is."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _name(value: Any) -> Any:
+    return value if value is None else _text_of(value)
+
+
+def _names(value: Any) -> Any:
+    """One name stands for a list of one; a list may be typed as a text."""
+    found = list_in(value) if isinstance(value, str) else None
+    value = value if found is None else found
+    return tuple(map(_text_of, value if isinstance(value, list | tuple) else [value])) if value is not None else value
+
+
+def _separator(text: Any) -> Any:
+    mark = {"tab": "\t", "\\t": "\t"}.get(text, text) if isinstance(text, str) else _text_of(text)
+    if isinstance(mark, str) and len(mark) != 1:
+        raise ValueError("must be one character, such as ';', or tab")
+    return mark
+
+
+# Names of columns, files and classes may look like numbers.
+Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names), Field(strict=False)]
+Separator: TypeAlias = Annotated[str, BeforeValidator(_separator)]
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]{0,63}", text):
+        raise ValueError("must be a word of letters, digits, '.', '_' and '-', 64 at most")
+    return text
+
+
+# What becomes part of a file's or an experiment's name.
+Word: TypeAlias = Annotated[str, BeforeValidator(_name), AfterValidator(_word)]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, le=1e9)]
+PositiveInt: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]  # what TensorFlow takes for a size
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class OneOf:
+    """The options of a group: `weighting: Annotated[Weighting, OneOf(STRATEGIES)]`.
+
+    Read as one model an option, told apart by `name`. `sections` gives some options more keys in common. Each has the keys of the annotated section, which all
+    options of the group share, and the keyword-only parameters of its function, all of them required.
+    """
+
+    def __init__(self, registry: Mapping[str, Callable[..., Any]], sections: Mapping[str, type[Section]] | None = None) -> None:
+        self.registry, self.sections = registry, sections or {}
+
+    def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        members = []
+        for name, function in self.registry.items():
+            parameters = inspect.signature(function).parameters
+            keys: dict[str, Any] = {key: (parameters[key].annotation, ...) for key in keywords(function)}
+            keys["name"] = (Literal[name], ...)
+            members.append(create_model(name, __base__=self.sections.get(name, common), **keys))
+        union = functools.reduce(operator.or_, members)
+        return handler.generate_schema(Annotated[union, Field(discriminator="name")] if len(members) > 1 else union)
+
+
+def keywords(function: Callable[..., Any]) -> list[str]:
+    """The names of the function's keyword-only parameters."""
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+def arguments(section: Section, function: Callable[..., Any], classes: Sequence[str] = ()) -> dict[str, Any]:
+    """The section's values for the function's keyword-only parameters; mappings become arrays in class order.
+
+    Raises
+    ------
+    ConfigError
+        If a mapping misses a class or names an unknown one.
+    """
+    values = {key: getattr(section, key) for key in keywords(function)}
+    return {key: in_class_order(value, classes, key) if isinstance(value, dict) else value for key, value in values.items()}
+
+
+def number_in(text: str) -> Decimal | None:
+    """The number that the text is, exact; None if it is none."""
+    return Decimal(text) if NUMBER.fullmatch(text) else None
+
+
+def named(name: str, classes: Sequence[str]) -> str | None:
+    """The class that a name means; None if there is none, or more than one.
+
+    It is the class of that very name, or the one of the same number (`1.0` and `1`), or the one that answers the same:
+    YAML makes `True` of `true` and of `yes`, and where the classes are a yes and a no any such word will do.
+    """
+    if name in classes:
+        return name
+    number, word = number_in(name), name.casefold()
+    if number is not None:
+        same = [other for other in classes if number_in(other) == number]
+    else:
+        words = next((words for words in (TRUE, FALSE) if word in words), ())
+        is_pair = len(classes) == 2 and all(any(other.casefold() in words for other in classes) for words in (TRUE, FALSE))
+        answers = [other for other in classes if other.casefold() in words] if is_pair or word in ("true", "false") else []
+        same = [other for other in answers if other.casefold() == word] or answers
+    return same[0] if len(same) == 1 else None
+
+
+def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: str) -> Floats:
+    """The mapping's numbers as an array of shape (classes,), float64; every class exactly once."""
+    numbers: dict[str, float] = {}
+    for name, number in by_name.items():
+        meant = known_class(name, classes, key)
+        if meant in numbers:
+            raise ConfigError(f"{key} names the class '{meant}' twice")
+        numbers[meant] = number
+    missing = [name for name in classes if name not in numbers]
+    if missing:
+        raise ConfigError(f"{key} has no number for {listing(missing)}: every class needs exactly one")
+    return np.array([numbers[name] for name in classes], dtype=np.float64)
+
+
+def known_class(name: str, classes: Sequence[str], key: str) -> str:
+    """The class that the option `key` names.
+
+    Raises
+    ------
+    ConfigError
+        If the data have none of that name, with the nearest one.
+    """
+    meant = named(name, classes)
+    if meant is None:
+        raise ConfigError(f"{key} names the class '{name}', which the data do not have{suggestion(name, classes)}")
+    return meant
+
+
+def dotted_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every key of a nested mapping as it is typed, branches and leaves."""
+    keys = []
+    for key, value in tree.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            keys += dotted_keys(value, f"{prefix}{key}.")
+    return keys
+
+
+def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> str:
+    """`; did you mean 'x'?` if something is near, else the valid words.
+
+    Parameters
+    ----------
+    option : that the word was typed for, so that a name which needs quotes is shown with them
+    """
+    near = get_close_matches(word, valid, n=1)
+    if near:
+        quoted = "" if option is None or as_typed(option, near[0]) == f"{option}={near[0]}" else f" Type {as_typed(option, near[0])}"
+        return f"; did you mean '{listing(near)}'?{quoted}"
+    return f"; choose from {listing(valid)}" if valid else ""
+
+
+def as_typed(key: str, value: str | Sequence[str]) -> str:
+    """`key=value` as it is to be typed in a shell, such as `dataset.drop=[id]`, quoted where Hydra or the shell needs it."""
+    override = f"{key}={_word_of_hydra(value) if isinstance(value, str) else '[' + ','.join(map(_word_of_hydra, value)) + ']'}"
+    return override if re.fullmatch(r"[\w.,=\[\]]+", override, re.ASCII) else shlex.quote(override)
+
+
+def _word_of_hydra(text: str) -> str:
+    if re.fullmatch(r"[^\W\d]\w*", text, re.ASCII) and text.lower() not in ("true", "false", "null", "nan", "inf"):
+        return text
+    # Backslashes are doubled before a quotation mark alone.
+    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text) + '"'
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """`1 file is …` or `2 files are …`."""
+    return f"{count} {one if count == 1 else many}"
+
+
+def listing(words: Sequence[str], most: int = 12) -> str:
+    """The words with commas in one line, cut after `most` of them."""
+    cut = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]).replace("\n", "\\n") + cut

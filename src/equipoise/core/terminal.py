@@ -1,0 +1,129 @@
+"""What a run shows in the terminal: a live bar while it trains, then its tables."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TextIO
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from equipoise.core.schema import printable
+
+WIDTH = 132  # of what is no terminal, unless COLUMNS says another
+LEAST_NAME = 24  # columns for the name of a row, if it is so long
+WARNING, NOTE = "warning: ", "note: "
+GAP = 2  # columns between two of a table, and one at either end
+
+# No markup: brackets in a path or a class name are meant.
+console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
+errors = Console(stderr=True, highlight=False, markup=False)
+
+
+_told: set[str] | None = None  # within `told_once`, what was shown
+
+
+@contextlib.contextmanager
+def told_once() -> Iterator[None]:
+    """Within it a warning or a note is shown once: the jobs of a sweep have most of theirs in common."""
+    global _told
+    _told = set()
+    try:
+        yield
+    finally:
+        _told = None
+
+
+def warn(message: str) -> None:
+    """One line that the user should not miss."""
+    if _is_new(message):
+        errors.print(Text.assemble((WARNING, "yellow"), printable(message)), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """One line about what was chosen for the user, where nothing is wrong."""
+    if _is_new(message):
+        console.print(f"{NOTE}{printable(message)}", soft_wrap=True)
+
+
+def retell(line: str) -> None:
+    """A line that another process has shown."""
+    if line.startswith(WARNING):
+        warn(line.removeprefix(WARNING))
+    elif line.startswith(NOTE):
+        note(line.removeprefix(NOTE))
+    else:
+        (errors if line.startswith("error:") else console).print(line, soft_wrap=True)
+
+
+def _is_new(message: str) -> bool:
+    if _told is None:
+        return True
+    known = message in _told
+    _told.add(message)
+    return not known
+
+
+@contextlib.contextmanager
+def written_to(file: TextIO) -> Iterator[None]:
+    """Write to a file what the body would show."""
+    before = console.file, errors.file
+    console.file = errors.file = file
+    try:
+        yield
+    finally:
+        console.file, errors.file = before
+
+
+@contextlib.contextmanager
+def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """A live bar; call what it yields with each epoch's metrics. Not on a terminal, only its end is printed."""
+    columns = (BarColumn(16), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=epochs, metrics="")
+
+        def advance(metrics: Mapping[str, float]) -> None:
+            text = f"loss {metrics['train/loss']:.4f}  val/balanced_accuracy {metrics['val/balanced_accuracy']:.3f}"
+            progress.update(task, advance=1, metrics=text)
+
+        yield advance
+
+
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain table, text to the left and numbers to the right, in parts where the terminal is narrow."""
+    for table in tables(title, headings, rows, console.width):
+        console.print(table)
+
+
+def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Table]:
+    """The table in as many parts as the width takes, so that no number is cut; each has the first column, which names the rows.
+
+    Only names are broken into lines: to LEAST_NAME columns if that makes one part of it, or to a third of the width.
+    """
+    widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in zip(headings, *rows, strict=True)]
+    name, others = widths[0], sum(widths[1:]) + GAP * (len(widths) - 1)
+    room = width - GAP
+    if name + others > room:
+        name = room - others if room - others >= LEAST_NAME else min(name, max(LEAST_NAME, width // 3))
+    parts: list[list[int]] = [[]]
+    for column in range(1, len(widths)):
+        if parts[-1] and name + sum(GAP + widths[one] for one in (*parts[-1], column)) > room:
+            parts.append([])
+        parts[-1].append(column)
+    return [_table(title if number == 0 else f"{title} (continued)", headings, rows, [0, *part], name) for number, part in enumerate(parts)]
+
+
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int], name: int) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        numeric = column > 0 and any(row[column][:1].isdigit() or row[column][:1] in "+-−" for row in rows if row[column])
+        width = name if column == 0 else None
+        table.add_column(headings[column], justify="right" if numeric else "left", no_wrap=column > 0, overflow="fold", width=width)
+    for row in rows:
+        table.add_row(*(Text(row[column]) for column in columns))
+    return table

@@ -1,0 +1,1 @@
+"""Images: folders, what each file is, and how it is decoded."""

@@ -1,0 +1,222 @@
+"""Files that hold tables: CSV, packed or in UTF-16 as well, and Parquet. What a file is, its content says.
+
+Read in batches, never whole.
+"""
+
+import bz2
+import codecs
+import csv as csv_module
+import gzip
+import io
+import lzma
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from equipoise.core.schema import ConfigError, as_typed, listing
+from equipoise.data.cells import MISSING, OF_PANDAS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK_BYTES = 8 << 20
+BLOCK_ROWS = 65_536
+PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
+PACKED: Mapping[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+PACKED_NAMES = (".gz", ".bz2", ".xz", ".zip")
+PARQUET_NAMES = (".parquet", ".pq")
+OTHERS = {
+    b"ARROW1": "an Arrow (Feather) file",
+    b"ORC": "an ORC file",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite": "a database",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"7z\xbc\xaf": "a 7z archive",
+}
+UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+
+
+Batches = Callable[[Sequence[str]], "Iterator[pa.RecordBatch]"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that can be read again and again.
+
+    Attributes
+    ----------
+    name : as messages call it
+    columns : their names
+    batches : reads these columns from the start; the cells of a CSV are text as it stands there, even where there is none
+    missing : what its text writes for a missing value; nothing where the file itself knows of missing values
+    is_text : whether all its cells are text, as those of a CSV
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    batches: Batches
+    missing: tuple[str, ...] = ()
+    is_text: bool = False
+
+
+def numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
+    """The batches of all tables, one after the other, each with the number of its first row."""
+    start = 0
+    for table in tables:
+        for batch in table.batches(columns):
+            yield start, batch
+            start += batch.num_rows
+
+
+def is_index(name: str) -> bool:
+    """Whether a column has the name that pandas gives the index of a frame when it writes or reads it."""
+    return re.fullmatch(r"__index_level_\d+__|Unnamed: \d+(\.\d+)?", name) is not None
+
+
+def open_table(file: Path, separator: str = ",") -> Table:
+    """A CSV or Parquet file as a table.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither, or damaged.
+    """
+    if file.stat().st_size == 0:
+        raise ConfigError(f"{file} is empty")
+    with open(file, "rb") as stream:
+        start = stream.read(8)
+    if start.startswith(PARQUET) or file.suffix.lower() in PARQUET_NAMES:
+        return _open_parquet(file)
+    for magic, kind in OTHERS.items():
+        if start.startswith(magic):
+            raise ConfigError(f"{file} is {kind}: save it as CSV or Parquet")
+    return _open_csv(file, separator, _opener(file, start))
+
+
+def _opener(file: Path, start: bytes) -> Callable[[], IO[bytes]]:
+    """How its bytes are read, unpacked if they are packed."""
+    for magic, opened in PACKED.items():
+        if start.startswith(magic):
+            return lambda: opened(file)
+    if start.startswith(ZIP):
+        return lambda: _member(file)
+    if file.suffix.lower() in PACKED_NAMES:
+        raise ConfigError(f"{file} cannot be read: it is not packed as {file.suffix} says; rename it to what it is")
+    return lambda: open(file, "rb")
+
+
+def _member(file: Path) -> IO[bytes]:
+    """The one table in a zip archive."""
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if "[Content_Types].xml" in names:
+            raise ConfigError(f"{file} is an Excel workbook: save its sheet as CSV")
+        if len(names) != 1:
+            raise ConfigError(f"{file} holds {len(names)} files ({listing(names, 3)}): unpack it and name one of them")
+        return archive.open(names[0])
+
+
+def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Table:
+    try:
+        with opener() as stream:
+            start = stream.read(4)
+        _check_unpacked(file, start)
+        encoding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        with opener() as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
+            header = next(csv_module.reader(_lines(text, file), delimiter=separator), [])
+    except UnicodeError:
+        raise _not_utf8(file) from None
+    except (*UNPACKING_ERRORS, csv_module.Error) as error:
+        raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
+    names = _column_names(header, file)
+    if len(header) < 2:
+        raise ConfigError(f"{file} has one column when read with dataset.separator={separator!r}: {_other_separator(''.join(header))}")
+
+    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+        from pyarrow import csv as arrow
+
+        read = arrow.ReadOptions(block_size=BLOCK_BYTES, column_names=[f"{index}" for index in range(len(names))], skip_rows_after_names=1)
+        wanted = [str(names.index(name)) for name in columns]
+        parse = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
+        convert = arrow.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False)
+        try:
+            with opener() as raw, pa.PythonFile(raw, "r") as unpacked:
+                stream = pa.transcoding_input_stream(unpacked, encoding, "utf-8") if encoding == "utf-16" else unpacked
+                for batch in arrow.open_csv(stream, read, parse, convert):
+                    yield pa.RecordBatch.from_arrays(batch.columns, names=list(columns))
+        except UnicodeError:
+            raise _not_utf8(file) from None
+        except (pa.ArrowInvalid, *UNPACKING_ERRORS) as error:
+            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
+
+    return Table(str(file), names, batches, (*MISSING, *OF_PANDAS), is_text=True)
+
+
+def _other_separator(line: str) -> str:
+    """What to do about a line in which the separator that was tried does not occur."""
+    mark, name = max({";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}.items(), key=lambda pair: line.count(pair[0]))
+    return f"try {as_typed('dataset.separator', name)}" if mark in line else "name the separator it uses"
+
+
+def _check_unpacked(file: Path, start: bytes) -> None:
+    """That what was packed, if it was, is text."""
+    if start.startswith(PARQUET):
+        raise ConfigError(f"{file} is a packed Parquet file: unpack it first")
+    if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _not_utf8(file)
+
+
+def _not_utf8(file: Path) -> ConfigError:
+    with open(file, "rb") as stream:
+        wide = b"\0" in stream.read(4)
+    return ConfigError(f"{file} is not UTF-8 text: convert it, for example with iconv -f {'utf-16le' if wide else 'latin1'} -t utf-8")
+
+
+def _column_names(header: Sequence[str], file: Path) -> tuple[str, ...]:
+    """The header without white space around names; a column without a name is called as pandas calls it."""
+    short = [name.strip() for name in header]
+    names = [name or f"Unnamed: {index}" for index, name in enumerate(short if len(set(short)) == len(set(header)) else header)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
+    return tuple(names)
+
+
+def _lines(text: IO[str], file: Path) -> Iterator[str]:
+    """Its lines; one that is longer than a block is read no further, however far a compressed file would unpack."""
+    while line := text.readline(BLOCK_BYTES):
+        if len(line) == BLOCK_BYTES:
+            raise ConfigError(f"{file} has a line of more than {BLOCK_BYTES} characters: it is no table")
+        yield line
+
+
+def _open_parquet(file: Path) -> Table:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        names = tuple(parquet.read_schema(file).names)
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is no Parquet file: {_first_line(error)}") from None
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
+
+    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        try:
+            yield from parquet.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
+
+    return Table(str(file), names, batches)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

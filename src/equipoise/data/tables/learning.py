@@ -1,0 +1,205 @@
+"""What the training rows of a table say of its columns, and what of it must be told: rows that are named, columns that say nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, as_typed, listing
+from equipoise.data import cells
+from equipoise.data.labels import alike, shown
+from equipoise.data.scaling import Fitting, Moments
+from equipoise.data.tables.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
+from equipoise.data.tables.files import Table, numbered
+from equipoise.data.tables.readings import FEW, ColumnOptions, Reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_NAMED = 1 << 20  # rows that are looked at for names
+SAMPLE = 2000  # rows by which is judged how often two are equal by chance
+# Deviation by magnitude that may be rounding to a narrow type: four of its last bits.
+ROUNDING = {"float": 4 * float(np.finfo(np.float32).eps), "halffloat": 4 * float(np.finfo(np.float16).eps)}
+
+
+@dataclass
+class _RowNames:
+    """Whether a column may be a name of the row: whole numbers that rise, or whole numbers or texts of which no two are equal."""
+
+    rises: bool
+    differ: bool = True
+    _last: float = -np.inf
+    _rows: int = 0
+    _seen: "list[pa.Array]" = field(default_factory=list)
+
+    def add(self, values: "pa.Array") -> None:
+        """Numbers or texts of a block."""
+        import pyarrow as pa
+
+        if self.rises or (self.differ and pa.types.is_floating(values.type)):
+            numbers = values.to_numpy(zero_copy_only=False)
+            self.differ = self.differ and bool((numbers % 1 == 0).all())  # never of NaN
+            self.rises = self.rises and self.differ and bool((np.diff(numbers, prepend=self._last) > 0).all())
+            self._last = numbers.max(initial=self._last)
+        if self.differ and self._rows < MOST_NAMED:
+            self._rows += len(values)
+            self._seen.append(values)
+            self.differ = values.null_count == 0 and len(pa.chunked_array(self._seen).unique()) == self._rows
+
+    def note(self, name: str, options: ColumnOptions) -> list[str]:
+        """What is to be told of it."""
+        cure = f"leave it out with {options.more('drop', name)}"
+        if self.rises:
+            return [f"column '{name}' rises from row to row: if it numbers the rows, {cure}"]
+        return [f"column '{name}' has another value in every row: if it names the rows, {cure}"] if self.differ else []
+
+
+def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, options: ColumnOptions) -> tuple[TablePreprocessing, list[str]]:
+    """What the training rows say of each column, and what must be told of it.
+
+    Raises
+    ------
+    ConfigError
+        If a number is infinite or too large, or a column has too many categories.
+    """
+    numeric = [reading for reading in read if reading.numeric]
+    fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
+    categories: dict[str, set[str]] = {reading.name: set() for reading in read if not reading.numeric}
+    incomplete: set[str] = set()  # text with a missing value in a training row
+    names = {reading.name: _RowNames(rises=reading.numeric) for reading in read}
+    for start, batch in numbered(tables, [reading.name for reading in read]):
+        chosen = in_train[start : start + batch.num_rows]
+        chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
+        block = np.empty((batch.num_rows, len(numeric)))
+        for index, reading in enumerate(numeric):
+            block[:, index] = _finite(batch.column(reading.name), reading)
+            names[reading.name].add(_as_arrow(block[:, index]))
+        if numeric and chosen.any():
+            fitting.add(block[chosen])
+            lacking |= np.isnan(block[chosen]).any(axis=0)
+        for name, found in categories.items():
+            reading = next(reading for reading in read if reading.name == name)
+            text = cells.categories(batch.column(name), reading.missing)
+            names[name].add(text)
+            found |= set(_distinct(text, chosen))
+            if (text.is_null().to_numpy(zero_copy_only=False) & chosen).any():
+                incomplete.add(name)
+            _check_number_of(found, reading, options)
+    columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, categories)
+    for name, found in categories.items():
+        notes += _of_categories(name, sorted(found), complete=name not in incomplete)
+    for reading in read:
+        notes += names[reading.name].note(reading.name, options) or _of_many(reading, categories, int(in_train.sum()), options)
+    return TablePreprocessing(columns=tuple(columns)), notes
+
+
+def _of_categories(name: str, found: Sequence[str], *, complete: bool) -> list[str]:
+    """What is to be told of categories that say nothing, or that may be one."""
+    if len(found) == 1 and complete:
+        return [f"column '{name}' is constant in the training rows ({found[0]}), so that nothing is learned of it"]
+    near = [" and ".join(map(shown, group)) for group in alike(found)]
+    return (
+        [f"column '{name}': {listing(near, 3)} are different categories, and nearly the same text: where they mean one thing, write them alike"] if near else []
+    )
+
+
+def _of_many(reading: Reading, categories: Mapping[str, set[str]], rows: int, options: ColumnOptions) -> list[str]:
+    """What is to be told of text that hardly repeats: it may be numbers that nobody can read, or times."""
+    found = categories.get(reading.name, set())
+    if len(found) <= max(FEW, rows / 2) or reading.notes or reading.name in options.categorical:
+        return []
+    told = f"column '{reading.name}' is text of {len(found)} different values in {rows} training rows ({listing(sorted(found), 3)})"
+    return [f"{told}: if they are numbers or times, write them as plain numbers; else leave the column out with {options.more('drop', reading.name)}"]
+
+
+def _columns(read: Sequence[Reading], moments: Moments | None, lacking: Booleans, categories: dict[str, set[str]]) -> tuple[list[Column], list[str]]:
+    columns: list[Column] = []
+    notes: list[str] = []
+    index = 0  # among the numeric ones
+    for reading in read:
+        name = reading.name
+        notes += reading.notes
+        if moments is not None and reading.numeric:
+            if not np.isnan(moments.mean[index]):
+                column = _standardised(reading, moments, index, bool(lacking[index]))
+                columns.append(column)
+                if column.constant:
+                    notes.append(f"column '{name}' is constant in the training rows ({column.mean:.12g}), so that nothing is learned of it")
+            index += 1
+        elif categories[name]:
+            columns.append(CategoricalColumn(name=name, type=reading.type, missing=reading.missing, categories=tuple(sorted(categories[name]))))
+        if not columns or columns[-1].name != name:
+            notes.append(f"column '{name}' has no value in the training rows: it is left out")
+    return columns, notes
+
+
+def _finite(column: "pa.Array", reading: Reading) -> Floats:
+    numbers, _ = cells.numbers(column, reading.decimal, reading.unit, reading.missing, reading.type)
+    if np.isinf(numbers).any():
+        cure = as_typed("dataset.missing", [*reading.missing, "inf", "-inf"])
+        raise ConfigError(f"column '{reading.name}' holds an infinite number: replace or remove it, or read it as missing with {cure}")
+    return numbers
+
+
+def _as_arrow(numbers: Floats) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.array(numbers)
+
+
+def _distinct(values: "pa.StringArray", chosen: Booleans) -> list[str]:
+    """The values of the chosen rows, each once."""
+    import pyarrow as pa
+
+    found: list[str] = values.filter(pa.array(chosen)).drop_null().unique().to_pylist()
+    return found
+
+
+def _check_number_of(categories: set[str], reading: Reading, options: ColumnOptions) -> None:
+    if len(categories) > options.max_categories:
+        told = f" ({reading.notes[0]})" if reading.notes else ""
+        raise ConfigError(
+            f"column '{reading.name}' is text with more than {options.max_categories} different values{told}: leave it out with "
+            f"{options.more('drop', reading.name)}, or raise dataset.max_categories"
+        )
+
+
+def _standardised(reading: Reading, moments: Moments, index: int, indicator: bool) -> NumericColumn:
+    mean, deviation, low, high = (float(values[index]) for values in (moments.mean, moments.deviation, moments.low, moments.high))
+    if not np.isfinite([mean, deviation]).all():
+        raise ConfigError(f"column '{reading.name}' holds numbers that are too large to be standardised: scale them first")
+    constant = bool(moments.constant[index]) or deviation <= ROUNDING.get(reading.type, 0) * abs(mean)
+    return NumericColumn(
+        name=reading.name,
+        type=reading.type,
+        decimal=reading.decimal,
+        unit=reading.unit,
+        missing=reading.missing,
+        mean=mean,
+        deviation=1.0 if constant else deviation,
+        low=low,
+        high=high,
+        constant=constant,
+        indicator=indicator,
+    )
+
+
+def equal_by_chance(learned: TablePreprocessing, features: Floats) -> float:
+    """How many training rows are expected to equal a given one, if columns were independent of each other.
+
+    Two rows are equal in a column with a probability that is estimated by the pairs of a sample: sum of
+    n_v (n_v - 1) over m (m - 1) for the values v (Simpson 1949).
+
+    Parameters
+    ----------
+    features : of the training rows, float32 (rows, features)
+    """
+    sample = np.asarray(features[:: max(1, len(features) // SAMPLE)])
+    pairs, start = 1.0, 0
+    for column in learned.columns:
+        _, counts = np.unique(sample[:, start : start + column.width], axis=0, return_counts=True)
+        same: Integers = counts * (counts - 1)
+        pairs *= same.sum() / max(1, len(sample) * (len(sample) - 1))
+        start += column.width
+    return float(pairs * len(features))

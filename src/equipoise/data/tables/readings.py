@@ -1,0 +1,382 @@
+"""How each column of a table is to be read, as numbers or as categories: decided by the column as a whole.
+
+A few cells that are no numbers do not make categories of a column of numbers, nor a few numbers the other way round.
+What is read otherwise than it stands there is told, and dates are refused.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from equipoise.core.schema import ConfigError, as_typed, listing
+from equipoise.data import cells
+from equipoise.data.tables.files import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NEARLY_ALL = 0.9  # of the cells
+MOST = 0.5  # of the cells: categories of which so many are numbers are told
+FEW = 10  # different numbers, which may as well be categories
+EXAMPLES = 6  # of cells of one kind, for messages
+
+# Numbers without any mark, those whose mark is surely a point or a comma, those whose mark may as well be one of thousands,
+# and those with another unit than a currency or per cent; then what is no number.
+Kind = Literal["whole", "point", "comma", "point?", "comma?", "unit", "date", "marker", "odd"]
+NUMBERS: tuple[Kind, ...] = ("whole", "point", "comma", "point?", "comma?")
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """What the config says of a table's columns.
+
+    Attributes
+    ----------
+    drop : those that are left out
+    missing : markers of a missing value beside the usual ones
+    decimal : the decimal mark of numbers that are text; `auto` goes by the column, then by the other columns
+    categorical : those that hold categories, whatever they look like
+    max_categories : more than these are refused
+    """
+
+    drop: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    decimal: Literal["auto"] | cells.Decimal = "auto"
+    categorical: tuple[str, ...] = ()
+    max_categories: int = 100
+
+    def more(self, key: Literal["drop", "missing", "categorical"], *names: str) -> str:
+        """The option as it is to be typed to add these names to it."""
+        return as_typed(f"dataset.{key}", [*getattr(self, key), *names])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a column's cells are read.
+
+    Attributes
+    ----------
+    numeric : as numbers, else as categories
+    type : the Arrow type that the column has in the first file
+    decimal, unit, missing : see `cells.numbers`
+    notes : what must be told of it
+    """
+
+    name: str
+    numeric: bool
+    type: str
+    decimal: cells.Decimal = "."
+    unit: str = ""
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Survey:
+    """What the cells of a column are; those that are empty are none.
+
+    Attributes
+    ----------
+    cells, examples : how many there are of each kind, and a few of them, and of numbers that are `written` as programs do not
+    units : how many numbers there are with each currency, per cent or other unit
+    different : numbers, as long as they are few
+    digits, leading, compact : cells of digits alone; of three or more with a zero before them; that may be a date such as 20240131
+    small, large : whole numbers of three digits at most, and of more, as long as no point is surely decimal
+    zeros : cells that are 0
+    """
+
+    type: str
+    cells: Counter[Kind] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    units: Counter[str] = field(default_factory=Counter)
+    different: set[str] = field(default_factory=set)
+    digits: int = 0
+    leading: int = 0
+    compact: int = 0
+    small: int = 0
+    large: int = 0
+    zeros: int = 0
+
+    @property
+    def numbers(self) -> int:
+        """Cells that are numbers."""
+        return sum(self.cells[kind] for kind in NUMBERS)
+
+    @property
+    def filled(self) -> int:
+        """Cells that are no marker of a missing value."""
+        return self.cells.total() - self.cells["marker"]
+
+    def add(self, column: "pa.Array", missing: Sequence[str]) -> None:
+        """A block of the column; text that is `missing` is no cell."""
+        import pyarrow as pa
+        import pyarrow.compute as compute
+
+        if not cells.is_text(column):
+            if self.compact == self.numbers:  # all of them so far
+                text = cells.as_text(column).drop_null()  # NaN is no text
+                self.cells["whole"] += len(text)
+                self._add_dates(text)
+            else:
+                self.cells["whole"] += len(column) - column.null_count
+            return
+        text = cells.trimmed(cells.as_text(column)).drop_null()
+        text = text.filter(compute.invert(compute.is_in(text, pa.array(list(missing), pa.string()))))
+        plain = compute.match_substring_regex(text, cells.PLAIN)
+        self._add_plain(text.filter(plain))
+        others = compute.value_counts(text.filter(compute.invert(plain)))
+        if len(others):
+            self._add_others(others.field("values"), others.field("counts").to_numpy())
+
+    def _add_plain(self, text: "pa.StringArray") -> None:
+        """Numbers as programs write them."""
+        before, sure = self.numbers, self.cells["point"] > 0  # if a point is one, no more has to be known of it
+        with_point = _matching(text, r"\.")
+        grouped = with_point & ~with_point if sure else _matching(text, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
+        self._count("whole", text, ~with_point)
+        self._count("point?", text, grouped)
+        self._count("point", text, with_point & ~grouped)
+        if self.digits == before:
+            self.digits += int(_matching(text, r"^\d+$").sum())
+            leading = _matching(text, r"^0\d{2,}$")
+            self.leading += int(leading.sum())
+            self._show("leading", text, leading)
+            self._show("padded", text, _matching(text, r"^0\d$"))
+        if self.compact == before:
+            self._add_dates(text)
+        if not sure:
+            self.small += int(_matching(text, r"^[+-]?\d{1,3}$").sum())
+            self.large += int(_matching(text, r"^[+-]?\d{4,}$").sum())
+        self.zeros += int(_matching(text, "^0$").sum())
+        self._remember(text)
+
+    def _add_others(self, text: "pa.StringArray", counts: Any) -> None:
+        """Other cells, each once, with how often they occur."""
+        import pyarrow as pa
+        import pyarrow.compute as compute
+
+        lower = compute.utf8_lower(text)
+        marker = _array(compute.is_in(lower, pa.array(sorted(cells.USUAL))))
+        date = _matching(lower, cells.DATE) & ~marker
+        units = {mark: cells.parts(text, mark)["unit"] for mark in cells.NUMBER}
+        point, comma = (_array(compute.is_valid(units[mark])) for mark in (".", ","))
+        number = (point | comma | _matching(text, cells.INFINITE)) & ~marker & ~date
+        unit = _array(compute.coalesce(units["."], units[","], pa.scalar("")))
+        measured = number & ~_matching(pa.array(unit, pa.string()), cells.COUNTED)
+        plain = number & ~measured
+        has_point, has_comma = _matching(text, r"\."), _matching(text, ",")
+        self._count("marker", text, marker, counts)
+        self._count("date", text, date, counts)
+        self._count("odd", text, ~(marker | date | number), counts)
+        self._count("unit", text, measured, counts)
+        self._count("comma", text, plain & comma & ~point, counts)
+        self._count("point", text, plain & point & ~comma, counts)
+        self._count("comma?", text, plain & (comma == point) & has_comma, counts)
+        self._count("point?", text, plain & (comma == point) & has_point & ~has_comma, counts)
+        self._count("whole", text, plain & (comma == point) & ~has_point & ~has_comma, counts)
+        for word in sorted(set(unit[number]) - {""}):
+            if word in self.units or len(self.units) < EXAMPLES:
+                self.units[word] += int(counts[number & (unit == word)].sum())
+                self._show(word, text, number & (unit == word))
+        self._show("written", text, number)
+        self._remember(text.filter(pa.array(number)))
+
+    def _count(self, kind: Kind, text: "pa.StringArray", mask: Any, counts: Any = 1) -> None:
+        self.cells[kind] += int((mask * counts).sum())
+        self._show(kind, text, mask)
+
+    def _show(self, what: str, text: "pa.StringArray", mask: Any) -> None:
+        import pyarrow as pa
+
+        known = self.examples.setdefault(what, [])
+        if len(known) < EXAMPLES:
+            found = text.filter(pa.array(mask)).unique()[:EXAMPLES].to_pylist()
+            known += [word for word in found if word not in known]
+
+    def _add_dates(self, text: "pa.StringArray") -> None:
+        mask = _matching(text, cells.COMPACT)
+        self.compact += int(mask.sum())
+        self._show("date", text, mask)
+
+    def _remember(self, text: "pa.StringArray") -> None:
+        if len(self.different) <= FEW:
+            self.different |= set(text.unique()[: FEW + 1].to_pylist())
+
+
+def readings(tables: Sequence[Table], columns: Sequence[str], options: ColumnOptions) -> list[Reading]:
+    """How each of the columns is to be read, by what all tables hold.
+
+    Raises
+    ------
+    ConfigError
+        If a column holds dates or lists, or numbers that may be read in two ways, or some cells of it are no numbers.
+    """
+    surveys = _surveyed(tables, columns, options)
+    marks = {_sure_mark(survey) for survey in surveys.values() if survey.numbers >= NEARLY_ALL * survey.filled} - {None}
+    common = marks.pop() if len(marks) == 1 else None
+    return [_Decision(name, survey, options, common, tables[0].missing).reading() for name, survey in surveys.items()]
+
+
+def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOptions) -> dict[str, Survey]:
+    import pyarrow as pa
+
+    surveys: dict[str, Survey] = {}
+    for table in tables:
+        missing = (*(cells.MISSING if table.is_text else ()), *options.missing)  # what else is read as missing among numbers is told
+        for batch in table.batches(columns):
+            for name in columns:
+                column = batch.column(name)
+                if pa.types.is_temporal(column.type):
+                    raise _holds_dates(name, options, "")
+                if pa.types.is_nested(column.type):
+                    raise ConfigError(f"column '{name}' holds lists or structures: flatten it, or leave it out with {options.more('drop', name)}")
+                try:
+                    surveys.setdefault(name, Survey(str(column.type))).add(column, missing)
+                except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                    kind = f"column '{name}' holds {column.type}, neither numbers nor text"
+                    raise ConfigError(f"{kind}: leave it out with {options.more('drop', name)}") from None
+    return surveys
+
+
+def _holds_dates(name: str, options: ColumnOptions, example: str) -> ConfigError:
+    return ConfigError(
+        f"column '{name}' holds dates{example}: turn it into numbers that mean something (age, weekday), or leave it out with {options.more('drop', name)}"
+        + (f"; if they are categories, {options.more('categorical', name)}" if example else "")
+    )
+
+
+def _sure_mark(survey: Survey) -> cells.Decimal | None:
+    point, comma = survey.cells["point"] > 0, survey.cells["comma"] > 0
+    return None if point == comma else "." if point else ","
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """A column on its way to its reading.
+
+    Attributes
+    ----------
+    common : the decimal mark of the other columns, if they agree
+    written : what the file itself writes for a missing value
+    """
+
+    name: str
+    survey: Survey
+    options: ColumnOptions
+    common: cells.Decimal | None
+    written: tuple[str, ...]
+
+    def reading(self) -> Reading:
+        found, name = self.survey, self.name
+        if name in self.options.categorical:
+            return self._categories()
+        unit = self._unit()
+        numbers = found.numbers + (found.cells["unit"] if unit else 0)
+        dates = found.cells["date"] + (found.compact if found.compact == found.numbers else 0)
+        if dates and dates >= NEARLY_ALL * found.filled:
+            raise _holds_dates(name, self.options, f" ({found.examples['date'][0]})")
+        if found.leading and found.digits == found.numbers:
+            codes = f"holds codes with leading zeros ({listing(found.examples['leading'][:3])})"
+            return self._categories(f"column '{name}' {codes}: they are categories, not numbers")
+        if numbers == 0 < found.filled or numbers < MOST * found.filled:
+            return self._categories()
+        if numbers < found.filled:
+            return self._mixed(numbers)
+        return self._numbers(self._decimal(), unit or self._symbol())
+
+    def _categories(self, *notes: str) -> Reading:
+        return Reading(self.name, False, self.survey.type, missing=(*self.written, *self.options.missing), notes=notes)
+
+    def _mixed(self, numbers: int) -> Reading:
+        """Of numbers and of what is none."""
+        found = self.survey
+        odd = [word for kind in ("odd", "date", "unit") for word in found.examples.get(kind, [])][:EXAMPLES]
+        holds = f"column '{self.name}' holds {numbers} numbers and {_cells(found.filled - numbers)} of another kind ({listing(odd)})"
+        if numbers >= NEARLY_ALL * found.filled and len(found.different) > FEW:
+            raise ConfigError(
+                f"{holds}: if these are missing values, {self.options.more('missing', *odd)}; "
+                f"if the column holds categories, {self.options.more('categorical', self.name)}"
+            )
+        if numbers < NEARLY_ALL * found.filled and len(found.different) <= FEW:
+            return self._categories()
+        return self._categories(f"{holds}: all are categories; if these are missing values, {self.options.more('missing', *odd)}")
+
+    def _unit(self) -> str:
+        """The one unit of measured numbers that are more than a few categories, such as kg."""
+        found = self.survey
+        if len(found.units) != 1 or found.cells["unit"] == 0 or len(found.different) <= FEW:
+            return ""
+        (unit,) = found.units
+        return unit if found.numbers + found.cells["unit"] >= NEARLY_ALL * found.filled else ""
+
+    def _symbol(self) -> str:
+        """The currency, or per cent, that numbers are written with."""
+        found = self.survey
+        if len(found.units) > 1:
+            mixed = listing([found.examples[unit][0] for unit in found.units], 3)
+            raise ConfigError(f"column '{self.name}' mixes {mixed}: write them in one unit, or leave it out with {self.options.more('drop', self.name)}")
+        (unit,) = found.units or ("",)
+        if unit in cells.PER and found.units[unit] + found.zeros < found.numbers:
+            raise ConfigError(
+                f"column '{self.name}' mixes {found.examples[unit][0]} with numbers that have no {unit}: write them alike, "
+                f"or leave it out with {self.options.more('drop', self.name)}"
+            )
+        return unit
+
+    def _decimal(self) -> cells.Decimal:
+        found, options = self.survey, self.options
+        first = {kind: examples[0] for kind, examples in found.examples.items() if examples}
+        if options.decimal != "auto":
+            other: Kind = "comma" if options.decimal == "." else "point"
+            if found.cells[other]:
+                raise ConfigError(f"column '{self.name}' holds {first[other]}, which is no number under dataset.decimal; try dataset.decimal=auto")
+            return options.decimal
+        if found.cells["point"] and found.cells["comma"]:
+            raise ConfigError(
+                f"column '{self.name}' mixes decimal points ({first['point']}) and decimal commas ({first['comma']}): write them alike, "
+                f"or leave it out with {options.more('drop', self.name)}"
+            )
+        mark = _sure_mark(found)
+        if mark is None and found.cells["comma?"]:
+            mark = self.common or ("." if found.small and not found.large and not found.cells["point?"] else None)
+            if mark is None:
+                raise ConfigError(
+                    f"column '{self.name}' holds {first['comma?']}: if its comma marks thousands, {as_typed('dataset.decimal', 'point')}; "
+                    f"if it is a decimal comma, {as_typed('dataset.decimal', 'comma')}"
+                )
+        return mark or (self.common if self.common and not (found.cells["point?"] and found.large) else ".")
+
+    def _numbers(self, decimal: cells.Decimal, unit: str) -> Reading:
+        import pyarrow as pa
+
+        found = self.survey
+        told = [*found.examples.get("written", [])[:3], *(found.examples.get("point?", [])[:1] if decimal == "," else [])]
+        values = cells.parsed(pa.array(told, pa.string()), decimal, unit).to_pylist()
+        parts = [f"{word} as {value:.12g}" for word, value in zip(told, values, strict=True) if value is not None and np.isfinite(value)]
+        if found.cells["marker"]:
+            parts.append(f"{_cells(found.cells['marker'])} ({listing(found.examples['marker'])}) as missing")
+        notes = [f"column '{self.name}' is read as numbers: {', '.join(parts)}"] if parts else []
+        if found.digits == found.numbers and found.examples.get("padded"):
+            padded = found.examples["padded"][0]
+            notes.append(
+                f"column '{self.name}' is read as numbers, {padded} as {int(padded)}: if these are codes, {self.options.more('categorical', self.name)}"
+            )
+        return Reading(self.name, True, found.type, decimal, unit, self.options.missing, tuple(notes))
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
+def _matching(text: "pa.StringArray", pattern: str) -> Any:
+    """Where the pattern occurs, (cells,)."""
+    import pyarrow.compute as compute
+
+    return _array(compute.match_substring_regex(text, pattern))
+
+
+def _array(column: "pa.Array") -> Any:
+    return column.to_numpy(zero_copy_only=False)

@@ -1,0 +1,91 @@
+"""Prepared data written as TFRecord shards, for `dataset=tfrecord` to read: see `data.records` for what they hold."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from equipoise.core.schema import ConfigError, Integers
+from equipoise.data import preprocessing
+from equipoise.data.prepared import Prepared
+from equipoise.data.shards import INDEX, METADATA, MOST_SHARDS, Images, Metadata, shard_names
+from equipoise.data.types import SPLITS, Samples, digest_of
+
+BLOCK_ROWS = 256
+HEAD, TAIL = 12, 4  # bytes of a record before and after its data: their length and two checksums
+
+
+def write_shards(data: Prepared, output: Path, shards: int) -> None:
+    """Write the three splits, each dealt evenly over so many shards; the folder appears whole or not at all.
+
+    Raises
+    ------
+    ConfigError
+        If the folder is there already or cannot be written, a split has fewer samples than shards, or a sample has several labels.
+    """
+    if data.several_labels:
+        raise ConfigError("dataset=multilabel: shards hold one class a sample")
+    smallest = min(SPLITS, key=lambda name: len(data.split(name).labels))
+    if not 1 <= shards <= min(MOST_SHARDS, len(data.split(smallest).labels)):
+        raise ConfigError(f"shards={shards}: must be at least 1, and at most the {len(data.split(smallest).labels)} samples of the {smallest} split")
+    if output.exists():
+        raise ConfigError(f"output={output} is there already: give another folder")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as aside:
+            _write(data, Path(aside), shards)
+            os.chmod(aside, 0o755)
+            os.rename(aside, output)
+    except OSError as error:
+        raise ConfigError(f"output={output} cannot be written: {error.strerror or error}") from None
+
+
+def _write(data: Prepared, folder: Path, shards: int) -> None:
+    index: dict[str, Integers] = {}
+    for split in SPLITS:
+        samples = data.split(split)
+        places = np.empty((len(samples.labels), 3), np.int64)
+        for number, name in enumerate(shard_names(split, shards)):
+            places[number::shards, 0] = number
+            places[number::shards, 1:] = list(written(str(folder / name), samples, np.arange(number, len(samples.labels), shards)))
+        index |= {f"{split}_labels": np.asarray(samples.labels), f"{split}_places": places}
+    np.savez(folder / INDEX, allow_pickle=False, **index)
+    preprocessing.write(preprocessing.read(data.folder), folder)
+    metadata = Metadata(
+        kind="equipoise shards 1",
+        classes=data.classes,
+        shape=data.shape,
+        formats=data.image_formats,
+        shards=shards,
+        files={file.name: (file.stat().st_size, digest_of(file)) for file in sorted(folder.iterdir())},
+        reference=data.reference,
+        notes=tuple(note for note in data.notes if not note.startswith(("leakage:", "validation:"))),  # which is looked for again
+        test_counts_fixed=data.test_counts_fixed,
+    )
+    (folder / METADATA).write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
+
+
+def written(file: str, samples: Samples, rows: Integers) -> Iterator[tuple[int, int]]:
+    """Write these rows as records; the first byte and the size of each one's payload."""
+    key = "image" if isinstance(samples.features, Images) else "features"
+    start = 0
+    with tf.io.TFRecordWriter(file) as writer:
+        for row, payload in zip(rows, _payloads(samples.features, rows), strict=True):
+            feature = {
+                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[payload])),
+                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[int(samples.labels[row])])),
+            }
+            record = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+            writer.write(record)
+            yield start + HEAD + record.index(payload), len(payload)
+            start += HEAD + len(record) + TAIL
+
+
+def _payloads(features: Any, rows: Integers) -> Iterator[bytes]:
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = features[rows[start : start + BLOCK_ROWS]]
+        yield from block.encoded() if isinstance(block, Images) else (row.tobytes() for row in np.ascontiguousarray(block, "<f4"))

@@ -1,0 +1,108 @@
+"""The three ways to put class weights into training. They are the same mathematics, bit for bit.
+
+An implementation takes the parts of a training run and the table of class weights, a float32 variable of
+shape (classes,), and returns the parts with the weights put in. Two of them read the variable at every step;
+Keras bakes `class_weight` into the dataset that one call of `fit` reads, so that after a change of the table
+`fit` must be entered again, which compiles nothing. Keras divides the weighted sum of the losses by the batch
+size in all three.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.data.feed import ResidentBatches, class_indices
+
+PerSample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class PerSampleLoss(keras.losses.Loss):
+    """A loss function of the registry as Keras wants it."""
+
+    def __init__(self, function: PerSample, name: str) -> None:
+        super().__init__(name=name, reduction="sum_over_batch_size")
+        self.function = function
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        return self.function(y_true, y_pred)
+
+
+class ClassWeightedLoss(PerSampleLoss):
+    """A loss that looks its weights up by the true class, in a variable: changing them compiles nothing again."""
+
+    def __init__(self, function: PerSample, name: str, table: tf.Variable) -> None:
+        super().__init__(function, name)
+        self.table = table
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        return super().call(y_true, y_pred) * tf.gather(self.table, class_indices(y_true))
+
+
+def check_labels(labels: Integers | Floats, weights: Floats, classes: int) -> None:
+    """Refuse what Keras would weigh wrongly without a word.
+
+    Parameters
+    ----------
+    labels : int (n,), class indices; or float (n, classes), one row a sample
+    weights : float (classes,)
+
+    Raises
+    ------
+    ConfigError
+        If there is not one weight a class, a label is outside the classes, or weights meet rows that name
+        several classes: Keras would take the weight of the largest entry, or of the first of equal ones.
+    """
+    if weights.shape != (classes,):
+        raise ConfigError(f"{len(weights)} weights for {classes} classes: every class needs exactly one")
+    if labels.ndim == 1:
+        outside = labels[(labels < 0) | (labels >= classes)]
+        if len(outside):
+            raise ConfigError(f"the label {outside[0]} is outside the classes 0 to {classes - 1}: its samples would get the weight 1 or another class's")
+        return
+    if labels.shape[1] != classes:
+        raise ConfigError(f"label rows of {labels.shape[1]} numbers for {classes} classes")
+    if np.ptp(weights) > 0 and not ((labels == 0) | (labels == 1)).all(axis=1).all():
+        raise ConfigError("soft labels with class weights: a mixture of classes has no one weight; use weighting=none, or mix after weighing")
+    if np.ptp(weights) > 0 and not (labels.sum(axis=1) == 1).all():
+        raise ConfigError("rows with several classes and class weights: Keras would take the weight of the first; use loss=sigmoid with loss.pos_weight")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What `compile` and `fit` are called with."""
+
+    batches: tf.data.Dataset | ResidentBatches
+    loss: PerSampleLoss
+    fit: Mapping[str, Any] = field(default_factory=dict)
+
+
+def class_weight(parts: Parts, table: tf.Variable) -> Parts:
+    """`model.fit(class_weight={class index: weight})`: Keras looks the weights up in the dataset.
+
+    The keys are integers: text keys, as a round trip through JSON makes them, are ignored by Keras in silence.
+    """
+    return replace(parts, fit={"class_weight": {index: float(weight) for index, weight in enumerate(table.numpy())}})
+
+
+def sample_weight(parts: Parts, table: tf.Variable) -> Parts:
+    """The dataset's third element: (features, labels, weight of each sample)."""
+    weighted = parts.batches.map(lambda features, labels: (features, labels, tf.gather(table, class_indices(labels))))
+    return replace(parts, batches=weighted)
+
+
+def custom(parts: Parts, table: tf.Variable) -> Parts:
+    """The loss itself multiplies each sample's loss by the weight of its true class."""
+    loss = parts.loss
+    return replace(parts, loss=ClassWeightedLoss(loss.function, loss.name, table))
+
+
+IMPLEMENTATIONS: Mapping[str, Callable[[Parts, tf.Variable], Parts]] = {
+    "class_weight": class_weight,
+    "sample_weight": sample_weight,
+    "custom": custom,
+}

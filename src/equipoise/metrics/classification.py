@@ -1,0 +1,379 @@
+"""Predictions to numbers. NumPy and SciPy; scikit-learn is the oracle of the tests. No TensorFlow.
+
+Arrays of (samples, classes) are taken a block at a time, so that ten thousand classes need no second copy of them.
+A metric that is not defined for a class, such as the recall of a class without test samples, is NaN in the
+arrays here and absent wherever it is logged; averages over classes are over those that have test samples.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import sparse
+
+from equipoise.core.schema import Booleans, Floats, Integers, listing
+from equipoise.metrics.proportions import wilson
+
+BINS = 15
+MOST_DOUBLE = 20_000_000  # cells of (samples, classes); larger arrays are kept in float32, and computed with in float64
+TIE = 1e-12  # scores no further apart are equal
+NEAR = 1e-6  # and logits that are no further apart, relative to 1 + their size: they come in float32
+BLOCK_CELLS = 2_000_000  # 16 MB
+BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")  # by which decision rules are compared
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of one set of predictions.
+
+    Attributes
+    ----------
+    summary : metric name to value; what is not defined is absent
+    per_class : metric name to float64 (classes,), NaN where not defined
+    confusion : int64 (true class, predicted class), sparse: of 10,000 classes nearly all cells are empty
+    groups : `many`, `medium`, `few` to the indices of their classes
+    notes : what a reader must be told, one sentence each
+    """
+
+    summary: dict[str, float]
+    per_class: dict[str, Floats]
+    confusion: sparse.csr_array
+    groups: Mapping[str, Integers]
+    notes: tuple[str, ...]
+
+
+def class_logits(logits: Floats) -> Floats:
+    """A model's logits, (n, classes), float64 or above MOST_DOUBLE cells float32; a single logit z stands for (0, z)."""
+    logits = np.asarray(logits, dtype=_kept(logits))
+    return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """log p, (n, classes), float64 or above MOST_DOUBLE cells float32, from logits of that shape."""
+    return _by_rows(_log_softmax, logits)
+
+
+def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> Floats:
+    """log of p_c pi_c / q_c, renormalised: from the prior q that the model learned under to the prior pi of its use.
+
+    Saerens, Latinne & Decaestecker 2002, eq. 2.4.
+    """
+    return _by_rows(lambda rows: _log_softmax(rows + np.log(target) - np.log(effective)), log_probabilities)
+
+
+def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """The rows of an array of this shape, a block of BLOCK_CELLS at a time."""
+    step = max(1, BLOCK_CELLS // max(1, shape[1]))
+    return (slice(start, start + step) for start in range(0, shape[0], step))
+
+
+def _by_rows(function: Callable[[Floats], Floats], values: Floats) -> Floats:
+    """What a function makes of the rows, computed in float64."""
+    found: Floats = np.empty(values.shape, _kept(values))
+    for rows in row_blocks(values.shape):
+        found[rows] = function(np.asarray(values[rows], np.float64))
+    return found
+
+
+def _kept(cells: Floats) -> type[np.float64 | np.float32]:
+    return np.float64 if cells.size <= MOST_DOUBLE else np.float32
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_probabilities
+
+
+def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
+    """The few metrics that are watched while training, unweighted."""
+    counted = counted_metrics(*_counts(labels, np.argmax(logits, axis=1), logits.shape[1]), {})
+    watched = {name: float(counted[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    return watched | {"log_loss": float(sample_scores(labels, log_softmax(logits))["log_loss"].mean())}
+
+
+def evaluate(
+    labels: Integers,
+    logits: Floats,
+    predicted: Integers,
+    classes: Sequence[str],
+    groups: Mapping[str, Integers],
+    effective_prior: Floats | None,
+    target_prior: Floats,
+    costs: Floats | None = None,
+) -> Evaluation:
+    """Every metric of one set of predictions.
+
+    Parameters
+    ----------
+    labels : int64 (n,), true class indices
+    logits : float64 (n, classes)
+    predicted : int64 (n,), by whatever decision rule
+    classes : names, in the order of the indices
+    groups : what `frequency_groups` makes of the training counts
+    effective_prior : float64 (classes,), the prior the model learned under, or None if it has no analytic form
+    target_prior : float64 (classes,), the prior where the model will be used
+    costs : float64 (true class, predicted class), if confusions have costs
+    """
+    confusion = confusion_matrix(labels, predicted, len(classes))
+    hits, predictions, support = _counts(labels, predicted, len(classes))
+    recall, precision, f1 = recall_precision_f1(hits, predictions, support)
+    recall_low, recall_high = wilson(hits, support)
+    log_probabilities = log_softmax(logits)
+    average_precision, auroc = _ranking(labels, log_probabilities, support > 0)
+
+    counted = {name: float(value) for name, value in counted_metrics(hits, predictions, support, groups).items()}
+    summary = {name: value for name, value in counted.items() if not np.isnan(value)} | _probability_metrics(labels, log_probabilities)
+    if costs is not None:
+        summary["expected_cost"] = float(costs[labels, predicted].mean())
+    for name, values in (("macro_average_precision", average_precision), ("macro_auroc", auroc)):
+        if not np.isnan(values).all():
+            summary[name] = float(np.nanmean(values))
+    if effective_prior is not None:
+        moved = _probability_metrics(labels, move_prior(log_probabilities, effective_prior, target_prior))
+        summary |= {"log_loss_corrected": moved["log_loss"], "ece_corrected": moved["ece"]}
+    per_class = {
+        "recall": recall,
+        "precision": precision,
+        "f1": f1,
+        "average_precision": average_precision,
+        "auroc": auroc,
+        "predicted_share": predictions / len(labels),
+        "prevalence": support / len(labels),  # the average precision of guessing
+        "recall_low": recall_low,
+        "recall_high": recall_high,
+    }
+    return Evaluation(summary, per_class, confusion, groups, _notes(support, predictions, classes, effective_prior))
+
+
+def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[int, int]) -> dict[str, Integers]:
+    """Class indices by training count, head first: `many`, `medium`, `few`.
+
+    Parameters
+    ----------
+    counts : int64 (classes,)
+    thresholds : terciles of the classes (none of them for fewer than three classes), or (low, high): a class
+        is of the few below `low` samples and of the many above `high` (Liu et al. 2019: 20 and 100)
+    """
+    order = np.argsort(-counts, kind="stable")
+    names = ("many", "medium", "few")
+    if thresholds == "terciles":
+        return dict(zip(names, np.array_split(order, 3), strict=True)) if len(counts) >= 3 else {}
+    low, high = thresholds
+    rank = np.where(counts[order] > high, 0, np.where(counts[order] < low, 2, 1))
+    found = {name: order[rank == index] for index, name in enumerate(names)}
+    return {name: members for name, members in found.items() if len(members)}
+
+
+def counted_metrics(hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats, groups: Mapping[str, Integers]) -> dict[str, Floats]:
+    """The summary metrics that follow from counts, for any number of confusion matrices at once.
+
+    Parameters
+    ----------
+    hits, predictions : (…, classes), how often each class was predicted rightly, and predicted at all
+    support : (classes,) or (…, classes), test samples of each class
+
+    Returns
+    -------
+    Metric name to values of shape (…,), NaN where not defined.
+    """
+    recall, _, f1 = recall_precision_f1(hits, predictions, support)
+    total = support.sum(axis=-1)
+    right, agreement = hits.sum(axis=-1), (predictions * support).sum(axis=-1)
+    # Both compare with what the two margins alone would give (Gorodkin 2004; Cohen 1960).
+    spread = np.sqrt((total**2 - (predictions**2).sum(axis=-1)) * (total**2 - (support**2).sum(axis=-1)).astype(np.float64))
+    covariance = right * total - agreement
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kappa = covariance / (total**2 - agreement)
+        mcc = np.where(spread > 0, covariance / spread, 0.0)
+    found = {
+        "accuracy": right / total,
+        "balanced_accuracy": mean_of_defined(recall),
+        "macro_f1": mean_of_defined(f1),
+        "weighted_f1": np.where(support > 0, f1 * support, 0).sum(axis=-1) / total,
+        "g_mean": _geometric_mean(recall),
+        "mcc": mcc,
+        "cohen_kappa": kappa,
+        "worst_class_recall": np.where(np.isnan(recall), np.inf, recall).min(axis=-1),
+    }
+    of_groups = {f"recall_{name}": mean_of_defined(recall[..., members]) for name, members in groups.items()}
+    return found | {name: values for name, values in of_groups.items() if not np.isnan(values).all()}
+
+
+def mean_of_defined(values: Floats) -> Floats:
+    """Over the last axis, of what is not NaN; NaN where all is."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
+    return mean
+
+
+def _geometric_mean(values: Floats) -> Floats:
+    """Over the last axis, through logarithms: the product of a thousand recalls underflows."""
+    with np.errstate(divide="ignore"):
+        mean: Floats = np.exp(mean_of_defined(np.log(values)))
+    return mean
+
+
+def recall_precision_f1(hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats) -> tuple[Floats, Floats, Floats]:
+    """Each of shape (…, classes), NaN without test samples; the precision of a class that is never predicted is 0, as in scikit-learn."""
+    absent = support == 0
+    recall = np.where(absent, np.nan, hits / np.maximum(support, 1))
+    precision = np.where(absent, np.nan, hits / np.maximum(predictions, 1))
+    f1 = np.where(absent, np.nan, 2 * hits / np.maximum(support + predictions, 1))
+    return recall, precision, f1
+
+
+def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:
+    """What each sample adds to the metrics that are means over samples, float64 (n,)."""
+    brier, everyone = np.empty(len(labels)), np.arange(len(labels))
+    for rows in row_blocks(log_probabilities.shape):
+        errors = np.exp(np.asarray(log_probabilities[rows], np.float64))
+        errors[np.arange(len(errors)), labels[rows]] -= 1
+        brier[rows] = (errors**2).sum(axis=1)  # Brier 1950: 0 to 2
+    return {"log_loss": -log_probabilities[everyone, labels].astype(np.float64), "brier": brier}
+
+
+def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs: Floats | None) -> dict[str, float]:
+    """The metrics by which decision rules are compared: of predicted classes alone, whatever the probabilities."""
+    counted = counted_metrics(*_counts(labels, predicted, classes), {})
+    found = {name: float(counted[name]) for name in BY_RULE}
+    return found if costs is None else {**found, "expected_cost": float(costs[labels, predicted].mean())}
+
+
+def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> sparse.csr_array:
+    """Counts, int64 (true class, predicted class), over all classes whether they occur or not."""
+    return sparse.csr_array((np.ones(len(labels), np.int64), (labels, predicted)), shape=(classes, classes))
+
+
+def _counts(labels: Integers, predicted: Integers, classes: int) -> tuple[Integers, Integers, Integers]:
+    """How often each class was predicted rightly, was predicted at all, and is there, each int64 (classes,)."""
+    labels = np.asarray(labels)
+    hits, predictions, support = (np.bincount(found, minlength=classes) for found in (labels[labels == predicted], predicted, labels))
+    return hits, predictions, support
+
+
+def reliability(labels: Integers, log_probabilities: Floats, bins: int = BINS) -> tuple[Floats, Floats, Integers]:
+    """Mean confidence, accuracy and size of each of the equal-width bins of the top class's probability."""
+    confidence, hit = _top(labels, log_probabilities)
+    return _binned(confidence, hit, bins)
+
+
+def most_probable(log_probabilities: Floats, most: int) -> list[tuple[Integers, Floats]]:
+    """The classes of the highest probabilities, most probable first: for each place int64 (n,) and the probabilities, float64 (n,)."""
+    classes: Integers = np.empty((len(log_probabilities), most), np.int64)
+    for rows in row_blocks(log_probabilities.shape):
+        block = log_probabilities[rows]
+        chosen = np.argpartition(block, -most, axis=1)[:, -most:]
+        order = np.argsort(-np.take_along_axis(block, chosen, axis=1), axis=1, kind="stable")
+        classes[rows] = np.take_along_axis(chosen, order, axis=1)
+    probabilities = np.exp(np.take_along_axis(log_probabilities, classes, axis=1).astype(np.float64))
+    return list(zip(classes.T, probabilities.T, strict=True))
+
+
+def _top(labels: Integers, log_probabilities: Floats) -> tuple[Floats, Booleans]:
+    """The top class's probability, and whether it is the true class, each of shape (n,)."""
+    confidence, hit = np.empty(len(labels)), np.empty(len(labels), bool)
+    for rows in row_blocks(log_probabilities.shape):
+        probabilities = np.exp(np.asarray(log_probabilities[rows], np.float64))
+        top = probabilities.argmax(axis=1)
+        confidence[rows], hit[rows] = probabilities[np.arange(len(top)), top], top == labels[rows]
+    return confidence, hit
+
+
+def best_nearest(candidates: Floats, scores: Floats, to: float) -> float:
+    """Of the candidates with the best score that which is nearest to a value, of two as near the first.
+
+    Scores and candidates are sums and differences of floats: what differs by rounding alone is equal.
+    """
+    best = candidates[scores >= scores.max() - TIE]
+    away = np.abs(best - to)
+    return float(best[np.argmax(away <= away.min() + NEAR * (1 + abs(to)))])
+
+
+def cuts(values: Floats) -> Floats:
+    """Ascending thresholds, one for each way to cut the values in two: half-way between neighbours, and 1 beyond either end.
+
+    Neighbours that rounding may have set apart, of logits in float32, are not cut.
+    """
+    ascending = np.unique(values)
+    below, above = ascending[:-1], ascending[1:]
+    apart = above - below > NEAR * (1 + np.abs(above))
+    return np.concatenate([[ascending[0] - 1], (below + above)[apart] / 2, [ascending[-1] + 1]])
+
+
+def _columns(log_probabilities: Floats) -> Iterator[Floats]:
+    """Each class's probabilities, float64 (n,), in the order of the classes."""
+    for columns in row_blocks(log_probabilities.shape[::-1]):
+        yield from np.exp(np.asarray(log_probabilities[:, columns].T, np.float64, order="C"))
+
+
+def _ranking(labels: Integers, log_probabilities: Floats, present: Booleans) -> tuple[Floats, Floats]:
+    """Average precision and AUROC of each class against the rest, NaN for a class that is not there."""
+    average_precision, auroc = np.full((2, len(present)), np.nan)
+    for index, scores in enumerate(_columns(log_probabilities)):
+        if present[index]:
+            average_precision[index], auroc[index] = against_the_rest(labels == index, scores)
+    return average_precision, auroc
+
+
+def against_the_rest(positive: Booleans, scores: Floats) -> tuple[float, float]:
+    """Average precision and AUROC, NaN without negatives; equal scores cannot be told apart.
+
+    Only the ranks of the positives matter: the precision at the score of each, and how many negatives it beats.
+    """
+    ascending, own = np.sort(scores), np.sort(scores[positive])
+    below, up_to = (np.searchsorted(ascending, own, side) for side in ("left", "right"))
+    own_below, own_up_to = (np.searchsorted(own, own, side) for side in ("left", "right"))
+    average_precision = float(((len(own) - own_below) / (len(scores) - below)).mean())
+    pairs = len(own) * (len(scores) - len(own))
+    beaten = ((below - own_below) + (up_to - own_up_to)).sum() / 2
+    return average_precision, float(beaten / pairs) if pairs else np.nan
+
+
+def precision_recall(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
+    """Precision and recall of whatever scores at least as high as each score, from the highest down, as scikit-learn's `precision_recall_curve`.
+
+    Before them stands a precision of 1 at a recall of 0, where nothing is taken. There must be a positive.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(scores) - 1)  # of equal scores
+    hits = np.cumsum(positive[order])[last]
+    return np.append(1.0, hits / (last + 1)), np.append(0.0, hits / hits[-1])
+
+
+def _probability_metrics(labels: Integers, log_probabilities: Floats) -> dict[str, float]:
+    by_class = [_calibration_error(column, labels == index) for index, column in enumerate(_columns(log_probabilities))]
+    return {
+        **{name: float(values.mean()) for name, values in sample_scores(labels, log_probabilities).items()},
+        "ece": _calibration_error(*_top(labels, log_probabilities)),
+        "ece_classwise": float(np.mean(by_class)),
+    }
+
+
+def _calibration_error(confidence: Floats, hit: Booleans) -> float:
+    """Expected calibration error with equal-width bins (Guo et al. 2017; class-wise: Kull et al. 2019)."""
+    mean_confidence, accuracy, sizes = _binned(confidence, hit, BINS)
+    return float((np.abs(accuracy - mean_confidence) * sizes).sum() / sizes.sum())
+
+
+def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Floats, Integers]:
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # bins are open below, closed above
+    sizes = np.bincount(index, minlength=bins)
+    divisor = np.maximum(sizes, 1)
+    return np.bincount(index, confidence, bins) / divisor, np.bincount(index, hit, bins) / divisor, sizes
+
+
+def _notes(support: Integers, predictions: Integers, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:
+    notes = []
+    if effective_prior is None:
+        notes.append("the prior that the model learned under has no closed form here: log_loss_corrected and ece_corrected are absent")
+    absent = [name for name, count in zip(classes, support, strict=True) if count == 0]
+    if absent:
+        notes.append(f"no test sample of class {listing(absent)}: no metric of it is defined, and averages of those leave it out")
+    never = [name for name, count, there in zip(classes, predictions, support, strict=True) if count == 0 and there]
+    if never:
+        notes.append(f"never predicted: class {listing(never)}; its precision counts as 0")
+    return tuple(notes)

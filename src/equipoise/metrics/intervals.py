@@ -1,0 +1,283 @@
+"""How far a metric would move with another test sample of the same size: 95 % intervals. No TensorFlow.
+
+Proportions and means of recalls have the score intervals of `proportions`: a rare class has too few samples to be resampled.
+Other metrics have the standard deviation of a bootstrap, which draws from the whole test split, or where its counts were fixed
+by design within each class. It is taken to a scale without bounds, since near a bound what the metric can still do is not
+symmetrical. All metrics see the same resamples, as counts of how often each sample was drawn.
+
+benchmarks/coverage.py measures how often each interval holds the truth, and from what numbers on it does so in 93 to 97 % of
+test splits. Below these an interval is rough, and is called so wherever it is shown.
+
+The calibration errors get no interval: they are means of absolute gaps, which resampling only ever inflates.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit, logit, ndtri
+
+from equipoise.core.schema import Booleans, Floats, Integers, listing
+from equipoise.metrics import multilabel
+from equipoise.metrics.classification import counted_metrics, mean_of_defined, sample_scores
+from equipoise.metrics.proportions import LEVEL, least_interval, score_interval, wilson
+
+CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB, 32 above MOST_EXACT samples
+MOST_EXACT = 2**22  # samples whose counts, and halves of them, are exact in float32: half the memory to walk through
+# Classes x samples from which ranking every class against the rest would take minutes.
+MOST_RANKED = 20_000_000
+# Test samples of each class that an interval needs: means of recalls, what else is resampled, and what is harder.
+FEWEST, FEW = 5, 10
+MORE = {"g_mean": 30, "macro_average_precision": 30, "macro_auroc": 50}
+ROUNDING = 1e-6
+FEW_ERRORS = 20  # the mean of what probabilities cost hangs on a few samples if so few are wrong
+
+# From a metric to a scale without bounds, back, and the slope of the way there; most metrics lie between 0 and 1.
+Scale = tuple[Callable[[float], float], Callable[[float], float], Callable[[float], float]]
+SHARE: Scale = (logit, expit, lambda value: 1 / (value * (1 - value)))
+CORRELATION: Scale = (np.arctanh, np.tanh, lambda value: 1 / (1 - value**2))
+COST: Scale = (np.log, np.exp, lambda value: 1 / value)
+SCALES = {"mcc": CORRELATION, "cohen_kappa": CORRELATION, "log_loss": COST, "log_loss_corrected": COST, "brier": COST, "brier_corrected": COST}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Its ends, whether it may hold the truth less often than it says, and whether it does so more often."""
+
+    low: float
+    high: float
+    rough: bool = False
+    wide: bool = False
+
+    @property
+    def remark(self) -> str:
+        """What is to be said behind its ends."""
+        return ", rough" if self.rough else ", wide" if self.wide else ""
+
+    def __str__(self) -> str:
+        return f"{self.low:.3f} to {self.high:.3f}{self.remark}"
+
+
+def class_intervals(
+    labels: Integers,
+    predicted: Integers,
+    log_probabilities: Mapping[str, Floats],
+    groups: Mapping[str, Integers],
+    *,
+    fixed: bool,
+    resamples: int,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Intervals of the summary metrics, where a sample has one class.
+
+    Parameters
+    ----------
+    labels, predicted : int64 (n,)
+    log_probabilities : suffix of the metric's name to float64 (n, classes): "" as predicted, which also ranks
+        the samples, and "_corrected" after the prior is moved
+    groups : as given to `metrics.evaluate`
+    fixed : whether the test samples of each class are as many as a design wanted, or as many as were found
+    resamples : of the bootstrap; 0: only what needs none
+
+    Returns
+    -------
+    Metric name to interval; macro AP and AUROC are left out where classes x samples exceed 20 million.
+    """
+    classes = log_probabilities[""].shape[1]
+    hits, support = (np.bincount(found, minlength=classes) for found in (labels[labels == predicted], labels))
+    found = _of_recalls(hits, support, groups, fixed)
+    if resamples:
+        strata = labels if fixed else np.zeros_like(labels)
+        drawn = _bootstrap(labels, predicted, log_probabilities, _resampled_counts(strata, resamples, np.random.default_rng(seed)))
+        # A mean has n / (n - 1) of the variance of its resamples, the mean of as many strata n / (n - strata).
+        factor = np.sqrt(len(labels) / max(1, len(labels) - len(np.unique(strata))))
+        found = {**_by_deviation(drawn, factor, hits[support > 0], support[support > 0], int(np.sum(labels != predicted))), **found}
+    return found
+
+
+def label_intervals(labels: Integers, predicted: Integers, logits: Floats, *, resamples: int, seed: int = 0) -> dict[str, Interval]:
+    """Intervals of the summary metrics, where a sample has any number of labels: it is drawn with all of them.
+
+    Parameters
+    ----------
+    labels, predicted : 0 and 1 of shape (n, labels)
+    logits : float64 (n, labels)
+    """
+    hits, positives = (labels * predicted).sum(axis=0), labels.sum(axis=0)
+    hits, positives = hits[positives > 0], positives[positives > 0]
+    right = (labels == predicted).all(axis=1)
+    low, high = wilson(np.sum(right), np.array(len(right)))
+    found = {"subset_accuracy": Interval(float(low), float(high))}
+    if len(positives):
+        found["worst_class_recall"] = _least(hits, positives)
+    if resamples:
+        resampled = _resampled_counts(np.zeros(len(labels), np.int64), resamples, np.random.default_rng(seed))
+        drawn, factor = _bootstrap_labels(labels, predicted, logits, resampled), np.sqrt(len(labels) / max(1, len(labels) - 1))
+        found = {**_by_deviation(drawn, factor, hits, positives, int(np.sum(~right))), **found}
+    return found
+
+
+def rough_note(intervals: Mapping[str, Interval], support: Integers, classes: Sequence[str]) -> str | None:
+    """Why intervals are rough, in a sentence; None if none is.
+
+    Parameters
+    ----------
+    support : int64 (classes,), test samples of each class
+    """
+    rough = [name for name, interval in intervals.items() if interval.rough]
+    if not rough:
+        return None
+    few = [f"{classes[index]} ({support[index]})" for index in np.argsort(support, kind="stable") if 0 < support[index] < FEW]
+    why = f"few test samples of class {listing(few)}" if few else "few test samples of a class, or none that was right or wrong"
+    return f"rough 95 % intervals, which may hold the truth less often than in 95 % of test splits: {why}"
+
+
+def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers], fixed: bool) -> dict[str, Interval]:
+    """Score intervals of accuracy and of means of recalls, and that of the least recall."""
+    present = np.flatnonzero(support)
+    within = {"balanced_accuracy": present, **{f"recall_{name}": members[support[members] > 0] for name, members in groups.items()}}
+    found = {
+        name: Interval(*score_interval(hits[members], support[members]), rough=_has_few(support[members], FEWEST))
+        for name, members in within.items()
+        if len(members)
+    }
+    # As many of each class as a design wants: the mean of recalls by these shares. As many as were found: one proportion.
+    shares = support[present] / support.sum()
+    of_all = score_interval(hits[present], support[present], shares) if fixed else score_interval(hits.sum(keepdims=True), support.sum(keepdims=True))
+    least = _least(hits[present], support[present])
+    return found | {"accuracy": Interval(*of_all), "worst_class_recall": least}
+
+
+def _least(hits: Integers, support: Integers) -> Interval:
+    return Interval(*least_interval(hits, support), rough=_has_few(support, FEWEST), wide=len(support) > 1)
+
+
+def _bootstrap(labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats], resampled: Iterable[Floats]) -> dict[str, Floats]:
+    """Metric name to its value in the test split, and then in each resample; NaN where it is not defined."""
+    classes = log_probabilities[""].shape[1]
+    scores = {name + suffix: values for suffix, given in log_probabilities.items() for name, values in sample_scores(labels, given).items()}
+    of_each = (labels, predicted, np.where(predicted == labels, labels, -1))
+    sums = sparse.vstack([_indicators(indices, classes) for indices in of_each]).tocsr()
+    sampled = np.array(list(scores.values()))
+    ranked = np.unique(labels) if classes * len(labels) <= MOST_RANKED else ()
+    rankings = [_Ranking(labels == index, log_probabilities[""][:, index]) for index in ranked]
+    drawn: dict[str, list[Floats]] = {}
+    for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
+        support, told, hits = (sums @ counts).astype(np.float64).reshape(3, classes, -1).swapaxes(1, 2)
+        metrics = counted_metrics(hits, told, support, {})
+        metrics |= dict(zip(scores, sampled @ counts / len(labels), strict=True)) | _ranked(rankings, counts)
+        for name, values in metrics.items():
+            drawn.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in drawn.items()}
+
+
+def _bootstrap_labels(labels: Integers, predicted: Integers, logits: Floats, resampled: Iterable[Floats]) -> dict[str, Floats]:
+    scores = multilabel.sample_scores(labels, predicted, logits)
+    sums = sparse.csr_array(np.hstack([labels * predicted, predicted, labels]).T.astype(np.float32))
+    sampled = np.array(list(scores.values()))
+    rankings = [_Ranking(labels[:, index] == 1, logits[:, index]) for index in np.flatnonzero(labels.any(axis=0))]
+    drawn: dict[str, list[Floats]] = {}
+    for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
+        hits, told, positives = (sums @ counts).astype(np.float64).reshape(3, labels.shape[1], -1).swapaxes(1, 2)
+        metrics = multilabel.counted_metrics(hits, told, positives, len(labels))
+        metrics |= dict(zip(scores, sampled @ counts / len(labels), strict=True)) | _ranked(rankings, counts)
+        for name, values in metrics.items():
+            drawn.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in drawn.items()}
+
+
+def _ranked(rankings: Sequence["_Ranking"], counts: Floats) -> dict[str, Floats]:
+    """Means over the classes of AP and AUROC; of many classes, which are not ranked, none."""
+    if not rankings:
+        return {}
+    by_class = np.array([ranking(counts) for ranking in rankings])
+    return {"macro_average_precision": mean_of_defined(by_class[:, 0].T), "macro_auroc": mean_of_defined(by_class[:, 1].T)}
+
+
+def _by_deviation(drawn: Mapping[str, Floats], factor: float, hits: Integers, support: Integers, errors: int) -> dict[str, Interval]:
+    """The metric and so many standard deviations of its resamples to either side, on its scale.
+
+    Parameters
+    ----------
+    factor : of the deviation, for what resampling leaves out
+    hits, support : of the classes that are there
+    errors : samples that are not predicted rightly
+    """
+    found = {}
+    for name, values in drawn.items():
+        scale, value, resampled = SCALES.get(name, SHARE), float(values[0]), values[1:][~np.isnan(values[1:])]
+        if np.isnan(value) or not len(resampled):
+            continue
+        rough = errors < FEW_ERRORS if scale is COST else _has_few(support, MORE.get(name, FEW)) or not hits.all()
+        there, back, slope = scale
+        deviation = factor * resampled.std()
+        with np.errstate(divide="ignore"):
+            place = there(value)
+        if deviation < ROUNDING or np.isinf(place):  # such as where all is right: hardly a resample is otherwise
+            found[name] = Interval(value, value, rough=True)
+            continue
+        reach = ndtri(0.5 + LEVEL / 2) * deviation * slope(value)
+        found[name] = Interval(float(back(place - reach)), float(back(place + reach)), rough)
+    return found
+
+
+def _has_few(support: Integers, needed: int) -> bool:
+    return bool((support < needed).any())
+
+
+def _resampled_counts(strata: Integers, resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """Blocks of shape (n, resamples in the block): how often each sample was drawn within its stratum, float32 where that is exact."""
+    count = len(strata)
+    members = [np.flatnonzero(strata == index) for index in np.unique(strata)]
+    block = max(1, CELLS_AT_ONCE // count)
+    for start in range(0, resamples, block):
+        width = min(block, resamples - start)
+        counts = np.empty((count, width), np.float32 if count <= MOST_EXACT else np.float64)
+        for rows in members:  # one at a time: what is counted of a stratum stays in the processor's cache
+            cells = generator.integers(0, len(rows), (len(rows), width)) * width + np.arange(width)
+            counts[rows] = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
+        yield counts
+
+
+def _indicators(indices: Integers, classes: int) -> sparse.csr_array:
+    """(classes, n): 1 where the sample's index is that class; -1 is no class."""
+    columns = np.flatnonzero(indices >= 0)
+    return sparse.csr_array((np.ones(len(columns), np.float32), (indices[columns], columns)), shape=(classes, len(indices)))
+
+
+class _Ranking:
+    """One class against the rest, sorted once: AP and AUROC under any counts of the samples.
+
+    Only the places where a positive stands matter. Downwards from the highest score, each is a tie of equal
+    scores with a positive in it, and is described by three sums of counts: the negatives since the tie
+    before, and the positives and the negatives of the tie itself.
+    """
+
+    def __init__(self, positive: Booleans, score: Floats) -> None:
+        order = np.argsort(-score, kind="stable")
+        tie = np.cumsum(np.diff(score[order], prepend=score[order[:1]]) != 0)
+        truth: Booleans = positive[order]
+        has_positive = np.bincount(tie, truth) > 0
+        place: Integers = np.cumsum(has_positive) - has_positive  # of the next tie with a positive, at or after each tie
+        kind = np.where(has_positive[tie], np.where(truth, 1, 2), 0)
+        self.places = int(has_positive.sum())
+        kept = place[tie] < self.places  # below the last positive nothing matters
+        rows = kind * self.places + place[tie]
+        shape = (3 * self.places, len(score))
+        self.sums = sparse.csr_array((np.ones(kept.sum(), np.float32), (rows[kept], order[kept])), shape=shape)
+
+    def __call__(self, counts: Floats) -> Floats:
+        """AP and AUROC, float64 (2, resamples), of counts (n, resamples); NaN where one of the two sides was not drawn."""
+        before, hits, beside = (self.sums @ counts).reshape(3, self.places, -1)
+        above = np.cumsum(before + beside, axis=0)  # negatives at this score or higher
+        found = np.cumsum(hits, axis=0)
+        precision = np.divide(found, np.maximum(found + above, 1), dtype=np.float64)
+        positives = found[-1].astype(np.float64)
+        negatives = counts.sum(axis=0, dtype=np.float64) - positives
+        with np.errstate(invalid="ignore"):
+            average_precision = np.einsum("pr,pr->r", hits, precision) / positives
+            outranked = negatives - above + beside / 2
+            auroc = np.einsum("pr,pr->r", hits, outranked, dtype=np.float64) / (positives * negatives)
+        return np.array([average_precision, auroc])

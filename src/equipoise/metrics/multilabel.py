@@ -1,0 +1,141 @@
+"""Several labels a sample, or none: metrics and thresholds label by label. NumPy and scikit-learn, no TensorFlow.
+
+Each label is a question of its own, answered by its logit: yes above a threshold of 0, which is a probability of
+one half, or above one that was tuned on the validation split.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, listing
+from equipoise.metrics.classification import Evaluation, best_nearest, cuts, frequency_groups, mean_of_defined
+from equipoise.metrics.proportions import wilson
+
+# What a threshold may be tuned for, of (hits, predicted, positives, samples), each of any shape.
+SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
+    "macro_f1": lambda hits, predicted, positives, samples: 2 * hits / np.maximum(predicted + positives, 1),
+    "balanced_accuracy": lambda hits, predicted, positives, samples: (
+        (hits / np.maximum(positives, 1) + (samples - positives - predicted + hits) / np.maximum(samples - positives, 1)) / 2
+    ),
+    "accuracy": lambda hits, predicted, positives, samples: (samples - positives - predicted + 2 * hits) / samples,
+}
+
+
+def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
+    """The few metrics that are watched while training; accuracy is that of all answers, log loss their mean."""
+    counted = decision_metrics(labels, logits > 0)
+    scores = sample_scores(labels, logits > 0, logits)
+    return {name: counted[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")} | {"log_loss": float(scores["log_loss"].mean())}
+
+
+def thresholds(rule: str, metric: str, labels: Integers, logits: Floats) -> Floats:
+    """The logit above which each label is given, float64 (labels,).
+
+    Parameters
+    ----------
+    rule : `argmax` (0: more probable than not) or `tuned` for the metric
+    metric : one of `SCORES`
+    labels, logits : of the validation split, (n, labels)
+    """
+    if rule == "argmax":
+        return np.zeros(labels.shape[1])
+    return np.array([_best_threshold(metric, labels[:, index], logits[:, index]) for index in range(labels.shape[1])])
+
+
+def check_metric(metric: str) -> None:
+    """Refuse a metric that no threshold of a single label can be tuned for."""
+    if metric not in SCORES:
+        raise ConfigError(f"decision.metric={metric} is not for several labels; choose from {listing(list(SCORES))}")
+
+
+def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Sequence[str], counts: Integers) -> Evaluation:
+    """Every metric of one set of predictions.
+
+    Parameters
+    ----------
+    labels, predicted : 0 and 1 of shape (n, labels)
+    logits : float64 (n, labels)
+    names : of the labels
+    counts : int64 (labels,), the positives in the training split
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    hits, told, positives = (labels * predicted).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0)
+    absent = positives == 0
+    recall = np.where(absent, np.nan, hits / np.maximum(positives, 1))
+    precision = np.where(absent, np.nan, hits / np.maximum(told, 1))
+    f1 = np.where(absent, np.nan, SCORES["macro_f1"](hits, told, positives, len(labels)))
+    average_precision, auroc = np.full((2, len(names)), np.nan)
+    for index in np.flatnonzero(~absent):
+        average_precision[index] = average_precision_score(labels[:, index], logits[:, index])
+        if positives[index] < len(labels):
+            auroc[index] = roc_auc_score(labels[:, index], logits[:, index])
+    recall_low, recall_high = wilson(hits, positives)
+    summary = {
+        **decision_metrics(labels, predicted),
+        **{name: float(values.mean()) for name, values in sample_scores(labels, predicted, logits).items()},
+        "macro_average_precision": float(np.nanmean(average_precision)),
+        "macro_auroc": float(np.nanmean(auroc)),
+        "worst_class_recall": float(np.nanmin(recall)),
+    }
+    per_class = {
+        "recall": recall,
+        "precision": precision,
+        "f1": f1,
+        "average_precision": average_precision,
+        "auroc": auroc,
+        "predicted_share": told / len(labels),
+        "prevalence": positives / len(labels),
+        "recall_low": recall_low,
+        "recall_high": recall_high,
+    }
+    wrong, missed = told.sum() - hits.sum(), positives.sum() - hits.sum()
+    confusion = sparse.csr_array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
+    return Evaluation(summary, per_class, confusion, frequency_groups(counts, "terciles"), _notes(positives, told, names))
+
+
+def decision_metrics(labels: Integers, predicted: Integers | Booleans) -> dict[str, float]:
+    """The metrics that follow from the answers alone, NaN where not defined; accuracy and Hamming loss are of single answers."""
+    hits, told, positives = (labels * predicted).sum(axis=0), np.sum(predicted, axis=0), labels.sum(axis=0)
+    counted = {name: float(value) for name, value in counted_metrics(hits, told, positives, len(labels)).items()}
+    return {**counted, "subset_accuracy": float((labels == predicted).all(axis=1).mean())}
+
+
+def counted_metrics(hits: Any, told: Any, positives: Any, samples: int) -> dict[str, Floats]:
+    """Those of them that follow from counts of shape (…, labels), of shape (…,); means are over labels with a positive."""
+    of_each = {name: score(hits, told, positives, samples) for name, score in SCORES.items()}
+    there = positives > 0
+    accuracy = of_each["accuracy"].mean(axis=-1)
+    return {
+        "accuracy": accuracy,
+        "hamming_loss": 1 - accuracy,
+        **{name: mean_of_defined(np.where(there, of_each[name], np.nan)) for name in ("balanced_accuracy", "macro_f1")},
+        "micro_f1": 2 * hits.sum(axis=-1) / np.maximum(told.sum(axis=-1) + positives.sum(axis=-1), 1),
+    }
+
+
+def sample_scores(labels: Integers, predicted: Integers | Booleans, logits: Floats) -> dict[str, Floats]:
+    """What each sample adds to the metrics that are means over samples, float64 (n,)."""
+    return {
+        "subset_accuracy": (labels == predicted).all(axis=1).astype(np.float64),
+        "log_loss": np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean(axis=1),
+        "brier": ((1 / (1 + np.exp(-np.clip(logits, -700, 700))) - labels) ** 2).mean(axis=1),
+    }
+
+
+def _best_threshold(metric: str, labels: Integers, logits: Floats) -> float:
+    """Half-way between the two logits where the score is best; of several equal ones that nearest to 0."""
+    candidates = cuts(logits)
+    everything, positive = np.sort(logits), np.sort(logits[labels == 1])
+    told, hits = (len(values) - np.searchsorted(values, candidates) for values in (everything, positive))
+    return best_nearest(candidates, SCORES[metric](hits, told, np.full(len(candidates), len(positive)), len(labels)), to=0.0)
+
+
+def _notes(positives: Integers, told: Integers, names: Sequence[str]) -> tuple[str, ...]:
+    absent = [name for name, count in zip(names, positives, strict=True) if count == 0]
+    never = [name for name, count, there in zip(names, told, positives, strict=True) if count == 0 and there]
+    notes = [f"no test sample has the label {listing(absent)}: no metric of it is defined, and averages leave it out"] if absent else []
+    return (*notes, *([f"never predicted: label {listing(never)}; its precision counts as 0"] if never else []))

@@ -1,0 +1,116 @@
+"""The best run's model in MLflow's registry, with all that it needs to be used: what was learned of the raw data, class names, decision rule."""
+
+import contextlib
+import io
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equipoise.comparison import compare
+from equipoise.core.paths import code_root
+from equipoise.core.schema import ConfigError
+from equipoise.data import preprocessing
+from equipoise.data.preprocessing import PREPROCESSING
+from equipoise.metrics import probabilities
+from equipoise.metrics.probabilities import OfClasses, Probabilities
+from equipoise.runs.evaluate import DECISION, PROBABILITIES
+from equipoise.serving import served_form
+from equipoise.tracking.history import Logged
+from equipoise.tracking.store import Store, load_model, read_json
+
+# What the code that travels with the model imports.
+REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version of a registered model."""
+
+    name: str
+    version: str
+    run: Logged
+    uri: str
+    rows: str  # what it takes, and
+    probabilities: str  # what p(class) is, in a sentence each
+
+
+def best(runs: Sequence[Logged], metric: str) -> Logged:
+    """The run whose latest value of the metric is best; of several equal ones the oldest.
+
+    Raises
+    ------
+    ConfigError
+        If no run has a model and the metric.
+    """
+    candidates = [run for run in runs if metric in run.metrics and "weights_sha256" in run.tags]
+    if not candidates:
+        raise ConfigError(f"metric={metric}: no finished run with a model has it; try val/balanced_accuracy or test/macro_f1")
+    lower = metric.split("/")[-1] in compare.LOWER_IS_BETTER
+    return min(candidates, key=lambda run: run.metrics[metric] * (1 if lower else -1))
+
+
+def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> Registered:
+    """Make a new version of the registered model from a run, and point the alias at it; TensorFlow must be started.
+
+    Raises
+    ------
+    ConfigError
+        If the run is of an older version, which logged less than serving needs.
+    """
+    import mlflow
+
+    classes = list(read_json(store, run.id, "weights.json"))
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        parts = Path(folder) / "parts"
+        parts.mkdir()
+        for path in (PREPROCESSING, DECISION, PROBABILITIES):
+            (parts / Path(path).name).write_text(json.dumps(_logged(store, run, path)))
+        (parts / "classes.json").write_text(json.dumps(classes))
+        load_model(store, run.id).save(parts / "model.keras")
+        learned = preprocessing.read(parts)
+        moved = probabilities.from_json(json.loads((parts / Path(PROBABILITIES).name).read_text()))
+        about = {"decision": run.params["decision.name"], "probabilities": _said(moved, run)}
+        found = store.client.create_logged_model(run.experiment_id, name="served", source_run_id=run.id)
+        mlflow.pyfunc.log_model(
+            model_id=found.model_id,
+            name="served",
+            python_model=str(code_root() / "src" / "equipoise" / "serving.py"),
+            code_paths=[str(code_root() / "src" / "equipoise")],
+            artifacts={"parts": str(parts)},
+            signature=served_form.signature(learned, classes, moved),
+            input_example=served_form.example(learned),
+            pip_requirements=_requirements(),
+            metadata={"classes": classes, "input": served_form.said(learned), **about},
+        )
+    uri = f"models:/{found.model_id}"
+    with contextlib.suppress(mlflow.exceptions.MlflowException):  # it is there already
+        store.client.create_registered_model(name)
+    tags = {"metric": metric, "value": str(run.metrics[metric]), **about, "weights_sha256": run.tags["weights_sha256"]}
+    made = store.client.create_model_version(name, uri, run.id, tags=tags, model_id=found.model_id)
+    store.client.set_registered_model_alias(name, alias, made.version)
+    return Registered(name, str(made.version), run, f"models:/{name}@{alias}", served_form.said(learned), about["probabilities"])
+
+
+def _logged(store: Store, run: Logged, path: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return read_json(store, run.id, path)
+    except (MlflowException, OSError):
+        raise ConfigError(f"run={run.id} has no {path}: an older version logged it; train it again, then register that run") from None
+
+
+def _said(moved: Probabilities, run: Logged) -> str:
+    if moved.uncorrected:
+        return f"p(class) is the model's own and not corrected, since {moved.uncorrected}"
+    where = f"to dataset.target_prior={run.params.get('dataset.target_prior', 'training')}, from the prior that the model learned under"
+    return f"p(class) is moved {where if isinstance(moved, OfClasses) else 'to the odds of the training labels'}; p_raw(class) is the model's own"
+
+
+def _requirements() -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{package}=={version(package)}" for package in REQUIREMENTS]

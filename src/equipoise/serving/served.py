@@ -1,0 +1,126 @@
+"""The model as it is served: raw rows to class names and probabilities, prepared and decided as when it was judged.
+
+MLflow runs this file wherever it loads the model. It and what it imports travel with the model.
+"""
+
+import base64
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel
+
+from equipoise.core.paths import is_file
+from equipoise.core.schema import Booleans, ConfigError, Floats
+from equipoise.data import preprocessing
+from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.images.dataset import ImagePreprocessing
+from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.methods import decisions
+from equipoise.metrics import probabilities
+from equipoise.metrics.classification import class_logits
+from equipoise.serving.served_form import IMAGE
+from equipoise.tracking.saved_model import load_keras
+from equipoise.training.predictor import Predictor
+
+MOST_BYTES = 256 << 20  # of an image's file
+
+
+class Served(PythonModel):
+    """A Keras model with all that it was judged by: what `prepare` learned, its classes, its decision rule, the priors."""
+
+    def load_context(self, context: Any) -> None:
+        folder = Path(context.artifacts["parts"])
+        model = load_keras(folder / "model.keras", "the model")
+        self.shape = tuple(model.input_shape[1:])
+        self.logits = Predictor(model)
+        self.classes = json.loads((folder / "classes.json").read_text())
+        self.decide = decisions.from_json(json.loads((folder / "decision.json").read_text()))
+        self.probabilities = probabilities.from_json(json.loads((folder / "probabilities.json").read_text()))
+        self.learned = preprocessing.read(folder)
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Each row's class, or for several labels 0 and 1 a label; all probabilities; and what of the row is unknown.
+
+        A row that cannot be read has no class and no probabilities, and its note says why.
+        """
+        features, notes = self._features(model_input)
+        unreadable: Booleans = np.logical_not(np.isfinite(features).reshape(len(features), -1).all(axis=1))
+        notes = [note or "holds NaN or infinity" if bad else note for note, bad in zip(notes, unreadable, strict=True)]
+        table = self._judged(np.where(unreadable.reshape(-1, *[1] * len(self.shape)), np.float32(0), features), unreadable)
+        table["notes"] = notes
+        return table
+
+    def _judged(self, features: Floats, unreadable: Booleans) -> pd.DataFrame:
+        raw = self.logits(features) if len(features) else np.empty((0, len(self.classes)), np.float32)
+        several = isinstance(self.decide, decisions.Above)
+        logits = raw.astype(np.float64) if several else class_logits(raw)
+        decided = self.decide(logits)
+        if several:
+            table = pd.DataFrame(decided, columns=[f"predicted({name})" for name in self.classes])
+        else:
+            table = pd.DataFrame({"predicted": np.array(self.classes)[decided]})
+        if unreadable.any():
+            table = table.astype(object)
+            table[unreadable] = None
+        kinds = {"p": self.probabilities(logits)} | ({} if self.probabilities.uncorrected else {"p_raw": self.probabilities.raw(logits)})
+        for kind, values in kinds.items():
+            values = np.where(unreadable[:, np.newaxis], np.nan, values)
+            table = table.join(pd.DataFrame(values, columns=[f"{kind}({name})" for name in self.classes]))
+        return table
+
+    def _features(self, rows: Any) -> tuple[Floats, list[str]]:
+        """float32 (n, *shape), as training made them of such rows, NaN where a row cannot be read; and a note a row."""
+        if isinstance(self.learned, TablePreprocessing):
+            return self.learned.apply(rows), self.learned.unknown(rows)
+        if isinstance(self.learned, ImagePreprocessing):
+            return self._one_by_one(rows[IMAGE] if isinstance(rows, pd.DataFrame) else rows, self._decoded)
+        if isinstance(self.learned, SeriesPreprocessing) and not isinstance(rows, pd.DataFrame) and np.shape(rows[0]) != self.shape:
+            return self._one_by_one(rows, lambda series: self.learned.apply([np.asarray(series, np.float64)]))
+        values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
+        return self.learned.apply(values), self.learned.unknown(values)
+
+    def _one_by_one(self, rows: Iterable[Any], apply: Callable[[Any], Floats]) -> tuple[Floats, list[str]]:
+        """Each by itself, so that one that cannot be read has no part in the others."""
+        found: list[Floats] = []
+        notes = []
+        for row in rows:
+            try:
+                found += [*apply(row)]
+                notes.append("")
+            except ConfigError as error:
+                found.append(np.full(self.shape, np.nan, np.float32))
+                notes.append(re.sub(r"^(image|series) 0 ", "", str(error)))
+        return np.stack(found) if found else np.empty((0, *self.shape), np.float32), notes
+
+    def _decoded(self, image: Any) -> Floats:
+        """Of an image given as its encoded bytes, as base64 of them, or as a path.
+
+        Raises
+        ------
+        ConfigError
+            If it is none of these. Whether there is a file that holds no image is not told: any client may ask.
+        """
+        if isinstance(image, bytes | bytearray | memoryview | np.bytes_):
+            return self.learned.apply([bytes(image)])
+        unread = ConfigError("is no image: neither its bytes, nor base64 of them, nor the path of one that can be read")
+        if not isinstance(image, str):
+            raise unread
+        path = Path(image)
+        with contextlib.suppress(OSError, ConfigError):
+            if is_file(path) and path.stat().st_size <= MOST_BYTES:
+                return self.learned.apply([path.read_bytes()])
+        try:
+            data = base64.b64decode(image, validate=True)
+        except ValueError:
+            raise unread from None
+        return self.learned.apply([data])
+
+
+mlflow.models.set_model(Served())

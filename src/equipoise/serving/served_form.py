@@ -1,0 +1,85 @@
+"""The form of a served model's input and output, as MLflow's signature has it: types, an example, and a sentence."""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.images.dataset import ImagePreprocessing
+from equipoise.data.tables.columns import CategoricalColumn, Column, TablePreprocessing
+from equipoise.data.tables.pandas_types import PandasType
+from equipoise.data.types import Preprocessing
+from equipoise.metrics.probabilities import OfLabels, Probabilities
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+IMAGE = "image"  # the column of paths or encoded images
+GREY = 128
+
+
+def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
+    """A table's columns by the types that pandas gives them in the file that was trained on, since that is what reads rows for MLflow.
+
+    Arrays have no schema: MLflow would refuse those of another type, however exact, and rows of a CSV.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, DataType, Schema
+
+    several = isinstance(moved, OfLabels)
+    given = [ColSpec(DataType.long, f"predicted({name})") for name in classes] if several else [ColSpec(DataType.string, "predicted")]
+    kinds = ("p",) if moved.uncorrected else ("p", "p_raw")
+    found = [ColSpec(DataType.double, f"{kind}({name})") for kind in kinds for name in classes]
+    outputs = Schema([*given, *found, ColSpec(DataType.string, "notes")])
+    if isinstance(learned, TablePreprocessing):
+        return ModelSignature(Schema([ColSpec(DataType[learned.pandas[column.name]], column.name) for column in learned.columns]), outputs)
+    if isinstance(learned, ImagePreprocessing):
+        return ModelSignature(Schema([ColSpec(DataType.string, IMAGE)]), outputs)
+    return ModelSignature(outputs=outputs)
+
+
+def example(learned: Preprocessing) -> Any:
+    """A row that nobody has: the mean of each number and a category of each text, a grey image, an array of means."""
+    import pandas as pd
+
+    if isinstance(learned, TablePreprocessing):
+        return pd.DataFrame({column.name: [_typical(column, learned.pandas[column.name])] for column in learned.columns})
+    if isinstance(learned, ImagePreprocessing):
+        return pd.DataFrame({IMAGE: [_grey(learned)]})
+    if isinstance(learned, SeriesPreprocessing):
+        return np.array(learned.shift)[np.newaxis, :, np.newaxis]
+    shape: tuple[int, ...] = vars(learned)["shape"]
+    return np.broadcast_to(np.array(vars(learned)["shift"]), (1, *shape)).astype(np.float64)
+
+
+def said(learned: Preprocessing) -> str:
+    """What a row is, for whoever reads the model's page."""
+    if isinstance(learned, TablePreprocessing):
+        return "the table's own columns"
+    if isinstance(learned, ImagePreprocessing):
+        return f"the column {IMAGE}: the path of an image where the model runs, or the image's file as bytes or base64"
+    if isinstance(learned, SeriesPreprocessing):
+        steps, channels = learned.shape
+        return f"a list of series, each of {channels - 1} channels by up to {steps} steps"
+    return f"samples of shape {vars(learned)['shape']}, or a row a sample: its raw values, flattened in C order"
+
+
+def _typical(column: Column, kind: PandasType) -> Any:
+    if kind == "boolean":
+        return False
+    if isinstance(column, CategoricalColumn):
+        category = next(iter(column.categories), "")
+        return {"long": int, "double": float}.get(kind, str)(category)
+    return {"long": round(column.mean), "string": str(column.mean)}.get(kind, column.mean)
+
+
+def _grey(learned: ImagePreprocessing) -> str:
+    from PIL import Image
+
+    height, width, channels = learned.shape
+    file = io.BytesIO()
+    Image.new("L" if channels == 1 else "RGB", (width, height), GREY if channels == 1 else (GREY, GREY, GREY)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,238 @@
+"""The jobs of a sweep in the store: what is done already, what is not and why, and which process does which.
+
+A job is known by the digest of its config; a run of it counts if it is by the code that is here, on the same data. A
+job is done by whoever holds its lock, which goes with the process: two launchers of one sweep share the work, and a job
+whose process was killed is free again.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from equipoise.comparison import configurations
+from equipoise.config import identity
+from equipoise.config.model import Config, config_sha256, flat
+from equipoise.core.paths import cache_folder
+from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import console
+from equipoise.data.prepare import prepare
+from equipoise.runs import resume
+from equipoise.runs.resume import Begun
+from equipoise.tracking import history, views
+from equipoise.tracking.store import Store
+from equipoise.tracking.upload import outages
+
+SUPERSEDED = "superseded_in"  # a tag: the sweep that a finished run has left, as its job is done again by other code or on other data
+LOST = "lost"  # a tag: why a job's process or machine was gone before its end
+LOCK, REFUSED = "lock", "refused"  # files of a job
+MOST_CHARACTERS = 500  # of a reason
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Why there is nothing to do for a job."""
+
+    reason: str
+    run: str | None = None  # that is finished
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A job that has no finished run, and why."""
+
+    label: str
+    reason: str
+
+
+@contextlib.contextmanager
+def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | Begun | None]:
+    """A job of a sweep as this process's own; yields why there is nothing to do instead, or the run to go on with, if there is one.
+
+    Runs of the job that did not finish are deleted, but for the one that will be gone on with, and those that finished
+    by other code or on other data leave the sweep: nothing is doubled.
+    """
+    key = config_sha256(config)
+    lock, refusal = _lock(store, config.sweep, key), _file(store, config.sweep, key, REFUSED)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield Settled(f"is being done {_owner(store, config.sweep, key)}")
+        return
+    try:
+        refusal.unlink(missing_ok=True)
+        if not store.answers:  # what is done is not known, and nothing is lost by doing it again
+            yield None
+            return
+        # A trial that was given up is no job left over; with the same values again it is another trial.
+        same = [run for run in store.runs(sweep_id=config.sweep, config_sha256=key) if "pruned" not in run.data.tags]
+        finished = [run for run in same if run.info.status == "FINISHED"]
+        done = [run for run in finished if not identity.changed(run.data.tags, config, data_sha256)]
+        if done:
+            run_id = str(done[-1].info.run_id)
+            yield Settled(f"is finished in this sweep already (run {run_id})", run_id)
+            return
+        for run in finished:
+            store.client.set_tag(run.info.run_id, SUPERSEDED, config.sweep)
+            store.client.delete_tag(run.info.run_id, "sweep_id")
+        left = [run.info.run_id for run in same if run.info.status != "FINISHED"]
+        for run in same:
+            if run.info.status == "RUNNING":  # left by whoever had the lock, maybe on another host
+                store.client.set_terminated(run.info.run_id, "KILLED")
+        begun = resume.interrupted(store, config, data_sha256) if left else None
+        for run_id in left:
+            if begun is None or run_id != begun.id:
+                store.client.delete_run(run_id)
+        yield begun
+    except ConfigError as error:  # maybe before there was a run that could say so
+        refusal.write_text(str(error)[:MOST_CHARACTERS], encoding="utf-8")
+        raise
+    finally:
+        lock.release()
+
+
+# What differences are best taken to: a run of plain cross-entropy, or without weights, or the first.
+BASELINES = ("tags.weighting = 'none' and tags.function = 'cross_entropy'", "tags.weighting = 'none'", "tags.weighting LIKE '%'")
+
+
+def save_overview(store: Store, experiment: str) -> None:
+    """Write the saved view of all runs into an experiment that a single run has joined; a store that is down by now goes without."""
+    with contextlib.suppress(*outages()):
+        _save(store, experiment, None, [views.of_experiment(_baseline(store, experiment, views.FINISHED))])
+
+
+def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
+    """Write the saved views of a sweep into the experiments that its runs lie in.
+
+    Returns
+    -------
+    Of each experiment its id and the key of the view that is to be opened first.
+    """
+    runs = history.sweep_runs(store, sweep, ())
+    opened = []
+    for experiment in dict.fromkeys(run.experiment_id for run in runs):
+        members = [run for run in runs if run.experiment_id == experiment]
+        repetition = [key for key in configurations.REPETITION if len({run.params.get(key) for run in members}) > 1]
+        baseline = _baseline(store, experiment, views.condition_of_sweep(sweep))
+        of_sweep = views.of_sweep(sweep, configurations.varied_params(members), repetition, baseline)
+        _save(store, experiment, sweep, of_sweep)
+        save_overview(store, experiment)
+        opened.append((experiment, of_sweep[0].key))
+    return opened
+
+
+def _save(store: Store, experiment: str, sweep: str | None, shown: Sequence[views.View]) -> None:
+    """Views of an experiment's runs, or of a sweep's in it, with all metrics that any of these has."""
+    metrics, runs = history.metrics_of_any(store, experiment, sweep)
+    for view in shown:
+        store.tag_experiment(experiment, *views.tag(view, metrics, runs))
+
+
+def _baseline(store: Store, experiment: str, condition: str) -> tuple[str, str] | None:
+    for best in BASELINES:
+        found = store.client.search_runs([experiment], f"{condition} and {best}", order_by=["attributes.start_time ASC"], max_results=1)
+        if found:
+            return found[0].info.run_id, found[0].info.run_name
+    return None
+
+
+def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: float | None) -> None:
+    """Wait for the jobs that other processes are at.
+
+    Parameters
+    ----------
+    patience : seconds; None: for as long as it takes, and saying so
+    """
+    end = time.monotonic() + (patience or 0)
+    for job, label in zip(jobs, labels(jobs), strict=True):
+        key = config_sha256(job)
+        lock = _lock(store, sweep, key)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if patience is None:
+                console.print(f"waiting for {label}, which is being done {_owner(store, sweep, key)}")
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=-1 if patience is None else max(0.0, end - time.monotonic()))
+        lock.release()
+
+
+def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinished]:
+    """The jobs that have no finished run in the sweep."""
+    done = {(run.tags.get("config_sha256"), run.tags.get("code_sha256")) for run in history.sweep_runs(store, sweep, [])}
+    others = store.search(f"tags.sweep_id = '{sweep}' and attributes.status != 'FINISHED'")
+    reasons = {run.data.tags.get("config_sha256"): _why(run) for run in others}
+    keyed = zip(map(config_sha256, jobs), map(identity.code_sha256, jobs), labels(jobs), strict=True)
+    refusals = {key: _file(store, sweep, key, REFUSED) for key in map(config_sha256, jobs)}
+    reasons |= {key: file.read_text(encoding="utf-8") for key, file in refusals.items() if file.exists()}
+    return [Unfinished(label, reasons.get(key, "not begun")) for key, code, label in keyed if (key, code) not in done]
+
+
+def check_search(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
+    """Refuse to go on with a search whose trials are not what the same values would give now: they guide the next ones.
+
+    Parameters
+    ----------
+    jobs : that hold every option which a trial can have
+
+    Raises
+    ------
+    ConfigError
+        If the code of a finished trial has changed, or its data.
+    """
+    data = set(data_digests(jobs))
+    for run in history.sweep_runs(store, sweep, []):
+        changed = identity.changed_for_any(run.tags, jobs, data if len(data) == 1 else ())
+        if changed:
+            raise ConfigError(f"sweep={sweep}: {changed} since its trial {run.id}; sweep=new begins another search")
+
+
+def data_digests(jobs: Sequence[Config]) -> list[str]:
+    """Of the prepared data of each job."""
+    datasets = {job.dataset.model_dump_json(): job.dataset for job in jobs}
+    digests = {key: prepare(dataset, cache_folder()).data_sha256 for key, dataset in datasets.items()}
+    return [digests[job.dataset.model_dump_json()] for job in jobs]
+
+
+def lose(store: Store, config: Config, reason: str) -> None:
+    """Close the run of a job that a launcher has seen end with its process or machine."""
+    for run in store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config)):
+        if run.info.status in ("RUNNING", "KILLED"):
+            store.client.set_tag(run.info.run_id, LOST, f"lost: {reason}"[:MOST_CHARACTERS])
+            store.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def labels(jobs: Sequence[Config]) -> list[str]:
+    """What sets each job apart from the others; of a single job, nothing does."""
+    shown = [[f"{key.removesuffix('.name')}={value}" for key, value in flat(job).items()] for job in jobs]
+    shared = set.intersection(*map(set, shown)) if len(jobs) > 1 else {value for one in shown for value in one}
+    return [" ".join(value for value in one if value not in shared) or "the only job" for one in shown]
+
+
+def _why(run: Any) -> str:
+    status = run.info.status
+    if status == "FAILED":
+        return str(run.data.tags.get("error"))
+    return str(run.data.tags.get(LOST, "interrupted")) if status == "KILLED" else "still being done"
+
+
+def _lock(store: Store, sweep: str, key: str) -> FileLock:
+    file = _file(store, sweep, key, LOCK)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file, thread_local=False)
+
+
+def _file(store: Store, sweep: str, key: str, kind: str) -> Path:
+    """Of a job's lock, or of why it was refused when it was last tried."""
+    return store.root / "outputs" / "locks" / sweep / f"{key[:16]}.{kind}"
+
+
+def _owner(store: Store, sweep: str, key: str) -> str:
+    for run in store.runs(sweep_id=sweep, config_sha256=key):
+        if run.info.status == "RUNNING":
+            return f"by process {run.data.tags.get('pid')} on {run.data.tags.get('host')}"
+    return "by another process"

@@ -1,0 +1,160 @@
+"""Jobs on a Ray cluster: one on this machine that ends with the sweep, or one by its address, whose nodes get the code sent."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from equipoise.core.schema import ConfigError, PositiveInt, Section
+from equipoise.sweeps.launchers.job import Ended, Lost
+from equipoise.training.runtime import quiet
+
+ON_THIS_MACHINE = "local"
+PATIENCE = 5  # seconds for the address to answer
+ERROR = 40  # of Python's logging
+OBJECT_STORE = 80_000_000  # bytes, near Ray's least: jobs and their answers are small
+SENT = Path(__file__).parents[3]  # src/ alone, so that neither data nor runs travel
+
+
+class Options(Section):
+    """Of conf/hydra/launcher/ray.yaml."""
+
+    engine: Literal["ray"]
+    address: str
+    cores: PositiveInt | None
+    folder: str | None
+    num_cpus: PositiveInt
+    num_gpus: Annotated[float, Field(ge=0, strict=False)]
+    max_retries: Annotated[int, Field(ge=0)]
+
+
+def connect(options: Options) -> None:
+    """Connect this process to the cluster; nothing if it is.
+
+    Raises
+    ------
+    ConfigError
+        If there is none at the address.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": ERROR}
+    address = options.address
+    with _signals_kept():
+        if address == ON_THIS_MACHINE:
+            ray.init(address=address, num_cpus=options.cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **settings)
+            return
+        _knock(address)
+        with quiet():  # Ray writes of each attempt
+            try:
+                ray.init(address=address, runtime_env={"working_dir": str(SENT), "excludes": ["__pycache__"]}, **settings)
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                token = "" if "RAY_AUTH_MODE" in os.environ else "; if the cluster asks for a token: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=…"
+                raise ConfigError(f"hydra.launcher.address={address}: {_in_a_line(error)}{token}") from None
+
+
+def _knock(address: str) -> None:
+    """Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ConfigError(f"hydra.launcher.address={address}: must be local, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"hydra.launcher.address={address}: no Ray cluster answers there ({getattr(error, 'strerror', None) or error})") from None
+
+
+def hold(sweep: str) -> None:
+    """Keep the sweep as this process's own until it ends: on machines that share no disk, jobs could not see each other's locks.
+
+    Raises
+    ------
+    ConfigError
+        If it is another's.
+    """
+    import ray
+
+    if sweep not in _held:
+        try:
+            _held[sweep] = ray.remote(num_cpus=0)(_Held).options(name=sweep, namespace="equipoise").remote()
+        except ValueError:
+            raise ConfigError(f"sweep={sweep} is being run on this cluster by another process; the same command can go on with it afterwards") from None
+
+
+class _Held:
+    """An actor that is there for its name, and ends with the process that made it."""
+
+
+_held: dict[str, Any] = {}
+
+
+def other_hosts() -> list[str]:
+    """The names of the cluster's machines but this one."""
+    import ray
+
+    return sorted({node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]} - {socket.gethostname()})
+
+
+def lacking(options: Options) -> list[str]:
+    """What a job asks for and no machine of the cluster has as yet; such jobs wait."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most = {option: max((node.get(resource, 0) for node in nodes), default=0) for option, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU"))}
+    return [
+        f"the jobs wait for a machine: hydra.launcher.{option}={getattr(options, option)}, and the most that one of the cluster has now is {has:g}"
+        for option, has in most.items()
+        if getattr(options, option) > has
+    ]
+
+
+def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple[int, Ended | Lost]]:
+    """Run the jobs on the cluster; each one's number and outcome as it ends. One that is lost costs no other."""
+    import ray
+    from ray.exceptions import RayError
+
+    connect(options)
+    remote = ray.remote(num_cpus=options.num_cpus, num_gpus=options.num_gpus, max_retries=options.max_retries)(_run)
+    running = {remote.remote(job): number for number, job in enumerate(jobs)}
+    try:
+        while running:
+            (ended, *_), _ = ray.wait(list(running))
+            try:
+                outcome: Ended | Lost = ray.get(ended)
+            except RayError as error:
+                outcome = Lost(_in_a_line(getattr(error, "cause", None) or error))
+            yield running.pop(ended), outcome
+    finally:
+        for job in running:
+            ray.cancel(job)  # a KeyboardInterrupt, by which it closes its run
+        if running:
+            ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
+
+
+def _run(job: Callable[[], Ended]) -> Ended:  # pragma: no cover - in a worker that Ray kills when it is done
+    return job()
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, which is ours to answer."""
+    before = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _in_a_line(error: Exception) -> str:
+    """The first sentence of what can be a page."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line.split(". ")[0].rstrip(".")

@@ -1,0 +1,348 @@
+"""A search: trials that learn from each other which values of the options that a sweep leaves open are best.
+
+Optuna chooses. This module says what it may choose from, keeps the trials in one file, so that a search goes on where
+it was left, and tells a trial's process when to give up. Optuna is imported when a search runs, not before.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from filelock import FileLock, Timeout
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from pydantic import BeforeValidator, Field, ValidationError
+
+from equipoise.config.model import Config
+from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed, suggestion
+from equipoise.tracking.run import Pruned
+
+if TYPE_CHECKING:
+    import optuna
+
+TARGET = "hydra_plugins.optuna_search.OptunaSweeper"
+# The environment of a trial's process holds its id in Optuna's storage under this name.
+TRIAL = "EQUIPOISE_TRIAL"
+OVERRIDES = "overrides"  # of a trial: its job
+METRICS = ("val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss")
+LOWER_IS_BETTER = ("val/log_loss",)
+
+# What a trial's job returns: its metrics, nothing if it was pruned, None if it failed.
+Outcome = Mapping[str, float] | None
+Launch = Callable[[Sequence[Sequence[str]]], Sequence[Outcome]]
+
+
+class Settings(Section):
+    """How to search: conf/hydra/sweeper/optuna.yaml."""
+
+    metric: Annotated[
+        tuple[Literal[METRICS], ...],  # type: ignore[valid-type]
+        Field(strict=False, min_length=1),
+        BeforeValidator(lambda typed: [typed] if isinstance(typed, str) else typed),
+    ]
+    n_trials: PositiveInt
+    n_jobs: PositiveInt
+    sampler: Literal["tpe", "random", "qmc", "nsgaii"]
+    pruner: Literal["auto", "none", "median", "hyperband", "successive_halving"]
+    startup_trials: Annotated[int, Field(ge=0)]
+    startup_epochs: Annotated[int, Field(ge=0)]
+    seed: Seed
+
+    @property
+    def prunes(self) -> bool:
+        return self.pruner != "none" and len(self.metric) == 1
+
+
+@dataclass(frozen=True)
+class Among:
+    """One of these, as they are typed."""
+
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(self.values)
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number from low to high, both included; integers if both are, in steps if there is one."""
+
+    low: float
+    high: float
+    step: int | None
+    log: bool
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}" + (f" by {self.step}" if self.step else "") + (", logarithmic" if self.log else "")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is given and what is searched, by the key of the override."""
+
+    given: tuple[str, ...]
+    searched: Mapping[str, Among | Between]
+
+
+def read_settings(composed: Any) -> Settings:
+    """The checked settings of `hydra.sweeper`, without its target and params.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each that is wrong.
+    """
+    try:
+        settings = Settings.model_validate(composed)
+    except ValidationError as error:
+        # The first for each: of a list pydantic says also that the whole is none.
+        lines = {str(detail["loc"][0]): _problem(detail, composed) for detail in reversed(error.errors())}
+        raise ConfigError("\n".join(lines.values())) from None
+    if settings.pruner not in ("auto", "none") and len(settings.metric) > 1:
+        raise ConfigError(f"hydra.sweeper.pruner={settings.pruner}: of several metrics none says alone which trial is hopeless; use auto or none")
+    if find_spec("optuna") is None:
+        raise ConfigError("hydra/sweeper=optuna needs Optuna: make setup EXTRA=sweeps")
+    return settings
+
+
+def space(overrides: Sequence[Override]) -> Space:
+    """What the command line leaves open, in Hydra's syntax of sweeps: lists, choice, range, interval, tag(log, …).
+
+    Raises
+    ------
+    ConfigError
+        If an interval has no inside, or a logarithmic one reaches 0.
+    """
+    given: dict[str, str] = {}
+    searched: dict[str, Among | Between] = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if key.startswith("hydra"):
+            continue  # how to search, and not what
+        for there in (given, searched):
+            there.pop(key, None)  # the last one counts
+        if override.is_sweep_override():
+            searched[key] = _searched(override)
+        else:
+            given[key] = f"{key}={override.get_value_element_as_str()}"
+    return Space(tuple(given.values()), searched)
+
+
+def to_check(searched: Space) -> Iterator[list[str]]:
+    """Jobs that together hold every option of a list and both ends of every interval."""
+    ends = {key: values.values if isinstance(values, Among) else (_typed(values.low), _typed(values.high)) for key, values in searched.searched.items()}
+    first = {key: values[0] for key, values in ends.items()}
+    yield [*searched.given, *(f"{key}={value}" for key, value in first.items())]
+    for key, values in ends.items():
+        for value in values[1:]:
+            yield [*searched.given, *(f"{name}={typed}" for name, typed in (first | {key: value}).items())]
+
+
+def check_known(root: Path, sweep: str, settings: Settings, searched: Space) -> None:
+    """Refuse to go on with a search for something else.
+
+    Raises
+    ------
+    ConfigError
+        If the sweep's trials were for other metrics or from another space.
+    """
+    if not _file(root, sweep).exists():
+        return
+    known = _study(root, sweep, settings).user_attrs.get("search")
+    if known is not None and known != _identity(settings, searched):
+        raise ConfigError(f"sweep={sweep} is a search for {known['metric']} over {known['among']}: use sweep=new, or another id")
+
+
+def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Launch) -> None:
+    """Trials until there are `n_trials` that are finished or pruned; those that were interrupted go first.
+
+    Parameters
+    ----------
+    launch : runs jobs, given by their overrides
+    """
+    from optuna.trial import TrialState
+
+    _file(root, sweep).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(_file(root, sweep).with_suffix(".lock"), timeout=0)
+        with lock:
+            study = _study(root, sweep, settings)
+            study.set_user_attr("search", _identity(settings, searched))
+            interrupted = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            left = settings.n_trials - len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+            while left > 0:
+                batch = [interrupted.pop(0) if interrupted else _ask(study, settings, searched) for _ in range(min(left, settings.n_jobs))]
+                outcomes = launch([[*trial.user_attrs[OVERRIDES], f"++hydra.job.env_set.{TRIAL}='{trial._trial_id}'"] for trial in batch])
+                for trial, outcome in zip(batch, outcomes, strict=True):
+                    _tell(study, trial, settings, outcome)
+                left -= len(batch)
+    except Timeout:
+        raise ConfigError(f"sweep={sweep} is being searched by another process") from None
+
+
+def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapping[str, float]], None] | None:
+    """In a trial's process: what is to be told of each epoch, and gives up a hopeless trial; None outside a search.
+
+    Raises
+    ------
+    Pruned
+        By the function, if the trial is to be given up.
+    """
+    if TRIAL not in os.environ or not settings.prunes:
+        return None
+    if not _file(root, config.sweep).exists():
+        raise ConfigError("hopeless trials are told by the search's file in the project's folder, which this machine does not see: hydra.sweeper.pruner=none")
+    import optuna
+
+    trial = optuna.trial.Trial(_study(root, config.sweep, settings), int(os.environ[TRIAL]))
+
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
+        trial.report(metrics[settings.metric[0]], epoch)
+        if epoch + 1 < config.trainer.epochs and trial.should_prune():  # after the last there is nothing to save
+            raise Pruned(f"after epoch {epoch + 1}")
+
+    return on_epoch
+
+
+def watched(settings: Settings, config: Config) -> list[str]:
+    """The metrics that `outcome` looks at."""
+    return [*settings.metric, config.trainer.monitor]
+
+
+def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Config) -> dict[str, float]:
+    """The metrics of the weights that a finished run ended with: of its last epoch, or its best if it stops early.
+
+    Parameters
+    ----------
+    points : `{key, step, value}` of each epoch, oldest first
+    """
+    history: dict[str, dict[int, float]] = {key: {} for key in watched(settings, config)}
+    for point in points:
+        if point["key"] in history:
+            history[point["key"]][point["step"]] = point["value"]
+    monitored, better = history[config.trainer.monitor], sign(config.trainer.monitor)
+    kept = max(monitored) if config.trainer.early_stopping is None else max(sorted(monitored), key=lambda epoch: better * monitored[epoch])
+    return {key: history[key][kept] for key in settings.metric}
+
+
+def sign(metric: str) -> int:
+    """1 if higher is better, else -1."""
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
+def load(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
+    """The trials of a sweep that was searched."""
+    return _study(root, sweep, settings)
+
+
+def _searched(override: Override) -> Among | Between:
+    value = override.value()
+    if isinstance(value, RangeSweep) and all(isinstance(end, int) for end in (value.start, value.stop, value.step)):
+        numbers = value.range()
+        assert isinstance(numbers, range)
+        if numbers and numbers.step > 0:
+            return Between(numbers[0], numbers[-1], numbers.step, log=False)
+    if isinstance(value, IntervalSweep):
+        low, high = value.start, value.end
+        assert low is not None
+        assert high is not None
+        log = "log" in value.tags
+        unknown = value.tags - {"log"}
+        if unknown:
+            raise ConfigError(f"{override.input_line}: there is no tag {', '.join(sorted(unknown))}; tag(log, interval(…)) searches on a logarithmic scale")
+        if not low < high or (log and low <= 0):
+            raise ConfigError(f"{override.input_line}: an interval goes from a smaller to a larger number, a logarithmic one from above 0")
+        return Between(low, high, 1 if isinstance(low, int) and isinstance(high, int) else None, log)
+    return Among(tuple(dict.fromkeys(override.sweep_string_iterator())))
+
+
+def _identity(settings: Settings, searched: Space) -> dict[str, str]:
+    among = (f"{key} {values}" for key, values in sorted(searched.searched.items()))
+    return {"metric": ", ".join(settings.metric), "among": "; ".join(among)}
+
+
+def _file(root: Path, sweep: str) -> Path:
+    return root / "outputs" / "searches" / f"{sweep}.journal"
+
+
+def _study(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.study import StudyDirection
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A file and no database: it can be shared by processes on several machines, and needs no schema.
+    storage = JournalStorage(JournalFileBackend(str(_file(root, sweep))))
+    directions = [StudyDirection.MAXIMIZE if sign(key) == 1 else StudyDirection.MINIMIZE for key in settings.metric]
+    return optuna.create_study(storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True)
+
+
+def _pruner(settings: Settings) -> "optuna.pruners.BasePruner":
+    from optuna import pruners
+
+    first, epochs = settings.startup_trials, settings.startup_epochs
+    made: dict[str, Callable[[], pruners.BasePruner]] = {
+        "none": pruners.NopPruner,
+        "median": lambda: pruners.MedianPruner(n_startup_trials=first, n_warmup_steps=epochs),
+        "hyperband": lambda: pruners.HyperbandPruner(min_resource=max(1, epochs)),
+        "successive_halving": lambda: pruners.SuccessiveHalvingPruner(min_resource=max(1, epochs)),
+    }
+    return made["none" if not settings.prunes else "median" if settings.pruner == "auto" else settings.pruner]()
+
+
+def _sampler(settings: Settings, number: int) -> "optuna.samplers.BaseSampler":
+    """Seeded by the trial's number, so that a search that was interrupted goes on as if it had not been."""
+    from optuna import samplers
+
+    seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
+    made: dict[str, Callable[[], samplers.BaseSampler]] = {
+        "tpe": lambda: samplers.TPESampler(n_startup_trials=settings.startup_trials, seed=seed),
+        "random": lambda: samplers.RandomSampler(seed=seed),
+        "qmc": lambda: samplers.QMCSampler(scramble=True, seed=settings.seed, warn_independent_sampling=False),  # one sequence, kept in the storage
+        "nsgaii": lambda: samplers.NSGAIISampler(population_size=max(2, settings.startup_trials), seed=seed),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that some of them are new to Optuna
+        return made[settings.sampler]()
+
+
+def _ask(study: "optuna.Study", settings: Settings, searched: Space) -> "optuna.trial.FrozenTrial":
+    study.sampler = _sampler(settings, len(study.get_trials(deepcopy=False)))
+    trial = study.ask({key: _distribution(values) for key, values in searched.searched.items()})
+    trial.set_user_attr(OVERRIDES, [*searched.given, *(f"{key}={_typed(value)}" for key, value in trial.params.items())])
+    return study.get_trials(deepcopy=False)[trial.number]
+
+
+def _distribution(values: Among | Between) -> "optuna.distributions.BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(values, Among):
+        return CategoricalDistribution(values.values)
+    if values.step is not None:
+        return IntDistribution(int(values.low), int(values.high), log=values.log, step=values.step)
+    return FloatDistribution(values.low, values.high, log=values.log)
+
+
+def _tell(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", settings: Settings, outcome: Outcome) -> None:
+    from optuna.trial import TrialState
+
+    if outcome:
+        study.tell(trial.number, [outcome[key] for key in settings.metric])
+    else:
+        study.tell(trial.number, state=TrialState.FAIL if outcome is None else TrialState.PRUNED)
+
+
+def _typed(value: Any) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _problem(detail: Any, composed: Mapping[str, Any]) -> str:
+    key = str(detail["loc"][0])
+    if detail["type"] == "extra_forbidden":
+        return f"hydra.sweeper.{key}: there is no such option{suggestion(key, list(Settings.model_fields))}"
+    return f"hydra.sweeper.{key}={composed.get(key)}: {str(detail['msg']).replace('Input should', 'must')}"

@@ -1,0 +1,259 @@
+"""Runs read back from the store, fast: what a comparison needs of thousands of runs in a second or two.
+
+MLflow's client has no way to ask for some metrics only, and takes half a minute for 2,000 runs of 300 metrics. A
+store that is a SQLite file is therefore read by SQL, read-only. Its schema is not a public interface: where it
+is not as expected, and for a server, the client is asked instead, with the same result.
+"""
+
+import ast
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from equipoise.config.model import JUDGING, VALUES, below
+from equipoise.core.schema import ConfigError
+from equipoise.tracking.store import CONFIG, Store, read_json
+
+TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained  # of dvc.yaml
+
+SQLITE = "sqlite:///"
+JUDGED_UNDER = "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed
+AT_ONCE = 500  # run ids in one statement; SQLite's oldest limit is 999
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One finished run; of its metrics those that were asked for, at their latest step."""
+
+    id: str
+    experiment_id: str
+    started: int  # milliseconds since 1970
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+def sweep_runs(store: Store, sweep: str, metrics: Sequence[str]) -> list[Logged]:
+    """The finished runs of a sweep, oldest first, without its summary.
+
+    Parameters
+    ----------
+    metrics : keys, or their beginnings up to a `/`
+    """
+    if store.uri.startswith(SQLITE):
+        try:
+            return _from_sqlite(store, "SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?", [sweep], metrics)
+        except sqlite3.DatabaseError:
+            pass
+    return _from_client(store, f"tags.sweep_id = '{sweep}'", metrics)
+
+
+def chosen_runs(store: Store, ids: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
+    """The finished runs with these ids, oldest first.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is not in the store, or not finished.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = []
+    for name in ids:
+        try:
+            run = store.client.get_run(name)
+        except MlflowException:
+            raise ConfigError(f"there is no run {name} in {store.uri}") from None
+        if run.info.status != "FINISHED":
+            raise ConfigError(f"run {name} is {run.info.status}; only a finished run has results")
+        found.append(_read(run, metrics))
+    return sorted(found, key=lambda run: run.started)
+
+
+def filtered_runs(store: Store, condition: str, metrics: Sequence[str]) -> list[Logged]:
+    """The finished runs that an MLflow filter finds, oldest first.
+
+    Raises
+    ------
+    ConfigError
+        If MLflow does not understand the filter.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _from_client(store, condition, metrics)
+    except MlflowException as error:
+        raise ConfigError(f"filter={condition}: {error.message}") from None
+
+
+def metrics_of_any(store: Store, experiment: str, sweep: str | None) -> tuple[dict[str, float], int]:
+    """All metrics that any finished run of an experiment has, with the value of one of them, and the number of these runs.
+
+    Of a server's it is about the newest thousand runs.
+
+    Parameters
+    ----------
+    sweep : whose runs alone are meant; None: all of the experiment
+    """
+    if store.uri.startswith(SQLITE):
+        of_sweep = "" if sweep is None else " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?)"
+        runs = f"FROM runs WHERE experiment_id = ? AND status = 'FINISHED' AND lifecycle_stage = 'active'{of_sweep}"
+        query = f"SELECT key, MAX(value) FROM latest_metrics WHERE is_nan = 0 AND run_uuid IN (SELECT run_uuid {runs}) GROUP BY key"
+        values = [int(experiment), *([] if sweep is None else [sweep])]
+        with contextlib.suppress(sqlite3.DatabaseError), _reading(store) as connection:
+            return dict(connection.execute(query, values)), int(connection.execute(f"SELECT COUNT(*) {runs}", values).fetchone()[0])
+    condition = "attributes.status = 'FINISHED'" + ("" if sweep is None else f" and tags.sweep_id = '{sweep}'")
+    newest = store.client.search_runs([experiment], condition, order_by=["attributes.start_time DESC"], max_results=1000)
+    return {key: value for run in reversed(newest) for key, value in run.data.metrics.items() if value == value}, len(newest)
+
+
+def latest_sweep(store: Store) -> str:
+    """The id of the sweep whose run started last.
+
+    Raises
+    ------
+    ConfigError
+        If the store has no sweep.
+    """
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    found = store.client.search_runs(experiments, "tags.sweep_id LIKE '%'", order_by=["attributes.start_time DESC"], max_results=1)
+    if not found:
+        raise ConfigError("sweep=latest: no sweep is logged yet; start one: python src/train.py -m weighting=none,balanced seed=0,1,2")
+    return str(found[0].data.tags["sweep_id"])
+
+
+@dataclass(frozen=True)
+class LoggedConfig:
+    """The config that a run was computed under, as a tree of typed values, and the folder that its relative paths start from, if it is known."""
+
+    tree: Mapping[str, Any]
+    working_directory: Path | None
+
+
+def config_of(store: Store, run: Logged) -> LoggedConfig:
+    """The run's config from its artifact; of a run of an older version, that has none, as far as MLflow's params tell it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = read_json(store, run.id, CONFIG)
+        return LoggedConfig(found["config"], Path(found["working_directory"]))
+    except (MlflowException, OSError):
+        return LoggedConfig(from_params(run.params), None)
+    except (ValueError, TypeError, KeyError):
+        raise ConfigError(f"run={run.id}: its {CONFIG} is damaged: train again") from None
+
+
+def from_params(params: Mapping[str, str]) -> dict[str, Any]:
+    """The tree of a config from the texts that MLflow has made of its values."""
+    tree: dict[str, Any] = {}
+    for key, text in params.items():
+        *path, last = key.split(".")
+        below: Any = tree
+        for part in path:
+            if not isinstance(below.get(part), dict):
+                below[part] = {}
+            below = below[part]
+        below[last] = _value(text)
+    return tree
+
+
+def _value(text: str) -> Any:
+    """What a param was before MLflow made text of it."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def latest_run(store: Store) -> Logged:
+    """The finished run that started last, with all its metrics; evaluations and summaries of sweeps do not count.
+
+    Raises
+    ------
+    ConfigError
+        If no run is finished.
+    """
+    experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
+    newest_first = ["attributes.start_time DESC"]
+    token = None
+    while token is None or token:
+        page = store.client.search_runs(experiments, "attributes.status = 'FINISHED'", order_by=newest_first, max_results=20, page_token=token)
+        for run in page:
+            if "kind" not in run.data.tags:
+                return _read(run, list(run.data.metrics))
+        token = page.token or ""
+    raise ConfigError("run=latest: no run is finished yet; train one: python src/train.py")
+
+
+def training_run(store: Store, digests: Mapping[str, str], dvc_experiment: str | None) -> Logged | None:
+    """The run of the DVC stage that trained the model with these digests, or None if that was in another store.
+
+    An id left in a file could not be trusted: files come back from DVC's cache long after they were made. Of several
+    trainings with the same outcome it is that of the same DVC experiment, or else the newest.
+    """
+    found = [run for run in store.runs(**digests) if run.data.tags.get("mlflow.source.name") == TRAIN_STAGE]
+    if not found:
+        return None
+    return _read(max(found, key=lambda run: (run.data.tags.get("dvc_exp") == dvc_experiment, run.info.start_time)), ())
+
+
+def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
+    with _reading(store) as connection:
+        condition = f"run_uuid IN ({which}) AND status = 'FINISHED' AND lifecycle_stage = 'active'"
+        rows = connection.execute(f"SELECT run_uuid, experiment_id, start_time FROM runs WHERE {condition} ORDER BY start_time", values).fetchall()
+        ids = [row[0] for row in rows]
+        params = _values(connection, "params", ids)
+        tags = _values(connection, "tags", ids)
+        matching = " OR ".join("key GLOB ?" if key.endswith("/") else "key = ?" for key in metrics)
+        patterns = [f"{_literal(key)}*" if key.endswith("/") else key for key in metrics]
+        found = _values(connection, "latest_metrics", ids, f" AND is_nan = 0 AND ({matching})", patterns)
+    read = [Logged(name, str(experiment), started, _in_force(params[name], tags[name]), tags[name], found[name]) for name, experiment, started in rows]
+    return [run for run in read if "kind" not in run.tags]
+
+
+def _reading(store: Store) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(sqlite3.connect(f"file:{quote(store.uri.removeprefix(SQLITE))}?mode=ro", uri=True))
+
+
+def _values(connection: sqlite3.Connection, table: str, ids: Sequence[str], condition: str = "", values: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {name: {} for name in ids}
+    for start in range(0, len(ids), AT_ONCE):
+        part = ids[start : start + AT_ONCE]
+        which = f"run_uuid IN ({','.join('?' * len(part))})"
+        for name, key, value in connection.execute(f"SELECT run_uuid, key, value FROM {table} WHERE {which}{condition}", [*part, *values]):
+            found[name][key] = value
+    return found
+
+
+def _literal(key: str) -> str:
+    """For GLOB, where these three are wild."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in key)
+
+
+def _from_client(store: Store, condition: str, metrics: Sequence[str]) -> list[Logged]:
+    finished = f"{condition} and attributes.status = 'FINISHED'"
+    return [_read(run, metrics) for run in store.search(finished) if "kind" not in run.data.tags]
+
+
+def _read(run: Any, metrics: Sequence[str]) -> Logged:
+    kept = dict(_kept(run.data.metrics, metrics))
+    return Logged(run.info.run_id, str(run.info.experiment_id), run.info.start_time, _in_force(run.data.params, run.data.tags), dict(run.data.tags), kept)
+
+
+def _kept(values: Mapping[str, float], metrics: Sequence[str]) -> Iterator[tuple[str, float]]:
+    whole, beginnings = set(metrics), tuple(key for key in metrics if key.endswith("/"))
+    return ((key, value) for key, value in values.items() if value == value and (key in whole or key.startswith(beginnings)))
+
+
+def _in_force(params: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
+    """The config that the run's metrics were computed under. `mlflow run` logs its own parameters beside it: `dataset`, `overrides`."""
+    config = {key: value for key, value in params.items() if "." in key or key in VALUES}
+    if JUDGED_UNDER not in tags:
+        return config
+    judged: dict[str, str] = json.loads(tags[JUDGED_UNDER])
+    return {key: value for key, value in config.items() if not below(key, JUDGING)} | judged

@@ -1,0 +1,100 @@
+"""A Keras model read from its `.keras` file, which may come from anyone: numbers and Keras's own layers, never code.
+
+MLflow's loader is not used: it runs what a pickle beside the model says, and imports what `MLmodel` names.
+"""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equipoise.core.schema import ConfigError
+
+if TYPE_CHECKING:
+    import keras
+
+WEIGHTS = "model.weights.h5"
+MEMBERS = {"config.json", "metadata.json", WEIGHTS}
+MOST_BYTES = 64 << 20  # of the architecture's description
+
+
+def load_keras(file: Path, name: str) -> "keras.Model":
+    """The model, uncompiled.
+
+    Parameters
+    ----------
+    name : what messages call it
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, it is damaged, or it names anything that is not Keras's own.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{name} has no {file.name}; no other format is loaded, since it could run code")
+    try:
+        _check_archive(file, name)
+        import keras
+
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever a damaged archive makes Keras raise
+        raise ConfigError(f"{name} is damaged or needs code of its own, and is not loaded ({type(error).__name__})") from None
+
+
+def _check_archive(file: Path, name: str) -> None:
+    """Keras imports the module of any layer that it does not know; none but its own may be named."""
+    with zipfile.ZipFile(file) as archive:
+        members = {entry.filename: entry.file_size for entry in archive.infolist()}
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ConfigError(f"{name} is packed, which Keras's own are not, and is not loaded: it may unpack to any size")
+        odd = sorted(set(members) - MEMBERS)
+        if odd:
+            raise ConfigError(f"{name} holds {odd[0]!r}, which is no part of a Keras model of numbers alone, and is not loaded")
+        if members["config.json"] > MOST_BYTES:
+            raise ConfigError(f"{name} describes its layers in {members['config.json']} bytes, more than {MOST_BYTES}, and is not loaded")
+        for part in _parts(json.loads(archive.read("config.json"))):
+            module, kind = str(part.get("module")), str(part.get("class_name"))
+            if module.split(".")[0] not in ("keras", "None") or kind in ("Lambda", "__lambda__", "TorchModuleWrapper"):
+                raise ConfigError(f"{name} needs the code of {module}.{kind}, and is not loaded: only Keras's own layers are")
+        odd_array = _odd_array(archive.read(WEIGHTS))
+        if odd_array:
+            raise ConfigError(f"{name} has weights that are no plain array of numbers in it ({odd_array}), and is not loaded")
+
+
+def _odd_array(content: bytes) -> str | None:
+    """What HDF5 would take from another file, unpack to any size or make an object of; None if there is nothing."""
+    import h5py
+
+    with h5py.File(io.BytesIO(content), "r") as weights:
+        left, seen = [weights["/"]], set()
+        while left:
+            group = left.pop()
+            for key in group:
+                item = group[key] if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
+                if isinstance(item, h5py.Group) and item.id not in seen:  # a group may hold itself
+                    seen.add(item.id)
+                    left.append(item)
+                elif not isinstance(item, h5py.Dataset) or not _is_plain(item, len(content)):
+                    return str(key)
+    return None
+
+
+def _is_plain(array: Any, most_bytes: int) -> bool:
+    return array.external is None and not array.is_virtual and array.chunks is None and array.dtype.kind in "biuf" and array.nbytes <= most_bytes
+
+
+def _parts(tree: Any) -> list[dict[str, Any]]:
+    """Every object of the description that Keras would make something of, at any depth."""
+    found, left = [], [tree]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+            if "class_name" in part:
+                found.append(part)
+        elif isinstance(part, list):
+            left += part
+    return found

@@ -1,0 +1,177 @@
+"""From a run's outbox to the store, while the run goes on or long after: the same code, and each thing exactly once.
+
+What was done in the store without our hearing or writing it down (a time-out, a crash, a state that was lost) is done
+again and changes nothing: MLflow ignores a point that it has with the same time stamp, a param with the same value, and a
+file is overwritten by itself; a run and a model are looked for in the store before they are made.
+"""
+
+import contextlib
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equipoise.core.schema import ConfigError
+from equipoise.tracking.outbox import Outbox
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+AT_ONCE = 1000  # points in one request, MLflow's limit
+PARAMS_AT_ONCE = 100
+
+
+def outages() -> tuple[type[Exception], ...]:
+    """What a store raises that is down, locked, full or refuses; loads MLflow."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError  # the last are also those of requests
+
+
+def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], str], deadline: float = float("inf")) -> bool:
+    """Do in the store what the outbox holds, in order, and write down how far that has got.
+
+    Parameters
+    ----------
+    experiment : from an experiment's name to its id
+    deadline : of `time.monotonic`, after which no new step begins
+
+    Returns
+    -------
+    Whether all is done.
+    """
+    outbox.sync()
+    tagged = False  # whether all tags that wait are in the store: nobody adds to the outbox meanwhile
+    try:
+        for position, operation in outbox.operations(outbox.uploaded.operations):
+            # Of a run that is there all points and tags, also those that came after the operation: they share a request.
+            end = operation["points"] if operation["do"] == "begin" else outbox.recorded
+            if not _points(outbox, client, end, deadline) or time.monotonic() > deadline:
+                return False
+            if operation["do"] != "tags":
+                OPERATIONS[operation["do"]](outbox, client, operation, experiment)
+                tagged = tagged and operation["do"] != "begin"
+            elif not tagged:
+                _tags(outbox, client)
+                tagged = True
+            outbox.uploaded.operations = position
+        return _points(outbox, client, outbox.recorded, deadline)
+    finally:
+        with contextlib.suppress(OSError):  # of a full disk; then what is in the store is done again
+            outbox.save()
+
+
+def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -> bool:
+    from mlflow.entities import Metric
+
+    points = outbox.points(end)
+    while part := list(islice(points, AT_ONCE)):
+        if time.monotonic() > deadline:
+            return False
+        metrics = [Metric(point["key"], point["value"], point["timestamp"], point["step"]) for _, point in part]
+        client.log_batch(outbox.uploaded.run_id, metrics=metrics)
+        outbox.uploaded.points = part[-1][0]
+    return True
+
+
+def _begin(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], experiment: Callable[[str], str]) -> None:
+    """Make the run, or take up one that is there."""
+    from mlflow.entities import RunTag
+
+    now, adopted = outbox.uploaded, operation["adopt"]
+    if adopted and adopted not in (now.run_id, now.local_id):
+        found = client.get_run(adopted)
+        now.run_id, now.experiment_id = adopted, str(found.info.experiment_id)
+    if adopted:
+        client.update_run(now.run_id, status="RUNNING", name=operation["name"])
+        client.log_batch(now.run_id, tags=[RunTag(key, value) for key, value in operation["tags"].items()])
+        return
+    if now.local_id != operation["local_id"]:
+        now.local_id, now.run_id, now.asked = operation["local_id"], "", 0
+    now.experiment_id = experiment(operation["experiment"])
+    tags = {**operation["tags"], "local_id": now.local_id}
+    there = client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'")
+    if not there:
+        now.asked += 1
+        outbox.save()
+        there = [client.create_run(now.experiment_id, start_time=operation["time"], run_name=operation["name"], tags=tags)]
+    now.run_id = str(there[0].info.run_id)
+
+
+def _params(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    """Params cannot be changed, and `mlflow run` has logged its own under the same names."""
+    from mlflow.entities import Param
+
+    run = outbox.uploaded.run_id
+    there = client.get_run(run).data.params if operation["adopted"] else ()
+    absent = [Param(key, value) for key, value in operation["params"].items() if key not in there]
+    for start in range(0, len(absent), PARAMS_AT_ONCE):
+        client.log_batch(run, params=absent[start : start + PARAMS_AT_ONCE])
+
+
+def _tags(outbox: Outbox, client: "MlflowClient") -> None:
+    """All that wait until the run is taken up again; the last of a key counts."""
+    from mlflow.entities import RunTag
+
+    waiting = takewhile(lambda found: found[1]["do"] != "begin", outbox.operations(outbox.uploaded.operations))
+    tags = {key: value for _, operation in waiting for key, value in operation.get("tags", {}).items()}
+    client.log_batch(outbox.uploaded.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def _data(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(operation["name"], operation["digest"], "local", operation["source"], profile=operation["profile"])
+    client.log_inputs(outbox.uploaded.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def _file(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    file = outbox.folder / operation["file"]
+    if not file.resolve().is_relative_to(outbox.folder.resolve()):
+        raise ConfigError(f"{outbox.folder} asks for the upload of {file}, which is not a file of the run")
+    if file.is_file():
+        client.log_artifact(outbox.uploaded.run_id, str(file), operation["to"] or None)
+    else:
+        print(f"warning: {file} is not there any more and cannot be uploaded", file=sys.stderr)
+
+
+def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    """What `mlflow.…log_model` does, from a model that is saved already."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    now, folder = outbox.uploaded, outbox.folder / operation["folder"]
+    if not folder.exists():
+        return  # uploaded, and deleted before that was written down
+    name = Path(operation["folder"]).name
+    there = client.search_logged_models([now.experiment_id], f"source_run_id = '{now.run_id}'")
+    same = [model for model in there if model.name == name]
+    logged = same[0] if same else client.create_logged_model(now.experiment_id, name=name, source_run_id=now.run_id)
+    try:
+        saved = Model.load(str(folder))
+    except Exception as error:  # whatever a damaged file makes MLflow raise
+        raise ConfigError(f"{folder} holds no model that MLflow reads ({type(error).__name__})") from None
+    saved.run_id, saved.model_id, saved.model_uuid, saved.artifact_path = now.run_id, logged.model_id, logged.model_id, logged.artifact_location
+    saved.save(str(folder / "MLmodel"))
+    client.log_model_artifacts(logged.model_id, str(folder))
+    if not (same and logged.model_id in {output.model_id for output in client.get_run(now.run_id).outputs.model_outputs}):
+        client.log_outputs(now.run_id, [LoggedModelOutput(logged.model_id, step=operation["step"])])
+    client.finalize_logged_model(logged.model_id, "READY")
+    shutil.rmtree(folder.parent)  # the store has it
+
+
+def _end(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
+    now = outbox.uploaded
+    client.set_terminated(now.run_id, operation["status"], operation["time"])
+    if now.asked > 1:
+        # A request to make the run that came to nothing for us may have come through after all.
+        for other in client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'"):
+            if other.info.run_id != now.run_id:
+                client.delete_run(other.info.run_id)
+
+
+OPERATIONS = {"begin": _begin, "params": _params, "data": _data, "file": _file, "model": _model, "end": _end}

@@ -1,0 +1,218 @@
+"""Fit a Keras model with the weights put in as configured, and say after each epoch how it went.
+
+Knows nothing of MLflow, of the terminal or of the test split.
+"""
+
+import hashlib
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from equipoise.config.model import Config
+from equipoise.core.clock import clock
+from equipoise.core.schema import ConfigError, Floats, listing
+from equipoise.data.feed import class_indices
+from equipoise.data.prepared import Prepared
+from equipoise.methods.implementations import check_labels
+from equipoise.methods.schedules import share_at, stretches, weights_at
+from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics import multilabel
+from equipoise.metrics.classification import class_logits, epoch_metrics
+from equipoise.training.audit import weighted_losses
+from equipoise.training.checkpoints import Checkpoints, State, pack, unpack
+from equipoise.training.engines import replicas
+from equipoise.training.graph import Compiled
+
+LOWER_IS_BETTER = {"val/log_loss"}
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@clock.part("train")
+def fit(compiled: Compiled, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch, checkpoints: Checkpoints | None = None) -> None:
+    """Train the model in place, from the newest checkpoint on if there is one.
+
+    Every source of randomness is a function of the seed and the epoch, so that a training that was interrupted and
+    goes on at the end of an epoch ends with the same bits as one that was not.
+
+    Parameters
+    ----------
+    on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is
+        one; also for each epoch that a checkpoint has behind it
+    checkpoints : where the state is kept at the end of an epoch; None: nowhere. Of several workers, the chief's decide.
+
+    Raises
+    ------
+    ConfigError
+        If the labels do not fit the weights, a loss or gradient is no longer finite, or what early stopping watches is not defined.
+    """
+    if data.several_labels:
+        weights = replace(weights, weights=np.ones(len(data.classes)))  # they are in the loss, label by label
+    check_labels(data.split("train").labels, weights.weights, len(data.classes))
+    watch = _Watch(compiled, config, data, weights.weights, on_epoch)
+    enter = compiled.begin(config, weights.weights, watch)
+    watch.checkpoints = checkpoints
+    watch.go_on(_begun(compiled.strategy, checkpoints))
+    for first, end, share in stretches(config.weighting, config.trainer.epochs):
+        if watch.stopped or end <= watch.done:
+            continue
+        compiled.set_weights(weights_at(weights.weights, share))
+        enter(max(first, watch.done), end)
+    watch.restore_best()
+    epoch, *others = watch.seconds or [0.0]
+    clock.move(max(0.0, epoch - statistics.median(others or [epoch])), "train", "trace")
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """Digest of all the model's weights, in order, with their shapes."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(f"{array.dtype} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def spoiled(model: keras.Model) -> str | None:
+    """The first of the model's weights that is not finite, by its path; None if all are numbers."""
+    return next((str(variable.path) for variable, array in zip(model.weights, model.get_weights(), strict=True) if not np.isfinite(array).all()), None)
+
+
+def _begun(strategy: tf.distribute.Strategy, checkpoints: Checkpoints | None) -> State | None:
+    """The state to go on from: on every worker the chief's."""
+    newest = checkpoints.newest() if checkpoints else None
+    return unpack(replicas.from_chief(strategy, pack(newest) if newest else b""))
+
+
+class _Diverged:
+    """Says of a training that has gone out of numbers where and why."""
+
+    def __init__(self, compiled: Compiled, config: Config, classes: Sequence[str]) -> None:
+        self._compiled, self._config, self._classes = compiled, config, classes
+
+    def error(self, epoch: int, last: int | None = None) -> ConfigError:
+        """The error, while the epoch's order of the samples is still in force; `last` is the last step that was taken, from 0."""
+        steps = self._compiled.steps
+        step, how = self._compiled.first_bad.found(steps - 1 if last is None else last)
+        return ConfigError(f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. {self._cure()}")
+
+    def hidden(self, epoch: int, weights: str) -> ConfigError:
+        """The error where the loss does not tell: of what is no number, a ReLU makes 0."""
+        return ConfigError(
+            f"training diverged in epoch {epoch + 1}: {weights} holds NaN or infinity, which a layer above it hides from the loss. "
+            f"A sample that is no number does so, or a step that is too long. {self._cure()}"
+        )
+
+    def _cure(self) -> str:
+        wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self._config.trainer.precision == "mixed_float16" else ""
+        return f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean{wider}"
+
+    def _held(self, step: int) -> str:
+        """The classes of a batch, the most frequent first."""
+        _, labels = next(iter(self._compiled.batches_of().skip(step).take(1)))
+        several = labels.shape.rank == 2 and self._config.dataset.labels == "sparse"
+        found = labels.numpy().sum(axis=0) if several else np.bincount(class_indices(labels).numpy(), minlength=len(self._classes))
+        return listing([f"{int(found[index])} of {self._classes[index]}" for index in np.argsort(-found, kind="stable") if found[index]])
+
+
+class _Watch(keras.callbacks.Callback):
+    """Sets what the epoch decides, validates, reports, keeps the state, and stops early if so configured."""
+
+    checkpoints: Checkpoints | None = None
+
+    def __init__(self, compiled: Compiled, config: Config, data: Prepared, weights: Floats, on_epoch: OnEpoch) -> None:
+        super().__init__()
+        self.compiled, self.config, self.weights, self.on_epoch = compiled, config, weights, on_epoch
+        self.diverged = _Diverged(compiled, config, data.classes)
+        self.validation = data.split("validation")
+        self.epoch_metrics = multilabel.epoch_metrics if data.several_labels else epoch_metrics
+        self.best, self.waited, self.stopped = -math.inf, 0, False
+        self.best_weights: Sequence[Floats] | None = None
+        self.history: list[dict[str, float]] = []
+        self.seconds: list[float] = []  # of each epoch's steps
+
+    @property
+    def done(self) -> int:
+        """How many epochs are over."""
+        return len(self.history)
+
+    def go_on(self, state: State | None) -> None:
+        """Take up the state of a checkpoint."""
+        if state is None:
+            return
+        model, values = self.model, state.values
+        model.set_weights(state.arrays["weights"])
+        for variable, value in zip(model.optimizer.variables, state.arrays["optimizer"], strict=True):
+            variable.assign(value)
+        self.best, self.waited, self.stopped = values["best"], values["waited"], values["stopped"]
+        self.best_weights = state.arrays["best"] or None
+        for epoch, metrics in enumerate(values["history"]):
+            self.history.append(metrics)
+            self.on_epoch(epoch, metrics)
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self.epoch = epoch
+        self.compiled.set_epoch(epoch)
+        self.begun = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        # The mean over the epoch so far: one step's loss that is not finite stays in it.
+        if not math.isfinite(float((logs or {})["loss"])):
+            raise self.diverged.error(self.epoch, batch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.seconds.append(time.perf_counter() - self.begun)
+        loss = float((logs or {})["loss"])
+        labels = np.asarray(self.validation.labels)
+        raw = self.compiled.predict(self.validation.features)
+        # The loss is from before the last steps, the predictions are from after them.
+        if not (math.isfinite(loss) and np.isfinite(raw).all()):
+            raise self.diverged.error(epoch)
+        weights = spoiled(self.model)
+        if weights:
+            raise self.diverged.hidden(epoch, weights)
+        share = share_at(self.config.weighting, epoch, self.config.trainer.epochs)
+        in_force = weights_at(self.weights, share)
+        metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.compiled.function, labels, raw, in_force, self.config.dataset.labels).mean())}
+        if self.config.weighting.schedule != "constant":
+            metrics["weight_schedule"] = share
+        metrics |= {f"val/{name}": value for name, value in self.epoch_metrics(labels, class_logits(raw)).items()}
+        self.history.append(metrics)
+        self.on_epoch(epoch, metrics)
+        self._stop_early(metrics)
+        self._keep()
+
+    def _stop_early(self, metrics: dict[str, float]) -> None:
+        trainer = self.config.trainer
+        if trainer.early_stopping is None:
+            return
+        watched = metrics.get(trainer.monitor, math.nan)
+        if math.isnan(watched):
+            known = listing([name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)])
+            raise ConfigError(
+                f"trainer.monitor={trainer.monitor} is not defined on these validation samples, so early stopping has nothing to watch: use {known}"
+            )
+        value = watched * (-1 if trainer.monitor in LOWER_IS_BETTER else 1)
+        if value > self.best:
+            self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
+        else:
+            self.waited += 1
+        # Of several workers the chief decides: machines of other kinds may validate to other last bits.
+        self.stopped = self.model.stop_training = replicas.from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
+
+    def _keep(self) -> None:
+        if self.checkpoints is None or not self.checkpoints.due(last=self.stopped or self.done == self.config.trainer.epochs):
+            return
+        values = {"best": self.best, "waited": self.waited, "stopped": self.stopped, "history": self.history}
+        optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
+        arrays = {"weights": self.model.get_weights(), "optimizer": optimizer, "best": self.best_weights or []}
+        self.checkpoints.save(self.done, State(arrays, values))
+
+    def restore_best(self) -> None:
+        """Go back to the best weights, if early stopping kept them. Not at the end of `fit`, which a schedule enters again."""
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)

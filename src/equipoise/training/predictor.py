@@ -1,0 +1,23 @@
+"""A model's logits, by one compiled graph wherever they are asked for: while training, when it is judged again, and served."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from equipoise.core.schema import Floats
+from equipoise.data.feed import feature_batches
+
+
+class Predictor:
+    """A model's logits for any number of samples, compiled once."""
+
+    def __init__(self, model: keras.Model) -> None:
+        shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
+        # A part of a model may end in half precision.
+        self._logits = tf.function(lambda batch: tf.cast(model(batch, training=False), tf.float32), input_signature=[shape])
+
+    def __call__(self, features: Any) -> Floats:
+        """float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""
+        return np.concatenate([self._logits(batch).numpy() for batch in feature_batches(features)])
