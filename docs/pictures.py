@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
-from equipoise.reports.colors import weighting_color
+from equipoise.core.colors import weighting_color
 from equipoise.sweeps.planning import plan
 from equipoise.tracking.history import sweep_runs
 from equipoise.tracking.store import open_store

@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
+from equipoise.core.colors import WEIGHTINGS, weighting_color
 from equipoise.methods.weighting import STRATEGIES
-from equipoise.reports.colors import WEIGHTINGS, weighting_color
 
 OWN = ["tail_boost", "mine", "x", "seltene_klassen", "重み"]
 

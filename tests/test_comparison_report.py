@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from equipoise.comparison import report
 from equipoise.comparison.compare import Comparison, compare
+from equipoise.core.colors import weighting_color
 from equipoise.methods.weighting import STRATEGIES
-from equipoise.reports.colors import weighting_color
 from equipoise.tracking.history import Logged
 from test_comparison import on_splits, run, study, sweep
 from test_report import check_self_contained

@@ -52,6 +52,12 @@ def test_a_stage_depends_on_the_modules_that_its_program_imports_and_on_no_other
     assert found["desc"]
 
 
+def test_training_depends_on_no_page_and_no_comparison() -> None:
+    """A change of a report's style must not train a model again."""
+    wings = {path.split("/")[2] for path in stage("dvc.yaml", "train")["deps"] if path.startswith("src/equipoise/")}
+    assert not wings & {"reports", "comparison", "sweeps", "serving"}
+
+
 def test_training_depends_on_no_evaluation_and_evaluation_on_no_training() -> None:
     assert not {"src/equipoise/runs/evaluate.py", "src/equipoise/reports/run_page.py"} & set(stage("dvc.yaml", "train")["deps"])
     assert not {"src/equipoise/training/fit.py", "src/equipoise/data/feed.py"} & set(stage("dvc.yaml", "evaluate")["deps"])

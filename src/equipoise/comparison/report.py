@@ -18,9 +18,9 @@ from equipoise.comparison.compare import FRONT, PANEL, Comparison, Row, Table
 from equipoise.comparison.configurations import Configuration
 from equipoise.comparison.repetitions import PERMUTATION, Difference, Spread
 from equipoise.comparison.significance import ALPHA, Ranking
+from equipoise.core.colors import INK, MUTED, weighting_color
 from equipoise.core.schema import Floats, listing
 from equipoise.reports import html
-from equipoise.reports.colors import INK, MUTED, weighting_color
 
 # What tells configurations of one weighting apart, the loss above all; their colour is that of the weighting.
 MARKS, DASHES = "osD^vPX*<>hp", ("-", "--", "-.", ":")

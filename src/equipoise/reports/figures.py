@@ -20,12 +20,12 @@ from matplotlib.ticker import NullLocator, PercentFormatter
 from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 from scipy import sparse
 
+from equipoise.core.colors import INK, MUTED
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import ranks as by_rank
 from equipoise.metrics.classification import Evaluation, precision_recall, reliability
-from equipoise.reports.colors import INK, MUTED
 
 # More classes than this, and cells hold no counts, lines no labels, and axes only some of the names.
 MOST_LABELLED = 20

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from equipoise.core.colors import weighting_color
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.methods import effect
@@ -19,7 +20,6 @@ from equipoise.metrics import ranks
 from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import FEWEST, Interval
 from equipoise.reports import figures, html
-from equipoise.reports.colors import weighting_color
 from equipoise.reports.fonts import FAMILY, lettering
 
 # Below the run's folder.

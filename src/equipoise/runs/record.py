@@ -8,6 +8,7 @@ import numpy as np
 
 from equipoise.config import advice, identity
 from equipoise.config.model import Config, config_sha256, training_sha256
+from equipoise.core.colors import weighting_color
 from equipoise.core.schema import Floats, arguments
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
@@ -18,7 +19,6 @@ from equipoise.methods.losses import LOSSES, positive_weights
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.weighting import ClassWeights, class_weights
 from equipoise.metrics import ranks as by_rank
-from equipoise.reports.colors import weighting_color
 from equipoise.tracking.run import Run
 from equipoise.tracking.store import CONFIG, class_keys
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from equipoise.core.colors import INK, MUTED
 from equipoise.core.schema import Booleans, Floats
-from equipoise.reports.colors import INK, MUTED
 
 
 def history(numbers: Sequence[int], values: Floats, metric: str, sign: int) -> Figure:
