@@ -101,9 +101,72 @@ def test_a_table(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
     assert_as_logged(found, expected)
     assert (found["notes"] == "").sum() >= (raw.iloc[expected["row"]].notna().all(axis=1)).sum()
     assert (expected["label"].to_numpy() == raw["y"].iloc[expected["row"]].to_numpy()).all()
-    types = {column.name: column.type.name for column in model.metadata.get_input_schema()}
+    types = model.metadata.metadata["columns"]
     words = {"code": "string", "city": "string"}
     assert types == {"x": "double", "whole": "long", "gaps": "double", "flag": "boolean", "digits": "long", **words}
+
+
+def test_a_row_of_a_table_may_be_of_any_types_that_say_the_same(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+    """Whole numbers as numbers of any type and as text, codes as text and as numbers, truths with a missing one."""
+    model, expected, raw = of_table
+    raw = raw.iloc[expected["row"]].reset_index(drop=True)
+    typed = {
+        "as float": raw.astype({"whole": float, "digits": float}),
+        "as Int64": raw.astype({"whole": "Int64", "digits": "Int64", "flag": "boolean"}),
+        "as int32": raw.astype({"whole": "int32"}),
+        "as text": raw.astype({"whole": str, "digits": str}).assign(digits=raw["digits"].map("{:05d}".format)),
+        "as Python's": raw.astype(object),
+        "as categories": raw.astype({"city": "category", "digits": "category", "code": "category"}),
+    }
+    for how, rows in typed.items():
+        found = model.predict(rows)
+        assert found["predicted"].tolist() == expected["predicted"].tolist(), how
+        assert_as_logged(found, expected)
+    numbers = raw.assign(code=raw["code"].replace("A12", "007")).reset_index(drop=True)
+    known = model.predict(numbers)
+    pd.testing.assert_frame_equal(model.predict(numbers.astype({"code": int})), known)
+    pd.testing.assert_frame_equal(model.predict(numbers.astype({"code": float})), known)
+    for missing in (np.nan, None, pd.NA):
+        rows = raw.astype({"flag": "boolean", "whole": "Int64"} if missing is pd.NA else object)
+        rows.loc[0, ["flag", "whole"]] = missing
+        found = model.predict(rows)
+        assert {"flag: missing", "whole: missing"} <= set(found["notes"][0].split("; "))
+        assert_as_logged(found.iloc[1:], expected.iloc[1:])
+
+
+@pytest.mark.parametrize("form", ["text/csv", "dataframe_split", "dataframe_records", "inputs"])
+def test_a_table_over_http(form: str, of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+    """What `mlflow models serve` makes of a request; a row has missing cells, and what it lacks is told in one line."""
+    from mlflow.exceptions import MlflowException
+
+    model, expected, raw = of_table
+    raw = raw.iloc[expected["row"]].reset_index(drop=True)
+    assert_as_logged(answered(model, form, raw), expected)
+    gap = raw.astype(object)
+    gap.loc[0, ["whole", "flag"]] = None
+    found = answered(model, form, gap)
+    assert {"flag: missing", "whole: missing"} <= set(found["notes"][0].split("; "))
+    assert_as_logged(found.iloc[1:], expected.iloc[1:])
+    with pytest.raises(MlflowException) as caught:
+        answered(model, form, raw.rename(columns={"whole": "wole"}))
+    assert caught.value.message.splitlines()[-1] == "Error: there is no column 'whole', which the model learned from; did you mean 'wole'?"
+
+
+def answered(model: Any, form: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """The answer of MLflow's server to these rows."""
+    import json
+
+    from mlflow.pyfunc.scoring_server import invocations
+
+    if form == "text/csv":
+        sent, kind = rows.to_csv(index=False), form
+    else:
+        orient = {"dataframe_split": "split", "dataframe_records": "records", "inputs": "list"}[form]
+        content = json.loads(rows.to_json(orient=orient)) if orient != "list" else rows.astype(object).where(rows.notna(), None).to_dict("list")
+        sent, kind = json.dumps({form: content}), "application/json"
+    response = invocations(sent, kind, model, model.metadata.get_input_schema())
+    assert response.status == 200
+    return pd.DataFrame(json.loads(response.response)["predictions"])
 
 
 def test_probabilities_are_those_of_the_data_and_not_of_the_weights(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
@@ -229,6 +292,8 @@ def test_every_kind_of_data(kind: Callable[[Path], Kind], store: Store, tmp_path
 
 def test_images_by_path_bytes_and_base64(store: Store, tmp_path: Path) -> None:
     """A folder of several formats and sizes; the same answer in every way, and from a CSV of paths."""
+    from mlflow.exceptions import MlflowException
+
     generator = np.random.default_rng(0)
     for label, name in enumerate(("cat", "dog")):
         (tmp_path / "pets" / name).mkdir(parents=True)
@@ -239,10 +304,18 @@ def test_images_by_path_bytes_and_base64(store: Store, tmp_path: Path) -> None:
     model, expected, _ = registered(store, *overrides)
     paths = [str(tmp_path / "pets" / path) for path in expected["path"]]
     files = [Path(path).read_bytes() for path in paths]
-    for given in (paths, files, [base64.b64encode(file).decode() for file in files]):
+    encoded = [base64.b64encode(file).decode() for file in files]
+    wrapped = [base64.encodebytes(file).decode() for file in files]  # in lines, as MIME has it
+    urls = [f"data:image/{Path(path).suffix[1:]};base64,{text}" for path, text in zip(paths, encoded, strict=True)]
+    for given in (paths, files, encoded, wrapped, urls):
         found = model.predict(pd.DataFrame({"image": given}))
         assert_as_logged(found, expected)
         assert set(found["notes"]) == {""}
+    for given in (paths, {"image": paths}):
+        assert_as_logged(model.predict(given), expected)
+    with pytest.raises(MlflowException) as caught:
+        model.predict(pd.DataFrame({"picture": paths}))
+    assert caught.value.message == "there is no column 'image', which holds the images; choose from picture"
     (tmp_path / "secret").write_text("no image")
     found = model.predict(pd.DataFrame({"image": [paths[0], "nowhere.png", str(tmp_path / "secret"), str(tmp_path), "/dev/zero", "abcd"]}))
     assert found["predicted"].isna().tolist() == [False] + [True] * 5

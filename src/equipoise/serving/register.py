@@ -77,13 +77,13 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
         mlflow.pyfunc.log_model(
             model_id=found.model_id,
             name="served",
-            python_model=str(code_root() / "src" / "equipoise" / "serving.py"),
+            python_model=str(code_root() / "src" / "equipoise" / "serving" / "served.py"),
             code_paths=[str(code_root() / "src" / "equipoise")],
             artifacts={"parts": str(parts)},
-            signature=served_form.signature(learned, classes, moved),
+            signature=served_form.signature(classes, moved),
             input_example=served_form.example(learned),
             pip_requirements=_requirements(),
-            metadata={"classes": classes, "input": served_form.said(learned), **about},
+            metadata={"classes": classes, "input": served_form.said(learned), "columns": served_form.columns(learned), **about},
         )
     uri = f"models:/{found.model_id}"
     with contextlib.suppress(mlflow.exceptions.MlflowException):  # it is there already

@@ -7,17 +7,18 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 
 from equipoise.core.paths import is_file
-from equipoise.core.schema import Booleans, ConfigError, Floats
+from equipoise.core.schema import Booleans, ConfigError, Floats, suggestion
 from equipoise.data import preprocessing
 from equipoise.data.arrays.dataset import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
@@ -49,8 +50,16 @@ class Served(PythonModel):
         """Each row's class, or for several labels 0 and 1 a label; all probabilities; and what of the row is unknown.
 
         A row that cannot be read has no class and no probabilities, and its note says why.
+
+        Raises
+        ------
+        MlflowException
+            If the rows are not of the form that the model takes: the one kind of error that a server hands on.
         """
-        features, notes = self._features(model_input)
+        try:
+            features, notes = self._features(model_input)
+        except ConfigError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from None
         unreadable: Booleans = np.logical_not(np.isfinite(features).reshape(len(features), -1).all(axis=1))
         notes = [note or "holds NaN or infinity" if bad else note for note, bad in zip(notes, unreadable, strict=True)]
         table = self._judged(np.where(unreadable.reshape(-1, *[1] * len(self.shape)), np.float32(0), features), unreadable)
@@ -78,9 +87,10 @@ class Served(PythonModel):
     def _features(self, rows: Any) -> tuple[Floats, list[str]]:
         """float32 (n, *shape), as training made them of such rows, NaN where a row cannot be read; and a note a row."""
         if isinstance(self.learned, TablePreprocessing):
+            rows = _by_column(rows)
             return self.learned.apply(rows), self.learned.unknown(rows)
         if isinstance(self.learned, ImagePreprocessing):
-            return self._one_by_one(rows[IMAGE] if isinstance(rows, pd.DataFrame) else rows, self._decoded)
+            return self._one_by_one(_images(rows), self._decoded)
         if isinstance(self.learned, SeriesPreprocessing) and not isinstance(rows, pd.DataFrame) and np.shape(rows[0]) != self.shape:
             return self._one_by_one(rows, lambda series: self.learned.apply([np.asarray(series, np.float64)]))
         values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
@@ -100,7 +110,7 @@ class Served(PythonModel):
         return np.stack(found) if found else np.empty((0, *self.shape), np.float32), notes
 
     def _decoded(self, image: Any) -> Floats:
-        """Of an image given as its encoded bytes, as base64 of them, or as a path.
+        """Of an image given as its encoded bytes, as base64 of them, by itself or in a data URL, or as a path.
 
         Raises
         ------
@@ -117,10 +127,25 @@ class Served(PythonModel):
             if is_file(path) and path.stat().st_size <= MOST_BYTES:
                 return self.learned.apply([path.read_bytes()])
         try:
-            data = base64.b64decode(image, validate=True)
+            data = base64.b64decode(re.sub(r"^data:[^,]*;base64,|\s", "", image), validate=True)
         except ValueError:
             raise unread from None
         return self.learned.apply([data])
+
+
+def _by_column(rows: Any) -> pd.DataFrame:
+    """Rows in any of the forms that a data frame is made of; a mapping of single values is one row."""
+    if isinstance(rows, Mapping) and all(np.ndim(value) == 0 for value in rows.values()):
+        rows = [rows]
+    return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
+
+
+def _images(rows: Any) -> Iterable[Any]:
+    if not isinstance(rows, pd.DataFrame | Mapping):
+        return np.atleast_1d(np.asarray(rows, object))
+    if IMAGE not in rows:
+        raise ConfigError(f"there is no column '{IMAGE}', which holds the images{suggestion(IMAGE, [str(name) for name in rows])}")
+    return rows[IMAGE]
 
 
 mlflow.models.set_model(Served())

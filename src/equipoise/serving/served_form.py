@@ -1,4 +1,4 @@
-"""The form of a served model's input and output, as MLflow's signature has it: types, an example, and a sentence."""
+"""The form of a served model's input and output, as its page in MLflow tells it: types, an example, and a sentence."""
 
 import base64
 import io
@@ -21,10 +21,11 @@ IMAGE = "image"  # the column of paths or encoded images
 GREY = 128
 
 
-def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
-    """A table's columns by the types that pandas gives them in the file that was trained on, since that is what reads rows for MLflow.
+def signature(classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
+    """What comes out; what goes in is left to `Served`.
 
-    Arrays have no schema: MLflow would refuse those of another type, however exact, and rows of a CSV.
+    MLflow would refuse what the model can read: of whole numbers 3.0 and a missing cell, of codes their text, of arrays
+    another type, and by a type that takes all of these, rows of a CSV. What a row holds is in the metadata (`columns`).
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
@@ -33,12 +34,14 @@ def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabiliti
     given = [ColSpec(DataType.long, f"predicted({name})") for name in classes] if several else [ColSpec(DataType.string, "predicted")]
     kinds = ("p",) if moved.uncorrected else ("p", "p_raw")
     found = [ColSpec(DataType.double, f"{kind}({name})") for kind in kinds for name in classes]
-    outputs = Schema([*given, *found, ColSpec(DataType.string, "notes")])
+    return ModelSignature(outputs=Schema([*given, *found, ColSpec(DataType.string, "notes")]))
+
+
+def columns(learned: Preprocessing) -> dict[str, str]:
+    """The columns of a row, with the type that pandas gives each in the file that was trained on; none of an array."""
     if isinstance(learned, TablePreprocessing):
-        return ModelSignature(Schema([ColSpec(DataType[learned.pandas[column.name]], column.name) for column in learned.columns]), outputs)
-    if isinstance(learned, ImagePreprocessing):
-        return ModelSignature(Schema([ColSpec(DataType.string, IMAGE)]), outputs)
-    return ModelSignature(outputs=outputs)
+        return {column.name: learned.pandas[column.name] for column in learned.columns}
+    return {IMAGE: "string"} if isinstance(learned, ImagePreprocessing) else {}
 
 
 def example(learned: Preprocessing) -> Any:
@@ -60,7 +63,7 @@ def said(learned: Preprocessing) -> str:
     if isinstance(learned, TablePreprocessing):
         return "the table's own columns"
     if isinstance(learned, ImagePreprocessing):
-        return f"the column {IMAGE}: the path of an image where the model runs, or the image's file as bytes or base64"
+        return f"the column {IMAGE}: the path of an image where the model runs, or the image's file as bytes, base64 or data URL"
     if isinstance(learned, SeriesPreprocessing):
         steps, channels = learned.shape
         return f"a list of series, each of {channels - 1} channels by up to {steps} steps"
