@@ -57,9 +57,10 @@ def _start(words: Sequence[str]) -> None:
         options = key_values.read(words, ["port", "hosts"])
         port = key_values.whole_number(options, "port") or 5000
         _check_port(port)
-        folder = project_root() / "server"
+        folder, programs = project_root() / "server", _programs()
+        _check_owner(folder)
         folder.mkdir(exist_ok=True)
-        with locked(folder / ".lock", 0), _postgresql(folder) as database:
+        with locked(folder / ".lock", 0), _postgresql(programs, folder) as database:
             _serve(database, port, options.get("hosts", ""))
     except KeyboardInterrupt:
         print("\nstopped")
@@ -105,19 +106,15 @@ def _running(command: Sequence[str], ended_by: signal.Signals, log: Path, **how:
 
 
 @contextlib.contextmanager
-def _postgresql(folder: Path) -> Iterator[str]:
+def _postgresql(programs: Path, folder: Path) -> Iterator[str]:
     """The database server, reachable through a socket that only its owner may enter; gives SQLAlchemy's address with a place for the name."""
-    programs = _programs()
-    data, root = folder / "postgresql", os.getuid() == 0
+    data, root, owner = folder / "postgresql", os.getuid() == 0, _owner()
     _keep_private(folder, passable=root)
-    owner: dict[str, Any] = {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []} if root else {}
     with tempfile.TemporaryDirectory(prefix="equipoise-") as place:
         if root:
             data.mkdir(exist_ok=True)
             for owned in (data, Path(place)):
                 shutil.chown(owned, SYSTEM_USER, SYSTEM_USER)
-            if subprocess.run(["test", "-x", str(data)], cwd="/", check=False, **owner).returncode:
-                raise ConfigError(f"PostgreSQL does not run as root, and the user {SYSTEM_USER} may not enter {data}: run this as an ordinary user")
         _check_abandoned(data)
         if not (data / "PG_VERSION").exists():
             made = [str(programs / "initdb"), "-D", str(data), "-U", "mlflow", "-A", "trust", "-E", "UTF8", "--no-locale"]
@@ -129,6 +126,18 @@ def _postgresql(folder: Path) -> Iterator[str]:
         with _running(serve, signal.SIGINT, folder / "postgresql.log", cwd="/", **owner) as process:
             _make_databases(place, process, folder)
             yield f"postgresql+psycopg2://mlflow@/{{name}}?host={place}"
+
+
+def _owner() -> dict[str, Any]:
+    """As whom PostgreSQL's programs run: as root they refuse to."""
+    return {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []} if os.getuid() == 0 else {}
+
+
+def _check_owner(folder: Path) -> None:
+    """See that PostgreSQL's own user can come to the folder, which is not made yet."""
+    above, owner = folder.resolve().parent, _owner()
+    if owner and subprocess.run(["test", "-x", str(above)], cwd="/", check=False, **owner).returncode:
+        raise ConfigError(f"PostgreSQL does not run as root, and the user {SYSTEM_USER} may not enter {above}: run this as an ordinary user")
 
 
 def _keep_private(folder: Path, *, passable: bool) -> None:

@@ -1,6 +1,8 @@
 """What a job is known by: which code counts for what, and in which words a change of it is told."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +77,8 @@ def test_what_only_shows_and_records_is_not_followed(monkeypatch: pytest.MonkeyP
     source_code.digest.cache_clear()
     identity.code(CONFIG)
     assert {
+        "runs/fit.py",
+        "training/runtime.py",
         "training/fit.py",
         "training/graph.py",
         "training/engines/resident.py",
@@ -92,8 +96,47 @@ def test_what_only_shows_and_records_is_not_followed(monkeypatch: pytest.MonkeyP
             "tracking/upload.py",
             "tracking/outbox.py",
             "tracking/views.py",
+            "tracking/gpu_usage.py",
+            "tracking/run.py",
+            "runs/resume.py",
             "sweeps/planning.py",
             "core/terminal.py",
         }
         & read
     )
+
+
+DECIDES_BITS = {
+    "determinism": ("training/runtime.py", "tf.config.experimental.enable_op_determinism()", "pass"),
+    "threads": ("training/runtime.py", "pools.set_intra_op_parallelism_threads(count)", "pools.set_intra_op_parallelism_threads(1)"),
+    "what TensorFlow is told": ("runs/fit.py", "deterministic=trainer.deterministic", "deterministic=False"),
+    "a step before training": ("runs/fit.py", "    log.flush()\n", "    built.model.trainable = False\n"),
+    "the order": ("runs/fit.py", "fit.weights_sha256(built.model)\n", "fit.fit(built, config, data, weights, on_epoch)\n"),
+}
+DECIDES_NONE = {
+    "the times": ("runs/fit.py", '"Where the time went"', '"Times"'),
+    "a warning": ("runs/fit.py", "several replicas do otherwise", "several do otherwise"),
+    "the bar": ("core/terminal.py", "def progress_bar(", "def _unused() -> None: ...\n\n\ndef progress_bar("),
+    "the tags": ("runs/record.py", '"weighting": config.weighting.name', '"weights": config.weighting.name'),
+    "the keys": ("runs/record.py", 'f"{name}/{ranks}"', 'f"{name}-{ranks}"'),
+}
+
+
+@pytest.fixture
+def _read_anew() -> Iterator[None]:
+    yield
+    source_code._parsed.cache_clear()
+    source_code.digest.cache_clear()
+
+
+@pytest.mark.usefixtures("_read_anew")
+@pytest.mark.parametrize("what", [*DECIDES_BITS, *DECIDES_NONE])
+def test_an_edit_of_what_decides_bits_and_of_nothing_else_makes_another_training(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, then, now = (DECIDES_BITS | DECIDES_NONE)[what]
+    before, read, file = identity.code(CONFIG)["training"], Path.read_bytes, HOME / "equipoise" / name
+    text = file.read_text(encoding="utf-8")
+    assert text.count(then) == 1
+    monkeypatch.setattr(Path, "read_bytes", lambda path: text.replace(then, now).encode() if path == file else read(path))
+    source_code._parsed.cache_clear()
+    source_code.digest.cache_clear()
+    assert (identity.code(CONFIG)["training"] != before) == (what in DECIDES_BITS)

@@ -15,8 +15,7 @@ from equipoise.config.overrides import compose_dataset
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import _surveyed, prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.shards import of_worker
-from equipoise.data.types import Samples, digest_of
+from equipoise.data.types import digest_of
 from helpers import program_of
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -106,30 +105,6 @@ def test_images_stay_encoded_and_are_decoded_alike(pictures: Prepared, tmp_path:
     assert sum(file.stat().st_size for file in (tmp_path / "shards").glob("*.tfrecord")) < 38 * 600
     ours, theirs = (np.concatenate(list(feature_batches(data.split("train").features))) for data in (found, pictures))
     np.testing.assert_array_equal(ours, theirs)
-
-
-def test_each_worker_reads_its_own_shards_alone(shards: Prepared) -> None:
-    import tensorflow as tf
-
-    from equipoise.data.feed import training_batches
-
-    train = shards.split("train")
-    parts = [of_worker(train, worker, 2) for worker in range(2)]
-    assert np.ptp([len(part.labels) for part in parts]) <= 1
-    read = [{part.features.records.files[shard][-23:-18] for shard in part.features.records.places[:, 0]} for part in parts]
-    assert read == [{"00000", "00002"}, {"00001", "00003"}]
-
-    def epoch(part: Samples) -> tuple[Any, Any]:
-        batches = training_batches(part, classes=10, labels="sparse", batch_size=32, seed=1, epoch=tf.Variable(3, dtype=tf.int64))
-        features, labels = zip(*batches, strict=True)
-        return np.concatenate(features), np.concatenate(labels)
-
-    features, labels = (np.concatenate(found) for found in zip(*map(epoch, parts), strict=True))
-    order, expected = (np.lexsort(rows.reshape(len(labels), -1).T) for rows in (features, np.asarray(train.features)))
-    np.testing.assert_array_equal(features[order], np.asarray(train.features)[expected])
-    np.testing.assert_array_equal(epoch(parts[0])[0], epoch(parts[0])[0])
-    with pytest.raises(ConfigError, match="4 shards cannot be dealt to 3 workers: write a multiple of 3 shards"):
-        of_worker(train, 0, 3)
 
 
 def change(folder: Path, **values: Any) -> None:

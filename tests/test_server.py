@@ -214,12 +214,15 @@ def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: 
     program = program_of("src/server.py")
 
     def refused(folder: Path) -> str:
-        with pytest.raises(ConfigError) as caught, program._postgresql(folder):
+        with pytest.raises(ConfigError) as caught, program._postgresql(program._programs(), folder):
             pass
         return str(caught.value)
 
     if os.getuid() == 0:  # pytest's folder is closed to others
-        assert f"the user postgres may not enter {tmp_path}/postgresql: run this as an ordinary user" in refused(tmp_path)
+        command, environment = [sys.executable, program.__file__, f"port={free_port()}"], {**os.environ, "EQUIPOISE_ROOT": str(tmp_path)}
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert f"the user postgres may not enter {tmp_path}: run this as an ordinary user" in found.stderr
+        assert (found.returncode, list(tmp_path.iterdir())) == (2, []), "exit 2 promises that nothing is written"
     with tempfile.TemporaryDirectory(prefix="equipoise-") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -234,7 +237,8 @@ def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: 
         program._wait(process, 9, tmp_path)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(program, "DEBIAN", tmp_path)
-    assert refused(tmp_path).startswith("PostgreSQL is not installed: make system")
+    with pytest.raises(ConfigError, match=r"^PostgreSQL is not installed: make system"):
+        program._programs()
 
 
 def test_what_the_server_keeps_is_for_its_owners_eyes(server: Server) -> None:

@@ -24,6 +24,8 @@ CHOSEN_AMONG = (
     *(f"equipoise.data.catalogue.{names}" for names in ("SOURCES", "WITH_SPLITS", "IN_ONE_PIECE")),
 )
 TRAINING = (
+    "equipoise.runs.fit._take_device",
+    "equipoise.runs.fit._fit",
     "equipoise.runs.record.weigh",
     "equipoise.training.graph.compiled",
     "equipoise.training.fit.fit",
@@ -32,7 +34,8 @@ TRAINING = (
 EVALUATION = ("equipoise.runs.evaluate.evaluate_and_log",)
 BESIDE = (
     *("equipoise.core.clock", "equipoise.training.cluster", "equipoise.training.checkpoints"),
-    *("equipoise.tracking.run", "equipoise.tracking.store", "equipoise.config.naming"),
+    *("equipoise.tracking.run", "equipoise.tracking.store", "equipoise.tracking.gpu_usage", "equipoise.config.naming"),
+    *("equipoise.core.terminal", "equipoise.runs.record.by_class"),
 )
 DATA = "the content of the data"
 JUDGING = ("decision", "evaluation")  # parts that no trained weight depends on

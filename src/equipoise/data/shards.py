@@ -132,19 +132,6 @@ class RecordImages:
 Images = ImageFiles | RecordImages
 
 
-def of_worker(samples: Samples, worker: int, workers: int) -> Samples:
-    """One worker's part of samples in shards: every so many-th shard, so that it reads no other's files.
-
-    The parts of all workers are all samples, once, and differ in size by one at most.
-    """
-    records: Records = samples.features.records
-    if len(records.files) % workers:
-        raise ConfigError(f"{len(records.files)} shards cannot be dealt to {workers} workers: write a multiple of {workers} shards")
-    rows = np.flatnonzero(records.places[:, 0] % workers == worker)
-    features = samples.features[rows] if isinstance(samples.features, RecordImages) else replace(samples.features, records=records[rows])
-    return Samples(features, samples.labels[rows])
-
-
 def shard_names(split: str, shards: int) -> tuple[str, ...]:
     """The file names of a split's shards."""
     return tuple(f"{split}-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards))

@@ -148,14 +148,7 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
         cluster = read_cluster()
         console.print(f"Worker {cluster.index} of {len(cluster.workers)}" + (": waiting for the others" if len(cluster.workers) > 1 else ""))
     try:
-        device = runtime.start(
-            trainer.device,
-            trainer.threads,
-            deterministic=trainer.deterministic,
-            gpu_memory=trainer.gpu_memory,
-            strategy=trainer.strategy,
-            replicas=trainer.replicas,
-        )
+        device = _take_device(trainer)
     except runtime.UsedBeforeError as error:
         name = config.dataset.name
         raise ConfigError(f"{error} dataset={name} has used it while it was prepared; its data are in the cache now: the same command again works") from None
@@ -168,6 +161,18 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
     for message in _device_notes(trainer, device):
         warn(message)
     return device, replicas
+
+
+def _take_device(trainer: Trainer) -> str:
+    """Start TensorFlow as it is configured; returns the device."""
+    return runtime.start(
+        trainer.device,
+        trainer.threads,
+        deterministic=trainer.deterministic,
+        gpu_memory=trainer.gpu_memory,
+        strategy=trainer.strategy,
+        replicas=trainer.replicas,
+    )
 
 
 def _replica_notes(config: Config, replicas: int) -> list[str]:
@@ -205,11 +210,11 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, built:
     from equipoise.training import fit
     from equipoise.training.audit import audit
 
-    train = data.split("train")
+    samples = data.split("train")
 
     def shares(suffix: str, epoch: int) -> dict[str, Floats]:
         in_force = weights_at(weights.weights, share_at(config.weighting, epoch, config.trainer.epochs))
-        found = audit(built.predict, built.function, train.features, train.labels, in_force, config.dataset.labels)
+        found = audit(built.predict, built.function, samples.features, samples.labels, in_force, config.dataset.labels)
         return {f"{name}_share{suffix}": values for name, values in asdict(found).items()}
 
     # Of several labels a sample, no one has the whole loss or gradient.
@@ -240,5 +245,5 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, built:
             log.log_profile(f"second_stage/{name}", np.array(values))
     weights_sha256 = fit.weights_sha256(built.model)
     log.set_tag("weights_sha256", weights_sha256)
-    log.log_model(built.model, next(feature_batches(train.features[:2])), step=len(history))
+    log.log_model(built.model, next(feature_batches(samples.features[:2])), step=len(history))
     return Trained(built.predict(data.split("test").features), built.predict(data.split("validation").features), history, at_start | at_end, weights_sha256)
