@@ -47,6 +47,25 @@ def test_a_feature_that_is_constant_in_training_stays_small(tmp_path: Path) -> N
     assert abs(rows_of(from_npz(tmp_path, x=x, y=np.arange(300) % 3))[:, 1]).max() < 1e-12
 
 
+def test_what_is_constant_in_training_is_told_as_of_a_table(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((90, 8))
+    x[:, 1] = 14.62
+
+    def told(x: np.ndarray, kind: str = "npz") -> list[str]:
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.npz"
+        np.savez(file, x=x, y=np.arange(90) % 3)
+        return [note.removeprefix(f"'x' of {file}: ") for note in prepared(tmp_path, kind, f"dataset.path='{file}'").notes if "constant" in note]
+
+    assert told(x) == ["feature 1 is constant in the training rows (14.62), so that nothing is learned of it"]
+    assert told(x, kind="series") == [], "its one channel has several values"
+    assert told(x.reshape(90, 4, 2)) == []
+    x[:, [0, 2, 3, 4, 5]] = 7
+    assert told(x) == ["6 of 8 features are constant in the training rows (0, 1, 2, 3, 4 and 1 more), so that nothing is learned of them"]
+    x = x.reshape(90, 4, 2)
+    x[..., 1] = -3
+    assert told(x) == ["channel 1 is constant in the training rows (-3), so that nothing is learned of it"]
+
+
 def test_a_test_split_far_outside_the_training_range_is_told(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((90, 4))
     part = np.repeat(["train", "Val", "testing"], [60, 15, 15])

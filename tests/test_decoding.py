@@ -159,7 +159,10 @@ def png(rows: bytes, width: int, height: int, *, bits: int, kind: int) -> bytes:
         (b"", "it is no PNG, JPEG, BMP, GIF or WebP, or is damaged"),
         (b"<html>", "it is no PNG, JPEG, BMP, GIF or WebP, or is damaged"),
         (encoded(COLOUR, "tiff"), "it is no PNG"),
-        (encoded(COLOUR)[:300], "cannot be decoded (OSError)"),
+        (encoded(COLOUR)[:300], "cannot be decoded: it is cut off"),
+        *((encoded(COLOUR, kind)[:-40], "cannot be decoded: it is cut off") for kind in ("jpeg", "bmp", "gif", "webp")),
+        (encoded(COLOUR, "gif")[:100], "or is damaged or cut off"),
+        (encoded(COLOUR, "webp")[:20] + bytes(len(encoded(COLOUR, "webp")) - 20), "cannot be decoded (OSError)"),
         (encoded(np.zeros((200, 200), np.uint8)), "has 200 x 200 pixels, more than dataset.max_pixels=10000"),
     ],
 )

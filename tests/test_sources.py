@@ -651,7 +651,7 @@ BAD = {
     "unequal series": (ts_with("@classLabel true a b\n@data\n" + "1,2:a\n1,2,3:b\n" * 9), "dataset.unequal=pad pads them"),
     "no folder": (lambda folder: folder_of(folder / "none"), "there is no such folder"),
     "a folder of nothing": (lambda folder: folder_of(folder), "has no images in folders of their class"),
-    "truncated image": (images_with(truncated), "x.png cannot be decoded"),
+    "truncated image": (images_with(truncated), "x.png cannot be decoded: it is cut off"),
     "no image": (images_with(lambda root: write(root / "a" / "x.jpg", "text")), "x.jpg cannot be decoded"),
     "an image bomb": (
         images_with(lambda root: Image.new("1", (3000, 3000)).save(root / "b" / "x.png"), "dataset.max_pixels=1000000"),

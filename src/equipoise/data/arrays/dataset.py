@@ -304,12 +304,24 @@ def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Int
             features[split][low:high] = scaled[own]
             if moments is not None and split != "train" and low < high:
                 far[split] += int(moments.far(_values(block[own], masked=masked)).reshape(len(own), -1).any(axis=1).sum())
-    notes = [
+    notes = _constant(moments, len(shape), name) if moments is not None else []
+    notes += [
         f"{name}: {count} of {len(rows[split])} {split} samples {'lies' if count == 1 else 'lie'} more than {FAR:g} deviations outside the training range"
         for split, count in far.items()
         if count
     ]
     return Loaded(dict(features), shape, tuple(notes), preprocessing=learned)
+
+
+def _constant(moments: Moments, axes: int, name: str) -> list[str]:
+    """What is to be told of features, or channels if there are more axes, that have one value in the training rows."""
+    found = np.flatnonzero(moments.constant)
+    if not len(found):
+        return []
+    one, several = ("feature", "features") if axes == 1 else ("channel", "channels")
+    told = f"{one} {found[0]} is" if len(found) == 1 else f"{len(found)} of {len(moments.constant)} {several} are"
+    values = listing([f"{moments.mean[index]:.12g}" if len(found) == 1 else f"{index}" for index in found], 5)
+    return [f"{name}: {told} constant in the training rows ({values}), so that nothing is learned of {'it' if len(found) == 1 else 'them'}"]
 
 
 def _fitted(blocks: Blocks, train: Integers, *, masked: bool) -> Moments:

@@ -79,9 +79,16 @@ def examine(data: bytes, max_pixels: int) -> Examined | str:
             animated = image.format in ("PNG", "GIF", "WEBP") and bool(getattr(image, "is_animated", False))
             return Examined(hashlib.sha256(data).digest(), _format(image), _way(image, data, transparent), transparent, animated)
     except UnidentifiedImageError:
-        return f"cannot be decoded: it is no {KNOWN}, or is damaged"
+        return f"cannot be decoded: it is no {KNOWN}, or is damaged or cut off"
     except Exception as error:  # whatever a damaged file makes a decoder raise
-        return f"cannot be decoded ({type(error).__name__})"
+        return "cannot be decoded: it is cut off" if _is_cut_off(data, error) else f"cannot be decoded ({type(error).__name__})"
+
+
+def _is_cut_off(data: bytes, error: Exception) -> bool:
+    """Whether an image has fewer bytes than it says, by the size in a WebP's head, else by what Pillow says of it."""
+    if data.startswith(b"RIFF"):
+        return int.from_bytes(data[4:8], "little") + 8 > len(data)
+    return isinstance(error, OSError) and "truncated" in str(error).lower()
 
 
 def _format(image: Any) -> str:
