@@ -64,6 +64,10 @@ BAD_LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
     "the mean for all": (lambda y, z: tf().reduce_mean(cross_entropy(y, z)) + 0 * z[:, 0], "gives a sample another value if others are in its batch"),
     "by the batch": (lambda y, z: cross_entropy(y, z) / tf().reduce_sum(cross_entropy(y, z)), r"gives a sample another value"),
     "by its place": (lambda y, z: cross_entropy(y, z) * tf().range(1.0, len(z) + 1.0), r"gives a sample another value"),
+    "nothing": (lambda y, z: None, r"returns None; it must return one value a sample: is its `return` missing\? \(test_trial.py, line \d+\)"),
+    "no tensor": (lambda y, z: {"loss": z}, r"fails on labels .*: ValueError: .* \(test_trial.py, line \d+\)"),
+    "a Python if": (lambda y, z: z[:, 0] if z[0, 0] > 9 else cross_entropy(y, z), r"cannot be compiled .*bool`.*_trial.py, line \d+\); .* keras.ops.where"),
+    "a Python loop": (lambda y, z: tf().stack([cross_entropy(y[i:i + 1], z[i:i + 1])[0] for i in range(len(y))]), r"cannot be compiled for training"),
     "an error": (lambda y, z: cross_entropy(y, z) @ z, r"fails on labels int64 \(6,\) and logits float32 \(6, 3\): \w+Error: .*\(test_trial.py, line \d+\)"),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 Neither draws a random number: the bits of a training are those that it has without a trial.
 """
 
+import inspect
 import traceback
 from pathlib import Path
 
@@ -32,12 +33,13 @@ def check_loss(config: Config, data: Prepared) -> list[str]:
     Raises
     ------
     ConfigError
-        If it fails, does not return one finite number a sample, has no gradient, or mixes the samples of a batch.
+        If it fails, does not return one finite number a sample, has no gradient, mixes the samples of a batch, or
+        cannot be compiled.
     """
     function, labels, logits = loss_function(config, data), *_batch(config, data)
-    who = f"loss={config.loss.name}: its function {LOSSES[config.loss.name].__name__}"
+    who = _who(config.loss.name)
     samples = len(labels)
-    values, gradient = _tried(function, labels, logits, who)
+    values, gradient = _tried(function, labels, logits, config.loss.name)
     if values.shape != (samples,):
         raise ConfigError(
             f"{who} returns the shape {tuple(values.shape)} for {samples} samples; it must return one value a sample, ({samples},), which class weights "
@@ -56,12 +58,13 @@ def check_loss(config: Config, data: Prepared) -> list[str]:
     if not gradient.any():
         raise ConfigError(f"{who} has a gradient of 0 for every sample, so that nothing would be learned")
     half = samples // 2
-    parts = [_tried(function, labels[part], logits[part], who)[0] for part in (slice(half), slice(half, None))]
+    parts = [_tried(function, labels[part], logits[part], config.loss.name)[0] for part in (slice(half), slice(half, None))]
     if not np.allclose(np.concatenate(parts), values, rtol=1e-3, atol=1e-5):
         raise ConfigError(
             f"{who} gives a sample another value if others are in its batch; it must depend on the sample alone: class weights multiply samples, "
             "and several devices divide a batch"
         )
+    _compiled(function, labels, logits, config.loss.name)
     return _without_effect(config, data, labels, gradient)
 
 
@@ -103,24 +106,52 @@ def _batch(config: Config, data: Prepared) -> tuple[tf.Tensor, Floats]:
     return encode(tf.constant(indices), classes, config.dataset.labels), draw.normal(size=(samples, logits_of(config, data))).astype(np.float32)
 
 
-def _tried(function: PerSample, labels: tf.Tensor, logits: Floats, who: str) -> tuple[tf.Tensor, Floats | None]:
+def _who(loss: str) -> str:
+    return f"loss={loss}: its function {LOSSES[loss].__name__}"
+
+
+def _tried(function: PerSample, labels: tf.Tensor, logits: Floats, loss: str) -> tuple[tf.Tensor, Floats | None]:
     """The loss's values and their gradient in the logits, if they have one."""
     variable = tf.constant(logits)
     try:
         with tf.GradientTape() as tape:
             tape.watch(variable)
-            values = tf.convert_to_tensor(function(labels, variable))
+            values = function(labels, variable)
+            if values is None:
+                raise ConfigError(f"{_who(loss)} returns None; it must return one value a sample: is its `return` missing? ({_place(loss)})")
+            values = tf.convert_to_tensor(values)
         gradient = tape.gradient(values, variable)
     except ConfigError:
         raise
     except Exception as error:  # whatever a loss that anybody has written may raise
-        *_, frame = (frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename)
-        said = next(iter(str(error).splitlines()), "")
         raise ConfigError(
-            f"{who} fails on labels {labels.dtype.name} {tuple(labels.shape)} and logits float32 {logits.shape}: {type(error).__name__}: {said} "
-            f"({Path(frame.filename).name}, line {frame.lineno})"
+            f"{_who(loss)} fails on labels {labels.dtype.name} {tuple(labels.shape)} and logits float32 {logits.shape}: {_said(error)} ({_place(loss, error)})"
         ) from None
     return values, None if gradient is None else tf.convert_to_tensor(gradient).numpy()
+
+
+def _compiled(function: PerSample, labels: tf.Tensor, logits: Floats, loss: str) -> None:
+    """See that TensorFlow can compile it, as it does for training: for batches of any size, without the numbers in them."""
+    any_size = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in (labels, tf.constant(logits))]
+    try:
+        tf.function(function, autograph=False).get_concrete_function(*any_size)
+    except Exception as error:  # likewise
+        raise ConfigError(
+            f"{_who(loss)} cannot be compiled for training, where tensors have no values yet: {_said(error)} ({_place(loss, error)}); for a Python `if` or "
+            "`and` on a tensor use keras.ops.where or tf.where, for NumPy and Python's loops TensorFlow's own operations"
+        ) from None
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def _place(loss: str, error: Exception | None = None) -> str:
+    """Where in the loss's file it failed last; where the loss begins, if it did not fail there."""
+    code = inspect.unwrap(LOSSES[loss]).__code__
+    failed = traceback.extract_tb(error.__traceback__ if error else None)
+    lines = [frame.lineno for frame in failed if frame.filename == code.co_filename]
+    return f"{Path(code.co_filename).name}, line {[code.co_firstlineno, *lines][-1]}"
 
 
 def _without_effect(config: Config, data: Prepared, labels: tf.Tensor, gradient: Floats) -> list[str]:
