@@ -31,7 +31,9 @@ GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is
 KEY = rf"(?:{'|'.join(GROUPS)}|evaluation)(?:\.[a-z_0-9]+)*|cost|seed|sweep"
 BRACKETS = r"\[[^\]\s]*\]|\{(?:[^{}]|\{[^{}]*\})*\}"
 # A word as a shell takes it, quoted whole or in part.
-HINT = re.compile(rf"""'(?:{KEY})=(?:"[^"]*"|\["[^"]*"\])'|(?<![\w./'{{-])(?:{KEY})=(?:{BRACKETS}|"[^"]*"|'[^']*'|[^\s;,:)('"]+)""")
+HINT = re.compile(
+    rf"""'(?:{KEY})=(?:"[^"]*"|\["[^"]*"\]|\{{[^']*\}}|[^'"]*\\\$[^'"]*)'|(?<![\w./'{{-])(?:{KEY})=(?:{BRACKETS}|"[^"]*"|'[^']*'|[^\s;,:)('"]+)"""
+)
 
 
 def hints(message: str) -> list[str]:
@@ -76,6 +78,17 @@ def special(*more: str) -> Callable[[Path], list[str]]:
     return make
 
 
+ODD = "x,y,${y},[y],null,1e5\n" + "".join(f"{i % 7}" + [",a", ",b"][i % 2] * 5 + "\n" for i in range(60))
+
+
+def odd(*more: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "odd.csv").write_text(ODD)
+        return ["dataset=csv", f"dataset.path={folder}/odd.csv", *more]
+
+    return make
+
+
 LABELS = {
     "None is a class": csv_with("x,y\n" + "".join(f"{i},{('None', 'Mild')[i % 2]}\n" for i in range(40))),
     "NA in Parquet": parquet_with(x=np.arange(40.0), y=["NA", "b"] * 20),
@@ -85,6 +98,20 @@ LABELS = {
     "a column whose name looks like two": lambda folder: csv_with('x,"weight,kg",y\n' + "".join(f"{i % 9},key{i},{'ab'[i % 2]}\n" for i in range(300)))(folder),
     "a list of columns": special("dataset.target=weight,kg"),
     "nearly that column": special("dataset.target=weight;kg"),
+    "columns without brackets": special("dataset.target=Class Label", "dataset.drop=größe,null"),
+    "labels without brackets": lambda folder: [
+        "dataset=multilabel",
+        *csv_with("x,rain,wind\n" + "".join(f"{i % 9},{i % 2},{i % 3 // 2}\n" for i in range(90)))(folder)[1:2],
+        "dataset.targets=rain,wind",
+        "loss=sigmoid",
+    ],
+    "weights without braces": special("dataset.target=Class Label", "weighting=manual", "weighting.weights=a:1,b:5"),
+    "a column named as a reference": odd("dataset.target=${y}"),
+    "columns named as references": odd("dataset.target=y", "dataset.drop=[${y},x]"),
+    "a column named null": odd("dataset.target=null"),
+    "columns named null": odd("dataset.target=y", "dataset.drop=null"),
+    "a column in brackets": odd("dataset.target=y", "dataset.drop=[[y]]"),
+    "a column named as a number": odd("dataset.target=y", "dataset.drop=[1e5]"),
 }
 CASES: dict[str, tuple[Callable[[Path], list[str]], bool]] = {
     **{f"data: {name}": (make, False) for name, (make, _) in BAD_DATA.items()},
@@ -188,6 +215,7 @@ class TestWhatCanOnlyBeMeant:
         pd.DataFrame(np.arange(180).reshape(60, 3) % [7, 5, 2]).to_csv(tmp_path / "numbers.csv", index=False)
         (tmp_path / "answers.csv").write_text("x,y\n" + "".join(f"{i},{('false', 'true')[i % 2]}\n" for i in range(40)))
         (tmp_path / "income.csv").write_text("x,y\n" + "".join(f"{i},{('<=50K', '>50K')[i % 2]}\n" for i in range(40)))
+        (tmp_path / "1e5").write_text(ODD)
         return tmp_path
 
     @pytest.mark.parametrize("words", [
@@ -208,6 +236,8 @@ class TestWhatCanOnlyBeMeant:
         ["dataset.path=answers.csv", "dataset.target=y", "cost={false: {true: 5}}", "dataset.positive=true"],
         ["dataset.path=income.csv", "dataset.target=y", "weighting=manual", "weighting.weights={>50K: 5, <=50K: 1}"],
         ["dataset.path=income.csv", "dataset.target=y", "cost={>50K: {<=50K: 5}}", "dataset.positive=>50K"],
+        ["dataset.path=1e5", "dataset.target=[y]"],
+        ["dataset.path=1e5", "dataset.target=1e5"],
         ["overrides=dataset.path='data (1).csv' dataset.target=Class Label seed=3"],
         ["overrides=dataset.path=data (1).csv dataset.target=Class Label", "overrides="],
     ])  # fmt: skip
@@ -253,6 +283,26 @@ def test_lists_and_mappings_in_texts() -> None:
     assert mapping_in('{>50K: 5, "a: b": 1.5, c: {d: 2}}') == {">50K": 5.0, "a: b": 1.5, "c": {"d": 2.0}}
     assert mapping_in("{a}") is None
     assert mapping_in("{a: 1, a: 2}") is None
+
+
+@pytest.mark.parametrize(("value", "said"), [
+    ("{1: 1, 1.0: 2}", "weighting.weights names 1 twice, the second time as 1.0"),
+    ("{1: 1, true: 2}", "weighting.weights names 1 twice, the second time as true"),
+    ("{a: 1, a: 5}", "weighting.weights names a twice"),
+    ("{a: 1, 'a': 5}", "weighting.weights names a twice"),
+])  # fmt: skip
+def test_a_name_that_is_typed_twice_is_told(value: str, said: str) -> None:
+    assert said in complaint(["weighting=manual", f"weighting.weights={value}"])
+    assert said.replace("weighting.weights", "cost") in complaint([f"cost={{b: {value}}}"])
+
+
+def test_a_class_that_is_called_null_gets_its_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "cache_folder", lambda: tmp_path / "cache")
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i % 9},{('null', 'yes')[i % 2]}\n" for i in range(60)))
+    words = ["dataset=csv", f"dataset.path={tmp_path}/t.csv", "dataset.target=y", "dataset.missing_labels=[]", "model=linear", "weighting=manual"]
+    found = plan([*words, "weighting.weights={null: 1, yes: 5}"])
+    assert found is not None
+    assert found.jobs[0].weighting.weights == {"null": 1, "yes": 5}  # type: ignore[attr-defined]
 
 
 def test_columns_of_a_table_are_named_by_numbers(tmp_path: Path) -> None:

@@ -5,14 +5,15 @@ sections, and turns what is wrong into messages that name the option as it was t
 """
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise.core.schema import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, arguments, suggestion
+from equipoise.core.schema import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, arguments, as_typed, suggestion
 from equipoise.data.catalogue import IN_ONE_PIECE, SEVERAL_LABELS, SOURCES
 from equipoise.data.prepare import surveyed
 from equipoise.data.splitting import Divided
@@ -105,6 +106,20 @@ def validate(composed: Mapping[str, Any]) -> Config:
         return Config.model_validate(composed)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error.errors(), composed))) from None
+
+
+def annotations(key: str) -> list[Any]:
+    """The types that the options of this dotted key have, one for each choice of its group that has it."""
+    group, _, option = key.partition(".")
+    if group not in Config.model_fields or not option:
+        return [Config.model_fields[group].annotation] if key in VALUES else []
+    field = Config.model_fields[group]
+    choices = [choice for choice in field.metadata if isinstance(choice, OneOf)]
+    sections = [field.annotation, *(section for choice in choices for section in choice.sections.values())]
+    found = [get_type_hints(section, include_extras=True) for section in sections if section is not None]
+    functions = [function for choice in choices for function in choice.registry.values()]
+    found += [{name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()} for function in functions]
+    return [hints[option] for hints in found if option in hints]
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -298,7 +313,7 @@ def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
         if len(location) > 1 and isinstance(group, Mapping) and location[1] == group.get("name") and location[1] not in group:
             del location[1]
         key = ".".join(part for part in location if not _is_branch(part))
-        problems.setdefault(key, []).append(_problem(detail, location[-1], _siblings(composed, location)))
+        problems.setdefault(key, []).append(_problem(detail, key, _siblings(composed, location)))
     # Of `[0, -1]` the items tell what is wrong; that the whole is no valid list does not help.
     most_exact = [key for key in problems if not any(other.startswith(key + ".") for other in problems)]
     lines = []
@@ -311,13 +326,18 @@ def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
 
 def _problem(detail: Any, key: str, siblings: Sequence[str]) -> str:
     if detail["type"] == "extra_forbidden":
-        return "there is no such option" + suggestion(key, siblings)
+        return "there is no such option" + suggestion(key.rpartition(".")[2], siblings)
     if detail["type"] in ("missing", "union_tag_not_found"):
         return "is missing"
     if detail["type"] == "too_short":
         return f"needs {detail['ctx']['min_length']} or more"
     if detail["input"] is None:
-        return "is not set, and has no default"
+        names = {"string_type": "null", "tuple_type": ["null"]}.get(detail["type"])
+        return "is not set, and has no default" + (f"; if null is a name: {as_typed(key, names)}" if names else "")
+    if detail["type"] == "string_type" and isinstance(detail["input"], list):
+        name = f"[{','.join(map(str, detail['input']))}]"
+        head, _, index = key.rpartition(".")
+        return f"must be one name; if it has brackets: {as_typed(head, [name]) if index.isdigit() else as_typed(key, name)}"
     if detail["type"] == "dict_type":
         return "must be a mapping of class names, as in {a: …, b: …}"
     return str(detail["msg"]).replace("Input should", "must").replace("Value error, ", "")

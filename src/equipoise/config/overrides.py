@@ -16,18 +16,21 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipoise.config.composing import is_value, refers
-from equipoise.config.model import VALUES, Config, check_together, validate
+from equipoise.config.model import VALUES, Config, annotations, check_together, validate
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError, as_typed, control_characters, dotted_keys, suggestion
+from equipoise.core.schema import ConfigError, Name, as_typed, control_characters, dotted_keys, for_shell, number_in, suggestion, text_of
+from equipoise.core.typed import names_in
 from equipoise.data.types import Dataset
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
 # What may hold a text: an option of a group, and no group or option of Hydra's.
 OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
 BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")  # two words, outside of quotation marks
+BACKSLASH = "\\"
 MOST_JOBS = 100_000  # of a sweep: Hydra lists them all before the first begins
 
 
@@ -51,16 +54,33 @@ def readable(words: Sequence[str]) -> list[str]:
     Raises
     ------
     ConfigError
-        If a word has characters that nothing can show.
+        If a word has characters that nothing can show, or a mapping that names something twice.
     """
     _check_characters(words)
+    for word in words:
+        _check_named_once(word)
     return [_readable(word) for word in words]
 
 
-def or_one_text(word: str) -> str:
-    """Of a list of values for a key that may hold a text: how it is typed as one text; nothing for other words."""
+def or_one_value(word: str) -> str:
+    """Of a list of values for a key: how it is typed as one list, one mapping or one text, whichever the key takes; nothing for other words."""
     key, _, value = word.partition("=")
-    return f"; if it is one text: {as_typed(key, value)}" if OF_A_VALUE.fullmatch(key) and not set("[]{}()") & set(value) else ""
+    if not OF_A_VALUE.fullmatch(key) or set("[]{}()") & set(value):
+        return ""
+    for what, inner in (("list", f"[{value}]"), ("mapping", f"{{{value}}}")):
+        with contextlib.suppress(OverrideParseException, ConfigError):
+            if _takes(key, _parse_one(f"{key}={inner}").value()):
+                return f"; if it is one {what}: {for_shell(f'{key}={inner}')}"
+    return f"; if it is one text: {as_typed(key, value)}"
+
+
+def _takes(key: str, value: Any) -> bool:
+    """Whether any option of that key takes the value."""
+    for annotation in annotations(key):
+        with contextlib.suppress(ValidationError):
+            TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
+            return True
+    return False
 
 
 def _readable(word: str) -> str:
@@ -71,13 +91,24 @@ def _readable(word: str) -> str:
     if not equals or not OF_A_VALUE.fullmatch(key) or is_open:
         return word
     try:
-        _parse_one(word)
-        is_read = not value or bool(value.strip())
+        override = _parse_one(word)
+        is_read = not value or (bool(value.strip()) and (override.is_sweep_override() or _is_meant(key, value, override.value())))
     except OverrideParseException:
         is_read = False
     except ConfigError:  # a number, but one of thousands of digits
         return word
     return word if is_read else f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+
+
+def _is_meant(key: str, typed: str, value: Any) -> bool:
+    """Whether what was typed can mean this value, and not only a text: a name such as `null` or `1e5`, or a class that is called null."""
+    if isinstance(value, dict):
+        return all(name is not None and _is_meant(key, "", item) for name, item in value.items())
+    kinds = annotations(key) if typed else []
+    is_name = bool(kinds) and all(kind in (Name, Name | None) for kind in kinds)
+    if not is_name or isinstance(value, QuotedString | str) or refers(typed):
+        return True
+    return (value is None and any(kind != Name for kind in kinds)) or typed.strip() == text_of(value)
 
 
 @contextlib.contextmanager
@@ -104,6 +135,19 @@ def parse(lines: Sequence[str]) -> list[Override]:
         except ValueError as error:  # of Python, where a number has thousands of digits
             raise ConfigError(f"{line.split('=')[0]} cannot be read: {str(error).split(';')[0]}") from None
     return parsed
+
+
+def _check_named_once(word: str) -> None:
+    """That no mapping has two names that say the same, of which Hydra would keep the last without a word."""
+    key, _, value = word.partition("=")
+    for names in names_in(value):
+        seen: dict[Any, str] = {}
+        for name in names:
+            number = number_in(name)
+            said = {"true": 1, "false": 0}.get(name.lower(), name) if number is None else number
+            if said in seen:
+                raise ConfigError(f"{key} names {seen[said]} twice{'' if name == seen[said] else f', the second time as {name}'}: each name once")
+            seen[said] = name
 
 
 def _check_characters(words: Sequence[str]) -> None:
@@ -167,12 +211,22 @@ def compose_dataset(lines: Sequence[str]) -> Dataset:
             check_name(override)
             if override.key_or_group.split(".")[0] != "dataset":
                 raise ConfigError(f"{override.input_line}: only dataset=… and its options decide what is written")
-        return validate(OmegaConf.to_container(compose_words(lines), resolve=True)).dataset  # type: ignore[arg-type]
+        return validate(_resolved(compose_words(lines), lines)).dataset
 
 
 @functools.lru_cache(maxsize=256)
 def _composed(lines: tuple[str, ...]) -> dict[str, Any]:
-    return OmegaConf.to_container(compose_words(lines), resolve=True)  # type: ignore[return-value]
+    return _resolved(compose_words(lines), lines)
+
+
+def _resolved(composed: Any, lines: Sequence[str]) -> dict[str, Any]:
+    try:
+        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
+    except InterpolationResolutionError as error:
+        key, what = str(error.full_key).partition("[")[0], str(error).splitlines()[0]
+        words = [line for line in lines if line.partition("=")[0] == key]
+        cure = f"; if it is a text: {for_shell(words[-1].replace('${', BACKSLASH + '${'))}" if words else ""
+        raise ConfigError(f"{words[-1] if words else key}: {what}{cure}") from None
 
 
 def _set(tree: dict[str, Any], path: list[str], value: Any) -> bool:

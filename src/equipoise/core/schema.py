@@ -99,7 +99,7 @@ PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**31)], ...], Field(strict=False, min_length=1)]
 
 
-def _text_of(value: Any) -> Any:
+def text_of(value: Any) -> Any:
     """A name that YAML has read as a number, a boolean or nothing, as it was typed; anything else as it is."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -107,18 +107,18 @@ def _text_of(value: Any) -> Any:
 
 
 def _name(value: Any) -> Any:
-    return value if value is None else _text_of(value)
+    return value if value is None else text_of(value)
 
 
 def _names(value: Any) -> Any:
     """One name stands for a list of one; a list may be typed as a text."""
     found = list_in(value) if isinstance(value, str) else None
     value = value if found is None else found
-    return tuple(map(_text_of, value if isinstance(value, list | tuple) else [value])) if value is not None else value
+    return tuple(map(text_of, value if isinstance(value, list | tuple) else [value])) if value is not None else value
 
 
 def _separator(text: Any) -> Any:
-    mark = {"tab": "\t", "\\t": "\t"}.get(text, text) if isinstance(text, str) else _text_of(text)
+    mark = {"tab": "\t", "\\t": "\t"}.get(text, text) if isinstance(text, str) else text_of(text)
     if isinstance(mark, str) and len(mark) != 1:
         raise ValueError("must be one character, such as ';', or tab")
     return mark
@@ -252,7 +252,8 @@ def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> st
     ----------
     option : that the word was typed for, so that a name which needs quotes is shown with them
     """
-    near = get_close_matches(word, valid, n=1)
+    number = number_in(word)  # YAML has read 1e5 as 100000.0
+    near = [other for other in valid if number is not None and number_in(other) == number] or get_close_matches(word, valid, n=1)
     if near:
         quoted = "" if option is None or as_typed(option, near[0]) == f"{option}={near[0]}" else f" Type {as_typed(option, near[0])}"
         return f"; did you mean '{listing(near)}'?{quoted}"
@@ -262,6 +263,11 @@ def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> st
 def as_typed(key: str, value: str | Sequence[str]) -> str:
     """`key=value` as it is to be typed in a shell, such as `dataset.drop=[id]`, quoted where Hydra or the shell needs it."""
     override = f"{key}={_word_of_hydra(value) if isinstance(value, str) else '[' + ','.join(map(_word_of_hydra, value)) + ']'}"
+    return for_shell(override)
+
+
+def for_shell(override: str) -> str:
+    """The word, in quotation marks where a shell needs them; square brackets alone need none."""
     return override if re.fullmatch(r"[\w.,=\[\]]+", override, re.ASCII) else shlex.quote(override)
 
 
@@ -269,7 +275,8 @@ def _word_of_hydra(text: str) -> str:
     if re.fullmatch(r"[^\W\d]\w*", text, re.ASCII) and text.lower() not in ("true", "false", "null", "nan", "inf"):
         return text
     # Backslashes are doubled before a quotation mark alone.
-    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text) + '"'
+    quoted = '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text) + '"'
+    return quoted.replace("${", "\\${")  # which would refer to another option
 
 
 def counted(count: int, one: str, many: str) -> str:

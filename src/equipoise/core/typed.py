@@ -28,6 +28,17 @@ def mapping_in(text: str) -> dict[str, Any] | None:
     return found
 
 
+def names_in(text: str) -> Iterator[list[str]]:
+    """The names of each mapping in the text, as they are typed in it."""
+    for item in _divided(text, ","):
+        inner = _inside(item, "{}")
+        if inner is not None:
+            pairs = [_divided(pair, ":") for pair in _divided(inner, ",")]
+            yield [_unquoted(":".join(key)) for *key, _ in pairs]
+            for *_, value in pairs:
+                yield from names_in(value)
+
+
 def _inside(text: str, ends: str) -> str | None:
     text = text.strip()
     return text[1:-1] if len(text) >= 2 and text[0] == ends[0] and text[-1] == ends[1] else None

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from equipoise.config.model import CONTROL, Config, check_together, flat, validate
 from equipoise.config.naming import given_experiment, run_name
-from equipoise.config.overrides import as_config_error, check_name, or_one_text, parse, readable
+from equipoise.config.overrides import as_config_error, check_name, or_one_value, parse, readable
 from equipoise.core.paths import cache_folder, config_folder, project_root
 from equipoise.core.schema import ConfigError, dotted_keys, listing, suggestion
 from equipoise.core.terminal import warn
@@ -169,7 +169,7 @@ def _check(override: Override) -> None:
             f"{override.input_line}: the model is trained already, and only {', '.join(OPEN)} can be changed; to train another: python src/train.py"
         )
     if override.is_sweep_override():
-        raise ConfigError(f"{override.input_line}: one evaluation has one value; type them one after the other{or_one_text(str(override.input_line))}")
+        raise ConfigError(f"{override.input_line}: one evaluation has one value; type them one after the other{or_one_value(str(override.input_line))}")
     check_name(override)
 
 

@@ -22,7 +22,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from equipoise.config.model import CONTROL, Config
 from equipoise.config.naming import VARIED
-from equipoise.config.overrides import MOST_JOBS, as_config_error, check_name, compose_one, compose_words, or_one_text, parse, readable, values_of, whole
+from equipoise.config.overrides import MOST_JOBS, as_config_error, check_name, compose_one, compose_words, or_one_value, parse, readable, values_of, whole
 from equipoise.core.clock import clock
 from equipoise.core.paths import cache_folder, config_folder, project_root
 from equipoise.core.schema import ConfigError, suggestion
@@ -110,7 +110,7 @@ def _plan(words: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     multirun = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
     if swept and not multirun:
         line = str(swept[0].input_line)
-        raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them{or_one_text(line)}")
+        raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them{or_one_value(line)}")
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
     folders = _folders(settings, stamp)
     launcher = str(settings.hydra.runtime.choices["hydra/launcher"])
