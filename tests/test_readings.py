@@ -17,7 +17,7 @@ from equipoise.core.schema import ConfigError, as_typed
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.tables.columns import Column, NumericColumn, TablePreprocessing
+from equipoise.data.tables.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
 from helpers import composed
 
 GENERATOR = np.random.default_rng(0)
@@ -360,3 +360,112 @@ def test_categories_that_are_nearly_one_are_told(tmp_path: Path) -> None:
     (note,) = [note for note in data.notes if "column 'x'" in note]
     assert note.startswith("column 'x': 'Red' and 'red', ")
     assert "are different categories" in note
+
+
+SENTINELS = {
+    "-999 among temperatures": (np.round(20 + 5 * VALUES, 1), -999),
+    "9999 among weights": (np.round(70 + 10 * VALUES, 1), 9999),
+    "-1 among pressures": (np.round(1010 + 8 * VALUES), -1),
+    "99 among marks": (np.arange(130) % 6, 99),
+}
+
+
+@pytest.mark.parametrize("name", SENTINELS)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_sentinel_far_outside_the_rest_is_told_with_a_cure_that_works(name: str, kind: str, tmp_path: Path) -> None:
+    values, sentinel = SENTINELS[name]
+    cells = np.where(np.arange(130) % 9 == 4, sentinel, values)
+    (told,) = [note for note in prepared(tmp_path, cells, kind=kind).notes if "again and again" in note]
+    data = prepared(tmp_path, cells, typed(told, "missing"), kind=kind)
+    assert not [note for note in data.notes if "again and again" in note]
+    found = column(data)
+    assert isinstance(found, NumericColumn)
+    assert values.min() <= found.low < found.high <= values.max()
+    assert found.indicator
+    assert told.startswith(f"column 'x' holds {sentinel} again and again, far outside the rest ({found.low:.6g} to {found.high:.6g})")
+
+
+def test_two_sentinels_in_one_column(tmp_path: Path) -> None:
+    cells = np.where(np.arange(130) % 9 == 4, -999, np.where(np.arange(130) % 9 == 7, -99, 5 + VALUES))
+    (told,) = [note for note in prepared(tmp_path, cells).notes if "again and again" in note]
+    assert "holds -99, -999 again" in told
+    assert typed(told, "missing") == 'dataset.missing=["-99","-999"]'
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.append(np.round(np.exp(2 * GENERATOR.normal(size=997) + 4), 2), [9999] * 3),  # money
+        np.append(np.round(np.exp(3 * GENERATOR.normal(size=997) + 6)), [99999] * 3),
+        np.where(np.arange(130) % 3 == 0, -1, 1),
+        np.where(np.arange(130) % 3 == 0, -1, np.arange(130) % 4),
+        np.append(np.arange(129) % 40, -999),  # once
+        np.append(np.arange(130) % 100, [99] * 5),
+    ],
+    ids=["money", "more money", "signs", "small counts", "once", "per cent"],
+)
+def test_what_may_be_a_value_like_others_is_no_sentinel(values: np.ndarray, tmp_path: Path) -> None:
+    assert not [note for note in prepared(tmp_path, values).notes if "again and again" in note]
+
+
+def test_whole_numbers_that_pandas_has_as_categories_are_categories(tmp_path: Path) -> None:
+    """And are so in rows of numbers, of categories and of text."""
+    cells = pd.Categorical([None if i % 10 == 9 else (10, 2, 7)[i % 3] for i in range(130)])
+    data = prepared(tmp_path, cells, kind="parquet", z=VALUES)
+    assert any(note.startswith("column 'x' holds whole numbers that pandas wrote as categories") for note in data.notes)
+    found = column(data)
+    assert isinstance(found, CategoricalColumn)
+    assert found.categories == ("10", "2", "7")
+    learned = preprocessing.read(data.folder)
+    rows = [{"x": x, "z": [0.5] * 4} for x in ([10, 2, 7, None], ["10", "2", "7", ""], pd.Categorical([10, 2, 7, None]), [10.0, 2.0, 7.0, float("nan")])]
+    first, *others = (learned.apply(row) for row in rows)
+    assert first[:, :3].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    assert all(np.array_equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_a_minus_behind_a_number_makes_it_negative(mark: str, tmp_path: Path) -> None:
+    values = np.round(VALUES * 1000, 2)
+    cells = [f"{abs(value):,.2f}{'-' if value < 0 else ''}".translate({44: "." if mark == "," else ",", 46: mark}) for value in values]
+    data = prepared(tmp_path, cells)
+    found = column(data)
+    assert isinstance(found, NumericColumn)
+    plain = column(prepared(tmp_path, values))
+    assert isinstance(plain, NumericColumn)
+    assert (found.mean, found.deviation, found.low, found.high) == (plain.mean, plain.deviation, plain.low, plain.high)
+    assert any(re.search(r"read as numbers: .*\d- as -\d", note) for note in data.notes), data.notes
+
+
+def test_marks_with_a_minus_are_categories(tmp_path: Path) -> None:
+    assert isinstance(column(prepared(tmp_path, ["1", "1-", "2", "2-", "3"] * 26, z=VALUES)), CategoricalColumn)
+
+
+def of_text(folder: Path, text: str, *more: str) -> Prepared:
+    file = folder / f"{len(list(folder.iterdir()))}.csv"
+    file.write_text(text, encoding="utf-8", newline="")
+    return prepare(composed("model=linear", "dataset=csv", f"dataset.path='{file}'", "dataset.target=y", *more).dataset, folder / "cache")
+
+
+def test_a_separator_at_the_end_of_every_line_is_no_index(tmp_path: Path) -> None:
+    data = of_text(tmp_path, "x,y,\n" + "".join(f"{i % 9},{'ab'[i % 2]},\n" for i in range(60)))
+    assert any(note.startswith("column 'Unnamed: 2' is empty") for note in data.notes)
+    assert not any("index" in note for note in data.notes)
+    data = of_text(tmp_path, "x,y,\n" + "".join(f"{i % 9},{'ab'[i % 2]},{i}\n" for i in range(60)))
+    assert any("'Unnamed: 2' is an index" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("mark", [";", ",", "\t"])
+@pytest.mark.parametrize("start", ["sep={}\n", "\ufeffsep={}\r\n", '"sep={}"\n'])
+def test_the_line_that_tells_excel_the_separator_is_heard(mark: str, start: str, tmp_path: Path) -> None:
+    data = of_text(tmp_path, start.format(mark) + mark.join("xzy") + "\n" + "".join(f"{i % 9}{mark}{i % 7}{mark}{'ab'[i % 2]}\n" for i in range(60)))
+    assert data.shape == (2,)
+    assert data.counts.tolist() == [21, 21]  # of 60 rows
+
+
+def test_comments_before_the_header_are_told(tmp_path: Path) -> None:
+    rows = "".join(f"{i % 9},{'ab'[i % 2]}\n" for i in range(60))
+    with pytest.raises(ConfigError, match=r"its first line is a comment \(# made today\); delete it"):
+        of_text(tmp_path, "# made today\nx,y\n" + rows)
+    with pytest.raises(ConfigError, match=r"its first 2 lines are comments .*; delete them"):
+        of_text(tmp_path, "# by me, you, and others\n#\n#x,y\n" + rows)
+    assert of_text(tmp_path, "#x,y\n" + rows).shape == (1,), "a header may begin with #"

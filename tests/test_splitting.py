@@ -119,7 +119,9 @@ def test_splits_are_named_as_people_name_them() -> None:
     words = np.array(["Train", " training ", "VAL", "valid", "validation", "test", "Testing", ""])
     found, notes = given_splits(spelled(words, "s"), "dataset.split=s")
     assert found.tolist() == [1, 1, 2, 2, 2, 3, 3, 0]
-    assert notes == ["dataset.split=s: 1 of 8 samples names no split, and is divided here"]
+    assert notes == ["dataset.split=s: 1 of 8 samples names no split (''), and is divided here"]
+    with pytest.raises(ConfigError, match=r"holds 'holdout'; known are train, validation, test, and a blank for what is to be divided here"):
+        given_splits(spelled(np.array(["train", "", "holdout"]), "s"), "dataset.split=s")
 
 
 class TestRare:

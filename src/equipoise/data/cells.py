@@ -28,6 +28,7 @@ USUAL = WORDS | {r"\n", "?", "*", "-", "--", "---", "–", "—", ".", "..", "..
 PLAIN = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 INFINITE = r"(?i)^[+-]?inf(inity)?$"
 CURRENCY = r"[A-Z]{0,2}\p{Sc}|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|BRL|MXN|ZAR|TRY|RUB|KRW|Rs\.?"
+BEHIND = "-"  # the minus of SAP, which is read as a unit is: only in a column of numbers
 PER = {"%": "e-2", "‰": "e-3"}
 COUNTED = rf"^(?:{CURRENCY}|[%‰])*$"  # units of numbers, whatever they measure; others may be part of a name
 
@@ -35,7 +36,7 @@ COUNTED = rf"^(?:{CURRENCY}|[%‰])*$"  # units of numbers, whatever they measur
 def _number(whole: str, mark: str) -> str:
     """A number with a sign, a currency or another unit; in parentheses it is negative, as accountants write it."""
     digits = rf"(?:(?P<whole>{whole}|\d+)(?P<fraction>{mark}\d*)?|(?P<part>{mark}\d+))(?P<power>[eE][+-]?\d+)?"
-    after = rf"(?P<after>{CURRENCY}|[%‰]|[\pL°][\pL/.²³]{{0,7}})"
+    after = rf"(?P<after>{CURRENCY}|[%‰]|[\pL°][\pL/.²³]{{0,7}}|{BEHIND})"
     return rf"^(?P<open>\()?(?P<sign>[+-]?) *(?P<before>{CURRENCY})? *(?P<minus>-?){digits} *{after}?\)?$"
 
 
@@ -108,12 +109,14 @@ def parsed(text: "pa.StringArray", decimal: Decimal, unit: str = "") -> "pa.Doub
     import pyarrow.compute as compute
 
     part = parts(text, decimal)
-    negative = compute.or_(compute.equal(part["open"], "("), compute.or_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")))
+    before = compute.or_(compute.equal(part["open"], "("), compute.or_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")))
+    behind = compute.equal(part["unit"], BEHIND)
+    negative = compute.or_(before, behind)
     whole = compute.replace_substring_regex(part["whole"], r"[.,' ]", "")
     fraction = compute.replace_substring(compute.binary_join_element_wise(part["fraction"], part["part"], ""), ",", ".")
     power = compute.if_else(compute.equal(part["unit"], unit), pa.scalar(PER[unit]), part["power"]) if unit in PER else part["power"]
     joined = compute.binary_join_element_wise(compute.if_else(negative, "-", ""), whole, fraction, power, "")
-    twice = compute.and_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-"))
+    twice = compute.or_(compute.and_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")), compute.and_(before, behind))
     if unit in PER:
         twice = compute.or_(twice, compute.and_(compute.equal(part["unit"], unit), compute.not_equal(part["power"], "")))
     meant = compute.and_not(compute.is_in(part["unit"], pa.array(["", unit])), twice)

@@ -122,10 +122,12 @@ def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tup
     words = ["" if text is None or text.strip() in none else text.strip() for text in found.texts]
     odd = [word for word in words if word and not split_place(word)]
     if odd:
-        raise ConfigError(f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}")
+        raise ConfigError(f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}, and a blank for what is to be divided here")
     given = np.array([split_place(word) for word in words], dtype=np.int8)[found.codes]
     left = int((given == 0).sum())
-    told = "names no split, and is divided here" if left == 1 else "name no split, and are divided here"
+    blank = [repr(text) for text, word in zip(found.texts, words, strict=True) if not word and text is not None]
+    what = f"no split ({listing(blank, 3)})" if blank else "no split"
+    told = f"names {what}, and is divided here" if left == 1 else f"name {what}, and are divided here"
     return given, [f"{where}: {left} of {len(given)} samples {told}"] if left else []
 
 

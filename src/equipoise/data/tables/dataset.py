@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, PositiveInt, Separator, listing, suggestion
-from equipoise.data.cells import MISSING
+from equipoise.data.cells import MISSING, trimmed
 from equipoise.data.labels import Labels, Spelled, alike, answers, as_text, of_known, shown, understood
 from equipoise.data.scaling import FAR
 from equipoise.data.splitting import given_splits, grouped
@@ -161,7 +161,7 @@ def _raw(
         raise ConfigError(f"{tables[0].name} has no rows")
     labels = _labels(found, targets, tables[0].name, missing_labels)
     _check_trained(labels, tables, sizes)
-    notes = [f"column '{name}' is an index as pandas writes it: it is left out" for name in indices]
+    notes = [_left_out(tables, name) for name in indices]
     notes += labels.notes
     groups = None
     if group is not None:
@@ -177,6 +177,15 @@ def _raw(
         return _encode(tables, columns, rows, folder, options)
 
     return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
+
+
+def _left_out(tables: Sequence[Table], name: str) -> str:
+    """What is told of a column that has no name, or that of an index of pandas."""
+    having = [table for table in tables if name in table.columns]
+    ends = all(table.is_text and name == table.columns[-1] for table in having)
+    if ends and all(trimmed(batch.column(name)).null_count == batch.num_rows for table in having for batch in table.batches([name])):
+        return f"column '{name}' is empty, as a separator at the end of every line makes it: it is left out"
+    return f"column '{name}' is an index as pandas writes it: it is left out"
 
 
 def _check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int]) -> None:

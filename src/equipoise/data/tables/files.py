@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 65_536
+OF_EXCEL = re.compile(r"\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE)  # the first line by which Excel is told the separator
+MOST_COMMENTS = 1000
 PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
 PACKED: Mapping[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 PACKED_NAMES = (".gz", ".bz2", ".xz", ".zip")
@@ -56,6 +58,7 @@ class Table:
     batches : reads these columns from the start; the cells of a CSV are text as it stands there, even where there is none
     missing : what its text writes for a missing value; nothing where the file itself knows of missing values
     is_text : whether all its cells are text, as those of a CSV
+    categorical : the columns that pandas wrote as categories, whatever their type is
     """
 
     name: str
@@ -63,6 +66,7 @@ class Table:
     batches: Batches
     missing: tuple[str, ...] = ()
     is_text: bool = False
+    categorical: frozenset[str] = frozenset()
 
 
 def numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
@@ -129,7 +133,15 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
         _check_unpacked(file, start)
         encoding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
         with opener() as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
-            header = next(csv_module.reader(_lines(text, file), delimiter=separator), [])
+            of_excel = OF_EXCEL.fullmatch(next(_lines(text, file), ""))
+        separator = of_excel[1] if of_excel else separator
+        with opener() as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
+            lines = _lines(text, file)
+            if of_excel:
+                next(lines)
+            rows = csv_module.reader(lines, delimiter=separator)
+            header = next(rows, [])
+            _check_comments(file, header, rows)
     except UnicodeError:
         raise _not_utf8(file) from None
     except (*UNPACKING_ERRORS, csv_module.Error) as error:
@@ -142,7 +154,8 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
         import pyarrow as pa
         from pyarrow import csv as arrow
 
-        read = arrow.ReadOptions(block_size=BLOCK_BYTES, column_names=[f"{index}" for index in range(len(names))], skip_rows_after_names=1)
+        numbers = [f"{index}" for index in range(len(names))]
+        read = arrow.ReadOptions(block_size=BLOCK_BYTES, column_names=numbers, skip_rows=1 if of_excel else 0, skip_rows_after_names=1)
         wanted = [str(names.index(name)) for name in columns]
         parse = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
         convert = arrow.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False)
@@ -157,6 +170,19 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
             raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
 
     return Table(str(file), names, batches, (*MISSING, *OF_PANDAS), is_text=True)
+
+
+def _check_comments(file: Path, header: Sequence[str], rows: Iterator[list[str]]) -> None:
+    """That the header is no comment; one that begins with # may well be the header, if the rows have as many cells."""
+    first, count = header, 0
+    while header and header[0].startswith("#") and count < MOST_COMMENTS:
+        following = next(rows, [])
+        if len(following) == len(header):
+            break
+        header, count = following, count + 1
+    if count:
+        lines = "its first line is a comment" if count == 1 else f"its first {count} lines are comments"
+        raise ConfigError(f"{file} has no header on top: {lines} ({listing(first, 3)}); delete {'it' if count == 1 else 'them'}")
 
 
 def _other_separator(line: str) -> str:
@@ -202,7 +228,8 @@ def _open_parquet(file: Path) -> Table:
     import pyarrow.parquet as parquet
 
     try:
-        names = tuple(parquet.read_schema(file).names)
+        schema = parquet.read_schema(file)
+        names = tuple(schema.names)
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no Parquet file: {_first_line(error)}") from None
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -215,7 +242,16 @@ def _open_parquet(file: Path) -> Table:
         except (pa.ArrowInvalid, OSError) as error:
             raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
 
-    return Table(str(file), names, batches)
+    return Table(str(file), names, batches, categorical=_pandas_categories(schema))
+
+
+def _pandas_categories(schema: "pa.Schema") -> frozenset[str]:
+    """The columns that were a `Categorical`; of one of numbers, Parquet itself knows the numbers alone."""
+    try:
+        described = schema.pandas_metadata["columns"]
+        return frozenset(str(column["name"]) for column in described if column["pandas_type"] == "categorical")
+    except (TypeError, KeyError, ValueError):  # none, or a damaged one
+        return frozenset()
 
 
 def _first_line(error: Exception) -> str:

@@ -18,9 +18,50 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_NAMED = 1 << 20  # rows that are looked at for names
+# What is written for a missing number; one that is far outside the rest is so by more deviations of the rest than these.
+SENTINELS = (-1, -9, *(sign * (10**digits - 1) for digits in range(2, 9) for sign in (-1, 1)))
+FAR_OUT = 10
 SAMPLE = 2000  # rows by which is judged how often two are equal by chance
 # Deviation by magnitude that may be rounding to a narrow type: four of its last bits.
 ROUNDING = {"float": 4 * float(np.finfo(np.float32).eps), "halffloat": 4 * float(np.finfo(np.float16).eps)}
+
+
+@dataclass
+class _Sentinels:
+    """Finds numbers of the usual form for a missing value that occur more than once, far outside the rest of their column."""
+
+    _rest: Fitting = field(default_factory=Fitting)
+    _counts: Integers | int = 0  # (sentinels, columns)
+
+    def add(self, rows: Floats) -> None:
+        """A block of training rows, (n, columns)."""
+        extreme = np.isin(np.fmin.reduce(rows), SENTINELS) | np.isin(np.fmax.reduce(rows), SENTINELS)
+        suspect, counts = rows[:, extreme], np.zeros((len(SENTINELS), rows.shape[1]), dtype=np.int64)
+        counts[:, extreme] = [(suspect == sentinel).sum(axis=0) for sentinel in SENTINELS]
+        self._counts = self._counts + counts
+        rest = rows.copy()
+        rest[:, extreme] = np.where(np.isin(suspect, SENTINELS), np.nan, suspect)
+        self._rest.add(rest)
+
+    def notes(self, read: Sequence[Reading], options: ColumnOptions) -> list[str]:
+        """What is to be told of the columns."""
+        rest = self._rest.moments()
+        told = []
+        for index, reading in enumerate(read):
+            low, high, deviation = rest.low[index], rest.high[index], rest.deviation[index]
+            margin = max(FAR_OUT * deviation, high - low)  # the range, too: money is skewed
+            found = [
+                sentinel
+                for sentinel, counts in zip(SENTINELS, np.asarray(self._counts), strict=True)
+                if counts[index] > 1 and not rest.constant[index] and (sentinel < low - margin or sentinel > high + margin)
+            ]
+            if found:
+                names = [f"{sentinel}" for sentinel in found]
+                told.append(
+                    f"column '{reading.name}' holds {listing(names)} again and again, far outside the rest ({low:.6g} to {high:.6g}): "
+                    f"if that means a missing value, {options.more('missing', *names)}"
+                )
+        return told
 
 
 @dataclass
@@ -64,6 +105,7 @@ def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, op
         If a number is infinite or too large, or a column has too many categories.
     """
     numeric = [reading for reading in read if reading.numeric]
+    sentinels = _Sentinels()
     fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
     categories: dict[str, set[str]] = {reading.name: set() for reading in read if not reading.numeric}
     incomplete: set[str] = set()  # text with a missing value in a training row
@@ -77,6 +119,7 @@ def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, op
             names[reading.name].add(_as_arrow(block[:, index]))
         if numeric and chosen.any():
             fitting.add(block[chosen])
+            sentinels.add(block[chosen])
             lacking |= np.isnan(block[chosen]).any(axis=0)
         for name, found in categories.items():
             reading = next(reading for reading in read if reading.name == name)
@@ -87,6 +130,7 @@ def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, op
                 incomplete.add(name)
             _check_number_of(found, reading, options)
     columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, categories)
+    notes += sentinels.notes(numeric, options) if numeric else []
     for name, found in categories.items():
         notes += _of_categories(name, sorted(found), complete=name not in incomplete)
     for reading in read:

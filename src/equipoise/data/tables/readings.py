@@ -217,7 +217,8 @@ def readings(tables: Sequence[Table], columns: Sequence[str], options: ColumnOpt
     surveys = _surveyed(tables, columns, options)
     marks = {_sure_mark(survey) for survey in surveys.values() if survey.numbers >= NEARLY_ALL * survey.filled} - {None}
     common = marks.pop() if len(marks) == 1 else None
-    return [_Decision(name, survey, options, common, tables[0].missing).reading() for name, survey in surveys.items()]
+    categorical = {name for table in tables for name in table.categorical}
+    return [_Decision(name, survey, options, common, tables[0].missing, name in categorical).reading() for name, survey in surveys.items()]
 
 
 def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOptions) -> dict[str, Survey]:
@@ -261,6 +262,7 @@ class _Decision:
     ----------
     common : the decimal mark of the other columns, if they agree
     written : what the file itself writes for a missing value
+    categorical : whether the file says that the column holds categories
     """
 
     name: str
@@ -268,11 +270,14 @@ class _Decision:
     options: ColumnOptions
     common: cells.Decimal | None
     written: tuple[str, ...]
+    categorical: bool
 
     def reading(self) -> Reading:
         found, name = self.survey, self.name
         if name in self.options.categorical:
             return self._categories()
+        if self.categorical and found.type.startswith(("int", "uint")):
+            return self._categories(f"column '{name}' holds whole numbers that pandas wrote as categories, and so they are here")
         unit = self._unit()
         numbers = found.numbers + (found.cells["unit"] if unit else 0)
         dates = found.cells["date"] + (found.compact if found.compact == found.numbers else 0)
