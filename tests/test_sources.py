@@ -22,7 +22,7 @@ from PIL import Image
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.arrays.ts_files import read_ts
-from equipoise.data.images.dataset import _examine
+from equipoise.data.images.dataset import examined_file
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
@@ -425,7 +425,7 @@ class TestImages:
             (b"a.png", "has 200 bytes, more than an image of dataset.max_pixels=9 can need"),
             (b"x" * 300, "cannot be read (File name too long)"),
         ):
-            assert _examine(tmp_path, name, 9) == said
+            assert examined_file(tmp_path, name, 9) == said
 
     def test_given_splits(self, pictures: Path, tmp_path: Path) -> None:
         root = tmp_path / "given"

@@ -15,6 +15,7 @@ from equipoise.core import interruption
 from equipoise.core.clock import clock
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.core.terminal import console, note, print_table, progress_bar, warn
+from equipoise.data.originals import unchanged
 from equipoise.data.prepared import Prepared
 from equipoise.methods.schedules import share_at, weights_at
 from equipoise.methods.weighting import ClassWeights
@@ -85,7 +86,7 @@ def _tried(config: Config, data: Prepared) -> "Compiled":
     from equipoise.training.engines import replicas as distribution
     from equipoise.training.graph import compiled
 
-    with distribution.connected(), runtime.enough_memory():
+    with distribution.connected(), runtime.enough_memory(), unchanged(data):
         for message in trial.check_loss(config, data):
             warn(message)
         built = compiled(config, data)
@@ -94,11 +95,14 @@ def _tried(config: Config, data: Prepared) -> "Compiled":
 
 
 @contextlib.contextmanager
-def at_work(config: Config, log: Run) -> Iterator[None]:
-    """Within it a signal ends the run within seconds, and want of memory and another worker's failure are told as such; in the main thread alone."""
+def at_work(config: Config, data: Prepared, log: Run) -> Iterator[None]:
+    """Within it a signal ends the run within seconds, and want of memory, another worker's failure and a file that has changed are told as such.
+
+    In the main thread alone.
+    """
     from equipoise.training.engines import replicas as distribution  # not before runtime.start
 
-    with interruption.bounded(log.kill), distribution.connected(), runtime.enough_memory():
+    with interruption.bounded(log.kill), distribution.connected(), runtime.enough_memory(), unchanged(data):
         yield
         if config.trainer.profile:
             _log_times(log)
@@ -137,7 +141,7 @@ def take_part(config: Config, data: Prepared) -> None:
     from equipoise.training import fit
     from equipoise.training.engines import replicas as distribution
 
-    with interruption.bounded(lambda: None), distribution.connected(), runtime.enough_memory():
+    with interruption.bounded(lambda: None), distribution.connected(), runtime.enough_memory(), unchanged(data):
         fit.fit(_tried(config, data), config, data, record.weigh(config, data), lambda *_: None)
 
 

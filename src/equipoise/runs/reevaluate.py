@@ -23,6 +23,7 @@ from equipoise.core.terminal import warn
 from equipoise.data.arrays import npz_files
 from equipoise.data.catalogue import IN_ONE_PIECE
 from equipoise.data.images.folders import is_unlabelled
+from equipoise.data.originals import unchanged
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
@@ -89,7 +90,8 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     if tuple(model.input_shape[1:]) != data.shape:
         raise ConfigError(f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {tuple(model.input_shape[1:])}")
     predictor = Predictor(model)
-    logits, validation_logits = (predictor(data.split(name).features) for name in ("test", "validation"))
+    with unchanged(data):
+        logits, validation_logits = (predictor(data.split(name).features) for name in ("test", "validation"))
     keys = class_keys(data.classes)
     shares = {name: np.array([trained.metrics.get(f"{name}/{keys[label]}", np.nan) for label in data.classes]) for name in SHARES}
 

@@ -61,7 +61,7 @@ def run(
     if beside:
         beside.start()
     log, device, built = held.enter_context(training_run(config, data, store, folder, begun, adopt=adopt))
-    with at_work(config, log):
+    with at_work(config, data, log):
         weights, trained = train(config, data, log, built, watch)
         evidence = evaluate_and_log(config, data, weights, trained, log)
         if not (beside and beside.takes(evidence)):

@@ -150,7 +150,7 @@ def _checked(
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(WORKERS) as workers:
         for split in SPLITS:
             members = rows[split]
-            results = list(workers.map(lambda row: _examine(root, bytes(paths[row]), max_pixels), members, chunksize=64))
+            results = list(workers.map(lambda row: examined_file(root, bytes(paths[row]), max_pixels), members, chunksize=64))
             for row, problem in zip(members, results, strict=True):
                 if isinstance(problem, str):
                     bad.append(f"{os.fsdecode(paths[row])}: {problem}")
@@ -183,7 +183,7 @@ def _notes(features: Mapping[str, ImageFiles], found: Mapping[str, Sequence[Exam
     return notes
 
 
-def _examine(root: Path, path: bytes, max_pixels: int) -> Examined | str:
+def examined_file(root: Path, path: bytes, max_pixels: int) -> Examined | str:
     """What a file that can be decoded is, or what is wrong with it."""
     try:
         file = Path(root, os.fsdecode(path))
