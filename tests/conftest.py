@@ -13,8 +13,9 @@ from helpers import copy_project
 from processes import Processes, ended_after
 from server import Server, running_server
 
-# Ignored by what a shell starts in the background, as tests may be, and by all that this starts in turn.
+# Ignored by what a shell starts in the background, or nohup does, as tests may be, and by all that this starts in turn.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # The first example pays for imports, and the machine may be busy: time is no property here.
 settings.register_profile("equipoise", deadline=None)
 settings.load_profile("equipoise")
