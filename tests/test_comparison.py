@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from equipoise.comparison.compare import Comparison, Row, compare
+from equipoise.comparison.repetitions import over_datasets
 from equipoise.comparison.significance import bayesian_correlated_t, holm, nadeau_bengio, permutation_p
 from equipoise.core.schema import ConfigError
 from equipoise.tracking.history import Logged
@@ -423,7 +424,7 @@ def test_no_winner_where_metrics_disagree() -> None:
     runs = [run("none", 0, 0.5, macro_f1=0.9, mcc=0.9), run("balanced", 0, 0.8, macro_f1=0.6, mcc=0.6), run("power", 0, 0.4, macro_f1=0.5, mcc=0.5)]
     comparison = compare(runs, "balanced_accuracy")
     assert {label: row.on_front for label, row in rows(comparison).items()} == {"balanced": True, "none": True, "power": False}
-    assert "The metrics disagree on the best: balanced_accuracy balanced; macro_f1 none; mcc none." in comparison.tables[0].notes
+    assert "The metrics disagree on the highest mean: balanced_accuracy balanced; macro_f1 none; mcc none." in comparison.tables[0].notes
 
 
 def test_a_region_of_practical_equivalence() -> None:
@@ -451,3 +452,17 @@ def test_a_metric_that_is_not_there() -> None:
         compare([run("none", 0, 0.5)], "macro_f2")
     found = compare([run("none", 0, 0.5), Logged("old", "1", 0, {"weighting.name": "balanced"}, {}, {})], "mcc")
     assert any("1 runs have no test/mcc" in note for note in found.tables[0].notes)
+
+
+def test_a_mean_that_never_varies_has_no_interval() -> None:
+    """A worst class that is missed in every run is not known to be missed always."""
+    for where in ({"0": 0.1, "1": 0.2}, {"0": 0.1}):
+        runs = [replace(one, metrics={**one.metrics, "test/worst_class_recall": 0.0}) for one in on_splits(where, seeds=3)]
+        spread = rows(compare(runs, "balanced_accuracy"))["balanced"].spreads["worst_class_recall"]
+        assert spread.mean == 0
+        assert np.isnan([spread.low, spread.high]).all()
+    equal = rows(compare([run(name, seed, 0.5) for name in ("none", "balanced") for seed in range(8)], "balanced_accuracy"))["balanced"].to_baseline
+    assert equal is not None
+    assert (equal.mean, equal.p) == (0, 1)
+    assert np.isnan([equal.low, equal.high]).all()
+    assert np.isnan(over_datasets("none", np.zeros(7), 1).low)

@@ -118,7 +118,7 @@ def differences(runs: list[Logged]) -> Figure:
 def test_over_data_sets_there_is_a_table_of_paired_differences() -> None:
     comparison = compare(study(12, {"none": 0, "power": 0.01, "balanced": 0.02}), "balanced_accuracy")
     headings, rows = report.overall_columns(comparison)
-    assert headings == ["configuration", "balanced accuracy, mean", "−\u00a0none (better\u00a0in)", "p"]
+    assert headings == ["configuration", "balanced accuracy, mean", "−\u00a0none (better\u00a0in data\u00a0sets)", "p"]
     assert rows == [["balanced", "0.630", "+0.130 (12/12)", "<0.001"], ["power", "0.565", "+0.065 (12/12)", "<0.001"], ["none", "0.500", "", ""]]
     assert "Wilcoxon's signed-rank test" in report.overall_lines(comparison)[0]
     assert "comparisons: 2 with none" in report.overall_lines(comparison)[0]
@@ -191,3 +191,18 @@ def test_a_colour_is_a_weighting_and_a_mark_a_loss_in_every_picture() -> None:
     assert {line.get_linestyle() for line in figures[0].axes[0].lines} == {"-", "--"}
     differences = report.differences_figure(table, "balanced_accuracy").axes[0].lines
     assert {line.get_color() for line in differences[:-1]} == {weighting_color(name) for name in names if name != "none"}
+
+
+def test_every_number_says_what_it_is_over() -> None:
+    """On the page as in the terminal: what is behind ± is not the 95 % interval that the lead speaks of."""
+    splits = compare(on_splits({"0": 0.02, "1": 0.03, "2": 0.07}, seeds=3), "balanced_accuracy")
+    page = report.as_html(splits, "splits")
+    assert "mean ± SD of the runs" in page
+    assert "<td>3 splits</td>" in page
+    assert any(heading.endswith("(better\u00a0in splits)") for heading in report.columns(splits.tables[0], "balanced_accuracy")[0])
+    seeds = compare(sweep(7, {"none": 0, "balanced": 0.3}), "balanced_accuracy")
+    assert "<td>7 seeds</td>" in report.as_html(seeds, "seeds")
+    assert any(heading.endswith("(better\u00a0in seeds)") for heading in report.columns(seeds.tables[0], "balanced_accuracy")[0])
+    assert "means, and paired differences, one a data set." in report.as_html(several(), "data sets")
+    drawn = "rarer half of the classes by recall, more frequent half by precision; means of the runs"
+    assert drawn in report.as_html(several(), "data sets"), "what is drawn, not what it is taken to show"

@@ -260,7 +260,7 @@ def _notes(table: Table) -> list[str]:
     best = {name: max((row for row in rows if name in row.spreads), key=lambda row: row.spreads[name].mean, default=None) for name in FRONT}
     leaders = {name: row.configuration.label for name, row in best.items() if row and not np.isnan(row.rank)}
     if len(set(leaders.values())) > 1:
-        notes.append("The metrics disagree on the best: " + "; ".join(f"{name} {label}" for name, label in leaders.items()) + ".")
+        notes.append("The metrics disagree on the highest mean: " + "; ".join(f"{name} {label}" for name, label in leaders.items()) + ".")
     return notes
 
 

@@ -139,7 +139,7 @@ def difference(reference: str, values: Mapping[Place, float], test_over_train: f
 
 def over_datasets(reference: str, differences: Floats, sign: int) -> Difference:
     """Of one paired difference a data set, which share no rows; p is not yet corrected for other comparisons."""
-    low, high = significance.mean_interval(differences)
+    low, high = significance.mean_interval(differences) if np.ptp(differences) > ROUNDING else (math.nan, math.nan)
     return Difference(
         reference=reference,
         mean=float(differences.mean()),
@@ -182,7 +182,10 @@ def _p(values: Mapping[Place, float], test_over_train: float) -> float:
 
 
 def _interval(values: Mapping[Place, float], test_over_train: float) -> significance.Interval:
+    """NaN where nothing varies: that all repetitions agree is no certainty about the mean."""
     pairs = repeated(values)
+    if np.ptp(pairs) <= ROUNDING:
+        return math.nan, math.nan
     if len(by_unit(values)) == 1:
         return significance.mean_interval(pairs)
     return significance.nadeau_bengio(pairs, test_over_train)[1]

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from equipoise.comparison.compare import FRONT, PANEL, Comparison, Row, Table
 from equipoise.comparison.configurations import Configuration
-from equipoise.comparison.repetitions import PERMUTATION, Difference, Spread
+from equipoise.comparison.repetitions import CORRECTED, PERMUTATION, WILCOXON, Difference, Spread
 from equipoise.comparison.significance import ALPHA, Ranking
 from equipoise.core.colors import INK, MUTED, weighting_color
 from equipoise.core.schema import Floats, listing
@@ -30,6 +30,8 @@ ABSENT = "–"
 # Columns of the CSV, as the attributes are called.
 SPREAD = ("runs", "units", "mean", "deviation", "low", "high", "between_splits", "between_seeds")
 DIFFERENCE = ("label", "difference", "low", "high", "pairs", "better", "test", "p", "comparisons", "effect", "between_splits", "between_seeds")
+# What the pairs of each test are.
+PAIRS = {CORRECTED: "splits", PERMUTATION: "seeds", WILCOXON: "data\u00a0sets"}
 # How the evidence for a difference looks: what it is, the line, the mark and its filling; its colour is that of the weighting.
 SHOWN, NOT_SHOWN, TOO_FEW, UNDEFINED = "shown to differ", "not shown to differ", "too few pairs to test", "test not defined"
 LOOKS: dict[str, dict[str, Any]] = {
@@ -48,7 +50,7 @@ def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
         ("runs", [str(row.spreads[metric].runs) for row in table.rows]),
         (_words(metric), [_spread(row.spreads[metric]) for row in table.rows]),
         *_deviations([row.spreads[metric] for row in table.rows]),
-        ("rank", [_number(row.rank, ".1f") for row in table.rows]),
+        ("mean rank", [_number(row.rank, ".1f") for row in table.rows]),
     ]
     for name, differences in (("baseline", [row.to_baseline for row in table.rows]), ("post-hoc", [row.to_control for row in table.rows])):
         found += _difference_columns(name, differences)
@@ -73,7 +75,8 @@ def _difference_columns(name: str, differences: Sequence[Difference | None]) -> 
         return []
     references = {one.reference for one in differences if one}
     shown = references.pop() if len(references) == 1 and name == "baseline" else name
-    columns = [(f"−\u00a0{shown} (better\u00a0in)", [_difference(one) for one in differences])]
+    pairs = " or ".join(sorted({PAIRS[one.test] for one in differences if one}))
+    columns = [(f"−\u00a0{shown} (better\u00a0in {pairs})", [_difference(one) for one in differences])]
     if any(one.p is not None for one in differences if one):  # else a note says how many pairs a test needs
         columns.append(("p", [_p(one) for one in differences]))
     return columns
@@ -207,7 +210,8 @@ def as_html(comparison: Comparison, source: str) -> str:
     ]
     parts = []
     if comparison.overall:
-        shown = [html.paragraph(line) for line in overall_lines(comparison)] + [html.table(*overall_columns(comparison))]
+        shown = [html.paragraph(line) for line in (overall_title(comparison) + ".", *overall_lines(comparison))]
+        shown.append(html.table(*overall_columns(comparison)))
         shown += map(html.paragraph, ranking_lines(comparison))
         if comparison.ranking is not None:
             diagram = critical_difference_diagram(comparison.ranking, comparison.ranked)
@@ -215,7 +219,7 @@ def as_html(comparison: Comparison, source: str) -> str:
         parts.append(html.Part("Over all data sets", shown))
     for table in comparison.tables:
         several = len(comparison.tables) > 1
-        shown = [html.paragraph(note) for note in table.notes] + [html.table(*columns(table, comparison.metric))]
+        shown = [html.paragraph(title(table) + ".")] + [html.paragraph(note) for note in table.notes] + [html.table(*columns(table, comparison.metric))]
         parts.append(html.Part(f"{table.dataset}: what is known" if several else "What is known", shown))
         parts.append(html.Part(f"{table.dataset}: pictures" if several else "Pictures", _pictures(table, comparison.metric)))
         parts.append(html.Part(f"{table.dataset}: all intervals" if several else "All intervals", _intervals(table, comparison.metric)))
@@ -223,9 +227,9 @@ def as_html(comparison: Comparison, source: str) -> str:
 
 
 def _intervals(table: Table, metric: str) -> list[str]:
-    named = ["configuration", "metric", "mean", "low", "high", "SD of the runs", "SD between splits", "SD between seeds"]
+    named = ["configuration", "metric", "over", "mean", "low", "high", "SD of the runs", "SD between splits", "SD between seeds"]
     rows = [
-        [row.configuration.label, _words(name), f"{spread.mean:.4f}"]
+        [row.configuration.label, _words(name), _repetitions(spread), f"{spread.mean:.4f}"]
         + [_number(value, ".4f") for value in (spread.low, spread.high, spread.deviation, spread.between_splits, spread.between_seeds)]
         for row in table.rows
         for name, spread in row.spreads.items()
@@ -243,7 +247,7 @@ def _intervals(table: Table, metric: str) -> list[str]:
                 f"{found.mean:+.4f}",
                 _number(found.low, "+.4f"),
                 _number(found.high, "+.4f"),
-                str(found.pairs),
+                f"{found.pairs} {PAIRS[found.test]}",
                 str(found.better),
                 _p(found),
             ]
@@ -272,9 +276,7 @@ def _pictures(table: Table, metric: str) -> list[str]:
         body.append(html.picture(scatter_figure(drawn), f"{table.dataset}: balanced accuracy against macro F1 and MCC; bold marks are means, faint ones runs"))
     trade = minority_figure(drawn)
     if trade:
-        body.append(
-            html.picture(trade, f"{table.dataset}: what the rarer half of the classes gains in recall, and what the more frequent half pays in precision")
-        )
+        body.append(html.picture(trade, f"{table.dataset}: rarer half of the classes by recall, more frequent half by precision; means of the runs"))
     return body
 
 
@@ -439,6 +441,11 @@ def _words(metric: str) -> str:
 
 def _spread(spread: Spread) -> str:
     return f"{spread.mean:.3f}" if math.isnan(spread.deviation) else f"{spread.mean:.3f} ± {spread.deviation:.3f}"
+
+
+def _repetitions(spread: Spread) -> str:
+    """What the mean and its interval are over."""
+    return f"{spread.units} splits" if spread.units > 1 else f"{spread.runs} seed{'s' * (spread.runs > 1)}"
 
 
 def _mean(spread: Spread | None) -> str:
