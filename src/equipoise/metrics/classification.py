@@ -7,13 +7,15 @@ arrays here and absent wherever it is logged; averages over classes are over tho
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy import sparse
 
 from equipoise.core.schema import Booleans, Floats, Integers, listing
 from equipoise.metrics.proportions import wilson
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 BINS = 15
 MOST_DOUBLE = 20_000_000  # cells of (samples, classes); larger arrays are kept in float32, and computed with in float64
@@ -38,7 +40,7 @@ class Evaluation:
 
     summary: dict[str, float]
     per_class: dict[str, Floats]
-    confusion: sparse.csr_array
+    confusion: "sparse.csr_array"
     groups: Mapping[str, Integers]
     notes: tuple[str, ...]
 
@@ -242,8 +244,10 @@ def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs:
     return found if costs is None else {**found, "expected_cost": float(costs[labels, predicted].mean())}
 
 
-def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> sparse.csr_array:
+def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> "sparse.csr_array":
     """Counts, int64 (true class, predicted class), over all classes whether they occur or not."""
+    from scipy import sparse
+
     return sparse.csr_array((np.ones(len(labels), np.int64), (labels, predicted)), shape=(classes, classes))
 
 

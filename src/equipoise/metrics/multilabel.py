@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, listing
 from equipoise.metrics.classification import Evaluation, best_nearest, cuts, frequency_groups, mean_of_defined
@@ -61,6 +60,7 @@ def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Seque
     names : of the labels
     counts : int64 (labels,), the positives in the training split
     """
+    from scipy import sparse
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     hits, told, positives = (labels * predicted).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0)
