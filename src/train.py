@@ -10,11 +10,9 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
-from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise.config.composing import share_compositions
 from equipoise.config.model import Config, validate
 from equipoise.config.naming import experiment_of, not_heeded, run_name
 from equipoise.core import interruption
@@ -73,10 +71,7 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep) -> int:
     from equipoise.sweeps.summary import summarised
     from equipoise.tracking.store import open_store
 
-    # Hydra would compose every job one more time to see whether it can be, a minute for 900 of them: the plan has checked them all.
-    Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
     elsewhere = sweep.launcher != choose.IN_THIS_PROCESS
-    share_compositions(in_turn=not elsewhere)
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
     if plan.searching and store.answers:

@@ -4,16 +4,14 @@ To compose takes Hydra 50 to 200 ms, to copy what it composed 15, to set a value
 """
 
 import copy
-from collections.abc import Callable
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise.config.model import VALUES
-
-Load = Callable[[ConfigLoaderImpl, DictConfig, list[str]], DictConfig]
 
 
 def is_value(override: Override) -> bool:
@@ -27,31 +25,33 @@ def refers(line: str) -> bool:
     return "${" in line
 
 
-def share_compositions(*, in_turn: bool) -> None:
-    """Have Hydra's launcher in this process compose once for each choice of options; values are set as Hydra sets them, after everything else.
+class SharedCompositions(ConfigLoaderImpl):
+    """Composes as Hydra's own loader does, once for each choice of options; values are set as Hydra sets them, after everything else.
 
     Parameters
     ----------
+    loader : Hydra's own
     in_turn : whether a job is over before the next one's config is made, which then may be the same object with other values
     """
-    ConfigLoaderImpl.load_sweep_config = _sharing(ConfigLoaderImpl.load_sweep_config, in_turn=in_turn)  # type: ignore[method-assign, assignment]
 
+    def __init__(self, loader: ConfigLoader, *, in_turn: bool) -> None:
+        super().__init__(loader.get_search_path())
+        self._in_turn = in_turn
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
 
-def _sharing(load: Load, *, in_turn: bool) -> Load:
-    composed: dict[tuple[str, ...], DictConfig] = {}
-
-    def load_sweep_config(loader: ConfigLoaderImpl, master: DictConfig, lines: list[str]) -> DictConfig:
-        overrides = OverridesParser.create().parse_overrides(lines)
-        values = [] if any(map(refers, lines)) else [override for override in overrides if is_value(override)]
-        options = [line for line, override in zip(lines, overrides, strict=True) if override not in values]
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """The config of one job."""
+        overrides = OverridesParser.create().parse_overrides(sweep_overrides)
+        values = [] if any(map(refers, sweep_overrides)) else [override for override in overrides if is_value(override)]
+        options = [line for line, override in zip(sweep_overrides, overrides, strict=True) if override not in values]
         merged = any(isinstance(override.value(), dict) for override in values)  # with what was composed, which no job may have changed
         # Whoever shares an object sets the same values of it.
         kind = (*options, str(merged), *sorted(override.key_or_group for override in values))
-        if kind not in composed:
-            composed[kind] = load(loader, master, options)
-        config = composed[kind] if in_turn and not merged else copy.deepcopy(composed[kind])
+        if kind not in self._composed:
+            self._composed[kind] = super().load_sweep_config(master_config, options)
+        config = self._composed[kind] if self._in_turn and not merged else copy.deepcopy(self._composed[kind])
         OmegaConf.set_readonly(config.hydra, False)  # which Hydra makes it of each job that it runs
-        loader._apply_overrides_to_config(values, config)
+        self._apply_overrides_to_config(values, config)
         task = [override for override in overrides if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in task]
         naming = config.hydra.job.config.override_dirname
@@ -59,5 +59,3 @@ def _sharing(load: Load, *, in_turn: bool) -> Load:
             overrides=task, kv_sep=naming.kv_sep, item_sep=naming.item_sep, exclude_keys=naming.exclude_keys
         )
         return config
-
-    return load_sweep_config

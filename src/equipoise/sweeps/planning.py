@@ -30,6 +30,12 @@ from equipoise.data.prepare import prepare
 from equipoise.sweeps import search
 from equipoise.sweeps.launchers import choose
 
+# In place of Hydra's own plugins.
+PLANNED = {
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": "hydra_plugins.planned.PlannedSweeper",
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher": "hydra_plugins.planned.PlannedLauncher",
+}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -149,7 +155,8 @@ def _plan(words: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         search.check_known(project_root(), sweep.id, searching, search.space(overrides))
     share = choose.threads(composed, searching.n_jobs if searching else len(jobs))
     threads = (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
-    return Plan(jobs, sweep, (*folders, *threads, f"sweep={sweep.id}", _varied(varied)), shows_config, searching)
+    handed_over = (*folders, *threads, f"sweep={sweep.id}", _varied(varied), *_planned(settings))
+    return Plan(jobs, sweep, handed_over, shows_config, searching)
 
 
 def _check_launcher(override: Override) -> None:
@@ -175,6 +182,11 @@ def _check_settings(settings: Any, overrides: Sequence[Override]) -> None:
 def _varied(keys: Sequence[str]) -> str:
     """The override by which every job knows what its sweep varies, wherever it runs."""
     return f"++hydra.job.env_set.{VARIED}='{','.join(keys)}'"
+
+
+def _planned(settings: Any) -> list[str]:
+    """The overrides by which Hydra's own sweeper and launcher leave out what the plan has done."""
+    return [f"hydra.{plugin}._target_={PLANNED[node._target_]}" for plugin in ("sweeper", "launcher") if (node := settings.hydra[plugin])._target_ in PLANNED]
 
 
 def _jobs(overrides: list[Override]) -> tuple[Config, ...]:

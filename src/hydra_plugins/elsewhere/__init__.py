@@ -23,7 +23,10 @@ class ElsewhereLauncher(Launcher):
         self.composed = {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in composed.items()}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from equipoise.config.composing import SharedCompositions
+
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.loader = SharedCompositions(hydra_context.config_loader, in_turn=False)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from equipoise.sweeps.launchers import choose, ray_jobs, submitit_jobs
@@ -48,7 +51,7 @@ class ElsewhereLauncher(Launcher):
 
         assert self.hydra_context is not None
         assert self.task_function is not None
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        config = self.loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
             config.hydra.sweep.dir = str(self._folder_there(on_ray))
