@@ -80,10 +80,10 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
             python_model=str(code_root() / "src" / "equipoise" / "serving" / "served.py"),
             code_paths=[str(code_root() / "src" / "equipoise")],
             artifacts={"parts": str(parts)},
-            signature=served_form.signature(classes, moved),
+            signature=served_form.signature(learned, classes, moved),
             input_example=served_form.example(learned),
             pip_requirements=_requirements(),
-            metadata={"classes": classes, "input": served_form.said(learned), "columns": served_form.columns(learned), **about},
+            metadata={"classes": classes, "input": served_form.said(learned), **about},
         )
     uri = f"models:/{found.model_id}"
     with contextlib.suppress(mlflow.exceptions.MlflowException):  # it is there already

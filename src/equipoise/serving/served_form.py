@@ -21,11 +21,11 @@ IMAGE = "image"  # the column of paths or encoded images
 GREY = 128
 
 
-def signature(classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
-    """What comes out; what goes in is left to `Served`.
+def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
+    """What goes in and what comes out.
 
-    MLflow would refuse what the model can read: of whole numbers 3.0 and a missing cell, of codes their text, of arrays
-    another type, and by a type that takes all of these, rows of a CSV. What a row holds is in the metadata (`columns`).
+    A table's columns have the types that pandas gives them in the file that was trained on, since pandas reads rows for
+    MLflow. Arrays have no schema: MLflow would refuse those of another type, however exact, and rows of a CSV.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
@@ -34,11 +34,13 @@ def signature(classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
     given = [ColSpec(DataType.long, f"predicted({name})") for name in classes] if several else [ColSpec(DataType.string, "predicted")]
     kinds = ("p",) if moved.uncorrected else ("p", "p_raw")
     found = [ColSpec(DataType.double, f"{kind}({name})") for kind in kinds for name in classes]
-    return ModelSignature(outputs=Schema([*given, *found, ColSpec(DataType.string, "notes")]))
+    types = _columns(learned)
+    inputs = Schema([ColSpec(DataType[kind], name) for name, kind in types.items()]) if types else None
+    return ModelSignature(inputs, Schema([*given, *found, ColSpec(DataType.string, "notes")]))
 
 
-def columns(learned: Preprocessing) -> dict[str, str]:
-    """The columns of a row, with the type that pandas gives each in the file that was trained on; none of an array."""
+def _columns(learned: Preprocessing) -> dict[str, str]:
+    """The columns of a row, with the type of each; none of an array."""
     if isinstance(learned, TablePreprocessing):
         return {column.name: learned.pandas[column.name] for column in learned.columns}
     return {IMAGE: "string"} if isinstance(learned, ImagePreprocessing) else {}

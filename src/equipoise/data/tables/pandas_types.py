@@ -1,7 +1,7 @@
 """The types that pandas gives the columns of a file, as `pandas.read_csv` and `read_parquet` guess them.
 
-MLflow reads the rows that a served model gets by pandas. So what the model says of its columns has to be what pandas
-makes of the file that was trained on.
+MLflow reads the rows that a served model gets by pandas, and refuses a column that comes out as another type than
+the model's signature says. So the signature has to say what pandas makes of the file that was trained on.
 """
 
 from collections.abc import Mapping
