@@ -20,7 +20,7 @@ def step(config: Config) -> None:
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
     store = open_store(project_root(), config.tracking.name, needed=False)
     begun = resume.interrupted(store, config, data.data_sha256)
-    with fit.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _, built), fit.at_work(config, log):
+    with fit.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _, built), fit.at_work(config, data, log):
         log.log_file(PARAMS, "config")
         _, trained = fit.train(config, data, log, built)
         handover.save(trained, ARTIFACTS, {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256})
