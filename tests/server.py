@@ -196,9 +196,10 @@ def walk(routes, prefix=""):
 native = [(path, method) for path, method in walk(app.routes) if method not in ("HEAD", "OPTIONS")]
 print(json.dumps(flask + native))
 """
-    folder = server.project / "server"
-    authentication = folder / "for_the_table.ini"
-    text = (folder / "authentication.ini").read_text()
+    folder = server.project / "for_the_table"  # the server's own holds nothing that others may read
+    folder.mkdir(exist_ok=True)
+    authentication = folder / "authentication.ini"
+    text = (server.project / "server" / "authentication.ini").read_text()
     authentication.write_text(re.sub("database_uri = .*", f"database_uri = sqlite:///{folder}/table.db", text))
     environment = {**os.environ, "PYTHONPATH": str(server.project / "src"), "MLFLOW_AUTH_CONFIG_PATH": str(authentication)}
     environment |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": "x", "MLFLOW_AUTH_ADMIN_PASSWORD": "some password", "_MLFLOW_SGI_NAME": "uvicorn"}
