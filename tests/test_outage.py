@@ -19,7 +19,7 @@ from equipoise.tracking import run as tracking
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Run, start_run
 from equipoise.tracking.store import Store, open_store, read_json
-from helpers import copy_project, train
+from helpers import REPOSITORY, copy_project, train
 from server import Proxy, Server, as_user, proxied
 
 pytestmark = pytest.mark.slow
@@ -162,7 +162,7 @@ with tracking.start_run(store, "outages", "full", {"a": 1}, {}, root) as run:
     run.log_table({"class": ["a"], "recall": [0.5]}, "evaluation/per_class.json")
     run.set_tag("late", "yes")
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     found = subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert "the run goes on" in found.stderr
