@@ -45,11 +45,11 @@ def _evaluate(words: Sequence[str]) -> None:
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
         warn(note)
-    console.print(f"\n{evidence.name}, run {judged.of}, judged again")
+    console.print(f"\n{evidence.name}, run {judged.of}, judged again", soft_wrap=True)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
     if (judged.folder / REPORT).exists():
         console.print(f"Report: {judged.folder / REPORT}", soft_wrap=True)
-    console.print(f"Logged as run {judged.run_id}. To open it in MLflow:")
+    console.print(f"Logged as run {judged.run_id}. To open it in MLflow:", soft_wrap=True)
     console.print(f"  {store.page(judged.experiment_id, judged.run_id)}", soft_wrap=True)
 
 

@@ -113,7 +113,7 @@ def _take_part(config: Config) -> int:
     except OSError as error:  # a worker that is gone, or a cache that cannot be read
         print(f"error: {error}; the same command in every worker goes on where this one stopped", file=sys.stderr)
         return 1
-    console.print("Trained; the chief logs the run.")
+    console.print("Trained; the chief logs the run.", soft_wrap=True)
     return 0
 
 
@@ -169,12 +169,12 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         with ExitStack() as held:
             claim = held.enter_context(sweep.claimed(store, config, data.data_sha256)) if in_a_sweep else resume.interrupted(store, config, data.data_sha256)
             if isinstance(claim, sweep.Settled):
-                console.print(f"{name} {claim.reason}")
+                console.print(f"{name} {claim.reason}", soft_wrap=True)
                 return search.outcome(store.points(claim.run, search.watched(searching, config)), searching, config) if searching and claim.run else None
             watch = search.watch(project_root(), searching, config) if searching else None
             finished = experiment.run(config, data, store, folder, claim, held, run.outer_run(store), watch)
     except run.Pruned as pruned:
-        console.print(f"{name}: given up {pruned}")
+        console.print(f"{name}: given up {pruned}", soft_wrap=True)
         return {}
     except Exception as error:
         outside = _from_outside(error)
@@ -188,7 +188,7 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
             raise SystemExit(2 if resume.remove_unused(folder) and not outside else 1) from None
         raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples")
+    console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples", soft_wrap=True)
     if in_a_sweep:
         print_summary_line(finished.evaluation)
         return search.outcome(read_journal(finished.folder), searching, config) if searching else None
@@ -198,7 +198,7 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
     if finished.is_uploaded:
         sweep.save_overview(store, finished.experiment_id)
-        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:")
+        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:", soft_wrap=True)
         console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
     return None
 

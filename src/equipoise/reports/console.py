@@ -57,7 +57,7 @@ def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> 
 def print_summary_line(evaluation: Evaluation) -> None:
     """The headline metrics alone, as one of many jobs prints them."""
     shown = ("balanced_accuracy", "macro_f1", "mcc")
-    terminal.console.print("  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary))
+    terminal.console.print("  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary), soft_wrap=True)
 
 
 def shown_classes(head_to_tail: Integers) -> list[int | None]:

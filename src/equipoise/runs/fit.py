@@ -150,7 +150,7 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
     trainer = config.trainer
     if trainer.strategy == "multi_worker":
         cluster = read_cluster()
-        console.print(f"Worker {cluster.index} of {len(cluster.workers)}" + (": waiting for the others" if len(cluster.workers) > 1 else ""))
+        console.print(f"Worker {cluster.index} of {len(cluster.workers)}" + (": waiting for the others" if len(cluster.workers) > 1 else ""), soft_wrap=True)
     try:
         device = _take_device(trainer)
     except runtime.UsedBeforeError as error:
@@ -227,7 +227,7 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, built:
     history: list[dict[str, float]] = []
     begun = checkpoints.newest()
     if begun is not None:
-        console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}")
+        console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
     done = len(begun.values["history"]) if begun else 0
     log.flush()
     with progress_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:

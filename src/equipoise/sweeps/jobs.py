@@ -155,7 +155,7 @@ def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: flo
             lock.acquire(timeout=0)
         except Timeout:
             if patience is None:
-                console.print(f"waiting for {label}, which is being done {_owner(store, sweep, key)}")
+                console.print(f"waiting for {label}, which is being done {_owner(store, sweep, key)}", soft_wrap=True)
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=-1 if patience is None else max(0.0, end - time.monotonic()))
         lock.release()

@@ -26,7 +26,7 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     study = search.load(store.root, sweep, settings)
     by_state = {state: study.get_trials(deepcopy=False, states=(state,)) for state in TrialState}
     finished, pruned, failed = (len(by_state[state]) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-    console.print(f"\nSearch {sweep}: {finished} trials finished, {pruned} were given up, {failed} failed", style="bold")
+    console.print(f"\nSearch {sweep}: {finished} trials finished, {pruned} were given up, {failed} failed", style="bold", soft_wrap=True)
     runs = history.sweep_runs(store, sweep, compare.wanted(None))
     if not finished or not runs:
         return
@@ -45,7 +45,7 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     console.print("The first of them again, as a run of its own:\n  " + shlex.join(["python", "src/train.py", *again]), soft_wrap=True)
     importance = _importance(study, settings)
     for metric, shares in importance.items():
-        console.print(f"What {metric} depends on: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()))
+        console.print(f"What {metric} depends on: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()), soft_wrap=True)
     experiments = {run.experiment_id for run in runs}
     log_sweep_texts(store, sweep, experiments, {"search/trials.csv": _as_csv(study, settings)})
     log_sweep_figures(store, sweep, experiments, {f"search/{name}.png": figure for name, figure in _pictures(study, settings, importance).items()})

@@ -93,7 +93,7 @@ def _tell_earlier(store: Store, run: Run, sweep: Sweep, jobs: Sequence[Config]) 
     for changed, runs in finished.items():
         console.print(f"trained again: {changed} since run {listing([one.id for one in runs], 3)}", soft_wrap=True)
     if done:
-        console.print(f"Sweep {sweep.id}: {len(done)} of {len(jobs)} jobs are finished already")
+        console.print(f"Sweep {sweep.id}: {len(done)} of {len(jobs)} jobs are finished already", soft_wrap=True)
         _warn_of_others(store, run, done, {key: label for key, (_, _, label) in keyed.items()})
     judged = [keyed[key][2] for one in done if identity.evaluation_changed(one.tags, keyed[key := one.tags["config_sha256"]][0])]
     if judged:
