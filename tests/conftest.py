@@ -36,13 +36,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_others_in_the_environment() -> None:
-    """MLflow writes the store of a test before this one into the environment, and `mlflow run` would take it for the user's.
+def _no_store_in_the_environment() -> None:
+    """MLflow writes the store of a test before this one into the environment, and `mlflow run` would take it for the user's."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
 
-    A width of the terminal that the tests run in, or that a library guesses, is none of the commands' that they start.
-    """
-    for name in ("MLFLOW_TRACKING_URI", "COLUMNS"):
-        os.environ.pop(name, None)
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_width_in_the_environment() -> None:
+    """That of the tests' own terminal is not that of the commands that they start; readline sets it past `os.environ`."""
+    os.environ.pop("COLUMNS", None)
+    os.unsetenv("COLUMNS")
 
 
 @pytest.fixture(scope="session")
