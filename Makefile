@@ -66,7 +66,7 @@ test-fast: dev  ## Run the tests that take no time, for the inner loop
 test-gpu:  ## Run the tests that need a GPU, and those of the engines on it, with TensorFlow's GPU libraries installed
 	@$(MAKE) --no-print-directory dev EXTRA=gpu
 	@python -m pytest -m gpu $(ARGS)
-	@python -m pytest --device=gpu $(addprefix tests/test_,compiled.py precision.py resident.py training.py) $(ARGS)
+	@python -m pytest --device=gpu $(addprefix tests/training/test_,graph.py precision.py resident.py fit.py) $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports

@@ -77,7 +77,9 @@ def _measured(part: str, rounds: int | None) -> tuple[dict[str, Any], str]:
 
 def machine() -> dict[str, Any]:
     """What the numbers hang on."""
-    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else "", re.MULTILINE)
+    names = re.findall(
+        r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else "", re.MULTILINE
+    )
     return {
         "processor": names[0] if names else platform.machine(),
         "cores": psutil.cpu_count(),
@@ -95,7 +97,10 @@ def _gpus() -> list[str]:
     import pynvml
 
     pynvml.nvmlInit()
-    return [pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(pynvml.nvmlDeviceGetCount())]
+    return [
+        pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index))
+        for index in range(pynvml.nvmlDeviceGetCount())
+    ]
 
 
 def _write(part: str, found: dict[str, Any], text: str) -> None:

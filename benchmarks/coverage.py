@@ -86,11 +86,17 @@ class Model:
     def logits(self, labels: Integers, generator: np.random.Generator) -> Floats:
         share = np.array(self.counts) / sum(self.counts)
         noise = generator.standard_normal((len(labels), len(share)))
-        drawn: Floats = self.separation * (noise + self.separation * (labels[:, np.newaxis] == np.arange(len(share)))) + self.tilt * np.log(share)
+        drawn: Floats = self.separation * (
+            noise + self.separation * (labels[:, np.newaxis] == np.arange(len(share)))
+        ) + self.tilt * np.log(share)
         return drawn
 
     def test_split(self, generator: np.random.Generator) -> Integers:
-        counts = self.counts if self.fixed else generator.multinomial(sum(self.counts), np.array(self.counts) / sum(self.counts))
+        counts = (
+            self.counts
+            if self.fixed
+            else generator.multinomial(sum(self.counts), np.array(self.counts) / sum(self.counts))
+        )
         return np.repeat(np.arange(len(self.counts)), counts)
 
 
@@ -120,10 +126,28 @@ def of_recalls(splits: int) -> str:
         ways = (_score, _mover(wilson), _mover(_jeffreys), functools.partial(_percentiles, generator))
         found = [way(hits, size) for way in ways]
         held = [f"{np.mean((low <= mean) & (mean <= high)):.3f}" for low, high in found]
-        lines.append([name, f"{head[0]:g} to {head[1]:g}", f"{others[0]:g} to {others[1]:g}", *held, f"{np.mean(found[0][1] - found[0][0]):.3f}"])
+        lines.append(
+            [
+                name,
+                f"{head[0]:g} to {head[1]:g}",
+                f"{others[0]:g} to {others[1]:g}",
+                *held,
+                f"{np.mean(found[0][1] - found[0][0]):.3f}",
+            ]
+        )
         print(" ", *lines[-1], sep="  ", flush=True)
     headings = ["test samples of the classes", "recall of the first", "of the others"]
-    return table([*headings, "score interval (a run's)", "MOVER, Wilson", "MOVER, Jeffreys", "stratified bootstrap", "width of the first"], lines)
+    return table(
+        [
+            *headings,
+            "score interval (a run's)",
+            "MOVER, Wilson",
+            "MOVER, Jeffreys",
+            "stratified bootstrap",
+            "width of the first",
+        ],
+        lines,
+    )
 
 
 Ends = tuple[Floats, Floats]
@@ -139,7 +163,10 @@ def _mover(of_each: Callable[[Integers, Integers], Ends]) -> Callable[[Integers,
 
     def ends(hits: Integers, size: Integers) -> Ends:
         share, (low, high) = hits / size, of_each(hits, size)
-        return tuple(share.mean(axis=1) + sign * np.sqrt(((share - end) ** 2).sum(axis=1)) / len(size) for sign, end in ((-1, low), (1, high)))  # type: ignore[return-value]
+        return tuple(
+            share.mean(axis=1) + sign * np.sqrt(((share - end) ** 2).sum(axis=1)) / len(size)
+            for sign, end in ((-1, low), (1, high))
+        )  # type: ignore[return-value]
 
     return ends
 
@@ -163,11 +190,21 @@ def truth_of(model: Model) -> dict[str, float]:
     logits = model.logits(labels, generator)
     weight = share[labels] * classes / len(labels)
     joint = sklearn_metrics.confusion_matrix(labels, logits.argmax(axis=1), sample_weight=1e6 * weight)
-    found = {name: float(value) for name, value in counted_metrics(np.diag(joint), joint.sum(axis=0), joint.sum(axis=1), {}).items()}
+    found = {
+        name: float(value)
+        for name, value in counted_metrics(np.diag(joint), joint.sum(axis=0), joint.sum(axis=1), {}).items()
+    }
     log_probabilities = log_softmax(logits)
     found |= {name: float(values @ weight) for name, values in sample_scores(labels, log_probabilities).items()}
-    for name, score in (("macro_average_precision", sklearn_metrics.average_precision_score), ("macro_auroc", sklearn_metrics.roc_auc_score)):
-        found[name] = float(np.mean([score(labels == index, log_probabilities[:, index], sample_weight=weight) for index in range(classes)]))
+    for name, score in (
+        ("macro_average_precision", sklearn_metrics.average_precision_score),
+        ("macro_auroc", sklearn_metrics.roc_auc_score),
+    ):
+        found[name] = float(
+            np.mean(
+                [score(labels == index, log_probabilities[:, index], sample_weight=weight) for index in range(classes)]
+            )
+        )
     return found
 
 
@@ -178,7 +215,15 @@ def coverage(model: Model, splits: int) -> dict[str, tuple[float, float, float]]
     for seed in range(splits):
         labels = model.test_split(generator)
         logits = model.logits(labels, generator)
-        known = class_intervals(labels, logits.argmax(axis=1), {"": log_softmax(logits)}, {}, fixed=model.fixed, resamples=RESAMPLES, seed=seed)
+        known = class_intervals(
+            labels,
+            logits.argmax(axis=1),
+            {"": log_softmax(logits)},
+            {},
+            fixed=model.fixed,
+            resamples=RESAMPLES,
+            seed=seed,
+        )
         for name, interval in known.items():
             held.setdefault(name, []).append((_holds(interval, truth[name]), interval.rough))
     return {name: _summed(np.array(values)) for name, values in held.items()}
@@ -209,7 +254,14 @@ def _cell(fine: float, everywhere: float, rough: float) -> str:
 
 def _write(name: str, text: str) -> None:
     page = PAGE.read_text()
-    PAGE.write_text(re.sub(rf"(<!-- {name} -->\n).*?(\n<!-- end of {name} -->)", lambda found: f"{found[1]}\n{text}\n{found[2]}", page, flags=re.DOTALL))
+    PAGE.write_text(
+        re.sub(
+            rf"(<!-- {name} -->\n).*?(\n<!-- end of {name} -->)",
+            lambda found: f"{found[1]}\n{text}\n{found[2]}",
+            page,
+            flags=re.DOTALL,
+        )
+    )
 
 
 def _measure(words: Sequence[str]) -> None:

@@ -82,24 +82,43 @@ def _data(case: Case, folder: Path) -> Any:
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True)
             Image.fromarray(generator.integers(0, 255, case.shape[1:], dtype=np.uint8)).save(folder / name)
-        return ImageFiles(str(folder), np.array([name.encode() for name in names]), case.shape[1:], ("PNG",), np.zeros(len(names), np.uint8))  # type: ignore[arg-type]
+        return ImageFiles(
+            str(folder),
+            np.array([name.encode() for name in names]),
+            case.shape[1:],
+            ("PNG",),
+            np.zeros(len(names), np.uint8),
+        )  # type: ignore[arg-type]
 
     def samples(count: int) -> Samples:
         return Samples(generator.random((count, *case.shape[1:]), np.float32), np.arange(count) % CLASSES)
 
-    train = Samples(files(case.shape[0]), np.arange(case.shape[0]) % CLASSES) if case.from_files else samples(case.shape[0])
+    train = (
+        Samples(files(case.shape[0]), np.arange(case.shape[0]) % CLASSES) if case.from_files else samples(case.shape[0])
+    )
     splits, counts = {"train": train, "validation": samples(VALIDATION)}, np.bincount(train.labels)
-    return SimpleNamespace(classes=tuple("0123456789"), shape=case.shape[1:], counts=counts, several_labels=False, split=splits.__getitem__)
+    return SimpleNamespace(
+        classes=tuple("0123456789"), shape=case.shape[1:], counts=counts, several_labels=False, split=splits.__getitem__
+    )
 
 
 def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, Callable[[], float]]:
     """Each a function that returns its seconds an epoch."""
-    common = [f"model={case.model}", *case.options, "weighting=balanced", f"trainer.batch_size={case.batch_size}", f"trainer.epochs={case.epochs + 1}"]
+    common = [
+        f"model={case.model}",
+        *case.options,
+        "weighting=balanced",
+        f"trainer.batch_size={case.batch_size}",
+        f"trainer.epochs={case.epochs + 1}",
+    ]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         composed = {name: compose("config", [*common, *options]) for name, options in engines.items()}
     configs = {name: validate(OmegaConf.to_container(each, resolve=True)) for name, each in composed.items()}  # type: ignore[arg-type]
     config = next(iter(configs.values()))
-    ways = {"`model.fit`": _plain(config, data, {}), "`model.fit(class_weight=…)`": _plain(config, data, dict.fromkeys(range(CLASSES), 1.0))}
+    ways = {
+        "`model.fit`": _plain(config, data, {}),
+        "`model.fit(class_weight=…)`": _plain(config, data, dict.fromkeys(range(CLASSES), 1.0)),
+    }
     ways |= {name: _ours(config, data) for name, config in configs.items()}
     ways["loop by hand"] = _by_hand(config, data, None)
     if case.xla:
@@ -156,7 +175,9 @@ def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) ->
         with tf.GradientTape() as tape:
             logits = model(tf.gather(features, rows), training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, rows), logits))
-        optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+        )
 
     @tf.function(jit_compile=True if xla == "epoch" else None)
     def epoch(order: tf.Tensor) -> None:

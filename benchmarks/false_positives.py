@@ -68,7 +68,14 @@ def _is_claimed(scores: Floats, names: Sequence[str]) -> bool:
     """Whether `compare` shows a difference to `none` in (splits, seeds, configurations), as a sweep would have logged them."""
     sizes = {"samples/train": 70.0, "samples/test": 20.0}
     runs = [
-        Logged(f"{name}-{split}-{seed}", "1", 0, {"weighting.name": name, "dataset.split_seed": str(split), "seed": str(seed)}, {}, metrics)
+        Logged(
+            f"{name}-{split}-{seed}",
+            "1",
+            0,
+            {"weighting.name": name, "dataset.split_seed": str(split), "seed": str(seed)},
+            {},
+            metrics,
+        )
         for (split, seed, index), score in np.ndenumerate(scores)
         for name, metrics in [(names[index], {f"test/{METRIC}": float(score), **sizes})]
     ]
@@ -122,7 +129,10 @@ def main() -> None:
     print("| nothing differs, nominal 5 % | `compare` | paired permutation |\n| --- | --- | --- |")
     for learner, (samples, minority) in product(LEARNERS, SETTINGS):
         found = rates(learner, samples, minority, repetitions)
-        print(f"| {learner}, 10 splits of {samples} samples, minority {minority} | {found.compared:.1%} | {found.permuted:.1%} |", flush=True)
+        print(
+            f"| {learner}, 10 splits of {samples} samples, minority {minority} | {found.compared:.1%} | {found.permuted:.1%} |",
+            flush=True,
+        )
     found = family_rates(repetitions)
     print(f"| 3 splits x 5 seeds, any of four comparisons | {found.compared:.1%} | {found.permuted:.1%} |")
 

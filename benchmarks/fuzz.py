@@ -49,7 +49,9 @@ def main(cases: int, kinds: Sequence[str]) -> int:
     words = values // 50  # Hydra needs 0.1 s for a whole command line
     files = -(-(cases - values) // len(KINDS))
     findings: dict[str, str] = {}
-    print("| kind | cases | accepted | refused | findings | seconds |\n| --- | --- | --- | --- | --- | --- |", flush=True)
+    print(
+        "| kind | cases | accepted | refused | findings | seconds |\n| --- | --- | --- | --- | --- | --- |", flush=True
+    )
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         write_data(Path(name))
         if VALUES in kinds:
@@ -59,9 +61,20 @@ def main(cases: int, kinds: Sequence[str]) -> int:
             _report(WORDS, _values(words, command_lines(), try_command, findings))
         for kind in (kind for kind in KINDS if kind in kinds):
             numbers = range(files // 10 if KINDS[kind].slow else files)
-            outcomes = _run(lambda number, kind=kind: try_file(kind, number, Path(name)), lambda number, kind=kind: f"{kind} {number}", numbers, findings)
+            outcomes = _run(
+                lambda number, kind=kind: try_file(kind, number, Path(name)),
+                lambda number, kind=kind: f"{kind} {number}",
+                numbers,
+                findings,
+            )
             _report(kind, outcomes)
-        left = {entry.name for entry in Path(name).iterdir()} - {"table.csv", "labels.csv", "arrays.npz", "series.ts", "pictures"}
+        left = {entry.name for entry in Path(name).iterdir()} - {
+            "table.csv",
+            "labels.csv",
+            "arrays.npz",
+            "series.ts",
+            "pictures",
+        }
         if left:
             findings["something is left"] = str(left)
     for place, case in findings.items():
@@ -69,11 +82,19 @@ def main(cases: int, kinds: Sequence[str]) -> int:
     return bool(findings)
 
 
-def _values(cases: int, strategy: SearchStrategy[Any], attempt: Callable[[Any], str], findings: dict[str, str]) -> tuple[Counter[str], float]:
+def _values(
+    cases: int, strategy: SearchStrategy[Any], attempt: Callable[[Any], str], findings: dict[str, str]
+) -> tuple[Counter[str], float]:
     outcomes: Counter[str] = Counter()
 
     @seed(0)
-    @settings(max_examples=cases, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(strategy)
     def draw(drawn: Any) -> None:
         outcomes.update(_run(lambda _: attempt(drawn), lambda _: repr(drawn)[:300], range(1), findings)[0])
@@ -83,7 +104,9 @@ def _values(cases: int, strategy: SearchStrategy[Any], attempt: Callable[[Any], 
     return outcomes, time.perf_counter() - started
 
 
-def _run(attempt: Callable[[int], str], shown: Callable[[int], str], numbers: range, findings: dict[str, str]) -> tuple[Counter[str], float]:
+def _run(
+    attempt: Callable[[int], str], shown: Callable[[int], str], numbers: range, findings: dict[str, str]
+) -> tuple[Counter[str], float]:
     outcomes: Counter[str] = Counter()
     started = time.perf_counter()
     for number in numbers:
@@ -92,7 +115,11 @@ def _run(attempt: Callable[[int], str], shown: Callable[[int], str], numbers: ra
             outcome = attempt(number)
         except Exception as error:
             outcome = "finding"
-            ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/src/" in frame.filename or "fuzzing" in frame.filename]
+            ours = [
+                frame
+                for frame in traceback.extract_tb(error.__traceback__)
+                if "/src/" in frame.filename or "fuzzing" in frame.filename
+            ]
             where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(ours[-2:]))
             findings.setdefault(f"{type(error).__name__} at {where}", f"{shown(number)}: {str(error)[:300]}")
         finally:
@@ -103,7 +130,10 @@ def _run(attempt: Callable[[int], str], shown: Callable[[int], str], numbers: ra
 
 def _report(kind: str, result: tuple[Counter[str], float]) -> None:
     outcomes, seconds = result
-    print(f"| {kind} | {outcomes.total():,} | {outcomes['accepted']:,} | {outcomes['refused']:,} | {outcomes['finding']:,} | {seconds:.0f} |", flush=True)
+    print(
+        f"| {kind} | {outcomes.total():,} | {outcomes['accepted']:,} | {outcomes['refused']:,} | {outcomes['finding']:,} | {seconds:.0f} |",
+        flush=True,
+    )
 
 
 def _too_long(*_: object) -> None:

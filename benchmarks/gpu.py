@@ -15,7 +15,9 @@ CASES = {
     "Conv1D, 1,000 × 128, batch 32": Case("conv1d", (1_000, 128, 1), 32, 6),
     "CNN, 12,800 × 28 × 28, batch 128": Case("cnn", (12_800, 28, 28, 1), 128, 3),
     "CNN, 2,000 PNG files of 32 × 32, batch 32": Case("cnn", (2_000, 32, 32, 3), 32, 4, from_files=True),
-    "CNN of 64, 128 and 256 filters, 20,000 × 32 × 32 × 3, batch 512": Case("cnn", (20_000, 32, 32, 3), 512, 3, options=WIDE),
+    "CNN of 64, 128 and 256 filters, 20,000 × 32 × 32 × 3, batch 512": Case(
+        "cnn", (20_000, 32, 32, 3), 512, 3, options=WIDE
+    ),
 }
 HALF = {
     f"`loss=custom trainer.engine={engine} trainer.precision=mixed_bfloat16`": [

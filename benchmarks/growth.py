@@ -75,7 +75,10 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
 
 
 def _medians(rounds: Sequence[dict[str, Costs]], size: int) -> dict[str, list[float]]:
-    medians = {name: [statistics.median(kind) for kind in zip(*(each[name] for each in rounds), strict=True)] for name in rounds[0]}
+    medians = {
+        name: [statistics.median(kind) for kind in zip(*(each[name] for each in rounds), strict=True)]
+        for name in rounds[0]
+    }
     for name, (taken, peak) in medians.items():
         print(f"  {name}, {size:,}: {taken:.1f} s, {peak:,.0f} MiB", flush=True)
     return medians
@@ -87,7 +90,10 @@ def fit(sizes: Sequence[float], values: Sequence[float]) -> Growth:
     if y[-1] <= FLAT * y[0]:
         return Growth(float(y.mean()), 0.0, 0.0)
     # For a given exponent the rest is linear.
-    found = {exponent: nnls(np.stack([np.ones_like(x), x**exponent], axis=1) / y[:, np.newaxis], np.ones_like(y)) for exponent in EXPONENTS}
+    found = {
+        exponent: nnls(np.stack([np.ones_like(x), x**exponent], axis=1) / y[:, np.newaxis], np.ones_like(y))
+        for exponent in EXPONENTS
+    }
     exponent = min(found, key=lambda each: found[each][1])
     constant, share = found[exponent][0]
     return Growth(float(constant), float(share), exponent)
@@ -99,7 +105,9 @@ def _table(found: dict[str, Any]) -> str:
         times, memory = (series[kind]["values"] for kind in KINDS)
         ends = f"{times[0]:.1f} to {times[-1]:.1f} s", f"{memory[0]:,.0f} to {memory[-1]:,.0f} MiB"
         exponents = [str(_growth(series[kind])) for kind in KINDS]
-        lines.append([name, f"{series['sizes'][0]:,} to {series['sizes'][-1]:,}", ends[0], exponents[0], ends[1], exponents[1]])
+        lines.append(
+            [name, f"{series['sizes'][0]:,} to {series['sizes'][-1]:,}", ends[0], exponents[0], ends[1], exponents[1]]
+        )
     return table(["", "sizes", "time", "exponent", "peak memory", "exponent"], lines)
 
 
@@ -136,7 +144,9 @@ def _growth(kind: dict[str, Any]) -> Growth:
 def watched(*command: str | Path) -> Costs:
     """Wall time, and peak RssAnon, of a Python program; it must succeed."""
     start, peak = time.perf_counter(), 0
-    process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while process.poll() is None:
         for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
             if line.startswith("RssAnon"):
@@ -147,13 +157,22 @@ def watched(*command: str | Path) -> Costs:
     return time.perf_counter() - start, peak / 1024
 
 
-def _trained(name: str, rows: Callable[[int], int], features: Callable[[int], int], classes: Callable[[int], int], *options: str) -> Any:
+def _trained(
+    name: str, rows: Callable[[int], int], features: Callable[[int], int], classes: Callable[[int], int], *options: str
+) -> Any:
     """Costs of one run on a file that has not been prepared yet."""
 
     def costs(project: Path, size: int) -> dict[str, Costs]:
         file = project / "data.npz"
         write_npz(file, rows(size), features(size), classes(size))
-        source = ("dataset=npz", f"dataset.path='{file}'", "weighting=balanced", "trainer.epochs=1", "trainer.batch_size=256", "trainer.resume=false")
+        source = (
+            "dataset=npz",
+            f"dataset.path='{file}'",
+            "weighting=balanced",
+            "trainer.epochs=1",
+            "trainer.batch_size=256",
+            "trainer.resume=false",
+        )
         shutil.rmtree(project / "cache")
         os.sync()  # else the disk is busy with what was just written
         return {name: watched(project / "src" / "train.py", *source, *options)}
@@ -166,9 +185,13 @@ def write_npz(file: Path, rows: int, features: int, classes: int) -> None:
     generator = np.random.default_rng(0)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         with archive.open("x.npy", "w", force_zip64=True) as stream:
-            np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, features)})
+            np.lib.format.write_array_header_1_0(
+                stream, {"descr": "<f4", "fortran_order": False, "shape": (rows, features)}
+            )
             for start in range(0, rows, BLOCK):
-                stream.write(generator.standard_normal((min(BLOCK, rows - start), features), dtype=np.float32).tobytes())
+                stream.write(
+                    generator.standard_normal((min(BLOCK, rows - start), features), dtype=np.float32).tobytes()
+                )
         with archive.open("y.npy", "w") as stream:
             np.lib.format.write_array(stream, np.arange(rows) % classes)
 
@@ -189,9 +212,17 @@ def _fill(store: Store, runs: int) -> None:
     keys = [f"test/{name}" for name in PANEL] + [f"{name}/{index}" for name in PER_CLASS for index in range(KEYED)]
     for number in range(len(store.runs(sweep_id=SWEEP)), runs):
         seed, which = divmod(number, CONFIGURATIONS)
-        params = {"dataset.name": SWEEP, "dataset.split_seed": "0", "seed": str(seed), "weighting.name": "power" if which else "none"}
+        params = {
+            "dataset.name": SWEEP,
+            "dataset.split_seed": "0",
+            "seed": str(seed),
+            "weighting.name": "power" if which else "none",
+        }
         params |= {"weighting.alpha": str(which / 10)} if which else {}
-        run = store.client.create_run(experiment, tags={"sweep_id": SWEEP, "weights_sha256": f"{number:064x}", "weighting": params["weighting.name"]})
+        run = store.client.create_run(
+            experiment,
+            tags={"sweep_id": SWEEP, "weights_sha256": f"{number:064x}", "weighting": params["weighting.name"]},
+        )
         values = np.random.default_rng(number).uniform(size=len(keys)).tolist()
         metrics = [Metric(key, value, 0, 0) for key, value in zip(keys, values, strict=True)]
         store.client.log_batch(run.info.run_id, metrics, [Param(key, value) for key, value in params.items()])
@@ -199,11 +230,26 @@ def _fill(store: Store, runs: int) -> None:
 
 
 SWEEP, CONFIGURATIONS, KEYED = "benchmark", 5, 47
-PER_CLASS = (*(f"test/{name}" for name in ("recall", "precision", "f1", "average_precision", "auroc", "predicted_share")), "count")
+PER_CLASS = (
+    *(f"test/{name}" for name in ("recall", "precision", "f1", "average_precision", "auroc", "predicted_share")),
+    "count",
+)
 SERIES = (
-    Series((10_000, 100_000, 300_000, 1_000_000), _trained("rows of 20 features", lambda n: n, lambda _: 20, lambda _: 10, "model=mlp")),
-    Series((100_000, 200_000, 400_000, 900_000), _trained("rows of 1,000 features, streamed", lambda n: n, lambda _: 1000, lambda _: 10, "model=linear")),
-    Series((16, 128, 1024, 8192), _trained("features of 5,000 rows", lambda _: 5000, lambda n: n, lambda _: 10, "model=mlp")),
-    Series((10, 100, 1000, 10_000), _trained("classes of 40,000 rows", lambda _: 40_000, lambda _: 64, lambda n: n, "model=linear")),
+    Series(
+        (10_000, 100_000, 300_000, 1_000_000),
+        _trained("rows of 20 features", lambda n: n, lambda _: 20, lambda _: 10, "model=mlp"),
+    ),
+    Series(
+        (100_000, 200_000, 400_000, 900_000),
+        _trained("rows of 1,000 features, streamed", lambda n: n, lambda _: 1000, lambda _: 10, "model=linear"),
+    ),
+    Series(
+        (16, 128, 1024, 8192),
+        _trained("features of 5,000 rows", lambda _: 5000, lambda n: n, lambda _: 10, "model=mlp"),
+    ),
+    Series(
+        (10, 100, 1000, 10_000),
+        _trained("classes of 40,000 rows", lambda _: 40_000, lambda _: 64, lambda n: n, "model=linear"),
+    ),
     Series((10, 100, 500, 2000), _in_a_full_store),
 )

@@ -49,7 +49,9 @@ def records(folder: Path, array: np.ndarray) -> RecordArrays:
     for number, name in enumerate(files):
         rows = np.arange(number, len(array), len(files))
         places[rows, 0] = number
-        places[rows, 1:] = list(write_shards.written(str(folder / name), Samples(array, np.zeros(len(array), np.int64)), rows))
+        places[rows, 1:] = list(
+            write_shards.written(str(folder / name), Samples(array, np.zeros(len(array), np.int64)), rows)
+        )
     return RecordArrays(Records(tuple(str(folder / name) for name in files), places), array.shape[1:])
 
 
@@ -61,7 +63,16 @@ def main() -> None:
         for name in names:
             Image.fromarray(generator.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)).save(f"{folder}/{name}")
         labels = generator.integers(0, 10, IMAGES)
-        files = Samples(ImageFiles(folder, np.array([os.fsencode(name) for name in names]), (SIDE, SIDE, 3), ("PNG",), np.zeros(IMAGES, np.uint8)), labels)
+        files = Samples(
+            ImageFiles(
+                folder,
+                np.array([os.fsencode(name) for name in names]),
+                (SIDE, SIDE, 3),
+                ("PNG",),
+                np.zeros(IMAGES, np.uint8),
+            ),
+            labels,
+        )
         mapped = np.lib.format.open_memmap(f"{folder}/x.npy", mode="w+", dtype=np.float32, shape=(ROWS, 64))
         mapped[:] = generator.standard_normal((ROWS, 64), dtype=np.float32)
         arrays = Samples(mapped, generator.integers(0, 10, ROWS))
@@ -98,7 +109,9 @@ def main() -> None:
             return shards.batch(BATCH).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
         def weighted() -> tf.data.Dataset:
-            return sample_weight(Parts(ours(arrays), PerSampleLoss(cross_entropy, "cross_entropy")), np.ones(10)).batches
+            return sample_weight(
+                Parts(ours(arrays), PerSampleLoss(cross_entropy, "cross_entropy")), np.ones(10)
+            ).batches
 
         cases = {
             "array in memory": (lambda: ours(arrays), ROWS),
@@ -116,7 +129,9 @@ def main() -> None:
         medians = {name: statistics.median(rates[1:]) for name, rates in found.items()}  # the first round warms up
         for name, value in medians.items():
             print(f"{name:<36}{value:>12,.0f} samples a second")
-        print(f"image folder against by hand: {medians['image folder'] / medians['image folder, pipeline by hand']:.2f}")
+        print(
+            f"image folder against by hand: {medians['image folder'] / medians['image folder, pipeline by hand']:.2f}"
+        )
 
 
 if __name__ == "__main__":

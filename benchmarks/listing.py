@@ -40,7 +40,9 @@ def main() -> None:
         tracemalloc.start()  # which slows things down, so it has a round of its own
         surveyed(dataset)
         _, peak = tracemalloc.get_traced_memory()
-        print(f"{files:,} files of {len(counts)} classes listed and split in {seconds:.1f} s, peak {peak / files:.0f} bytes a file")
+        print(
+            f"{files:,} files of {len(counts)} classes listed and split in {seconds:.1f} s, peak {peak / files:.0f} bytes a file"
+        )
 
 
 if __name__ == "__main__":

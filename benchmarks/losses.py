@@ -30,12 +30,18 @@ from equipoise.config.model import validate
 from equipoise.core.paths import config_folder
 from equipoise.methods.implementations import ClassWeightedLoss, PerSampleLoss
 from equipoise.methods.losses import LOSSES, cross_entropy
-from equipoise.training.fit import build, loss_function
+from equipoise.training.graph import build
+from equipoise.training.loss import loss_function
 
 ROUNDS = 15
 BATCH, STEPS = 128, 10
-NEEDS = {"cost_matrix": ["cost={4:{9:5}}"], "predicted_class": ["loss.weights={0:1,1:1,2:1,3:1,4:1,5:1,6:1,7:1,8:1,9:2}"]}
-DATA: Any = SimpleNamespace(classes=tuple("0123456789"), shape=(28, 28, 1), counts=np.array([300, 179, 107, 64, 38, 23, 13, 8, 5, 3]))
+NEEDS = {
+    "cost_matrix": ["cost={4:{9:5}}"],
+    "predicted_class": ["loss.weights={0:1,1:1,2:1,3:1,4:1,5:1,6:1,7:1,8:1,9:2}"],
+}
+DATA: Any = SimpleNamespace(
+    classes=tuple("0123456789"), shape=(28, 28, 1), counts=np.array([300, 179, 107, 64, 38, 23, 13, 8, 5, 3])
+)
 
 
 def main() -> None:

@@ -26,15 +26,23 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
     found, lines = {}, []
     for rows, classes in SIZES:
         labels, logits = _predictions(rows, classes)
-        for name, functions in {"epoch": (epoch_metrics, _epoch_by_sklearn), "evaluation": (_evaluation, _evaluation_by_sklearn)}.items():
+        for name, functions in {
+            "epoch": (epoch_metrics, _epoch_by_sklearn),
+            "evaluation": (_evaluation, _evaluation_by_sklearn),
+        }.items():
             _check(*(function(labels, logits) for function in functions))
-            ways = {way: _timed(function, labels, logits) for way, function in zip((OURS, THEIRS, REPORT), (*functions, _report), strict=True)}
+            ways = {
+                way: _timed(function, labels, logits)
+                for way, function in zip((OURS, THEIRS, REPORT), (*functions, _report), strict=True)
+            }
             case = f"{name}, {rows:,} × {classes}"
             print(f" {case}", flush=True)
             times = in_turn(ways, rounds)
             found[case] = summary(times)
             medians = (f"{1000 * statistics.median(times[way]):.1f} ms" for way in (OURS, THEIRS, REPORT))
-            lines.append([case, *medians, str(ratio(times[OURS], times[THEIRS])), str(ratio(times[OURS], times[REPORT]))])
+            lines.append(
+                [case, *medians, str(ratio(times[OURS], times[THEIRS])), str(ratio(times[OURS], times[REPORT]))]
+            )
     heading = ["numbers of one", OURS, THEIRS, REPORT, "of the same numbers'", "of the report's"]
     return found, table(heading, lines)
 
@@ -65,8 +73,20 @@ def _check(ours: Numbers, theirs: Numbers) -> None:
 
 def _evaluation(labels: Integers, logits: Floats) -> Numbers:
     classes = logits.shape[1]
-    found = evaluate(labels, logits, logits.argmax(axis=1), [str(index) for index in range(classes)], {}, None, np.full(classes, 1 / classes))
-    return {**found.summary, **{f"{name} of each": values for name, values in found.per_class.items()}, "confusion": found.confusion.toarray()}
+    found = evaluate(
+        labels,
+        logits,
+        logits.argmax(axis=1),
+        [str(index) for index in range(classes)],
+        {},
+        None,
+        np.full(classes, 1 / classes),
+    )
+    return {
+        **found.summary,
+        **{f"{name} of each": values for name, values in found.per_class.items()},
+        "confusion": found.confusion.toarray(),
+    }
 
 
 def _epoch_by_sklearn(labels: Integers, logits: Floats) -> Numbers:
@@ -88,7 +108,10 @@ def _evaluation_by_sklearn(labels: Integers, logits: Floats) -> Numbers:
     predicted, probabilities, classes = logits.argmax(axis=1), _probabilities(logits), logits.shape[1]
     report = metrics.classification_report(labels, predicted, output_dict=True, zero_division=0)
     truth = label_binarize(labels, classes=np.arange(classes))
-    average_precision, auroc = (function(truth, probabilities, average=None) for function in (metrics.average_precision_score, metrics.roc_auc_score))
+    average_precision, auroc = (
+        function(truth, probabilities, average=None)
+        for function in (metrics.average_precision_score, metrics.roc_auc_score)
+    )
     return {
         **_epoch_by_sklearn(labels, logits),
         "weighted_f1": report["weighted avg"]["f1-score"],

@@ -45,7 +45,10 @@ def ratio(times: Sequence[float], others: Sequence[float]) -> Ratio:
 def summary(times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Seconds of each way, and its ratio to the first, as JSON takes it."""
     first = next(iter(times.values()))
-    return {name: {"seconds": taken, "median": statistics.median(taken), "ratio": vars(ratio(taken, first))} for name, taken in times.items()}
+    return {
+        name: {"seconds": taken, "median": statistics.median(taken), "ratio": vars(ratio(taken, first))}
+        for name, taken in times.items()
+    }
 
 
 def table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -56,7 +59,9 @@ def table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def parts_table(parts: Mapping[str, Mapping[str, float]]) -> str:
     """Where time went, as a run's `timing.json` says it: part by part the seconds of each kind of run."""
     names = dict.fromkeys(name for of_kind in parts.values() for name in of_kind)
-    return table(["seconds", *parts], [[name, *(f"{of_kind[name]:.2f}" for of_kind in parts.values())] for name in names])
+    return table(
+        ["seconds", *parts], [[name, *(f"{of_kind[name]:.2f}" for of_kind in parts.values())] for name in names]
+    )
 
 
 def copy_project(folder: Path) -> Path:
@@ -72,16 +77,22 @@ def seconds(*command: str | Path, cwd: Path | None = None) -> float:
     found = subprocess.run([sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True)
     taken = time.perf_counter() - start
     if found.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))} ended with {found.returncode}:\n{found.stdout}{found.stderr}")
+        raise RuntimeError(
+            f"{' '.join(map(str, command))} ended with {found.returncode}:\n{found.stdout}{found.stderr}"
+        )
     return taken
 
 
 def timings(project: Path, since: float, runs: int) -> dict[str, float]:
     """Seconds of each part, as `timing.json` says them, of the runs that ended since then, `time.time()`, together."""
-    found = [json.loads(file.read_text()) for file in project.glob("outputs/**/timing.json") if file.stat().st_mtime >= since]
+    found = [
+        json.loads(file.read_text()) for file in project.glob("outputs/**/timing.json") if file.stat().st_mtime >= since
+    ]
     if len(found) != runs:
         raise RuntimeError(f"{len(found)} of {runs} runs left a timing.json")
-    return {name: sum(run.get(name, 0.0) for run in found) for name in dict.fromkeys(name for run in found for name in run)}
+    return {
+        name: sum(run.get(name, 0.0) for run in found) for name in dict.fromkeys(name for run in found for name in run)
+    }
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -48,7 +48,12 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
         times = in_turn(ways | {name: run(name, options) for name, options in RUNS.items()}, rounds)
     bare = times[BARE]
     lines = [
-        [name, f"{statistics.median(taken):.1f} s", str(ratio(taken, bare)), f"{statistics.median(a - b for a, b in zip(taken, bare, strict=True)):+.1f} s"]
+        [
+            name,
+            f"{statistics.median(taken):.1f} s",
+            str(ratio(taken, bare)),
+            f"{statistics.median(a - b for a, b in zip(taken, bare, strict=True)):+.1f} s",
+        ]
         for name, taken in times.items()
     ]
     of_run = {name: medians(found) for name, found in parts.items()}

@@ -50,10 +50,27 @@ def one(folder: Path) -> None:
 
         setattr(run.Run, name, outer)
 
-    for name in ("begin", "log_params", "log_metrics", "log_profile", "set_tag", "log_dataset", "log_json", "log_file", "log_table", "log_model", "end"):
+    for name in (
+        "begin",
+        "log_params",
+        "log_metrics",
+        "log_profile",
+        "set_tag",
+        "log_dataset",
+        "log_json",
+        "log_file",
+        "log_table",
+        "log_model",
+        "end",
+    ):
         timed(name)
     counts = [SAMPLES + index % 7 for index in range(CLASSES)]
-    words = ["dataset=synthetic", f"dataset.class_counts={counts}", "dataset.test_per_class=20", "dataset.validation_per_class=10"]
+    words = [
+        "dataset=synthetic",
+        f"dataset.class_counts={counts}",
+        "dataset.test_per_class=20",
+        "dataset.validation_per_class=10",
+    ]
     words += ["dataset.features=1000", "model=mlp", f"trainer.epochs={EPOCHS}", "weighting=balanced"]
     (plan,) = [planning.plan(words)]
     assert plan
@@ -71,7 +88,9 @@ def one(folder: Path) -> None:
     points = len(read_journal(output))
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"{name:12} {seconds:6.2f} s  {seconds / whole:6.1%}")
-    print(f"{CLASSES} classes, {EPOCHS} epochs, {points} points: {whole:.1f} s, of which the log {sum(spent.values()) / whole:.1%}; the aim is below 10 %")
+    print(
+        f"{CLASSES} classes, {EPOCHS} epochs, {points} points: {whole:.1f} s, of which the log {sum(spent.values()) / whole:.1%}; the aim is below 10 %"
+    )
 
 
 if __name__ == "__main__":

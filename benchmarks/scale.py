@@ -52,7 +52,9 @@ def main() -> None:
     if kind == "sweep":
         print("\npredicted, and not measured: 120 jobs of 3,000 steps")
         for workers in (2, 8, 32, 120):
-            print(f"{workers:4} workers, each a core like one of these {predict(found, sweep_terms(120, 3000, workers)):7.0f} s")
+            print(
+                f"{workers:4} workers, each a core like one of these {predict(found, sweep_terms(120, 3000, workers)):7.0f} s"
+            )
 
 
 def fit(terms: list[Terms], seconds: list[float]) -> dict[str, float]:
@@ -72,8 +74,20 @@ Case = tuple[str, Terms, Callable[[], float]]
 
 def _sweeps(program: Path) -> list[Case]:
     def case(jobs: int, epochs: int, workers: int) -> Case:
-        words = ("-m", *COMMON, f"seed=range({jobs})", f"trainer.epochs={epochs}", "hydra/launcher=ray", f"hydra.launcher.cores={workers}", "sweep=new")
-        return f"{jobs} jobs of {epochs * STEPS} steps on {workers}", sweep_terms(jobs, epochs * STEPS, workers), lambda: seconds(program, *words)
+        words = (
+            "-m",
+            *COMMON,
+            f"seed=range({jobs})",
+            f"trainer.epochs={epochs}",
+            "hydra/launcher=ray",
+            f"hydra.launcher.cores={workers}",
+            "sweep=new",
+        )
+        return (
+            f"{jobs} jobs of {epochs * STEPS} steps on {workers}",
+            sweep_terms(jobs, epochs * STEPS, workers),
+            lambda: seconds(program, *words),
+        )
 
     return [case(jobs, epochs, workers) for jobs, epochs in ((2, 10), (8, 10), (2, 300)) for workers in (1, 2)]
 
@@ -82,7 +96,11 @@ def _replicas(program: Path) -> list[Case]:
     def case(epochs: int, replicas: int) -> Case:
         words = (*COMMON, f"trainer.epochs={epochs}", "trainer.device=cpu", "trainer.resume=false")
         more = ("trainer.strategy=mirrored", f"trainer.replicas={replicas}") if replicas > 1 else ()
-        return f"{epochs * STEPS} steps on {replicas}", replica_terms(epochs * STEPS, replicas), lambda: seconds(program, *words, *more)
+        return (
+            f"{epochs * STEPS} steps on {replicas}",
+            replica_terms(epochs * STEPS, replicas),
+            lambda: seconds(program, *words, *more),
+        )
 
     return [case(epochs, replicas) for epochs in (10, 300) for replicas in (1, 2, 4)]
 

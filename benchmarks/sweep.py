@@ -47,15 +47,24 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
             return taken
 
         def one_by_one(options: tuple[str, ...]) -> Callable[[], float]:
-            return lambda: JOBS * statistics.median(seconds(program, *QUICK, f"seed={seed}", *options) for seed in range(SAMPLE))
+            return lambda: (
+                JOBS * statistics.median(seconds(program, *QUICK, f"seed={seed}", *options) for seed in range(SAMPLE))
+            )
 
-        ways = {name: one_by_one(options) for name, options in COMMANDS.items()} | {name: swept(name, options) for name, options in LAUNCHERS.items()}
+        ways = {name: one_by_one(options) for name, options in COMMANDS.items()} | {
+            name: swept(name, options) for name, options in LAUNCHERS.items()
+        }
         times = in_turn(ways, rounds)
     commands, with_custom = (times[name] for name in COMMANDS)
-    lines = [[name, f"{statistics.median(taken):.0f} s", str(ratio(taken, with_custom if CUSTOM in name else commands))] for name, taken in times.items()]
+    lines = [
+        [name, f"{statistics.median(taken):.0f} s", str(ratio(taken, with_custom if CUSTOM in name else commands))]
+        for name, taken in times.items()
+    ]
     of_sweep = {name: medians(found) for name, found in parts.items()}
     told = f"{JOBS} runs of 20 epochs of `digits_lt` with `model=mlp`; the commands are {SAMPLE}, times {JOBS}, of the same loss as the sweep."
-    ways_by_loss = [{name: taken for name, taken in times.items() if (CUSTOM in name) == custom} for custom in (False, True)]
+    ways_by_loss = [
+        {name: taken for name, taken in times.items() if (CUSTOM in name) == custom} for custom in (False, True)
+    ]
     return {"ways": summary(ways_by_loss[0]) | summary(ways_by_loss[1]), "parts": of_sweep}, "\n\n".join(
         [told, table(["", "wall time", "of the commands'"], lines), parts_table(of_sweep)]
     )

@@ -18,7 +18,13 @@ CASES = {
 
 
 def _with_jit(jit: str) -> dict[str, list[str]]:
-    return {f"`loss=custom trainer.engine=resident trainer.jit={jit}`": ["loss=custom", "trainer.engine=resident", f"trainer.jit={jit}"]}
+    return {
+        f"`loss=custom trainer.engine=resident trainer.jit={jit}`": [
+            "loss=custom",
+            "trainer.engine=resident",
+            f"trainer.jit={jit}",
+        ]
+    }
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:

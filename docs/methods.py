@@ -55,7 +55,14 @@ CHAPTERS = (
         "methods/weighting.py",
         "STRATEGIES",
         "weighting=…",
-        ("mnist_lt_control", "page_blocks_weightings", "four_classes", "rare_events", "image_classes", "mnist_lt_search"),
+        (
+            "mnist_lt_control",
+            "page_blocks_weightings",
+            "four_classes",
+            "rare_events",
+            "image_classes",
+            "mnist_lt_search",
+        ),
         "weighting",
         "From class counts to class weights. `normalize` divides them by a statistic of theirs, which is 1 afterwards: "
         "`sample_mean` (the sum of p_c w_c, which keeps the scale of the loss), `class_mean`, `sum`, `max` or `min`.",
@@ -114,7 +121,11 @@ def page() -> str:
 
 def _chapter(chapter: Chapter) -> Iterator[str]:
     yield f"## {chapter.title}: `{chapter.typed}`\n\n{chapter.words}\n"
-    options = {path.stem: _keys(path) for path in sorted((REPOSITORY / "conf" / chapter.group).glob("*.yaml"))} if chapter.group else {}
+    options = (
+        {path.stem: _keys(path) for path in sorted((REPOSITORY / "conf" / chapter.group).glob("*.yaml"))}
+        if chapter.group
+        else {}
+    )
     shared = [line for line in next(iter(options.values()), []) if all(line in keys for keys in options.values())]
     if shared:
         yield "All of them have:\n"
@@ -134,11 +145,22 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
     """Option to docstring, in the registry's order; options of the same function are told together."""
     tree = ast.parse((REPOSITORY / "src" / "equipoise" / chapter.module).read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    (registry,) = (node.value for node in tree.body if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == chapter.registry)
+    (registry,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == chapter.registry
+    )
     assert isinstance(registry, ast.Dict)
-    found = {ast.literal_eval(key): ast.unparse(value) for key, value in zip(registry.keys, registry.values, strict=True) if key}
+    found = {
+        ast.literal_eval(key): ast.unparse(value)
+        for key, value in zip(registry.keys, registry.values, strict=True)
+        if key
+    }
     # What follows of a docstring's sections is for those who call the function.
-    return {name: (ast.get_docstring(functions[function]) or "").split("\n\nParameters\n")[0] for name, function in found.items()}
+    return {
+        name: (ast.get_docstring(functions[function]) or "").split("\n\nParameters\n")[0]
+        for name, function in found.items()
+    }
 
 
 def _keys(path: Path) -> list[str]:

@@ -25,18 +25,35 @@ def main() -> None:
     assert found.sweep is not None
     runs = sweep_runs(open_store(REPOSITORY), found.sweep.id, ["count/", "test/recall/"])
     if len(runs) < len(found.jobs):
-        sys.exit(f"{len(runs)} of {len(found.jobs)} runs are there; first: python src/train.py experiment=mnist_lt_control")
+        sys.exit(
+            f"{len(runs)} of {len(found.jobs)} runs are there; first: python src/train.py experiment=mnist_lt_control"
+        )
     figure = Figure((8, 3.6), layout="constrained")
     axes = figure.subplots()
     counts = [int(runs[0].metrics[f"count/{index}"]) for index in range(10)]
     for name in dict.fromkeys(job.weighting.name for job in found.jobs):
-        recall = np.array([[run.metrics[f"test/recall/{index}"] for index in range(10)] for run in runs if run.tags["weighting"] == name])
+        recall = np.array(
+            [
+                [run.metrics[f"test/recall/{index}"] for index in range(10)]
+                for run in runs
+                if run.tags["weighting"] == name
+            ]
+        )
         color = weighting_color(name)
-        axes.plot(recall.mean(axis=0), "o-", color=color, linewidth=1.8, markersize=4, label=f"{name}: balanced accuracy {recall.mean():.3f}")
+        axes.plot(
+            recall.mean(axis=0),
+            "o-",
+            color=color,
+            linewidth=1.8,
+            markersize=4,
+            label=f"{name}: balanced accuracy {recall.mean():.3f}",
+        )
         axes.fill_between(range(10), *np.quantile(recall, [0.1, 0.9], axis=0), color=color, alpha=0.1, linewidth=0)
     axes.set_xticks(range(10), [f"{index}\nn={count}" for index, count in enumerate(counts)])
     axes.set(ylabel="recall on the test split", ylim=(0, 1.02), xlim=(-0.2, 9.2))
-    axes.set_title(f"Long-tailed MNIST: recall by digit, mean and 10-90 % of {len(recall)} runs each", loc="left", fontsize=10)
+    axes.set_title(
+        f"Long-tailed MNIST: recall by digit, mean and 10-90 % of {len(recall)} runs each", loc="left", fontsize=10
+    )
     axes.legend(frameon=False, loc="lower left")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(REPOSITORY / "docs" / "recall_head_to_tail.png", dpi=120)

@@ -27,7 +27,11 @@ def main(folder: Path) -> None:
         # Each colour has a quarter of the digit's 500 images to itself.
         start = 125 * list(COLOURS).index(colour)
         images = pixels[labels == digit][start : start + 125].reshape(-1, 28, 28, 1) / 255
-        parts = {"test": images[:TEST], "validation": images[TEST : TEST + VALIDATION], "train": images[TEST + VALIDATION :][:count]}
+        parts = {
+            "test": images[:TEST],
+            "validation": images[TEST : TEST + VALIDATION],
+            "train": images[TEST + VALIDATION :][:count],
+        }
         for split, chosen in parts.items():
             target = folder / split / f"{digit} {colour}"
             target.mkdir(parents=True, exist_ok=True)

@@ -42,10 +42,22 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     params, weights = flat(config), record.weigh(config, data)
     # A run's params cannot be changed, and it may have been judged otherwise before.
     judging = {key: str(value) for key, value in params.items() if below(key, JUDGING)}
-    tags = {"decision": config.decision.name, "config_sha256": config_sha256(config), **identity.tags(config), history.JUDGED_UNDER: json.dumps(judging)}
+    tags = {
+        "decision": config.decision.name,
+        "config_sha256": config_sha256(config),
+        **identity.tags(config),
+        history.JUDGED_UNDER: json.dumps(judging),
+    }
     if found is None:
-        warn("the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself")
-        tags |= {**record.config_tags(config, data), **dvc_tags(config), **digests, "mlflow.source.name": "pipelines/evaluate.py"}
+        warn(
+            "the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself"
+        )
+        tags |= {
+            **record.config_tags(config, data),
+            **dvc_tags(config),
+            **digests,
+            "mlflow.source.name": "pipelines/evaluate.py",
+        }
         folder, adopt = run_folder(), None
     else:
         folder, adopt, params = Path(found.tags["folder"]), found.id, {}
@@ -67,9 +79,15 @@ def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:
     found, classes = evidence.evaluation, evidence.data.classes
     metrics = {"test": found.summary, "decision": evidence.rules}
     (ARTIFACTS / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
-    per_class = pd.DataFrame({"class": classes, **{name: found.per_class[name] for name in ("recall", "precision", "f1")}})
+    per_class = pd.DataFrame(
+        {"class": classes, **{name: found.per_class[name] for name in ("recall", "precision", "f1")}}
+    )
     per_class.iloc[evidence.data.head_to_tail].to_csv(ARTIFACTS / "per_class.csv", index=False)
-    pairs = [("label", "predicted")] if "label" in predictions else [(f"label({name})", f"predicted({name})") for name in classes]
+    pairs = (
+        [("label", "predicted")]
+        if "label" in predictions
+        else [(f"label({name})", f"predicted({name})") for name in classes]
+    )
     told = [predictions[list(pair)].set_axis(["actual", "predicted"], axis=1) for pair in pairs]
     pd.concat(told).to_csv(ARTIFACTS / "predictions.csv", index=False)
 

@@ -15,12 +15,17 @@ from equipoise.training import trained as handover
 
 def step(config: Config) -> None:
     if config.trainer.strategy == "multi_worker":
-        raise ConfigError("trainer.strategy=multi_worker: a stage is one process; use python src/train.py in each worker")
+        raise ConfigError(
+            "trainer.strategy=multi_worker: a stage is one process; use python src/train.py in each worker"
+        )
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
     store = open_store(project_root(), config.tracking.name, needed=False)
     begun = resume.interrupted(store, config, data.data_sha256)
-    with fit.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _, built), fit.at_work(config, data, log):
+    with (
+        fit.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _, built),
+        fit.at_work(config, data, log),
+    ):
         log.log_file(PARAMS, "config")
         _, trained = fit.train(config, data, log, built)
         handover.save(trained, ARTIFACTS, {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256})

@@ -36,7 +36,9 @@ def _compare(words: Sequence[str]) -> None:
     where = key_values.store(options)
     # Opening a store makes one; a comparison has nothing to make.
     if where == "local" and not (project_root() / "mlflow.db").exists():
-        raise ConfigError("there are no runs yet; start some: python src/train.py -m weighting=none,balanced seed=0,1,2")
+        raise ConfigError(
+            "there are no runs yet; start some: python src/train.py -m weighting=none,balanced seed=0,1,2"
+        )
 
     from equipoise.comparison import compare, report
     from equipoise.comparison.console import print_comparison
@@ -68,12 +70,18 @@ def _compare(words: Sequence[str]) -> None:
         "comparison.json": report.as_json(found),
         "comparison.html": report.as_html(found, source),
     }
-    folder = _write(texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10])
+    folder = _write(
+        texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10]
+    )
     if sweep:
         log_sweep_texts(store, sweep, {run.experiment_id for run in runs}, texts)
     if outer:
         log_comparison(store, outer, texts)
-    console.print(f"Written to {folder}/comparison.html, .csv and .json" + (", and logged to the sweep's summary run" if sweep else ""), soft_wrap=True)
+    console.print(
+        f"Written to {folder}/comparison.html, .csv and .json"
+        + (", and logged to the sweep's summary run" if sweep else ""),
+        soft_wrap=True,
+    )
 
 
 def _write(texts: dict[str, str], name: str) -> Path:

@@ -45,12 +45,18 @@ def _register(words: Sequence[str]) -> None:
         runs = history.sweep_runs(store, sweep, [metric])
     else:
         latest = history.latest_run(store)
-        runs = [run for run in history.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric]) if run.experiment_id == latest.experiment_id]
+        runs = [
+            run
+            for run in history.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric])
+            if run.experiment_id == latest.experiment_id
+        ]
     chosen = register.best(runs, metric)
     name = options.get("name") or store.client.get_experiment(chosen.experiment_id).name
     runtime.start("cpu", "auto", deterministic=True)
     made = register.register(store, chosen, name, options.get("alias", "champion"), metric)
-    print(f"{made.name}, version {made.version}: run {chosen.id}, the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}, is {made.uri}")
+    print(
+        f"{made.name}, version {made.version}: run {chosen.id}, the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}, is {made.uri}"
+    )
     print(f"Rows: {made.rows}")
     print(f"Probabilities: {made.probabilities}")
     print("To use it:")

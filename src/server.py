@@ -50,7 +50,11 @@ SOURCES = r"^(mlflow-artifacts:/(?!/)|runs:/|models:/)|^(dummy-source|prompt-tem
 
 
 def _start(words: Sequence[str]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the first is ignored by what a shell puts in the background
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # the first is ignored by what a shell puts in the background
         signal.signal(number, signal.default_int_handler)
     os.umask(0o077)  # of all that is written from here on, by this process and its own: logs, artifacts
     try:
@@ -89,7 +93,9 @@ def _listener(port: int) -> str:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], ended_by: signal.Signals, log: Path, **how: Any) -> "Iterator[subprocess.Popen[bytes]]":
+def _running(
+    command: Sequence[str], ended_by: signal.Signals, log: Path, **how: Any
+) -> "Iterator[subprocess.Popen[bytes]]":
     """A program and all that it starts, which end with this process: in order, and also if this process is killed."""
     with open(log, "a") as opened:
         process = subprocess.Popen(command, stdout=opened, stderr=opened, start_new_session=True, **how)
@@ -117,12 +123,31 @@ def _postgresql(programs: Path, folder: Path) -> Iterator[str]:
                 shutil.chown(owned, SYSTEM_USER, SYSTEM_USER)
         _check_abandoned(data)
         if not (data / "PG_VERSION").exists():
-            made = [str(programs / "initdb"), "-D", str(data), "-U", "mlflow", "-A", "trust", "-E", "UTF8", "--no-locale"]
+            made = [
+                str(programs / "initdb"),
+                "-D",
+                str(data),
+                "-U",
+                "mlflow",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+            ]
             found = subprocess.run(made, cwd="/", capture_output=True, text=True, check=False, **owner)
             if found.returncode:
                 raise ConfigError(f"PostgreSQL's database cannot be made: {found.stderr.strip()}")
         # No TCP: the socket's folder is open to its owner alone. SIGINT is PostgreSQL's way to say: at once, and in order.
-        serve = [str(programs / "postgres"), "-D", str(data), "-c", "listen_addresses=", "-c", f"unix_socket_directories={place}"]
+        serve = [
+            str(programs / "postgres"),
+            "-D",
+            str(data),
+            "-c",
+            "listen_addresses=",
+            "-c",
+            f"unix_socket_directories={place}",
+        ]
         with _running(serve, signal.SIGINT, folder / "postgresql.log", cwd="/", **owner) as process:
             _make_databases(place, process, folder)
             yield f"postgresql+psycopg2://mlflow@/{{name}}?host={place}"
@@ -137,7 +162,9 @@ def _check_owner(folder: Path) -> None:
     """See that PostgreSQL's own user can come to the folder, which is not made yet."""
     above, owner = folder.resolve().parent, _owner()
     if owner and subprocess.run(["test", "-x", str(above)], cwd="/", check=False, **owner).returncode:
-        raise ConfigError(f"PostgreSQL does not run as root, and the user {SYSTEM_USER} may not enter {above}: run this as an ordinary user")
+        raise ConfigError(
+            f"PostgreSQL does not run as root, and the user {SYSTEM_USER} may not enter {above}: run this as an ordinary user"
+        )
 
 
 def _keep_private(folder: Path, *, passable: bool) -> None:
@@ -156,13 +183,19 @@ def _check_abandoned(data: Path) -> None:
         process = psutil.Process(int(number.read_text().split()[0]))
         running = process.name() == "postgres"
     if running:
-        raise ConfigError(f"PostgreSQL of an earlier server still runs on {data}, as process {process.pid}, which this ends: kill -INT {process.pid}")
+        raise ConfigError(
+            f"PostgreSQL of an earlier server still runs on {data}, as process {process.pid}, which this ends: kill -INT {process.pid}"
+        )
 
 
 def _programs() -> Path:
     """Where PostgreSQL's own programs are."""
     found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else sorted(DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
+    folders = (
+        [Path(found).resolve().parent]
+        if found
+        else sorted(DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
+    )
     if not folders:
         raise ConfigError("PostgreSQL is not installed: make system, or your system's package for it")
     return folders[-1]
@@ -175,7 +208,10 @@ def _make_databases(socket: str, process: "subprocess.Popen[bytes]", folder: Pat
     for _ in range(STARTED_WITHIN * 10):
         if process.poll() is not None:
             break
-        with contextlib.suppress(psycopg2.OperationalError), contextlib.closing(psycopg2.connect(host=socket, user="mlflow", dbname="postgres")) as connection:
+        with (
+            contextlib.suppress(psycopg2.OperationalError),
+            contextlib.closing(psycopg2.connect(host=socket, user="mlflow", dbname="postgres")) as connection,
+        ):
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute("SELECT datname FROM pg_database")
@@ -207,8 +243,27 @@ def _serve(database: str, port: int, hosts: str) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password} if password else {}
-    command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
-    command += ["--backend-store-uri", database.format(name="mlflow"), "--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--app-name",
+        "basic-auth",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "2",
+    ]
+    command += [
+        "--backend-store-uri",
+        database.format(name="mlflow"),
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+        "--serve-artifacts",
+    ]
     command += ["--allowed-hosts", ",".join(names), "--cors-allowed-origins", ",".join(origins)]
     print("Starting MLflow …", flush=True)
     with _running(command, signal.SIGTERM, folder / "mlflow.log", env=environment) as process:
@@ -232,7 +287,9 @@ def _introduce(port: int, password: str | None) -> None:
     print(f"MLflow answers on http://127.0.0.1:{port} (Ctrl-C ends it; docs/server.md: users, TLS)")
     if password:
         print(f"The user is admin, and the password, which is shown this once: {password}")
-    print(f"To log to it:\n  export MLFLOW_TRACKING_URI=http://127.0.0.1:{port} MLFLOW_TRACKING_USERNAME=… MLFLOW_TRACKING_PASSWORD=…")
+    print(
+        f"To log to it:\n  export MLFLOW_TRACKING_URI=http://127.0.0.1:{port} MLFLOW_TRACKING_USERNAME=… MLFLOW_TRACKING_PASSWORD=…"
+    )
     print("  python src/train.py tracking=server", flush=True)
 
 
@@ -241,7 +298,9 @@ def _has_admin(database: str) -> bool:
 
     engine = sqlalchemy.create_engine(database.format(name="mlflow_auth"))
     with engine.connect() as connection:
-        return sqlalchemy.inspect(connection).has_table("users") and bool(connection.execute(sqlalchemy.text("SELECT 1 FROM users WHERE is_admin")).first())
+        return sqlalchemy.inspect(connection).has_table("users") and bool(
+            connection.execute(sqlalchemy.text("SELECT 1 FROM users WHERE is_admin")).first()
+        )
 
 
 def _write_secret(file: Path, text: str) -> None:

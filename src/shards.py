@@ -30,7 +30,10 @@ def _shard(typed: Sequence[str]) -> None:
 
     write_shards(data, output, shards)
     sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))
-    console.print(f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:", soft_wrap=True)
+    console.print(
+        f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:",
+        soft_wrap=True,
+    )
     console.print(f"  python src/train.py dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
 
 

@@ -57,7 +57,9 @@ def _sync(folder: Path, uri: str, given: str | None) -> bool:
     where = "server" if uri.startswith("http") else "local"
     if where == "server" and not folder.is_relative_to(project_root()) and given is None:
         # Else whoever made the folder would choose which server is sent the user's password.
-        raise ConfigError(f"{folder} lies outside of the project and asks for the server {uri}: if you trust it, set MLFLOW_TRACKING_URI={uri} first")
+        raise ConfigError(
+            f"{folder} lies outside of the project and asks for the server {uri}: if you trust it, set MLFLOW_TRACKING_URI={uri} first"
+        )
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if where == "server":
         os.environ["MLFLOW_TRACKING_URI"] = given or uri
@@ -73,7 +75,9 @@ def _sync(folder: Path, uri: str, given: str | None) -> bool:
     if done is None:
         print(f"{folder} is being written to by a run that is going on")
         return True
-    print(f"{folder} is uploaded as run {done.uploaded.run_id}; to open it in MLflow:\n  {store.page(done.uploaded.experiment_id, done.uploaded.run_id)}")
+    print(
+        f"{folder} is uploaded as run {done.uploaded.run_id}; to open it in MLflow:\n  {store.page(done.uploaded.experiment_id, done.uploaded.run_id)}"
+    )
     return True
 
 

@@ -59,7 +59,10 @@ def main() -> int:
     except ConfigError as error:
         return complain(error)
     except KeyboardInterrupt as interrupt:
-        print(f"interrupted: {'the chief ends the run' if takes_part else 'a run that had begun is logged as KILLED'}", file=sys.stderr)
+        print(
+            f"interrupted: {'the chief ends the run' if takes_part else 'a run that had begun is logged as KILLED'}",
+            file=sys.stderr,
+        )
         return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
 
 
@@ -82,7 +85,12 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep) -> int:
     following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
     # A trial that was told to the search must be a run that is there.
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
-    with told_once(), summarised(store, plan, sweep) as state, following, nullcontext() if at_once else background.beside(len(jobs)):
+    with (
+        told_once(),
+        summarised(store, plan, sweep) as state,
+        following,
+        nullcontext() if at_once else background.beside(len(jobs)),
+    ):
         code = _run_hydra()
     if store.answers:
         print("To compare its runs in MLflow:")
@@ -97,10 +105,14 @@ def _takes_part(plan: planning.Plan) -> bool:
     if not several:
         return False
     if plan.sweep:
-        raise ConfigError("trainer.strategy=multi_worker: its workers train one run at a time; leave -m out, or use trainer.strategy=mirrored")
+        raise ConfigError(
+            "trainer.strategy=multi_worker: its workers train one run at a time; leave -m out, or use trainer.strategy=mirrored"
+        )
     cluster = read_cluster()
     if len(cluster.workers) > several[0].trainer.batch_size:
-        raise ConfigError(f"{len(cluster.workers)} workers cannot share a batch of trainer.batch_size={several[0].trainer.batch_size}")
+        raise ConfigError(
+            f"{len(cluster.workers)} workers cannot share a batch of trainer.batch_size={several[0].trainer.batch_size}"
+        )
     return not cluster.is_chief
 
 
@@ -119,7 +131,9 @@ def _take_part(config: Config) -> int:
 
 def _run_hydra() -> int:
     told = () if os.environ.get("HYDRA_FULL_ERROR") == "1" else (CompactHydraException, OSError)
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its traceback, also of a folder that cannot be made, and leaves
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # else Hydra prints its traceback, also of a folder that cannot be made, and leaves
+    )
     try:
         train()
     except SystemExit as leave:
@@ -143,7 +157,9 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
-    elsewhere = settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != choose.IN_THIS_PROCESS
+    elsewhere = (
+        settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != choose.IN_THIS_PROCESS
+    )
     searching = planning.search_settings(settings.sweeper) if config.sweep != "auto" else None
     with spoken(folder) if elsewhere else nullcontext(), imports_counted() if config.trainer.profile else nullcontext():
         return _train(config, folder, searching)
@@ -167,10 +183,18 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         store = open_store(project_root(), config.tracking.name, needed=False)
         data = prepare(config.dataset, cache_folder())
         with ExitStack() as held:
-            claim = held.enter_context(sweep.claimed(store, config, data.data_sha256)) if in_a_sweep else resume.interrupted(store, config, data.data_sha256)
+            claim = (
+                held.enter_context(sweep.claimed(store, config, data.data_sha256))
+                if in_a_sweep
+                else resume.interrupted(store, config, data.data_sha256)
+            )
             if isinstance(claim, sweep.Settled):
                 console.print(f"{name} {claim.reason}", soft_wrap=True)
-                return search.outcome(store.points(claim.run, search.watched(searching, config)), searching, config) if searching and claim.run else None
+                return (
+                    search.outcome(store.points(claim.run, search.watched(searching, config)), searching, config)
+                    if searching and claim.run
+                    else None
+                )
             watch = search.watch(project_root(), searching, config) if searching else None
             finished = experiment.run(config, data, store, folder, claim, held, run.outer_run(store), watch)
     except run.Pruned as pruned:
@@ -186,9 +210,13 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
         if not in_a_sweep:
             # Not an error that Hydra would tell once more. What had not begun leaves nothing.
             raise SystemExit(2 if resume.remove_unused(folder) and not outside else 1) from None
-        raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
+        raise CompactHydraException(
+            "the run failed for the reason above"
+        ) from None  # no traceback for a user's mistake
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples", soft_wrap=True)
+    console.print(
+        f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples", soft_wrap=True
+    )
     if in_a_sweep:
         print_summary_line(finished.evaluation)
         return search.outcome(read_journal(finished.folder), searching, config) if searching else None

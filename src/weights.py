@@ -35,7 +35,10 @@ def _show(typed: Sequence[str]) -> None:
         "loss": "sigmoid" if several else "class_weight",  # the only one that several labels take
         "model": "linear",  # none is built, and this one goes with samples of any shape
     }
-    typed = [*typed, *(f"{key}={value}" for key, value in defaults.items() if not any(word.startswith(f"{key}=") for word in typed))]
+    typed = [
+        *typed,
+        *(f"{key}={value}" for key, value in defaults.items() if not any(word.startswith(f"{key}=") for word in typed)),
+    ]
     plan = planning.plan(["-m", *typed])
     assert plan is not None, "help is answered already"
     columns = [(_heading(job, plan.jobs), job, _weigh(job)) for job in plan.jobs]
@@ -62,7 +65,13 @@ def _heading(job: Config, jobs: Sequence[Config]) -> str:
     same = [other.weighting.model_dump() for other in jobs if other.weighting.name == job.weighting.name]
     varied = [key for key, value in options.items() if any(other[key] != value for other in same)]
     by_loss = getattr(job.loss, "pos_weight", None)
-    return " ".join([job.weighting.name, *(f"{key}={options[key]}" for key in varied), *([] if by_loss is None else [f"pos_weight={by_loss}"])])
+    return " ".join(
+        [
+            job.weighting.name,
+            *(f"{key}={options[key]}" for key in varied),
+            *([] if by_loss is None else [f"pos_weight={by_loss}"]),
+        ]
+    )
 
 
 def _print(first: ClassWeights, columns: dict[str, ClassWeights]) -> None:
@@ -72,11 +81,21 @@ def _print(first: ClassWeights, columns: dict[str, ClassWeights]) -> None:
         if index is None:
             rows.append(["…"] * (2 + len(columns)))
         else:
-            rows.append([first.label(index), str(first.counts[index]), *(f"{weights.weights[index]:.4g}" for weights in columns.values())])
+            rows.append(
+                [
+                    first.label(index),
+                    str(first.counts[index]),
+                    *(f"{weights.weights[index]:.4g}" for weights in columns.values()),
+                ]
+            )
     rows += [
         ["sample mean", "", *(f"{weights.sample_mean:.4g}" for weights in columns.values())],
         ["max / min", "", *(_ratio(weights) for weights in columns.values())],
-        ["effective n", str(first.counts.sum()), *(f"{weights.effective_sample_size:.4g}" for weights in columns.values())],
+        [
+            "effective n",
+            str(first.counts.sum()),
+            *(f"{weights.effective_sample_size:.4g}" for weights in columns.values()),
+        ],
     ]
     print_table("Weights by class, head to tail", ["class", "n", *columns], rows)
 

@@ -27,15 +27,45 @@ class RayCluster:
     def __init__(self, project: Path, folder: Path, processes: Processes) -> None:
         # Ray takes 127.0.0.1 for the machine's address in the network, and 127.0.0.2 for what it is.
         self.address = f"127.0.0.2:{free_port()}"
-        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}
+        self.environment = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(16),
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
         self._logs, self._processes = folder, processes
-        ray = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1", "--object-store-memory=80000000", "--block"]
+        ray = [
+            str(Path(sys.executable).with_name("ray")),
+            "start",
+            "--num-cpus=1",
+            "--object-store-memory=80000000",
+            "--block",
+        ]
         port = self.address.split(":")[1]
-        self._head = self._start([*ray, "--head", f"--port={port}", "--node-ip-address=127.0.0.2", "--include-dashboard=false", f"--temp-dir={folder}"])
+        self._head = self._start(
+            [
+                *ray,
+                "--head",
+                f"--port={port}",
+                "--node-ip-address=127.0.0.2",
+                "--include-dashboard=false",
+                f"--temp-dir={folder}",
+            ]
+        )
         self._until("Ray runtime started", self._head)
         apart = ["unshare", "--mount", "--uts", *(["--map-root-user"] if os.geteuid() else []), "sh", "-c"]
         alone = 'hostname "$1" && mount -t tmpfs none "$2" && shift 2 && exec "$@"'
-        self._node = self._start([*apart, alone, "sh", ELSEWHERE, str(project), *ray, f"--address={self.address}", "--node-ip-address=127.0.0.3"])
+        self._node = self._start(
+            [
+                *apart,
+                alone,
+                "sh",
+                ELSEWHERE,
+                str(project),
+                *ray,
+                f"--address={self.address}",
+                "--node-ip-address=127.0.0.3",
+            ]
+        )
         self._until("Ray runtime started", self._node, 2)
 
     def _start(self, command: list[str]) -> Process:
@@ -92,11 +122,23 @@ def slurm() -> Iterator[Mapping[str, str]]:
             "MpiDefault": "none",
         }
         lines = [f"{key}={value}" for key, value in settings.items()]
-        lines += [f"NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=16384 State=UNKNOWN", "PartitionName=all Nodes=ALL Default=YES State=UP"]
+        lines += [
+            f"NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=16384 State=UNKNOWN",
+            "PartitionName=all Nodes=ALL Default=YES State=UP",
+        ]
         (folder / "slurm.conf").write_text("\n".join(lines) + "\n")
         environment = {"SLURM_CONF": f"{folder}/slurm.conf", "PATH": f"{os.environ['PATH']}:/usr/sbin"}
-        files = {part: f"{folder}/munge{ending}" for part, ending in (("socket", ""), ("pid-file", ".pid"), ("log-file", ".log"), ("seed-file", ".seed"))}
-        munged = ["munged", "--foreground", "--force", f"--key-file={folder}/key", *(f"--{part}={file}" for part, file in files.items())]
+        files = {
+            part: f"{folder}/munge{ending}"
+            for part, ending in (("socket", ""), ("pid-file", ".pid"), ("log-file", ".log"), ("seed-file", ".seed"))
+        }
+        munged = [
+            "munged",
+            "--foreground",
+            "--force",
+            f"--key-file={folder}/key",
+            *(f"--{part}={file}" for part, file in files.items()),
+        ]
         known = {**os.environ, **environment}
 
         def is_idle() -> bool:
@@ -105,6 +147,9 @@ def slurm() -> Iterator[Mapping[str, str]]:
         with ended_after() as processes, open(folder / "daemons.log", "ab") as log:
             munge = processes.start(munged, env=known, stdout=log, stderr=log)
             processes.until((folder / "munge").exists, munge)
-            daemons = [processes.start(command, env=known, stdout=log, stderr=log) for command in (["slurmctld", "-D"], ["slurmd", "-D"])]
+            daemons = [
+                processes.start(command, env=known, stdout=log, stderr=log)
+                for command in (["slurmctld", "-D"], ["slurmd", "-D"])
+            ]
             processes.until(is_idle, *daemons)
             yield environment

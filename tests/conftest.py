@@ -22,7 +22,9 @@ settings.load_profile("equipoise")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", choices=["cpu", "gpu"], default="cpu", help="where TensorFlow is started in the tests' own process")
+    parser.addoption(
+        "--device", choices=["cpu", "gpu"], default="cpu", help="where TensorFlow is started in the tests' own process"
+    )
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -194,9 +194,19 @@ GRAMMAR = [
 def hostile_values() -> st.SearchStrategy[Any]:
     """Values that no option has, of every type."""
     plain = st.one_of(
-        st.sampled_from(HOSTILE_TEXTS), st.sampled_from(HOSTILE_NUMBERS), st.none(), st.booleans(), st.text(max_size=20), st.integers(), st.floats()
+        st.sampled_from(HOSTILE_TEXTS),
+        st.sampled_from(HOSTILE_NUMBERS),
+        st.none(),
+        st.booleans(),
+        st.text(max_size=20),
+        st.integers(),
+        st.floats(),
     )
-    nested = st.recursive(plain, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=6)
+    nested = st.recursive(
+        plain,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+        max_leaves=6,
+    )
     return st.one_of(plain, nested, st.sampled_from([5, 60, 400]).map(_deep))
 
 
@@ -217,16 +227,24 @@ def near(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         return st.sampled_from(schema.get("enum") or [schema["const"]])
     match schema.get("type"):
         case "integer" | "number" as kind:
-            ends = [schema[key] for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if key in schema]
+            ends = [
+                schema[key] for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") if key in schema
+            ]
             edges = [end + step for end in ends for step in (-1, 0, 1)] + [0, 1, 2, 10]
-            return st.one_of(st.sampled_from(edges), st.sampled_from(HOSTILE_NUMBERS), st.integers(1, 100) if kind == "integer" else st.floats(0, 10))
+            return st.one_of(
+                st.sampled_from(edges),
+                st.sampled_from(HOSTILE_NUMBERS),
+                st.integers(1, 100) if kind == "integer" else st.floats(0, 10),
+            )
         case "boolean":
             return st.booleans()
         case "array":
             return st.lists(near(schema.get("items") or schema["prefixItems"][0]), max_size=4)
         case "object":
             items = schema.get("additionalProperties")
-            return st.dictionaries(st.sampled_from([*"0123456789", "cat"]), near(items if isinstance(items, Mapping) else {}), max_size=11)
+            return st.dictionaries(
+                st.sampled_from([*"0123456789", "cat"]), near(items if isinstance(items, Mapping) else {}), max_size=11
+            )
         case "null":
             return st.none()
     return st.text(max_size=20)
@@ -260,7 +278,9 @@ def options() -> dict[str, dict[str, dict[str, Any]]]:
 def settings_of_options(draw: Any) -> tuple[list[str], dict[str, Any]]:
     """The choice of an option with what it needs, and values for keys that it has."""
     chosen: list[str] = []
-    keys: dict[str, Any] = dict(options()[""][""]) | options()["trainer"]["default"] | options()["evaluation"]["default"]
+    keys: dict[str, Any] = (
+        dict(options()[""][""]) | options()["trainer"]["default"] | options()["evaluation"]["default"]
+    )
     group = draw(st.sampled_from(["dataset", "model", "weighting", "loss", "decision"]))
     option = draw(st.sampled_from(sorted(options()[group])))
     chosen = [f"{group}={option}", *NEEDS.get(f"{group}={option}", ())]
@@ -282,7 +302,9 @@ def command_lines(draw: Any) -> list[str]:
     swept = draw(st.sampled_from([["-m"], [], []]))
     typed = {key: draw(st.sampled_from([rendered, str]))(value) for key, value in values.items()}
     if draw(st.sampled_from([True, False, False])):
-        typed[draw(st.sampled_from([*typed, "weighting", "hydra.run.dir", "hydra.sweeper", "~trainer"]))] = draw(st.sampled_from(GRAMMAR))
+        typed[draw(st.sampled_from([*typed, "weighting", "hydra.run.dir", "hydra.sweeper", "~trainer"]))] = draw(
+            st.sampled_from(GRAMMAR)
+        )
     return swept + kept + [f"{key}={value}" for key, value in typed.items()]
 
 
@@ -340,7 +362,9 @@ def _try(jobs: Callable[[], Sequence[Config]], words: Sequence[str]) -> str:
     except ConfigError as error:
         check_message(error)
         said = str(error)
-        parts = {part for word in words for part in (*word.split("=")[0].strip("~").split("."), word.partition("=")[2])} - {""}
+        parts = {
+            part for word in words for part in (*word.split("=")[0].strip("~").split("."), word.partition("=")[2])
+        } - {""}
         assert any(part in said for part in parts), f"{said!r} names none of {sorted(parts)}"
         return "refused"
     for config in found:
@@ -482,7 +506,9 @@ def _label_tables() -> list[bytes]:
 
 
 ROWS = 40
-TABLE = "age,colour,score,kind\n" + "".join(f"{20 + i},{'red' if i % 3 else 'blue'},{i / 7:.3f},{'ab'[i % 4 == 0]}\n" for i in range(ROWS))
+TABLE = "age,colour,score,kind\n" + "".join(
+    f"{20 + i},{'red' if i % 3 else 'blue'},{i / 7:.3f},{'ab'[i % 4 == 0]}\n" for i in range(ROWS)
+)
 
 
 def _tables() -> list[bytes]:
@@ -490,7 +516,11 @@ def _tables() -> list[bytes]:
         f'{i},0{i % 7}139,"$1,{i}00.5",{i}%,{"n/a" if i == 5 else -i},{"ab"[i % 3 == 0]}\n' for i in range(10, 50)
     )
     plain = [TABLE, TABLE.replace("red", '"a, b"'), TABLE.replace("3", ""), more]
-    return [*(table.encode() for table in plain), TABLE.replace("\n", "\r\n").encode("utf-8-sig"), more.encode("utf-16")]
+    return [
+        *(table.encode() for table in plain),
+        TABLE.replace("\n", "\r\n").encode("utf-8-sig"),
+        more.encode("utf-16"),
+    ]
 
 
 def _zipped(data: bytes) -> bytes:
@@ -515,7 +545,10 @@ def _parquets() -> list[bytes]:
 def _npzs() -> list[bytes]:
     generator = np.random.default_rng(0)
     found = []
-    for save, labels in ((np.savez, np.arange(ROWS) % 3), (np.savez_compressed, np.array(["cat", "dog"])[np.arange(ROWS) % 2])):
+    for save, labels in (
+        (np.savez, np.arange(ROWS) % 3),
+        (np.savez_compressed, np.array(["cat", "dog"])[np.arange(ROWS) % 2]),
+    ):
         out = io.BytesIO()
         save(out, X=generator.normal(size=(ROWS, 5)), y=labels)
         found.append(out.getvalue())
@@ -529,7 +562,11 @@ def _in_zip(data: bytes, change: Callable[[bytes], bytes], packing: int = zipfil
         names = old.namelist()
         content = {name: old.read(name) for name in names}
         chosen = names[sum(change(b"%d" % len(data))) % len(names)]
-        content[chosen] = change(content[chosen][:160]) + content[chosen][160:] if len(content[chosen]) % 2 else change(content[chosen])
+        content[chosen] = (
+            change(content[chosen][:160]) + content[chosen][160:]
+            if len(content[chosen]) % 2
+            else change(content[chosen])
+        )
         for name in names:
             new.writestr(name, content[name])
     return out.getvalue()
@@ -572,7 +609,9 @@ def _read_images(file: Path, store: Path) -> None:
         target = file.parents[1] / place
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(good)
-    _dataset_reader("dataset=image_directory", "dataset.path=x", "dataset.image_size=[8,8]", key=lambda file: file.parents[1])(file, store)
+    _dataset_reader(
+        "dataset=image_directory", "dataset.path=x", "dataset.image_size=[8,8]", key=lambda file: file.parents[1]
+    )(file, store)
 
 
 @cache
@@ -644,7 +683,13 @@ def _read_params(file: Path, _: Path) -> None:
 
 def _checkpoints() -> list[bytes]:
     values = {"history": [{"loss": 0.5}], "made_by": {"config_sha256": "a"}}
-    return [pack(State({"weights": [np.eye(3, dtype=np.float32)], "optimizer": [np.array(3), np.zeros(4)], "best": []}, values))]
+    return [
+        pack(
+            State(
+                {"weights": [np.eye(3, dtype=np.float32)], "optimizer": [np.array(3), np.zeros(4)], "best": []}, values
+            )
+        )
+    ]
 
 
 def _read_checkpoint(file: Path, _: Path) -> None:
@@ -662,8 +707,22 @@ def _read_checkpoint(file: Path, _: Path) -> None:
 def _run_folder() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         outbox = Outbox(Path(folder))
-        outbox.add("begin", adopt=None, local_id="0a" * 16, experiment="digits_lt", name="a run", tags={"seed": "0"}, time=1, uri="sqlite:///mlflow.db")
-        outbox.add_points([{"key": "val/loss", "value": 1 / (step + 1), "step": step, "timestamp": 1_700_000_000_000} for step in range(3)])
+        outbox.add(
+            "begin",
+            adopt=None,
+            local_id="0a" * 16,
+            experiment="digits_lt",
+            name="a run",
+            tags={"seed": "0"},
+            time=1,
+            uri="sqlite:///mlflow.db",
+        )
+        outbox.add_points(
+            [
+                {"key": "val/loss", "value": 1 / (step + 1), "step": step, "timestamp": 1_700_000_000_000}
+                for step in range(3)
+            ]
+        )
         for do, what in {
             "params": {"adopted": False, "params": {"seed": "0"}},
             "tags": {"tags": {"late": "yes"}},
@@ -684,7 +743,9 @@ def _read_run_folder(file: Path, _: Path) -> None:
     outbox = Outbox(file.parent, mend=False)
     outbox.pending()
     for _end, operation in outbox.operations(outbox.uploaded.operations):
-        assert operation["do"] != "model" or re.fullmatch(r"saved-\w+/model", operation["folder"]), "that folder is deleted"
+        assert operation["do"] != "model" or re.fullmatch(r"saved-\w+/model", operation["folder"]), (
+            "that folder is deleted"
+        )
     for _end, point in outbox.points(outbox.recorded):
         assert -(2**63) <= point["step"] < 2**63
 
@@ -710,7 +771,15 @@ def _in_stored_zip(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
 @cache
 def _prepared() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
-        made = prepare(_dataset("dataset=synthetic", "dataset.class_counts=[9,5]", "dataset.test_per_class=2", "dataset.validation_per_class=2"), Path(folder))
+        made = prepare(
+            _dataset(
+                "dataset=synthetic",
+                "dataset.class_counts=[9,5]",
+                "dataset.test_per_class=2",
+                "dataset.validation_per_class=2",
+            ),
+            Path(folder),
+        )
         return {file.name: file.read_bytes() for file in made.folder.iterdir()}
 
 
@@ -739,32 +808,65 @@ def _seal_again(folder: Path) -> None:
 KINDS: Mapping[str, Kind] = {
     "csv": Kind("table.csv", _tables, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
     "csv.gz": Kind(
-        "table.csv.gz", lambda: [gzip.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"), _in_gzip
+        "table.csv.gz",
+        lambda: [gzip.compress(table) for table in _tables()],
+        _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"),
+        _in_gzip,
     ),
     "csv.bz2": Kind(
-        "table.csv.bz2", lambda: [bz2.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")
+        "table.csv.bz2",
+        lambda: [bz2.compress(table) for table in _tables()],
+        _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"),
     ),
     "csv.xz": Kind(
-        "table.csv.xz", lambda: [lzma.compress(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")
+        "table.csv.xz",
+        lambda: [lzma.compress(table) for table in _tables()],
+        _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"),
     ),
     "csv.zip": Kind(
-        "table.csv.zip", lambda: [_zipped(table) for table in _tables()], _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"), _in_zip
+        "table.csv.zip",
+        lambda: [_zipped(table) for table in _tables()],
+        _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind"),
+        _in_zip,
     ),
-    "parquet": Kind("table.parquet", _parquets, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
-    "multilabel": Kind("table.csv", _label_tables, _dataset_reader("dataset=multilabel", "dataset.path=x", "dataset.targets=[colour,kind]", "loss=sigmoid")),
-    "npz": Kind("arrays.npz", _npzs, _dataset_reader("dataset=npz", "dataset.path=x", "dataset.features=X", "dataset.target=y"), _in_zip),
+    "parquet": Kind(
+        "table.parquet", _parquets, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")
+    ),
+    "multilabel": Kind(
+        "table.csv",
+        _label_tables,
+        _dataset_reader("dataset=multilabel", "dataset.path=x", "dataset.targets=[colour,kind]", "loss=sigmoid"),
+    ),
+    "npz": Kind(
+        "arrays.npz",
+        _npzs,
+        _dataset_reader("dataset=npz", "dataset.path=x", "dataset.features=X", "dataset.target=y"),
+        _in_zip,
+    ),
     "ts": Kind("series.ts", _series, _dataset_reader("dataset=series", "dataset.path=x", "dataset.unequal=pad")),
     "image": Kind("pictures/b/4.png", _images, _read_images),
     "shards' index": Kind(INDEX, lambda: [_shards(False)[INDEX]], _shards_reader(False), _in_stored_zip),
-    "shards' metadata": Kind(SHARDS, lambda: [_shards(images)[SHARDS] for images in (False, True)], _shards_reader(False)),
-    "shard": Kind(shard_names("train", 1)[0], lambda: [_shards(True)[shard_names("train", 1)[0]]], _shards_reader(True)),
-    "costs": Kind("costs.csv", lambda: [b",0,1\n0,0,5\n1,2.5,0\n", b'true,"a, b",c\n"a, b",0,1\nc,1e3,0\n'], _read_costs),
-    "params": Kind("params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_params),
+    "shards' metadata": Kind(
+        SHARDS, lambda: [_shards(images)[SHARDS] for images in (False, True)], _shards_reader(False)
+    ),
+    "shard": Kind(
+        shard_names("train", 1)[0], lambda: [_shards(True)[shard_names("train", 1)[0]]], _shards_reader(True)
+    ),
+    "costs": Kind(
+        "costs.csv", lambda: [b",0,1\n0,0,5\n1,2.5,0\n", b'true,"a, b",c\n"a, b",0,1\nc,1e3,0\n'], _read_costs
+    ),
+    "params": Kind(
+        "params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_params
+    ),
     "metadata": Kind(METADATA, lambda: [_prepared()[METADATA]], _prepared_reader(METADATA)),
-    "prepared array": Kind("train_labels.npy", lambda: [_prepared()["train_labels.npy"]], _prepared_reader("train_labels.npy")),
+    "prepared array": Kind(
+        "train_labels.npy", lambda: [_prepared()["train_labels.npy"]], _prepared_reader("train_labels.npy")
+    ),
     "checkpoint": Kind("state.npz", _checkpoints, _read_checkpoint, _in_zip),
     "journal": Kind(JOURNAL, lambda: [_run_folder()[JOURNAL]], _read_run_folder),
     "outbox": Kind(OPERATIONS, lambda: [_run_folder()[OPERATIONS]], _read_run_folder),
     "uploaded": Kind(UPLOADED, lambda: [_run_folder()[UPLOADED]], _read_run_folder),
-    "model": Kind("model.keras", _models, _read_model, _in_stored_zip, slow=True),  # TensorFlow makes a model of what is whole
+    "model": Kind(
+        "model.keras", _models, _read_model, _in_stored_zip, slow=True
+    ),  # TensorFlow makes a model of what is whole
 }

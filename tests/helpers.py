@@ -43,7 +43,9 @@ def copy_project(folder: Path) -> Path:
 
 def clone_of(folder: Path) -> Path:
     """What git would clone, with the changes that are not committed yet, and without .venv."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
     for name in listed.stdout.splitlines():
         if (REPOSITORY / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +63,9 @@ def program_of(file: str) -> ModuleType:
     return module
 
 
-def train(project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py") -> "subprocess.CompletedProcess[str]":
+def train(
+    project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py"
+) -> "subprocess.CompletedProcess[str]":
     """`python src/train.py …` as a user runs it."""
     command = [sys.executable, str(project / "src" / script), *overrides]
     return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=LIMIT)
@@ -72,7 +76,17 @@ def served(project: Path, name: str, rows: Path) -> Any:
     import pandas as pd
 
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}", "PYTHONPATH": ""}
-    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", f"models:/{name}@champion", "--env-manager", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "predict",
+        "-m",
+        f"models:/{name}@champion",
+        "--env-manager",
+        "local",
+    ]
     command += ["-i", str(rows), "-t", "csv", "-o", str(project / "served.json")]
     found = subprocess.run(command, cwd=project.parent, env=environment, capture_output=True, text=True, timeout=LIMIT)
     assert found.returncode == 0, found.stderr
@@ -87,12 +101,23 @@ def write_small_shards(folder: Path) -> None:
     from equipoise.data.types import SPLITS
 
     folder.mkdir()
-    index = {f"{split}_labels": np.array([0, 1]) for split in SPLITS} | {f"{split}_places": np.array([[0, 0, 4], [0, 4, 4]]) for split in SPLITS}
+    index = {f"{split}_labels": np.array([0, 1]) for split in SPLITS} | {
+        f"{split}_places": np.array([[0, 0, 4], [0, 4, 4]]) for split in SPLITS
+    }
     np.savez(folder / INDEX, allow_pickle=False, **index)
     for split in SPLITS:
         (folder / shard_names(split, 1)[0]).write_bytes(bytes(8))
     files = {file.name: (file.stat().st_size, "0" * 64) for file in folder.iterdir()}
-    metadata = Metadata(kind="equipoise shards 1", classes=("a", "b"), shape=(1,), formats=(), shards=1, files=files, reference={}, notes=())
+    metadata = Metadata(
+        kind="equipoise shards 1",
+        classes=("a", "b"),
+        shape=(1,),
+        formats=(),
+        shards=1,
+        files=files,
+        reference={},
+        notes=(),
+    )
     (folder / METADATA).write_text(metadata.model_dump_json())
 
 

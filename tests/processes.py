@@ -27,7 +27,13 @@ class Processes:
 
     def start(self, command: Sequence[str], **options: Any) -> Process:
         """Start a command in a session of its own; its output and its errors are kept unless an option says otherwise."""
-        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True, **options}
+        given = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "start_new_session": True,
+            **options,
+        }
         self._begun.append(subprocess.Popen(command, **given))
         return self._begun[-1]
 

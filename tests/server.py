@@ -80,7 +80,9 @@ class Server:
 
     def user(self, name: str, password: str) -> "requests.Session":
         """A new user's session."""
-        answer = self.session("admin", self.password).post(f"{self.uri}/api/2.0/mlflow/users/create", json={"username": name, "password": password})
+        answer = self.session("admin", self.password).post(
+            f"{self.uri}/api/2.0/mlflow/users/create", json={"username": name, "password": password}
+        )
         assert answer.status_code == 200, answer.text
         return self.session(name, password)
 
@@ -103,7 +105,12 @@ def running_server(project: Path) -> Iterator[Server]:
 
 def as_user(uri: str, name: str, password: str) -> Mapping[str, str]:
     """The environment of a command that logs to the server."""
-    return {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": password}
+    return {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_TRACKING_USERNAME": name,
+        "MLFLOW_TRACKING_PASSWORD": password,
+    }
 
 
 class Proxy:
@@ -141,7 +148,9 @@ class Proxy:
                     time.sleep(0.05)
                 return
             if mode == "error":
-                client.sendall(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\nConnection: close\r\n\r\noops")
+                client.sendall(
+                    b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\nConnection: close\r\n\r\noops"
+                )
                 return
             with socket.create_connection(("127.0.0.1", self.target)) as server:
                 server.sendall(request)
@@ -161,7 +170,10 @@ class Proxy:
         length = re.search(rb"(?i)content-length: *(\d+)", head)
         while length and len(body) < int(length[1]):
             body += client.recv(65536)
-        head = re.sub(rb"(?i)\r\n(connection|host): [^\r]*", b"", head) + f"\r\nHost: 127.0.0.1:{self.target}\r\nConnection: close".encode()
+        head = (
+            re.sub(rb"(?i)\r\n(connection|host): [^\r]*", b"", head)
+            + f"\r\nHost: 127.0.0.1:{self.target}\r\nConnection: close".encode()
+        )
         return head + b"\r\n\r\n" + body
 
     def close(self) -> None:
@@ -201,9 +213,22 @@ print(json.dumps(flask + native))
     authentication = folder / "authentication.ini"
     text = (server.project / "server" / "authentication.ini").read_text()
     authentication.write_text(re.sub("database_uri = .*", f"database_uri = sqlite:///{folder}/table.db", text))
-    environment = {**os.environ, "PYTHONPATH": str(server.project / "src"), "MLFLOW_AUTH_CONFIG_PATH": str(authentication)}
-    environment |= {"MLFLOW_FLASK_SERVER_SECRET_KEY": "x", "MLFLOW_AUTH_ADMIN_PASSWORD": "some password", "_MLFLOW_SGI_NAME": "uvicorn"}
-    environment |= {"_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder}/table_runs.db", "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true"}
-    found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(server.project / "src"),
+        "MLFLOW_AUTH_CONFIG_PATH": str(authentication),
+    }
+    environment |= {
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "x",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "some password",
+        "_MLFLOW_SGI_NAME": "uvicorn",
+    }
+    environment |= {
+        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder}/table_runs.db",
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stderr
     return [(path, method) for path, method in json.loads(found.stdout.splitlines()[-1])]

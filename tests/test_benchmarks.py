@@ -18,11 +18,17 @@ def growth(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return program_of("benchmarks/growth.py")
 
 
-@pytest.mark.parametrize(("constant", "factor", "exponent"), [(7.0, 2e-5, 1.0), (7.0, 3e-9, 2.0), (0.0, 0.02, 0.5), (0.5, 1e-4, 1.3)])
+@pytest.mark.parametrize(
+    ("constant", "factor", "exponent"), [(7.0, 2e-5, 1.0), (7.0, 3e-9, 2.0), (0.0, 0.02, 0.5), (0.5, 1e-4, 1.3)]
+)
 @pytest.mark.parametrize("sizes", [(1_000, 10_000, 100_000), (100, 1_000, 10_000, 50_000, 100_000)])
-def test_an_exponent_is_found_again(growth: ModuleType, constant: float, factor: float, exponent: float, sizes: tuple[int, ...]) -> None:
+def test_an_exponent_is_found_again(
+    growth: ModuleType, constant: float, factor: float, exponent: float, sizes: tuple[int, ...]
+) -> None:
     found = growth.fit(sizes, [constant + factor * size**exponent for size in sizes])
-    assert (found.constant, found.share, found.exponent) == pytest.approx((constant, factor * 1e5**exponent, exponent), rel=1e-3, abs=1e-6)
+    assert (found.constant, found.share, found.exponent) == pytest.approx(
+        (constant, factor * 1e5**exponent, exponent), rel=1e-3, abs=1e-6
+    )
 
 
 def test_what_hardly_grows_is_flat(growth: ModuleType) -> None:
@@ -38,7 +44,11 @@ def test_ratios_are_those_of_the_rounds(monkeypatch: pytest.MonkeyPatch, capsys:
     times = paired.in_turn({"theirs": lambda: next(theirs), "ours": lambda: next(ours)}, 3)
     assert [line.split(": ")[1].split()[0] for line in capsys.readouterr().out.splitlines()] == ["theirs", "ours"] * 3
     assert times == {"theirs": [2, 10, 4], "ours": [1, 2, 3]}
-    assert paired.summary(times)["ours"] == {"seconds": [1, 2, 3], "median": 2, "ratio": {"median": 0.5, "low": 0.2, "high": 0.75}}
+    assert paired.summary(times)["ours"] == {
+        "seconds": [1, 2, 3],
+        "median": 2,
+        "ratio": {"median": 0.5, "low": 0.2, "high": 0.75},
+    }
     assert paired.table(["", "of theirs"], [["ours", str(paired.ratio(times["ours"], times["theirs"]))]]) == (
         "|  | of theirs |\n| --- | --- |\n| ours | 0.50 (0.20 to 0.75) |"
     )
@@ -51,10 +61,18 @@ def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
     before, told = json.loads((folder / "results.json").read_text()), page.read_text()
 
     def bench(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([sys.executable, str(tmp_path / "benchmarks" / "bench.py"), *words], cwd=tmp_path, capture_output=True, text=True)
+        return subprocess.run(
+            [sys.executable, str(tmp_path / "benchmarks" / "bench.py"), *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
 
     refused = bench("metrix", "rounds=1")
-    assert (refused.returncode, refused.stderr) == (2, "error: metrix: there is no such part; did you mean 'metrics'?\n")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: metrix: there is no such part; did you mean 'metrics'?\n",
+    )
     assert page.read_text() == told
 
     found = bench("metrics", "rounds=1")
@@ -69,7 +87,10 @@ def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
     median = 1000 * evaluation["Equipoise"]["median"]
     for file in (page, folder / "results.md"):
         assert f"| evaluation, 100,000 × 100 | {median:.1f} ms |" in file.read_text()
-    around = [text.partition("<!-- metrics -->")[0] + text.partition("<!-- end of metrics -->")[2] for text in (told, page.read_text())]
+    around = [
+        text.partition("<!-- metrics -->")[0] + text.partition("<!-- end of metrics -->")[2]
+        for text in (told, page.read_text())
+    ]
     assert around[0] == around[1]
 
 
@@ -91,12 +112,20 @@ def test_what_is_published_of_coverage_holds_what_is_promised(monkeypatch: pytes
     coverage = program_of("benchmarks/coverage.py")
     page = (REPOSITORY / "docs" / "coverage.md").read_text(encoding="utf-8")
     recalls, others = (
-        [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if line.startswith("| ")] for part in page.split("## Other")
+        [[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if line.startswith("| ")]
+        for part in page.split("## Other")
     )
     assert [row[0] for row in recalls[2:]] == [row[0] for row in coverage.RECALLS]
     assert all(0.93 <= float(row[3]) <= 0.97 for row in recalls[2:]), "what a run has of balanced accuracy"
     assert [row[0] for row in others[2:]] == [model.name for model in coverage.MODELS]
-    fine = [(name, float(cell)) for row in others[2:] for name, cell in zip(others[0][2:], row[2:], strict=True) if not cell.startswith("(")]
-    assert all(0.93 <= share <= (1 if name == "worst recall" else 0.97) for name, share in fine), "and of what is not called rough"
+    fine = [
+        (name, float(cell))
+        for row in others[2:]
+        for name, cell in zip(others[0][2:], row[2:], strict=True)
+        if not cell.startswith("(")
+    ]
+    assert all(0.93 <= share <= (1 if name == "worst recall" else 0.97) for name, share in fine), (
+        "and of what is not called rough"
+    )
     again = [line.split("|") for line in coverage.of_recalls(40).splitlines()[2:]]
     assert [row[1].strip() for row in again] == [row[0] for row in recalls[2:]]

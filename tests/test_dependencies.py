@@ -45,7 +45,11 @@ def imported(file: Path, found: set[Path]) -> set[Path]:
 def test_a_stage_depends_on_the_modules_that_its_program_imports_and_on_no_other(file: str, name: str) -> None:
     found = stage(file, name)
     programs = [word for word in found["cmd"].split() if word.endswith(".py")]
-    expected = {path.relative_to(REPOSITORY).as_posix() for program in programs for path in imported(REPOSITORY / program, set())}
+    expected = {
+        path.relative_to(REPOSITORY).as_posix()
+        for program in programs
+        for path in imported(REPOSITORY / program, set())
+    }
     listed = [path for path in found["deps"] if path.endswith(".py")]
     assert set(listed) == expected, "make params writes them"
     assert len(set(listed)) == len(listed)
@@ -59,8 +63,12 @@ def test_training_depends_on_no_page_and_no_comparison() -> None:
 
 
 def test_training_depends_on_no_evaluation_and_evaluation_on_no_training() -> None:
-    assert not {"src/equipoise/runs/evaluate.py", "src/equipoise/reports/run_page.py"} & set(stage("dvc.yaml", "train")["deps"])
-    assert not {"src/equipoise/training/fit.py", "src/equipoise/data/feed.py"} & set(stage("dvc.yaml", "evaluate")["deps"])
+    assert not {"src/equipoise/runs/evaluate.py", "src/equipoise/reports/run_page.py"} & set(
+        stage("dvc.yaml", "train")["deps"]
+    )
+    assert not {"src/equipoise/training/fit.py", "src/equipoise/data/feed.py"} & set(
+        stage("dvc.yaml", "evaluate")["deps"]
+    )
 
 
 def test_params_yaml_is_the_composed_default() -> None:
@@ -100,7 +108,12 @@ def test_an_edit_of_conf_that_params_yaml_lacks_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_stage_checks_params_yaml(
-    key: tuple[str, ...], value: object, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    key: tuple[str, ...],
+    value: object,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     *path, last = key
@@ -114,7 +127,9 @@ def test_a_stage_checks_params_yaml(
     assert told in capsys.readouterr().err
 
 
-def test_data_that_dvc_would_not_watch_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_dvc_would_not_watch_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = tmp_path / "table.csv"
     table.write_text("x,y\n" + "".join(f"{number},{'ab'[number % 2]}\n" for number in range(60)))
     config = composed("dataset=csv", f"dataset.path={table}", "dataset.target=y", "model=mlp")
@@ -124,7 +139,9 @@ def test_data_that_dvc_would_not_watch_are_refused(tmp_path: Path, monkeypatch: 
     assert "dvc add data/raw/table.csv" in capsys.readouterr().err
 
 
-def test_images_in_a_temporary_workspace_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_in_a_temporary_workspace_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Their prepared data would outlive them."""
     for name in "ab":
         (tmp_path / "data/raw/pictures" / name).mkdir(parents=True)
@@ -148,5 +165,9 @@ def test_the_defaults_of_mlflow_run_are_those_of_conf() -> None:
     for point in project["entry_points"].values():
         assert set(re.findall(r"{(\w+)}", point["command"])) == set(point["parameters"])
         assert all("default" in parameter for parameter in point["parameters"].values())
-    groups = {name: parameter["default"] for name, parameter in project["entry_points"]["main"]["parameters"].items() if name != "overrides"}
+    groups = {
+        name: parameter["default"]
+        for name, parameter in project["entry_points"]["main"]["parameters"].items()
+        if name != "overrides"
+    }
     assert composed(*(f"{name}={value}" for name, value in groups.items())) == composed()

@@ -37,7 +37,9 @@ def test_the_study_s_page_has_the_table_that_was_written() -> None:
 
 
 def test_the_readme_has_the_differences_that_its_recipe_states() -> None:
-    readme, recipe = ((REPOSITORY / name).read_text() for name in ("README.md", "conf/experiment/mnist_lt_control.yaml"))
+    readme, recipe = (
+        (REPOSITORY / name).read_text() for name in ("README.md", "conf/experiment/mnist_lt_control.yaml")
+    )
     found = re.findall(r"^\| `.*?\| ([+-]\d\.\d+ ± \d\.\d+) \| (\d+ of 15) \|", readme, re.MULTILINE)
     assert len(found) == 5
     for difference, higher in found:
@@ -71,6 +73,8 @@ def test_the_page_on_performance_has_the_tables_that_were_written() -> None:
 
 def test_no_package_registry_is_named() -> None:
     """Where packages come from is each installation's own affair: a mirror, or none."""
-    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     host = re.compile(rb"\b(?:pypi|pythonhosted|anaconda|npmjs)[.](?:org|com)\b")
     assert [name for name in listed if (file := REPOSITORY / name).is_file() and host.search(file.read_bytes())] == []

@@ -52,7 +52,9 @@ def test_any_value_is_accepted_or_refused(some_data: Path) -> None:
     before = sorted(some_data.rglob("*"))
 
     @seed(1)
-    @settings(max_examples=300, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=300, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
     @given(fuzzing.settings_of_options())
     def draw(drawn: Any) -> None:
         fuzzing.try_settings(drawn)
@@ -65,7 +67,9 @@ def test_any_value_is_accepted_or_refused(some_data: Path) -> None:
 @pytest.mark.slow
 def test_any_word_is_accepted_or_refused(some_data: Path) -> None:
     @seed(2)
-    @settings(max_examples=40, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=40, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
     @given(fuzzing.command_lines())
     def draw(words: list[str]) -> None:
         fuzzing.try_command(words)
@@ -86,7 +90,13 @@ def test_any_damaged_file_is_accepted_or_refused(kind: str, tmp_path: Path, requ
 @pytest.mark.slow
 def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_path: Path) -> None:
     before = {file for file in project.rglob("*") if "__pycache__" not in file.parts}
-    for word in ("seed=" + "9" * 5000, "dataset.title='$(touch ran)'", "dataset=csv", "sweep='\x1b[2J'", "cost=" + "[" * 400 + "]" * 400):
+    for word in (
+        "seed=" + "9" * 5000,
+        "dataset.title='$(touch ran)'",
+        "dataset=csv",
+        "sweep='\x1b[2J'",
+        "cost=" + "[" * 400 + "]" * 400,
+    ):
         found = train(project, word, cwd=tmp_path)
         assert found.returncode == 2, found.stderr
         assert found.stderr.startswith("error: ")
@@ -102,12 +112,24 @@ def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_
         (["cost=" + "[" * 30 + "]" * 30], "cost is nested more than 20 deep"),
         (["sweep='a\x1b[2J'"], r"sweep holds the control character '\x1b'"),
         (["cost={'×':8192,'csv':''"], "cost cannot be read"),
-        (["dataset=csv", "dataset.target=y", "dataset.path=" + "a" * 300, "model=mlp"], "cannot be read: File name too long"),
-        (["dataset=csv", "dataset.target=y", "dataset.path=/dev/zero", "model=mlp"], "is a device or a pipe, not a file"),
-        (["dataset=csv", "dataset.target=y", "dataset.path='~nobody-of-this-name/x'", "model=mlp"], "cannot be read: Could not determine home"),
+        (
+            ["dataset=csv", "dataset.target=y", "dataset.path=" + "a" * 300, "model=mlp"],
+            "cannot be read: File name too long",
+        ),
+        (
+            ["dataset=csv", "dataset.target=y", "dataset.path=/dev/zero", "model=mlp"],
+            "is a device or a pipe, not a file",
+        ),
+        (
+            ["dataset=csv", "dataset.target=y", "dataset.path='~nobody-of-this-name/x'", "model=mlp"],
+            "cannot be read: Could not determine home",
+        ),
         (["dataset=image_directory", "dataset.path=''"], "dataset.path=: there is no such folder"),
         (["dataset=image_directory", "dataset.path='~nobody-of-this-name'"], "there is no such folder"),
-        (["dataset=synthetic", "model=mlp", "dataset.class_counts=[2000000000,5]"], "numbers; at most 1073741824 are generated"),
+        (
+            ["dataset=synthetic", "model=mlp", "dataset.class_counts=[2000000000,5]"],
+            "numbers; at most 1073741824 are generated",
+        ),
         (["cost=" + "a" * 300], "there is no such file"),
         (["trainer.early_stopping=1" + "0" * 400], "must be less than 2147483648"),
         (["seed=" + "9" * 5000], "seed cannot be read: Exceeds the limit (4300 digits)"),
@@ -117,7 +139,10 @@ def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_
         (["-m", "hydra.launcher=joblib"], "hydra.sweeper and hydra.launcher have options"),
         (["-m", "seed=range(0,1000000000)"], "seed=range(0,1000000000): these are more than 100000 values"),
         (["-m", "seed=range(0,1,1e-300)"], "these are more than 100000 values"),
-        (["-m", "seed=range(0,1000)", "trainer.epochs=range(1,1000)"], "1000 values of seed times 999 values of trainer.epochs are more than 100000 jobs"),
+        (
+            ["-m", "seed=range(0,1000)", "trainer.epochs=range(1,1000)"],
+            "1000 values of seed times 999 values of trainer.epochs are more than 100000 jobs",
+        ),
         (["-m", "weighting=range(0,1000000000)"], "weighting=range(0,1000000000): these are more than 100000 values"),
         (["-m", "seed=range(0,5,0)"], "seed=range(0,5,0): range() arg 3 must not be zero"),
         (["-m", "seed=glob(*)"], "seed=glob(*): there is no such value"),
@@ -129,7 +154,10 @@ def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_
         (["-m", "hydra.sweep.dir=${nope}"], "hydra.sweep.dir=${nope}: Interpolation key 'nope' not found"),
         (["-m", "hydra.sweep={dir:'${nix:1}'}"], "Unsupported interpolation type nix"),
         (["loss=focal", "loss.gamma=1e308"], "must be less than or equal to 1000000000"),
-        (["dataset=csv", "dataset.path=table.csv", "dataset.target=kind", "model=mlp", "dataset.folds=1000"], "there are 40 samples, and each fold needs one"),
+        (
+            ["dataset=csv", "dataset.path=table.csv", "dataset.target=kind", "model=mlp", "dataset.folds=1000"],
+            "there are 40 samples, and each fold needs one",
+        ),
     ],
 )
 @pytest.mark.usefixtures("some_data")
@@ -180,7 +208,10 @@ def npz(file: Path, header: bytes, labels: bytes | None = None) -> Path:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        (b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 1000)}\n", "claims 4000000000000 bytes and has"),
+        (
+            b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 1000)}\n",
+            "claims 4000000000000 bytes and has",
+        ),
         (b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2)}\n", "damaged: it claims the shape (-1, 2)"),
         (b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,\n", "is damaged"),
         (b"{'descr': '|O', 'fortran_order': False, 'shape': (3, 1)}\n", "holds pickled objects"),
@@ -221,14 +252,18 @@ def test_what_was_found_in_tables(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(table.replace(b"a", b"1e999").replace(b"b", b"2"))
     assert "such as 1e999, not classes" in refused(tmp_path / "b.csv", "dataset=csv", "dataset.target=y")
     (tmp_path / "d.csv").write_bytes(table.replace(b"1,", b"1e300,"))
-    assert "column 'x' holds numbers that are too large to be standardised" in refused(tmp_path / "d.csv", "dataset=csv", "dataset.target=y")
+    assert "column 'x' holds numbers that are too large to be standardised" in refused(
+        tmp_path / "d.csv", "dataset=csv", "dataset.target=y"
+    )
     late = "x,y,split\n" + "1,a,train\n1,b,train\n" * 9 + "1,a,validation\n1,b,validation\n1e300,a,test\n1,b,test\n"
     (tmp_path / "e.csv").write_text(late)
     said = refused(tmp_path / "e.csv", "dataset=csv", "dataset.target=y", "dataset.split_column=split")
     assert "column 'x' holds numbers that are too large for float32" in said
     (tmp_path / "f.csv").write_bytes(b'"a\n\nb",y\n' + table[4:])
     assert "choose from a\\n\\nb, y" in refused(tmp_path / "f.csv", "dataset=csv", "dataset.target=none_of_them")
-    pd.DataFrame({"colour": [1, 2], "y": ["a", "b"]}).to_parquet(tmp_path / "g.parquet", compression="none", store_schema=False)
+    pd.DataFrame({"colour": [1, 2], "y": ["a", "b"]}).to_parquet(
+        tmp_path / "g.parquet", compression="none", store_schema=False
+    )
     (tmp_path / "g.parquet").write_bytes((tmp_path / "g.parquet").read_bytes().replace(b"colour", b"co\x80our"))
     assert "is no Parquet file" in refused(tmp_path / "g.parquet", "dataset=csv", "dataset.target=y")
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"x" * (9 << 20)))
@@ -258,14 +293,20 @@ def test_a_picture_is_of_a_format_that_starts_no_other_program(some_data: Path) 
     from PIL import Image
 
     Image.new("RGB", (8, 8)).save("pictures/a/0.png", "EPS")
-    assert "cannot be decoded: it is no PNG, JPEG, BMP, GIF or WebP" in refused(some_data / "pictures", "dataset=image_directory")
+    assert "cannot be decoded: it is no PNG, JPEG, BMP, GIF or WebP" in refused(
+        some_data / "pictures", "dataset=image_directory"
+    )
 
 
 def test_a_class_s_name_does_not_drive_or_fill_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "b.csv").write_text("x,y\n" + f"1,{'a' * 10**5}\n2,b\n" * 20)
-    assert "has a name of 100000 characters; possible are 250" in refused(tmp_path / "b.csv", "dataset=csv", "dataset.target=y")
+    assert "has a name of 100000 characters; possible are 250" in refused(
+        tmp_path / "b.csv", "dataset=csv", "dataset.target=y"
+    )
     (tmp_path / "a.csv").write_text("x,y\n" + "1,a\x1b[2J\n2,b\n" * 20)
-    assert r"the class 'a\x1b[2J' has a control character in its name" in refused(tmp_path / "a.csv", "dataset=csv", "dataset.target=y")
+    assert r"the class 'a\x1b[2J' has a control character in its name" in refused(
+        tmp_path / "a.csv", "dataset=csv", "dataset.target=y"
+    )
     warn("column a\x1b[2J")
     assert capfd.readouterr().err == "warning: column a\\x1b[2J\n"
 
@@ -285,7 +326,11 @@ def test_what_was_found_in_shards(tmp_path: Path) -> None:
         (
             (True, {"shape": [2_000_000_000, 2_000_000_000, 3]}, "metadata.json contradicts itself"),
             (True, {"shape": [8, 8, 7]}, "metadata.json contradicts itself"),
-            (True, {"formats": ["PNG"]}, "sample 1 of the train split is of the format JPEG, which the shards do not name"),
+            (
+                True,
+                {"formats": ["PNG"]},
+                "sample 1 of the train split is of the format JPEG, which the shards do not name",
+            ),
             (False, {"reference": {"../x": 1.0}}, "metadata.json is damaged"),
             (False, {"shape": [10**9, 10**9]}, "index.npz does not fit the shards beside it"),
         )
@@ -316,7 +361,9 @@ def test_prepared_data_of_another_version_are_refused_with_advice(tmp_path: Path
         "",
     ):
         (folder / METADATA).write_text(other)
-        with pytest.raises(ConfigError, match="was prepared by another version: delete that folder, and it is made again"):
+        with pytest.raises(
+            ConfigError, match="was prepared by another version: delete that folder, and it is made again"
+        ):
             open_prepared(folder).split("train")
     (folder / METADATA).write_text(whole)
     (folder / "train_labels.npy").write_bytes((folder / "train_labels.npy").read_bytes()[:200])
@@ -335,7 +382,9 @@ def test_a_store_of_another_mlflow_is_refused_with_advice(tmp_path: Path) -> Non
         database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     # A process keeps the stores that it has opened.
     program = "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.tracking.store import open_store; open_store(pathlib.Path(sys.argv[1]))"
-    found = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True
+    )
     assert "ConfigError" in found.stderr
     assert "back it up; if an older MLflow made it, then: mlflow db upgrade sqlite:///" in found.stderr
 
@@ -344,7 +393,16 @@ def outbox_of(folder: Path, **what: Any) -> Path:
     """A run's folder that asks for one thing more than its begin."""
     folder.mkdir()
     outbox = Outbox(folder)
-    outbox.add("begin", adopt=None, local_id="0a" * 16, experiment="it", name="a run", tags={}, time=1, uri=what.pop("uri", "sqlite:///x"))
+    outbox.add(
+        "begin",
+        adopt=None,
+        local_id="0a" * 16,
+        experiment="it",
+        name="a run",
+        tags={},
+        time=1,
+        uri=what.pop("uri", "sqlite:///x"),
+    )
     if what:
         outbox.add(**what)
     return folder
@@ -379,7 +437,9 @@ def test_a_run_s_folder_says_only_what_a_run_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = copy_project(tmp_path / "project")  # its own: what is not uploaded whole stays RUNNING there
     (tmp_path / "secret").write_text("it")
     outbox_of(tmp_path / "a", do="file", file="../secret", to="")
@@ -391,14 +451,18 @@ def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(tmp_path
     first, second, third = found.stderr.splitlines()
     assert first.startswith(f"error: {tmp_path}/c/outbox.jsonl is damaged")
     assert (
-        second == f"error: {tmp_path}/a is kept, and not uploaded: {tmp_path}/a asks for the upload of {tmp_path}/a/../secret, which is not a file of the run"
+        second
+        == f"error: {tmp_path}/a is kept, and not uploaded: {tmp_path}/a asks for the upload of {tmp_path}/a/../secret, which is not a file of the run"
     )
     assert "b/link, which is not a file of the run" in third
     outbox_of(tmp_path / "d", uri="http://127.0.0.1:9")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     found = train(project, str(tmp_path / "d"), script="sync.py")
     assert found.returncode == 2
-    assert "asks for the server http://127.0.0.1:9: if you trust it, set MLFLOW_TRACKING_URI=http://127.0.0.1:9 first" in found.stderr
+    assert (
+        "asks for the server http://127.0.0.1:9: if you trust it, set MLFLOW_TRACKING_URI=http://127.0.0.1:9 first"
+        in found.stderr
+    )
 
 
 def test_a_checkpoint_with_the_right_digest_holds_arrays_or_is_passed_over(tmp_path: Path) -> None:
@@ -451,7 +515,12 @@ def test_what_was_found_in_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_last_seed_of_all_splits(tmp_path: Path) -> None:
     assert prepare(composed_dataset("dataset=digits_lt", f"dataset.split_seed={2**32 - 1}"), tmp_path).counts.sum() > 0
     (tmp_path / "table.csv").write_bytes(fuzzing.KINDS["csv"].valid()[0])
-    overrides = ("dataset=csv", f"dataset.path='{tmp_path}/table.csv'", "dataset.target=kind", f"dataset.split_seed={2**32 - 1}")
+    overrides = (
+        "dataset=csv",
+        f"dataset.path='{tmp_path}/table.csv'",
+        "dataset.target=kind",
+        f"dataset.split_seed={2**32 - 1}",
+    )
     assert prepare(composed_dataset(*overrides), tmp_path / "cache").counts.sum() > 0
 
 
@@ -480,12 +549,20 @@ def test_nothing_unpickles_evaluates_or_starts_a_shell(file: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = getattr(node, "module", None) or ""
             names = [name.name for name in node.names] + [module]
-            assert not {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"} & {name.split(".")[0] for name in names}
-            assert "load_model" not in names or module == "equipoise.tracking.store", "it would run what lies beside the model"
+            assert not {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"} & {
+                name.split(".")[0] for name in names
+            }
+            assert "load_model" not in names or module == "equipoise.tracking.store", (
+                "it would run what lies beside the model"
+            )
         if isinstance(node, ast.Call):
             name, keys = ast.unparse(node.func), {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             assert name not in FORBIDDEN, name
             assert keys.get("shell", "False") == "False"
             assert name not in ("np.load", "np.save") or keys.get("allow_pickle") == "False"
             assert name != "yaml.load" or "YAML()" in file.read_text(), "ruamel's is safe by default, PyYAML's is not"
-            assert not name.endswith(".load_model") or (file.name, name, keys.get("safe_mode")) == ("saved_model.py", "keras.saving.load_model", "True")
+            assert not name.endswith(".load_model") or (file.name, name, keys.get("safe_mode")) == (
+                "saved_model.py",
+                "keras.saving.load_model",
+                "True",
+            )

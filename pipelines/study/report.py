@@ -34,7 +34,13 @@ def main() -> int:
     folder = project_root() / "docs" / "study"
     folder.mkdir(exist_ok=True)
     draw(ranked, folder)
-    parts = ["# Results of the study", "<!-- Written by pipelines/study/report.py -->", _datasets(runs), over_datasets(comparisons, ranked), _rules(runs)]
+    parts = [
+        "# Results of the study",
+        "<!-- Written by pipelines/study/report.py -->",
+        _datasets(runs),
+        over_datasets(comparisons, ranked),
+        _rules(runs),
+    ]
     parts += [_means(comparisons[metric]) for metric in METRICS]
     (folder / "results.md").write_text("\n\n".join(part for part in parts if part) + "\n")
     _export(store, Path(__file__).parent / "runs.parquet")
@@ -47,8 +53,19 @@ def _datasets(runs: Sequence[Logged]) -> str:
     lines = []
     for name, run in sorted(first.items()):
         counts = sorted(value for key, value in run.metrics.items() if key.startswith("count/"))
-        lines.append([name, run.params["model.name"], str(len(counts)), f"{sum(counts):.0f}", f"{counts[0]:.0f}", f"{counts[-1] / counts[0]:.1f}"])
-    return "## Data\n\n" + _table(["data set", "model", "classes", "training samples", "of the rarest class", "imbalance ratio"], lines)
+        lines.append(
+            [
+                name,
+                run.params["model.name"],
+                str(len(counts)),
+                f"{sum(counts):.0f}",
+                f"{counts[0]:.0f}",
+                f"{counts[-1] / counts[0]:.1f}",
+            ]
+        )
+    return "## Data\n\n" + _table(
+        ["data set", "model", "classes", "training samples", "of the rarest class", "imbalance ratio"], lines
+    )
 
 
 def _method(label: str) -> str:
@@ -61,7 +78,9 @@ def draw(ranked: Mapping[str, Comparison], folder: Path) -> None:
     """The diagrams of mean ranks."""
     for metric, found in ranked.items():
         if found.ranking:
-            critical_difference_diagram(found.ranking, [_methods(one.labels) for one in found.overall]).savefig(folder / f"{metric}.png", dpi=110)
+            critical_difference_diagram(found.ranking, [_methods(one.labels) for one in found.overall]).savefig(
+                folder / f"{metric}.png", dpi=110
+            )
 
 
 def over_datasets(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Comparison]) -> str:
@@ -73,9 +92,13 @@ def over_datasets(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Co
             continue
         named = [[_methods(one.labels), *row[1:]] for one, row in zip(found.overall, rows, strict=True)]
         told = "\n".join(f"- {_plain(line)}" for line in overall_lines(found))
-        parts.append(f"## {metric}: paired differences, one a data set\n\n{_table([_plain(heading) for heading in headings], named)}\n\n{told}")
+        parts.append(
+            f"## {metric}: paired differences, one a data set\n\n{_table([_plain(heading) for heading in headings], named)}\n\n{told}"
+        )
         if found.ranking:
-            parts.append(f"- {ranking_lines(found)[0]}\n\n![Mean ranks by {metric}; a bar joins what is not shown to differ]({metric}.png)")
+            parts.append(
+                f"- {ranking_lines(found)[0]}\n\n![Mean ranks by {metric}; a bar joins what is not shown to differ]({metric}.png)"
+            )
     return "\n\n".join(part for part in parts if part)
 
 
@@ -83,13 +106,24 @@ def _over_means(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Comp
     cells: dict[str, dict[str, str]] = {}
     for metric, found in comparisons.items():
         ranking = ranked[metric].ranking
-        ranks = {label: rank for one, rank in zip(ranked[metric].overall, ranking.ranks, strict=True) for label in one.labels} if ranking else {}
+        ranks = (
+            {
+                label: rank
+                for one, rank in zip(ranked[metric].overall, ranking.ranks, strict=True)
+                for label in one.labels
+            }
+            if ranking
+            else {}
+        )
         for label, mean in ((label, one.mean) for one in found.overall for label in one.labels):
             rank = f"{ranks[label]:.1f}" if label in ranks else "–"
             cells.setdefault(_method(label), {})[metric] = f"{mean:.3f} · {rank}"
     if not cells:
         return ""
-    table = _table(["method", *comparisons], [[name, *(of_each.get(metric, "–") for metric in comparisons)] for name, of_each in cells.items()])
+    table = _table(
+        ["method", *comparisons],
+        [[name, *(of_each.get(metric, "–") for metric in comparisons)] for name, of_each in cells.items()],
+    )
     others = ", ".join(f"`{name}`" for name in REPRESENTED)
     return f"## Means over the data sets, and mean ranks, 1 the best\n\n{table}\n\n`balanced` is tested and ranked for {others} as well."
 
@@ -111,20 +145,30 @@ def _rules(runs: Sequence[Logged]) -> str:
     for rule in ("argmax", "logit_adjusted", "tuned"):
         of_each: dict[str, list[list[float]]] = {}
         for run in plain:
-            of_each.setdefault(dataset_title(run), []).append([run.metrics[f"decision/{rule}/{metric}"] for metric in metrics])
+            of_each.setdefault(dataset_title(run), []).append(
+                [run.metrics[f"decision/{rule}/{metric}"] for metric in metrics]
+            )
         means = np.mean([np.mean(values, axis=0) for values in of_each.values()], axis=0)
         lines.append([rule, *(f"{value:.3f}" for value in means)])
-    return "## Decision rules on plain cross-entropy, mean over the data sets\n\n" + _table(["decision", *metrics], lines)
+    return "## Decision rules on plain cross-entropy, mean over the data sets\n\n" + _table(
+        ["decision", *metrics], lines
+    )
 
 
 def _means(comparison: Comparison) -> str:
     """Methods by data set, the best of each in bold."""
     metric = comparison.metric
-    found = {table.dataset: {_method(label): row.spreads[metric] for row in table.rows for label in row.configuration.labels} for table in comparison.tables}
+    found = {
+        table.dataset: {_method(label): row.spreads[metric] for row in table.rows for label in row.configuration.labels}
+        for table in comparison.tables
+    }
     best = {table.dataset: list(map(_method, table.rows[0].configuration.labels)) for table in comparison.tables}
     lines = []
     for name in dict.fromkeys(name for spreads in found.values() for name in spreads):
-        shown = {dataset: f"{spreads[name].mean:.3f} ± {spreads[name].deviation:.3f}" if name in spreads else "–" for dataset, spreads in found.items()}
+        shown = {
+            dataset: f"{spreads[name].mean:.3f} ± {spreads[name].deviation:.3f}" if name in spreads else "–"
+            for dataset, spreads in found.items()
+        }
         lines.append([name, *(f"**{text}**" if name in best[dataset] else text for dataset, text in shown.items())])
     return f"## {metric} on the test split, mean ± standard deviation\n\n" + _table(["method", *found], lines)
 

@@ -27,7 +27,13 @@ def main(program: str, dataset: str, methods: str) -> int:
     """Returns the exit code of the sweep."""
     grid = yaml.safe_load((HERE / "grid.yaml").read_text())
     repeated = (word.format(**grid) for word in REPEATED)
-    words = ["-m", f"sweep={SWEEP}", f"hydra/launcher={grid['launcher']}", *shlex.split(f"{grid['datasets'][dataset]} {grid['methods'][methods]}"), *repeated]
+    words = [
+        "-m",
+        f"sweep={SWEEP}",
+        f"hydra/launcher={grid['launcher']}",
+        *shlex.split(f"{grid['datasets'][dataset]} {grid['methods'][methods]}"),
+        *repeated,
+    ]
     code = subprocess.run([sys.executable, program, *words], check=False).returncode
     if code == 0:
         plan = planning.plan(words)
@@ -41,7 +47,11 @@ def _results(jobs: tuple[Config, ...]) -> list[dict[str, str | float]]:
     """What each job was, and what it found on the test split."""
     runs = {run.tags["config_sha256"]: run for run in history.sweep_runs(open_store(project_root()), SWEEP, ["test/"])}
     found = (runs[config_sha256(job)] for job in jobs)
-    return [{key: run.tags[key] for key in ("weighting", "loss", "seed")} | {key: run.metrics[key] for key in sorted(run.metrics)} for run in found]
+    return [
+        {key: run.tags[key] for key in ("weighting", "loss", "seed")}
+        | {key: run.metrics[key] for key in sorted(run.metrics)}
+        for run in found
+    ]
 
 
 if __name__ == "__main__":

@@ -39,10 +39,28 @@ def page(project: Path) -> Iterator[str]:
     words = shlex.split(found.stdout.splitlines()[-1])
     assert words[:4] == ["make", "-C", str(project), "ui"]
     port = free_port()
-    planned = subprocess.run(["make", "-n", "ui", words[4], f"PORT={port}"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{project}/mlflow.db", "--port", str(port), "--workers", "1"]
+    planned = subprocess.run(
+        ["make", "-n", "ui", words[4], f"PORT={port}"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        f"sqlite:///{project}/mlflow.db",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     with ended_after() as processes:
-        server = processes.start(command, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        server = processes.start(
+            command,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         processes.until(lambda: answers(f"http://127.0.0.1:{port}/health"), server)
         yield re.search(r"http://127\.0\.0\.1:\S+", planned)[0]  # type: ignore[index]
 
@@ -71,7 +89,11 @@ def wait(condition: Callable[[], bool]) -> bool:
 
 
 def titles(browser: Any) -> list[str]:
-    return list(browser.execute_script("return [...document.querySelectorAll('h1, h2, h3, h4')].map(title => title.textContent)"))
+    return list(
+        browser.execute_script(
+            "return [...document.querySelectorAll('h1, h2, h3, h4')].map(title => title.textContent)"
+        )
+    )
 
 
 def text(browser: Any) -> str:
@@ -80,7 +102,11 @@ def text(browser: Any) -> str:
 
 def drawn(browser: Any) -> int:
     """Charts whose marks are there."""
-    return int(browser.execute_script("return [...document.querySelectorAll('.js-plotly-plot')].filter(chart => chart.querySelector('path')).length"))
+    return int(
+        browser.execute_script(
+            "return [...document.querySelectorAll('.js-plotly-plot')].filter(chart => chart.querySelector('path')).length"
+        )
+    )
 
 
 def colors(browser: Any) -> set[str]:
@@ -104,7 +130,9 @@ def open_view(browser: Any, link: str) -> None:
 
 def test_the_link_shows_every_run_in_every_chart(page: str, browser: Any) -> None:
     open_view(browser, page)
-    assert wait(lambda: set(CHARTS + OF_EACH_RUN) <= set(titles(browser))), set(CHARTS + OF_EACH_RUN) - set(titles(browser))
+    assert wait(lambda: set(CHARTS + OF_EACH_RUN) <= set(titles(browser))), set(CHARTS + OF_EACH_RUN) - set(
+        titles(browser)
+    )
     assert wait(lambda: drawn(browser) >= len(CHARTS)), drawn(browser)
     shown = text(browser)
     for name in ("none · seed 0", "none · seed 1", "balanced · seed 0", "balanced · seed 1"):
@@ -113,7 +141,9 @@ def test_the_link_shows_every_run_in_every_chart(page: str, browser: Any) -> Non
     assert shown.count("Group:") == 2, "seeds are grouped"
     assert colors(browser) == {"rgb(127, 127, 127)", "rgb(0, 114, 178)"}, "one colour a strategy"
     compared = shown[shown.index("Compare by") :]
-    assert compared.index("none · seed 0") < min(compared.index(name) for name in ("none · seed 1", "balanced · seed 0")), "the baseline comes first"
+    assert compared.index("none · seed 0") < min(
+        compared.index(name) for name in ("none · seed 1", "balanced · seed 0")
+    ), "the baseline comes first"
     assert wait(lambda: bool(browser.find_elements("css selector", "img[src*=confusion_matrix]")))
     assert "test/recall" in shown, "what is not in the charts is closed below them"
     assert "error" not in shown.lower()

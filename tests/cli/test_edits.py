@@ -33,9 +33,19 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
     stale, kept = found(store, "balanced", 0), found(store, "none", 0)
     assert len(kept.data.tags["code_sha256"]) == 64
 
-    edit(project, "methods/weighting.py", "counts.sum() / (len(counts) * counts)", "counts.sum() / (2 * len(counts) * counts)")
+    edit(
+        project,
+        "methods/weighting.py",
+        "counts.sum() / (len(counts) * counts)",
+        "counts.sum() / (2 * len(counts) * counts)",
+    )
     edit(project, "methods/weighting.py", "return np.ones(len(counts))", "return np.ones(len(counts))  # all the same")
-    edit(project, "methods/weighting.py", "\n\nSTRATEGIES:", "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSTRATEGIES:")
+    edit(
+        project,
+        "methods/weighting.py",
+        "\n\nSTRATEGIES:",
+        "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSTRATEGIES:",
+    )
     edit(project, "reports/html.py", "<title>", "<title>edited: ")
     more = train(project, *SWEEP, "seed=1")
     assert more.returncode == 0, more.stdout + more.stderr
@@ -45,7 +55,10 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
 
     again = train(project, *SWEEP, "seed=0,1")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert f"trained again: the code of weighting=balanced has changed since run {stale.info.run_id}" in again.stdout.splitlines()
+    assert (
+        f"trained again: the code of weighting=balanced has changed since run {stale.info.run_id}"
+        in again.stdout.splitlines()
+    )
     assert "3 of 4 jobs are finished already" in again.stdout
     assert again.stdout.count("is finished in this sweep already") == 3
     assert "Not all runs" not in again.stdout
@@ -53,7 +66,11 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
     fresh = found(store, "balanced", 0)
     assert fresh.data.metrics["weight/9"] == pytest.approx(stale.data.metrics["weight/9"] / 2)
     left = store.client.get_run(stale.info.run_id)
-    assert (left.info.lifecycle_stage, left.data.tags["superseded_in"], "sweep_id" in left.data.tags) == ("active", "mine", False)
+    assert (left.info.lifecycle_stage, left.data.tags["superseded_in"], "sweep_id" in left.data.tags) == (
+        "active",
+        "mine",
+        False,
+    )
 
     edit(project, "data/types.py", "factor=(1 / 16,)", "factor=(1 / 32,)")
     other_data = train(project, *SWEEP, "seed=0")
@@ -67,23 +84,45 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_loss_or_a_model_that_cannot_be_trained_is_told_before_a_run_is_made(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
-    edit(project, "methods/losses.py", "return _of_true(values, labels)", "return tf.reduce_mean(_of_true(values, labels))")
-    edit(project, "methods/models.py", "return mlp(shape, logits, hidden=(), dropout=0.0)", "return mlp(shape, logits, hidden=(), dropout=0.0, end='softmax')")
+    edit(
+        project,
+        "methods/losses.py",
+        "return _of_true(values, labels)",
+        "return tf.reduce_mean(_of_true(values, labels))",
+    )
+    edit(
+        project,
+        "methods/models.py",
+        "return mlp(shape, logits, hidden=(), dropout=0.0)",
+        "return mlp(shape, logits, hidden=(), dropout=0.0, end='softmax')",
+    )
     edit(
         project,
         "methods/models.py",
         "def mlp(shape: Shape, logits: int, *, hidden: Counts, dropout: Fraction)",
         "def mlp(shape, logits, end=None, *, hidden: Counts, dropout: Fraction)",
     )
-    first, _, rest = (project / "src" / "equipoise" / "methods/models.py").read_text().partition('dtype="float32", name="logits"')
-    (project / "src" / "equipoise" / "methods/models.py").write_text(f'{first}dtype="float32", name="logits", activation=end{rest}')
+    first, _, rest = (
+        (project / "src" / "equipoise" / "methods/models.py").read_text().partition('dtype="float32", name="logits"')
+    )
+    (project / "src" / "equipoise" / "methods/models.py").write_text(
+        f'{first}dtype="float32", name="logits", activation=end{rest}'
+    )
     alone = train(project, "dataset=digits_lt", "model=mlp", "loss=focal")
     assert alone.returncode == 2, alone.stdout + alone.stderr
     said = "error: loss=focal: its function focal returns the shape () for 20 samples; it must return one value a sample, (20,)"
     assert any(line.startswith(said) for line in alone.stderr.splitlines()), alone.stderr
     assert not list((project / "outputs").glob("*/*")), "nothing is left"
 
-    several = train(project, "-m", "dataset=digits_lt", "loss=class_weight,focal", "model=mlp,linear", "trainer.epochs=1", "sweep=tried")
+    several = train(
+        project,
+        "-m",
+        "dataset=digits_lt",
+        "loss=class_weight,focal",
+        "model=mlp,linear",
+        "trainer.epochs=1",
+        "sweep=tried",
+    )
     assert several.returncode == 1, several.stdout + several.stderr
     assert "error: model=linear: linear ends in softmax; it must end in logits" in several.stderr
     told = [line for line in several.stderr.splitlines() if line.startswith("warning:   ")]

@@ -15,7 +15,9 @@ from processes import LIMIT
 pytestmark = pytest.mark.slow
 
 PAGE = (REPOSITORY / "docs" / "extend.md").read_text()
-BLOCK = re.compile(r"(In|At the end of) `([^`]+)`(?:, (above|in) `([^`]+)`)?(?:, [^`]*)?:\n\n```\w+\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(In|At the end of) `([^`]+)`(?:, (above|in) `([^`]+)`)?(?:, [^`]*)?:\n\n```\w+\n(.*?)```", re.DOTALL
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +62,21 @@ def test_what_is_added_is_in_style_and_passes_its_tests(extended: Path) -> None:
         run(extended, "-m", "ruff", *command)
     tests = re.findall(r"^def (test_\w+)", PAGE, re.MULTILINE)
     files = {name for _, name, *_ in BLOCK.findall(PAGE) if name.startswith("tests/")}
-    chosen = run(extended, "-m", "pytest", "-q", "-rA", "-k", " or ".join([*tests, "is_tested", "capped", "generalized"]), *sorted(files))
-    listed = ["test_every_strategy_is_tested", "test_every_loss_is_tested", "test_every_loss_trains_the_same_bits_however_the_weights_are_put_in[generalized]"]
+    chosen = run(
+        extended,
+        "-m",
+        "pytest",
+        "-q",
+        "-rA",
+        "-k",
+        " or ".join([*tests, "is_tested", "capped", "generalized"]),
+        *sorted(files),
+    )
+    listed = [
+        "test_every_strategy_is_tested",
+        "test_every_loss_is_tested",
+        "test_every_loss_trains_the_same_bits_however_the_weights_are_put_in[generalized]",
+    ]
     for test in [*tests, *listed]:
         assert re.search(rf"PASSED \S+::{re.escape(test)}$", chosen, re.MULTILINE), test
 

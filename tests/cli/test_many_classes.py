@@ -20,11 +20,24 @@ def test_many_classes_are_trained_from_shards_and_logged_by_rank(project: Path, 
     labels = np.repeat(np.arange(CLASSES), 6 + (np.arange(CLASSES) < 100))
     means = generator.normal(size=(CLASSES, 16))
     np.savez(tmp_path / "many.npz", x=means[labels] + 0.1 * generator.normal(size=(len(labels), 16)), y=labels)
-    source = ["dataset=npz", f"dataset.path='{tmp_path}/many.npz'", "dataset.test_fraction=0.3", "dataset.validation_fraction=0.2"]
+    source = [
+        "dataset=npz",
+        f"dataset.path='{tmp_path}/many.npz'",
+        "dataset.test_fraction=0.3",
+        "dataset.validation_fraction=0.2",
+    ]
     written = train(project, *source, "shards=3", f"output={tmp_path}/shards", script="shards.py")
     assert written.returncode == 0, written.stderr
     command = written.stdout.splitlines()[-1].split("src/train.py ")[1].split()
-    found = train(project, *command, "model=linear", "weighting=balanced", "trainer.epochs=2", "trainer.batch_size=64", "evaluation.resamples=100")
+    found = train(
+        project,
+        *command,
+        "model=linear",
+        "weighting=balanced",
+        "trainer.epochs=2",
+        "trainer.batch_size=64",
+        "evaluation.resamples=100",
+    )
     assert found.returncode == 0, found.stderr
     assert "1,100 classes, more than 1,000: MLflow gets the means of 10 groups of ranks" in found.stderr
     (run,) = open_store(project).runs(dataset="tfrecord")
@@ -35,7 +48,9 @@ def test_many_classes_are_trained_from_shards_and_logged_by_rank(project: Path, 
     recall = np.array([np.nan if row[1] is None else row[1] for row in table["data"]])
     assert len(recall) == CLASSES
     for rank in range(0, CLASSES, 110):
-        assert metrics[f"test/recall/ranks_{rank + 1}-{rank + 110}"] == pytest.approx(np.nanmean(recall[rank : rank + 110]))
+        assert metrics[f"test/recall/ranks_{rank + 1}-{rank + 110}"] == pytest.approx(
+            np.nanmean(recall[rank : rank + 110])
+        )
     assert "test/recall/0" not in metrics
     predictions = pd.read_parquet(folder / "predictions.parquet")
     assert list(predictions)[:4] == ["label", "predicted", "p(label)", "top_1"]

@@ -60,14 +60,20 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     """Exit code and output of every command that is no recipe."""
     project = copy_project(tmp_path_factory.mktemp("questions"))
     (project / "examples").symlink_to(REPOSITORY / "examples")
-    commands = list(dict.fromkeys(line for _, answer in QUESTIONS for line in blocks(answer, "sh") if not is_recipe(line)))
+    commands = list(
+        dict.fromkeys(line for _, answer in QUESTIONS for line in blocks(answer, "sh") if not is_recipe(line))
+    )
     words = [shlex.split(command)[1:] for command in commands]
     typed = json.dumps([[*line, *QUICKER.get(line[0], [])] for line in words])
     command = [sys.executable, "-c", RUN_ALL]
-    found = subprocess.run(command, input=typed, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT)
+    found = subprocess.run(
+        command, input=typed, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT
+    )
     assert found.returncode == 0, found.stdout
     parts = re.split(r"^=== (\d+)\n", found.stdout, flags=re.MULTILINE)
-    return {command: (int(code), output) for command, output, code in zip(commands, parts[::2], parts[1::2], strict=False)}
+    return {
+        command: (int(code), output) for command, output, code in zip(commands, parts[::2], parts[1::2], strict=False)
+    }
 
 
 def test_every_question_has_a_command_and_what_came_out() -> None:

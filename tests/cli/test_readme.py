@@ -16,9 +16,16 @@ from server import answers, free_port
 pytestmark = pytest.mark.slow
 
 README = (REPOSITORY / "README.md").read_text()
-COMMANDS = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line.strip()]
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
 # The recipe as written takes a quarter of an hour; these overrides cut its grid down to two jobs and leave the rest.
-CUT_DOWN = {"python src/train.py experiment=mnist_lt_control": " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1"}
+CUT_DOWN = {
+    "python src/train.py experiment=mnist_lt_control": " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1"
+}
 # This suite is what `make test` runs, and the others do not end: each has a test of its own.
 APART = {"make test", "make ui", "make server"}
 
@@ -30,10 +37,16 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """As typed by a user who has activated the project's environment, and nothing else."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS")}
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS")
+    }
     path = [part for part in environment["PATH"].split(":") if not part.startswith(str(REPOSITORY))]
     environment["PATH"] = ":".join([str(folder / ".venv/bin"), *path])
-    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    return subprocess.run(
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT
+    )
 
 
 def test_the_readme_is_short_and_has_commands() -> None:
@@ -76,7 +89,11 @@ def test_make_ui_serves_the_runs(clone: Path, processes: Processes) -> None:
     command = ["make", "ui", f"PORT={address.rsplit(':', 1)[1]}", "RUN=1/abc"]
     process = processes.start(command, cwd=clone, env=environment, stderr=subprocess.STDOUT)
     processes.until(lambda: answers(f"{address}/health"), process)
-    request = urllib.request.Request(f"{address}/api/2.0/mlflow/experiments/search", data=b'{"max_results": 10}', headers={"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{address}/api/2.0/mlflow/experiments/search",
+        data=b'{"max_results": 10}',
+        headers={"Content-Type": "application/json"},
+    )
     with urllib.request.urlopen(request) as answer:
         assert b"mnist_lt" in answer.read()
     os.killpg(process.pid, signal.SIGTERM)

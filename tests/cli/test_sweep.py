@@ -86,7 +86,11 @@ def pid_of(run: Any) -> int:
 
 def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
     run = summary(store, "calm")
-    assert (run.info.status, run.info.run_name, run.data.params) == ("FINISHED", "sweep calm", {"weighting": "none,balanced"})
+    assert (run.info.status, run.info.run_name, run.data.params) == (
+        "FINISHED",
+        "sweep calm",
+        {"weighting": "none,balanced"},
+    )
     note = run.data.tags["mlflow.note.content"]
     assert "2 jobs, `weighting=none,balanced`" in note
     assert "python src/train.py -m dataset=digits_lt" in note
@@ -99,7 +103,9 @@ def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
     (balanced,) = list(store.runs(sweep_id="calm", weighting="balanced"))
     assert by_job[0][3] == balanced.data.metrics["test/balanced_accuracy"]
     assert {"tensorflow", "keras", "deterministic"} < balanced.data.tags.keys()
-    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": f"{name}.json", "type": "table"} for name in ("results", "jobs")]
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": f"{name}.json", "type": "table"} for name in ("results", "jobs")
+    ]
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "ray"])
@@ -120,7 +126,11 @@ def test_alone_and_in_another_order_it_is_the_same(project: Path, store: Store) 
     assert digests(store, "reversed") == digests(store, "calm")
     alone = train(project, *JOBS[1:-1], "weighting=balanced")
     assert alone.returncode == 0, alone.stderr
-    (run,) = [run for run in store.runs(weighting="balanced", model="linear") if "sweep_id" not in run.data.tags and run.data.params["trainer.epochs"] == "200"]
+    (run,) = [
+        run
+        for run in store.runs(weighting="balanced", model="linear")
+        if "sweep_id" not in run.data.tags and run.data.params["trainer.epochs"] == "200"
+    ]
     assert (run.info.status, run.data.tags["weights_sha256"]) == digests(store, "calm")[run.data.tags["config_sha256"]]
 
 
@@ -155,7 +165,9 @@ def test_a_worker_is_killed(project: Path, store: Store, processes: Processes) -
     assert table(store, "worker_lost") == table(store, "calm")
 
 
-def test_a_job_is_cancelled_in_slurm(project: Path, store: Store, processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_cancelled_in_slurm(
+    project: Path, store: Store, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = (*JOBS, "hydra/launcher=submitit_slurm", "sweep=slurm")
     with slurm() as environment:
         for name, value in environment.items():
@@ -191,10 +203,18 @@ def test_a_machine_of_a_ray_cluster_is_lost(
     with ray_cluster(project) as cluster:
         for name, value in {**as_user(server.uri, "admin", server.password), **cluster.environment}.items():
             monkeypatch.setenv(name, value)
-        command = [*JOBS, "seed=0,1", "sweep=ray_cluster", "hydra/launcher=ray", f"hydra.launcher.address={cluster.address}"]
+        command = [
+            *JOBS,
+            "seed=0,1",
+            "sweep=ray_cluster",
+            "hydra/launcher=ray",
+            f"hydra.launcher.address={cluster.address}",
+        ]
         refused = train(project, *command)
         assert refused.returncode == 2
-        assert f"tracking=local is a file of this machine, and the cluster runs jobs on {ELSEWHERE} too" in refused.stderr
+        assert (
+            f"tracking=local is a file of this machine, and the cluster runs jobs on {ELSEWHERE} too" in refused.stderr
+        )
         process = processes.start(command_of(project, *command, "tracking=server", "hydra.launcher.max_retries=0"))
         remote = open_store(project, "server")
         lost = processes.until(lambda: held(remote, "ray_cluster", finished=1, host=ELSEWHERE), process)
@@ -214,15 +234,21 @@ def test_a_machine_of_a_ray_cluster_is_lost(
         assert not [run for run in jobs(remote, sweep_id="ray_cluster") if run.info.status == "RUNNING"]
         found = train(project, *command, "tracking=server", f"hydra.launcher.folder={tmp_path}/there")
     assert found.returncode == 0, found.stdout + found.stderr
-    assert [path.name for path in (tmp_path / "there/cache").iterdir()], "where the jobs were told to keep what they prepare"
+    assert [path.name for path in (tmp_path / "there/cache").iterdir()], (
+        "where the jobs were told to keep what they prepare"
+    )
     assert "3 of 4 jobs are finished already" in found.stdout
     assert f"\n{name}: 200 epochs" in found.stdout
     assert digests(store, "calm").items() <= digests(remote, "ray_cluster").items()
     assert len(digests(remote, "ray_cluster")) == 4
-    assert {run.data.tags["host"] for run in jobs(remote, sweep_id="ray_cluster")} > {ELSEWHERE}, "both machines had jobs"
+    assert {run.data.tags["host"] for run in jobs(remote, sweep_id="ray_cluster")} > {ELSEWHERE}, (
+        "both machines had jobs"
+    )
 
 
-def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(project: Path, store: Store, processes: Processes) -> None:
+def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(
+    project: Path, store: Store, processes: Processes
+) -> None:
     command = command_of(project, *JOBS, "sweep=shared")
     first = processes.start(command)
     processes.until(lambda: running(store, "shared"), first)
@@ -243,7 +269,15 @@ def test_more_values_and_another_commit(tmp_path: Path) -> None:
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["add", "conf"], [*identity, "commit", "-qm", "one"]):
         subprocess.run(["git", "-C", str(project), *words], check=True)
-    short = ["-m", "dataset=digits_lt", "model=mlp", "trainer.epochs=1", "trainer.optimizer=sgd", "trainer.learning_rate=0.1,1e9", "sweep=grows"]
+    short = [
+        "-m",
+        "dataset=digits_lt",
+        "model=mlp",
+        "trainer.epochs=1",
+        "trainer.optimizer=sgd",
+        "trainer.learning_rate=0.1,1e9",
+        "sweep=grows",
+    ]
     assert train(project, *short).returncode == 1
     subprocess.run(["git", "-C", str(project), *identity, "commit", "-qm", "two", "--allow-empty"], check=True)
     found = train(project, *short, "seed=0,1")

@@ -16,9 +16,21 @@ from processes import Processes
 pytestmark = pytest.mark.slow
 
 QUICK = ["dataset=digits_lt", "model=mlp", "trainer.epochs=3", "trainer.threads=1"]
-SPACE = ["weighting=power", "weighting.alpha=interval(0,1)", "trainer.learning_rate=tag(log,interval(1e-5,1e-1))", "model.hidden=[16],[64]"]
+SPACE = [
+    "weighting=power",
+    "weighting.alpha=interval(0,1)",
+    "trainer.learning_rate=tag(log,interval(1e-5,1e-1))",
+    "model.hidden=[16],[64]",
+]
 # With this seed the sampler comes upon a learning rate far too low once it has seen two trials.
-SEARCH = ["-m", "hydra/sweeper=optuna", *SPACE, *QUICK, "hydra.sweeper.startup_trials=2", "hydra.sweeper.startup_epochs=1"]
+SEARCH = [
+    "-m",
+    "hydra/sweeper=optuna",
+    *SPACE,
+    *QUICK,
+    "hydra.sweeper.startup_trials=2",
+    "hydra.sweeper.startup_epochs=1",
+]
 FIVE = "hydra.sweeper.n_trials=5"
 
 
@@ -31,7 +43,9 @@ def search(project: Path, *overrides: str) -> str:
 @pytest.fixture(scope="module")
 def whole(project: Path) -> str:
     """Three trials, and then two more."""
-    assert "Search whole: 3 trials finished, 0 were given up, 0 failed" in search(project, "hydra.sweeper.n_trials=3", "sweep=whole")
+    assert "Search whole: 3 trials finished, 0 were given up, 0 failed" in search(
+        project, "hydra.sweeper.n_trials=3", "sweep=whole"
+    )
     return search(project, FIVE, "sweep=whole")
 
 
@@ -52,7 +66,11 @@ def test_more_trials_go_on_where_the_search_was_left(project: Path, store: Store
     assert "Search whole: 4 trials finished, 1 were given up, 0 failed" in whole
     folder, table = trials(project, store, "whole")
     assert table["state"].tolist() == ["complete"] * 4 + ["pruned"]
-    assert {file.name for file in folder.iterdir()} == {"trials.csv", "history_balanced_accuracy.png", "importance_balanced_accuracy.png"}
+    assert {file.name for file in folder.iterdir()} == {
+        "trials.csv",
+        "history_balanced_accuracy.png",
+        "importance_balanced_accuracy.png",
+    }
 
 
 def test_the_values_are_those_of_the_runs(project: Path, store: Store, whole: str) -> None:
@@ -77,7 +95,9 @@ def test_the_best_trial_can_be_run_by_itself(project: Path, store: Store, whole:
     assert run.data.metrics["val/balanced_accuracy"] == table["val/balanced_accuracy"].max()
 
 
-def test_killed_and_typed_again_it_ends_as_if_it_had_not_been(project: Path, store: Store, whole: str, processes: Processes) -> None:
+def test_killed_and_typed_again_it_ends_as_if_it_had_not_been(
+    project: Path, store: Store, whole: str, processes: Processes
+) -> None:
     command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed"]
     process = processes.start(command, stdout=subprocess.DEVNULL)
     processes.until(lambda: len(jobs(store, sweep_id="killed")) == 3, process)
@@ -94,7 +114,13 @@ def test_killed_and_typed_again_it_ends_as_if_it_had_not_been(project: Path, sto
 
 def test_two_metrics_and_two_trials_at_once(project: Path, store: Store) -> None:
     at_once = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=2", "trainer.epochs=1"]
-    printed = search(project, *at_once, "hydra.sweeper.metric=[val/macro_f1,val/log_loss]", "hydra.sweeper.n_trials=4", "sweep=two_metrics")
+    printed = search(
+        project,
+        *at_once,
+        "hydra.sweeper.metric=[val/macro_f1,val/log_loss]",
+        "hydra.sweeper.n_trials=4",
+        "sweep=two_metrics",
+    )
     assert "Trials that no other beats in all metrics" in printed
     folder, table = trials(project, store, "two_metrics")
     assert (folder / "pareto_front.png").stat().st_size > 0

@@ -19,7 +19,14 @@ from processes import Process, Processes, ended_after
 
 pytestmark = pytest.mark.slow
 
-QUICK = ["dataset=digits_lt", "model=mlp", "trainer.epochs=40", "trainer.threads=1", "weighting=balanced", "loss=custom"]
+QUICK = [
+    "dataset=digits_lt",
+    "model=mlp",
+    "trainer.epochs=40",
+    "trainer.threads=1",
+    "weighting=balanced",
+    "loss=custom",
+]
 TOGETHER = "trainer.strategy=multi_worker"
 
 
@@ -30,14 +37,20 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return copy_project(folder / "chief"), copy_project(folder / "worker")
 
 
-def start(begun: Processes, projects: tuple[Path, Path], *, other: tuple[str, ...] = (), chief: str = "worker") -> list[Process]:
+def start(
+    begun: Processes, projects: tuple[Path, Path], *, other: tuple[str, ...] = (), chief: str = "worker"
+) -> list[Process]:
     """Chief and worker, each with its TF_CONFIG; `other` is what the worker alone is told, `chief` what the chief is named."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         addresses = [f"127.0.0.1:{free.getsockname()[1]}" for free in (one, two)]
     workers = []
     for index, (project, more) in enumerate(zip(projects, ((), other), strict=True)):
         cluster = {"worker": addresses} if chief == "worker" else {"chief": addresses[:1], "worker": addresses[1:]}
-        task = {"type": "worker", "index": index} if chief == "worker" else {"type": ("chief", "worker")[index], "index": 0}
+        task = (
+            {"type": "worker", "index": index}
+            if chief == "worker"
+            else {"type": ("chief", "worker")[index], "index": 0}
+        )
         variable = json.dumps({"cluster": cluster, "task": task})
         command = [sys.executable, str(project / "src/train.py"), TOGETHER, *QUICK, *more]
         environment = {**os.environ, VARIABLE: variable}
@@ -62,19 +75,26 @@ def store(projects: tuple[Path, Path], undisturbed: object) -> Store:
     return open_store(projects[0])
 
 
-def test_two_workers_train_the_weights_of_one_device(undisturbed: list[Any], projects: tuple[Path, Path], store: Store, tensorflow: object) -> None:
+def test_two_workers_train_the_weights_of_one_device(
+    undisturbed: list[Any], projects: tuple[Path, Path], store: Store, tensorflow: object
+) -> None:
     from equipoise.training import fit
     from equipoise.training.graph import Compiled
 
     (code, output, errors), (other_code, other_output, other_errors) = undisturbed
     assert (code, other_code) == (0, 0), errors + other_errors
     assert "40 epochs on 2 × cpu, 351 training samples" in output
-    assert (other_output.splitlines(), other_errors) == (["Worker 1 of 2: waiting for the others", "Trained; the chief logs the run."], "")
+    assert (other_output.splitlines(), other_errors) == (
+        ["Worker 1 of 2: waiting for the others", "Trained; the chief logs the run."],
+        "",
+    )
     (run,) = jobs(store)
     assert (run.info.status, run.data.tags["replicas"]) == ("FINISHED", "2")
     epochs = store.client.get_metric_history(run.info.run_id, "val/log_loss")
     assert [point.step for point in epochs] == list(range(40)), "each once"
-    assert {path.name for path in projects[1].iterdir()} == {"src", "conf", "cache"}, "the worker writes the prepared data alone"
+    assert {path.name for path in projects[1].iterdir()} == {"src", "conf", "cache"}, (
+        "the worker writes the prepared data alone"
+    )
 
     config = composed(*QUICK)
     data = prepare(config.dataset, projects[0] / "cache")
@@ -84,11 +104,15 @@ def test_two_workers_train_the_weights_of_one_device(undisturbed: list[Any], pro
     fit.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
     for left, right in zip(built.model.get_weights(), load_model(store, run.info.run_id).get_weights(), strict=True):
         np.testing.assert_allclose(left, right, atol=1e-4)
-    assert [point.value for point in epochs] == pytest.approx([metrics["val/log_loss"] for metrics in history], rel=1e-4)
+    assert [point.value for point in epochs] == pytest.approx(
+        [metrics["val/log_loss"] for metrics in history], rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["chief", "worker"])
-def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(victim: int, projects: tuple[Path, Path], store: Store, processes: Processes) -> None:
+def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(
+    victim: int, projects: tuple[Path, Path], store: Store, processes: Processes
+) -> None:
     (whole, *_) = jobs(store)
     outputs = projects[0] / "outputs"
     before = set(outputs.rglob("*.npz"))
@@ -109,10 +133,14 @@ def test_a_worker_that_dies_is_reported_and_the_same_command_goes_on(victim: int
     again = store.client.get_run(broken.info.run_id)
     assert again.info.status == "FINISHED"
     assert again.data.tags["weights_sha256"] == whole.data.tags["weights_sha256"]
-    assert [point.step for point in store.client.get_metric_history(broken.info.run_id, "train/loss")] == list(range(40))
+    assert [point.step for point in store.client.get_metric_history(broken.info.run_id, "train/loss")] == list(
+        range(40)
+    )
 
 
-def test_workers_that_were_not_started_alike_are_refused(projects: tuple[Path, Path], store: Store, processes: Processes) -> None:
+def test_workers_that_were_not_started_alike_are_refused(
+    projects: tuple[Path, Path], store: Store, processes: Processes
+) -> None:
     before = len(store.runs())
     (code, _, errors), (other_code, _, other_errors) = ended(processes, start(processes, projects, other=("seed=1",)))
     assert (code, other_code) == (2, 2)
@@ -135,7 +163,9 @@ def test_a_mistake_exits_2_and_leaves_nothing(
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     if cluster:
-        monkeypatch.setenv(VARIABLE, json.dumps({"cluster": {"worker": cluster}, "task": {"type": "worker", "index": 0}}))
+        monkeypatch.setenv(
+            VARIABLE, json.dumps({"cluster": {"worker": cluster}, "task": {"type": "worker", "index": 0}})
+        )
     project = copy_project(tmp_path)
     found = train(project, *overrides)
     assert (found.returncode, found.stdout) == (2, "")

@@ -21,7 +21,16 @@ from equipoise.tracking.history import Logged
 PANEL = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
 # What can disagree about imbalance: a configuration is on the front if none is better in one and as good in the others.
 FRONT = ("balanced_accuracy", "macro_f1", "mcc")
-LOWER_IS_BETTER = ("log_loss", "log_loss_corrected", "brier", "ece", "ece_classwise", "ece_corrected", "expected_cost", "hamming_loss")
+LOWER_IS_BETTER = (
+    "log_loss",
+    "log_loss_corrected",
+    "brier",
+    "ece",
+    "ece_classwise",
+    "ece_corrected",
+    "expected_cost",
+    "hamming_loss",
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,9 @@ def wanted(metric: str | None) -> list[str]:
     ]
 
 
-def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None = None, rope: float | None = None) -> Comparison:
+def compare(
+    runs: Sequence[Logged], metric: str | None, *, baseline: str | None = None, rope: float | None = None
+) -> Comparison:
     """Compare finished runs, oldest first; of the same configuration, seed and split, the newest counts.
 
     Parameters
@@ -125,7 +136,14 @@ def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None 
         metric = next((name for name in PANEL if any(f"test/{name}" in run.metrics for run in runs)), PANEL[0])
     having = [run for run in runs if f"test/{metric}" in run.metrics]
     if not having:
-        known = sorted({key.removeprefix("test/") for run in runs for key in run.metrics if key.startswith("test/") and key.count("/") == 1})
+        known = sorted(
+            {
+                key.removeprefix("test/")
+                for run in runs
+                for key in run.metrics
+                if key.startswith("test/") and key.count("/") == 1
+            }
+        )
         raise ConfigError(f"metric={metric}: none of the {len(runs)} runs has it{suggestion(metric, known)}")
     datasets = configurations.by_dataset(having)
     # What differs between data sets alone, as a model that suits the one and not the other, tells no configurations apart.
@@ -133,7 +151,10 @@ def compare(runs: Sequence[Logged], metric: str | None, *, baseline: str | None 
     tables = tuple(_table(name, members, settings, metric, baseline, rope) for name, members in datasets.items())
     lacking = len(runs) - len(having)
     if lacking:
-        tables = (replace(tables[0], notes=(*tables[0].notes, f"{lacking} runs have no test/{metric} and are left out")), *tables[1:])
+        tables = (
+            replace(tables[0], notes=(*tables[0].notes, f"{lacking} runs have no test/{metric} and are left out")),
+            *tables[1:],
+        )
     return Comparison(metric, tables, *_across(tables, metric))
 
 
@@ -142,7 +163,9 @@ def orientation(metric: str) -> int:
     return -1 if metric in LOWER_IS_BETTER else 1
 
 
-def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], metric: str, baseline: str | None, rope: float | None) -> Table:
+def _table(
+    dataset: str, runs: Sequence[Logged], varied: Sequence[str], metric: str, baseline: str | None, rope: float | None
+) -> Table:
     by_settings = configurations.by_settings(runs, varied)
     shared, left_out = configurations.shared_places(by_settings)
     found = configurations.merged(by_settings, shared, PANEL)
@@ -151,16 +174,25 @@ def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], metric: 
     found = [*found, *controls]
     values = {name: _shared_values(found, name) for name in dict.fromkeys((metric, *PANEL))}
     ratio = _test_over_train(found)
-    spreads = [{name: repetitions.spread(of_each[index], ratio) for name, of_each in values.items() if of_each[index]} for index in range(len(found))]
+    spreads = [
+        {name: repetitions.spread(of_each[index], ratio) for name, of_each in values.items() if of_each[index]}
+        for index in range(len(found))
+    ]
     comparable = _of_the_same_places(values[metric])
     ranks = _ranks(values[metric], metric) if comparable else [float("nan")] * len(found)
     front = _front(spreads) if all(_of_the_same_places(values[name]) for name in FRONT) else [False] * len(found)
-    to_baseline, to_control = (_differences(found, values[metric], of, metric, ratio, rope) for of in (references, controls))
+    to_baseline, to_control = (
+        _differences(found, values[metric], of, metric, ratio, rope) for of in (references, controls)
+    )
     rows = [Row(*row) for row in zip(found, spreads, ranks, to_baseline, to_control, front, strict=True)]
-    rows.sort(key=lambda row: (-orientation(metric) * row.spreads[metric].mean if comparable else 0, row.configuration.label))
+    rows.sort(
+        key=lambda row: (-orientation(metric) * row.spreads[metric].mean if comparable else 0, row.configuration.label)
+    )
     table = Table(dataset, tuple(rows), (), ratio)
     mixed = identity.differing(run.tags for run in runs)
-    of_other_code = [f"Not all runs are by the same code of {listing(mixed)}: what differs may be the code."] if mixed else []
+    of_other_code = (
+        [f"Not all runs are by the same code of {listing(mixed)}: what differs may be the code."] if mixed else []
+    )
     return replace(table, notes=(*_notes(table), *([left_out] if left_out else []), *of_other_code))
 
 
@@ -196,12 +228,19 @@ def _ranks(values: Sequence[Mapping[Place, float]], metric: str) -> list[float]:
 def _front(spreads: Sequence[Mapping[str, Spread]]) -> list[bool]:
     if not all(name in found for found in spreads for name in FRONT):
         return [False] * len(spreads)
-    on_front: list[bool] = significance.pareto_front(np.array([[found[name].mean for name in FRONT] for found in spreads])).tolist()
+    on_front: list[bool] = significance.pareto_front(
+        np.array([[found[name].mean for name in FRONT] for found in spreads])
+    ).tolist()
     return on_front
 
 
 def _differences(
-    found: Sequence[Configuration], values: Sequence[Mapping[Place, float]], references: Sequence[Configuration], metric: str, ratio: float, rope: float | None
+    found: Sequence[Configuration],
+    values: Sequence[Mapping[Place, float]],
+    references: Sequence[Configuration],
+    metric: str,
+    ratio: float,
+    rope: float | None,
 ) -> list[Difference | None]:
     """Of each configuration to its reference, if it has one and is not itself one."""
     numbers = {id(one): number for number, one in enumerate(found)}
@@ -219,22 +258,32 @@ def _differences(
     return [tested.get(number) for number in range(len(found))]
 
 
-def _across(tables: Sequence[Table], metric: str) -> tuple[tuple[Overall, ...], significance.Ranking | None, tuple[str, ...]]:
+def _across(
+    tables: Sequence[Table], metric: str
+) -> tuple[tuple[Overall, ...], significance.Ranking | None, tuple[str, ...]]:
     """Over the data sets, the configurations that all of them have; those that are bitwise identical on each are one."""
     if len(tables) < 2:
         return (), None, ()
-    numbers = [{label: number for number, row in enumerate(table.rows) for label in row.configuration.labels} for table in tables]
+    numbers = [
+        {label: number for number, row in enumerate(table.rows) for label in row.configuration.labels}
+        for table in tables
+    ]
     labels = list(dict.fromkeys(chain.from_iterable(numbers)))
     everywhere = [label for label in labels if all(label in found for found in numbers)]
     same: dict[tuple[int, ...], list[str]] = {}
     for label in everywhere:
         same.setdefault(tuple(found[label] for found in numbers), []).append(label)
     rows = [[table.rows[number] for table, number in zip(tables, of_one, strict=True)] for of_one in same]
-    scores = np.array([[row.spreads[metric].mean for row in of_each] for of_each in rows]).reshape(len(rows), len(tables))
+    scores = np.array([[row.spreads[metric].mean for row in of_each] for of_each in rows]).reshape(
+        len(rows), len(tables)
+    )
     to_baseline, to_control = (_over_datasets(rows, to, metric) for to in ("to_baseline", "to_control"))
     order = sorted(range(len(rows)), key=lambda index: -orientation(metric) * scores[index].mean())
     names = list(same.values())
-    overall = [Overall(tuple(names[index]), float(scores[index].mean()), to_baseline.get(index), to_control.get(index)) for index in order]
+    overall = [
+        Overall(tuple(names[index]), float(scores[index].mean()), to_baseline.get(index), to_control.get(index))
+        for index in order
+    ]
     comparable = not any(np.isnan(row.rank) for of_each in rows for row in of_each)
     ranking = significance.friedman(orientation(metric) * scores[order].T) if comparable and len(rows) > 2 else None
     return tuple(overall), ranking, tuple(label for label in labels if label not in everywhere)
@@ -247,7 +296,11 @@ def _over_datasets(configurations: Sequence[Sequence[Row]], to: str, metric: str
         differences: list[Difference | None] = [getattr(row, to) for row in rows]
         references = list(dict.fromkeys(one.reference for one in differences if one))
         # On a data set where it trained the same bits as its reference it has none to itself.
-        means = [one.mean if one else 0.0 for one, row in zip(differences, rows, strict=True) if one or {*references} & {*row.configuration.labels}]
+        means = [
+            one.mean if one else 0.0
+            for one, row in zip(differences, rows, strict=True)
+            if one or {*references} & {*row.configuration.labels}
+        ]
         if references and len(means) == len(rows):
             found[index] = repetitions.over_datasets(" or ".join(references), np.array(means), orientation(metric))
     return repetitions.corrected(found)
@@ -257,10 +310,17 @@ def _notes(table: Table) -> list[str]:
     rows = table.rows
     differences = [found for row in rows for found in (row.to_baseline, row.to_control) if found]
     notes = [*_said_of_tests(table, differences), *_said_of_families(differences)]
-    best = {name: max((row for row in rows if name in row.spreads), key=lambda row: row.spreads[name].mean, default=None) for name in FRONT}
+    best = {
+        name: max((row for row in rows if name in row.spreads), key=lambda row: row.spreads[name].mean, default=None)
+        for name in FRONT
+    }
     leaders = {name: row.configuration.label for name, row in best.items() if row and not np.isnan(row.rank)}
     if len(set(leaders.values())) > 1:
-        notes.append("The metrics disagree on the highest mean: " + "; ".join(f"{name} {label}" for name, label in leaders.items()) + ".")
+        notes.append(
+            "The metrics disagree on the highest mean: "
+            + "; ".join(f"{name} {label}" for name, label in leaders.items())
+            + "."
+        )
     return notes
 
 
@@ -299,8 +359,12 @@ def _said_of_families(differences: Sequence[Difference]) -> list[str]:
     notes = []
     if families:
         parts = listing([f"{count} with {reference}" for reference, count in families.items()])
-        notes.append(f"p is after Holm's correction, one family for each reference on this data set; comparisons: {parts}.")
-    for pairs, needed in sorted({(found.pairs, found.needed) for found in differences if found.p is None and found.needed}):
+        notes.append(
+            f"p is after Holm's correction, one family for each reference on this data set; comparisons: {parts}."
+        )
+    for pairs, needed in sorted(
+        {(found.pairs, found.needed) for found in differences if found.p is None and found.needed}
+    ):
         notes.append(
             f"Too few pairs to test (n < {needed}): with {pairs} pairs and so many comparisons no difference could reach significance; {needed} pairs could."
         )

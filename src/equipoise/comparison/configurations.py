@@ -18,7 +18,12 @@ REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
 OF_THE_CONFIGURATION = ("dataset.labels", "dataset.sampling", "dataset.target_prior")
 CONTROL_RULE = "logit_adjusted"
 # What all else is measured by: cross-entropy without weights, resampling or a second stage.
-PLAIN = {"weighting.name": "none", "loss.function": "cross_entropy", "dataset.sampling": "none", "trainer.second_stage": "none"}
+PLAIN = {
+    "weighting.name": "none",
+    "loss.function": "cross_entropy",
+    "dataset.sampling": "none",
+    "trainer.second_stage": "none",
+}
 OF_THE_METHOD = ("weighting.", "loss.", "dataset.sampling", "trainer.second_stage")
 
 Settings = tuple[tuple[str, str], ...]
@@ -63,7 +68,11 @@ def varied_params(runs: Sequence[Logged]) -> list[str]:
     """
     found = []
     for key in sorted({key for run in runs for key in run.params}):
-        if key in REPETITION or key == "dataset.title" or any(key == part or key.startswith(part + ".") for part in CONTROL):
+        if (
+            key in REPETITION
+            or key == "dataset.title"
+            or any(key == part or key.startswith(part + ".") for part in CONTROL)
+        ):
             continue
         option = f"{key.split('.')[0]}.name"
         seen: dict[str | None, set[str | None]] = {}
@@ -81,7 +90,11 @@ def by_dataset(runs: Sequence[Logged]) -> dict[str, list[Logged]]:
         titled.setdefault(dataset_title(run), []).append(run)
     datasets: dict[str, list[Logged]] = {}
     for title, members in titled.items():
-        varied = [key for key in varied_params(members) if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)]
+        varied = [
+            key
+            for key in varied_params(members)
+            if key.startswith("dataset.") and not key.startswith(OF_THE_CONFIGURATION)
+        ]
         for run in members:
             others = (f"{key}={run.params[key]}" for key in varied if key != "dataset.name" and key in run.params)
             datasets.setdefault(" ".join([title, *others]), []).append(run)
@@ -101,7 +114,9 @@ def by_settings(runs: Sequence[Logged], varied: Sequence[str]) -> dict[Settings,
     found: dict[Settings, dict[Place, Logged]] = {}
     splits: dict[str, Place] = {}
     for run in runs:
-        settings = tuple((key, run.params[key]) for key in varied if key in run.params) or (("weighting.name", run.params.get("weighting.name", "")),)
+        settings = tuple((key, run.params[key]) for key in varied if key in run.params) or (
+            ("weighting.name", run.params.get("weighting.name", "")),
+        )
         *split, seed = (run.params.get(key, "") for key in REPETITION)
         same = splits.setdefault(run.tags.get("data_sha256", " ".join(split)), tuple(split))
         found.setdefault(settings, {})[*same, seed] = run
@@ -114,32 +129,61 @@ def shared_places(by_settings: Mapping[Settings, Mapping[Place, Logged]]) -> tup
     shared, fewest, most = set.intersection(*places), min(map(len, places)), max(map(len, places))
     if len(shared) == most:
         return shared, ""
-    counts = f"Configurations have {fewest} to {most} runs" if fewest < most else "Configurations have runs at different seeds or splits"
+    counts = (
+        f"Configurations have {fewest} to {most} runs"
+        if fewest < most
+        else "Configurations have runs at different seeds or splits"
+    )
     if not shared:
-        return shared, f"{counts}, and none at a split and seed that all of them have: each mean is over its own runs, and their order says nothing."
+        return (
+            shared,
+            f"{counts}, and none at a split and seed that all of them have: each mean is over its own runs, and their order says nothing.",
+        )
     names = [key.removeprefix("dataset.") for key in REPETITION]
     apart = [
-        " ".join([_label(dict(settings)), *(f"{name}={value}" for name, value in zip(names, place, strict=True) if value)])
+        " ".join(
+            [_label(dict(settings)), *(f"{name}={value}" for name, value in zip(names, place, strict=True) if value)]
+        )
         for settings, members in by_settings.items()
         for place in sorted(members.keys() - shared)
     ]
-    return shared, f"{counts}; all numbers are over the {len(shared)} places (split, seed) that all of them have. Left out: {listing(apart, 6)}."
+    return (
+        shared,
+        f"{counts}; all numbers are over the {len(shared)} places (split, seed) that all of them have. Left out: {listing(apart, 6)}.",
+    )
 
 
-def merged(by_settings: Mapping[Settings, Mapping[Place, Logged]], shared: set[Place], judged_by: Sequence[str]) -> list[Configuration]:
+def merged(
+    by_settings: Mapping[Settings, Mapping[Place, Logged]], shared: set[Place], judged_by: Sequence[str]
+) -> list[Configuration]:
     """With the shared runs alone, or with all where there are none; the same bits at every place, judged the same, are one."""
-    counted = {settings: {place: run for place, run in members.items() if not shared or place in shared} for settings, members in by_settings.items()}
+    counted = {
+        settings: {place: run for place, run in members.items() if not shared or place in shared}
+        for settings, members in by_settings.items()
+    }
     same: dict[object, list[Settings]] = {}
     for settings, members in counted.items():
-        bits = [(place, run.tags.get("weights_sha256", run.id), tuple(run.metrics.get(f"test/{name}") for name in judged_by)) for place, run in members.items()]
+        bits = [
+            (
+                place,
+                run.tags.get("weights_sha256", run.id),
+                tuple(run.metrics.get(f"test/{name}") for name in judged_by),
+            )
+            for place, run in members.items()
+        ]
         same.setdefault(tuple(sorted(bits, key=lambda item: item[0])), []).append(settings)
-    return [Configuration(tuple(_label(dict(one)) for one in alike), tuple(map(dict, alike)), counted[alike[0]]) for alike in same.values()]
+    return [
+        Configuration(tuple(_label(dict(one)) for one in alike), tuple(map(dict, alike)), counted[alike[0]])
+        for alike in same.values()
+    ]
 
 
 def baselines(configurations: Sequence[Configuration], typed: str | None) -> list[Configuration]:
     """The configurations to compare with: the plain ones if none was typed; several if a sweep varies the model, say."""
     if typed is None:
-        return [found for found in configurations if all(map(_is_plain, found.runs.values()))] or _weighted(configurations, "none")
+        return [found for found in configurations if all(map(_is_plain, found.runs.values()))] or _weighted(
+            configurations, "none"
+        )
     chosen = [found for found in configurations if typed in found.labels] or _weighted(configurations, typed)
     if not chosen:
         labels = [label for found in configurations for label in found.labels]
@@ -170,6 +214,8 @@ def reference(configuration: Configuration, references: Sequence[Configuration])
 
     for of in (("weighting.",), OF_THE_METHOD):
         for found in references:
-            if any(others(mine, of) == others(theirs, of) for mine in configuration.settings for theirs in found.settings):
+            if any(
+                others(mine, of) == others(theirs, of) for mine in configuration.settings for theirs in found.settings
+            ):
                 return found
     return None

@@ -16,6 +16,8 @@ def print_comparison(comparison: Comparison, source: str) -> None:
             terminal.console.print(note)
     if comparison.overall:
         headings, rows = report.overall_columns(comparison)
-        terminal.print_table(report.overall_title(comparison), [heading.replace(" ", "\n") for heading in headings], rows)
+        terminal.print_table(
+            report.overall_title(comparison), [heading.replace(" ", "\n") for heading in headings], rows
+        )
     for line in (*report.overall_lines(comparison), *report.ranking_lines(comparison)):
         terminal.console.print(line)

@@ -104,10 +104,14 @@ def spread(values: Mapping[Place, float], test_over_train: float) -> Spread:
     """
     units, runs = by_unit(values), np.array(list(values.values()))
     low, high = _interval(values, test_over_train)
-    return Spread(float(repeated(values).mean()), _deviation(runs), low, high, len(runs), len(units), *_deviations(units))
+    return Spread(
+        float(repeated(values).mean()), _deviation(runs), low, high, len(runs), len(units), *_deviations(units)
+    )
 
 
-def difference(reference: str, values: Mapping[Place, float], test_over_train: float, sign: int, rope: float | None) -> Difference:
+def difference(
+    reference: str, values: Mapping[Place, float], test_over_train: float, sign: int, rope: float | None
+) -> Difference:
     """Of the paired differences to a reference; p is not yet corrected for other comparisons.
 
     Parameters
@@ -167,7 +171,9 @@ def corrected(differences: Mapping[int, Difference]) -> dict[int, Difference]:
         needed = significance.pairs_needed(len(family))
         for (key, one), p in zip(family.items(), adjusted, strict=True):
             least = 0 if one.test == CORRECTED else needed
-            found[key] = replace(one, p=None if one.p is None or one.pairs < least else p, needed=least, comparisons=len(family))
+            found[key] = replace(
+                one, p=None if one.p is None or one.pairs < least else p, needed=least, comparisons=len(family)
+            )
     return found
 
 

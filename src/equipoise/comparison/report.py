@@ -29,11 +29,29 @@ MOST_MARKED = 500  # runs, of which each gets a mark of its own
 ABSENT = "–"
 # Columns of the CSV, as the attributes are called.
 SPREAD = ("runs", "units", "mean", "deviation", "low", "high", "between_splits", "between_seeds")
-DIFFERENCE = ("label", "difference", "low", "high", "pairs", "better", "test", "p", "comparisons", "effect", "between_splits", "between_seeds")
+DIFFERENCE = (
+    "label",
+    "difference",
+    "low",
+    "high",
+    "pairs",
+    "better",
+    "test",
+    "p",
+    "comparisons",
+    "effect",
+    "between_splits",
+    "between_seeds",
+)
 # What the pairs of each test are.
 PAIRS = {CORRECTED: "splits", PERMUTATION: "seeds", WILCOXON: "data\u00a0sets"}
 # How the evidence for a difference looks: what it is, the line, the mark and its filling; its colour is that of the weighting.
-SHOWN, NOT_SHOWN, TOO_FEW, UNDEFINED = "shown to differ", "not shown to differ", "too few pairs to test", "test not defined"
+SHOWN, NOT_SHOWN, TOO_FEW, UNDEFINED = (
+    "shown to differ",
+    "not shown to differ",
+    "too few pairs to test",
+    "test not defined",
+)
 LOOKS: dict[str, dict[str, Any]] = {
     SHOWN: {"linewidth": 2.5, "marker": "o"},
     NOT_SHOWN: {"linewidth": 2, "marker": "o", "markerfacecolor": "white"},
@@ -52,7 +70,10 @@ def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
         *_deviations([row.spreads[metric] for row in table.rows]),
         ("mean rank", [_number(row.rank, ".1f") for row in table.rows]),
     ]
-    for name, differences in (("baseline", [row.to_baseline for row in table.rows]), ("post-hoc", [row.to_control for row in table.rows])):
+    for name, differences in (
+        ("baseline", [row.to_baseline for row in table.rows]),
+        ("post-hoc", [row.to_control for row in table.rows]),
+    ):
         found += _difference_columns(name, differences)
     found += [(_words(name), [_mean(row.spreads.get(name)) for row in table.rows]) for name in others]
     if any(row.on_front for row in table.rows):
@@ -63,7 +84,10 @@ def columns(table: Table, metric: str) -> tuple[list[str], list[list[str]]]:
 
 def _deviations(spreads: Sequence[Spread]) -> list[tuple[str, list[str]]]:
     """Between splits and between seeds, where there are several of both; otherwise that of the runs says it."""
-    columns = [("SD\u00a0splits", [one.between_splits for one in spreads]), ("SD\u00a0seeds", [one.between_seeds for one in spreads])]
+    columns = [
+        ("SD\u00a0splits", [one.between_splits for one in spreads]),
+        ("SD\u00a0seeds", [one.between_seeds for one in spreads]),
+    ]
     if any(np.isnan(values).all() for _, values in columns):
         return []
     return [(heading, [_number(value, ".3f") for value in values]) for heading, values in columns]
@@ -96,10 +120,18 @@ def _scope(table: Table) -> str:
 def overall_columns(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Headings and one row a configuration that every data set has; none for one data set."""
     found = comparison.overall
-    columns = [("configuration", [one.label for one in found]), (f"{_words(comparison.metric)}, mean", [f"{one.mean:.3f}" for one in found])]
-    for name, differences in (("baseline", [one.to_baseline for one in found]), ("post-hoc", [one.to_control for one in found])):
+    columns = [
+        ("configuration", [one.label for one in found]),
+        (f"{_words(comparison.metric)}, mean", [f"{one.mean:.3f}" for one in found]),
+    ]
+    for name, differences in (
+        ("baseline", [one.to_baseline for one in found]),
+        ("post-hoc", [one.to_control for one in found]),
+    ):
         columns += _difference_columns(name, differences)
-    return [heading for heading, _ in columns], [list(row) for row in zip(*(values for _, values in columns), strict=True)]
+    return [heading for heading, _ in columns], [
+        list(row) for row in zip(*(values for _, values in columns), strict=True)
+    ]
 
 
 def overall_title(comparison: Comparison) -> str:
@@ -114,7 +146,9 @@ def overall_lines(comparison: Comparison) -> list[str]:
     lines = []
     if families:
         parts = ", ".join(f"{count} with {reference}" for reference, count in families.items())
-        lines.append(f"p is of Wilcoxon's signed-rank test over the data sets, after Holm's correction, one family for each reference; comparisons: {parts}.")
+        lines.append(
+            f"p is of Wilcoxon's signed-rank test over the data sets, after Holm's correction, one family for each reference; comparisons: {parts}."
+        )
     for needed in sorted({one.needed for one in differences if one.p is None}):
         lines.append(
             f"Too few data sets to test (n < {needed}): over {len(comparison.tables)} no difference could reach significance; over {needed} one could."
@@ -138,7 +172,9 @@ def ranking_lines(comparison: Comparison) -> list[str]:
         "Mean ranks: " + ", ".join(f"{label} {rank:.2f}" for rank, label in ordered) + ".",
     ]
     if ranking.p > ALPHA:
-        lines.append("Friedman's test does not show that the configurations differ, so no pair of mean ranks is read as shown to differ.")
+        lines.append(
+            "Friedman's test does not show that the configurations differ, so no pair of mean ranks is read as shown to differ."
+        )
     return lines
 
 
@@ -189,7 +225,9 @@ def as_json(comparison: Comparison) -> str:
         "datasets": [dataset(table) for table in comparison.tables],
         "overall": [{"configuration": one.label, **asdict(one)} for one in comparison.overall],
         "left_out": comparison.left_out,
-        "ranking": None if ranking is None else {**asdict(ranking), "ranks": dict(zip(comparison.ranked, ranking.ranks.tolist(), strict=True))},
+        "ranking": None
+        if ranking is None
+        else {**asdict(ranking), "ranks": dict(zip(comparison.ranked, ranking.ranks.tolist(), strict=True))},
     }
     return json.dumps(_without_nan(whole), indent=1)
 
@@ -219,25 +257,60 @@ def as_html(comparison: Comparison, source: str) -> str:
         parts.append(html.Part("Over all data sets", shown))
     for table in comparison.tables:
         several = len(comparison.tables) > 1
-        shown = [html.paragraph(title(table) + ".")] + [html.paragraph(note) for note in table.notes] + [html.table(*columns(table, comparison.metric))]
+        shown = (
+            [html.paragraph(title(table) + ".")]
+            + [html.paragraph(note) for note in table.notes]
+            + [html.table(*columns(table, comparison.metric))]
+        )
         parts.append(html.Part(f"{table.dataset}: what is known" if several else "What is known", shown))
-        parts.append(html.Part(f"{table.dataset}: pictures" if several else "Pictures", _pictures(table, comparison.metric)))
-        parts.append(html.Part(f"{table.dataset}: all intervals" if several else "All intervals", _intervals(table, comparison.metric)))
+        parts.append(
+            html.Part(f"{table.dataset}: pictures" if several else "Pictures", _pictures(table, comparison.metric))
+        )
+        parts.append(
+            html.Part(
+                f"{table.dataset}: all intervals" if several else "All intervals", _intervals(table, comparison.metric)
+            )
+        )
     return html.document(f"Comparison of {', '.join(table.dataset for table in comparison.tables)}", lead, parts)
 
 
 def _intervals(table: Table, metric: str) -> list[str]:
-    named = ["configuration", "metric", "over", "mean", "low", "high", "SD of the runs", "SD between splits", "SD between seeds"]
+    named = [
+        "configuration",
+        "metric",
+        "over",
+        "mean",
+        "low",
+        "high",
+        "SD of the runs",
+        "SD between splits",
+        "SD between seeds",
+    ]
     rows = [
         [row.configuration.label, _words(name), _repetitions(spread), f"{spread.mean:.4f}"]
-        + [_number(value, ".4f") for value in (spread.low, spread.high, spread.deviation, spread.between_splits, spread.between_seeds)]
+        + [
+            _number(value, ".4f")
+            for value in (spread.low, spread.high, spread.deviation, spread.between_splits, spread.between_seeds)
+        ]
         for row in table.rows
         for name, spread in row.spreads.items()
     ]
     body = [html.table(named, rows)]
-    differences = [(row.configuration.label, found) for row in table.rows for found in (row.to_baseline, row.to_control) if found]
+    differences = [
+        (row.configuration.label, found) for row in table.rows for found in (row.to_baseline, row.to_control) if found
+    ]
     if differences:
-        named = ["configuration", "minus", "difference", "low", "high", "pairs", "better in", "p (Holm)", "effect (rank-biserial)"]
+        named = [
+            "configuration",
+            "minus",
+            "difference",
+            "low",
+            "high",
+            "pairs",
+            "better in",
+            "p (Holm)",
+            "effect (rank-biserial)",
+        ]
         named += ["SD between splits", "SD between seeds"]
         posterior = any(found.posterior for _, found in differences)
         lines = [
@@ -267,16 +340,33 @@ def _pictures(table: Table, metric: str) -> list[str]:
         body.append(html.paragraph(f"The {MOST_DRAWN} configurations with the best {_words(metric)} are drawn."))
     if any(row.to_baseline for row in table.rows):
         body.append(
-            html.picture(differences_figure(table, metric), f"{table.dataset}: paired differences of {_words(metric)}, mean with 95 % interval{_scope(table)}")
+            html.picture(
+                differences_figure(table, metric),
+                f"{table.dataset}: paired differences of {_words(metric)}, mean with 95 % interval{_scope(table)}",
+            )
         )
     profile = recall_profile(drawn)
     if profile:
-        body.append(html.picture(profile, f"{table.dataset}: recall of each class, most frequent in training first, mean of the runs"))
+        body.append(
+            html.picture(
+                profile, f"{table.dataset}: recall of each class, most frequent in training first, mean of the runs"
+            )
+        )
     if all(name in row.spreads for row in drawn for name in FRONT):
-        body.append(html.picture(scatter_figure(drawn), f"{table.dataset}: balanced accuracy against macro F1 and MCC; bold marks are means, faint ones runs"))
+        body.append(
+            html.picture(
+                scatter_figure(drawn),
+                f"{table.dataset}: balanced accuracy against macro F1 and MCC; bold marks are means, faint ones runs",
+            )
+        )
     trade = minority_figure(drawn)
     if trade:
-        body.append(html.picture(trade, f"{table.dataset}: rarer half of the classes by recall, more frequent half by precision; means of the runs"))
+        body.append(
+            html.picture(
+                trade,
+                f"{table.dataset}: rarer half of the classes by recall, more frequent half by precision; means of the runs",
+            )
+        )
     return body
 
 
@@ -286,13 +376,28 @@ def differences_figure(table: Table, metric: str) -> Figure:
     figure = Figure((8, 1.4 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, (configuration, found) in enumerate(reversed(rows)):
-        axes.plot([found.low, found.mean, found.high], [place] * 3, markevery=[1], color=_color(configuration), **LOOKS[_evidence(found)])
+        axes.plot(
+            [found.low, found.mean, found.high],
+            [place] * 3,
+            markevery=[1],
+            color=_color(configuration),
+            **LOOKS[_evidence(found)],
+        )
     axes.axvline(0, color=MUTED, linewidth=1, linestyle=":")
-    axes.set_yticks(range(len(rows)), [f"{_short(one.label)} − {_short(found.reference)}" for one, found in reversed(rows)])
+    axes.set_yticks(
+        range(len(rows)), [f"{_short(one.label)} − {_short(found.reference)}" for one, found in reversed(rows)]
+    )
     # Of the figure, not of the axes: beside long names those are narrow.
     figure.suptitle(f"{_words(metric)}: paired differences", x=0.01, ha="left", fontsize=10)
     looks = [look for look in LOOKS if any(_evidence(found) == look for _, found in rows)]
-    figure.legend([Line2D([], [], color=INK, **LOOKS[look]) for look in looks], looks, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
+    figure.legend(
+        [Line2D([], [], color=INK, **LOOKS[look]) for look in looks],
+        looks,
+        loc="outside lower left",
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+    )
     axes.set_ylim(-0.6, len(rows) - 0.4)
     _plain(axes)
     return figure
@@ -315,7 +420,15 @@ def recall_profile(rows: Sequence[Row]) -> Figure | None:
     kinds = _kinds(rows)
     for configuration, _, recall in found:
         mark, dash = kinds[_kind(configuration)]
-        axes.plot(range(len(recall)), recall, dash, marker=mark if len(classes) <= 30 else None, color=_color(configuration), linewidth=1.6, markersize=4)
+        axes.plot(
+            range(len(recall)),
+            recall,
+            dash,
+            marker=mark if len(classes) <= 30 else None,
+            color=_color(configuration),
+            linewidth=1.6,
+            markersize=4,
+        )
         axes.lines[-1].set_label(_short(configuration.label))
     if len(classes) <= 30:
         axes.set_xticks(range(len(classes)), classes, rotation=0 if max(map(len, classes)) <= 4 else 90)
@@ -337,9 +450,23 @@ def scatter_figure(rows: Sequence[Row]) -> Figure:
             first, second = row.configuration.values(FRONT[0]), row.configuration.values(name)
             shared = sorted(first.keys() & second.keys())
             if runs <= MOST_MARKED:
-                axes.plot([first[unit] for unit in shared], [second[unit] for unit in shared], mark, color=color, alpha=0.18, markersize=4)
+                axes.plot(
+                    [first[unit] for unit in shared],
+                    [second[unit] for unit in shared],
+                    mark,
+                    color=color,
+                    alpha=0.18,
+                    markersize=4,
+                )
             spreads = row.spreads
-            axes.plot(spreads[FRONT[0]].mean, spreads[name].mean, mark, color=color, markersize=9, label=_short(row.configuration.label))
+            axes.plot(
+                spreads[FRONT[0]].mean,
+                spreads[name].mean,
+                mark,
+                color=color,
+                markersize=9,
+                label=_short(row.configuration.label),
+            )
         axes.set(xlabel=_words(FRONT[0]), ylabel=_words(name))
         _plain(axes)
     _legend(panels[-1])
@@ -352,13 +479,19 @@ def minority_figure(rows: Sequence[Row]) -> Figure | None:
     axes = figure.subplots()
     kinds = _kinds(rows)
     for row in rows:
-        (mark, _), color, label = kinds[_kind(row.configuration)], _color(row.configuration), _short(row.configuration.label)
+        (mark, _), color, label = (
+            kinds[_kind(row.configuration)],
+            _color(row.configuration),
+            _short(row.configuration.label),
+        )
         classes, recall = _by_class(row.configuration, "recall")
         _, precision = _by_class(row.configuration, "precision")
         half = len(classes) // 2
         if half == 0:
             return None
-        axes.plot(np.nanmean(precision[:half]), np.nanmean(recall[-half:]), mark, color=color, markersize=9, label=label)
+        axes.plot(
+            np.nanmean(precision[:half]), np.nanmean(recall[-half:]), mark, color=color, markersize=9, label=label
+        )
     axes.set(xlabel="precision, mean of the more frequent half of the classes", ylabel="recall, mean of the rarer half")
     axes.locator_params(nbins=5)
     _plain(axes)
@@ -379,7 +512,13 @@ def critical_difference_diagram(ranking: Ranking, labels: Sequence[str]) -> Figu
         axes.plot(rank, 0, "o", color=INK, markersize=6)
         axes.text(count + 0.25, height, f"{_short(labels[index])}  {rank:.2f}", va="center", fontsize=9)
     for number, (start, end) in enumerate(ranking.cliques):
-        axes.plot([ranks[start] - 0.04, ranks[end] + 0.04], [-0.5 * (number + 1)] * 2, color=MUTED, linewidth=4, solid_capstyle="butt")
+        axes.plot(
+            [ranks[start] - 0.04, ranks[end] + 0.04],
+            [-0.5 * (number + 1)] * 2,
+            color=MUTED,
+            linewidth=4,
+            solid_capstyle="butt",
+        )
     axes.plot([1, 1 + ranking.critical_difference], [0.9, 0.9], color=INK, linewidth=2)
     axes.text(1, 1.05, f"critical difference {ranking.critical_difference:.2f}", fontsize=9, va="bottom")
     axes.set_xlim(0.8, count + 2.2)
@@ -397,7 +536,9 @@ def _by_class(configuration: Configuration, metric: str) -> tuple[list[str], Flo
     runs = list(configuration.runs.values())
     counts = {key.removeprefix("count/"): value for key, value in runs[0].metrics.items() if key.startswith("count/")}
     classes = sorted(counts, key=lambda name: -counts[name])
-    values = np.array([[run.metrics.get(f"test/{metric}/{name}", np.nan) for name in classes] for run in runs]).reshape(len(runs), len(classes))
+    values = np.array([[run.metrics.get(f"test/{metric}/{name}", np.nan) for name in classes] for run in runs]).reshape(
+        len(runs), len(classes)
+    )
     defined = (~np.isnan(values)).sum(axis=0)
     means: Floats = np.where(defined > 0, np.nansum(values, axis=0) / np.maximum(defined, 1), np.nan)
     return classes, means
@@ -421,7 +562,11 @@ def _color(configuration: Configuration) -> str:
 def _kind(configuration: Configuration) -> tuple[str, ...]:
     """What a configuration is but for its weighting."""
     run = next(iter(configuration.runs.values()))
-    others = (f"{key}={value}" for key, value in configuration.settings[0].items() if key not in ("weighting.name", "loss.name"))
+    others = (
+        f"{key}={value}"
+        for key, value in configuration.settings[0].items()
+        if key not in ("weighting.name", "loss.name")
+    )
     return (configuration.settings[0].get("loss.name", run.params.get("loss.name", "")), *others)
 
 
@@ -469,13 +614,22 @@ def _p(found: Difference | None) -> str:
 
 
 def _posterior(found: Difference) -> str:
-    return "" if found.posterior is None else f"{found.posterior.below:.2f}, {found.posterior.within:.2f}, {found.posterior.above:.2f}"
+    return (
+        ""
+        if found.posterior is None
+        else f"{found.posterior.below:.2f}, {found.posterior.within:.2f}, {found.posterior.above:.2f}"
+    )
 
 
 def _flat(found: Difference | None) -> list[Any]:
     if found is None:
         return [""] * len(DIFFERENCE)
-    named = {**asdict(found), "label": found.reference, "difference": found.mean, "p": "" if found.p is None else found.p}
+    named = {
+        **asdict(found),
+        "label": found.reference,
+        "difference": found.mean,
+        "p": "" if found.p is None else found.p,
+    }
     return [named[key] for key in DIFFERENCE]
 
 

@@ -24,7 +24,9 @@ def permutation_p(differences: Floats) -> float:
     sums = np.abs(_signs(len(differences)) @ differences)
     # Flips that give the same sum by other roundings are as extreme, not less.
     extreme = int((sums >= abs(differences.sum()) - 1e-12 * np.abs(differences).sum()).sum())
-    return extreme / len(sums) if len(differences) <= EXACT else (extreme + 1) / (len(sums) + 1)  # what was observed is a flip too
+    return (
+        extreme / len(sums) if len(differences) <= EXACT else (extreme + 1) / (len(sums) + 1)
+    )  # what was observed is a flip too
 
 
 @functools.lru_cache(maxsize=2)
@@ -147,7 +149,9 @@ def friedman(scores: Floats) -> Ranking:
 def _cliques(ordered: Floats, critical: float) -> tuple[tuple[int, int], ...]:
     """The longest ranges of ordered mean ranks whose ends are not further apart than the critical difference."""
     ends = [int(np.searchsorted(ordered, rank + critical, side="right")) - 1 for rank in ordered]
-    return tuple((start, end) for start, end in enumerate(ends) if end > start and (start == 0 or end > ends[start - 1]))
+    return tuple(
+        (start, end) for start, end in enumerate(ends) if end > start and (start == 0 or end > ends[start - 1])
+    )
 
 
 @dataclass(frozen=True)

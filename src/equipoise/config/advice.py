@@ -30,7 +30,9 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
         )
     void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
     if void and config.decision.name == "logit_adjusted":
-        raise ConfigError(f"decision=logit_adjusted: class {', '.join(void)} has the weight 0 and so no prior to adjust by; use decision=tuned")
+        raise ConfigError(
+            f"decision=logit_adjusted: class {', '.join(void)} has the weight 0 and so no prior to adjust by; use decision=tuned"
+        )
     if void:
         found.append(f"weight 0: class {', '.join(void)} is not learned at all")
     factors = loss_correction(config, weights)
@@ -44,8 +46,14 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
     effective = effective_prior(weights, config.loss, config.trainer.second_stage)
     if effective is None and weights.weights.all():
         found.append(f"{uncorrected(config, weights)}, so no probability is corrected for it")
-    if effective is not None and config.decision.name == "logit_adjusted" and np.allclose(effective, 1 / len(effective)):
-        found.append("decision=logit_adjusted: the model learns under equal class frequencies already, so that it decides as argmax does")
+    if (
+        effective is not None
+        and config.decision.name == "logit_adjusted"
+        and np.allclose(effective, 1 / len(effective))
+    ):
+        found.append(
+            "decision=logit_adjusted: the model learns under equal class frequencies already, so that it decides as argmax does"
+        )
     return found
 
 
@@ -83,7 +91,11 @@ def as_shown(config: Config, data: Prepared, weights: ClassWeights) -> ClassWeig
     typed = getattr(config.loss, "pos_weight", None)
     factors = np.ones(len(data.classes))
     if typed is not None:
-        factors[1] = positive_weights(data.counts[1:].astype(np.float64), int(data.counts.sum()))[0] if typed == "auto" else typed
+        factors[1] = (
+            positive_weights(data.counts[1:].astype(np.float64), int(data.counts.sum()))[0]
+            if typed == "auto"
+            else typed
+        )
     return replace(weights, weights=weights.weights * factors, positive=positive(config, data))
 
 
@@ -97,7 +109,11 @@ def positive(config: Config, data: Prepared) -> str | None:
 def told(config: Config, shown: ClassWeights) -> str:
     """The positive class of what `as_shown` gave, and why it is that one."""
     index = shown.classes.index(str(shown.positive))
-    why = "dataset.positive" if config.dataset.positive is not None else "the rarer one in training; dataset.positive names another"
+    why = (
+        "dataset.positive"
+        if config.dataset.positive is not None
+        else "the rarer one in training; dataset.positive names another"
+    )
     return f"{shown.positive} ({why}), {shown.counts[index]} of {shown.counts.sum()} training samples"
 
 

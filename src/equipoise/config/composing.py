@@ -17,7 +17,12 @@ from equipoise.config.model import VALUES
 def is_value(override: Override) -> bool:
     """Whether it sets a value that is there, and chooses no option of a group."""
     key = override.key_or_group
-    return override.type is OverrideType.CHANGE and not key.startswith("hydra") and override.package is None and ("." in key or key in VALUES)
+    return (
+        override.type is OverrideType.CHANGE
+        and not key.startswith("hydra")
+        and override.package is None
+        and ("." in key or key in VALUES)
+    )
 
 
 def refers(line: str) -> bool:
@@ -44,7 +49,9 @@ class SharedCompositions(ConfigLoaderImpl):
         overrides = OverridesParser.create().parse_overrides(sweep_overrides)
         values = [] if any(map(refers, sweep_overrides)) else [override for override in overrides if is_value(override)]
         options = [line for line, override in zip(sweep_overrides, overrides, strict=True) if override not in values]
-        merged = any(isinstance(override.value(), dict) for override in values)  # with what was composed, which no job may have changed
+        merged = any(
+            isinstance(override.value(), dict) for override in values
+        )  # with what was composed, which no job may have changed
         # Whoever shares an object sets the same values of it.
         kind = (*options, str(merged), *sorted(override.key_or_group for override in values))
         if kind not in self._composed:

@@ -20,7 +20,12 @@ from equipoise.methods.weighting import STRATEGIES
 CODE = "code"  # a tag: the digest of each part, as JSON
 # What is chosen by name counts by itself, and not with whatever knows all the names.
 CHOSEN_AMONG = (
-    *("equipoise.methods.weighting.STRATEGIES", "equipoise.methods.losses.LOSSES", "equipoise.methods.models.MODELS", "equipoise.methods.decisions.DECISIONS"),
+    *(
+        "equipoise.methods.weighting.STRATEGIES",
+        "equipoise.methods.losses.LOSSES",
+        "equipoise.methods.models.MODELS",
+        "equipoise.methods.decisions.DECISIONS",
+    ),
     *(f"equipoise.data.catalogue.{names}" for names in ("SOURCES", "WITH_SPLITS", "IN_ONE_PIECE")),
 )
 TRAINING = (
@@ -95,7 +100,9 @@ def changed_for_any(then: Mapping[str, str], jobs: Sequence[Config], data: Colle
     data : digests of the data that the run can be of; without any, they are not looked at
     """
     now = {part: digest for job in jobs for part, digest in code(job).items() if part in _of_run(then)}
-    return _told([*_differing(then, now, ("evaluation",)), *[DATA] * bool(data and then.get("data_sha256") not in data)])
+    return _told(
+        [*_differing(then, now, ("evaluation",)), *[DATA] * bool(data and then.get("data_sha256") not in data)]
+    )
 
 
 def evaluation_changed(then: Mapping[str, str], config: Config) -> bool:
@@ -114,7 +121,11 @@ def differing(runs: Iterable[Mapping[str, str]]) -> list[str]:
 
 def _differing(then: Mapping[str, str], now: Mapping[str, str], without: Collection[str]) -> list[str]:
     known = _of_run(then)
-    return [f"the code of {part}" for part, digest in now.items() if part.partition("=")[0] not in without and known.get(part) != digest]
+    return [
+        f"the code of {part}"
+        for part, digest in now.items()
+        if part.partition("=")[0] not in without and known.get(part) != digest
+    ]
 
 
 def _told(parts: Sequence[str]) -> str:

@@ -13,7 +13,18 @@ from typing import Annotated, Any, Literal, get_type_hints
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise.core.schema import ConfigError, OneOf, Positive, PositiveInt, Section, Seed, Word, arguments, as_typed, suggestion
+from equipoise.core.schema import (
+    ConfigError,
+    OneOf,
+    Positive,
+    PositiveInt,
+    Section,
+    Seed,
+    Word,
+    arguments,
+    as_typed,
+    suggestion,
+)
 from equipoise.data.catalogue import IN_ONE_PIECE, SEVERAL_LABELS, SOURCES
 from equipoise.data.prepare import surveyed
 from equipoise.data.splitting import Divided
@@ -118,7 +129,10 @@ def annotations(key: str) -> list[Any]:
     sections = [field.annotation, *(section for choice in choices for section in choice.sections.values())]
     found = [get_type_hints(section, include_extras=True) for section in sections if section is not None]
     functions = [function for choice in choices for function in choice.registry.values()]
-    found += [{name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()} for function in functions]
+    found += [
+        {name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()}
+        for function in functions
+    ]
     return [hints[option] for hints in found if option in hints]
 
 
@@ -144,7 +158,11 @@ def below(key: str, parts: Sequence[str]) -> bool:
 
 def _digest_without(config: Config, parts: Sequence[str]) -> str:
     # Where null, the data decide which class is positive, and their digest says so.
-    deciding = {key: value for key, value in flat(config).items() if not below(key, parts) and (key, value) != ("dataset.positive", None)}
+    deciding = {
+        key: value
+        for key, value in flat(config).items()
+        if not below(key, parts) and (key, value) != ("dataset.positive", None)
+    }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
@@ -180,7 +198,9 @@ def check_together(config: Config) -> None:
     _check_model(config, source)
     _check_loss(config)
     if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
-        raise ConfigError(f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out")
+        raise ConfigError(
+            f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out"
+        )
     _check_strategy(config.trainer)
     if config.dataset.name == SEVERAL_LABELS:
         _check_several_labels(config)
@@ -188,10 +208,14 @@ def check_together(config: Config) -> None:
     _check_methods(config, source.classes)
     classes = len(source.classes)
     if config.dataset.labels == "binary" and classes != 2:
-        raise ConfigError(f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot")
+        raise ConfigError(
+            f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot"
+        )
     groups = config.evaluation.groups
     if groups != "terciles" and groups[0] > groups[1]:
-        raise ConfigError(f"evaluation.groups=[{groups[0]},{groups[1]}]: the few are below the first, so it must not be above the second: try [20,100]")
+        raise ConfigError(
+            f"evaluation.groups=[{groups[0]},{groups[1]}]: the few are below the first, so it must not be above the second: try [20,100]"
+        )
     prior = config.dataset.target_prior
     if isinstance(prior, tuple) and len(prior) != classes:
         raise ConfigError(f"dataset.target_prior has {len(prior)} numbers for {classes} classes")
@@ -200,7 +224,9 @@ def check_together(config: Config) -> None:
 def _check_model(config: Config, source: Source) -> None:
     needed = MODELS[config.model.name].dimensions
     if needed is not None and needed != source.dimensions:
-        fitting = [name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)]
+        fitting = [
+            name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)
+        ]
         dimensions = {2: "steps, channels", 3: "height, width, channels"}[needed]
         raise ConfigError(
             f"model={config.model.name} needs samples of {needed} dimensions ({dimensions}); "
@@ -212,25 +238,37 @@ def _check_loss(config: Config) -> None:
     loss = config.loss
     function = LOSSES[loss.name].__name__
     if loss.function != function:
-        raise ConfigError(f"loss.function={loss.function}: loss={loss.name} is {function}; choose another loss=…, not its function")
+        raise ConfigError(
+            f"loss.function={loss.function}: loss={loss.name} is {function}; choose another loss=…, not its function"
+        )
     put_in_by_name = {"class_weight", "sample_weight", "custom"}
     if loss.name in put_in_by_name and loss.implementation != loss.name:
-        raise ConfigError(f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}")
+        raise ConfigError(
+            f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}"
+        )
 
 
 def _check_strategy(trainer: Trainer) -> None:
     """What one device can do and several cannot."""
     typed = f"trainer.strategy={trainer.strategy}"
     if trainer.replicas != "auto" and trainer.strategy != "mirrored":
-        raise ConfigError(f"trainer.replicas={trainer.replicas} with {typed} has no effect: it is for trainer.strategy=mirrored")
+        raise ConfigError(
+            f"trainer.replicas={trainer.replicas} with {typed} has no effect: it is for trainer.strategy=mirrored"
+        )
     if trainer.replicas != "auto" and trainer.replicas > trainer.batch_size:
-        raise ConfigError(f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: some would have no sample")
+        raise ConfigError(
+            f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: some would have no sample"
+        )
     if trainer.strategy == "single":
         return
     if trainer.engine == "resident":
-        raise ConfigError(f"trainer.engine=resident with {typed}: replicas have an engine of their own; leave one of the two out")
+        raise ConfigError(
+            f"trainer.engine=resident with {typed}: replicas have an engine of their own; leave one of the two out"
+        )
     if trainer.jit is True:
-        raise ConfigError(f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out")
+        raise ConfigError(
+            f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out"
+        )
     if trainer.precision == "mixed_float16":
         raise ConfigError(
             f"trainer.precision=mixed_float16 with {typed}: Keras looks for an overflow on the first replica alone; "
@@ -278,22 +316,34 @@ def _check_methods(config: Config, classes: Sequence[str]) -> None:
         cost_matrix(config.cost, classes)
     for group, name in (("loss", loss.name), ("decision", config.decision.name)):
         if name in ("cost_matrix", "cost") and config.cost is None:
-            raise ConfigError(f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file")
+            raise ConfigError(
+                f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file"
+            )
     if config.decision.name == "tuned" and len(classes) > MOST_BIASES:
-        raise ConfigError(f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted")
+        raise ConfigError(
+            f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted"
+        )
     if loss.name == "sigmoid" and not single:
         raise ConfigError(
             f"loss=sigmoid needs a single logit: dataset.labels=binary (two classes); dataset.labels={config.dataset.labels} takes a softmax loss"
         )
     if loss.name == "sigmoid" and isinstance(getattr(loss, "pos_weight", None), dict):
-        raise ConfigError("loss.pos_weight by name is for several labels; with dataset.labels=binary it is one number, or auto")
+        raise ConfigError(
+            "loss.pos_weight by name is for several labels; with dataset.labels=binary it is one number, or auto"
+        )
     if loss.name == "ldam" and single:
-        raise ConfigError("loss=ldam needs a vector for each class; dataset.labels=binary has a single logit: use sparse or one_hot")
+        raise ConfigError(
+            "loss=ldam needs a vector for each class; dataset.labels=binary has a single logit: use sparse or one_hot"
+        )
     stage = config.trainer.second_stage
     if stage != "none" and loss.name == "ldam":
-        raise ConfigError(f"trainer.second_stage={stage} with loss=ldam: its last layer is normalised already; use another loss")
+        raise ConfigError(
+            f"trainer.second_stage={stage} with loss=ldam: its last layer is normalised already; use another loss"
+        )
     if stage == "tau_norm" and single:
-        raise ConfigError("trainer.second_stage=tau_norm compares the classes' vectors; dataset.labels=binary has one: use sparse or one_hot")
+        raise ConfigError(
+            "trainer.second_stage=tau_norm compares the classes' vectors; dataset.labels=binary has one: use sparse or one_hot"
+        )
     if config.decision.name == "logit_adjusted":
         analytic = stage == "crt" or loss_factors(loss, np.full(len(classes), 1 / len(classes))) is not None
         after = f"trainer.second_stage={stage}" if stage == "tau_norm" else None if analytic else f"loss={loss.name}"
@@ -310,7 +360,12 @@ def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
         location = [str(part) for part in detail["loc"]]
         group = composed.get(location[0])
         # Below a group, pydantic names the option that was read; the user did not type that.
-        if len(location) > 1 and isinstance(group, Mapping) and location[1] == group.get("name") and location[1] not in group:
+        if (
+            len(location) > 1
+            and isinstance(group, Mapping)
+            and location[1] == group.get("name")
+            and location[1] not in group
+        ):
             del location[1]
         key = ".".join(part for part in location if not _is_branch(part))
         problems.setdefault(key, []).append(_problem(detail, key, _siblings(composed, location)))

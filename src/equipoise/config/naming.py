@@ -30,14 +30,20 @@ def given_experiment() -> str | None:
     """
     given = os.environ.get(EXPERIMENT, "").strip()
     if given and (len(given) > LONGEST or control_characters(given) or not re.fullmatch(r"[^./\\][^/\\]*", given)):
-        raise ConfigError(f"{EXPERIMENT}={given!r}: it becomes a folder's name; use {LONGEST} characters at most, no slash, and no dot at its beginning")
+        raise ConfigError(
+            f"{EXPERIMENT}={given!r}: it becomes a folder's name; use {LONGEST} characters at most, no slash, and no dot at its beginning"
+        )
     return given or None
 
 
 def not_heeded(datasets: Iterable[Dataset]) -> list[str]:
     """What of MLflow's own variables is set in vain, and why."""
     titles = sorted({dataset.title for dataset in datasets if dataset.title is not None} - {given_experiment()})
-    notes = [f"{EXPERIMENT} is not heeded where dataset.title={title} names the experiment" for title in titles if given_experiment()]
+    notes = [
+        f"{EXPERIMENT} is not heeded where dataset.title={title} names the experiment"
+        for title in titles
+        if given_experiment()
+    ]
     if os.environ.get(EXPERIMENT_ID) and "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` sets both
         notes.append(f"{EXPERIMENT_ID} is not heeded; {EXPERIMENT} is")
     return notes

@@ -22,14 +22,26 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from equipoise.config.composing import is_value, refers
 from equipoise.config.model import VALUES, Config, annotations, check_together, validate
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError, Name, as_typed, control_characters, dotted_keys, for_shell, number_in, suggestion, text_of
+from equipoise.core.schema import (
+    ConfigError,
+    Name,
+    as_typed,
+    control_characters,
+    dotted_keys,
+    for_shell,
+    number_in,
+    suggestion,
+    text_of,
+)
 from equipoise.core.typed import names_in
 from equipoise.data.types import Dataset
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
 # What may hold a text: an option of a group, and no group or option of Hydra's.
 OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
-BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")  # two words, outside of quotation marks
+BETWEEN = re.compile(
+    r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)"""
+)  # two words, outside of quotation marks
 BACKSLASH = "\\"
 MOST_JOBS = 100_000  # of a sweep: Hydra lists them all before the first begins
 
@@ -87,12 +99,16 @@ def _readable(word: str) -> str:
     key, equals, value = word.partition("=")
     # A list or a mapping that is not closed is a slip of the pen, and no text.
     ends = {"[": "]", "{": "}"}.get(value.strip()[:1], "")
-    is_open = not value.strip().endswith(ends) or any(value.count(left) != value.count(right) for left, right in ("[]", "{}") if ends)
+    is_open = not value.strip().endswith(ends) or any(
+        value.count(left) != value.count(right) for left, right in ("[]", "{}") if ends
+    )
     if not equals or not OF_A_VALUE.fullmatch(key) or is_open:
         return word
     try:
         override = _parse_one(word)
-        is_read = not value or (bool(value.strip()) and (override.is_sweep_override() or _is_meant(key, value, override.value())))
+        is_read = not value or (
+            bool(value.strip()) and (override.is_sweep_override() or _is_meant(key, value, override.value()))
+        )
     except OverrideParseException:
         is_read = False
     except ConfigError:  # a number, but one of thousands of digits
@@ -117,7 +133,11 @@ def as_config_error() -> Iterator[None]:
     try:
         yield
     except OverrideParseException as error:
-        lines = [line for line in str(error).splitlines() if line and not line.startswith(("Error parsing override", "See http"))]
+        lines = [
+            line
+            for line in str(error).splitlines()
+            if line and not line.startswith(("Error parsing override", "See http"))
+        ]
         what = lines[0] if lines else "it is no value"
         raise ConfigError(f"{error.override.split('=')[0] or 'an empty word'} cannot be read: {what}") from None
     except (HydraException, OmegaConfBaseException) as error:
@@ -146,7 +166,9 @@ def _check_named_once(word: str) -> None:
             number = number_in(name)
             said = {"true": 1, "false": 0}.get(name.lower(), name) if number is None else number
             if said in seen:
-                raise ConfigError(f"{key} names {seen[said]} twice{'' if name == seen[said] else f', the second time as {name}'}: each name once")
+                raise ConfigError(
+                    f"{key} names {seen[said]} twice{'' if name == seen[said] else f', the second time as {name}'}: each name once"
+                )
             seen[said] = name
 
 
@@ -282,7 +304,9 @@ def check_name(override: Override) -> None:
         return
     chosen = override.value()
     if isinstance(chosen, list):
-        raise ConfigError(f"{override.input_line}: a run has one {name}; to try several: -m {name}={','.join(map(str, chosen))}")
+        raise ConfigError(
+            f"{override.input_line}: a run has one {name}; to try several: -m {name}={','.join(map(str, chosen))}"
+        )
     values = values_of(override) if override.is_discrete_sweep() else [chosen]
     for value in values:
         if str(value) not in groups[name]:

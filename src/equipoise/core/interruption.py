@@ -62,7 +62,10 @@ def _watch(signals: socket.socket, over: threading.Event, close: Callable[[], No
         closing.start()
         closing.join(LAST_WORDS)
         with contextlib.suppress(OSError):  # of a stream that nobody reads
-            os.write(2, b"interrupted: what it was busy with did not end in time, so the process was ended; the run is KILLED\n")
+            os.write(
+                2,
+                b"interrupted: what it was busy with did not end in time, so the process was ended; the run is KILLED\n",
+            )
         os._exit(128 + number[0])
 
 

@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-ROOT = "EQUIPOISE_ROOT"  # in the environment of a job that got the code sent: what stands for the project on its machine
+ROOT = (
+    "EQUIPOISE_ROOT"  # in the environment of a job that got the code sent: what stands for the project on its machine
+)
 
 
 def project_root() -> Path:

@@ -57,7 +57,9 @@ def complain(error: ConfigError) -> int:
 
 def printable(line: str) -> str:
     """The line as it may be shown in a terminal: control characters are written out, and no line is endless."""
-    line = "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line)
+    line = "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line
+    )
     if len(line) > MOST_CHARACTERS:
         line = f"{line[: MOST_CHARACTERS // 2]} … ({len(line)} characters) … {line[-MOST_CHARACTERS // 4 :]}"
     return line
@@ -151,7 +153,9 @@ class OneOf:
     options of the group share, and the keyword-only parameters of its function, all of them required.
     """
 
-    def __init__(self, registry: Mapping[str, Callable[..., Any]], sections: Mapping[str, type[Section]] | None = None) -> None:
+    def __init__(
+        self, registry: Mapping[str, Callable[..., Any]], sections: Mapping[str, type[Section]] | None = None
+    ) -> None:
         self.registry, self.sections = registry, sections or {}
 
     def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -180,7 +184,9 @@ def arguments(section: Section, function: Callable[..., Any], classes: Sequence[
         If a mapping misses a class or names an unknown one.
     """
     values = {key: getattr(section, key) for key in keywords(function)}
-    return {key: in_class_order(value, classes, key) if isinstance(value, dict) else value for key, value in values.items()}
+    return {
+        key: in_class_order(value, classes, key) if isinstance(value, dict) else value for key, value in values.items()
+    }
 
 
 def number_in(text: str) -> Decimal | None:
@@ -201,8 +207,12 @@ def named(name: str, classes: Sequence[str]) -> str | None:
         same = [other for other in classes if number_in(other) == number]
     else:
         words = next((words for words in (TRUE, FALSE) if word in words), ())
-        is_pair = len(classes) == 2 and all(any(other.casefold() in words for other in classes) for words in (TRUE, FALSE))
-        answers = [other for other in classes if other.casefold() in words] if is_pair or word in ("true", "false") else []
+        is_pair = len(classes) == 2 and all(
+            any(other.casefold() in words for other in classes) for words in (TRUE, FALSE)
+        )
+        answers = (
+            [other for other in classes if other.casefold() in words] if is_pair or word in ("true", "false") else []
+        )
         same = [other for other in answers if other.casefold() == word] or answers
     return same[0] if len(same) == 1 else None
 
@@ -253,16 +263,24 @@ def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> st
     option : that the word was typed for, so that a name which needs quotes is shown with them
     """
     number = number_in(word)  # YAML has read 1e5 as 100000.0
-    near = [other for other in valid if number is not None and number_in(other) == number] or get_close_matches(word, valid, n=1)
+    near = [other for other in valid if number is not None and number_in(other) == number] or get_close_matches(
+        word, valid, n=1
+    )
     if near:
-        quoted = "" if option is None or as_typed(option, near[0]) == f"{option}={near[0]}" else f" Type {as_typed(option, near[0])}"
+        quoted = (
+            ""
+            if option is None or as_typed(option, near[0]) == f"{option}={near[0]}"
+            else f" Type {as_typed(option, near[0])}"
+        )
         return f"; did you mean '{listing(near)}'?{quoted}"
     return f"; choose from {listing(valid)}" if valid else ""
 
 
 def as_typed(key: str, value: str | Sequence[str]) -> str:
     """`key=value` as it is to be typed in a shell, such as `dataset.drop=[id]`, quoted where Hydra or the shell needs it."""
-    override = f"{key}={_word_of_hydra(value) if isinstance(value, str) else '[' + ','.join(map(_word_of_hydra, value)) + ']'}"
+    override = (
+        f"{key}={_word_of_hydra(value) if isinstance(value, str) else '[' + ','.join(map(_word_of_hydra, value)) + ']'}"
+    )
     return for_shell(override)
 
 

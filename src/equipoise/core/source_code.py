@@ -19,7 +19,9 @@ INSTALLED = ("site-packages", "dist-packages")  # folders in which others' modul
 ALL, ANY = "*", "?"
 
 Place = tuple[Path, str]  # a name at the top of a file, or ALL of them
-Import = tuple[str, str]  # a module, and what is taken of it: a name, ALL where it is the module itself, or ANY part of it
+Import = tuple[
+    str, str
+]  # a module, and what is taken of it: a name, ALL where it is the module itself, or ANY part of it
 
 
 @functools.lru_cache(maxsize=256)
@@ -101,16 +103,23 @@ def _reached(left: list[Place], stops: Collection[Place]) -> Iterator[str]:
         module = _parsed(file)
         if name == ALL:
             left += [(file, each) for each in (*module.definitions, *module.imports)]
-        statements, targets = list(module.definitions.get(name, ())), [(target, ALL) for target in module.imports.get(name, ())]
+        statements, targets = (
+            list(module.definitions.get(name, ())),
+            [(target, ALL) for target in module.imports.get(name, ())],
+        )
         if file not in entered:
             entered.add(file)
             statements += module.effects
-            targets += [(target, ALL) for target in module.imports.get(ALL, ())]  # `from … import *` may define any name
+            targets += [
+                (target, ALL) for target in module.imports.get(ALL, ())
+            ]  # `from … import *` may define any name
         for statement in statements:
             yield statement.text
             for used, attribute in statement.uses:
                 left += [(file, used)] * (used in module.definitions)
-                targets += [(target, attribute) for target in (*module.imports.get(used, ()), *statement.imports.get(used, ()))]
+                targets += [
+                    (target, attribute) for target in (*module.imports.get(used, ()), *statement.imports.get(used, ()))
+                ]
         for (source, taken), attribute in targets:
             found = _follow(source, taken, attribute, file)
             if isinstance(found, str):
@@ -150,10 +159,14 @@ def _bound(node: ast.stmt) -> set[str]:
         return {node.name}
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}  # x of `x["a"] = 1`, too
+        return {
+            part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)
+        }  # x of `x["a"] = 1`, too
     parts = [part for part in ast.walk(node) if not isinstance(node, ast.Import | ast.ImportFrom)]
     names = {part.id for part in parts if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)}
-    return names | {part.name for part in parts if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    return names | {
+        part.name for part in parts if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
 
 
 def _only_imports(node: ast.stmt) -> bool:
@@ -171,7 +184,11 @@ def _is_text(node: ast.AST) -> bool:
 def _text(node: Any) -> str:
     """The syntax without docstrings and places; what is empty is left out, as versions of Python differ in it."""
     if isinstance(node, ast.AST):
-        fields = [f"{name}={_text(value)}" for name, value in ast.iter_fields(node) if name != "ctx" and value is not None and value != []]
+        fields = [
+            f"{name}={_text(value)}"
+            for name, value in ast.iter_fields(node)
+            if name != "ctx" and value is not None and value != []
+        ]
         return f"{type(node).__name__}({','.join(fields)})"
     if isinstance(node, list):
         return f"[{','.join(_text(one) for one in node if not _is_text(one))}]"

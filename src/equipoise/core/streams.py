@@ -21,4 +21,6 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(PLAIN.get(char) or char.encode("ascii", "backslashreplace").decode("ascii") for char in lacking), error.end
+    return "".join(
+        PLAIN.get(char) or char.encode("ascii", "backslashreplace").decode("ascii") for char in lacking
+    ), error.end

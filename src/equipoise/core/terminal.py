@@ -21,7 +21,9 @@ WARNING, NOTE = "warning: ", "note: "
 GAP = 2  # columns between two of a table, and one at either end
 
 # No markup: brackets in a path or a class name are meant.
-console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
+console = Console(
+    highlight=False, markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH
+)
 errors = Console(stderr=True, highlight=False, markup=False)
 
 
@@ -105,7 +107,10 @@ def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], w
 
     Only names are broken into lines: to LEAST_NAME columns if that makes one part of it, or to a third of the width.
     """
-    widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in zip(headings, *rows, strict=True)]
+    widths = [
+        max(cell_len(line) for cell in column for line in cell.split("\n"))
+        for column in zip(headings, *rows, strict=True)
+    ]
     name, others = widths[0], sum(widths[1:]) + GAP * (len(widths) - 1)
     room = width - GAP
     if name + others > room:
@@ -115,15 +120,24 @@ def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], w
         if parts[-1] and name + sum(GAP + widths[one] for one in (*parts[-1], column)) > room:
             parts.append([])
         parts[-1].append(column)
-    return [_table(title if number == 0 else f"{title} (continued)", headings, rows, [0, *part], name) for number, part in enumerate(parts)]
+    return [
+        _table(title if number == 0 else f"{title} (continued)", headings, rows, [0, *part], name)
+        for number, part in enumerate(parts)
+    ]
 
 
-def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int], name: int) -> Table:
+def _table(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int], name: int
+) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
-        numeric = column > 0 and any(row[column][:1].isdigit() or row[column][:1] in "+-−" for row in rows if row[column])
+        numeric = column > 0 and any(
+            row[column][:1].isdigit() or row[column][:1] in "+-−" for row in rows if row[column]
+        )
         width = name if column == 0 else None
-        table.add_column(headings[column], justify="right" if numeric else "left", no_wrap=column > 0, overflow="fold", width=width)
+        table.add_column(
+            headings[column], justify="right" if numeric else "left", no_wrap=column > 0, overflow="fold", width=width
+        )
     for row in rows:
         table.add_row(*(Text(row[column]) for column in columns))
     return table

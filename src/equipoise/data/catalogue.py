@@ -12,7 +12,18 @@ from equipoise.data.images.dataset import image_directory
 from equipoise.data.shards import tfrecord
 from equipoise.data.splitting import Divided, divide
 from equipoise.data.tables.dataset import csv, multilabel, tabular
-from equipoise.data.types import SPLITS, Dataset, Raw, Samples, Source, Splits, check_labels, digits_lt, mnist_lt, synthetic
+from equipoise.data.types import (
+    SPLITS,
+    Dataset,
+    Raw,
+    Samples,
+    Source,
+    Splits,
+    check_labels,
+    digits_lt,
+    mnist_lt,
+    synthetic,
+)
 
 WITH_SPLITS: Mapping[str, Callable[..., Source]] = {
     "mnist_lt": mnist_lt,
@@ -60,9 +71,15 @@ def positive_class(dataset: Dataset, classes: Sequence[str], counts: Integers) -
     typed = dataset.positive
     if len(classes) != 2:
         if typed is not None:
-            raise ConfigError(f"dataset.positive={typed}: there are {len(classes)} classes, and one of them is positive where there are two")
+            raise ConfigError(
+                f"dataset.positive={typed}: there are {len(classes)} classes, and one of them is positive where there are two"
+            )
         return None
-    return known_class(typed, classes, "dataset.positive") if typed is not None else classes[0 if counts[0] < counts[1] else 1]
+    return (
+        known_class(typed, classes, "dataset.positive")
+        if typed is not None
+        else classes[0 if counts[0] < counts[1] else 1]
+    )
 
 
 def _turned(source: Source) -> Source:
@@ -70,7 +87,10 @@ def _turned(source: Source) -> Source:
 
     def load(split_seed: int, folder: Path) -> Splits:
         loaded = source.load(split_seed, folder)
-        return replace(loaded, splits={name: replace(samples, labels=1 - samples.labels) for name, samples in loaded.splits.items()})
+        return replace(
+            loaded,
+            splits={name: replace(samples, labels=1 - samples.labels) for name, samples in loaded.splits.items()},
+        )
 
     return replace(source, classes=source.classes[::-1], counts=source.counts[::-1], load=load, turned=True)
 
@@ -82,7 +102,10 @@ def _divided(raw: Raw, options: Divided) -> Source:
     def load(_seed: int, folder: Path) -> Splits:
         loaded = raw.load(division.rows, folder)
         rows = loaded.rows or division.rows
-        splits = {name: Samples(loaded.features[name], division.labels[rows[name]], _in_their_files(rows[name], raw.files)) for name in SPLITS}
+        splits = {
+            name: Samples(loaded.features[name], division.labels[rows[name]], _in_their_files(rows[name], raw.files))
+            for name in SPLITS
+        }
         notes = (*raw.notes, *division.notes, *loaded.notes)
         return Splits(splits, loaded.shape, {}, notes, loaded.digests, loaded.preprocessing, loaded.equal_by_chance)
 

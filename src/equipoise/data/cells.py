@@ -21,9 +21,45 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 OF_PANDAS = ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "n/a")
 # What stands for a missing value in a column of numbers, in either case: words, signs, and what a spreadsheet writes for an error.
 WORDS = frozenset(
-    {"", "na", "n/a", "n.a.", "#na", "#n/a", "#n/a n/a", "<na>", "nan", "-nan", "nat", "null", "(null)", "none", "nil", "missing", "not available"}
+    {
+        "",
+        "na",
+        "n/a",
+        "n.a.",
+        "#na",
+        "#n/a",
+        "#n/a n/a",
+        "<na>",
+        "nan",
+        "-nan",
+        "nat",
+        "null",
+        "(null)",
+        "none",
+        "nil",
+        "missing",
+        "not available",
+    }
 )
-USUAL = WORDS | {r"\n", "?", "*", "-", "--", "---", "–", "—", ".", "..", "...", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!"}
+USUAL = WORDS | {
+    r"\n",
+    "?",
+    "*",
+    "-",
+    "--",
+    "---",
+    "–",
+    "—",
+    ".",
+    "..",
+    "...",
+    "#null!",
+    "#div/0!",
+    "#value!",
+    "#ref!",
+    "#name?",
+    "#num!",
+}
 
 PLAIN = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 INFINITE = r"(?i)^[+-]?inf(inity)?$"
@@ -97,7 +133,13 @@ def is_text(column: "pa.Array") -> bool:
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    return not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind) or pa.types.is_temporal(kind))
+    return not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_temporal(kind)
+    )
 
 
 def parsed(text: "pa.StringArray", decimal: Decimal, unit: str = "") -> "pa.DoubleArray":
@@ -109,16 +151,27 @@ def parsed(text: "pa.StringArray", decimal: Decimal, unit: str = "") -> "pa.Doub
     import pyarrow.compute as compute
 
     part = parts(text, decimal)
-    before = compute.or_(compute.equal(part["open"], "("), compute.or_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")))
+    before = compute.or_(
+        compute.equal(part["open"], "("),
+        compute.or_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")),
+    )
     behind = compute.equal(part["unit"], BEHIND)
     negative = compute.or_(before, behind)
     whole = compute.replace_substring_regex(part["whole"], r"[.,' ]", "")
     fraction = compute.replace_substring(compute.binary_join_element_wise(part["fraction"], part["part"], ""), ",", ".")
-    power = compute.if_else(compute.equal(part["unit"], unit), pa.scalar(PER[unit]), part["power"]) if unit in PER else part["power"]
+    power = (
+        compute.if_else(compute.equal(part["unit"], unit), pa.scalar(PER[unit]), part["power"])
+        if unit in PER
+        else part["power"]
+    )
     joined = compute.binary_join_element_wise(compute.if_else(negative, "-", ""), whole, fraction, power, "")
-    twice = compute.or_(compute.and_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")), compute.and_(before, behind))
+    twice = compute.or_(
+        compute.and_(compute.equal(part["sign"], "-"), compute.equal(part["minus"], "-")), compute.and_(before, behind)
+    )
     if unit in PER:
-        twice = compute.or_(twice, compute.and_(compute.equal(part["unit"], unit), compute.not_equal(part["power"], "")))
+        twice = compute.or_(
+            twice, compute.and_(compute.equal(part["unit"], unit), compute.not_equal(part["power"], ""))
+        )
     meant = compute.and_not(compute.is_in(part["unit"], pa.array(["", unit])), twice)
     numbers = compute.cast(compute.if_else(meant, joined, pa.scalar(None, pa.string())), pa.float64())
     infinite = compute.match_substring_regex(text, INFINITE)
@@ -129,14 +182,20 @@ def parts(text: "pa.StringArray", decimal: Decimal) -> "dict[str, pa.StringArray
     """The parts of the numbers that a text says, by name, `unit` among them; all null where it says none."""
     import pyarrow.compute as compute
 
-    for pattern, plain in (("[\u00a0\u2007\u2009\u202f]", " "), ("\u2212", "-"), ("\u2019", "'")):  # one space, minus, apostrophe
+    for pattern, plain in (
+        ("[\u00a0\u2007\u2009\u202f]", " "),
+        ("\u2212", "-"),
+        ("\u2019", "'"),
+    ):  # one space, minus, apostrophe
         text = compute.replace_substring_regex(text, pattern, plain)
     found = compute.extract_regex(text, NUMBER[decimal])
     part = {field.name: compute.struct_field(found, field.name) for field in found.type}
     return {**part, "unit": compute.binary_join_element_wise(part["before"], part["after"], "")}
 
 
-def numbers(column: "pa.Array", decimal: Decimal = ".", unit: str = "", missing: Sequence[str] = (), kind: str = "") -> tuple[Floats, Booleans]:
+def numbers(
+    column: "pa.Array", decimal: Decimal = ".", unit: str = "", missing: Sequence[str] = (), kind: str = ""
+) -> tuple[Floats, Booleans]:
     """A column's numbers, float64 (rows,), NaN where one is missing or cannot be read; and where it cannot, (rows,).
 
     Parameters
@@ -154,9 +213,15 @@ def numbers(column: "pa.Array", decimal: Decimal = ".", unit: str = "", missing:
     if is_text(column):
         values, unreadable = _from_text(column, decimal, unit, missing, truths=kind == "bool")
     elif pa.types.is_decimal(column.type):
-        values = _array(compute.cast(compute.cast(column, pa.string()), pa.float64()))  # Arrow's own way errs in the last bit
+        values = _array(
+            compute.cast(compute.cast(column, pa.string()), pa.float64())
+        )  # Arrow's own way errs in the last bit
     else:
-        values = _array(compute.cast(column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column, pa.float64(), safe=False))
+        values = _array(
+            compute.cast(
+                column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column, pa.float64(), safe=False
+            )
+        )
     rounded = {"float": np.float32, "halffloat": np.float16}.get(kind)
     if rounded is not None:
         with np.errstate(over="ignore"):
@@ -165,7 +230,9 @@ def numbers(column: "pa.Array", decimal: Decimal = ".", unit: str = "", missing:
     return (np.where(np.isin(values, absent), np.nan, values) if absent else values), unreadable
 
 
-def _from_text(column: "pa.Array", decimal: Decimal, unit: str, missing: Sequence[str], *, truths: bool) -> tuple[Floats, Booleans]:
+def _from_text(
+    column: "pa.Array", decimal: Decimal, unit: str, missing: Sequence[str], *, truths: bool
+) -> tuple[Floats, Booleans]:
     import pyarrow as pa
     import pyarrow.compute as compute
 
@@ -176,7 +243,9 @@ def _from_text(column: "pa.Array", decimal: Decimal, unit: str, missing: Sequenc
         except pa.ArrowInvalid:
             pass
     lower = compute.utf8_lower(text)
-    absent = compute.or_(compute.is_in(lower, pa.array(sorted(USUAL))), compute.is_in(text, pa.array(list(missing), pa.string())))
+    absent = compute.or_(
+        compute.is_in(lower, pa.array(sorted(USUAL))), compute.is_in(text, pa.array(list(missing), pa.string()))
+    )
     text = compute.if_else(absent, pa.scalar(None, pa.string()), text)
     if truths:
         text = compute.if_else(compute.is_in(lower, pa.array(["true", "t", "yes"])), "1", text)
@@ -200,7 +269,11 @@ def categories(column: "pa.Array", missing: Sequence[str], known: Sequence[str] 
     import pyarrow.compute as compute
 
     text = trimmed(as_text(column)) if is_text(column) else _same(as_text(column), known)
-    return compute.if_else(compute.is_in(text, pa.array(list(missing), pa.string())), pa.scalar(None, pa.string()), text) if missing else text
+    return (
+        compute.if_else(compute.is_in(text, pa.array(list(missing), pa.string())), pa.scalar(None, pa.string()), text)
+        if missing
+        else text
+    )
 
 
 def _same(text: "pa.StringArray", known: Sequence[str]) -> "pa.StringArray":

@@ -60,7 +60,9 @@ def training_batches(
     batches = batches if part == (0, 1) else batches.map(own)
     batches = batches if resident else _fetched(batches, samples)
     batches = batches.map(lambda features, index: (features, encode(index, classes, labels)))
-    batches = batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size)))
+    batches = batches.apply(
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size))
+    )
     if not resident:
         return batches.prefetch(tf.data.AUTOTUNE)
     # There is nothing to be tuned, and to start and end the tuner takes longer than a small epoch; nor to be done side by side.
@@ -73,7 +75,9 @@ def training_batches(
 def _in_batches(values: tuple[tf.Tensor, ...], count: int, batch_size: int) -> tf.data.Dataset:
     """Slices of `count` rows, the last of which may be smaller, as a dataset."""
     full = count // batch_size * batch_size
-    batches = tf.data.Dataset.from_tensor_slices(tuple(tf.reshape(value[:full], (-1, batch_size, *value.shape[1:])) for value in values))
+    batches = tf.data.Dataset.from_tensor_slices(
+        tuple(tf.reshape(value[:full], (-1, batch_size, *value.shape[1:])) for value in values)
+    )
     rest = tf.data.Dataset.from_tensors(tuple(value[full:] for value in values))
     return batches.concatenate(rest.take(int(full < count)))
 
@@ -97,7 +101,13 @@ class ResidentBatches:
 
 
 def resident_batches(
-    samples: Samples, *, classes: int, labels: LabelForm, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None = None
+    samples: Samples,
+    *,
+    classes: int,
+    labels: LabelForm,
+    seed: int | tf.Variable,
+    epoch: tf.Variable,
+    sampling: Sampling | None = None,
 ) -> ResidentBatches:
     """The same samples in the same order as `training_batches`, all of them loaded, or decoded, into memory now."""
     if not is_resident(samples):
@@ -112,7 +122,9 @@ def is_resident(samples: Samples) -> bool:
     return not isinstance(samples.features, Images) and samples.features.nbytes <= MOST_RESIDENT_BYTES
 
 
-def _order(count: int, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None) -> Callable[[int | tf.Tensor], tf.Tensor]:
+def _order(
+    count: int, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None
+) -> Callable[[int | tf.Tensor], tf.Tensor]:
     """A function that reads the seed and the epoch, and draws the rows of the epoch that is so many later."""
 
     def order(later: int | tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
@@ -187,9 +199,13 @@ Reader = Callable[[tf.Tensor, tuple[tf.Tensor, ...], Callable[..., tf.Tensor]], 
 def _from_files(images: ImageFiles) -> Reader:
     root, paths = tf.constant(images.root + "/"), tf.constant(np.asarray(images.paths))
 
-    def each(rows: tf.Tensor, more: tuple[tf.Tensor, ...], decoded: Callable[..., tf.Tensor]) -> tf.Tensor:  # pragma: no cover - as above
+    def each(
+        rows: tf.Tensor, more: tuple[tf.Tensor, ...], decoded: Callable[..., tf.Tensor]
+    ) -> tf.Tensor:  # pragma: no cover - as above
         names = root + tf.gather(paths, rows)
-        return tf.map_fn(lambda image: decoded(tf.io.read_file(image[0]), *image[1:]), (names, *more), fn_output_signature=tf.float32)
+        return tf.map_fn(
+            lambda image: decoded(tf.io.read_file(image[0]), *image[1:]), (names, *more), fn_output_signature=tf.float32
+        )
 
     return each
 
@@ -198,7 +214,9 @@ def _from_records(images: RecordImages) -> Reader:
     def read(rows: Integers) -> Any:  # pragma: no cover - runs in TensorFlow's threads
         return np.array(images[rows].encoded(), dtype=object)
 
-    def each(rows: tf.Tensor, more: tuple[tf.Tensor, ...], decoded: Callable[..., tf.Tensor]) -> tf.Tensor:  # pragma: no cover - as above
+    def each(
+        rows: tf.Tensor, more: tuple[tf.Tensor, ...], decoded: Callable[..., tf.Tensor]
+    ) -> tf.Tensor:  # pragma: no cover - as above
         data = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string, stateful=False), (None,))
         return tf.map_fn(lambda image: decoded(*image), (data, *more), fn_output_signature=tf.float32)
 

@@ -101,9 +101,14 @@ def understood(found: Spelled, where: str, missing: Iterable[str], least: int = 
     spellings: dict[Hashable, list[int]] = defaultdict(list)
     for place, (text, number) in enumerate(zip(texts, numbers, strict=True)):
         spellings[number if all_numbers else text].append(place)
-    names = {key: min((texts[place] for place in places), key=lambda text: (len(text), text)) for key, places in spellings.items()}
+    names = {
+        key: min((texts[place] for place in places), key=lambda text: (len(text), text))
+        for key, places in spellings.items()
+    }
     if len(names) < least:
-        raise ConfigError(f"{where} has one value only ({listing(list(names.values())) or 'none at all'}): there is nothing to learn")
+        raise ConfigError(
+            f"{where} has one value only ({listing(list(names.values())) or 'none at all'}): there is nothing to learn"
+        )
     classes = in_order(names.values())
     place_of = {name: place for place, name in enumerate(classes)}
     index = np.empty(len(texts), np.int64)
@@ -113,10 +118,19 @@ def understood(found: Spelled, where: str, missing: Iterable[str], least: int = 
     counts = np.bincount(indices)
     notes = [*_of_one_class(found, spellings, names, where), *_nearly_one(classes, counts, where)]
     if "" in missing:  # no list of the user's own
-        unsure = [f"{shown(name)} ({count})" for name, count in zip(classes, counts, strict=True) if name.lower() in USUAL]
-        notes += [f"{where}: {listing(unsure)} is read as a class: where it means that there is no label, remove these rows"] if unsure else []
+        unsure = [
+            f"{shown(name)} ({count})" for name, count in zip(classes, counts, strict=True) if name.lower() in USUAL
+        ]
+        notes += (
+            [f"{where}: {listing(unsure)} is read as a class: where it means that there is no label, remove these rows"]
+            if unsure
+            else []
+        )
     if not all_numbers and any(number is not None for number in numbers):
-        examples = [next(text for text, number in zip(texts, numbers, strict=True) if (number is None) is kind) for kind in (False, True)]
+        examples = [
+            next(text for text, number in zip(texts, numbers, strict=True) if (number is None) is kind)
+            for kind in (False, True)
+        ]
         notes.append(f"{where} holds numbers ({examples[0]}) and text ({examples[1]}): all of them are read as text")
     return Labels(classes, indices, tuple(notes))
 
@@ -136,7 +150,9 @@ def of_known(found: Spelled, classes: Sequence[str], where: str, missing: Iterab
     if odd:
         near = suggestion(odd[0], classes)
         hint = near if "did you mean" in near else ""
-        raise ConfigError(f"{where} holds {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}{hint}")
+        raise ConfigError(
+            f"{where} holds {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}{hint}"
+        )
     index = np.array([place[name] for name in names], dtype=np.int64)
     return index[found.codes]
 
@@ -153,7 +169,9 @@ def answers(found: Spelled, where: str) -> Integers:
     known = [_answer(text) for text in texts]
     odd = [text for text, answer in zip(texts, known, strict=True) if answer is None]
     if odd:
-        raise ConfigError(f"{where} holds {listing(odd, 3)} beside 0 and 1: it must say yes or no, as 1/0, true/false, yes/no, y/n, t/f or on/off")
+        raise ConfigError(
+            f"{where} holds {listing(odd, 3)} beside 0 and 1: it must say yes or no, as 1/0, true/false, yes/no, y/n, t/f or on/off"
+        )
     return np.array(known, dtype=np.int64)[found.codes]
 
 
@@ -239,7 +257,9 @@ def _refuse_quantities(texts: Sequence[str], found: Spelled, where: str) -> None
     is_rating = (
         len(set(numbers)) <= MOST_FRACTIONS
         and len(found.codes) >= LEAST_REPEATED * len(set(numbers))
-        and all(abs(number) < EXACT and int(number.normalize().as_tuple().exponent) >= -MOST_DECIMALS for number in numbers)
+        and all(
+            abs(number) < EXACT and int(number.normalize().as_tuple().exponent) >= -MOST_DECIMALS for number in numbers
+        )
     )
     if not is_rating:
         raise ConfigError(
@@ -255,7 +275,9 @@ def _is_whole(text: str) -> bool:
     return number.is_integer() and abs(number) < EXACT
 
 
-def _of_one_class(found: Spelled, spellings: Mapping[Hashable, list[int]], names: Mapping[Hashable, str], where: str) -> list[str]:
+def _of_one_class(
+    found: Spelled, spellings: Mapping[Hashable, list[int]], names: Mapping[Hashable, str], where: str
+) -> list[str]:
     """What was brought together."""
     counts, told = found.counts, []
     for key, places in spellings.items():
@@ -274,7 +296,9 @@ def _nearly_one(classes: Sequence[str], counts: Integers, where: str) -> list[st
 
 
 def _some(told: Sequence[str]) -> str:
-    return "; ".join(told[:MOST_TOLD]) + (f"; and {len(told) - MOST_TOLD} more such groups" if len(told) > MOST_TOLD else "")
+    return "; ".join(told[:MOST_TOLD]) + (
+        f"; and {len(told) - MOST_TOLD} more such groups" if len(told) > MOST_TOLD else ""
+    )
 
 
 def _at_a_glance(name: str) -> str:
@@ -298,13 +322,21 @@ def _of_rows(values: Array, where: str, least: int) -> Labels:
     if values.dtype.kind not in "fiub":
         raise ConfigError(what)
     if not (((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all()):
-        raise ConfigError(f"{what}, each with a single 1; for several labels a sample there is dataset=multilabel, which reads tables")
+        raise ConfigError(
+            f"{what}, each with a single 1; for several labels a sample there is dataset=multilabel, which reads tables"
+        )
     used, indices = np.unique(values.argmax(axis=1), return_inverse=True)
     if len(used) < least:
-        raise ConfigError(f"{where} has a 1 in one column only ({listing([str(column) for column in used])}): there is nothing to learn")
+        raise ConfigError(
+            f"{where} has a 1 in one column only ({listing([str(column) for column in used])}): there is nothing to learn"
+        )
     empty = sorted({*range(values.shape[1])} - set(used.tolist()))
     notes = [f"{where} holds one-hot rows: the classes are named by their columns, from 0"]
-    notes += [f"{where}: no sample has a 1 in column {listing([str(column) for column in empty])}, which is left out"] if empty else []
+    notes += (
+        [f"{where}: no sample has a 1 in column {listing([str(column) for column in empty])}, which is left out"]
+        if empty
+        else []
+    )
     return Labels(tuple(str(column) for column in used), indices.astype(np.int64), tuple(notes))
 
 

@@ -31,7 +31,11 @@ def unchanged(data: Prepared) -> Iterator[None]:
 
     errors = tf.errors
     unread = (errors.NotFoundError, errors.InvalidArgumentError, errors.UnknownError, errors.DataLossError)
-    unopened = (errors.PermissionDeniedError, errors.FailedPreconditionError, errors.OutOfRangeError)  # the second of a folder
+    unopened = (
+        errors.PermissionDeniedError,
+        errors.FailedPreconditionError,
+        errors.OutOfRangeError,
+    )  # the second of a folder
     try:
         yield
     except (*unread, *unopened):

@@ -18,7 +18,18 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.tables.dataset import encoded_file
 from equipoise.data.tables.files import open_table
-from equipoise.data.types import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits, digest_of, existing_file
+from equipoise.data.types import (
+    PATHS,
+    Dataset,
+    Loaded,
+    Preprocessing,
+    Raw,
+    Samples,
+    Source,
+    Splits,
+    digest_of,
+    existing_file,
+)
 
 
 def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = "test_path") -> Prepared:
@@ -44,10 +55,19 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
     else:
         loaded, labels, content = _again(learned, dataset, path, seen.classes)
     rows = (loaded.rows or {"test": np.arange(len(labels))})["test"]
-    splits = {**{name: seen.split(name) for name in ("train", "validation")}, "test": Samples(loaded.features["test"], labels[rows], rows)}
+    splits = {
+        **{name: seen.split(name) for name in ("train", "validation")},
+        "test": Samples(loaded.features["test"], labels[rows], rows),
+    }
     splits = _with_one_root(splits)
     digests = {"test": loaded.digests["test"]} if loaded.digests else None
-    source = Source(seen.classes, seen.counts, len(seen.shape), content, lambda *_: Splits(splits, seen.shape, {}, loaded.notes, digests, learned))
+    source = Source(
+        seen.classes,
+        seen.counts,
+        len(seen.shape),
+        content,
+        lambda *_: Splits(splits, seen.shape, {}, loaded.notes, digests, learned),
+    )
     key = hashlib.sha256(f"{content} {source_code.digest(with_test_file, without=CHOSEN_AMONG)}".encode()).hexdigest()
     return made(source, 0, cache / f"{seen.folder.name}-{key[:16]}", f"dataset.{option} gives")
 
@@ -79,5 +99,7 @@ def _with_one_root(splits: Mapping[str, Samples]) -> dict[str, Samples]:
     moved = {}
     for name, images in found.items():
         below = os.fsencode(os.path.relpath(images.root, root) + "/")
-        moved[name] = replace(splits[name], features=replace(images, root=root, paths=np.char.add(below, images.paths), formats=formats))
+        moved[name] = replace(
+            splits[name], features=replace(images, root=root, paths=np.char.add(below, images.paths), formats=formats)
+        )
     return moved

@@ -29,7 +29,10 @@ from equipoise.data.splitting import Divided
 from equipoise.data.types import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels
 
 # Their code is part of every key, beside that of the dataset: but not of all that there are to choose from.
-MAKING, CHOSEN_AMONG = ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"), ("equipoise.data.catalogue.SOURCES",)
+MAKING, CHOSEN_AMONG = (
+    ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"),
+    ("equipoise.data.catalogue.SOURCES",),
+)
 MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
 ALIKE = 0.9  # of the samples whose features stand in training: so many have the class that they have there, if they are copies
@@ -47,7 +50,12 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
         If the data are not what the config says or cannot be learned from; nothing is left in the cache then.
     """
     source = surveyed(dataset)
-    return made(source, dataset.split_seed, cache / f"{dataset.name}-{_key(dataset, source)}", f"dataset={dataset.name}: its function gives")
+    return made(
+        source,
+        dataset.split_seed,
+        cache / f"{dataset.name}-{_key(dataset, source)}",
+        f"dataset={dataset.name}: its function gives",
+    )
 
 
 def made(source: Source, split_seed: int, folder: Path, giver: str) -> Prepared:
@@ -67,9 +75,13 @@ def _surveyed(dataset: str, section: type[Dataset]) -> Source:
     source = source_of(section.model_validate_json(dataset))
     for name in source.classes:
         if control_characters(name):
-            raise ConfigError(f"the class {name!a} has a control character in its name, or what is no UTF-8 text: rename it")
+            raise ConfigError(
+                f"the class {name!a} has a control character in its name, or what is no UTF-8 text: rename it"
+            )
         if len(name) > MOST_CHARACTERS:
-            raise ConfigError(f"the class '{name[:40]}…' has a name of {len(name)} characters; possible are {MOST_CHARACTERS}")
+            raise ConfigError(
+                f"the class '{name[:40]}…' has a name of {len(name)} characters; possible are {MOST_CHARACTERS}"
+            )
     return source
 
 
@@ -81,7 +93,9 @@ def _key(dataset: Dataset, source: Source) -> str:
     names = [*(name for name in keywords(SOURCES[dataset.name]) if name not in PATHS), "split_seed"]
     if isinstance(dataset, Divided):
         names += [name for name in Divided.model_fields if name not in Dataset.model_fields]
-    options = {name: getattr(dataset, name) for name in names} | ({"positive": source.classes[1]} if source.turned else {})
+    options = {name: getattr(dataset, name) for name in names} | (
+        {"positive": source.classes[1]} if source.turned else {}
+    )
     code = source_code.digest(SOURCES[dataset.name], *MAKING, without=CHOSEN_AMONG)
     content = json.dumps([code, dataset.name, options, source.content], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -176,7 +190,11 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
             np.save(folder / f"{name}_rows.npy", np.ascontiguousarray(samples.rows), allow_pickle=False)
         if name not in digests:
             digests[name] = row_digests(samples)
-        digest.update(f"{name} {loaded.shape} {samples.labels.shape} ".encode() + digests[name].tobytes() + samples.labels.tobytes())
+        digest.update(
+            f"{name} {loaded.shape} {samples.labels.shape} ".encode()
+            + digests[name].tobytes()
+            + samples.labels.tobytes()
+        )
     identity = ArrayPreprocessing(shape=loaded.shape, shift=(0.0,), factor=(1.0,))
     preprocessing.write(loaded.preprocessing or identity, folder)
     train = loaded.splits["train"]
@@ -188,7 +206,11 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "counts": _counts(train.labels, len(source.classes)).tolist(),
         "data_sha256": digest.hexdigest(),
         "reference": dict(loaded.reference),
-        "notes": [*loaded.notes, *_leakage(digests, loaded), *_unseen(loaded.splits["validation"].labels, source.classes)],
+        "notes": [
+            *loaded.notes,
+            *_leakage(digests, loaded),
+            *_unseen(loaded.splits["validation"].labels, source.classes),
+        ],
         "image_root": train.features.root if isinstance(train.features, ImageFiles) else None,
         "image_formats": train.features.formats if isinstance(train.features, Images) else (),
         "shard_root": str(Path(shards[0]).parent) if in_shards else None,
@@ -201,11 +223,15 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
 def row_digests(samples: Samples) -> Any:
     """16 bytes for each sample's features, or 32 of an image's file, as an array of shape (n,)."""
     if isinstance(samples.features, Images):
-        blocks = (samples.features[start : start + BLOCK_IMAGES] for start in range(0, len(samples.features), BLOCK_IMAGES))
+        blocks = (
+            samples.features[start : start + BLOCK_IMAGES] for start in range(0, len(samples.features), BLOCK_IMAGES)
+        )
         return np.array([hashlib.sha256(data).digest() for block in blocks for data in block.encoded()], dtype="S32")
     found = np.empty(len(samples.labels), dtype="S16")
     for start, block in _blocks(samples.features):
-        found[start : start + len(block)] = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(block)]
+        found[start : start + len(block)] = [
+            hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(block)
+        ]
     return found
 
 
@@ -215,7 +241,11 @@ def _unseen(labels: Integers, classes: Sequence[str]) -> list[str]:
     absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if not absent:
         return []
-    what = f"has samples of class {classes[int(np.argmax(counts))]} alone" if labels.ndim == 1 and len(absent) == len(classes) - 1 else "lacks classes"
+    what = (
+        f"has samples of class {classes[int(np.argmax(counts))]} alone"
+        if labels.ndim == 1 and len(absent) == len(classes) - 1
+        else "lacks classes"
+    )
     return [
         f"validation: the split {what}: none of {listing(absent)}; trainer.early_stopping, decision=tuned and python src/register.py "
         "go by it, and cannot judge what it does not hold"
@@ -231,7 +261,9 @@ def _leakage(digests: Mapping[str, Any], loaded: Splits) -> list[str]:
     from scipy.stats import binom
 
     train, first, group = np.unique(digests["train"], return_index=True, return_inverse=True)
-    labels = {name: np.asarray(samples.labels).reshape(len(samples.labels), -1) for name, samples in loaded.splits.items()}
+    labels = {
+        name: np.asarray(samples.labels).reshape(len(samples.labels), -1) for name, samples in loaded.splits.items()
+    }
     label = labels["train"][first]
     agree = np.ones(len(train), dtype=bool)  # all training samples of these features have one label
     np.logical_and.at(agree, group, (labels["train"] == label[group]).all(axis=1))
@@ -243,5 +275,7 @@ def _leakage(digests: Mapping[str, Any], loaded: Splits) -> list[str]:
         copies = found & agree[place] & (labels[name] == label[place]).all(axis=1)
         count, whole = int(found.sum()), len(found)
         if count and copies.sum() >= ALIKE * count and binom.sf(count - 1, whole, share) < SURELY:
-            notes.append(f"leakage: {count} of {whole} {name} samples {'stands' if count == 1 else 'stand'} in the training split as well")
+            notes.append(
+                f"leakage: {count} of {whole} {name} samples {'stands' if count == 1 else 'stand'} in the training split as well"
+            )
     return notes

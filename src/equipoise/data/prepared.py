@@ -72,13 +72,19 @@ class Prepared:
         features = self._array(name, "features" if self.image_root is None else "paths")
         labels = self._array(name, "labels")
         shape = self.shape if self.image_root is None else ()
-        if features.shape != (len(labels), *shape) or labels.dtype != np.int64 or features.dtype.kind != ("f" if self.image_root is None else "S"):
+        if (
+            features.shape != (len(labels), *shape)
+            or labels.dtype != np.int64
+            or features.dtype.kind != ("f" if self.image_root is None else "S")
+        ):
             raise _unknown(self.folder)
         if self.image_root is None:
             return Samples(features, labels, self._rows(name, len(labels)))
         height, width, channels = self.shape
         ways = self._ways(name, len(labels))
-        return Samples(ImageFiles(self.image_root, features, (height, width, channels), self.image_formats, ways), labels)
+        return Samples(
+            ImageFiles(self.image_root, features, (height, width, channels), self.image_formats, ways), labels
+        )
 
     def _in_shards(self, name: str, root: str) -> Samples:
         places, labels = self._array(name, "places"), self._array(name, "labels")
@@ -88,7 +94,12 @@ class Prepared:
         if not self.image_formats:
             return Samples(RecordArrays(Records(files, places), self.shape), labels)
         height, width, channels = self.shape
-        return Samples(RecordImages(Records(files, places), (height, width, channels), self.image_formats, self._ways(name, len(labels))), labels)
+        return Samples(
+            RecordImages(
+                Records(files, places), (height, width, channels), self.image_formats, self._ways(name, len(labels))
+            ),
+            labels,
+        )
 
     def _ways(self, split: str, samples: int) -> Integers:
         ways = self._array(split, "ways")
@@ -106,7 +117,9 @@ class Prepared:
 
     def _array(self, split: str, kind: str) -> "np.ndarray[Any, np.dtype[Any]]":
         try:
-            found: np.ndarray[Any, np.dtype[Any]] = np.load(self.folder / f"{split}_{kind}.npy", mmap_mode="r", allow_pickle=False)
+            found: np.ndarray[Any, np.dtype[Any]] = np.load(
+                self.folder / f"{split}_{kind}.npy", mmap_mode="r", allow_pickle=False
+            )
             len(found)  # a single number has none
         except Exception:  # whatever a damaged header makes NumPy raise
             raise _unknown(self.folder) from None
@@ -168,11 +181,15 @@ def open_prepared(folder: Path) -> Prepared:
         raise _unknown(folder) from None
     if found.sha256 != _sha256(json.loads(content)):
         raise _unknown(folder)
-    if len(found.counts) != len(found.classes) or ((found.image_root is not None or found.image_formats) and len(found.shape) != 3):
+    if len(found.counts) != len(found.classes) or (
+        (found.image_root is not None or found.image_formats) and len(found.shape) != 3
+    ):
         raise _unknown(folder)
     damaged = seals.damaged(folder, found.files)
     if damaged:
-        raise ConfigError(f"{folder / damaged} is damaged, or was changed after it was prepared: delete the folder {folder}, and it is made again")
+        raise ConfigError(
+            f"{folder / damaged} is damaged, or was changed after it was prepared: delete the folder {folder}, and it is made again"
+        )
     values = found.model_dump(exclude={"files", "sha256"})
     return Prepared(folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})
 
@@ -184,4 +201,6 @@ def _sha256(metadata: Mapping[str, Any]) -> str:
 
 
 def _unknown(folder: Path) -> ConfigError:
-    return ConfigError(f"{folder} is damaged, or was prepared by another version: delete that folder, and it is made again")
+    return ConfigError(
+        f"{folder} is damaged, or was prepared by another version: delete that folder, and it is made again"
+    )

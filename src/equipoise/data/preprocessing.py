@@ -41,4 +41,6 @@ def read(folder: Path) -> Preprocessing:
         content = (folder / PREPROCESSING).read_bytes()
         return KINDS[_Kind.model_validate_json(content).kind].model_validate_json(content)
     except (OSError, KeyError, ValidationError):
-        raise ConfigError(f"{folder / PREPROCESSING} is missing, damaged or of another version: delete the folder, and it is made again") from None
+        raise ConfigError(
+            f"{folder / PREPROCESSING} is missing, damaged or of another version: delete the folder, and it is made again"
+        ) from None

@@ -27,7 +27,10 @@ def damaged(folder: Path, expected: Mapping[str, str]) -> str | None:
     ----------
     expected : as `digests` found them
     """
-    return next((name for name, known in expected.items() if not (folder / name).is_file() or digest(folder / name) != known), None)
+    return next(
+        (name for name, known in expected.items() if not (folder / name).is_file() or digest(folder / name) != known),
+        None,
+    )
 
 
 def digest(file: Path) -> str:
@@ -39,7 +42,9 @@ def digest(file: Path) -> str:
 @functools.lru_cache(maxsize=4096)
 def _digest(file: str, size: int, _time: int) -> str:
     found = hashlib.sha256(str(size).encode())
-    starts = range(0, size, BLOCK) if size <= WHOLE else [(size - BLOCK) * place // (BLOCKS - 1) for place in range(BLOCKS)]
+    starts = (
+        range(0, size, BLOCK) if size <= WHOLE else [(size - BLOCK) * place // (BLOCKS - 1) for place in range(BLOCKS)]
+    )
     with open(file, "rb") as stream:
         for start in starts:
             stream.seek(start, os.SEEK_SET)

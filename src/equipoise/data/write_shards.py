@@ -31,7 +31,9 @@ def write_shards(data: Prepared, output: Path, shards: int) -> None:
         raise ConfigError("dataset=multilabel: shards hold one class a sample")
     smallest = min(SPLITS, key=lambda name: len(data.split(name).labels))
     if not 1 <= shards <= min(MOST_SHARDS, len(data.split(smallest).labels)):
-        raise ConfigError(f"shards={shards}: must be at least 1, and at most the {len(data.split(smallest).labels)} samples of the {smallest} split")
+        raise ConfigError(
+            f"shards={shards}: must be at least 1, and at most the {len(data.split(smallest).labels)} samples of the {smallest} split"
+        )
     if output.exists():
         raise ConfigError(f"output={output} is there already: give another folder")
     try:
@@ -51,7 +53,9 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
         places = np.empty((len(samples.labels), 3), np.int64)
         for number, name in enumerate(shard_names(split, shards)):
             places[number::shards, 0] = number
-            places[number::shards, 1:] = list(written(str(folder / name), samples, np.arange(number, len(samples.labels), shards)))
+            places[number::shards, 1:] = list(
+                written(str(folder / name), samples, np.arange(number, len(samples.labels), shards))
+            )
         index |= {f"{split}_labels": np.asarray(samples.labels), f"{split}_places": places}
     np.savez(folder / INDEX, allow_pickle=False, **index)
     preprocessing.write(preprocessing.read(data.folder), folder)
@@ -63,7 +67,9 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
         shards=shards,
         files={file.name: (file.stat().st_size, digest_of(file)) for file in sorted(folder.iterdir())},
         reference=data.reference,
-        notes=tuple(note for note in data.notes if not note.startswith(("leakage:", "validation:"))),  # which is looked for again
+        notes=tuple(
+            note for note in data.notes if not note.startswith(("leakage:", "validation:"))
+        ),  # which is looked for again
         test_counts_fixed=data.test_counts_fixed,
     )
     (folder / METADATA).write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
@@ -88,4 +94,8 @@ def written(file: str, samples: Samples, rows: Integers) -> Iterator[tuple[int, 
 def _payloads(features: Any, rows: Integers) -> Iterator[bytes]:
     for start in range(0, len(rows), BLOCK_ROWS):
         block = features[rows[start : start + BLOCK_ROWS]]
-        yield from block.encoded() if isinstance(block, Images) else (row.tobytes() for row in np.ascontiguousarray(block, "<f4"))
+        yield from (
+            block.encoded()
+            if isinstance(block, Images)
+            else (row.tobytes() for row in np.ascontiguousarray(block, "<f4"))
+        )

@@ -46,7 +46,9 @@ def read_costs(typed: object) -> object:
     return table
 
 
-Costs: TypeAlias = Annotated[dict[str, dict[str, Annotated[float, Field(ge=0, le=1e9)]]] | None, BeforeValidator(read_costs)]
+Costs: TypeAlias = Annotated[
+    dict[str, dict[str, Annotated[float, Field(ge=0, le=1e9)]]] | None, BeforeValidator(read_costs)
+]
 
 
 def cost_matrix(typed: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> Floats:

@@ -81,13 +81,18 @@ Decide = Biased | LeastCost | Above
 
 def as_json(decide: Decide) -> dict[str, Any]:
     """A decision as data, from which `from_json` makes it again."""
-    return {"kind": type(decide).__name__, **{name: value if value is None else value.tolist() for name, value in vars(decide).items()}}
+    return {
+        "kind": type(decide).__name__,
+        **{name: value if value is None else value.tolist() for name, value in vars(decide).items()},
+    }
 
 
 def from_json(data: Mapping[str, Any]) -> Decide:
     """The decision that `as_json` wrote."""
     kinds: Mapping[str, Callable[..., Decide]] = {"Biased": Biased, "LeastCost": LeastCost, "Above": Above}
-    return kinds[data["kind"]](**{name: value if value is None else np.array(value) for name, value in data.items() if name != "kind"})
+    return kinds[data["kind"]](
+        **{name: value if value is None else np.array(value) for name, value in data.items() if name != "kind"}
+    )
 
 
 def argmax(known: Known) -> Decide:
@@ -103,12 +108,16 @@ def logit_adjusted(known: Known, *, tau: Literal["auto"] | Annotated[float, Fiel
     assert known.effective is not None, "applicable() says whether there is one"
     log_prior = np.log(known.effective)
     if tau == "auto":
-        scores = [_score(known, Biased(-candidate * log_prior)(known.logits), "balanced_accuracy") for candidate in TAUS]
+        scores = [
+            _score(known, Biased(-candidate * log_prior)(known.logits), "balanced_accuracy") for candidate in TAUS
+        ]
         tau = best_nearest(TAUS, np.array(scores), to=1.0)
     return Biased(-tau * log_prior)
 
 
-def tuned(known: Known, *, metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall"]) -> Decide:
+def tuned(
+    known: Known, *, metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall"]
+) -> Decide:
     """argmax of z + b, the bias of each class in turn set to what is best for the metric on the validation split.
 
     Coordinate ascent from b = 0 until a pass over the classes improves nothing; of equally good biases that nearest to 0.
@@ -133,10 +142,20 @@ def cost(known: Known) -> Decide:
     return LeastCost(known.costs, known.effective, known.target)
 
 
-DECISIONS: Mapping[str, Callable[..., Decide]] = {"argmax": argmax, "logit_adjusted": logit_adjusted, "tuned": tuned, "cost": cost}
+DECISIONS: Mapping[str, Callable[..., Decide]] = {
+    "argmax": argmax,
+    "logit_adjusted": logit_adjusted,
+    "tuned": tuned,
+    "cost": cost,
+}
 
 # The options of each rule where it stands beside the configured one: those of its YAML.
-BESIDE: Mapping[str, Mapping[str, Any]] = {"argmax": {}, "logit_adjusted": {"tau": 1.0}, "tuned": {"metric": "balanced_accuracy"}, "cost": {}}
+BESIDE: Mapping[str, Mapping[str, Any]] = {
+    "argmax": {},
+    "logit_adjusted": {"tau": 1.0},
+    "tuned": {"metric": "balanced_accuracy"},
+    "cost": {},
+}
 
 
 class Decision(Section):
@@ -198,7 +217,10 @@ def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[flo
 def _score(known: Known, predicted: Integers, metric: str) -> float:
     classes = known.logits.shape[1]
     right = predicted == known.labels
-    hits, given = (np.bincount(labels, minlength=classes)[np.newaxis].astype(np.float64) for labels in (predicted[right], predicted))
+    hits, given = (
+        np.bincount(labels, minlength=classes)[np.newaxis].astype(np.float64)
+        for labels in (predicted[right], predicted)
+    )
     return float(MEASURES[metric](hits, given, np.bincount(known.labels, minlength=classes))[0])
 
 

@@ -27,7 +27,9 @@ def warnings(strategy: str, weights: ClassWeights, optimizer: str) -> list[str]:
     values = weights.weights
     factor = learning_rate_factor(weights, optimizer)
     if strategy != "none" and np.ptp(values) <= NEARLY_EQUAL * values.max():
-        scale = "which cancels" if optimizer in SCALE_INVARIANT else f"which multiplies the learning rate by {factor:.4g}"
+        scale = (
+            "which cancels" if optimizer in SCALE_INVARIANT else f"which multiplies the learning rate by {factor:.4g}"
+        )
         equal = "the same weight" if np.ptp(values) == 0 else "nearly the same weight"
         found.append(
             f"weighting={strategy} gives every class {equal}, {values.max():.4g}: the balance between classes is that of weighting=none; "
@@ -41,7 +43,9 @@ def warnings(strategy: str, weights: ClassWeights, optimizer: str) -> list[str]:
     learned = [name for name, weight in zip(weights.classes, values, strict=True) if weight > 0]
     void = [name for name, weight in zip(weights.classes, values, strict=True) if weight == 0]
     if len(learned) == 1:
-        found.append(f"only class {learned[0]} has a weight: the model learns to say {learned[0]} always, and how large the weight is does not matter")
+        found.append(
+            f"only class {learned[0]} has a weight: the model learns to say {learned[0]} always, and how large the weight is does not matter"
+        )
     elif void:
         found.append(f"weight 0: class {listing(void)} is not learned at all")
     return found

@@ -62,14 +62,20 @@ def check_labels(labels: Integers | Floats, weights: Floats, classes: int) -> No
     if labels.ndim == 1:
         outside = labels[(labels < 0) | (labels >= classes)]
         if len(outside):
-            raise ConfigError(f"the label {outside[0]} is outside the classes 0 to {classes - 1}: its samples would get the weight 1 or another class's")
+            raise ConfigError(
+                f"the label {outside[0]} is outside the classes 0 to {classes - 1}: its samples would get the weight 1 or another class's"
+            )
         return
     if labels.shape[1] != classes:
         raise ConfigError(f"label rows of {labels.shape[1]} numbers for {classes} classes")
     if np.ptp(weights) > 0 and not ((labels == 0) | (labels == 1)).all(axis=1).all():
-        raise ConfigError("soft labels with class weights: a mixture of classes has no one weight; use weighting=none, or mix after weighing")
+        raise ConfigError(
+            "soft labels with class weights: a mixture of classes has no one weight; use weighting=none, or mix after weighing"
+        )
     if np.ptp(weights) > 0 and not (labels.sum(axis=1) == 1).all():
-        raise ConfigError("rows with several classes and class weights: Keras would take the weight of the first; use loss=sigmoid with loss.pos_weight")
+        raise ConfigError(
+            "rows with several classes and class weights: Keras would take the weight of the first; use loss=sigmoid with loss.pos_weight"
+        )
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,9 @@ def logit_adjusted(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, 
     return cross_entropy(labels, logits + table(tau * np.log(counts / counts.sum())))
 
 
-def ldam(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin: NotNegative, scale: Positive) -> "tf.Tensor":
+def ldam(
+    labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin: NotNegative, scale: Positive
+) -> "tf.Tensor":
     """CE(z - s m_y): the true class must win by a margin m_c proportional to n_c^(-1/4) (Cao et al. 2019).
 
     The model's last layer gives z = s cos(features, class vector); see `models.normalise_classifier`.
@@ -82,13 +84,18 @@ def ldam(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin
     return cross_entropy(labels, logits - _rows(labels, logits) * margins)
 
 
-def vs(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, gamma: NotNegative, tau: NotNegative) -> "tf.Tensor":
+def vs(
+    labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, gamma: NotNegative, tau: NotNegative
+) -> "tf.Tensor":
     """CE((n_c / n_max)^gamma z_c + tau log p_c): vector scaling, multiplicative and additive (Kini et al. 2021)."""
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
     # No tables: TensorFlow's optimiser leaves other last bits of these in one graph than in another.
-    factors, offsets = (tf.constant(values, tf.float32) for values in ((counts / counts.max()) ** gamma, tau * np.log(counts / counts.sum())))
+    factors, offsets = (
+        tf.constant(values, tf.float32)
+        for values in ((counts / counts.max()) ** gamma, tau * np.log(counts / counts.sum()))
+    )
     return cross_entropy(labels, logits * factors + offsets)
 
 
@@ -100,7 +107,9 @@ def poly(labels: "tf.Tensor", logits: "tf.Tensor", *, epsilon: Annotated[float, 
     return cross_entropy(labels, logits) + epsilon * (1 - _of_true(tf.nn.softmax(logits), labels))
 
 
-def label_smoothing(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, head: Fraction, tail: Fraction) -> "tf.Tensor":
+def label_smoothing(
+    labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, head: Fraction, tail: Fraction
+) -> "tf.Tensor":
     """(1 - e_y) CE + e_y mean over classes of -log p_c, with e_y from `head` for the largest class to `tail` for the smallest.
 
     Equal: constant smoothing (Szegedy et al. 2016). Different: label-aware, e_y = tail + (head - tail)

@@ -32,7 +32,9 @@ def mlp(shape: Shape, logits: int, *, hidden: Counts, dropout: Fraction) -> "ker
     return Model(inputs, layers.Dense(logits, dtype="float32", name="logits")(x))
 
 
-def cnn(shape: Shape, logits: int, *, filters: Counts, kernel_size: PositiveInt, hidden: PositiveInt, dropout: Fraction) -> "keras.Model":
+def cnn(
+    shape: Shape, logits: int, *, filters: Counts, kernel_size: PositiveInt, hidden: PositiveInt, dropout: Fraction
+) -> "keras.Model":
     """Convolutions with ReLU, each followed by 2 x 2 max-pooling, then one dense layer."""
     from keras import Input, Model, layers
 
@@ -45,7 +47,9 @@ def cnn(shape: Shape, logits: int, *, filters: Counts, kernel_size: PositiveInt,
     return Model(inputs, layers.Dense(logits, dtype="float32", name="logits")(x))
 
 
-def conv1d(shape: Shape, logits: int, *, filters: Counts, kernel_size: PositiveInt, hidden: PositiveInt, dropout: Fraction) -> "keras.Model":
+def conv1d(
+    shape: Shape, logits: int, *, filters: Counts, kernel_size: PositiveInt, hidden: PositiveInt, dropout: Fraction
+) -> "keras.Model":
     """Convolutions over time with ReLU, each followed by max-pooling over 2 steps, then one dense layer."""
     from keras import Input, Model, layers
 
@@ -68,7 +72,9 @@ def normalise_classifier(model: "keras.Model", scale: float) -> "keras.Model":
 
     head = model.layers[-1]
     if not isinstance(head, layers.Dense):
-        raise ConfigError(f"loss=ldam makes the last layer of a model anew, which must be Dense; this one ends in {type(head).__name__}: use another loss")
+        raise ConfigError(
+            f"loss=ldam makes the last layer of a model anew, which must be Dense; this one ends in {type(head).__name__}: use another loss"
+        )
     unit_length = constraints.UnitNorm(axis=0)
     cosines = layers.Dense(head.units, use_bias=False, kernel_constraint=unit_length, dtype="float32", name="cosines")
     features = layers.UnitNormalization(dtype="float32")(head.input)

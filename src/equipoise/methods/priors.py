@@ -46,7 +46,9 @@ FACTORS: Mapping[str, Callable[[Floats, Any], Floats | None]] = {
 }
 
 
-def effective_prior(weights: ClassWeights, loss: LossOptions, second_stage: str = "none", sampling: Sampling | None = None) -> Floats | None:
+def effective_prior(
+    weights: ClassWeights, loss: LossOptions, second_stage: str = "none", sampling: Sampling | None = None
+) -> Floats | None:
     """q_c of shape (classes,): proportional to p_c w_c, the sampling ratio and the loss's factor; None without analytic form.
 
     A model trained with weights w on frequencies p has learned the posterior under q; under a logit-adjusted
@@ -69,7 +71,11 @@ def effective_prior(weights: ClassWeights, loss: LossOptions, second_stage: str 
 
 def label_odds(weights: ClassWeights, loss: LossOptions) -> Floats | None:
     """What the loss multiplies the odds of each of several labels by, (labels,); None if that has no analytic form."""
-    return None if getattr(loss, "gamma_pos", 0) or getattr(loss, "gamma_neg", 0) or getattr(loss, "clip", 0) else weights.weights
+    return (
+        None
+        if getattr(loss, "gamma_pos", 0) or getattr(loss, "gamma_neg", 0) or getattr(loss, "clip", 0)
+        else weights.weights
+    )
 
 
 def loss_factors(loss: LossOptions, prior: Floats) -> Floats | None:

@@ -42,11 +42,17 @@ def check(weighting: Weighting) -> None:
         If a schedule, its start or its shape is typed where nothing follows from it.
     """
     if weighting.name == "none" and weighting.schedule != "constant":
-        raise ConfigError(f"weighting.schedule={weighting.schedule}: weighting=none has no weights to put in later; choose a weighting")
+        raise ConfigError(
+            f"weighting.schedule={weighting.schedule}: weighting=none has no weights to put in later; choose a weighting"
+        )
     if weighting.schedule == "constant" and weighting.start != "auto":
-        raise ConfigError(f"weighting.start={weighting.start} has no effect with weighting.schedule=constant: add weighting.schedule=deferred or ramp")
+        raise ConfigError(
+            f"weighting.start={weighting.start} has no effect with weighting.schedule=constant: add weighting.schedule=deferred or ramp"
+        )
     if weighting.schedule != "ramp" and weighting.shape != "auto":
-        raise ConfigError(f"weighting.shape={weighting.shape} has no effect with weighting.schedule={weighting.schedule}: it is the shape of a ramp")
+        raise ConfigError(
+            f"weighting.shape={weighting.shape} has no effect with weighting.schedule={weighting.schedule}: it is the shape of a ramp"
+        )
 
 
 def share_at(weighting: Weighting, epoch: int, epochs: int) -> float:

@@ -11,7 +11,17 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Floats, Fraction, Integers, PerClass, Positive, Section, arguments, listing
+from equipoise.core.schema import (
+    ConfigError,
+    Floats,
+    Fraction,
+    Integers,
+    PerClass,
+    Positive,
+    Section,
+    arguments,
+    listing,
+)
 
 
 def none(counts: Integers) -> Floats:
@@ -149,11 +159,17 @@ def _check(weights: Any, name: str, classes: Sequence[str]) -> None:
     """What a strategy must keep to, whoever wrote it."""
     who = f"weighting={name}: its function {STRATEGIES[name].__name__}"
     if not isinstance(weights, np.ndarray) or weights.shape != (len(classes),) or weights.dtype.kind not in "fiu":
-        found = f"{weights.dtype} of shape {weights.shape}" if isinstance(weights, np.ndarray) else type(weights).__name__
-        raise ConfigError(f"{who} returns {found}; it must return one number a class, a NumPy array of shape ({len(classes)},)")
+        found = (
+            f"{weights.dtype} of shape {weights.shape}" if isinstance(weights, np.ndarray) else type(weights).__name__
+        )
+        raise ConfigError(
+            f"{who} returns {found}; it must return one number a class, a NumPy array of shape ({len(classes)},)"
+        )
     odd = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(odd):
-        raise ConfigError(f"{who} gives the class {classes[odd[0]]} the weight {weights[odd[0]]:g}; a weight must be finite, and not below 0")
+        raise ConfigError(
+            f"{who} gives the class {classes[odd[0]]} the weight {weights[odd[0]]:g}; a weight must be finite, and not below 0"
+        )
     if not weights.any():
         raise ConfigError(f"weighting={name}: every weight is 0, so nothing would be learned")
 
@@ -174,7 +190,9 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     """
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
-        raise ConfigError(f"no training sample of class {listing(empty)}: a weight for it is not defined; drop the class or add data")
+        raise ConfigError(
+            f"no training sample of class {listing(empty)}: a weight for it is not defined; drop the class or add data"
+        )
     strategy = STRATEGIES[section.name]
     try:
         weights = strategy(counts, **arguments(section, strategy, classes))
@@ -183,10 +201,14 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     _check(weights, section.name, classes)
     divisor = NORMALIZERS[section.normalize](weights, counts)
     if divisor == 0:
-        raise ConfigError(f"weighting.normalize={section.normalize}: that statistic of the weights is 0; choose another")
+        raise ConfigError(
+            f"weighting.normalize={section.normalize}: that statistic of the weights is 0; choose another"
+        )
     with np.errstate(over="ignore"):
         normalised = weights / divisor
         in_training = normalised.astype(np.float32)  # as the model will see them
     if not (np.isfinite(in_training).all() and in_training.any()):
-        raise ConfigError(f"weighting={section.name}: the weights are too large or too small for float32; choose milder parameters")
+        raise ConfigError(
+            f"weighting={section.name}: the weights are too large or too small for float32; choose milder parameters"
+        )
     return ClassWeights(tuple(classes), counts, normalised)

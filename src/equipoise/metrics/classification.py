@@ -22,7 +22,13 @@ MOST_DOUBLE = 20_000_000  # cells of (samples, classes); larger arrays are kept 
 TIE = 1e-12  # scores no further apart are equal
 NEAR = 1e-6  # and logits that are no further apart, relative to 1 + their size: they come in float32
 BLOCK_CELLS = 2_000_000  # 16 MB
-BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")  # by which decision rules are compared
+BY_RULE = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "worst_class_recall",
+)  # by which decision rules are compared
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,9 @@ def evaluate(
     average_precision, auroc = _ranking(labels, log_probabilities, support > 0)
 
     counted = {name: float(value) for name, value in counted_metrics(hits, predictions, support, groups).items()}
-    summary = {name: value for name, value in counted.items() if not np.isnan(value)} | _probability_metrics(labels, log_probabilities)
+    summary = {name: value for name, value in counted.items() if not np.isnan(value)} | _probability_metrics(
+        labels, log_probabilities
+    )
     if costs is not None:
         summary["expected_cost"] = float(costs[labels, predicted].mean())
     for name, values in (("macro_average_precision", average_precision), ("macro_auroc", auroc)):
@@ -168,7 +176,9 @@ def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[i
     return {name: members for name, members in found.items() if len(members)}
 
 
-def counted_metrics(hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats, groups: Mapping[str, Integers]) -> dict[str, Floats]:
+def counted_metrics(
+    hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats, groups: Mapping[str, Integers]
+) -> dict[str, Floats]:
     """The summary metrics that follow from counts, for any number of confusion matrices at once.
 
     Parameters
@@ -184,7 +194,9 @@ def counted_metrics(hits: Integers | Floats, predictions: Integers | Floats, sup
     total = support.sum(axis=-1)
     right, agreement = hits.sum(axis=-1), (predictions * support).sum(axis=-1)
     # Both compare with what the two margins alone would give (Gorodkin 2004; Cohen 1960).
-    spread = np.sqrt((total**2 - (predictions**2).sum(axis=-1)) * (total**2 - (support**2).sum(axis=-1)).astype(np.float64))
+    spread = np.sqrt(
+        (total**2 - (predictions**2).sum(axis=-1)) * (total**2 - (support**2).sum(axis=-1)).astype(np.float64)
+    )
     covariance = right * total - agreement
     with np.errstate(invalid="ignore", divide="ignore"):
         kappa = covariance / (total**2 - agreement)
@@ -218,7 +230,9 @@ def _geometric_mean(values: Floats) -> Floats:
     return mean
 
 
-def recall_precision_f1(hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats) -> tuple[Floats, Floats, Floats]:
+def recall_precision_f1(
+    hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats
+) -> tuple[Floats, Floats, Floats]:
     """Each of shape (…, classes), NaN without test samples; the precision of a class that is never predicted is 0, as in scikit-learn."""
     absent = support == 0
     recall = np.where(absent, np.nan, hits / np.maximum(support, 1))
@@ -254,7 +268,9 @@ def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> "sp
 def _counts(labels: Integers, predicted: Integers, classes: int) -> tuple[Integers, Integers, Integers]:
     """How often each class was predicted rightly, was predicted at all, and is there, each int64 (classes,)."""
     labels = np.asarray(labels)
-    hits, predictions, support = (np.bincount(found, minlength=classes) for found in (labels[labels == predicted], predicted, labels))
+    hits, predictions, support = (
+        np.bincount(found, minlength=classes) for found in (labels[labels == predicted], predicted, labels)
+    )
     return hits, predictions, support
 
 
@@ -370,13 +386,19 @@ def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Float
     return np.bincount(index, confidence, bins) / divisor, np.bincount(index, hit, bins) / divisor, sizes
 
 
-def _notes(support: Integers, predictions: Integers, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:
+def _notes(
+    support: Integers, predictions: Integers, classes: Sequence[str], effective_prior: Floats | None
+) -> tuple[str, ...]:
     notes = []
     if effective_prior is None:
-        notes.append("the prior that the model learned under has no closed form here: log_loss_corrected and ece_corrected are absent")
+        notes.append(
+            "the prior that the model learned under has no closed form here: log_loss_corrected and ece_corrected are absent"
+        )
     absent = [name for name, count in zip(classes, support, strict=True) if count == 0]
     if absent:
-        notes.append(f"no test sample of class {listing(absent)}: no metric of it is defined, and averages of those leave it out")
+        notes.append(
+            f"no test sample of class {listing(absent)}: no metric of it is defined, and averages of those leave it out"
+        )
     never = [name for name, count, there in zip(classes, predictions, support, strict=True) if count == 0 and there]
     if never:
         notes.append(f"never predicted: class {listing(never)}; its precision counts as 0")

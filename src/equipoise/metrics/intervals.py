@@ -39,7 +39,14 @@ Scale = tuple[Callable[[float], float], Callable[[float], float], Callable[[floa
 SHARE: Scale = (logit, expit, lambda value: 1 / (value * (1 - value)))
 CORRELATION: Scale = (np.arctanh, np.tanh, lambda value: 1 / (1 - value**2))
 COST: Scale = (np.log, np.exp, lambda value: 1 / value)
-SCALES = {"mcc": CORRELATION, "cohen_kappa": CORRELATION, "log_loss": COST, "log_loss_corrected": COST, "brier": COST, "brier_corrected": COST}
+SCALES = {
+    "mcc": CORRELATION,
+    "cohen_kappa": CORRELATION,
+    "log_loss": COST,
+    "log_loss_corrected": COST,
+    "brier": COST,
+    "brier_corrected": COST,
+}
 
 
 @dataclass(frozen=True)
@@ -90,14 +97,21 @@ def class_intervals(
     found = _of_recalls(hits, support, groups, fixed)
     if resamples:
         strata = labels if fixed else np.zeros_like(labels)
-        drawn = _bootstrap(labels, predicted, log_probabilities, _resampled_counts(strata, resamples, np.random.default_rng(seed)))
+        drawn = _bootstrap(
+            labels, predicted, log_probabilities, _resampled_counts(strata, resamples, np.random.default_rng(seed))
+        )
         # A mean has n / (n - 1) of the variance of its resamples, the mean of as many strata n / (n - strata).
         factor = np.sqrt(len(labels) / max(1, len(labels) - len(np.unique(strata))))
-        found = {**_by_deviation(drawn, factor, hits[support > 0], support[support > 0], int(np.sum(labels != predicted))), **found}
+        found = {
+            **_by_deviation(drawn, factor, hits[support > 0], support[support > 0], int(np.sum(labels != predicted))),
+            **found,
+        }
     return found
 
 
-def label_intervals(labels: Integers, predicted: Integers, logits: Floats, *, resamples: int, seed: int = 0) -> dict[str, Interval]:
+def label_intervals(
+    labels: Integers, predicted: Integers, logits: Floats, *, resamples: int, seed: int = 0
+) -> dict[str, Interval]:
     """Intervals of the summary metrics, where a sample has any number of labels: it is drawn with all of them.
 
     Parameters
@@ -114,7 +128,10 @@ def label_intervals(labels: Integers, predicted: Integers, logits: Floats, *, re
         found["worst_class_recall"] = _least(hits, positives)
     if resamples:
         resampled = _resampled_counts(np.zeros(len(labels), np.int64), resamples, np.random.default_rng(seed))
-        drawn, factor = _bootstrap_labels(labels, predicted, logits, resampled), np.sqrt(len(labels) / max(1, len(labels) - 1))
+        drawn, factor = (
+            _bootstrap_labels(labels, predicted, logits, resampled),
+            np.sqrt(len(labels) / max(1, len(labels) - 1)),
+        )
         found = {**_by_deviation(drawn, factor, hits, positives, int(np.sum(~right))), **found}
     return found
 
@@ -129,15 +146,26 @@ def rough_note(intervals: Mapping[str, Interval], support: Integers, classes: Se
     rough = [name for name, interval in intervals.items() if interval.rough]
     if not rough:
         return None
-    few = [f"{classes[index]} ({support[index]})" for index in np.argsort(support, kind="stable") if 0 < support[index] < FEW]
-    why = f"few test samples of class {listing(few)}" if few else "few test samples of a class, or none that was right or wrong"
+    few = [
+        f"{classes[index]} ({support[index]})"
+        for index in np.argsort(support, kind="stable")
+        if 0 < support[index] < FEW
+    ]
+    why = (
+        f"few test samples of class {listing(few)}"
+        if few
+        else "few test samples of a class, or none that was right or wrong"
+    )
     return f"rough 95 % intervals, which may hold the truth less often than in 95 % of test splits: {why}"
 
 
 def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers], fixed: bool) -> dict[str, Interval]:
     """Score intervals of accuracy and of means of recalls, and that of the least recall."""
     present = np.flatnonzero(support)
-    within = {"balanced_accuracy": present, **{f"recall_{name}": members[support[members] > 0] for name, members in groups.items()}}
+    within = {
+        "balanced_accuracy": present,
+        **{f"recall_{name}": members[support[members] > 0] for name, members in groups.items()},
+    }
     found = {
         name: Interval(*score_interval(hits[members], support[members]), rough=_has_few(support[members], FEWEST))
         for name, members in within.items()
@@ -145,7 +173,11 @@ def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers
     }
     # As many of each class as a design wants: the mean of recalls by these shares. As many as were found: one proportion.
     shares = support[present] / support.sum()
-    of_all = score_interval(hits[present], support[present], shares) if fixed else score_interval(hits.sum(keepdims=True), support.sum(keepdims=True))
+    of_all = (
+        score_interval(hits[present], support[present], shares)
+        if fixed
+        else score_interval(hits.sum(keepdims=True), support.sum(keepdims=True))
+    )
     least = _least(hits[present], support[present])
     return found | {"accuracy": Interval(*of_all), "worst_class_recall": least}
 
@@ -154,10 +186,16 @@ def _least(hits: Integers, support: Integers) -> Interval:
     return Interval(*least_interval(hits, support), rough=_has_few(support, FEWEST), wide=len(support) > 1)
 
 
-def _bootstrap(labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats], resampled: Iterable[Floats]) -> dict[str, Floats]:
+def _bootstrap(
+    labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats], resampled: Iterable[Floats]
+) -> dict[str, Floats]:
     """Metric name to its value in the test split, and then in each resample; NaN where it is not defined."""
     classes = log_probabilities[""].shape[1]
-    scores = {name + suffix: values for suffix, given in log_probabilities.items() for name, values in sample_scores(labels, given).items()}
+    scores = {
+        name + suffix: values
+        for suffix, given in log_probabilities.items()
+        for name, values in sample_scores(labels, given).items()
+    }
     of_each = (labels, predicted, np.where(predicted == labels, labels, -1))
     sums = sparse.vstack([_indicators(indices, classes) for indices in of_each]).tocsr()
     sampled = np.array(list(scores.values()))
@@ -173,7 +211,9 @@ def _bootstrap(labels: Integers, predicted: Integers, log_probabilities: Mapping
     return {name: np.concatenate(values) for name, values in drawn.items()}
 
 
-def _bootstrap_labels(labels: Integers, predicted: Integers, logits: Floats, resampled: Iterable[Floats]) -> dict[str, Floats]:
+def _bootstrap_labels(
+    labels: Integers, predicted: Integers, logits: Floats, resampled: Iterable[Floats]
+) -> dict[str, Floats]:
     scores = multilabel.sample_scores(labels, predicted, logits)
     sums = sparse.csr_array(np.hstack([labels * predicted, predicted, labels]).T.astype(np.float32))
     sampled = np.array(list(scores.values()))
@@ -193,10 +233,15 @@ def _ranked(rankings: Sequence["_Ranking"], counts: Floats) -> dict[str, Floats]
     if not rankings:
         return {}
     by_class = np.array([ranking(counts) for ranking in rankings])
-    return {"macro_average_precision": mean_of_defined(by_class[:, 0].T), "macro_auroc": mean_of_defined(by_class[:, 1].T)}
+    return {
+        "macro_average_precision": mean_of_defined(by_class[:, 0].T),
+        "macro_auroc": mean_of_defined(by_class[:, 1].T),
+    }
 
 
-def _by_deviation(drawn: Mapping[str, Floats], factor: float, hits: Integers, support: Integers, errors: int) -> dict[str, Interval]:
+def _by_deviation(
+    drawn: Mapping[str, Floats], factor: float, hits: Integers, support: Integers, errors: int
+) -> dict[str, Interval]:
     """The metric and so many standard deviations of its resamples to either side, on its scale.
 
     Parameters
@@ -244,7 +289,9 @@ def _resampled_counts(strata: Integers, resamples: int, generator: np.random.Gen
 def _indicators(indices: Integers, classes: int) -> sparse.csr_array:
     """(classes, n): 1 where the sample's index is that class; -1 is no class."""
     columns = np.flatnonzero(indices >= 0)
-    return sparse.csr_array((np.ones(len(columns), np.float32), (indices[columns], columns)), shape=(classes, len(indices)))
+    return sparse.csr_array(
+        (np.ones(len(columns), np.float32), (indices[columns], columns)), shape=(classes, len(indices))
+    )
 
 
 class _Ranking:
@@ -260,7 +307,9 @@ class _Ranking:
         tie = np.cumsum(np.diff(score[order], prepend=score[order[:1]]) != 0)
         truth: Booleans = positive[order]
         has_positive = np.bincount(tie, truth) > 0
-        place: Integers = np.cumsum(has_positive) - has_positive  # of the next tie with a positive, at or after each tie
+        place: Integers = (
+            np.cumsum(has_positive) - has_positive
+        )  # of the next tie with a positive, at or after each tie
         kind = np.where(has_positive[tie], np.where(truth, 1, 2), 0)
         self.places = int(has_positive.sum())
         kept = place[tie] < self.places  # below the last positive nothing matters

@@ -17,7 +17,11 @@ from equipoise.metrics.proportions import wilson
 SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
     "macro_f1": lambda hits, predicted, positives, samples: 2 * hits / np.maximum(predicted + positives, 1),
     "balanced_accuracy": lambda hits, predicted, positives, samples: (
-        (hits / np.maximum(positives, 1) + (samples - positives - predicted + hits) / np.maximum(samples - positives, 1)) / 2
+        (
+            hits / np.maximum(positives, 1)
+            + (samples - positives - predicted + hits) / np.maximum(samples - positives, 1)
+        )
+        / 2
     ),
     "accuracy": lambda hits, predicted, positives, samples: (samples - positives - predicted + 2 * hits) / samples,
 }
@@ -27,7 +31,9 @@ def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
     """The few metrics that are watched while training; accuracy is that of all answers, log loss their mean."""
     counted = decision_metrics(labels, logits > 0)
     scores = sample_scores(labels, logits > 0, logits)
-    return {name: counted[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")} | {"log_loss": float(scores["log_loss"].mean())}
+    return {name: counted[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")} | {
+        "log_loss": float(scores["log_loss"].mean())
+    }
 
 
 def thresholds(rule: str, metric: str, labels: Integers, logits: Floats) -> Floats:
@@ -50,7 +56,9 @@ def check_metric(metric: str) -> None:
         raise ConfigError(f"decision.metric={metric} is not for several labels; choose from {listing(list(SCORES))}")
 
 
-def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Sequence[str], counts: Integers) -> Evaluation:
+def evaluate(
+    labels: Integers, logits: Floats, predicted: Integers, names: Sequence[str], counts: Integers
+) -> Evaluation:
     """Every metric of one set of predictions.
 
     Parameters
@@ -94,7 +102,9 @@ def evaluate(labels: Integers, logits: Floats, predicted: Integers, names: Seque
     }
     wrong, missed = told.sum() - hits.sum(), positives.sum() - hits.sum()
     confusion = sparse.csr_array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
-    return Evaluation(summary, per_class, confusion, frequency_groups(counts, "terciles"), _notes(positives, told, names))
+    return Evaluation(
+        summary, per_class, confusion, frequency_groups(counts, "terciles"), _notes(positives, told, names)
+    )
 
 
 def decision_metrics(labels: Integers, predicted: Integers | Booleans) -> dict[str, float]:
@@ -131,11 +141,17 @@ def _best_threshold(metric: str, labels: Integers, logits: Floats) -> float:
     candidates = cuts(logits)
     everything, positive = np.sort(logits), np.sort(logits[labels == 1])
     told, hits = (len(values) - np.searchsorted(values, candidates) for values in (everything, positive))
-    return best_nearest(candidates, SCORES[metric](hits, told, np.full(len(candidates), len(positive)), len(labels)), to=0.0)
+    return best_nearest(
+        candidates, SCORES[metric](hits, told, np.full(len(candidates), len(positive)), len(labels)), to=0.0
+    )
 
 
 def _notes(positives: Integers, told: Integers, names: Sequence[str]) -> tuple[str, ...]:
     absent = [name for name, count in zip(names, positives, strict=True) if count == 0]
     never = [name for name, count, there in zip(names, told, positives, strict=True) if count == 0 and there]
-    notes = [f"no test sample has the label {listing(absent)}: no metric of it is defined, and averages leave it out"] if absent else []
+    notes = (
+        [f"no test sample has the label {listing(absent)}: no metric of it is defined, and averages leave it out"]
+        if absent
+        else []
+    )
     return (*notes, *([f"never predicted: label {listing(never)}; its precision counts as 0"] if never else []))

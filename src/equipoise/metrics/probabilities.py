@@ -76,12 +76,20 @@ Probabilities = OfClasses | OfLabels
 
 def as_json(probabilities: Probabilities) -> dict[str, Any]:
     """As data, from which `from_json` makes it again."""
-    values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(probabilities).items()}
+    values = {
+        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(probabilities).items()
+    }
     return {"kind": type(probabilities).__name__, **values}
 
 
 def from_json(data: Mapping[str, Any]) -> Probabilities:
     """What `as_json` wrote."""
     kinds: Mapping[str, Any] = {"OfClasses": OfClasses, "OfLabels": OfLabels}
-    made: Probabilities = kinds[data["kind"]](**{name: np.array(value) if isinstance(value, list) else value for name, value in data.items() if name != "kind"})
+    made: Probabilities = kinds[data["kind"]](
+        **{
+            name: np.array(value) if isinstance(value, list) else value
+            for name, value in data.items()
+            if name != "kind"
+        }
+    )
     return made

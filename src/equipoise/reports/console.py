@@ -31,33 +31,54 @@ SUMMARY = (
 )
 
 
-def print_evaluation(evaluation: Evaluation, intervals: Mapping[str, Interval], weights: ClassWeights, head_to_tail: Integers) -> None:
+def print_evaluation(
+    evaluation: Evaluation, intervals: Mapping[str, Interval], weights: ClassWeights, head_to_tail: Integers
+) -> None:
     """The per-class table, head first, beside the summary metrics with their 95 % intervals."""
     rows = []
     for index in shown_classes(head_to_tail):
         if index is None:
             rows.append(["…"] * 8)
             continue
-        values = (evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision", "prevalence"))
+        values = (
+            evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision", "prevalence")
+        )
         numbers = ["–" if value != value else f"{value:.3f}" for value in values]
         rows.append([weights.label(index), str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers])
     headings = ["class", "n train", "weight", "precision", "recall", "F1", "AP", "by chance"]
-    whole = [[name, f"{evaluation.summary[name]:.3f}", str(intervals.get(name, ""))] for name in SUMMARY if name in evaluation.summary]
+    whole = [
+        [name, f"{evaluation.summary[name]:.3f}", str(intervals.get(name, ""))]
+        for name in SUMMARY
+        if name in evaluation.summary
+    ]
     per_class = terminal.tables("Test split by class, head to tail", headings, rows, terminal.console.width)
-    terminal.console.print(Columns([*per_class, *terminal.tables("Test split as a whole", ["metric", "value", "95 %"], whole, terminal.console.width)]))
+    terminal.console.print(
+        Columns(
+            [
+                *per_class,
+                *terminal.tables("Test split as a whole", ["metric", "value", "95 %"], whole, terminal.console.width),
+            ]
+        )
+    )
 
 
 def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> None:
     """What each decision rule makes of the same model, the configured one marked."""
     names = list(next(iter(by_rule.values())))
-    rows = [[f"{rule} (configured)" if rule == configured else rule, *(f"{metrics[name]:.3f}" for name in names)] for rule, metrics in by_rule.items()]
+    rows = [
+        [f"{rule} (configured)" if rule == configured else rule, *(f"{metrics[name]:.3f}" for name in names)]
+        for rule, metrics in by_rule.items()
+    ]
     terminal.print_table("Test split by decision rule, of the same model", ["rule", *names], rows)
 
 
 def print_summary_line(evaluation: Evaluation) -> None:
     """The headline metrics alone, as one of many jobs prints them."""
     shown = ("balanced_accuracy", "macro_f1", "mcc")
-    terminal.console.print("  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary), soft_wrap=True)
+    terminal.console.print(
+        "  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary),
+        soft_wrap=True,
+    )
 
 
 def shown_classes(head_to_tail: Integers) -> list[int | None]:

@@ -35,11 +35,15 @@ RANK_GROUPS = 20
 MOST_PAIRS = 15
 SMALL = 8  # points
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as the eye weighs them
-matplotlib.rcParams["text.hinting"] = "none"  # to fit letters to pixels takes a tenth of a picture's time, and sets them unevenly
+matplotlib.rcParams["text.hinting"] = (
+    "none"  # to fit letters to pixels takes a tenth of a picture's time, and sets them unevenly
+)
 matplotlib.rcParams["axes.titley"] = 1.0  # where it is anyway, without a look at all that it could run into
 # Each family is looked for at every text, also those that are not installed.
 _INSTALLED = {font.name for font in fontManager.ttflist}
-matplotlib.rcParams["font.sans-serif"] = [family for family in matplotlib.rcParams["font.sans-serif"] if family in _INSTALLED]
+matplotlib.rcParams["font.sans-serif"] = [
+    family for family in matplotlib.rcParams["font.sans-serif"] if family in _INSTALLED
+]
 
 
 def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str) -> Figure:
@@ -61,16 +65,23 @@ def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_t
         for (row, column), cell in np.ndenumerate(confusion):
             if cell:
                 dark = image.cmap(shares[row, column])[:3] @ LUMINANCE < 0.5
-                axes.text(column, row, str(cell), ha="center", va="center", fontsize=SMALL, color="white" if dark else INK)
+                axes.text(
+                    column, row, str(cell), ha="center", va="center", fontsize=SMALL, color="white" if dark else INK
+                )
     _name_beside(axes, classes)
     _name_below(axes, classes, upright=upright)
     axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix, normalised by true class")
     return figure
 
 
-def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str) -> Figure:
+def _confusion_of_groups(
+    counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str
+) -> Figure:
     members = _groups(head_to_tail)
-    rows, columns = np.repeat(np.arange(len(members)), [len(found) for found in members.values()]), np.concatenate(list(members.values()))
+    rows, columns = (
+        np.repeat(np.arange(len(members)), [len(found) for found in members.values()]),
+        np.concatenate(list(members.values())),
+    )
     belongs = sparse.csr_array((np.ones(len(columns), np.int64), (rows, columns)), shape=(len(members), len(classes)))
     blocks = (belongs @ counts @ belongs.T).toarray()
     totals = blocks.sum(axis=1, keepdims=True)
@@ -84,7 +95,11 @@ def _confusion_of_groups(counts: sparse.csr_array, classes: Sequence[str], head_
     _explain_colors(image, name + side, name, side, "share of the true group's samples")
     _name_beside(left, list(members))
     _name_below(left, list(members), upright=False)
-    left.set(xlabel="group of the predicted class, by rank", ylabel="group of the true class, by rank", title=f"Confusion of {len(classes):,} classes")
+    left.set(
+        xlabel="group of the predicted class, by rank",
+        ylabel="group of the true class, by rank",
+        title=f"Confusion of {len(classes):,} classes",
+    )
     _draw_pairs(right, worst, color)
     return figure
 
@@ -93,7 +108,9 @@ def _explain_colors(image: AxesImage, right: float, bottom: float, side: float, 
     """A bar of colours beside a square picture that ends there, in inches."""
     figure = image.get_figure(root=True)
     assert figure
-    figure.colorbar(image, cax=figure.add_axes(_place(figure, right + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side)), label=label)
+    figure.colorbar(
+        image, cax=figure.add_axes(_place(figure, right + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side)), label=label
+    )
 
 
 def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -102,7 +119,10 @@ def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple
     wrong = np.flatnonzero(cells.row != cells.col)
     worst = wrong[np.lexsort((-cells.data[wrong] / support[cells.row[wrong]], -cells.data[wrong]))][:MOST_PAIRS]
     found = ((cells.row[cell], cells.col[cell], int(cells.data[cell])) for cell in worst)
-    return [(f"{_short(classes[row])} → {_short(classes[column])}", mistaken, int(support[row])) for row, column, mistaken in found]
+    return [
+        (f"{_short(classes[row])} → {_short(classes[column])}", mistaken, int(support[row]))
+        for row, column, mistaken in found
+    ]
 
 
 def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]], color: str) -> None:
@@ -117,18 +137,26 @@ def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]], color: str) -
     axes.set(xlabel="test samples", title="Most frequent mistakes, true → predicted")
 
 
-def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared, run_color: str) -> Figure:
+def precision_recall_curves(
+    labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared, run_color: str
+) -> Figure:
     """One curve a class, coloured from head to tail, of some more those at evenly spaced ranks; of many, how average precision spreads by rank."""
     average_precision = evaluation.per_class["average_precision"]
     if len(data.classes) > MOST_DRAWN:
         figure = Figure((7.5, 5))
         axes = _axes(figure, 0.75, 0.6, 6.5, 4)
         _spread_by_rank(axes, average_precision, data.head_to_tail, run_color)
-        axes.set(xlabel="rank of the class, from head to tail", ylabel="average precision", title="Average precision of each class against the rest")
+        axes.set(
+            xlabel="rank of the class, from head to tail",
+            ylabel="average precision",
+            title="Average precision of each class against the rest",
+        )
         return figure
     defined = [index for index in data.head_to_tail if not np.isnan(average_precision[index])]
     chosen = _spread(defined, 10)
-    names = [f"{_short(data.classes[index])}  n={data.counts[index]}  AP {average_precision[index]:.2f}" for index in chosen]
+    names = [
+        f"{_short(data.classes[index])}  n={data.counts[index]}  AP {average_precision[index]:.2f}" for index in chosen
+    ]
     title = "head to tail" if len(chosen) == len(defined) else f"{len(chosen)} of {len(defined)} classes, head to tail"
     figure = Figure((6.8 + _longest([*names, title]), 5))
     axes = _axes(figure, 0.75, 0.6, 5.2, 4)
@@ -136,8 +164,16 @@ def precision_recall_curves(labels: Integers, log_probabilities: Floats, evaluat
         truth = labels[:, index] == 1 if labels.ndim == 2 else labels == index
         precision, recall = precision_recall(truth, log_probabilities[:, index])
         axes.plot(recall, precision, color=color, linewidth=1.6, label=name)
-    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03), title="Precision and recall of each class against the rest")
-    axes.legend(frameon=False, fontsize=SMALL, title=title, title_fontsize=SMALL, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.set(
+        xlabel="recall",
+        ylabel="precision",
+        xlim=(0, 1.01),
+        ylim=(0, 1.03),
+        title="Precision and recall of each class against the rest",
+    )
+    axes.legend(
+        frameon=False, fontsize=SMALL, title=title, title_fontsize=SMALL, loc="center left", bbox_to_anchor=(1.01, 0.5)
+    )
     return figure
 
 
@@ -147,10 +183,21 @@ def training_curves(history: Sequence[dict[str, float]], color: str) -> Figure:
     left, right = (_axes(figure, edge, 0.6, 4.2, 3) for edge in (0.6, 5.6))
     epochs = np.arange(1, len(history) + 1)
     marker = "o" if len(history) < 3 else None
-    for axes, keys in ((left, ("train/loss", "val/loss", "val/log_loss")), (right, ("val/balanced_accuracy", "val/macro_f1", "val/accuracy"))):
+    for axes, keys in (
+        (left, ("train/loss", "val/loss", "val/log_loss")),
+        (right, ("val/balanced_accuracy", "val/macro_f1", "val/accuracy")),
+    ):
         for key, style in zip(keys, ("-", "--", ":") if axes is right else ("-", "-", "--"), strict=True):
             drawn = INK if key == "train/loss" else color
-            axes.plot(epochs, [metrics[key] for metrics in history], style, color=drawn, marker=marker, label=key, linewidth=1.6)
+            axes.plot(
+                epochs,
+                [metrics[key] for metrics in history],
+                style,
+                color=drawn,
+                marker=marker,
+                label=key,
+                linewidth=1.6,
+            )
         axes.set_xlabel("epoch")
         axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         axes.legend(frameon=False)
@@ -165,19 +212,30 @@ def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: 
     axes = _axes(figure, 0.75, 0.6, 4.6, 4)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     axes.text(0.97, 0.93, "perfect", color=MUTED, ha="right", va="top", rotation=41, fontsize=9)
-    for name, values, style, filling in (("as predicted", log_probabilities, "-", color), ("moved to the target prior", corrected, "--", "white")):
+    for name, values, style, filling in (
+        ("as predicted", log_probabilities, "-", color),
+        ("moved to the target prior", corrected, "--", "white"),
+    ):
         if values is not None:
             confidence, accuracy, sizes = reliability(labels, values)
             filled = sizes > 0
             axes.plot(confidence[filled], accuracy[filled], style, color=color, linewidth=1.4, label=name)
             areas = 8 + 160 * sizes[filled] / sizes.sum()
             axes.scatter(confidence[filled], accuracy[filled], s=areas, color=color, facecolor=filling, zorder=3)
-    axes.set(xlabel="confidence (larger dots: more samples)", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), title="Reliability")
+    axes.set(
+        xlabel="confidence (larger dots: more samples)",
+        ylabel="accuracy",
+        xlim=(0, 1.02),
+        ylim=(0, 1.02),
+        title="Reliability",
+    )
     axes.legend(frameon=False, loc="lower right")
     return figure
 
 
-def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats], color: str) -> Figure:
+def what_the_weights_did(
+    data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats], color: str
+) -> Figure:
     """Counts, weights, shares and recall of the classes, from head to tail; of many, the shares of groups of ranks and how recall spreads.
 
     The classes are named below the lower panels, whose bars stand below those of the upper ones.
@@ -198,8 +256,12 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         (panels[1], weights.weights[order], "Weight (log scale)", "{:.3g}"),
     ):
         seen = values[values > 0]
-        axes.set(yscale="log", ylim=(seen.min() / 1.6, seen.max() * 2.5))  # before anything is drawn: equal values have no range of their own
-        axes.yaxis.set_major_formatter("{x:g}")  # a power of ten with an exponent is a formula, which takes as long as all other text
+        axes.set(
+            yscale="log", ylim=(seen.min() / 1.6, seen.max() * 2.5)
+        )  # before anything is drawn: equal values have no range of their own
+        axes.yaxis.set_major_formatter(
+            "{x:g}"
+        )  # a power of ten with an exponent is a formula, which takes as long as all other text
         axes.yaxis.set_minor_locator(NullLocator())
         if many:
             axes.plot(np.arange(1, len(order) + 1), values, color=color)
@@ -217,12 +279,22 @@ def what_the_weights_did(data: Prepared, weights: ClassWeights, evaluation: Eval
         _name_below(panels[3], names, upright=_is_short(names))
         panels[3].set_ylim(0, 1.12)
     panels[3].axhline(float(np.nanmean(recall)), color=INK, linewidth=1.2, linestyle="--")
-    panels[3].set_title(f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11)
-    figure.text(0.5, 0.1 / figure.get_figheight(), "class, from head to tail" + (", by rank" if many else ""), ha="center", fontsize=10)
+    panels[3].set_title(
+        f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11
+    )
+    figure.text(
+        0.5,
+        0.1 / figure.get_figheight(),
+        "class, from head to tail" + (", by rank" if many else ""),
+        ha="center",
+        fontsize=10,
+    )
     return figure
 
 
-def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integers], shares: Mapping[str, Floats], color: str) -> None:
+def _draw_shares(
+    axes: Axes, weights: ClassWeights, groups: Mapping[str, Integers], shares: Mapping[str, Floats], color: str
+) -> None:
     """Bars of each group's share of all weight, beside what it would be without weights and its share of the gradient."""
 
     def summed(values: Floats) -> Floats:
@@ -233,12 +305,24 @@ def _draw_shares(axes: Axes, weights: ClassWeights, groups: Mapping[str, Integer
     _bars(axes, share, color)
     _name_below(axes, list(groups), upright=_is_short(list(groups)))
     axes.set_title("Share of all weight", loc="left", fontsize=11)
-    axes.step(np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1]), where="post", color=INK, linewidth=1.2, label="without weights")
+    axes.step(
+        np.append(marks - 0.5, marks[-1] + 0.5),
+        np.append(equal, equal[-1]),
+        where="post",
+        color=INK,
+        linewidth=1.2,
+        label="without weights",
+    )
     highest = max(share.max(), equal.max())
-    for key, label, mark in (("gradient_share_start", "of the gradient, before training", "o"), ("gradient_share", "of the gradient, after training", "D")):
+    for key, label, mark in (
+        ("gradient_share_start", "of the gradient, before training", "o"),
+        ("gradient_share", "of the gradient, after training", "D"),
+    ):
         if key in shares:
             found = summed(shares[key])
-            axes.plot(marks, found, mark, color=INK, markersize=4, markerfacecolor="none" if mark == "o" else INK, label=label)
+            axes.plot(
+                marks, found, mark, color=INK, markersize=4, markerfacecolor="none" if mark == "o" else INK, label=label
+            )
             highest = max(highest, np.nanmax(found, initial=0))
     axes.set_ylim(0, highest * 1.15)
     axes.legend(frameon=False)
@@ -249,11 +333,22 @@ def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers, color: s
     """How a value between 0 and 1 spreads over the classes of each group of ranks: median, the middle half, the middle four fifths."""
     groups = [values[members][~np.isnan(values[members])] for members in _groups(head_to_tail).values()]
     ranks = (np.arange(len(groups)) + 0.5) * len(head_to_tail) / len(groups)
-    lines = np.array([np.quantile(found, (0.1, 0.25, 0.5, 0.75, 0.9)) if len(found) else np.full(5, np.nan) for found in groups]).T
-    axes.fill_between(ranks, lines[0], lines[4], color=color, alpha=0.15, linewidth=0, label="10 to 90 % of the classes")
+    lines = np.array(
+        [np.quantile(found, (0.1, 0.25, 0.5, 0.75, 0.9)) if len(found) else np.full(5, np.nan) for found in groups]
+    ).T
+    axes.fill_between(
+        ranks, lines[0], lines[4], color=color, alpha=0.15, linewidth=0, label="10 to 90 % of the classes"
+    )
     axes.fill_between(ranks, lines[1], lines[3], color=color, alpha=0.3, linewidth=0, label="25 to 75 %")
     axes.plot(ranks, lines[2], color=color, label="median")
-    axes.plot(ranks, [found.mean() if len(found) else np.nan for found in groups], "--", color=INK, linewidth=1.2, label="mean")
+    axes.plot(
+        ranks,
+        [found.mean() if len(found) else np.nan for found in groups],
+        "--",
+        color=INK,
+        linewidth=1.2,
+        label="mean",
+    )
     axes.set(xlim=(0, len(head_to_tail)), ylim=(0, 1.03))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=SMALL)
@@ -269,7 +364,9 @@ def _bars(axes: Axes, values: Floats | Integers, color: str, form: str | None = 
     """Bars that say their values in place of an axis that does, if these have a form and are not too many."""
     marks = np.arange(len(values))
     shown = np.nan_to_num(np.asarray(values, dtype=float))
-    heights = np.zeros(2 * len(marks) - 1)  # one shape, whose every second step is nothing: as many rectangles would each be drawn by themselves
+    heights = np.zeros(
+        2 * len(marks) - 1
+    )  # one shape, whose every second step is nothing: as many rectangles would each be drawn by themselves
     heights[::2] = shown
     axes.stairs(heights, np.add.outer(marks, (-0.4, 0.4)).ravel(), fill=True, color=color)
     axes.margins(x=0.01)
@@ -294,7 +391,9 @@ def _is_short(names: Sequence[str]) -> bool:
 def _name_below(axes: Axes, names: Sequence[str], *, upright: bool) -> None:
     """Name the places of the horizontal axis: by texts, since a tick is five things to draw."""
     axes.set_xticks([])
-    below = blended_transform_factory(axes.transData, axes.transAxes) + ScaledTranslation(0, -4 / 72, axes.figure.dpi_scale_trans)
+    below = blended_transform_factory(axes.transData, axes.transAxes) + ScaledTranslation(
+        0, -4 / 72, axes.figure.dpi_scale_trans
+    )
     for place, name in _named(names).items():
         axes.text(place, 0, name, transform=below, ha="center", va="top", fontsize=SMALL, rotation=0 if upright else 90)
 
@@ -302,7 +401,9 @@ def _name_below(axes: Axes, names: Sequence[str], *, upright: bool) -> None:
 def _name_beside(axes: Axes, names: Sequence[str]) -> None:
     """The same of the vertical axis."""
     axes.set_yticks([])
-    beside = blended_transform_factory(axes.transAxes, axes.transData) + ScaledTranslation(-4 / 72, 0, axes.figure.dpi_scale_trans)
+    beside = blended_transform_factory(axes.transAxes, axes.transData) + ScaledTranslation(
+        -4 / 72, 0, axes.figure.dpi_scale_trans
+    )
     for place, name in _named(names).items():
         axes.text(0, place, name, transform=beside, ha="right", va="center", fontsize=SMALL)
 
@@ -315,7 +416,13 @@ def _named(names: Sequence[str]) -> dict[int, str]:
 def _longest(texts: Iterable[str]) -> float:
     """Inches that the longest of some small texts takes."""
     font = FontProperties(size=SMALL)
-    return max((float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) for text in texts), default=0.0) / 72
+    return (
+        max(
+            (float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) for text in texts),
+            default=0.0,
+        )
+        / 72
+    )
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
@@ -328,7 +435,9 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
     return axes
 
 
-def _place(figure: Figure, left: float, bottom: float, width: float, height: float) -> tuple[float, float, float, float]:
+def _place(
+    figure: Figure, left: float, bottom: float, width: float, height: float
+) -> tuple[float, float, float, float]:
     """Inches as shares of the figure."""
     across, up = figure.get_size_inches()
     return left / across, bottom / up, width / across, height / up

@@ -47,8 +47,12 @@ def lettering(names: Sequence[str], files: Sequence[str] | None = None) -> Lette
     files : of fonts; None: all that are installed, looked for only where Matplotlib's own is not enough
     """
     missing = {letter for name in names for letter in name} - _own_letters()
-    drawable = {letter for letter in missing if unicodedata.category(letter) not in ("Cc", "Zl", "Zp")}  # no font has a tab
-    families = tuple(_covering(frozenset(drawable), tuple(_installed() if files is None else files))) if drawable else ()
+    drawable = {
+        letter for letter in missing if unicodedata.category(letter) not in ("Cc", "Zl", "Zp")
+    }  # no font has a tab
+    families = (
+        tuple(_covering(frozenset(drawable), tuple(_installed() if files is None else files))) if drawable else ()
+    )
     lacking = missing.difference(*(letters for _, letters in families))
     shown = tuple("".join(_escaped(letter) if letter in lacking else letter for letter in name) for name in names)
     return Lettering(shown, tuple(family for family, _ in families), _note(names, shown, lacking & drawable))
@@ -113,6 +117,12 @@ def _own_letters() -> frozenset[str]:
 
 def _installed() -> list[str]:
     """The files of fonts that Matplotlib knows and of those that were installed since it looked, upright ones first."""
-    known = {entry.fname: (entry.style != "normal", str(entry.weight) not in ("400", "normal", "regular")) for entry in font_manager.fontManager.ttflist}
+    known = {
+        entry.fname: (entry.style != "normal", str(entry.weight) not in ("400", "normal", "regular"))
+        for entry in font_manager.fontManager.ttflist
+    }
     found = dict.fromkeys([*known, *font_manager.findSystemFonts()])
-    return sorted((file for file in found if Path(file).suffix.lower() in (".ttf", ".otf", ".ttc")), key=lambda file: known.get(file, (False, False)))
+    return sorted(
+        (file for file in found if Path(file).suffix.lower() in (".ttf", ".otf", ".ttc")),
+        key=lambda file: known.get(file, (False, False)),
+    )

@@ -52,7 +52,10 @@ class Part:
 def document(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
     """The whole page."""
     links = " ".join(f'<a href="#part{number}">{html.escape(part.title)}</a>' for number, part in enumerate(parts))
-    sections = [f'<h2 id="part{number}">{html.escape(part.title)}</h2>\n' + "\n".join(part.body) for number, part in enumerate(parts)]
+    sections = [
+        f'<h2 id="part{number}">{html.escape(part.title)}</h2>\n' + "\n".join(part.body)
+        for number, part in enumerate(parts)
+    ]
     head = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     body = "\n".join([f"<h1>{html.escape(title)}</h1>", *lead, f"<nav>{links}</nav>", *sections])
     return f"{head}<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n<script>{SORT}</script>\n</body></html>\n"
@@ -76,7 +79,10 @@ def picture(figure: "Figure", caption: str) -> str:
 
     file = io.StringIO()
     # A fixed salt gives the same figure the same bytes; the caption keeps ids of several figures apart.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": caption, "font.family": "sans-serif"}), warnings.catch_warnings():
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": caption, "font.family": "sans-serif"}),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # whoever shows the page has fonts of his own
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     drawing = file.getvalue()
@@ -90,7 +96,10 @@ def picture(figure: "Figure", caption: str) -> str:
 
 def image(png: bytes, caption: str) -> str:
     """A picture that is drawn already, inside the page."""
-    return _figure(f'<img alt="{html.escape(caption, quote=True)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">', caption)
+    return _figure(
+        f'<img alt="{html.escape(caption, quote=True)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">',
+        caption,
+    )
 
 
 def _figure(drawing: str, caption: str) -> str:

@@ -103,19 +103,31 @@ def _as_png(figure: Figure) -> bytes:
 
 def _figures(evidence: Evidence, names: tuple[str, ...]) -> dict[str, Figure]:
     """With the classes named so."""
-    data, evaluation, color = replace(evidence.data, classes=names), evidence.evaluation, weighting_color(evidence.weighting)
+    data, evaluation, color = (
+        replace(evidence.data, classes=names),
+        evidence.evaluation,
+        weighting_color(evidence.weighting),
+    )
     trained = {"training_curves": figures.training_curves(evidence.history, color)} if evidence.history else {}
     if evidence.labels.ndim == 2:
         return {
-            "pr_curves": figures.precision_recall_curves(evidence.labels == 1, evidence.log_probabilities, evaluation, data, color),
+            "pr_curves": figures.precision_recall_curves(
+                evidence.labels == 1, evidence.log_probabilities, evaluation, data, color
+            ),
             "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, {}, color),
             **trained,
         }
     drawn = {
         "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, color),
-        "pr_curves": figures.precision_recall_curves(evidence.labels, evidence.log_probabilities, evaluation, data, color),
-        "reliability": figures.reliability_diagram(evidence.labels, evidence.log_probabilities, evidence.corrected, color),
-        "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, evidence.shares, color),
+        "pr_curves": figures.precision_recall_curves(
+            evidence.labels, evidence.log_probabilities, evaluation, data, color
+        ),
+        "reliability": figures.reliability_diagram(
+            evidence.labels, evidence.log_probabilities, evidence.corrected, color
+        ),
+        "what_the_weights_did": figures.what_the_weights_did(
+            data, evidence.weights, evaluation, evidence.shares, color
+        ),
     }
     return drawn | trained
 
@@ -152,7 +164,9 @@ def _did_it_learn(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     summary = evidence.evaluation.summary
     present = int((evidence.evaluation.confusion.sum(axis=1) > 0).sum())
     body = [
-        html.paragraph(f"One class for everything would reach a balanced accuracy of {1 / present:.3f}; this model reaches {summary['balanced_accuracy']:.3f}.")
+        html.paragraph(
+            f"One class for everything would reach a balanced accuracy of {1 / present:.3f}; this model reaches {summary['balanced_accuracy']:.3f}."
+        )
     ]
     if evidence.history:
         losses = [metrics["val/log_loss"] for metrics in evidence.history]
@@ -168,36 +182,90 @@ def _did_it_learn(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
 def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     data, evaluation = evidence.data, evidence.evaluation
     per_class, order = evaluation.per_class, evidence.data.head_to_tail
-    worst = [index for index in np.argsort(per_class["recall"], kind="stable")[:3] if not np.isnan(per_class["recall"][index])]
-    body = [html.paragraph("Lowest recall: " + ", ".join(f"{data.classes[i]} ({per_class['recall'][i]:.2f}, n = {data.counts[i]})" for i in worst) + ".")]
+    worst = [
+        index
+        for index in np.argsort(per_class["recall"], kind="stable")[:3]
+        if not np.isnan(per_class["recall"][index])
+    ]
+    body = [
+        html.paragraph(
+            "Lowest recall: "
+            + ", ".join(f"{data.classes[i]} ({per_class['recall'][i]:.2f}, n = {data.counts[i]})" for i in worst)
+            + "."
+        )
+    ]
     cells = evaluation.confusion.tocoo()
     mistaken = np.where(cells.row != cells.col, cells.data, 0)
     if mistaken.any():
         truth, taken = cells.row[mistaken.argmax()], cells.col[mistaken.argmax()]
         total = evaluation.confusion[[truth]].sum()
-        body.append(html.paragraph(f"Most frequent mistake: {data.classes[truth]} taken for {data.classes[taken]}, {mistaken.max()} of {total} samples."))
+        body.append(
+            html.paragraph(
+                f"Most frequent mistake: {data.classes[truth]} taken for {data.classes[taken]}, {mistaken.max()} of {total} samples."
+            )
+        )
     groups = {
-        name: ", ".join(data.classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "") for name, members in evaluation.groups.items()
+        name: ", ".join(data.classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "")
+        for name, members in evaluation.groups.items()
     }
     rows = [
-        [name, members, _number(evaluation.summary.get(f"recall_{name}", np.nan)), *_ends(evidence.intervals.get(f"recall_{name}"))]
+        [
+            name,
+            members,
+            _number(evaluation.summary.get(f"recall_{name}", np.nan)),
+            *_ends(evidence.intervals.get(f"recall_{name}")),
+        ]
         for name, members in groups.items()
     ]
     if rows:
         body.append(html.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows))
-    shown = ("recall", "recall_low", "recall_high", "precision", "f1", "average_precision", "prevalence", "auroc", "predicted_share")
-    titles = ["class", "n train", "n test", "weight", "recall", "95 % from", "to", "precision", "F1", "AP", "AP by chance", "AUROC", "predicted share"]
+    shown = (
+        "recall",
+        "recall_low",
+        "recall_high",
+        "precision",
+        "f1",
+        "average_precision",
+        "prevalence",
+        "auroc",
+        "predicted_share",
+    )
+    titles = [
+        "class",
+        "n train",
+        "n test",
+        "weight",
+        "recall",
+        "95 % from",
+        "to",
+        "precision",
+        "F1",
+        "AP",
+        "AP by chance",
+        "AUROC",
+        "predicted share",
+    ]
     support = evaluation.confusion.sum(axis=1)
     table = [
         [evidence.weights.label(i), str(data.counts[i]), str(support[i]), f"{evidence.weights.weights[i]:.4g}"]
-        + [_number(per_class[name][i]) + (", rough" if name == "recall_high" and 0 < support[i] < FEWEST else "") for name in shown]
+        + [
+            _number(per_class[name][i]) + (", rough" if name == "recall_high" and 0 < support[i] < FEWEST else "")
+            for name in shown
+        ]
         for i in (order if len(order) <= MOST_ROWS else np.argsort(per_class["recall"], kind="stable")[:LOWEST])
     ]
     if len(order) > MOST_ROWS:
         body.append(
-            html.paragraph(f"Of {len(order):,} classes: means by rank, then the {LOWEST} of the lowest recall. evaluation/per_class.json has every class.")
+            html.paragraph(
+                f"Of {len(order):,} classes: means by rank, then the {LOWEST} of the lowest recall. evaluation/per_class.json has every class."
+            )
         )
-        values = {"n": data.counts, "n test": support, "weight": evidence.weights.weights, **{name: per_class[name] for name in shown}}
+        values = {
+            "n": data.counts,
+            "n test": support,
+            "weight": evidence.weights.weights,
+            **{name: per_class[name] for name in shown},
+        }
         body.append(html.table(["classes", *titles[1:]], _by_rank(order, values)))
     body.append(html.table(titles, table))
     body.append(html.image(drawn["confusion_matrix"], "Confusion matrix"))
@@ -210,7 +278,13 @@ def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[
     groups = ranks.groups(head_to_tail)
     means = {key: ranks.means(found, groups) for key, found in values.items()}
     return [
-        [name.replace("ranks_", "ranks "), *(f"{means[key][name]:.4g}" if key in ("n", "n test", "weight") else _number(means[key][name]) for key in means)]
+        [
+            name.replace("ranks_", "ranks "),
+            *(
+                f"{means[key][name]:.4g}" if key in ("n", "n test", "weight") else _number(means[key][name])
+                for key in means
+            ),
+        ]
         for name in groups
     ]
 
@@ -234,13 +308,22 @@ def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, bytes]) -> lis
         html.image(drawn["what_the_weights_did"], "What went in, what it moved, and what came out"),
     ]
     known = {
-        key: f"{kind}, {when}" for kind in ("loss", "gradient") for key, when in ((f"{kind}_share_start", "at the start"), (f"{kind}_share", "at the end"))
+        key: f"{kind}, {when}"
+        for kind in ("loss", "gradient")
+        for key, when in ((f"{kind}_share_start", "at the start"), (f"{kind}_share", "at the end"))
     }
     columns = {"samples": weights.counts / weights.counts.sum(), "weights": weights.share}
     columns |= {title: evidence.shares[key] for key, title in known.items() if key in evidence.shares}
     groups = {data.classes[i]: np.array([i]) for i in order} if len(order) <= MOST_ROWS else ranks.groups(order)
-    rows = [[name.replace("ranks_", "ranks "), *(_percent(values[members].sum()) for values in columns.values())] for name, members in groups.items()]
-    return [*body, html.paragraph("Each class's share of the whole, in training:"), html.table(["class", *columns], rows)]
+    rows = [
+        [name.replace("ranks_", "ranks "), *(_percent(values[members].sum()) for values in columns.values())]
+        for name, members in groups.items()
+    ]
+    return [
+        *body,
+        html.paragraph("Each class's share of the whole, in training:"),
+        html.table(["class", *columns], rows),
+    ]
 
 
 def _post_hoc(evidence: Evidence) -> list[str]:
@@ -248,11 +331,17 @@ def _post_hoc(evidence: Evidence) -> list[str]:
     names = list(next(iter(rules.values())))
     body = [
         html.table(
-            ["decision rule", *(name.replace("_", " ") for name in names)], [[rule, *(_number(found[name]) for name in names)] for rule, found in rules.items()]
+            ["decision rule", *(name.replace("_", " ") for name in names)],
+            [[rule, *(_number(found[name]) for name in names)] for rule, found in rules.items()],
         )
     ]
     if "logit_adjusted" not in rules:
-        return [html.paragraph("The prior that this model learned under has no analytic form, so there is nothing to adjust by."), *body]
+        return [
+            html.paragraph(
+                "The prior that this model learned under has no analytic form, so there is nothing to adjust by."
+            ),
+            *body,
+        ]
     gain = rules["logit_adjusted"]["balanced_accuracy"] - rules["argmax"]["balanced_accuracy"]
     text = f"From the same logits, post-hoc adjustment of the prior changes balanced accuracy by {gain:+.3f}. "
     text += "What training with weights is worth shows against a run without weights, adjusted in this way: python src/compare.py has it beside every sweep."
@@ -261,15 +350,38 @@ def _post_hoc(evidence: Evidence) -> list[str]:
 
 def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     summary = evidence.evaluation.summary
-    rows = [["as predicted", *(_number(summary.get(name, np.nan)) for name in ("log_loss", "ece", "ece_classwise", "brier"))]]
+    rows = [
+        [
+            "as predicted",
+            *(_number(summary.get(name, np.nan)) for name in ("log_loss", "ece", "ece_classwise", "brier")),
+        ]
+    ]
     if evidence.corrected is None:
-        text = "The prior that this model learned under has no analytic form, so its probabilities are shown as they are."
+        text = (
+            "The prior that this model learned under has no analytic form, so its probabilities are shown as they are."
+        )
     else:
-        rows.append(["moved to the target prior", _number(summary["log_loss_corrected"]), _number(summary["ece_corrected"]), ABSENT, ABSENT])
+        rows.append(
+            [
+                "moved to the target prior",
+                _number(summary["log_loss_corrected"]),
+                _number(summary["ece_corrected"]),
+                ABSENT,
+                ABSENT,
+            ]
+        )
         change = summary["ece_corrected"] - summary["ece"]
         text = f"Moving the probabilities from the prior that the model learned under to that of its use changes the calibration error by {change:+.3f}."
-    body = [html.paragraph(text), html.table(["probabilities", "log loss", "ECE, top label", "ECE, class-wise", "Brier"], rows)]
-    return [*body, html.image(drawn["reliability"], "Accuracy against confidence; on the diagonal a probability means what it says")]
+    body = [
+        html.paragraph(text),
+        html.table(["probabilities", "log loss", "ECE, top label", "ECE, class-wise", "Brier"], rows),
+    ]
+    return [
+        *body,
+        html.image(
+            drawn["reliability"], "Accuracy against confidence; on the diagonal a probability means what it says"
+        ),
+    ]
 
 
 def _with_interval(evidence: Evidence, name: str) -> str:

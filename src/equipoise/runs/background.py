@@ -47,7 +47,10 @@ class Beside:
         """Whether this run can be left to it, or is better drawn by whoever asks; of the last one nobody would have to wait for two."""
         sent = (evidence.log_probabilities, evidence.corrected)
         most = MOST_WAITING if self._to_come else 1
-        return sum(values.nbytes for values in sent if values is not None) <= MOST_BYTES and sum(not end.done() for end in self._ends) < most
+        return (
+            sum(values.nbytes for values in sent if values is not None) <= MOST_BYTES
+            and sum(not end.done() for end in self._ends) < most
+        )
 
     def finish(self, evidence: Evidence, log: Run, held: contextlib.ExitStack) -> None:
         """Draw and log the pictures, and close what is held for the run, itself included; returns at once."""

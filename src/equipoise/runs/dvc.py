@@ -53,7 +53,9 @@ def read_params(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(f"{file.name} cannot be read: {str(error).splitlines()[0]}; conf/ makes another: make params") from None
+        raise ConfigError(
+            f"{file.name} cannot be read: {str(error).splitlines()[0]}; conf/ makes another: make params"
+        ) from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{file.name} holds no options; conf/ makes another: make params")
     return tree  # type: ignore[return-value]
@@ -82,10 +84,14 @@ def _check_files(config: Config) -> None:
     Images are decoded from where they lie, and a temporary workspace is deleted while its prepared data stay.
     """
     if config.dataset.name == "image_directory" and code_root().resolve() != project_root():
-        raise ConfigError("dataset=image_directory cannot be used in a temporary workspace: dvc exp run without --queue and --temp")
+        raise ConfigError(
+            "dataset=image_directory cannot be used in a temporary workspace: dvc exp run without --queue and --temp"
+        )
     for option, path in _files(config).items():
         if not Path(path).resolve().is_relative_to(RAW.resolve()):
-            raise ConfigError(f"dataset.{option}={path}: the pipeline depends on data/raw, so put it there: dvc add data/raw/{Path(path).name}")
+            raise ConfigError(
+                f"dataset.{option}={path}: the pipeline depends on data/raw, so put it there: dvc add data/raw/{Path(path).name}"
+            )
 
 
 def _files(config: Config) -> dict[str, Any]:

@@ -19,7 +19,15 @@ from equipoise.methods.decisions import BESIDE, DECISIONS, Above, Decide, Known,
 from equipoise.methods.priors import effective_prior, label_odds, target_prior
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import multilabel, probabilities, ranks
-from equipoise.metrics.classification import Evaluation, class_logits, decision_metrics, evaluate, frequency_groups, log_softmax, most_probable
+from equipoise.metrics.classification import (
+    Evaluation,
+    class_logits,
+    decision_metrics,
+    evaluate,
+    frequency_groups,
+    log_softmax,
+    most_probable,
+)
 from equipoise.metrics.intervals import class_intervals, label_intervals, rough_note
 from equipoise.metrics.probabilities import OfClasses, OfLabels, Probabilities
 from equipoise.reports import run_page
@@ -60,9 +68,14 @@ def log_drawn(files: Sequence[str], log: Run) -> None:
 def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
     labels = np.asarray(data.split("test").labels)
     logits = class_logits(trained.logits)
-    effective, target = effective_prior(weights, config.loss, config.trainer.second_stage, record.drawing(config, data)), target_prior(config.dataset, data)
+    effective, target = (
+        effective_prior(weights, config.loss, config.trainer.second_stage, record.drawing(config, data)),
+        target_prior(config.dataset, data),
+    )
     costs = None if config.cost is None else cost_matrix(config.cost, data.classes)
-    known = Known(np.asarray(data.split("validation").labels), class_logits(trained.validation_logits), effective, target, costs)
+    known = Known(
+        np.asarray(data.split("validation").labels), class_logits(trained.validation_logits), effective, target, costs
+    )
     rule = DECISIONS[config.decision.name]
     decide = rule(known, **arguments(config.decision, rule, data.classes))
     predicted = decide(logits)
@@ -104,16 +117,24 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
 
 def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trained: Trained, log: Run) -> Evidence:
     validation, labels = (np.asarray(data.split(name).labels) for name in ("validation", "test"))
-    logits, validation_logits = np.asarray(trained.logits, np.float64), np.asarray(trained.validation_logits, np.float64)
+    logits, validation_logits = (
+        np.asarray(trained.logits, np.float64),
+        np.asarray(trained.validation_logits, np.float64),
+    )
     metric = getattr(config.decision, "metric", "macro_f1")
-    rules = {rule: Above(multilabel.thresholds(rule, metric, validation, validation_logits)) for rule in ("argmax", "tuned")}
+    rules = {
+        rule: Above(multilabel.thresholds(rule, metric, validation, validation_logits)) for rule in ("argmax", "tuned")
+    }
     decided = {name: rule(logits) for name, rule in rules.items()}
     predicted = decided[config.decision.name]
     evaluation = multilabel.evaluate(labels, logits, predicted, data.classes, data.counts)
     by_rule = {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
     intervals = label_intervals(labels, predicted, logits, resamples=config.evaluation.resamples)
     odds = label_odds(weights, config.loss)
-    moved = OfLabels(odds, "" if odds is not None else f"loss={config.loss.name} with gamma or clip: what it learns has no analytic form")
+    moved = OfLabels(
+        odds,
+        "" if odds is not None else f"loss={config.loss.name} with gamma or clip: what it learns has no analytic form",
+    )
     evidence = Evidence(
         name=run_name(config),
         data=data,
@@ -123,7 +144,9 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
         labels=labels,
         log_probabilities=np.log(moved.raw(logits)),
         corrected=None,
-        evaluation=_with_notes(evaluation, rough_note(intervals, labels.sum(axis=0), data.classes), lettering(data.classes).note),
+        evaluation=_with_notes(
+            evaluation, rough_note(intervals, labels.sum(axis=0), data.classes), lettering(data.classes).note
+        ),
         intervals=intervals,
         rules=by_rule,
         history=trained.history,
@@ -133,7 +156,9 @@ def _evaluate_labels(config: Config, data: Prepared, weights: ClassWeights, trai
     _log_numbers(log, evidence)
     kinds = {"label": labels, "predicted": predicted, "p": moved.raw(logits)}
     kinds |= {} if moved.uncorrected else {"p_corrected": moved(logits)}
-    columns = {f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()}
+    columns = {
+        f"{kind}({name})": values[:, index] for index, name in enumerate(data.classes) for kind, values in kinds.items()
+    }
     _log_parquet(log, data, columns)
     _log_tables(log, data, weights, evaluation, rules[config.decision.name], moved)
     return evidence
@@ -145,17 +170,33 @@ def _with_notes(evaluation: Evaluation, *notes: str | None) -> Evaluation:
 
 def _log_numbers(log: Run, evidence: Evidence) -> None:
     data, evaluation = evidence.data, evidence.evaluation
-    log.log_metrics({"samples/test": len(evidence.labels), **{f"test/{name}": value for name, value in evaluation.summary.items()}})
-    log.log_metrics({f"test/{name}_{end}": getattr(interval, end) for name, interval in evidence.intervals.items() for end in ("low", "high")})
+    log.log_metrics(
+        {"samples/test": len(evidence.labels), **{f"test/{name}": value for name, value in evaluation.summary.items()}}
+    )
+    log.log_metrics(
+        {
+            f"test/{name}_{end}": getattr(interval, end)
+            for name, interval in evidence.intervals.items()
+            for end in ("low", "high")
+        }
+    )
     log.log_metrics(record.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
     if not data.several_labels:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
-    log.log_metrics({f"decision/{rule}/{name}": value for rule, metrics in evidence.rules.items() for name, value in metrics.items()})
+    log.log_metrics(
+        {
+            f"decision/{rule}/{name}": value
+            for rule, metrics in evidence.rules.items()
+            for name, value in metrics.items()
+        }
+    )
     for name in ("recall", "precision", "f1"):
         log.log_profile(f"profile/{name}", record.profile(data, evaluation.per_class[name]))
 
 
-def _predictions(data: Prepared, labels: Any, predicted: Any, log_probabilities: Mapping[str, Floats]) -> dict[str, Any]:
+def _predictions(
+    data: Prepared, labels: Any, predicted: Any, log_probabilities: Mapping[str, Floats]
+) -> dict[str, Any]:
     names = np.array(data.classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
     for kind, values in log_probabilities.items():
@@ -186,11 +227,16 @@ def _origins(data: Prepared) -> dict[str, Any]:
     return {"row": np.arange(len(samples.labels)) if samples.rows is None else np.asarray(samples.rows)}
 
 
-def _log_tables(log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation, decide: Decide, moved: Probabilities) -> None:
+def _log_tables(
+    log: Run, data: Prepared, weights: ClassWeights, evaluation: Evaluation, decide: Decide, moved: Probabilities
+) -> None:
     order = data.head_to_tail
     columns: dict[str, list[Any]] = {"class": [data.classes[index] for index in order]}
     # MLflow compares the first column that is not the key: recall.
-    columns |= {name: [None if np.isnan(value) else float(value) for value in values[order]] for name, values in evaluation.per_class.items()}
+    columns |= {
+        name: [None if np.isnan(value) else float(value) for value in values[order]]
+        for name, values in evaluation.per_class.items()
+    }
     columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
     log.log_table(columns, "evaluation/per_class.json")
     log.log_json(class_keys(data.classes), "evaluation/classes.json")

@@ -117,7 +117,9 @@ def _log_times(log: Run) -> None:
     print_table("Where the time went", ["part", "seconds", "share"], shares)
 
 
-def train(config: Config, data: Prepared, log: Run, built: "Compiled", watch: Watch | None = None) -> tuple[ClassWeights, Trained]:
+def train(
+    config: Config, data: Prepared, log: Run, built: "Compiled", watch: Watch | None = None
+) -> tuple[ClassWeights, Trained]:
     """Weigh, and fit the model; it and all that is known of its training are logged."""
     weights = record.weigh(config, data)
     for message in (*data.notes, *(() if data.several_labels else record.notes(config, weights))):
@@ -132,7 +134,9 @@ def train(config: Config, data: Prepared, log: Run, built: "Compiled", watch: Wa
             "(test/recall/ranks_…) in place of each class; evaluation/per_class.json has every class"
         )
     record.log_inputs(config, log, data, weights)
-    return weights, _fit(config, data, weights, log, built, Checkpoints(log.folder, resume.made_by(config, data)), watch)
+    return weights, _fit(
+        config, data, weights, log, built, Checkpoints(log.folder, resume.made_by(config, data)), watch
+    )
 
 
 def take_part(config: Config, data: Prepared) -> None:
@@ -150,12 +154,18 @@ def _start(config: Config, data: Prepared) -> tuple[str, int]:
     trainer = config.trainer
     if trainer.strategy == "multi_worker":
         cluster = read_cluster()
-        console.print(f"Worker {cluster.index} of {len(cluster.workers)}" + (": waiting for the others" if len(cluster.workers) > 1 else ""), soft_wrap=True)
+        console.print(
+            f"Worker {cluster.index} of {len(cluster.workers)}"
+            + (": waiting for the others" if len(cluster.workers) > 1 else ""),
+            soft_wrap=True,
+        )
     try:
         device = _take_device(trainer)
     except runtime.UsedBeforeError as error:
         name = config.dataset.name
-        raise ConfigError(f"{error} dataset={name} has used it while it was prepared; its data are in the cache now: the same command again works") from None
+        raise ConfigError(
+            f"{error} dataset={name} has used it while it was prepared; its data are in the cache now: the same command again works"
+        ) from None
     from equipoise.training.engines import replicas as distribution
 
     strategy = runtime.strategy_of(trainer.strategy)
@@ -183,7 +193,9 @@ def _replica_notes(config: Config, replicas: int) -> list[str]:
     """What several replicas do otherwise than one, and where there is but one."""
     strategy, dropout, notes = config.trainer.strategy, getattr(config.model, "dropout", None), []
     if strategy == "mirrored" and replicas == 1:
-        notes.append("trainer.strategy=mirrored has one replica here, which gains nothing; on a CPU trainer.replicas=2 tries it out")
+        notes.append(
+            "trainer.strategy=mirrored has one replica here, which gains nothing; on a CPU trainer.replicas=2 tries it out"
+        )
     if replicas > 1 and dropout:
         notes.append(
             f"model.dropout={dropout} with trainer.strategy={strategy}: every replica draws the same masks, each for its own part of a batch, "
@@ -196,11 +208,17 @@ def _device_notes(trainer: Trainer, device: str) -> list[str]:
     """What of the options that were typed has no effect, or another than was meant, on the device that was taken."""
     notes = []
     if device == "gpu" and trainer.jit is True and trainer.deterministic:
-        notes.append("trainer.jit=true has no effect on a GPU with trainer.deterministic=true: XLA is left out; trainer.deterministic=false lets it in")
+        notes.append(
+            "trainer.jit=true has no effect on a GPU with trainer.deterministic=true: XLA is left out; trainer.deterministic=false lets it in"
+        )
     if device == "gpu" and not gpu_usage.is_known():
-        notes.append("the use of the GPU is not logged: nvidia-ml-py is not installed; make train EXTRA=gpu installs it")
+        notes.append(
+            "the use of the GPU is not logged: nvidia-ml-py is not installed; make train EXTRA=gpu installs it"
+        )
     if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():
-        notes.append("trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; install its libraries with make train EXTRA=gpu")
+        notes.append(
+            "trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; install its libraries with make train EXTRA=gpu"
+        )
     if device == "cpu" and trainer.gpu_memory is not None:
         notes.append(f"trainer.gpu_memory={trainer.gpu_memory} has no effect: trainer.device=auto took the CPU")
     if device == "cpu" and trainer.precision != "float32":
@@ -208,7 +226,15 @@ def _device_notes(trainer: Trainer, device: str) -> list[str]:
     return notes
 
 
-def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, built: "Compiled", checkpoints: Checkpoints, watch: Watch | None) -> Trained:
+def _fit(
+    config: Config,
+    data: Prepared,
+    weights: ClassWeights,
+    log: Run,
+    built: "Compiled",
+    checkpoints: Checkpoints,
+    watch: Watch | None,
+) -> Trained:
     # Not before runtime.start: these import TensorFlow.
     from equipoise.data.feed import feature_batches
     from equipoise.training import fit
@@ -227,7 +253,10 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, built:
     history: list[dict[str, float]] = []
     begun = checkpoints.newest()
     if begun is not None:
-        console.print(f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
+        console.print(
+            f"Going on after epoch {len(begun.values['history'])} of {config.trainer.epochs} of run {log.id}",
+            soft_wrap=True,
+        )
     done = len(begun.values["history"]) if begun else 0
     log.flush()
     with progress_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
@@ -250,4 +279,10 @@ def _fit(config: Config, data: Prepared, weights: ClassWeights, log: Run, built:
     weights_sha256 = fit.weights_sha256(built.model)
     log.set_tag("weights_sha256", weights_sha256)
     log.log_model(built.model, next(feature_batches(samples.features[:2])), step=len(history))
-    return Trained(built.predict(data.split("test").features), built.predict(data.split("validation").features), history, at_start | at_end, weights_sha256)
+    return Trained(
+        built.predict(data.split("test").features),
+        built.predict(data.split("validation").features),
+        history,
+        at_start | at_end,
+        weights_sha256,
+    )

@@ -43,12 +43,20 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         "mlflow.runColor": weighting_color(config.weighting.name),
     }
     positive = None if data.several_labels else advice.positive(config, data)
-    return tags | ({} if positive is None else {"positive": positive}) | ({} if config.sweep == "auto" else {"sweep_id": config.sweep})
+    return (
+        tags
+        | ({} if positive is None else {"positive": positive})
+        | ({} if config.sweep == "auto" else {"sweep_id": config.sweep})
+    )
 
 
 def weigh(config: Config, data: Prepared) -> ClassWeights:
     """The class weights that the config makes of the training counts."""
-    return _label_weights(config, data) if data.several_labels else class_weights(config.weighting, data.counts, data.classes)
+    return (
+        _label_weights(config, data)
+        if data.several_labels
+        else class_weights(config.weighting, data.counts, data.classes)
+    )
 
 
 def notes(config: Config, weights: ClassWeights) -> list[str]:
@@ -69,7 +77,9 @@ def log_config(config: Config, log: Run) -> None:
 def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
     """What goes into training: the data, counts, weights, and what follows from them."""
     log_config(config, log)
-    log.log_dataset(title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True)))
+    log.log_dataset(
+        title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True))
+    )
     shown = advice.as_shown(config, data, weights)
     per_class = {"weight": shown.weights, "count": shown.counts, "weight_share": shown.share}
     per_class |= {} if data.several_labels else _corrections(config, data, weights)
@@ -86,7 +96,10 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     log.log_profile("profile/weight", profile(data, shown.weights))
     # As the model was trained under: a loss's own factor comes on top of them wherever they are read.
     rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
-    table = {name: {"count": int(count), "weight": float(weight), "share": float(share)} for name, count, weight, share in rows}
+    table = {
+        name: {"count": int(count), "weight": float(weight), "share": float(share)}
+        for name, count, weight, share in rows
+    }
     log.log_json(table, "weights.json")
     log.log_json({"sha256": data.data_sha256, "notes": list(data.notes)}, "data.json")
     log.log_text((data.folder / PREPROCESSING).read_text(encoding="utf-8"), PREPROCESSING)
@@ -101,7 +114,11 @@ def by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:
         found = {name: by_rank.means(np.asarray(values, np.float64), members) for name, values in metrics.items()}
         return {f"{name}/{ranks}": value for name, means in found.items() for ranks, value in means.items()}
     keys = class_keys(data.classes)
-    return {f"{name}/{keys[label]}": float(values[index]) for name, values in metrics.items() for index, label in enumerate(data.classes)}
+    return {
+        f"{name}/{keys[label]}": float(values[index])
+        for name, values in metrics.items()
+        for index, label in enumerate(data.classes)
+    }
 
 
 def profile(data: Prepared, values: Floats) -> Floats:
@@ -116,7 +133,11 @@ def _label_weights(config: Config, data: Prepared) -> ClassWeights:
     auto = config.weighting.name == "balanced" or getattr(config.loss, "pos_weight", None) == "auto"
     samples = len(data.split("train").labels)
     typed = arguments(config.loss, LOSSES["sigmoid"], data.classes)["pos_weight"]
-    weights = positive_weights(data.counts.astype(np.float64), samples) if auto else np.broadcast_to(1.0 if typed is None else typed, data.counts.shape)
+    weights = (
+        positive_weights(data.counts.astype(np.float64), samples)
+        if auto
+        else np.broadcast_to(1.0 if typed is None else typed, data.counts.shape)
+    )
     return ClassWeights(data.classes, data.counts, np.array(weights, dtype=np.float64))
 
 

@@ -71,7 +71,11 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
         If there is no such run, an override names something that only training could change, or the data have
         other classes or another shape.
     """
-    trained = logged.latest_run(store) if run == "latest" else logged.chosen_runs(store, [run], [f"{name}/" for name in SHARES])[0]
+    trained = (
+        logged.latest_run(store)
+        if run == "latest"
+        else logged.chosen_runs(store, [run], [f"{name}/" for name in SHARES])[0]
+    )
     if "weights_sha256" not in trained.tags or "kind" in trained.tags:
         raise ConfigError(f"run={trained.id}: that run trained no model; give the id of one that did")
     own = logged.config_of(store, trained)
@@ -79,7 +83,9 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     was, config = (_of_the_same_logit(inherit(own, typed), own, weights) for typed in ((), overrides))
     data = _data(trained, was.dataset, config)
     if data.classes != weights.classes:
-        raise ConfigError(f"dataset={config.dataset.name} has the classes {listing(data.classes)}; the model was trained on {listing(weights.classes)}")
+        raise ConfigError(
+            f"dataset={config.dataset.name} has the classes {listing(data.classes)}; the model was trained on {listing(weights.classes)}"
+        )
     # All that depends on the training counts is about the data that the model has seen.
     data = replace(data, counts=weights.counts)
 
@@ -88,24 +94,38 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
 
     model = load_model(store, trained.id)
     if tuple(model.input_shape[1:]) != data.shape:
-        raise ConfigError(f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {tuple(model.input_shape[1:])}")
+        raise ConfigError(
+            f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {tuple(model.input_shape[1:])}"
+        )
     predictor = Predictor(model)
     with unchanged(data):
         logits, validation_logits = (predictor(data.split(name).features) for name in ("test", "validation"))
     keys = class_keys(data.classes)
-    shares = {name: np.array([trained.metrics.get(f"{name}/{keys[label]}", np.nan) for label in data.classes]) for name in SHARES}
+    shares = {
+        name: np.array([trained.metrics.get(f"{name}/{keys[label]}", np.nan) for label in data.classes])
+        for name in SHARES
+    }
 
     folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{trained.id[:8]}-%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     kept = ("weighting", "loss", "function", "implementation", "model", "seed", "weights_sha256", "mlflow.runColor")
     tags = {key: trained.tags[key] for key in kept if key in trained.tags}
-    tags |= {"kind": "evaluation", "evaluated_run": trained.id, "dataset": config.dataset.name, "decision": config.decision.name}
+    tags |= {
+        "kind": "evaluation",
+        "evaluated_run": trained.id,
+        "dataset": config.dataset.name,
+        "decision": config.decision.name,
+    }
     tags |= {"device": device, "data_sha256": data.data_sha256, "mlflow.source.name": "src/evaluate.py"}
     where = given_experiment() or store.client.get_experiment(trained.experiment_id).name
-    with start_run(store, where, f"{run_name(config)} · judged again", flat(config), tags, folder, outer_run(store)) as log:
+    with start_run(
+        store, where, f"{run_name(config)} · judged again", flat(config), tags, folder, outer_run(store)
+    ) as log:
         record.log_inputs(config, log, data, weights)
         known = {name: values for name, values in shares.items() if not np.isnan(values).all()}
-        evidence = evaluate_and_log(config, data, weights, Trained(logits, validation_logits, (), known, trained.tags["weights_sha256"]), log)
+        evidence = evaluate_and_log(
+            config, data, weights, Trained(logits, validation_logits, (), known, trained.tags["weights_sha256"]), log
+        )
         draw_and_log(evidence, log)
     return Judged(log.id, log.experiment_id, trained.id, evidence, folder)
 
@@ -114,7 +134,9 @@ def _of_the_same_logit(config: Config, own: LoggedConfig, weights: ClassWeights)
     """A single logit says yes to the class that it was trained on, whichever is rarer now."""
     if own.tree["dataset"]["labels"] != "binary":
         return config
-    return config.model_copy(update={"dataset": config.dataset.model_copy(update={"labels": "binary", "positive": weights.classes[1]})})
+    return config.model_copy(
+        update={"dataset": config.dataset.model_copy(update={"labels": "binary", "positive": weights.classes[1]})}
+    )
 
 
 def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
@@ -131,20 +153,34 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
     tree: Any = OmegaConf.to_container(composed, resolve=True)
     for key, value in own.items():
         if key not in CONTROL:
-            kept = {name: item for name, item in value.items() if f"{key}.{name}" not in CONTROL} if isinstance(value, dict) else value
+            kept = (
+                {name: item for name, item in value.items() if f"{key}.{name}" not in CONTROL}
+                if isinstance(value, dict)
+                else value
+            )
             tree[key] = {**tree[key], **kept} if isinstance(tree.get(key), dict) and isinstance(kept, dict) else kept
-    found = _found_again(tree["dataset"], logged.working_directory) if "dataset" in own and logged.working_directory is not None else {}
+    found = (
+        _found_again(tree["dataset"], logged.working_directory)
+        if "dataset" in own and logged.working_directory is not None
+        else {}
+    )
     tree["dataset"] |= found
     for override in typed:
         key = override.key_or_group
         if key not in afresh:
             known = dotted_keys(tree)
             if key not in known:
-                raise ConfigError(f"{override.input_line}: there is no option {key}{suggestion(key, [name for name in known if name.startswith(OPEN)])}")
+                raise ConfigError(
+                    f"{override.input_line}: there is no option {key}{suggestion(key, [name for name in known if name.startswith(OPEN)])}"
+                )
             _put(tree, key, override.value())
     config = validate(tree)
     # Another file to judge on need not be one to learn from.
-    before = {key: logged.tree["dataset"].get(key) for key in PATHS if hasattr(config.dataset, key)} if "dataset" in own else {}
+    before = (
+        {key: logged.tree["dataset"].get(key) for key in PATHS if hasattr(config.dataset, key)}
+        if "dataset" in own
+        else {}
+    )
     check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
     return config
 
@@ -171,7 +207,9 @@ def _check(override: Override) -> None:
             f"{override.input_line}: the model is trained already, and only {', '.join(OPEN)} can be changed; to train another: python src/train.py"
         )
     if override.is_sweep_override():
-        raise ConfigError(f"{override.input_line}: one evaluation has one value; type them one after the other{or_one_value(str(override.input_line))}")
+        raise ConfigError(
+            f"{override.input_line}: one evaluation has one value; type them one after the other{or_one_value(str(override.input_line))}"
+        )
     check_name(override)
 
 
@@ -185,8 +223,12 @@ def _data(trained: logged.Logged, was: Dataset, config: Config) -> Prepared:
         return seen
     if seen.data_sha256 != trained.tags["data_sha256"]:
         if _is_fitted(seen, config):
-            raise ConfigError(f"the data that run {trained.id} was trained on have changed since, and with them how features are encoded: train again")
-        warn(f"the data that run {trained.id} was trained on have changed since, so its training samples may be among these")
+            raise ConfigError(
+                f"the data that run {trained.id} was trained on have changed since, and with them how features are encoded: train again"
+            )
+        warn(
+            f"the data that run {trained.id} was trained on have changed since, so its training samples may be among these"
+        )
         return prepare(config.dataset, cache_folder())
     others = _others(was, config.dataset)
     if others:
@@ -198,7 +240,9 @@ def _data(trained: logged.Logged, was: Dataset, config: Config) -> Prepared:
     known = int(np.isin(row_digests(data.split("test")), row_digests(seen.split("train"))).sum())
     if known:
         whole = len(data.split("test").labels)
-        warn(f"{known} of the {whole} test samples are among those that the model was trained on: what is found is better than it would be on new data")
+        warn(
+            f"{known} of the {whole} test samples are among those that the model was trained on: what is found is better than it would be on new data"
+        )
     return data
 
 
@@ -223,8 +267,15 @@ def _check_labelled(run: str, dataset: Dataset, option: str) -> None:
     file = existing_file(path, f"dataset.{option}")
     if file.suffix.lower() == ".ts":  # a format that is nothing without labels
         return
-    held = npz_files.members(file) if dataset.name in ("npz", "series") else open_table(file, getattr(dataset, "separator", ",")).columns
-    targets = {"dataset.targets": getattr(dataset, "targets", ()), "dataset.target": (getattr(dataset, "target", None),)}
+    held = (
+        npz_files.members(file)
+        if dataset.name in ("npz", "series")
+        else open_table(file, getattr(dataset, "separator", ",")).columns
+    )
+    targets = {
+        "dataset.targets": getattr(dataset, "targets", ()),
+        "dataset.target": (getattr(dataset, "target", None),),
+    }
     for name, wanted in targets.items():
         absent = [one for one in wanted if one is not None and one not in held]
         if absent:
@@ -239,7 +290,9 @@ def _is_fitted(data: Prepared, config: Config) -> bool:
 def _check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:
     """Other training rows would mean other features than the model knows."""
     before, now = seen.split("train").features, data.split("train").features
-    if _is_fitted(seen, config) and not (before.shape == now.shape and all((a == b).all() for a, b in zip(before, now, strict=True))):
+    if _is_fitted(seen, config) and not (
+        before.shape == now.shape and all((a == b).all() for a, b in zip(before, now, strict=True))
+    ):
         raise ConfigError(
             "with these options the training rows are not those that the model was trained on, and so its features would be encoded otherwise; "
             "to judge the model on another file, give its path, dataset.path or dataset.test_path, and nothing else"

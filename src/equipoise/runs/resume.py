@@ -84,7 +84,11 @@ def remove_unused(folder: Path) -> bool:
 def made_by(config: Config, data: Prepared) -> dict[str, str]:
     """What a checkpoint must agree in to be gone on with: other code, and another version, may train other bits."""
     versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
-    digests = {"config_sha256": config_sha256(config), "data_sha256": data.data_sha256, "training_code_sha256": identity.training_code_sha256(config)}
+    digests = {
+        "config_sha256": config_sha256(config),
+        "data_sha256": data.data_sha256,
+        "training_code_sha256": identity.training_code_sha256(config),
+    }
     return digests | versions
 
 

@@ -47,7 +47,9 @@ def best(runs: Sequence[Logged], metric: str) -> Logged:
     """
     candidates = [run for run in runs if metric in run.metrics and "weights_sha256" in run.tags]
     if not candidates:
-        raise ConfigError(f"metric={metric}: no finished run with a model has it; try val/balanced_accuracy or test/macro_f1")
+        raise ConfigError(
+            f"metric={metric}: no finished run with a model has it; try val/balanced_accuracy or test/macro_f1"
+        )
     lower = metric.split("/")[-1] in compare.LOWER_IS_BETTER
     return min(candidates, key=lambda run: run.metrics[metric] * (1 if lower else -1))
 
@@ -91,7 +93,9 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     tags = {"metric": metric, "value": str(run.metrics[metric]), **about, "weights_sha256": run.tags["weights_sha256"]}
     made = store.client.create_model_version(name, uri, run.id, tags=tags, model_id=found.model_id)
     store.client.set_registered_model_alias(name, alias, made.version)
-    return Registered(name, str(made.version), run, f"models:/{name}@{alias}", served_form.said(learned), about["probabilities"])
+    return Registered(
+        name, str(made.version), run, f"models:/{name}@{alias}", served_form.said(learned), about["probabilities"]
+    )
 
 
 def _logged(store: Store, run: Logged, path: str) -> Any:
@@ -100,7 +104,9 @@ def _logged(store: Store, run: Logged, path: str) -> Any:
     try:
         return read_json(store, run.id, path)
     except (MlflowException, OSError):
-        raise ConfigError(f"run={run.id} has no {path}: an older version logged it; train it again, then register that run") from None
+        raise ConfigError(
+            f"run={run.id} has no {path}: an older version logged it; train it again, then register that run"
+        ) from None
 
 
 def _said(moved: Probabilities, run: Logged) -> str:

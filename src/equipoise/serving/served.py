@@ -62,7 +62,9 @@ class Served(PythonModel):
             raise MlflowException.invalid_parameter_value(str(error)) from None
         unreadable: Booleans = np.logical_not(np.isfinite(features).reshape(len(features), -1).all(axis=1))
         notes = [note or "holds NaN or infinity" if bad else note for note, bad in zip(notes, unreadable, strict=True)]
-        table = self._judged(np.where(unreadable.reshape(-1, *[1] * len(self.shape)), np.float32(0), features), unreadable)
+        table = self._judged(
+            np.where(unreadable.reshape(-1, *[1] * len(self.shape)), np.float32(0), features), unreadable
+        )
         table["notes"] = notes
         return table
 
@@ -78,7 +80,9 @@ class Served(PythonModel):
         if unreadable.any():
             table = table.astype(object)
             table[unreadable] = None
-        kinds = {"p": self.probabilities(logits)} | ({} if self.probabilities.uncorrected else {"p_raw": self.probabilities.raw(logits)})
+        kinds = {"p": self.probabilities(logits)} | (
+            {} if self.probabilities.uncorrected else {"p_raw": self.probabilities.raw(logits)}
+        )
         for kind, values in kinds.items():
             values = np.where(unreadable[:, np.newaxis], np.nan, values)
             table = table.join(pd.DataFrame(values, columns=[f"{kind}({name})" for name in self.classes]))
@@ -91,7 +95,11 @@ class Served(PythonModel):
             return self.learned.apply(rows), self.learned.unknown(rows)
         if isinstance(self.learned, ImagePreprocessing):
             return self._one_by_one(_images(rows), self._decoded)
-        if isinstance(self.learned, SeriesPreprocessing) and not isinstance(rows, pd.DataFrame) and np.shape(rows[0]) != self.shape:
+        if (
+            isinstance(self.learned, SeriesPreprocessing)
+            and not isinstance(rows, pd.DataFrame)
+            and np.shape(rows[0]) != self.shape
+        ):
             return self._one_by_one(rows, lambda series: self.learned.apply([np.asarray(series, np.float64)]))
         values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
         return self.learned.apply(values), self.learned.unknown(values)
@@ -144,7 +152,9 @@ def _images(rows: Any) -> Iterable[Any]:
     if not isinstance(rows, pd.DataFrame | Mapping):
         return np.atleast_1d(np.asarray(rows, object))
     if IMAGE not in rows:
-        raise ConfigError(f"there is no column '{IMAGE}', which holds the images{suggestion(IMAGE, [str(name) for name in rows])}")
+        raise ConfigError(
+            f"there is no column '{IMAGE}', which holds the images{suggestion(IMAGE, [str(name) for name in rows])}"
+        )
     return rows[IMAGE]
 
 

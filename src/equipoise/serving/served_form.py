@@ -31,7 +31,11 @@ def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabiliti
     from mlflow.types.schema import ColSpec, DataType, Schema
 
     several = isinstance(moved, OfLabels)
-    given = [ColSpec(DataType.long, f"predicted({name})") for name in classes] if several else [ColSpec(DataType.string, "predicted")]
+    given = (
+        [ColSpec(DataType.long, f"predicted({name})") for name in classes]
+        if several
+        else [ColSpec(DataType.string, "predicted")]
+    )
     kinds = ("p",) if moved.uncorrected else ("p", "p_raw")
     found = [ColSpec(DataType.double, f"{kind}({name})") for kind in kinds for name in classes]
     types = _columns(learned)
@@ -51,7 +55,9 @@ def example(learned: Preprocessing) -> Any:
     import pandas as pd
 
     if isinstance(learned, TablePreprocessing):
-        return pd.DataFrame({column.name: [_typical(column, learned.pandas[column.name])] for column in learned.columns})
+        return pd.DataFrame(
+            {column.name: [_typical(column, learned.pandas[column.name])] for column in learned.columns}
+        )
     if isinstance(learned, ImagePreprocessing):
         return pd.DataFrame({IMAGE: [_grey(learned)]})
     if isinstance(learned, SeriesPreprocessing):
@@ -86,5 +92,7 @@ def _grey(learned: ImagePreprocessing) -> str:
 
     height, width, channels = learned.shape
     file = io.BytesIO()
-    Image.new("L" if channels == 1 else "RGB", (width, height), GREY if channels == 1 else (GREY, GREY, GREY)).save(file, "PNG")
+    Image.new("L" if channels == 1 else "RGB", (width, height), GREY if channels == 1 else (GREY, GREY, GREY)).save(
+        file, "PNG"
+    )
     return base64.b64encode(file.getvalue()).decode()

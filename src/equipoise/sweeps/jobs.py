@@ -96,7 +96,11 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
 
 
 # What differences are best taken to: a run of plain cross-entropy, or without weights, or the first.
-BASELINES = ("tags.weighting = 'none' and tags.function = 'cross_entropy'", "tags.weighting = 'none'", "tags.weighting LIKE '%'")
+BASELINES = (
+    "tags.weighting = 'none' and tags.function = 'cross_entropy'",
+    "tags.weighting = 'none'",
+    "tags.weighting LIKE '%'",
+)
 
 
 def save_overview(store: Store, experiment: str) -> None:
@@ -134,7 +138,9 @@ def _save(store: Store, experiment: str, sweep: str | None, shown: Sequence[view
 
 def _baseline(store: Store, experiment: str, condition: str) -> tuple[str, str] | None:
     for best in BASELINES:
-        found = store.client.search_runs([experiment], f"{condition} and {best}", order_by=["attributes.start_time ASC"], max_results=1)
+        found = store.client.search_runs(
+            [experiment], f"{condition} and {best}", order_by=["attributes.start_time ASC"], max_results=1
+        )
         if found:
             return found[0].info.run_id, found[0].info.run_name
     return None
@@ -163,7 +169,9 @@ def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: flo
 
 def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinished]:
     """The jobs that have no finished run in the sweep."""
-    done = {(run.tags.get("config_sha256"), run.tags.get("code_sha256")) for run in history.sweep_runs(store, sweep, [])}
+    done = {
+        (run.tags.get("config_sha256"), run.tags.get("code_sha256")) for run in history.sweep_runs(store, sweep, [])
+    }
     others = store.search(f"tags.sweep_id = '{sweep}' and attributes.status != 'FINISHED'")
     reasons = {run.data.tags.get("config_sha256"): _why(run) for run in others}
     keyed = zip(map(config_sha256, jobs), map(identity.code_sha256, jobs), labels(jobs), strict=True)

@@ -22,7 +22,18 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from equipoise.config.model import CONTROL, Config
 from equipoise.config.naming import VARIED
-from equipoise.config.overrides import MOST_JOBS, as_config_error, check_name, compose_one, compose_words, or_one_value, parse, readable, values_of, whole
+from equipoise.config.overrides import (
+    MOST_JOBS,
+    as_config_error,
+    check_name,
+    compose_one,
+    compose_words,
+    or_one_value,
+    parse,
+    readable,
+    values_of,
+    whole,
+)
 from equipoise.core.clock import clock
 from equipoise.core.paths import cache_folder, config_folder, project_root
 from equipoise.core.schema import ConfigError, suggestion
@@ -45,7 +56,9 @@ class Plan:
     sweep: "Sweep | None"  # None for a single run
     handed_over: tuple[str, ...]  # overrides that Hydra gets beside those that were typed
     shows_config: bool  # whether the config is to be shown and nothing to be run
-    searching: search.Settings | None = None  # how to search among the values, where trials are chosen one after another
+    searching: search.Settings | None = (
+        None  # how to search among the values, where trials are chosen one after another
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,9 @@ def plan(arguments: Sequence[str]) -> Plan | None:
     if parsed.help or parsed.hydra_help or parsed.info or parsed.shell_completion:
         return None
     if parsed.config_name or parsed.config_path or parsed.config_dir:
-        raise ConfigError("--config-name, --config-path and --config-dir are not for this program: its config is conf/, a recipe is experiment=…")
+        raise ConfigError(
+            "--config-name, --config-path and --config-dir are not for this program: its config is conf/, a recipe is experiment=…"
+        )
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
     choose.forget_schemas()
@@ -127,18 +142,32 @@ def _plan(words: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         if settings.sweep == "new":
             raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
         return Plan((compose_one(words),), None, folders, shows_config)
-    if not all(OmegaConf.is_dict(node) and "_target_" in node for node in (settings.hydra.sweeper, settings.hydra.launcher)):
-        raise ConfigError("hydra.sweeper and hydra.launcher have options and are no values: choose one as hydra/sweeper=… or hydra/launcher=…")
+    if not all(
+        OmegaConf.is_dict(node) and "_target_" in node for node in (settings.hydra.sweeper, settings.hydra.launcher)
+    ):
+        raise ConfigError(
+            "hydra.sweeper and hydra.launcher have options and are no values: choose one as hydra/sweeper=… or hydra/launcher=…"
+        )
     grid = settings.hydra.sweeper.get("params") or {}
     overrides = parse([f"{key}={value}" for key, value in grid.items()]) + overrides
     for override in overrides:
-        if override.is_sweep_override() and not override.key_or_group.startswith("hydra") and _is_control(override.key_or_group):
-            raise ConfigError(f"{override.input_line}: {override.key_or_group} changes nothing in the result, so there is nothing to sweep over")
+        if (
+            override.is_sweep_override()
+            and not override.key_or_group.startswith("hydra")
+            and _is_control(override.key_or_group)
+        ):
+            raise ConfigError(
+                f"{override.input_line}: {override.key_or_group} changes nothing in the result, so there is nothing to sweep over"
+            )
     varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
     searching = search_settings(settings.hydra.sweeper)
-    numbers = {override.key_or_group: len(values_of(override)) for override in overrides if override.is_discrete_sweep()}
+    numbers = {
+        override.key_or_group: len(values_of(override)) for override in overrides if override.is_discrete_sweep()
+    }
     if not searching and math.prod(numbers.values()) > MOST_JOBS:
-        raise ConfigError(f"{' times '.join(f'{number} values of {key}' for key, number in numbers.items())} are more than {MOST_JOBS} jobs")
+        raise ConfigError(
+            f"{' times '.join(f'{number} values of {key}' for key, number in numbers.items())} are more than {MOST_JOBS} jobs"
+        )
     jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
     composed: dict[str, Any] = OmegaConf.to_container(settings.hydra.launcher)  # type: ignore[assignment]
     if shows_config:
@@ -149,7 +178,9 @@ def _plan(words: list[str], *, multirun: bool, shows_config: bool) -> Plan:
         grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
         launcher=launcher,
         launcher_options=choose.read_options(composed),
-        folder=_outputs(stamp) if any(line.startswith("hydra.sweep.dir") for line in folders) else Path(settings.hydra.sweep.dir).absolute(),
+        folder=_outputs(stamp)
+        if any(line.startswith("hydra.sweep.dir") for line in folders)
+        else Path(settings.hydra.sweep.dir).absolute(),
     )
     if searching:
         search.check_known(project_root(), sweep.id, searching, search.space(overrides))
@@ -186,15 +217,23 @@ def _varied(keys: Sequence[str]) -> str:
 
 def _planned(settings: Any) -> list[str]:
     """The overrides by which Hydra's own sweeper and launcher leave out what the plan has done."""
-    return [f"hydra.{plugin}._target_={PLANNED[node._target_]}" for plugin in ("sweeper", "launcher") if (node := settings.hydra[plugin])._target_ in PLANNED]
+    return [
+        f"hydra.{plugin}._target_={PLANNED[node._target_]}"
+        for plugin in ("sweeper", "launcher")
+        if (node := settings.hydra[plugin])._target_ in PLANNED
+    ]
 
 
 def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
     """Every combination, as Hydra's basic sweeper will make them."""
     for override in overrides:
         if override.is_interval_sweep():
-            raise ConfigError(f"{override.input_line}: an interval has no end of values; search it with hydra/sweeper=optuna, or type a list")
-    return _compose_all(lines for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None) for lines in batch)
+            raise ConfigError(
+                f"{override.input_line}: an interval has no end of values; search it with hydra/sweeper=optuna, or type a list"
+            )
+    return _compose_all(
+        lines for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None) for lines in batch
+    )
 
 
 def _compose_all(jobs: Iterable[Sequence[str]]) -> tuple[Config, ...]:
@@ -214,13 +253,16 @@ def search_settings(composed: Any) -> search.Settings | None:
     """Of `hydra.sweeper`; None if every combination is a job."""
     if composed._target_ != search.TARGET:
         return None
-    return search.read_settings({str(key): value for key, value in OmegaConf.to_container(composed).items() if key not in ("_target_", "params")})  # type: ignore[union-attr]
+    typed: dict[str, Any] = OmegaConf.to_container(composed)  # type: ignore[assignment]
+    return search.read_settings({key: value for key, value in typed.items() if key not in ("_target_", "params")})
 
 
 def _trials(space: search.Space) -> tuple[Config, ...]:
     """Jobs that hold every value that a trial can have, or the ends of an interval of values; not every combination."""
     if not space.searched:
-        raise ConfigError("hydra/sweeper=optuna: nothing is left open; type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'")
+        raise ConfigError(
+            "hydra/sweeper=optuna: nothing is left open; type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'"
+        )
     configs = _compose_all(search.to_check(space))
     if any(config.trainer.second_stage != "none" for config in configs):
         raise ConfigError("hydra/sweeper=optuna judges trials before a second stage: use trainer.second_stage=none")
@@ -244,7 +286,9 @@ def _is_control(key: str) -> bool:
 def _folders(settings: Any, stamp: str) -> tuple[str, ...]:
     """Where Hydra writes: below the project root, unless the user typed something else."""
     outputs = str(_outputs(stamp)).replace("\\", "\\\\").replace("'", "\\'")
-    return tuple(f"hydra.{mode}.dir='{outputs}'" for mode in ("run", "sweep") if "now:" in _raw(settings.hydra[mode], "dir"))
+    return tuple(
+        f"hydra.{mode}.dir='{outputs}'" for mode in ("run", "sweep") if "now:" in _raw(settings.hydra[mode], "dir")
+    )
 
 
 def _outputs(stamp: str) -> Path:

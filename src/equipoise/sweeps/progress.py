@@ -37,10 +37,19 @@ def followed(folder: Path, labels: Sequence[str], epochs: Sequence[int]) -> Iter
     ----------
     labels, epochs : of each job
     """
-    columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(16),
+        MofNCompleteColumn(),
+        TextColumn("epochs  {task.fields[metrics]}"),
+        TimeElapsedColumn(),
+    )
     over = threading.Event()
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
-        jobs = [_Job(folder / str(number), label, total, progress) for number, (label, total) in enumerate(zip(labels, epochs, strict=True))]
+        jobs = [
+            _Job(folder / str(number), label, total, progress)
+            for number, (label, total) in enumerate(zip(labels, epochs, strict=True))
+        ]
 
         def follow() -> None:
             while not over.wait(INTERVAL):
@@ -81,7 +90,9 @@ class _Job:
         latest = {point["key"]: point for point in points}
         if "val/balanced_accuracy" in latest:
             point = latest["val/balanced_accuracy"]
-            self.progress.update(self.task, completed=point["step"] + 1, metrics=f"val/balanced_accuracy {point['value']:.3f}")
+            self.progress.update(
+                self.task, completed=point["step"] + 1, metrics=f"val/balanced_accuracy {point['value']:.3f}"
+            )
 
     def _say(self, text: str) -> None:
         if self.task is not None:

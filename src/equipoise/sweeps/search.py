@@ -77,7 +77,11 @@ class Between:
     log: bool
 
     def __str__(self) -> str:
-        return f"{self.low} to {self.high}" + (f" by {self.step}" if self.step else "") + (", logarithmic" if self.log else "")
+        return (
+            f"{self.low} to {self.high}"
+            + (f" by {self.step}" if self.step else "")
+            + (", logarithmic" if self.log else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,9 @@ def read_settings(composed: Any) -> Settings:
         lines = {str(detail["loc"][0]): _problem(detail, composed) for detail in reversed(error.errors())}
         raise ConfigError("\n".join(lines.values())) from None
     if settings.pruner not in ("auto", "none") and len(settings.metric) > 1:
-        raise ConfigError(f"hydra.sweeper.pruner={settings.pruner}: of several metrics none says alone which trial is hopeless; use auto or none")
+        raise ConfigError(
+            f"hydra.sweeper.pruner={settings.pruner}: of several metrics none says alone which trial is hopeless; use auto or none"
+        )
     if find_spec("optuna") is None:
         raise ConfigError("hydra/sweeper=optuna needs Optuna: make setup EXTRA=sweeps")
     return settings
@@ -134,7 +140,10 @@ def space(overrides: Sequence[Override]) -> Space:
 
 def to_check(searched: Space) -> Iterator[list[str]]:
     """Jobs that together hold every option of a list and both ends of every interval."""
-    ends = {key: values.values if isinstance(values, Among) else (_typed(values.low), _typed(values.high)) for key, values in searched.searched.items()}
+    ends = {
+        key: values.values if isinstance(values, Among) else (_typed(values.low), _typed(values.high))
+        for key, values in searched.searched.items()
+    }
     first = {key: values[0] for key, values in ends.items()}
     yield [*searched.given, *(f"{key}={value}" for key, value in first.items())]
     for key, values in ends.items():
@@ -154,7 +163,9 @@ def check_known(root: Path, sweep: str, settings: Settings, searched: Space) -> 
         return
     known = _study(root, sweep, settings).user_attrs.get("search")
     if known is not None and known != _identity(settings, searched):
-        raise ConfigError(f"sweep={sweep} is a search for {known['metric']} over {known['among']}: use sweep=new, or another id")
+        raise ConfigError(
+            f"sweep={sweep} is a search for {known['metric']} over {known['among']}: use sweep=new, or another id"
+        )
 
 
 def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Launch) -> None:
@@ -173,10 +184,20 @@ def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Lau
             study = _study(root, sweep, settings)
             study.set_user_attr("search", _identity(settings, searched))
             interrupted = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            left = settings.n_trials - len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+            left = settings.n_trials - len(
+                study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+            )
             while left > 0:
-                batch = [interrupted.pop(0) if interrupted else _ask(study, settings, searched) for _ in range(min(left, settings.n_jobs))]
-                outcomes = launch([[*trial.user_attrs[OVERRIDES], f"++hydra.job.env_set.{TRIAL}='{trial._trial_id}'"] for trial in batch])
+                batch = [
+                    interrupted.pop(0) if interrupted else _ask(study, settings, searched)
+                    for _ in range(min(left, settings.n_jobs))
+                ]
+                outcomes = launch(
+                    [
+                        [*trial.user_attrs[OVERRIDES], f"++hydra.job.env_set.{TRIAL}='{trial._trial_id}'"]
+                        for trial in batch
+                    ]
+                )
                 for trial, outcome in zip(batch, outcomes, strict=True):
                     _tell(study, trial, settings, outcome)
                 left -= len(batch)
@@ -195,7 +216,9 @@ def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapp
     if TRIAL not in os.environ or not settings.prunes:
         return None
     if not _file(root, config.sweep).exists():
-        raise ConfigError("hopeless trials are told by the search's file in the project's folder, which this machine does not see: hydra.sweeper.pruner=none")
+        raise ConfigError(
+            "hopeless trials are told by the search's file in the project's folder, which this machine does not see: hydra.sweeper.pruner=none"
+        )
     import optuna
 
     trial = optuna.trial.Trial(_study(root, config.sweep, settings), int(os.environ[TRIAL]))
@@ -225,7 +248,11 @@ def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Con
         if point["key"] in history:
             history[point["key"]][point["step"]] = point["value"]
     monitored, better = history[config.trainer.monitor], sign(config.trainer.monitor)
-    kept = max(monitored) if config.trainer.early_stopping is None else max(sorted(monitored), key=lambda epoch: better * monitored[epoch])
+    kept = (
+        max(monitored)
+        if config.trainer.early_stopping is None
+        else max(sorted(monitored), key=lambda epoch: better * monitored[epoch])
+    )
     return {key: history[key][kept] for key in settings.metric}
 
 
@@ -253,9 +280,13 @@ def _searched(override: Override) -> Among | Between:
         log = "log" in value.tags
         unknown = value.tags - {"log"}
         if unknown:
-            raise ConfigError(f"{override.input_line}: there is no tag {', '.join(sorted(unknown))}; tag(log, interval(…)) searches on a logarithmic scale")
+            raise ConfigError(
+                f"{override.input_line}: there is no tag {', '.join(sorted(unknown))}; tag(log, interval(…)) searches on a logarithmic scale"
+            )
         if not low < high or (log and low <= 0):
-            raise ConfigError(f"{override.input_line}: an interval goes from a smaller to a larger number, a logarithmic one from above 0")
+            raise ConfigError(
+                f"{override.input_line}: an interval goes from a smaller to a larger number, a logarithmic one from above 0"
+            )
         return Between(low, high, 1 if isinstance(low, int) and isinstance(high, int) else None, log)
     return Among(tuple(dict.fromkeys(override.sweep_string_iterator())))
 
@@ -279,7 +310,9 @@ def _study(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
     # A file and no database: it can be shared by processes on several machines, and needs no schema.
     storage = JournalStorage(JournalFileBackend(str(_file(root, sweep))))
     directions = [StudyDirection.MAXIMIZE if sign(key) == 1 else StudyDirection.MINIMIZE for key in settings.metric]
-    return optuna.create_study(storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True)
+    return optuna.create_study(
+        storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True
+    )
 
 
 def _pruner(settings: Settings) -> "optuna.pruners.BasePruner":
@@ -303,7 +336,9 @@ def _sampler(settings: Settings, number: int) -> "optuna.samplers.BaseSampler":
     made: dict[str, Callable[[], samplers.BaseSampler]] = {
         "tpe": lambda: samplers.TPESampler(n_startup_trials=settings.startup_trials, seed=seed),
         "random": lambda: samplers.RandomSampler(seed=seed),
-        "qmc": lambda: samplers.QMCSampler(scramble=True, seed=settings.seed, warn_independent_sampling=False),  # one sequence, kept in the storage
+        "qmc": lambda: samplers.QMCSampler(
+            scramble=True, seed=settings.seed, warn_independent_sampling=False
+        ),  # one sequence, kept in the storage
         "nsgaii": lambda: samplers.NSGAIISampler(population_size=max(2, settings.startup_trials), seed=seed),
     }
     with warnings.catch_warnings():
@@ -314,7 +349,9 @@ def _sampler(settings: Settings, number: int) -> "optuna.samplers.BaseSampler":
 def _ask(study: "optuna.Study", settings: Settings, searched: Space) -> "optuna.trial.FrozenTrial":
     study.sampler = _sampler(settings, len(study.get_trials(deepcopy=False)))
     trial = study.ask({key: _distribution(values) for key, values in searched.searched.items()})
-    trial.set_user_attr(OVERRIDES, [*searched.given, *(f"{key}={_typed(value)}" for key, value in trial.params.items())])
+    trial.set_user_attr(
+        OVERRIDES, [*searched.given, *(f"{key}={_typed(value)}" for key, value in trial.params.items())]
+    )
     return study.get_trials(deepcopy=False)[trial.number]
 
 

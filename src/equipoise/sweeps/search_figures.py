@@ -20,7 +20,14 @@ def history(numbers: Sequence[int], values: Floats, metric: str, sign: int) -> F
     figure = Figure((7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(numbers, values, "o", color=MUTED, markersize=4, label="trial")
-    axes.step(numbers, sign * np.maximum.accumulate(sign * values), where="post", color=INK, linewidth=1.6, label="best until then")
+    axes.step(
+        numbers,
+        sign * np.maximum.accumulate(sign * values),
+        where="post",
+        color=INK,
+        linewidth=1.6,
+        label="best until then",
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel=metric, title=f"{metric} over the trials")
     axes.legend(frameon=False)

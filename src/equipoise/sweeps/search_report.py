@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,14 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
 
     study = search.load(store.root, sweep, settings)
     by_state = {state: study.get_trials(deepcopy=False, states=(state,)) for state in TrialState}
-    finished, pruned, failed = (len(by_state[state]) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-    console.print(f"\nSearch {sweep}: {finished} trials finished, {pruned} were given up, {failed} failed", style="bold", soft_wrap=True)
+    finished, pruned, failed = (
+        len(by_state[state]) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    )
+    console.print(
+        f"\nSearch {sweep}: {finished} trials finished, {pruned} were given up, {failed} failed",
+        style="bold",
+        soft_wrap=True,
+    )
     runs = history.sweep_runs(store, sweep, compare.wanted(None))
     if not finished or not runs:
         return
@@ -34,21 +41,43 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     shown = study.best_trials if several else by_state[TrialState.COMPLETE]
     best = sorted(shown, key=lambda trial: -search.sign(settings.metric[0]) * trial.values[0])[:MOST_ROWS]
     keys = list(best[0].params)
-    rows = [[str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)] for trial in best]
+    rows = [
+        [str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)]
+        for trial in best
+    ]
     title = "Trials that no other beats in all metrics" if several else "Best trials, by the validation split"
     # An option by its last word, where that is enough.
     words = [key.rpartition(".")[2] for key in keys]
-    print_table(title, ["trial", *settings.metric, *(word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True))], rows)
+    print_table(
+        title,
+        [
+            "trial",
+            *settings.metric,
+            *(word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)),
+        ],
+        rows,
+    )
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
     # A recipe may ask for a sweep.
     again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
-    console.print("The first of them again, as a run of its own:\n  " + shlex.join(["python", "src/train.py", *again]), soft_wrap=True)
+    console.print(
+        "The first of them again, as a run of its own:\n  " + shlex.join(["python", "src/train.py", *again]),
+        soft_wrap=True,
+    )
     importance = _importance(study, settings)
     for metric, shares in importance.items():
-        console.print(f"What {metric} depends on: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()), soft_wrap=True)
+        console.print(
+            f"What {metric} depends on: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()),
+            soft_wrap=True,
+        )
     experiments = {run.experiment_id for run in runs}
     log_sweep_texts(store, sweep, experiments, {"search/trials.csv": _as_csv(study, settings)})
-    log_sweep_figures(store, sweep, experiments, {f"search/{name}.png": figure for name, figure in _pictures(study, settings, importance).items()})
+    log_sweep_figures(
+        store,
+        sweep,
+        experiments,
+        {f"search/{name}.png": figure for name, figure in _pictures(study, settings, importance).items()},
+    )
 
 
 def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, dict[str, float]]:
@@ -60,18 +89,26 @@ def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, d
         values = {trial.values[index] for trial in _finished(study)}
         if len(values) > 1:
             evaluator = FanovaImportanceEvaluator(seed=settings.seed)
-            found[metric] = get_param_importances(study, evaluator=evaluator, target=lambda trial, index=index: trial.values[index])  # type: ignore[misc]
+            found[metric] = get_param_importances(study, evaluator=evaluator, target=partial(_value, index=index))
     return found
 
 
-def _pictures(study: "optuna.Study", settings: search.Settings, importance: Mapping[str, Mapping[str, float]]) -> dict[str, "Figure"]:
+def _value(trial: "optuna.trial.FrozenTrial", index: int) -> float:
+    return float(trial.values[index])
+
+
+def _pictures(
+    study: "optuna.Study", settings: search.Settings, importance: Mapping[str, Mapping[str, float]]
+) -> dict[str, "Figure"]:
     from equipoise.sweeps import search_figures
 
     trials = _finished(study)
     numbers, values = [trial.number for trial in trials], np.array([trial.values for trial in trials])
     drawn = {}
     for index, metric in enumerate(settings.metric):
-        drawn[f"history_{metric.removeprefix('val/')}"] = search_figures.history(numbers, values[:, index], metric, search.sign(metric))
+        drawn[f"history_{metric.removeprefix('val/')}"] = search_figures.history(
+            numbers, values[:, index], metric, search.sign(metric)
+        )
         if metric in importance:
             drawn[f"importance_{metric.removeprefix('val/')}"] = search_figures.importances(importance[metric], metric)
     if len(settings.metric) == 2:

@@ -43,18 +43,24 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
     """The summary run, open while the body runs the jobs; the state that it yields is filled, printed and logged at the end."""
     if not store.answers:  # the runs wait in their folders, and so does their table
         yield State()
-        warn("no table of the sweep: the same command again makes it when the store is back and has the runs (python src/sync.py)")
+        warn(
+            "no table of the sweep: the same command again makes it when the store is back and has the runs (python src/sync.py)"
+        )
         return
     jobs = () if plan.searching else plan.jobs  # the trials of a search are not known yet
     names = {experiment_of(job.dataset) for job in plan.jobs}
     experiment = names.pop() if len(names) == 1 else SEVERAL_DATASETS
     earlier = store.runs(kind="sweep", sweep_id=sweep.id)
     outer = tracking.outer_run(store)
-    commands = list(dict.fromkeys([*(earlier[-1].data.tags.get("commands", "").splitlines() if earlier else []), sweep.command]))
+    commands = list(
+        dict.fromkeys([*(earlier[-1].data.tags.get("commands", "").splitlines() if earlier else []), sweep.command])
+    )
     tags = {"kind": "sweep", "sweep_id": sweep.id, "commands": "\n".join(commands)[-MOST_CHARACTERS:]}
     sweep.folder.mkdir(parents=True, exist_ok=True)
     adopted = outer or (earlier[-1].info.run_id if earlier else None)
-    with tracking.start_run(store, experiment, f"sweep {sweep.id}", sweep.grid, tags, sweep.folder, adopt=adopted) as run:
+    with tracking.start_run(
+        store, experiment, f"sweep {sweep.id}", sweep.grid, tags, sweep.folder, adopt=adopted
+    ) as run:
         for other in earlier:
             if other.info.run_id != run.id:
                 store.client.delete_run(other.info.run_id)
@@ -67,7 +73,9 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             patience = None
         finally:
             await_others(store, sweep.id, jobs, patience)
-            open_store(store.root, "local" if store.is_local else "server")  # closes what a process was writing that is gone
+            open_store(
+                store.root, "local" if store.is_local else "server"
+            )  # closes what a process was writing that is gone
             _fill(state, store, sweep, jobs)
             _log(run, sweep, commands, jobs, state)
             if plan.searching:
@@ -95,7 +103,11 @@ def _tell_earlier(store: Store, run: Run, sweep: Sweep, jobs: Sequence[Config]) 
     if done:
         console.print(f"Sweep {sweep.id}: {len(done)} of {len(jobs)} jobs are finished already", soft_wrap=True)
         _warn_of_others(store, run, done, {key: label for key, (_, _, label) in keyed.items()})
-    judged = [keyed[key][2] for one in done if identity.evaluation_changed(one.tags, keyed[key := one.tags["config_sha256"]][0])]
+    judged = [
+        keyed[key][2]
+        for one in done
+        if identity.evaluation_changed(one.tags, keyed[key := one.tags["config_sha256"]][0])
+    ]
     if judged:
         warn(f"the code of evaluation has changed since these finished: {listing(judged, 6)}; sweep=new does all again")
 
@@ -110,7 +122,9 @@ def _warn_of_others(store: Store, run: Run, done: Sequence[Logged], names: Mappi
             if now and one.tags.get(key, now) != now:
                 others.setdefault(one.tags[key], []).append(names[one.tags["config_sha256"]])
         for then, ended in others.items():
-            warn(f"finished at {what} {then[:10]}, and here is {now[:10]}: {listing(ended, 6)}; sweep=new does all again")
+            warn(
+                f"finished at {what} {then[:10]}, and here is {now[:10]}: {listing(ended, 6)}; sweep=new does all again"
+            )
 
 
 def _fill(state: State, store: Store, sweep: Sweep, jobs: Sequence[Config]) -> None:
@@ -152,7 +166,10 @@ def _results(state: State) -> Rows:
     for table in state.compared.tables if state.compared else ():
         columns, cells = report.columns(table, state.compared.metric if state.compared else "")
         columns = [heading.replace("\u00a0", " ") for heading in columns]
-        columns = [f"p of {before}" if heading == "p" else heading for before, heading in zip(["", *columns], columns, strict=False)]
+        columns = [
+            f"p of {before}" if heading == "p" else heading
+            for before, heading in zip(["", *columns], columns, strict=False)
+        ]
         headings = list(dict.fromkeys([*headings, "dataset", *columns]))
         rows += [{"dataset": table.dataset} | dict(zip(columns, row, strict=True)) for row in cells]
     return headings, [[row.get(heading) for heading in headings] for row in rows]
@@ -161,7 +178,10 @@ def _results(state: State) -> Rows:
 def _jobs(state: State) -> Rows:
     """One row a job, what sets it apart first; those without a finished run last, with the reason."""
     metrics = [name for name in PANEL if any(f"test/{name}" in run.metrics for run in state.runs)]
-    settings = [{f"{key.removesuffix('.name')}={value}" for key, value in run.params.items() if not key.startswith(CONTROL)} for run in state.runs]
+    settings = [
+        {f"{key.removesuffix('.name')}={value}" for key, value in run.params.items() if not key.startswith(CONTROL)}
+        for run in state.runs
+    ]
     shared = set.intersection(*settings) if len(settings) > 1 else set()
     rows: list[list[str | float | None]] = []
     for run, mine in zip(state.runs, settings, strict=True):
@@ -175,7 +195,12 @@ def _jobs(state: State) -> Rows:
 def _note(sweep: Sweep, commands: Sequence[str], jobs: Sequence[Config], state: State) -> str:
     """What MLflow shows as the run's description, in Markdown."""
     grid = " × ".join(f"`{key}={values}`" for key, values in sweep.grid.items()) or "one job"
-    lines = [f"**Sweep {sweep.id}**: {len(jobs) or len(state.runs)} jobs, {grid}", "", *(f"    {command}" for command in commands), ""]
+    lines = [
+        f"**Sweep {sweep.id}**: {len(jobs) or len(state.runs)} jobs, {grid}",
+        "",
+        *(f"    {command}" for command in commands),
+        "",
+    ]
     headings, rows = _results(state)
     if rows:
         lines += [
@@ -185,7 +210,11 @@ def _note(sweep: Sweep, commands: Sequence[str], jobs: Sequence[Config], state: 
             "",
         ]
     if state.unfinished:
-        lines += [f"{len(state.unfinished)} of {len(jobs)} jobs did not finish:", "", *(f"- `{job.label}`: {job.reason}" for job in state.unfinished)]
+        lines += [
+            f"{len(state.unfinished)} of {len(jobs)} jobs did not finish:",
+            "",
+            *(f"- `{job.label}`: {job.reason}" for job in state.unfinished),
+        ]
     return "\n".join(lines)
 
 

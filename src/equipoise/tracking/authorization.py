@@ -32,7 +32,9 @@ def authenticate() -> "Authorization | Response":
 
     given = request.authorization
     mark = _mark(given.username, given.password) if given is not None else None
-    found: Authorization | Response = given if given is not None and mark in _known else authenticate_request_basic_auth()
+    found: Authorization | Response = (
+        given if given is not None and mark in _known else authenticate_request_basic_auth()
+    )
     if not isinstance(found, Authorization):
         return found  # who is not known learns nothing
     _remember(mark)
@@ -91,7 +93,11 @@ def _chooses_storage(path: str) -> bool:
     from mlflow.utils.mlflow_tags import IMMUTABLE_TAGS, MLFLOW_USER
 
     if "/3.0/" in path:
-        tags = set(_get_request_message(StartTraceV3()).trace.trace_info.tags) if path.endswith("/mlflow/traces") else set()
+        tags = (
+            set(_get_request_message(StartTraceV3()).trace.trace_info.tags)
+            if path.endswith("/mlflow/traces")
+            else set()
+        )
     else:
         tags = {tag.key for message in (StartTrace(), EndTrace()) for tag in _get_request_message(message).tags}
     return bool(tags & (IMMUTABLE_TAGS - {MLFLOW_USER}))

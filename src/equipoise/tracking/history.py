@@ -22,7 +22,9 @@ from equipoise.tracking.store import CONFIG, Store, read_json
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained  # of dvc.yaml
 
 SQLITE = "sqlite:///"
-JUDGED_UNDER = "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed
+JUDGED_UNDER = (
+    "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed
+)
 AT_ONCE = 500  # run ids in one statement; SQLite's oldest limit is 999
 
 
@@ -47,7 +49,9 @@ def sweep_runs(store: Store, sweep: str, metrics: Sequence[str]) -> list[Logged]
     """
     if store.uri.startswith(SQLITE):
         try:
-            return _from_sqlite(store, "SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?", [sweep], metrics)
+            return _from_sqlite(
+                store, "SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?", [sweep], metrics
+            )
         except sqlite3.DatabaseError:
             pass
     return _from_client(store, f"tags.sweep_id = '{sweep}'", metrics)
@@ -101,15 +105,23 @@ def metrics_of_any(store: Store, experiment: str, sweep: str | None) -> tuple[di
     sweep : whose runs alone are meant; None: all of the experiment
     """
     if store.uri.startswith(SQLITE):
-        of_sweep = "" if sweep is None else " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?)"
+        of_sweep = (
+            "" if sweep is None else " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?)"
+        )
         runs = f"FROM runs WHERE experiment_id = ? AND status = 'FINISHED' AND lifecycle_stage = 'active'{of_sweep}"
         query = f"SELECT key, MAX(value) FROM latest_metrics WHERE is_nan = 0 AND run_uuid IN (SELECT run_uuid {runs}) GROUP BY key"
         values = [int(experiment), *([] if sweep is None else [sweep])]
         with contextlib.suppress(sqlite3.DatabaseError), _reading(store) as connection:
-            return dict(connection.execute(query, values)), int(connection.execute(f"SELECT COUNT(*) {runs}", values).fetchone()[0])
+            return dict(connection.execute(query, values)), int(
+                connection.execute(f"SELECT COUNT(*) {runs}", values).fetchone()[0]
+            )
     condition = "attributes.status = 'FINISHED'" + ("" if sweep is None else f" and tags.sweep_id = '{sweep}'")
-    newest = store.client.search_runs([experiment], condition, order_by=["attributes.start_time DESC"], max_results=1000)
-    return {key: value for run in reversed(newest) for key, value in run.data.metrics.items() if value == value}, len(newest)
+    newest = store.client.search_runs(
+        [experiment], condition, order_by=["attributes.start_time DESC"], max_results=1000
+    )
+    return {key: value for run in reversed(newest) for key, value in run.data.metrics.items() if value == value}, len(
+        newest
+    )
 
 
 def latest_sweep(store: Store) -> str:
@@ -121,9 +133,13 @@ def latest_sweep(store: Store) -> str:
         If the store has no sweep.
     """
     experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
-    found = store.client.search_runs(experiments, "tags.sweep_id LIKE '%'", order_by=["attributes.start_time DESC"], max_results=1)
+    found = store.client.search_runs(
+        experiments, "tags.sweep_id LIKE '%'", order_by=["attributes.start_time DESC"], max_results=1
+    )
     if not found:
-        raise ConfigError("sweep=latest: no sweep is logged yet; start one: python src/train.py -m weighting=none,balanced seed=0,1,2")
+        raise ConfigError(
+            "sweep=latest: no sweep is logged yet; start one: python src/train.py -m weighting=none,balanced seed=0,1,2"
+        )
     return str(found[0].data.tags["sweep_id"])
 
 
@@ -182,7 +198,9 @@ def latest_run(store: Store) -> Logged:
     newest_first = ["attributes.start_time DESC"]
     token = None
     while token is None or token:
-        page = store.client.search_runs(experiments, "attributes.status = 'FINISHED'", order_by=newest_first, max_results=20, page_token=token)
+        page = store.client.search_runs(
+            experiments, "attributes.status = 'FINISHED'", order_by=newest_first, max_results=20, page_token=token
+        )
         for run in page:
             if "kind" not in run.data.tags:
                 return _read(run, list(run.data.metrics))
@@ -205,14 +223,19 @@ def training_run(store: Store, digests: Mapping[str, str], dvc_experiment: str |
 def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
     with _reading(store) as connection:
         condition = f"run_uuid IN ({which}) AND status = 'FINISHED' AND lifecycle_stage = 'active'"
-        rows = connection.execute(f"SELECT run_uuid, experiment_id, start_time FROM runs WHERE {condition} ORDER BY start_time", values).fetchall()
+        rows = connection.execute(
+            f"SELECT run_uuid, experiment_id, start_time FROM runs WHERE {condition} ORDER BY start_time", values
+        ).fetchall()
         ids = [row[0] for row in rows]
         params = _values(connection, "params", ids)
         tags = _values(connection, "tags", ids)
         matching = " OR ".join("key GLOB ?" if key.endswith("/") else "key = ?" for key in metrics)
         patterns = [f"{_literal(key)}*" if key.endswith("/") else key for key in metrics]
         found = _values(connection, "latest_metrics", ids, f" AND is_nan = 0 AND ({matching})", patterns)
-    read = [Logged(name, str(experiment), started, _in_force(params[name], tags[name]), tags[name], found[name]) for name, experiment, started in rows]
+    read = [
+        Logged(name, str(experiment), started, _in_force(params[name], tags[name]), tags[name], found[name])
+        for name, experiment, started in rows
+    ]
     return [run for run in read if "kind" not in run.tags]
 
 
@@ -220,12 +243,16 @@ def _reading(store: Store) -> contextlib.closing[sqlite3.Connection]:
     return contextlib.closing(sqlite3.connect(f"file:{quote(store.uri.removeprefix(SQLITE))}?mode=ro", uri=True))
 
 
-def _values(connection: sqlite3.Connection, table: str, ids: Sequence[str], condition: str = "", values: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+def _values(
+    connection: sqlite3.Connection, table: str, ids: Sequence[str], condition: str = "", values: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {name: {} for name in ids}
     for start in range(0, len(ids), AT_ONCE):
         part = ids[start : start + AT_ONCE]
         which = f"run_uuid IN ({','.join('?' * len(part))})"
-        for name, key, value in connection.execute(f"SELECT run_uuid, key, value FROM {table} WHERE {which}{condition}", [*part, *values]):
+        for name, key, value in connection.execute(
+            f"SELECT run_uuid, key, value FROM {table} WHERE {which}{condition}", [*part, *values]
+        ):
             found[name][key] = value
     return found
 
@@ -242,12 +269,21 @@ def _from_client(store: Store, condition: str, metrics: Sequence[str]) -> list[L
 
 def _read(run: Any, metrics: Sequence[str]) -> Logged:
     kept = dict(_kept(run.data.metrics, metrics))
-    return Logged(run.info.run_id, str(run.info.experiment_id), run.info.start_time, _in_force(run.data.params, run.data.tags), dict(run.data.tags), kept)
+    return Logged(
+        run.info.run_id,
+        str(run.info.experiment_id),
+        run.info.start_time,
+        _in_force(run.data.params, run.data.tags),
+        dict(run.data.tags),
+        kept,
+    )
 
 
 def _kept(values: Mapping[str, float], metrics: Sequence[str]) -> Iterator[tuple[str, float]]:
     whole, beginnings = set(metrics), tuple(key for key in metrics if key.endswith("/"))
-    return ((key, value) for key, value in values.items() if value == value and (key in whole or key.startswith(beginnings)))
+    return (
+        (key, value) for key, value in values.items() if value == value and (key in whole or key.startswith(beginnings))
+    )
 
 
 def _in_force(params: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:

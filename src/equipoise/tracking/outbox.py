@@ -31,12 +31,23 @@ FolderName = Annotated[str, Field(pattern=r"^[^./\\\\][^/\\\\]*$")]
 PathName = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Texts = dict[str, str]
 FIELDS: dict[str, dict[str, Any]] = {
-    "begin": {"adopt": str | None, "local_id": OwnName, "experiment": FolderName, "name": str, "tags": Texts, "time": Count, "uri": str},
+    "begin": {
+        "adopt": str | None,
+        "local_id": OwnName,
+        "experiment": FolderName,
+        "name": str,
+        "tags": Texts,
+        "time": Count,
+        "uri": str,
+    },
     "params": {"adopted": bool, "params": Texts},
     "tags": {"tags": Texts},
     "data": {"name": str, "digest": str, "source": str, "profile": str},
     "file": {"file": PathName, "to": PathName},
-    "model": {"folder": Annotated[str, Field(pattern=r"^saved-\w+/model$")], "step": Count},  # it is deleted when the store has it
+    "model": {
+        "folder": Annotated[str, Field(pattern=r"^saved-\w+/model$")],
+        "step": Count,
+    },  # it is deleted when the store has it
     "end": {"status": Literal["FINISHED", "FAILED", "KILLED"], "time": Count},
 }
 
@@ -113,7 +124,11 @@ class Outbox:
 
     def points(self, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """The points that are not uploaded yet, up to a byte of the journal, each with the byte where it ends."""
-        yield from ((position, point) for position, point in _lines(self._journal, self.uploaded.points, lambda _: POINT) if position <= end)
+        yield from (
+            (position, point)
+            for position, point in _lines(self._journal, self.uploaded.points, lambda _: POINT)
+            if position <= end
+        )
 
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
@@ -135,7 +150,10 @@ def _read_state(file: Path) -> Uploaded:
     try:
         return TypeAdapter(Uploaded).validate_json(file.read_bytes(), strict=True)
     except ValidationError:
-        raise _damaged(file, f"it does not say how far the store has got. rm {shlex.quote(str(file))} has all uploaded again, which doubles nothing") from None
+        raise _damaged(
+            file,
+            f"it does not say how far the store has got. rm {shlex.quote(str(file))} has all uploaded again, which doubles nothing",
+        ) from None
 
 
 def _lines(file: Path, start: int, form: Callable[[Any], TypeAdapter[Any]]) -> Iterator[tuple[int, dict[str, Any]]]:

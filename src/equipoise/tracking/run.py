@@ -56,7 +56,9 @@ class Run:
 
     def __init__(self, store: Store, folder: Path, outbox: Outbox, *, adopted: bool) -> None:
         self.store, self.folder, self._outbox = store, folder, outbox
-        self._latest = {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
+        self._latest = (
+            {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
+        )
         self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
         self._complete = 0.0  # when the store last had all
         self._tables: list[dict[str, str]] = []
@@ -95,11 +97,17 @@ class Run:
         defined = [(key, float(value), step) for key, value, step in points if value == value]
         new = [(key, value, step) for key, value, step in defined if self._latest.get((key, step)) != value]
         self._latest.update({(key, step): value for key, value, step in new})
-        self._outbox.add_points([{"key": key, "value": value, "step": step, "timestamp": now} for key, value, step in new])
+        self._outbox.add_points(
+            [{"key": key, "value": value, "step": step, "timestamp": now} for key, value, step in new]
+        )
         self._upload()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        self._do("params", adopted=self._adopted, params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()})
+        self._do(
+            "params",
+            adopted=self._adopted,
+            params={param_key(key): str(value)[:MOST_CHARACTERS] for key, value in params.items()},
+        )
 
     def kill(self) -> None:
         """Mark the run as broken off, and leave the rest to whoever comes next: this process is about to be ended."""
@@ -112,7 +120,9 @@ class Run:
     def log_dataset(self, name: str, sha256: str, counts: Mapping[str, int]) -> None:
         """What was trained on, as an MLflow dataset; MLflow takes 36 characters of a digest and 16,777 of a profile."""
         most = dict(sorted(counts.items(), key=lambda item: -item[1])[:200])
-        profile = json.dumps({"samples": sum(counts.values()), "classes": len(counts), "training_samples_by_class": most})
+        profile = json.dumps(
+            {"samples": sum(counts.values()), "classes": len(counts), "training_samples_by_class": most}
+        )
         self._do("data", name=name, digest=sha256[:32], source=json.dumps({"sha256": sha256}), profile=profile)
 
     def log_json(self, value: Any, path: str) -> None:
@@ -144,7 +154,11 @@ class Run:
 
         # MLflow's own pages know an image of a key and step by its name. Drawn again, it takes the place of the one before.
         before = sorted(self.folder.glob(f"images/{key}+step+0+*.png"))
-        name = f"images/{before[-1].stem}" if before else f"images/{key}+step+0+timestamp+{int(time.time() * 1000)}+{uuid.uuid4()}"
+        name = (
+            f"images/{before[-1].stem}"
+            if before
+            else f"images/{key}+step+0+timestamp+{int(time.time() * 1000)}+{uuid.uuid4()}"
+        )
         shutil.copyfile(self.folder / picture, self._place(f"{name}.png"))
         self.log_placed(f"{name}.png")
         if features.check("webp"):
@@ -152,7 +166,9 @@ class Run:
                 compress_image_size(image).save(self._place(f"{name}+compressed.webp"))
             self.log_placed(f"{name}+compressed.webp")
         else:
-            warn(f"{picture} goes without its thumbnail in MLflow: Pillow cannot load what writes WebP (is there memory enough?)")
+            warn(
+                f"{picture} goes without its thumbnail in MLflow: Pillow cannot load what writes WebP (is there memory enough?)"
+            )
         self.set_tag("mlflow.loggedImages", "True")
 
     @clock.part("log")
@@ -172,7 +188,13 @@ class Run:
         requirements = [f"{package}=={version(package)}" for package in ("tensorflow", "keras")]
         folder = Path(f"saved-{uuid.uuid4().hex[:8]}") / "model"
         with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar of MLflow's trial prediction
-            mlflow.tensorflow.save_model(view, path=str(self._place(str(folder))), signature=signature, input_example=example, pip_requirements=requirements)
+            mlflow.tensorflow.save_model(
+                view,
+                path=str(self._place(str(folder))),
+                signature=signature,
+                input_example=example,
+                pip_requirements=requirements,
+            )
         self._do("model", folder=str(folder), step=step)
 
     def _place(self, path: str) -> Path:
@@ -208,7 +230,9 @@ class Run:
             self._next_try = 0.0
             time.sleep(1)
         if not self.is_uploaded:
-            warn(f"the MLflow store did not take all of this run. Nothing is lost: it is kept in {self.folder}; when the store is back: python src/sync.py")
+            warn(
+                f"the MLflow store did not take all of this run. Nothing is lost: it is kept in {self.folder}; when the store is back: python src/sync.py"
+            )
 
     def _upload(self, seconds: float = PART, *, at_once: bool = False) -> bool:
         """Bring the store up to date, unless it is known not to answer, or was a moment ago; whether it is."""
@@ -221,7 +245,9 @@ class Run:
             took = time.monotonic() - start
             self._next_try = time.monotonic() + max(PAUSE, PAUSES * took)
             if not self._offline:
-                warn(f"the MLflow store does not take what is logged ({said_by(error)}); the run goes on, and is uploaded when it does")
+                warn(
+                    f"the MLflow store does not take what is logged ({said_by(error)}); the run goes on, and is uploaded when it does"
+                )
             self._offline = True
             return False
         if complete and self._offline:
@@ -246,7 +272,13 @@ class Run:
 
 @contextlib.contextmanager
 def start_run(
-    store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str], folder: Path, adopt: str | None = None
+    store: Store,
+    experiment: str,
+    name: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    folder: Path,
+    adopt: str | None = None,
 ) -> Iterator[Run]:
     """A run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact.
 
@@ -265,7 +297,9 @@ def start_run(
         _remove_half_saved(outbox)
         run = Run(store, folder, outbox, adopted=adopt is not None)
         now = int(time.time() * 1000)
-        run.begin(adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri)
+        run.begin(
+            adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri
+        )
         try:
             _date_traceback(run, adopted=adopt is not None)
             run.log_params(params)
@@ -288,7 +322,13 @@ def start_run(
 def reason(error: BaseException) -> str:
     """An error in one line."""
     first = next(iter(str(error).splitlines()), "")
-    said = first if isinstance(error, ConfigError) else f"{type(error).__name__}: {first}" if first else type(error).__name__
+    said = (
+        first
+        if isinstance(error, ConfigError)
+        else f"{type(error).__name__}: {first}"
+        if first
+        else type(error).__name__
+    )
     return said[:MOST_IN_A_LINE]
 
 
@@ -296,7 +336,10 @@ def _date_traceback(run: Run, *, adopted: bool) -> None:
     """What ended a run for a while says so."""
     left = run.folder / "traceback.txt"
     if adopted and left.exists():
-        run.log_text(f"The run went on at {time.strftime('%Y-%m-%d %H:%M:%S')}. It had been ended by:\n\n{left.read_text()}", left.name)
+        run.log_text(
+            f"The run went on at {time.strftime('%Y-%m-%d %H:%M:%S')}. It had been ended by:\n\n{left.read_text()}",
+            left.name,
+        )
 
 
 def sync_folder(store: Store, folder: Path) -> Outbox | None:
@@ -323,7 +366,11 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
 
 def _remove_half_saved(outbox: Outbox) -> None:
     """A model that was being saved when its process was killed: nothing asks for it."""
-    asked = {Path(operation["folder"]).parts[0] for _, operation in outbox.operations(outbox.uploaded.operations) if operation["do"] == "model"}
+    asked = {
+        Path(operation["folder"]).parts[0]
+        for _, operation in outbox.operations(outbox.uploaded.operations)
+        if operation["do"] == "model"
+    }
     for saved in outbox.folder.glob("saved-*"):
         if saved.name not in asked:
             shutil.rmtree(saved, ignore_errors=True)
@@ -345,7 +392,9 @@ def outer_run(store: Store) -> str | None:
         try:
             store.client.get_run(run_id)
         except MlflowException:
-            raise ConfigError(f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first") from None
+            raise ConfigError(
+                f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first"
+            ) from None
     return run_id
 
 
@@ -360,9 +409,14 @@ def git_tags() -> dict[str, str]:
         return dict(json.loads(os.environ[GIT]))
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(code_root()), *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(code_root()), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
-        return {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git_dirty": str(bool(git("status", "--porcelain"))).lower()}
+        return {
+            "mlflow.source.git.commit": git("rev-parse", "HEAD"),
+            "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+        }
     except (OSError, subprocess.CalledProcessError):
         return {}

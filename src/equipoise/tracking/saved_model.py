@@ -41,7 +41,9 @@ def load_keras(file: Path, name: str) -> "keras.Model":
     except ConfigError:
         raise
     except Exception as error:  # whatever a damaged archive makes Keras raise
-        raise ConfigError(f"{name} is damaged or needs code of its own, and is not loaded ({type(error).__name__})") from None
+        raise ConfigError(
+            f"{name} is damaged or needs code of its own, and is not loaded ({type(error).__name__})"
+        ) from None
 
 
 def _check_archive(file: Path, name: str) -> None:
@@ -49,19 +51,29 @@ def _check_archive(file: Path, name: str) -> None:
     with zipfile.ZipFile(file) as archive:
         members = {entry.filename: entry.file_size for entry in archive.infolist()}
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ConfigError(f"{name} is packed, which Keras's own are not, and is not loaded: it may unpack to any size")
+            raise ConfigError(
+                f"{name} is packed, which Keras's own are not, and is not loaded: it may unpack to any size"
+            )
         odd = sorted(set(members) - MEMBERS)
         if odd:
-            raise ConfigError(f"{name} holds {odd[0]!r}, which is no part of a Keras model of numbers alone, and is not loaded")
+            raise ConfigError(
+                f"{name} holds {odd[0]!r}, which is no part of a Keras model of numbers alone, and is not loaded"
+            )
         if members["config.json"] > MOST_BYTES:
-            raise ConfigError(f"{name} describes its layers in {members['config.json']} bytes, more than {MOST_BYTES}, and is not loaded")
+            raise ConfigError(
+                f"{name} describes its layers in {members['config.json']} bytes, more than {MOST_BYTES}, and is not loaded"
+            )
         for part in _parts(json.loads(archive.read("config.json"))):
             module, kind = str(part.get("module")), str(part.get("class_name"))
             if module.split(".")[0] not in ("keras", "None") or kind in ("Lambda", "__lambda__", "TorchModuleWrapper"):
-                raise ConfigError(f"{name} needs the code of {module}.{kind}, and is not loaded: only Keras's own layers are")
+                raise ConfigError(
+                    f"{name} needs the code of {module}.{kind}, and is not loaded: only Keras's own layers are"
+                )
         odd_array = _odd_array(archive.read(WEIGHTS))
         if odd_array:
-            raise ConfigError(f"{name} has weights that are no plain array of numbers in it ({odd_array}), and is not loaded")
+            raise ConfigError(
+                f"{name} has weights that are no plain array of numbers in it ({odd_array}), and is not loaded"
+            )
 
 
 def _odd_array(content: bytes) -> str | None:
@@ -83,7 +95,13 @@ def _odd_array(content: bytes) -> str | None:
 
 
 def _is_plain(array: Any, most_bytes: int) -> bool:
-    return array.external is None and not array.is_virtual and array.chunks is None and array.dtype.kind in "biuf" and array.nbytes <= most_bytes
+    return (
+        array.external is None
+        and not array.is_virtual
+        and array.chunks is None
+        and array.dtype.kind in "biuf"
+        and array.nbytes <= most_bytes
+    )
 
 
 def _parts(tree: Any) -> list[dict[str, Any]]:

@@ -67,7 +67,13 @@ class Store:
         if self.is_local:
             which = f" RUN={experiment}/{run}" if run else f" VIEW={experiment}/{view}" if view else ""
             return f"make -C {shlex.quote(str(self.root))} ui{which}"
-        which = f"/{experiment}/runs/{run}?" if run else f"/{experiment}/runs?viewStateShareKey={view}&compareRunsMode=CHART&" if view else "?"
+        which = (
+            f"/{experiment}/runs/{run}?"
+            if run
+            else f"/{experiment}/runs?viewStateShareKey={view}&compareRunsMode=CHART&"
+            if view
+            else "?"
+        )
         return f"{self.uri}/#/experiments{which}workflowType=machine_learning"
 
     def tag_experiment(self, experiment: str, key: str, value: str) -> None:
@@ -102,7 +108,9 @@ class Store:
             raise
         if known.lifecycle_stage == "deleted":
             restore = f"mlflow experiments restore --experiment-id {known.experiment_id}"
-            raise ConfigError(f"the MLflow experiment '{name}' was deleted: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} {restore}, or set dataset.title")
+            raise ConfigError(
+                f"the MLflow experiment '{name}' was deleted: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} {restore}, or set dataset.title"
+            )
         return str(known.experiment_id)
 
     def check_experiments(self, names: Set[str]) -> None:
@@ -132,7 +140,9 @@ class Store:
         found: list[LoggedRun] = []
         token = None
         while token is None or token:
-            page = self.client.search_runs(experiments, condition, order_by=["attributes.start_time ASC"], max_results=1000, page_token=token)
+            page = self.client.search_runs(
+                experiments, condition, order_by=["attributes.start_time ASC"], max_results=1000, page_token=token
+            )
             found += page
             token = page.token or ""
         return found
@@ -182,12 +192,16 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for name in ("alembic", "mlflow", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR if name == "urllib3" else logging.WARNING)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it prints the traceback of what it raises, which is told in a line
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.CRITICAL
+    )  # it prints the traceback of what it raises, which is told in a line
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     if where == "local" and os.environ.get("MLFLOW_TRACKING_URI", uri) != uri:
-        _warn_once(f"MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {uri}; tracking=server sends them to the server at that address")
+        _warn_once(
+            f"MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {uri}; tracking=server sends them to the server at that address"
+        )
         os.environ["MLFLOW_TRACKING_URI"] = uri  # and jobs in other processes tell it no more
     mlflow.set_tracking_uri(uri)
     store = _opened.get(uri) or Store(root, uri)
@@ -201,7 +215,9 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
         if status == 403:  # by its name, for instance, which the server has to know
             raise ConfigError(f"{uri} refuses the request: {said_by(error)}") from None
         if status == 401:
-            raise ConfigError(f"{uri} refuses the user: check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials") from None
+            raise ConfigError(
+                f"{uri} refuses the user: check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ~/.mlflow/credentials"
+            ) from None
         reason = said_by(error)
         if needed:
             raise ConfigError(f"the MLflow store {uri} does not answer: {reason}") from None
@@ -242,7 +258,9 @@ def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
     if found:
         return str(found[-1].info.run_id)
     experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
-    run_id = store.client.create_run(experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}).info.run_id
+    run_id = store.client.create_run(
+        experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}
+    ).info.run_id
     store.client.set_terminated(run_id, "FINISHED")
     return str(run_id)
 
@@ -298,7 +316,10 @@ def param_key(key: str) -> str:
 def said_by(error: Exception) -> str:
     """The first line of what MLflow, SQLAlchemy or the system says, without the address and the statement around it."""
     text = str(error).strip().splitlines() or [type(error).__name__]
-    found = re.search(r"(Connection refused|timed out|Connection reset|Connection aborted|too many \d+ error responses|database is locked)", str(error))
+    found = re.search(
+        r"(Connection refused|timed out|Connection reset|Connection aborted|too many \d+ error responses|database is locked)",
+        str(error),
+    )
     return found.group(0) if found else text[0][:200]
 
 
@@ -315,7 +336,9 @@ def _warn_once(message: str) -> None:
 def _close_orphans(store: Store) -> None:
     """Mark KILLED what still says RUNNING though its process, on this host, is gone."""
     experiments = [experiment.experiment_id for experiment in store.client.search_experiments()]
-    for run in store.client.search_runs(experiments, f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"):
+    for run in store.client.search_runs(
+        experiments, f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
+    ):
         if not _alive(run.data.tags):
             store.client.set_terminated(run.info.run_id, "KILLED")
 

@@ -32,7 +32,9 @@ def outages() -> tuple[type[Exception], ...]:
     return MlflowException, SQLAlchemyError, OSError  # the last are also those of requests
 
 
-def upload(outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], str], deadline: float = float("inf")) -> bool:
+def upload(
+    outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], str], deadline: float = float("inf")
+) -> bool:
     """Do in the store what the outbox holds, in order, and write down how far that has got.
 
     Parameters
@@ -98,7 +100,9 @@ def _begin(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], ex
     if not there:
         now.asked += 1
         outbox.save()
-        there = [client.create_run(now.experiment_id, start_time=operation["time"], run_name=operation["name"], tags=tags)]
+        there = [
+            client.create_run(now.experiment_id, start_time=operation["time"], run_name=operation["name"], tags=tags)
+        ]
     now.run_id = str(there[0].info.run_id)
 
 
@@ -125,7 +129,9 @@ def _tags(outbox: Outbox, client: "MlflowClient") -> None:
 def _data(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    dataset = Dataset(operation["name"], operation["digest"], "local", operation["source"], profile=operation["profile"])
+    dataset = Dataset(
+        operation["name"], operation["digest"], "local", operation["source"], profile=operation["profile"]
+    )
     client.log_inputs(outbox.uploaded.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
@@ -155,10 +161,17 @@ def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _e
         saved = Model.load(str(folder))
     except Exception as error:  # whatever a damaged file makes MLflow raise
         raise ConfigError(f"{folder} holds no model that MLflow reads ({type(error).__name__})") from None
-    saved.run_id, saved.model_id, saved.model_uuid, saved.artifact_path = now.run_id, logged.model_id, logged.model_id, logged.artifact_location
+    saved.run_id, saved.model_id, saved.model_uuid, saved.artifact_path = (
+        now.run_id,
+        logged.model_id,
+        logged.model_id,
+        logged.artifact_location,
+    )
     saved.save(str(folder / "MLmodel"))
     client.log_model_artifacts(logged.model_id, str(folder))
-    if not (same and logged.model_id in {output.model_id for output in client.get_run(now.run_id).outputs.model_outputs}):
+    if not (
+        same and logged.model_id in {output.model_id for output in client.get_run(now.run_id).outputs.model_outputs}
+    ):
         client.log_outputs(now.run_id, [LoggedModelOutput(logged.model_id, step=operation["step"])])
     client.finalize_logged_model(logged.model_id, "READY")
     shutil.rmtree(folder.parent)  # the store has it

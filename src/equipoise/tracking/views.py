@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 TAG = "mlflow.sharedViewState."
-HEADLINE = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss", "expected_cost", "micro_f1", "hamming_loss")
+HEADLINE = (
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "worst_class_recall",
+    "log_loss",
+    "expected_cost",
+    "micro_f1",
+    "hamming_loss",
+)
 PROFILES = ("profile/recall", "profile/precision", "profile/f1", "profile/weight")
 TRAINING = ("val/balanced_accuracy", "val/macro_f1", "val/log_loss", "train/loss")
 AT_ONCE = 100  # runs that are drawn; of more the first 20
@@ -47,7 +56,9 @@ FINISHED = "tags.weighting LIKE '%' and attributes.status = 'FINISHED'"
 
 def of_experiment(baseline: tuple[str, str] | None = None) -> View:
     """All finished runs of an experiment."""
-    return View("comparison", "All runs", FINISHED, ("weighting.name", "loss.name", "model.name", "seed"), baseline=baseline)
+    return View(
+        "comparison", "All runs", FINISHED, ("weighting.name", "loss.name", "model.name", "seed"), baseline=baseline
+    )
 
 
 def condition_of_sweep(sweep: str) -> str:
@@ -55,7 +66,9 @@ def condition_of_sweep(sweep: str) -> str:
     return f"tags.sweep_id = '{sweep}' and {FINISHED}"
 
 
-def of_sweep(sweep: str, configuration: Sequence[str], repetition: Sequence[str], baseline: tuple[str, str] | None = None) -> list[View]:
+def of_sweep(
+    sweep: str, configuration: Sequence[str], repetition: Sequence[str], baseline: tuple[str, str] | None = None
+) -> list[View]:
     """A view of a sweep's runs, in a colour a strategy, and if configurations are repeated, one of their means.
 
     Parameters
@@ -83,13 +96,19 @@ def tag(view: View, metrics: Mapping[str, float], runs: int) -> tuple[str, str]:
     runs : how many there are
     """
     now = int(time.time() * 1000)
-    return TAG + view.key, json.dumps({"name": view.name, "createdAt": now, "updatedAt": now, "state": json.dumps(_state(view, metrics, runs))})
+    return TAG + view.key, json.dumps(
+        {"name": view.name, "createdAt": now, "updatedAt": now, "state": json.dumps(_state(view, metrics, runs))}
+    )
 
 
 def _state(view: View, metrics: Mapping[str, float], runs: int) -> dict[str, Any]:
     shown = [name for name in HEADLINE if f"test/{name}" in metrics]
     # MLflow draws none of these of means.
-    images, choices, differences = ([], [], []) if view.means else ([_images("confusion_matrix")], [_parallel(view.params, shown)], _differences(view, runs))
+    images, choices, differences = (
+        ([], [], [])
+        if view.means
+        else ([_images("confusion_matrix")], [_parallel(view.params, shown)], _differences(view, runs))
+    )
     # Title, cards in a row, height of a card in pixels, cards.
     opened: list[tuple[str, int, int, list[dict[str, Any]]]] = [
         ("Test split", 3, 330, [_bar(f"test/{name}") for name in shown]),
@@ -102,12 +121,19 @@ def _state(view: View, metrics: Mapping[str, float], runs: int) -> dict[str, Any
     ]
     opened = [section for section in opened if section[-1]]
     sections = [_section(f"{index}", *section[:3]) for index, section in enumerate(opened)]
-    charts = [{**_card(f"{index}", number), **card} for index, section in enumerate(opened) for number, card in enumerate(section[-1])]
+    charts = [
+        {**_card(f"{index}", number), **card}
+        for index, section in enumerate(opened)
+        for number, card in enumerate(section[-1])
+    ]
     drawn = {chart.get("metricKey") for chart in charts}
     # MLflow adds a chart for every other metric: below, and closed until they are asked for.
     others = sorted({key.rpartition("/")[0] or "Model metrics" for key in metrics if key not in drawn})
     return {
-        "compareRunSections": [*sections, *({"uuid": name, "name": name, "display": False, "isReordered": True} for name in others)],
+        "compareRunSections": [
+            *sections,
+            *({"uuid": name, "name": name, "display": False, "isReordered": True} for name in others),
+        ],
         "compareRunCharts": charts,
         "isAccordionReordered": True,  # else the sections would be sorted by name
         "autoRefreshEnabled": True,
@@ -128,7 +154,12 @@ def _state(view: View, metrics: Mapping[str, float], runs: int) -> dict[str, Any
         "runsHidden": [],
         "runsVisibilityMap": {},
         "runsHiddenMode": "SHOWALL" if runs <= AT_ONCE else "FIRST_20_RUNS",
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": key} for key in view.by]} if view.by else None,
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "param", "groupByData": key} for key in view.by],
+        }
+        if view.by
+        else None,
         "groupsExpanded": {},
         "useGroupedValuesInCharts": view.means,
         "viewMaximized": True,
@@ -141,7 +172,13 @@ def _section(uuid: str, title: str, columns: int, height: int) -> dict[str, Any]
 
 
 def _card(section: str, number: int) -> dict[str, Any]:
-    return {"uuid": f"{section}.{number}", "metricSectionId": section, "deleted": False, "isGenerated": False, "runsCountToCompare": AT_ONCE}
+    return {
+        "uuid": f"{section}.{number}",
+        "metricSectionId": section,
+        "deleted": False,
+        "isGenerated": False,
+        "runsCountToCompare": AT_ONCE,
+    }
 
 
 def _bar(key: str) -> dict[str, Any]:

@@ -27,7 +27,14 @@ class Shares:
 
 
 @clock.part("evaluate")
-def audit(predict: Callable[[Any], Floats], function: PerSample, features: Any, labels: Integers, weights: Floats, form: LabelForm) -> Shares:
+def audit(
+    predict: Callable[[Any], Floats],
+    function: PerSample,
+    features: Any,
+    labels: Integers,
+    weights: Floats,
+    form: LabelForm,
+) -> Shares:
     """The classes' shares on the training samples, with the model as it is now.
 
     Parameters

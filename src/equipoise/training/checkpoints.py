@@ -92,7 +92,11 @@ def remove(folder: Path) -> None:
 
 def pack(state: State) -> bytes:
     """The content of a checkpoint."""
-    named = {f"{group}/{index:06d}": np.asarray(array) for group, arrays in state.arrays.items() for index, array in enumerate(arrays)}
+    named = {
+        f"{group}/{index:06d}": np.asarray(array)
+        for group, arrays in state.arrays.items()
+        for index, array in enumerate(arrays)
+    }
     values = {**state.values, "groups": list(state.arrays)}
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, values=np.frombuffer(json.dumps(values).encode(), np.uint8), **named)
@@ -104,11 +108,18 @@ def unpack(content: bytes) -> State | None:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as members:
             values = dict(json.loads(members["values"].tobytes()))
-            arrays = {group: [members[name] for name in members.files if name.startswith(f"{group}/")] for group in values["groups"]}
+            arrays = {
+                group: [members[name] for name in members.files if name.startswith(f"{group}/")]
+                for group in values["groups"]
+            }
     except Exception:  # whatever damaged content makes NumPy raise
         return None
     # Of a member that is no array NumPy gives the bytes.
-    return State(arrays, values) if all(isinstance(array, np.ndarray) for named in arrays.values() for array in named) else None
+    return (
+        State(arrays, values)
+        if all(isinstance(array, np.ndarray) for named in arrays.values() for array in named)
+        else None
+    )
 
 
 def _files(folder: Path) -> list[Path]:

@@ -64,17 +64,23 @@ def read_cluster() -> Cluster:
     """
     text = os.environ.get(VARIABLE)
     if not text:
-        raise ConfigError(f"trainer.strategy=multi_worker needs {VARIABLE} in the environment of each worker: {EXAMPLE}")
+        raise ConfigError(
+            f"trainer.strategy=multi_worker needs {VARIABLE} in the environment of each worker: {EXAMPLE}"
+        )
     try:
         found = _Described.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{VARIABLE}{f' at {where}' if where else ''}: {first['msg']}; it must be like: {EXAMPLE}") from None
+        raise ConfigError(
+            f"{VARIABLE}{f' at {where}' if where else ''}: {first['msg']}; it must be like: {EXAMPLE}"
+        ) from None
     workers = (*found.cluster.chief, *found.cluster.worker)
     own = {"chief": found.cluster.chief, "worker": found.cluster.worker}[found.task.type]
     if found.task.index >= len(own):
-        raise ConfigError(f"{VARIABLE}: task {found.task.type} {found.task.index} is none of the {len(own)} in cluster.{found.task.type}")
+        raise ConfigError(
+            f"{VARIABLE}: task {found.task.type} {found.task.index} is none of the {len(own)} in cluster.{found.task.type}"
+        )
     if len(set(workers)) < len(workers):
         raise ConfigError(f"{VARIABLE}: the same address stands twice in the cluster")
     return Cluster(workers, found.task.index + (len(found.cluster.chief) if found.task.type == "worker" else 0))
@@ -97,7 +103,9 @@ def met(cluster: Cluster) -> Iterator[None]:
     try:
         listening = socket.create_server(("", port))  # by which the others know that this one is there
     except OSError as error:
-        raise ConfigError(f"{VARIABLE}: worker {cluster.index} cannot listen on port {port}: {error.strerror or error}") from None
+        raise ConfigError(
+            f"{VARIABLE}: worker {cluster.index} cannot listen on port {port}: {error.strerror or error}"
+        ) from None
     with listening:
         _await_others(cluster)
     timer = threading.Timer(JOINING, _give_up)
@@ -132,5 +140,8 @@ def _answers(address: str) -> bool:
 
 
 def _give_up() -> None:
-    os.write(2, f"error: a worker went away before all were connected: TensorFlow has waited for it for {JOINING} seconds\n".encode())
+    os.write(
+        2,
+        f"error: a worker went away before all were connected: TensorFlow has waited for it for {JOINING} seconds\n".encode(),
+    )
     os._exit(1)

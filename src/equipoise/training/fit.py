@@ -35,7 +35,14 @@ OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @clock.part("train")
-def fit(compiled: Compiled, config: Config, data: Prepared, weights: ClassWeights, on_epoch: OnEpoch, checkpoints: Checkpoints | None = None) -> None:
+def fit(
+    compiled: Compiled,
+    config: Config,
+    data: Prepared,
+    weights: ClassWeights,
+    on_epoch: OnEpoch,
+    checkpoints: Checkpoints | None = None,
+) -> None:
     """Train the model in place, from the newest checkpoint on if there is one.
 
     Every source of randomness is a function of the seed and the epoch, so that a training that was interrupted and
@@ -79,7 +86,14 @@ def weights_sha256(model: keras.Model) -> str:
 
 def spoiled(model: keras.Model) -> str | None:
     """The first of the model's weights that is not finite, by its path; None if all are numbers."""
-    return next((str(variable.path) for variable, array in zip(model.weights, model.get_weights(), strict=True) if not np.isfinite(array).all()), None)
+    return next(
+        (
+            str(variable.path)
+            for variable, array in zip(model.weights, model.get_weights(), strict=True)
+            if not np.isfinite(array).all()
+        ),
+        None,
+    )
 
 
 def _begun(strategy: tf.distribute.Strategy, checkpoints: Checkpoints | None) -> State | None:
@@ -98,7 +112,9 @@ class _Diverged:
         """The error, while the epoch's order of the samples is still in force; `last` is the last step that was taken, from 0."""
         steps = self._compiled.steps
         step, how = self._compiled.first_bad.found(steps - 1 if last is None else last)
-        return ConfigError(f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. {self._cure()}")
+        return ConfigError(
+            f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. {self._cure()}"
+        )
 
     def hidden(self, epoch: int, weights: str) -> ConfigError:
         """The error where the loss does not tell: of what is no number, a ReLU makes 0."""
@@ -108,15 +124,29 @@ class _Diverged:
         )
 
     def _cure(self) -> str:
-        wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32" if self._config.trainer.precision == "mixed_float16" else ""
+        wider = (
+            "; or trainer.precision=mixed_bfloat16, which counts as far as float32"
+            if self._config.trainer.precision == "mixed_float16"
+            else ""
+        )
         return f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean{wider}"
 
     def _held(self, step: int) -> str:
         """The classes of a batch, the most frequent first."""
         _, labels = next(iter(self._compiled.batches_of().skip(step).take(1)))
         several = labels.shape.rank == 2 and self._config.dataset.labels == "sparse"
-        found = labels.numpy().sum(axis=0) if several else np.bincount(class_indices(labels).numpy(), minlength=len(self._classes))
-        return listing([f"{int(found[index])} of {self._classes[index]}" for index in np.argsort(-found, kind="stable") if found[index]])
+        found = (
+            labels.numpy().sum(axis=0)
+            if several
+            else np.bincount(class_indices(labels).numpy(), minlength=len(self._classes))
+        )
+        return listing(
+            [
+                f"{int(found[index])} of {self._classes[index]}"
+                for index in np.argsort(-found, kind="stable")
+                if found[index]
+            ]
+        )
 
 
 class _Watch(keras.callbacks.Callback):
@@ -177,7 +207,12 @@ class _Watch(keras.callbacks.Callback):
             raise self.diverged.hidden(epoch, weights)
         share = share_at(self.config.weighting, epoch, self.config.trainer.epochs)
         in_force = weights_at(self.weights, share)
-        metrics = {"train/loss": loss, "val/loss": float(weighted_losses(self.compiled.function, labels, raw, in_force, self.config.dataset.labels).mean())}
+        metrics = {
+            "train/loss": loss,
+            "val/loss": float(
+                weighted_losses(self.compiled.function, labels, raw, in_force, self.config.dataset.labels).mean()
+            ),
+        }
         if self.config.weighting.schedule != "constant":
             metrics["weight_schedule"] = share
         metrics |= {f"val/{name}": value for name, value in self.epoch_metrics(labels, class_logits(raw)).items()}
@@ -192,7 +227,9 @@ class _Watch(keras.callbacks.Callback):
             return
         watched = metrics.get(trainer.monitor, math.nan)
         if math.isnan(watched):
-            known = listing([name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)])
+            known = listing(
+                [name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)]
+            )
             raise ConfigError(
                 f"trainer.monitor={trainer.monitor} is not defined on these validation samples, so early stopping has nothing to watch: use {known}"
             )
@@ -202,10 +239,14 @@ class _Watch(keras.callbacks.Callback):
         else:
             self.waited += 1
         # Of several workers the chief decides: machines of other kinds may validate to other last bits.
-        self.stopped = self.model.stop_training = replicas.from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
+        self.stopped = self.model.stop_training = (
+            replicas.from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
+        )
 
     def _keep(self) -> None:
-        if self.checkpoints is None or not self.checkpoints.due(last=self.stopped or self.done == self.config.trainer.epochs):
+        if self.checkpoints is None or not self.checkpoints.due(
+            last=self.stopped or self.done == self.config.trainer.epochs
+        ):
             return
         values = {"best": self.best, "waited": self.waited, "stopped": self.stopped, "history": self.history}
         optimizer = [variable.numpy() for variable in self.model.optimizer.variables]

@@ -6,7 +6,6 @@ jobs that differ in nothing else share one graph, traced once, and end with the 
 
 import functools
 import gc
-import inspect
 import json
 import math
 import random
@@ -20,17 +19,17 @@ import tensorflow as tf
 
 from equipoise.config.model import Config, below, flat
 from equipoise.core.schema import Floats, arguments
-from equipoise.data.feed import encode, is_resident, resident_batches, training_batches
+from equipoise.data.feed import is_resident, resident_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
-from equipoise.methods.costs import cost_matrix
 from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
-from equipoise.methods.losses import IN_TABLES, LOSSES, positive_weights, tables_held
+from equipoise.methods.losses import IN_TABLES, LOSSES, tables_held
 from equipoise.methods.models import MODELS, normalise_classifier
 from equipoise.training.engines import replicas
 from equipoise.training.engines.choose import engine_of
 from equipoise.training.engines.resident import Resident
 from equipoise.training.engines.xla import TrainFunction
+from equipoise.training.loss import logits_of, loss_function, loss_tables
 from equipoise.training.precision import loss_scaled
 from equipoise.training.predictor import Predictor
 from equipoise.training.runtime import device_taken, strategy_of
@@ -43,7 +42,10 @@ STEPS_PER_PROGRAM, NUMBERS_PER_PROGRAM, PRODUCTS_PER_PROGRAM = 250, 2**24, 8e8
 # What no graph holds: variables do, or it is for before or after the training's steps.
 NOT_IN_GRAPH = (
     *("seed", "weighting", "cost", "decision", "evaluation", "tracking", "sweep"),
-    *(f"trainer.{key}" for key in ("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "resume", "profile")),
+    *(
+        f"trainer.{key}"
+        for key in ("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "resume", "profile")
+    ),
 )
 MOST_KEPT, MOST_KEPT_BYTES = 8, 512 << 20  # models, and what of their samples is in memory
 
@@ -69,29 +71,6 @@ def _drawn(config: Config, data: Prepared) -> keras.Model:
     return model
 
 
-def logits_of(config: Config, data: Prepared) -> int:
-    """How many a model ends in."""
-    return 1 if config.dataset.labels == "binary" else len(data.classes)
-
-
-def loss_function(config: Config, data: Prepared) -> PerSample:
-    """The configured loss of (labels, logits), one value a sample, without weights."""
-    function = LOSSES[config.loss.name]
-    options = arguments(config.loss, function, data.classes)
-    counts = data.counts.astype(np.float64)
-    at_hand: dict[str, Callable[[], Floats]] = {
-        "counts": lambda: counts,
-        "costs": lambda: cost_matrix(config.cost or {}, data.classes),
-        # Of a single logit, class 1 is the positive one.
-        "balance": lambda: positive_weights(*((counts, len(data.split("train").labels)) if data.several_labels else (counts[1:], int(counts.sum())))),
-    }
-    if data.several_labels and config.weighting.name == "balanced":
-        options["pos_weight"] = "auto"  # what weights balanced are where a sample has no one class
-    asked = [name for name in list(inspect.signature(function).parameters)[2:] if name in at_hand]
-    given: dict[str, Floats] = {name: at_hand[name]() for name in asked}
-    return lambda labels, logits: function(labels, logits, **given, **options)
-
-
 class Compiled:
     """The configured model, with freshly drawn weights, and its training.
 
@@ -110,15 +89,23 @@ class Compiled:
         self.model = build(config, data)
         self.predict = Predictor(self.model)
         self.function = function = loss_function(config, data)
-        self._tables = [tf.Variable(values, trainable=False, dtype=tf.float32) for values in loss_tables(function, config, data)]
+        self._tables = [
+            tf.Variable(values, trainable=False, dtype=tf.float32) for values in loss_tables(function, config, data)
+        ]
         self.strategy = strategy_of(config.trainer.strategy)
         self.first_bad = FirstBadStep(self.strategy)
         self._engine = engine_of(config, data, device_taken())
         train = data.split("train")
         self.steps = -(-len(train.labels) // config.trainer.batch_size)
-        self.resident_bytes = 4 * len(train.labels) * math.prod(data.shape) if self._engine.name == "resident" or is_resident(train) else 0
+        self.resident_bytes = (
+            4 * len(train.labels) * math.prod(data.shape)
+            if self._engine.name == "resident" or is_resident(train)
+            else 0
+        )
         self._samples = len(train.labels)
-        self._seed, self._epoch, self._first = (tf.Variable(value, trainable=False, dtype=tf.int64) for value in (config.seed, 0, 0))
+        self._seed, self._epoch, self._first = (
+            tf.Variable(value, trainable=False, dtype=tf.int64) for value in (config.seed, 0, 0)
+        )
         self._table = tf.Variable(np.ones(len(data.classes)), trainable=False, dtype=tf.float32)
         decides: dict[str, Any] = {
             "classes": len(data.classes),
@@ -131,13 +118,25 @@ class Compiled:
         part = replicas.place_of_this_worker(self.strategy)
         # Batches without an end, from the epoch `first` on, need calls that end with the epoch: our own, or equal ones of Keras's.
         self._own_calls = self._engine.name == "fit" and self._engine.in_programs
-        most = _steps_per_program(self.model, config.trainer.batch_size) if self._engine.in_programs else _even_steps(self.steps)
+        most = (
+            _steps_per_program(self.model, config.trainer.batch_size)
+            if self._engine.in_programs
+            else _even_steps(self.steps)
+        )
         self._steps_per_call = min(self.steps, most)
         endless = self._own_calls or (self._engine.name == "fit" and self.steps % self._steps_per_call == 0)
         going_on = {"epoch": self._first, "endless": True} if endless else {}
-        batches = resident_batches(train, **decides) if self._engine.name == "resident" else self.batches_of(part=part, **going_on)
+        batches = (
+            resident_batches(train, **decides)
+            if self._engine.name == "resident"
+            else self.batches_of(part=part, **going_on)
+        )
         # Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
-        way = "sample_weight" if config.loss.implementation == "class_weight" and self._engine.name != "fit" else config.loss.implementation
+        way = (
+            "sample_weight"
+            if config.loss.implementation == "class_weight" and self._engine.name != "fit"
+            else config.loss.implementation
+        )
         bare = Parts(batches, PerSampleLoss(self.first_bad.watched(self._from_tables(function)), config.loss.function))
         self._parts = functools.partial(IMPLEMENTATIONS[way], bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
@@ -199,15 +198,21 @@ class Compiled:
         described = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
         with self.strategy.scope():
             optimizer = loss_scaled(keras.optimizers.get(described), trainer.precision, weights)
-            self.model.compile(optimizer, parts.loss, jit_compile=self._engine.xla, steps_per_execution=self._steps_per_call)
+            self.model.compile(
+                optimizer, parts.loss, jit_compile=self._engine.xla, steps_per_execution=self._steps_per_call
+            )
             optimizer.build(self.model.trainable_variables)
         if self._engine.name == "resident":
-            self._loop: Any = Resident(self.model, parts.batches, trainer.batch_size, in_programs=self._engine.in_programs)
+            self._loop: Any = Resident(
+                self.model, parts.batches, trainer.batch_size, in_programs=self._engine.in_programs
+            )
         elif self._engine.name == "replicas":
             of_all = {"batch_size": trainer.batch_size, "samples": self._samples}
             self._loop = replicas.Replicas(self.strategy, self.model, steps_per_call=STEPS_PER_CALL, **of_all)
         elif self._own_calls:
-            self.model.train_function = TrainFunction(self.model, self._samples, trainer.batch_size, self.first_bad.taken)
+            self.model.train_function = TrainFunction(
+                self.model, self._samples, trainer.batch_size, self.first_bad.taken
+            )
 
     def _enter(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
         if self._engine.name == "resident":
@@ -232,7 +237,9 @@ def _even_steps(steps: int) -> int:
 def _steps_per_program(model: keras.Model, batch_size: int) -> int:
     """As many as a program may take, and no fewer than a call."""
     numbers, products = batch_size * math.prod(model.input_shape[1:]), batch_size * model.count_params()
-    return int(max(STEPS_PER_CALL, min(STEPS_PER_PROGRAM, NUMBERS_PER_PROGRAM // numbers, PRODUCTS_PER_PROGRAM // products)))
+    return int(
+        max(STEPS_PER_CALL, min(STEPS_PER_PROGRAM, NUMBERS_PER_PROGRAM // numbers, PRODUCTS_PER_PROGRAM // products))
+    )
 
 
 class FirstBadStep:
@@ -246,7 +253,10 @@ class FirstBadStep:
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self._strategy = strategy
         # Each replica has its own, and sees its own part of a batch.
-        of_each = {"synchronization": tf.VariableSynchronization.ON_READ, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        of_each = {
+            "synchronization": tf.VariableSynchronization.ON_READ,
+            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        }
         with strategy.scope():
             self.taken = tf.Variable(0, trainable=False, dtype=tf.int64, **of_each)
             self._found = tf.Variable([-1, -1], trainable=False, dtype=tf.int64, **of_each)
@@ -308,18 +318,7 @@ def _graph(config: Config, data: Prepared) -> str:
     if config.dataset.sampling != "none":
         variable.remove("trainer.epochs")
     shapes = [values.shape for values in loss_tables(loss_function(config, data), config, data)]
-    return json.dumps([data.data_sha256, shapes, {key: value for key, value in flat(config).items() if not below(key, variable)}], sort_keys=True)
-
-
-def loss_tables(function: PerSample, config: Config, data: Prepared) -> list[Floats]:
-    """The tables that a loss looks things up in, in the order in which it asks for them."""
-    asked: list[Floats] = []
-
-    def hold(values: Any) -> tf.Tensor:
-        asked.append(np.asarray(values, np.float32))
-        return tf.constant(asked[-1])
-
-    labels = encode(tf.constant(np.asarray(data.split("train").labels[:1])), len(data.classes), config.dataset.labels)
-    with tables_held(hold):
-        function(labels, tf.zeros((1, logits_of(config, data))))
-    return asked
+    return json.dumps(
+        [data.data_sha256, shapes, {key: value for key, value in flat(config).items() if not below(key, variable)}],
+        sort_keys=True,
+    )

@@ -16,7 +16,9 @@ class Predictor:
     def __init__(self, model: keras.Model) -> None:
         shape = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
         # A part of a model may end in half precision.
-        self._logits = tf.function(lambda batch: tf.cast(model(batch, training=False), tf.float32), input_signature=[shape])
+        self._logits = tf.function(
+            lambda batch: tf.cast(model(batch, training=False), tf.float32), input_signature=[shape]
+        )
 
     def __call__(self, features: Any) -> Floats:
         """float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""

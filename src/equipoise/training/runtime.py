@@ -58,14 +58,23 @@ def start(
         If a GPU is asked for and none is there, or fewer than asked for, or TensorFlow runs in this process already
         with other settings.
     """
-    asked = {"trainer.device": device, "trainer.threads": threads, "trainer.deterministic": deterministic, "trainer.gpu_memory": gpu_memory}
+    asked = {
+        "trainer.device": device,
+        "trainer.threads": threads,
+        "trainer.deterministic": deterministic,
+        "trainer.gpu_memory": gpu_memory,
+    }
     asked["trainer.replicas"] = replicas
     if not _running:
-        taken = _start(device, threads, deterministic=deterministic, gpu_memory=gpu_memory, strategy=strategy, replicas=replicas)
+        taken = _start(
+            device, threads, deterministic=deterministic, gpu_memory=gpu_memory, strategy=strategy, replicas=replicas
+        )
         _running.update(asked, taken=taken)
     for option, value in asked.items():
         if _running[option] != value:
-            raise ConfigError(f"{option}={value}: TensorFlow runs in this process with {_running[option]} already; give the sweep one value")
+            raise ConfigError(
+                f"{option}={value}: TensorFlow runs in this process with {_running[option]} already; give the sweep one value"
+            )
     return device_taken()
 
 
@@ -83,7 +92,9 @@ def strategy_of(name: Strategy) -> "tf.distribute.Strategy":
         with met(read_cluster()):
             return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
-        return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU"))
+        return tf.distribute.MirroredStrategy(
+            tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        )
     return tf.distribute.get_strategy()
 
 
@@ -107,9 +118,15 @@ def enough_memory() -> Iterator[None]:
         shape = re.search(r"shape\s?\[([\d,]+)\]", said)
         wanted = f" for {' × '.join(f'{int(size):,}' for size in shape[1].split(','))} numbers" if shape else ""
         on_gpu, limit = device_taken() == "gpu", _running["trainer.gpu_memory"]
-        where = f"the {limit} MiB of trainer.gpu_memory are" if limit else f"the memory of the {'GPU' if on_gpu else 'machine'} is"
+        where = (
+            f"the {limit} MiB of trainer.gpu_memory are"
+            if limit
+            else f"the memory of the {'GPU' if on_gpu else 'machine'} is"
+        )
         instead = "raise it, or " if limit else "trainer.device=cpu may have more, or " if on_gpu else ""
-        raise ConfigError(f"{where} not enough{wanted}: {instead}lower trainer.batch_size, or take a smaller model") from None
+        raise ConfigError(
+            f"{where} not enough{wanted}: {instead}lower trainer.batch_size, or take a smaller model"
+        ) from None
 
 
 def unused_gpu() -> bool:
@@ -123,7 +140,13 @@ _running: dict[str, object] = {}
 
 @clock.part("import")
 def _start(
-    device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, strategy: Strategy = "single", replicas: int | Literal["auto"] = "auto"
+    device: Device,
+    threads: Threads,
+    *,
+    deterministic: bool,
+    gpu_memory: int | None,
+    strategy: Strategy = "single",
+    replicas: int | Literal["auto"] = "auto",
 ) -> str:
     with quiet():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -141,19 +164,25 @@ def _start(
     return "gpu" if gpus else "cpu"
 
 
-def _configure(device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, replicas: int | Literal["auto"]) -> list[Any]:
+def _configure(
+    device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, replicas: int | Literal["auto"]
+) -> list[Any]:
     """All that TensorFlow must be told before it computes anything; returns the GPUs that it takes."""
     import tensorflow as tf
 
     gpus: list[Any] = list(tf.config.list_physical_devices("GPU"))
     if device == "gpu" and not gpus:
-        raise ConfigError("trainer.device=gpu: TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto")
+        raise ConfigError(
+            "trainer.device=gpu: TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto"
+        )
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
         gpus = []
     if replicas != "auto" and gpus:
         if len(gpus) < replicas:
-            raise ConfigError(f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out")
+            raise ConfigError(
+                f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out"
+            )
         gpus = gpus[:replicas]  # pragma: no cover - needs two GPUs
         tf.config.set_visible_devices(gpus, "GPU")  # pragma: no cover - needs two GPUs
     elif replicas != "auto":
@@ -169,7 +198,9 @@ def _configure(device: Device, threads: Threads, *, deterministic: bool, gpu_mem
         if gpu_memory is None:
             tf.config.experimental.set_memory_growth(gpu, True)
         else:
-            tf.config.set_logical_device_configuration(gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory)])
+            tf.config.set_logical_device_configuration(
+                gpu, [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory)]
+            )
     if gpus and deterministic:  # pragma: no cover - needs a GPU: make test-gpu
         tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about

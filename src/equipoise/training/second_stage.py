@@ -39,7 +39,9 @@ def crt(model: keras.Model, config: Config, data: Prepared) -> Curves:
     rows = _class_balanced(labels, len(data.classes), trainer.epochs * steps * trainer.batch_size, config.seed)
     indices = tf.constant(labels)
 
-    def fetch(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def fetch(
+        chosen: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
         return tf.gather(inputs, chosen), encode(tf.gather(indices, chosen), len(data.classes), config.dataset.labels)
 
     batches = tf.data.Dataset.from_tensor_slices(rows).batch(trainer.batch_size).map(fetch).prefetch(tf.data.AUTOTUNE)
@@ -62,7 +64,9 @@ def tau_norm(model: keras.Model, config: Config, data: Prepared) -> Curves:
     kernel, bias = head.get_weights()
     validation = data.split("validation")
     features, labels = Predictor(_backbone(model))(validation.features), np.asarray(validation.labels)
-    scores = [epoch_metrics(labels, class_logits(features @ _normalised(kernel, tau)))["balanced_accuracy"] for tau in TAUS]
+    scores = [
+        epoch_metrics(labels, class_logits(features @ _normalised(kernel, tau)))["balanced_accuracy"] for tau in TAUS
+    ]
     tau = float(TAUS[int(np.argmax(scores))])
     head.set_weights([_normalised(kernel, tau), np.zeros_like(bias)])
     return {"tau": [tau]}
@@ -71,7 +75,9 @@ def tau_norm(model: keras.Model, config: Config, data: Prepared) -> Curves:
 SECOND_STAGES: Mapping[str, Callable[[keras.Model, Config, Prepared], Curves]] = {"crt": crt, "tau_norm": tau_norm}
 
 
-def run_second_stage(model: keras.Model, predictor: Predictor, config: Config, data: Prepared) -> dict[str, list[float]]:
+def run_second_stage(
+    model: keras.Model, predictor: Predictor, config: Config, data: Prepared
+) -> dict[str, list[float]]:
     """The configured stage, and the validation metrics before (step 0) and after it (step 1).
 
     Raises

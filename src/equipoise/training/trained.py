@@ -27,7 +27,11 @@ class Trained:
 
 def save(trained: Trained, folder: Path, digests: Mapping[str, str]) -> None:
     """Write it to the folder, with digests that say what it was trained from."""
-    arrays: dict[str, Any] = {"logits": trained.logits, "validation_logits": trained.validation_logits, **trained.shares}
+    arrays: dict[str, Any] = {
+        "logits": trained.logits,
+        "validation_logits": trained.validation_logits,
+        **trained.shares,
+    }
     np.savez(folder / ARRAYS, **arrays)
     with open(folder / HISTORY, "w", newline="") as file:
         writer = csv.DictWriter(file, ["epoch", *trained.history[0]], lineterminator="\n")
@@ -43,4 +47,6 @@ def load(folder: Path) -> tuple[Trained, dict[str, str]]:
         history = [{key: float(value) for key, value in row.items() if key != "epoch"} for row in csv.DictReader(file)]
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays}
-    return Trained(found.pop("logits"), found.pop("validation_logits"), history, found, digests["weights_sha256"]), digests
+    return Trained(
+        found.pop("logits"), found.pop("validation_logits"), history, found, digests["weights_sha256"]
+    ), digests

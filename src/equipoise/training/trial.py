@@ -18,7 +18,8 @@ from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import PerSample
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
-from equipoise.training.graph import Compiled, logits_of, loss_function
+from equipoise.training.graph import Compiled
+from equipoise.training.loss import logits_of, loss_function
 
 MOST_SAMPLES = 64
 ROWS = 32  # of the training split, for the model
@@ -48,7 +49,9 @@ def check_loss(config: Config, data: Prepared) -> list[str]:
     if values.dtype != tf.float32:
         raise ConfigError(f"{who} returns {values.dtype.name}; it must return float32: tf.cast(…, tf.float32)")
     if not np.isfinite(values).all():
-        raise ConfigError(f"{who} is not finite: it returns {_first_odd(values)} for logits between {logits.min():.2f} and {logits.max():.2f}")
+        raise ConfigError(
+            f"{who} is not finite: it returns {_first_odd(values)} for logits between {logits.min():.2f} and {logits.max():.2f}"
+        )
     if gradient is None:
         raise ConfigError(
             f"{who} has no gradient: it must be made of TensorFlow's operations on the logits, without tf.stop_gradient, argmax or rounding alone"
@@ -58,7 +61,9 @@ def check_loss(config: Config, data: Prepared) -> list[str]:
     if not gradient.any():
         raise ConfigError(f"{who} has a gradient of 0 for every sample, so that nothing would be learned")
     half = samples // 2
-    parts = [_tried(function, labels[part], logits[part], config.loss.name)[0] for part in (slice(half), slice(half, None))]
+    parts = [
+        _tried(function, labels[part], logits[part], config.loss.name)[0] for part in (slice(half), slice(half, None))
+    ]
     if not np.allclose(np.concatenate(parts), values, rtol=1e-3, atol=1e-5):
         raise ConfigError(
             f"{who} gives a sample another value if others are in its batch; it must depend on the sample alone: class weights multiply samples, "
@@ -76,9 +81,15 @@ def check_model(built: Compiled, config: Config, data: Prepared) -> None:
     ConfigError
         If it does not end in finite logits, one a class (one in all for binary labels), or has nothing to train.
     """
-    model, logits, who = built.model, logits_of(config, data), f"model={config.model.name}: {MODELS[config.model.name].build.__name__}"
+    model, logits, who = (
+        built.model,
+        logits_of(config, data),
+        f"model={config.model.name}: {MODELS[config.model.name].build.__name__}",
+    )
     if model.output_shape != (None, logits):
-        raise ConfigError(f"{who} ends in the shape {model.output_shape}; it must end in {(None, logits)}, {logits} logits a sample")
+        raise ConfigError(
+            f"{who} ends in the shape {model.output_shape}; it must end in {(None, logits)}, {logits} logits a sample"
+        )
     if not model.trainable_variables:
         raise ConfigError(f"{who} has no weights to train")
     last = _last_operation(model)
@@ -89,21 +100,31 @@ def check_model(built: Compiled, config: Config, data: Prepared) -> None:
     train = data.split("train")
     found = built.predict(train.features[np.unique(np.linspace(0, len(train.labels) - 1, ROWS).astype(int))])
     if not np.isfinite(found).all():
-        raise ConfigError(f"{who} gives {_first_odd(found)} for training samples, before anything is trained: its layers or its initial weights are too large")
+        raise ConfigError(
+            f"{who} gives {_first_odd(found)} for training samples, before anything is trained: its layers or its initial weights are too large"
+        )
     if logits > 1 and (found >= 0).all() and np.allclose(found.sum(axis=1), 1, atol=NEAR):
-        raise ConfigError(f"{who} gives rows that sum to 1, as a softmax does; it must end in logits, of which the loss makes probabilities itself")
+        raise ConfigError(
+            f"{who} gives rows that sum to 1, as a softmax does; it must end in logits, of which the loss makes probabilities itself"
+        )
     if config.trainer.second_stage != "none" and not isinstance(model.layers[-1], keras.layers.Dense):
-        raise ConfigError(f"trainer.second_stage={config.trainer.second_stage} makes the last layer anew, which must be Dense; {who} ends in {last}")
+        raise ConfigError(
+            f"trainer.second_stage={config.trainer.second_stage} makes the last layer anew, which must be Dense; {who} ends in {last}"
+        )
 
 
 def _batch(config: Config, data: Prepared) -> tuple[tf.Tensor, Floats]:
     """Labels in the form that the loss takes, each class twice where they fit, and logits of both signs."""
     classes, draw = len(data.classes), np.random.default_rng(0)
-    samples = min(2 * classes, MOST_SAMPLES) + (classes == MOST_SAMPLES)  # never as many as classes: axes must not be mistaken for each other
+    samples = min(2 * classes, MOST_SAMPLES) + (
+        classes == MOST_SAMPLES
+    )  # never as many as classes: axes must not be mistaken for each other
     indices: Integers = np.linspace(0, classes, samples, endpoint=False).astype(np.int64)
     if data.several_labels:
         indices = draw.integers(2, size=(samples, classes))
-    return encode(tf.constant(indices), classes, config.dataset.labels), draw.normal(size=(samples, logits_of(config, data))).astype(np.float32)
+    return encode(tf.constant(indices), classes, config.dataset.labels), draw.normal(
+        size=(samples, logits_of(config, data))
+    ).astype(np.float32)
 
 
 def _who(loss: str) -> str:
@@ -118,7 +139,9 @@ def _tried(function: PerSample, labels: tf.Tensor, logits: Floats, loss: str) ->
             tape.watch(variable)
             values = function(labels, variable)
             if values is None:
-                raise ConfigError(f"{_who(loss)} returns None; it must return one value a sample: is its `return` missing? ({_place(loss)})")
+                raise ConfigError(
+                    f"{_who(loss)} returns None; it must return one value a sample: is its `return` missing? ({_place(loss)})"
+                )
             values = tf.convert_to_tensor(values)
         gradient = tape.gradient(values, variable)
     except ConfigError:
@@ -161,7 +184,11 @@ def _without_effect(config: Config, data: Prepared, labels: tf.Tensor, gradient:
     indices = class_indices(labels).numpy()
     moved = {int(index) for index, row in zip(indices, gradient, strict=True) if row.any()}
     still = [data.classes[index] for index in sorted(set(indices.tolist()) - moved)]
-    return [f"loss={config.loss.name} has no gradient for samples of class {listing(still)}: their weight has no effect"] if still else []
+    return (
+        [f"loss={config.loss.name} has no gradient for samples of class {listing(still)}: their weight has no effect"]
+        if still
+        else []
+    )
 
 
 def _last_operation(model: keras.Model) -> str:

@@ -20,7 +20,10 @@ class ElsewhereLauncher(Launcher):
     """Made by Hydra of conf/hydra/launcher/ray.yaml, submitit_local.yaml and submitit_slurm.yaml."""
 
     def __init__(self, **composed: Any) -> None:
-        self.composed = {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in composed.items()}
+        self.composed = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in composed.items()
+        }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from equipoise.config.composing import SharedCompositions
@@ -41,7 +44,11 @@ class ElsewhereLauncher(Launcher):
         numbered = enumerate(job_overrides, initial_job_idx)
         on_ray = options if isinstance(options, ray_jobs.Options) else None
         jobs = [self._job(number, overrides, on_ray) for number, overrides in numbered]
-        outcomes = submitit_jobs.run(jobs, options) if isinstance(options, submitit_jobs.Options) else ray_jobs.run(jobs, options)
+        outcomes = (
+            submitit_jobs.run(jobs, options)
+            if isinstance(options, submitit_jobs.Options)
+            else ray_jobs.run(jobs, options)
+        )
         returned = {place: self._returned(jobs[place], outcome) for place, outcome in outcomes}
         return [returned[place] for place in range(len(jobs))]
 
@@ -72,7 +79,11 @@ class ElsewhereLauncher(Launcher):
 
         if not (on_ray and on_ray.folder):
             return self.folder
-        inside = self.folder.relative_to(project_root()) if self.folder.is_relative_to(project_root()) else Path(self.folder.name)
+        inside = (
+            self.folder.relative_to(project_root())
+            if self.folder.is_relative_to(project_root())
+            else Path(self.folder.name)
+        )
         return Path(on_ray.folder) / inside
 
     def _returned(self, job: Any, outcome: Any) -> JobReturn:
@@ -88,7 +99,11 @@ class ElsewhereLauncher(Launcher):
             return outcome.returned
         _say_lost(job.config, outcome)
         overrides = list(job.config.hydra.overrides.task)
-        return JobReturn(overrides=overrides, status=JobStatus.FAILED, _return_value=CompactHydraException("the job was lost for the reason above"))
+        return JobReturn(
+            overrides=overrides,
+            status=JobStatus.FAILED,
+            _return_value=CompactHydraException("the job was lost for the reason above"),
+        )
 
 
 def _say_lost(composed: DictConfig, lost: Any) -> None:

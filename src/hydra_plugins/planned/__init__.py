@@ -21,4 +21,6 @@ class PlannedLauncher(basic_launcher.BasicLauncher):
         from equipoise.config.composing import SharedCompositions
 
         shared = SharedCompositions(hydra_context.config_loader, in_turn=True)
-        super().setup(hydra_context=HydraContext(shared, hydra_context.callbacks), task_function=task_function, config=config)
+        super().setup(
+            hydra_context=HydraContext(shared, hydra_context.callbacks), task_function=task_function, config=config
+        )

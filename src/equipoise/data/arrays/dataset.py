@@ -8,13 +8,33 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, Names, as_typed, counted, listing, suggestion
+from equipoise.core.schema import (
+    ConfigError,
+    Counts,
+    Floats,
+    Integers,
+    Name,
+    Names,
+    as_typed,
+    counted,
+    listing,
+    suggestion,
+)
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.ts_files import read_ts
 from equipoise.data.labels import in_array, spelled
 from equipoise.data.scaling import FAR, Fitting, Moments
 from equipoise.data.splitting import given_splits, grouped
-from equipoise.data.types import SPLITS, ArrayPreprocessing, Loaded, Preprocessing, Raw, digest_of, existing_file, split_place
+from equipoise.data.types import (
+    SPLITS,
+    ArrayPreprocessing,
+    Loaded,
+    Preprocessing,
+    Raw,
+    digest_of,
+    existing_file,
+    split_place,
+)
 
 MOST_ONE_HOT = 20_000  # columns of a one-hot array
 
@@ -102,7 +122,9 @@ def npz(
     if len(parts) > 1:
         if group is not None or split is not None:
             option = "group" if split is None else "split"
-            raise ConfigError(f"dataset.{option} divides one array; dataset.{parts[1].options[0]} gives a split of its own: give one of them")
+            raise ConfigError(
+                f"dataset.{option} divides one array; dataset.{parts[1].options[0]} gives a split of its own: give one of them"
+            )
         parts[0] = _Part(parts[0].options, features, target, 1)
     return _from_npz(path, parts, missing_labels, group, split, scale, least, series=False)
 
@@ -135,11 +157,28 @@ def series(
         return _from_ts(path, test_path, missing_labels, unequal, scale, least)
     if test_path is not None:
         raise ConfigError("dataset.test_path is for .ts files; an npz names its splits in dataset=npz dataset.split")
-    return _from_npz(path, [_Part(("features", "target"), features, target, 0)], missing_labels, group, None, scale, least, series=True)
+    return _from_npz(
+        path,
+        [_Part(("features", "target"), features, target, 0)],
+        missing_labels,
+        group,
+        None,
+        scale,
+        least,
+        series=True,
+    )
 
 
 def _from_npz(
-    path: str, parts: Sequence[_Part], missing: Sequence[str], group: str | None, split: str | None, scale: Scale, least: int, *, series: bool
+    path: str,
+    parts: Sequence[_Part],
+    missing: Sequence[str],
+    group: str | None,
+    split: str | None,
+    scale: Scale,
+    least: int,
+    *,
+    series: bool,
 ) -> Raw:
     file = existing_file(path, "dataset.path")
     _check_names(file, parts, group, split)
@@ -149,12 +188,22 @@ def _from_npz(
     labels = in_array(_labels(file, parts, shapes), f"'{parts[0].target}' of {file}", missing, least)
     notes = [*_unread(file, parts, group, split), *labels.notes]
     groups: Integers | None = None
-    given: Integers | None = np.repeat([part.place for part in parts], [shape[0] for shape in shapes]).astype(np.int8) if len(parts) > 1 else None
+    given: Integers | None = (
+        np.repeat([part.place for part in parts], [shape[0] for shape in shapes]).astype(np.int8)
+        if len(parts) > 1
+        else None
+    )
     if group is not None:
-        groups, more = grouped(spelled(npz_files.whole(file, group, first, shapes[0][0]), f"'{group}' of {file}"), f"dataset.group={group}", missing)
+        groups, more = grouped(
+            spelled(npz_files.whole(file, group, first, shapes[0][0]), f"'{group}' of {file}"),
+            f"dataset.group={group}",
+            missing,
+        )
         notes += more
     if split is not None:
-        given, more = given_splits(spelled(npz_files.whole(file, split, first, shapes[0][0]), f"'{split}' of {file}"), f"dataset.split={split}")
+        given, more = given_splits(
+            spelled(npz_files.whole(file, split, first, shapes[0][0]), f"'{split}' of {file}"), f"dataset.split={split}"
+        )
         notes += more
 
     def blocks() -> Iterator[tuple[int, Array]]:
@@ -169,7 +218,9 @@ def _from_npz(
 
     files = tuple(shape[0] for shape in shapes) if len(parts) > 1 else ()
     again = _again(lambda: (block for _, block in blocks()), one, str(file))
-    return Raw(labels.classes, labels.indices, len(one), digest_of(file), load, groups, given, tuple(notes), files, again)
+    return Raw(
+        labels.classes, labels.indices, len(one), digest_of(file), load, groups, given, tuple(notes), files, again
+    )
 
 
 def _check_names(file: Path, parts: Sequence[_Part], group: str | None, split: str | None) -> None:
@@ -193,35 +244,57 @@ def _by_split(names: Sequence[str]) -> str:
             found[kind if place == 1 else f"{SPLITS[place - 1]}_{kind}"] = name
     pairs = [("features", "target"), *((f"{split}_features", f"{split}_target") for split in SPLITS[1:])]
     whole = [key for pair in pairs for key in pair if set(pair) <= set(found)]
-    return " ".join(as_typed(f"dataset.{key}", found[key]) for key in whole) if {"features", "test_features"} <= set(whole) else ""
+    return (
+        " ".join(as_typed(f"dataset.{key}", found[key]) for key in whole)
+        if {"features", "test_features"} <= set(whole)
+        else ""
+    )
 
 
 def _unread(file: Path, parts: Sequence[_Part], group: str | None, split: str | None) -> list[str]:
     known = {group, split, *(name for part in parts for name in (part.features, part.target))}
     more = sorted(set(npz_files.members(file)) - known)
     typed = _by_split(npz_files.members(file)) if any(max(map(split_place, name.split("_"))) for name in more) else ""
-    return [f"{file} holds more arrays, which are not read: {listing(more)}{f'; to read them: {typed}' if typed else ''}"] if more else []
+    return (
+        [f"{file} holds more arrays, which are not read: {listing(more)}{f'; to read them: {typed}' if typed else ''}"]
+        if more
+        else []
+    )
 
 
-def _shape_of_one(file: Path, parts: Sequence[_Part], shapes: Sequence[tuple[int, ...]], *, series: bool) -> tuple[int, ...]:
+def _shape_of_one(
+    file: Path, parts: Sequence[_Part], shapes: Sequence[tuple[int, ...]], *, series: bool
+) -> tuple[int, ...]:
     """The shape of one sample."""
     first = shapes[0]
     for part, shape in zip(parts, shapes, strict=True):
         if len(shape) < 2 or 0 in shape:
-            raise ConfigError(f"{file}: the array '{part.features}' has the shape {shape}; needed are samples along the first axis and features after it")
+            raise ConfigError(
+                f"{file}: the array '{part.features}' has the shape {shape}; needed are samples along the first axis and features after it"
+            )
         if shape[1:] != first[1:]:
-            raise ConfigError(f"{file}: '{part.features}' has samples of shape {shape[1:]}, and '{parts[0].features}' of {first[1:]}")
+            raise ConfigError(
+                f"{file}: '{part.features}' has samples of shape {shape[1:]}, and '{parts[0].features}' of {first[1:]}"
+            )
     if series and len(first) > 3:
-        raise ConfigError(f"{file}: the array '{parts[0].features}' has the shape {first}; series are (n, steps, channels) or (n, steps)")
+        raise ConfigError(
+            f"{file}: the array '{parts[0].features}' has the shape {first}; series are (n, steps, channels) or (n, steps)"
+        )
     return (*first[1:], 1) if series and len(first) == 2 else first[1:]
 
 
 def _labels(file: Path, parts: Sequence[_Part], shapes: Sequence[tuple[int, ...]]) -> Array:
     """The labels of all parts, one after the other."""
-    found = [npz_files.whole(file, part.target, part.features, shape[0], MOST_ONE_HOT) for part, shape in zip(parts, shapes, strict=True)]
+    found = [
+        npz_files.whole(file, part.target, part.features, shape[0], MOST_ONE_HOT)
+        for part, shape in zip(parts, shapes, strict=True)
+    ]
     for part, values in zip(parts, found, strict=True):
         if values.shape[1:] != found[0].shape[1:] or (values.dtype.kind in "US") != (found[0].dtype.kind in "US"):
-            first, other = (f"'{name.target}' is {array.dtype} of shape {array.shape}" for name, array in ((parts[0], found[0]), (part, values)))
+            first, other = (
+                f"'{name.target}' is {array.dtype} of shape {array.shape}"
+                for name, array in ((parts[0], found[0]), (part, values))
+            )
             raise ConfigError(f"{file}: the labels differ in kind: {first}, and {other}")
     return np.concatenate(found) if len(found) > 1 else found[0]
 
@@ -234,17 +307,23 @@ def _finite(block: Array, start: int, name: str) -> Array:
 
 
 def _from_ts(path: str, test_path: str | None, missing: Sequence[str], unequal: str, scale: Scale, least: int) -> Raw:
-    files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
+    files = [existing_file(path, "dataset.path")] + (
+        [existing_file(test_path, "dataset.test_path")] if test_path else []
+    )
     found = [read_ts(file) for file in files]
     names = [label for _, labels in found for label in labels]
     labels = in_array(np.array(names), f"the class label of {files[0]}", missing, least)
     samples = [sample for series, _ in found for sample in series]
     channels = {len(sample) for sample in samples}
     if len(channels) > 1:
-        raise ConfigError(f"{files[0]}: the samples have {listing(sorted(map(str, channels)))} channels; they must have the same")
+        raise ConfigError(
+            f"{files[0]}: the samples have {listing(sorted(map(str, channels)))} channels; they must have the same"
+        )
     lengths = {sample.shape[1] for sample in samples}
     if len(lengths) > 1 and unequal == "refuse":
-        raise ConfigError(f"{files[0]}: the series have lengths from {min(lengths)} to {max(lengths)}; dataset.unequal=pad pads them and adds a mask channel")
+        raise ConfigError(
+            f"{files[0]}: the series have lengths from {min(lengths)} to {max(lengths)}; dataset.unequal=pad pads them and adds a mask channel"
+        )
     array = padded(samples, max(lengths), mask=len(lengths) > 1)
     given = np.zeros(len(samples), dtype=np.int8)
     given[len(found[0][1]) :] = 1 + SPLITS.index("test")
@@ -262,7 +341,18 @@ def _from_ts(path: str, test_path: str | None, missing: Sequence[str], unequal: 
             return Loaded({"test": learned.apply(samples)}, learned.shape, preprocessing=learned)
         return _again(lambda: iter([array]), (*array.shape[1:],), str(files[0]))(learned)
 
-    return Raw(labels.classes, labels.indices, 2, content, load, None, given, labels.notes, tuple(len(own) for _, own in found), again)
+    return Raw(
+        labels.classes,
+        labels.indices,
+        2,
+        content,
+        load,
+        None,
+        given,
+        labels.notes,
+        tuple(len(own) for _, own in found),
+        again,
+    )
 
 
 def _again(blocks: Callable[[], Iterator[Any]], shape: tuple[int, ...], name: str) -> Callable[[Preprocessing], Loaded]:
@@ -270,7 +360,9 @@ def _again(blocks: Callable[[], Iterator[Any]], shape: tuple[int, ...], name: st
         known = vars(learned)["shape"]
         if shape != known:
             raise ConfigError(f"{name} has samples of shape {shape}; the model was trained on {known}")
-        return Loaded({"test": np.concatenate([learned.apply(block) for block in blocks()])}, known, preprocessing=learned)
+        return Loaded(
+            {"test": np.concatenate([learned.apply(block) for block in blocks()])}, known, preprocessing=learned
+        )
 
     return again
 
@@ -285,12 +377,23 @@ def padded(samples: Sequence[Floats], steps: int, *, mask: bool) -> Floats:
     return array
 
 
-def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Integers], folder: Path, scale: Scale, name: str, *, masked: bool) -> Loaded:
+def _write_scaled(
+    blocks: Blocks,
+    shape: tuple[int, ...],
+    rows: Mapping[str, Integers],
+    folder: Path,
+    scale: Scale,
+    name: str,
+    *,
+    masked: bool,
+) -> Loaded:
     """Scale by the training rows and write each split; two passes, a block at a time."""
     moments = _fitted(blocks, rows["train"], masked=masked) if scale == "standard" else None
     learned = _learned(shape, scale, moments, name, masked=masked)
     features = {
-        split: np.lib.format.open_memmap(folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape))
+        split: np.lib.format.open_memmap(
+            folder / f"{split}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), *shape)
+        )
         for split, members in rows.items()
     }
     far = dict.fromkeys(SPLITS, 0)
@@ -303,7 +406,9 @@ def _write_scaled(blocks: Blocks, shape: tuple[int, ...], rows: Mapping[str, Int
             own = members[low:high] - start
             features[split][low:high] = scaled[own]
             if moments is not None and split != "train" and low < high:
-                far[split] += int(moments.far(_values(block[own], masked=masked)).reshape(len(own), -1).any(axis=1).sum())
+                far[split] += int(
+                    moments.far(_values(block[own], masked=masked)).reshape(len(own), -1).any(axis=1).sum()
+                )
     notes = _constant(moments, len(shape), name) if moments is not None else []
     notes += [
         f"{name}: {count} of {len(rows[split])} {split} samples {'lies' if count == 1 else 'lie'} more than {FAR:g} deviations outside the training range"
@@ -321,7 +426,9 @@ def _constant(moments: Moments, axes: int, name: str) -> list[str]:
     one, several = ("feature", "features") if axes == 1 else ("channel", "channels")
     told = f"{one} {found[0]} is" if len(found) == 1 else f"{len(found)} of {len(moments.constant)} {several} are"
     values = listing([f"{moments.mean[index]:.12g}" if len(found) == 1 else f"{index}" for index in found], 5)
-    return [f"{name}: {told} constant in the training rows ({values}), so that nothing is learned of {'it' if len(found) == 1 else 'them'}"]
+    return [
+        f"{name}: {told} constant in the training rows ({values}), so that nothing is learned of {'it' if len(found) == 1 else 'them'}"
+    ]
 
 
 def _fitted(blocks: Blocks, train: Integers, *, masked: bool) -> Moments:
@@ -340,7 +447,9 @@ def _values(block: Array, *, masked: bool) -> Array:
     return np.where(rows[:, -1:] > 0, rows[:, :-1], np.nan) if masked else rows
 
 
-def _learned(shape: tuple[int, ...], scale: Scale, moments: Moments | None, name: str, *, masked: bool) -> ArrayPreprocessing | SeriesPreprocessing:
+def _learned(
+    shape: tuple[int, ...], scale: Scale, moments: Moments | None, name: str, *, masked: bool
+) -> ArrayPreprocessing | SeriesPreprocessing:
     if moments is None:
         shift: Floats = np.zeros(1)
         factor: Floats = np.array([1 / 255 if scale == "byte" else 1.0])

@@ -24,7 +24,9 @@ def members(file: Path) -> list[str]:
         with zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     except Exception as error:  # whatever a damaged archive makes the reader raise
-        raise ConfigError(f"{file} is no npz file ({error}); np.savez(…, x=…, y=…) writes one, and series may stand in a .ts file") from None
+        raise ConfigError(
+            f"{file} is no npz file ({error}); np.savez(…, x=…, y=…) writes one, and series may stand in a .ts file"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -33,11 +35,15 @@ def _damage(file: Path, name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ConfigError(f"{file}: the array '{name}' is damaged: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+        raise ConfigError(
+            f"{file}: the array '{name}' is damaged: {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from None
 
 
 @contextlib.contextmanager
-def _opened(archive: zipfile.ZipFile, file: Path, name: str, wanted: str = "str") -> "Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]":
+def _opened(
+    archive: zipfile.ZipFile, file: Path, name: str, wanted: str = "str"
+) -> "Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]":
     """A member's stream after its header, its shape and type, and whether it is in Fortran order."""
     with contextlib.ExitStack() as stack:
         with _damage(file, name):
@@ -96,8 +102,15 @@ def blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
             with _damage(file, name):
                 data = stream.read(count * size)
             if len(data) < count * size:
-                raise ConfigError(f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples")
-            yield start, np.frombuffer(data, dtype).reshape(shape[::-1]).T if fortran else np.frombuffer(data, dtype).reshape(count, *shape[1:])
+                raise ConfigError(
+                    f"{file}: the array '{name}' ends after {start + len(data) // size} of {shape[0]} samples"
+                )
+            yield (
+                start,
+                np.frombuffer(data, dtype).reshape(shape[::-1]).T
+                if fortran
+                else np.frombuffer(data, dtype).reshape(count, *shape[1:]),
+            )
 
 
 def whole(file: Path, name: str, features: str, samples: int, most: int = 1) -> Array:
@@ -112,9 +125,13 @@ def whole(file: Path, name: str, features: str, samples: int, most: int = 1) -> 
         if not 1 <= len(shape) <= 2 or not 1 <= width <= most:
             raise ConfigError(f"'{name}' of {file} has the shape {shape}; needed is one label a sample, (n,)")
         if shape[0] != samples:
-            raise ConfigError(f"{file}: '{features}' has {samples} samples and '{name}' has {counted(shape[0], 'label', 'labels')}")
+            raise ConfigError(
+                f"{file}: '{features}' has {samples} samples and '{name}' has {counted(shape[0], 'label', 'labels')}"
+            )
         if not 0 < dtype.itemsize <= LABEL_BYTES:
-            raise ConfigError(f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}")
+            raise ConfigError(
+                f"{file}: the array '{name}' has {dtype.itemsize} bytes a label; possible are 1 to {LABEL_BYTES}"
+            )
         with _damage(file, name):
             found = np.frombuffer(stream.read(samples * width * dtype.itemsize), dtype)
             rows = found.reshape(samples, width) if not fortran else found.reshape(width, samples).T

@@ -150,21 +150,29 @@ def _checked(
     with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(WORKERS) as workers:
         for split in SPLITS:
             members = rows[split]
-            results = list(workers.map(lambda row: examined_file(root, bytes(paths[row]), max_pixels), members, chunksize=64))
+            results = list(
+                workers.map(lambda row: examined_file(root, bytes(paths[row]), max_pixels), members, chunksize=64)
+            )
             for row, problem in zip(members, results, strict=True):
                 if isinstance(problem, str):
                     bad.append(f"{os.fsdecode(paths[row])}: {problem}")
                     if on_bad_file == "error":
-                        raise ConfigError(f"{root / os.fsdecode(paths[row])} {problem}; dataset.on_bad_file=skip leaves such files out")
+                        raise ConfigError(
+                            f"{root / os.fsdecode(paths[row])} {problem}; dataset.on_bad_file=skip leaves such files out"
+                        )
             good[split] = members[[not isinstance(result, str) for result in results]]
             found[split] = [result for result in results if not isinstance(result, str)]
     formats = tuple(sorted({image.format for images in found.values() for image in images}))
     features = {
-        split: ImageFiles(str(root), paths[members], shape, formats, np.array([image.way for image in found[split]], np.uint8))
+        split: ImageFiles(
+            str(root), paths[members], shape, formats, np.array([image.way for image in found[split]], np.uint8)
+        )
         for split, members in good.items()
     }
     digests = {split: np.array([image.sha256 for image in images], dtype="S32") for split, images in found.items()}
-    left_out = [f"{counted(len(bad), 'file', 'files')} left out (dataset.on_bad_file=skip): {listing(bad, 3)}"] if bad else []
+    left_out = (
+        [f"{counted(len(bad), 'file', 'files')} left out (dataset.on_bad_file=skip): {listing(bad, 3)}"] if bad else []
+    )
     notes = (*left_out, *_notes(features, found))
     return Loaded(features, shape, notes, good, digests, ImagePreprocessing(shape=shape, max_pixels=max_pixels))
 
@@ -172,13 +180,24 @@ def _checked(
 def _notes(features: Mapping[str, ImageFiles], found: Mapping[str, Sequence[Examined]]) -> list[str]:
     """What is seen of images that hold more than colours of one picture."""
     transparent = sum(image.transparent for images in found.values() for image in images)
-    animated = [os.fsdecode(features[split].paths[row]) for split, images in found.items() for row, image in enumerate(images) if image.animated]
+    animated = [
+        os.fsdecode(features[split].paths[row])
+        for split, images in found.items()
+        for row, image in enumerate(images)
+        if image.animated
+    ]
     notes = []
     if transparent:
-        told = counted(transparent, "image is transparent in part: it is read", "images are transparent in part: they are read")
+        told = counted(
+            transparent, "image is transparent in part: it is read", "images are transparent in part: they are read"
+        )
         notes.append(f"{told} as on a mid-grey ground")
     if animated:
-        told = counted(len(animated), "image is animated, and its first frame is read", "images are animated, and the first frame of each is read")
+        told = counted(
+            len(animated),
+            "image is animated, and its first frame is read",
+            "images are animated, and the first frame of each is read",
+        )
         notes.append(f"{told}: {listing(sorted(animated), 3)}")
     return notes
 

@@ -77,11 +77,17 @@ def examine(data: bytes, max_pixels: int) -> Examined | str:
             image.load()
             transparent = _is_transparent(image)
             animated = image.format in ("PNG", "GIF", "WEBP") and bool(getattr(image, "is_animated", False))
-            return Examined(hashlib.sha256(data).digest(), _format(image), _way(image, data, transparent), transparent, animated)
+            return Examined(
+                hashlib.sha256(data).digest(), _format(image), _way(image, data, transparent), transparent, animated
+            )
     except UnidentifiedImageError:
         return f"cannot be decoded: it is no {KNOWN}, or is damaged or cut off"
     except Exception as error:  # whatever a damaged file makes a decoder raise
-        return "cannot be decoded: it is cut off" if _is_cut_off(data, error) else f"cannot be decoded ({type(error).__name__})"
+        return (
+            "cannot be decoded: it is cut off"
+            if _is_cut_off(data, error)
+            else f"cannot be decoded ({type(error).__name__})"
+        )
 
 
 def _is_cut_off(data: bytes, error: Exception) -> bool:
@@ -96,7 +102,11 @@ def _format(image: Any) -> str:
 
 
 def _is_transparent(image: Any) -> bool:
-    return image.mode != "I;16" and image.has_transparency_data and int(image.convert("RGBA").getchannel("A").getextrema()[0]) < 255
+    return (
+        image.mode != "I;16"
+        and image.has_transparency_data
+        and int(image.convert("RGBA").getchannel("A").getextrema()[0]) < 255
+    )
 
 
 def _way(image: Any, data: bytes, transparent: bool) -> int:
@@ -170,7 +180,9 @@ def pixels(data: bytes, channels: int) -> Floats:
         return np.asarray(shown, np.float32).reshape(shown.height, shown.width, channels)
 
 
-def decode(data: "tf.Tensor", way: "tf.Tensor | int", shape: tuple[int, int, int], ways: Collection[int] = WAYS) -> "tf.Tensor":
+def decode(
+    data: "tf.Tensor", way: "tf.Tensor | int", shape: tuple[int, int, int], ways: Collection[int] = WAYS
+) -> "tf.Tensor":
     """An encoded image, examined before, as float32 (height, width, channels) from 0 to 1.
 
     Parameters

@@ -57,7 +57,9 @@ class _Unread:
         return counted(self.count, f"file is no {KNOWN}", f"files are no {KNOWN}")
 
     def named(self) -> str:
-        return ", ".join(self.first) + (f" and {self.count - len(self.first)} more" if self.count > len(self.first) else "")
+        return ", ".join(self.first) + (
+            f" and {self.count - len(self.first)} more" if self.count > len(self.first) else ""
+        )
 
 
 def listed(root: Path, least: int = 2) -> tuple[list[Folder], list[str]]:
@@ -82,12 +84,21 @@ def listed(root: Path, least: int = 2) -> tuple[list[Folder], list[str]]:
         notes.append(f"{unread.told()} and {'is' if unread.count == 1 else 'are'} not read: {unread.named()}")
     empty = sorted({name for name, _, _ in classes} - set(names))
     if empty:
-        one, several = f"folder {listing(empty)} holds no image, and is no class", f"folders {listing(empty)} hold no image, and are no classes"
+        one, several = (
+            f"folder {listing(empty)} holds no image, and is no class",
+            f"folders {listing(empty)} hold no image, and are no classes",
+        )
         notes.append(f"the {one if len(empty) == 1 else several}")
     notes += _of_two_depths(root, found)
-    beside = {file for folder in (root, *{(root / path).parent for _, _, path in classes}) for file in _direct_images(folder)}
+    beside = {
+        file for folder in (root, *{(root / path).parent for _, _, path in classes}) for file in _direct_images(folder)
+    }
     if beside:
-        told = counted(len(beside), "image stands in no folder of a class and is not read", "images stand in no folder of a class and are not read")
+        told = counted(
+            len(beside),
+            "image stands in no folder of a class and is not read",
+            "images stand in no folder of a class and are not read",
+        )
         notes.append(f"{told}: {listing(sorted(beside), 3)}")
     return found, notes
 
@@ -101,7 +112,9 @@ def _of_two_depths(root: Path, found: Sequence[Folder]) -> list[str]:
     names = [name for own in inner.values() for name in own]
     if any(len(own) < 2 or "" in own for own in inner.values()) or len(names) > len(set(names)):
         return []
-    return [f"the classes are the folders {listing(list(inner))} of {root}; if those in them ({listing(sorted(names), 4)}) are meant, move these up"]
+    return [
+        f"the classes are the folders {listing(list(inner))} of {root}; if those in them ({listing(sorted(names), 4)}) are meant, move these up"
+    ]
 
 
 def _classes(root: Path) -> list[tuple[str, int, str]]:
@@ -140,7 +153,9 @@ def _check_no_splits(root: Path, folders: Sequence[str], nested: Sequence[str]) 
     if len(places) > 1 and (len(seeming) == len(folders) or set(seeming) & set(nested)):
         bare = [name for name in seeming if name not in nested]
         held = f", and {listing(bare)} holds files that are in no folder of a class" if bare else ""
-        raise ConfigError(f"{root}: the folders {listing(seeming)} look like splits, not like classes{held}: {cure}; if they are classes, rename them")
+        raise ConfigError(
+            f"{root}: the folders {listing(seeming)} look like splits, not like classes{held}: {cure}; if they are classes, rename them"
+        )
     inside = {tuple(_subfolders(root / name)) for name in nested} if len(nested) == len(folders) > 1 else set()
     if len(inside) == 1 and len(equal := min(inside)) > 1:
         raise ConfigError(
@@ -216,7 +231,11 @@ def _holds_anything(folder: Path) -> bool:
 def _direct_images(folder: Path, most: int | None = None) -> list[str]:
     """The names of the images, by their suffixes, in the folder itself; `most` of them."""
     with os.scandir(folder) as entries:
-        found = (entry.name for entry in entries if not _is_nothing(entry.name) and _suffix(entry.name) in SUFFIXES and not entry.is_dir())
+        found = (
+            entry.name
+            for entry in entries
+            if not _is_nothing(entry.name) and _suffix(entry.name) in SUFFIXES and not entry.is_dir()
+        )
         return list(found) if most is None else [name for name, _ in zip(found, range(most), strict=False)]
 
 
@@ -261,4 +280,6 @@ def _check_names(names: list[str], root: Path, unread: _Unread, least: int) -> N
         raise ConfigError(f"{root} has {what}; needed is a folder for each class, with {KNOWN} files in it{hint}")
     same = [name for group in alike(names) for name in group]
     if same:
-        raise ConfigError(f"{root} has folders whose names differ by case only ({listing(same)}), or in what does not show: merge or rename them")
+        raise ConfigError(
+            f"{root} has folders whose names differ by case only ({listing(same)}), or in what does not show: merge or rename them"
+        )

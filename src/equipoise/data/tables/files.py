@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 65_536
-OF_EXCEL = re.compile(r"\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE)  # the first line by which Excel is told the separator
+OF_EXCEL = re.compile(
+    r"\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE
+)  # the first line by which Excel is told the separator
 MOST_COMMENTS = 1000
 PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
 PACKED: Mapping[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -41,7 +43,15 @@ OTHERS = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"7z\xbc\xaf": "a 7z archive",
 }
-UNPACKING_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+UNPACKING_ERRORS = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 Batches = Callable[[Sequence[str]], "Iterator[pa.RecordBatch]"]
@@ -148,17 +158,23 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
         raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
     names = _column_names(header, file)
     if len(header) < 2:
-        raise ConfigError(f"{file} has one column when read with dataset.separator={separator!r}: {_other_separator(''.join(header))}")
+        raise ConfigError(
+            f"{file} has one column when read with dataset.separator={separator!r}: {_other_separator(''.join(header))}"
+        )
 
     def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
         from pyarrow import csv as arrow
 
         numbers = [f"{index}" for index in range(len(names))]
-        read = arrow.ReadOptions(block_size=BLOCK_BYTES, column_names=numbers, skip_rows=1 if of_excel else 0, skip_rows_after_names=1)
+        read = arrow.ReadOptions(
+            block_size=BLOCK_BYTES, column_names=numbers, skip_rows=1 if of_excel else 0, skip_rows_after_names=1
+        )
         wanted = [str(names.index(name)) for name in columns]
         parse = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
-        convert = arrow.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False)
+        convert = arrow.ConvertOptions(
+            column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False
+        )
         try:
             with opener() as raw, pa.PythonFile(raw, "r") as unpacked:
                 stream = pa.transcoding_input_stream(unpacked, encoding, "utf-8") if encoding == "utf-16" else unpacked
@@ -182,12 +198,16 @@ def _check_comments(file: Path, header: Sequence[str], rows: Iterator[list[str]]
         header, count = following, count + 1
     if count:
         lines = "its first line is a comment" if count == 1 else f"its first {count} lines are comments"
-        raise ConfigError(f"{file} has no header on top: {lines} ({listing(first, 3)}); delete {'it' if count == 1 else 'them'}")
+        raise ConfigError(
+            f"{file} has no header on top: {lines} ({listing(first, 3)}); delete {'it' if count == 1 else 'them'}"
+        )
 
 
 def _other_separator(line: str) -> str:
     """What to do about a line in which the separator that was tried does not occur."""
-    mark, name = max({";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}.items(), key=lambda pair: line.count(pair[0]))
+    mark, name = max(
+        {";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}.items(), key=lambda pair: line.count(pair[0])
+    )
     return f"try {as_typed('dataset.separator', name)}" if mark in line else "name the separator it uses"
 
 
@@ -202,13 +222,18 @@ def _check_unpacked(file: Path, start: bytes) -> None:
 def _not_utf8(file: Path) -> ConfigError:
     with open(file, "rb") as stream:
         wide = b"\0" in stream.read(4)
-    return ConfigError(f"{file} is not UTF-8 text: convert it, for example with iconv -f {'utf-16le' if wide else 'latin1'} -t utf-8")
+    return ConfigError(
+        f"{file} is not UTF-8 text: convert it, for example with iconv -f {'utf-16le' if wide else 'latin1'} -t utf-8"
+    )
 
 
 def _column_names(header: Sequence[str], file: Path) -> tuple[str, ...]:
     """The header without white space around names; a column without a name is called as pandas calls it."""
     short = [name.strip() for name in header]
-    names = [name or f"Unnamed: {index}" for index, name in enumerate(short if len(set(short)) == len(set(header)) else header)]
+    names = [
+        name or f"Unnamed: {index}"
+        for index, name in enumerate(short if len(set(short)) == len(set(header)) else header)
+    ]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")

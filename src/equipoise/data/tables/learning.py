@@ -53,7 +53,9 @@ class _Sentinels:
             found = [
                 sentinel
                 for sentinel, counts in zip(SENTINELS, np.asarray(self._counts), strict=True)
-                if counts[index] > 1 and not rest.constant[index] and (sentinel < low - margin or sentinel > high + margin)
+                if counts[index] > 1
+                and not rest.constant[index]
+                and (sentinel < low - margin or sentinel > high + margin)
             ]
             if found:
                 names = [f"{sentinel}" for sentinel in found]
@@ -96,7 +98,9 @@ class _RowNames:
         return [f"column '{name}' has another value in every row: if it names the rows, {cure}"] if self.differ else []
 
 
-def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, options: ColumnOptions) -> tuple[TablePreprocessing, list[str]]:
+def fit(
+    tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, options: ColumnOptions
+) -> tuple[TablePreprocessing, list[str]]:
     """What the training rows say of each column, and what must be told of it.
 
     Raises
@@ -134,7 +138,9 @@ def fit(tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, op
     for name, found in categories.items():
         notes += _of_categories(name, sorted(found), complete=name not in incomplete)
     for reading in read:
-        notes += names[reading.name].note(reading.name, options) or _of_many(reading, categories, int(in_train.sum()), options)
+        notes += names[reading.name].note(reading.name, options) or _of_many(
+            reading, categories, int(in_train.sum()), options
+        )
     return TablePreprocessing(columns=tuple(columns)), notes
 
 
@@ -144,7 +150,11 @@ def _of_categories(name: str, found: Sequence[str], *, complete: bool) -> list[s
         return [f"column '{name}' is constant in the training rows ({found[0]}), so that nothing is learned of it"]
     near = [" and ".join(map(shown, group)) for group in alike(found)]
     return (
-        [f"column '{name}': {listing(near, 3)} are different categories, and nearly the same text: where they mean one thing, write them alike"] if near else []
+        [
+            f"column '{name}': {listing(near, 3)} are different categories, and nearly the same text: where they mean one thing, write them alike"
+        ]
+        if near
+        else []
     )
 
 
@@ -154,10 +164,14 @@ def _of_many(reading: Reading, categories: Mapping[str, set[str]], rows: int, op
     if len(found) <= max(FEW, rows / 2) or reading.notes or reading.name in options.categorical:
         return []
     told = f"column '{reading.name}' is text of {len(found)} different values in {rows} training rows ({listing(sorted(found), 3)})"
-    return [f"{told}: if they are numbers or times, write them as plain numbers; else leave the column out with {options.more('drop', reading.name)}"]
+    return [
+        f"{told}: if they are numbers or times, write them as plain numbers; else leave the column out with {options.more('drop', reading.name)}"
+    ]
 
 
-def _columns(read: Sequence[Reading], moments: Moments | None, lacking: Booleans, categories: dict[str, set[str]]) -> tuple[list[Column], list[str]]:
+def _columns(
+    read: Sequence[Reading], moments: Moments | None, lacking: Booleans, categories: dict[str, set[str]]
+) -> tuple[list[Column], list[str]]:
     columns: list[Column] = []
     notes: list[str] = []
     index = 0  # among the numeric ones
@@ -169,10 +183,16 @@ def _columns(read: Sequence[Reading], moments: Moments | None, lacking: Booleans
                 column = _standardised(reading, moments, index, bool(lacking[index]))
                 columns.append(column)
                 if column.constant:
-                    notes.append(f"column '{name}' is constant in the training rows ({column.mean:.12g}), so that nothing is learned of it")
+                    notes.append(
+                        f"column '{name}' is constant in the training rows ({column.mean:.12g}), so that nothing is learned of it"
+                    )
             index += 1
         elif categories[name]:
-            columns.append(CategoricalColumn(name=name, type=reading.type, missing=reading.missing, categories=tuple(sorted(categories[name]))))
+            columns.append(
+                CategoricalColumn(
+                    name=name, type=reading.type, missing=reading.missing, categories=tuple(sorted(categories[name]))
+                )
+            )
         if not columns or columns[-1].name != name:
             notes.append(f"column '{name}' has no value in the training rows: it is left out")
     return columns, notes
@@ -182,7 +202,9 @@ def _finite(column: "pa.Array", reading: Reading) -> Floats:
     numbers, _ = cells.numbers(column, reading.decimal, reading.unit, reading.missing, reading.type)
     if np.isinf(numbers).any():
         cure = as_typed("dataset.missing", [*reading.missing, "inf", "-inf"])
-        raise ConfigError(f"column '{reading.name}' holds an infinite number: replace or remove it, or read it as missing with {cure}")
+        raise ConfigError(
+            f"column '{reading.name}' holds an infinite number: replace or remove it, or read it as missing with {cure}"
+        )
     return numbers
 
 
@@ -210,9 +232,13 @@ def _check_number_of(categories: set[str], reading: Reading, options: ColumnOpti
 
 
 def _standardised(reading: Reading, moments: Moments, index: int, indicator: bool) -> NumericColumn:
-    mean, deviation, low, high = (float(values[index]) for values in (moments.mean, moments.deviation, moments.low, moments.high))
+    mean, deviation, low, high = (
+        float(values[index]) for values in (moments.mean, moments.deviation, moments.low, moments.high)
+    )
     if not np.isfinite([mean, deviation]).all():
-        raise ConfigError(f"column '{reading.name}' holds numbers that are too large to be standardised: scale them first")
+        raise ConfigError(
+            f"column '{reading.name}' holds numbers that are too large to be standardised: scale them first"
+        )
     constant = bool(moments.constant[index]) or deviation <= ROUNDING.get(reading.type, 0) * abs(mean)
     return NumericColumn(
         name=reading.name,

@@ -218,7 +218,10 @@ def readings(tables: Sequence[Table], columns: Sequence[str], options: ColumnOpt
     marks = {_sure_mark(survey) for survey in surveys.values() if survey.numbers >= NEARLY_ALL * survey.filled} - {None}
     common = marks.pop() if len(marks) == 1 else None
     categorical = {name for table in tables for name in table.categorical}
-    return [_Decision(name, survey, options, common, tables[0].missing, name in categorical).reading() for name, survey in surveys.items()]
+    return [
+        _Decision(name, survey, options, common, tables[0].missing, name in categorical).reading()
+        for name, survey in surveys.items()
+    ]
 
 
 def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOptions) -> dict[str, Survey]:
@@ -226,14 +229,19 @@ def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOp
 
     surveys: dict[str, Survey] = {}
     for table in tables:
-        missing = (*(cells.MISSING if table.is_text else ()), *options.missing)  # what else is read as missing among numbers is told
+        missing = (
+            *(cells.MISSING if table.is_text else ()),
+            *options.missing,
+        )  # what else is read as missing among numbers is told
         for batch in table.batches(columns):
             for name in columns:
                 column = batch.column(name)
                 if pa.types.is_temporal(column.type):
                     raise _holds_dates(name, options, "")
                 if pa.types.is_nested(column.type):
-                    raise ConfigError(f"column '{name}' holds lists or structures: flatten it, or leave it out with {options.more('drop', name)}")
+                    raise ConfigError(
+                        f"column '{name}' holds lists or structures: flatten it, or leave it out with {options.more('drop', name)}"
+                    )
                 try:
                     surveys.setdefault(name, Survey(str(column.type))).add(column, missing)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -277,7 +285,9 @@ class _Decision:
         if name in self.options.categorical:
             return self._categories()
         if self.categorical and found.type.startswith(("int", "uint")):
-            return self._categories(f"column '{name}' holds whole numbers that pandas wrote as categories, and so they are here")
+            return self._categories(
+                f"column '{name}' holds whole numbers that pandas wrote as categories, and so they are here"
+            )
         unit = self._unit()
         numbers = found.numbers + (found.cells["unit"] if unit else 0)
         dates = found.cells["date"] + (found.compact if found.compact == found.numbers else 0)
@@ -307,7 +317,9 @@ class _Decision:
             )
         if numbers < NEARLY_ALL * found.filled and len(found.different) <= FEW:
             return self._categories()
-        return self._categories(f"{holds}: all are categories; if these are missing values, {self.options.more('missing', *odd)}")
+        return self._categories(
+            f"{holds}: all are categories; if these are missing values, {self.options.more('missing', *odd)}"
+        )
 
     def _unit(self) -> str:
         """The one unit of measured numbers that are more than a few categories, such as kg."""
@@ -322,7 +334,9 @@ class _Decision:
         found = self.survey
         if len(found.units) > 1:
             mixed = listing([found.examples[unit][0] for unit in found.units], 3)
-            raise ConfigError(f"column '{self.name}' mixes {mixed}: write them in one unit, or leave it out with {self.options.more('drop', self.name)}")
+            raise ConfigError(
+                f"column '{self.name}' mixes {mixed}: write them in one unit, or leave it out with {self.options.more('drop', self.name)}"
+            )
         (unit,) = found.units or ("",)
         if unit in cells.PER and found.units[unit] + found.zeros < found.numbers:
             raise ConfigError(
@@ -337,7 +351,9 @@ class _Decision:
         if options.decimal != "auto":
             other: Kind = "comma" if options.decimal == "." else "point"
             if found.cells[other]:
-                raise ConfigError(f"column '{self.name}' holds {first[other]}, which is no number under dataset.decimal; try dataset.decimal=auto")
+                raise ConfigError(
+                    f"column '{self.name}' holds {first[other]}, which is no number under dataset.decimal; try dataset.decimal=auto"
+                )
             return options.decimal
         if found.cells["point"] and found.cells["comma"]:
             raise ConfigError(
@@ -358,9 +374,16 @@ class _Decision:
         import pyarrow as pa
 
         found = self.survey
-        told = [*found.examples.get("written", [])[:3], *(found.examples.get("point?", [])[:1] if decimal == "," else [])]
+        told = [
+            *found.examples.get("written", [])[:3],
+            *(found.examples.get("point?", [])[:1] if decimal == "," else []),
+        ]
         values = cells.parsed(pa.array(told, pa.string()), decimal, unit).to_pylist()
-        parts = [f"{word} as {value:.12g}" for word, value in zip(told, values, strict=True) if value is not None and np.isfinite(value)]
+        parts = [
+            f"{word} as {value:.12g}"
+            for word, value in zip(told, values, strict=True)
+            if value is not None and np.isfinite(value)
+        ]
         if found.cells["marker"]:
             parts.append(f"{_cells(found.cells['marker'])} ({listing(found.examples['marker'])}) as missing")
         notes = [f"column '{self.name}' is read as numbers: {', '.join(parts)}"] if parts else []

@@ -15,9 +15,18 @@ from equipoise.core.schema import ConfigError
 from equipoise.sweeps.launchers import ray_jobs, submitit_jobs
 
 IN_THIS_PROCESS = "basic"  # Hydra's own, which needs no YAML
-PACKAGES = {"joblib": "hydra_plugins.hydra_joblib_launcher", "ray": "ray", "submitit_local": "submitit", "submitit_slurm": "submitit"}
+PACKAGES = {
+    "joblib": "hydra_plugins.hydra_joblib_launcher",
+    "ray": "ray",
+    "submitit_local": "submitit",
+    "submitit_slurm": "submitit",
+}
 Options = ray_jobs.Options | submitit_jobs.Options
-OPTIONS: Mapping[str, type[Options]] = {"ray": ray_jobs.Options, "local": submitit_jobs.Options, "slurm": submitit_jobs.SlurmOptions}
+OPTIONS: Mapping[str, type[Options]] = {
+    "ray": ray_jobs.Options,
+    "local": submitit_jobs.Options,
+    "slurm": submitit_jobs.SlurmOptions,
+}
 
 
 def check(name: str) -> None:
@@ -46,7 +55,10 @@ def read_options(composed: Mapping[str, Any]) -> Options | None:
     try:
         return section.model_validate({key: value for key, value in composed.items() if key != "_target_"})
     except ValidationError as error:
-        lines = [f"hydra.launcher.{'.'.join(map(str, one['loc']))}={one['input']}: {one['msg'].lower()}" for one in error.errors()]
+        lines = [
+            f"hydra.launcher.{'.'.join(map(str, one['loc']))}={one['input']}: {one['msg'].lower()}"
+            for one in error.errors()
+        ]
         raise ConfigError("\n".join(lines)) from None
 
 
@@ -88,7 +100,10 @@ def reach(options: Options | None, sweep: str, tracking: str) -> list[str]:
         ray_jobs.hold(sweep)
     host = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).hostname
     if others and host in ("localhost", "127.0.0.1", "::1"):
-        notes = [*notes, f"MLFLOW_TRACKING_URI names {host}, which on {others[0]} is another machine than this one, unless a tunnel leads here"]
+        notes = [
+            *notes,
+            f"MLFLOW_TRACKING_URI names {host}, which on {others[0]} is another machine than this one, unless a tunnel leads here",
+        ]
     return notes
 
 
@@ -113,12 +128,16 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
     if "n_jobs" in composed:
         workers = composed["n_jobs"]
         if not isinstance(workers, int) or workers == 0:
-            raise ConfigError(f"hydra.launcher.n_jobs={workers}: must be a whole number of workers, or -1 for one a core")
+            raise ConfigError(
+                f"hydra.launcher.n_jobs={workers}: must be a whole number of workers, or -1 for one a core"
+            )
         return max(1, cores // min(jobs, workers if workers > 0 else max(1, cores + 1 + workers)))
     return max(1, cores // min(jobs, submitit_jobs.at_once(options))) if options else None
 
 
 def set_environment() -> None:
     """What processes inherit that run jobs: where the code is, and that nothing is reported to anybody."""
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(project_root() / "src"), os.environ.get("PYTHONPATH"))))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (str(project_root() / "src"), os.environ.get("PYTHONPATH")))
+    )
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

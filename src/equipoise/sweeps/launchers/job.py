@@ -50,7 +50,9 @@ class Job:
 
     def __call__(self) -> Ended:
         if self.only_on not in (None, socket.gethostname()):
-            raise ConfigError(f"tracking=local is a file of {self.only_on}, and this job came to {socket.gethostname()}: use tracking=server")
+            raise ConfigError(
+                f"tracking=local is a file of {self.only_on}, and this job came to {socket.gethostname()}: use tracking=server"
+            )
         os.environ.update(self.environment)
         if os.path.isdir(self.directory):
             os.chdir(self.directory)

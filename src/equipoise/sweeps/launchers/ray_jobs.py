@@ -50,14 +50,26 @@ def connect(options: Options) -> None:
     address = options.address
     with _signals_kept():
         if address == ON_THIS_MACHINE:
-            ray.init(address=address, num_cpus=options.cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **settings)
+            ray.init(
+                address=address,
+                num_cpus=options.cores,
+                object_store_memory=OBJECT_STORE,
+                include_dashboard=False,
+                **settings,
+            )
             return
         _knock(address)
         with quiet():  # Ray writes of each attempt
             try:
-                ray.init(address=address, runtime_env={"working_dir": str(SENT), "excludes": ["__pycache__"]}, **settings)
+                ray.init(
+                    address=address, runtime_env={"working_dir": str(SENT), "excludes": ["__pycache__"]}, **settings
+                )
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                token = "" if "RAY_AUTH_MODE" in os.environ else "; if the cluster asks for a token: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=…"
+                token = (
+                    ""
+                    if "RAY_AUTH_MODE" in os.environ
+                    else "; if the cluster asks for a token: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=…"
+                )
                 raise ConfigError(f"hydra.launcher.address={address}: {_in_a_line(error)}{token}") from None
 
 
@@ -69,7 +81,9 @@ def _knock(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(f"hydra.launcher.address={address}: no Ray cluster answers there ({getattr(error, 'strerror', None) or error})") from None
+        raise ConfigError(
+            f"hydra.launcher.address={address}: no Ray cluster answers there ({getattr(error, 'strerror', None) or error})"
+        ) from None
 
 
 def hold(sweep: str) -> None:
@@ -86,7 +100,9 @@ def hold(sweep: str) -> None:
         try:
             _held[sweep] = ray.remote(num_cpus=0)(_Held).options(name=sweep, namespace="equipoise").remote()
         except ValueError:
-            raise ConfigError(f"sweep={sweep} is being run on this cluster by another process; the same command can go on with it afterwards") from None
+            raise ConfigError(
+                f"sweep={sweep} is being run on this cluster by another process; the same command can go on with it afterwards"
+            ) from None
 
 
 class _Held:
@@ -108,7 +124,10 @@ def lacking(options: Options) -> list[str]:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most = {option: max((node.get(resource, 0) for node in nodes), default=0) for option, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU"))}
+    most = {
+        option: max((node.get(resource, 0) for node in nodes), default=0)
+        for option, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU"))
+    }
     return [
         f"the jobs wait for a machine: hydra.launcher.{option}={getattr(options, option)}, and the most that one of the cluster has now is {has:g}"
         for option, has in most.items()

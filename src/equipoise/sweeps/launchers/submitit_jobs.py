@@ -25,7 +25,19 @@ INTERVAL = 0.5  # seconds between looks for answers
 ASKING = 5  # seconds between questions to Slurm, which many ask
 GRACE = 10  # seconds for the answer of a job that has ended to be seen on a shared disk
 # Of a job that will not answer any more. Slurm forgets a job minutes after its end.
-OVER = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT", "forgotten"}
+OVER = {
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+    "forgotten",
+}
 
 
 class Options(Section):
@@ -73,7 +85,8 @@ def other_hosts(options: SlurmOptions) -> list[str]:
     """The names of the machines that Slurm may run a job on, but this one."""
     partition = ["--partition", options.partition] if options.partition else []
     return sorted(
-        set((_ask("sinfo", "--noheader", "--Node", "--format=%n", *partition) or "").split()) - {socket.gethostname(), socket.gethostname().split(".")[0]}
+        set((_ask("sinfo", "--noheader", "--Node", "--format=%n", *partition) or "").split())
+        - {socket.gethostname(), socket.gethostname().split(".")[0]}
     )
 
 
@@ -92,9 +105,14 @@ def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple
             time.sleep(INTERVAL)
             if options.engine == LOCAL or time.monotonic() - asked > ASKING:
                 asked = time.monotonic()
-                over = {number: (state, over.get(number, (state, asked))[1]) for number, state in _over(running, options.engine).items()}
+                over = {
+                    number: (state, over.get(number, (state, asked))[1])
+                    for number, state in _over(running, options.engine).items()
+                }
             for number, job in list(running.items()):
-                outcome = _outcome(job, *over.get(number, ("", time.monotonic())), GRACE if options.engine == SLURM else 0)
+                outcome = _outcome(
+                    job, *over.get(number, ("", time.monotonic())), GRACE if options.engine == SLURM else 0
+                )
                 if outcome:
                     del running[number]
                     yield number, outcome
@@ -124,7 +142,9 @@ def _executor(options: Options) -> "Executor":
     executor = submitit.AutoExecutor(options.submitit_folder, cluster=options.engine)
     ours = {"engine", "submitit_folder"} | ({"array_parallelism"} if options.engine == LOCAL else set())
     given = options.model_dump(exclude=ours, exclude_none=True)
-    executor.update_parameters(**{key if key in SHARED else f"{options.engine}_{key}": value for key, value in given.items()})
+    executor.update_parameters(
+        **{key if key in SHARED else f"{options.engine}_{key}": value for key, value in given.items()}
+    )
     return executor
 
 
@@ -142,7 +162,9 @@ def _submitting() -> Iterator[None]:
         yield
     except Exception as error:
         said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise CompactHydraException(f"the jobs cannot be submitted: {said[-1] if said else type(error).__name__}") from None
+        raise CompactHydraException(
+            f"the jobs cannot be submitted: {said[-1] if said else type(error).__name__}"
+        ) from None
 
 
 def _over(running: "Mapping[int, Submitted[Ended]]", engine: str) -> dict[int, str]:
@@ -150,7 +172,9 @@ def _over(running: "Mapping[int, Submitted[Ended]]", engine: str) -> dict[int, s
     if engine == LOCAL:
         return {number: "its process is gone" for number, job in running.items() if job.done()}
     ids = ",".join(job.job_id for job in running.values())
-    said = _ask("squeue", "--noheader", "--array", "--states=all", "--format=%i %T", f"--jobs={ids}", unknown="Invalid job id")
+    said = _ask(
+        "squeue", "--noheader", "--array", "--states=all", "--format=%i %T", f"--jobs={ids}", unknown="Invalid job id"
+    )
     if said is None:  # the controller is away, and the jobs are not
         return {}
     states = dict(line.split() for line in said.splitlines())

@@ -12,7 +12,10 @@ from equipoise.data.prepared import Prepared
 
 # Loss functions, none of which has a product with a constant, and models that left the bits of `fit` however they were tried, on a CPU
 # and on a GPU.
-KNOWN = {"loss.function": ("cross_entropy", "balanced_softmax", "logit_adjusted"), "model": ("linear", "mlp", "cnn", "conv1d")}
+KNOWN = {
+    "loss.function": ("cross_entropy", "balanced_softmax", "logit_adjusted"),
+    "model": ("linear", "mlp", "cnn", "conv1d"),
+}
 MOST_SHARE = 0.5  # of the free memory, for samples
 # XLA takes half a second to two to compile, and of dense layers saves a tenth of a millisecond a step, or more: at 30 epochs these steps
 # make up for it. Their number alone decides, so that a run with more epochs goes through the same weights. Of convolutions a program
@@ -61,11 +64,15 @@ def engine_of(config: Config, data: Prepared, device: str) -> Engine:
     in_programs = few and config.model.name in DENSE and not _unknown(config) and trainer.precision == "float32"
     if trainer.jit != "auto":
         xla = trainer.jit and lets_xla_in(config, device)
-        return Engine(name, xla, xla and in_programs and not (name == "fit" and device == "gpu"), why)  # the last is untried
+        return Engine(
+            name, xla, xla and in_programs and not (name == "fit" and device == "gpu"), why
+        )  # the last is untried
     usual = device == "cpu" and trainer.strategy == "single" and is_resident(data.split("train"))
     if not (usual and in_programs and steps >= LEAST_STEPS):
         return Engine(name, False, False, why)
-    because = f"XLA makes short work of {steps:,} steps an epoch of dense layers, to other last bits than trainer.jit=false"
+    because = (
+        f"XLA makes short work of {steps:,} steps an epoch of dense layers, to other last bits than trainer.jit=false"
+    )
     return Engine(name, True, True, f"{why}; {because}")
 
 

@@ -27,14 +27,27 @@ class Replicas:
     steps_per_call : steps that one call of the compiled function takes
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model, *, batch_size: int, samples: int, steps_per_call: int) -> None:
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        model: keras.Model,
+        *,
+        batch_size: int,
+        samples: int,
+        steps_per_call: int,
+    ) -> None:
         self._strategy, self._model = strategy, model
         self._batch_size, self._samples, self._steps_per_call = batch_size, samples, steps_per_call
         self._steps = -(-samples // batch_size)
         self._first = _numbers(strategy)[0]
         with strategy.scope():
             # Each replica adds up its own samples; reading it adds up the replicas.
-            self._total = tf.Variable(0.0, trainable=False, synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.SUM)
+            self._total = tf.Variable(
+                0.0,
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.SUM,
+            )
         self._take = tf.function(self._take_steps)
 
     def fit(self, batches: tf.data.Dataset, watch: keras.callbacks.Callback, first: int, end: int) -> None:
@@ -58,12 +71,16 @@ class Replicas:
             if self._model.stop_training:
                 return
 
-    def _take_steps(self, iterator: Iterator[Any], begin: tf.Tensor, stop: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def _take_steps(
+        self, iterator: Iterator[Any], begin: tf.Tensor, stop: tf.Tensor
+    ) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
         for step in tf.range(begin, stop):
             size = tf.minimum(self._batch_size, self._samples - step * self._batch_size)
             self._strategy.run(self._step, args=(next(iterator), size))
 
-    def _step(self, batch: tuple[tf.Tensor, ...], size: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def _step(
+        self, batch: tuple[tf.Tensor, ...], size: tf.Tensor
+    ) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
         """One replica's part of a step; `size` is that of the whole batch."""
         context = tf.distribute.get_replica_context()
         replica, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
@@ -134,7 +151,9 @@ def check_agreement(strategy: tf.distribute.Strategy, what: Mapping[str, str]) -
     every = np.frombuffer(of_each_worker(strategy, own), np.uint8).reshape(-1, len(what), size)
     differing = [name for index, name in enumerate(what) if np.ptp(every[:, index], axis=0).any()]
     if differing:
-        raise ConfigError(f"the workers were not started alike: they differ in {', '.join(differing)}; type the same command, on the same data, in each")
+        raise ConfigError(
+            f"the workers were not started alike: they differ in {', '.join(differing)}; type the same command, on the same data, in each"
+        )
 
 
 @contextlib.contextmanager
@@ -146,7 +165,13 @@ def connected() -> Iterator[None]:
     ConnectionError
         If a worker is gone or does not answer.
     """
-    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError, tf.errors.FailedPreconditionError)
+    lost = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.FailedPreconditionError,
+    )
     try:
         yield
     except tf.errors.OpError as error:

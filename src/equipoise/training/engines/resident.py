@@ -30,8 +30,14 @@ class Resident:
         self._model, self._batches, self._batch_size = model, batches, batch_size
         self._order = tf.function(batches.order)
         self._in_one = model.steps_per_execution if in_programs else 0
-        self._step = tf.function(model.train_step, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile)
-        self._take_any, self._take_full, self._program = tf.function(self._any_steps), tf.function(self._full_steps), program_of(model)
+        self._step = tf.function(
+            model.train_step, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
+        )
+        self._take_any, self._take_full, self._program = (
+            tf.function(self._any_steps),
+            tf.function(self._full_steps),
+            program_of(model),
+        )
         self._at_once = 1  # steps a call; how many changes no bit
 
     def fit(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
@@ -64,7 +70,9 @@ class Resident:
         if stop > full:
             self._take_any(rows, tf.constant(max(begin, full)), tf.constant(stop))
 
-    def _any_steps(self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def _any_steps(
+        self, rows: tf.Tensor, begin: tf.Tensor, stop: tf.Tensor
+    ) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
         for step in tf.range(begin, stop):
             start = step * self._batch_size
             self._step(self._batches.fetch(rows[start : start + self._batch_size]))
@@ -73,4 +81,6 @@ class Resident:
         """Steps of batches of one size; what the program is handed beyond them, it does not look at."""
         places = begin * self._batch_size + tf.range(self._in_one * self._batch_size)
         flat = self._batches.fetch(tf.gather(rows, tf.minimum(places, tf.shape(rows)[0] - 1)))
-        self._program(tuple(tf.reshape(values, (self._in_one, self._batch_size, *values.shape[1:])) for values in flat), count)
+        self._program(
+            tuple(tf.reshape(values, (self._in_one, self._batch_size, *values.shape[1:])) for values in flat), count
+        )

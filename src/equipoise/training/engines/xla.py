@@ -13,7 +13,9 @@ def program_of(model: keras.Model) -> Callable[[tuple[tf.Tensor, ...], tf.Tensor
     or with what makes the batches as part of it, XLA would put the program together in another way, and leave other last bits.
     """
 
-    def steps(batches: tuple[tf.Tensor, ...], count: tf.Tensor) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def steps(
+        batches: tuple[tf.Tensor, ...], count: tf.Tensor
+    ) -> None:  # pragma: no cover - runs as AutoGraph has rewritten it
         step = 0
         while step < count:  # for `tf.range` XLA would compile anew for each number of steps
             model.train_step(tuple(values[step] for values in batches))
@@ -53,11 +55,19 @@ class TrainFunction:
         if full < tf.minimum(most, self._steps - taken):
             self._step(iterator.get_next())
 
-    def _stacked(self, iterator: tf.data.Iterator, count: tf.Tensor, most: int) -> tuple[tf.Tensor, ...]:  # pragma: no cover - likewise
+    def _stacked(
+        self, iterator: tf.data.Iterator, count: tf.Tensor, most: int
+    ) -> tuple[tf.Tensor, ...]:  # pragma: no cover - likewise
         """`count` batches, and zeros up to `most`."""
         shapes = [(self._batch_size, *spec.shape[1:]) for spec in iterator.element_spec]
-        held = [tf.TensorArray(spec.dtype, most, element_shape=shape) for spec, shape in zip(iterator.element_spec, shapes, strict=True)]
+        held = [
+            tf.TensorArray(spec.dtype, most, element_shape=shape)
+            for spec, shape in zip(iterator.element_spec, shapes, strict=True)
+        ]
         for step in tf.range(count):
             batch = iterator.get_next()
-            held = [array.write(step, tf.ensure_shape(values, shape)) for array, values, shape in zip(held, batch, shapes, strict=True)]
+            held = [
+                array.write(step, tf.ensure_shape(values, shape))
+                for array, values, shape in zip(held, batch, shapes, strict=True)
+            ]
         return tuple(array.stack() for array in held)

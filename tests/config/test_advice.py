@@ -1,0 +1,60 @@
+"""What a user hears of the corrections in a config, and the figures in it."""
+
+import numpy as np
+import pytest
+
+from equipoise.config.advice import loss_correction, notes
+from equipoise.core.schema import ConfigError
+from equipoise.methods.weighting import ClassWeights, class_weights
+from helpers import composed
+
+COUNTS = np.array([90, 10])
+TWO = ["dataset=synthetic", "dataset.class_counts=[90,10]", "model=mlp"]
+
+
+def said(*overrides: str) -> str:
+    config = composed(*TWO, *overrides)
+    return "\n".join(notes(config, class_weights(config.weighting, COUNTS, ("0", "1"))))
+
+
+def test_one_correction_is_no_reason_to_warn() -> None:
+    for overrides in ([], ["weighting=balanced"], ["loss=balanced_softmax"], ["decision=logit_adjusted"]):
+        assert said(*overrides) == ""
+
+
+@pytest.mark.parametrize("loss", ["balanced_softmax", "logit_adjusted", "vs"])
+def test_weights_and_a_loss_that_knows_the_prior_correct_twice(loss: str) -> None:
+    # Weights favour class 1 by 9, the loss by 9 again.
+    found = said("weighting=balanced", f"loss={loss}")
+    assert (
+        f"weighting=balanced and loss={loss} both correct the class balance: together by up to 81 between two classes (weights 9, loss 9)"
+        in found
+    )
+
+
+def test_the_product_is_of_the_weights_and_the_factors_of_the_loss() -> None:
+    config = composed(*TWO, "weighting=inverse", "loss=focal", "loss.alpha={0:1,1:3}")
+    factors = loss_correction(config, ClassWeights(("0", "1"), COUNTS, np.array([1.0, 9.0])))
+    assert factors is not None
+    assert factors.tolist() == [1, 3]
+    assert "together by up to 27" in said("weighting=inverse", "loss=focal", "loss.alpha={0:1,1:3}")
+    assert loss_correction(composed(*TWO, "loss=focal"), ClassWeights(("0", "1"), COUNTS, np.ones(2))) is None
+
+
+def test_an_adjustment_that_adjusts_nothing_is_said() -> None:
+    assert "it decides as argmax does" in said("weighting=balanced", "decision=logit_adjusted")
+    assert "it decides as argmax does" in said("trainer.second_stage=crt", "decision=logit_adjusted")
+
+
+def test_a_class_that_is_not_learned_is_said_and_cannot_be_adjusted() -> None:
+    assert said("weighting=manual", "weighting.weights={0:3,1:0}") == "weight 0: class 1 is not learned at all"
+    with pytest.raises(ConfigError, match="class 1 has the weight 0 and so no prior to adjust by"):
+        said("weighting=manual", "weighting.weights={0:3,1:0}", "decision=logit_adjusted")
+
+
+def test_a_prior_without_analytic_form_is_said() -> None:
+    for overrides, what in (
+        (["loss=focal"], "loss=focal"),
+        (["trainer.second_stage=tau_norm"], "trainer.second_stage=tau_norm"),
+    ):
+        assert f"{what}: the prior that the model learns under has no analytic form" in said(*overrides)

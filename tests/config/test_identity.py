@@ -1,0 +1,172 @@
+"""What a job is known by: which code counts for what, and in which words a change of it is told."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from equipoise.config import identity
+from equipoise.core import source_code
+from equipoise.core.source_code import HOME
+from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.models import MODELS
+from equipoise.methods.weighting import STRATEGIES
+from helpers import composed
+
+CONFIG = composed("weighting=balanced", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")
+TAGS = {**identity.tags(CONFIG), "data_sha256": "it"}
+
+
+def edited(*parts: str) -> dict[str, str]:
+    """The tags of a run whose code was another one in these parts."""
+    return {
+        **TAGS,
+        "code": json.dumps({part: "0" if part in parts else digest for part, digest in identity.code(CONFIG).items()}),
+    }
+
+
+def test_each_choice_counts_and_what_was_not_chosen_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(identity.code(CONFIG)) == [
+        "weighting=balanced",
+        "loss=focal",
+        "model=mlp",
+        "decision=tuned",
+        "training",
+        "evaluation",
+    ]
+    assert identity.changed(TAGS, CONFIG, "it") == ""
+    monkeypatch.setitem(STRATEGIES, "inverse", STRATEGIES["power"])  # type: ignore[arg-type]
+    assert identity.code_sha256(CONFIG) == TAGS["code_sha256"]
+    monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["power"])  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS, "mlp", MODELS["linear"])  # type: ignore[arg-type]
+    monkeypatch.setitem(DECISIONS, "tuned", DECISIONS["cost"])  # type: ignore[arg-type]
+    assert identity.code_sha256(CONFIG) != TAGS["code_sha256"]
+    assert identity.changed(TAGS, CONFIG, "other") == (
+        "the code of weighting=balanced and the code of model=mlp and the code of decision=tuned and the content of the data have changed"
+    )
+    assert (
+        identity.training_changed(TAGS, CONFIG)
+        == "the code of weighting=balanced and the code of model=mlp have changed"
+    )
+
+
+def test_the_words_for_one_part() -> None:
+    assert identity.changed(edited("training"), CONFIG, "it") == "the code of training has changed"
+    assert identity.changed(TAGS, CONFIG, "other") == "the content of the data has changed"
+    assert identity.changed({}, CONFIG, "it").count("the code of") == 5, (
+        "of a run that does not say its code nothing is known"
+    )
+
+
+def test_how_a_model_is_judged_makes_no_other_run_of_a_finished_one() -> None:
+    assert identity.changed(edited("evaluation"), CONFIG, "it") == ""
+    assert identity.evaluation_changed(edited("evaluation"), CONFIG)
+    assert not identity.evaluation_changed(TAGS, CONFIG)
+    assert identity.training_changed(edited("evaluation", "decision=tuned"), CONFIG) == ""
+
+
+def test_the_trials_of_a_search_may_have_any_of_its_options() -> None:
+    jobs = [CONFIG, composed("weighting=power", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")]
+    assert identity.changed_for_any(TAGS, jobs, {"it"}) == ""
+    assert (
+        identity.changed_for_any(edited("weighting=balanced"), jobs, {"it"})
+        == "the code of weighting=balanced has changed"
+    )
+    assert identity.changed_for_any(edited("evaluation"), jobs, ()) == ""
+    assert identity.changed_for_any(TAGS, jobs, {"other"}) == "the content of the data has changed"
+
+
+def test_runs_of_different_code_are_found() -> None:
+    assert identity.differing([TAGS, TAGS, {}]) == []
+    assert identity.differing([TAGS, edited("training", "loss=focal")]) == ["loss=focal", "training"]
+
+
+def test_what_only_shows_and_records_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[str] = set()
+    parsed = source_code._parsed
+
+    def noting(file: Any) -> Any:
+        read.add(file.relative_to(HOME / "equipoise").as_posix())
+        return parsed(file)
+
+    monkeypatch.setattr(source_code, "_parsed", noting)
+    source_code.digest.cache_clear()
+    identity.code(CONFIG)
+    assert {
+        "runs/fit.py",
+        "training/runtime.py",
+        "training/fit.py",
+        "training/graph.py",
+        "training/engines/resident.py",
+        "data/feed.py",
+        "methods/implementations.py",
+        "metrics/classification.py",
+        "methods/schedules.py",
+    } <= read
+    assert (
+        not {
+            "data/tables/dataset.py",
+            "data/arrays/dataset.py",
+            "reports/html.py",
+            "reports/figures.py",
+            "tracking/upload.py",
+            "tracking/outbox.py",
+            "tracking/views.py",
+            "tracking/gpu_usage.py",
+            "tracking/run.py",
+            "runs/resume.py",
+            "sweeps/planning.py",
+            "core/terminal.py",
+        }
+        & read
+    )
+
+
+DECIDES_BITS = {
+    "determinism": ("training/runtime.py", "tf.config.experimental.enable_op_determinism()", "pass"),
+    "threads": (
+        "training/runtime.py",
+        "pools.set_intra_op_parallelism_threads(count)",
+        "pools.set_intra_op_parallelism_threads(1)",
+    ),
+    "what TensorFlow is told": ("runs/fit.py", "deterministic=trainer.deterministic", "deterministic=False"),
+    "a step before training": ("runs/fit.py", "    log.flush()\n", "    built.model.trainable = False\n"),
+    "the order": (
+        "runs/fit.py",
+        "fit.weights_sha256(built.model)\n",
+        "fit.fit(built, config, data, weights, on_epoch)\n",
+    ),
+}
+DECIDES_NONE = {
+    "the times": ("runs/fit.py", '"Where the time went"', '"Times"'),
+    "a warning": ("runs/fit.py", "several replicas do otherwise", "several do otherwise"),
+    "the bar": ("core/terminal.py", "def progress_bar(", "def _unused() -> None: ...\n\n\ndef progress_bar("),
+    "the tags": ("runs/record.py", '"weighting": config.weighting.name', '"weights": config.weighting.name'),
+    "the keys": ("runs/record.py", 'f"{name}/{ranks}"', 'f"{name}-{ranks}"'),
+}
+
+
+@pytest.fixture
+def _read_anew() -> Iterator[None]:
+    yield
+    source_code._parsed.cache_clear()
+    source_code.digest.cache_clear()
+
+
+@pytest.mark.usefixtures("_read_anew")
+@pytest.mark.parametrize("what", [*DECIDES_BITS, *DECIDES_NONE])
+def test_an_edit_of_what_decides_bits_and_of_nothing_else_makes_another_training(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, then, now = (DECIDES_BITS | DECIDES_NONE)[what]
+    before, read, file = identity.code(CONFIG)["training"], Path.read_bytes, HOME / "equipoise" / name
+    text = file.read_text(encoding="utf-8")
+    assert text.count(then) == 1
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: text.replace(then, now).encode() if path == file else read(path)
+    )
+    source_code._parsed.cache_clear()
+    source_code.digest.cache_clear()
+    assert (identity.code(CONFIG)["training"] != before) == (what in DECIDES_BITS)

@@ -1,0 +1,368 @@
+"""Every shipped YAML, and every way to get one wrong: one clear message that names the option, and nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from equipoise.config.model import config_sha256, flat
+from equipoise.config.overrides import compose_dataset
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError, OneOf, names_as_text
+from equipoise.sweeps.planning import plan
+from helpers import REPOSITORY, composed, write_small_shards
+
+OPTIONS = sorted(
+    f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment"
+)
+# What an option needs beside its defaults.
+NEEDS = {
+    "weighting=manual": ["weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
+    "dataset=synthetic": ["model=mlp"],
+    "dataset=tabular": ["model=mlp"],
+    "dataset=csv": ["model=mlp", "dataset.path=table.csv", "dataset.target=y"],
+    "dataset=multilabel": ["model=mlp", "dataset.path=table.csv", "dataset.targets=[y,z]", "loss=sigmoid"],
+    "dataset=npz": ["model=mlp", "dataset.path=arrays.npz"],
+    "dataset=series": ["model=mlp", "dataset.path=arrays.npz"],
+    "dataset=image_directory": ["dataset.path=images"],
+    "dataset=tfrecord": ["dataset.path=shards", "model=mlp"],
+    "model=conv1d": ["dataset=synthetic", "dataset.form=series"],
+    "decision=cost": ["cost={4:{9:5}}"],
+    "loss=cost_matrix": ["cost={4:{9:5}}"],
+    "loss=predicted_class": ["loss.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
+    "loss=sigmoid": ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"],
+}
+
+SINGLE = ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"]
+
+MISTAKES = [
+    (["weighting=balnced"], "weighting=balnced: there is no such weighting; did you mean 'balanced'?"),
+    (["weighting=null"], "weighting=null: there is no such weighting"),
+    (["~weighting"], "weighting is missing"),
+    (["-m", "--cfg", "job"], "leave -m out"),
+    (["--config-name=other"], "its config is conf/"),
+    (["sweep=new"], "no effect without -m"),
+    (["-m", "trainer.threads=1,2"], "nothing to sweep over"),
+    (["trainer.batch_size=99999999999999999999999"], "must be less than or equal to"),
+    (["trainer.threads=3000000000"], "must be less than or equal to"),
+    (["dataset.title=../../elsewhere"], "dataset.title=../../elsewhere: must be"),
+    (
+        ["weighting=manual", "weighting.normalize=min", "weighting.weights={0:0,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
+        "that statistic of the weights is 0",
+    ),
+    (["weightng=balanced"], "there is no option weightng; did you mean 'weighting'?"),
+    (["wieghting.normalize=sum"], "there is no option wieghting; did you mean 'weighting'?"),
+    (["weighting=power", "weighting.alhpa=1"], "there is no option weighting.alhpa; did you mean 'weighting.alpha'?"),
+    (["weighting=effective_number", "weighting.beta=2"], "weighting.beta=2: must be 'auto', or must be less than 1"),
+    (
+        ["weighting=effective_number", "weighting.beta=-0.1"],
+        "weighting.beta=-0.1: must be 'auto', or must be greater than or equal to 0",
+    ),
+    (["weighting.normalize=mean"], "weighting.normalize=mean: must be 'none', 'sample_mean'"),
+    (["+weighting.betta=1"], "weighting.betta=1: there is no such option"),
+    (["trainer.batch_size=-1"], "trainer.batch_size=-1: must be greater than or equal to 1"),
+    (["trainer.epochs=abc"], "trainer.epochs=abc: must be a valid integer"),
+    (["trainer.learning_rate=nan"], "trainer.learning_rate=nan: must be a finite number"),
+    (["trainer.jit=1"], "trainer.jit=1: must be 'auto', or must be a valid boolean"),
+    (
+        ["trainer.precision=float16"],
+        "trainer.precision=float16: must be 'float32', 'mixed_float16' or 'mixed_bfloat16'",
+    ),
+    (
+        ["trainer.device=cpu", "trainer.gpu_memory=2000"],
+        "trainer.gpu_memory=2000 has no effect with trainer.device=cpu",
+    ),
+    (["trainer.threads=many"], "trainer.threads=many: must be 'auto', or must be a valid integer"),
+    (["evaluation.groups=quartiles"], "evaluation.groups=quartiles: must be 'terciles', or must be a valid tuple"),
+    (["evaluation.groups=[100,20]"], "evaluation.groups=[100,20]: the few are below the first"),
+    (["evaluation.sample=3"], "there is no option evaluation.sample; did you mean 'evaluation.resamples'?"),
+    (["seed=1.5"], "seed=1.5: must be a valid integer"),
+    (["seed=-1"], "seed=-1: must be greater than or equal to 0"),
+    (["dataset.imbalance_ratio=0.5"], "dataset.imbalance_ratio=0.5: must be greater than or equal to 1"),
+    (["dataset.test_per_class=500"], "leave nothing to train on"),
+    (["dataset.target_prior=[0.5,0.5]"], "dataset.target_prior has 2 numbers for 10 classes"),
+    (["dataset.target_prior=[0.5,-0.5]"], "dataset.target_prior.1=-0.5: must be greater than 0"),
+    (["dataset.labels=binary"], "dataset.labels=binary needs two classes; mnist_lt has 10"),
+    (["dataset=synthetic"], "model=cnn needs samples of 3 dimensions"),
+    (["dataset=synthetic", "model=mlp", "dataset.features=2"], "dataset.features=2: 4 means at equal distances need 4"),
+    (
+        ["loss.implementation=custom"],
+        "loss=class_weight with loss.implementation=custom contradict each other: use loss=custom",
+    ),
+    (["weighting=manual", "weighting.weights=[1,5]"], "weighting.weights=[1, 5]: must be a mapping of class names"),
+    (
+        ["dataset=csv", "dataset.path=t.csv", "dataset.target=y", "dataset.separator=semicolon"],
+        "must be one character, such as ';', or tab",
+    ),
+    (
+        ["weighting=balanced", "weighting.start=0.5"],
+        "weighting.start=0.5 has no effect with weighting.schedule=constant",
+    ),
+    (
+        ["weighting=balanced", "weighting.schedule=deferred", "weighting.shape=cosine"],
+        "weighting.shape=cosine has no effect",
+    ),
+    (["weighting.schedule=deferred"], "weighting.schedule=deferred: weighting=none has no weights to put in later"),
+    (
+        ["weighting=balanced", "weighting.schedule=ramp", "weighting.start=1.0"],
+        "weighting.start=1.0: must be 'auto', or must be less than 1",
+    ),
+    (["weighting=log_smoothed", "weighting.c=1"], "weighting.c=1: must be greater than 1"),
+    (["loss=cost_matrix"], "loss=cost_matrix needs the costs of confusions: cost={0: {1: 5}}"),
+    (["decision=cost"], "decision=cost needs the costs of confusions"),
+    (["cost={4:{cat:5}}"], "cost names the class 'cat', which the data do not have"),
+    (["cost={}"], "cost={}: names no confusion"),
+    (["cost={4:{4:5}}"], "cost.4.4 is not 0"),
+    (["cost={4:{9:-1}}"], "cost.4.9=-1: must be greater than or equal to 0"),
+    (["cost=nowhere.csv"], "cost=nowhere.csv: there is no such file"),
+    (["loss=predicted_class"], "loss.weights is not set, and has no default"),
+    (["loss=predicted_class", "loss.weights={0:1}"], "loss.weights has no number for 1, 2, 3"),
+    (["loss=focal", "loss.gamma=-1"], "loss.gamma=-1: must be greater than or equal to 0"),
+    (["loss=focal", "loss.function=cross_entropy"], "loss.function=cross_entropy: loss=focal is focal"),
+    (["loss=sigmoid"], "loss=sigmoid needs a single logit: dataset.labels=binary"),
+    ([*SINGLE, "loss=sigmoid", "loss.pos_weight={0:1,1:2}"], "loss.pos_weight by name is for several labels"),
+    ([*SINGLE, "loss=sigmoid", "loss.pos_weight=0"], "loss.pos_weight=0: must be 'auto', or must be greater than 0"),
+    ([*SINGLE, "loss=ldam"], "loss=ldam needs a vector for each class"),
+    ([*SINGLE, "trainer.second_stage=tau_norm"], "trainer.second_stage=tau_norm compares the classes' vectors"),
+    (["loss=ldam", "trainer.second_stage=crt"], "trainer.second_stage=crt with loss=ldam"),
+    (["loss=focal", "decision=logit_adjusted"], "after loss=focal it has no analytic form: use decision=tuned"),
+    (
+        ["trainer.second_stage=tau_norm", "decision=logit_adjusted"],
+        "after trainer.second_stage=tau_norm it has no analytic form",
+    ),
+    (["model=conv1d"], "model=conv1d needs samples of 2 dimensions (steps, channels)"),
+    (["loss.function=focal"], "loss.function=focal: loss=class_weight is cross_entropy"),
+    (["weighting=manual"], "weighting.weights is not set, and has no default"),
+    (["weighting=manual", "weighting.weights={0:1,1:2}"], "weighting.weights has no number for 2, 3, 4, 5, 6, 7, 8, 9"),
+    (
+        ["weighting=manual", "weighting.weights={cat:1}"],
+        "weighting.weights names the class 'cat', which the data do not have",
+    ),
+    (["weighting=manual", "weighting.weights={0:-1}"], "weighting.weights.0=-1: must be greater than or equal to 0"),
+    (["weighting=none,balanced"], "weighting=none,balanced is a list of values: add -m"),
+    (["weighting=[none,balanced]"], "a run has one weighting; to try several: -m weighting=none,balanced"),
+    (["model.filters=[8,x]"], "model.filters.1=x: must be a valid integer"),
+    (["sweep=a b"], "sweep=a b: must be a word of letters"),
+    (["seed"], "missing EQUAL"),
+    (["seed=${nothing}"], "Interpolation key 'nothing' not found"),
+    (["hydra/sweeper=grid"], "Could not find 'hydra/sweeper/grid'"),
+    (["-m", "seed.x=0,1"], "seed.x=0: there is no option seed.x; did you mean 'seed'?"),
+    (["experiment=nothing"], "experiment=nothing: there is no such experiment"),
+    (["-m", "weighting=none,balnced"], "weighting=balnced: there is no such weighting"),
+    (["-m", "seed=0,1", "trainer.batch_size=8,0"], "trainer.batch_size=0: must be greater than or equal to 1"),
+    (["-m", "weighting=none,power", "weighting.alpha=0.5"], "there is no option weighting.alpha"),
+]
+
+
+@pytest.fixture
+def some_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file of each kind, in the working directory."""
+    import numpy as np
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text("x,y,z\n" + "".join(f"{i},{i % 2},{i % 3 // 2}\n" for i in range(30)))
+    np.savez("arrays.npz", x=np.zeros((30, 4, 2)), y=np.arange(30) % 2)
+    for name in ("a", "b"):
+        Path("images", name).mkdir(parents=True)
+        for index in range(9):
+            Image.new("L", (9, 9), index).save(f"images/{name}/{index}.png")
+    write_small_shards(Path("shards"))
+
+
+@pytest.mark.usefixtures("some_data")
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: str) -> None:
+    group, name = option.split("=")
+    file = config_folder() / group / f"{name}.yaml"
+    if group != "trainer":
+        assert yaml.safe_load(file.read_text())["name"] == name
+    assert file.read_text().startswith("# ")
+    config = composed(option, *NEEDS.get(option, []))
+    assert flat(config)[f"{group}.name" if group != "trainer" else "trainer.epochs"]
+
+
+def test_every_option_of_the_registries_has_its_yaml() -> None:
+    from equipoise.data.catalogue import SOURCES
+    from equipoise.methods.decisions import DECISIONS
+    from equipoise.methods.losses import LOSSES
+    from equipoise.methods.models import MODELS
+    from equipoise.methods.weighting import STRATEGIES
+
+    registries = {"dataset": SOURCES, "decision": DECISIONS, "loss": LOSSES, "model": MODELS, "weighting": STRATEGIES}
+    shipped = {f"{group}={name}" for group, registry in registries.items() for name in registry}
+    assert shipped == set(OPTIONS) - {"trainer=default", "tracking=local", "tracking=server"}
+
+
+@pytest.mark.parametrize("file", sorted(config_folder().glob("experiment/*.yaml")), ids=lambda file: file.stem)
+def test_every_recipe_composes_and_is_headed_by_its_command(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = file.read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        if "python examples/" in line:
+            script, *words = line.split("python ")[1].split()
+            subprocess.run([sys.executable, str(REPOSITORY / script), *words], check=True)
+    command = next(line for line in lines if "python src/train.py" in line).split("python src/train.py")[1].split()
+    found = plan(command)
+    assert found is not None
+    assert found.jobs
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+def test_a_mistake_is_named(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(arguments)
+    assert message in str(caught.value)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(["trainer.batch_size=0", "seed=x", "weighting.normalize=no"])
+    assert [line.split("=")[0] for line in str(caught.value).splitlines()] == [
+        "weighting.normalize",
+        "trainer.batch_size",
+        "seed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["train.py", "--help"], 0),
+        (["train.py", "--cfg", "job"], 0),
+        (["train.py", "weighting=balancd"], 2),
+        (["train.py", "dataset=synthetic", "model=cnn"], 2),
+        (["weights.py", "dataset=synthetic"], 0),
+        (["compare.py", "--help"], 0),
+    ],
+    ids=str,
+)
+def test_what_is_said_at_once_loads_none_of_the_heavy_libraries(command: list[str], code: int) -> None:
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", *command],
+        cwd=config_folder().parent / "src",
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == code, found.stderr
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in found.stderr.splitlines() if line.startswith("import time:")}
+    assert "equipoise" in loaded
+    assert not loaded & {"tensorflow", "keras", "mlflow", "sklearn", "matplotlib", "pandas", "sqlalchemy", "PIL"}
+
+
+def test_the_config_of_a_sweep_is_shown_as_that_of_a_run() -> None:
+    found = plan(["--cfg", "job", "hydra.mode=MULTIRUN", "seed=0,1"])
+    assert found is not None
+    assert (found.shows_config, found.sweep, len(found.jobs)) == (True, None, 2)
+
+
+def test_a_dataset_alone_is_composed_of_its_own_options() -> None:
+    with pytest.raises(ConfigError, match=r"seed=1: only dataset=… and its options"):
+        compose_dataset(["dataset=digits_lt", "seed=1"])
+
+
+def test_biases_are_not_tried_for_thousands_of_classes() -> None:
+    many = [
+        "dataset=synthetic",
+        "dataset.features=1001",
+        f"dataset.class_counts=[{','.join(['9'] * 1001)}]",
+        "model=mlp",
+    ]
+    with pytest.raises(ConfigError, match=r"decision=tuned tries biases class by class, too slow for 1001 classes"):
+        composed(*many, "decision=tuned")
+
+
+def test_a_sweep_is_the_product_of_its_lists() -> None:
+    found = plan(["-m", "weighting=none,balanced", "seed=range(3)", "trainer.epochs=2"])
+    assert found is not None
+    assert [(job.weighting.name, job.seed) for job in found.jobs] == [
+        (name, seed) for name in ("none", "balanced") for seed in range(3)
+    ]
+    assert {job.trainer.epochs for job in found.jobs} == {2}
+
+
+def test_values_are_set_as_hydra_sets_them() -> None:
+    """Jobs are composed by their options alone, and their values set afterwards: the same as if Hydra did it all."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from equipoise.config.model import validate
+
+    manual = ["weighting=manual", *NEEDS["weighting=manual"]]
+    for overrides in (
+        ["seed=3", "trainer.learning_rate=1e-2", "model.filters=[4,8]"],
+        ["dataset.split_seed=${seed}", "seed=3"],
+        manual,
+        ["experiment=mnist_lt_control", "dataset.title=mine"],
+    ):
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            by_hydra = validate(OmegaConf.to_container(compose("config", overrides), resolve=True))  # type: ignore[arg-type]
+        assert composed(*overrides) == by_hydra
+
+
+def test_a_large_sweep_is_checked_to_its_last_job() -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.batch_size=0: must be greater"):
+        plan(["-m", "seed=range(400)", "trainer.batch_size=8,0"])
+
+
+def test_the_same_sweep_has_the_same_id_whatever_the_order() -> None:
+    def identity(*arguments: str) -> str | None:
+        found = plan(["-m", *arguments])
+        assert found is not None
+        assert found.sweep is None or f"sweep={found.sweep.id}" in found.handed_over
+        return found.sweep and found.sweep.id
+
+    first = identity("weighting=none,balanced", "seed=0,1")
+    assert (
+        first
+        == identity("seed=0,1", "weighting=none,balanced")
+        == identity("seed=0,1", "weighting=none,balanced", "trainer.threads=1")
+    )
+    assert first != identity("weighting=none,balanced", "seed=0,2")
+    assert identity("seed=0,1", "sweep=mine") == "mine"
+    assert identity("seed=0,1", "sweep=new") != identity("seed=0,1", "sweep=new")
+    single = plan(["seed=3"])
+    assert single is not None
+    assert single.sweep is None
+
+
+def test_the_digest_leaves_out_what_changes_nothing() -> None:
+    digest = config_sha256(composed())
+    assert digest == config_sha256(
+        composed("sweep=mine", "trainer.threads=1", "trainer.gpu_memory=2000", "trainer.profile=true")
+    )
+    assert digest == config_sha256(composed("dataset.imbalance_ratio=100.0")), "however the number is written"
+    assert digest != config_sha256(composed("seed=1"))
+    assert digest != config_sha256(composed("weighting.normalize=sum"))
+
+
+def test_a_class_may_be_named_by_a_number() -> None:
+    config = composed(*["weighting=manual", *NEEDS["weighting=manual"]])
+    assert flat(config)["weighting.weights.3"] == 4.0
+    with pytest.raises(ValueError, match="a class is named twice"):
+        names_as_text({1: 2.5, "1": 3.5})
+
+
+def test_a_new_option_is_one_function_and_one_registry_line() -> None:
+    """The schema follows from the signature: nothing else is to be written."""
+    from typing import Annotated, Any
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from equipoise.core.schema import Positive
+    from equipoise.methods.weighting import Weighting
+
+    def mine(counts: Any, *, steepness: Positive) -> Any:
+        return counts**-steepness
+
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[Weighting, OneOf({"mine": mine, "other": lambda counts: counts})])
+    common = {"name": "mine", "normalize": "none", "schedule": "constant", "start": "auto", "shape": "auto"}
+    assert adapter.validate_python({**common, "steepness": 2}).steepness == 2.0
+    for wrong in ({"steepness": 0}, {}, {"steepness": 1, "extra": 1}):
+        with pytest.raises(ValidationError):
+            adapter.validate_python({**common, **wrong})

@@ -1,0 +1,120 @@
+"""Real signals to real processes."""
+
+import fcntl
+import os
+import pty
+import signal
+import sys
+import termios
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from equipoise.core import interruption
+from equipoise.core.interruption import bounded
+from helpers import REPOSITORY
+from processes import Processes
+
+SOURCE = str(REPOSITORY / "src")
+PROGRAM = """
+import hashlib, pathlib, sys, time
+from equipoise.core.interruption import bounded
+
+def close():
+    pathlib.Path(sys.argv[2]).write_text("closed")
+    time.sleep(0 if sys.argv[1] == "busy" else 1000)
+
+try:
+    with bounded(close):
+        print("ready", flush=True)
+        if sys.argv[1] == "idle":
+            time.sleep(1000)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # hours in C, where no exception can be raised
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("doing", ["idle", "busy", "busy, and the store hangs"])
+def test_a_signal_ends_what_cannot_be_interrupted(
+    doing: str, sent: signal.Signals, tmp_path: Path, processes: Processes
+) -> None:
+    command = [sys.executable, "-c", PROGRAM, doing, str(tmp_path / "closed")]
+    process = processes.start(command, env={"PYTHONPATH": SOURCE})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    if doing != "idle":
+        seconds = psutil.Process(process.pid).cpu_times
+        before = seconds().user
+        processes.until(lambda: seconds().user > before + 0.2, process)  # it is at work
+    process.send_signal(sent)
+    output, errors = processes.said(process)
+    if doing == "idle":
+        assert (process.returncode, output, errors) == (0, "interrupted\n", "")
+        assert not (tmp_path / "closed").exists()
+    else:
+        assert process.returncode == 128 + sent
+        assert errors.startswith("interrupted: ")
+        assert (tmp_path / "closed").read_text() == "closed"
+
+
+TERMINAL = """
+import pathlib, sys, time
+from equipoise.core import interruption
+
+interruption.listen()
+try:
+    print("ready", flush=True)
+    time.sleep(1000)
+except KeyboardInterrupt as interrupt:
+    print("nobody reads this", flush=True)
+    print("nor this", file=sys.stderr, flush=True)
+    pathlib.Path(sys.argv[1]).write_text(interrupt.args[0])
+"""
+
+
+def test_a_terminal_that_is_closed_interrupts_and_what_is_still_said_there_is_no_error(
+    tmp_path: Path, processes: Processes
+) -> None:
+    ours, its = pty.openpty()
+
+    def take() -> None:
+        fcntl.ioctl(its, termios.TIOCSCTTY, 0)
+
+    command = [sys.executable, "-c", TERMINAL, str(tmp_path / "closed")]
+    process = processes.start(command, env={"PYTHONPATH": SOURCE}, stdin=its, stdout=its, stderr=its, preexec_fn=take)
+    os.close(its)
+    assert b"ready" in os.read(ours, 100)
+    os.close(ours)
+    processes.said(process)
+    assert process.returncode == 0
+    assert (tmp_path / "closed").read_text() == "SIGHUP"
+
+
+def test_under_nohup_a_closed_terminal_is_none_of_ours() -> None:
+    before = {number: signal.getsignal(number) for number in interruption.ENDING}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        interruption.listen()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_in_another_thread_signals_stay_as_they_are() -> None:
+    found = []
+
+    def work() -> None:
+        with bounded(lambda: None):
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.getsignal(signal.SIGTERM)]

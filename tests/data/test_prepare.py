@@ -1,0 +1,381 @@
+"""Sources, preparation and the feed."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.core.schema import ConfigError
+from equipoise.data import catalogue, seals
+from equipoise.data import prepare as preparing
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import open_prepared
+from equipoise.data.types import Raw, Samples, Splits, long_tail_counts
+from helpers import composed_dataset
+
+DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}
+SYNTHETIC = {
+    "name": "synthetic",
+    "class_counts": (40, 20, 5),
+    "features": 4,
+    "form": "vector",
+    "separation": 3.0,
+    "test_per_class": 400,
+    "validation_per_class": 10,
+}
+
+
+def dataset(name: str, **options: Any) -> Any:
+    values = {
+        key: f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else value for key, value in options.items()
+    }
+    return composed_dataset(f"dataset={name}", *(f"dataset.{key}={value}" for key, value in values.items()))
+
+
+def test_what_a_killed_preparation_left_is_removed_and_what_others_prepare_is_not(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    names = {
+        f".digits_lt-0@{host}@{pid}@x"
+        for host, pid in ((socket.gethostname(), gone.pid), (socket.gethostname(), os.getpid()), ("another", gone.pid))
+    }
+    for name in names:
+        (tmp_path / name).mkdir()
+    folder = prepare(dataset(**SYNTHETIC), tmp_path).folder
+    assert {path.name for path in tmp_path.iterdir()} == {*names, folder.name} - {
+        f".digits_lt-0@{socket.gethostname()}@{gone.pid}@x"
+    }
+
+
+def test_long_tail_counts_of_mnist() -> None:
+    assert long_tail_counts(300, 10, 100).tolist() == [300, 179, 107, 64, 38, 23, 13, 8, 5, 3]
+    assert long_tail_counts(300, 10, 1).tolist() == [300] * 10
+    assert long_tail_counts(5, 10, 100)[-1] == 1
+
+
+def test_mnist_has_the_sizes_that_are_promised(tmp_path: Path) -> None:
+    data = prepare(
+        dataset(name="mnist_lt", imbalance_ratio=100.0, test_per_class=150, validation_per_class=50), tmp_path
+    )
+    assert data.counts.tolist() == [300, 179, 107, 64, 38, 23, 13, 8, 5, 3]
+    assert np.bincount(data.split("test").labels).tolist() == [150] * 10
+    assert np.bincount(data.split("validation").labels).tolist() == [50] * 10
+    assert data.split("train").features.shape == (740, 28, 28, 1)
+    assert data.split("train").features.dtype == np.float32
+    assert float(data.split("train").features.max()) == 1.0
+    rows = np.concatenate([data.split(name).features.reshape(-1, 784) for name in ("train", "validation", "test")])
+    assert len(np.unique(rows, axis=0)) >= len(rows) - 1, "no sample stands in two splits"
+
+
+def test_splits_depend_on_the_split_seed_and_not_on_the_ratio(tmp_path: Path) -> None:
+    first, other_seed = prepare(dataset(**DIGITS), tmp_path), prepare(dataset(split_seed=1, **DIGITS), tmp_path)
+    milder = prepare(dataset(**{**DIGITS, "imbalance_ratio": 5.0}), tmp_path)
+    np.testing.assert_array_equal(first.split("test").features, milder.split("test").features)
+    assert (first.split("test").features != other_seed.split("test").features).any()
+    assert len({first.data_sha256, other_seed.data_sha256, milder.data_sha256}) == 3
+
+
+def test_prepared_once_and_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepare(dataset(**DIGITS), tmp_path)
+    monkeypatch.setattr(preparing, "_make", lambda *_: pytest.fail("prepared again"))
+    again = prepare(dataset(**DIGITS, labels="one_hot", title="other"), tmp_path)
+    assert again.folder == first.folder
+    assert again.data_sha256 == first.data_sha256
+
+
+def test_the_same_digest_wherever_it_is_prepared(tmp_path: Path) -> None:
+    assert (
+        prepare(dataset(**SYNTHETIC), tmp_path / "a").data_sha256
+        == prepare(dataset(**SYNTHETIC), tmp_path / "b").data_sha256
+    )
+
+
+def test_two_at_once_make_one_folder(tmp_path: Path) -> None:
+    found: list[str] = []
+    chosen = dataset(**SYNTHETIC)
+    threads = [threading.Thread(target=lambda: found.append(prepare(chosen, tmp_path).data_sha256)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    assert len(list(tmp_path.iterdir())) == 1, "no folder is left half-written"
+
+
+def test_nothing_is_left_of_a_preparation_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*args: object, **kwargs: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(dataset(**SYNTHETIC), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metadata_names_classes_counts_and_shape(tmp_path: Path) -> None:
+    data = prepare(dataset(**SYNTHETIC), tmp_path)
+    metadata = json.loads((data.folder / "metadata.json").read_text())
+    assert metadata["classes"] == ["0", "1", "2"]
+    assert metadata["counts"] == [40, 20, 5]
+    assert metadata["shape"] == [4]
+    assert open_prepared(data.folder).head_to_tail.tolist() == [0, 1, 2]
+    assert data.prior.tolist() == pytest.approx([40 / 65, 20 / 65, 5 / 65])
+
+
+def test_whether_a_design_fixed_the_test_counts_is_known(tmp_path: Path) -> None:
+    for source in (DIGITS, SYNTHETIC):
+        assert prepare(dataset(**source), tmp_path).test_counts_fixed
+    for name, (first, second), fixed in (("found", (40, 20), False), ("even", (30, 30), True)):
+        file = tmp_path / f"{name}.csv"
+        file.write_text(
+            "x,y\n" + "".join(f"{number},{'b' if number < first else 'a'}\n" for number in range(first + second))
+        )
+        found = prepare(composed_dataset("dataset=csv", f"dataset.path='{file}'", "dataset.target=y"), tmp_path)
+        assert found.test_counts_fixed is fixed, "equal counts of all classes are no chance"
+
+
+def test_the_bayes_optimum_of_two_gaussians(tmp_path: Path) -> None:
+    from scipy.stats import norm
+
+    two = {**SYNTHETIC, "class_counts": (10, 10), "test_per_class": 40_000}
+    data = prepare(dataset(**two), tmp_path)
+    # Means 3 apart: each class is right with probability Phi(3 / 2).
+    assert data.reference["bayes_balanced_accuracy"] == pytest.approx(
+        norm.cdf(1.5), abs=4 * np.sqrt(0.067 * 0.933 / 80_000)
+    )
+
+
+def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = preparing.surveyed(dataset(**SYNTHETIC))
+    splits = dict(source.load(0, tmp_path).splits)
+    features = splits["train"].features.copy()
+    features[3, 1] = np.nan
+    broken = {**splits, "train": Samples(features, splits["train"].labels)}
+    monkeypatch.setattr(preparing, "surveyed", lambda _: replace(source, load=lambda *_: Splits(broken, (4,))))
+    with pytest.raises(ConfigError, match="sample 3 of the train split holds NaN"):
+        prepare(dataset(**SYNTHETIC), tmp_path)
+    broken["train"] = Samples(splits["train"].features[:40], splits["train"].labels[:40])
+    with pytest.raises(ConfigError, match="no training sample of class 1, 2"):
+        prepare(dataset(**SYNTHETIC), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda samples: Samples(samples.features.astype(np.int64), samples.labels),
+            r"dataset=synthetic: its function gives the train split features that are int64 of shape .* must be float32",
+        ),
+        (
+            lambda samples: Samples(samples.features[:, :3], samples.labels),
+            r"of shape \(65, 3\); they must be float32 of \(65, 4\)",
+        ),
+        (lambda samples: Samples(samples.features[1:], samples.labels), r"of shape \(64, 4\)"),
+        (
+            lambda samples: Samples(samples.features.tolist(), samples.labels),
+            r"features that are list of shape \?; they must be float32",
+        ),
+        (
+            lambda samples: Samples(samples.features, samples.labels + 1),
+            "dataset=synthetic: its function gives the train split labels from 1 to 3; 3 classes are counted from 0 to 2",
+        ),
+        (lambda samples: Samples(samples.features, samples.labels - 1), "labels from -1 to 1"),
+        (
+            lambda samples: Samples(samples.features, samples.labels.astype(np.float64)),
+            "the train split labels that are float64",
+        ),
+        (
+            lambda samples: Samples(samples.features, samples.labels[:, np.newaxis]),
+            r"of shape \(65, 1\); they must be int64, \(n,\)",
+        ),
+    ],
+)
+def test_what_a_dataset_function_must_keep_to(
+    change: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = preparing.surveyed(dataset(**SYNTHETIC))
+    splits = dict(source.load(0, tmp_path).splits)
+    broken = {**splits, "train": change(splits["train"])}
+    monkeypatch.setattr(preparing, "surveyed", lambda _: replace(source, load=lambda *_: Splits(broken, (4,))))
+    with pytest.raises(ConfigError, match=said):
+        prepare(dataset(**SYNTHETIC), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.parametrize("labels", [np.arange(30) % 3 + 1, np.arange(30) % 3 - 1, (np.arange(30) % 3).astype(np.int32)])
+def test_what_the_function_of_a_dataset_in_one_piece_must_keep_to(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Raw(("a", "b", "c"), labels, 1, "it", lambda *_: pytest.fail("it is refused before it is loaded"))
+    monkeypatch.setitem(catalogue.SOURCES, "npz", lambda: raw)  # type: ignore[index]
+    with pytest.raises(
+        ConfigError, match=r"dataset=npz: its function gives labels .*(counted from 0 to 2|must be int64)"
+    ):
+        catalogue.source_of(composed_dataset("dataset=npz", "dataset.path=any.npz", "model=mlp"))
+
+
+def _reverse(file: Path) -> None:
+    np.save(file, np.load(file)[::-1])
+
+
+def _spoil(file: Path) -> None:
+    array = np.load(file)
+    array[3, 1] = np.nan
+    np.save(file, array)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("train_labels.npy", _reverse),
+        ("validation_features.npy", _spoil),
+        ("test_labels.npy", Path.unlink),
+        ("learned.json", Path.unlink),
+    ],
+)
+def test_a_file_that_is_not_as_it_was_prepared_is_told_by_name(
+    name: str, change: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, source = dataset(**SYNTHETIC), preparing.surveyed(dataset(**SYNTHETIC))
+
+    def load(seed: int, folder: Path) -> Splits:
+        (folder / "learned.json").write_text("{}")  # whatever a source leaves beside its arrays
+        return source.load(seed, folder)
+
+    monkeypatch.setattr(preparing, "surveyed", lambda _: replace(source, load=load))
+    data = prepare(chosen, tmp_path)
+    change(data.folder / name)
+    with pytest.raises(ConfigError) as refused:
+        prepare(chosen, tmp_path)
+    assert str(refused.value).startswith(f"{data.folder / name} is damaged")
+    assert str(refused.value).endswith(f"delete the folder {data.folder}, and it is made again")
+    shutil.rmtree(data.folder)
+    again = prepare(chosen, tmp_path)
+    assert (again.folder, again.data_sha256) == (data.folder, data.data_sha256)
+
+
+def test_metadata_that_were_changed_are_refused(tmp_path: Path) -> None:
+    folder = prepare(dataset(**SYNTHETIC), tmp_path).folder
+    file = folder / "metadata.json"
+    file.write_text(file.read_text().replace(" 40,", " 41,"))  # of the counts, which weights are made of
+    with pytest.raises(ConfigError, match=r"is damaged, or was prepared by another version"):
+        open_prepared(folder)
+
+
+def test_of_a_large_file_blocks_from_its_beginning_to_its_end_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seals, "WHOLE", 399)
+    monkeypatch.setattr(seals, "BLOCK", 10)
+    monkeypatch.setattr(seals, "BLOCKS", 5)
+    file, content = tmp_path / "a", bytes(range(200)) * 2
+    file.write_bytes(content)
+    before = seals.digest(file)
+    seen = []
+    for place in range(400):
+        file.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+        os.utime(file, ns=(place, place))
+        seen.append(seals.digest(file) != before)
+    starts = [0, 97, 195, 292, 390]  # of five blocks of 10 bytes, as evenly as can be
+    assert [place for place in range(400) if seen[place]] == [
+        start + offset for start in starts for offset in range(10)
+    ]
+    file.write_bytes(content + b"\0")
+    assert seals.digest(file) != before, "another size"
+    monkeypatch.setattr(seals, "WHOLE", 400)
+    file.write_bytes(content[:150] + b"\xfe" + content[151:])
+    assert seals.digest(file) != before, "a file that is not large is read whole"
+
+
+def test_options_that_leave_nothing_to_train_on() -> None:
+    with pytest.raises(ConfigError, match="leave nothing to train on"):
+        preparing.surveyed(dataset(name="mnist_lt", imbalance_ratio=10.0, test_per_class=400, validation_per_class=100))
+    with pytest.raises(ConfigError, match=r"dataset\.features=2"):
+        preparing.surveyed(dataset(**{**SYNTHETIC, "features": 2}))
+    with pytest.raises(ConfigError, match="two classes"):
+        preparing.surveyed(dataset(**{**SYNTHETIC, "class_counts": (5,)}))
+
+
+@pytest.mark.usefixtures("tensorflow")
+class TestFeed:
+    def batches(self, epoch: int, labels: Any = "sparse", seed: int = 0, batch_size: int = 4) -> list[Any]:
+        import tensorflow as tf
+
+        from equipoise.data.feed import training_batches
+
+        samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
+        variable = tf.Variable(epoch, dtype=tf.int64)
+        dataset = training_batches(samples, classes=2, labels=labels, batch_size=batch_size, seed=seed, epoch=variable)
+        assert dataset.cardinality().numpy() == -(-10 // batch_size)
+        return [(features.numpy(), label.numpy()) for features, label in dataset]
+
+    def test_an_epoch_holds_every_sample_once_with_its_label(self) -> None:
+        found = self.batches(0)
+        assert [len(label) for _, label in found] == [4, 4, 2]
+        features = np.concatenate([features for features, _ in found])[:, 0]
+        assert sorted(features) == list(range(10))
+        np.testing.assert_array_equal(np.concatenate([label for _, label in found]), features.astype(int) % 2)
+
+    @pytest.mark.parametrize(("batch_size", "sizes"), [(5, [5, 5]), (10, [10]), (16, [10]), (1, [1] * 10)])
+    def test_a_batch_that_divides_the_samples_or_is_larger(self, batch_size: int, sizes: list[int]) -> None:
+        found, of_four = self.batches(0, batch_size=batch_size), self.batches(0)
+        assert [len(label) for _, label in found] == sizes
+        for part in (0, 1):
+            np.testing.assert_array_equal(
+                np.concatenate([batch[part] for batch in found]), np.concatenate([batch[part] for batch in of_four])
+            )
+
+    def test_the_order_follows_from_seed_and_epoch_alone(self) -> None:
+        def order(*arguments: Any, **options: Any) -> list[float]:
+            return np.concatenate([features for features, _ in self.batches(*arguments, **options)])[:, 0].tolist()
+
+        assert order(3) == order(3)
+        assert order(3) != order(4)
+        assert order(3) != order(3, seed=1)
+
+    def test_without_an_end_each_epoch_follows_in_its_own_order(self) -> None:
+        import tensorflow as tf
+
+        from equipoise.data.feed import training_batches
+
+        samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
+        first = tf.Variable(0, dtype=tf.int64)
+        dataset = training_batches(samples, classes=2, labels="sparse", batch_size=4, seed=0, epoch=first, endless=True)
+        assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+        for begin in (0, 3):  # the variable is read when it begins, as in a training that goes on
+            first.assign(begin)
+            found = [(features.numpy(), label.numpy()) for features, label in dataset.take(9)]
+            for (features, label), (expected, expected_label) in zip(
+                found, [batch for epoch in range(begin, begin + 3) for batch in self.batches(epoch)], strict=True
+            ):
+                np.testing.assert_array_equal(features, expected)
+                np.testing.assert_array_equal(label, expected_label)
+
+    def test_label_forms(self) -> None:
+        one_hot, binary = self.batches(0, "one_hot")[0][1], self.batches(0, "binary")[0][1]
+        assert one_hot.shape == (4, 2)
+        assert binary.shape == (4, 1)
+        sparse = self.batches(0)[0][1]
+        np.testing.assert_array_equal(one_hot.argmax(axis=1), sparse)
+        np.testing.assert_array_equal(binary[:, 0], sparse)
+
+    def test_a_single_logit_stands_for_two(self) -> None:
+        from equipoise.metrics.classification import class_logits
+
+        assert class_logits(np.array([[2.0], [-1.0]])).tolist() == [[0, 2], [0, -1]]
+        assert class_logits(np.array([[2.0, 1.0]], np.float32)).dtype == np.float64
+
+
+def test_a_series_is_the_same_numbers_as_steps_of_one_channel(tmp_path: Path) -> None:
+    vector, series = (prepare(dataset(**{**SYNTHETIC, "form": form}), tmp_path) for form in ("vector", "series"))
+    assert (vector.shape, series.shape) == ((4,), (4, 1))
+    assert (np.asarray(vector.split("test").features)[..., np.newaxis] == series.split("test").features).all()
+    assert vector.reference == series.reference

@@ -1,0 +1,946 @@
+"""The user's own data: tables, arrays, series and image folders, right and wrong."""
+
+import bz2
+import codecs
+import gzip
+import json
+import lzma
+import os
+import shlex
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from equipoise.core.schema import ConfigError
+from equipoise.data.arrays.ts_files import read_ts
+from equipoise.data.images.dataset import examined_file
+from equipoise.data.other_file import with_test_file
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.data.types import title_of
+from equipoise.sweeps import planning
+from equipoise.sweeps.planning import plan, prepare_all
+from helpers import composed, composed_dataset
+
+SIMPLE = "x,z,y\n" + "".join(f"{i % 7}.5,{'ab'[i % 2]},{'cat' if i % 3 else 'dog'}\n" for i in range(60))
+
+
+def prepared(cache: Path, *overrides: str) -> Prepared:
+    """The data of these overrides; paths may hold anything, so they come quoted."""
+    return prepare(composed("model=linear", *overrides).dataset, cache)
+
+
+def quoted(path: Path) -> str:
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def table(path: Path, *more: str) -> list[str]:
+    return ["dataset=csv", f"dataset.path={quoted(path)}", "dataset.target=y", *more]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class TestTables:
+    @pytest.fixture
+    def frame(self) -> pd.DataFrame:
+        generator = np.random.default_rng(0)
+        n = 300
+        y = generator.choice(["cat", "cow", "dog"], n, p=[0.6, 0.3, 0.1])
+        number = np.where(generator.random(n) < 0.1, np.nan, generator.normal(size=n))
+        return pd.DataFrame(
+            {
+                "number": number,
+                "colour": generator.choice(["red", "blue", None], n),
+                "whole": generator.integers(0, 9, n),
+                "y": y,
+            }
+        )
+
+    def test_encoders_are_fitted_on_the_training_rows_alone(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame["part"] = ["train"] * 200 + ["validation"] * 50 + ["test"] * 50
+        frame.loc[250:, "number"] += 1000
+        frame.loc[299, "colour"] = "green"
+        frame.to_csv(tmp_path / "a b'ü.csv", index=False)
+        data = prepared(tmp_path / "cache", *table(tmp_path / "a b'ü.csv", "dataset.split_column=part"))
+        assert data.classes == ("cat", "cow", "dog")
+        train = frame[:200]
+        mean, deviation = train["number"].mean(), train["number"].std(ddof=0)
+        features = data.split("test").features
+        # number, whether it is missing, colour=blue, colour=red, whole
+        assert data.shape == (5,)
+        known = frame["number"][250:].notna().to_numpy()
+        np.testing.assert_allclose(features[known, 0], (frame["number"][250:][known] - mean) / deviation, rtol=1e-5)
+        assert (features[~known, 0] == 0).all()
+        np.testing.assert_array_equal(features[:, 1], ~known)
+        np.testing.assert_array_equal(features[:, 2], frame["colour"][250:] == "blue")
+        assert features[-1, 2:4].tolist() == [0, 0], "a category that training never saw is none of those it saw"
+        np.testing.assert_allclose(
+            features[:, 4], (frame["whole"][250:] - train["whole"].mean()) / train["whole"].std(ddof=0), rtol=1e-5
+        )
+        labels = data.split("test").labels
+        assert [data.classes[index] for index in labels] == frame["y"][250:].tolist()
+
+    def test_csv_gzip_and_parquet_hold_the_same(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        frame.to_parquet(tmp_path / "t.parquet")
+        with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
+            file.write((tmp_path / "t.csv").read_text())
+        digests = {
+            prepared(tmp_path / "cache", *table(tmp_path / name)).data_sha256
+            for name in ("t.csv", "t.parquet", "t.csv.gz")
+        }
+        assert len(digests) == 1
+
+    def test_a_file_is_what_its_content_says(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame.loc[3, "colour"] = "größe, 大"
+        text = frame.to_csv(index=False)
+        packed = {
+            "T.CSV.GZ": gzip.compress,
+            "t.csv.bz2": bz2.compress,
+            "t.csv.xz": lzma.compress,
+            "gzip.csv": gzip.compress,
+        }
+        files = {name: pack(text.encode()) for name, pack in packed.items()}
+        files |= {
+            "le.csv": text.encode("utf-16"),
+            "be.csv": codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+            "BOM.TXT": text.encode("utf-8-sig"),
+        }
+        files |= {"wide.csv.gz": gzip.compress(text.encode("utf-16"))}
+        for name, content in files.items():
+            (tmp_path / name).write_bytes(content)
+        frame.to_parquet(tmp_path / "UPPER.PARQUET")
+        frame.to_parquet(tmp_path / "parquet.csv")
+        with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("folder/", "")
+            archive.writestr("folder/t.csv", text)
+            archive.writestr("__MACOSX/folder/._t.csv", "more")
+        names = [*files, "UPPER.PARQUET", "parquet.csv", "t.zip"]
+        digests = {name: prepared(tmp_path / "cache", *table(tmp_path / name)).data_sha256 for name in names}
+        assert len(set(digests.values())) == 1, digests
+
+    def test_packed_files_are_read_in_blocks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from equipoise.data.tables import files as table_files
+
+        monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
+        text = "x,y\n" + "".join(f"{index},{'ab'[index % 2]}\n" for index in range(2000))
+        for name, content in (
+            ("t.csv", text.encode()),
+            ("t.bz2", bz2.compress(text.encode())),
+            ("wide.csv", text.encode("utf-16")),
+        ):
+            (tmp_path / name).write_bytes(content)
+            batches = list(table_files.open_table(tmp_path / name).batches(["y", "x"]))
+            assert len(batches) > 5
+            assert [value for batch in batches for value in batch.column("x").to_pylist()] == [
+                str(index) for index in range(2000)
+            ]
+
+    def test_parquet_holds_categories_truths_and_labels_with_a_point(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame(
+            {"kind": pd.Categorical(["u", "v"] * 15), "old": [True, False, False] * 10, "y": np.repeat([0.0, 1.0], 15)}
+        )
+        frame.to_parquet(tmp_path / "t.parquet")
+        data = prepared(tmp_path / "cache", *table(tmp_path / "t.parquet"))
+        assert (data.classes, data.shape) == (("0", "1"), (3,))
+        features = data.split("train").features
+        np.testing.assert_array_equal(features[:, :2].sum(axis=1), 1)
+        old = features[:, 2] > 0  # standardised: false is below the mean
+        assert 0 < old.sum() < len(old) / 2
+
+    def test_many_blocks_are_as_good_as_one(
+        self, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from equipoise.data.tables import files as table_files
+
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        whole = prepared(tmp_path / "one", *table(tmp_path / "t.csv"))
+        monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
+        parts = prepared(tmp_path / "two", *table(tmp_path / "t.csv"))
+        np.testing.assert_allclose(whole.split("train").features, parts.split("train").features, rtol=1e-6)
+
+    def test_a_separate_test_file(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame[:200].to_csv(tmp_path / "a.csv", index=False)
+        frame[200:].to_csv(tmp_path / "b.csv", index=False)
+        data = prepared(
+            tmp_path / "cache", *table(tmp_path / "a.csv", f"dataset.test_path={quoted(tmp_path / 'b.csv')}")
+        )
+        assert [data.classes[index] for index in data.split("test").labels] == frame["y"][200:].tolist()
+        assert len(data.split("train").labels) + len(data.split("validation").labels) == 200
+
+    def test_a_file_to_judge_a_model_on_must_fit_its_training_rows(self, tmp_path: Path) -> None:
+        data = prepared(tmp_path / "cache", *table(write(tmp_path / "t.csv", SIMPLE)))
+
+        def judged(text: str) -> Prepared:
+            file = write(tmp_path / "other.csv", text)
+            return with_test_file(
+                data,
+                composed_dataset(*table(tmp_path / "t.csv", f"dataset.test_path={quoted(file)}")),
+                tmp_path / "cache",
+            )
+
+        assert judged("y,z,x\ndog,a,1.5\n").split("test").labels.tolist() == [1]
+        for text, said in (
+            ("x,y\n1,cat\n", "has no column 'z', which the model learned from"),
+            ("x,z,y\n", "has no rows"),
+            ("x,z,y\n1,a,cow\n", "the target 'y' holds cow, which the model does not know; it knows cat, dog"),
+            ("x,z,y\nmuch,a,cat\n", "column 'x' is numeric in training but not here"),
+        ):
+            with pytest.raises(ConfigError, match=said):
+                judged(text)
+        (data.folder / "preprocessing.json").write_text("[{}]")
+        with pytest.raises(ConfigError, match=r"preprocessing.json is missing, damaged or of another version"):
+            judged("y,z,x\ndog,b,2.5\n")
+
+    def test_class_names_are_kept_and_numbers_stand_in_their_order(self, tmp_path: Path) -> None:
+        rows = "".join(f"{i},{i % 12}\n" for i in range(240))
+        data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", "x,y\n" + rows)))
+        assert data.classes == tuple(str(index) for index in range(12))
+
+    def test_an_edited_file_is_prepared_again(self, tmp_path: Path) -> None:
+        first = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE)))
+        again = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE)))
+        from equipoise.data.prepare import _surveyed
+
+        _surveyed.cache_clear()
+        edited = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", SIMPLE.replace("1.5", "1.7"))))
+        assert first.folder == again.folder != edited.folder
+        assert first.data_sha256 != edited.data_sha256
+
+    def test_duplicates_across_splits_are_counted(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        twice = pd.concat([frame, frame[:60]])
+        twice["part"] = ["train"] * 240 + ["validation"] * 60 + ["test"] * 60
+        twice.to_csv(tmp_path / "t.csv", index=False)
+        data = prepared(tmp_path / "cache", *table(tmp_path / "t.csv", "dataset.split_column=part"))
+        assert [note for note in data.notes if "leakage" in note] == [
+            "leakage: 60 of 60 test samples stand in the training split as well"
+        ]
+
+    def test_a_table_that_holds_every_row_twice_leaks(self, frame: pd.DataFrame, tmp_path: Path) -> None:
+        pd.concat([frame, frame]).to_csv(tmp_path / "t.csv", index=False)
+        notes = prepared(tmp_path / "cache", *table(tmp_path / "t.csv")).notes
+        assert sum(note.startswith("leakage: ") for note in notes) == 2, (
+            "training rows repeat as well, and yet no two would be equal by chance"
+        )
+
+    def test_rows_that_are_merely_equal_are_no_leak(self, tmp_path: Path) -> None:
+        few = "x,y\n" + "".join(f"{'abcdef'[i % 6]},{'cat' if i % 6 < 3 else 'dog'}\n" for i in range(180))
+        independent = "x,z,w,y\n" + "".join(
+            f"{i * 7 % 5},{i * i % 11 % 4},{'ab'[i % 2]},{'cat' if i * i % 7 < 3 else 'dog'}\n" for i in range(300)
+        )
+        generator = np.random.default_rng(0)
+        pairs = generator.integers(0, 60, 300)
+        related = "x,z,y\n" + "".join(
+            f"{pair},{pair + 100},{'cat' if generator.random() < 0.6 else 'dog'}\n" for pair in pairs
+        )
+        for index, text in enumerate((SIMPLE, few, independent, related)):
+            data = prepared(tmp_path / "cache", *table(write(tmp_path / f"{index}.csv", text)))
+            assert not [note for note in data.notes if "leakage" in note], index
+
+    def test_a_column_that_numbers_the_rows_is_told(self, tmp_path: Path) -> None:
+        rows = "".join(f"{i + 7},{i / 2},{i // 2},{i % 3}\n" for i in range(60))
+        data = prepared(tmp_path / "cache", *table(write(tmp_path / "n.csv", "id,half,twice,y\n" + rows)))
+        assert data.notes == (
+            "column 'id' rises from row to row: if it numbers the rows, leave it out with dataset.drop=[id]",
+        )
+
+    @pytest.mark.parametrize("kind", ["numbers", "words", "codes"])
+    def test_a_column_that_names_the_rows_is_told_whatever_its_order(self, kind: str, tmp_path: Path) -> None:
+        order = np.random.default_rng(0).permutation(60)
+        names = {"numbers": order * 31, "words": [f"row{i}" for i in order], "codes": [f"{i:04d}" for i in order]}[kind]
+        frame = pd.DataFrame(
+            {"the id": names, "x": np.random.default_rng(1).normal(size=60), "n": order // 2, "y": ["a", "b"] * 30}
+        )
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        (note,) = (
+            note for note in prepared(tmp_path / "cache", *table(tmp_path / "t.csv")).notes if "names the rows" in note
+        )
+        assert (
+            note
+            == "column 'the id' has another value in every row: if it names the rows, leave it out with 'dataset.drop=[\"the id\"]'"
+        )
+        (typed,) = shlex.split(note.split(" with ")[1])
+        assert prepared(tmp_path / "cache", *table(tmp_path / "t.csv", typed)).shape == (2,)
+
+    @pytest.mark.parametrize("kind", ["csv", "parquet", "unnamed"])
+    def test_the_index_of_pandas_is_left_out(self, kind: str, frame: pd.DataFrame, tmp_path: Path) -> None:
+        frame = frame.sample(frac=1, random_state=0)
+        name = {"csv": "Unnamed: 0", "parquet": "__index_level_0__", "unnamed": "Unnamed: 0"}[kind]
+        file = tmp_path / f"t.{'parquet' if kind == 'parquet' else 'csv'}"
+        if kind == "parquet":
+            frame.to_parquet(file)
+        else:
+            frame.to_csv(file, index_label=name if kind == "csv" else None)
+        data = prepared(tmp_path / "cache", *table(file))
+        assert data.shape == (5,)
+        assert f"column '{name}' is an index as pandas writes it: it is left out" in data.notes
+        assert prepared(tmp_path / "cache", *table(file, f"dataset.group='{name}'")).shape == (5,), "it may be of use"
+
+    @pytest.mark.parametrize("kind", ["csv", "float", "halffloat"])
+    def test_a_column_that_is_constant_up_to_rounding_teaches_nothing(self, kind: str, tmp_path: Path) -> None:
+        n = 120
+        numbers = np.full(n, 14.62)
+        if kind != "csv":
+            numbers = numbers.astype({"float": np.float32, "halffloat": np.float16}[kind])
+        numbers[:100:3] = np.nextafter(numbers[0], numbers.dtype.type(np.inf))
+        numbers[110:] = 15
+        frame = pd.DataFrame({"k": numbers, "x": np.random.default_rng(0).normal(size=n), "y": ["a", "b"] * (n // 2)})
+        frame["part"] = ["train"] * 90 + ["validation"] * 10 + ["test"] * 20
+        file = tmp_path / ("t.csv" if kind == "csv" else "t.parquet")
+        frame.to_csv(file, index=False) if kind == "csv" else frame.to_parquet(file)
+        data = prepared(tmp_path / "cache", *table(file, "dataset.split_column=part"))
+        assert all((data.split(name).features[:, 0] == 0).all() for name in ("train", "validation", "test"))
+        shown = {"csv": "14.62", "float": "14.62", "halffloat": "14.6"}[kind]
+        assert data.notes[0].startswith(f"column 'k' is constant in the training rows ({shown}")
+        assert data.notes[1] == "column 'k': 10 of 20 test rows hold another value"
+
+    def test_rows_far_outside_the_training_range_are_told(self, tmp_path: Path) -> None:
+        x = [*np.linspace(-1, 1, 100), *np.linspace(-1, 1, 19), 7.5]
+        frame = pd.DataFrame(
+            {"x": x, "z": np.nan, "y": ["a", "b"] * 60, "part": ["train"] * 90 + ["validation"] * 10 + ["test"] * 20}
+        )
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        data = prepared(tmp_path / "cache", *table(tmp_path / "t.csv", "dataset.split_column=part"))
+        assert data.notes[:2] == (
+            "column 'z' has no value in the training rows: it is left out",
+            "column 'x': 1 of 20 test rows lies more than 10 training deviations outside the training range",
+        )
+
+    def test_every_shipped_table_has_an_id(self, tmp_path: Path) -> None:
+        data = prepared(tmp_path, "dataset=tabular", "dataset.id=glass")
+        assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 214
+        mixed = prepared(tmp_path, "dataset=tabular", "dataset.id=nursery", "dataset.rare=drop")
+        assert "recommend" not in mixed.classes, "a class of two samples was dropped"
+        assert any("dataset.rare=drop applied to class recommend (2)" in note for note in mixed.notes)
+
+    def test_several_labels(self, tmp_path: Path) -> None:
+        rows = "".join(f"{i},{i % 2},{int(i % 5 == 0)}\n" for i in range(100))
+        overrides = [
+            "dataset=multilabel",
+            f"dataset.path={quoted(write(tmp_path / 'm.csv', 'x,rain,wind' + chr(10) + rows))}",
+            "dataset.targets=[rain,wind]",
+        ]
+        data = prepare(composed_dataset(*overrides), tmp_path / "cache")
+        assert data.classes == ("rain", "wind")
+        assert data.several_labels
+        assert data.split("train").labels.shape[1] == 2
+        assert data.counts.tolist() == data.split("train").labels.sum(axis=0).tolist()
+        other = (
+            f"dataset.test_path={quoted(write(tmp_path / 'other.csv', 'wind,rain,x' + chr(10) + '1,0,7' + chr(10)))}"
+        )
+        assert with_test_file(data, composed_dataset(*overrides, other), tmp_path / "cache").split(
+            "test"
+        ).labels.tolist() == [[0, 1]]
+
+
+class TestArrays:
+    def test_npz_is_scaled_by_its_training_rows(self, tmp_path: Path) -> None:
+        generator = np.random.default_rng(0)
+        x, y = generator.normal(3, 2, (90, 4)), np.repeat(["a", "b", "c"], 30)
+        split = np.where(np.arange(90) % 5 == 0, "test", np.where(np.arange(90) % 5 == 1, "validation", "train"))
+        np.savez_compressed(tmp_path / "a.npz", x=x, y=y, split=split)
+        data = prepared(
+            tmp_path / "cache", "dataset=npz", f"dataset.path={quoted(tmp_path / 'a.npz')}", "dataset.split=split"
+        )
+        train = x[split == "train"]
+        np.testing.assert_allclose(
+            data.split("test").features,
+            (x[split == "test"] - train.mean(axis=0)) / train.std(axis=0),
+            rtol=1e-4,
+            atol=1e-5,
+        )
+        assert data.classes == ("a", "b", "c")
+
+    def test_labels_in_columns_of_bytes_or_of_numbers_with_a_point(self, tmp_path: Path) -> None:
+        words = np.array(["train", "validation", "test"] * 10)[:, np.newaxis]
+        for y, classes in ((np.array([b"a", "ö".encode()] * 15), ("a", "ö")), (np.arange(30.0) % 2, ("0", "1"))):
+            np.savez(
+                tmp_path / f"{classes[0]}.npz",
+                x=np.zeros((30, 2)),
+                y=y[:, np.newaxis],
+                g=np.arange(30)[:, np.newaxis] // 3,
+                s=words,
+            )
+            overrides = ["dataset=npz", f"dataset.path={quoted(tmp_path / classes[0])[:-1]}.npz'", "dataset.scale=none"]
+            assert prepared(tmp_path / "cache", *overrides, "dataset.split=s").classes == classes
+            assert prepared(tmp_path / "cache", *overrides, "dataset.group=g").counts.sum() % 3 == 0, (
+                "three samples a group"
+            )
+
+    @pytest.mark.parametrize("compressed", [True, False])
+    def test_blocks_read_what_numpy_reads(
+        self, compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from equipoise.data.arrays import npz_files
+
+        monkeypatch.setattr(npz_files, "BLOCK_BYTES", 500)
+        x = np.arange(400, dtype=np.int16).reshape(50, 2, 4)
+        (np.savez_compressed if compressed else np.savez)(tmp_path / "a.npz", x=x)
+        found = list(npz_files.blocks(tmp_path / "a.npz", "x"))
+        assert len(found) > 1
+        np.testing.assert_array_equal(np.concatenate([block for _, block in found]), x)
+        assert [start for start, _ in found] == np.cumsum([0, *(len(block) for _, block in found)])[:-1].tolist()
+
+    def test_ts_files(self, tmp_path: Path) -> None:
+        text = "# made by hand\n@problemName two\n@univariate false\n@classLabel true a b\n@data\n1,2,3:4,5,6:a\n7,8:9,10:b\n"
+        samples, labels = read_ts(write(tmp_path / "t.ts", text))
+        assert [sample.tolist() for sample in samples] == [[[1, 2, 3], [4, 5, 6]], [[7, 8], [9, 10]]]
+        assert labels == ["a", "b"]
+
+    def test_series_of_unequal_length_are_padded_with_a_mask(self, tmp_path: Path) -> None:
+        lines = "".join(f"{','.join(str(j + i) for j in range(3 + i % 2))}:{'ab'[i % 2]}\n" for i in range(40))
+        file = write(tmp_path / "t.ts", "@classLabel true a b\n@data\n" + lines)
+        overrides = ["dataset=series", f"dataset.path={quoted(file)}", "dataset.unequal=pad", "dataset.scale=none"]
+        data = prepared(tmp_path / "cache", *overrides)
+        assert data.shape == (4, 2)
+        features, labels = data.split("train").features, data.split("train").labels
+        np.testing.assert_array_equal(features[..., 1].sum(axis=1), np.where(labels == 0, 3, 4))
+        assert (features[labels == 0][:, 3, 0] == 0).all()
+
+    def test_a_test_file_of_series(self, tmp_path: Path) -> None:
+        text = "@classLabel true a b\n@data\n" + "".join(f"{i},1,2:{'ab'[i % 2]}\n" for i in range(20))
+        train, test = write(tmp_path / "x_TRAIN.ts", text), write(tmp_path / "x_TEST.ts", text.replace(",1,", ",3,"))
+        data = prepared(
+            tmp_path / "cache", "dataset=series", f"dataset.path={quoted(train)}", f"dataset.test_path={quoted(test)}"
+        )
+        assert len(data.split("test").labels) == 20
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three classes in every format, grey and colour, of many sizes."""
+    generator = np.random.default_rng(0)
+    root = tmp_path / "my pictures"
+    for name, count in (("apple", 24), ("größe", 16), ("zebra", 8)):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            mode = ("L", "RGB", "RGBA", "P")[index // 4 % 4]
+            kind = ("png", "jpg", "bmp", "webp", "gif")[index % 5]
+            image = Image.fromarray(generator.integers(0, 255, (14 + index % 3, 20, 3), dtype=np.uint8)).convert(mode)
+            image = image if kind == "png" or mode in ("L", "RGB") else image.convert("RGB")
+            image.save(root / name / f"{index}.{kind}")
+    (root / ".hidden").mkdir()
+    (root / "apple" / "notes.txt").write_text("no image")
+    return root
+
+
+def folder_of(root: Path, *more: str) -> list[str]:
+    return ["dataset=image_directory", f"dataset.path={quoted(root)}", "dataset.image_size=[12,16]", *more]
+
+
+class TestImages:
+    def test_listed_by_folder_and_digested_by_content(self, pictures: Path, tmp_path: Path) -> None:
+        data = prepared(tmp_path / "cache", *folder_of(pictures))
+        assert data.classes == ("apple", "größe", "zebra")
+        assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
+        assert data.shape == (12, 16, 3)
+        (pictures / "zebra" / "0.png").touch()
+        from equipoise.data.prepare import _surveyed
+
+        _surveyed.cache_clear()
+        again = prepared(tmp_path / "cache", *folder_of(pictures))
+        assert again.folder != data.folder, "a file was written to"
+        assert again.data_sha256 == data.data_sha256, "but holds what it held"
+
+    @pytest.mark.usefixtures("tensorflow")
+    def test_streamed_with_their_labels(self, pictures: Path, tmp_path: Path) -> None:
+        import tensorflow as tf
+
+        from equipoise.data import preprocessing
+        from equipoise.data.feed import feature_batches, training_batches
+
+        data = prepared(tmp_path / "cache", *folder_of(pictures))
+        train = data.split("train")
+        assert len(set(train.features.ways.tolist())) > 2, "of all kinds"
+        one_by_one = preprocessing.read(data.folder).apply(
+            [(pictures / path.decode()).read_bytes() for path in train.features.paths]
+        )
+        np.testing.assert_array_equal(np.concatenate(list(feature_batches(train.features, 7))), one_by_one)
+        epoch = tf.Variable(0, dtype=tf.int64)
+        batches = training_batches(train, classes=3, labels="one_hot", batch_size=8, seed=0, epoch=epoch)
+        features, labels = (
+            np.concatenate(parts) for parts in zip(*((f.numpy(), y.numpy()) for f, y in batches), strict=True)
+        )
+        rows = [int(np.flatnonzero((one_by_one == feature).all(axis=(1, 2, 3)))[0]) for feature in features]
+        assert sorted(rows) == list(range(len(train.labels)))
+        np.testing.assert_array_equal(labels.argmax(axis=1), train.labels[rows])
+        assert len(train.features[np.array([1, 3])]) == 2
+
+    def test_listing_and_splitting_hold_less_than_300_bytes_a_file(self, tmp_path: Path) -> None:
+        import tracemalloc
+
+        from equipoise.data.prepare import surveyed
+
+        count = 20_000
+        for name in ("a", "b"):
+            (tmp_path / "many" / name).mkdir(parents=True)
+            Image.new("L", (4, 4)).save(tmp_path / f"{name}.png")
+            for index in range(count // 2):
+                os.link(tmp_path / f"{name}.png", tmp_path / "many" / name / f"n01440764_{index:08d}.png")
+        dataset = composed_dataset(*folder_of(tmp_path / "many"))
+        surveyed(
+            composed_dataset(*folder_of(tmp_path / "many", "dataset.channels=1"))
+        )  # what is imported and kept once
+        tracemalloc.start()
+        source = surveyed(dataset)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert source.counts.sum() == 0.7 * count
+        assert peak / count < 300
+
+    def test_bad_files_are_left_out_if_asked(self, pictures: Path, tmp_path: Path) -> None:
+        (pictures / "apple" / "broken.png").write_bytes((pictures / "apple" / "0.png").read_bytes()[:60])
+        (pictures / "apple" / "empty.jpg").touch()
+        data = prepared(tmp_path / "cache", *folder_of(pictures, "dataset.on_bad_file=skip"))
+        assert any("2 files left out" in note and "broken.png" in note for note in data.notes)
+        assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
+
+    def test_a_file_that_is_another_one_when_its_turn_comes(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(bytes(200))
+        for name, said in (
+            (b"none.png", "is no file any more"),
+            (b"a.png", "has 200 bytes, more than an image of dataset.max_pixels=9 can need"),
+            (b"x" * 300, "cannot be read (File name too long)"),
+        ):
+            assert examined_file(tmp_path, name, 9) == said
+
+    def test_given_splits(self, pictures: Path, tmp_path: Path) -> None:
+        root = tmp_path / "given"
+        for split in ("train", "val", "test"):
+            shutil.copytree(pictures, root / split)
+        data = prepared(tmp_path / "cache", *folder_of(root))
+        assert [len(data.split(name).labels) for name in ("train", "validation", "test")] == [48, 48, 48]
+        assert any("leakage: 48 of 48 test samples" in note for note in data.notes)
+
+
+def npz_with(more: Sequence[str] = (), **arrays: Any) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        np.savez(folder / "a.npz", **arrays)
+        return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}", *more]
+
+    return make
+
+
+def csv_with(text: str | bytes, *more: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return table(folder / "t.csv", *more)
+
+    return make
+
+
+def other_file(folder: Path, text: str) -> Path:
+    (folder / "other.csv").write_text(text)
+    return folder / "other.csv"
+
+
+def parquet_with(**columns: Any) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        pd.DataFrame(columns).to_parquet(folder / "t.parquet")
+        return table(folder / "t.parquet")
+
+    return make
+
+
+def images_with(change: Callable[[Path], object], *more: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        for name in ("a", "b"):
+            (folder / "images" / name).mkdir(parents=True)
+            for index in range(6):
+                Image.new("RGB", (9, 9), (index, 0, 0)).save(folder / "images" / name / f"{index}.png")
+        change(folder / "images")
+        return folder_of(folder / "images", *more)
+
+    return make
+
+
+def truncated(root: Path) -> None:
+    Image.effect_noise((40, 40), 50).save(root / "a" / "x.png")
+    (root / "a" / "x.png").write_bytes((root / "a" / "x.png").read_bytes()[:300])
+
+
+def damaged_zip(folder: Path) -> list[str]:
+    npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2)(folder)
+    data = bytearray((folder / "a.npz").read_bytes())
+    data[80:160] = bytes(80)
+    (folder / "a.npz").write_bytes(data)
+    return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}"]
+
+
+def column_twice(folder: Path) -> list[str]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table([[1], [2], ["a"]], names=["x", "x", "y"]), folder / "t.parquet")
+    return table(folder / "t.parquet")
+
+
+def bytes_with(name: str, content: bytes) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / name).write_bytes(content)
+        return table(folder / name)
+
+    return make
+
+
+def zipped(folder: Path, *names: str, cut: int | None = None) -> list[str]:
+    with zipfile.ZipFile(folder / "t.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "x,y\n" + TWELVE)
+    (folder / "t.zip").write_bytes((folder / "t.zip").read_bytes()[:cut])
+    return table(folder / "t.zip")
+
+
+def shorter_than_said(folder: Path) -> list[str]:
+    header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (30, 2), }".ljust(127) + b"\n"
+    np.save(folder / "y.npy", np.arange(30) % 2)
+    with zipfile.ZipFile(folder / "a.npz", "w") as archive:
+        archive.writestr("x.npy", header + bytes(100))
+        archive.write(folder / "y.npy", "y.npy")
+    return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}"]
+
+
+def ts_with(text: str) -> Callable[[Path], list[str]]:
+    return lambda folder: ["dataset=series", f"dataset.path={quoted(write(folder / 't.ts', text))}"]
+
+
+TWELVE = "".join(f"{i},{'ab'[i % 2]}\n" for i in range(12))
+BAD = {
+    "no such file": (lambda folder: table(folder / "missing.csv"), "missing.csv: there is no such file"),
+    "nearly that file": (
+        lambda folder: [
+            *csv_with("x,y\n1,a")(folder)[:1],
+            f"dataset.path={quoted(folder / 't.cvs')}",
+            "dataset.target=y",
+        ],
+        "did you mean 't.csv'?",
+    ),
+    "a folder": (lambda folder: table(folder), "is a folder, not a file"),
+    "empty": (csv_with(""), "is empty"),
+    "header alone": (csv_with("x,y\n"), "has no rows"),
+    "no such column": (csv_with("x,z,yy\n1,2,a\n"), "has no such column; did you mean 'yy'?"),
+    "the target is the group": (csv_with("x,z,y\n1,2,a\n", "dataset.group=y"), "the column 'y' is named twice"),
+    "a class of the test file alone": (
+        lambda folder: [
+            *csv_with("x,y\n" + "1,True\n1,False\n" * 20)(folder),
+            f"dataset.test_path={quoted(other_file(folder, 'x,y' + chr(10) + '1,TRUE' + chr(10)))}",
+        ],
+        "has the class TRUE, which",
+    ),
+    "one class": (csv_with("x,y\n" + "1,a\n" * 20), "has one value only (a)"),
+    "no label": (csv_with("x,y\n1,\n" + TWELVE), "1 row of"),
+    "fractional labels": (
+        csv_with("x,y\n" + "".join(f"1,{i / 2}\n" for i in range(1, 99))),
+        "holds numbers such as 0.5, not classes",
+    ),
+    "labels of many decimals": (csv_with("x,y\n" + "1,0.333\n2,1.5\n" * 9), "holds numbers such as 0.333, not classes"),
+    "float labels": (parquet_with(x=np.arange(9.0), y=np.arange(9) / 2), "holds numbers such as 0.5, not classes"),
+    "column twice": (csv_with("x,x,y\n1,2,a\n"), "has the column x more than once"),
+    "not UTF-8": (csv_with("x,y\n1,gr\xfc\xdf\n".encode("latin1") * 9), "not UTF-8"),
+    "not UTF-8 in the header": (csv_with("gr\xfc\xdf,y\n1,2\n".encode("latin1")), "is not UTF-8 text: convert it"),
+    "ragged": (csv_with("x,y\n" + TWELVE + "1,2,3\n"), "cannot be read"),
+    "infinite": (csv_with("x,y\ninf,a\n" + TWELVE), "column 'x' holds an infinite number"),
+    "dates": (
+        csv_with("d,x,y\n" + "".join(f"2024-01-{i + 1:02d},{i},{'ab'[i % 2]}\n" for i in range(12))),
+        "column 'd' holds dates",
+    ),
+    "time stamps": (parquet_with(d=pd.date_range("2024", periods=12), y=list("ab") * 6), "column 'd' holds dates"),
+    "identifiers": (
+        csv_with("k,y\n" + "".join(f"key{i},{'ab'[i % 2]}\n" for i in range(300))),
+        "more than 100 different values: leave it out with dataset.drop=[k]",
+    ),
+    "too few of a class": (csv_with("x,y\n" + TWELVE + "1,rare\n"), "class rare (1); needed are 3"),
+    "too few for the folds": (csv_with("x,y\n" + TWELVE, "dataset.folds=9"), "needed are 9"),
+    "a fold too many": (
+        csv_with("x,y\n" + TWELVE, "dataset.folds=3", "dataset.fold=3"),
+        "a fold is a number from 0 to folds - 1",
+    ),
+    "a fold of nothing": (csv_with("x,y\n" + TWELVE, "dataset.fold=1"), "no effect without dataset.folds"),
+    "fractions over 1": (
+        csv_with("x,y\n" + TWELVE, "dataset.test_fraction=0.6", "dataset.validation_fraction=0.5"),
+        "leave nothing to train on",
+    ),
+    "a split by another name": (
+        csv_with("x,p,y\n1,holdout,a\n2,train,b\n", "dataset.split_column=p"),
+        "holds 'holdout'",
+    ),
+    "a label that training never saw": (
+        csv_with(
+            "x,p,y\n"
+            + "".join(f"{i},{'train' if i < 9 else 'validation'},{'ab'[i % 2]}\n" for i in range(12))
+            + "1,test,c\n",
+            "dataset.split_column=p",
+        ),
+        "no training sample of class c",
+    ),
+    "nothing to learn from": (csv_with("x,y\n" + TWELVE, "dataset.drop=[x]"), "no column left to learn from"),
+    "nothing in the training rows": (
+        csv_with("x,y\n" + ",a\n,b\n" * 9),
+        "no column with a value in the training split",
+    ),
+    "no such column to leave out": (csv_with("x,y\n" + TWELVE, "dataset.drop=[z]"), "dataset.drop=z: "),
+    "a test file of other columns": (
+        lambda folder: csv_with(
+            "x,y\n" + TWELVE, f"dataset.test_path={quoted(write(folder / 'test.csv', 'z,y' + chr(10) + TWELVE))}"
+        )(folder),
+        "differ in the column x, z",
+    ),
+    "one label of several": (
+        lambda folder: [
+            "dataset=multilabel",
+            *csv_with("x,y\n1,1\n")(folder)[1:2],
+            "dataset.targets=[y]",
+            "loss=sigmoid",
+        ],
+        "needs two columns at least",
+    ),
+    "one sample of a class": (
+        csv_with("x,y\n" + TWELVE + "1,c\n", "dataset.min_count=1"),
+        "the smallest class has one sample",
+    ),
+    "no share for a split": (
+        csv_with("x,y\n" + TWELVE, "dataset.validation_fraction=0"),
+        "dataset.validation_fraction=0: the split would be empty",
+    ),
+    "too few for both sides": (
+        csv_with("x,y\n" + TWELVE, "dataset.test_fraction=0.9", "dataset.validation_fraction=0.05"),
+        "12 samples are too few",
+    ),
+    "one class that is not rare": (
+        csv_with("x,y\n" + "1,a\n" * 9 + "2,b\n", "dataset.rare=drop"),
+        "dataset.rare=drop leaves 1 class",
+    ),
+    "another class of that name": (
+        csv_with("x,y\n" + "1,a\n2,other\n" * 9 + "3,b\n", "dataset.rare=merge"),
+        "a class 'other' already",
+    ),
+    "one column": (csv_with("x;y\n1;a\n"), "try 'dataset.separator=\";\"'"),
+    "two groups": (
+        csv_with("x,g,y\n" + "".join(f"{i},{i % 2},{'ab'[i % 2]}\n" for i in range(12)), "dataset.group=g"),
+        "too few for 3 splits",
+    ),
+    "empty Parquet": (lambda folder: table(write(folder / "t.parquet", "")), "is empty"),
+    "no Parquet": (lambda folder: table(write(folder / "t.parquet", "x,y")), "is no Parquet file"),
+    "a column twice in Parquet": (column_twice, "has the column x more than once"),
+    "lists in Parquet": (parquet_with(x=[[1], [2]] * 6, y=list("ab") * 6), "holds lists or structures"),
+    "two files in a zip": (
+        lambda folder: zipped(folder, "a.csv", "b.csv"),
+        "holds 2 files (a.csv, b.csv): unpack it and name one of them",
+    ),
+    "a workbook": (
+        lambda folder: zipped(folder, "[Content_Types].xml", "xl/workbook.xml"),
+        "is an Excel workbook: save its sheet as CSV",
+    ),
+    "a damaged zip": (lambda folder: zipped(folder, "a.csv", cut=20), "cannot be read"),
+    "a damaged bzip2": (bytes_with("t.csv.bz2", bz2.compress(b"x,y\n" + TWELVE.encode())[:40]), "cannot be read"),
+    "a damaged xz": (bytes_with("t.csv.xz", lzma.compress(b"x,y\n" + TWELVE.encode())[:60]), "cannot be read"),
+    "a packed Parquet file": (
+        bytes_with("t.parquet.gz", gzip.compress(b"PAR1" + bytes(9))),
+        "is a packed Parquet file: unpack it first",
+    ),
+    "UTF-16 without a mark": (
+        bytes_with("t.csv", ("x,y\n" + TWELVE).encode("utf-16-le")),
+        "is not UTF-8 text: convert it, for example with iconv -f utf-16le",
+    ),
+    "UTF-16 that breaks off": (bytes_with("t.csv", ("x,y\n" + TWELVE).encode("utf-16")[:-1]), "is not UTF-8 text"),
+    "an Arrow file": (
+        bytes_with("t.csv", b"ARROW1" + bytes(9)),
+        "is an Arrow (Feather) file: save it as CSV or Parquet",
+    ),
+    "a name that lies": (
+        lambda folder: table(write(folder / "t.csv.bz2", "x,y\n" + TWELVE)),
+        "it is not packed as .bz2 says",
+    ),
+    "no gzip": (lambda folder: table(write(folder / "t.csv.gz", "x,y")), "cannot be read"),
+    "pickled features": (npz_with(x=np.array([{}] * 9, dtype=object), y=np.arange(9) % 3), "holds pickled objects"),
+    "pickled labels": (
+        npz_with(x=np.zeros((9, 2)), y=np.array(["a", None] * 4 + ["b"], dtype=object)),
+        "holds pickled objects",
+    ),
+    "no such array": (npz_with(X=np.zeros((9, 2)), y=np.arange(9) % 3), "dataset.features=x: "),
+    "NaN in features": (npz_with(x=np.full((30, 2), np.nan), y=np.arange(30) % 2), "holds NaN or infinity"),
+    "unequal lengths": (npz_with(x=np.zeros((30, 2)), y=np.arange(29) % 2), "has 30 samples and 'y' has 29 labels"),
+    "float classes": (npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2 / 3), "not classes"),
+    "classes of no kind": (
+        npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2 * 1j),
+        "has the type complex128: labels are whole numbers or text",
+    ),
+    "a split by another name in npz": (
+        npz_with(x=np.zeros((9, 2)), y=np.arange(9) % 3, s=["holdout"] * 9, more=["dataset.split=s"]),
+        "dataset.split=s holds 'holdout'",
+    ),
+    "a test split of features alone": (
+        npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2, t=np.zeros((9, 2)), more=["dataset.test_features=t"]),
+        "dataset.test_features=t and dataset.test_target=None: give both, or neither",
+    ),
+    "a test split of another shape": (
+        npz_with(
+            x=np.zeros((30, 2)),
+            y=np.arange(30) % 2,
+            t=np.zeros((9, 3)),
+            u=np.arange(9) % 2,
+            more=["dataset.test_features=t", "dataset.test_target=u"],
+        ),
+        "'t' has samples of shape (3,), and 'x' of (2,)",
+    ),
+    "a test split of another kind of labels": (
+        npz_with(
+            x=np.zeros((30, 2)),
+            y=np.arange(30) % 2,
+            t=np.zeros((9, 2)),
+            u=["0", "1", "0"] * 3,
+            more=["dataset.test_features=t", "dataset.test_target=u"],
+        ),
+        "the labels differ in kind: 'y' is int64 of shape (30,), and 'u' is <U1 of shape (9,)",
+    ),
+    "two ways to divide": (
+        npz_with(
+            x=np.zeros((9, 2)),
+            y=np.arange(9) % 3,
+            s=["train"] * 9,
+            more=["dataset.split=s", "dataset.test_features=x", "dataset.test_target=y"],
+        ),
+        "dataset.split divides one array; dataset.test_features gives a split of its own",
+    ),
+    "no series": (
+        npz_with(x=np.zeros((30, 2, 2, 2)), y=np.arange(30) % 2, more=["dataset=series"]),
+        "series are (n, steps, channels) or (n, steps)",
+    ),
+    "a test file of an npz": (
+        npz_with(x=np.zeros((30, 2)), y=np.arange(30) % 2, more=["dataset=series", "dataset.test_path=b.npz"]),
+        "dataset.test_path is for .ts files",
+    ),
+    "one dimension": (npz_with(x=np.zeros(30), y=np.arange(30) % 2), "has the shape (30,)"),
+    "text features": (npz_with(x=np.full((30, 2), "a"), y=np.arange(30) % 2), "features are numbers"),
+    "no npz": (
+        lambda folder: ["dataset=npz", f"dataset.path={quoted(write(folder / 'a.npz', 'text'))}"],
+        "is no npz file",
+    ),
+    "a damaged npz": (damaged_zip, "a.npz"),
+    "an npz that ends early": (shorter_than_said, "claims 480 bytes and has 228: the file is damaged"),
+    "no ts": (ts_with("hello\n"), "is no .ts file"),
+    "time stamps in ts": (ts_with("@timeStamps true\n"), "has time stamps, which are not supported"),
+    "a ts file of numbers to be predicted": (ts_with("@targetLabel true\n"), "has no class labels"),
+    "missing value in ts": (
+        ts_with("@classLabel true a b\n@data\n1,?,3:a\n"),
+        "line 3: a value is missing or no number",
+    ),
+    "unequal series": (
+        ts_with("@classLabel true a b\n@data\n" + "1,2:a\n1,2,3:b\n" * 9),
+        "dataset.unequal=pad pads them",
+    ),
+    "no folder": (lambda folder: folder_of(folder / "none"), "there is no such folder"),
+    "a folder of nothing": (lambda folder: folder_of(folder), "has no images in folders of their class"),
+    "truncated image": (images_with(truncated), "x.png cannot be decoded: it is cut off"),
+    "no image": (images_with(lambda root: write(root / "a" / "x.jpg", "text")), "x.jpg cannot be decoded"),
+    "an image bomb": (
+        images_with(lambda root: Image.new("1", (3000, 3000)).save(root / "b" / "x.png"), "dataset.max_pixels=1000000"),
+        "3000 x 3000 pixels, more than",
+    ),
+    "a link that leaves": (
+        images_with(lambda root: os.symlink("/etc/hostname", root / "a" / "x.png")),
+        "is a link that leaves",
+    ),
+    "a folder that leaves": (images_with(lambda root: os.symlink("/etc", root / "c")), "is a link that leaves"),
+    "a folder in itself": (
+        images_with(lambda root: os.symlink(root / "a", root / "a" / "again")),
+        "is a link to a folder that it stands in",
+    ),
+    "a link to nothing": (
+        images_with(lambda root: os.symlink(root / "none.png", root / "a" / "x.png")),
+        "is a link to a file that is not there",
+    ),
+    "names alike": (
+        images_with(lambda root: (root / "A").mkdir() or Image.new("L", (9, 9)).save(root / "A" / "x.png")),
+        "differ by case only (A, a)",
+    ),
+    "no such table": (
+        lambda folder: ["dataset=tabular", "dataset.id=glas"],
+        "dataset.id=glas: there is no such table; did you mean 'glass'?",
+    ),
+    "an unreadable table": (lambda folder: ["dataset=tabular", "dataset.id=lymphography"], "cannot read this table"),
+    "a path that is not set": (
+        lambda folder: ["dataset=csv"],
+        "dataset.path is not set, and has no default\ndataset.target is not set",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_data_end_in_one_message_and_leave_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, message = BAD[name]
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(planning, "cache_folder", lambda: cache)
+    overrides = make(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        found = plan(["model=linear", *overrides])
+        assert found is not None
+        prepare_all(found)
+    assert message in str(caught.value)
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "cache_folder", lambda: tmp_path / "cache")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    found = plan(["model=linear", *table(write(tmp_path / "t.csv", SIMPLE))])
+    assert found is not None
+    with pytest.raises(ConfigError, match=r"cannot be prepared in .*cache: No space left on device"):
+        prepare_all(found)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+cells = st.one_of(
+    st.integers(-5, 5).map(str),
+    st.sampled_from(["a", "b", "", "NA", "inf", "1e400", "2024-01-01", '"', "ü", "\x00", "x\ny", "0.5"]),
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    rows=st.lists(st.lists(cells, min_size=1, max_size=4), max_size=30),
+    header=st.sampled_from(["x,y", "x,z,y", "y", "x,x,y", "", "x;y", "x,y,\x00"]),
+)
+def test_any_small_csv_is_prepared_or_refused(rows: list[list[str]], header: str, tmp_path: Path) -> None:
+    from equipoise.data.prepare import _surveyed
+
+    _surveyed.cache_clear()
+    file = write(tmp_path / "t.csv", "\n".join([header, *(",".join(row) for row in rows)]))
+    try:
+        data = prepared(tmp_path / "cache", *table(file))
+    except ConfigError as error:
+        assert str(error).strip()
+    else:
+        assert len(data.classes) >= 2
+        assert np.isfinite(data.split("train").features).all()
+        assert json.loads((data.folder / "metadata.json").read_text())["counts"] == data.counts.tolist()
+
+
+def test_experiments_are_named_after_the_data(tmp_path: Path) -> None:
+    assert title_of(composed_dataset("dataset=tabular", "dataset.id=glass")) == "tabular-glass"
+    assert (
+        title_of(
+            composed_dataset("dataset=csv", f"dataset.path={quoted(tmp_path / 'my data.csv.gz')}", "dataset.target=y")
+        )
+        == "csv-my_data"
+    )
+    assert title_of(composed_dataset("dataset=digits_lt")) == "digits_lt"
+    assert title_of(composed_dataset("dataset=digits_lt", "dataset.title=mine")) == "mine"

@@ -1,0 +1,251 @@
+"""Decision rules by hand, against scikit-learn and exhaustive search, and what they may never do."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError
+from equipoise.methods.costs import cost_matrix
+from equipoise.methods.decisions import (
+    BESIDE,
+    DECISIONS,
+    MEASURES,
+    Above,
+    Biased,
+    Known,
+    LeastCost,
+    applicable,
+    as_json,
+    from_json,
+)
+from equipoise.metrics.classification import decision_metrics
+
+EVEN = np.array([0.5, 0.5])
+
+
+def known(labels: Any = (0,), logits: Any = ((0.0, 0.0),), **given: Any) -> Known:
+    logits = np.array(logits, dtype=float)
+    even = np.full(logits.shape[1], 1 / logits.shape[1])
+    return Known(np.array(labels), logits, **{"effective": even, "target": even, "costs": None, **given})
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Known:
+    classes, size = draw(st.integers(2, 5)), draw(st.integers(1, 60))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = generator.integers(classes, size=size)
+    return known(labels, generator.normal(size=(size, classes)) + np.eye(classes)[labels] * draw(st.floats(0, 3)))
+
+
+def test_a_rule_that_was_written_decides_as_the_rule() -> None:
+    rule = known(effective=np.array([0.8, 0.2]), costs=np.array([[0, 1], [9, 0]]))
+    logits = np.random.default_rng(0).normal(size=(99, 2))
+    for decide in (
+        DECISIONS["logit_adjusted"](rule, tau=1.0),
+        DECISIONS["cost"](rule),
+        LeastCost(np.eye(2), None, EVEN),
+        Above(np.array([0.3, -0.2])),
+    ):
+        again = from_json(json.loads(json.dumps(as_json(decide))))
+        assert type(again) is type(decide)
+        np.testing.assert_array_equal(again(logits), decide(logits))
+
+
+def test_the_adjustment_by_hand() -> None:
+    # Learned under 0.8 and 0.2: the logit of class 1 needs log 4 less than it seems.
+    rule = known(effective=np.array([0.8, 0.2]))
+    logits = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
+    assert DECISIONS["argmax"](rule)(logits).tolist() == [0, 0, 0]
+    assert DECISIONS["logit_adjusted"](rule, tau=1.0)(logits).tolist() == [1, 0, 1], "log 4 = 1.39"
+    assert DECISIONS["logit_adjusted"](rule, tau=2.0)(logits).tolist() == [1, 1, 1]
+    assert DECISIONS["logit_adjusted"](rule, tau=0.0)(logits).tolist() == [0, 0, 0]
+
+
+def test_an_automatic_tau_is_the_best_on_validation_and_nearest_to_one() -> None:
+    skewed = np.array([0.8, 0.2])
+    # Class 1 is right where z_0 - z_1 < 2.5: tau log 4 must lie between 2.4 and 2.6.
+    rule = DECISIONS["logit_adjusted"](known([0, 1], [[2.6, 0.0], [2.4, 0.0]], effective=skewed), tau="auto")
+    assert rule(np.array([[2.59, 0.0], [2.41, 0.0]])).tolist() == [0, 1]
+    anything_does = DECISIONS["logit_adjusted"](known([0, 1], [[9.0, 0.0], [0.0, 9.0]], effective=skewed), tau="auto")
+    assert anything_does(np.array([[1.38, 0.0], [1.39, 0.0]])).tolist() == [1, 0], "as with tau = 1"
+
+
+def test_least_expected_cost_by_hand() -> None:
+    # p = (0.6, 0.4) costs 0.4 x 1 if 0 is said and 0.6 x 1 if 1 is; with 1 mistaken for 0 costing 5: 2.0 against 0.6.
+    logits = np.log([[0.6, 0.4]])
+    assert DECISIONS["cost"](known(costs=1 - np.eye(2)))(logits).tolist() == [0]
+    assert DECISIONS["cost"](known(costs=np.array([[0, 1], [5, 0]])))(logits).tolist() == [1]
+    # From an effective prior of (0.9, 0.1) to an even one the same logits become odds of 0.6 / 0.9 to 0.4 / 0.1.
+    assert DECISIONS["cost"](known(costs=1 - np.eye(2), effective=np.array([0.9, 0.1])))(logits).tolist() == [1]
+    assert DECISIONS["cost"](known(costs=1 - np.eye(2), effective=None))(logits).tolist() == [0]
+
+
+@given(problem=problems())
+@settings(max_examples=40, deadline=None)
+def test_equal_costs_and_even_priors_are_argmax(problem: Known) -> None:
+    with_costs = known(problem.labels, problem.logits, costs=1 - np.eye(problem.logits.shape[1]))
+    expected = DECISIONS["argmax"](problem)(problem.logits).tolist()
+    assert DECISIONS["cost"](with_costs)(problem.logits).tolist() == expected
+    assert DECISIONS["logit_adjusted"](problem, tau=1.0)(problem.logits).tolist() == expected
+
+
+ORACLES = {
+    "accuracy": oracle.accuracy_score,
+    "balanced_accuracy": oracle.balanced_accuracy_score,
+    "macro_f1": lambda labels, predicted: oracle.f1_score(labels, predicted, average="macro", labels=np.unique(labels)),
+    "mcc": oracle.matthews_corrcoef,
+    "worst_class_recall": lambda labels, predicted: oracle.recall_score(
+        labels, predicted, average=None, labels=np.unique(labels)
+    ).min(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")
+@pytest.mark.parametrize("metric", MEASURES)
+@given(problem=problems())
+@settings(max_examples=25, deadline=None)
+def test_tuning_never_does_worse_on_validation_than_argmax(metric: str, problem: Known) -> None:
+    score = ORACLES[metric]
+    before = score(problem.labels, DECISIONS["argmax"](problem)(problem.logits))
+    assert score(problem.labels, DECISIONS["tuned"](problem, metric=metric)(problem.logits)) >= before - 1e-12
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+def test_of_two_classes_tuning_finds_the_best_of_all_thresholds(metric: str) -> None:
+    generator = np.random.default_rng(3)
+    labels = (generator.random(80) < 0.15).astype(int)
+    margins = generator.normal(size=80) + 1.2 * labels - 2
+    problem = known(labels, np.stack([0 * margins, margins], axis=1))
+    found = DECISIONS["tuned"](problem, metric=metric)(problem.logits)
+    every = [ORACLES[metric](labels, (margins > threshold).astype(int)) for threshold in [-np.inf, *margins]]
+    assert ORACLES[metric](labels, found) == pytest.approx(max(every))
+
+
+# Class 1 above a margin of -0.35, or of 2.5: either way 3 of 4 are right, and every metric is the same.
+TIED_LABELS, TIED_MARGINS = np.array([0, 1, 0, 1]), np.array([-1.0, 0.3, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+def test_of_equally_good_biases_the_one_nearest_to_zero_is_taken(metric: str) -> None:
+    logits = np.stack([0 * TIED_MARGINS, TIED_MARGINS], axis=1)
+    assert DECISIONS["tuned"](known(TIED_LABELS, logits), metric=metric).bias.tolist() == [0, 0]  # type: ignore[union-attr]
+    moved = DECISIONS["tuned"](known(TIED_LABELS, logits - [0, 4.5]), metric=metric)
+    assert isinstance(moved, Biased)
+    assert moved.bias == pytest.approx([-2.0, 0]), (
+        "thresholds of 2.5 and -0.35 are as good: 2.5 - 4.5 is nearer to 0 than -0.35 - 4.5"
+    )
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+@given(st.permutations(range(4)), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_rounding_and_the_order_of_the_samples_do_not_change_a_bias(
+    metric: str, order: list[int], seed: int, copied: bool
+) -> None:
+    labels, logits = TIED_LABELS[order], np.stack([0 * TIED_MARGINS, TIED_MARGINS - 4.5], axis=1)[order]
+    if copied:  # the same logits twice, set apart by rounding alone
+        labels, logits = np.tile(labels, 2), np.tile(logits, (2, 1))
+    noise = 1 + 1e-7 * np.random.default_rng(seed).uniform(-1, 1, logits.shape)
+    found = DECISIONS["tuned"](known(labels, logits * noise), metric=metric)
+    assert isinstance(found, Biased)
+    assert found.bias == pytest.approx([-2.0, 0], abs=1e-5)
+
+
+def test_many_samples_are_tuned_on_a_grid_of_candidates() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(3, size=5000)
+    logits = generator.normal(size=(5000, 3)) + 2 * np.eye(3)[labels] + [3, 0, 0]
+    found = DECISIONS["tuned"](known(labels, logits), metric="balanced_accuracy")(logits)
+    unshifted = np.argmax(logits - [3, 0, 0], axis=1)
+    assert oracle.balanced_accuracy_score(labels, found) >= oracle.balanced_accuracy_score(labels, unshifted) - 0.002
+
+
+def test_what_is_applicable_depends_on_what_is_known() -> None:
+    assert applicable(known()) == ["argmax", "logit_adjusted", "tuned"]
+    assert applicable(known(costs=np.ones((2, 2)), effective=None)) == ["argmax", "tuned", "cost"]
+    assert applicable(known(logits=np.zeros((1, 300)))) == ["argmax", "logit_adjusted"], (
+        "tuning so many classes takes minutes"
+    )
+
+
+def test_beside_the_configured_rule_each_stands_with_the_options_of_its_yaml() -> None:
+    assert set(BESIDE) == set(DECISIONS)
+    for name, options in BESIDE.items():
+        assert yaml.safe_load((config_folder() / "decision" / f"{name}.yaml").read_text()) == {"name": name, **options}
+
+
+def test_decision_metrics_equal_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    labels, predicted = generator.integers(4, size=(2, 50))
+    found = decision_metrics(labels, predicted, 4, 1 - np.eye(4))
+    for name, score in ORACLES.items():
+        assert found[name] == pytest.approx(score(labels, predicted)), name
+    assert found["expected_cost"] == pytest.approx(1 - found["accuracy"])
+    assert "expected_cost" not in decision_metrics(labels, predicted, 4, None)
+
+
+class TestCosts:
+    def test_what_is_not_named_costs_one(self) -> None:
+        assert cost_matrix({"b": {"a": 5.0}}, ["a", "b", "c"]).tolist() == [[0, 1, 1], [5, 0, 1], [1, 1, 0]]
+
+    @pytest.mark.parametrize(
+        ("typed", "message"),
+        [
+            ({"x": {"a": 1.0}}, "cost names the class 'x'"),
+            ({"a": {"x": 1.0}}, "cost names the class 'x'"),
+            ({"a": {"a": 1.0}}, r"cost\.a\.a is not 0"),
+            ({"a": {"b": 0.0}, "b": {"a": 0.0}}, "every confusion costs 0"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(self, typed: Any, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            cost_matrix(typed, ["a", "b"])
+
+    def test_a_csv_is_the_mapping_that_one_could_have_typed(self, tmp_path: Any) -> None:
+        from equipoise.config.model import config_sha256
+        from helpers import composed
+
+        file = tmp_path / "costs.csv"
+        header = "true," + ",".join("0123456789")
+        full = {
+            true: {p: 0.0 if true == p else 5.0 if (true, p) == ("4", "9") else 1.0 for p in "0123456789"}
+            for true in "0123456789"
+        }
+        rows = [f"{true}," + ",".join(map(str, row.values())) for true, row in full.items()]
+        file.write_text("\n".join([header, *rows]) + "\n")
+        config = composed(f"cost='{file}'")
+        assert config.cost is not None
+        assert config.cost["4"]["9"] == 5.0
+        assert config.cost["9"]["4"] == 1.0
+        typed = (
+            "{"
+            + ",".join(f"{t}:{{" + ",".join(f"{p}:{v}" for p, v in row.items()) + "}" for t, row in full.items())
+            + "}"
+        )
+        assert config_sha256(config) == config_sha256(composed(f"cost={typed}")), (
+            "the digest is that of the costs, not of the file's name"
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("t,0,1\n0,0,x\n", "'x' in the row of '0' is no number"),
+            ("t,0,1\n0,0\n", "the row of '0' must hold"),
+            ("", "no row of costs"),
+            ("t,0,1\n", "no row of costs"),
+        ],
+    )
+    def test_a_csv_that_is_none_is_refused(self, text: str, message: str, tmp_path: Any) -> None:
+        from helpers import composed
+
+        file = tmp_path / "costs.csv"
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            composed(f"cost='{file}'", "loss=cost_matrix")

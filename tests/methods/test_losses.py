@@ -1,0 +1,388 @@
+"""Each loss against numbers by hand and a float64 oracle in NumPy, value and gradient, and the identities between them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime
+from scipy.special import expit, log_softmax, softmax
+
+from equipoise.methods.losses import LOSSES, positive_weights
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+COUNTS = np.array([100.0, 10.0, 1.0])
+COSTS = np.array([[0.0, 1, 1], [1, 0, 1], [10, 1, 0]])
+ALPHA = np.array([0.25, 1.0, 2.0])
+# The options of each loss at which it is compared with its oracle.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "cross_entropy": {},
+    "focal": {"gamma": 2.0, "alpha": ALPHA},
+    "balanced_softmax": {},
+    "logit_adjusted": {"tau": 0.7},
+    "ldam": {"max_margin": 0.5, "scale": 3.0},
+    "vs": {"gamma": 0.3, "tau": 1.0},
+    "poly": {"epsilon": 1.0},
+    "label_smoothing": {"head": 0.3, "tail": 0.0},
+    "cost_matrix": {"strength": 0.5},
+    "predicted_class": {"weights": np.array([1.0, 2.0, 5.0])},
+}
+HANDED = {"counts": COUNTS, "costs": COSTS}
+Z = np.array([[2.0, 0.5, -1.0], [0.1, 0.0, -0.1], [-3.0, 4.0, 0.1], [0.3, -0.2, 1.5]])
+Y = np.array([0, 2, 0, 1])
+
+
+def _ce(y: Any, z: Any) -> Any:
+    return -(y * log_softmax(z, axis=1)).sum(axis=1)
+
+
+def _smoothed(y: Any, z: Any) -> Any:
+    # counts 100, 10, 1 between head 0.3 and tail 0: 0.3 sin(pi/2 (n - 1) / 99)
+    e = y @ (0.3 * np.sin(np.pi / 2 * np.array([1.0, 9 / 99, 0.0])))
+    return (1 - e) * _ce(y, z) + e * -log_softmax(z, axis=1).mean(axis=1)
+
+
+# Written from the papers' formulas on one-hot rows, in float64.
+ORACLES: dict[str, Callable[[Any, Any], Any]] = {
+    "cross_entropy": _ce,
+    "focal": lambda y, z: -(y * ALPHA * (1 - softmax(z, axis=1)) ** 2 * log_softmax(z, axis=1)).sum(axis=1),
+    "balanced_softmax": lambda y, z: np.log((COUNTS * np.exp(z)).sum(axis=1)) - (y * (z + np.log(COUNTS))).sum(axis=1),
+    "logit_adjusted": lambda y, z: _ce(y, z + 0.7 * np.log(COUNTS / 111)),
+    "ldam": lambda y, z: _ce(y, z - 3 * y * 0.5 * np.array([100**-0.25, 10**-0.25, 1.0])),
+    "vs": lambda y, z: _ce(y, z * np.array([1, 0.1**0.3, 0.01**0.3]) + np.log(COUNTS / 111)),
+    "poly": lambda y, z: _ce(y, z) + 1 - (y * softmax(z, axis=1)).sum(axis=1),
+    "label_smoothing": _smoothed,
+    "cost_matrix": lambda y, z: _ce(y, z) + 0.5 * ((y @ COSTS) * softmax(z, axis=1)).sum(axis=1),
+    "predicted_class": lambda y, z: _ce(y, z) * np.array([1.0, 2.0, 5.0])[z.argmax(axis=1)],
+}
+FUNCTIONS = sorted(OPTIONS)
+
+
+def of(name: str, counts: Any = None, **options: Any) -> Callable[[Any, Any], Any]:
+    """The loss with what it asks for, as training hands it over."""
+    import inspect
+
+    function = {loss.__name__: loss for loss in LOSSES.values()}[name]
+    handed = {**HANDED, **({} if counts is None else {"counts": counts, "costs": 1 - np.eye(len(counts))})}
+    given = {key: handed[key] for key in list(inspect.signature(function).parameters)[2:] if key in handed}
+    return lambda labels, logits: function(labels, logits, **given, **{**OPTIONS.get(name, {}), **options})
+
+
+def value_and_gradient(
+    loss: Callable[[Any, Any], Any], labels: Any, logits: Any, jit: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=jit)
+    def run(labels: Any, logits: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            losses = loss(labels, logits)
+        return losses, tape.gradient(losses, logits)
+
+    losses, gradient = run(tf.constant(labels), tf.constant(logits, tf.float32))
+    return losses.numpy(), gradient.numpy()
+
+
+def test_every_loss_is_tested() -> None:
+    assert {function.__name__ for function in LOSSES.values()} == {*OPTIONS, "sigmoid"} == {*ORACLES, "sigmoid"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_value_and_gradient_equal_the_oracle_for_every_form_of_labels(name: str) -> None:
+    rows = np.eye(3)[Y]
+    expected = ORACLES[name](rows, Z)
+    slope = approx_fprime(Z.ravel(), lambda z: ORACLES[name](rows, z.reshape(Z.shape)).sum(), 1e-7).reshape(Z.shape)
+    for labels in (Y, Y[:, np.newaxis], rows.astype(np.float32)):
+        for jit in (False, True):
+            losses, gradient = value_and_gradient(of(name), labels, Z, jit)
+            assert losses.shape == (4,)
+            assert losses.dtype == np.float32
+            np.testing.assert_allclose(losses, expected, rtol=2e-6, atol=1e-6)
+            np.testing.assert_allclose(gradient, slope, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_soft_labels_are_shares_of_classes(name: str) -> None:
+    soft = np.array([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.2, 0.2, 0.6]])
+    losses, _ = value_and_gradient(of(name), soft.astype(np.float32), Z)
+    np.testing.assert_allclose(losses, ORACLES[name](soft, Z), rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"ldam"}))
+def test_a_single_logit_is_the_second_of_two(name: str) -> None:
+    counts = np.array([90.0, 10.0])
+    options = {key: value[:2] for key, value in OPTIONS[name].items() if isinstance(value, np.ndarray)}
+    single = np.array([[2.0], [-1.0], [0.5]])
+    one, _ = eager(of(name, counts, **options), np.array([[1.0], [0.0], [1.0]], np.float32), single)
+    two, _ = value_and_gradient(of(name, counts, **options), np.array([1, 0, 1]), np.hstack([0 * single, single]))
+    np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+def test_by_hand() -> None:
+    """At p = 1/2 each: CE = log 2."""
+    half = np.zeros((1, 2))
+    counts = np.array([3.0, 1.0])
+
+    def first(name: str, **options: Any) -> float:
+        losses, _ = value_and_gradient(of(name, counts, **options), np.array([1]), half)
+        return float(losses[0])
+
+    assert first("focal", gamma=2.0, alpha=None) == pytest.approx(0.25 * np.log(2))
+    assert first("focal", gamma=1.0, alpha=np.array([1.0, 3.0])) == pytest.approx(1.5 * np.log(2))
+    assert first("balanced_softmax") == pytest.approx(np.log(4)), "-log(1 / (3 + 1))"
+    assert first("logit_adjusted", tau=2.0) == pytest.approx(np.log(10)), "-log(1 / (9 + 1))"
+    assert first("ldam", max_margin=0.5, scale=2.0) == pytest.approx(np.log(1 + np.e)), (
+        "the rarest class gets all of the margin"
+    )
+    assert first("vs", gamma=0.3, tau=1.0) == pytest.approx(np.log(4))
+    assert first("poly", epsilon=2.0) == pytest.approx(np.log(2) + 1)
+    assert first("label_smoothing", head=0.1, tail=0.1) == pytest.approx(np.log(2))
+    assert first("cost_matrix", strength=4.0) == pytest.approx(np.log(2) + 2), "half of the probability costs 1"
+    assert first("predicted_class", weights=np.array([7.0, 1.0])) == pytest.approx(7 * np.log(2)), (
+        "of equal logits the first is predicted"
+    )
+
+
+def test_published_values() -> None:
+    """Lin et al. 2017: with gamma = 2, p = 0.9 costs 100 times and p = 0.968 about 1000 times less than by cross-entropy."""
+    p = np.array([0.9, 0.968])
+    logits = np.log(np.stack([p, 1 - p], axis=1))
+    focal, _ = value_and_gradient(of("focal", gamma=2.0, alpha=None), np.array([0, 0]), logits)
+    assert (-np.log(p) / focal).tolist() == pytest.approx([100, 1 / 0.032**2], rel=1e-4)
+    # Constant smoothing by 0.1 as Keras computes it.
+    import keras
+
+    keras_loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, reduction=None)
+    found, _ = value_and_gradient(of("label_smoothing", head=0.1, tail=0.1), Y, Z)
+    np.testing.assert_allclose(found, keras_loss(np.eye(3)[Y], Z.astype(np.float32)), rtol=1e-6)
+
+
+IDENTITIES = [
+    ("focal", {"gamma": 0.0, "alpha": None}),
+    ("logit_adjusted", {"tau": 0.0}),
+    ("ldam", {"max_margin": 0.0, "scale": 1.0}),
+    ("vs", {"gamma": 0.0, "tau": 0.0}),
+    ("poly", {"epsilon": 0.0}),
+    ("label_smoothing", {"head": 0.0, "tail": 0.0}),
+    ("cost_matrix", {"strength": 0.0}),
+    ("predicted_class", {"weights": np.ones(3)}),
+]
+
+
+@st.composite
+def problems(draw: st.DrawFn, largest: float = 30.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, logits and counts of any shape."""
+    classes, size = draw(st.integers(2, 12)), draw(st.integers(1, 6))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    logits = generator.uniform(-largest, largest, (size, classes)).astype(np.float32)
+    return generator.integers(classes, size=size), logits, generator.integers(1, 10**6, classes).astype(float)
+
+
+def eager(loss: Callable[[Any, Any], Any], labels: Any, logits: Any) -> tuple[np.ndarray, np.ndarray]:
+    import tensorflow as tf
+
+    variable = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(variable)
+        losses = loss(tf.constant(labels), variable)
+    return losses.numpy(), tape.gradient(losses, variable).numpy()
+
+
+@pytest.mark.parametrize(("name", "options"), IDENTITIES, ids=[name for name, _ in IDENTITIES])
+@given(problem=problems())
+@settings(max_examples=20, deadline=None)
+def test_with_its_option_off_a_loss_is_cross_entropy(name: str, options: dict[str, Any], problem: Any) -> None:
+    labels, logits, counts = problem
+    options = {key: np.ones(logits.shape[1]) if key == "weights" else value for key, value in options.items()}
+    for found, expected in zip(
+        eager(of(name, counts, **options), labels, logits), eager(of("cross_entropy"), labels, logits), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@given(problem=problems())
+@settings(max_examples=20, deadline=None)
+def test_identities_between_losses(problem: Any) -> None:
+    labels, logits, counts = problem
+    balanced = eager(of("balanced_softmax", counts), labels, logits)
+    for other in (of("logit_adjusted", counts, tau=1.0), of("vs", counts, gamma=0.0, tau=1.0)):
+        for found, expected in zip(eager(other, labels, logits), balanced, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    uniform = np.full(logits.shape[1], 7.0)
+    for found, expected in zip(
+        eager(of("balanced_softmax", uniform), labels, logits), eager(of("cross_entropy"), labels, logits), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@given(problem=problems(largest=1e4))
+@settings(max_examples=25, deadline=None)
+def test_extreme_logits_stay_finite(name: str, problem: Any) -> None:
+    labels, logits, counts = problem
+    options = {key: np.ones(logits.shape[1]) for key, value in OPTIONS[name].items() if isinstance(value, np.ndarray)}
+    if name == "focal":
+        options["gamma"] = 0.5  # whose power has an infinite slope at 0
+    logits[:, 0] = 1e4
+    logits[0, -1] = -1e4
+    for array in eager(of(name, counts, **options), labels, logits):
+        assert np.isfinite(array).all()
+
+
+PLAIN = {"pos_weight": None, "gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0}
+
+
+class TestSigmoid:
+    TRUTH = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    LOGITS = np.array([[2.0, -1.0, 0.0], [3.0, 0.5, -2.0]])
+
+    def loss(self, **options: Any) -> Callable[[Any, Any], Any]:
+        sigmoid: Any = LOSSES["sigmoid"]
+        return lambda labels, logits: sigmoid(
+            labels, logits, np.array([9.0, 4.0, 1.0])[: logits.shape[-1]], **{**PLAIN, **options}
+        )
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"pos_weight": "auto"},
+            {"pos_weight": 3.0},
+            {"pos_weight": np.array([1.0, 2.0, 3.0])},
+            {"gamma_pos": 1.0, "gamma_neg": 4.0, "clip": 0.05},
+            {"gamma_neg": 2.0},
+        ],
+    )
+    @pytest.mark.parametrize("jit", [False, True])
+    def test_value_and_gradient_equal_the_oracle(self, options: dict[str, Any], jit: bool) -> None:
+        o = {**PLAIN, **options}
+        weight = (
+            {"auto": np.array([9.0, 4.0, 1.0])}.get(o["pos_weight"], 1.0)
+            if isinstance(o["pos_weight"], str | None)
+            else o["pos_weight"]
+        )
+
+        def oracle(z: Any) -> Any:
+            p = expit(z)
+            q = np.maximum(p - o["clip"], 0)
+            positive = weight * (1 - p) ** o["gamma_pos"] * np.log(p)
+            return -(self.TRUTH * positive + (1 - self.TRUTH) * q ** o["gamma_neg"] * np.log(1 - q)).mean(axis=1)
+
+        slope = approx_fprime(self.LOGITS.ravel(), lambda z: oracle(z.reshape(2, 3)).sum(), 1e-7).reshape(2, 3)
+        losses, gradient = value_and_gradient(self.loss(**options), self.TRUTH.astype(np.float32), self.LOGITS, jit)
+        np.testing.assert_allclose(losses, oracle(self.LOGITS), rtol=2e-6)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-4, atol=1e-6)
+
+    def test_a_single_logit_takes_any_form_of_labels(self) -> None:
+        expected = [np.log1p(np.exp(-2)), np.log1p(np.exp(-1))]
+        for labels in (np.array([1, 0]), np.array([[1.0], [0.0]], np.float32)):
+            losses, _ = value_and_gradient(self.loss(), labels, np.array([[2.0], [-1.0]]))
+            assert losses.tolist() == pytest.approx(expected, rel=1e-6)
+
+    def test_weighing_the_positives_is_what_tensorflow_calls_it(self) -> None:
+        import tensorflow as tf
+
+        oracle = tf.nn.weighted_cross_entropy_with_logits(self.TRUTH, self.LOGITS, 3.0).numpy().mean(axis=1)
+        losses, _ = value_and_gradient(self.loss(pos_weight=3.0), self.TRUTH.astype(np.float32), self.LOGITS)
+        np.testing.assert_allclose(losses, oracle, rtol=1e-6)
+
+    def test_negatives_over_positives(self) -> None:
+        assert positive_weights(np.array([10.0, 50.0, 80.0]), 100).tolist() == [9, 1, 0.25]
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"gamma_pos": 0.5, "gamma_neg": 0.5, "clip": 0.05}, {"gamma_pos": 1.0, "gamma_neg": 4.0}]
+    )
+    def test_extreme_logits_stay_finite(self, options: dict[str, float]) -> None:
+        logits = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]])
+        for labels in (self.TRUTH, 1 - self.TRUTH):
+            for array in eager(self.loss(**options), labels.astype(np.float32), logits):
+                assert np.isfinite(array).all()
+
+
+def test_half_precision_logits_are_raised_to_float32() -> None:
+    import tensorflow as tf
+
+    for name in FUNCTIONS:
+        losses = of(name)(tf.constant(Y), tf.constant(Z, tf.float16))
+        assert losses.dtype == tf.float32
+        np.testing.assert_allclose(losses, ORACLES[name](np.eye(3)[Y], Z), rtol=3e-3)
+
+
+def test_ten_thousand_classes() -> None:
+    counts = np.arange(1, 10_001, dtype=float)
+    logits = np.random.default_rng(0).normal(size=(4, 10_000)).astype(np.float32)
+    labels = np.array([0, 9_999, 5_000, 17])
+    losses, gradient = eager(of("balanced_softmax", counts), labels, logits)
+    expected = (
+        np.log((counts * np.exp(logits.astype(float))).sum(axis=1)) - logits[range(4), labels] - np.log(counts[labels])
+    )
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    assert gradient.shape == logits.shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["class_weight", "ldam"])
+def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: str, tmp_path: Path) -> None:
+    """All losses but LDAM leave the model as it is; LDAM's normalised layer is of stock layers."""
+    import keras
+
+    from equipoise.core.schema import keywords
+    from equipoise.methods.losses import LOSSES
+    from equipoise.methods.models import mlp, normalise_classifier
+
+    assert "max_margin" in keywords(LOSSES["ldam"])
+    keras.utils.set_random_seed(0)
+    model = mlp((5,), 3, hidden=(4,), dropout=0.0)
+    model = normalise_classifier(model, 30.0) if name == "ldam" else model
+    features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "features.npy", features)
+    program = (
+        "import sys, numpy as np, keras; model = keras.saving.load_model(sys.argv[1] + '/model.keras'); assert 'equipoise' not in sys.modules; "
+        "np.save(sys.argv[1] + '/logits.npy', model(np.load(sys.argv[1] + '/features.npy')).numpy())"
+    )
+    found = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert np.load(tmp_path / "logits.npy").tobytes() == model(features).numpy().tobytes()
+
+
+def test_the_normalised_classifier_gives_scaled_cosines() -> None:
+    import keras
+
+    from equipoise.methods.models import mlp, normalise_classifier
+
+    plain = mlp((5,), 3, hidden=(4,), dropout=0.0)
+    features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    hidden = keras.Model(plain.input, plain.layers[-1].input)(features).numpy()
+    model = normalise_classifier(plain, 30.0)
+    vectors = model.get_layer("cosines").kernel.numpy()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1, rtol=1e-5)
+    lengths = np.maximum(np.linalg.norm(hidden, axis=1, keepdims=True), 1e-6)
+    np.testing.assert_allclose(model(features).numpy(), 30 * hidden / lengths @ vectors, rtol=1e-4, atol=1e-4)
+
+
+def test_labels_that_keras_would_weigh_wrongly_are_refused() -> None:
+    from equipoise.core.schema import ConfigError
+    from equipoise.methods.implementations import check_labels
+
+    weights, even = np.array([1.0, 2.0, 3.0]), np.ones(3)
+    check_labels(Y, weights, 3)
+    check_labels(np.eye(3), weights, 3)
+    check_labels(np.array([[0.5, 0.5, 0.0]]), even, 3)
+    for labels, given_weights, message in (
+        (np.array([0, 3]), weights, "the label 3 is outside the classes 0 to 2"),
+        (np.array([0, -1]), weights, "the label -1 is outside"),
+        (Y, np.ones(2), "2 weights for 3 classes"),
+        (np.eye(4), weights, "rows of 4 numbers for 3 classes"),
+        (np.array([[0.5, 0.5, 0.0]]), weights, "soft labels with class weights"),
+        (np.array([[1.0, 1.0, 0.0]]), weights, "several classes and class weights"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            check_labels(labels, given_weights, 3)

@@ -1,0 +1,129 @@
+"""Runs that are finished beside the training of the next one: with their pictures, whatever becomes of the process that draws."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from test_run_page import evidence
+
+from equipoise.runs import background
+from equipoise.runs.background import MOST_BYTES, MOST_WAITING, Beside
+from equipoise.tracking.run import Run, start_run
+from equipoise.tracking.store import Store, open_store
+
+PICTURES = {
+    "confusion_matrix.png",
+    "pr_curves.png",
+    "reliability.png",
+    "report.html",
+    "training_curves.png",
+    "what_the_weights_did.png",
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Beside]:
+    with background.beside(100):
+        current = background.current()
+        assert current
+        current.start()
+        yield current
+    assert background.current() is None
+
+
+def begin(store: Store, folder: Path) -> tuple[Run, contextlib.ExitStack]:
+    held = contextlib.ExitStack()
+    folder.mkdir()
+    return held.enter_context(start_run(store, "e", "n", {}, {}, folder)), held
+
+
+def drawn(store: Store, run: str) -> set[str]:
+    return {Path(file.path).name for file in store.client.list_artifacts(run, "evaluation")}
+
+
+def wait(beside: Beside) -> None:
+    for end in beside._ends:
+        end.result()
+
+
+def artist(beside: Beside) -> psutil.Process:
+    (process,) = beside._artist._processes.values()
+    return psutil.Process(process.pid)
+
+
+def test_a_run_is_finished_once_its_pictures_are_logged(store: Store, running: Beside, tmp_path: Path) -> None:
+    found, released = evidence(3), []
+    assert running.takes(found)
+    log, held = begin(store, tmp_path / "run")
+    held.callback(released.append, "lock")
+    running.finish(found, log, held)
+    assert (store.client.get_run(log.id).info.status, released) == ("RUNNING", [])
+    wait(running)
+    assert (store.client.get_run(log.id).info.status, released) == ("FINISHED", ["lock"])
+    assert drawn(store, log.id) == PICTURES
+    assert {Path(file.path).suffix for file in store.client.list_artifacts(log.id, "images")} == {".png", ".webp"}
+
+
+def test_a_run_whose_pictures_fail_has_failed_and_says_so(
+    store: Store, running: Beside, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, held = begin(store, tmp_path / "run")
+    (tmp_path / "run" / "evaluation").write_text("no folder")
+    running.finish(evidence(3), log, held)
+    wait(running)
+    assert store.client.get_run(log.id).info.status == "FAILED"
+    assert "FileExistsError" in store.client.get_run(log.id).data.tags["error"]
+    said = capsys.readouterr().err
+    assert said.startswith("error: FileExistsError")
+    assert "(balanced <b>&</b> cnn)" in said
+
+
+def test_more_than_it_can_take_is_left_to_who_asks(store: Store, running: Beside, tmp_path: Path) -> None:
+    small = evidence(3)
+    half = np.zeros((MOST_BYTES // 48 + 1, 3))
+    assert not running.takes(dataclasses.replace(small, log_probabilities=half, corrected=half))
+    assert running.takes(dataclasses.replace(small, log_probabilities=half, corrected=None))
+    wait(running)
+    artist(running).suspend()  # or it would be done with the first before the last is there
+    for number in range(MOST_WAITING):
+        assert running.takes(small)
+        log, held = begin(store, tmp_path / str(number))
+        running.finish(small, log, held)
+    assert not running.takes(small)
+    artist(running).resume()
+    wait(running)
+    assert running.takes(small)
+
+
+def test_of_the_last_run_nobody_waits_for_two(store: Store, tmp_path: Path) -> None:
+    beside = Beside(2)
+    beside.start()
+    assert beside.takes(evidence(3))
+    log, held = begin(store, tmp_path / "run")
+    beside.finish(evidence(3), log, held)
+    beside.start()
+    assert not beside.takes(evidence(3))
+    beside.close()
+
+
+def test_without_the_process_that_draws_pictures_are_drawn_all_the_same(store: Store, tmp_path: Path) -> None:
+    beside = Beside(2)
+    beside.start()
+    wait(beside)
+    runs = [begin(store, tmp_path / str(number)) for number in range(2)]
+    artist(beside).kill()
+    for log, held in runs:
+        beside.finish(evidence(3), log, held)
+    beside.close()
+    for log, _ in runs:
+        assert store.client.get_run(log.id).info.status == "FINISHED"
+        assert drawn(store, log.id) == PICTURES

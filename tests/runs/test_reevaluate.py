@@ -1,0 +1,312 @@
+"""What an evaluation inherits from the run it evaluates, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from equipoise.config.model import flat
+from equipoise.core.schema import ConfigError
+from equipoise.data.other_file import with_test_file
+from equipoise.data.prepare import prepare, surveyed
+from equipoise.runs.reevaluate import inherit
+from equipoise.tracking.history import Logged, LoggedConfig, from_params
+from helpers import composed, composed_dataset
+
+
+def artifact(*overrides: str) -> LoggedConfig:
+    """As a run logs it."""
+    return LoggedConfig(json.loads(json.dumps(composed(*overrides).model_dump(mode="json"))), Path.cwd())
+
+
+def params(*overrides: str) -> LoggedConfig:
+    """As MLflow gives it back of a run of an older version."""
+    return LoggedConfig(from_params({key: str(value) for key, value in flat(composed(*overrides)).items()}), None)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        (
+            "weighting=effective_number",
+            "weighting.beta=0.99",
+            "model=mlp",
+            "model.hidden=[7,8]",
+            "dataset=digits_lt",
+            "dataset.title=mine",
+        ),
+        (
+            "dataset=synthetic",
+            "model=linear",
+            "dataset.class_counts=[5,4]",
+            "dataset.target_prior=[0.3,0.7]",
+            "trainer.early_stopping=3",
+            "trainer.jit=true",
+        ),
+        (
+            "weighting=manual",
+            "weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}",
+            "trainer.learning_rate=1e-5",
+            "evaluation.groups=[20,100]",
+        ),
+    ],
+)
+def test_what_is_not_typed_is_the_runs_own(overrides: tuple[str, ...]) -> None:
+    assert inherit(artifact(*overrides), ()) == composed(*overrides)
+    assert inherit(params(*overrides), ()) == composed(*overrides)
+
+
+def test_what_is_typed_goes_on_top() -> None:
+    logged = params("weighting=power", "weighting.alpha=0.3", "dataset.imbalance_ratio=50", "evaluation.resamples=10")
+    found = inherit(logged, ["dataset.split_seed=7", "evaluation.groups=[5,9]"])
+    expected = composed(
+        "weighting=power",
+        "weighting.alpha=0.3",
+        "dataset.imbalance_ratio=50",
+        "dataset.split_seed=7",
+        "evaluation.groups=[5,9]",
+        "evaluation.resamples=10",
+    )
+    assert found == expected
+
+
+def test_what_params_cannot_hold_is_inherited_all_the_same(tmp_path: Path) -> None:
+    """A column that looks like a number, class names with a point, and more than the 6,000 characters of a param."""
+    wide = [f"gene_expression_{number:04d}" for number in range(400)]
+    (tmp_path / "t.csv").write_text(
+        ",".join(["x", *wide, "2024"]) + "\n" + "".join(f"{i}{',1' * 400},{i % 2 + 1}.0\n" for i in range(40))
+    )
+    table = [
+        "dataset=csv",
+        f"dataset.path='{tmp_path}/t.csv'",
+        "dataset.target='2024'",
+        f"dataset.drop=[{','.join(wide)}]",
+        "model=linear",
+    ]
+    first, second = surveyed(composed(*table).dataset).classes
+    overrides = [
+        *table,
+        "weighting=manual",
+        f"weighting.weights={{{first}: 1, {second}: 5}}",
+        f"cost={{{first}: {{{second}: 5}}}}",
+    ]
+    assert inherit(artifact(*overrides), ()) == composed(*overrides)
+
+
+def test_a_path_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    for name in ("here/t.csv", "here/other.csv", "there/typed.csv"):
+        (tmp_path / name).write_text("x,y\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(40)))
+    monkeypatch.chdir(tmp_path / "here")
+    logged = artifact(
+        "dataset=csv", "dataset.path=t.csv", "dataset.test_path=other.csv", "dataset.target=y", "model=linear"
+    )
+    assert vars(inherit(logged, ()).dataset)["path"] == "t.csv"
+    monkeypatch.chdir(tmp_path / "there")
+    found = vars(inherit(logged, ["dataset.test_path=typed.csv"]).dataset)
+    assert found["path"] == str(tmp_path / "here" / "t.csv")
+    assert found["test_path"] == "typed.csv", "what is typed now is relative to where it is typed"
+
+
+def test_a_group_that_is_typed_is_composed_afresh() -> None:
+    found = inherit(
+        params("dataset.imbalance_ratio=50", "model=mlp"), ["dataset=digits_lt", "dataset.test_per_class=9"]
+    )
+    assert found == composed("dataset=digits_lt", "dataset.test_per_class=9", "model=mlp")
+    assert found.dataset.model_dump()["imbalance_ratio"] == 20
+
+
+def test_a_run_of_an_older_version_gets_the_defaults_of_what_it_did_not_have() -> None:
+    for older in (artifact("model=mlp"), params("model=mlp")):
+        tree = {key: value for key, value in older.tree.items() if key != "evaluation"}
+        assert inherit(LoggedConfig(tree, None), ()) == composed("model=mlp")
+
+
+def test_a_sweeps_run_is_no_job_of_that_sweep_again() -> None:
+    assert inherit(artifact("sweep=mine", "trainer.threads=1"), ()) == composed()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "trainer.epochs=3",
+            "trainer.epochs=3: the model is trained already, and only dataset, decision, evaluation can be changed",
+        ),
+        ("weighting=balanced", "the model is trained already"),
+        ("seed=1", "the model is trained already"),
+        (
+            "dataset.split_sed=1",
+            "dataset.split_sed=1: there is no option dataset.split_sed; did you mean 'dataset.split_seed'?",
+        ),
+        ("dataset.split_seed=1,2", "one evaluation has one value"),
+        ("dataset=nothing", "nothing"),
+        ("evaluation.groups=[9,5]", "evaluation.groups=[9,5]: the few are below the first"),
+        ("evaluation.resamples=-1", "evaluation.resamples=-1: must be greater than or equal to 0"),
+    ],
+)
+def test_a_mistake_is_named(override: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        inherit(params(), [override])
+    assert said in str(error.value)
+
+
+def test_data_that_have_changed_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from equipoise.runs import reevaluate
+
+    monkeypatch.setattr(reevaluate, "cache_folder", lambda: tmp_path / "cache")
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).normal(size=(60, 2)), y=np.arange(60) % 2)
+    for overrides, fitted in (
+        (["dataset=npz", f"dataset.path='{tmp_path}/a.npz'", "model=linear"], True),
+        (["dataset=digits_lt"], False),
+    ):
+        trained = Logged("r", "1", 0, {}, {"data_sha256": "of what they were"}, {})
+        config = composed(*overrides)
+        if fitted:
+            with pytest.raises(
+                ConfigError, match=r"the data that run r was trained on have changed since, .* train again"
+            ):
+                reevaluate._data(trained, config.dataset, config)
+        else:
+            assert reevaluate._data(trained, config.dataset, config).shape == (8, 8, 1)
+            assert "have changed since, so its training samples may be among these" in capsys.readouterr().err
+
+
+def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> None:
+    """Another test file leaves the training rows as they were; another split seed does not."""
+    from equipoise.runs.reevaluate import _check_encoding
+
+    for name in ("a", "b", "c"):
+        rows = "".join(f"{i * len(name) + ord(name)},{'xy'[i % 2]}\n" for i in range(40))
+        (tmp_path / f"{name}.csv").write_text("v,y\n" + rows)
+    shared = ["dataset=csv", f"dataset.path='{tmp_path}/a.csv'", "dataset.target=y", "model=linear"]
+    first, other_file, other_seed = (
+        composed(*shared, f"dataset.test_path='{tmp_path}/{name}.csv'", f"dataset.split_seed={seed}")
+        for name, seed in (("b", 0), ("c", 0), ("b", 1))
+    )
+    seen = prepare(first.dataset, tmp_path / "cache")
+    _check_encoding(other_file, seen, prepare(other_file.dataset, tmp_path / "cache"))
+    with pytest.raises(ConfigError, match="its features would be encoded otherwise"):
+        _check_encoding(other_seed, seen, prepare(other_seed.dataset, tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "series", "image_directory"])
+def test_another_file_or_folder_is_judged_as_a_whole(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every sample of it is in the test split, with the features that the model knows: those of its own training rows."""
+    from equipoise.data import preprocessing
+    from equipoise.runs import reevaluate
+
+    monkeypatch.setattr(reevaluate, "cache_folder", lambda: tmp_path / "cache")
+    raw = {}
+    for name, count, shift in (("a", 60, 0), ("b", 10, 50)):
+        values, labels = np.random.default_rng(count).normal(100 + shift, 9, (count, 6)), np.arange(count) % 2
+        raw[name] = values
+        if kind == "csv":
+            lines = [",".join(map(str, [*row, "xy"[label]])) for row, label in zip(values, labels, strict=True)]
+            (tmp_path / f"{name}.csv").write_text("\n".join(["p,q,r,s,t,u,y", *lines]))
+        elif kind == "image_directory":
+            for index, (row, label) in enumerate(zip(values, labels, strict=True)):
+                (tmp_path / name / "xy"[label]).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(row.astype(np.uint8).reshape(2, 3)).save(tmp_path / name / "xy"[label] / f"{index}.png")
+        else:
+            np.savez(tmp_path / f"{name}.npz", x=values, y=labels)
+    suffix = {"csv": ".csv", "image_directory": ""}.get(kind, ".npz")
+    more = {"csv": ["dataset.target=y"], "image_directory": ["dataset.image_size=[2,3]", "dataset.channels=1"]}.get(
+        kind, []
+    )
+    own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/a{suffix}'", "model=linear", *more)
+    was, now = inherit(own, ()), inherit(own, [f"dataset.path='{tmp_path}/b{suffix}'"])
+    seen = prepare(was.dataset, tmp_path / "cache")
+    found = reevaluate._data(Logged("r", "1", 0, {}, {"data_sha256": seen.data_sha256}, {}), was.dataset, now)
+    test = found.split("test")
+    assert np.bincount(test.labels).tolist() == [5, 5]
+    assert (np.asarray(found.split("validation").labels) == seen.split("validation").labels).all()
+    if kind == "image_directory":
+        assert sorted(test.features.encoded()) == sorted(file.read_bytes() for file in (tmp_path / "b").rglob("*.png"))
+        assert found.split("train").features.encoded() == seen.split("train").features.encoded()
+        return
+    frame = pd.DataFrame(raw["b"], columns=list("pqrstu")) if kind == "csv" else raw["b"].reshape(10, *seen.shape)
+    np.testing.assert_array_equal(test.features, preprocessing.read(seen.folder).apply(frame))
+    assert test.rows is not None
+    assert test.rows.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_rows_without_labels_are_not_judged_and_it_is_said_what_can_be_done(kind: str, tmp_path: Path) -> None:
+    from equipoise.runs.reevaluate import _check_labelled
+
+    (tmp_path / "new.csv").write_text("x,z\n1,2\n")
+    np.savez(tmp_path / "new.npz", x=np.zeros((3, 2)))
+    (tmp_path / "t.csv").write_text("x,z,y\n" + "".join(f"{i},0,{'ab'[i % 2]}\n" for i in range(40)))
+    np.savez(tmp_path / "t.npz", x=np.zeros((40, 2)), y=np.arange(40) % 2)
+    target = ["dataset.target=y"] if kind == "csv" else []
+    own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/t.{kind}'", "model=linear", *target)
+    option = "test_path" if kind == "csv" else "path"
+    config = inherit(own, [f"dataset.{option}='{tmp_path}/new.{kind}'"])
+    with pytest.raises(
+        ConfigError,
+        match=r"has no 'y' \(dataset.target\): without labels there is nothing to judge; .*python src/register.py run=r1 and",
+    ):
+        _check_labelled("r1", config.dataset, option)
+
+
+def test_a_folder_of_images_without_classes_is_not_judged(tmp_path: Path) -> None:
+    from equipoise.runs.reevaluate import _check_labelled
+
+    (tmp_path / "new").mkdir()
+    Image.new("L", (3, 3)).save(tmp_path / "new" / "0.png")
+    for name in ("cat", "dog"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for place in range(3):
+            Image.new("L", (3, 3), place).save(tmp_path / "own" / name / f"{place}.png")
+    own = artifact("dataset=image_directory", f"dataset.path='{tmp_path}/own'", "model=linear")
+    config = inherit(own, [f"dataset.path='{tmp_path}/new'"])
+    with pytest.raises(
+        ConfigError,
+        match=r"no folder for each class: without labels there is nothing to judge; .*python src/register.py run=r1 and",
+    ):
+        _check_labelled("r1", config.dataset, "path")
+
+
+@pytest.mark.parametrize("kind", ["npz", "one-hot", "series", "image_directory"])
+def test_samples_of_one_class_can_be_judged_though_not_learned_from(kind: str, tmp_path: Path) -> None:
+    labels = np.arange(60) % 2
+    for name, chosen in (("a", labels), ("b", labels[labels == 1])):
+        values = np.random.default_rng(len(chosen)).normal(100, 9, (len(chosen), 6)).round(3)
+        if kind == "series":
+            lines = [
+                f"{','.join(map(str, row[: 3 if name == 'b' else 4 + place % 3]))}:{'xy'[label]}"
+                for place, (row, label) in enumerate(zip(values, chosen, strict=True))
+            ]
+            (tmp_path / f"{name}.ts").write_text("@classLabel true x y\n@data\n" + "\n".join(lines))
+        elif kind == "image_directory":
+            for place, (row, label) in enumerate(zip(values, chosen, strict=True)):
+                (tmp_path / name / "xy"[label]).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(row.astype(np.uint8).reshape(2, 3)).save(tmp_path / name / "xy"[label] / f"{place}.png")
+        else:
+            np.savez(tmp_path / f"{name}.npz", x=values, y=np.eye(2)[chosen] if kind == "one-hot" else chosen)
+    suffix = {"image_directory": "", "series": ".ts"}.get(kind, ".npz")
+    more = {
+        "image_directory": ["dataset.image_size=[2,3]", "dataset.channels=1"],
+        "series": ["dataset.unequal=pad"],
+    }.get(kind, [])
+    first, other = (
+        composed_dataset(
+            f"dataset={'npz' if kind == 'one-hot' else kind}", f"dataset.path='{tmp_path}/{name}{suffix}'", *more
+        )
+        for name in ("a", "b")
+    )
+    seen = prepare(first, tmp_path / "cache")
+    found = with_test_file(seen, other, tmp_path / "cache", "path").split("test")
+    assert found.labels.tolist() == [1] * 30
+    with pytest.raises(ConfigError, match=r"one class only|one value only|one column only"):
+        prepare(other, tmp_path / "cache")

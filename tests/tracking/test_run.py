@@ -1,0 +1,379 @@
+"""The store and the life of a run in it, against a real MLflow store on SQLite."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from mlflow.exceptions import MlflowException
+
+from equipoise.core.schema import ConfigError
+from equipoise.tracking import run as tracking
+from equipoise.tracking.outbox import Outbox, read_journal
+from equipoise.tracking.run import start_run
+from equipoise.tracking.store import Store, class_keys, load_model, open_store
+from helpers import program_of
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(tmp_path_factory.mktemp("store"))
+
+
+def status_of(store: Store, run_id: str) -> str:
+    status: str = store.client.get_run(run_id).info.status
+    return status
+
+
+def test_the_store_is_one_file_below_the_root(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "some data", "a name", {"a.b": 1, "c": None}, {"weighting": "balanced"}, tmp_path) as run:
+        run.log_json({"x": 1}, "weights.json")
+    logged = store.client.get_run(run.id)
+    assert (store.root / "mlflow.db").is_file()
+    assert (store.root / "mlruns" / "some data" / run.id / "artifacts" / "weights.json").is_file()
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params == {"a.b": "1", "c": "None"}
+    assert logged.data.tags["weighting"] == "balanced"
+    assert logged.data.tags["pid"] == str(os.getpid())
+    assert store.runs(weighting="balanced")[0].info.run_id == run.id
+    assert store.runs(weighting="none") == []
+
+
+def test_metrics_land_in_the_file_and_in_the_store(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        run.log_metrics({"val/loss": 0.5, "undefined": float("nan")}, step=3)
+        run.log_profile("profile/recall", np.array([0.9, np.nan, 0.1]))
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["key"], line["value"], line["step"]) for line in lines] == [
+        ("val/loss", 0.5, 3),
+        ("profile/recall", 0.9, 0),
+        ("profile/recall", 0.1, 2),
+    ]
+    history = store.client.get_metric_history(run.id, "profile/recall")
+    assert [(point.step, point.value, point.timestamp) for point in history] == [
+        (0, 0.9, lines[1]["timestamp"]),
+        (2, 0.1, lines[2]["timestamp"]),
+    ]
+    assert "undefined" not in store.client.get_run(run.id).data.metrics
+    assert store.points(run.id, ["val/loss", "val/loss", "absent"]) == [{"key": "val/loss", "value": 0.5, "step": 3}]
+    with pytest.raises(ConfigError, match=f"run={run.id}: its model is not there"):
+        load_model(store, run.id)
+
+
+def test_a_run_that_is_adopted_goes_on_without_double_points(store: Store, tmp_path: Path) -> None:
+    with contextlib.suppress(KeyboardInterrupt), start_run(store, "e", "first", {"a": 1}, {"t": "1"}, tmp_path) as run:
+        run.log_metrics({"val/loss": 0.5}, step=0)
+        run.log_metrics({"val/loss": 0.4}, step=1)
+        raise KeyboardInterrupt
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"key": "val/lo')  # power was lost here
+    with start_run(store, "e", "again", {"a": 2, "b": 3}, {"t": "2"}, tmp_path, adopt=run.id) as again:
+        assert status_of(store, run.id) == "RUNNING"
+        again.log_metrics({"val/loss": 0.4}, step=1)
+        again.log_metrics({"val/loss": 0.3}, step=2)
+    logged = store.client.get_run(run.id)
+    assert (again.id, logged.info.status, logged.info.run_name, logged.data.tags["t"]) == (
+        run.id,
+        "FINISHED",
+        "again",
+        "2",
+    )
+    assert logged.data.params == {"a": "1", "b": "3"}, "a param that is there stays"
+    history = store.client.get_metric_history(run.id, "val/loss")
+    assert sorted((point.step, point.value) for point in history) == [(0, 0.5), (1, 0.4), (2, 0.3)]
+    assert [(point["step"], point["value"]) for point in read_journal(tmp_path)] == [(0, 0.5), (1, 0.4), (2, 0.3)]
+
+
+def test_what_is_logged_within_a_second_is_on_the_disk_at_once_and_uploaded_together(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+
+        def seen() -> list[float]:
+            return [point.value for point in store.client.get_metric_history(run.id, "val/loss")]
+
+        for step, value in enumerate((0.5, 0.4)):
+            run.log_metrics({"val/loss": value}, step)
+        assert ([point["value"] for point in read_journal(tmp_path)], seen()) == ([0.5, 0.4], [])
+        now += 1
+        run.log_metrics({"val/loss": 0.3}, step=2)
+        assert seen() == [0.5, 0.4, 0.3]
+        run.log_metrics({"val/loss": 0.2}, step=3)
+        assert seen() == [0.5, 0.4, 0.3]
+        run.flush()
+        assert seen() == [0.5, 0.4, 0.3, 0.2]
+        run.log_metrics({"val/loss": 0.1}, step=4)
+    assert seen() == [0.5, 0.4, 0.3, 0.2, 0.1]
+
+
+def test_points_and_tags_share_requests_whatever_was_logged_between(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[list[str]] = []
+    log_batch = store.client.log_batch
+
+    def counted(run: str, metrics: Any = (), tags: Any = (), **rest: Any) -> None:
+        sent.extend([[point.key for point in metrics]] if metrics else [])
+        sent.extend([[f"{tag.key}={tag.value}" for tag in tags]] if tags else [])
+        log_batch(run, metrics=metrics, tags=tags, **rest)
+
+    monkeypatch.setattr(store.client, "log_batch", counted)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        for key in ("a", "b", "c"):
+            run.log_metrics({key: 1.0})
+            run.log_json({}, f"{key}.json")
+            run.set_tag(key, "said")
+        run.set_tag("a", "said again")
+        assert sent == []
+        run.flush()
+        assert sent == [["a", "b", "c"], ["a=said again", "b=said", "c=said"]]
+        run.log_metrics({"d": 1.0})
+    assert sent[2:] == [["d"]]
+    assert store.client.get_run(run.id).data.metrics == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
+def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: BaseException, status: str) -> None:
+    with pytest.raises(type(error)), start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        raise error
+    assert status_of(store, run.id) == status
+    text = (store.root / "mlruns" / "e" / run.id / "artifacts" / "traceback.txt").read_text()
+    assert type(error).__name__ in text
+
+
+def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        run._outbox.add_points([{"key": "val/loss", "value": 0.5, "step": 0, "timestamp": 1}])
+        run._outbox.add("tags", tags={"late": "yes"})
+        assert not run._upload(1e-9, at_once=True)
+        assert "late" not in store.client.get_run(run.id).data.tags
+        run.log_metrics({"val/loss": 0.4}, step=1)
+        run.flush()
+        assert run.is_uploaded
+    assert [(point.step, point.value) for point in store.client.get_metric_history(run.id, "val/loss")] == [
+        (0, 0.5),
+        (1, 0.4),
+    ]
+    assert store.client.get_run(run.id).data.tags["late"] == "yes"
+
+
+def test_what_is_not_there_any_more_cannot_be_uploaded(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        (tmp_path / "saved-b" / "model").mkdir(parents=True)
+        (tmp_path / "saved-b" / "model" / "MLmodel").write_text("- no model")
+        run._outbox.add("file", file="gone.txt", to="")
+        run._outbox.add("model", folder="saved-a/model", step=0)  # which was uploaded before a crash
+        run.set_tag("late", "yes")
+        run.flush()
+        assert run.is_uploaded
+        assert (
+            capsys.readouterr().err
+            == f"warning: {tmp_path / 'gone.txt'} is not there any more and cannot be uploaded\n"
+        )
+        run._outbox.add("model", folder="saved-b/model", step=0)
+        with pytest.raises(ConfigError, match="saved-b/model holds no model that MLflow reads"):
+            run.flush()
+        (tmp_path / "saved-b" / "model" / "MLmodel").unlink()
+        (tmp_path / "saved-b" / "model").rmdir()
+
+
+def test_a_run_that_was_asked_for_twice_is_there_once(store: Store, tmp_path: Path) -> None:
+    with start_run(store, "twice", "n", {}, {}, tmp_path) as run:
+        now = run._outbox.uploaded
+        other = store.client.create_run(now.experiment_id, tags={"local_id": now.local_id}).info.run_id
+        now.asked = 2
+    assert [found.info.run_id for found in store.client.search_runs([run.experiment_id])] == [run.id]
+    assert store.client.get_run(other).info.lifecycle_stage == "deleted"
+
+
+def test_an_experiment_that_another_process_is_first_to_make(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = store.client.get_experiment_by_name
+
+    def and_then_another_makes_it(name: str) -> Any:
+        monkeypatch.undo()
+        found = look(name)
+        store.client.create_experiment(name)
+        return found
+
+    monkeypatch.setattr(store.client, "get_experiment_by_name", and_then_another_makes_it)
+    assert store.experiment("raced") == look("raced").experiment_id
+    with pytest.raises(MlflowException, match="Invalid experiment name"):
+        store.experiment("")
+
+
+def test_what_the_environment_says_of_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    with pytest.raises(ConfigError, match="`mlflow run` has opened a run in another store"):
+        tracking.outer_run(store)
+    assert tracking.outer_run(store) is None, "it is asked for once"
+    sent = {"mlflow.source.git.commit": "abc", "git_dirty": "true"}
+    monkeypatch.setenv(tracking.GIT, json.dumps(sent))
+    assert tracking.git_tags() == sent
+
+
+def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
+    experiment = store.experiment("orphans")
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = {
+        "host": os.uname().nodename,
+        "pid": str(child.pid),
+        "process_start": f"{psutil.Process(child.pid).create_time():.2f}",
+    }
+
+    def running(**tags: str) -> str:
+        run_id: str = store.client.create_run(experiment, tags={**started, **tags}).info.run_id
+        return run_id
+
+    alive, recycled, elsewhere = running(), running(process_start="1.00"), running(host="another", pid="1")
+    open_store(store.root)
+    assert [status_of(store, run) for run in (alive, recycled, elsewhere)] == ["RUNNING", "KILLED", "RUNNING"]
+    child.communicate(b"\n")
+    open_store(store.root)
+    assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
+
+
+def test_a_store_that_was_there_is_asked_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by each job of a sweep: another program may hold its lock by now."""
+    assert open_store(store.root, needed=False).answers
+
+    def locked(**_: Any) -> None:
+        raise MlflowException("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.client, "search_experiments", locked)
+        assert not open_store(store.root, needed=False).answers
+    assert "does not answer (database is locked)" in capsys.readouterr().err
+    assert open_store(store.root, needed=False).answers
+
+
+def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sync = program_of("src/sync.py")
+    with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):
+        sync._upload(["nowhere"])
+    with pytest.MonkeyPatch.context() as patch, start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        patch.setattr(sync, "project_root", lambda: store.root)
+        run._outbox.add("tags", tags={"late": "yes"})
+        assert sync._upload([str(tmp_path)]) == 0
+    assert (
+        capsys.readouterr().out
+        == f"1 run with something left to upload\n{tmp_path} is being written to by a run that is going on\n"
+    )
+
+
+def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_is_named(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = program_of("src/sync.py")
+    monkeypatch.setattr(sync, "project_root", lambda: store.root)
+    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+        run.log_metrics({"val/loss": 0.5})
+    state = json.loads((tmp_path / "uploaded.json").read_text())
+    Outbox(tmp_path).add("end", status="FINISHED", time=1)
+    store.client.delete_run(run.id)
+    (tmp_path / "uploaded.json").write_text(json.dumps({**state, "run_id": "0" * 32}))
+    assert sync._upload([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    command = f"rm {tmp_path / 'uploaded.json'}"
+    assert (
+        said
+        == f"error: {tmp_path} is kept, and not uploaded: Run with id={'0' * 32} not found; to upload it anew: {command}\n"
+    )
+    subprocess.run(command.split(), check=True)
+    assert sync._upload([str(tmp_path)]) == 0
+    anew = Outbox(tmp_path).uploaded.run_id
+    assert anew not in ("0" * 32, run.id)
+    assert store.client.get_run(anew).data.metrics == {"val/loss": 0.5}
+
+
+def test_an_address_that_is_not_heeded_is_told_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
+    for _ in range(2):
+        open_store(store.root)
+    said = f"warning: MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {store.uri}; tracking=server sends them to the server at that address\n"
+    assert capsys.readouterr().err == said
+    assert os.environ["MLFLOW_TRACKING_URI"] == store.uri, "which is what a job in another process finds"
+
+
+def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:
+    with (
+        start_run(store, "e", "n", {}, {}, tmp_path),
+        pytest.raises(ConfigError, match=f"in use by another process, process {os.getpid()} on"),
+    ):
+        start_run(store, "e", "n", {}, {}, tmp_path).__enter__()
+    with start_run(store, "e", "n", {}, {}, tmp_path) as again:
+        again.log_metrics({"val/loss": 0.5})
+    assert store.client.get_run(again.id).data.metrics == {"val/loss": 0.5}, "another run in the same folder"
+
+
+@pytest.mark.parametrize("uri", ["", "localhost:5000", "postgresql://u:secret@host/db", "https://ada:secret@host"])
+def test_an_address_that_is_none_or_holds_a_password_is_refused(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_U") as refused:
+        open_store(tmp_path, "server")
+    assert "secret" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_class_keys_are_taken_by_mlflow_and_never_collide() -> None:
+    keys = class_keys(["cat", "a/b", "a(b", "größer", "", "a_b", "..", "x" * 300])
+    assert keys == {
+        "cat": "cat",
+        "a/b": "a_b",
+        "a(b": "a_b_2",
+        "größer": "größer",
+        "": "_",
+        "a_b": "a_b_3",
+        "..": "__2",
+        "x" * 300: "x" * 120,
+    }
+
+
+def test_an_experiment_that_was_deleted_is_named_with_the_way_back(store: Store) -> None:
+    store.client.delete_experiment(store.experiment("gone"))
+    with pytest.raises(ConfigError, match=r"'gone' was deleted: .*mlflow experiments restore"):
+        store.experiment("gone")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_model_loads_without_our_code(store: Store, tmp_path: Path) -> None:
+    from equipoise.methods import models
+
+    model = models.mlp((3,), 2, hidden=(4,), dropout=0.5)
+    example = np.ones((2, 3), np.float32)
+    with start_run(store, "models", "n", {}, {}, tmp_path) as run:
+        run.log_metrics({"test/accuracy": 1.0})
+        run.log_model(model, example, step=5)
+        assert status_of(store, run.id) == "RUNNING"
+    assert len(store.client.get_metric_history(run.id, "test/accuracy")) == 1, "logging the model logs no metric again"
+    program = """
+import sys, numpy, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
+print(numpy.asarray(model.predict(numpy.ones((2, 3), numpy.float32))).astype("float32").tobytes().hex())
+"""
+    command = [sys.executable, "-c", program, store.uri, run.id]
+    loaded: Any = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""}
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    assert bytes.fromhex(loaded.stdout.split()[-1]) == model(example).numpy().tobytes()

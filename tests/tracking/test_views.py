@@ -1,0 +1,69 @@
+"""Saved views as JSON; that MLflow draws them is for the browser's test."""
+
+import json
+from typing import Any
+
+import pytest
+
+from equipoise.tracking import views
+
+MOST_CHARACTERS = 20_000  # of an experiment's tag
+
+
+def state(view: views.View, metrics: dict[str, float], runs: int = 9) -> dict[str, Any]:
+    key, value = views.tag(view, metrics, runs)
+    assert key == f"mlflow.sharedViewState.{view.key}"
+    assert len(value) < MOST_CHARACTERS
+    outer = json.loads(value)
+    assert outer["name"] == view.name
+    return dict(json.loads(outer["state"]))
+
+
+def test_repetitions_are_grouped_and_have_a_second_view_of_their_means() -> None:
+    each, means = views.of_sweep("abc", ["weighting.name"], ["seed"])
+    assert (each.key, means.key) == ("abc", "abc-means")
+    metrics = {"test/macro_f1": 0.5, "test/recall_few": 0.1}
+    for view, drawn in ((each, False), (means, True)):
+        found = state(view, metrics)
+        assert found["useGroupedValuesInCharts"] is drawn
+        assert found["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "weighting.name"}]
+        assert ("IMAGE" in {chart["type"] for chart in found["compareRunCharts"]}) is not drawn, "a mean has no picture"
+    assert [view.by for view in views.of_sweep("abc", ["weighting.name"], [])] == [()]
+    assert [view.by for view in views.of_sweep("abc", [], ["seed"])] == [()]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "axes"),
+    [
+        ({"count/a": 3, "count/b": 90, "test/recall_few": 0.1}, ("test/recall_many", "test/recall_few")),
+        ({"count/a": 3, "count/b": 90, "count/c": 20}, ("test/recall/b", "test/recall/a")),
+    ],
+)
+def test_head_is_set_against_tail(metrics: dict[str, float], axes: tuple[str, str]) -> None:
+    (scatter,) = [
+        chart for chart in state(views.of_experiment(), metrics)["compareRunCharts"] if chart["type"] == "SCATTER"
+    ]
+    assert (scatter["xaxis"]["key"], scatter["yaxis"]["key"]) == axes
+
+
+def test_a_thousand_classes_fit() -> None:
+    metrics = {f"test/{name}/{index}": 0.5 for index in range(1000) for name in ("recall", "precision", "f1", "auroc")}
+    sections = [
+        section["name"]
+        for section in state(views.of_experiment(), metrics)["compareRunSections"]
+        if not section["display"]
+    ]
+    assert sections == ["test/auroc", "test/f1", "test/precision", "test/recall"]
+
+
+def test_differences_are_to_the_baseline_by_name_where_it_is_drawn() -> None:
+    view = views.of_experiment(("0a1b", "none · seed 0"))
+    found = state(view, {"test/macro_f1": 0.5}, runs=100)
+    (card,) = [chart for chart in found["compareRunCharts"] if chart["type"] == "DIFFERENCE"]
+    assert (card["baselineColumnUuid"], card["chartName"]) == ("0a1b", "Differences to none · seed 0")
+    assert found["runsHiddenMode"] == "SHOWALL"
+    for without in (
+        state(views.of_experiment(), {"test/macro_f1": 0.5}),
+        state(view, {"test/macro_f1": 0.5}, runs=101),
+    ):
+        assert "DIFFERENCE" not in {chart["type"] for chart in without["compareRunCharts"]}

@@ -1,0 +1,195 @@
+"""Jobs of one process that share a graph end with the bits of jobs that do not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.core.schema import ConfigError
+from equipoise.data.prepare import prepare
+from equipoise.runs import record
+from helpers import composed
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tensorflow")]
+
+SMALL = [
+    "dataset=synthetic",
+    "dataset.class_counts=[60,25,8]",
+    "dataset.features=6",
+    "model=mlp",
+    "model.hidden=[8]",
+    "trainer.batch_size=16",
+]
+# What differs from job to job. The third ends early; after it comes one that goes out of numbers.
+JOBS = [
+    ["weighting=none", "seed=0", "trainer.epochs=3"],
+    ["weighting=balanced", "seed=1", "trainer.learning_rate=0.02", "trainer.epochs=2", "decision=tuned"],
+    ["weighting=power", "weighting.schedule=ramp", "trainer.early_stopping=1", "trainer.epochs=5", "seed=2"],
+    ["weighting=manual", "weighting.weights={0:1e30,1:1e30,2:1e30}", "trainer.learning_rate=1e9", "trainer.epochs=2"],
+    ["weighting=none", "seed=0", "trainer.epochs=3"],
+]
+SHARED = {
+    "fit, class_weight": ["trainer.engine=fit", "loss=class_weight", "model.dropout=0.3"],
+    "fit, sample_weight": ["trainer.engine=fit", "loss=sample_weight", "trainer.optimizer=rmsprop"],
+    "fit, custom": ["trainer.engine=fit", "loss=custom", "dataset.labels=one_hot", "trainer.optimizer=adamw"],
+    "resident, dropout": ["trainer.engine=resident", "loss=custom", "model.dropout=0.3"],
+    "resident, class_weight": ["trainer.engine=resident", "loss=class_weight", "trainer.optimizer=sgd"],
+    "resident, one loss of many": ["trainer.engine=resident", "loss=ldam"],
+    "fit, XLA": ["trainer.engine=fit", "loss=class_weight", "trainer.jit=true"],
+    "resident, XLA": ["trainer.engine=resident", "loss=custom", "trainer.jit=true", "model.dropout=0.3"],
+    "16 bits": ["trainer.engine=fit", "loss=custom", "trainer.precision=mixed_bfloat16"],
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> Iterator[None]:
+    from equipoise.training import graph
+
+    graph._kept.clear()
+    yield
+    graph._kept.clear()
+
+
+def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
+    """All that comes out of a training, or what it ended by."""
+    from equipoise.training import fit
+
+    config = composed(*SMALL, *overrides)
+    data = prepare(config.dataset, cache)
+    history: list[Any] = []
+    made = make(config, data)
+    try:
+        fit.fit(made, config, data, record.weigh(config, data), lambda _, metrics: history.append(metrics))
+    except ConfigError as error:
+        return [*history, str(error)]
+    logits = made.predict(data.split("test").features)
+    return [
+        *history,
+        fit.weights_sha256(made.model),
+        [variable.numpy().tolist() for variable in made.model.optimizer.variables],
+        logits.tolist(),
+    ]
+
+
+COSTS = "cost={0:{1:3},2:{0:5}}", "cost={2:{1:7}}"
+# Two values of what goes into a loss's tables.
+TABLES = {
+    "focal": ("loss.alpha={0:1,1:2,2:3}", "loss.alpha={0:3,1:1,2:1}"),
+    "logit_adjusted": ("loss.tau=1", "loss.tau=0.5"),
+    "ldam": ("loss.max_margin=0.5", "loss.max_margin=0.3"),
+    "label_smoothing": ("loss.head=0.3", "loss.tail=0.2"),
+    "predicted_class": ("loss.weights={0:1,1:2,2:3}", "loss.weights={0:3,1:1,2:1}"),
+    "cost_matrix": COSTS,
+    "sigmoid": ("loss.pos_weight=2", "loss.pos_weight=3"),
+}
+
+
+@pytest.mark.parametrize("loss", TABLES)
+@pytest.mark.parametrize("engine", ["fit", "resident"])
+def test_values_in_tables_share_a_graph(cache: Path, loss: str, engine: str) -> None:
+    from equipoise.training import graph
+
+    shared = [f"loss={loss}", f"trainer.engine={engine}", "trainer.epochs=2"]
+    shared += ["dataset.class_counts=[60,25]", "dataset.labels=binary"] if loss == "sigmoid" else []
+    found = []
+    for value in TABLES[loss]:
+        alone = train(cache, graph.Compiled, *shared, value)
+        assert train(cache, graph.compiled, *shared, value) == alone
+        found.append(alone)
+    assert len(graph._kept) == 1
+    assert found[0] != found[1]
+
+
+def test_every_option_that_goes_into_tables_is_tried() -> None:
+    from equipoise.methods.losses import IN_TABLES
+
+    assert set(TABLES) == {*IN_TABLES, "cost_matrix"}
+    for loss, names in IN_TABLES.items():
+        assert set(names) == {value.split("=")[0].removeprefix("loss.") for value in TABLES[loss]}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_jobs_that_share_a_graph_end_with_the_bits_of_jobs_that_do_not(
+    cache: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from equipoise.methods.implementations import PerSampleLoss
+    from equipoise.training import graph
+
+    overrides = [[*SHARED[case], *job] for job in JOBS]
+    expected = [train(cache, graph.Compiled, *job) for job in overrides]
+    traces = []
+    original = PerSampleLoss.call
+    monkeypatch.setattr(PerSampleLoss, "call", lambda *arguments: traces.append(1) or original(*arguments))
+    for alone, job in zip(expected, overrides, strict=True):
+        assert train(cache, graph.compiled, *job) == alone
+    assert traces == [1, 1] if "XLA" in case else traces == [1], (
+        "traced once for all of them; under XLA the smaller batch by itself"
+    )
+    assert len(graph._kept) == 1
+    assert any("diverged" in str(found[-1]) for found in expected)
+    assert len({str(found) for found in expected}) == len(expected) - 1, (
+        "the last job is the first one again, the others differ"
+    )
+
+
+def test_what_a_graph_holds_is_not_shared(cache: Path) -> None:
+    from equipoise.training import graph
+
+    base = ["loss=custom", "weighting=balanced", "trainer.epochs=1"]
+    train(cache, graph.compiled, *base)
+    for other in (
+        ["model.hidden=[9]"],
+        ["loss=sample_weight"],
+        ["trainer.optimizer=sgd"],
+        ["trainer.batch_size=8"],
+        ["dataset.split_seed=1"],
+        ["dataset.labels=one_hot"],
+        ["loss=focal"],
+        ["loss=focal", "loss.alpha={0:1,1:2,2:3}"],
+        ["loss=focal", "loss.gamma=1"],
+        ["dataset.sampling=class_balanced"],
+        ["dataset.sampling=class_balanced", "trainer.epochs=2"],
+        ["trainer.precision=mixed_float16"],
+        ["trainer.precision=mixed_float16", "weighting=none"],
+    ):
+        before = list(graph._kept)
+        train(cache, graph.compiled, *base, *other)
+        assert list(graph._kept)[-1] not in before, other
+
+
+def test_the_model_that_was_used_longest_ago_is_given_up_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise.training import graph
+
+    def kept(*overrides: str) -> list[int]:
+        config = composed(*SMALL, *overrides)
+        graph.compiled(config, prepare(config.dataset, cache))
+        return [made.model.layers[1].units for made, _ in graph._kept.values()]
+
+    monkeypatch.setattr(graph, "MOST_KEPT", 2)
+    assert kept("model.hidden=[2]") == [2]
+    assert kept("model.hidden=[3]") == [2, 3]
+    assert kept("model.hidden=[2]", "seed=5") == [3, 2]
+    assert kept("model.hidden=[4]") == [2, 4]
+    monkeypatch.setattr(graph, "MOST_KEPT_BYTES", 2 * 93 * 6 * 4)
+    assert kept("model.hidden=[5]") == [4, 5]
+    monkeypatch.setattr(graph, "MOST_KEPT_BYTES", 1)
+    assert kept("model.hidden=[6]") == [6], "the one in use stays"
+
+
+def test_a_model_taken_over_begins_with_the_weights_of_its_seed(cache: Path) -> None:
+    from equipoise.training import graph
+
+    config = composed(*SMALL, "seed=7")
+    data = prepare(config.dataset, cache)
+    first = graph.compiled(composed(*SMALL, "seed=1"), data)
+    again = graph.compiled(config, data)
+    assert again is first
+    for left, right in zip(again.model.get_weights(), graph.build(config, data).get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)

@@ -1,0 +1,309 @@
+"""Several replicas train the weights of one device, for every loss and implementation, uneven last batches included."""
+
+import contextlib
+import json
+import multiprocessing
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.core.schema import ConfigError
+from equipoise.data.prepare import prepare
+from equipoise.runs.resume import made_by
+from equipoise.training.cluster import VARIABLE, Cluster, read_cluster
+from helpers import REPOSITORY, composed, program_of
+from processes import LIMIT
+
+# 93 samples in batches of 16: the last batch holds 13. A step long enough for a wrong gradient to show.
+SMALL = [
+    "dataset=synthetic",
+    "dataset.class_counts=[60,25,8]",
+    "dataset.features=6",
+    "model=mlp",
+    "model.hidden=[8]",
+    "trainer.batch_size=16",
+]
+SMALL += ["trainer.epochs=3", "trainer.learning_rate=0.01"]
+WEIGHED = {
+    f"{form} {name}": [f"dataset.labels={form}", f"loss={name}", "weighting=balanced"]
+    for form, name in [("sparse", "class_weight"), ("one_hot", "custom")]
+}
+LOSSES = {
+    "focal": ["loss.alpha={0:1,1:2,2:3}"],
+    "balanced_softmax": ["loss.implementation=sample_weight"],
+    "ldam": ["trainer.optimizer=sgd"],
+    "vs": [],
+    "poly": [],
+    "label_smoothing": [],
+    "cost_matrix": ["cost={2:{0:5}}"],
+    "predicted_class": ["loss.weights={0:1,1:2,2:3}"],
+    "sigmoid": ["dataset.class_counts=[80,13]", "dataset.labels=binary", "loss.pos_weight=auto"],
+}
+CASES = {
+    **WEIGHED,
+    "sample_weight": ["loss=sample_weight", "weighting=balanced", "trainer.optimizer=rmsprop"],
+    "a last batch of one sample": [
+        "loss=class_weight",
+        "weighting=balanced",
+        "trainer.batch_size=46",
+        "trainer.optimizer=sgd",
+    ],
+    "scheduled weights": ["weighting=balanced", "weighting.schedule=ramp", "trainer.optimizer=adamw"],
+    "drawn samples": ["dataset.sampling=class_balanced"],
+    "stopped early": [
+        "trainer.epochs=40",
+        "trainer.early_stopping=2",
+        "trainer.learning_rate=0.3",
+        "trainer.monitor=val/log_loss",
+        "trainer.optimizer=sgd",
+    ],
+    **{
+        name: [f"loss={name}", "weighting=none" if name == "sigmoid" else "weighting=power", *more]
+        for name, more in LOSSES.items()
+    },
+}
+SEVERAL_LABELS = [
+    "dataset=multilabel",
+    "dataset.targets=[a,b]",
+    "loss=sigmoid",
+    "weighting=balanced",
+    "model=mlp",
+    "model.hidden=[8]",
+]
+IMAGES = [
+    "dataset=digits_lt",
+    "model=cnn",
+    "model.filters=[4]",
+    "model.hidden=8",
+    "model.dropout=0.0",
+    "weighting=balanced",
+    "trainer.epochs=1",
+    "trainer.batch_size=50",
+]
+# The gradient times the step is beyond float32.
+HUGE = [
+    "weighting=manual",
+    "weighting.weights={0:1e30,1:1e30,2:1e30}",
+    "trainer.learning_rate=1e9",
+    "trainer.optimizer=sgd",
+]
+TOLERANCE = 2e-6
+
+fork = multiprocessing.get_context("forkserver")
+fork.set_forkserver_preload(["tensorflow", "keras", "sklearn.metrics", "pandas", "hydra", "pydantic"])
+
+
+def several_labels(folder: Path) -> list[str]:
+    """A table of two labels, as its overrides."""
+    x = np.random.default_rng(0).normal(size=(150, 2))
+    rows = [f"{a:.4f},{b:.4f},{int(a > 1)},{int(b > -0.5)}" for a, b in x]
+    (folder / "table.csv").write_text("\n".join(["x,y,a,b", *rows]))
+    return [*SEVERAL_LABELS, f"dataset.path='{folder}/table.csv'", "trainer.epochs=2"]
+
+
+def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[Any], list[dict[str, float]]]:
+    """Weights and history, of a training that is interrupted after its second epoch and gone on with, if so asked."""
+    from equipoise.runs import record
+    from equipoise.training import fit as training
+    from equipoise.training.checkpoints import Checkpoints
+    from equipoise.training.graph import Compiled
+
+    config = composed(*overrides)
+    data = prepare(config.dataset, folder)
+    history: list[dict[str, float]] = []
+
+    pending = [InterruptedError()] if interrupt else []
+
+    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        history.append(metrics)
+        if epoch == 1 and pending:
+            raise pending.pop()
+
+    (folder / "run").mkdir(exist_ok=True)
+    for _ in range(1 + interrupt):
+        history.clear()
+        built = Compiled(config, data)
+        kept = Checkpoints(folder / "run", made_by(config, data), first=0) if interrupt else None
+        with contextlib.suppress(InterruptedError):
+            training.fit(built, config, data, record.weigh(config, data), on_epoch, kept)
+    return built.model.get_weights(), history
+
+
+def fit_by_keras(folder: Path, *overrides: str) -> list[Any]:
+    """The weights that Keras's own fit leaves under the strategy."""
+    from equipoise.training import graph
+    from equipoise.training.engines import choose
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "engine_of", lambda *_: choose.Engine("fit", False, False, ""))
+        patch.setattr(graph, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
+        return fit(folder, *overrides)[0]
+
+
+def compare(replicas: int, cases: dict[str, list[str]], folder: Path) -> None:
+    """Write down how far the replicas' weights and history are from those of one device."""
+    from equipoise.training import runtime
+
+    runtime.start("cpu", 1, deterministic=True, strategy="mirrored", replicas=replicas)
+    mirrored = ["trainer.strategy=mirrored", f"trainer.replicas={replicas}"]
+    found = {}
+    for name, overrides in cases.items():
+        single, several = fit(folder, *overrides), fit(folder, *overrides, *mirrored)
+        found[name] = {
+            "weights": max(
+                float(np.abs(left - right).max()) for left, right in zip(single[0], several[0], strict=True)
+            ),
+            "moved": max(float(np.abs(left).max()) for left in single[0]),
+            "history": max(
+                abs(left[key] - right[key]) for left, right in zip(single[1], several[1], strict=True) for key in left
+            ),
+            "epochs": len(single[1]),
+        }
+    usual = [*SMALL, *CASES["sparse class_weight"]]
+    once, twice, broken = (
+        fit(folder, *usual, "model.dropout=0.3", *mirrored, interrupt=end) for end in (False, False, True)
+    )
+    found["bits"] = [
+        [array.tobytes().hex() for array in weights] + [json.dumps(history)]
+        for weights, history in (once, twice, broken)
+    ]
+    found["by_keras"] = max(
+        float(np.abs(left - right).max())
+        for left, right in zip(fit(folder, *usual)[0], fit_by_keras(folder, *usual, *mirrored), strict=True)
+    )
+    messages = []
+    for options in ([], mirrored):
+        with pytest.raises(ConfigError) as error:
+            fit(folder, *SMALL, *HUGE, *options)
+        messages.append(str(error.value))
+    found["diverged"] = messages
+    (folder / "found.json").write_text(json.dumps(found))
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def found(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What `compare` found on so many logical devices, which need a process of their own."""
+    folder = tmp_path_factory.mktemp("replicas")
+    cases = (
+        {name: [*SMALL, *options] for name, options in CASES.items()}
+        if request.param == 2
+        else {name: [*SMALL, *CASES[name]] for name in list(CASES)[:4]}
+    )
+    cases |= {"several labels": several_labels(folder), "images": IMAGES}
+    process = fork.Process(target=compare, args=(request.param, cases, folder))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return json.loads((folder / "found.json").read_text())
+
+
+@pytest.mark.slow
+def test_the_weights_are_those_of_one_device(found: dict[str, Any]) -> None:
+    for name, measured in found.items():
+        if name in ("bits", "by_keras", "diverged"):
+            continue
+        assert measured["weights"] < TOLERANCE * max(1, measured["moved"]), name
+        assert measured["history"] < 10 * TOLERANCE, name
+        assert measured["epochs"] < 40, "early stopping stops"
+    assert found["by_keras"] > 500 * TOLERANCE, "Keras's own fit takes the mean of means, and this test would see it"
+
+
+@pytest.mark.slow
+def test_replicas_repeat_their_bits_also_after_an_interruption(found: dict[str, Any]) -> None:
+    once, twice, broken = found["bits"]
+    assert once == twice == broken
+
+
+@pytest.mark.slow
+def test_divergence_is_told_as_on_one_device(found: dict[str, Any]) -> None:
+    single, mirrored = found["diverged"]
+    assert single == mirrored
+    assert "in epoch 1 at step 1 of 6" in single
+
+
+def cluster(index: int = 0, type: str = "worker", **jobs: list[str]) -> str:
+    return json.dumps({"cluster": jobs or {"worker": ["a:1", "b:2"]}, "task": {"type": type, "index": index}})
+
+
+def test_the_cluster_is_read_as_tensorflow_defines_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, cluster(1))
+    assert read_cluster() == Cluster(("a:1", "b:2"), 1)
+    monkeypatch.setenv(VARIABLE, cluster(0, chief=["c:3"], worker=["a:1", "[::1]:2"]))
+    assert read_cluster() == Cluster(("c:3", "a:1", "[::1]:2"), 1)
+    assert not read_cluster().is_chief
+    monkeypatch.setenv(VARIABLE, cluster(0, "chief", chief=["c:3"], worker=["a:1"]))
+    assert read_cluster().is_chief
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "needs TF_CONFIG in the environment of each worker: export TF_CONFIG="),
+        ("{", "TF_CONFIG: Invalid JSON"),
+        (cluster(2), "task worker 2 is none of the 2 in cluster.worker"),
+        (cluster(-1), r"TF_CONFIG at task.index"),
+        (cluster(type="evaluator"), r"TF_CONFIG at task.type: Input should be 'chief' or 'worker'"),
+        (cluster(worker=["a:1"], ps=["b:2"]), "TF_CONFIG at cluster.ps"),
+        (cluster(worker=["a"]), r"TF_CONFIG at cluster.worker.0"),
+        (cluster(worker=["a:1", "a:1"]), "the same address stands twice"),
+    ],
+)
+def test_a_cluster_that_is_none_is_refused(text: str | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if text is not None:
+        monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(ConfigError, match=said):
+        read_cluster()
+
+
+def waiting(patience: float, joining: float, mine: int, others: int) -> "subprocess.CompletedProcess[str]":
+    """A process that waits for the other worker, and then never ends."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import time; from equipoise.training import cluster\n"
+        f"cluster.PATIENCE, cluster.REMINDER, cluster.JOINING = {patience}, 0.1, {joining}\n"
+        f"with cluster.met(cluster.Cluster(('127.0.0.1:{mine}', '127.0.0.1:{others}'), 0)):\n    time.sleep(100)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, str(REPOSITORY / "src")], capture_output=True, text=True, timeout=LIMIT
+    )
+
+
+def test_waiting_for_another_worker_comes_to_an_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        taken, answering = free.getsockname()[1], other.getsockname()[1]
+        assert f"worker 0 cannot listen on port {taken}" in waiting(1, 1, taken, answering).stderr
+        free.close()
+        gone = waiting(60, 0.3, taken, answering)
+        assert (gone.returncode, gone.stderr.startswith("error: a worker went away before all were connected")) == (
+            1,
+            True,
+        ), gone
+    absent = waiting(1, 60, taken, answering)
+    assert f"still waiting for worker 1 (127.0.0.1:{answering})" in absent.stdout
+    assert f"ConnectionError: worker 1 (127.0.0.1:{answering}) did not come within 1 seconds" in absent.stderr
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["trainer.replicas=2"], "trainer.replicas=2 with trainer.strategy=single has no effect"),
+        (["trainer.strategy=multi_worker", "trainer.replicas=2"], "it is for trainer.strategy=mirrored"),
+        (["trainer.strategy=mirrored", "trainer.replicas=33"], "cannot share a batch of trainer.batch_size=32"),
+        (["trainer.strategy=mirrored", "trainer.jit=true"], "XLA cannot compile a step that waits for other replicas"),
+        (["trainer.strategy=multi_worker", "trainer.precision=mixed_float16"], "use mixed_bfloat16"),
+    ],
+)
+def test_what_replicas_cannot_do_is_refused(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        composed(*overrides)
+
+
+def test_a_stage_of_the_pipeline_is_one_process() -> None:
+    stage = program_of("pipelines/train.py")
+    with pytest.raises(ConfigError, match="a stage is one process"):
+        stage.step(composed("trainer.strategy=multi_worker"))
