@@ -31,7 +31,8 @@ from hydra import compose
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from equipoise.config.model import Config, check_together, flat, validate
+from equipoise.config.checks import check_together
+from equipoise.config.model import Config, flat, validate
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import _surveyed, prepare, surveyed
 from equipoise.data.prepared import METADATA, open_prepared, seal

@@ -1,7 +1,7 @@
-"""The composed config as one frozen, checked value. Every check that needs no data stands here.
+"""The composed config as one frozen value, each option of it checked by itself.
 
-The sections' keys come from the registries; this module puts them together, adds the checks across
-sections, and turns what is wrong into messages that name the option as it was typed.
+The sections' keys come from the registries; this module puts them together, and turns what is wrong into
+messages that name the option as it was typed. What options need of each other stands in `checks`.
 """
 
 import hashlib
@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_type_hints
 
-import numpy as np
 from pydantic import Field, ValidationError
 
 from equipoise.core.schema import (
@@ -21,22 +20,17 @@ from equipoise.core.schema import (
     Section,
     Seed,
     Word,
-    arguments,
     as_typed,
     suggestion,
 )
-from equipoise.data.catalogue import IN_ONE_PIECE, SEVERAL_LABELS, SOURCES
-from equipoise.data.prepare import surveyed
+from equipoise.data.catalogue import IN_ONE_PIECE, SOURCES
 from equipoise.data.splitting import Divided
-from equipoise.data.types import Dataset, Source
-from equipoise.methods import schedules
-from equipoise.methods.costs import Costs, cost_matrix
-from equipoise.methods.decisions import DECISIONS, MOST_BIASES, Decision
+from equipoise.data.types import Dataset
+from equipoise.methods.costs import Costs
+from equipoise.methods.decisions import DECISIONS, Decision
 from equipoise.methods.losses import LOSSES, LossOptions
 from equipoise.methods.models import MODELS, ModelOptions
-from equipoise.methods.priors import loss_factors
-from equipoise.methods.weighting import STRATEGIES, Weighting, class_weights
-from equipoise.metrics import multilabel
+from equipoise.methods.weighting import STRATEGIES, Weighting
 
 # What changes how a run is carried out but not what comes out; left out of the config's digest.
 CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile")
@@ -182,175 +176,6 @@ def _is_utf8(key: str, value: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def check_together(config: Config) -> None:
-    """Combinations that are each valid alone and wrong together, or that need a look at the data.
-
-    Raises
-    ------
-    ConfigError
-        If the data are not what the config says, or two options contradict each other.
-    """
-    source = surveyed(config.dataset)
-    class_weights(config.weighting, source.counts, source.classes)
-    schedules.check(config.weighting)
-    _check_model(config, source)
-    _check_loss(config)
-    if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
-        raise ConfigError(
-            f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out"
-        )
-    _check_strategy(config.trainer)
-    if config.dataset.name == SEVERAL_LABELS:
-        _check_several_labels(config)
-        return
-    _check_methods(config, source.classes)
-    classes = len(source.classes)
-    if config.dataset.labels == "binary" and classes != 2:
-        raise ConfigError(
-            f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot"
-        )
-    groups = config.evaluation.groups
-    if groups != "terciles" and groups[0] > groups[1]:
-        raise ConfigError(
-            f"evaluation.groups=[{groups[0]},{groups[1]}]: the few are below the first, so it must not be above the second: try [20,100]"
-        )
-    prior = config.dataset.target_prior
-    if isinstance(prior, tuple) and len(prior) != classes:
-        raise ConfigError(f"dataset.target_prior has {len(prior)} numbers for {classes} classes")
-
-
-def _check_model(config: Config, source: Source) -> None:
-    needed = MODELS[config.model.name].dimensions
-    if needed is not None and needed != source.dimensions:
-        fitting = [
-            name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)
-        ]
-        dimensions = {2: "steps, channels", 3: "height, width, channels"}[needed]
-        raise ConfigError(
-            f"model={config.model.name} needs samples of {needed} dimensions ({dimensions}); "
-            f"dataset={config.dataset.name} has {source.dimensions}: use model={' or '.join(fitting)}"
-        )
-
-
-def _check_loss(config: Config) -> None:
-    loss = config.loss
-    function = LOSSES[loss.name].__name__
-    if loss.function != function:
-        raise ConfigError(
-            f"loss.function={loss.function}: loss={loss.name} is {function}; choose another loss=…, not its function"
-        )
-    put_in_by_name = {"class_weight", "sample_weight", "custom"}
-    if loss.name in put_in_by_name and loss.implementation != loss.name:
-        raise ConfigError(
-            f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}"
-        )
-
-
-def _check_strategy(trainer: Trainer) -> None:
-    """What one device can do and several cannot."""
-    typed = f"trainer.strategy={trainer.strategy}"
-    if trainer.replicas != "auto" and trainer.strategy != "mirrored":
-        raise ConfigError(
-            f"trainer.replicas={trainer.replicas} with {typed} has no effect: it is for trainer.strategy=mirrored"
-        )
-    if trainer.replicas != "auto" and trainer.replicas > trainer.batch_size:
-        raise ConfigError(
-            f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: some would have no sample"
-        )
-    if trainer.strategy == "single":
-        return
-    if trainer.engine == "resident":
-        raise ConfigError(
-            f"trainer.engine=resident with {typed}: replicas have an engine of their own; leave one of the two out"
-        )
-    if trainer.jit is True:
-        raise ConfigError(
-            f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out"
-        )
-    if trainer.precision == "mixed_float16":
-        raise ConfigError(
-            f"trainer.precision=mixed_float16 with {typed}: Keras looks for an overflow on the first replica alone; "
-            "use mixed_bfloat16, which needs no scaling of the loss"
-        )
-
-
-def _check_several_labels(config: Config) -> None:
-    """What is meant for one class a sample cannot be asked of several labels."""
-    demanded = {
-        "loss": (config.loss.name, ("sigmoid",)),
-        "loss.implementation": (config.loss.implementation, ("custom",)),
-        "weighting": (config.weighting.name, ("none", "balanced")),
-        "weighting.normalize": (config.weighting.normalize, ("none",)),
-        "weighting.schedule": (config.weighting.schedule, ("constant",)),
-        "decision": (config.decision.name, ("argmax", "tuned")),
-        "dataset.labels": (config.dataset.labels, ("sparse",)),
-        "dataset.positive": (config.dataset.positive, (None,)),
-        "dataset.sampling": (config.dataset.sampling, ("none",)),
-        "dataset.target_prior": (config.dataset.target_prior, ("training",)),
-        "trainer.second_stage": (config.trainer.second_stage, ("none",)),
-    }
-    for option, (typed, possible) in demanded.items():
-        if typed not in possible:
-            takes = " or ".join("null" if value is None else value for value in possible)
-            raise ConfigError(f"{option}={typed} is for one class a sample; dataset=multilabel takes {option}={takes}")
-    if config.weighting.name == "balanced" and getattr(config.loss, "pos_weight", None) is not None:
-        raise ConfigError("weighting=balanced with several labels is loss.pos_weight=auto: type one of the two")
-    if config.decision.name == "tuned":
-        multilabel.check_metric(getattr(config.decision, "metric", ""))
-    try:
-        arguments(config.loss, LOSSES["sigmoid"], surveyed(config.dataset).classes)
-    except ConfigError as error:
-        raise ConfigError(f"loss.{error}") from None
-
-
-def _check_methods(config: Config, classes: Sequence[str]) -> None:
-    """What losses, decision rules and second stages need of each other and of the labels."""
-    loss, single = config.loss, config.dataset.labels == "binary"
-    try:
-        arguments(loss, LOSSES[loss.name], classes)
-    except ConfigError as error:
-        raise ConfigError(f"loss.{error}") from None
-    if config.cost is not None:
-        cost_matrix(config.cost, classes)
-    for group, name in (("loss", loss.name), ("decision", config.decision.name)):
-        if name in ("cost_matrix", "cost") and config.cost is None:
-            raise ConfigError(
-                f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file"
-            )
-    if config.decision.name == "tuned" and len(classes) > MOST_BIASES:
-        raise ConfigError(
-            f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted"
-        )
-    if loss.name == "sigmoid" and not single:
-        raise ConfigError(
-            f"loss=sigmoid needs a single logit: dataset.labels=binary (two classes); dataset.labels={config.dataset.labels} takes a softmax loss"
-        )
-    if loss.name == "sigmoid" and isinstance(getattr(loss, "pos_weight", None), dict):
-        raise ConfigError(
-            "loss.pos_weight by name is for several labels; with dataset.labels=binary it is one number, or auto"
-        )
-    if loss.name == "ldam" and single:
-        raise ConfigError(
-            "loss=ldam needs a vector for each class; dataset.labels=binary has a single logit: use sparse or one_hot"
-        )
-    stage = config.trainer.second_stage
-    if stage != "none" and loss.name == "ldam":
-        raise ConfigError(
-            f"trainer.second_stage={stage} with loss=ldam: its last layer is normalised already; use another loss"
-        )
-    if stage == "tau_norm" and single:
-        raise ConfigError(
-            "trainer.second_stage=tau_norm compares the classes' vectors; dataset.labels=binary has one: use sparse or one_hot"
-        )
-    if config.decision.name == "logit_adjusted":
-        analytic = stage == "crt" or loss_factors(loss, np.full(len(classes), 1 / len(classes))) is not None
-        after = f"trainer.second_stage={stage}" if stage == "tau_norm" else None if analytic else f"loss={loss.name}"
-        if after:
-            raise ConfigError(
-                f"decision=logit_adjusted needs the prior that the model learned under; after {after} it has no analytic form: use decision=tuned"
-            )
 
 
 def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:

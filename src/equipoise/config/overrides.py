@@ -19,8 +19,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from equipoise.config.checks import check_together
 from equipoise.config.composing import is_value, refers
-from equipoise.config.model import VALUES, Config, annotations, check_together, validate
+from equipoise.config.model import VALUES, Config, annotations, validate
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import (
     ConfigError,

@@ -11,7 +11,8 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from equipoise.config.model import Config, check_together, validate
+from equipoise.config.checks import check_together
+from equipoise.config.model import Config, validate
 from equipoise.core.paths import code_root, project_root
 from equipoise.core.schema import ConfigError, complain
 

@@ -14,7 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from equipoise.config.model import CONTROL, Config, check_together, flat, validate
+from equipoise.config.checks import check_together
+from equipoise.config.model import CONTROL, Config, flat, validate
 from equipoise.config.naming import given_experiment, run_name
 from equipoise.config.overrides import as_config_error, check_name, or_one_value, parse, readable
 from equipoise.core.paths import cache_folder, config_folder, project_root
