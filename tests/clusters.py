@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from processes import Process, Processes, ended_after
-from server import free_port
+from servers import free_port
 
 ELSEWHERE = "elsewhere"  # the other node's host name
 

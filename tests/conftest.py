@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from helpers import copy_project
 from processes import Processes, ended_after
-from server import Server, running_server
+from servers import Server, running_server
 
 # Ignored by what a shell starts in the background, or nohup does, as tests may be, and by all that this starts in turn.
 signal.signal(signal.SIGINT, signal.default_int_handler)

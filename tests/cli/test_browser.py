@@ -14,7 +14,7 @@ import pytest
 
 from helpers import REPOSITORY, train
 from processes import Processes, ended_after
-from server import answers, free_port
+from servers import answers, free_port
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ import yaml
 from equipoise.config.model import config_sha256, validate
 from helpers import clone_of, served, train
 from processes import LIMIT, ended_after
-from server import free_port
+from servers import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 
 from helpers import REPOSITORY, clone_of
 from processes import LIMIT, Processes
-from server import answers, free_port
+from servers import answers, free_port
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from clusters import ELSEWHERE, ray_cluster, slurm
 from equipoise.tracking.store import Store, open_store
 from helpers import copy_project, jobs, train
 from processes import LIMIT, Processes
-from server import Server, as_user
+from servers import Server, as_user
 
 pytestmark = pytest.mark.slow
 

@@ -1,14 +1,13 @@
 """Comparisons of made-up runs, whose numbers are known by hand."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from comparisons import on_splits, run, study, sweep
 from equipoise.comparison.compare import Comparison, Row, compare
 from equipoise.comparison.repetitions import over_datasets
 from equipoise.comparison.significance import bayesian_correlated_t, holm, nadeau_bengio, permutation_p
@@ -16,46 +15,9 @@ from equipoise.core.schema import ConfigError
 from equipoise.tracking.history import Logged
 
 
-def run(
-    weighting: str, seed: int, value: float, params: Mapping[str, str] | None = None, digest: str = "", **metrics: float
-) -> Logged:
-    """A run with a balanced accuracy, of a split of 70/10/20; other metrics follow from it unless they are given."""
-    name = f"{weighting}-{seed}-{params}"
-    every = {
-        "dataset.name": "data",
-        "dataset.title": "None",
-        "dataset.split_seed": "0",
-        "seed": str(seed),
-        "weighting.name": weighting,
-        **(params or {}),
-    }
-    found = {
-        "balanced_accuracy": value,
-        "macro_f1": value,
-        "mcc": value,
-        "log_loss": 1 - value,
-        "samples/train": 70,
-        "samples/test": 20,
-        **metrics,
-    }
-    keys = {key if "/" in key else f"test/{key}": number for key, number in found.items()}
-    return Logged(name, "1", seed, every, {"weights_sha256": digest or name}, keys)
-
-
 def rows(comparison: Comparison) -> dict[str, Row]:
     (table,) = comparison.tables
     return {row.configuration.label: row for row in table.rows}
-
-
-def sweep(seeds: int, gains: Mapping[str, float], **metrics: Any) -> list[Logged]:
-    """`none` at a level that depends on the seed, the others above it by their gain and a little that varies."""
-    generator = np.random.default_rng(0)
-    levels = generator.uniform(0.4, 0.6, seeds)
-    return [
-        run(name, seed, levels[seed] + gain + (name != "none") * generator.normal(0, 0.01), **metrics)
-        for name, gain in gains.items()
-        for seed in range(seeds)
-    ]
 
 
 def test_means_differences_and_their_correction() -> None:
@@ -259,16 +221,6 @@ def test_folds_average_their_seeds_and_are_corrected() -> None:
 GAINS = (("none", 0.5), ("balanced", 0.6))
 
 
-def on_splits(gains: Mapping[str, float], seeds: int = 1) -> list[Logged]:
-    """`none` at 0.5 and `balanced` above it by the gain of each split, the more the later the seed."""
-    return [
-        run(name, seed, 0.5 + (gain + 0.01 * seed) * (name == "balanced"), {"dataset.split_seed": split})
-        for split, gain in gains.items()
-        for seed in range(seeds)
-        for name in ("none", "balanced")
-    ]
-
-
 def test_repeated_splits_are_corrected_with_the_ratio_of_the_data() -> None:
     comparison = compare(on_splits({"0": 0.02, "1": 0.03, "2": 0.07}, seeds=3), "balanced_accuracy")
     row = rows(comparison)["balanced"]
@@ -429,21 +381,6 @@ def test_over_splits_the_region_of_practical_equivalence_allows_for_shared_rows(
     assert found.posterior is not None
     expected = bayesian_correlated_t(np.array([0.02, 0.03, 0.07]), 20 / 70, 0.01)
     assert (found.posterior.below, found.posterior.within) == pytest.approx((expected.below, expected.within))
-
-
-def study(datasets: int, gains: Mapping[str, float], same: tuple[str, ...] = ()) -> list[Logged]:
-    """One run on each data set; those in `same` train the same bits."""
-    return [
-        run(
-            name,
-            0,
-            0.5 + gain * (1 + index),
-            {"dataset.title": f"d{index:02}"},
-            digest=f"bits-{index}" if name in same else "",
-        )
-        for index in range(datasets)
-        for name, gain in gains.items()
-    ]
 
 
 def test_over_data_sets_wilcoxon_with_holm() -> None:

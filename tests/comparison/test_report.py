@@ -8,14 +8,14 @@ import json
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from test_compare import on_splits, run, study, sweep
-from test_run_page import check_self_contained
 
+from comparisons import on_splits, run, study, sweep
 from equipoise.comparison import report
 from equipoise.comparison.compare import Comparison, compare
 from equipoise.core.colors import weighting_color
 from equipoise.methods.weighting import STRATEGIES
 from equipoise.tracking.history import Logged
+from pages import check_self_contained
 
 
 def several(classes: int = 5) -> Comparison:

@@ -12,10 +12,10 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from test_model import MISTAKES
-from test_sources import BAD as BAD_DATA
-from test_sources import TWELVE, csv_with, npz_with, parquet_with
 
+from bad_data import BAD as BAD_DATA
+from bad_data import TWELVE
+from data_files import csv_with, npz_with, parquet_with
 from equipoise.config import overrides
 from equipoise.config.model import validate
 from equipoise.config.overrides import readable, whole
@@ -26,6 +26,7 @@ from equipoise.data.prepare import prepare
 from equipoise.sweeps import planning
 from equipoise.sweeps.planning import plan, prepare_all, words_for_hydra
 from helpers import REPOSITORY, composed_dataset
+from mistakes import MISTAKES
 
 GROUPS = sorted(folder.name for folder in config_folder().iterdir() if folder.is_dir())
 KEY = rf"(?:{'|'.join(GROUPS)}|evaluation)(?:\.[a-z_0-9]+)*|cost|seed|sweep"

@@ -13,6 +13,7 @@ from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError, OneOf, names_as_text
 from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY, composed, write_small_shards
+from mistakes import MISTAKES
 
 OPTIONS = sorted(
     f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment"
@@ -34,126 +35,6 @@ NEEDS = {
     "loss=predicted_class": ["loss.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
     "loss=sigmoid": ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"],
 }
-
-SINGLE = ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"]
-
-MISTAKES = [
-    (["weighting=balnced"], "weighting=balnced: there is no such weighting; did you mean 'balanced'?"),
-    (["weighting=null"], "weighting=null: there is no such weighting"),
-    (["~weighting"], "weighting is missing"),
-    (["-m", "--cfg", "job"], "leave -m out"),
-    (["--config-name=other"], "its config is conf/"),
-    (["sweep=new"], "no effect without -m"),
-    (["-m", "trainer.threads=1,2"], "nothing to sweep over"),
-    (["trainer.batch_size=99999999999999999999999"], "must be less than or equal to"),
-    (["trainer.threads=3000000000"], "must be less than or equal to"),
-    (["dataset.title=../../elsewhere"], "dataset.title=../../elsewhere: must be"),
-    (
-        ["weighting=manual", "weighting.normalize=min", "weighting.weights={0:0,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
-        "that statistic of the weights is 0",
-    ),
-    (["weightng=balanced"], "there is no option weightng; did you mean 'weighting'?"),
-    (["wieghting.normalize=sum"], "there is no option wieghting; did you mean 'weighting'?"),
-    (["weighting=power", "weighting.alhpa=1"], "there is no option weighting.alhpa; did you mean 'weighting.alpha'?"),
-    (["weighting=effective_number", "weighting.beta=2"], "weighting.beta=2: must be 'auto', or must be less than 1"),
-    (
-        ["weighting=effective_number", "weighting.beta=-0.1"],
-        "weighting.beta=-0.1: must be 'auto', or must be greater than or equal to 0",
-    ),
-    (["weighting.normalize=mean"], "weighting.normalize=mean: must be 'none', 'sample_mean'"),
-    (["+weighting.betta=1"], "weighting.betta=1: there is no such option"),
-    (["trainer.batch_size=-1"], "trainer.batch_size=-1: must be greater than or equal to 1"),
-    (["trainer.epochs=abc"], "trainer.epochs=abc: must be a valid integer"),
-    (["trainer.learning_rate=nan"], "trainer.learning_rate=nan: must be a finite number"),
-    (["trainer.jit=1"], "trainer.jit=1: must be 'auto', or must be a valid boolean"),
-    (
-        ["trainer.precision=float16"],
-        "trainer.precision=float16: must be 'float32', 'mixed_float16' or 'mixed_bfloat16'",
-    ),
-    (
-        ["trainer.device=cpu", "trainer.gpu_memory=2000"],
-        "trainer.gpu_memory=2000 has no effect with trainer.device=cpu",
-    ),
-    (["trainer.threads=many"], "trainer.threads=many: must be 'auto', or must be a valid integer"),
-    (["evaluation.groups=quartiles"], "evaluation.groups=quartiles: must be 'terciles', or must be a valid tuple"),
-    (["evaluation.groups=[100,20]"], "evaluation.groups=[100,20]: the few are below the first"),
-    (["evaluation.sample=3"], "there is no option evaluation.sample; did you mean 'evaluation.resamples'?"),
-    (["seed=1.5"], "seed=1.5: must be a valid integer"),
-    (["seed=-1"], "seed=-1: must be greater than or equal to 0"),
-    (["dataset.imbalance_ratio=0.5"], "dataset.imbalance_ratio=0.5: must be greater than or equal to 1"),
-    (["dataset.test_per_class=500"], "leave nothing to train on"),
-    (["dataset.target_prior=[0.5,0.5]"], "dataset.target_prior has 2 numbers for 10 classes"),
-    (["dataset.target_prior=[0.5,-0.5]"], "dataset.target_prior.1=-0.5: must be greater than 0"),
-    (["dataset.labels=binary"], "dataset.labels=binary needs two classes; mnist_lt has 10"),
-    (["dataset=synthetic"], "model=cnn needs samples of 3 dimensions"),
-    (["dataset=synthetic", "model=mlp", "dataset.features=2"], "dataset.features=2: 4 means at equal distances need 4"),
-    (
-        ["loss.implementation=custom"],
-        "loss=class_weight with loss.implementation=custom contradict each other: use loss=custom",
-    ),
-    (["weighting=manual", "weighting.weights=[1,5]"], "weighting.weights=[1, 5]: must be a mapping of class names"),
-    (
-        ["dataset=csv", "dataset.path=t.csv", "dataset.target=y", "dataset.separator=semicolon"],
-        "must be one character, such as ';', or tab",
-    ),
-    (
-        ["weighting=balanced", "weighting.start=0.5"],
-        "weighting.start=0.5 has no effect with weighting.schedule=constant",
-    ),
-    (
-        ["weighting=balanced", "weighting.schedule=deferred", "weighting.shape=cosine"],
-        "weighting.shape=cosine has no effect",
-    ),
-    (["weighting.schedule=deferred"], "weighting.schedule=deferred: weighting=none has no weights to put in later"),
-    (
-        ["weighting=balanced", "weighting.schedule=ramp", "weighting.start=1.0"],
-        "weighting.start=1.0: must be 'auto', or must be less than 1",
-    ),
-    (["weighting=log_smoothed", "weighting.c=1"], "weighting.c=1: must be greater than 1"),
-    (["loss=cost_matrix"], "loss=cost_matrix needs the costs of confusions: cost={0: {1: 5}}"),
-    (["decision=cost"], "decision=cost needs the costs of confusions"),
-    (["cost={4:{cat:5}}"], "cost names the class 'cat', which the data do not have"),
-    (["cost={}"], "cost={}: names no confusion"),
-    (["cost={4:{4:5}}"], "cost.4.4 is not 0"),
-    (["cost={4:{9:-1}}"], "cost.4.9=-1: must be greater than or equal to 0"),
-    (["cost=nowhere.csv"], "cost=nowhere.csv: there is no such file"),
-    (["loss=predicted_class"], "loss.weights is not set, and has no default"),
-    (["loss=predicted_class", "loss.weights={0:1}"], "loss.weights has no number for 1, 2, 3"),
-    (["loss=focal", "loss.gamma=-1"], "loss.gamma=-1: must be greater than or equal to 0"),
-    (["loss=focal", "loss.function=cross_entropy"], "loss.function=cross_entropy: loss=focal is focal"),
-    (["loss=sigmoid"], "loss=sigmoid needs a single logit: dataset.labels=binary"),
-    ([*SINGLE, "loss=sigmoid", "loss.pos_weight={0:1,1:2}"], "loss.pos_weight by name is for several labels"),
-    ([*SINGLE, "loss=sigmoid", "loss.pos_weight=0"], "loss.pos_weight=0: must be 'auto', or must be greater than 0"),
-    ([*SINGLE, "loss=ldam"], "loss=ldam needs a vector for each class"),
-    ([*SINGLE, "trainer.second_stage=tau_norm"], "trainer.second_stage=tau_norm compares the classes' vectors"),
-    (["loss=ldam", "trainer.second_stage=crt"], "trainer.second_stage=crt with loss=ldam"),
-    (["loss=focal", "decision=logit_adjusted"], "after loss=focal it has no analytic form: use decision=tuned"),
-    (
-        ["trainer.second_stage=tau_norm", "decision=logit_adjusted"],
-        "after trainer.second_stage=tau_norm it has no analytic form",
-    ),
-    (["model=conv1d"], "model=conv1d needs samples of 2 dimensions (steps, channels)"),
-    (["loss.function=focal"], "loss.function=focal: loss=class_weight is cross_entropy"),
-    (["weighting=manual"], "weighting.weights is not set, and has no default"),
-    (["weighting=manual", "weighting.weights={0:1,1:2}"], "weighting.weights has no number for 2, 3, 4, 5, 6, 7, 8, 9"),
-    (
-        ["weighting=manual", "weighting.weights={cat:1}"],
-        "weighting.weights names the class 'cat', which the data do not have",
-    ),
-    (["weighting=manual", "weighting.weights={0:-1}"], "weighting.weights.0=-1: must be greater than or equal to 0"),
-    (["weighting=none,balanced"], "weighting=none,balanced is a list of values: add -m"),
-    (["weighting=[none,balanced]"], "a run has one weighting; to try several: -m weighting=none,balanced"),
-    (["model.filters=[8,x]"], "model.filters.1=x: must be a valid integer"),
-    (["sweep=a b"], "sweep=a b: must be a word of letters"),
-    (["seed"], "missing EQUAL"),
-    (["seed=${nothing}"], "Interpolation key 'nothing' not found"),
-    (["hydra/sweeper=grid"], "Could not find 'hydra/sweeper/grid'"),
-    (["-m", "seed.x=0,1"], "seed.x=0: there is no option seed.x; did you mean 'seed'?"),
-    (["experiment=nothing"], "experiment=nothing: there is no such experiment"),
-    (["-m", "weighting=none,balnced"], "weighting=balnced: there is no such weighting"),
-    (["-m", "seed=0,1", "trainer.batch_size=8,0"], "trainer.batch_size=0: must be greater than or equal to 1"),
-    (["-m", "weighting=none,power", "weighting.alpha=0.5"], "there is no option weighting.alpha"),
-]
 
 
 @pytest.fixture

@@ -9,29 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import sparse
 
-from equipoise.data.prepared import Prepared
 from equipoise.methods.weighting import ClassWeights
-from equipoise.metrics.classification import Evaluation, evaluate, frequency_groups, log_softmax
+from equipoise.metrics.classification import log_softmax
 from equipoise.reports import figures
+from examples import example
 
 COLOR = "#0072b2"
-
-
-def example(
-    classes: int, absent: bool = False, name: str = "class number"
-) -> tuple[Prepared, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
-    """A plausible run over so many classes; with `absent`, the last one has no test sample."""
-    generator = np.random.default_rng(0)
-    counts = np.maximum(3, (1000 * 0.01 ** (np.arange(classes) / (classes - 1))).astype(np.int64))
-    names = tuple(f"{name} {index}" for index in range(classes))
-    labels = np.repeat(np.arange(classes - absent), 30)
-    logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
-    data = Prepared(Path(), names, (1,), counts, "", {})
-    uniform = np.full(classes, 1 / classes)
-    evaluation = evaluate(
-        labels, logits, logits.argmax(axis=1), names, frequency_groups(counts, "terciles"), uniform, uniform
-    )
-    return data, ClassWeights(names, counts, counts.sum() / (classes * counts)), evaluation, labels, logits
 
 
 def all_figures(classes: int, **how: Any) -> dict[str, Figure]:

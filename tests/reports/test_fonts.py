@@ -9,9 +9,9 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
-from test_run_page import evidence
 
 from equipoise.reports import fonts, run_page
+from examples import evidence
 
 ODD = (
     "日本",

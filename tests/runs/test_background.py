@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from test_run_page import evidence
 
 from equipoise.runs import background
 from equipoise.runs.background import MOST_BYTES, MOST_WAITING, Beside
 from equipoise.tracking.run import Run, start_run
 from equipoise.tracking.store import Store, open_store
+from examples import evidence
 
 PICTURES = {
     "confusion_matrix.png",

@@ -20,7 +20,7 @@ from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Run, start_run
 from equipoise.tracking.store import Store, open_store, read_json
 from helpers import REPOSITORY, copy_project, train
-from server import Proxy, Server, as_user, proxied
+from servers import Proxy, Server, as_user, proxied
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.tracking.store import open_store
 from helpers import program_of
 from processes import Processes
-from server import Server, as_user, free_port, routes
+from servers import Server, as_user, free_port, routes
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,70 @@
+"""Made-up runs to compare, whose numbers are known by hand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from equipoise.tracking.history import Logged
+
+
+def run(
+    weighting: str, seed: int, value: float, params: Mapping[str, str] | None = None, digest: str = "", **metrics: float
+) -> Logged:
+    """A run with a balanced accuracy, of a split of 70/10/20; other metrics follow from it unless they are given."""
+    name = f"{weighting}-{seed}-{params}"
+    every = {
+        "dataset.name": "data",
+        "dataset.title": "None",
+        "dataset.split_seed": "0",
+        "seed": str(seed),
+        "weighting.name": weighting,
+        **(params or {}),
+    }
+    found = {
+        "balanced_accuracy": value,
+        "macro_f1": value,
+        "mcc": value,
+        "log_loss": 1 - value,
+        "samples/train": 70,
+        "samples/test": 20,
+        **metrics,
+    }
+    keys = {key if "/" in key else f"test/{key}": number for key, number in found.items()}
+    return Logged(name, "1", seed, every, {"weights_sha256": digest or name}, keys)
+
+
+def sweep(seeds: int, gains: Mapping[str, float], **metrics: Any) -> list[Logged]:
+    """`none` at a level that depends on the seed, the others above it by their gain and a little that varies."""
+    generator = np.random.default_rng(0)
+    levels = generator.uniform(0.4, 0.6, seeds)
+    return [
+        run(name, seed, levels[seed] + gain + (name != "none") * generator.normal(0, 0.01), **metrics)
+        for name, gain in gains.items()
+        for seed in range(seeds)
+    ]
+
+
+def on_splits(gains: Mapping[str, float], seeds: int = 1) -> list[Logged]:
+    """`none` at 0.5 and `balanced` above it by the gain of each split, the more the later the seed."""
+    return [
+        run(name, seed, 0.5 + (gain + 0.01 * seed) * (name == "balanced"), {"dataset.split_seed": split})
+        for split, gain in gains.items()
+        for seed in range(seeds)
+        for name in ("none", "balanced")
+    ]
+
+
+def study(datasets: int, gains: Mapping[str, float], same: tuple[str, ...] = ()) -> list[Logged]:
+    """One run on each data set; those in `same` train the same bits."""
+    return [
+        run(
+            name,
+            0,
+            0.5 + gain * (1 + index),
+            {"dataset.title": f"d{index:02}"},
+            digest=f"bits-{index}" if name in same else "",
+        )
+        for index in range(datasets)
+        for name, gain in gains.items()
+    ]

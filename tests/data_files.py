@@ -1,0 +1,49 @@
+"""Files of data, and the overrides that name them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def quoted(path: Path) -> str:
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def table(path: Path, *more: str) -> list[str]:
+    return ["dataset=csv", f"dataset.path={quoted(path)}", "dataset.target=y", *more]
+
+
+def folder_of(root: Path, *more: str) -> list[str]:
+    return ["dataset=image_directory", f"dataset.path={quoted(root)}", "dataset.image_size=[12,16]", *more]
+
+
+def npz_with(more: Sequence[str] = (), **arrays: Any) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        np.savez(folder / "a.npz", **arrays)
+        return ["dataset=npz", f"dataset.path={quoted(folder / 'a.npz')}", *more]
+
+    return make
+
+
+def csv_with(text: str | bytes, *more: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return table(folder / "t.csv", *more)
+
+    return make
+
+
+def parquet_with(**columns: Any) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        pd.DataFrame(columns).to_parquet(folder / "t.parquet")
+        return table(folder / "t.parquet")
+
+    return make

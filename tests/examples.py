@@ -1,0 +1,56 @@
+"""A run that was never trained: plausible data, weights, logits and metrics, for what draws and reports."""
+
+from pathlib import Path
+
+import numpy as np
+
+from equipoise.data.prepared import Prepared
+from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics.classification import Evaluation, evaluate, frequency_groups, log_softmax
+from equipoise.metrics.intervals import Interval
+from equipoise.reports.run_page import Evidence
+
+
+def example(
+    classes: int, absent: bool = False, name: str = "class number"
+) -> tuple[Prepared, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
+    """A plausible run over so many classes; with `absent`, the last one has no test sample."""
+    generator = np.random.default_rng(0)
+    counts = np.maximum(3, (1000 * 0.01 ** (np.arange(classes) / (classes - 1))).astype(np.int64))
+    names = tuple(f"{name} {index}" for index in range(classes))
+    labels = np.repeat(np.arange(classes - absent), 30)
+    logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
+    data = Prepared(Path(), names, (1,), counts, "", {})
+    uniform = np.full(classes, 1 / classes)
+    evaluation = evaluate(
+        labels, logits, logits.argmax(axis=1), names, frequency_groups(counts, "terciles"), uniform, uniform
+    )
+    return data, ClassWeights(names, counts, counts.sum() / (classes * counts)), evaluation, labels, logits
+
+
+def evidence(classes: int, *, trained: bool = True, corrected: bool = True) -> Evidence:
+    data, weights, evaluation, labels, logits = example(classes, absent=classes > 2)
+    history = [
+        {
+            f"{split}/{name}": 0.5
+            for split in ("train", "val")
+            for name in ("loss", "log_loss", "balanced_accuracy", "macro_f1", "accuracy")
+        }
+    ] * 10
+    rule = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall"), 0.75)
+    return Evidence(
+        name="balanced <b>&</b> cnn",
+        data=data,
+        weighting="balanced",
+        weights=weights,
+        optimizer="sgd",
+        labels=labels,
+        log_probabilities=log_softmax(logits),
+        corrected=log_softmax(logits) if corrected else None,
+        evaluation=evaluation,
+        intervals={"balanced_accuracy": Interval(0.1234, 0.9876)},
+        rules={"argmax": rule, **({"logit_adjusted": {**rule, "balanced_accuracy": 0.875}} if corrected else {})},
+        history=history if trained else [],
+        shares={"gradient_share": weights.share},
+        warnings=["weights that do nothing"],
+    )
