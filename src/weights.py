@@ -14,7 +14,7 @@ from equipoise.core import key_values
 from equipoise.core.paths import cache_folder
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import note, print_table, warn
-from equipoise.data.catalogue import SEVERAL_LABELS
+from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import prepare
 from equipoise.methods.weighting import STRATEGIES, ClassWeights
 from equipoise.reports.console import shown_classes
@@ -29,7 +29,7 @@ NOTEWORTHY = 1.05
 
 def _show(typed: Sequence[str]) -> None:
     """Print the table and the warnings."""
-    several = f"dataset={SEVERAL_LABELS}" in typed
+    several = any(f"dataset={name}" in typed for name, kind in DATASETS.items() if kind.several_labels)
     defaults = {
         "weighting": "none,balanced" if several else ",".join(name for name in STRATEGIES if name != "manual"),
         "loss": "sigmoid" if several else "class_weight",  # the only one that several labels take

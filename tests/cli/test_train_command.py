@@ -370,7 +370,7 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     )
     assert (new.returncode, new.stdout, new.stderr.count("\n")) == (2, "", 1)
     assert (
-        f"to predict its rows, python src/register.py run={run.info.run_id} and then the command that it prints"
+        f"to predict them, python src/register.py run={run.info.run_id} and then the command that it prints"
         in new.stderr
     )
 

@@ -66,13 +66,13 @@ def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: s
 
 
 def test_every_option_of_the_registries_has_its_yaml() -> None:
-    from equipoise.data.catalogue import SOURCES
+    from equipoise.data.catalogue import DATASETS
     from equipoise.methods.decisions import DECISIONS
     from equipoise.methods.losses import LOSSES
     from equipoise.methods.models import MODELS
     from equipoise.methods.weighting import STRATEGIES
 
-    registries = {"dataset": SOURCES, "decision": DECISIONS, "loss": LOSSES, "model": MODELS, "weighting": STRATEGIES}
+    registries = {"dataset": DATASETS, "decision": DECISIONS, "loss": LOSSES, "model": MODELS, "weighting": STRATEGIES}
     shipped = {f"{group}={name}" for group, registry in registries.items() for name in registry}
     assert shipped == set(OPTIONS) - {"trainer=default", "tracking=local", "tracking=server"}
 

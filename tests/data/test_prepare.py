@@ -215,7 +215,7 @@ def test_what_a_dataset_function_must_keep_to(
 @pytest.mark.parametrize("labels", [np.arange(30) % 3 + 1, np.arange(30) % 3 - 1, (np.arange(30) % 3).astype(np.int32)])
 def test_what_the_function_of_a_dataset_in_one_piece_must_keep_to(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = Raw(("a", "b", "c"), labels, 1, "it", lambda *_: pytest.fail("it is refused before it is loaded"))
-    monkeypatch.setitem(catalogue.SOURCES, "npz", lambda: raw)  # type: ignore[index]
+    monkeypatch.setitem(catalogue.DATASETS, "npz", catalogue.Kind(lambda: raw, divided=True))  # type: ignore[index]
     with pytest.raises(
         ConfigError, match=r"dataset=npz: its function gives labels .*(counted from 0 to 2|must be int64)"
     ):

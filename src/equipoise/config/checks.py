@@ -6,7 +6,7 @@ import numpy as np
 
 from equipoise.config.model import Config, Trainer
 from equipoise.core.schema import ConfigError, arguments
-from equipoise.data.catalogue import SEVERAL_LABELS
+from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import surveyed
 from equipoise.data.types import Source
 from equipoise.methods import schedules
@@ -37,7 +37,7 @@ def check_together(config: Config) -> None:
             f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out"
         )
     _check_strategy(config.trainer)
-    if config.dataset.name == SEVERAL_LABELS:
+    if DATASETS[config.dataset.name].several_labels:
         _check_several_labels(config)
         return
     _check_methods(config, source.classes)
@@ -129,7 +129,9 @@ def _check_several_labels(config: Config) -> None:
     for option, (typed, possible) in demanded.items():
         if typed not in possible:
             takes = " or ".join("null" if value is None else value for value in possible)
-            raise ConfigError(f"{option}={typed} is for one class a sample; dataset=multilabel takes {option}={takes}")
+            raise ConfigError(
+                f"{option}={typed} is for one class a sample; dataset={config.dataset.name} takes {option}={takes}"
+            )
     if config.weighting.name == "balanced" and getattr(config.loss, "pos_weight", None) is not None:
         raise ConfigError("weighting=balanced with several labels is loss.pos_weight=auto: type one of the two")
     if config.decision.name == "tuned":

@@ -26,7 +26,7 @@ CHOSEN_AMONG = (
         "equipoise.methods.models.MODELS",
         "equipoise.methods.decisions.DECISIONS",
     ),
-    *(f"equipoise.data.catalogue.{names}" for names in ("SOURCES", "WITH_SPLITS", "IN_ONE_PIECE")),
+    "equipoise.data.catalogue.DATASETS",
 )
 TRAINING = (
     "equipoise.runs.fit._take_device",

@@ -23,7 +23,7 @@ from equipoise.core.schema import (
     as_typed,
     suggestion,
 )
-from equipoise.data.catalogue import IN_ONE_PIECE, SOURCES
+from equipoise.data.catalogue import DATASETS
 from equipoise.data.splitting import Divided
 from equipoise.data.types import Dataset
 from equipoise.methods.costs import Costs
@@ -80,7 +80,13 @@ class Tracking(Section):
 class Config(Section):
     """The whole config of one run."""
 
-    dataset: Annotated[Dataset, OneOf(SOURCES, dict.fromkeys(IN_ONE_PIECE, Divided))]
+    dataset: Annotated[
+        Dataset,
+        OneOf(
+            {name: kind.function for name, kind in DATASETS.items()},
+            {name: Divided for name, kind in DATASETS.items() if kind.divided},
+        ),
+    ]
     model: Annotated[ModelOptions, OneOf({name: architecture.build for name, architecture in MODELS.items()})]
     weighting: Annotated[Weighting, OneOf(STRATEGIES)]
     loss: Annotated[LossOptions, OneOf(LOSSES)]

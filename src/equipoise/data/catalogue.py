@@ -1,17 +1,20 @@
-"""Every dataset by its name: those that come with splits, and those that are divided here."""
+"""Every dataset by its name: those that come with splits, and those that are divided here.
+
+Nothing else names one: what is to be known of a dataset stands in its record.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from equipoise.core.schema import ConfigError, Integers, arguments, known_class
-from equipoise.data.arrays.dataset import npz, series
-from equipoise.data.images.dataset import image_directory
+from equipoise.data.arrays.dataset import lacks_array, npz, series
+from equipoise.data.images.dataset import image_directory, lacks_folders
 from equipoise.data.shards import tfrecord
 from equipoise.data.splitting import Divided, divide
-from equipoise.data.tables.dataset import csv, multilabel, tabular
+from equipoise.data.tables.dataset import csv, lacks_targets, multilabel, tabular
 from equipoise.data.types import (
     SPLITS,
     Dataset,
@@ -25,22 +28,40 @@ from equipoise.data.types import (
     synthetic,
 )
 
-WITH_SPLITS: Mapping[str, Callable[..., Source]] = {
-    "mnist_lt": mnist_lt,
-    "digits_lt": digits_lt,
-    "synthetic": synthetic,
-    "tfrecord": tfrecord,
+
+@dataclass(frozen=True)
+class Kind:
+    """A dataset function, with what must be known of its data before they are read.
+
+    Attributes
+    ----------
+    function : from its options to a `Source`, or to a `Raw`, which is divided here
+    divided : whether it returns a `Raw`: its config then has the keys of `Divided`
+    several_labels : whether a sample may have several labels, or none
+    read_in_place : whether samples are read from where they lie as long as a model is trained and judged
+    lacks_labels : what an own file or folder lacks for a trained model to be judged on it; None if nothing. The second
+        argument is the option that names it.
+    """
+
+    function: Callable[..., Source | Raw]
+    divided: bool = False
+    several_labels: bool = False
+    read_in_place: bool = False
+    lacks_labels: Callable[[Dataset, str], str | None] = lambda *_: None
+
+
+DATASETS: Mapping[str, Kind] = {
+    "mnist_lt": Kind(mnist_lt),
+    "digits_lt": Kind(digits_lt),
+    "synthetic": Kind(synthetic),
+    "tfrecord": Kind(tfrecord, read_in_place=True),
+    "csv": Kind(csv, divided=True, lacks_labels=lacks_targets),
+    "image_directory": Kind(image_directory, divided=True, read_in_place=True, lacks_labels=lacks_folders),
+    "multilabel": Kind(multilabel, divided=True, several_labels=True, lacks_labels=lacks_targets),
+    "npz": Kind(npz, divided=True, lacks_labels=lacks_array),
+    "series": Kind(series, divided=True, lacks_labels=lacks_array),
+    "tabular": Kind(tabular, divided=True),
 }
-IN_ONE_PIECE: Mapping[str, Callable[..., Raw]] = {
-    "csv": csv,
-    "image_directory": image_directory,
-    "multilabel": multilabel,
-    "npz": npz,
-    "series": series,
-    "tabular": tabular,
-}
-SEVERAL_LABELS = "multilabel"  # the one whose samples have any number of labels
-SOURCES: Mapping[str, Callable[..., Source | Raw]] = {**WITH_SPLITS, **IN_ONE_PIECE}
 
 
 def source_of(dataset: Dataset) -> Source:
@@ -51,10 +72,10 @@ def source_of(dataset: Dataset) -> Source:
     ConfigError
         If the data cannot be what the config says.
     """
-    function = SOURCES[dataset.name]
-    found = function(**arguments(dataset, function))
+    kind = DATASETS[dataset.name]
+    found = kind.function(**arguments(dataset, kind.function))
     source = found if isinstance(found, Source) else _divided(found, dataset)  # type: ignore[arg-type]
-    if dataset.name == SEVERAL_LABELS:
+    if kind.several_labels:
         return source
     positive = positive_class(dataset, source.classes, source.counts)
     return _turned(source) if dataset.labels == "binary" and positive == source.classes[0] else source

@@ -11,7 +11,7 @@ import numpy as np
 from equipoise.core import source_code
 from equipoise.core.schema import ConfigError, Integers, arguments, listing, named, suggestion
 from equipoise.data import preprocessing
-from equipoise.data.catalogue import SOURCES
+from equipoise.data.catalogue import DATASETS
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.prepare import CHOSEN_AMONG, made
 from equipoise.data.prepared import Prepared
@@ -75,7 +75,8 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
 def _again(learned: Preprocessing, dataset: Dataset, path: str, classes: Sequence[str]) -> tuple[Loaded, Integers, str]:
     """All samples of a file or folder by what was learned of others, their labels and the digest of it."""
     own = {key: path if key == "path" else None for key in PATHS if hasattr(dataset, key)}
-    raw = SOURCES[dataset.name](1, **arguments(dataset.model_copy(update=own), SOURCES[dataset.name]))
+    function = DATASETS[dataset.name].function
+    raw = function(1, **arguments(dataset.model_copy(update=own), function))
     assert isinstance(raw, Raw)
     assert raw.again is not None
     meant = [named(name, classes) for name in raw.classes]

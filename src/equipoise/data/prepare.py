@@ -21,7 +21,7 @@ from equipoise.core import source_code
 from equipoise.core.clock import clock
 from equipoise.core.schema import ConfigError, Integers, control_characters, keywords, listing
 from equipoise.data import preprocessing
-from equipoise.data.catalogue import SOURCES, source_of
+from equipoise.data.catalogue import DATASETS, source_of
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
 from equipoise.data.shards import Images, RecordArrays, RecordImages
@@ -31,7 +31,7 @@ from equipoise.data.types import PATHS, SPLITS, ArrayPreprocessing, Dataset, Sam
 # Their code is part of every key, beside that of the dataset: but not of all that there are to choose from.
 MAKING, CHOSEN_AMONG = (
     ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"),
-    ("equipoise.data.catalogue.SOURCES",),
+    ("equipoise.data.catalogue.DATASETS",),
 )
 MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
 BLOCK_ROWS = 8192
@@ -90,13 +90,14 @@ def _key(dataset: Dataset, source: Source) -> str:
 
     The label form, title, target prior and sampling do not, nor from where a path is typed.
     """
-    names = [*(name for name in keywords(SOURCES[dataset.name]) if name not in PATHS), "split_seed"]
+    function = DATASETS[dataset.name].function
+    names = [*(name for name in keywords(function) if name not in PATHS), "split_seed"]
     if isinstance(dataset, Divided):
         names += [name for name in Divided.model_fields if name not in Dataset.model_fields]
     options = {name: getattr(dataset, name) for name in names} | (
         {"positive": source.classes[1]} if source.turned else {}
     )
-    code = source_code.digest(SOURCES[dataset.name], *MAKING, without=CHOSEN_AMONG)
+    code = source_code.digest(function, *MAKING, without=CHOSEN_AMONG)
     content = json.dumps([code, dataset.name, options, source.content], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

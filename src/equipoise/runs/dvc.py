@@ -15,6 +15,7 @@ from equipoise.config.checks import check_together
 from equipoise.config.model import Config, validate
 from equipoise.core.paths import code_root, project_root
 from equipoise.core.schema import ConfigError, complain
+from equipoise.data.catalogue import DATASETS
 
 PARAMS = code_root() / "params.yaml"
 MOST_CHARACTERS = 1 << 20
@@ -82,11 +83,11 @@ def run_folder() -> Path:
 def _check_files(config: Config) -> None:
     """DVC sees a change of what it was told of, and that is one folder.
 
-    Images are decoded from where they lie, and a temporary workspace is deleted while its prepared data stay.
+    Images and shards are read from where they lie, and a temporary workspace is deleted while its prepared data stay.
     """
-    if config.dataset.name == "image_directory" and code_root().resolve() != project_root():
+    if DATASETS[config.dataset.name].read_in_place and code_root().resolve() != project_root():
         raise ConfigError(
-            "dataset=image_directory cannot be used in a temporary workspace: dvc exp run without --queue and --temp"
+            f"dataset={config.dataset.name} cannot be used in a temporary workspace: dvc exp run without --queue and --temp"
         )
     for option, path in _files(config).items():
         if not Path(path).resolve().is_relative_to(RAW.resolve()):

@@ -21,16 +21,13 @@ from equipoise.config.overrides import as_config_error, check_name, or_one_value
 from equipoise.core.paths import cache_folder, config_folder, project_root
 from equipoise.core.schema import ConfigError, dotted_keys, listing, suggestion
 from equipoise.core.terminal import warn
-from equipoise.data.arrays import npz_files
-from equipoise.data.catalogue import IN_ONE_PIECE
-from equipoise.data.images.folders import is_unlabelled
+from equipoise.data.catalogue import DATASETS
 from equipoise.data.originals import unchanged
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
-from equipoise.data.tables.files import open_table
-from equipoise.data.types import PATHS, Dataset, existing_file, existing_folder
+from equipoise.data.types import PATHS, Dataset
 from equipoise.methods.weighting import ClassWeights
 from equipoise.reports.run_page import Evidence
 from equipoise.runs import record
@@ -249,7 +246,7 @@ def _data(trained: logged.Logged, was: Dataset, config: Config) -> Prepared:
 
 def _others(was: Dataset, now: Dataset) -> list[str]:
     """The options that name another file or folder of the same kind of data than the run's own."""
-    if was.name != now.name or now.name not in IN_ONE_PIECE:
+    if was.name != now.name or not DATASETS[now.name].divided:
         return []
     typed = {key: path for key in PATHS if (path := getattr(now, key, None)) is not None}
     before = {str(Path(path).resolve()) for key in PATHS if (path := getattr(was, key, None)) is not None}
@@ -258,34 +255,17 @@ def _others(was: Dataset, now: Dataset) -> list[str]:
 
 def _check_labelled(run: str, dataset: Dataset, option: str) -> None:
     """Rows without labels can be predicted, and not judged."""
-    path = str(getattr(dataset, option))
-    nothing = f"without labels there is nothing to judge; to predict its {{}}, python src/register.py run={run} and then the command that it prints"
-    if dataset.name == "image_directory":
-        root = existing_folder(path, f"dataset.{option}")
-        if is_unlabelled(root):
-            raise ConfigError(f"{root} holds images, and no folder for each class: {nothing.format('images')}")
-        return
-    file = existing_file(path, f"dataset.{option}")
-    if file.suffix.lower() == ".ts":  # a format that is nothing without labels
-        return
-    held = (
-        npz_files.members(file)
-        if dataset.name in ("npz", "series")
-        else open_table(file, getattr(dataset, "separator", ",")).columns
-    )
-    targets = {
-        "dataset.targets": getattr(dataset, "targets", ()),
-        "dataset.target": (getattr(dataset, "target", None),),
-    }
-    for name, wanted in targets.items():
-        absent = [one for one in wanted if one is not None and one not in held]
-        if absent:
-            raise ConfigError(f"{file} has no '{listing(absent)}' ({name}): {nothing.format('rows')}")
+    lack = DATASETS[dataset.name].lacks_labels(dataset, option)
+    if lack is not None:
+        raise ConfigError(
+            f"{lack}: without labels there is nothing to judge; "
+            f"to predict them, python src/register.py run={run} and then the command that it prints"
+        )
 
 
 def _is_fitted(data: Prepared, config: Config) -> bool:
     """Whether features depend on the training rows: columns are encoded and arrays scaled by them, images are not."""
-    return config.dataset.name in IN_ONE_PIECE and not isinstance(data.split("train").features, Images)
+    return DATASETS[config.dataset.name].divided and not isinstance(data.split("train").features, Images)
 
 
 def _check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:

@@ -28,6 +28,7 @@ from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.types import (
     SPLITS,
     ArrayPreprocessing,
+    Dataset,
     Loaded,
     Preprocessing,
     Raw,
@@ -167,6 +168,14 @@ def series(
         least,
         series=True,
     )
+
+
+def lacks_array(dataset: Dataset, option: str) -> str | None:
+    """What an npz lacks of labels: the array of them. A .ts file is nothing without labels."""
+    file = existing_file(str(getattr(dataset, option)), f"dataset.{option}")
+    target = str(vars(dataset)["target"])
+    there = file.suffix.lower() == ".ts" or target in npz_files.members(file)
+    return None if there else f"{file} has no '{target}' (dataset.target)"
 
 
 def _from_npz(

@@ -17,9 +17,9 @@ from pydantic import Field
 
 from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, PositiveInt, counted, listing
 from equipoise.data.images.decoding import Examined, decode, examine
-from equipoise.data.images.folders import Folder, listed
+from equipoise.data.images.folders import Folder, is_unlabelled, listed
 from equipoise.data.labels import in_order
-from equipoise.data.types import SPLITS, Loaded, Preprocessing, Raw, existing_folder
+from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw, existing_folder
 
 MOST_BYTES_A_PIXEL = 16
 WORKERS = 2 * (os.cpu_count() or 1)
@@ -123,6 +123,12 @@ def image_directory(
         return load({"train": none, "validation": none, "test": np.arange(len(labels))}, root)
 
     return Raw(names, labels, 3, content, load, None, given, tuple(notes), again=again)
+
+
+def lacks_folders(dataset: Dataset, option: str) -> str | None:
+    """What a folder of images lacks of labels: the folders of the classes."""
+    root = existing_folder(str(getattr(dataset, option)), f"dataset.{option}")
+    return f"{root} holds images, and no folder for each class" if is_unlabelled(root) else None
 
 
 def _content(root: Path, folders: Sequence[Folder]) -> str:

@@ -33,7 +33,7 @@ from equipoise.data.tables.files import BLOCK_ROWS, Table, is_index, numbered, o
 from equipoise.data.tables.learning import equal_by_chance, fit
 from equipoise.data.tables.pandas_types import PandasTypes
 from equipoise.data.tables.readings import ColumnOptions, readings
-from equipoise.data.types import SPLITS, Loaded, Raw, digest_of, existing_file
+from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, digest_of, existing_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -366,6 +366,17 @@ def encoded_file(
         raise ConfigError(f"{table.name} has no rows")
     found, _ = _spelled([table], targets)
     return np.concatenate(blocks), _labels(found, targets, table.name, missing_labels, classes).indices
+
+
+def lacks_targets(dataset: Dataset, option: str) -> str | None:
+    """What a table lacks of labels: the columns that hold them."""
+    file = existing_file(str(getattr(dataset, option)), f"dataset.{option}")
+    held = open_table(file, vars(dataset)["separator"]).columns
+    for key, targets in (("targets", getattr(dataset, "targets", ())), ("target", (getattr(dataset, "target", None),))):
+        absent = [name for name in targets if name is not None and name not in held]
+        if absent:
+            return f"{file} has no '{listing(absent)}' (dataset.{key})"
+    return None
 
 
 def _shipped_tables() -> dict[str, Callable[[], Any]]:
