@@ -19,7 +19,7 @@ from equipoise.sweeps.launchers import choose, ray_jobs, submitit_jobs
 from equipoise.sweeps.launchers.job import Ended, Job
 from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY
-from hydra_plugins.elsewhere import ElsewhereLauncher
+from hydra_plugins.remote_launcher import RemoteLauncher
 from processes import LIMIT
 
 SWEEP = ["-m", "dataset=digits_lt", "model=linear", "seed=0,1"]
@@ -225,7 +225,7 @@ def test_a_job_comes_to_a_machine_that_cannot_log_it_or_is_queued_again() -> Non
 
 
 def test_the_folder_of_a_sweep_on_the_machines_of_a_ray_cluster() -> None:
-    launcher, there = ElsewhereLauncher(), SimpleNamespace(folder="/there")
+    launcher, there = RemoteLauncher(), SimpleNamespace(folder="/there")
     for folder, expected in (("multirun/a", "/there/multirun/a"), ("/elsewhere/b", "/there/b")):
         launcher.folder = REPOSITORY / folder
         assert launcher._folder_there(there) == Path(expected)

@@ -1,4 +1,4 @@
-"""Hydra's launcher for jobs in other processes and on other machines. One that is lost costs no other job, and is said so."""
+"""Hydra's launcher for jobs in other processes and on other machines; a job that is lost is reported and costs no other one."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 
-class ElsewhereLauncher(Launcher):
+class RemoteLauncher(Launcher):
     """Made by Hydra of conf/hydra/launcher/ray.yaml, submitit_local.yaml and submitit_slurm.yaml."""
 
     def __init__(self, **composed: Any) -> None:
