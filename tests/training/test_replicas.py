@@ -244,12 +244,13 @@ def test_the_cluster_is_read_as_tensorflow_defines_it(monkeypatch: pytest.Monkey
     ("text", "said"),
     [
         (None, "needs TF_CONFIG in the environment of each worker: export TF_CONFIG="),
-        ("{", "TF_CONFIG: Invalid JSON"),
+        ("{", "TF_CONFIG is no valid JSON"),
+        ("[]", "TF_CONFIG: must be a valid dictionary"),
         (cluster(2), "task worker 2 is none of the 2 in cluster.worker"),
-        (cluster(-1), r"TF_CONFIG at task.index"),
-        (cluster(type="evaluator"), r"TF_CONFIG at task.type: Input should be 'chief' or 'worker'"),
-        (cluster(worker=["a:1"], ps=["b:2"]), "TF_CONFIG at cluster.ps"),
-        (cluster(worker=["a"]), r"TF_CONFIG at cluster.worker.0"),
+        (cluster(-1), "TF_CONFIG: task.index=-1: must be greater than or equal to 0"),
+        (cluster(type="evaluator"), "TF_CONFIG: task.type=evaluator: must be 'chief' or 'worker'"),
+        (cluster(worker=["a:1"], ps=["b:2"]), r"TF_CONFIG: cluster.ps=\['b:2'\]: there is no such option"),
+        (cluster(worker=["a"]), "TF_CONFIG: cluster.worker.0=a: must match pattern"),
         (cluster(worker=["a:1", "a:1"]), "the same address stands twice"),
     ],
 )

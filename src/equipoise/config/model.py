@@ -1,7 +1,7 @@
 """The composed config as one frozen value, each option of it checked by itself.
 
-The sections' keys come from the registries; this module puts them together, and turns what is wrong into
-messages that name the option as it was typed. What options need of each other stands in `checks`.
+The sections' keys come from the registries; this module puts them together. `checks` holds what options need of each
+other, `messages` how an error is told.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import Field, ValidationError
 
+from equipoise.config.messages import explained
 from equipoise.core.schema import (
     ConfigError,
     OneOf,
@@ -20,8 +21,6 @@ from equipoise.core.schema import (
     Section,
     Seed,
     Word,
-    as_typed,
-    suggestion,
 )
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.splitting import Divided
@@ -116,7 +115,7 @@ def validate(composed: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(composed)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error.errors(), composed))) from None
+        raise ConfigError(explained(error, composed)) from None
 
 
 def annotations(key: str) -> list[Any]:
@@ -182,72 +181,3 @@ def _is_utf8(key: str, value: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _explain(details: Sequence[Any], composed: Mapping[str, Any]) -> list[str]:
-    """pydantic's errors as one line for each option that was typed wrongly."""
-    problems: dict[str, list[str]] = {}
-    for detail in details:
-        location = [str(part) for part in detail["loc"]]
-        group = composed.get(location[0])
-        # Below a group, pydantic names the option that was read; the user did not type that.
-        if (
-            len(location) > 1
-            and isinstance(group, Mapping)
-            and location[1] == group.get("name")
-            and location[1] not in group
-        ):
-            del location[1]
-        key = ".".join(part for part in location if not _is_branch(part))
-        problems.setdefault(key, []).append(_problem(detail, key, _siblings(composed, location)))
-    # Of `[0, -1]` the items tell what is wrong; that the whole is no valid list does not help.
-    most_exact = [key for key in problems if not any(other.startswith(key + ".") for other in problems)]
-    lines = []
-    for key in most_exact:
-        typed = _typed(composed, key)
-        shown = key if typed is None else f"{key}={typed}:"
-        lines.append(f"{shown} {', or '.join(dict.fromkeys(problems[key]))}")
-    return lines
-
-
-def _problem(detail: Any, key: str, siblings: Sequence[str]) -> str:
-    if detail["type"] == "extra_forbidden":
-        return "there is no such option" + suggestion(key.rpartition(".")[2], siblings)
-    if detail["type"] in ("missing", "union_tag_not_found"):
-        return "is missing"
-    if detail["type"] == "too_short":
-        return f"needs {detail['ctx']['min_length']} or more"
-    if detail["input"] is None:
-        names = {"string_type": "null", "tuple_type": ["null"]}.get(detail["type"])
-        return "is not set, and has no default" + (f"; if null is a name: {as_typed(key, names)}" if names else "")
-    if detail["type"] == "string_type" and isinstance(detail["input"], list):
-        name = f"[{','.join(map(str, detail['input']))}]"
-        head, _, index = key.rpartition(".")
-        return f"must be one name; if it has brackets: {as_typed(head, [name]) if index.isdigit() else as_typed(key, name)}"
-    if detail["type"] == "dict_type":
-        return "must be a mapping of class names, as in {a: …, b: …}"
-    return str(detail["msg"]).replace("Input should", "must").replace("Value error, ", "")
-
-
-def _typed(composed: Mapping[str, Any], key: str) -> Any:
-    value: Any = composed
-    for part in key.split("."):
-        if isinstance(value, Mapping):
-            value = {str(name): item for name, item in value.items()}.get(part)
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
-    return value
-
-
-def _siblings(composed: Mapping[str, Any], location: list[str]) -> list[str]:
-    level: Any = composed
-    for part in location[:-1]:
-        level = level.get(part) if isinstance(level, Mapping) else None
-    return [str(key) for key in level if str(key) != location[-1]] if isinstance(level, Mapping) else []
-
-
-def _is_branch(part: str) -> bool:
-    """Whether pydantic made up this part of a location to name one branch of a union."""
-    return "[" in part or part.startswith("constrained-") or part == "bool"

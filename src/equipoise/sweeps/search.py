@@ -17,8 +17,9 @@ from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from pydantic import BeforeValidator, Field, ValidationError
 
+from equipoise.config.messages import explained
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed, suggestion
+from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed
 from equipoise.tracking.run import Pruned
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def read_settings(composed: Any) -> Settings:
     try:
         settings = Settings.model_validate(composed)
     except ValidationError as error:
-        # The first for each: of a list pydantic says also that the whole is none.
-        lines = {str(detail["loc"][0]): _problem(detail, composed) for detail in reversed(error.errors())}
-        raise ConfigError("\n".join(lines.values())) from None
+        raise ConfigError(explained(error, composed, "hydra.sweeper")) from None
     if settings.pruner not in ("auto", "none") and len(settings.metric) > 1:
         raise ConfigError(
             f"hydra.sweeper.pruner={settings.pruner}: of several metrics none says alone which trial is hopeless; use auto or none"
@@ -376,10 +375,3 @@ def _tell(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", settings: Se
 
 def _typed(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
-
-
-def _problem(detail: Any, composed: Mapping[str, Any]) -> str:
-    key = str(detail["loc"][0])
-    if detail["type"] == "extra_forbidden":
-        return f"hydra.sweeper.{key}: there is no such option{suggestion(key, list(Settings.model_fields))}"
-    return f"hydra.sweeper.{key}={composed.get(key)}: {str(detail['msg']).replace('Input should', 'must')}"

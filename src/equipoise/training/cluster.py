@@ -5,6 +5,7 @@ every process but for the index. The chief, or worker 0 where none is named so, 
 """
 
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -15,6 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from equipoise.config.messages import explained
 from equipoise.core.schema import ConfigError, Section
 
 VARIABLE = "TF_CONFIG"
@@ -68,13 +70,13 @@ def read_cluster() -> Cluster:
             f"trainer.strategy=multi_worker needs {VARIABLE} in the environment of each worker: {EXAMPLE}"
         )
     try:
-        found = _Described.model_validate_json(text)
+        described = json.loads(text)
+        found = _Described.model_validate(described)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{VARIABLE} is no valid JSON ({error}); it must be like: {EXAMPLE}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            f"{VARIABLE}{f' at {where}' if where else ''}: {first['msg']}; it must be like: {EXAMPLE}"
-        ) from None
+        wrong = explained(error, described).splitlines()[0]
+        raise ConfigError(f"{VARIABLE}: {wrong}; it must be like: {EXAMPLE}") from None
     workers = (*found.cluster.chief, *found.cluster.worker)
     own = {"chief": found.cluster.chief, "worker": found.cluster.worker}[found.task.type]
     if found.task.index >= len(own):

@@ -10,6 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from pydantic import ValidationError
 
+from equipoise.config.messages import explained
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 from equipoise.sweeps.launchers import ray_jobs, submitit_jobs
@@ -52,14 +53,11 @@ def read_options(composed: Mapping[str, Any]) -> Options | None:
     section = OPTIONS.get(composed.get("engine", ""))
     if section is None:
         return None
+    typed = {key: value for key, value in composed.items() if key != "_target_"}
     try:
-        return section.model_validate({key: value for key, value in composed.items() if key != "_target_"})
+        return section.model_validate(typed)
     except ValidationError as error:
-        lines = [
-            f"hydra.launcher.{'.'.join(map(str, one['loc']))}={one['input']}: {one['msg'].lower()}"
-            for one in error.errors()
-        ]
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError(explained(error, typed, "hydra.launcher")) from None
 
 
 def forget_schemas() -> None:
