@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from helpers import composed
+
 
 def quoted(path: Path) -> str:
     return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -47,3 +51,8 @@ def parquet_with(**columns: Any) -> Callable[[Path], list[str]]:
         return table(folder / "t.parquet")
 
     return make
+
+
+def prepared(cache: Path, *overrides: str) -> Prepared:
+    """The data of these overrides; paths may hold anything, so they come quoted."""
+    return prepare(composed("model=linear", *overrides).dataset, cache)

@@ -34,7 +34,7 @@ from omegaconf import OmegaConf
 from equipoise.config.checks import check_together
 from equipoise.config.model import Config, flat, validate
 from equipoise.core.schema import ConfigError
-from equipoise.data.prepare import _surveyed, prepare, surveyed
+from equipoise.data.prepare import prepare, survey_anew, surveyed
 from equipoise.data.prepared import METADATA, open_prepared, seal
 from equipoise.data.shards import INDEX, RecordArrays, shard_names
 from equipoise.data.shards import METADATA as SHARDS
@@ -489,7 +489,7 @@ def _dataset_reader(*overrides: str, key: Callable[[Path], Path] = lambda file: 
         try:
             data = prepare(_dataset(*overrides).model_copy(update={"path": str(key(file))}), store)
         finally:
-            _surveyed.cache_clear()
+            survey_anew()
         assert (data.counts > 0).all()
         for name in ("train", "validation", "test"):
             split = data.split(name)

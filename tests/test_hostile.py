@@ -26,7 +26,7 @@ from equipoise.config.model import validate
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import warn
-from equipoise.data.prepare import _surveyed, prepare
+from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import METADATA, open_prepared
 from equipoise.data.shards import INDEX
 from equipoise.data.shards import METADATA as SHARDS
@@ -189,7 +189,7 @@ def test_a_message_does_not_drive_the_terminal() -> None:
 
 
 def refused(file: Path, *overrides: str) -> str:
-    _surveyed.cache_clear()  # as in a process of its own
+    survey_anew()  # as in a process of its own
     with pytest.raises(ConfigError) as caught:
         prepare(composed_dataset(*overrides, f"dataset.path='{file}'"), file.parent / "cache")
     return str(caught.value)

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_files import write
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
+from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.arrays.ts_files import read_ts
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from helpers import composed_dataset
@@ -232,3 +235,79 @@ def test_a_ts_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     file, _ = ts(tmp_path, 0)
     file.write_text("\ufeff" + file.read_text())
     assert prepared(tmp_path, "series", f"dataset.path='{file}'", "dataset.unequal=pad").shape == (100, 3)
+
+
+def test_npz_is_scaled_by_its_training_rows(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(3, 2, (90, 4)), np.repeat(["a", "b", "c"], 30)
+    split = np.where(np.arange(90) % 5 == 0, "test", np.where(np.arange(90) % 5 == 1, "validation", "train"))
+    np.savez_compressed(tmp_path / "a.npz", x=x, y=y, split=split)
+    data = prepared(tmp_path, "npz", f"dataset.path='{tmp_path}/a.npz'", "dataset.split=split")
+    train = x[split == "train"]
+    np.testing.assert_allclose(
+        data.split("test").features,
+        (x[split == "test"] - train.mean(axis=0)) / train.std(axis=0),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    assert data.classes == ("a", "b", "c")
+
+
+def test_labels_in_columns_of_bytes_or_of_numbers_with_a_point(tmp_path: Path) -> None:
+    words = np.array(["train", "validation", "test"] * 10)[:, np.newaxis]
+    for y, classes in ((np.array([b"a", "ö".encode()] * 15), ("a", "ö")), (np.arange(30.0) % 2, ("0", "1"))):
+        np.savez(
+            tmp_path / f"{classes[0]}.npz",
+            x=np.zeros((30, 2)),
+            y=y[:, np.newaxis],
+            g=np.arange(30)[:, np.newaxis] // 3,
+            s=words,
+        )
+        overrides = [f"dataset.path='{tmp_path}/{classes[0]}.npz'", "dataset.scale=none"]
+        assert prepared(tmp_path, "npz", *overrides, "dataset.split=s").classes == classes
+        grouped = prepared(tmp_path, "npz", *overrides, "dataset.group=g")
+        for split in SPLITS:
+            rows = grouped.split(split).rows
+            assert rows is not None
+            assert (np.unique(rows // 3, return_counts=True)[1] == 3).all(), (
+                "the three samples of a group stay together"
+            )
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_blocks_read_what_numpy_reads(compressed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(npz_files, "BLOCK_BYTES", 500)
+    x = np.arange(400, dtype=np.int16).reshape(50, 2, 4)
+    (np.savez_compressed if compressed else np.savez)(tmp_path / "a.npz", x=x)
+    found = list(npz_files.blocks(tmp_path / "a.npz", "x"))
+    assert len(found) > 1
+    np.testing.assert_array_equal(np.concatenate([block for _, block in found]), x)
+    assert [start for start, _ in found] == np.cumsum([0, *(len(block) for _, block in found)])[:-1].tolist()
+
+
+def test_ts_files(tmp_path: Path) -> None:
+    text = (
+        "# made by hand\n@problemName two\n@univariate false\n@classLabel true a b\n@data\n1,2,3:4,5,6:a\n7,8:9,10:b\n"
+    )
+    samples, labels = read_ts(write(tmp_path / "t.ts", text))
+    assert [sample.tolist() for sample in samples] == [[[1, 2, 3], [4, 5, 6]], [[7, 8], [9, 10]]]
+    assert labels == ["a", "b"]
+
+
+def test_series_of_unequal_length_are_padded_with_a_mask(tmp_path: Path) -> None:
+    lines = "".join(f"{','.join(str(j + i) for j in range(3 + i % 2))}:{'ab'[i % 2]}\n" for i in range(40))
+    file = write(tmp_path / "t.ts", "@classLabel true a b\n@data\n" + lines)
+    data = prepared(tmp_path, "series", f"dataset.path='{file}'", "dataset.unequal=pad", "dataset.scale=none")
+    assert data.shape == (4, 2)
+    features, labels = data.split("train").features, data.split("train").labels
+    np.testing.assert_array_equal(features[..., 1].sum(axis=1), np.where(labels == 0, 3, 4))
+    assert (features[labels == 0][:, 3, 0] == 0).all()
+
+
+def test_a_test_file_of_series(tmp_path: Path) -> None:
+    text = "@classLabel true a b\n@data\n" + "".join(f"{i},1,2:{'ab'[i % 2]}\n" for i in range(20))
+    train, test = write(tmp_path / "x_TRAIN.ts", text), write(tmp_path / "x_TEST.ts", text.replace(",1,", ",3,"))
+    files = (f"dataset.path='{train}'", f"dataset.test_path='{test}'")
+    found = prepared(tmp_path, "series", *files, "dataset.scale=none").split("test")
+    assert found.features[..., 0].tolist() == [[number, 3, 2] for number in range(20)]
+    assert found.labels.tolist() == [0, 1] * 10

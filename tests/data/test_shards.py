@@ -13,7 +13,7 @@ from PIL import Image
 
 from equipoise.config.overrides import compose_dataset
 from equipoise.core.schema import ConfigError
-from equipoise.data.prepare import _surveyed, prepare
+from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import digest_of
 from helpers import program_of
@@ -196,7 +196,7 @@ def test_shards_that_are_not_what_was_written_are_refused(name: str, shards: Pre
     shutil.copytree(str(shards.shard_root), tmp_path / "shards")
     make, message = BAD[name]
     make(tmp_path / "shards")
-    _surveyed.cache_clear()
+    survey_anew()
     with pytest.raises(ConfigError) as caught:
         prepare(compose_dataset(["dataset=tfrecord", f"dataset.path='{tmp_path}/shards'"]), tmp_path / "cache")
     assert message in str(caught.value)

@@ -70,6 +70,11 @@ def surveyed(dataset: Dataset) -> Source:
     return _surveyed(dataset.model_dump_json(), type(dataset))
 
 
+def survey_anew() -> None:
+    """Forget every survey, so that files that have changed since are read again."""
+    _surveyed.cache_clear()
+
+
 @functools.lru_cache(maxsize=64)
 def _surveyed(dataset: str, section: type[Dataset]) -> Source:
     source = source_of(section.model_validate_json(dataset))
