@@ -62,7 +62,9 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     else:
         folder, adopt, params = Path(found.tags["folder"]), found.id, {}
         folder.mkdir(parents=True, exist_ok=True)
-    with run.start_run(store, experiment_of(config.dataset), run_name(config), params, tags, folder, adopt) as log:
+    with run.start_run(
+        store, run.Description(experiment_of(config.dataset), run_name(config), params, tags), folder, adopt=adopt
+    ) as log:
         log.log_file(PARAMS, "config")
         record.log_config(config, log)
         if found is None:

@@ -45,7 +45,8 @@ def _compare(words: Sequence[str]) -> None:
     from equipoise.core.terminal import console
     from equipoise.tracking import history
     from equipoise.tracking import run as tracking
-    from equipoise.tracking.store import log_comparison, log_sweep_texts, open_store
+    from equipoise.tracking.artifacts import log_comparison, log_sweep_texts
+    from equipoise.tracking.store import open_store
 
     store = open_store(project_root(), where)
     outer = tracking.outer_run(store)

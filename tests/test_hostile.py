@@ -552,7 +552,7 @@ def test_nothing_unpickles_evaluates_or_starts_a_shell(file: Path) -> None:
             assert not {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"} & {
                 name.split(".")[0] for name in names
             }
-            assert "load_model" not in names or module == "equipoise.tracking.store", (
+            assert "load_model" not in names or module == "equipoise.tracking.artifacts", (
                 "it would run what lies beside the model"
             )
         if isinstance(node, ast.Call):

@@ -15,7 +15,8 @@ from sklearn import metrics as oracle
 
 from equipoise.core.schema import ConfigError
 from equipoise.runs.reevaluate import evaluate_again
-from equipoise.tracking.store import Store, open_store, read_json
+from equipoise.tracking.artifacts import read_json
+from equipoise.tracking.store import Store, open_store
 from helpers import copy_project, train
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,8 @@ import pytest
 
 from equipoise.data.prepare import prepare
 from equipoise.methods.weighting import class_weights
-from equipoise.tracking.store import Store, load_model, open_store
+from equipoise.tracking.artifacts import load_model
+from equipoise.tracking.store import Store, open_store
 from equipoise.training.cluster import VARIABLE
 from helpers import composed, copy_project, jobs, train
 from processes import Process, Processes, ended_after

@@ -144,7 +144,7 @@ DECIDES_NONE = {
     "a warning": ("runs/fit.py", "several replicas do otherwise", "several do otherwise"),
     "the bar": ("core/terminal.py", "def progress_bar(", "def _unused() -> None: ...\n\n\ndef progress_bar("),
     "the tags": ("runs/record.py", '"weighting": config.weighting.name', '"weights": config.weighting.name'),
-    "the keys": ("runs/record.py", 'f"{name}/{ranks}"', 'f"{name}-{ranks}"'),
+    "the keys": ("tracking/keys.py", 'f"{name}/{group}"', 'f"{name}-{group}"'),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from equipoise.runs import background
 from equipoise.runs.background import MOST_BYTES, MOST_WAITING, Beside
-from equipoise.tracking.run import Run, start_run
+from equipoise.tracking.run import Description, Run, start_run
 from equipoise.tracking.store import Store, open_store
 from examples import evidence
 
@@ -43,7 +43,7 @@ def running() -> Iterator[Beside]:
 def begin(store: Store, folder: Path) -> tuple[Run, contextlib.ExitStack]:
     held = contextlib.ExitStack()
     folder.mkdir()
-    return held.enter_context(start_run(store, "e", "n", {}, {}, folder)), held
+    return held.enter_context(start_run(store, Description("e", "n"), folder)), held
 
 
 def drawn(store: Store, run: str) -> set[str]:

@@ -9,7 +9,8 @@ import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.tracking import history
-from equipoise.tracking.store import Store, log_sweep_texts, open_store
+from equipoise.tracking.artifacts import log_sweep_texts
+from equipoise.tracking.store import Store, open_store
 
 KEYS = ["test/balanced_accuracy", "test/recall/", "decision/", "test/[odd]/"]
 

@@ -16,9 +16,10 @@ import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.tracking import run as tracking
+from equipoise.tracking.artifacts import read_json
 from equipoise.tracking.outbox import Outbox, read_journal
-from equipoise.tracking.run import Run, start_run
-from equipoise.tracking.store import Store, open_store, read_json
+from equipoise.tracking.run import Description, Run, start_run
+from equipoise.tracking.store import Store, open_store
 from helpers import REPOSITORY, copy_project, train
 from servers import Proxy, Server, as_user, proxied
 
@@ -84,7 +85,7 @@ def test_what_was_logged_in_an_outage_arrives_once(
 ) -> None:
     store = open_store(tmp_path, "server")
     proxy.mode = mode if when == "at the start" else "pass"
-    with start_run(store, "outages", f"{mode} {when}", {"a": 1}, {}, tmp_path) as run:
+    with start_run(store, Description("outages", f"{mode} {when}", {"a": 1}), tmp_path) as run:
         log_everything(run, range(3))
         proxy.mode = "pass" if when == "at the start" else mode
         failed = proxy.failed
@@ -114,7 +115,7 @@ def test_a_password_that_is_changed_while_a_run_goes_on(
     server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = open_store(tmp_path, "server")
-    with start_run(store, "outages", "password", {"a": 1}, {}, tmp_path) as run:
+    with start_run(store, Description("outages", "password", {"a": 1}), tmp_path) as run:
         log_everything(run, range(3))
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not the password")
         log_everything(run, range(3, 6))
@@ -136,7 +137,7 @@ def test_a_database_that_is_locked_for_long(
     monkeypatch.setattr(tracking, "PAUSES", 0.01)
     monkeypatch.setattr(tracking, "AT_THE_END", 0)
     store = open_store(tmp_path)
-    with start_run(store, "outages", "locked", {"a": 1}, {}, tmp_path) as run:
+    with start_run(store, Description("outages", "locked", {"a": 1}), tmp_path) as run:
         log_everything(run, range(3))
         with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
             connection.execute("BEGIN EXCLUSIVE")
@@ -160,7 +161,7 @@ from equipoise.tracking.store import open_store
 tracking.PAUSE, tracking.AT_THE_END = 1000, 0
 root = Path(sys.argv[1])
 store = open_store(root)
-with tracking.start_run(store, "outages", "full", {"a": 1}, {}, root) as run:
+with tracking.start_run(store, tracking.Description("outages", "full", {"a": 1}), root) as run:
     run.log_metrics({"train/loss": 0.5, "val/loss": 0.5}, step=0)
     size = (root / "mlflow.db").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -186,7 +187,7 @@ def test_a_crash_at_any_byte_of_the_files_is_uploaded_whole(tmp_path: Path) -> N
     """As a loss of power leaves them: the state is older than the store, or a line is half written."""
     store = open_store(tmp_path)
     states: list[str] = []
-    with start_run(store, "outages", "crash", {"a": 1}, {}, tmp_path) as run:
+    with start_run(store, Description("outages", "crash", {"a": 1}), tmp_path) as run:
         save = Outbox.save
 
         def keep(outbox: Outbox) -> None:
@@ -215,14 +216,17 @@ def test_a_state_that_is_lost_makes_no_second_run(tmp_path: Path, left: str | No
         if left is not None:
             (tmp_path / "uploaded.json").write_text(left)
 
-    with contextlib.suppress(KeyboardInterrupt), start_run(store, "outages", "lost", {"a": 1}, {}, tmp_path) as first:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        start_run(store, Description("outages", "lost", {"a": 1}), tmp_path) as first,
+    ):
         log_everything(first, range(3))
         raise KeyboardInterrupt
     for again in (range(3, 5), range(5, 7)):
         lose()
         with (
             contextlib.suppress(KeyboardInterrupt),
-            start_run(store, "outages", "lost", {"a": 1}, {}, tmp_path, adopt=first.id) as run,
+            start_run(store, Description("outages", "lost", {"a": 1}), tmp_path, adopt=first.id) as run,
         ):
             for epoch in again:
                 run.log_metrics({"train/loss": 1 / (epoch + 1), "val/loss": epoch / 7}, step=epoch)
@@ -239,7 +243,10 @@ def test_a_state_that_is_lost_makes_no_second_run(tmp_path: Path, left: str | No
 def test_a_model_that_was_half_saved_goes_with_the_next_upload(tmp_path: Path) -> None:
     store, folder = open_store(tmp_path), tmp_path / "run"
     folder.mkdir()
-    with contextlib.suppress(KeyboardInterrupt), start_run(store, "outages", "half saved", {"a": 1}, {}, folder) as run:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        start_run(store, Description("outages", "half saved", {"a": 1}), folder) as run,
+    ):
         raise KeyboardInterrupt
     for name in ("saved-0a", "saved-0b"):
         (folder / name / "model").mkdir(parents=True)
@@ -250,7 +257,7 @@ def test_a_model_that_was_half_saved_goes_with_the_next_upload(tmp_path: Path) -
     assert [path.name for path in folder.glob("saved-*")] == ["saved-0b"], "what is still to be uploaded stays"
     with (
         pytest.raises(ConfigError, match="saved-0b"),
-        start_run(store, "outages", "half saved", {"a": 1}, {}, folder, adopt=run.id),
+        start_run(store, Description("outages", "half saved", {"a": 1}), folder, adopt=run.id),
     ):
         pass  # pragma: no cover - it does not come so far
 
@@ -260,7 +267,7 @@ def test_a_run_that_was_broken_off_offline_is_killed_by_the_upload(proxy: Proxy,
     proxy.mode = "refuse"
     with (
         contextlib.suppress(KeyboardInterrupt),
-        start_run(store, "outages", "broken off", {"a": 1}, {}, tmp_path) as run,
+        start_run(store, Description("outages", "broken off", {"a": 1}), tmp_path) as run,
     ):
         log_everything(run, range(2))
         assert tracking.sync_folder(store, tmp_path) is None, "that is going on"

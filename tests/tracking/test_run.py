@@ -15,10 +15,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from equipoise.core.schema import ConfigError
+from equipoise.tracking import provenance
 from equipoise.tracking import run as tracking
+from equipoise.tracking.artifacts import load_model
+from equipoise.tracking.keys import class_keys
 from equipoise.tracking.outbox import Outbox, read_journal
-from equipoise.tracking.run import start_run
-from equipoise.tracking.store import Store, class_keys, load_model, open_store
+from equipoise.tracking.run import Description, start_run
+from equipoise.tracking.store import Store, open_store
 from helpers import program_of
 
 
@@ -33,7 +36,9 @@ def status_of(store: Store, run_id: str) -> str:
 
 
 def test_the_store_is_one_file_below_the_root(store: Store, tmp_path: Path) -> None:
-    with start_run(store, "some data", "a name", {"a.b": 1, "c": None}, {"weighting": "balanced"}, tmp_path) as run:
+    with start_run(
+        store, Description("some data", "a name", {"a.b": 1, "c": None}, {"weighting": "balanced"}), tmp_path
+    ) as run:
         run.log_json({"x": 1}, "weights.json")
     logged = store.client.get_run(run.id)
     assert (store.root / "mlflow.db").is_file()
@@ -47,7 +52,7 @@ def test_the_store_is_one_file_below_the_root(store: Store, tmp_path: Path) -> N
 
 
 def test_metrics_land_in_the_file_and_in_the_store(store: Store, tmp_path: Path) -> None:
-    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("e", "n"), tmp_path) as run:
         run.log_metrics({"val/loss": 0.5, "undefined": float("nan")}, step=3)
         run.log_profile("profile/recall", np.array([0.9, np.nan, 0.1]))
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -68,13 +73,16 @@ def test_metrics_land_in_the_file_and_in_the_store(store: Store, tmp_path: Path)
 
 
 def test_a_run_that_is_adopted_goes_on_without_double_points(store: Store, tmp_path: Path) -> None:
-    with contextlib.suppress(KeyboardInterrupt), start_run(store, "e", "first", {"a": 1}, {"t": "1"}, tmp_path) as run:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        start_run(store, Description("e", "first", {"a": 1}, {"t": "1"}), tmp_path) as run,
+    ):
         run.log_metrics({"val/loss": 0.5}, step=0)
         run.log_metrics({"val/loss": 0.4}, step=1)
         raise KeyboardInterrupt
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"key": "val/lo')  # power was lost here
-    with start_run(store, "e", "again", {"a": 2, "b": 3}, {"t": "2"}, tmp_path, adopt=run.id) as again:
+    with start_run(store, Description("e", "again", {"a": 2, "b": 3}, {"t": "2"}), tmp_path, adopt=run.id) as again:
         assert status_of(store, run.id) == "RUNNING"
         again.log_metrics({"val/loss": 0.4}, step=1)
         again.log_metrics({"val/loss": 0.3}, step=2)
@@ -96,7 +104,7 @@ def test_what_is_logged_within_a_second_is_on_the_disk_at_once_and_uploaded_toge
 ) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("e", "n"), tmp_path) as run:
 
         def seen() -> list[float]:
             return [point.value for point in store.client.get_metric_history(run.id, "val/loss")]
@@ -128,7 +136,7 @@ def test_points_and_tags_share_requests_whatever_was_logged_between(
 
     monkeypatch.setattr(store.client, "log_batch", counted)
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)
-    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("e", "n"), tmp_path) as run:
         for key in ("a", "b", "c"):
             run.log_metrics({key: 1.0})
             run.log_json({}, f"{key}.json")
@@ -144,7 +152,7 @@ def test_points_and_tags_share_requests_whatever_was_logged_between(
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
 def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: BaseException, status: str) -> None:
-    with pytest.raises(type(error)), start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with pytest.raises(type(error)), start_run(store, Description("e", "n"), tmp_path) as run:
         raise error
     assert status_of(store, run.id) == status
     text = (store.root / "mlruns" / "e" / run.id / "artifacts" / "traceback.txt").read_text()
@@ -152,7 +160,7 @@ def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: Bas
 
 
 def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store, tmp_path: Path) -> None:
-    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("e", "n"), tmp_path) as run:
         run._outbox.add_points([{"key": "val/loss", "value": 0.5, "step": 0, "timestamp": 1}])
         run._outbox.add("tags", tags={"late": "yes"})
         assert not run._upload(1e-9, at_once=True)
@@ -170,7 +178,7 @@ def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store
 def test_what_is_not_there_any_more_cannot_be_uploaded(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("e", "n"), tmp_path) as run:
         (tmp_path / "saved-b" / "model").mkdir(parents=True)
         (tmp_path / "saved-b" / "model" / "MLmodel").write_text("- no model")
         run._outbox.add("file", file="gone.txt", to="")
@@ -190,7 +198,7 @@ def test_what_is_not_there_any_more_cannot_be_uploaded(
 
 
 def test_a_run_that_was_asked_for_twice_is_there_once(store: Store, tmp_path: Path) -> None:
-    with start_run(store, "twice", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("twice", "n"), tmp_path) as run:
         now = run._outbox.uploaded
         other = store.client.create_run(now.experiment_id, tags={"local_id": now.local_id}).info.run_id
         now.asked = 2
@@ -219,8 +227,8 @@ def test_what_the_environment_says_of_a_run(store: Store, monkeypatch: pytest.Mo
         tracking.outer_run(store)
     assert tracking.outer_run(store) is None, "it is asked for once"
     sent = {"mlflow.source.git.commit": "abc", "git_dirty": "true"}
-    monkeypatch.setenv(tracking.GIT, json.dumps(sent))
-    assert tracking.git_tags() == sent
+    monkeypatch.setenv(provenance.GIT, json.dumps(sent))
+    assert provenance.git_tags() == sent
 
 
 def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
@@ -266,7 +274,7 @@ def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
     sync = program_of("src/sync.py")
     with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):
         sync._upload(["nowhere"])
-    with pytest.MonkeyPatch.context() as patch, start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with pytest.MonkeyPatch.context() as patch, start_run(store, Description("e", "n"), tmp_path) as run:
         patch.setattr(sync, "project_root", lambda: store.root)
         run._outbox.add("tags", tags={"late": "yes"})
         assert sync._upload([str(tmp_path)]) == 0
@@ -281,7 +289,7 @@ def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_i
 ) -> None:
     sync = program_of("src/sync.py")
     monkeypatch.setattr(sync, "project_root", lambda: store.root)
-    with start_run(store, "e", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("e", "n"), tmp_path) as run:
         run.log_metrics({"val/loss": 0.5})
     state = json.loads((tmp_path / "uploaded.json").read_text())
     Outbox(tmp_path).add("end", status="FINISHED", time=1)
@@ -314,11 +322,11 @@ def test_an_address_that_is_not_heeded_is_told_once(
 
 def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:
     with (
-        start_run(store, "e", "n", {}, {}, tmp_path),
+        start_run(store, Description("e", "n"), tmp_path),
         pytest.raises(ConfigError, match=f"in use by another process, process {os.getpid()} on"),
     ):
-        start_run(store, "e", "n", {}, {}, tmp_path).__enter__()
-    with start_run(store, "e", "n", {}, {}, tmp_path) as again:
+        start_run(store, Description("e", "n"), tmp_path).__enter__()
+    with start_run(store, Description("e", "n"), tmp_path) as again:
         again.log_metrics({"val/loss": 0.5})
     assert store.client.get_run(again.id).data.metrics == {"val/loss": 0.5}, "another run in the same folder"
 
@@ -360,7 +368,7 @@ def test_the_model_loads_without_our_code(store: Store, tmp_path: Path) -> None:
 
     model = models.mlp((3,), 2, hidden=(4,), dropout=0.5)
     example = np.ones((2, 3), np.float32)
-    with start_run(store, "models", "n", {}, {}, tmp_path) as run:
+    with start_run(store, Description("models", "n"), tmp_path) as run:
         run.log_metrics({"test/accuracy": 1.0})
         run.log_model(model, example, step=5)
         assert status_of(store, run.id) == "RUNNING"

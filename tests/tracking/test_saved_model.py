@@ -158,7 +158,8 @@ def test_a_pickle_beside_a_logged_model_is_not_opened(good: Path, tmp_path: Path
     """MLflow's own loader opens it."""
     import mlflow
 
-    from equipoise.tracking.store import load_model, open_store
+    from equipoise.tracking.artifacts import load_model
+    from equipoise.tracking.store import open_store
 
     store = open_store(tmp_path)
     experiment = store.experiment("it")

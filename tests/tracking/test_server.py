@@ -544,7 +544,7 @@ store = open_store(root, "server")
 for job in range(first, 200, 4):
     folder = root / f"job-{job}"
     folder.mkdir()
-    with tracking.start_run(store, "short jobs", f"job {job}", {"job": job}, {"short": "yes"}, folder) as run:
+    with tracking.start_run(store, tracking.Description("short jobs", f"job {job}", {"job": job}, {"short": "yes"}), folder) as run:
         for epoch in range(2):
             run.log_metrics({f"m/{index}": job + index / 10 for index in range(5)}, step=epoch)
     assert run.is_uploaded

@@ -40,7 +40,7 @@ EVALUATION = ("equipoise.runs.evaluate.evaluate_and_log",)
 BESIDE = (
     *("equipoise.core.clock", "equipoise.training.cluster", "equipoise.training.checkpoints"),
     *("equipoise.tracking.run", "equipoise.tracking.store", "equipoise.tracking.gpu_usage", "equipoise.config.naming"),
-    *("equipoise.core.terminal", "equipoise.runs.record.by_class"),
+    *("equipoise.core.terminal", "equipoise.tracking.keys"),
 )
 DATA = "the content of the data"
 JUDGING = ("decision", "evaluation")  # parts that no trained weight depends on

@@ -34,8 +34,8 @@ from equipoise.reports import run_page
 from equipoise.reports.fonts import lettering
 from equipoise.reports.run_page import Evidence
 from equipoise.runs import record
+from equipoise.tracking import keys
 from equipoise.tracking.run import Run
-from equipoise.tracking.store import class_keys
 from equipoise.training.trained import Trained
 
 # Below the run's folder.
@@ -180,7 +180,7 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
             for end in ("low", "high")
         }
     )
-    log.log_metrics(record.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
+    log.log_metrics(keys.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
     if not data.several_labels:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
     log.log_metrics(
@@ -191,7 +191,7 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         }
     )
     for name in ("recall", "precision", "f1"):
-        log.log_profile(f"profile/{name}", record.profile(data, evaluation.per_class[name]))
+        log.log_profile(f"profile/{name}", keys.profile(data, evaluation.per_class[name]))
 
 
 def _predictions(
@@ -239,6 +239,6 @@ def _log_tables(
     }
     columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
     log.log_table(columns, "evaluation/per_class.json")
-    log.log_json(class_keys(data.classes), "evaluation/classes.json")
+    log.log_json(keys.class_keys(data.classes), "evaluation/classes.json")
     log.log_json(as_json(decide), DECISION)
     log.log_json(probabilities.as_json(moved), PROBABILITIES)

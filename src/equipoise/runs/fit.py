@@ -22,8 +22,8 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import ranks
 from equipoise.runs import record, resume
 from equipoise.runs.resume import Begun
-from equipoise.tracking import gpu_usage
-from equipoise.tracking.run import Run, start_run
+from equipoise.tracking import gpu_usage, keys
+from equipoise.tracking.run import Description, Run, start_run
 from equipoise.tracking.store import Store
 from equipoise.training import runtime
 from equipoise.training.checkpoints import Checkpoints
@@ -76,7 +76,10 @@ def training_run(
     if begun and adopt is None and begun == resume.interrupted(store, config, data.data_sha256):
         resume.remove_unused(folder)
         folder, adopt = begun.folder, begun.id
-    with resume.kept(folder), start_run(store, experiment, run_name(config), flat(config), tags, folder, adopt) as log:
+    with (
+        resume.kept(folder),
+        start_run(store, Description(experiment, run_name(config), flat(config), tags), folder, adopt=adopt) as log,
+    ):
         yield log, f"{replicas} × {device}" if replicas > 1 else device, built
 
 
@@ -249,7 +252,7 @@ def _fit(
 
     # Of several labels a sample, no one has the whole loss or gradient.
     at_start = {} if data.several_labels else shares("_start", 0)
-    log.log_metrics(record.by_class(data, at_start))
+    log.log_metrics(keys.by_class(data, at_start))
     history: list[dict[str, float]] = []
     begun = checkpoints.newest()
     if begun is not None:
@@ -270,7 +273,7 @@ def _fit(
 
         fit.fit(built, config, data, weights, on_epoch, checkpoints)
     at_end = {} if data.several_labels else shares("", len(history) - 1)
-    log.log_metrics(record.by_class(data, at_end))
+    log.log_metrics(keys.by_class(data, at_end))
     if config.trainer.second_stage != "none":
         from equipoise.training.second_stage import run_second_stage
 

@@ -2,7 +2,6 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,9 +17,9 @@ from equipoise.methods import effect
 from equipoise.methods.losses import LOSSES, positive_weights
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.weighting import ClassWeights, class_weights
-from equipoise.metrics import ranks as by_rank
+from equipoise.tracking import keys
+from equipoise.tracking.artifacts import CONFIG
 from equipoise.tracking.run import Run
-from equipoise.tracking.store import CONFIG, class_keys
 
 
 def config_tags(config: Config, data: Prepared) -> dict[str, str]:
@@ -85,7 +84,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     per_class |= {} if data.several_labels else _corrections(config, data, weights)
     log.log_metrics(
         {
-            **by_class(data, per_class),
+            **keys.by_class(data, per_class),
             "samples/train": len(data.split("train").labels),  # n_test / n_train is what a comparison over splits needs
             "weight_sample_mean": shown.sample_mean,
             "effective_sample_size": shown.effective_sample_size,
@@ -93,7 +92,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
             **{f"reference/{name}": value for name, value in data.reference.items()},
         }
     )
-    log.log_profile("profile/weight", profile(data, shown.weights))
+    log.log_profile("profile/weight", keys.profile(data, shown.weights))
     # As the model was trained under: a loss's own factor comes on top of them wherever they are read.
     rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
     table = {
@@ -105,27 +104,6 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     log.log_text((data.folder / PREPROCESSING).read_text(encoding="utf-8"), PREPROCESSING)
     for file in sorted((log.folder / ".hydra").glob("*.yaml")):
         log.log_file(file, "config")
-
-
-def by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:
-    """`{"test/recall": array}` to `{"test/recall/<class>": value}`; of many classes to the means of ten groups of ranks."""
-    if len(data.classes) > by_rank.MOST_KEYED:
-        members = by_rank.groups(data.head_to_tail)
-        found = {name: by_rank.means(np.asarray(values, np.float64), members) for name, values in metrics.items()}
-        return {f"{name}/{ranks}": value for name, means in found.items() for ranks, value in means.items()}
-    keys = class_keys(data.classes)
-    return {
-        f"{name}/{keys[label]}": float(values[index])
-        for name, values in metrics.items()
-        for index, label in enumerate(data.classes)
-    }
-
-
-def profile(data: Prepared, values: Floats) -> Floats:
-    """A class's values by rank from head to tail; of many classes the means of a hundred groups of ranks."""
-    if len(data.classes) > by_rank.MOST_KEYED:
-        return np.array(list(by_rank.means(values, by_rank.groups(data.head_to_tail, by_rank.PROFILE_POINTS)).values()))
-    return values[data.head_to_tail]
 
 
 def _label_weights(config: Config, data: Prepared) -> ClassWeights:

@@ -33,9 +33,11 @@ from equipoise.reports.run_page import Evidence
 from equipoise.runs import record
 from equipoise.runs.evaluate import draw_and_log, evaluate_and_log
 from equipoise.tracking import history as logged
+from equipoise.tracking.artifacts import load_model, read_json
 from equipoise.tracking.history import LoggedConfig
-from equipoise.tracking.run import outer_run, start_run
-from equipoise.tracking.store import Store, class_keys, load_model, read_json
+from equipoise.tracking.keys import class_keys
+from equipoise.tracking.run import Description, outer_run, start_run
+from equipoise.tracking.store import Store
 from equipoise.training import runtime
 from equipoise.training.trained import Trained
 
@@ -117,7 +119,10 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     tags |= {"device": device, "data_sha256": data.data_sha256, "mlflow.source.name": "src/evaluate.py"}
     where = given_experiment() or store.client.get_experiment(trained.experiment_id).name
     with start_run(
-        store, where, f"{run_name(config)} · judged again", flat(config), tags, folder, outer_run(store)
+        store,
+        Description(where, f"{run_name(config)} · judged again", flat(config), tags),
+        folder,
+        adopt=outer_run(store),
     ) as log:
         record.log_inputs(config, log, data, weights)
         known = {name: values for name, values in shares.items() if not np.isnan(values).all()}

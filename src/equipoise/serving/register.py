@@ -18,8 +18,9 @@ from equipoise.metrics import probabilities
 from equipoise.metrics.probabilities import OfClasses, Probabilities
 from equipoise.runs.evaluate import DECISION, PROBABILITIES
 from equipoise.serving import served_form
+from equipoise.tracking.artifacts import load_model, read_json
 from equipoise.tracking.history import Logged
-from equipoise.tracking.store import Store, load_model, read_json
+from equipoise.tracking.store import Store
 
 # What the code that travels with the model imports.
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy")

@@ -11,7 +11,8 @@ from equipoise.comparison import compare
 from equipoise.core.terminal import console, print_table
 from equipoise.sweeps import search
 from equipoise.tracking import history
-from equipoise.tracking.store import Store, log_sweep_figures, log_sweep_texts
+from equipoise.tracking.artifacts import log_sweep_figures, log_sweep_texts
+from equipoise.tracking.store import Store
 
 if TYPE_CHECKING:
     import optuna

@@ -59,7 +59,7 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
     sweep.folder.mkdir(parents=True, exist_ok=True)
     adopted = outer or (earlier[-1].info.run_id if earlier else None)
     with tracking.start_run(
-        store, experiment, f"sweep {sweep.id}", sweep.grid, tags, sweep.folder, adopt=adopted
+        store, tracking.Description(experiment, f"sweep {sweep.id}", sweep.grid, tags), sweep.folder, adopt=adopted
     ) as run:
         for other in earlier:
             if other.info.run_id != run.id:

@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 from equipoise.config.model import JUDGING, VALUES, below
 from equipoise.core.schema import ConfigError
-from equipoise.tracking.store import CONFIG, Store, read_json
+from equipoise.tracking.artifacts import CONFIG, read_json
+from equipoise.tracking.store import Store
 
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained  # of dvc.yaml
 

@@ -9,30 +9,27 @@ import io
 import json
 import os
 import shutil
-import socket
-import subprocess
 import time
 import traceback
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from equipoise.core.clock import clock
 from equipoise.core.locks import InUseError, locked
-from equipoise.core.paths import code_root
 from equipoise.core.schema import ConfigError, Floats
+from equipoise.tracking.keys import param_key
 from equipoise.tracking.outbox import Outbox, read_journal
-from equipoise.tracking.store import Store, param_key, said_by, warn
+from equipoise.tracking.provenance import git_tags, process_tags
+from equipoise.tracking.store import Store, said_by, warn
 from equipoise.tracking.upload import outages, upload
 
 if TYPE_CHECKING:
     import keras
 
-GIT = "EQUIPOISE_GIT"  # in the environment of a job that got the code sent: the tags of its commit, as JSON
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
 MOST_IN_A_LINE = 500  # of an error
 # A store that does not answer is asked again after ten times what the last request took, and PAUSE seconds at least,
@@ -45,6 +42,16 @@ AT_THE_END = 15  # seconds of trying again once it is over
 
 class Pruned(Exception):  # noqa: N818 - it is none
     """A run is given up as hopeless: KILLED and tagged, and no failure."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a run when it starts: the experiment that it belongs to, its name, params and tags."""
+
+    experiment: str
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run:
@@ -271,38 +278,37 @@ class Run:
 
 
 @contextlib.contextmanager
-def start_run(
-    store: Store,
-    experiment: str,
-    name: str,
-    params: Mapping[str, Any],
-    tags: Mapping[str, str],
-    folder: Path,
-    adopt: str | None = None,
-) -> Iterator[Run]:
-    """A run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact.
+def start_run(store: Store, description: Description, folder: Path, adopt: str | None = None) -> Iterator[Run]:
+    """Open a run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact.
 
     Parameters
     ----------
-    adopt : the id of a run that is there already, opened by `mlflow run` or interrupted, and to be written on
+    folder : the run's own, where all that it logs lands first
+    adopt : id of a run that exists already, opened by `mlflow run` or interrupted, and is to be continued
 
     Raises
     ------
     ConfigError
         If another run is writing into the folder, or the experiment was deleted or is another's.
     """
-    tags = {**tags, **_process_tags(), **git_tags(), "folder": str(folder)}
+    tags = {**description.tags, **process_tags(), **git_tags(), "folder": str(folder)}
     with locked(folder / ".lock", 5):
         outbox = Outbox(folder)
         _remove_half_saved(outbox)
         run = Run(store, folder, outbox, adopted=adopt is not None)
         now = int(time.time() * 1000)
         run.begin(
-            adopt=adopt, local_id=uuid.uuid4().hex, experiment=experiment, name=name, tags=tags, time=now, uri=store.uri
+            adopt=adopt,
+            local_id=uuid.uuid4().hex,
+            experiment=description.experiment,
+            name=description.name,
+            tags=tags,
+            time=now,
+            uri=store.uri,
         )
         try:
             _date_traceback(run, adopted=adopt is not None)
-            run.log_params(params)
+            run.log_params(description.params)
             yield run
         except Pruned as pruned:
             run.set_tag("pruned", str(pruned))
@@ -396,27 +402,3 @@ def outer_run(store: Store) -> str | None:
                 f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first"
             ) from None
     return run_id
-
-
-def _process_tags() -> dict[str, str]:
-    process = psutil.Process()
-    return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
-
-
-def git_tags() -> dict[str, str]:
-    """The commit and whether the tree differs from it; nothing outside a git checkout. Code that was sent here has them sent along."""
-    if GIT in os.environ:
-        return dict(json.loads(os.environ[GIT]))
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(code_root()), *words], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return {
-            "mlflow.source.git.commit": git("rev-parse", "HEAD"),
-            "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
-        }
-    except (OSError, subprocess.CalledProcessError):
-        return {}

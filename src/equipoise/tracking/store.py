@@ -2,38 +2,29 @@
 
 import contextlib
 import functools
-import io
-import itertools
-import json
 import logging
 import os
 import re
 import shlex
 import socket
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import psutil
-
 from equipoise.core.clock import clock
 from equipoise.core.locks import locked
 from equipoise.core.schema import ConfigError
-from equipoise.tracking.saved_model import load_keras
+from equipoise.tracking.provenance import is_alive
 from equipoise.tracking.upload import outages
 
 if TYPE_CHECKING:
-    import keras
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from mlflow.entities import Run as LoggedRun
 
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
-CONFIG = "config/resolved.json"  # of a run, among its artifacts
 REQUEST = 10  # seconds for a store to answer
 
 
@@ -233,86 +224,6 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
 _opened: dict[str, Store] = {}  # with their clients, which take as long to make as to ask
 
 
-def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of the sweep's summary run."""
-    run_id = summary_run(store, sweep, experiments)
-    for name, text in texts.items():
-        store.client.log_text(run_id, text, name)
-
-
-def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
-    """Pictures by file name, as artifacts of the sweep's summary run."""
-    run_id = summary_run(store, sweep, experiments)
-    for name, figure in figures.items():
-        store.client.log_figure(run_id, figure, name)
-
-
-def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
-    """The id of the sweep's summary run, which is made if it is not there.
-
-    Parameters
-    ----------
-    experiments : ids of those that the sweep's runs lie in; the summary of a sweep over several lies in `sweeps`
-    """
-    found = store.runs(kind="sweep", sweep_id=sweep)
-    if found:
-        return str(found[-1].info.run_id)
-    experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
-    run_id = store.client.create_run(
-        experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}
-    ).info.run_id
-    store.client.set_terminated(run_id, "FINISHED")
-    return str(run_id)
-
-
-def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of a run that is there for them alone."""
-    store.client.set_tag(run_id, "kind", "comparison")
-    for name, text in texts.items():
-        store.client.log_text(run_id, text, name)
-
-
-def load_model(store: Store, run: str) -> "keras.Model":
-    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
-    import mlflow
-
-    mlflow.set_tracking_uri(store.uri)
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        try:
-            found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
-        except (mlflow.exceptions.MlflowException, OSError) as error:
-            raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
-        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
-
-
-def read_json(store: Store, run: str, path: str) -> Any:
-    """A JSON artifact of a run."""
-    with tempfile.TemporaryDirectory() as folder:
-        return json.loads(Path(store.client.download_artifacts(run, path, folder)).read_text())
-
-
-def class_keys(classes: Sequence[str]) -> dict[str, str]:
-    """Class names to what MLflow takes in a metric key; equal keys are told apart by `_2`, `_3` …"""
-    keys: dict[str, str] = {}
-    used: set[str] = set()
-    for name in classes:
-        # MLflow takes 250 characters for a whole key, and no part that is a path's «.» or «..».
-        slug = re.sub(r"[^\w .-]+|^\.+$", "_", name).strip()[:120] or "_"
-        key = slug
-        for number in itertools.count(2):
-            if key not in used:
-                break
-            key = f"{slug}_{number}"
-        used.add(key)
-        keys[name] = key
-    return keys
-
-
-def param_key(key: str) -> str:
-    """A dotted config key as MLflow takes it: class names in it may hold anything."""
-    return re.sub(r"[^\w .\-/]+", "_", key)[:250]
-
-
 def said_by(error: Exception) -> str:
     """The first line of what MLflow, SQLAlchemy or the system says, without the address and the statement around it."""
     text = str(error).strip().splitlines() or [type(error).__name__]
@@ -339,13 +250,5 @@ def _close_orphans(store: Store) -> None:
     for run in store.client.search_runs(
         experiments, f"attributes.status = 'RUNNING' and tags.host = '{socket.gethostname()}'"
     ):
-        if not _alive(run.data.tags):
+        if not is_alive(run.data.tags):
             store.client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _alive(tags: Mapping[str, str]) -> bool:
-    try:
-        process = psutil.Process(int(tags["pid"]))
-        return abs(process.create_time() - float(tags["process_start"])) < 1
-    except psutil.NoSuchProcess:
-        return False

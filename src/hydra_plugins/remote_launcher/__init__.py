@@ -129,7 +129,7 @@ def _environment(on_ray: Any) -> dict[str, str]:
     """What a job finds beside its machine's own environment. Not in Ray's `runtime_env`, which is logged: a password may be in it."""
     from equipoise.core.paths import ROOT, project_root
     from equipoise.sweeps.launchers.ray_jobs import ON_THIS_MACHINE
-    from equipoise.tracking.run import GIT, git_tags
+    from equipoise.tracking.provenance import GIT, git_tags
 
     if not on_ray:
         return {}  # submitit and Slurm hand on this process's own, and this would be written to the disk

@@ -1,0 +1,77 @@
+"""Artifacts of runs beyond their own writing: a sweep's summary run, comparisons, models and JSON read back."""
+
+import contextlib
+import io
+import json
+import tempfile
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equipoise.core.schema import ConfigError
+from equipoise.tracking.saved_model import load_keras
+from equipoise.tracking.store import Store
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
+
+CONFIG = "config/resolved.json"  # of a run, among its artifacts
+
+
+def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
+    """Pictures by file name, as artifacts of the sweep's summary run."""
+    run_id = summary_run(store, sweep, experiments)
+    for name, figure in figures.items():
+        store.client.log_figure(run_id, figure, name)
+
+
+def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
+    """The id of the sweep's summary run, which is made if it is not there.
+
+    Parameters
+    ----------
+    experiments : ids of those that the sweep's runs lie in; the summary of a sweep over several lies in `sweeps`
+    """
+    found = store.runs(kind="sweep", sweep_id=sweep)
+    if found:
+        return str(found[-1].info.run_id)
+    experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
+    run_id = store.client.create_run(
+        experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}
+    ).info.run_id
+    store.client.set_terminated(run_id, "FINISHED")
+    return str(run_id)
+
+
+def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
+    """Texts by file name, as artifacts of a run that is there for them alone."""
+    store.client.set_tag(run_id, "kind", "comparison")
+    for name, text in texts.items():
+        store.client.log_text(run_id, text, name)
+
+
+def load_model(store: Store, run: str) -> "keras.Model":
+    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
+    import mlflow
+
+    mlflow.set_tracking_uri(store.uri)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
+        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
+
+
+def read_json(store: Store, run: str, path: str) -> Any:
+    """A JSON artifact of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        return json.loads(Path(store.client.download_artifacts(run, path, folder)).read_text())

@@ -1,0 +1,46 @@
+"""Where a run comes from: the commit of the code, and the process that carries it out, as tags."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+
+import psutil
+
+from equipoise.core.paths import code_root
+
+GIT = "EQUIPOISE_GIT"  # in the environment of a job that got the code sent: the tags of its commit, as JSON
+
+
+def process_tags() -> dict[str, str]:
+    process = psutil.Process()
+    return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
+
+
+def git_tags() -> dict[str, str]:
+    """The commit and whether the tree differs from it; nothing outside a git checkout. Code that was sent here has them sent along."""
+    if GIT in os.environ:
+        return dict(json.loads(os.environ[GIT]))
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(code_root()), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return {
+            "mlflow.source.git.commit": git("rev-parse", "HEAD"),
+            "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+        }
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def is_alive(tags: Mapping[str, str]) -> bool:
+    """Whether the process with these tags still exists on this host."""
+    try:
+        process = psutil.Process(int(tags["pid"]))
+        return abs(process.create_time() - float(tags["process_start"])) < 1
+    except psutil.NoSuchProcess:
+        return False
