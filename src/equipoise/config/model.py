@@ -5,10 +5,9 @@ other, `messages` how an error is told.
 """
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -21,6 +20,8 @@ from equipoise.core.schema import (
     Section,
     Seed,
     Word,
+    annotated,
+    keywords,
 )
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.splitting import Divided
@@ -125,13 +126,9 @@ def annotations(key: str) -> list[Any]:
         return [Config.model_fields[group].annotation] if key in VALUES else []
     field = Config.model_fields[group]
     choices = [choice for choice in field.metadata if isinstance(choice, OneOf)]
-    sections = [field.annotation, *(section for choice in choices for section in choice.sections.values())]
-    found = [get_type_hints(section, include_extras=True) for section in sections if section is not None]
-    functions = [function for choice in choices for function in choice.registry.values()]
-    found += [
-        {name: parameter.annotation for name, parameter in inspect.signature(function).parameters.items()}
-        for function in functions
-    ]
+    sections: list[Any] = [field.annotation, *(section for choice in choices for section in choice.sections.values())]
+    found = [annotated(section) for section in sections]
+    found += [keywords(function) for choice in choices for function in choice.registry.values()]
     return [hints[option] for hints in found if option in hints]
 
 

@@ -4,6 +4,9 @@ An option of a group is a plain function. Its positional parameters are what the
 keyword-only parameters are the keys of its YAML, and their annotations are the checks. So a new option
 needs no schema of its own. Defaults live in the YAML alone.
 
+Keys that travel together, or that several functions share, may be fields of a `Section`: a keyword-only parameter that
+is annotated with it takes all of them as one value, and in the YAML each of them is a key like any other.
+
 Knows nothing of any particular group.
 """
 
@@ -17,7 +20,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
@@ -149,8 +152,8 @@ Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 class OneOf:
     """The options of a group: `weighting: Annotated[Weighting, OneOf(STRATEGIES)]`.
 
-    Read as one model an option, told apart by `name`. `sections` gives some options more keys in common. Each has the keys of the annotated section, which all
-    options of the group share, and the keyword-only parameters of its function, all of them required.
+    Each option is read as a model of its own, told apart by `name`. It has the keys of the annotated section, which all
+    options of the group share, or those of its section in `sections`, and the `keywords` of its function, all required.
     """
 
     def __init__(
@@ -161,18 +164,25 @@ class OneOf:
     def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         members = []
         for name, function in self.registry.items():
-            parameters = inspect.signature(function).parameters
-            keys: dict[str, Any] = {key: (parameters[key].annotation, ...) for key in keywords(function)}
+            keys: dict[str, Any] = {key: (annotation, ...) for key, annotation in keywords(function).items()}
             keys["name"] = (Literal[name], ...)
             members.append(create_model(name, __base__=self.sections.get(name, common), **keys))
         union = functools.reduce(operator.or_, members)
         return handler.generate_schema(Annotated[union, Field(discriminator="name")] if len(members) > 1 else union)
 
 
-def keywords(function: Callable[..., Any]) -> list[str]:
-    """The names of the function's keyword-only parameters."""
-    parameters = inspect.signature(function).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+def keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """The keys of the function's YAML and their annotations: its keyword-only parameters, or the fields of a section."""
+    found: dict[str, Any] = {}
+    for name, annotation in _keyword_only(function).items():
+        found |= annotated(annotation) if _is_section(annotation) else {name: annotation}
+    return found
+
+
+def annotated(section: type[Section]) -> dict[str, Any]:
+    """The section's fields and their annotations."""
+    hints = get_type_hints(section, include_extras=True)
+    return {name: hints[name] for name in section.model_fields}
 
 
 def arguments(section: Section, function: Callable[..., Any], classes: Sequence[str] = ()) -> dict[str, Any]:
@@ -183,10 +193,27 @@ def arguments(section: Section, function: Callable[..., Any], classes: Sequence[
     ConfigError
         If a mapping misses a class or names an unknown one.
     """
-    values = {key: getattr(section, key) for key in keywords(function)}
+
+    def value_of(key: str) -> Any:
+        value = getattr(section, key)
+        return in_class_order(value, classes, key) if isinstance(value, dict) else value
+
+    # The values are checked already, and as fields of the section that a parameter takes they are the same.
     return {
-        key: in_class_order(value, classes, key) if isinstance(value, dict) else value for key, value in values.items()
+        name: annotation.model_construct(**{key: value_of(key) for key in annotation.model_fields})
+        if _is_section(annotation)
+        else value_of(name)
+        for name, annotation in _keyword_only(function).items()
     }
+
+
+def _keyword_only(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.annotation for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
 def number_in(text: str) -> Decimal | None:
