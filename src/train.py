@@ -15,11 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from equipoise.config.model import Config, validate
 from equipoise.config.naming import experiment_of, not_heeded, run_name
-from equipoise.core import interruption
+from equipoise.core import interruption, process
 from equipoise.core.clock import clock, imports_counted
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError, complain
-from equipoise.core.streams import never_fail
 from equipoise.data.prepare import prepare
 from equipoise.sweeps import planning
 from equipoise.sweeps.launchers import choose
@@ -33,7 +32,7 @@ NO_MEMORY = ("failed to map segment", "annot allocate memory")  # as the system'
 def main() -> int:
     """Check every job of the command line, then hand over to Hydra; returns the exit code."""
     clock.begin_process()
-    never_fail()
+    process.begin()
     try:
         plan = planning.plan(sys.argv[1:])
         takes_part = False
@@ -154,6 +153,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     """
     from equipoise.sweeps.progress import spoken
 
+    process.begin()  # a launcher's worker has not been through `main`
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""What everything else stands on: the schema of options and their errors, types, paths, the clock, locks, signals, the terminal.
+"""What everything else stands on: the schema of options and their errors, types, paths, locks, signals, clock, terminal.
 
-Knows nothing of class weights: no data, no model, no run.
+Knows nothing of class weights: no data, no model, no run. Keeps what a process has once: its clock (`clock`) and its
+terminal (`terminal`).
 """

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from equipoise.core import process
 from equipoise.core.schema import ConfigError, complain, suggestion
-from equipoise.core.streams import never_fail
 
 
 def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[str]], int | None]) -> int:
     """Do what was typed, or print the document if help was asked for; returns the exit code: 2 for a user's mistake, which is told."""
-    never_fail()
+    process.begin()
     if {"-h", "--help"} & set(words):
         print((document or "").strip())
         return 0

@@ -15,46 +15,65 @@ from rich.text import Text
 
 from equipoise.core.schema import printable
 
-WIDTH = 132  # of what is no terminal, unless COLUMNS says another
-LEAST_NAME = 24  # columns for the name of a row, if it is so long
+WIDTH = 132  # columns where there is no terminal, unless COLUMNS gives another number
+LEAST_NAME = 24  # columns for the name of a row, if it is that long
 WARNING, NOTE = "warning: ", "note: "
-GAP = 2  # columns between two of a table, and one at either end
+GAP = 2  # blanks between two columns of a table; half of it at either end
 
-# No markup: brackets in a path or a class name are meant.
+# No markup: brackets in a path or a class name are part of it.
 console = Console(
     highlight=False, markup=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH
 )
 errors = Console(stderr=True, highlight=False, markup=False)
 
 
-_told: set[str] | None = None  # within `told_once`, what was shown
+class _Messages:
+    """The warnings and notes that were shown, so that none is repeated while repetitions are left out."""
+
+    def __init__(self) -> None:
+        self._shown: set[str] | None = None
+
+    @contextlib.contextmanager
+    def without_repetitions(self) -> Iterator[None]:
+        self._shown = set()
+        try:
+            yield
+        finally:
+            self._shown = None
+
+    def takes(self, message: str) -> bool:
+        """Whether the message is to be shown; remembers that it was."""
+        if self._shown is None:
+            return True
+        is_new = message not in self._shown
+        self._shown.add(message)
+        return is_new
+
+
+_messages = _Messages()
 
 
 @contextlib.contextmanager
 def told_once() -> Iterator[None]:
-    """Within it a warning or a note is shown once: the jobs of a sweep have most of theirs in common."""
-    global _told
-    _told = set()
-    try:
+    """Show each warning and note once while the body runs: the jobs of a sweep have most of theirs in common."""
+    with _messages.without_repetitions():
         yield
-    finally:
-        _told = None
 
 
 def warn(message: str) -> None:
-    """One line that the user should not miss."""
-    if _is_new(message):
+    """Show one line that the user should not miss."""
+    if _messages.takes(message):
         errors.print(Text.assemble((WARNING, "yellow"), printable(message)), soft_wrap=True)
 
 
 def note(message: str) -> None:
-    """One line about what was chosen for the user, where nothing is wrong."""
-    if _is_new(message):
+    """Show one line about what was chosen for the user, where nothing is wrong."""
+    if _messages.takes(message):
         console.print(f"{NOTE}{printable(message)}", soft_wrap=True)
 
 
 def retell(line: str) -> None:
-    """A line that another process has shown."""
+    """Show a line that another process has shown."""
     if line.startswith(WARNING):
         warn(line.removeprefix(WARNING))
     elif line.startswith(NOTE):
@@ -63,17 +82,9 @@ def retell(line: str) -> None:
         (errors if line.startswith("error:") else console).print(line, soft_wrap=True)
 
 
-def _is_new(message: str) -> bool:
-    if _told is None:
-        return True
-    known = message in _told
-    _told.add(message)
-    return not known
-
-
 @contextlib.contextmanager
 def written_to(file: TextIO) -> Iterator[None]:
-    """Write to a file what the body would show."""
+    """Write to the file what the body would show in the terminal."""
     before = console.file, errors.file
     console.file = errors.file = file
     try:
@@ -84,7 +95,7 @@ def written_to(file: TextIO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """A live bar; call what it yields with each epoch's metrics. Not on a terminal, only its end is printed."""
+    """Show a live bar; call what it yields with each epoch's metrics. Where there is no terminal, print its end alone."""
     columns = (BarColumn(16), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=epochs, metrics="")
@@ -97,15 +108,15 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A plain table, text to the left and numbers to the right, in parts where the terminal is narrow."""
+    """Print a plain table, text to the left and numbers to the right, in parts where the terminal is narrow."""
     for table in tables(title, headings, rows, console.width):
         console.print(table)
 
 
 def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Table]:
-    """The table in as many parts as the width takes, so that no number is cut; each has the first column, which names the rows.
+    """Return the table in as many parts as the width needs, so that no number is cut; each repeats the column of names.
 
-    Only names are broken into lines: to LEAST_NAME columns if that makes one part of it, or to a third of the width.
+    Only names are broken into lines: to LEAST_NAME columns if the table then needs one part, or to a third of the width.
     """
     widths = [
         max(cell_len(line) for cell in column for line in cell.split("\n"))

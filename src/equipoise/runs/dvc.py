@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config.checks import check_together
 from equipoise.config.model import Config, validate
+from equipoise.core import process
 from equipoise.core.paths import code_root, project_root
 from equipoise.core.schema import ConfigError, complain
 from equipoise.data.catalogue import DATASETS
@@ -25,6 +26,7 @@ RAW = code_root() / "data" / "raw"  # what `dvc add` and `dvc import-url` track,
 
 def run_stage(step: Callable[[Config], None]) -> int:
     """Check params.yaml as a command line would be checked, and take the step; returns the exit code."""
+    process.begin()
     try:
         config = validate(read_params(PARAMS))
         check_together(config)
