@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from clusters import ELSEWHERE, ray_cluster, slurm
 from equipoise.tracking.store import Store, open_store
 from helpers import copy_project, jobs, train
-from processes import LIMIT, Processes
+from processes import Processes
 from servers import Server, as_user
 
 pytestmark = pytest.mark.slow
@@ -78,6 +79,24 @@ def held(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
         return run
     os.kill(pid_of(run), signal.SIGCONT)  # it was over already
     return None
+
+
+def held_between_writes(store: Store, sweep: str) -> Any:
+    """Such a run, which leaves the store's lock to others while it stands still."""
+    run = held(store, sweep)
+    if run is not None and is_locked(store):
+        os.kill(pid_of(run), signal.SIGCONT)
+        return None
+    return run
+
+
+def is_locked(store: Store) -> bool:
+    with contextlib.closing(sqlite3.connect(store.root / "mlflow.db", timeout=0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        return False
 
 
 def pid_of(run: Any) -> int:
@@ -251,13 +270,17 @@ def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(
 ) -> None:
     command = command_of(project, *JOBS, "sweep=shared")
     first = processes.start(command)
-    processes.until(lambda: running(store, "shared"), first)
+    at_work = processes.until(lambda: held_between_writes(store, "shared"), first)
     outer = store.client.create_run(store.experiment("digits_lt"))
-    environment = {**os.environ, "MLFLOW_RUN_ID": outer.info.run_id}
-    second = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment)
-    output, errors = processes.said(first)
-    assert (first.returncode, second.returncode) == (0, 0), output + errors + second.stdout + second.stderr
-    assert "is being done by process" in second.stdout or "is finished in this sweep already" in second.stdout
+    second = processes.start(command, env={**os.environ, "MLFLOW_RUN_ID": outer.info.run_id})
+    processes.until(lambda: "FINISHED" in {run.info.status for run in jobs(store, sweep_id="shared")}, second)
+    os.kill(first.pid, signal.SIGCONT)
+    (output, errors), (other_output, other_errors) = processes.said(first), processes.said(second)
+    assert (first.returncode, second.returncode) == (0, 0), output + errors + other_output + other_errors
+    assert f"is being done by process {pid_of(at_work)} on" in other_output
+    assert other_output.count(": 200 epochs on cpu") == 1
+    assert output.count(": 200 epochs on cpu") == 1
+    assert output.count("is finished in this sweep already") == 1
     assert digests(store, "shared") == digests(store, "calm")
     assert summary(store, "shared").info.run_id == outer.info.run_id
     assert summary(store, "shared").info.status == "FINISHED"
