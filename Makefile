@@ -1,4 +1,4 @@
-# Everything runs inside .venv, which these targets make and keep up to date.
+# Every target runs inside .venv, which it makes and keeps up to date.
 PYTHON ?= python3
 EXTRA ?=
 ARGS ?=
@@ -10,20 +10,20 @@ HOSTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := \#
-# A worker a core; the tests of one file stay together, since they share what they train.
+# One worker a core; tests of one file stay together, since they share trained models.
 PARALLEL := -n logical --maxprocesses 8 --dist loadfile
 EXTRAS := gpu sweeps server s3 dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Set around us, it would leave imports uncompiled: three times the start-up.
+# If the caller sets it, imports stay uncompiled and start-up takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-# A lock is installed once: its stamp is named by its checksum, so that an unchanged lock costs nothing.
+# Each lock is installed once: its stamp is named by its checksum, so that an unchanged lock costs nothing.
 define install
 	@stamp="$(VENV)/installed/$(notdir $(1))-$$(cksum < $(1) | tr ' ' -)"; \
 	if [ ! -e "$$stamp" ]; then \
-		echo "Installing $(1) into $(VENV): minutes the first time, never again until it changes"; \
+		echo "Installing $(1) into $(VENV): takes minutes the first time, and again only if it changes"; \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(1) || exit 1; \
 		mkdir -p $(VENV)/installed; rm -f $(VENV)/installed/$(notdir $(1))-*; touch "$$stamp"; \
 	fi
@@ -31,7 +31,8 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro study ui server doctor bench pictures methods system audit lowest newest lock clean
+.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro study ui server doctor bench pictures \
+	methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -56,14 +57,15 @@ train: setup  ## Train one run: python src/train.py weighting=balanced; ARGS="â€
 test: dev  ## Run every test
 	@python -m pytest $(PARALLEL) $(ARGS)
 
-coverage: dev  ## Run every test, and say which lines of src/ none has run
+coverage: dev  ## Run every test, and list the lines of src/ that none has run
 	@rm -f .coverage .coverage.*
-	@COVERAGE_FILE=$(CURDIR)/.coverage coverage run -m pytest $(PARALLEL) $(ARGS); coverage combine --quiet && coverage report
+	@COVERAGE_FILE=$(CURDIR)/.coverage coverage run -m pytest $(PARALLEL) $(ARGS); \
+		coverage combine --quiet && coverage report
 
-test-fast: dev  ## Run the tests that take no time, for the inner loop
+test-fast: dev  ## Run the fast tests, for the inner loop
 	@python -m pytest $(PARALLEL) -m "not slow and not gpu" $(ARGS)
 
-test-gpu:  ## Run the tests that need a GPU, and those of the engines on it, with TensorFlow's GPU libraries installed
+test-gpu:  ## Install TensorFlow's GPU libraries; run the tests that need a GPU, and those of the engines on it
 	@$(MAKE) --no-print-directory dev EXTRA=gpu
 	@python -m pytest -m gpu $(ARGS)
 	@python -m pytest --device=gpu $(addprefix tests/training/test_,graph.py precision.py resident.py fit.py) $(ARGS)
@@ -71,21 +73,24 @@ test-gpu:  ## Run the tests that need a GPU, and those of the engines on it, wit
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports
 
-params: setup  ## Write params.yaml from conf/, and the modules that the DVC stages depend on
+params: setup  ## Write params.yaml from conf/, and the dependencies of the DVC stages
 	@PYTHONPATH=src python pipelines/compose.py
 	@python pipelines/dependencies.py
 
 repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="â€¦" adds options
 	@dvc repro $(ARGS)
 
-# RUN=experiment/run opens a run, VIEW=experiment/view a saved view: what a run or a sweep prints at its end.
-PAGE = $(if $(RUN),$(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning)$(if $(VIEW),$(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&compareRunsMode=CHART&workflowType=machine_learning)
+# A run prints RUN=experiment/run at its end, a sweep VIEW=experiment/view, a saved view.
+OF_RUN = $(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning
+CHARTS := compareRunsMode=CHART&workflowType=machine_learning
+OF_VIEW = $(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&$(CHARTS)
+PAGE = $(if $(RUN),$(OF_RUN))$(if $(VIEW),$(OF_VIEW))
 
-study:  ## Train the 1,560 runs behind docs/study.md, and write its tables and diagrams: one to two hours on 2 cores
+study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagrams: one to two hours on 2 cores
 	@$(MAKE) --no-print-directory setup EXTRA=sweeps
 	@dvc repro $(ARGS) pipelines/study/dvc.yaml
 
-ui: setup  ## Open MLflow on the project's runs; a run or a sweep prints the command that opens its page
+ui: setup  ## Open MLflow on the project's runs; each run and sweep prints the command that opens its page
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1
@@ -97,24 +102,25 @@ server:  ## Start a tracking server with users and permissions, on PostgreSQL; P
 doctor: setup  ## Print versions, device and store
 	@python src/doctor.py
 
-bench:  ## Time it beside plain Keras, autologging, separate commands and scikit-learn: 40 minutes; ARGS="sweep rounds=5" names parts
+bench:  ## Time it against plain Keras, autologging and scikit-learn: 40 minutes; ARGS="sweep rounds=5" picks parts
 	@$(MAKE) --no-print-directory setup EXTRA="bench sweeps"
 	@python benchmarks/bench.py $(ARGS)
 
-pictures: setup  ## Draw the README's picture again
+pictures: setup  ## Redraw the README's picture
 	@python docs/pictures.py
 
-methods: setup  ## Write docs/methods.md again, from docstrings, conf/ and recipes
+methods: setup  ## Write docs/methods.md from docstrings, conf/ and recipes
 	@python docs/methods.py
 
 system:  ## Install the Debian packages that some tests need
-	@packages=$$(sed 's/#.*//' system-packages.txt); \
-	if [ -n "$$(echo $$packages)" ]; then apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages; fi
+	@packages=$$(sed 's/#.*//' system-packages.txt); if [ -n "$$(echo $$packages)" ]; then \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends $$packages; fi
 
 audit: dev  ## Look for known vulnerabilities in every locked package; needs the advisory service
 	@for lock in requirements.txt requirements/*.txt; do \
-		echo "$$lock"; found=$$(pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$lock") && continue; \
-		echo "$${found:-Not audited: the advisory service could not be asked, and nothing is known of these packages}"; exit 1; done
+		echo "$$lock"; \
+		found=$$(pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$lock") && continue; \
+		echo "$${found:-Not audited: the advisory service did not answer}"; exit 1; done
 
 lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, versions that pyproject.toml allows
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-$@
@@ -124,11 +130,12 @@ lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, vers
 	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python src/train.py weighting=balanced trainer.epochs=2
 	@PATH="$(CURDIR)/.venv-$@/bin:$$PATH" python -m pytest -q -m "not slow and not gpu" $(ARGS)
 
-lock: $(BIN)/uv  ## Pin all dependencies again, from pyproject.toml
+lock: $(BIN)/uv  ## Pin all dependencies anew from pyproject.toml
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) pyproject.toml -o requirements.txt
-	@for extra in $(EXTRAS); do $(COMPILE) pyproject.toml --extra $$extra -c requirements.txt -o requirements/$$extra.txt || exit 1; done
+	@for extra in $(EXTRAS); do \
+		$(COMPILE) pyproject.toml --extra $$extra -c requirements.txt -o requirements/$$extra.txt || exit 1; done
 
-clean:  ## Delete the prepared data and what tools left; runs stay
+clean:  ## Delete prepared data and the tools' caches; runs stay
 	@rm -rf cache .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

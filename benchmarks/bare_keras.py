@@ -1,8 +1,8 @@
-"""What a user would write instead: import TensorFlow, train the same model on the same data with model.fit, nothing else.
+"""Train the same model on the same data with a bare Keras script, as a user would write it instead.
 
 python benchmarks/bare_keras.py FOLDER_OF_THE_PREPARED_DATA EPOCHS [STORE]
 
-With an MLflow store's address it is logged there by mlflow.tensorflow.autolog(), which needs TensorBoard.
+With the address of an MLflow store, mlflow.tensorflow.autolog() logs the training there; it needs TensorBoard.
 """
 
 import os

@@ -1,16 +1,16 @@
-"""Time this project beside what a user would write instead: all in turn, on the same data, machine and threads.
+"""Time this project against what a user would write instead: in turn, on the same data, machine and threads.
 
     python benchmarks/bench.py [PART …] [rounds=N]
 
     training   an epoch of each engine, of plain Keras, and of a loop by hand
-    gpu        the same on a GPU; left out, unless named, where there is none
+    gpu        the same on a GPU; skipped without a GPU, unless named
     run        one run as a command, and a bare Keras script, alone and with MLflow's autologging
     sweep      24 runs as separate commands, in one process, and in two
-    metrics    the numbers of an evaluation, and scikit-learn's
+    metrics    an evaluation, and scikit-learn's functions for the same numbers
     growth     time and memory of a run against rows, classes, features, and runs in the store
 
-Prints tables and writes docs/performance/: results.json, results.md and growth.png; the tables also into docs/performance.md.
-A part replaces what it wrote before, and leaves the others'.
+Prints the tables, writes results.json, results.md and growth.png into docs/performance/, and puts the tables into
+docs/performance.md. Each part replaces its own earlier results and keeps those of the others.
 """
 
 import importlib
@@ -61,7 +61,7 @@ def _bench(words: Sequence[str]) -> None:
 
 
 def _alone(part: str, rounds: int | None) -> tuple[dict[str, Any], str]:
-    """What a part has measured, and its tables, in a process of its own: TensorFlow's threads are none of another part's."""
+    """Measure a part in a process of its own, since TensorFlow fixes its threads at start."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_measured, part, rounds).result()
 
@@ -71,12 +71,15 @@ def _measured(part: str, rounds: int | None) -> tuple[dict[str, Any], str]:
     rounds = rounds or module.ROUNDS
     found, text = module.measure(rounds)
     gpus = "".join(f" {name}," for name in on["gpus"])
-    told = f"{when.day} {when:%B %Y}, {on['processor']}, {on['cores']} cores,{gpus} TensorFlow {on['versions']['tensorflow']}, rounds: {rounds}."
+    told = (
+        f"{when.day} {when:%B %Y}, {on['processor']}, {on['cores']} cores,{gpus} "
+        f"TensorFlow {on['versions']['tensorflow']}, rounds: {rounds}."
+    )
     return {"date": str(when), "machine": on, "rounds": rounds, "found": found}, f"{told}\n\n{text}"
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers hang on."""
+    """Return what the numbers depend on: hardware, load and versions."""
     names = re.findall(
         r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else "", re.MULTILINE
     )
@@ -116,7 +119,7 @@ def _write(part: str, found: dict[str, Any], text: str) -> None:
 
 
 def with_passage(page: str, part: str, text: str) -> str:
-    """The page with another text between the comments that name the part."""
+    """Return the page with the text between the two comments that name the part replaced."""
     begin, end = f"<!-- {part} -->", f"<!-- end of {part} -->"
     if page.count(begin) != 1 or page.count(end) != 1:
         raise ValueError(f"the page needs {begin} and {end}, once")

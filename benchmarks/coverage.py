@@ -1,10 +1,10 @@
-"""How often the 95 % intervals of a run hold the truth, on test splits that are drawn anew: the tables of docs/coverage.md.
+"""Measure how often the 95 % intervals of a run hold the truth on redrawn test splits; write docs/coverage.md's tables.
 
     python benchmarks/coverage.py [splits=1000]
 
-The first table is of balanced accuracy, with the recalls themselves drawn anew for each split, so that no row hangs on where one
-true recall lies between the values that a small count can have. The second is of all other metrics, of a model whose logits are
-Gaussian, so that the truth is known: of so many test samples as are found (multinomial) or as a design fixed.
+The first table covers balanced accuracy. It draws the true recalls anew for each split, so that no row depends on where
+one true recall lies between the values that a small count can take. The second table covers all other metrics. Its
+model has Gaussian logits, so that the truth is known; test counts are multinomial ("found") or fixed ("design").
 """
 
 import functools
@@ -33,7 +33,7 @@ from paired import table
 PAGE = REPOSITORY / "docs" / "coverage.md"
 SPLITS = 1000
 RESAMPLES = 200  # a standard deviation needs no more
-LARGE = 2_000_000  # samples that stand for all there could be
+LARGE = 2_000_000  # samples that stand for the population
 METRICS = {
     "accuracy": "accuracy",
     "worst_class_recall": "worst recall",
@@ -48,7 +48,7 @@ METRICS = {
     "macro_auroc": "macro AUROC",
 }
 
-# Test samples of each class, and between what ends the recalls of the first class and of the others lie.
+# Test samples of each class, and the ranges of the recall of the first class and of the others.
 RECALLS: Sequence[tuple[str, Sequence[int], tuple[float, float], tuple[float, float]]] = (
     ("983, 66, 6, 17, 22 (Shuttle)", (983, 66, 6, 17, 22), (0.9, 1), (0.5, 0.9)),
     ("the same, harder", (983, 66, 6, 17, 22), (0.9, 1), (0.1, 0.5)),
@@ -67,13 +67,13 @@ RECALLS: Sequence[tuple[str, Sequence[int], tuple[float, float], tuple[float, fl
 
 @dataclass(frozen=True)
 class Model:
-    """A model with Gaussian logits, and the test split that it is judged on.
+    """A model with Gaussian logits, and its test split.
 
     Attributes
     ----------
-    counts : test samples of each class, or what they are on average
-    separation : between the mean logit of a class and of the others
-    tilt : how far the logits lean towards frequent classes; 1: as a model without weights does
+    counts : test samples of each class, or their expectation
+    separation : distance between the mean logit of a class and of the others
+    tilt : how far the logits lean towards frequent classes; 1: as those of a model without weights
     fixed : whether a design fixed the counts
     """
 
@@ -116,7 +116,7 @@ MODELS = (
 
 
 def of_recalls(splits: int) -> str:
-    """How often four kinds of intervals hold balanced accuracy, and how wide that of a run is."""
+    """Return the table of how often four kinds of intervals hold balanced accuracy, and the width of a run's."""
     lines = []
     for name, counts, head, others in RECALLS:
         generator, size = np.random.default_rng(0), np.array(counts)
@@ -159,7 +159,7 @@ def _score(hits: Integers, size: Integers) -> Ends:
 
 
 def _mover(of_each: Callable[[Integers, Integers], Ends]) -> Callable[[Integers, Integers], Ends]:
-    """Zou & Donner 2008: the squared distances to the ends of each are added as variances are."""
+    """Return MOVER (Zou & Donner 2008): it adds the squared distances to each interval's ends as variances."""
 
     def ends(hits: Integers, size: Integers) -> Ends:
         share, (low, high) = hits / size, of_each(hits, size)
@@ -183,7 +183,7 @@ def _percentiles(generator: np.random.Generator, hits: Integers, size: Integers)
 
 
 def truth_of(model: Model) -> dict[str, float]:
-    """Each metric where the test split is all there could be."""
+    """Return each metric on the whole population."""
     classes, share = len(model.counts), np.array(model.counts) / sum(model.counts)
     generator = np.random.default_rng(99)
     labels = np.repeat(np.arange(classes), LARGE // classes**2 if classes > 2 else LARGE // 4)
@@ -209,7 +209,7 @@ def truth_of(model: Model) -> dict[str, float]:
 
 
 def coverage(model: Model, splits: int) -> dict[str, tuple[float, float, float]]:
-    """For each metric: how often it was held where it is not called rough, how often at all, and how often it is called rough."""
+    """Return for each metric: coverage where it is not called rough, coverage everywhere, and how often it is rough."""
     truth, generator = truth_of(model), np.random.default_rng(0)
     held: dict[str, list[tuple[bool, bool]]] = {}
     for seed in range(splits):
@@ -239,7 +239,7 @@ def _summed(values: Floats) -> tuple[float, float, float]:
 
 
 def of_metrics(splits: int) -> str:
-    """How often the intervals of all metrics but balanced accuracy hold the truth; in brackets where most are called rough."""
+    """Return the coverage of all metrics but balanced accuracy; in brackets where most intervals are called rough."""
     lines = []
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for model, found in zip(MODELS, pool.map(coverage, MODELS, [splits] * len(MODELS)), strict=True):

@@ -1,8 +1,8 @@
-"""Ways to train an epoch: by each engine, beside what a user would write instead and a loop by hand.
+"""Time an epoch by each engine, by what a user would write instead, and by a loop written by hand.
 
-The same model on the same samples: `model.fit`, without and with `class_weight=`; this project's engines; and a tf.function
-that does no more than gather, differentiate and step. Validation is not timed, nor an epoch that is traced. TensorFlow must
-be started before this is imported.
+All train the same model on the same samples: `model.fit`, without and with `class_weight=`; this project's engines; and
+a tf.function that only gathers, differentiates and steps. Neither validation nor the epoch that traces is timed. Start
+TensorFlow before importing this module.
 """
 
 import statistics
@@ -35,7 +35,7 @@ CLASSES, VALIDATION = 10, 200
 
 @dataclass(frozen=True)
 class Case:
-    """A model, the shape of its samples, and what XLA is worth trying on."""
+    """A model, the shape of its samples, and what XLA compiles in the loop by hand."""
 
     model: str
     shape: tuple[int, ...]
@@ -46,7 +46,7 @@ class Case:
     options: tuple[str, ...] = ()
 
 
-# What is trained by this project: overrides of its command line.
+# Overrides of this project's command line.
 ENGINES = {
     "`loss=class_weight trainer.engine=fit`": ["loss=class_weight", "trainer.engine=fit"],
     "`loss=custom trainer.engine=fit`": ["loss=custom", "trainer.engine=fit"],
@@ -55,7 +55,7 @@ ENGINES = {
 
 
 def measured(cases: Mapping[str, tuple[Case, Mapping[str, list[str]]]], rounds: int) -> tuple[dict[str, Any], str]:
-    """Seconds an epoch of each way in each case, with more engines for some, and the table of their ratios to `model.fit`."""
+    """Return seconds an epoch of each way in each case, and the table of their ratios to `model.fit`."""
     times = {}
     for name, (case, more) in cases.items():
         print(f" {name}, seconds an epoch", flush=True)
@@ -74,7 +74,7 @@ def _cell(times: dict[str, list[float]], name: str) -> str:
 
 
 def _data(case: Case, folder: Path) -> Any:
-    """Random samples of ten classes, as training takes them."""
+    """Return random samples of ten classes in the form that training takes."""
     generator = np.random.default_rng(0)
 
     def files(count: int) -> ImageFiles:
@@ -103,7 +103,7 @@ def _data(case: Case, folder: Path) -> Any:
 
 
 def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, Callable[[], float]]:
-    """Each a function that returns its seconds an epoch."""
+    """Return each way as a function that returns its seconds an epoch."""
     common = [
         f"model={case.model}",
         *case.options,
@@ -127,7 +127,7 @@ def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, 
 
 
 class _Kept(fit._Watch):
-    """What watches the training that began last: it has the seconds of each epoch, without validation."""
+    """The watch of the latest training, which has the seconds of each epoch without validation."""
 
     last: "_Kept"
 
@@ -137,7 +137,7 @@ class _Kept(fit._Watch):
 
 
 def _ours(config: Config, data: Any) -> Callable[[], float]:
-    """A training by this project, whose first epoch is not counted."""
+    """Return a training by this project; its first epoch does not count."""
     model, weights = graph.Compiled(config, data), class_weights(config.weighting, data.counts, data.classes)
 
     def seconds() -> float:
@@ -163,7 +163,7 @@ def _plain(config: Config, data: Any, class_weight: dict[int, float]) -> Callabl
 
 
 def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) -> Callable[[], float]:
-    """The least that training can be: on tensors in memory, its steps in one graph, or all of an epoch in one program of XLA."""
+    """Return the least that training can be: tensors in memory, steps in one graph, or an epoch as one XLA program."""
     model, optimizer, size = graph.build(config, data), keras.optimizers.Adam(), config.trainer.batch_size
     train = data.split("train")
     features, labels = tf.constant(np.concatenate(list(feature_batches(train.features)))), tf.constant(train.labels)
@@ -192,7 +192,7 @@ def _by_hand(config: Config, data: Any, xla: Literal["epoch", "step"] | None) ->
 
 
 def _timed(epochs: Callable[[int], object], config: Config) -> Callable[[], float]:
-    """Seconds an epoch of a function that trains for so many."""
+    """Time an epoch of a function that trains for the given number of epochs."""
     epochs(1)  # traces
     count = config.trainer.epochs - 1
 

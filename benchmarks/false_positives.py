@@ -1,13 +1,13 @@
-"""How often a comparison claims a difference that is not there, on repeated splits of one data set; a minute on one core.
+"""Measure how often a comparison claims a difference that does not exist; a minute on one core.
 
     python benchmarks/false_positives.py [REPETITIONS]
 
-Two learners are equal by symmetry: each is the same method, on its own half of features that are drawn alike. Each
-repetition draws a data set, splits it ten times into 70/10/20, and hands the runs to `compare`, as a sweep would; beside it
-stands a paired permutation test that takes the splits for independent. Nominal is 5 %.
+Two learners are equal by symmetry: both are the same method, each on its own half of identically distributed features.
+Each repetition draws a data set, splits it ten times into 70/10/20, and hands the runs to `compare`, as a sweep would.
+A paired permutation test that takes the splits for independent is measured on the same runs. Nominal is 5 %.
 
-Then a family of four: no configuration differs from the baseline on the mean, but on each of 3 splits each has an effect
-of its own, as large as the noise of 5 seeds. Here the permutation test takes the 15 runs for independent.
+Then a family of four: no configuration differs from the baseline on the mean, but each has an effect of its own on each
+of 3 splits, as large as the noise of 5 seeds. Here the permutation test takes the 15 runs for independent.
 """
 
 import sys
@@ -35,14 +35,14 @@ FAMILY = ("none", "a", "b", "c", "d")
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of the repetitions in which a p, after Holm's correction, was at most 5 %."""
+    """Shares of the repetitions in which a p value, after Holm's correction, was at most 5 %."""
 
     compared: float
     permuted: float
 
 
 def rates(learner: str, samples: int, minority: float, repetitions: int, seed: int = 0) -> Rates:
-    """Of two learners that are one method on ten splits."""
+    """Return the rates for two equal learners on ten splits."""
     generator = np.random.default_rng(seed)
     compared, permuted = 0, 0
     for _ in range(repetitions):
@@ -53,7 +53,7 @@ def rates(learner: str, samples: int, minority: float, repetitions: int, seed: i
 
 
 def family_rates(repetitions: int, seed: int = 0) -> Rates:
-    """Of any of four configurations on 3 splits with 5 seeds each."""
+    """Return the rates of any claim among four configurations on 3 splits with 5 seeds each."""
     generator = np.random.default_rng(seed)
     compared, permuted = 0, 0
     for _ in range(repetitions):
@@ -65,7 +65,7 @@ def family_rates(repetitions: int, seed: int = 0) -> Rates:
 
 
 def _is_claimed(scores: Floats, names: Sequence[str]) -> bool:
-    """Whether `compare` shows a difference to `none` in (splits, seeds, configurations), as a sweep would have logged them."""
+    """Return whether `compare` shows a difference to `none`, given scores (splits, seeds, configurations)."""
     sizes = {"samples/train": 70.0, "samples/test": 20.0}
     runs = [
         Logged(
@@ -83,7 +83,7 @@ def _is_claimed(scores: Floats, names: Sequence[str]) -> bool:
 
 
 def _scores(learner: "Learner", samples: int, minority: float, generator: np.random.Generator) -> Iterator[list[float]]:
-    """Balanced accuracy of both learners on each split of a new data set."""
+    """Yield balanced accuracy of both learners on each split of a new data set."""
     labels = np.arange(samples) < round(minority * samples)
     features = generator.normal(size=(samples, 2 * FEATURES)) + SEPARATION / np.sqrt(FEATURES) * labels[:, np.newaxis]
     for _ in range(SPLITS):
@@ -96,7 +96,7 @@ def _scores(learner: "Learner", samples: int, minority: float, generator: np.ran
 
 
 def _split(labels: Labels, generator: np.random.Generator) -> tuple[Integers, Integers]:
-    """Stratified: rows of 70 % to train on and 20 % to test; 10 % are for validation, which nothing needs here."""
+    """Split stratified: 70 % of the rows to train, 20 % to test; the validation rows are not needed here."""
     shuffled = [generator.permutation(np.flatnonzero(labels == label)) for label in (False, True)]
     cuts = [(round(0.7 * len(rows)), round(0.8 * len(rows))) for rows in shuffled]
     train = np.concatenate([rows[:first] for rows, (first, _) in zip(shuffled, cuts, strict=True)])
@@ -105,7 +105,7 @@ def _split(labels: Labels, generator: np.random.Generator) -> tuple[Integers, In
 
 
 def _stump(features: Floats, labels: Labels, others: Floats) -> Labels:
-    """Above which threshold of which feature balanced accuracy is best on the training rows."""
+    """Predict by the feature and threshold with the best balanced accuracy on the training rows."""
     order = np.argsort(features, axis=0)
     truth = labels[order]
     balanced = (1 - np.cumsum(truth, axis=0) / labels.sum() + np.cumsum(~truth, axis=0) / (~labels).sum()) / 2
@@ -114,7 +114,7 @@ def _stump(features: Floats, labels: Labels, others: Floats) -> Labels:
 
 
 def _nearest(features: Floats, labels: Labels, others: Floats) -> Labels:
-    """The class of the nearest training row."""
+    """Predict the class of the nearest training row."""
     distances = ((others[:, np.newaxis] - features) ** 2).sum(axis=2)
     return labels[distances.argmin(axis=1)]
 
@@ -129,12 +129,12 @@ def main() -> None:
     print("| nothing differs, nominal 5 % | `compare` | paired permutation |\n| --- | --- | --- |")
     for learner, (samples, minority) in product(LEARNERS, SETTINGS):
         found = rates(learner, samples, minority, repetitions)
-        print(
-            f"| {learner}, 10 splits of {samples} samples, minority {minority} | {found.compared:.1%} | {found.permuted:.1%} |",
-            flush=True,
-        )
-    found = family_rates(repetitions)
-    print(f"| 3 splits x 5 seeds, any of four comparisons | {found.compared:.1%} | {found.permuted:.1%} |")
+        _print(f"{learner}, 10 splits of {samples} samples, minority {minority}", found)
+    _print("3 splits x 5 seeds, any of four comparisons", family_rates(repetitions))
+
+
+def _print(setting: str, found: Rates) -> None:
+    print(f"| {setting} | {found.compared:.1%} | {found.permuted:.1%} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""A hundred thousand hostile inputs: values for every option, and damaged files of every kind. Prints what became of them.
+"""Try a hundred thousand hostile inputs: values for every option, and damaged files of every kind.
 
     python benchmarks/fuzz.py [CASES [KIND …]]
 
-A case counts as a finding unless it is accepted whole, or refused with a message that is fit to print and with
-nothing left behind. Findings are told once for each place that they come from, with the case that shows it.
+A case is a finding unless it is accepted whole, or refused with a printable message and nothing left behind. Findings
+that come from the same place in the code are printed once, with a case that shows them.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY / "tests")]
-# TensorFlow is not needed, and a library's warning would be printed to a user.
+# Warnings are errors here, since a user would see them; TensorFlow's own are not the subject.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 from hydra import initialize_config_dir
@@ -33,20 +33,19 @@ from equipoise.core.paths import config_folder
 from fuzzing import KINDS, command_lines, settings_of_options, try_command, try_file, try_settings, write_data
 
 MEMORY = 8 << 30
-SECONDS = 60  # that a case may last
-OF_VALUES = 0.45  # share of the cases
-
+SECONDS = 60  # limit of a case
+OF_VALUES = 0.45  # share of the cases that try values of options
 
 VALUES, WORDS = "values of options", "the same as typed words"
 
 
 def main(cases: int, kinds: Sequence[str]) -> int:
-    """Tries of all `cases` the share of each of the kinds; returns 1 if there is a finding."""
+    """Try each kind's share of the cases; return 1 if there is a finding."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGALRM, _too_long)
     warnings.simplefilter("error")
     values = int(cases * OF_VALUES)
-    words = values // 50  # Hydra needs 0.1 s for a whole command line
+    words = values // 50  # few, since Hydra needs 0.1 s for a whole command line
     files = -(-(cases - values) // len(KINDS))
     findings: dict[str, str] = {}
     print(
@@ -130,10 +129,8 @@ def _run(
 
 def _report(kind: str, result: tuple[Counter[str], float]) -> None:
     outcomes, seconds = result
-    print(
-        f"| {kind} | {outcomes.total():,} | {outcomes['accepted']:,} | {outcomes['refused']:,} | {outcomes['finding']:,} | {seconds:.0f} |",
-        flush=True,
-    )
+    numbers = " | ".join(f"{outcomes[name]:,}" for name in ("accepted", "refused", "finding"))
+    print(f"| {kind} | {outcomes.total():,} | {numbers} | {seconds:.0f} |", flush=True)
 
 
 def _too_long(*_: object) -> None:

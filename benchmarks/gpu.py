@@ -1,4 +1,4 @@
-"""Seconds an epoch of each engine on a GPU, beside what a user would write instead and a loop by hand."""
+"""Time an epoch of each engine on a GPU, of what a user would write instead, and of a loop by hand."""
 
 from typing import Any
 
@@ -30,5 +30,5 @@ HALF = {
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
-    """Seconds an epoch of each way in each case, and the table of their ratios to `model.fit`."""
+    """Return seconds an epoch of each way in each case, and the table of their ratios to `model.fit`."""
     return measured({name: (case, HALF if case.options else {}) for name, case in CASES.items()}, rounds)

@@ -1,9 +1,9 @@
-"""How time and memory of a run grow with rows, features and classes, and those of a comparison with the runs in the store.
+"""Measure how a run's time and memory grow with rows, features and classes, and a comparison's with the runs stored.
 
-Each is a whole command in a project of its own, from the file of the data to the last picture. Memory is the peak of
-RssAnon, sampled ten times a second: pages of mapped files are the operating system's to take back.
+Each measurement is a whole command in a project of its own, from the data file to the last picture. Memory is the peak
+of RssAnon, sampled ten times a second: it leaves out pages of mapped files, which the operating system can take back.
 
-Of each the line a + b·n^k is fitted, n the size, b·n^k what grows: k is 1 where twice as much takes twice as long.
+The fitted line is a + b·n^k with the size n; k is 1 where twice the size takes twice as long.
 """
 
 import os
@@ -28,9 +28,9 @@ from paired import REPOSITORY, copy_project, seconds, table
 
 ROUNDS = 1
 FIGURE = REPOSITORY / "docs" / "performance" / "growth.png"
-FLAT = 1.15  # of the last value to the first: up to here nothing is seen to grow
+FLAT = 1.15  # ratio of the last value to the first; up to here a series counts as flat
 EXPONENTS = [number / 100 for number in range(1, 301)]
-BLOCK = 5000  # rows that are drawn at once, so that this process stays small as well
+BLOCK = 5000  # rows drawn at once, so that this process stays small as well
 
 QUICK = ("dataset=digits_lt", "model=linear", "trainer.epochs=1", "trainer.resume=false")
 # Wall time in seconds, and peak memory in MiB.
@@ -40,7 +40,7 @@ KINDS = ("seconds", "mebibytes")
 
 @dataclass(frozen=True)
 class Growth:
-    """What y = a + b·n^k fits best, relative to y. Where nothing grows k is 0."""
+    """The best fit of y = a + b·n^k, relative to y; k is 0 where y is flat."""
 
     constant: float
     share: float  # b·n^k at the largest n
@@ -52,14 +52,14 @@ class Growth:
 
 @dataclass(frozen=True)
 class Series:
-    """Sizes, and what each costs: one command or several, by name."""
+    """Sizes, and a function that returns the costs of one or more commands at a size, by name."""
 
     sizes: tuple[int, ...]
     costs: Callable[[Path, int], dict[str, Costs]]
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
-    """Costs at each size with their fitted exponents, the table of these, and the figure."""
+    """Return the costs at each size with fitted exponents, and their table; draw the figure."""
     found: dict[str, Any] = {}
     for series in SERIES:
         with tempfile.TemporaryDirectory() as folder:
@@ -85,11 +85,11 @@ def _medians(rounds: Sequence[dict[str, Costs]], size: int) -> dict[str, list[fl
 
 
 def fit(sizes: Sequence[float], values: Sequence[float]) -> Growth:
-    """The line through at least three points, no part of it negative, by least squares relative to each value."""
+    """Fit at least three points by least squares relative to each value, with no negative term."""
     x, y = np.array(sizes, float) / max(sizes), np.array(values, float)
     if y[-1] <= FLAT * y[0]:
         return Growth(float(y.mean()), 0.0, 0.0)
-    # For a given exponent the rest is linear.
+    # For a given exponent, the rest is linear.
     found = {
         exponent: nnls(np.stack([np.ones_like(x), x**exponent], axis=1) / y[:, np.newaxis], np.ones_like(y))
         for exponent in EXPONENTS
@@ -112,7 +112,7 @@ def _table(found: dict[str, Any]) -> str:
 
 
 def _draw(found: dict[str, Any]) -> None:
-    """Time above memory, a column for each series."""
+    """Draw time above memory, one column a series."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -142,7 +142,7 @@ def _growth(kind: dict[str, Any]) -> Growth:
 
 
 def watched(*command: str | Path) -> Costs:
-    """Wall time, and peak RssAnon, of a Python program; it must succeed."""
+    """Return wall time and peak RssAnon of a Python program, which must succeed."""
     start, peak = time.perf_counter(), 0
     process = subprocess.Popen(
         [sys.executable, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -160,7 +160,7 @@ def watched(*command: str | Path) -> Costs:
 def _trained(
     name: str, rows: Callable[[int], int], features: Callable[[int], int], classes: Callable[[int], int], *options: str
 ) -> Any:
-    """Costs of one run on a file that has not been prepared yet."""
+    """Return a function for the costs of one run on a file that has not been prepared yet."""
 
     def costs(project: Path, size: int) -> dict[str, Costs]:
         file = project / "data.npz"
@@ -174,14 +174,14 @@ def _trained(
             "trainer.resume=false",
         )
         shutil.rmtree(project / "cache")
-        os.sync()  # else the disk is busy with what was just written
+        os.sync()  # or else the disk is still busy with the file
         return {name: watched(project / "src" / "train.py", *source, *options)}
 
     return costs
 
 
 def write_npz(file: Path, rows: int, features: int, classes: int) -> None:
-    """Noise, in classes of equal size."""
+    """Write noise in classes of equal size."""
     generator = np.random.default_rng(0)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         with archive.open("x.npy", "w", force_zip64=True) as stream:
@@ -197,7 +197,7 @@ def write_npz(file: Path, rows: int, features: int, classes: int) -> None:
 
 
 def _in_a_full_store(project: Path, runs: int) -> dict[str, Costs]:
-    """Costs of the comparison of so many runs, and of one more run."""
+    """Return the costs of comparing that many runs, and of one more run."""
     store = open_store(project)
     _fill(store, runs)
     compared = watched(project / "src" / "compare.py", f"sweep={SWEEP}")
@@ -205,7 +205,7 @@ def _in_a_full_store(project: Path, runs: int) -> dict[str, Costs]:
 
 
 def _fill(store: Store, runs: int) -> None:
-    """Plausible runs until there are so many, written by MLflow's client as a training run writes them."""
+    """Add plausible runs until the store has that many, written by MLflow's client as training writes them."""
     from mlflow.entities import Metric, Param
 
     experiment = store.experiment(SWEEP)

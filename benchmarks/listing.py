@@ -1,8 +1,8 @@
-"""Time and peak memory to list and split an image folder of a million files, before any is read.
+"""Measure time and peak memory to list and split an image folder of a million files.
 
     python benchmarks/listing.py [FILES]
 
-The files are hard links to one image a class: a directory entry each, as real ones have, but no blocks on the disk.
+The files are hard links to one image a class: each has a directory entry, as a real file, but no disk blocks.
 """
 
 import os
@@ -37,12 +37,11 @@ def main() -> None:
         counts = surveyed(dataset).counts
         seconds = time.perf_counter() - start
         survey_anew()
-        tracemalloc.start()  # which slows things down, so it has a round of its own
+        tracemalloc.start()  # slows things down, so it has a round of its own
         surveyed(dataset)
         _, peak = tracemalloc.get_traced_memory()
-        print(
-            f"{files:,} files of {len(counts)} classes listed and split in {seconds:.1f} s, peak {peak / files:.0f} bytes a file"
-        )
+        print(f"{files:,} files of {len(counts)} classes listed and split in {seconds:.1f} s", end=", ")
+        print(f"peak {peak / files:.0f} bytes a file")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Each loss against Keras's own cross-entropy: the same model on the same batches, both alternate, medians of ratios.
-
-Of processor seconds on one thread, so that what else runs on the machine matters little.
+"""Time each loss against Keras's own cross-entropy, and the look-up of weights among 10 and 10,000 classes.
 
     python benchmarks/losses.py
 
-Then the look-up of weights for 10 and for 10,000 classes.
+Both losses train the same model on the same batches and alternate; the result is the median ratio of processor seconds
+on one thread, so that other work on the machine matters little.
 """
 
 import statistics
@@ -40,12 +39,15 @@ NEEDS = {
     "predicted_class": ["loss.weights={0:1,1:1,2:1,3:1,4:1,5:1,6:1,7:1,8:1,9:2}"],
 }
 DATA: Any = SimpleNamespace(
-    classes=tuple("0123456789"), shape=(28, 28, 1), counts=np.array([300, 179, 107, 64, 38, 23, 13, 8, 5, 3])
+    classes=tuple("0123456789"),
+    shape=(28, 28, 1),
+    counts=np.array([300, 179, 107, 64, 38, 23, 13, 8, 5, 3]),
+    several_labels=False,
 )
 
 
 def main() -> None:
-    """Print the median ratio of each loss, and the nanoseconds of a look-up."""
+    """Print the median ratio of each loss, and the microseconds of a look-up."""
     generator = np.random.default_rng(0)
     features = generator.random((BATCH * STEPS, 28, 28, 1)).astype(np.float32)
     labels = generator.integers(10, size=BATCH * STEPS)
@@ -68,7 +70,7 @@ def _config(*overrides: str) -> Any:
 
 
 def _trainer(config: Any, loss: Any, batches: tf.data.Dataset) -> Any:
-    """Processor seconds a step, each time it is called."""
+    """Return a function that trains once and returns processor seconds a step."""
     model = build(config, DATA)
     model.compile("adam", loss, steps_per_execution=STEPS)
 
@@ -91,7 +93,7 @@ def _median_ratio(theirs: Any, ours: Any) -> float:
 
 
 def _lookup(classes: int) -> float:
-    """What weights add to the loss of a batch with ten logits, in microseconds."""
+    """Return what weights add to the loss of a batch with ten logits, in microseconds."""
     logits = tf.random.stateless_normal((BATCH, 10), (0, 0))
     labels = tf.constant(np.arange(BATCH) % 10)
     bare = PerSampleLoss(cross_entropy, "bare")

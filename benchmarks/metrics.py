@@ -1,7 +1,7 @@
-"""The numbers of an evaluation, and of an epoch, beside what it takes to have the same of scikit-learn.
+"""Time the numbers of an evaluation and of an epoch against scikit-learn's functions for the same numbers.
 
-All values that both have are compared. This project's evaluation also has calibration errors, intervals of each recall, the
-geometric mean, and the confusion matrix that scikit-learn is asked for as well.
+Values that both compute are checked to be equal. Both include the confusion matrix; this project's evaluation also
+includes calibration errors, an interval of each recall, and the geometric mean.
 """
 
 import statistics
@@ -22,7 +22,7 @@ Numbers = Mapping[str, Any]
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
-    """Seconds of each way at each size, after the values were found equal."""
+    """Return seconds of each way at each size, after checking that the values are equal."""
     found, lines = {}, []
     for rows, classes in SIZES:
         labels, logits = _predictions(rows, classes)
@@ -48,7 +48,7 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
 
 
 def _predictions(rows: int, classes: int) -> tuple[Integers, Floats]:
-    """Labels of a long tail, and the logits of a model that knows something of them."""
+    """Return labels with a long tail, and logits that carry some information about them."""
     generator = np.random.default_rng(0)
     shares = 0.01 ** (np.arange(classes) / classes)
     labels = np.concatenate([np.arange(classes), generator.choice(classes, rows - classes, p=shares / shares.sum())])
@@ -66,7 +66,7 @@ def _timed(function: Callable[[Integers, Floats], Numbers], labels: Integers, lo
 
 
 def _check(ours: Numbers, theirs: Numbers) -> None:
-    """What scikit-learn says, this project must say."""
+    """Check that this project computes scikit-learn's values."""
     for name, value in theirs.items():
         np.testing.assert_allclose(ours[name], value, rtol=1e-9, err_msg=name)
 

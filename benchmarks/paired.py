@@ -1,4 +1,4 @@
-"""What benchmarks share: ways that are taken in turn, the ratios of each round, and commands in a project of their own."""
+"""Shared by the benchmarks: ways timed in turn, ratios of each round, and commands in a project of their own."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Ratio:
-    """Of the rounds' ratios the median, the lowest and the highest."""
+    """The median, lowest and highest ratio of the rounds."""
 
     median: float
     low: float
@@ -27,7 +27,7 @@ class Ratio:
 
 
 def in_turn(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each way took in each round: what else the machine does then is the same for all."""
+    """Time each way once in each round, so that other work on the machine slows all of them alike."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(1, rounds + 1):
         for name, way in ways.items():
@@ -37,13 +37,13 @@ def in_turn(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, l
 
 
 def ratio(times: Sequence[float], others: Sequence[float]) -> Ratio:
-    """Of one way to another, round by round."""
+    """Return the ratio of one way to another, round by round."""
     found = [mine / theirs for mine, theirs in zip(times, others, strict=True)]
     return Ratio(statistics.median(found), min(found), max(found))
 
 
 def summary(times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Seconds of each way, and its ratio to the first, as JSON takes it."""
+    """Return seconds of each way and its ratio to the first, for JSON."""
     first = next(iter(times.values()))
     return {
         name: {"seconds": taken, "median": statistics.median(taken), "ratio": vars(ratio(taken, first))}
@@ -52,12 +52,12 @@ def summary(times: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Markdown."""
+    """Return a Markdown table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *lines))
 
 
 def parts_table(parts: Mapping[str, Mapping[str, float]]) -> str:
-    """Where time went, as a run's `timing.json` says it: part by part the seconds of each kind of run."""
+    """Return the table of seconds by part, as `timing.json` has them, for each kind of run."""
     names = dict.fromkeys(name for of_kind in parts.values() for name in of_kind)
     return table(
         ["seconds", *parts], [[name, *(f"{of_kind[name]:.2f}" for of_kind in parts.values())] for name in names]
@@ -65,14 +65,14 @@ def parts_table(parts: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def copy_project(folder: Path) -> Path:
-    """The code and the config in an empty folder: the store, the prepared data and the outputs are its own. Returns `src/train.py` there."""
+    """Copy code and config into an empty folder, as a project of its own; return its `src/train.py`."""
     for name in ("src", "conf"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder / "src" / "train.py"
 
 
 def seconds(*command: str | Path, cwd: Path | None = None) -> float:
-    """Wall time of a Python program; it must succeed, and else what it printed is shown."""
+    """Return the wall time of a Python program; if it fails, raise with what it printed."""
     start = time.perf_counter()
     found = subprocess.run([sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True)
     taken = time.perf_counter() - start
@@ -84,7 +84,7 @@ def seconds(*command: str | Path, cwd: Path | None = None) -> float:
 
 
 def timings(project: Path, since: float, runs: int) -> dict[str, float]:
-    """Seconds of each part, as `timing.json` says them, of the runs that ended since then, `time.time()`, together."""
+    """Sum the seconds of each part in the `timing.json` of all runs that ended since then (`time.time()`)."""
     found = [
         json.loads(file.read_text()) for file in project.glob("outputs/**/timing.json") if file.stat().st_mtime >= since
     ]
@@ -96,5 +96,5 @@ def timings(project: Path, since: float, runs: int) -> dict[str, float]:
 
 
 def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each part over the rounds."""
+    """Return the median of each part over the rounds."""
     return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}

@@ -1,10 +1,10 @@
-"""What a step of training costs on one device, without and with XLA, on several logical CPUs, and in two processes over loopback.
+"""Time a training step on one device, with XLA, on several logical CPUs, and in two processes over loopback.
 
 python benchmarks/replicas.py [model=cnn] [OVERRIDE…]
 
-Each arrangement trains in processes of its own, in turn, ROUNDS times; the table has the shortest and the median time of
-a step over all epochs of all rounds. Replicas that share the cores of one machine cannot be faster than one device that
-has them all: what the table shows is what their communication costs.
+Each arrangement trains in its own processes, in turn, ROUNDS times; the table has the shortest and the median time of a
+step over all epochs of all rounds. Replicas that share the cores of one machine cannot beat one device that has all of
+them, so the table shows the cost of their communication.
 """
 
 import json
@@ -49,7 +49,7 @@ def main(overrides: list[str]) -> None:
 
 
 def timed(overrides: list[str], processes: int) -> list[float]:
-    """Seconds a step, of each epoch but the first, in the first of so many processes."""
+    """Return seconds a step of each epoch but the first, in the first of that many processes."""
     free = [socket.create_server(("127.0.0.1", 0)) for _ in range(processes)]
     addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in free]
     for one in free:
@@ -65,7 +65,7 @@ def timed(overrides: list[str], processes: int) -> list[float]:
 
 
 def train(file: str, config: Config) -> None:
-    """Train, and write down how long a step took in each epoch but the first, which is traced."""
+    """Train, and write seconds a step of each epoch but the first, which is traced."""
     from equipoise.runs import fit, record
 
     data = prepare(config.dataset, cache_folder())

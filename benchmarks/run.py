@@ -1,6 +1,6 @@
-"""One run as a command beside a bare Keras script on the same data, alone and with MLflow's autologging.
+"""Time one run as a command against a bare Keras script on the same data, alone and with MLflow's autologging.
 
-The script trains and does nothing else. A run also validates every epoch, evaluates, audits, draws and logs.
+The script only trains. A run also validates every epoch, evaluates, audits, draws and logs.
 """
 
 import statistics
@@ -24,7 +24,7 @@ RUNS = {
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
-    """Seconds of each command, and of the parts of a run."""
+    """Return seconds of each command and of the parts of a run, and their tables."""
     parts: dict[str, list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)

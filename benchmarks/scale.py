@@ -1,4 +1,4 @@
-"""Wall time of sweeps on one and more workers, and of replicas, against a cost model; what the model says of clusters.
+"""Fit a cost model to the wall time of sweeps on one and more workers, and of replicas; predict clusters with it.
 
     python benchmarks/scale.py sweep        sweeps on Ray clusters of one and two cores
     python benchmarks/scale.py replicas     one run on one and more logical devices (trainer.strategy=mirrored)
@@ -25,7 +25,7 @@ Terms = dict[str, float]
 
 
 def sweep_terms(jobs: int, steps: int, workers: int) -> Terms:
-    """What the parameters of the model are multiplied by."""
+    """Return the factor of each parameter of the model."""
     return {"start-up": 1, "each job": jobs / workers, "step": jobs * steps / workers, "communication": workers - 1}
 
 
@@ -52,13 +52,12 @@ def main() -> None:
     if kind == "sweep":
         print("\npredicted, and not measured: 120 jobs of 3,000 steps")
         for workers in (2, 8, 32, 120):
-            print(
-                f"{workers:4} workers, each a core like one of these {predict(found, sweep_terms(120, 3000, workers)):7.0f} s"
-            )
+            predicted = predict(found, sweep_terms(120, 3000, workers))
+            print(f"{workers:4} workers, each a core like one of these {predicted:7.0f} s")
 
 
 def fit(terms: list[Terms], seconds: list[float]) -> dict[str, float]:
-    """The parameters, none negative, that come nearest to the measured times relative to these."""
+    """Fit the parameters, none negative, by least squares relative to the measured times."""
     names = list(terms[0])
     weights = 1 / np.array(seconds)
     matrix = np.array([[row[name] for name in names] for row in terms])

@@ -1,8 +1,8 @@
-"""A sweep of 24 small runs beside as many separate commands, and where its time goes.
+"""Time a sweep of 24 small runs against 24 separate commands, and show where its time goes.
 
-The same jobs in turn: one command each (a sample of them, times 24), one process, and two joblib workers; as they are, by
-Keras's `fit(class_weight=)`, and with `loss=custom`, for which `trainer.engine=auto` takes the resident loop. A ratio is to
-the commands with the same loss.
+The same jobs run in turn: as one command each (a sample, times 24), in one process, and on two joblib workers. Each way
+runs with Keras's `fit(class_weight=)`, the default, and with `loss=custom`, for which `trainer.engine=auto` takes the
+resident loop. Ratios are to the commands with the same loss.
 """
 
 import statistics
@@ -30,7 +30,7 @@ LAUNCHERS = {
 
 
 def measure(rounds: int) -> tuple[dict[str, Any], str]:
-    """Seconds of each way to have the runs, and of the parts of those in one process."""
+    """Return seconds of each way and of the parts of each sweep, and their tables."""
     parts: dict[str, list[dict[str, float]]] = {name: [] for name in LAUNCHERS}
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
@@ -61,7 +61,10 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
         for name, taken in times.items()
     ]
     of_sweep = {name: medians(found) for name, found in parts.items()}
-    told = f"{JOBS} runs of 20 epochs of `digits_lt` with `model=mlp`; the commands are {SAMPLE}, times {JOBS}, of the same loss as the sweep."
+    told = (
+        f"{JOBS} runs of 20 epochs of `digits_lt` with `model=mlp`; the commands are {SAMPLE}, times {JOBS}, "
+        "of the same loss as the sweep."
+    )
     ways_by_loss = [
         {name: taken for name, taken in times.items() if (CUSTOM in name) == custom} for custom in (False, True)
     ]

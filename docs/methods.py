@@ -1,9 +1,9 @@
-"""Write docs/methods.md: every method with its formula, source, defaults, and what it did on our data.
+"""Write docs/methods.md: every method with its formula, source, defaults and measured results.
 
 make methods
 
-Nothing is told twice: formulas and sources are the docstrings of src/equipoise, defaults the files of conf/, and
-what was measured the headers of the recipes in conf/experiment/. Read as text, so that it takes no time.
+Nothing is written twice: formulas and sources come from the docstrings of src/equipoise, defaults from conf/, and
+results from the headers of the recipes in conf/experiment/. All are read as text, so that it takes no time.
 """
 
 import ast
@@ -17,27 +17,27 @@ INTRODUCTION = """# Methods
 
 <!-- Written by `make methods` from docstrings, conf/ and the headers of conf/experiment/: change those. -->
 
-Every weighting, loss, decision rule, way to sample and second stage: formula, source, defaults, and what it did on our
-data. In the formulas C is the number of classes, n_c the samples of class c in the training split, N their sum,
+Every weighting, loss, decision rule, sampling rule and second stage: formula, source, defaults and measured results.
+In the formulas, C is the number of classes, n_c the number of samples of class c in the training split, N their sum,
 p_c = n_c / N, and w_c the weight of class c; z are logits, y is the true class, p_y its probability, CE the
-cross-entropy. `key: value` is the default, typed as `group.key=value`.
+cross-entropy. `key: value` is a default; type it as `group.key=value`.
 
-All numbers were measured with the command that stands above them. They tell how far a method goes on these data, not
-on yours: type the same command with your `dataset=…`.
+The command above each result measured it. Results hold for these data; for yours, add your `dataset=…` to the command.
 """
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """What is of one kind.
+    """The methods of one kind.
 
     Attributes
     ----------
     module : file below src/equipoise with the functions
-    registry : the name in it of the mapping from option to function
-    typed : how an option is chosen
+    registry : name in it of the mapping from option to function
+    typed : how a user chooses an option
+    recipes : files of conf/experiment/ that measure the methods
     group : folder of conf/ with the defaults; empty if the options have no keys
-    recipes : of conf/experiment/, what is measured of it
+    words : introduction
     """
 
     title: str
@@ -73,7 +73,8 @@ CHAPTERS = (
         "SCHEDULES",
         "weighting.schedule=…",
         ("mnist_lt_deferred",),
-        words="At a share s of the weights a class weighs 1 + s (w_c - 1). The share is full from the epoch `weighting.start` x epochs on, 0.8 by default.",
+        words="At a share s, a class weighs 1 + s (w_c - 1). The share is 1 from epoch `weighting.start` x epochs on, "
+        "by default 0.8 x epochs.",
     ),
     Chapter(
         "Losses",
@@ -82,8 +83,9 @@ CHAPTERS = (
         "loss=…",
         ("mnist_lt_losses", "page_blocks_losses", "mnist_lt_ldam_drw", "pairwise_cost"),
         "loss",
-        "Of logits, one value a sample. The first three are one function, with the weights put in by `model.fit(class_weight=…)`, by the third "
-        "element of the dataset, or inside the loss: the same bits. Each other loss takes weights, too, in the way that `implementation` says.",
+        "From labels and logits to one value a sample. The first three are one function; the weights go in through "
+        "`model.fit(class_weight=…)`, the dataset's third element, or the loss, with the same bits. All other losses "
+        "take weights, too; `implementation` chooses the way.",
     ),
     Chapter(
         "Decision rules",
@@ -92,8 +94,8 @@ CHAPTERS = (
         "decision=…",
         (),
         "decision",
-        "From logits to a class. Every run logs what each of them makes of the same model (`decision/<rule>/…`), so the recipes above and below "
-        "tell of them: they are the lines with *post-hoc*, *tuned* and *cost*.",
+        "From logits to a class. Every run logs the results of each rule on the same model (`decision/<rule>/…`); in "
+        "the recipes of the other chapters, they are the lines with *post-hoc*, *tuned* and *cost*.",
     ),
     Chapter(
         "Sampling",
@@ -101,7 +103,8 @@ CHAPTERS = (
         "RULES",
         "dataset.sampling=…",
         ("page_blocks_sampling",),
-        words="The share of each class among the samples of an epoch, drawn with replacement; t runs from 0 in the first epoch to 1 in the last.",
+        words="Samples are drawn with replacement. A rule gives the share of each class in an epoch; t runs from 0 in "
+        "the first epoch to 1 in the last.",
     ),
     Chapter(
         "Second stages",
@@ -109,13 +112,13 @@ CHAPTERS = (
         "SECOND_STAGES",
         "trainer.second_stage=…",
         ("mnist_lt_two_stages",),
-        words="After training, the features stay and the classifier is made anew.",
+        words="After training, the features stay and the classifier is built anew.",
     ),
 )
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join([INTRODUCTION, *(line for chapter in CHAPTERS for line in _chapter(chapter))])
 
 
@@ -142,7 +145,7 @@ def _chapter(chapter: Chapter) -> Iterator[str]:
 
 
 def _docstrings(chapter: Chapter) -> Mapping[str, str]:
-    """Option to docstring, in the registry's order; options of the same function are told together."""
+    """Return the docstring of each option, in the registry's order, without sections for callers."""
     tree = ast.parse((REPOSITORY / "src" / "equipoise" / chapter.module).read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     (registry,) = (
@@ -156,7 +159,6 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
         for key, value in zip(registry.keys, registry.values, strict=True)
         if key
     }
-    # What follows of a docstring's sections is for those who call the function.
     return {
         name: (ast.get_docstring(functions[function]) or "").split("\n\nParameters\n")[0]
         for name, function in found.items()
@@ -164,12 +166,12 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
 
 
 def _keys(path: Path) -> list[str]:
-    """The option's keys with their comments; not what says which option it is."""
+    """Return the lines with the option's keys and comments, without those that name the option."""
     return [line for line in path.read_text().splitlines() if not line.startswith(("#", "name:", "function:"))]
 
 
 def _header(recipe: str) -> list[str]:
-    """The comment at the head of a recipe, without the mark of its package."""
+    """Return the comment at the head of a recipe, without the line that marks its package."""
     lines = (REPOSITORY / "conf" / "experiment" / f"{recipe}.yaml").read_text().split("\ndefaults:")[0].splitlines()
     return [line.removeprefix("#").removeprefix(" ") for line in lines[1:] if line.startswith("#")]
 

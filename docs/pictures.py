@@ -1,4 +1,4 @@
-"""Draw the README's picture from the runs of the control recipe: recall from head to tail under each weighting.
+"""Draw the README's picture from the runs of the control recipe: recall by class under each weighting.
 
 python src/train.py experiment=mnist_lt_control && make pictures
 """
@@ -17,17 +17,17 @@ from equipoise.sweeps.planning import plan
 from equipoise.tracking.history import sweep_runs
 from equipoise.tracking.store import open_store
 
+RECIPE = "experiment=mnist_lt_control"
+
 
 def main() -> None:
     """Write docs/recall_head_to_tail.png."""
-    found = plan(["experiment=mnist_lt_control", *sys.argv[1:]])
+    found = plan([RECIPE, *sys.argv[1:]])
     assert found is not None
     assert found.sweep is not None
     runs = sweep_runs(open_store(REPOSITORY), found.sweep.id, ["count/", "test/recall/"])
     if len(runs) < len(found.jobs):
-        sys.exit(
-            f"{len(runs)} of {len(found.jobs)} runs are there; first: python src/train.py experiment=mnist_lt_control"
-        )
+        sys.exit(f"{len(runs)} of {len(found.jobs)} runs are complete; first: python src/train.py {RECIPE}")
     figure = Figure((8, 3.6), layout="constrained")
     axes = figure.subplots()
     counts = [int(runs[0].metrics[f"count/{index}"]) for index in range(10)]

