@@ -25,7 +25,8 @@ sys.path.insert(0, str(REPOSITORY / "src"))
 
 from equipoise.core import key_values
 from equipoise.core.schema import Floats, Integers
-from equipoise.metrics.classification import counted_metrics, log_softmax, sample_scores
+from equipoise.metrics.classification import Predictions, log_softmax, sample_scores
+from equipoise.metrics.counts import Counts, counted_metrics
 from equipoise.metrics.intervals import Interval, class_intervals
 from equipoise.metrics.proportions import score_interval, wilson
 from paired import table
@@ -190,10 +191,8 @@ def truth_of(model: Model) -> dict[str, float]:
     logits = model.logits(labels, generator)
     weight = share[labels] * classes / len(labels)
     joint = sklearn_metrics.confusion_matrix(labels, logits.argmax(axis=1), sample_weight=1e6 * weight)
-    found = {
-        name: float(value)
-        for name, value in counted_metrics(np.diag(joint), joint.sum(axis=0), joint.sum(axis=1), {}).items()
-    }
+    counts = Counts(np.diag(joint), joint.sum(axis=0), joint.sum(axis=1))
+    found = {name: float(value) for name, value in counted_metrics(counts, {}).items()}
     log_probabilities = log_softmax(logits)
     found |= {name: float(values @ weight) for name, values in sample_scores(labels, log_probabilities).items()}
     for name, score in (
@@ -215,15 +214,8 @@ def coverage(model: Model, splits: int) -> dict[str, tuple[float, float, float]]
     for seed in range(splits):
         labels = model.test_split(generator)
         logits = model.logits(labels, generator)
-        known = class_intervals(
-            labels,
-            logits.argmax(axis=1),
-            {"": log_softmax(logits)},
-            {},
-            fixed=model.fixed,
-            resamples=RESAMPLES,
-            seed=seed,
-        )
+        predictions = Predictions(labels, logits, logits.argmax(axis=1))
+        known = class_intervals(predictions, {}, fixed=model.fixed, resamples=RESAMPLES, seed=seed)
         for name, interval in known.items():
             held.setdefault(name, []).append((_holds(interval, truth[name]), interval.rough))
     return {name: _summed(np.array(values)) for name, values in held.items()}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.schema import Floats, Integers
-from equipoise.metrics.classification import epoch_metrics, evaluate, log_softmax
+from equipoise.metrics.classification import Predictions, epoch_metrics, evaluate, log_softmax
 from paired import in_turn, ratio, summary, table
 
 ROUNDS = 5
@@ -73,15 +73,9 @@ def _check(ours: Numbers, theirs: Numbers) -> None:
 
 def _evaluation(labels: Integers, logits: Floats) -> Numbers:
     classes = logits.shape[1]
-    found = evaluate(
-        labels,
-        logits,
-        logits.argmax(axis=1),
-        [str(index) for index in range(classes)],
-        {},
-        None,
-        np.full(classes, 1 / classes),
-    )
+    predictions = Predictions(labels, logits, logits.argmax(axis=1))
+    names = [str(index) for index in range(classes)]
+    found = evaluate(predictions, names, {}, None, np.full(classes, 1 / classes))
     return {
         **found.summary,
         **{f"{name} of each": values for name, values in found.per_class.items()},

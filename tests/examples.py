@@ -6,7 +6,7 @@ import numpy as np
 
 from equipoise.data.prepared import Prepared
 from equipoise.methods.weighting import ClassWeights
-from equipoise.metrics.classification import Evaluation, evaluate, frequency_groups, log_softmax
+from equipoise.metrics.classification import Evaluation, Predictions, evaluate, frequency_groups, log_softmax
 from equipoise.metrics.intervals import Interval
 from equipoise.reports.run_page import Evidence
 
@@ -22,9 +22,8 @@ def example(
     logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
     data = Prepared(Path(), names, (1,), counts, "", {})
     uniform = np.full(classes, 1 / classes)
-    evaluation = evaluate(
-        labels, logits, logits.argmax(axis=1), names, frequency_groups(counts, "terciles"), uniform, uniform
-    )
+    predictions = Predictions(labels, logits, logits.argmax(axis=1))
+    evaluation = evaluate(predictions, names, frequency_groups(counts, "terciles"), uniform, uniform)
     return data, ClassWeights(names, counts, counts.sum() / (classes * counts)), evaluation, labels, logits
 
 

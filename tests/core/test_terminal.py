@@ -16,7 +16,7 @@ from rich.console import Console
 
 from equipoise.core import streams, terminal
 from equipoise.methods.weighting import ClassWeights
-from equipoise.metrics.classification import evaluate
+from equipoise.metrics.classification import Predictions, evaluate
 from equipoise.metrics.intervals import Interval
 from equipoise.reports.console import print_evaluation, print_rules
 from helpers import copy_project
@@ -72,7 +72,7 @@ def test_a_run_and_its_rules_are_whole(width: int, monkeypatch: pytest.MonkeyPat
     generator = np.random.default_rng(0)
     labels = generator.integers(4, size=200)
     logits, uniform = generator.normal(size=(200, 4)), np.full(4, 0.25)
-    evaluation = evaluate(labels, logits, logits.argmax(axis=1), NAMES, {}, None, uniform)
+    evaluation = evaluate(Predictions(labels, logits, logits.argmax(axis=1)), NAMES, {}, None, uniform)
     weights = ClassWeights(NAMES, np.array([1000, 200, 30, 4]), np.array([0.25, 1.25, 8.333, 62.5]))
     file = shown_at(width, monkeypatch)
     print_evaluation(evaluation, {"accuracy": Interval(0.123, 0.456)}, weights, np.arange(4))

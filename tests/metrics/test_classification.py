@@ -9,6 +9,7 @@ from sklearn import metrics as oracle
 from equipoise.metrics.classification import (
     BINS,
     Evaluation,
+    Predictions,
     against_the_rest,
     epoch_metrics,
     evaluate,
@@ -26,7 +27,8 @@ def of(labels: np.ndarray, logits: np.ndarray, prior: np.ndarray | None = None) 
     names = [f"c{index}" for index in range(classes)]
     uniform = np.full(classes, 1 / classes)
     groups = frequency_groups(np.arange(classes, 0, -1), "terciles")
-    return evaluate(labels, logits, logits.argmax(axis=1), names, groups, uniform if prior is None else prior, uniform)
+    predictions = Predictions(labels, logits, logits.argmax(axis=1))
+    return evaluate(predictions, names, groups, uniform if prior is None else prior, uniform)
 
 
 @st.composite
@@ -150,7 +152,7 @@ def test_the_geometric_mean_of_many_recalls_does_not_underflow() -> None:
 
 def test_without_a_closed_form_nothing_is_corrected_and_it_is_said_so() -> None:
     uniform = np.full(2, 0.5)
-    found = evaluate(np.array([0, 1]), np.eye(2), np.array([0, 1]), ["a", "b"], {}, None, uniform)
+    found = evaluate(Predictions(np.array([0, 1]), np.eye(2), np.array([0, 1])), ["a", "b"], {}, None, uniform)
     assert "log_loss_corrected" not in found.summary
     assert any("log_loss_corrected and ece_corrected are absent" in note for note in found.notes)
 

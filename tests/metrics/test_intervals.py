@@ -8,7 +8,8 @@ from scipy import special, stats
 from sklearn import metrics as oracle
 
 from equipoise.metrics import intervals
-from equipoise.metrics.classification import counted_metrics, log_softmax
+from equipoise.metrics.classification import Predictions, log_softmax
+from equipoise.metrics.counts import Counts, counted_metrics
 from equipoise.metrics.proportions import score_interval
 
 
@@ -35,9 +36,8 @@ def test_every_interval_is_that_of_a_loop_over_drawn_samples(fixed: bool, monkey
     predicted, log_probabilities = logits.argmax(axis=1), log_softmax(logits)
 
     def found_again() -> dict[str, intervals.Interval]:
-        return intervals.class_intervals(
-            labels, predicted, {"": log_probabilities}, {}, fixed=fixed, resamples=60, seed=3
-        )
+        predictions = Predictions(labels, logits, predicted)
+        return intervals.class_intervals(predictions, {}, fixed=fixed, resamples=60, seed=3)
 
     found = found_again()
     counts = np.hstack(
@@ -80,7 +80,7 @@ def test_recalls_have_score_intervals_and_accuracy_that_of_what_is_fixed() -> No
     groups = {"many": np.array([0]), "few": np.array([2, 1])}
     logits = np.eye(3)[predicted]
     by_design, found = (
-        intervals.class_intervals(labels, predicted, {"": log_softmax(logits)}, groups, fixed=fixed, resamples=0)
+        intervals.class_intervals(Predictions(labels, logits, predicted), groups, fixed=fixed, resamples=0)
         for fixed in (True, False)
     )
     for name, members in {"balanced_accuracy": [0, 1, 2], "recall_many": [0], "recall_few": [1, 2]}.items():
@@ -109,7 +109,7 @@ def test_what_hangs_on_few_samples_is_called_rough_and_said_why() -> None:
         )
         logits = np.eye(len(counts))[predicted] + np.random.default_rng(0).normal(size=(len(labels), len(counts)))
         known = intervals.class_intervals(
-            labels, predicted, {"": log_softmax(logits)}, {"few": np.array([1])}, fixed=False, resamples=100
+            Predictions(labels, logits, predicted), {"few": np.array([1])}, fixed=False, resamples=100
         )
         note = intervals.rough_note(known, np.bincount(labels), [f"class {index}" for index in range(len(counts))])
         return {name for name, interval in known.items() if interval.rough}, note
@@ -125,20 +125,12 @@ def test_what_hangs_on_few_samples_is_called_rough_and_said_why() -> None:
     assert found([900, 12], [20, 2])[0] == {"g_mean", "macro_average_precision", "macro_auroc"}
     assert found([900, 80], [20, 80])[0] == resampled, "a class that is never found: no resample finds it"
     assert found([900, 80], [3, 5])[0] == {"log_loss", "brier"}, "what few errors cost"
-    right = intervals.class_intervals(
-        np.repeat([0, 1], 60),
-        np.repeat([0, 1], 60),
-        {"": log_softmax(9 * np.eye(2)[np.repeat([0, 1], 60)])},
-        {},
-        fixed=True,
-        resamples=50,
-    )
+    labels = np.repeat([0, 1], 60)
+    right = intervals.class_intervals(Predictions(labels, 9 * np.eye(2)[labels], labels), {}, fixed=True, resamples=50)
     assert right["mcc"] == intervals.Interval(1, 1, rough=True), "all right: no resample is otherwise"
     assert str(right["mcc"]) == "1.000 to 1.000, rough"
     labels = np.repeat([0, 1], [60, 1])  # some resamples lack the other class, and have an MCC of 0
-    alone = intervals.class_intervals(
-        labels, labels, {"": log_softmax(9 * np.eye(2)[labels])}, {}, fixed=False, resamples=50
-    )
+    alone = intervals.class_intervals(Predictions(labels, 9 * np.eye(2)[labels], labels), {}, fixed=False, resamples=50)
     assert alone["mcc"] == intervals.Interval(1, 1, rough=True)
 
 
@@ -184,12 +176,12 @@ def test_a_class_without_test_samples_and_one_class_alone() -> None:
     logits = np.array([[2.0, 0, 0], [0, 0, 3.0], [0, 2.0, 0]])
     few = {"few": np.array([2])}
     found = intervals.class_intervals(
-        np.array([0, 0, 1]), logits.argmax(axis=1), {"": log_softmax(logits)}, few, fixed=False, resamples=20
+        Predictions(np.array([0, 0, 1]), logits, logits.argmax(axis=1)), few, fixed=False, resamples=20
     )
     assert "recall_few" not in found
     assert found["balanced_accuracy"].low < 0.75 < found["balanced_accuracy"].high
     alone = intervals.class_intervals(
-        np.array([0, 0]), np.array([0, 0]), {"": log_softmax(logits[:2])}, {}, fixed=False, resamples=20
+        Predictions(np.array([0, 0]), logits[:2], np.array([0, 0])), {}, fixed=False, resamples=20
     )
     assert "macro_auroc" not in alone
     assert alone["accuracy"].high == 1
@@ -200,14 +192,13 @@ def test_what_is_resampled_is_held_in_about_95_percent_of_test_splits() -> None:
     generator = np.random.default_rng(0)
     prior, recall = np.array([0.6, 0.25, 0.15]), np.array([0.9, 0.7, 0.6])
     joint = np.array([[prior[c] * (recall[c] if c == p else (1 - recall[c]) / 2) for p in range(3)] for c in range(3)])
-    truth = counted_metrics(*(1e6 * values for values in (np.diag(joint), joint.sum(axis=0), prior)), {})
+    truth = counted_metrics(Counts(*(1e6 * values for values in (np.diag(joint), joint.sum(axis=0), prior))), {})
     held = dict.fromkeys(["mcc", "macro_f1", "cohen_kappa", "accuracy", "balanced_accuracy"], 0)
     for seed in range(300):
         cells = np.repeat(np.arange(9), generator.multinomial(220, joint.ravel()))
         labels, predicted = cells // 3, cells % 3
-        found = intervals.class_intervals(
-            labels, predicted, {"": log_softmax(np.eye(3)[predicted])}, {}, fixed=False, resamples=150, seed=seed
-        )
+        predictions = Predictions(labels, np.eye(3)[predicted], predicted)
+        found = intervals.class_intervals(predictions, {}, fixed=False, resamples=150, seed=seed)
         for name in held:
             held[name] += found[name].low <= truth[name] <= found[name].high
     assert all(0.91 <= count / 300 <= 0.99 for count in held.values()), held

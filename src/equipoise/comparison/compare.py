@@ -16,21 +16,12 @@ from equipoise.comparison.configurations import Configuration
 from equipoise.comparison.repetitions import Difference, Place, Spread
 from equipoise.config import identity
 from equipoise.core.schema import ConfigError, listing, suggestion
+from equipoise.metrics.orientation import orientation
 from equipoise.tracking.history import Logged
 
 PANEL = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
 # What can disagree about imbalance: a configuration is on the front if none is better in one and as good in the others.
 FRONT = ("balanced_accuracy", "macro_f1", "mcc")
-LOWER_IS_BETTER = (
-    "log_loss",
-    "log_loss_corrected",
-    "brier",
-    "ece",
-    "ece_classwise",
-    "ece_corrected",
-    "expected_cost",
-    "hamming_loss",
-)
 
 
 @dataclass(frozen=True)
@@ -156,11 +147,6 @@ def compare(
             *tables[1:],
         )
     return Comparison(metric, tables, *_across(tables, metric))
-
-
-def orientation(metric: str) -> int:
-    """1 if higher is better, else -1."""
-    return -1 if metric in LOWER_IS_BETTER else 1
 
 
 def _table(

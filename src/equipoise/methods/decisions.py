@@ -13,6 +13,7 @@ from pydantic import Field
 
 from equipoise.core.schema import Floats, Integers, Section
 from equipoise.metrics.classification import TIE, best_nearest, cuts, log_softmax, move_prior, row_blocks
+from equipoise.metrics.counts import COUNTED, Counts
 
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
 MOST_PASSES = 10  # over the classes, when their biases are tuned
@@ -210,51 +211,9 @@ def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[flo
     hits = np.bincount(rival[right], minlength=classes) - missed
     predicted[:, index] = taken.sum(axis=1)
     hits[:, index] = lost(known.labels == index).sum(axis=1)
-    scores = MEASURES[metric](hits, predicted, np.bincount(known.labels, minlength=classes))
+    scores = COUNTED[metric](Counts(hits, predicted, np.bincount(known.labels, minlength=classes)))
     return best_nearest(candidates, scores, to=0.0), float(scores.max())
 
 
 def _score(known: Known, predicted: Integers, metric: str) -> float:
-    classes = known.logits.shape[1]
-    right = predicted == known.labels
-    hits, given = (
-        np.bincount(labels, minlength=classes)[np.newaxis].astype(np.float64)
-        for labels in (predicted[right], predicted)
-    )
-    return float(MEASURES[metric](hits, given, np.bincount(known.labels, minlength=classes))[0])
-
-
-def _accuracy(hits: Floats, predicted: Floats, support: Integers) -> Floats:
-    shares: Floats = hits.sum(axis=1) / support.sum()
-    return shares
-
-
-def _recalls(hits: Floats, support: Integers) -> Floats:
-    present = support > 0
-    recalls: Floats = hits[:, present] / support[present]
-    return recalls
-
-
-def _macro_f1(hits: Floats, predicted: Floats, support: Integers) -> Floats:
-    present = support > 0
-    scores: Floats = (2 * hits / np.maximum(predicted + support, 1))[:, present].mean(axis=1)
-    return scores
-
-
-def _mcc(hits: Floats, predicted: Floats, support: Integers) -> Floats:
-    """Gorodkin 2004; 0 where it is not defined, as in scikit-learn."""
-    total = float(support.sum())
-    covariance = hits.sum(axis=1) * total - predicted @ support
-    variance = (total**2 - (predicted**2).sum(axis=1)) * (total**2 - float(support @ support))
-    coefficients: Floats = np.divide(covariance, np.sqrt(variance), out=np.zeros_like(covariance), where=variance > 0)
-    return coefficients
-
-
-# Metrics from hits and predictions, (candidates, classes), and the samples of each class, (classes,), to (candidates,).
-MEASURES: Mapping[str, Callable[[Floats, Floats, Integers], Floats]] = {
-    "accuracy": _accuracy,
-    "balanced_accuracy": lambda hits, predicted, support: _recalls(hits, support).mean(axis=1),
-    "macro_f1": _macro_f1,
-    "mcc": _mcc,
-    "worst_class_recall": lambda hits, predicted, support: _recalls(hits, support).min(axis=1),
-}
+    return float(COUNTED[metric](Counts.of(known.labels, predicted, known.logits.shape[1])))

@@ -7,11 +7,13 @@ arrays here and absent wherever it is logged; averages over classes are over tho
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from equipoise.core.schema import Booleans, Floats, Integers, listing
+from equipoise.metrics.counts import COUNTED, Counts, counted_metrics
 from equipoise.metrics.proportions import wilson
 
 if TYPE_CHECKING:
@@ -49,6 +51,27 @@ class Evaluation:
     confusion: "sparse.csr_array"
     groups: Mapping[str, Integers]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model and its decision rule say of samples with one class each.
+
+    Attributes
+    ----------
+    labels : int64 (n,), true class indices
+    logits : float64 (n, classes)
+    predicted : int64 (n,), the class indices that the decision rule gives
+    """
+
+    labels: Integers
+    logits: Floats
+    predicted: Integers
+
+    @cached_property
+    def log_probabilities(self) -> Floats:
+        """The model's own, of the shape of the logits."""
+        return log_softmax(self.logits)
 
 
 def class_logits(logits: Floats) -> Floats:
@@ -95,46 +118,36 @@ def _log_softmax(logits: Floats) -> Floats:
 
 
 def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
-    """The few metrics that are watched while training, unweighted."""
-    counted = counted_metrics(*_counts(labels, np.argmax(logits, axis=1), logits.shape[1]), {})
-    watched = {name: float(counted[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    """Return the few metrics that are watched while training, unweighted."""
+    counts = Counts.of(labels, np.argmax(logits, axis=1), logits.shape[1])
+    watched = {name: float(COUNTED[name](counts)) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
     return watched | {"log_loss": float(sample_scores(labels, log_softmax(logits))["log_loss"].mean())}
 
 
 def evaluate(
-    labels: Integers,
-    logits: Floats,
-    predicted: Integers,
+    predictions: Predictions,
     classes: Sequence[str],
     groups: Mapping[str, Integers],
     effective_prior: Floats | None,
     target_prior: Floats,
     costs: Floats | None = None,
 ) -> Evaluation:
-    """Every metric of one set of predictions.
+    """Return every metric of one set of predictions.
 
     Parameters
     ----------
-    labels : int64 (n,), true class indices
-    logits : float64 (n, classes)
-    predicted : int64 (n,), by whatever decision rule
     classes : names, in the order of the indices
-    groups : what `frequency_groups` makes of the training counts
-    effective_prior : float64 (classes,), the prior the model learned under, or None if it has no analytic form
+    groups : what `frequency_groups` returns for the training counts
+    effective_prior : float64 (classes,), the prior that the model learned under, or None if it has no analytic form
     target_prior : float64 (classes,), the prior where the model will be used
     costs : float64 (true class, predicted class), if confusions have costs
     """
-    confusion = confusion_matrix(labels, predicted, len(classes))
-    hits, predictions, support = _counts(labels, predicted, len(classes))
-    recall, precision, f1 = recall_precision_f1(hits, predictions, support)
-    recall_low, recall_high = wilson(hits, support)
-    log_probabilities = log_softmax(logits)
-    average_precision, auroc = _ranking(labels, log_probabilities, support > 0)
+    labels, predicted, log_probabilities = predictions.labels, predictions.predicted, predictions.log_probabilities
+    counts = Counts.of(labels, predicted, len(classes))
+    average_precision, auroc = _ranking(labels, log_probabilities, counts.support > 0)
 
-    counted = {name: float(value) for name, value in counted_metrics(hits, predictions, support, groups).items()}
-    summary = {name: value for name, value in counted.items() if not np.isnan(value)} | _probability_metrics(
-        labels, log_probabilities
-    )
+    summary = {name: float(value) for name, value in counted_metrics(counts, groups).items() if not np.isnan(value)}
+    summary |= _probability_metrics(labels, log_probabilities)
     if costs is not None:
         summary["expected_cost"] = float(costs[labels, predicted].mean())
     for name, values in (("macro_average_precision", average_precision), ("macro_auroc", auroc)):
@@ -143,18 +156,29 @@ def evaluate(
     if effective_prior is not None:
         moved = _probability_metrics(labels, move_prior(log_probabilities, effective_prior, target_prior))
         summary |= {"log_loss_corrected": moved["log_loss"], "ece_corrected": moved["ece"]}
-    per_class = {
-        "recall": recall,
-        "precision": precision,
-        "f1": f1,
+    return Evaluation(
+        summary,
+        class_metrics(counts, len(labels), average_precision, auroc),
+        confusion_matrix(labels, predicted, len(classes)),
+        groups,
+        _notes(counts, classes, effective_prior),
+    )
+
+
+def class_metrics(counts: Counts, samples: int, average_precision: Floats, auroc: Floats) -> dict[str, Floats]:
+    """Return the metrics of each class, float64 (classes,), in the order in which they are logged."""
+    recall_low, recall_high = wilson(counts.hits, counts.support)
+    return {
+        "recall": counts.recall,
+        "precision": counts.precision,
+        "f1": counts.f1,
         "average_precision": average_precision,
         "auroc": auroc,
-        "predicted_share": predictions / len(labels),
-        "prevalence": support / len(labels),  # the average precision of guessing
+        "predicted_share": counts.predictions / samples,
+        "prevalence": counts.support / samples,  # the average precision of guessing
         "recall_low": recall_low,
         "recall_high": recall_high,
     }
-    return Evaluation(summary, per_class, confusion, groups, _notes(support, predictions, classes, effective_prior))
 
 
 def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[int, int]) -> dict[str, Integers]:
@@ -176,71 +200,6 @@ def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[i
     return {name: members for name, members in found.items() if len(members)}
 
 
-def counted_metrics(
-    hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats, groups: Mapping[str, Integers]
-) -> dict[str, Floats]:
-    """The summary metrics that follow from counts, for any number of confusion matrices at once.
-
-    Parameters
-    ----------
-    hits, predictions : (…, classes), how often each class was predicted rightly, and predicted at all
-    support : (classes,) or (…, classes), test samples of each class
-
-    Returns
-    -------
-    Metric name to values of shape (…,), NaN where not defined.
-    """
-    recall, _, f1 = recall_precision_f1(hits, predictions, support)
-    total = support.sum(axis=-1)
-    right, agreement = hits.sum(axis=-1), (predictions * support).sum(axis=-1)
-    # Both compare with what the two margins alone would give (Gorodkin 2004; Cohen 1960).
-    spread = np.sqrt(
-        (total**2 - (predictions**2).sum(axis=-1)) * (total**2 - (support**2).sum(axis=-1)).astype(np.float64)
-    )
-    covariance = right * total - agreement
-    with np.errstate(invalid="ignore", divide="ignore"):
-        kappa = covariance / (total**2 - agreement)
-        mcc = np.where(spread > 0, covariance / spread, 0.0)
-    found = {
-        "accuracy": right / total,
-        "balanced_accuracy": mean_of_defined(recall),
-        "macro_f1": mean_of_defined(f1),
-        "weighted_f1": np.where(support > 0, f1 * support, 0).sum(axis=-1) / total,
-        "g_mean": _geometric_mean(recall),
-        "mcc": mcc,
-        "cohen_kappa": kappa,
-        "worst_class_recall": np.where(np.isnan(recall), np.inf, recall).min(axis=-1),
-    }
-    of_groups = {f"recall_{name}": mean_of_defined(recall[..., members]) for name, members in groups.items()}
-    return found | {name: values for name, values in of_groups.items() if not np.isnan(values).all()}
-
-
-def mean_of_defined(values: Floats) -> Floats:
-    """Over the last axis, of what is not NaN; NaN where all is."""
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        mean: Floats = np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
-    return mean
-
-
-def _geometric_mean(values: Floats) -> Floats:
-    """Over the last axis, through logarithms: the product of a thousand recalls underflows."""
-    with np.errstate(divide="ignore"):
-        mean: Floats = np.exp(mean_of_defined(np.log(values)))
-    return mean
-
-
-def recall_precision_f1(
-    hits: Integers | Floats, predictions: Integers | Floats, support: Integers | Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Each of shape (…, classes), NaN without test samples; the precision of a class that is never predicted is 0, as in scikit-learn."""
-    absent = support == 0
-    recall = np.where(absent, np.nan, hits / np.maximum(support, 1))
-    precision = np.where(absent, np.nan, hits / np.maximum(predictions, 1))
-    f1 = np.where(absent, np.nan, 2 * hits / np.maximum(support + predictions, 1))
-    return recall, precision, f1
-
-
 def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:
     """What each sample adds to the metrics that are means over samples, float64 (n,)."""
     brier, everyone = np.empty(len(labels)), np.arange(len(labels))
@@ -253,8 +212,8 @@ def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floa
 
 def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs: Floats | None) -> dict[str, float]:
     """The metrics by which decision rules are compared: of predicted classes alone, whatever the probabilities."""
-    counted = counted_metrics(*_counts(labels, predicted, classes), {})
-    found = {name: float(counted[name]) for name in BY_RULE}
+    counts = Counts.of(labels, predicted, classes)
+    found = {name: float(COUNTED[name](counts)) for name in BY_RULE}
     return found if costs is None else {**found, "expected_cost": float(costs[labels, predicted].mean())}
 
 
@@ -263,15 +222,6 @@ def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> "sp
     from scipy import sparse
 
     return sparse.csr_array((np.ones(len(labels), np.int64), (labels, predicted)), shape=(classes, classes))
-
-
-def _counts(labels: Integers, predicted: Integers, classes: int) -> tuple[Integers, Integers, Integers]:
-    """How often each class was predicted rightly, was predicted at all, and is there, each int64 (classes,)."""
-    labels = np.asarray(labels)
-    hits, predictions, support = (
-        np.bincount(found, minlength=classes) for found in (labels[labels == predicted], predicted, labels)
-    )
-    return hits, predictions, support
 
 
 def reliability(labels: Integers, log_probabilities: Floats, bins: int = BINS) -> tuple[Floats, Floats, Integers]:
@@ -386,20 +336,19 @@ def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Float
     return np.bincount(index, confidence, bins) / divisor, np.bincount(index, hit, bins) / divisor, sizes
 
 
-def _notes(
-    support: Integers, predictions: Integers, classes: Sequence[str], effective_prior: Floats | None
-) -> tuple[str, ...]:
+def _notes(counts: Counts, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:
     notes = []
     if effective_prior is None:
         notes.append(
             "the prior that the model learned under has no closed form here: log_loss_corrected and ece_corrected are absent"
         )
-    absent = [name for name, count in zip(classes, support, strict=True) if count == 0]
+    absent = [name for name, count in zip(classes, counts.support, strict=True) if count == 0]
     if absent:
         notes.append(
             f"no test sample of class {listing(absent)}: no metric of it is defined, and averages of those leave it out"
         )
-    never = [name for name, count, there in zip(classes, predictions, support, strict=True) if count == 0 and there]
+    each = zip(classes, counts.predictions, counts.support, strict=True)
+    never = [name for name, predicted, there in each if there and predicted == 0]
     if never:
         notes.append(f"never predicted: class {listing(never)}; its precision counts as 0")
     return tuple(notes)

@@ -21,7 +21,8 @@ from scipy.special import expit, logit, ndtri
 
 from equipoise.core.schema import Booleans, Floats, Integers, listing
 from equipoise.metrics import multilabel
-from equipoise.metrics.classification import counted_metrics, mean_of_defined, sample_scores
+from equipoise.metrics.classification import Predictions, sample_scores
+from equipoise.metrics.counts import Counts, counted_metrics, mean_of_defined
 from equipoise.metrics.proportions import LEVEL, least_interval, score_interval, wilson
 
 CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB, 32 above MOST_EXACT samples
@@ -68,23 +69,20 @@ class Interval:
 
 
 def class_intervals(
-    labels: Integers,
-    predicted: Integers,
-    log_probabilities: Mapping[str, Floats],
+    predictions: Predictions,
     groups: Mapping[str, Integers],
+    corrected: Floats | None = None,
     *,
     fixed: bool,
     resamples: int,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Intervals of the summary metrics, where a sample has one class.
+    """Return the intervals of the summary metrics, where a sample has one class.
 
     Parameters
     ----------
-    labels, predicted : int64 (n,)
-    log_probabilities : suffix of the metric's name to float64 (n, classes): "" as predicted, which also ranks
-        the samples, and "_corrected" after the prior is moved
-    groups : as given to `metrics.evaluate`
+    groups : as given to `classification.evaluate`
+    corrected : float64 (n, classes), the log probabilities after the prior is moved, if it is
     fixed : whether the test samples of each class are as many as a design wanted, or as many as were found
     resamples : of the bootstrap; 0: only what needs none
 
@@ -92,14 +90,14 @@ def class_intervals(
     -------
     Metric name to interval; macro AP and AUROC are left out where classes x samples exceed 20 million.
     """
-    classes = log_probabilities[""].shape[1]
-    hits, support = (np.bincount(found, minlength=classes) for found in (labels[labels == predicted], labels))
+    labels, predicted = predictions.labels, predictions.predicted
+    counts = Counts.of(labels, predicted, predictions.logits.shape[1])
+    hits, support = counts.hits, counts.support
     found = _of_recalls(hits, support, groups, fixed)
     if resamples:
         strata = labels if fixed else np.zeros_like(labels)
-        drawn = _bootstrap(
-            labels, predicted, log_probabilities, _resampled_counts(strata, resamples, np.random.default_rng(seed))
-        )
+        resampled = _resampled_counts(strata, resamples, np.random.default_rng(seed))
+        drawn = _bootstrap(predictions, corrected, resampled)
         # A mean has n / (n - 1) of the variance of its resamples, the mean of as many strata n / (n - strata).
         factor = np.sqrt(len(labels) / max(1, len(labels) - len(np.unique(strata))))
         found = {
@@ -186,25 +184,21 @@ def _least(hits: Integers, support: Integers) -> Interval:
     return Interval(*least_interval(hits, support), rough=_has_few(support, FEWEST), wide=len(support) > 1)
 
 
-def _bootstrap(
-    labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats], resampled: Iterable[Floats]
-) -> dict[str, Floats]:
-    """Metric name to its value in the test split, and then in each resample; NaN where it is not defined."""
-    classes = log_probabilities[""].shape[1]
-    scores = {
-        name + suffix: values
-        for suffix, given in log_probabilities.items()
-        for name, values in sample_scores(labels, given).items()
-    }
+def _bootstrap(predictions: Predictions, corrected: Floats | None, resampled: Iterable[Floats]) -> dict[str, Floats]:
+    """Return for each metric its value in the test split, and then in each resample; NaN where it is not defined."""
+    labels, predicted, classes = predictions.labels, predictions.predicted, predictions.logits.shape[1]
+    scores = sample_scores(labels, predictions.log_probabilities)
+    if corrected is not None:
+        scores |= {f"{name}_corrected": values for name, values in sample_scores(labels, corrected).items()}
     of_each = (labels, predicted, np.where(predicted == labels, labels, -1))
     sums = sparse.vstack([_indicators(indices, classes) for indices in of_each]).tocsr()
     sampled = np.array(list(scores.values()))
     ranked = np.unique(labels) if classes * len(labels) <= MOST_RANKED else ()
-    rankings = [_Ranking(labels == index, log_probabilities[""][:, index]) for index in ranked]
+    rankings = [_Ranking(labels == index, predictions.log_probabilities[:, index]) for index in ranked]
     drawn: dict[str, list[Floats]] = {}
     for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
         support, told, hits = (sums @ counts).astype(np.float64).reshape(3, classes, -1).swapaxes(1, 2)
-        metrics = counted_metrics(hits, told, support, {})
+        metrics = counted_metrics(Counts(hits, told, support), {})
         metrics |= dict(zip(scores, sampled @ counts / len(labels), strict=True)) | _ranked(rankings, counts)
         for name, values in metrics.items():
             drawn.setdefault(name, []).append(values)

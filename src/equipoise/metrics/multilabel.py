@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, listing
-from equipoise.metrics.classification import Evaluation, best_nearest, cuts, frequency_groups, mean_of_defined
-from equipoise.metrics.proportions import wilson
+from equipoise.metrics.classification import Evaluation, best_nearest, class_metrics, cuts, frequency_groups
+from equipoise.metrics.counts import Counts, mean_of_defined
 
 # What a threshold may be tuned for, of (hits, predicted, positives, samples), each of any shape.
 SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
@@ -57,7 +57,7 @@ def check_metric(metric: str) -> None:
 
 
 def evaluate(
-    labels: Integers, logits: Floats, predicted: Integers, names: Sequence[str], counts: Integers
+    labels: Integers, logits: Floats, predicted: Integers, names: Sequence[str], training_counts: Integers
 ) -> Evaluation:
     """Every metric of one set of predictions.
 
@@ -66,44 +66,33 @@ def evaluate(
     labels, predicted : 0 and 1 of shape (n, labels)
     logits : float64 (n, labels)
     names : of the labels
-    counts : int64 (labels,), the positives in the training split
+    training_counts : int64 (labels,), the positives in the training split
     """
     from scipy import sparse
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    hits, told, positives = (labels * predicted).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0)
-    absent = positives == 0
-    recall = np.where(absent, np.nan, hits / np.maximum(positives, 1))
-    precision = np.where(absent, np.nan, hits / np.maximum(told, 1))
-    f1 = np.where(absent, np.nan, SCORES["macro_f1"](hits, told, positives, len(labels)))
+    counts = Counts((labels * predicted).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0))
+    hits, told, positives = counts.hits, counts.predictions, counts.support
     average_precision, auroc = np.full((2, len(names)), np.nan)
-    for index in np.flatnonzero(~absent):
+    for index in np.flatnonzero(positives):
         average_precision[index] = average_precision_score(labels[:, index], logits[:, index])
         if positives[index] < len(labels):
             auroc[index] = roc_auc_score(labels[:, index], logits[:, index])
-    recall_low, recall_high = wilson(hits, positives)
     summary = {
         **decision_metrics(labels, predicted),
         **{name: float(values.mean()) for name, values in sample_scores(labels, predicted, logits).items()},
         "macro_average_precision": float(np.nanmean(average_precision)),
         "macro_auroc": float(np.nanmean(auroc)),
-        "worst_class_recall": float(np.nanmin(recall)),
-    }
-    per_class = {
-        "recall": recall,
-        "precision": precision,
-        "f1": f1,
-        "average_precision": average_precision,
-        "auroc": auroc,
-        "predicted_share": told / len(labels),
-        "prevalence": positives / len(labels),
-        "recall_low": recall_low,
-        "recall_high": recall_high,
+        "worst_class_recall": float(np.nanmin(counts.recall)),
     }
     wrong, missed = told.sum() - hits.sum(), positives.sum() - hits.sum()
     confusion = sparse.csr_array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
     return Evaluation(
-        summary, per_class, confusion, frequency_groups(counts, "terciles"), _notes(positives, told, names)
+        summary,
+        class_metrics(counts, len(labels), average_precision, auroc),
+        confusion,
+        frequency_groups(training_counts, "terciles"),
+        _notes(positives, told, names),
     )
 
 

@@ -21,11 +21,11 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import multilabel, probabilities, ranks
 from equipoise.metrics.classification import (
     Evaluation,
+    Predictions,
     class_logits,
     decision_metrics,
     evaluate,
     frequency_groups,
-    log_softmax,
     most_probable,
 )
 from equipoise.metrics.intervals import class_intervals, label_intervals, rough_note
@@ -84,13 +84,15 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
         decided = predicted if name == config.decision.name else DECISIONS[name](known, **BESIDE[name])(logits)
         by_rule[name] = decision_metrics(labels, decided, len(data.classes), costs)
     groups = frequency_groups(weights.counts, config.evaluation.groups)
-    evaluation = evaluate(labels, logits, predicted, data.classes, groups, effective, target, costs)
+    predictions = Predictions(labels, logits, predicted)
+    evaluation = evaluate(predictions, data.classes, groups, effective, target, costs)
     moved = OfClasses(effective, target, "" if effective is not None else advice.uncorrected(config, weights))
-    log_probabilities = {"": log_softmax(logits)}
+    log_probabilities = {"": predictions.log_probabilities}
     if effective is not None:
         log_probabilities["_corrected"] = moved.corrected(log_probabilities[""])
     resamples, fixed = config.evaluation.resamples, data.test_counts_fixed
-    intervals = class_intervals(labels, predicted, log_probabilities, groups, fixed=fixed, resamples=resamples)
+    corrected = log_probabilities.get("_corrected")
+    intervals = class_intervals(predictions, groups, corrected, fixed=fixed, resamples=resamples)
     intervals = {name: interval for name, interval in intervals.items() if name in evaluation.summary}
     note = rough_note(intervals, np.bincount(labels, minlength=len(data.classes)), data.classes)
     evidence = Evidence(
@@ -101,7 +103,7 @@ def _evaluate_classes(config: Config, data: Prepared, weights: ClassWeights, tra
         optimizer=config.trainer.optimizer,
         labels=labels,
         log_probabilities=log_probabilities[""],
-        corrected=log_probabilities.get("_corrected"),
+        corrected=corrected,
         evaluation=_with_notes(evaluation, note, lettering(data.classes).note),
         intervals=intervals,
         rules=by_rule,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equipoise.comparison import compare
 from equipoise.core.paths import code_root
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.metrics import probabilities
+from equipoise.metrics.orientation import orientation
 from equipoise.metrics.probabilities import OfClasses, Probabilities
 from equipoise.runs.evaluate import DECISION, PROBABILITIES
 from equipoise.serving import served_form
@@ -51,8 +51,7 @@ def best(runs: Sequence[Logged], metric: str) -> Logged:
         raise ConfigError(
             f"metric={metric}: no finished run with a model has it; try val/balanced_accuracy or test/macro_f1"
         )
-    lower = metric.split("/")[-1] in compare.LOWER_IS_BETTER
-    return min(candidates, key=lambda run: run.metrics[metric] * (1 if lower else -1))
+    return max(candidates, key=lambda run: run.metrics[metric] * orientation(metric))
 
 
 def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> Registered:

@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from equipoise.config.messages import explained
 from equipoise.config.model import Config
 from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed
+from equipoise.metrics.orientation import orientation
 from equipoise.tracking.run import Pruned
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ TARGET = "hydra_plugins.optuna_search.OptunaSweeper"
 TRIAL = "EQUIPOISE_TRIAL"
 OVERRIDES = "overrides"  # of a trial: its job
 METRICS = ("val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss")
-LOWER_IS_BETTER = ("val/log_loss",)
 
 # What a trial's job returns: its metrics, nothing if it was pruned, None if it failed.
 Outcome = Mapping[str, float] | None
@@ -246,18 +246,13 @@ def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Con
     for point in points:
         if point["key"] in history:
             history[point["key"]][point["step"]] = point["value"]
-    monitored, better = history[config.trainer.monitor], sign(config.trainer.monitor)
+    monitored, better = history[config.trainer.monitor], orientation(config.trainer.monitor)
     kept = (
         max(monitored)
         if config.trainer.early_stopping is None
         else max(sorted(monitored), key=lambda epoch: better * monitored[epoch])
     )
     return {key: history[key][kept] for key in settings.metric}
-
-
-def sign(metric: str) -> int:
-    """1 if higher is better, else -1."""
-    return -1 if metric in LOWER_IS_BETTER else 1
 
 
 def load(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
@@ -308,7 +303,9 @@ def _study(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A file and no database: it can be shared by processes on several machines, and needs no schema.
     storage = JournalStorage(JournalFileBackend(str(_file(root, sweep))))
-    directions = [StudyDirection.MAXIMIZE if sign(key) == 1 else StudyDirection.MINIMIZE for key in settings.metric]
+    directions = [
+        StudyDirection.MAXIMIZE if orientation(key) == 1 else StudyDirection.MINIMIZE for key in settings.metric
+    ]
     return optuna.create_study(
         storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from equipoise.comparison import compare
 from equipoise.core.terminal import console, print_table
+from equipoise.metrics.orientation import orientation
 from equipoise.sweeps import search
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import log_sweep_figures, log_sweep_texts
@@ -40,7 +41,7 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
         return
     several = len(settings.metric) > 1
     shown = study.best_trials if several else by_state[TrialState.COMPLETE]
-    best = sorted(shown, key=lambda trial: -search.sign(settings.metric[0]) * trial.values[0])[:MOST_ROWS]
+    best = sorted(shown, key=lambda trial: -orientation(settings.metric[0]) * trial.values[0])[:MOST_ROWS]
     keys = list(best[0].params)
     rows = [
         [str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)]
@@ -108,7 +109,7 @@ def _pictures(
     drawn = {}
     for index, metric in enumerate(settings.metric):
         drawn[f"history_{metric.removeprefix('val/')}"] = search_figures.history(
-            numbers, values[:, index], metric, search.sign(metric)
+            numbers, values[:, index], metric, orientation(metric)
         )
         if metric in importance:
             drawn[f"importance_{metric.removeprefix('val/')}"] = search_figures.importances(importance[metric], metric)

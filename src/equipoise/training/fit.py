@@ -24,12 +24,11 @@ from equipoise.methods.schedules import share_at, stretches, weights_at
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import multilabel
 from equipoise.metrics.classification import class_logits, epoch_metrics
+from equipoise.metrics.orientation import orientation
 from equipoise.training.audit import weighted_losses
 from equipoise.training.checkpoints import Checkpoints, State, pack, unpack
 from equipoise.training.engines import replicas
 from equipoise.training.graph import Compiled
-
-LOWER_IS_BETTER = {"val/log_loss"}
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -233,7 +232,7 @@ class _Watch(keras.callbacks.Callback):
             raise ConfigError(
                 f"trainer.monitor={trainer.monitor} is not defined on these validation samples, so early stopping has nothing to watch: use {known}"
             )
-        value = watched * (-1 if trainer.monitor in LOWER_IS_BETTER else 1)
+        value = watched * orientation(trainer.monitor)
         if value > self.best:
             self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
         else:

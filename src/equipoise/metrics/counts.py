@@ -1,0 +1,151 @@
+"""The metrics that follow from counts of test samples by class: one set for every use of them. Pure NumPy.
+
+A metric that is not defined for a class, such as the recall of a class without test samples, is NaN.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from equipoise.core.schema import Floats, Integers
+
+Cells: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # whole numbers, in whichever type they were summed
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one confusion matrix, or of any number of them at once.
+
+    Attributes
+    ----------
+    hits : (…, classes), how often each class was predicted rightly
+    predictions : (…, classes), how often each class was predicted
+    support : (classes,) or (…, classes), samples of each class
+    """
+
+    hits: Cells
+    predictions: Cells
+    support: Cells
+
+    @classmethod
+    def of(cls, labels: Integers, predicted: Integers, classes: int) -> "Counts":
+        """Count labels and predictions, each int64 (n,), into int64 (classes,)."""
+        labels = np.asarray(labels)
+        each = (labels[labels == predicted], predicted, labels)
+        return cls(*(np.bincount(indices, minlength=classes) for indices in each))
+
+    @cached_property
+    def recall(self) -> Floats:
+        """(…, classes), NaN for a class without samples."""
+        return self._of_present(self.hits / np.maximum(self.support, 1))
+
+    @cached_property
+    def precision(self) -> Floats:
+        """(…, classes), NaN for a class without samples; 0 for one that is never predicted, as in scikit-learn."""
+        return self._of_present(self.hits / np.maximum(self.predictions, 1))
+
+    @cached_property
+    def f1(self) -> Floats:
+        """(…, classes), NaN for a class without samples."""
+        return self._of_present(2 * self.hits / np.maximum(self.support + self.predictions, 1))
+
+    @cached_property
+    def total(self) -> Cells:
+        """Samples, of shape (…,)."""
+        total: Cells = self.support.sum(axis=-1)
+        return total
+
+    @cached_property
+    def agreement(self) -> Cells:
+        """The total squared times the accuracy that the two margins alone would give, of shape (…,)."""
+        agreement: Cells = (self.predictions * self.support).sum(axis=-1)
+        return agreement
+
+    @cached_property
+    def covariance(self) -> Cells:
+        """The total squared times what the accuracy exceeds that by, of shape (…,)."""
+        covariance: Cells = self.hits.sum(axis=-1) * self.total - self.agreement
+        return covariance
+
+    def _of_present(self, values: Floats) -> Floats:
+        return np.where(self.support == 0, np.nan, values)
+
+
+def mean_of_defined(values: Floats) -> Floats:
+    """Return the mean over the last axis of the values that are not NaN; NaN where all are."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
+    return mean
+
+
+def _accuracy(counts: Counts) -> Floats:
+    accuracy: Floats = counts.hits.sum(axis=-1) / counts.total
+    return accuracy
+
+
+def _weighted_f1(counts: Counts) -> Floats:
+    f1: Floats = np.where(counts.support > 0, counts.f1 * counts.support, 0).sum(axis=-1) / counts.total
+    return f1
+
+
+def _geometric_mean_of_recalls(counts: Counts) -> Floats:
+    """Take the mean of logarithms: the product of a thousand recalls underflows."""
+    with np.errstate(divide="ignore"):
+        mean: Floats = np.exp(mean_of_defined(np.log(counts.recall)))
+    return mean
+
+
+def _matthews_correlation(counts: Counts) -> Floats:
+    """Gorodkin 2004; 0 where it is not defined, as in scikit-learn."""
+    squared = counts.total**2
+    by_predictions, by_support = (squared - (of**2).sum(axis=-1) for of in (counts.predictions, counts.support))
+    spread = np.sqrt(by_predictions * by_support.astype(np.float64))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(spread > 0, counts.covariance / spread, 0.0)
+
+
+def _cohen_kappa(counts: Counts) -> Floats:
+    """Cohen 1960."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kappa: Floats = counts.covariance / (counts.total**2 - counts.agreement)
+    return kappa
+
+
+def _worst_class_recall(counts: Counts) -> Floats:
+    worst: Floats = np.where(np.isnan(counts.recall), np.inf, counts.recall).min(axis=-1)
+    return worst
+
+
+# Each gives values of shape (…,); averages are over the classes that have samples.
+COUNTED: Mapping[str, Callable[[Counts], Floats]] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": lambda counts: mean_of_defined(counts.recall),
+    "macro_f1": lambda counts: mean_of_defined(counts.f1),
+    "weighted_f1": _weighted_f1,
+    "g_mean": _geometric_mean_of_recalls,
+    "mcc": _matthews_correlation,
+    "cohen_kappa": _cohen_kappa,
+    "worst_class_recall": _worst_class_recall,
+}
+
+
+def counted_metrics(counts: Counts, groups: Mapping[str, Integers]) -> dict[str, Floats]:
+    """Return all of `COUNTED`, and the mean recall of each group of classes that has samples.
+
+    Parameters
+    ----------
+    groups : name to the indices of its classes; its metric is called `recall_<name>`
+
+    Returns
+    -------
+    Metric name to values of shape (…,), NaN where not defined.
+    """
+    of_groups = {f"recall_{name}": mean_of_defined(counts.recall[..., members]) for name, members in groups.items()}
+    return {
+        **{name: metric(counts) for name, metric in COUNTED.items()},
+        **{name: values for name, values in of_groups.items() if not np.isnan(values).all()},
+    }
