@@ -60,17 +60,17 @@ def _start(words: Sequence[str]) -> None:
     try:
         options = key_values.read(words, ["port", "hosts"])
         port = key_values.whole_number(options, "port") or 5000
-        _check_port(port)
-        folder, programs = project_root() / "server", _programs()
+        check_port(port)
+        folder, programs = project_root() / "server", postgresql_programs()
         _check_owner(folder)
         folder.mkdir(exist_ok=True)
-        with locked(folder / ".lock", 0), _postgresql(programs, folder) as database:
+        with locked(folder / ".lock", 0), postgresql(programs, folder) as database:
             _serve(database, port, options.get("hosts", ""))
     except KeyboardInterrupt:
         print("\nstopped")
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
     if port > LAST_PORT:
         raise ConfigError(f"port={port}: the last one is {LAST_PORT}")
     try:
@@ -112,16 +112,16 @@ def _running(
 
 
 @contextlib.contextmanager
-def _postgresql(programs: Path, folder: Path) -> Iterator[str]:
+def postgresql(programs: Path, folder: Path) -> Iterator[str]:
     """The database server, reachable through a socket that only its owner may enter; gives SQLAlchemy's address with a place for the name."""
     data, root, owner = folder / "postgresql", os.getuid() == 0, _owner()
-    _keep_private(folder, passable=root)
+    keep_private(folder, passable=root)
     with tempfile.TemporaryDirectory(prefix="equipoise-") as place:
         if root:
             data.mkdir(exist_ok=True)
             for owned in (data, Path(place)):
                 shutil.chown(owned, SYSTEM_USER, SYSTEM_USER)
-        _check_abandoned(data)
+        check_abandoned(data)
         if not (data / "PG_VERSION").exists():
             made = [
                 str(programs / "initdb"),
@@ -167,7 +167,7 @@ def _check_owner(folder: Path) -> None:
         )
 
 
-def _keep_private(folder: Path, *, passable: bool) -> None:
+def keep_private(folder: Path, *, passable: bool) -> None:
     """Close to others what is kept, also what an earlier version left open; PostgreSQL's own user must come through."""
     (folder / "artifacts").mkdir(exist_ok=True)
     folder.chmod(0o711 if passable else 0o700)
@@ -176,7 +176,7 @@ def _keep_private(folder: Path, *, passable: bool) -> None:
             path.chmod(0o700 if path.is_dir() else 0o600)
 
 
-def _check_abandoned(data: Path) -> None:
+def check_abandoned(data: Path) -> None:
     """No other server.py is here, but its PostgreSQL may be: that was killed together with what should have ended it."""
     number, running = data / "postmaster.pid", False
     with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
@@ -188,7 +188,7 @@ def _check_abandoned(data: Path) -> None:
         )
 
 
-def _programs() -> Path:
+def postgresql_programs() -> Path:
     """Where PostgreSQL's own programs are."""
     found = shutil.which("initdb")
     folders = (
@@ -267,13 +267,13 @@ def _serve(database: str, port: int, hosts: str) -> None:
     command += ["--allowed-hosts", ",".join(names), "--cors-allowed-origins", ",".join(origins)]
     print("Starting MLflow …", flush=True)
     with _running(command, signal.SIGTERM, folder / "mlflow.log", env=environment) as process:
-        _wait(process, port, folder)
+        wait_for_mlflow(process, port, folder)
         _introduce(port, password)
         process.wait()
         raise ConfigError(f"MLflow has ended: see {folder / 'mlflow.log'}")
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
+def wait_for_mlflow(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
     for _ in range(STARTED_WITHIN * 2):
         if process.poll() is not None:
             break

@@ -19,7 +19,7 @@ from equipoise.training import runtime
 OWN = ("shards", "output")
 
 
-def _shard(typed: Sequence[str]) -> None:
+def shard(typed: Sequence[str]) -> None:
     options = key_values.read([word for word in typed if word.partition("=")[0] in OWN], OWN)
     if "output" not in options:
         raise ConfigError("output is not set: name the folder that the shards are to be in, output=folder")
@@ -38,4 +38,4 @@ def _shard(typed: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(key_values.answer(sys.argv[1:], __doc__, _shard))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, shard))

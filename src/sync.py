@@ -20,7 +20,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.tracking.outbox import OPERATIONS, UPLOADED, Outbox
 
 
-def _upload(words: Sequence[str]) -> int:
+def upload_left(words: Sequence[str]) -> int:
     """Returns the exit code: 1 if something could not be uploaded."""
     left, damaged = _with_something_left(words)
     given = os.environ.get("MLFLOW_TRACKING_URI")  # before MLflow writes there which store it has opened
@@ -82,4 +82,4 @@ def _sync(folder: Path, uri: str, given: str | None) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(key_values.answer(sys.argv[1:], __doc__, _upload))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, upload_left))

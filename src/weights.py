@@ -27,7 +27,7 @@ PLAIN_OPTIMIZERS = ("sgd",)
 NOTEWORTHY = 1.05
 
 
-def _show(typed: Sequence[str]) -> None:
+def show(typed: Sequence[str]) -> None:
     """Print the table and the warnings."""
     several = any(f"dataset={name}" in typed for name, kind in DATASETS.items() if kind.several_labels)
     defaults = {
@@ -115,4 +115,4 @@ def _warn_of_another_step(heading: str, job: Config, weights: ClassWeights) -> N
 
 
 if __name__ == "__main__":
-    sys.exit(key_values.answer(sys.argv[1:], __doc__, _show))
+    sys.exit(key_values.answer(sys.argv[1:], __doc__, show))

@@ -74,15 +74,11 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture(scope="session")
-def _tensorflow(pytestconfig: pytest.Config) -> None:
+def tensorflow(pytestconfig: pytest.Config) -> object:
+    """TensorFlow, started once as a run starts it."""
     from equipoise.training import runtime
 
     runtime.start(pytestconfig.getoption("--device"), 1, deterministic=True)
-
-
-@pytest.fixture
-def tensorflow(_tensorflow: None) -> object:
-    """TensorFlow, started as a run starts it."""
     import tensorflow as tf
 
     return tf

@@ -616,7 +616,7 @@ def _read_images(file: Path, store: Path) -> None:
 
 
 @cache
-def _shards(images: bool) -> dict[str, bytes]:
+def shard_files(images: bool) -> dict[str, bytes]:
     """The files of a folder of shards."""
     payloads = _valid("image") if images else [np.array([i, -i], "<f4").tobytes() for i in range(ROWS)]
     files, index = {}, {}
@@ -650,7 +650,7 @@ def _shards_reader(images: bool) -> Callable[[Path, Path], None]:
     read = _dataset_reader("dataset=tfrecord", "dataset.path=x", key=lambda file: file.parent)
 
     def read_all(file: Path, store: Path) -> None:
-        files = {**_shards(images), file.name: file.read_bytes()}
+        files = {**shard_files(images), file.name: file.read_bytes()}
         if file.name != SHARDS:  # as one who changes it on purpose would describe it
             files[SHARDS] = _described({name: content for name, content in files.items() if name != SHARDS}, images)
         for name, content in files.items():
@@ -846,12 +846,12 @@ KINDS: Mapping[str, Kind] = {
     ),
     "ts": Kind("series.ts", _series, _dataset_reader("dataset=series", "dataset.path=x", "dataset.unequal=pad")),
     "image": Kind("pictures/b/4.png", _images, _read_images),
-    "shards' index": Kind(INDEX, lambda: [_shards(False)[INDEX]], _shards_reader(False), _in_stored_zip),
+    "shards' index": Kind(INDEX, lambda: [shard_files(False)[INDEX]], _shards_reader(False), _in_stored_zip),
     "shards' metadata": Kind(
-        SHARDS, lambda: [_shards(images)[SHARDS] for images in (False, True)], _shards_reader(False)
+        SHARDS, lambda: [shard_files(images)[SHARDS] for images in (False, True)], _shards_reader(False)
     ),
     "shard": Kind(
-        shard_names("train", 1)[0], lambda: [_shards(True)[shard_names("train", 1)[0]]], _shards_reader(True)
+        shard_names("train", 1)[0], lambda: [shard_files(True)[shard_names("train", 1)[0]]], _shards_reader(True)
     ),
     "costs": Kind(
         "costs.csv", lambda: [b",0,1\n0,0,5\n1,2.5,0\n", b'true,"a, b",c\n"a, b",0,1\nc,1e3,0\n'], _read_costs

@@ -13,20 +13,29 @@ from helpers import REPOSITORY
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_a_file(page: Path) -> None:
-    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", prose):
-        assert (page.parent / target).exists(), target
+LINKS = [
+    (page, target)
+    for page in PAGES
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+]
+EVERY_PAGE = "\n".join(page.read_text() for page in PAGES)
+SCRIPTS = sorted(set(re.findall(r"python ((?:src|examples|docs|pipelines|benchmarks)/\w+\.py)", EVERY_PAGE)))
+RECIPES = sorted({*re.findall(r"experiment=(\w+)", EVERY_PAGE)} - {"NAME"})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_scripts_and_recipes_are_there(page: Path) -> None:
-    text = page.read_text()
-    for script in re.findall(r"python ((?:src|examples|docs|pipelines|benchmarks)/\w+\.py)", text):
-        assert (REPOSITORY / script).is_file(), script
-    for recipe in re.findall(r"experiment=(\w+)", text):
-        assert recipe == "NAME" or (REPOSITORY / f"conf/experiment/{recipe}.yaml").is_file(), recipe
+@pytest.mark.parametrize(("page", "target"), LINKS, ids=[f"{page.name} {target}" for page, target in LINKS])
+def test_a_link_leads_to_a_file(page: Path, target: str) -> None:
+    assert (page.parent / target).exists()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_is_there(script: str) -> None:
+    assert (REPOSITORY / script).is_file()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_there(recipe: str) -> None:
+    assert (REPOSITORY / f"conf/experiment/{recipe}.yaml").is_file()
 
 
 def test_the_study_s_page_has_the_table_that_was_written() -> None:

@@ -314,7 +314,7 @@ def test_a_class_s_name_does_not_drive_or_fill_the_terminal(tmp_path: Path, capf
 def shards(folder: Path, images: bool, **changed: Any) -> Path:
     """A folder of shards with other metadata."""
     folder.mkdir()
-    for name, content in fuzzing._shards(images).items():
+    for name, content in fuzzing.shard_files(images).items():
         (folder / name).write_bytes(content)
     metadata = json.loads((folder / SHARDS).read_bytes())
     (folder / SHARDS).write_text(json.dumps(metadata | changed))

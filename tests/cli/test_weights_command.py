@@ -80,7 +80,7 @@ def test_of_many_classes_both_ends_are_shown_and_what_is_odd_in_the_data_is_said
     (tmp_path / "t.csv").write_text(
         "x,z,y\n" + "".join(f"{i / 7:.4f},{i * i % 307},{i % 50}\n" for i in range(300)) * 2
     )
-    program._show(["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "weighting=balanced"])
+    program.show(["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "weighting=balanced"])
     shown = capsys.readouterr()
     table = rows(shown.out)
     assert (table["…"], len(set(table) & {str(index) for index in range(50)})) == (["…", "…"], 40)

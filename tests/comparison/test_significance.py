@@ -135,9 +135,9 @@ def test_critical_differences_are_those_of_demsars_table_5(count: int, quantile:
 
 
 def test_cliques_by_hand() -> None:
-    assert significance._cliques(np.array([1.0, 1.5, 2.2, 4.0]), 1.0) == ((0, 1), (1, 2))
-    assert significance._cliques(np.array([1.0, 1.5, 1.9]), 1.0) == ((0, 2),)
-    assert significance._cliques(np.array([1.0, 3.0]), 1.0) == ()
+    assert significance.cliques(np.array([1.0, 1.5, 2.2, 4.0]), 1.0) == ((0, 1), (1, 2))
+    assert significance.cliques(np.array([1.0, 1.5, 1.9]), 1.0) == ((0, 2),)
+    assert significance.cliques(np.array([1.0, 3.0]), 1.0) == ()
 
 
 def test_equal_scores_have_equal_ranks() -> None:

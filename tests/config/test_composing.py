@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from hydra import initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -40,26 +40,25 @@ def plan() -> planning.Plan:
 
 
 @pytest.fixture
-def loader() -> Iterator[ConfigLoaderImpl]:
+def loader() -> Iterator[ConfigLoader]:
+    """Hydra's own."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        found = GlobalHydra.instance().config_loader()
-        assert isinstance(found, ConfigLoaderImpl)
-        yield found
+        yield GlobalHydra.instance().config_loader()
 
 
 @pytest.mark.parametrize("in_turn", [False, True])
 def test_a_shared_composition_is_hydras_own(
-    loader: ConfigLoaderImpl, in_turn: bool, monkeypatch: pytest.MonkeyPatch
+    loader: ConfigLoader, in_turn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     master = loader.load_configuration("config", ["hydra.sweep.dir=somewhere"], RunMode.MULTIRUN)
     shared, composed = composing.SharedCompositions(loader, in_turn=in_turn), []
-    compose = ConfigLoaderImpl.load_sweep_config
+    compose = type(loader).load_sweep_config
 
-    def counted(own: ConfigLoaderImpl, of: DictConfig, lines: list[str]) -> DictConfig:
+    def counted(own: ConfigLoader, of: DictConfig, lines: list[str]) -> DictConfig:
         composed.extend([lines] * (own is shared))
         return compose(own, of, lines)
 
-    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", counted)
+    monkeypatch.setattr(type(loader), "load_sweep_config", counted)
     for lines in JOBS + JOBS[::-1]:
         alone, found = loader.load_sweep_config(master, lines), shared.load_sweep_config(master, lines)
         assert OmegaConf.to_container(found) == OmegaConf.to_container(alone), lines
@@ -69,16 +68,16 @@ def test_a_shared_composition_is_hydras_own(
 
 
 def test_a_sweep_validates_no_job_again_and_shares_compositions(
-    plan: planning.Plan, loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
+    plan: planning.Plan, loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = loader.load_configuration("config", [*plan.handed_over], RunMode.MULTIRUN)
     context = HydraContext(loader, None)  # type: ignore[arg-type]
     sweeper = Plugins.instance().instantiate_sweeper(hydra_context=context, task_function=lambda _: None, config=config)
     assert [type(sweeper).__name__, type(sweeper.launcher).__name__] == ["PlannedSweeper", "PlannedLauncher"]  # type: ignore[attr-defined]
     composed = []
-    compose = ConfigLoaderImpl.load_sweep_config
+    compose = type(loader).load_sweep_config
     monkeypatch.setattr(
-        ConfigLoaderImpl, "load_sweep_config", lambda own, of, lines: composed.append(lines) or compose(own, of, lines)
+        type(loader), "load_sweep_config", lambda own, of, lines: composed.append(lines) or compose(own, of, lines)
     )  # type: ignore[func-returns-value]
     jobs = [["dataset=synthetic", f"seed={seed}"] for seed in range(3)]
     sweeper.validate_batch_is_legal(jobs)

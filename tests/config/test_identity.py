@@ -3,13 +3,11 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from equipoise.config import identity
-from equipoise.core import source_code
-from equipoise.core.source_code import HOME
+from equipoise.core.source_code import HOME, read_anew
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.models import MODELS
 from equipoise.methods.weighting import STRATEGIES
@@ -83,16 +81,23 @@ def test_runs_of_different_code_are_found() -> None:
     assert identity.differing([TAGS, edited("training", "loss=focal")]) == ["loss=focal", "training"]
 
 
+@pytest.fixture
+def _read_anew() -> Iterator[None]:
+    read_anew()
+    yield
+    read_anew()
+
+
+@pytest.mark.usefixtures("_read_anew")
 def test_what_only_shows_and_records_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     read: set[str] = set()
-    parsed = source_code._parsed
+    read_bytes = Path.read_bytes
 
-    def noting(file: Any) -> Any:
+    def noting(file: Path) -> bytes:
         read.add(file.relative_to(HOME / "equipoise").as_posix())
-        return parsed(file)
+        return read_bytes(file)
 
-    monkeypatch.setattr(source_code, "_parsed", noting)
-    source_code.digest.cache_clear()
+    monkeypatch.setattr(Path, "read_bytes", noting)
     identity.code(CONFIG)
     assert {
         "runs/fit.py",
@@ -148,13 +153,6 @@ DECIDES_NONE = {
 }
 
 
-@pytest.fixture
-def _read_anew() -> Iterator[None]:
-    yield
-    source_code._parsed.cache_clear()
-    source_code.digest.cache_clear()
-
-
 @pytest.mark.usefixtures("_read_anew")
 @pytest.mark.parametrize("what", [*DECIDES_BITS, *DECIDES_NONE])
 def test_an_edit_of_what_decides_bits_and_of_nothing_else_makes_another_training(
@@ -167,6 +165,5 @@ def test_an_edit_of_what_decides_bits_and_of_nothing_else_makes_another_training
     monkeypatch.setattr(
         Path, "read_bytes", lambda path: text.replace(then, now).encode() if path == file else read(path)
     )
-    source_code._parsed.cache_clear()
-    source_code.digest.cache_clear()
+    read_anew()
     assert (identity.code(CONFIG)["training"] != before) == (what in DECIDES_BITS)

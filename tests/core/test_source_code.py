@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from equipoise.core import source_code
-from equipoise.core.source_code import digest
+from equipoise.core.source_code import digest, read_anew
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
@@ -114,8 +113,7 @@ def edit(tmp_path: Path) -> Edit:
 
 def digest_in(folder: Path, name: str = "weights") -> str:
     """As another process would find it; nothing but the file itself is imported, and not by its name."""
-    for cached in (source_code.digest, source_code._parsed, source_code._file_of, source_code._root_of):
-        cached.cache_clear()
+    read_anew()
     tables = sys.modules.copy()
     sys.path.insert(0, str(folder))
     try:

@@ -83,10 +83,11 @@ def test_splits_depend_on_the_split_seed_and_not_on_the_ratio(tmp_path: Path) ->
     assert len({first.data_sha256, other_seed.data_sha256, milder.data_sha256}) == 3
 
 
-def test_prepared_once_and_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepared_once_and_reused(tmp_path: Path) -> None:
     first = prepare(dataset(**DIGITS), tmp_path)
-    monkeypatch.setattr(preparing, "_make", lambda *_: pytest.fail("prepared again"))
+    written = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
     again = prepare(dataset(**DIGITS, labels="one_hot", title="other"), tmp_path)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == written, "nothing is written again"
     assert again.folder == first.folder
     assert again.data_sha256 == first.data_sha256
 

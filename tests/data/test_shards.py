@@ -223,7 +223,7 @@ def test_what_cannot_be_written_is_said(digits: Prepared, tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="dataset=multilabel: shards hold one class a sample"):
         write_shards(several, tmp_path / "out", 2)
     with pytest.raises(ConfigError, match="output is not set: name the folder"):
-        program_of("src/shards.py")._shard(["dataset=digits_lt"])
+        program_of("src/shards.py").shard(["dataset=digits_lt"])
 
 
 def test_what_is_damaged_after_it_was_prepared_is_said(shards: Prepared, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ QUICK = ("trainer.epochs=2", "trainer.threads=1", "trainer.device=cpu", "evaluat
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, _tensorflow: None) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Store:
     return open_store(tmp_path_factory.mktemp("store"))
 
 

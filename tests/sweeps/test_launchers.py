@@ -216,9 +216,9 @@ def test_a_slurm_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monkey
     answers("Unable to contact slurm controller")
     with pytest.raises(ConfigError, match="Slurm's controller does not answer"):
         submitit_jobs.check()
-    assert submitit_jobs._over({3: job}, submitit_jobs.SLURM) == {}
+    assert submitit_jobs.ended_states({3: job}, submitit_jobs.SLURM) == {}
     answers("Invalid job id specified")
-    assert submitit_jobs._over({3: job}, submitit_jobs.SLURM) == {3: "forgotten"}
+    assert submitit_jobs.ended_states({3: job}, submitit_jobs.SLURM) == {3: "forgotten"}
 
 
 def test_a_job_comes_to_a_machine_that_cannot_log_it_or_is_queued_again() -> None:
@@ -233,7 +233,7 @@ def test_the_folder_of_a_sweep_on_the_machines_of_a_ray_cluster() -> None:
     launcher, there = RemoteLauncher(), SimpleNamespace(folder="/there")
     for folder, expected in (("multirun/a", "/there/multirun/a"), ("/elsewhere/b", "/there/b")):
         launcher.folder = REPOSITORY / folder
-        assert launcher._folder_there(there) == Path(expected)
+        assert launcher.folder_there(there) == Path(expected)
 
 
 def test_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,11 +52,15 @@ def test_sql_reads_what_the_client_reads(store: Store) -> None:
 def test_another_schema_falls_back_to_the_client(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = history.sweep_runs(store, "first", KEYS)
 
-    def refuse(*_: Any, **__: Any) -> None:
+    refused: list[Any] = []
+
+    def refuse(*given: Any, **_: Any) -> None:
+        refused.append(given)
         raise sqlite3.OperationalError("no such table: latest_metrics")
 
-    monkeypatch.setattr(history, "_from_sqlite", refuse)
+    monkeypatch.setattr(sqlite3, "connect", refuse)  # which MLflow's client does not go through
     assert history.sweep_runs(store, "first", KEYS) == expected
+    assert refused
 
 
 def test_many_runs_are_read_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,11 +273,11 @@ def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
 ) -> None:
     sync = program_of("src/sync.py")
     with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):
-        sync._upload(["nowhere"])
+        sync.upload_left(["nowhere"])
     with pytest.MonkeyPatch.context() as patch, start_run(store, Description("e", "n"), tmp_path) as run:
         patch.setattr(sync, "project_root", lambda: store.root)
         run._outbox.add("tags", tags={"late": "yes"})
-        assert sync._upload([str(tmp_path)]) == 0
+        assert sync.upload_left([str(tmp_path)]) == 0
     assert (
         capsys.readouterr().out
         == f"1 run with something left to upload\n{tmp_path} is being written to by a run that is going on\n"
@@ -295,7 +295,7 @@ def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_i
     Outbox(tmp_path).add("end", status="FINISHED", time=1)
     store.client.delete_run(run.id)
     (tmp_path / "uploaded.json").write_text(json.dumps({**state, "run_id": "0" * 32}))
-    assert sync._upload([str(tmp_path)]) == 1
+    assert sync.upload_left([str(tmp_path)]) == 1
     said = capsys.readouterr().err
     command = f"rm {tmp_path / 'uploaded.json'}"
     assert (
@@ -303,7 +303,7 @@ def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_i
         == f"error: {tmp_path} is kept, and not uploaded: Run with id={'0' * 32} not found; to upload it anew: {command}\n"
     )
     subprocess.run(command.split(), check=True)
-    assert sync._upload([str(tmp_path)]) == 0
+    assert sync.upload_left([str(tmp_path)]) == 0
     anew = Outbox(tmp_path).uploaded.run_id
     assert anew not in ("0" * 32, run.id)
     assert store.client.get_run(anew).data.metrics == {"val/loss": 0.5}

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory, _tensorflow: None) -> Path:
+def good(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
     from equipoise.methods.models import mlp, normalise_classifier
 
     file = tmp_path_factory.mktemp("model") / "model.keras"

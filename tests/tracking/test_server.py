@@ -368,7 +368,7 @@ def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: 
     program = program_of("src/server.py")
 
     def refused(folder: Path) -> str:
-        with pytest.raises(ConfigError) as caught, program._postgresql(program._programs(), folder):
+        with pytest.raises(ConfigError) as caught, program.postgresql(program.postgresql_programs(), folder):
             pass
         return str(caught.value)
 
@@ -391,11 +391,11 @@ def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: 
     process = subprocess.Popen(["true"])
     process.wait()
     with pytest.raises(ConfigError, match="MLflow does not start on port 9: see"):
-        program._wait(process, 9, tmp_path)
+        program.wait_for_mlflow(process, 9, tmp_path)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(program, "DEBIAN", tmp_path)
     with pytest.raises(ConfigError, match=r"^PostgreSQL is not installed: make system"):
-        program._programs()
+        program.postgresql_programs()
 
 
 def test_what_the_server_keeps_is_for_its_owners_eyes(server: Server) -> None:
@@ -418,7 +418,7 @@ def test_what_an_earlier_version_left_open_is_closed(tmp_path: Path) -> None:
     (tmp_path / "postgresql").mkdir(0o700)
     (tmp_path / "artifacts").mkdir(0o755)
     (tmp_path / "mlflow.log").touch(0o644)
-    program_of("src/server.py")._keep_private(tmp_path, passable=False)
+    program_of("src/server.py").keep_private(tmp_path, passable=False)
     assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in [tmp_path, *tmp_path.iterdir()]} == {
         tmp_path.name: 0o700,
         "postgresql": 0o700,
@@ -440,18 +440,18 @@ def test_a_second_server_is_told_who_is_in_its_way(server: Server, tmp_path: Pat
         ConfigError,
         match=rf"port={server.port} is taken by process (\d+) \(.*mlflow server .*\), which this ends: kill -- -\1; or choose",
     ):
-        program._check_port(server.port)
+        program.check_port(server.port)
     with pytest.raises(ConfigError, match="the last one is 65535"):
-        program._check_port(70_000)
+        program.check_port(70_000)
     (tmp_path / "postgres").symlink_to("/bin/sleep")
     with subprocess.Popen([str(tmp_path / "postgres"), "600"]) as left:  # by who was killed together with its watch
         try:
             (tmp_path / "postmaster.pid").write_text(f"{left.pid}\n{tmp_path}\n")
             with pytest.raises(ConfigError, match=rf"as process {left.pid}, which this ends: kill -INT {left.pid}"):
-                program._check_abandoned(tmp_path)
+                program.check_abandoned(tmp_path)
         finally:
             left.kill()
-    program._check_abandoned(tmp_path)
+    program.check_abandoned(tmp_path)
 
 
 def test_a_server_that_is_killed_takes_its_programs_with_it(server: Server) -> None:

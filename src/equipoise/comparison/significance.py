@@ -143,10 +143,10 @@ def friedman(scores: Floats) -> Ranking:
     chi_square, p = (0.0, 1.0) if equal else friedmanchisquare(*scores.T)
     quantile = studentized_range.ppf(1 - ALPHA, count, np.inf) / math.sqrt(2)
     critical = float(quantile * math.sqrt(count * (count + 1) / (6 * datasets)))
-    return Ranking(mean_ranks, float(chi_square), float(p), critical, _cliques(np.sort(mean_ranks), critical))
+    return Ranking(mean_ranks, float(chi_square), float(p), critical, cliques(np.sort(mean_ranks), critical))
 
 
-def _cliques(ordered: Floats, critical: float) -> tuple[tuple[int, int], ...]:
+def cliques(ordered: Floats, critical: float) -> tuple[tuple[int, int], ...]:
     """The longest ranges of ordered mean ranks whose ends are not further apart than the critical difference."""
     ends = [int(np.searchsorted(ordered, rank + critical, side="right")) - 1 for rank in ordered]
     return tuple(

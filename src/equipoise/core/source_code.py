@@ -38,6 +38,12 @@ def digest(*roots: Callable[..., Any] | str, without: tuple[str, ...] = ()) -> s
     return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()
 
 
+def read_anew() -> None:
+    """Forget every file that was read, so that code which was edited since is digested as it is now."""
+    for cached in (digest, _parsed, _file_of, _root_of):
+        cached.cache_clear()
+
+
 class _Statement:
     """A statement at the top of a file."""
 

@@ -61,7 +61,7 @@ class RemoteLauncher(Launcher):
         config = self.loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
-            config.hydra.sweep.dir = str(self._folder_there(on_ray))
+            config.hydra.sweep.dir = str(self.folder_there(on_ray))
         return Job(
             context=self.hydra_context,
             function=self.task_function,
@@ -73,7 +73,7 @@ class RemoteLauncher(Launcher):
             only_on=socket.gethostname() if config.tracking.name == "local" else None,
         )
 
-    def _folder_there(self, on_ray: Any) -> Path:
+    def folder_there(self, on_ray: Any) -> Path:
         """The sweep's folder on the machine that a job runs on."""
         from equipoise.core.paths import project_root
 

@@ -107,7 +107,7 @@ def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple
                 asked = time.monotonic()
                 over = {
                     number: (state, over.get(number, (state, asked))[1])
-                    for number, state in _over(running, options.engine).items()
+                    for number, state in ended_states(running, options.engine).items()
                 }
             for number, job in list(running.items()):
                 outcome = _outcome(
@@ -167,7 +167,7 @@ def _submitting() -> Iterator[None]:
         ) from None
 
 
-def _over(running: "Mapping[int, Submitted[Ended]]", engine: str) -> dict[int, str]:
+def ended_states(running: "Mapping[int, Submitted[Ended]]", engine: str) -> dict[int, str]:
     """The state of each job that does not run any more."""
     if engine == LOCAL:
         return {number: "its process is gone" for number, job in running.items() if job.done()}
