@@ -134,7 +134,7 @@ def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_
         (["trainer.early_stopping=1" + "0" * 400], "must be less than 2147483648"),
         (["seed=" + "9" * 5000], "seed cannot be read: Exceeds the limit (4300 digits)"),
         (["experiment=null"], "experiment=null: there is no such experiment"),
-        (["hydra=null"], "hydra=null: its options are typed one by one"),
+        (["hydra=null"], "hydra=null: type its options one by one"),
         (["-m", "hydra.sweeper=null"], "hydra.sweeper and hydra.launcher have options"),
         (["-m", "hydra.launcher=joblib"], "hydra.sweeper and hydra.launcher have options"),
         (["-m", "seed=range(0,1000000000)"], "seed=range(0,1000000000): these are more than 100000 values"),

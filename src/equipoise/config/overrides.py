@@ -1,6 +1,8 @@
-"""Words as they were typed to checked overrides and one composed config.
+"""Turn typed words into checked overrides, and overrides into one composed config.
 
-Uses Hydra's own parser and composition, so that what is checked here is what Hydra composes again for each job."""
+Hydra's own parser and composition do the work, so that a config which passes here is the one that Hydra composes for
+the job.
+"""
 
 import contextlib
 import copy
@@ -15,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -38,19 +40,18 @@ from equipoise.core.typed import names_in
 from equipoise.data.types import Dataset
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
-# What may hold a text: an option of a group, and no group or option of Hydra's.
+# The words whose value may be a text: options of a group, but no group and no option of Hydra's.
 OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
-BETWEEN = re.compile(
-    r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)"""
-)  # two words, outside of quotation marks
+# The blanks between two words, outside of quotation marks.
+BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")
 BACKSLASH = "\\"
-MOST_JOBS = 100_000  # of a sweep: Hydra lists them all before the first begins
+MOST_JOBS = 100_000  # in a sweep: Hydra lists all of them before the first begins
 
 
 def whole(arguments: Sequence[str]) -> list[str]:
-    """The words, with those that one word `overrides=a=1 b=2` holds, as `mlflow run -P overrides=…` gives them, in its place.
+    """Replace a word `overrides=a=1 b=2`, as `mlflow run -P overrides=…` passes it on, by the words that it holds.
 
-    They end where a blank is followed by the next `key=`, so that values may hold blanks.
+    Each of these ends where a blank and the next `key=` follow, so that values may hold blanks.
     """
     found: list[str] = []
     for word in arguments:
@@ -60,14 +61,14 @@ def whole(arguments: Sequence[str]) -> list[str]:
 
 
 def readable(words: Sequence[str]) -> list[str]:
-    """The words as Hydra's grammar takes them: a value that it cannot read can only be meant as a text, and is quoted.
+    """Return the words so that Hydra's grammar can read them; a value that it cannot read is a text, and is quoted.
 
     Hydra must be initialised.
 
     Raises
     ------
     ConfigError
-        If a word has characters that nothing can show, or a mapping that names something twice.
+        If a word has characters that no terminal can show, or a mapping that names something twice.
     """
     _check_characters(words)
     for word in words:
@@ -76,7 +77,10 @@ def readable(words: Sequence[str]) -> list[str]:
 
 
 def or_one_value(word: str) -> str:
-    """Of a list of values for a key: how it is typed as one list, one mapping or one text, whichever the key takes; nothing for other words."""
+    """Return a hint how `key=a,b` is typed as one list, one mapping or one text, whichever the key takes.
+
+    Returns an empty text if the word is no such list of values.
+    """
     key, _, value = word.partition("=")
     if not OF_A_VALUE.fullmatch(key) or set("[]{}()") & set(value):
         return ""
@@ -98,7 +102,7 @@ def _takes(key: str, value: Any) -> bool:
 
 def _readable(word: str) -> str:
     key, equals, value = word.partition("=")
-    # A list or a mapping that is not closed is a slip of the pen, and no text.
+    # A list or a mapping without its closing bracket is a typing error, and no text.
     ends = {"[": "]", "{": "}"}.get(value.strip()[:1], "")
     is_open = not value.strip().endswith(ends) or any(
         value.count(left) != value.count(right) for left, right in ("[]", "{}") if ends
@@ -118,7 +122,10 @@ def _readable(word: str) -> str:
 
 
 def _is_meant(key: str, typed: str, value: Any) -> bool:
-    """Whether what was typed can mean this value, and not only a text: a name such as `null` or `1e5`, or a class that is called null."""
+    """Whether the typed word can mean the value that Hydra reads in it.
+
+    For an option that takes a name, `null` and `1e5` mean that text, as does `null` for a class in a mapping.
+    """
     if isinstance(value, dict):
         return all(name is not None and _is_meant(key, "", item) for name, item in value.items())
     kinds = annotations(key) if typed else []
@@ -130,7 +137,7 @@ def _is_meant(key: str, typed: str, value: Any) -> bool:
 
 @contextlib.contextmanager
 def as_config_error() -> Iterator[None]:
-    """Whatever Hydra makes of what was typed."""
+    """Turn Hydra's and OmegaConf's errors about the typed words into a ConfigError."""
     try:
         yield
     except OverrideParseException as error:
@@ -146,20 +153,20 @@ def as_config_error() -> Iterator[None]:
 
 
 def parse(lines: Sequence[str]) -> list[Override]:
-    """What was typed, by Hydra's grammar; Hydra must be initialised."""
+    """Parse the words by Hydra's grammar; Hydra must be initialised."""
     _check_characters(lines)
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     parsed: list[Override] = []
     for line in lines:
         try:
             parsed += parser.parse_overrides([line])
-        except ValueError as error:  # of Python, where a number has thousands of digits
+        except ValueError as error:  # Python raises it for a number with thousands of digits
             raise ConfigError(f"{line.split('=')[0]} cannot be read: {str(error).split(';')[0]}") from None
     return parsed
 
 
 def _check_named_once(word: str) -> None:
-    """That no mapping has two names that say the same, of which Hydra would keep the last without a word."""
+    """Refuse a mapping with two names that mean the same; Hydra would silently keep the last one."""
     key, _, value = word.partition("=")
     for names in names_in(value):
         seen: dict[Any, str] = {}
@@ -167,9 +174,8 @@ def _check_named_once(word: str) -> None:
             number = number_in(name)
             said = {"true": 1, "false": 0}.get(name.lower(), name) if number is None else number
             if said in seen:
-                raise ConfigError(
-                    f"{key} names {seen[said]} twice{'' if name == seen[said] else f', the second time as {name}'}: each name once"
-                )
+                again = "" if name == seen[said] else f", the second time as {name}"
+                raise ConfigError(f"{key} names {seen[said]} twice{again}: type each name once")
             seen[said] = name
 
 
@@ -177,9 +183,9 @@ def _check_characters(words: Sequence[str]) -> None:
     for word in words:
         odd = control_characters(word)
         if odd:
-            raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or what is no UTF-8 text")
+            raise ConfigError(f"{word.split('=')[0]} holds the control character {odd[0]!a}, or text that is not UTF-8")
         depths = itertools.accumulate((char in "[{(") - (char in ")}]") for char in word)
-        if max(depths, default=0) > DEEPEST:  # Hydra's parser would run out of stack
+        if max(depths, default=0) > DEEPEST:  # deeper nesting overflows the stack of Hydra's parser
             raise ConfigError(f"{word.split('=')[0]} is nested more than {DEEPEST} deep")
 
 
@@ -189,7 +195,7 @@ def _parse_one(line: str) -> Override:
 
 
 def values_of(override: Override) -> list[Any]:
-    """Of a list, a range or a glob."""
+    """Return the values of a list, a range or a glob."""
     value = override.value()
     try:
         values = value.range() if isinstance(value, RangeSweep) else override.sweep_string_iterator()
@@ -204,45 +210,47 @@ def values_of(override: Override) -> list[Any]:
 
 
 def compose_one(lines: Sequence[str]) -> Config:
-    """The checked config of one job's overrides; Hydra must be initialised.
+    """Return the checked config of one job's overrides; Hydra must be initialised.
 
-    Hydra composes once for each choice of options, and the values are set here, as Hydra sets them: after everything else.
+    Hydra composes once for each choice of options. The values are set here as Hydra sets them, after everything else.
     """
     parsed = [(line, _parse_one(line)) for line in lines]
-    together = any(map(refers, lines))
-    options = tuple(line for line, override in parsed if together or not is_value(override))
-    composed = copy.deepcopy(_composed(options))
+    composed = copy.deepcopy(_composed(tuple(line for line, override in parsed if not is_value(override))))
     for line, override in parsed:
-        if line not in options and not _set(composed, override.key_or_group.split("."), override.value()):
-            raise ConfigError(_explain(ConfigError(f"{line} cannot be set"), lines))
-    config = validate(composed)
+        if is_value(override):
+            try:
+                OmegaConf.update(composed, override.key_or_group, override.value())
+            except OmegaConfBaseException as error:
+                why = ConfigError(f"{line} cannot be set: {str(error).splitlines()[0]}")
+                raise ConfigError(_explain(why, lines)) from None
+    config = validate(_resolved(composed, lines))
     check_together(config)
     return config
 
 
 def compose_dataset(lines: Sequence[str]) -> Dataset:
-    """The checked dataset section of these overrides, without a look at whether a model or a loss goes with it.
+    """Return the checked dataset section of these overrides; whether a model or a loss fits it is not checked.
 
     Raises
     ------
     ConfigError
-        If one of them is of another section, or wrong.
+        If an override is wrong, or is of another section.
     """
     with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
         lines = readable(lines)
         for override in parse(lines):
             check_name(override)
             if override.key_or_group.split(".")[0] != "dataset":
-                raise ConfigError(f"{override.input_line}: only dataset=… and its options decide what is written")
+                raise ConfigError(f"{override.input_line}: only dataset=… and its options can be typed here")
         return validate(_resolved(compose_words(lines), lines)).dataset
 
 
 @functools.lru_cache(maxsize=256)
-def _composed(lines: tuple[str, ...]) -> dict[str, Any]:
-    return _resolved(compose_words(lines), lines)
+def _composed(lines: tuple[str, ...]) -> DictConfig:
+    return compose_words(lines)
 
 
-def _resolved(composed: Any, lines: Sequence[str]) -> dict[str, Any]:
+def _resolved(composed: DictConfig, lines: Sequence[str]) -> dict[str, Any]:
     try:
         return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
     except InterpolationResolutionError as error:
@@ -252,20 +260,14 @@ def _resolved(composed: Any, lines: Sequence[str]) -> dict[str, Any]:
         raise ConfigError(f"{words[-1] if words else key}: {what}{cure}") from None
 
 
-def _set(tree: dict[str, Any], path: list[str], value: Any) -> bool:
-    """Set a value in place; false if there is no such key."""
-    for part in path[:-1]:
-        tree = tree.get(part)  # type: ignore[assignment]
-        if not isinstance(tree, dict):
-            return False
-    if path[-1] not in tree:
-        return False
-    old = tree[path[-1]]
-    tree[path[-1]] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-    return True
+def compose_words(lines: Sequence[str], *, return_hydra_config: bool = False) -> DictConfig:
+    """Compose the overrides as Hydra does; Hydra must be initialised.
 
-
-def compose_words(lines: Sequence[str], *, return_hydra_config: bool = False) -> Any:
+    Raises
+    ------
+    ConfigError
+        If Hydra cannot compose them.
+    """
     try:
         return compose("config", list(lines), return_hydra_config=return_hydra_config)
     except Exception as error:  # Hydra raises many kinds for what it cannot merge
@@ -273,7 +275,7 @@ def compose_words(lines: Sequence[str], *, return_hydra_config: bool = False) ->
 
 
 def _explain(error: Exception, lines: Sequence[str]) -> str:
-    """Hydra's message, or a better one where an override names a key that its group does not have."""
+    """Return Hydra's message, or a better one if an override names an option that its group does not have."""
     overrides = parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
@@ -284,16 +286,23 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
     for override in overrides:
         key = override.key_or_group
         if "." in key and key not in keys and not override.is_add():
-            return f"{override.input_line}: there is no option {key}{suggestion(key, [k for k in keys if k.split('.')[0] == key.split('.')[0]])}"
+            of_group = [other for other in keys if other.split(".")[0] == key.split(".")[0]]
+            return f"{override.input_line}: there is no option {key}{suggestion(key, of_group)}"
     return str(error)
 
 
 def check_name(override: Override) -> None:
-    """Unknown groups and options get the nearest match; Hydra names none."""
+    """Refuse an unknown group or choice with the nearest match, which Hydra does not name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such group, no such choice in it, or a list is chosen for one run.
+    """
     name = override.key_or_group
     head = name.split(".")[0]
     if name == "hydra":
-        raise ConfigError(f"{override.input_line}: its options are typed one by one, as in hydra.run.dir=…")
+        raise ConfigError(f"{override.input_line}: type its options one by one, as in hydra.run.dir=…")
     if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
         return
     folders = [folder for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "hydra"]
