@@ -260,9 +260,10 @@ def several_labels(folder: Path) -> Kind:
 
 
 def a_shipped_table(_: Path) -> Kind:
-    from equipoise.data.tables.dataset import _raw_frame, _shipped_tables
+    from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
 
-    frame, _target = _raw_frame(_shipped_tables()["abalone9_18"])
+    folder = package_folder()
+    frame, _target = frame_of(shipped_tables(folder)["abalone9_18"], folder)
     return ["dataset=tabular", "dataset.id=abalone9_18"], lambda rows: frame.iloc[rows]
 
 
