@@ -159,51 +159,21 @@ def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: Bas
     assert type(error).__name__ in text
 
 
-def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store, tmp_path: Path) -> None:
+def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with start_run(store, Description("e", "n"), tmp_path) as run:
-        run._outbox.add_points([{"key": "val/loss", "value": 0.5, "step": 0, "timestamp": 1}])
-        run._outbox.add("tags", tags={"late": "yes"})
-        assert not run._upload(1e-9, at_once=True)
-        assert "late" not in store.client.get_run(run.id).data.tags
+        with monkeypatch.context() as patch:
+            patch.setattr(tracking, "PART", 0)
+            run.log_metrics({"val/loss": 0.5}, step=0)
+            run.flush()
+            assert not run.is_uploaded
+            assert store.client.get_metric_history(run.id, "val/loss") == []
         run.log_metrics({"val/loss": 0.4}, step=1)
         run.flush()
         assert run.is_uploaded
-    assert [(point.step, point.value) for point in store.client.get_metric_history(run.id, "val/loss")] == [
-        (0, 0.5),
-        (1, 0.4),
-    ]
-    assert store.client.get_run(run.id).data.tags["late"] == "yes"
-
-
-def test_what_is_not_there_any_more_cannot_be_uploaded(
-    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with start_run(store, Description("e", "n"), tmp_path) as run:
-        (tmp_path / "saved-b" / "model").mkdir(parents=True)
-        (tmp_path / "saved-b" / "model" / "MLmodel").write_text("- no model")
-        run._outbox.add("file", file="gone.txt", to="")
-        run._outbox.add("model", folder="saved-a/model", step=0)  # which was uploaded before a crash
-        run.set_tag("late", "yes")
-        run.flush()
-        assert run.is_uploaded
-        assert (
-            capsys.readouterr().err
-            == f"warning: {tmp_path / 'gone.txt'} is not there any more and cannot be uploaded\n"
-        )
-        run._outbox.add("model", folder="saved-b/model", step=0)
-        with pytest.raises(ConfigError, match="saved-b/model holds no model that MLflow reads"):
-            run.flush()
-        (tmp_path / "saved-b" / "model" / "MLmodel").unlink()
-        (tmp_path / "saved-b" / "model").rmdir()
-
-
-def test_a_run_that_was_asked_for_twice_is_there_once(store: Store, tmp_path: Path) -> None:
-    with start_run(store, Description("twice", "n"), tmp_path) as run:
-        now = run._outbox.uploaded
-        other = store.client.create_run(now.experiment_id, tags={"local_id": now.local_id}).info.run_id
-        now.asked = 2
-    assert [found.info.run_id for found in store.client.search_runs([run.experiment_id])] == [run.id]
-    assert store.client.get_run(other).info.lifecycle_stage == "deleted"
+    history = store.client.get_metric_history(run.id, "val/loss")
+    assert [(point.step, point.value) for point in history] == [(0, 0.5), (1, 0.4)]
 
 
 def test_an_experiment_that_another_process_is_first_to_make(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +246,9 @@ def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
         sync.upload_left(["nowhere"])
     with pytest.MonkeyPatch.context() as patch, start_run(store, Description("e", "n"), tmp_path) as run:
         patch.setattr(sync, "project_root", lambda: store.root)
-        run._outbox.add("tags", tags={"late": "yes"})
+        patch.setattr(tracking, "EVERY", float("inf"))
+        run.set_tag("late", "yes")
+        assert not run.is_uploaded
         assert sync.upload_left([str(tmp_path)]) == 0
     assert (
         capsys.readouterr().out

@@ -1,6 +1,6 @@
 """One run in the MLflow store.
 
-All that a run logs lands in the run's folder first (`outbox.py`) and is uploaded from there (`uploading.py`); a store
+All that a run logs lands in the run's folder first (`outbox.py`) and is uploaded from there (`upload.py`); a store
 that is down, hangs or refuses costs a run nothing but that, and `python src/sync.py` uploads what is left.
 """
 
@@ -241,9 +241,9 @@ class Run:
                 f"the MLflow store did not take all of this run. Nothing is lost: it is kept in {self.folder}; when the store is back: python src/sync.py"
             )
 
-    def _upload(self, seconds: float = PART, *, at_once: bool = False) -> bool:
+    def _upload(self, seconds: float | None = None, *, at_once: bool = False) -> bool:
         """Bring the store up to date, unless it is known not to answer, or was a moment ago; whether it is."""
-        start = time.monotonic()
+        start, seconds = time.monotonic(), PART if seconds is None else seconds
         if start < self._next_try or (start < self._complete + EVERY and not at_once):
             return False
         try:
