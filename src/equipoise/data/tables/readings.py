@@ -7,11 +7,12 @@ What is read otherwise than it stands there is told, and dates are refused.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+from pydantic import BeforeValidator
 
-from equipoise.core.schema import ConfigError, as_typed, listing
+from equipoise.core.schema import ConfigError, Names, PositiveInt, Section, as_typed, listing
 from equipoise.data import cells
 from equipoise.data.tables.files import Table
 
@@ -29,24 +30,39 @@ Kind = Literal["whole", "point", "comma", "point?", "comma?", "unit", "date", "m
 NUMBERS: tuple[Kind, ...] = ("whole", "point", "comma", "point?", "comma?")
 
 
-@dataclass(frozen=True)
-class ColumnOptions:
+def _mark(word: Any) -> Any:
+    return {"point": ".", "comma": ","}.get(word, word) if isinstance(word, str) else word
+
+
+DecimalMark: TypeAlias = Annotated[Literal["auto", ".", ","], BeforeValidator(_mark)]
+
+
+class FeatureOptions(Section):
+    """Which columns of a table are features, and of what kind.
+
+    Attributes
+    ----------
+    drop : columns to leave out
+    categorical : columns that hold categories, though they look like numbers or dates
+    max_categories : a text column with more values in training than this is refused
+    """
+
+    drop: Names
+    categorical: Names
+    max_categories: PositiveInt
+
+
+class ColumnOptions(FeatureOptions):
     """What the config says of a table's columns.
 
     Attributes
     ----------
-    drop : those that are left out
-    missing : markers of a missing value beside the usual ones
-    decimal : the decimal mark of numbers that are text; `auto` goes by the column, then by the other columns
-    categorical : those that hold categories, whatever they look like
-    max_categories : more than these are refused
+    missing : texts that stand for a missing value, beside the usual ones
+    decimal : the decimal mark of numbers that are text; `auto` goes by each column, then by the other columns
     """
 
-    drop: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    decimal: Literal["auto"] | cells.Decimal = "auto"
-    categorical: tuple[str, ...] = ()
-    max_categories: int = 100
+    missing: Names
+    decimal: DecimalMark
 
     def more(self, key: Literal["drop", "missing", "categorical"], *names: str) -> str:
         """The option as it is to be typed to add these names to it."""
