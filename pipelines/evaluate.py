@@ -15,7 +15,7 @@ from equipoise.core.terminal import warn
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.reports.console import print_evaluation, print_rules
-from equipoise.reports.run_page import Evidence
+from equipoise.reports.evidence import Evidence
 from equipoise.runs import evaluate, record
 from equipoise.runs.dvc import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
 from equipoise.tracking import history, run

@@ -8,7 +8,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation, Predictions, evaluate, frequency_groups, log_softmax
 from equipoise.metrics.intervals import Interval
-from equipoise.reports.run_page import Evidence
+from equipoise.reports.evidence import Evidence
 
 
 def example(

@@ -19,6 +19,7 @@ from equipoise.metrics.classification import (
     move_prior,
     precision_recall,
     reliability,
+    total_variation,
 )
 
 
@@ -212,3 +213,8 @@ def test_the_most_probable_classes_in_their_order() -> None:
     found = most_probable(np.log(np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]])), 2)
     assert [classes.tolist() for classes, _ in found] == [[2, 0], [1, 1]]
     assert [values.tolist() for _, values in found] == [pytest.approx([0.7, 0.5]), pytest.approx([0.2, 0.3])]
+
+
+def test_total_variation_by_hand() -> None:
+    assert total_variation(np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])) == pytest.approx(0.3)
+    assert total_variation(np.array([1.0, 0]), np.array([0, 1.0])) == 1

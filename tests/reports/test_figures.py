@@ -1,5 +1,7 @@
 """Figures stay legible from 2 to 100 classes and more: how many names, numbers and lines they draw, and that nothing is cut off."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +143,12 @@ def test_the_worst_pairs_are_the_most_frequent_mistakes() -> None:
     ]
     assert [label.get_text() for label in pairs.get_yticklabels()] == ["c7 → c3", "c6 → c1", "c5 → c2"]
     assert [text.get_text() for text in pairs.texts] == ["4 of 13 (31%)", "2 of 2 (100%)", "2 of 11 (18%)"]
+
+
+def test_importing_what_draws_changes_no_setting_of_matplotlib() -> None:
+    code = (
+        "import matplotlib, sys; before = matplotlib.rcParams.copy()\n"
+        "import equipoise.reports.run_page, equipoise.comparison.report\n"
+        "sys.exit(before != matplotlib.rcParams)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -71,7 +71,7 @@ def test_what_no_font_has_is_written_out_and_said_once() -> None:
     assert found.note.count("\n") == 0
     assert r"日本 as \u65e5\u672c" in found.note
     assert "and 1 more" in found.note
-    assert found.note.endswith("what would help: Noto Sans CJK, Noto Sans Devanagari")
+    assert found.note.endswith("would help: Noto Sans CJK, Noto Sans Devanagari")
     assert fonts.lettering(("a\tb", "c\nd"), []) == fonts.Lettering((r"a\tb", r"c\nd")), "no font would help"
     assert fonts.lettering(("naïve", "עברית", "€"), []).note is None, "Matplotlib's own font has these"
 

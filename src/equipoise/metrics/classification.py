@@ -217,6 +217,11 @@ def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs:
     return found if costs is None else {**found, "expected_cost": float(costs[labels, predicted].mean())}
 
 
+def total_variation(first: Floats, second: Floats) -> float:
+    """Return half the sum of |p_c - q_c|, the share of samples by whose class two distributions differ."""
+    return float(np.abs(first - second).sum() / 2)
+
+
 def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> "sparse.csr_array":
     """Counts, int64 (true class, predicted class), over all classes whether they occur or not."""
     from scipy import sparse

@@ -1,7 +1,8 @@
-"""What is found of a run in the terminal: its classes, its metrics, and its decision rules."""
+"""A run's results in the terminal: its classes, its metrics and its decision rules."""
 
 from collections.abc import Mapping
 
+import numpy as np
 from rich.columns import Columns
 
 from equipoise.core import terminal
@@ -10,7 +11,7 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import Interval
 
-# Of more classes than this the table shows the most and the least frequent ones.
+# Of more classes than this, the table shows the most and the least frequent ones.
 MOST_ROWS = 40
 SUMMARY = (
     "accuracy",
@@ -29,21 +30,20 @@ SUMMARY = (
     "log_loss_corrected",
     "ece",
 )
+BY_CLASS = ("precision", "recall", "f1", "average_precision", "prevalence")
 
 
 def print_evaluation(
     evaluation: Evaluation, intervals: Mapping[str, Interval], weights: ClassWeights, head_to_tail: Integers
 ) -> None:
-    """The per-class table, head first, beside the summary metrics with their 95 % intervals."""
+    """Print the table of the classes, head first, beside the summary metrics with their 95 % intervals."""
     rows = []
     for index in shown_classes(head_to_tail):
         if index is None:
             rows.append(["…"] * 8)
             continue
-        values = (
-            evaluation.per_class[key][index] for key in ("precision", "recall", "f1", "average_precision", "prevalence")
-        )
-        numbers = ["–" if value != value else f"{value:.3f}" for value in values]
+        values = [evaluation.per_class[name][index] for name in BY_CLASS]
+        numbers = ["–" if np.isnan(value) else f"{value:.3f}" for value in values]
         rows.append([weights.label(index), str(weights.counts[index]), f"{weights.weights[index]:.4g}", *numbers])
     headings = ["class", "n train", "weight", "precision", "recall", "F1", "AP", "by chance"]
     whole = [
@@ -51,19 +51,14 @@ def print_evaluation(
         for name in SUMMARY
         if name in evaluation.summary
     ]
-    per_class = terminal.tables("Test split by class, head to tail", headings, rows, terminal.console.width)
-    terminal.console.print(
-        Columns(
-            [
-                *per_class,
-                *terminal.tables("Test split as a whole", ["metric", "value", "95 %"], whole, terminal.console.width),
-            ]
-        )
-    )
+    width = terminal.console.width
+    per_class = terminal.tables("Test split by class, head to tail", headings, rows, width)
+    overall = terminal.tables("Test split as a whole", ["metric", "value", "95 %"], whole, width)
+    terminal.console.print(Columns([*per_class, *overall]))
 
 
 def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> None:
-    """What each decision rule makes of the same model, the configured one marked."""
+    """Print the metrics of each decision rule on the logits of the same model; the configured rule is marked."""
     names = list(next(iter(by_rule.values())))
     rows = [
         [f"{rule} (configured)" if rule == configured else rule, *(f"{metrics[name]:.3f}" for name in names)]
@@ -73,7 +68,7 @@ def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> 
 
 
 def print_summary_line(evaluation: Evaluation) -> None:
-    """The headline metrics alone, as one of many jobs prints them."""
+    """Print the headline metrics alone, as each of many jobs does."""
     shown = ("balanced_accuracy", "macro_f1", "mcc")
     terminal.console.print(
         "  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary),
@@ -82,7 +77,7 @@ def print_summary_line(evaluation: Evaluation) -> None:
 
 
 def shown_classes(head_to_tail: Integers) -> list[int | None]:
-    """The class indices of a table's rows; of many, the most and the least frequent, with None between them."""
+    """Return the class indices of a table's rows; of many, the most and the least frequent, with None between them."""
     order: list[int | None] = [int(index) for index in head_to_tail]
     half = MOST_ROWS // 2
     return order if len(order) <= MOST_ROWS else [*order[:half], None, *order[-half:]]

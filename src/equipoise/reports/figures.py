@@ -1,19 +1,19 @@
-"""Pictures of a run, as Matplotlib figures. Legible with 2 classes, 100 and 10,000; no pyplot, no state.
+"""Pictures of a run as Matplotlib figures, legible with 2 classes, 100 and 10,000. No pyplot, no state.
 
-The colour of a run is that of its weighting, in all of them; what else they show is grey, or told by a dash or a mark.
+A run has the colour of its weighting in all of them. Whatever else they show is grey, or set apart by a dash or a mark.
 
-Their margins are computed from the names that stand in them: a layout engine would draw everything twice more to find them,
-and so runs on the same classes have their axes at the same places, and can be laid over each other.
+Margins are computed from the names that stand in them: a layout engine would draw everything twice more to find them.
+So the pictures of runs on the same classes have their axes at the same places and can be laid over each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import NullLocator, PercentFormatter
@@ -24,30 +24,31 @@ from equipoise.core.colors import INK, MUTED
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.methods.weighting import ClassWeights
-from equipoise.metrics import ranks as by_rank
+from equipoise.metrics import ranks
 from equipoise.metrics.classification import Evaluation, precision_recall, reliability
 
-# More classes than this, and cells hold no counts, lines no labels, and axes only some of the names.
+# Above this many classes, cells hold no counts, lines no labels, and axes only some of the names.
 MOST_LABELLED = 20
-# More than this, and groups of ranks stand for the classes.
+# Above this many, groups of ranks stand for the classes.
 MOST_DRAWN = 200
 RANK_GROUPS = 20
 MOST_PAIRS = 15
 SMALL = 8  # points
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as the eye weighs them
-matplotlib.rcParams["text.hinting"] = (
-    "none"  # to fit letters to pixels takes a tenth of a picture's time, and sets them unevenly
-)
-matplotlib.rcParams["axes.titley"] = 1.0  # where it is anyway, without a look at all that it could run into
-# Each family is looked for at every text, also those that are not installed.
-_INSTALLED = {font.name for font in fontManager.ttflist}
-matplotlib.rcParams["font.sans-serif"] = [
-    family for family in matplotlib.rcParams["font.sans-serif"] if family in _INSTALLED
-]
+# Settings of Matplotlib under which these pictures are drawn.
+STYLE: Any = {
+    # Fitting letters to pixels takes a tenth of a picture's time, and spaces them unevenly.
+    "text.hinting": "none",
+    # The default place of a title; when it is given, Matplotlib does not look for what the title could run into.
+    "axes.titley": 1.0,
+}
 
 
 def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str) -> Figure:
-    """Shares of each true class by colour, counts in the cells; of many classes, shares of groups of ranks and the worst pairs."""
+    """Draw each true class's shares by colour and the counts in the cells.
+
+    Of more than MOST_DRAWN classes, draw the shares of groups of ranks, and the most frequent mistakes beside them.
+    """
     if len(classes) > MOST_DRAWN:
         return _confusion_of_groups(counts, classes, head_to_tail, color)
     confusion = counts.toarray()
@@ -78,10 +79,8 @@ def _confusion_of_groups(
     counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str
 ) -> Figure:
     members = _groups(head_to_tail)
-    rows, columns = (
-        np.repeat(np.arange(len(members)), [len(found) for found in members.values()]),
-        np.concatenate(list(members.values())),
-    )
+    rows = np.repeat(np.arange(len(members)), [len(found) for found in members.values()])
+    columns = np.concatenate(list(members.values()))
     belongs = sparse.csr_array((np.ones(len(columns), np.int64), (rows, columns)), shape=(len(members), len(classes)))
     blocks = (belongs @ counts @ belongs.T).toarray()
     totals = blocks.sum(axis=1, keepdims=True)
@@ -105,16 +104,18 @@ def _confusion_of_groups(
 
 
 def _explain_colors(image: AxesImage, right: float, bottom: float, side: float, label: str) -> None:
-    """A bar of colours beside a square picture that ends there, in inches."""
+    """Draw a bar of colours beside a square picture, whose right and lower edges and side are given in inches."""
     figure = image.get_figure(root=True)
     assert figure
-    figure.colorbar(
-        image, cax=figure.add_axes(_place(figure, right + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side)), label=label
-    )
+    beside = _place(figure, right + 0.25, bottom + 0.1 * side, 0.2, 0.8 * side)
+    figure.colorbar(image, cax=figure.add_axes(beside), label=label)
 
 
 def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple[str, int, int]]:
-    """The most frequent confusions, of equally frequent ones those that are a larger part of their class: its name, how often, and of how many."""
+    """Return the most frequent mistakes, each with how often it was made and out of how many samples of the true class.
+
+    Of equally frequent ones, the larger share of the true class comes first.
+    """
     cells, support = counts.tocoo(), counts.sum(axis=1)
     wrong = np.flatnonzero(cells.row != cells.col)
     worst = wrong[np.lexsort((-cells.data[wrong] / support[cells.row[wrong]], -cells.data[wrong]))][:MOST_PAIRS]
@@ -126,6 +127,7 @@ def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple
 
 
 def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]], color: str) -> None:
+    """Draw a bar for each of the `_worst_pairs`."""
     axes.barh(np.arange(len(worst)), [mistaken for _, mistaken, _ in worst], color=color)
     for place, (_, mistaken, support) in enumerate(worst):
         text = f"{mistaken} of {support} ({mistaken / support:.0%})"
@@ -140,7 +142,10 @@ def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]], color: str) -
 def precision_recall_curves(
     labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared, run_color: str
 ) -> Figure:
-    """One curve a class, coloured from head to tail, of some more those at evenly spaced ranks; of many, how average precision spreads by rank."""
+    """Draw one curve per class, coloured from head to tail; of more than ten classes, those at evenly spaced ranks.
+
+    Of more than MOST_DRAWN, draw how average precision spreads over the ranks.
+    """
     average_precision = evaluation.per_class["average_precision"]
     if len(data.classes) > MOST_DRAWN:
         figure = Figure((7.5, 5))
@@ -178,7 +183,7 @@ def precision_recall_curves(
 
 
 def training_curves(history: Sequence[dict[str, float]], color: str) -> Figure:
-    """Losses on the left, that of training in grey; what validation says on the right."""
+    """Draw the losses on the left, that of training in grey, and the validation metrics on the right."""
     figure = Figure((10, 4))
     left, right = (_axes(figure, edge, 0.6, 4.2, 3) for edge in (0.6, 5.6))
     epochs = np.arange(1, len(history) + 1)
@@ -207,7 +212,7 @@ def training_curves(history: Sequence[dict[str, float]], color: str) -> Figure:
 
 
 def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: Floats | None, color: str) -> Figure:
-    """Accuracy against confidence of the top class, before and after the prior is moved."""
+    """Draw accuracy against the confidence in the top class, before and after the prior is moved."""
     figure = Figure((5.5, 5))
     axes = _axes(figure, 0.75, 0.6, 4.6, 4)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
@@ -236,13 +241,14 @@ def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: 
 def what_the_weights_did(
     data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats], color: str
 ) -> Figure:
-    """Counts, weights, shares and recall of the classes, from head to tail; of many, the shares of groups of ranks and how recall spreads.
+    """Draw counts, weights, shares and recall of the classes, from head to tail.
 
-    The classes are named below the lower panels, whose bars stand below those of the upper ones.
+    Of more than MOST_DRAWN classes, draw the shares of groups of ranks and how recall spreads over them. The lower
+    panels name the classes, and their bars stand below those of the upper ones.
 
     Parameters
     ----------
-    shares : of them `gradient_share_start` and `gradient_share`, if they are there, are drawn beside the weights' share
+    shares : `gradient_share_start` and `gradient_share`, as far as they are there, are drawn beside the weights' share
     """
     order = data.head_to_tail
     many = len(order) > MOST_DRAWN
@@ -251,51 +257,49 @@ def what_the_weights_did(
     upper, lower = 0.3 if many else 0.1, 0.3 + _below_bars(list(groups))
     figure = Figure((11, 5.6 + upper + lower))
     panels = [_axes(figure, edge, bottom, 4.8, 2.4) for bottom in (2.8 + upper + lower, lower) for edge in (0.6, 6.05)]
-    for axes, values, title, form in (
-        (panels[0], weights.counts[order], "Training samples (log scale)", "{:d}"),
-        (panels[1], weights.weights[order], "Weight (log scale)", "{:.3g}"),
-    ):
-        seen = values[values > 0]
-        axes.set(
-            yscale="log", ylim=(seen.min() / 1.6, seen.max() * 2.5)
-        )  # before anything is drawn: equal values have no range of their own
-        axes.yaxis.set_major_formatter(
-            "{x:g}"
-        )  # a power of ten with an exponent is a formula, which takes as long as all other text
-        axes.yaxis.set_minor_locator(NullLocator())
-        if many:
-            axes.plot(np.arange(1, len(order) + 1), values, color=color)
-            axes.spines[["top", "right"]].set_visible(False)
-        else:
-            _bars(axes, values, color, form)
-            axes.set_xticks([])
-        axes.set_title(title, loc="left", fontsize=11)
+    _draw_on_log_scale(panels[0], weights.counts[order], "Training samples", "{:d}", color)
+    _draw_on_log_scale(panels[1], weights.weights[order], "Weight", "{:.3g}", color)
     _draw_shares(panels[2], weights, groups, shares, color)
-    recall = evaluation.per_class["recall"]
-    if many:
-        _spread_by_rank(panels[3], recall, order, color)
-    else:
-        _bars(panels[3], recall[order], color, "{:.2f}")
-        _name_below(panels[3], names, upright=_is_short(names))
-        panels[3].set_ylim(0, 1.12)
-    panels[3].axhline(float(np.nanmean(recall)), color=INK, linewidth=1.2, linestyle="--")
-    panels[3].set_title(
-        f"Recall on the test split (line: balanced accuracy, {np.nanmean(recall):.3f})", loc="left", fontsize=11
-    )
-    figure.text(
-        0.5,
-        0.1 / figure.get_figheight(),
-        "class, from head to tail" + (", by rank" if many else ""),
-        ha="center",
-        fontsize=10,
-    )
+    _draw_recall(panels[3], evaluation.per_class["recall"], order, names, color)
+    label = "class, from head to tail" + (", by rank" if many else "")
+    figure.text(0.5, 0.1 / figure.get_figheight(), label, ha="center", fontsize=10)
     return figure
+
+
+def _draw_on_log_scale(axes: Axes, values: Floats | Integers, title: str, form: str, color: str) -> None:
+    """Draw a value of each class, from head to tail: as bars, or of many classes as a line."""
+    seen = values[values > 0]
+    # Set before anything is drawn: equal values have no range of their own.
+    axes.set(yscale="log", ylim=(seen.min() / 1.6, seen.max() * 2.5))
+    # A power of ten with an exponent is a formula, which takes as long as all other text.
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    if len(values) > MOST_DRAWN:
+        axes.plot(np.arange(1, len(values) + 1), values, color=color)
+        axes.spines[["top", "right"]].set_visible(False)
+    else:
+        _bars(axes, values, color, form)
+        axes.set_xticks([])
+    axes.set_title(f"{title} (log scale)", loc="left", fontsize=11)
+
+
+def _draw_recall(axes: Axes, recall: Floats, head_to_tail: Integers, names: Sequence[str], color: str) -> None:
+    """Draw the recall of each class as bars, or of many classes how it spreads; the names are from head to tail."""
+    if len(head_to_tail) > MOST_DRAWN:
+        _spread_by_rank(axes, recall, head_to_tail, color)
+    else:
+        _bars(axes, recall[head_to_tail], color, "{:.2f}")
+        _name_below(axes, names, upright=_is_short(names))
+        axes.set_ylim(0, 1.12)
+    mean = float(np.nanmean(recall))
+    axes.axhline(mean, color=INK, linewidth=1.2, linestyle="--")
+    axes.set_title(f"Recall on the test split (line: balanced accuracy, {mean:.3f})", loc="left", fontsize=11)
 
 
 def _draw_shares(
     axes: Axes, weights: ClassWeights, groups: Mapping[str, Integers], shares: Mapping[str, Floats], color: str
 ) -> None:
-    """Bars of each group's share of all weight, beside what it would be without weights and its share of the gradient."""
+    """Draw each group's share of all weight, with its share without weights and its share of the gradient."""
 
     def summed(values: Floats) -> Floats:
         return np.array([values[members].sum() for members in groups.values()])
@@ -305,24 +309,16 @@ def _draw_shares(
     _bars(axes, share, color)
     _name_below(axes, list(groups), upright=_is_short(list(groups)))
     axes.set_title("Share of all weight", loc="left", fontsize=11)
-    axes.step(
-        np.append(marks - 0.5, marks[-1] + 0.5),
-        np.append(equal, equal[-1]),
-        where="post",
-        color=INK,
-        linewidth=1.2,
-        label="without weights",
-    )
+    edges, steps = np.append(marks - 0.5, marks[-1] + 0.5), np.append(equal, equal[-1])
+    axes.step(edges, steps, where="post", color=INK, linewidth=1.2, label="without weights")
     highest = max(share.max(), equal.max())
     for key, label, mark in (
         ("gradient_share_start", "of the gradient, before training", "o"),
         ("gradient_share", "of the gradient, after training", "D"),
     ):
         if key in shares:
-            found = summed(shares[key])
-            axes.plot(
-                marks, found, mark, color=INK, markersize=4, markerfacecolor="none" if mark == "o" else INK, label=label
-            )
+            found, filling = summed(shares[key]), "none" if mark == "o" else INK
+            axes.plot(marks, found, mark, color=INK, markersize=4, markerfacecolor=filling, label=label)
             highest = max(highest, np.nanmax(found, initial=0))
     axes.set_ylim(0, highest * 1.15)
     axes.legend(frameon=False)
@@ -330,43 +326,38 @@ def _draw_shares(
 
 
 def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers, color: str) -> None:
-    """How a value between 0 and 1 spreads over the classes of each group of ranks: median, the middle half, the middle four fifths."""
+    """Draw how a value between 0 and 1 spreads over the classes of each group of ranks.
+
+    Shown are the mean, the median, the middle half and the middle four fifths of the classes.
+    """
     groups = [values[members][~np.isnan(values[members])] for members in _groups(head_to_tail).values()]
-    ranks = (np.arange(len(groups)) + 0.5) * len(head_to_tail) / len(groups)
-    lines = np.array(
-        [np.quantile(found, (0.1, 0.25, 0.5, 0.75, 0.9)) if len(found) else np.full(5, np.nan) for found in groups]
-    ).T
+    places = (np.arange(len(groups)) + 0.5) * len(head_to_tail) / len(groups)
+    shares = (0.1, 0.25, 0.5, 0.75, 0.9)
+    lines = np.array([np.quantile(found, shares) if len(found) else np.full(5, np.nan) for found in groups]).T
+    means = [found.mean() if len(found) else np.nan for found in groups]
     axes.fill_between(
-        ranks, lines[0], lines[4], color=color, alpha=0.15, linewidth=0, label="10 to 90 % of the classes"
+        places, lines[0], lines[4], color=color, alpha=0.15, linewidth=0, label="10 to 90 % of the classes"
     )
-    axes.fill_between(ranks, lines[1], lines[3], color=color, alpha=0.3, linewidth=0, label="25 to 75 %")
-    axes.plot(ranks, lines[2], color=color, label="median")
-    axes.plot(
-        ranks,
-        [found.mean() if len(found) else np.nan for found in groups],
-        "--",
-        color=INK,
-        linewidth=1.2,
-        label="mean",
-    )
+    axes.fill_between(places, lines[1], lines[3], color=color, alpha=0.3, linewidth=0, label="25 to 75 %")
+    axes.plot(places, lines[2], color=color, label="median")
+    axes.plot(places, means, "--", color=INK, linewidth=1.2, label="mean")
     axes.set(xlim=(0, len(head_to_tail)), ylim=(0, 1.03))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=SMALL)
 
 
 def _groups(head_to_tail: Integers) -> dict[str, Integers]:
-    """`1–500` to the classes of these ranks."""
-    found = by_rank.groups(head_to_tail, RANK_GROUPS)
+    """Return the classes of each group of ranks, by its name, such as `1–500`."""
+    found = ranks.groups(head_to_tail, RANK_GROUPS)
     return {name.removeprefix("ranks_").replace("-", "–"): members for name, members in found.items()}
 
 
 def _bars(axes: Axes, values: Floats | Integers, color: str, form: str | None = None) -> None:
-    """Bars that say their values in place of an axis that does, if these have a form and are not too many."""
+    """Draw bars; if a form is given and they are not too many, write their values above them in place of an axis."""
     marks = np.arange(len(values))
     shown = np.nan_to_num(np.asarray(values, dtype=float))
-    heights = np.zeros(
-        2 * len(marks) - 1
-    )  # one shape, whose every second step is nothing: as many rectangles would each be drawn by themselves
+    # One shape, every second step of which is empty: many rectangles would each be drawn by themselves.
+    heights = np.zeros(2 * len(marks) - 1)
     heights[::2] = shown
     axes.stairs(heights, np.add.outer(marks, (-0.4, 0.4)).ravel(), fill=True, color=color)
     axes.margins(x=0.01)
@@ -380,7 +371,7 @@ def _bars(axes: Axes, values: Floats | Integers, color: str, form: str | None = 
 
 
 def _below_bars(names: Sequence[str]) -> float:
-    """Inches that the names of bars take."""
+    """Return the inches that the names of bars take."""
     return 0.3 if _is_short(names) else 0.15 + _longest(_named(names).values())
 
 
@@ -389,44 +380,40 @@ def _is_short(names: Sequence[str]) -> bool:
 
 
 def _name_below(axes: Axes, names: Sequence[str], *, upright: bool) -> None:
-    """Name the places of the horizontal axis: by texts, since a tick is five things to draw."""
+    """Name the places of the horizontal axis by texts, since each tick is five things to draw."""
     axes.set_xticks([])
-    below = blended_transform_factory(axes.transData, axes.transAxes) + ScaledTranslation(
-        0, -4 / 72, axes.figure.dpi_scale_trans
-    )
+    down = ScaledTranslation(0, -4 / 72, axes.figure.dpi_scale_trans)
+    below = blended_transform_factory(axes.transData, axes.transAxes) + down
     for place, name in _named(names).items():
         axes.text(place, 0, name, transform=below, ha="center", va="top", fontsize=SMALL, rotation=0 if upright else 90)
 
 
 def _name_beside(axes: Axes, names: Sequence[str]) -> None:
-    """The same of the vertical axis."""
+    """Name the places of the vertical axis by texts."""
     axes.set_yticks([])
-    beside = blended_transform_factory(axes.transAxes, axes.transData) + ScaledTranslation(
-        -4 / 72, 0, axes.figure.dpi_scale_trans
-    )
+    left = ScaledTranslation(-4 / 72, 0, axes.figure.dpi_scale_trans)
+    beside = blended_transform_factory(axes.transAxes, axes.transData) + left
     for place, name in _named(names).items():
         axes.text(0, place, name, transform=beside, ha="right", va="center", fontsize=SMALL)
 
 
 def _named(names: Sequence[str]) -> dict[int, str]:
-    """Place to text: of every class, or of evenly spaced ones, so that the names do not run into each other."""
+    """Return the text at each place: every name, or evenly spaced ones, so that they do not run into each other."""
     return {mark: _short(names[mark]) for mark in _spread(range(len(names)), MOST_LABELLED)}
 
 
 def _longest(texts: Iterable[str]) -> float:
-    """Inches that the longest of some small texts takes."""
+    """Return the inches that the longest of some texts takes in the small font."""
     font = FontProperties(size=SMALL)
-    return (
-        max(
-            (float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) for text in texts),
-            default=0.0,
-        )
-        / 72
-    )
+    points = (float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) for text in texts)
+    return max(points, default=0.0) / 72
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """At a place in inches, with few numbers, and labels at the figure's edges: to set these close by, Matplotlib would measure each number twice more."""
+    """Add axes at a place in inches, with few numbers, and with their labels at the edges of the figure.
+
+    To set the labels close to the numbers, Matplotlib would measure each number twice more.
+    """
     axes = figure.add_axes(_place(figure, left, bottom, width, height))
     axes.xaxis.set_label_coords(0.5, 0.1, blended_transform_factory(axes.transAxes, figure.dpi_scale_trans))
     axes.xaxis.label.set_verticalalignment("bottom")
@@ -438,26 +425,26 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
 def _place(
     figure: Figure, left: float, bottom: float, width: float, height: float
 ) -> tuple[float, float, float, float]:
-    """Inches as shares of the figure."""
+    """Return a place in inches as shares of the figure."""
     across, up = figure.get_size_inches()
     return left / across, bottom / up, width / across, height / up
 
 
 def _spread(items: Sequence[int], most: int) -> list[int]:
-    """At most so many of the items, evenly spaced, the first and the last among them."""
+    """Return at most so many of the items, evenly spaced, with the first and the last among them."""
     if len(items) <= most:
         return list(items)
     return [items[index] for index in np.unique(np.linspace(0, len(items) - 1, most).round().astype(int))]
 
 
 def _short(name: str) -> str:
-    """Whatever is in it: no formula stands between two dollars, and a legend leaves out what begins with `_`."""
+    """Cut a name and show it literally: Matplotlib reads `$…$` as a formula and omits labels that begin with `_`."""
     cut = name if len(name) <= 18 else name[:17] + "…"
     return (" " if cut.startswith("_") else "") + cut.replace("$", r"\$")
 
 
 def _deepening(color: str) -> LinearSegmentedColormap:
-    """From white through a colour to a dark shade of it."""
+    """Return the colours from white through a colour to a dark shade of it."""
     return LinearSegmentedColormap.from_list(color, ["white", color, tuple(0.35 * np.array(to_rgb(color)))])
 
 

@@ -1,6 +1,6 @@
-"""Fonts for names in any script: those that are installed and have the letters, or else the names as a picture can show them.
+"""Fonts for names in any script: the installed ones that have the letters, or else names that a picture can show.
 
-Matplotlib looks through the families of `font.family` for each letter, so those that are needed are put behind its own.
+Matplotlib looks through the families of `font.family` for each letter, so the needed ones are put behind its own.
 """
 
 import functools
@@ -16,7 +16,8 @@ from equipoise.core.schema import listing
 
 FAMILY = "DejaVu Sans"  # it comes with Matplotlib
 BOXES = "Last Resort"  # so does one that has a box for every letter
-# The first word of what Unicode calls a letter, where a font with such letters is called otherwise.
+NOT_DRAWN = ("Cc", "Zl", "Zp")  # Unicode's categories of tabs and line breaks, which no font has
+# A font to the scripts that it covers: the first words of their letters' Unicode names, where the two differ.
 FONTS = {
     "Noto Sans CJK": {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "FULLWIDTH", "HALFWIDTH"},
     "Noto Sans": {"LATIN", "GREEK", "CYRILLIC", "COMBINING", "MODIFIER"},
@@ -29,9 +30,9 @@ class Lettering:
 
     Attributes
     ----------
-    names : in their order, what no font has written as in Python: `\\u65e5`
+    names : in their order; letters that no font has are written as in Python, such as `\\u65e5`
     families : to be put behind Matplotlib's own
-    note : what cannot be shown and what would help, in a sentence; None if all can
+    note : which names cannot be shown and which fonts would help, in a sentence; None if all can
     """
 
     names: tuple[str, ...]
@@ -40,19 +41,15 @@ class Lettering:
 
 
 def lettering(names: Sequence[str], files: Sequence[str] | None = None) -> Lettering:
-    """The fonts that have the letters of the names, the fewest of those that are installed.
+    """Choose the fewest installed fonts that have the letters of the names.
 
     Parameters
     ----------
-    files : of fonts; None: all that are installed, looked for only where Matplotlib's own is not enough
+    files : of the fonts to choose from; None: all installed ones, searched only if Matplotlib's own is not enough
     """
     missing = {letter for name in names for letter in name} - _own_letters()
-    drawable = {
-        letter for letter in missing if unicodedata.category(letter) not in ("Cc", "Zl", "Zp")
-    }  # no font has a tab
-    families = (
-        tuple(_covering(frozenset(drawable), tuple(_installed() if files is None else files))) if drawable else ()
-    )
+    drawable = frozenset(letter for letter in missing if unicodedata.category(letter) not in NOT_DRAWN)
+    families = tuple(_covering(drawable, _installed() if files is None else files)) if drawable else ()
     lacking = missing.difference(*(letters for _, letters in families))
     shown = tuple("".join(_escaped(letter) if letter in lacking else letter for letter in name) for name in names)
     return Lettering(shown, tuple(family for family, _ in families), _note(names, shown, lacking & drawable))
@@ -63,7 +60,10 @@ def _note(names: Sequence[str], shown: Sequence[str], lacking: Set[str]) -> str 
     if not told:
         return None
     helping = sorted({_font_with(letter) for letter in lacking})
-    return f"no font that is installed has all letters of these classes, and pictures show {listing(told, 3)}; what would help: {listing(helping)}"
+    return (
+        f"no installed font has all letters of these class names, so pictures show {listing(told, 3)}; "
+        f"fonts that would help: {listing(helping)}"
+    )
 
 
 def _font_with(letter: str) -> str:
@@ -78,7 +78,7 @@ def _escaped(letter: str) -> str:
 
 
 def _covering(letters: Set[str], files: Sequence[str]) -> Iterator[tuple[str, frozenset[str]]]:
-    """Families and which of the letters they have, the one with the most first, until the others add nothing."""
+    """Yield families and the letters that each has, always the one that adds the most, until none adds any."""
     left, known = set(letters), [(file, found) for file in files if (found := _of_file(file, frozenset(letters)))]
     while left and known:
         file, found = max(known, key=lambda one: len(one[1] & left))
@@ -90,7 +90,7 @@ def _covering(letters: Set[str], files: Sequence[str]) -> Iterator[tuple[str, fr
 
 @functools.lru_cache(maxsize=4096)
 def _of_file(file: str, letters: frozenset[str]) -> frozenset[str]:
-    """Which of the letters a font has; none of a font that cannot be read or scaled, as those of coloured pictures."""
+    """Return the letters that a font has; none if it cannot be read or scaled, as fonts of coloured pictures."""
     try:
         font = FT2Font(file)
     except (OSError, RuntimeError, ValueError):
@@ -101,7 +101,7 @@ def _of_file(file: str, letters: frozenset[str]) -> frozenset[str]:
 
 
 def _family(file: str) -> str:
-    """The family of a font file, which Matplotlib knows from now on."""
+    """Return the family of a font file, and make it known to Matplotlib."""
     for entry in font_manager.fontManager.ttflist:
         if entry.fname == file:
             return entry.name
@@ -116,7 +116,7 @@ def _own_letters() -> frozenset[str]:
 
 
 def _installed() -> list[str]:
-    """The files of fonts that Matplotlib knows and of those that were installed since it looked, upright ones first."""
+    """Return the files of all installed fonts, upright ones first, including those newer than Matplotlib's own list."""
     known = {
         entry.fname: (entry.style != "normal", str(entry.weight) not in ("400", "normal", "regular"))
         for entry in font_manager.fontManager.ttflist

@@ -15,25 +15,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+META = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
 STYLE = """
 :root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1080px; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-top: 1px solid #ddd; padding-top: 1rem; }
-p, li { max-width: 46rem; } .lead { font-size: 1.05rem; } .warning { border-left: 4px solid #d1701f; padding-left: .7rem; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; }
+body { max-width: 1080px; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; }
+h2 { font-size: 1.2rem; margin-top: 2.2rem; border-top: 1px solid #ddd; padding-top: 1rem; }
+p, li { max-width: 46rem; } .lead { font-size: 1.05rem; }
+.warning { border-left: 4px solid #d1701f; padding-left: .7rem; }
 nav a { display: inline-block; margin-right: 1rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; } .scroll svg, .scroll img { max-width: 100%; height: auto; min-width: 600px; }
+.scroll { overflow-x: auto; margin: 1rem 0; }
+.scroll svg, .scroll img { max-width: 100%; height: auto; min-width: 600px; }
 table { border-collapse: separate; border-spacing: 0; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
 th { cursor: pointer; border-bottom: 2px solid #999; background: #fff; white-space: normal; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; max-width: 15rem; white-space: normal; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+th:first-child, td:first-child { max-width: 15rem; white-space: normal; }
 tr:hover td { background: #f3f7fb; }
 small, figcaption { color: #666; } figure { margin: 0; }
 """
-# A click on a heading sorts by its column: numbers by their value, downwards first.
+# A click on a heading sorts by its column, downwards first; numbers sort by their value.
 SORT = """
 document.querySelectorAll("th").forEach(head => head.addEventListener("click", () => {
   const body = head.closest("table").tBodies[0], column = head.cellIndex, down = head.dataset.down !== "yes";
-  const value = row => { const text = row.cells[column].textContent, number = parseFloat(text.replace("−", "-")); return isNaN(number) ? text : number; };
+  const value = row => {
+    const text = row.cells[column].textContent, number = parseFloat(text.replace("−", "-"));
+    return isNaN(number) ? text : number;
+  };
   const order = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
   [...body.rows].sort((a, b) => order(value(a), value(b)) * (down ? -1 : 1)).forEach(row => body.append(row));
   head.dataset.down = down ? "yes" : "no";
@@ -50,31 +59,34 @@ class Part:
 
 
 def document(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
-    """The whole page."""
+    """Return the whole page: its title, its lead, links to the parts, and the parts."""
     links = " ".join(f'<a href="#part{number}">{html.escape(part.title)}</a>' for number, part in enumerate(parts))
     sections = [
         f'<h2 id="part{number}">{html.escape(part.title)}</h2>\n' + "\n".join(part.body)
         for number, part in enumerate(parts)
     ]
-    head = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    body = "\n".join([f"<h1>{html.escape(title)}</h1>", *lead, f"<nav>{links}</nav>", *sections])
-    return f"{head}<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n<script>{SORT}</script>\n</body></html>\n"
+    name = html.escape(title)
+    body = "\n".join([f"<h1>{name}</h1>", *lead, f"<nav>{links}</nav>", *sections])
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{META}<title>{name}</title><style>{STYLE}</style></head>\n'
+        f"<body>\n{body}\n<script>{SORT}</script>\n</body></html>\n"
+    )
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
-    """Plain text; the kinds are `lead` and `warning`."""
+    """Return a paragraph of plain text; its kind may be `lead` or `warning`."""
     return f'<p class="{kind}">{html.escape(text)}</p>' if kind else f"<p>{html.escape(text)}</p>"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Sortable by a click on a heading; wider than the screen, it scrolls by itself."""
+    """Return a table that a click on a heading sorts, and that scrolls by itself where the screen is narrower."""
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 
 def picture(figure: "Figure", caption: str) -> str:
-    """The figure as SVG inside the page, its text as text."""
+    """Return the figure as SVG inside the page, its text as text."""
     import matplotlib
 
     file = io.StringIO()
@@ -83,11 +95,12 @@ def picture(figure: "Figure", caption: str) -> str:
         matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": caption, "font.family": "sans-serif"}),
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # whoever shows the page has fonts of his own
+        # The browser has fonts of its own.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     drawing = file.getvalue()
     drawing = drawing[drawing.index("<svg") :]
-    # Ids are unique to a document, and every figure counts its own from one.
+    # Ids must be unique in a document, and every figure counts its own from one.
     prefix = re.sub(r"\W+", "-", caption)[:40]
     drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", drawing)
     label = html.escape(caption, quote=True)
@@ -95,11 +108,9 @@ def picture(figure: "Figure", caption: str) -> str:
 
 
 def image(png: bytes, caption: str) -> str:
-    """A picture that is drawn already, inside the page."""
-    return _figure(
-        f'<img alt="{html.escape(caption, quote=True)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">',
-        caption,
-    )
+    """Return a PNG inside the page."""
+    label, data = html.escape(caption, quote=True), base64.b64encode(png).decode()
+    return _figure(f'<img alt="{label}" src="data:image/png;base64,{data}">', caption)
 
 
 def _figure(drawing: str, caption: str) -> str:

@@ -1,8 +1,8 @@
 """A run's evidence, as pictures and as one self-contained page in the order in which a reader asks."""
 
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,11 @@ from PIL import Image
 
 from equipoise.core.colors import weighting_color
 from equipoise.core.schema import Floats, Integers
-from equipoise.data.prepared import Prepared
 from equipoise.methods import effect
-from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import ranks
-from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import FEWEST, Interval
 from equipoise.reports import figures, html
+from equipoise.reports.evidence import Evidence
 from equipoise.reports.fonts import FAMILY, lettering
 
 # Below the run's folder.
@@ -27,51 +25,26 @@ FOLDER = "evaluation"
 REPORT = f"{FOLDER}/report.html"
 CONFUSION = f"{FOLDER}/confusion_matrix.png"
 ABSENT = "–"
-# Earlier than this part of the training, the best epoch says that the rest was over-fitting.
+# If the best epoch lies before this share of the training, the epochs after it overfitted.
 EARLY = 0.7
-MOST_ROWS = 200  # of a table with a row a class; of more classes it has a row a group of ranks
-LOWEST = 20  # classes that are shown by themselves even so
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """All that is known of a run once its predictions are there.
-
-    Attributes
-    ----------
-    labels : int64 (n,), of the test split
-    log_probabilities, corrected : (n, classes), as predicted and after the prior is moved; the latter
-        None if the prior that the model learned under has no analytic form
-    intervals : metric to the ends of its 95 % interval
-    rules : decision rule to its metrics
-    history : one mapping an epoch; empty if the model was not trained here
-    shares : what the audit found, each float64 (classes,)
-    """
-
-    name: str
-    data: Prepared
-    weighting: str
-    weights: ClassWeights
-    optimizer: str
-    labels: Integers
-    log_probabilities: Floats
-    corrected: Floats | None
-    evaluation: Evaluation
-    intervals: Mapping[str, Interval]
-    rules: Mapping[str, Mapping[str, float]]
-    history: Sequence[dict[str, float]]
-    shares: Mapping[str, Floats]
-    warnings: Sequence[str]
-
-    @property
-    def prediction_shift(self) -> float:
-        """Total variation between the classes as predicted and as they are in the test split."""
-        per_class = self.evaluation.per_class
-        return effect.total_variation(per_class["predicted_share"], per_class["prevalence"])
+MOST_ROWS = 200  # of a table with one row per class; with more classes, it has one per group of ranks
+LOWEST = 20  # classes of the lowest recall, which have rows of their own even then
+# Metrics of each class, in the order of their columns, and the headings.
+BY_CLASS = {
+    "recall": "recall",
+    "recall_low": "95 % from",
+    "recall_high": "to",
+    "precision": "precision",
+    "f1": "F1",
+    "average_precision": "AP",
+    "prevalence": "AP by chance",
+    "auroc": "AUROC",
+    "predicted_share": "predicted share",
+}
 
 
 def draw(evidence: Evidence, folder: Path) -> list[str]:
-    """Write each picture and, all together, the report below the run's folder; returns the paths of these files, relative to it."""
+    """Write the pictures and the page, and return the paths of these files relative to the run's folder."""
     drawn = pictures(evidence)
     (folder / FOLDER).mkdir(exist_ok=True)
     for name, png in drawn.items():
@@ -84,12 +57,12 @@ def draw(evidence: Evidence, folder: Path) -> list[str]:
 
 
 def pictures(evidence: Evidence) -> dict[str, bytes]:
-    """PNGs by name; the training curves are absent if nothing was trained.
+    """Return PNGs by name, without the training curves if nothing was trained.
 
-    Each is drawn once, for MLflow and for the page: for a sweep of small runs that takes as long as all the rest of a run.
+    Each is drawn once, for MLflow and for the page: of a small run that takes as long as all the rest.
     """
     letters = lettering(evidence.data.classes)
-    with rc_context({"font.family": [FAMILY, *letters.families]}):
+    with rc_context({**figures.STYLE, "font.family": [FAMILY, *letters.families]}):
         return {name: _as_png(figure) for name, figure in _figures(evidence, letters.names).items()}
 
 
@@ -102,42 +75,34 @@ def _as_png(figure: Figure) -> bytes:
 
 
 def _figures(evidence: Evidence, names: tuple[str, ...]) -> dict[str, Figure]:
-    """With the classes named so."""
-    data, evaluation, color = (
-        replace(evidence.data, classes=names),
-        evidence.evaluation,
-        weighting_color(evidence.weighting),
-    )
+    """Draw the run's figures with these names for its classes."""
+    data, evaluation = replace(evidence.data, classes=names), evidence.evaluation
+    labels, predicted, corrected = evidence.labels, evidence.log_probabilities, evidence.corrected
+    color = weighting_color(evidence.weighting)
     trained = {"training_curves": figures.training_curves(evidence.history, color)} if evidence.history else {}
-    if evidence.labels.ndim == 2:
+    if labels.ndim == 2:
         return {
-            "pr_curves": figures.precision_recall_curves(
-                evidence.labels == 1, evidence.log_probabilities, evaluation, data, color
-            ),
+            "pr_curves": figures.precision_recall_curves(labels == 1, predicted, evaluation, data, color),
             "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, {}, color),
             **trained,
         }
-    drawn = {
+    return {
         "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, color),
-        "pr_curves": figures.precision_recall_curves(
-            evidence.labels, evidence.log_probabilities, evaluation, data, color
-        ),
-        "reliability": figures.reliability_diagram(
-            evidence.labels, evidence.log_probabilities, evidence.corrected, color
-        ),
+        "pr_curves": figures.precision_recall_curves(labels, predicted, evaluation, data, color),
+        "reliability": figures.reliability_diagram(labels, predicted, corrected, color),
         "what_the_weights_did": figures.what_the_weights_did(
             data, evidence.weights, evaluation, evidence.shares, color
         ),
+        **trained,
     }
-    return drawn | trained
 
 
 def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
-    """The page.
+    """Return the page.
 
     Parameters
     ----------
-    drawn : what `pictures` gave
+    drawn : what `pictures` returned
     """
     lead = [html.paragraph(_headline(evidence), kind="lead")]
     lead += [html.paragraph(note, kind="warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
@@ -152,129 +117,130 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
 
 
 def _headline(evidence: Evidence) -> str:
-    data = evidence.data
+    counts = evidence.data.counts
     positive = f" The positive class is {evidence.weights.positive}." if evidence.weights.positive else ""
     return (
-        f"{len(data.classes)} classes, {data.counts.sum():,} training samples, from {data.counts.max():,} down to {data.counts.min():,} a class; "
-        f"{len(evidence.labels):,} test samples.{positive} Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}."
+        f"{len(counts)} classes, {counts.sum():,} training samples ({counts.max():,} of the most frequent class, "
+        f"{counts.min():,} of the rarest), {len(evidence.labels):,} test samples.{positive} "
+        f"Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}."
     )
 
 
 def _did_it_learn(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     summary = evidence.evaluation.summary
     present = int((evidence.evaluation.confusion.sum(axis=1) > 0).sum())
-    body = [
-        html.paragraph(
-            f"One class for everything would reach a balanced accuracy of {1 / present:.3f}; this model reaches {summary['balanced_accuracy']:.3f}."
-        )
-    ]
+    text = (
+        f"Predicting one class for every sample would reach a balanced accuracy of {1 / present:.3f}; "
+        f"this model reaches {summary['balanced_accuracy']:.3f}."
+    )
+    body = [html.paragraph(text)]
     if evidence.history:
-        losses = [metrics["val/log_loss"] for metrics in evidence.history]
-        best, epochs = int(np.argmin(losses)) + 1, len(losses)
-        text = f"The unweighted validation log loss was lowest in epoch {best} of {epochs}, {min(losses):.3f}, and ended at {losses[-1]:.3f}."
-        if best < EARLY * epochs:
-            text += " The epochs after that over-fitted the probabilities; trainer.early_stopping with trainer.monitor=val/log_loss would stop there."
-        body += [html.paragraph(text), html.image(drawn["training_curves"], "Training and validation by epoch")]
+        curves = html.image(drawn["training_curves"], "Training and validation by epoch")
+        body += [html.paragraph(_best_epoch(evidence)), curves]
     rows = [[name, f"{value:.3f}", *_ends(evidence.intervals.get(name))] for name, value in summary.items()]
     return [*body, html.table(["metric, test split", "value", "95 % from", "to"], rows)]
 
 
-def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
-    data, evaluation = evidence.data, evidence.evaluation
-    per_class, order = evaluation.per_class, evidence.data.head_to_tail
-    worst = [
-        index
-        for index in np.argsort(per_class["recall"], kind="stable")[:3]
-        if not np.isnan(per_class["recall"][index])
-    ]
-    body = [
-        html.paragraph(
-            "Lowest recall: "
-            + ", ".join(f"{data.classes[i]} ({per_class['recall'][i]:.2f}, n = {data.counts[i]})" for i in worst)
-            + "."
-        )
-    ]
-    cells = evaluation.confusion.tocoo()
-    mistaken = np.where(cells.row != cells.col, cells.data, 0)
-    if mistaken.any():
-        truth, taken = cells.row[mistaken.argmax()], cells.col[mistaken.argmax()]
-        total = evaluation.confusion[[truth]].sum()
-        body.append(
-            html.paragraph(
-                f"Most frequent mistake: {data.classes[truth]} taken for {data.classes[taken]}, {mistaken.max()} of {total} samples."
-            )
-        )
-    groups = {
-        name: ", ".join(data.classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "")
-        for name, members in evaluation.groups.items()
-    }
-    rows = [
-        [
-            name,
-            members,
-            _number(evaluation.summary.get(f"recall_{name}", np.nan)),
-            *_ends(evidence.intervals.get(f"recall_{name}")),
-        ]
-        for name, members in groups.items()
-    ]
-    if rows:
-        body.append(html.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows))
-    shown = (
-        "recall",
-        "recall_low",
-        "recall_high",
-        "precision",
-        "f1",
-        "average_precision",
-        "prevalence",
-        "auroc",
-        "predicted_share",
+def _best_epoch(evidence: Evidence) -> str:
+    losses = [metrics["val/log_loss"] for metrics in evidence.history]
+    best, epochs = int(np.argmin(losses)) + 1, len(losses)
+    text = (
+        f"The unweighted validation log loss was lowest in epoch {best} of {epochs}, at {min(losses):.3f}, "
+        f"and ended at {losses[-1]:.3f}."
     )
-    titles = [
-        "class",
-        "n train",
-        "n test",
-        "weight",
-        "recall",
-        "95 % from",
-        "to",
-        "precision",
-        "F1",
-        "AP",
-        "AP by chance",
-        "AUROC",
-        "predicted share",
-    ]
-    support = evaluation.confusion.sum(axis=1)
-    table = [
-        [evidence.weights.label(i), str(data.counts[i]), str(support[i]), f"{evidence.weights.weights[i]:.4g}"]
-        + [
-            _number(per_class[name][i]) + (", rough" if name == "recall_high" and 0 < support[i] < FEWEST else "")
-            for name in shown
-        ]
-        for i in (order if len(order) <= MOST_ROWS else np.argsort(per_class["recall"], kind="stable")[:LOWEST])
-    ]
-    if len(order) > MOST_ROWS:
-        body.append(
-            html.paragraph(
-                f"Of {len(order):,} classes: means by rank, then the {LOWEST} of the lowest recall. evaluation/per_class.json has every class."
-            )
+    if best < EARLY * epochs:
+        text += (
+            " The epochs after that overfitted the probabilities; "
+            "trainer.early_stopping with trainer.monitor=val/log_loss would stop there."
         )
-        values = {
-            "n": data.counts,
-            "n test": support,
-            "weight": evidence.weights.weights,
-            **{name: per_class[name] for name in shown},
-        }
-        body.append(html.table(["classes", *titles[1:]], _by_rank(order, values)))
-    body.append(html.table(titles, table))
-    body.append(html.image(drawn["confusion_matrix"], "Confusion matrix"))
-    body.append(html.image(drawn["pr_curves"], "Precision and recall of each class against the rest"))
-    return body
+    return text
+
+
+def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
+    return [
+        html.paragraph(_lowest_recalls(evidence)),
+        *map(html.paragraph, _most_frequent_mistake(evidence)),
+        *_groups(evidence),
+        *_classes(evidence),
+        html.image(drawn["confusion_matrix"], "Confusion matrix"),
+        html.image(drawn["pr_curves"], "Precision and recall of each class against the rest"),
+    ]
+
+
+def _lowest_recalls(evidence: Evidence) -> str:
+    data, recall = evidence.data, evidence.evaluation.per_class["recall"]
+    worst = [index for index in np.argsort(recall, kind="stable")[:3] if not np.isnan(recall[index])]
+    named = (f"{data.classes[index]} ({recall[index]:.2f}, n = {data.counts[index]})" for index in worst)
+    return f"Lowest recall: {', '.join(named)}."
+
+
+def _most_frequent_mistake(evidence: Evidence) -> list[str]:
+    """Name it in a sentence; return none if no sample is predicted wrongly."""
+    classes, confusion = evidence.data.classes, evidence.evaluation.confusion
+    cells = confusion.tocoo()
+    mistaken = np.where(cells.row != cells.col, cells.data, 0)
+    if not mistaken.any():
+        return []
+    truth, taken = cells.row[mistaken.argmax()], cells.col[mistaken.argmax()]
+    return [
+        f"Most frequent mistake: {classes[truth]} predicted as {classes[taken]}, "
+        f"{mistaken.max()} of {confusion[[truth]].sum()} samples."
+    ]
+
+
+def _groups(evidence: Evidence) -> list[str]:
+    """Show the mean recall of each frequency group; return nothing if there are no groups."""
+    classes, summary = evidence.data.classes, evidence.evaluation.summary
+    rows = []
+    for name, members in evidence.evaluation.groups.items():
+        metric = f"recall_{name}"
+        shown = ", ".join(classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "")
+        rows.append([name, shown, _number(summary.get(metric, np.nan)), *_ends(evidence.intervals.get(metric))])
+    return (
+        [html.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows)] if rows else []
+    )
+
+
+def _classes(evidence: Evidence) -> list[str]:
+    """Show the metrics of each class; of many classes, the means by rank and the classes of the lowest recall."""
+    per_class, order = evidence.evaluation.per_class, evidence.data.head_to_tail
+    headings = ["class", "n train", "n test", "weight", *BY_CLASS.values()]
+    if len(order) <= MOST_ROWS:
+        return [html.table(headings, _class_rows(evidence, order))]
+    text = (
+        f"There are {len(order):,} classes: the first table has means by rank, the second the {LOWEST} classes with "
+        "the lowest recall; evaluation/per_class.json has every class."
+    )
+    values = {
+        "n": evidence.data.counts,
+        "n test": evidence.evaluation.confusion.sum(axis=1),
+        "weight": evidence.weights.weights,
+        **{name: per_class[name] for name in BY_CLASS},
+    }
+    worst = np.argsort(per_class["recall"], kind="stable")[:LOWEST]
+    return [
+        html.paragraph(text),
+        html.table(["classes", *headings[1:]], _by_rank(order, values)),
+        html.table(headings, _class_rows(evidence, worst)),
+    ]
+
+
+def _class_rows(evidence: Evidence, shown: Integers) -> list[list[str]]:
+    """Return one row for each of the classes shown; where too few test samples make its interval rough, it says so."""
+    data, weights, per_class = evidence.data, evidence.weights, evidence.evaluation.per_class
+    support = evidence.evaluation.confusion.sum(axis=1)
+    rows = []
+    for index in shown:
+        numbers = {name: _number(per_class[name][index]) for name in BY_CLASS}
+        if 0 < support[index] < FEWEST:
+            numbers["recall_high"] += ", rough"
+        counted = [str(data.counts[index]), str(support[index]), f"{weights.weights[index]:.4g}"]
+        rows.append([weights.label(index), *counted, *numbers.values()])
+    return rows
 
 
 def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[str]]:
-    """A row a group of ranks: the mean of each value over its classes."""
+    """Return one row for each group of ranks: the mean of each value over its classes."""
     groups = ranks.groups(head_to_tail)
     means = {key: ranks.means(found, groups) for key, found in values.items()}
     return [
@@ -290,97 +256,84 @@ def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[
 
 
 def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
-    data, weights, order = evidence.data, evidence.weights, evidence.data.head_to_tail
-    factor = effect.learning_rate_factor(weights, evidence.optimizer)
-    if evidence.optimizer in effect.SCALE_INVARIANT:
-        scale = f"{evidence.optimizer} cancels such a common factor"
+    weights, optimizer = evidence.weights, evidence.optimizer
+    if optimizer in effect.SCALE_INVARIANT:
+        scale = f"{optimizer} cancels such a common factor"
     else:
-        scale = f"under {evidence.optimizer} that multiplies the learning rate by {factor:.4g}"
-    body = [
-        html.paragraph(
-            f"The mean weight of a training sample is {weights.sample_mean:.4g}, which scales the loss; {scale}. "
-            f"Weighted, the {weights.counts.sum():,} samples count like {weights.effective_sample_size:,.0f} equal ones."
-        ),
-        html.paragraph(
-            f"The classes as predicted differ from those of the test split by a total variation of {evidence.prediction_shift:.3f} "
-            "(0: every class is predicted as often as it occurs)."
-        ),
-        html.image(drawn["what_the_weights_did"], "What went in, what it moved, and what came out"),
+        factor = effect.learning_rate_factor(weights, optimizer)
+        scale = f"under {optimizer} that multiplies the learning rate by {factor:.4g}"
+    size = (
+        f"The mean weight of a training sample is {weights.sample_mean:.4g}, which scales the loss; {scale}. Weighted, "
+        f"the {weights.counts.sum():,} samples count like {weights.effective_sample_size:,.0f} samples of equal weight."
+    )
+    shift = (
+        "Predicted and true class frequencies in the test split differ by a total variation of "
+        f"{evidence.prediction_shift:.3f} (0: every class is predicted as often as it occurs)."
+    )
+    return [
+        html.paragraph(size),
+        html.paragraph(shift),
+        html.image(drawn["what_the_weights_did"], "Training samples, weights, shares of all weight, and recall"),
+        html.paragraph("Each class's share in training:"),
+        _shares(evidence),
     ]
-    known = {
+
+
+def _shares(evidence: Evidence) -> str:
+    data, weights, order = evidence.data, evidence.weights, evidence.data.head_to_tail
+    measured = {
         key: f"{kind}, {when}"
         for kind in ("loss", "gradient")
         for key, when in ((f"{kind}_share_start", "at the start"), (f"{kind}_share", "at the end"))
     }
     columns = {"samples": weights.counts / weights.counts.sum(), "weights": weights.share}
-    columns |= {title: evidence.shares[key] for key, title in known.items() if key in evidence.shares}
+    columns |= {title: evidence.shares[key] for key, title in measured.items() if key in evidence.shares}
     groups = {data.classes[i]: np.array([i]) for i in order} if len(order) <= MOST_ROWS else ranks.groups(order)
     rows = [
         [name.replace("ranks_", "ranks "), *(_percent(values[members].sum()) for values in columns.values())]
         for name, members in groups.items()
     ]
-    return [
-        *body,
-        html.paragraph("Each class's share of the whole, in training:"),
-        html.table(["class", *columns], rows),
-    ]
+    return html.table(["class", *columns], rows)
 
 
 def _post_hoc(evidence: Evidence) -> list[str]:
     rules = evidence.rules
     names = list(next(iter(rules.values())))
-    body = [
-        html.table(
-            ["decision rule", *(name.replace("_", " ") for name in names)],
-            [[rule, *(_number(found[name]) for name in names)] for rule, found in rules.items()],
-        )
-    ]
+    headings = ["decision rule", *(name.replace("_", " ") for name in names)]
+    table = html.table(headings, [[rule, *(_number(found[name]) for name in names)] for rule, found in rules.items()])
     if "logit_adjusted" not in rules:
-        return [
-            html.paragraph(
-                "The prior that this model learned under has no analytic form, so there is nothing to adjust by."
-            ),
-            *body,
-        ]
-    gain = rules["logit_adjusted"]["balanced_accuracy"] - rules["argmax"]["balanced_accuracy"]
-    text = f"From the same logits, post-hoc adjustment of the prior changes balanced accuracy by {gain:+.3f}. "
-    text += "What training with weights is worth shows against a run without weights, adjusted in this way: python src/compare.py has it beside every sweep."
-    return [html.paragraph(text), *body]
+        text = "The prior that this model learned under has no analytic form, so its logits cannot be adjusted."
+    else:
+        gain = rules["logit_adjusted"]["balanced_accuracy"] - rules["argmax"]["balanced_accuracy"]
+        text = (
+            f"On the same logits, post-hoc adjustment of the prior changes balanced accuracy by {gain:+.3f}. "
+            "To see what training with weights is worth, compare it with a run without weights that is adjusted in "
+            "this way: python src/compare.py shows it beside every sweep."
+        )
+    return [html.paragraph(text), table]
 
 
 def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     summary = evidence.evaluation.summary
-    rows = [
-        [
-            "as predicted",
-            *(_number(summary.get(name, np.nan)) for name in ("log_loss", "ece", "ece_classwise", "brier")),
-        ]
-    ]
+    as_predicted = (_number(summary.get(name, np.nan)) for name in ("log_loss", "ece", "ece_classwise", "brier"))
+    rows = [["as predicted", *as_predicted]]
     if evidence.corrected is None:
         text = (
             "The prior that this model learned under has no analytic form, so its probabilities are shown as they are."
         )
     else:
-        rows.append(
-            [
-                "moved to the target prior",
-                _number(summary["log_loss_corrected"]),
-                _number(summary["ece_corrected"]),
-                ABSENT,
-                ABSENT,
-            ]
-        )
+        corrected = (_number(summary[name]) for name in ("log_loss_corrected", "ece_corrected"))
+        rows.append(["moved to the target prior", *corrected, ABSENT, ABSENT])
         change = summary["ece_corrected"] - summary["ece"]
-        text = f"Moving the probabilities from the prior that the model learned under to that of its use changes the calibration error by {change:+.3f}."
-    body = [
+        text = (
+            "Moving the probabilities from the prior that the model learned under to the target prior changes "
+            f"the calibration error by {change:+.3f}."
+        )
+    caption = "Accuracy against confidence; on the diagonal the two are equal"
+    return [
         html.paragraph(text),
         html.table(["probabilities", "log loss", "ECE, top label", "ECE, class-wise", "Brier"], rows),
-    ]
-    return [
-        *body,
-        html.image(
-            drawn["reliability"], "Accuracy against confidence; on the diagonal a probability means what it says"
-        ),
+        html.image(drawn["reliability"], caption),
     ]
 
 

@@ -15,7 +15,7 @@ from multiprocessing import get_context, parent_process
 
 from equipoise.core.terminal import errors
 from equipoise.reports import run_page
-from equipoise.reports.run_page import Evidence
+from equipoise.reports.evidence import Evidence
 from equipoise.runs.evaluate import log_drawn
 from equipoise.tracking.run import Run, reason
 

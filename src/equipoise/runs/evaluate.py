@@ -31,8 +31,8 @@ from equipoise.metrics.classification import (
 from equipoise.metrics.intervals import class_intervals, label_intervals, rough_note
 from equipoise.metrics.probabilities import OfClasses, OfLabels, Probabilities
 from equipoise.reports import run_page
+from equipoise.reports.evidence import Evidence
 from equipoise.reports.fonts import lettering
-from equipoise.reports.run_page import Evidence
 from equipoise.runs import record
 from equipoise.tracking import keys
 from equipoise.tracking.run import Run

@@ -29,7 +29,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
 from equipoise.data.types import PATHS, Dataset
 from equipoise.methods.weighting import ClassWeights
-from equipoise.reports.run_page import Evidence
+from equipoise.reports.evidence import Evidence
 from equipoise.runs import record
 from equipoise.runs.evaluate import draw_and_log, evaluate_and_log
 from equipoise.tracking import history as logged

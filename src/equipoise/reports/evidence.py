@@ -1,0 +1,47 @@
+"""What is known of a run once its predictions are there: the values that its pictures, page and tables show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from equipoise.core.schema import Floats, Integers
+from equipoise.data.prepared import Prepared
+from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics.classification import Evaluation, total_variation
+from equipoise.metrics.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a run once its predictions are there.
+
+    Attributes
+    ----------
+    labels : int64 (n,), of the test split; with several labels per sample 0 and 1 of shape (n, labels)
+    log_probabilities, corrected : (n, classes), as predicted and after the prior is moved; the latter is
+        None if the prior that the model learned under has no analytic form
+    intervals : metric to the ends of its 95 % interval
+    rules : decision rule to its metrics
+    history : one mapping per epoch; empty if the model was not trained here
+    shares : what the audit measured, each float64 (classes,)
+    """
+
+    name: str
+    data: Prepared
+    weighting: str
+    weights: ClassWeights
+    optimizer: str
+    labels: Integers
+    log_probabilities: Floats
+    corrected: Floats | None
+    evaluation: Evaluation
+    intervals: Mapping[str, Interval]
+    rules: Mapping[str, Mapping[str, float]]
+    history: Sequence[dict[str, float]]
+    shares: Mapping[str, Floats]
+    warnings: Sequence[str]
+
+    @property
+    def prediction_shift(self) -> float:
+        """Total variation between the class frequencies as predicted and as they are in the test split."""
+        per_class = self.evaluation.per_class
+        return total_variation(per_class["predicted_share"], per_class["prevalence"])
