@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise.config.model import Config, validate
-from equipoise.config.naming import experiment_of, not_heeded, run_name
+from equipoise.config.naming import experiment_of, ignored_variables, run_name
 from equipoise.core import interruption, process
 from equipoise.core.clock import clock, imports_counted
 from equipoise.core.paths import cache_folder, project_root
@@ -40,7 +40,7 @@ def main() -> int:
             takes_part = _takes_part(plan)
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
             if not takes_part:
-                for note in not_heeded(job.dataset for job in plan.jobs):
+                for note in ignored_variables(job.dataset for job in plan.jobs):
                     print(f"warning: {note}", file=sys.stderr)
                 _check_server(plan.jobs)
                 _reach_launcher(plan)

@@ -497,7 +497,7 @@ def test_a_checkpoint_with_the_right_digest_holds_arrays_or_is_passed_over(tmp_p
         (b"a: &a [1, 1]\nb: [*a, *a]\n", "has an alias"),
         (b"[" * 5000, "cannot be read"),
         (b"- 1\n", "holds no options"),
-        (b'dataset: {title: "\\ud800"}\n', "dataset.title holds what is no UTF-8 text"),
+        (b'dataset: {title: "\\ud800"}\n', "dataset.title holds text that is not UTF-8"),
         (b"", "dataset"),
         (b"#" * (2 << 20), "has 2097152 characters"),
     ],

@@ -538,7 +538,7 @@ def test_mlflow_s_own_variables_are_heeded_or_told(tmp_path: Path, monkeypatch: 
     for found in (sweep, judged, compared):
         assert found.returncode == 0, found.stderr
         assert found.stderr.count("MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in sqlite:///") == 1
-        assert "MLFLOW_EXPERIMENT_NAME is not heeded" not in found.stderr
+        assert "MLFLOW_EXPERIMENT_NAME is ignored" not in found.stderr
     assert outside.returncode == 2
     assert outside.stderr.startswith("error: MLFLOW_EXPERIMENT_NAME='../elsewhere': it becomes a folder's name")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

@@ -50,18 +50,18 @@ def test_mlflow_s_own_names_are_heeded(given: Callable[..., None], monkeypatch: 
     )
     datasets = [plain.dataset, titled.dataset]
     assert [naming.experiment_of(dataset) for dataset in datasets] == ["digits_lt", "mine"]
-    assert naming.not_heeded(datasets) == []
+    assert naming.ignored_variables(datasets) == []
     given(EXPERIMENT_NAME="Our digits, 2026", RUN_NAME="on Tuesday\x1b[2J")
     assert [naming.experiment_of(dataset) for dataset in datasets] == ["Our digits, 2026", "mine"]
     assert naming.run_name(plain) == "on Tuesday[2J"
-    assert naming.not_heeded([plain.dataset]) == []
-    assert naming.not_heeded(datasets) == [
-        "MLFLOW_EXPERIMENT_NAME is not heeded where dataset.title=mine names the experiment"
+    assert naming.ignored_variables([plain.dataset]) == []
+    assert naming.ignored_variables(datasets) == [
+        "MLFLOW_EXPERIMENT_NAME is ignored where dataset.title=mine names the experiment"
     ]
     given(EXPERIMENT_NAME="mine", EXPERIMENT_ID="3")
-    assert naming.not_heeded(datasets) == ["MLFLOW_EXPERIMENT_ID is not heeded; MLFLOW_EXPERIMENT_NAME is"]
+    assert naming.ignored_variables(datasets) == ["MLFLOW_EXPERIMENT_ID is ignored; set MLFLOW_EXPERIMENT_NAME instead"]
     given(RUN_ID="0" * 32)
-    assert naming.not_heeded(datasets) == [], "`mlflow run` has set it"
+    assert naming.ignored_variables(datasets) == [], "`mlflow run` has set it"
     monkeypatch.setenv(naming.VARIED, "seed")
     assert naming.run_name(plain) == "on Tuesday[2J · none · seed 0", (
         "a name for all of a sweep's jobs would tell none from another"

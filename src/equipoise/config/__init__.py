@@ -1,4 +1,4 @@
-"""What was typed: composed by Hydra, checked, explained, named, and known by a digest together with the code it chooses.
+"""What was typed: composed by Hydra, checked, explained, named, and identified by a digest.
 
 Knows nothing of how a run trains or what it logs.
 """

@@ -1,9 +1,9 @@
-"""What a job is known by beside its config and its data: the code that decides its result.
+"""Identify a job by the code that decides its result, beside its config and its data.
 
-A config names functions, and what they do is no part of it. So the code counts, too: of the weighting, the loss, the
-model and the decision rule that were chosen, each with all of this project that it uses, and of training itself. Code
-that prepares data counts in the key of the cache, and here by the data that it makes. Code that judges a trained model
-does not make a finished run another one, but is told. What measures time, records and shows counts nowhere.
+A config names functions but does not say what they do. So their code counts as well: that of the chosen weighting,
+loss, model and decision rule, each with everything of this project that it uses, and that of training itself. The code
+that prepares data counts in the key of the cache, and here through the data that it makes. A change in the code of
+evaluation leaves a finished run valid and is reported. Code that measures time, records or shows does not count.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from equipoise.methods.models import MODELS
 from equipoise.methods.weighting import STRATEGIES
 
 CODE = "code"  # a tag: the digest of each part, as JSON
-# What is chosen by name counts by itself, and not with whatever knows all the names.
+# Functions chosen by name count by themselves, not with the registries that know all of them.
 CHOSEN_AMONG = (
     *(
         "equipoise.methods.weighting.STRATEGIES",
@@ -43,12 +43,12 @@ BESIDE = (
     *("equipoise.core.terminal", "equipoise.tracking.keys"),
 )
 DATA = "the content of the data"
-JUDGING = ("decision", "evaluation")  # parts that no trained weight depends on
-DIGITS = 16  # of a part's digest
+JUDGING = ("decision", "evaluation")  # parts that the trained weights do not depend on
+DIGITS = 16  # kept of a part's digest
 
 
 def code(config: Config) -> dict[str, str]:
-    """Each part of the code, as `weighting=balanced` or `training`, and the digest of it."""
+    """Return the digest of each part of the code, such as `weighting=balanced` or `training`."""
     chosen = {
         f"weighting={config.weighting.name}": STRATEGIES[config.weighting.name],
         f"loss={config.loss.name}": LOSSES[config.loss.name],
@@ -63,22 +63,24 @@ def code(config: Config) -> dict[str, str]:
 
 
 def code_sha256(config: Config) -> str:
-    """Digest of all code that decides what comes out of the run, but for how it is judged in general."""
+    """Return the digest of all code that decides the run's result, without the code of evaluation."""
     return _sha256(code(config), ("evaluation",))
 
 
 def training_code_sha256(config: Config) -> str:
-    """Digest of all code that decides what model is trained."""
+    """Return the digest of all code that decides which model is trained."""
     return _sha256(code(config), JUDGING)
 
 
 def tags(config: Config) -> dict[str, str]:
-    """What a run is logged with."""
+    """Return the tags by which a run records its code."""
     return {"code_sha256": code_sha256(config), CODE: json.dumps(code(config))}
 
 
 def changed(then: Mapping[str, str], config: Config, data_sha256: str) -> str:
-    """What has changed since a run of this config, in words, so that it is no result of this job any more; else nothing.
+    """Say what has changed since a run of this config, so that the run is no longer this job's result.
+
+    Returns an empty text if nothing has changed.
 
     Parameters
     ----------
@@ -88,16 +90,16 @@ def changed(then: Mapping[str, str], config: Config, data_sha256: str) -> str:
 
 
 def training_changed(then: Mapping[str, str], config: Config) -> str:
-    """What has changed since, in words, of the code that the trained weights depend on."""
+    """Say what has changed since the run in the code that the trained weights depend on; empty if nothing has."""
     return _told(_differing(then, code(config), JUDGING))
 
 
 def changed_for_any(then: Mapping[str, str], jobs: Sequence[Config], data: Collection[str]) -> str:
-    """What has changed since a run whose config is of the kind of these jobs, and none of them.
+    """Say what has changed since a run that makes the same choices as these jobs; empty if nothing has.
 
     Parameters
     ----------
-    data : digests of the data that the run can be of; without any, they are not looked at
+    data : digests of the data that the run may have used; if empty, the data are not compared
     """
     now = {part: digest for job in jobs for part, digest in code(job).items() if part in _of_run(then)}
     return _told(
@@ -106,12 +108,15 @@ def changed_for_any(then: Mapping[str, str], jobs: Sequence[Config], data: Colle
 
 
 def evaluation_changed(then: Mapping[str, str], config: Config) -> bool:
-    """Whether the run was judged by other code than is here."""
+    """Whether the code of evaluation has changed since the run."""
     return _of_run(then).get("evaluation") != code(config)["evaluation"]
 
 
 def differing(runs: Iterable[Mapping[str, str]]) -> list[str]:
-    """The parts whose code is not the same in all runs that have them, of runs given by their tags; without it a run counts as of other code."""
+    """Return the parts whose code differs between runs, which are given by their tags.
+
+    A part is compared among the runs that have it.
+    """
     found: dict[str, set[str]] = {}
     for then in runs:
         for part, digest in _of_run(then).items():

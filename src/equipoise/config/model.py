@@ -32,11 +32,11 @@ from equipoise.methods.losses import LOSSES, LossOptions
 from equipoise.methods.models import MODELS, ModelOptions
 from equipoise.methods.weighting import STRATEGIES, Weighting
 
-# What changes how a run is carried out but not what comes out; left out of the config's digest.
+# Options that change how a run is carried out but not its result; the config's digest omits them.
 CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile")
-# The keys beside the groups.
+# The options that belong to no group.
 VALUES = ("seed", "cost", "sweep")
-# What judges a trained model and does not change it.
+# Sections that judge a trained model and do not change it.
 JUDGING = ("decision", "evaluation")
 
 
@@ -56,7 +56,7 @@ class Trainer(Section):
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: Literal["auto"] | bool
     engine: Literal["auto", "fit", "resident"]
-    # Both decide the bits, and to float tolerance nothing: a batch is the same, its sums are taken in another order.
+    # Both change the result within float tolerance alone: the batches are the same, their sums have another order.
     strategy: Literal["single", "mirrored", "multi_worker"]
     replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
@@ -100,7 +100,7 @@ class Config(Section):
 
 
 def validate(composed: Mapping[str, Any]) -> Config:
-    """The composed and resolved config, each value checked by itself.
+    """Return the composed and resolved config, each value checked by itself.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def validate(composed: Mapping[str, Any]) -> Config:
         raise ConfigError("\n".join(f"{key} is not set, and has no default" for key in unset))
     odd = [key for key, value in _flatten(composed).items() if not _is_utf8(key, value)]
     if odd:
-        raise ConfigError("\n".join(f"{key} holds what is no UTF-8 text" for key in odd))
+        raise ConfigError("\n".join(f"{key} holds text that is not UTF-8" for key in odd))
     try:
         return Config.model_validate(composed)
     except ValidationError as error:
@@ -120,7 +120,7 @@ def validate(composed: Mapping[str, Any]) -> Config:
 
 
 def annotations(key: str) -> list[Any]:
-    """The types that the options of this dotted key have, one for each choice of its group that has it."""
+    """Return the types of the option with this dotted key, one for each choice of its group that has it."""
     group, _, option = key.partition(".")
     if group not in Config.model_fields or not option:
         return [Config.model_fields[group].annotation] if key in VALUES else []
@@ -133,27 +133,27 @@ def annotations(key: str) -> list[Any]:
 
 
 def flat(config: Config) -> dict[str, Any]:
-    """Every value under its dotted key, as it is typed on the command line; lists stay lists."""
+    """Return every value under its dotted key, as it is typed on the command line; lists stay lists."""
     return _flatten(config.model_dump(mode="json"))
 
 
 def config_sha256(config: Config) -> str:
-    """Digest of everything that decides what comes out of the run."""
+    """Return the digest of every option that decides the run's result."""
     return _digest_without(config, CONTROL)
 
 
 def training_sha256(config: Config) -> str:
-    """Digest of everything that decides what model is trained; equal for runs that only judge it differently."""
+    """Return the digest of every option that decides the trained model; runs that only judge it differently share it."""
     return _digest_without(config, CONTROL + JUDGING)
 
 
 def below(key: str, parts: Sequence[str]) -> bool:
-    """Whether a dotted key is one of these parts of the config, or lies in one."""
+    """Whether the dotted key is one of these parts of the config, or lies in one."""
     return any(key == part or key.startswith(part + ".") for part in parts)
 
 
 def _digest_without(config: Config, parts: Sequence[str]) -> str:
-    # Where null, the data decide which class is positive, and their digest says so.
+    # Where this is null, the data decide which class is positive, and their digest records it.
     deciding = {
         key: value
         for key, value in flat(config).items()

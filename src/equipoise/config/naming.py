@@ -1,4 +1,4 @@
-"""What a run is called, and in which MLflow experiment it lies: what MLflow's own variables say, or what sets it apart at a glance."""
+"""Name a run and its MLflow experiment: by MLflow's own variables, or by what sets the run apart at a glance."""
 
 import os
 import re
@@ -9,50 +9,51 @@ from equipoise.core.schema import ConfigError, control_characters
 from equipoise.data.types import Dataset, title_of
 
 EXPERIMENT, EXPERIMENT_ID, RUN = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_NAME"
-# Of a sweep's jobs, the environment holds under this name the keys that the sweep varies: `weighting,weighting.beta,seed`.
+# A variable in the environment of a sweep's jobs with the keys that the sweep varies: `weighting,weighting.beta,seed`.
 VARIED = "EQUIPOISE_VARIED"
 MOST_CHARACTERS = 30  # of one value
-LONGEST = 200  # of a name that is given; MLflow keeps 250 characters
+LONGEST = 200  # characters of a given name; MLflow keeps 250
 
 
 def experiment_of(dataset: Dataset) -> str:
-    """The name of the MLflow experiment: `dataset.title`, or what MLFLOW_EXPERIMENT_NAME says, or the data's own name."""
+    """Return the MLflow experiment's name: `dataset.title`, else MLFLOW_EXPERIMENT_NAME, else the data's own name."""
     return (given_experiment() if dataset.title is None else None) or title_of(dataset)
 
 
 def given_experiment() -> str | None:
-    """What MLFLOW_EXPERIMENT_NAME says.
+    """Return the value of MLFLOW_EXPERIMENT_NAME; None if it is not set.
 
     Raises
     ------
     ConfigError
-        If it can be no folder's name, as it becomes in a local store.
+        If it cannot be a folder's name, which it becomes in a local store.
     """
     given = os.environ.get(EXPERIMENT, "").strip()
     if given and (len(given) > LONGEST or control_characters(given) or not re.fullmatch(r"[^./\\][^/\\]*", given)):
         raise ConfigError(
-            f"{EXPERIMENT}={given!r}: it becomes a folder's name; use {LONGEST} characters at most, no slash, and no dot at its beginning"
+            f"{EXPERIMENT}={given!r}: it becomes a folder's name; "
+            f"use at most {LONGEST} characters, no slash, and no dot at its beginning"
         )
     return given or None
 
 
-def not_heeded(datasets: Iterable[Dataset]) -> list[str]:
-    """What of MLflow's own variables is set in vain, and why."""
+def ignored_variables(datasets: Iterable[Dataset]) -> list[str]:
+    """Return a sentence for each of MLflow's own variables that is set in vain: which one, and why."""
     titles = sorted({dataset.title for dataset in datasets if dataset.title is not None} - {given_experiment()})
     notes = [
-        f"{EXPERIMENT} is not heeded where dataset.title={title} names the experiment"
+        f"{EXPERIMENT} is ignored where dataset.title={title} names the experiment"
         for title in titles
         if given_experiment()
     ]
     if os.environ.get(EXPERIMENT_ID) and "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` sets both
-        notes.append(f"{EXPERIMENT_ID} is not heeded; {EXPERIMENT} is")
+        notes.append(f"{EXPERIMENT_ID} is ignored; set {EXPERIMENT} instead")
     return notes
 
 
 def run_name(config: Config) -> str:
-    """What MLFLOW_RUN_NAME says, or weighting, loss, model and seed; of a sweep's job the weighting, all that the sweep varies, and the seed.
+    """Return MLFLOW_RUN_NAME, or else weighting, loss, model and seed.
 
-    A name that is given stands before those of a sweep's jobs.
+    The name of a sweep's job holds the weighting, whatever the sweep varies, and the seed; MLFLOW_RUN_NAME precedes it.
     """
     given = "".join(char for char in os.environ.get(RUN, "").strip() if char.isprintable())[:LONGEST]
     if given and VARIED not in os.environ:
