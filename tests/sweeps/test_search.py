@@ -68,7 +68,7 @@ def test_every_option_and_both_ends_are_checked() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "nothing is left open"),
+        ([], "there is nothing to search"),
         (["weighting.alpah=interval(0,1)"], "there is no option weighting.alpah; did you mean 'weighting.alpha'?"),
         (["weighting.alpha=interval(-1,1)"], "weighting.alpha=-1.0: must be greater than or equal to 0"),
         (["weighting.alpha=interval(1,0)"], "from a smaller to a larger number"),

@@ -38,7 +38,7 @@ class SharedCompositions(ConfigLoaderImpl):
     Parameters
     ----------
     loader : Hydra's own
-    in_turn : whether each job ends before the next one's config is made; jobs then share one object with changing values
+    in_turn : whether each job ends before the next one's config is made; jobs then share one object whose values change
     """
 
     def __init__(self, loader: ConfigLoader, *, in_turn: bool) -> None:

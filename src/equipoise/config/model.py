@@ -143,7 +143,7 @@ def config_sha256(config: Config) -> str:
 
 
 def training_sha256(config: Config) -> str:
-    """Return the digest of every option that decides the trained model; runs that only judge it differently share it."""
+    """Return the digest of every option that decides the trained model; judging it differently does not change it."""
     return _digest_without(config, CONTROL + JUDGING)
 
 

@@ -118,7 +118,12 @@ def _readable(word: str) -> str:
         is_read = False
     except ConfigError:  # a number, but one of thousands of digits
         return word
-    return word if is_read else f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+    return word if is_read else f"{key}={quoted(value)}"
+
+
+def quoted(text: str) -> str:
+    """Return the text in quotation marks, as Hydra's grammar reads it back."""
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def _is_meant(key: str, typed: str, value: Any) -> bool:

@@ -1,6 +1,6 @@
-"""From what was typed to checked jobs, before Hydra's main runs, so that a mistake costs nothing and leaves nothing.
+"""Turn a command line into checked jobs before Hydra's main runs, so that a mistake costs no time and leaves no files.
 
-A plan says what a command line asks for: its jobs, and of a sweep its launcher, its folder and its id.
+A plan holds the jobs that a command line asks for, and the launcher, folder and id of a sweep.
 """
 
 import hashlib
@@ -17,10 +17,10 @@ from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from equipoise.config.model import CONTROL, Config
+from equipoise.config.model import CONTROL, Config, below
 from equipoise.config.naming import VARIED
 from equipoise.config.overrides import (
     MOST_JOBS,
@@ -30,6 +30,7 @@ from equipoise.config.overrides import (
     compose_words,
     or_one_value,
     parse,
+    quoted,
     readable,
     values_of,
     whole,
@@ -41,7 +42,7 @@ from equipoise.data.prepare import prepare
 from equipoise.sweeps import search
 from equipoise.sweeps.launchers import choose
 
-# In place of Hydra's own plugins.
+# The plugins that replace Hydra's own.
 PLANNED = {
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": "hydra_plugins.planned.PlannedSweeper",
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher": "hydra_plugins.planned.PlannedLauncher",
@@ -54,39 +55,38 @@ class Plan:
 
     jobs: tuple[Config, ...]
     sweep: "Sweep | None"  # None for a single run
-    handed_over: tuple[str, ...]  # overrides that Hydra gets beside those that were typed
-    shows_config: bool  # whether the config is to be shown and nothing to be run
-    searching: search.Settings | None = (
-        None  # how to search among the values, where trials are chosen one after another
-    )
+    handed_over: tuple[str, ...]  # overrides for Hydra in addition to the typed ones
+    shows_config: bool  # whether the config is shown and nothing is run
+    searching: search.Settings | None = None  # how a search chooses its trials; None if every combination is a job
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a command line says of its sweep as a whole."""
+    """What a command line asks for its sweep as a whole."""
 
-    id: str  # ties the jobs
+    id: str  # shared by the jobs
     command: str  # as it was typed
-    grid: Mapping[str, str]  # what was typed with several values
+    grid: Mapping[str, str]  # the options that were typed with several values
     launcher: str
     launcher_options: choose.Options | None
-    folder: Path  # that Hydra makes a folder a job in
+    folder: Path  # in which Hydra makes a folder for each job
 
 
 def plan(arguments: Sequence[str]) -> Plan | None:
-    """Compose and check every job; None if only help or the like is asked for.
+    """Compose and check every job; return None if the command line asks for help or the like.
 
     Raises
     ------
     ConfigError
-        With a line for each thing that is wrong, in any of the jobs.
+        With one line for each mistake in any of the jobs.
     """
     parsed = get_args_parser().parse_intermixed_args(whole(arguments))
     if parsed.help or parsed.hydra_help or parsed.info or parsed.shell_completion:
         return None
     if parsed.config_name or parsed.config_path or parsed.config_dir:
         raise ConfigError(
-            "--config-name, --config-path and --config-dir are not for this program: its config is conf/, a recipe is experiment=…"
+            "--config-name, --config-path and --config-dir are not for this program: "
+            "its config is conf/, a recipe is experiment=…"
         )
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
@@ -96,7 +96,7 @@ def plan(arguments: Sequence[str]) -> Plan | None:
 
 
 def words_for_hydra(arguments: Sequence[str], plan: Plan) -> list[str]:
-    """What was typed and what is handed over, flags first: Hydra's parser refuses an override, a flag and an override again."""
+    """Return the typed words and the plan's overrides, flags first: Hydra's parser refuses a flag between overrides."""
     words = whole(arguments)
     overrides = get_args_parser().parse_intermixed_args(words).overrides
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -111,7 +111,7 @@ def prepare_all(plan: Plan) -> None:
     Raises
     ------
     ConfigError
-        If some data are not fit to learn from, or the cache cannot be written.
+        If some data are unfit for learning, or the cache cannot be written.
     """
     for dataset in {config.dataset.model_dump_json(): config.dataset for config in plan.jobs}.values():
         try:
@@ -120,74 +120,88 @@ def prepare_all(plan: Plan) -> None:
             raise ConfigError(f"the data cannot be prepared in {cache_folder()}: {error.strerror or error}") from None
 
 
+@dataclass(frozen=True)
+class _Typed:
+    """A command line that has been read, before its jobs are composed."""
+
+    words: list[str]
+    overrides: list[Override]
+    settings: DictConfig  # Hydra's own included, without what is swept over
+    stamp: str  # of this command, in the names of its folders
+    shows_config: bool
+
+    @property
+    def launcher(self) -> str:
+        return str(self.settings.hydra.runtime.choices["hydra/launcher"])
+
+
 def _plan(words: list[str], *, multirun: bool, shows_config: bool) -> Plan:
     overrides = parse(words)
     for override in overrides:
         _check_launcher(override)
         check_name(override)
-    swept = [override for override in overrides if override.is_sweep_override()]
-    settings = compose_words([o.input_line or "" for o in overrides if o not in swept], return_hydra_config=True)
+    single = [override.input_line or "" for override in overrides if not override.is_sweep_override()]
+    settings = compose_words(single, return_hydra_config=True)
     _check_settings(settings, overrides)
-    multirun = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
-    if swept and not multirun:
-        line = str(swept[0].input_line)
-        raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them{or_one_value(line)}")
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
-    folders = _folders(settings, stamp)
-    launcher = str(settings.hydra.runtime.choices["hydra/launcher"])
-    choose.check(launcher)
-    if not multirun:
-        if launcher != choose.IN_THIS_PROCESS:
-            raise ConfigError(f"hydra/launcher={launcher} runs the jobs of a sweep: add -m")
-        if settings.sweep == "new":
-            raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
-        return Plan((compose_one(words),), None, folders, shows_config)
-    if not all(
-        OmegaConf.is_dict(node) and "_target_" in node for node in (settings.hydra.sweeper, settings.hydra.launcher)
-    ):
+    typed = _Typed(words, overrides, settings, stamp, shows_config)
+    is_sweep = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
+    return _plan_sweep(typed) if is_sweep else _plan_run(typed)
+
+
+def _plan_run(typed: _Typed) -> Plan:
+    for override in typed.overrides:
+        if override.is_sweep_override():
+            line = str(override.input_line)
+            raise ConfigError(f"{line} is a list of values: add -m to run a sweep over them{or_one_value(line)}")
+    choose.check(typed.launcher)
+    if typed.launcher != choose.IN_THIS_PROCESS:
+        raise ConfigError(f"hydra/launcher={typed.launcher} runs the jobs of a sweep: add -m")
+    if typed.settings.sweep == "new":
+        raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
+    return Plan((compose_one(typed.words),), None, _folders(typed), typed.shows_config)
+
+
+def _plan_sweep(typed: _Typed) -> Plan:
+    choose.check(typed.launcher)
+    plugins = typed.settings.hydra.sweeper, typed.settings.hydra.launcher
+    if not all(OmegaConf.is_dict(node) and "_target_" in node for node in plugins):
         raise ConfigError(
-            "hydra.sweeper and hydra.launcher have options and are no values: choose one as hydra/sweeper=… or hydra/launcher=…"
+            "hydra.sweeper and hydra.launcher hold options and are no values themselves: "
+            "choose one as hydra/sweeper=… or hydra/launcher=…"
         )
-    grid = settings.hydra.sweeper.get("params") or {}
-    overrides = parse([f"{key}={value}" for key, value in grid.items()]) + overrides
-    for override in overrides:
-        if (
-            override.is_sweep_override()
-            and not override.key_or_group.startswith("hydra")
-            and _is_control(override.key_or_group)
-        ):
-            raise ConfigError(
-                f"{override.input_line}: {override.key_or_group} changes nothing in the result, so there is nothing to sweep over"
-            )
-    varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
-    searching = search_settings(settings.hydra.sweeper)
-    numbers = {
-        override.key_or_group: len(values_of(override)) for override in overrides if override.is_discrete_sweep()
-    }
-    if not searching and math.prod(numbers.values()) > MOST_JOBS:
-        raise ConfigError(
-            f"{' times '.join(f'{number} values of {key}' for key, number in numbers.items())} are more than {MOST_JOBS} jobs"
-        )
-    jobs = _trials(search.space(overrides)) if searching else _jobs(overrides)
-    composed: dict[str, Any] = OmegaConf.to_container(settings.hydra.launcher)  # type: ignore[assignment]
-    if shows_config:
-        return Plan(jobs, None, folders, shows_config)
-    sweep = Sweep(
-        id=_sweep_id(settings.sweep, overrides, kind="search" if searching else ""),
-        command=f"python src/train.py -m {shlex.join(words)}",
-        grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
-        launcher=launcher,
-        launcher_options=choose.read_options(composed),
-        folder=_outputs(stamp)
-        if any(line.startswith("hydra.sweep.dir") for line in folders)
-        else Path(settings.hydra.sweep.dir).absolute(),
+    recipe = typed.settings.hydra.sweeper.get("params") or {}
+    overrides = parse([f"{key}={value}" for key, value in recipe.items()]) + typed.overrides
+    _check_varied(overrides)
+    searching = search_settings(typed.settings.hydra.sweeper)
+    space = search.space(overrides) if searching else None
+    jobs = _trials(space) if space else _jobs(overrides)
+    if typed.shows_config:
+        return Plan(jobs, None, _folders(typed), shows_config=True)
+    sweep = _sweep(typed, overrides, kind="search" if searching else "")
+    if searching and space:
+        search.check_known(project_root(), sweep.id, searching, space)
+    at_once = searching.n_jobs if searching else len(jobs)
+    handed_over = (
+        *_folders(typed),
+        *_threads(typed.settings, jobs, at_once),
+        f"sweep={sweep.id}",
+        f"++hydra.job.env_set.{VARIED}='{','.join(sweep.grid)}'",  # tells each job what its sweep varies
+        *_planned(typed.settings),
     )
-    if searching:
-        search.check_known(project_root(), sweep.id, searching, search.space(overrides))
-    share = choose.threads(composed, searching.n_jobs if searching else len(jobs))
-    threads = (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
-    handed_over = (*folders, *threads, f"sweep={sweep.id}", _varied(varied), *_planned(settings))
-    return Plan(jobs, sweep, handed_over, shows_config, searching)
+    return Plan(jobs, sweep, handed_over, typed.shows_config, searching)
+
+
+def _sweep(typed: _Typed, overrides: Sequence[Override], kind: str) -> Sweep:
+    hydra = typed.settings.hydra
+    return Sweep(
+        id=_sweep_id(typed.settings.sweep, overrides, kind),
+        command=f"python src/train.py -m {shlex.join(typed.words)}",
+        grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
+        launcher=typed.launcher,
+        launcher_options=choose.read_options(_options(hydra.launcher)),
+        folder=_outputs(typed) if _is_default(hydra.sweep) else Path(hydra.sweep.dir).absolute(),
+    )
 
 
 def _check_launcher(override: Override) -> None:
@@ -197,26 +211,40 @@ def _check_launcher(override: Override) -> None:
 
 
 def _check_settings(settings: Any, overrides: Sequence[Override]) -> None:
-    """What Hydra's own options refer to must be there; Hydra would come upon it late, and say it in a traceback or not at all."""
+    """Refuse an option of Hydra's that refers to a value which does not exist.
+
+    Hydra would find it late and report it in a traceback, or not at all.
+    """
     for override in overrides:
         if override.key_or_group.startswith("hydra."):
             try:
                 value = OmegaConf.select(settings, override.key_or_group)
                 if OmegaConf.is_config(value):
                     OmegaConf.to_container(value, resolve=True)
-            except InterpolationToMissingValueError:  # what only a job knows, such as its number
+            except InterpolationToMissingValueError:  # a value that only a job has, such as its number
                 pass
             except OmegaConfBaseException as error:
                 raise ConfigError(f"{override.input_line}: {str(error).splitlines()[0]}") from None
 
 
-def _varied(keys: Sequence[str]) -> str:
-    """The override by which every job knows what its sweep varies, wherever it runs."""
-    return f"++hydra.job.env_set.{VARIED}='{','.join(keys)}'"
+def _check_varied(overrides: Sequence[Override]) -> None:
+    """Refuse a sweep over an option that does not change the result."""
+    for override in overrides:
+        key = override.key_or_group
+        if override.is_sweep_override() and not key.startswith("hydra") and below(key, CONTROL):
+            raise ConfigError(
+                f"{override.input_line}: {key} changes nothing in the result, so there is nothing to sweep over"
+            )
 
 
-def _planned(settings: Any) -> list[str]:
-    """The overrides by which Hydra's own sweeper and launcher leave out what the plan has done."""
+def _threads(settings: DictConfig, jobs: Sequence[Config], at_once: int) -> tuple[str, ...]:
+    """Return the override that shares the machine's cores among the jobs, unless their threads were typed."""
+    share = choose.threads(_options(settings.hydra.launcher), at_once)
+    return (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
+
+
+def _planned(settings: DictConfig) -> list[str]:
+    """Return the overrides that replace Hydra's own sweeper and launcher by those which rely on the plan."""
     return [
         f"hydra.{plugin}._target_={PLANNED[node._target_]}"
         for plugin in ("sweeper", "launcher")
@@ -225,12 +253,17 @@ def _planned(settings: Any) -> list[str]:
 
 
 def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
-    """Every combination, as Hydra's basic sweeper will make them."""
+    """Return the config of every combination of values, in the order of Hydra's basic sweeper."""
     for override in overrides:
         if override.is_interval_sweep():
             raise ConfigError(
-                f"{override.input_line}: an interval has no end of values; search it with hydra/sweeper=optuna, or type a list"
+                f"{override.input_line}: an interval is no list of values; "
+                "search it with hydra/sweeper=optuna, or type a list"
             )
+    numbers = {o.key_or_group: len(values_of(o)) for o in overrides if o.is_discrete_sweep()}
+    if math.prod(numbers.values()) > MOST_JOBS:
+        product = " times ".join(f"{number} values of {key}" for key, number in numbers.items())
+        raise ConfigError(f"{product} are more than {MOST_JOBS} jobs")
     return _compose_all(
         lines for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None) for lines in batch
     )
@@ -250,18 +283,18 @@ def _compose_all(jobs: Iterable[Sequence[str]]) -> tuple[Config, ...]:
 
 
 def search_settings(composed: Any) -> search.Settings | None:
-    """Of `hydra.sweeper`; None if every combination is a job."""
+    """Return the settings of a search from `hydra.sweeper`; None if every combination of values is a job."""
     if composed._target_ != search.TARGET:
         return None
-    typed: dict[str, Any] = OmegaConf.to_container(composed)  # type: ignore[assignment]
-    return search.read_settings({key: value for key, value in typed.items() if key not in ("_target_", "params")})
+    return search.read_settings({key: value for key, value in _options(composed).items() if key != "params"})
 
 
 def _trials(space: search.Space) -> tuple[Config, ...]:
-    """Jobs that hold every value that a trial can have, or the ends of an interval of values; not every combination."""
+    """Return jobs that together hold every listed value and both ends of every interval, but not every combination."""
     if not space.searched:
         raise ConfigError(
-            "hydra/sweeper=optuna: nothing is left open; type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'"
+            "hydra/sweeper=optuna: there is nothing to search; "
+            "type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'"
         )
     configs = _compose_all(search.to_check(space))
     if any(config.trainer.second_stage != "none" for config in configs):
@@ -270,30 +303,33 @@ def _trials(space: search.Space) -> tuple[Config, ...]:
 
 
 def _sweep_id(given: str, overrides: Sequence[Override], kind: str) -> str:
-    """`auto` gives the same command the same id; `new` never; anything else is the id."""
+    """Return a sweep's id: `auto` gives the same command the same id, `new` a new one; anything else is the id."""
     if given == "new":
         return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     if given != "auto":
         return given
-    lines = sorted(o.input_line or "" for o in overrides if not _is_control(o.key_or_group))
+    deciding = [o for o in overrides if not o.key_or_group.startswith("hydra") and not below(o.key_or_group, CONTROL)]
+    lines = sorted(override.input_line or "" for override in deciding)
     return hashlib.sha256("\n".join(lines + [kind] * bool(kind)).encode()).hexdigest()[:10]
 
 
-def _is_control(key: str) -> bool:
-    return key.startswith("hydra") or any(key == part or key.startswith(part + ".") for part in CONTROL)
+def _folders(typed: _Typed) -> tuple[str, ...]:
+    """Return the overrides that have Hydra write below the project root, unless the user typed another folder."""
+    hydra = typed.settings.hydra
+    modes = [mode for mode in ("run", "sweep") if _is_default(hydra[mode])]
+    return tuple(f"hydra.{mode}.dir={quoted(str(_outputs(typed)))}" for mode in modes)
 
 
-def _folders(settings: Any, stamp: str) -> tuple[str, ...]:
-    """Where Hydra writes: below the project root, unless the user typed something else."""
-    outputs = str(_outputs(stamp)).replace("\\", "\\\\").replace("'", "\\'")
-    return tuple(
-        f"hydra.{mode}.dir='{outputs}'" for mode in ("run", "sweep") if "now:" in _raw(settings.hydra[mode], "dir")
-    )
+def _is_default(section: DictConfig) -> bool:
+    """Whether the folder is Hydra's default, which is named after the time."""
+    return "now:" in str(OmegaConf.to_container(section, resolve=False)["dir"])  # type: ignore[call-overload, index]
 
 
-def _outputs(stamp: str) -> Path:
-    return project_root() / "outputs" / stamp
+def _outputs(typed: _Typed) -> Path:
+    return project_root() / "outputs" / typed.stamp
 
 
-def _raw(node: Any, key: str) -> str:
-    return str(OmegaConf.to_container(node, resolve=False)[key])  # type: ignore[call-overload, index]
+def _options(plugin: DictConfig) -> dict[str, Any]:
+    """Return the options of a sweeper or launcher, without the class that takes them."""
+    composed: dict[str, Any] = OmegaConf.to_container(plugin)  # type: ignore[assignment]
+    return {key: value for key, value in composed.items() if key != "_target_"}
