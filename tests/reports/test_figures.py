@@ -1,5 +1,6 @@
 """Figures stay legible from 2 to 100 classes and more: how many names, numbers and lines they draw, and that nothing is cut off."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import sparse
 
+from equipoise.core.paths import code_root
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import log_softmax
 from equipoise.reports import figures
@@ -151,4 +153,5 @@ def test_importing_what_draws_changes_no_setting_of_matplotlib() -> None:
         "import equipoise.reports.run_page, equipoise.comparison.report\n"
         "sys.exit(before != matplotlib.rcParams)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    environment = {**os.environ, "PYTHONPATH": str(code_root() / "src")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
