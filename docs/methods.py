@@ -145,7 +145,10 @@ def _chapter(chapter: Chapter) -> Iterator[str]:
 
 
 def _docstrings(chapter: Chapter) -> Mapping[str, str]:
-    """Return the docstring of each option, in the registry's order, without sections for callers."""
+    """Return the docstring of each option, in the registry's order, without sections for callers.
+
+    The function of a record is its first argument.
+    """
     tree = ast.parse((REPOSITORY / "src" / "equipoise" / chapter.module).read_text())
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     (registry,) = (
@@ -155,7 +158,7 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
     )
     assert isinstance(registry, ast.Dict)
     found = {
-        ast.literal_eval(key): ast.unparse(value)
+        ast.literal_eval(key): ast.unparse(value.args[0] if isinstance(value, ast.Call) else value)
         for key, value in zip(registry.keys, registry.values, strict=True)
         if key
     }

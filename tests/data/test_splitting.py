@@ -225,7 +225,7 @@ def test_sampling_moves_the_effective_prior() -> None:
     counts = np.array([90, 10])
     weights = ClassWeights(("a", "b"), counts, np.array([1.0, 2.0]))
     rows = np.repeat([0, 1], counts)
-    plain: Any = SimpleNamespace(function="cross_entropy")
+    plain: Any = SimpleNamespace(name="class_weight")
     assert effective_prior(weights, plain, "none", sampling("class_balanced", rows, counts, 5)) == pytest.approx(
         [1 / 3, 2 / 3]
     )

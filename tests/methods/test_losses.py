@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.special import expit, log_softmax, softmax
 
-from equipoise.methods.losses import LOSSES, positive_weights
+from equipoise.core.schema import keywords
+from equipoise.methods.losses import LOSSES, Known, Loss, normalised_classifier, positive_factors
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -33,7 +34,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cost_matrix": {"strength": 0.5},
     "predicted_class": {"weights": np.array([1.0, 2.0, 5.0])},
 }
-HANDED = {"counts": COUNTS, "costs": COSTS}
 Z = np.array([[2.0, 0.5, -1.0], [0.1, 0.0, -0.1], [-3.0, 4.0, 0.1], [0.3, -0.2, 1.5]])
 Y = np.array([0, 2, 0, 1])
 
@@ -65,13 +65,25 @@ FUNCTIONS = sorted(OPTIONS)
 
 
 def of(name: str, counts: Any = None, **options: Any) -> Callable[[Any, Any], Any]:
-    """The loss with what it asks for, as training hands it over."""
-    import inspect
+    """The loss of single classes with its tables, by its function's name."""
+    record = {loss.function.__name__: loss for loss in LOSSES.values()}[name]
+    known = Known.of_classes(COUNTS, COSTS) if counts is None else Known.of_classes(counts, 1 - np.eye(len(counts)))
+    return with_tables(record, known, {**OPTIONS.get(name, {}), **options})
 
-    function = {loss.__name__: loss for loss in LOSSES.values()}[name]
-    handed = {**HANDED, **({} if counts is None else {"counts": counts, "costs": 1 - np.eye(len(counts))})}
-    given = {key: handed[key] for key in list(inspect.signature(function).parameters)[2:] if key in handed}
-    return lambda labels, logits: function(labels, logits, **given, **{**OPTIONS.get(name, {}), **options})
+
+def with_tables(record: Loss, known: Known, options: dict[str, Any]) -> Callable[[Any, Any], Any]:
+    import tensorflow as tf
+
+    def only(part: Callable[..., Any]) -> dict[str, Any]:
+        return {name: options[name] for name in keywords(part)}
+
+    found = record.tables(known, **only(record.tables)) if record.tables else {}
+
+    def call(labels: Any, logits: Any) -> Any:
+        tables = {key: tf.constant(values, tf.float32) for key, values in found.items()}
+        return record.function(labels, logits, **tables, **only(record.function))
+
+    return call
 
 
 def value_and_gradient(
@@ -91,7 +103,7 @@ def value_and_gradient(
 
 
 def test_every_loss_is_tested() -> None:
-    assert {function.__name__ for function in LOSSES.values()} == {*OPTIONS, "sigmoid"} == {*ORACLES, "sigmoid"}
+    assert {loss.function.__name__ for loss in LOSSES.values()} == {*OPTIONS, "sigmoid"} == {*ORACLES, "sigmoid"}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -244,10 +256,9 @@ class TestSigmoid:
     LOGITS = np.array([[2.0, -1.0, 0.0], [3.0, 0.5, -2.0]])
 
     def loss(self, **options: Any) -> Callable[[Any, Any], Any]:
-        sigmoid: Any = LOSSES["sigmoid"]
-        return lambda labels, logits: sigmoid(
-            labels, logits, np.array([9.0, 4.0, 1.0])[: logits.shape[-1]], **{**PLAIN, **options}
-        )
+        # Of 10 samples 1, 2 and 5 have the label: 9, 4 and 1 negatives over each positive.
+        known = Known(np.array([1.0, 2.0, 5.0]), 10, several_labels=True)
+        return with_tables(LOSSES["sigmoid"], known, {**PLAIN, **options})
 
     @pytest.mark.parametrize(
         "options",
@@ -294,7 +305,9 @@ class TestSigmoid:
         np.testing.assert_allclose(losses, oracle, rtol=1e-6)
 
     def test_negatives_over_positives(self) -> None:
-        assert positive_weights(np.array([10.0, 50.0, 80.0]), 100).tolist() == [9, 1, 0.25]
+        known = Known(np.array([10.0, 50.0, 80.0]), 100, several_labels=True)
+        assert positive_factors(known, pos_weight="auto").tolist() == [9, 1, 0.25]
+        assert positive_factors(Known.of_classes(np.array([75, 25])), pos_weight="auto").tolist() == [3]
 
     @pytest.mark.parametrize(
         "options", [{}, {"gamma_pos": 0.5, "gamma_neg": 0.5, "clip": 0.05}, {"gamma_pos": 1.0, "gamma_neg": 4.0}]
@@ -333,14 +346,12 @@ def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: 
     """All losses but LDAM leave the model as it is; LDAM's normalised layer is of stock layers."""
     import keras
 
-    from equipoise.core.schema import keywords
-    from equipoise.methods.losses import LOSSES
-    from equipoise.methods.models import mlp, normalise_classifier
+    from equipoise.methods.models import mlp
 
-    assert "max_margin" in keywords(LOSSES["ldam"])
     keras.utils.set_random_seed(0)
     model = mlp((5,), 3, hidden=(4,), dropout=0.0)
-    model = normalise_classifier(model, 30.0) if name == "ldam" else model
+    head = LOSSES[name].head
+    model = head(model, scale=30.0) if head else model
     features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "features.npy", features)
@@ -356,12 +367,12 @@ def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: 
 def test_the_normalised_classifier_gives_scaled_cosines() -> None:
     import keras
 
-    from equipoise.methods.models import mlp, normalise_classifier
+    from equipoise.methods.models import mlp
 
     plain = mlp((5,), 3, hidden=(4,), dropout=0.0)
     features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     hidden = keras.Model(plain.input, plain.layers[-1].input)(features).numpy()
-    model = normalise_classifier(plain, 30.0)
+    model = normalised_classifier(plain, scale=30.0)
     vectors = model.get_layer("cosines").kernel.numpy()
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1, rtol=1e-5)
     lengths = np.maximum(np.linalg.norm(hidden, axis=1, keepdims=True), 1e-6)

@@ -18,14 +18,14 @@ def weighted(*weights: float) -> ClassWeights:
     return ClassWeights(("a", "b"), DATA.counts, np.array(weights, dtype=float))
 
 
-def loss(function: str, **options: Any) -> Any:
-    return SimpleNamespace(function=function, **options)
+def loss(name: str, **options: Any) -> Any:
+    return SimpleNamespace(name=name, **options)
 
 
 def test_the_effective_prior_is_that_of_the_weighted_samples() -> None:
-    assert effective_prior(weighted(1, 1), loss("cross_entropy")) == pytest.approx([0.75, 0.25])
-    assert effective_prior(weighted(1, 6), loss("cross_entropy")) == pytest.approx([30 / 90, 60 / 90])
-    assert effective_prior(weighted(1, 0), loss("cross_entropy")) is None
+    assert effective_prior(weighted(1, 1), loss("class_weight")) == pytest.approx([0.75, 0.25])
+    assert effective_prior(weighted(1, 6), loss("class_weight")) == pytest.approx([30 / 90, 60 / 90])
+    assert effective_prior(weighted(1, 0), loss("class_weight")) is None
 
 
 def test_a_prior_in_the_loss_is_none_of_the_logits() -> None:
@@ -53,7 +53,7 @@ def test_weighing_the_positives_moves_the_prior() -> None:
 def test_what_has_no_analytic_form_has_no_prior() -> None:
     for name in ("focal", "ldam", "vs", "poly", "label_smoothing", "cost_matrix", "predicted_class"):
         assert effective_prior(weighted(1, 1), loss(name)) is None
-    assert effective_prior(weighted(1, 1), loss("cross_entropy"), "tau_norm") is None
+    assert effective_prior(weighted(1, 1), loss("class_weight"), "tau_norm") is None
     assert effective_prior(weighted(1, 9), loss("focal"), "crt") == pytest.approx([0.5, 0.5]), (
         "the second stage is balanced, whatever came before"
     )
@@ -75,7 +75,7 @@ def test_the_odds_of_labels_are_multiplied_by_the_factor_of_their_positives(
 ) -> None:
     weights = ClassWeights(("rain", "wind"), np.array([10, 90]), np.array([9.0, 1 / 9]))
     loss = SimpleNamespace(
-        function="sigmoid", pos_weight="auto", **{"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0, **more}
+        name="sigmoid", pos_weight="auto", **{"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0, **more}
     )
     found = label_odds(weights, loss)  # type: ignore[arg-type]
     assert (found is not None) is known

@@ -18,10 +18,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
-    from equipoise.methods.models import mlp, normalise_classifier
+    from equipoise.methods.losses import normalised_classifier
+    from equipoise.methods.models import mlp
 
     file = tmp_path_factory.mktemp("model") / "model.keras"
-    normalise_classifier(mlp((3,), 2, hidden=(4,), dropout=0.5), 30.0).save(file)
+    normalised_classifier(mlp((3,), 2, hidden=(4,), dropout=0.5), scale=30.0).save(file)
     return file
 
 

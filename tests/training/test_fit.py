@@ -426,13 +426,13 @@ def test_a_loss_that_is_not_finite_is_told_from_a_gradient(cache: Path, monkeypa
     """Class 2 costs infinity; the first batch that holds it is named."""
     import tensorflow as tf
 
-    from equipoise.methods.losses import LOSSES, cross_entropy
+    from equipoise.methods.losses import LOSSES, Loss, cross_entropy
 
     def broken(labels: Any, logits: Any) -> Any:
         return tf.where(labels == 2, float("inf"), cross_entropy(labels, logits))
 
     broken.__name__ = "cross_entropy"  # whose options it has
-    monkeypatch.setitem(LOSSES, "class_weight", broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(LOSSES, "class_weight", Loss(broken))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"at step \d of 6: its loss is not finite. Its batch holds .* of 2\."):
         fit(cache, *SMALL)
 

@@ -11,7 +11,7 @@ from equipoise.config.model import Config
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.methods.losses import LOSSES, cross_entropy
+from equipoise.methods.losses import LOSSES, Loss, cross_entropy
 from equipoise.methods.models import MODELS, Architecture
 from equipoise.methods.weighting import STRATEGIES, class_weights
 from helpers import composed
@@ -29,7 +29,14 @@ SMALL = [
 BINARY = [*SMALL, "dataset.class_counts=[80,13]", "dataset.labels=binary"]
 FORMS = {"sparse": SMALL, "one hot": [*SMALL, "dataset.labels=one_hot"], "binary": BINARY}
 NEEDS = {"cost_matrix": ["cost={0:{1:5}}"], "predicted_class": ["loss.weights={0:1,1:2,2:3}"]}
-CASES = [(form, name) for form in FORMS for name in LOSSES if name != {"binary": "ldam"}.get(form, "sigmoid")]
+
+
+def fits(loss: Loss, form: str) -> bool:
+    """Whether the loss takes labels of this form."""
+    return loss.head is None if form == "binary" else not loss.yes_or_no
+
+
+CASES = [(form, name) for form in FORMS for name, loss in LOSSES.items() if fits(loss, form)]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +94,7 @@ def test_a_loss_that_cannot_be_trained_on_is_refused_by_name(
 
     function, said = BAD_LOSSES[what]
     config, data = of(cache, *SMALL)
-    monkeypatch.setitem(LOSSES, "class_weight", named_mine(function))  # type: ignore[arg-type]
+    monkeypatch.setitem(LOSSES, "class_weight", Loss(named_mine(function)))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"^loss=class_weight: its function mine " + said):
         check_loss(config, data)
 
@@ -96,7 +103,8 @@ def test_a_class_without_a_gradient_is_told(cache: Path, monkeypatch: pytest.Mon
     from equipoise.training.trial import check_loss
 
     config, data = of(cache, *SMALL)
-    monkeypatch.setitem(LOSSES, "class_weight", named_mine(lambda y, z: tf().where(y == 1, 0.0, cross_entropy(y, z))))  # type: ignore[arg-type]
+    halting = named_mine(lambda y, z: tf().where(y == 1, 0.0, cross_entropy(y, z)))
+    monkeypatch.setitem(LOSSES, "class_weight", Loss(halting))  # type: ignore[arg-type]
     assert check_loss(config, data) == [
         "loss=class_weight has no gradient for samples of class 1: their weight has no effect"
     ]

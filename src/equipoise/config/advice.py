@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, Floats, in_class_order
+from equipoise.core.schema import ConfigError, Floats, arguments
 from equipoise.data.catalogue import positive_class
 from equipoise.data.prepared import Prepared
-from equipoise.methods.losses import positive_weights
-from equipoise.methods.priors import effective_prior, loss_factors
+from equipoise.methods.losses import LOSSES, Known
+from equipoise.methods.priors import effective_prior, favour_factors, prior_factors
 from equipoise.methods.weighting import ClassWeights
 
 
@@ -64,7 +64,7 @@ def uncorrected(config: Config, weights: ClassWeights) -> str:
         what = f"trainer.second_stage={stage}"
     elif not weights.weights.all():
         what = "weight 0"
-    elif loss_factors(config.loss, weights.counts / weights.counts.sum()) is None:
+    elif prior_factors(config.loss, weights) is None:
         what = f"loss={config.loss.name}"
     else:
         what = f"dataset.sampling={config.dataset.sampling}"
@@ -73,14 +73,7 @@ def uncorrected(config: Config, weights: ClassWeights) -> str:
 
 def loss_correction(config: Config, weights: ClassWeights) -> Floats | None:
     """The factor a class, of shape (classes,), by which the loss itself favours rare classes; None if it does not."""
-    loss, prior = config.loss, weights.counts / weights.counts.sum()
-    if loss.name == "vs":
-        factors: Floats | None = prior ** -float(getattr(loss, "tau", 0))
-    elif loss.name == "focal":
-        alpha = getattr(loss, "alpha", None)
-        factors = None if alpha is None else in_class_order(alpha, weights.classes, "loss.alpha")
-    else:
-        factors = loss_factors(loss, prior)
+    factors = favour_factors(config.loss, weights)
     return None if factors is None or np.ptp(factors) == 0 else factors
 
 
@@ -88,14 +81,10 @@ def as_shown(config: Config, data: Prepared, weights: ClassWeights) -> ClassWeig
     """The weights as tables show them: with what `loss.pos_weight` multiplies the positive class by, and that class named."""
     if data.several_labels:
         return weights
-    typed = getattr(config.loss, "pos_weight", None)
+    of_positives = LOSSES[config.loss.name].positives
     factors = np.ones(len(data.classes))
-    if typed is not None:
-        factors[1] = (
-            positive_weights(data.counts[1:].astype(np.float64), int(data.counts.sum()))[0]
-            if typed == "auto"
-            else typed
-        )
+    if of_positives is not None:
+        factors[1:] = of_positives(Known.of_classes(data.counts), **arguments(config.loss, of_positives, data.classes))
     return replace(weights, weights=weights.weights * factors, positive=positive(config, data))
 
 

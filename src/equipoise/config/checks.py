@@ -1,9 +1,5 @@
 """What the options of a config need of each other and of the data: every check that needs no training."""
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from equipoise.config.model import Config, Trainer
 from equipoise.core.schema import ConfigError, arguments
 from equipoise.data.catalogue import DATASETS
@@ -12,10 +8,10 @@ from equipoise.data.types import Source
 from equipoise.methods import schedules
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.decisions import MOST_BIASES
-from equipoise.methods.losses import LOSSES
+from equipoise.methods.losses import LOSSES, Known
 from equipoise.methods.models import MODELS
-from equipoise.methods.priors import loss_factors
-from equipoise.methods.weighting import class_weights
+from equipoise.methods.priors import prior_factors
+from equipoise.methods.weighting import ClassWeights, class_weights
 from equipoise.metrics import multilabel
 
 
@@ -28,7 +24,7 @@ def check_together(config: Config) -> None:
         If the data are not what the config says, or two options contradict each other.
     """
     source = surveyed(config.dataset)
-    class_weights(config.weighting, source.counts, source.classes)
+    weights = class_weights(config.weighting, source.counts, source.classes)
     schedules.check(config.weighting)
     _check_model(config, source)
     _check_loss(config)
@@ -40,7 +36,7 @@ def check_together(config: Config) -> None:
     if DATASETS[config.dataset.name].several_labels:
         _check_several_labels(config)
         return
-    _check_methods(config, source.classes)
+    _check_methods(config, weights)
     classes = len(source.classes)
     if config.dataset.labels == "binary" and classes != 2:
         raise ConfigError(
@@ -71,15 +67,16 @@ def _check_model(config: Config, source: Source) -> None:
 
 def _check_loss(config: Config) -> None:
     loss = config.loss
-    function = LOSSES[loss.name].__name__
+    function = LOSSES[loss.name].function.__name__
     if loss.function != function:
         raise ConfigError(
             f"loss.function={loss.function}: loss={loss.name} is {function}; choose another loss=…, not its function"
         )
-    put_in_by_name = {"class_weight", "sample_weight", "custom"}
-    if loss.name in put_in_by_name and loss.implementation != loss.name:
+    only = LOSSES[loss.name].implementation
+    if only is not None and loss.implementation != only:
         raise ConfigError(
-            f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: use loss={loss.implementation}"
+            f"loss={loss.name} with loss.implementation={loss.implementation} contradict each other: "
+            f"use loss={loss.implementation}"
         )
 
 
@@ -114,7 +111,7 @@ def _check_strategy(trainer: Trainer) -> None:
 def _check_several_labels(config: Config) -> None:
     """What is meant for one class a sample cannot be asked of several labels."""
     demanded = {
-        "loss": (config.loss.name, ("sigmoid",)),
+        "loss": (config.loss.name, tuple(name for name, loss in LOSSES.items() if loss.yes_or_no)),
         "loss.implementation": (config.loss.implementation, ("custom",)),
         "weighting": (config.weighting.name, ("none", "balanced")),
         "weighting.normalize": (config.weighting.normalize, ("none",)),
@@ -137,52 +134,56 @@ def _check_several_labels(config: Config) -> None:
     if config.decision.name == "tuned":
         multilabel.check_metric(getattr(config.decision, "metric", ""))
     try:
-        arguments(config.loss, LOSSES["sigmoid"], surveyed(config.dataset).classes)
+        for part in LOSSES[config.loss.name].code:
+            arguments(config.loss, part, surveyed(config.dataset).classes)
     except ConfigError as error:
         raise ConfigError(f"loss.{error}") from None
 
 
-def _check_methods(config: Config, classes: Sequence[str]) -> None:
+def _check_methods(config: Config, weights: ClassWeights) -> None:
     """What losses, decision rules and second stages need of each other and of the labels."""
-    loss, single = config.loss, config.dataset.labels == "binary"
-    try:
-        arguments(loss, LOSSES[loss.name], classes)
-    except ConfigError as error:
-        raise ConfigError(f"loss.{error}") from None
-    if config.cost is not None:
-        cost_matrix(config.cost, classes)
-    for group, name in (("loss", loss.name), ("decision", config.decision.name)):
-        if name in ("cost_matrix", "cost") and config.cost is None:
+    loss, single, classes = config.loss, config.dataset.labels == "binary", weights.classes
+    record = LOSSES[loss.name]
+    costs = None if config.cost is None else cost_matrix(config.cost, classes)
+    for group, name, needed in (
+        ("loss", loss.name, record.needs_costs),
+        ("decision", config.decision.name, config.decision.name == "cost"),
+    ):
+        if needed and costs is None:
             raise ConfigError(
                 f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file"
             )
+    if record.yes_or_no and not single:
+        raise ConfigError(
+            f"loss={loss.name} needs a single logit: dataset.labels=binary (two classes); "
+            f"dataset.labels={config.dataset.labels} takes a softmax loss"
+        )
+    try:
+        for part in record.code:
+            arguments(loss, part, classes)
+        record.tables_of(Known.of_classes(weights.counts, costs), loss, classes)
+    except ConfigError as error:
+        raise ConfigError(f"loss.{error}") from None
     if config.decision.name == "tuned" and len(classes) > MOST_BIASES:
         raise ConfigError(
             f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted"
         )
-    if loss.name == "sigmoid" and not single:
+    if record.head is not None and single:
         raise ConfigError(
-            f"loss=sigmoid needs a single logit: dataset.labels=binary (two classes); dataset.labels={config.dataset.labels} takes a softmax loss"
-        )
-    if loss.name == "sigmoid" and isinstance(getattr(loss, "pos_weight", None), dict):
-        raise ConfigError(
-            "loss.pos_weight by name is for several labels; with dataset.labels=binary it is one number, or auto"
-        )
-    if loss.name == "ldam" and single:
-        raise ConfigError(
-            "loss=ldam needs a vector for each class; dataset.labels=binary has a single logit: use sparse or one_hot"
+            f"loss={loss.name} needs a vector for each class; dataset.labels=binary has a single logit: "
+            "use sparse or one_hot"
         )
     stage = config.trainer.second_stage
-    if stage != "none" and loss.name == "ldam":
+    if stage != "none" and record.head is not None:
         raise ConfigError(
-            f"trainer.second_stage={stage} with loss=ldam: its last layer is normalised already; use another loss"
+            f"trainer.second_stage={stage} with loss={loss.name}, which makes a last layer of its own: use another loss"
         )
     if stage == "tau_norm" and single:
         raise ConfigError(
             "trainer.second_stage=tau_norm compares the classes' vectors; dataset.labels=binary has one: use sparse or one_hot"
         )
     if config.decision.name == "logit_adjusted":
-        analytic = stage == "crt" or loss_factors(loss, np.full(len(classes), 1 / len(classes))) is not None
+        analytic = stage == "crt" or prior_factors(loss, weights) is not None
         after = f"trainer.second_stage={stage}" if stage == "tau_norm" else None if analytic else f"loss={loss.name}"
         if after:
             raise ConfigError(

@@ -50,15 +50,14 @@ DIGITS = 16  # kept of a part's digest
 def code(config: Config) -> dict[str, str]:
     """Return the digest of each part of the code, such as `weighting=balanced` or `training`."""
     chosen = {
-        f"weighting={config.weighting.name}": STRATEGIES[config.weighting.name],
-        f"loss={config.loss.name}": LOSSES[config.loss.name],
-        f"model={config.model.name}": MODELS[config.model.name].build,
-        f"decision={config.decision.name}": DECISIONS[config.decision.name],
+        f"weighting={config.weighting.name}": (STRATEGIES[config.weighting.name],),
+        f"loss={config.loss.name}": LOSSES[config.loss.name].code,
+        f"model={config.model.name}": (MODELS[config.model.name].build,),
+        f"decision={config.decision.name}": (DECISIONS[config.decision.name],),
     }
     steps = {"training": TRAINING, "evaluation": EVALUATION}
     without = (*CHOSEN_AMONG, *BESIDE)
-    found = {part: source_code.digest(function, without=without) for part, function in chosen.items()}
-    found |= {part: source_code.digest(*functions, without=without) for part, functions in steps.items()}
+    found = {part: source_code.digest(*functions, without=without) for part, functions in {**chosen, **steps}.items()}
     return {part: digest[:DIGITS] for part, digest in found.items()}
 
 

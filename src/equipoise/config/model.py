@@ -89,7 +89,7 @@ class Config(Section):
     ]
     model: Annotated[ModelOptions, OneOf({name: architecture.build for name, architecture in MODELS.items()})]
     weighting: Annotated[Weighting, OneOf(STRATEGIES)]
-    loss: Annotated[LossOptions, OneOf(LOSSES)]
+    loss: Annotated[LossOptions, OneOf({name: loss.code for name, loss in LOSSES.items()})]
     decision: Annotated[Decision, OneOf(DECISIONS)]
     trainer: Trainer
     evaluation: EvaluationOptions
@@ -128,7 +128,8 @@ def annotations(key: str) -> list[Any]:
     choices = [choice for choice in field.metadata if isinstance(choice, OneOf)]
     sections: list[Any] = [field.annotation, *(section for choice in choices for section in choice.sections.values())]
     found = [annotated(section) for section in sections]
-    found += [keywords(function) for choice in choices for function in choice.registry.values()]
+    functions = [function for choice in choices for several in choice.functions.values() for function in several]
+    found += [keywords(function) for function in functions]
     return [hints[option] for hints in found if option in hints]
 
 

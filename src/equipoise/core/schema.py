@@ -153,18 +153,24 @@ class OneOf:
     """The options of a group: `weighting: Annotated[Weighting, OneOf(STRATEGIES)]`.
 
     Each option is read as a model of its own, told apart by `name`. It has the keys of the annotated section, which all
-    options of the group share, or those of its section in `sections`, and the `keywords` of its function, all required.
+    options of the group share, or those of its section in `sections`, and the `keywords` of its function, or of its
+    several functions, all required.
     """
 
     def __init__(
-        self, registry: Mapping[str, Callable[..., Any]], sections: Mapping[str, type[Section]] | None = None
+        self,
+        registry: Mapping[str, Callable[..., Any] | tuple[Callable[..., Any], ...]],
+        sections: Mapping[str, type[Section]] | None = None,
     ) -> None:
-        self.registry, self.sections = registry, sections or {}
+        self.functions = {name: found if isinstance(found, tuple) else (found,) for name, found in registry.items()}
+        self.sections = sections or {}
 
     def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         members = []
-        for name, function in self.registry.items():
-            keys: dict[str, Any] = {key: (annotation, ...) for key, annotation in keywords(function).items()}
+        for name, functions in self.functions.items():
+            keys: dict[str, Any] = {
+                key: (annotation, ...) for function in functions for key, annotation in keywords(function).items()
+            }
             keys["name"] = (Literal[name], ...)
             members.append(create_model(name, __base__=self.sections.get(name, common), **keys))
         union = functools.reduce(operator.or_, members)

@@ -1,33 +1,137 @@
-"""Loss functions of logits, one value a sample. TensorFlow is imported when a loss is called, not before.
+"""Loss functions of logits, one value a sample, each with a record of what else training needs to know of it.
 
-A loss function takes labels in the form that the dataset gives them (class indices of shape (n,), rows of
-class shares (n, classes), or 0/1 of shape (n, 1) beside a single logit) and logits, and returns float32 (n,).
-A single logit z stands for the two logits (0, z). What else a loss needs of the data it asks for by the name
-of a positional parameter:
+A loss function takes labels in the form that the dataset gives them (class indices of shape (n,), rows of class
+shares (n, classes), or 0/1 of shape (n, 1) beside a single logit), logits, and its tables by name. It returns
+float32 (n,). A single logit z stands for the two logits (0, z). What a loss needs of the data stands in its tables:
+training holds each of them in a variable, so that runs with other values share one compiled graph. Class weights
+are no business of a loss; `implementations` puts them in.
 
-counts : float64 (classes,), the training samples of each class
-costs : float64 (true class, predicted class), the cost matrix
-balance : float64 (labels,), negatives over positives of each label
-
-It knows nothing of class weights: how they are put in is the matter of `implementations`.
+TensorFlow is imported when a loss is called, not before.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import Floats, Fraction, PerClass, Positive, Section
+from equipoise.core.schema import (
+    ConfigError,
+    Floats,
+    Fraction,
+    Integers,
+    PerClass,
+    Positive,
+    Section,
+    arguments,
+    keywords,
+)
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
 NotNegative = Annotated[float, Field(ge=0, le=1e9)]
-# Below this a base is taken as this before it is raised to a power: 0^(gamma - 1) has no finite gradient.
+PositiveWeight: TypeAlias = Literal["auto"] | Positive | PerClass | None
+# `_power` raises no base below this to a power: 0^(gamma - 1) has no finite gradient.
 TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a loss may know of the training split.
+
+    Attributes
+    ----------
+    counts : float64 (classes,), the samples of each class; of several labels a sample, those that have the label
+    samples : how many there are in all
+    costs : float64 (true class, predicted class), or None
+    several_labels : whether a sample may have several labels
+    """
+
+    counts: Floats
+    samples: int
+    costs: Floats | None = None
+    several_labels: bool = False
+
+    @classmethod
+    def of_classes(cls, counts: Integers, costs: Floats | None = None) -> "Known":
+        """Where each sample has one class."""
+        return cls(counts.astype(np.float64), int(counts.sum()), costs)
+
+    @property
+    def prior(self) -> Floats:
+        """The share of each class, float64 (classes,)."""
+        shares: Floats = self.counts / self.samples
+        return shares
+
+    @property
+    def positives(self) -> Floats:
+        """The samples that each yes-or-no logit is to say yes to, float64 (logits,): class 1, or each label."""
+        return self.counts if self.several_labels else self.counts[1:]
+
+
+# From `Known` and options to what a loss looks up, by the name of the function's parameter.
+Tables: TypeAlias = Callable[..., Mapping[str, Floats]]
+# From `Known` and options to a factor a class, float64 (classes,); None if there is no such factor.
+Factors: TypeAlias = Callable[..., Floats | None]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss function and all that is known of it. The keyword-only parameters of its parts are its options.
+
+    Attributes
+    ----------
+    function : from labels, logits and the tables by name to float32 (n,)
+    tables : what the function looks up; None: nothing
+    prior : the factor a class by which the loss moves the prior that the raw logits answer for; None: not known
+    favours : the factor a class by which the loss favours rare classes, if it is not `prior`
+    positives : the factor of each yes-or-no logit's positives, float64 (logits,) or ()
+    head : makes the last layer of a model anew, with a vector for each class
+    implementation : the only way to put weights in, where the loss is named after it
+    yes_or_no : whether it is for a single logit or several labels a sample, each of which is true or not
+    needs_costs : whether it needs the costs of confusions
+    constant_tables : hold the tables as constants of the graph, not in variables
+    bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
+    """
+
+    function: Callable[..., "tf.Tensor"]
+    tables: Tables | None = None
+    prior: Factors | None = None
+    favours: Factors | None = None
+    positives: Callable[..., Floats] | None = None
+    head: Callable[..., "keras.Model"] | None = None
+    implementation: str | None = None
+    yes_or_no: bool = False
+    needs_costs: bool = False
+    constant_tables: bool = False
+    bits_known: bool = False
+
+    @property
+    def code(self) -> tuple[Callable[..., Any], ...]:
+        """All functions of the record."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return tuple(value for value in values if callable(value))
+
+    def tables_of(self, known: Known, options: "LossOptions", classes: Sequence[str]) -> Mapping[str, Floats]:
+        """Return what the function looks up, by the name of its parameter, as these options have it.
+
+        Raises
+        ------
+        ConfigError
+            If an option does not go with what is known.
+        """
+        return {} if self.tables is None else self.tables(known, **arguments(options, self.tables, classes))
+
+    @property
+    def in_variables(self) -> list[str]:
+        """The options that are in the variables of the tables and nowhere else: one graph serves all their values."""
+        if self.tables is None or self.constant_tables:
+            return []
+        elsewhere = [*keywords(self.function), *(keywords(self.head) if self.head else [])]
+        return [option for option in keywords(self.tables) if option not in elsewhere]
 
 
 def cross_entropy(labels: "tf.Tensor", logits: "tf.Tensor") -> "tf.Tensor":
@@ -43,7 +147,13 @@ def cross_entropy(labels: "tf.Tensor", logits: "tf.Tensor") -> "tf.Tensor":
     return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(tf.cast(labels, tf.int32), [-1]), logits)
 
 
-def focal(labels: "tf.Tensor", logits: "tf.Tensor", *, gamma: NotNegative, alpha: PerClass | None) -> "tf.Tensor":
+def _unmoved(known: Known) -> Floats:
+    return np.ones_like(known.prior)
+
+
+def focal(
+    labels: "tf.Tensor", logits: "tf.Tensor", alpha: "tf.Tensor | None" = None, *, gamma: NotNegative
+) -> "tf.Tensor":
     """alpha_y (1 - p_y)^gamma CE: samples that are right already count less (Lin et al. 2017).
 
     Of soft labels the sum over classes, each by its share.
@@ -54,63 +164,108 @@ def focal(labels: "tf.Tensor", logits: "tf.Tensor", *, gamma: NotNegative, alpha
     log_p = tf.nn.log_softmax(logits)
     values = -log_p * _power(-tf.math.expm1(log_p), gamma)
     if alpha is not None:
-        values *= table(alpha)
+        values *= alpha
     return _of_true(values, labels)
 
 
-def balanced_softmax(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats) -> "tf.Tensor":
+def _alpha_table(known: Known, *, alpha: PerClass | None) -> dict[str, Floats]:
+    return {} if alpha is None else {"alpha": alpha}
+
+
+def _alpha(known: Known, *, alpha: PerClass | None) -> Floats | None:
+    return alpha
+
+
+def balanced_softmax(labels: "tf.Tensor", logits: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
     """CE(z + log n_c): the logits alone answer for equally frequent classes (Ren et al. 2020)."""
-    return logit_adjusted(labels, logits, counts, tau=1.0)
+    return logit_adjusted(labels, logits, offsets)
 
 
-def logit_adjusted(labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, tau: NotNegative) -> "tf.Tensor":
+def _log_prior(known: Known) -> dict[str, Floats]:
+    return _scaled_log_prior(known, tau=1.0)
+
+
+def _inverse_prior(known: Known) -> Floats:
+    factors: Floats = 1 / known.prior
+    return factors
+
+
+def logit_adjusted(labels: "tf.Tensor", logits: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
     """CE(z + tau log p_c): the prior is put into the loss and so left out of the logits (Menon et al. 2021)."""
-
     labels, logits = _softmax_form(labels, logits)
-    return cross_entropy(labels, logits + table(tau * np.log(counts / counts.sum())))
+    return cross_entropy(labels, logits + offsets)
 
 
-def ldam(
-    labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, max_margin: NotNegative, scale: Positive
-) -> "tf.Tensor":
+def _scaled_log_prior(known: Known, *, tau: NotNegative) -> dict[str, Floats]:
+    return {"offsets": tau * np.log(known.prior)}
+
+
+def _inverse_power_of_prior(known: Known, *, tau: NotNegative) -> Floats:
+    factors: Floats = known.prior**-tau
+    return factors
+
+
+def ldam(labels: "tf.Tensor", logits: "tf.Tensor", margins: "tf.Tensor") -> "tf.Tensor":
     """CE(z - s m_y): the true class must win by a margin m_c proportional to n_c^(-1/4) (Cao et al. 2019).
 
-    The model's last layer gives z = s cos(features, class vector); see `models.normalise_classifier`.
+    The model's last layer gives z = s cos(features, class vector); see `normalised_classifier`.
     """
-
-    margins = counts**-0.25
-    margins = table(scale * max_margin * margins / margins.max())
     labels, logits = _softmax_form(labels, logits)
     return cross_entropy(labels, logits - _rows(labels, logits) * margins)
 
 
-def vs(
-    labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, gamma: NotNegative, tau: NotNegative
-) -> "tf.Tensor":
-    """CE((n_c / n_max)^gamma z_c + tau log p_c): vector scaling, multiplicative and additive (Kini et al. 2021)."""
-    import tensorflow as tf
+def _margins(known: Known, *, max_margin: NotNegative, scale: Positive) -> dict[str, Floats]:
+    margins = known.counts**-0.25
+    return {"margins": scale * max_margin * margins / margins.max()}
 
+
+def normalised_classifier(model: "keras.Model", *, scale: Positive) -> "keras.Model":
+    """Return the model with its last layer replaced by scale x cosine(features, class vector), as LDAM needs it.
+
+    Of stock layers alone, so that it loads without this project's code: the class vectors are brought back to
+    unit length after every step, where the authors divide by their length in every step.
+
+    Raises
+    ------
+    ConfigError
+        If the last layer is not Dense.
+    """
+    from keras import Model, constraints, layers
+
+    head = model.layers[-1]
+    if not isinstance(head, layers.Dense):
+        raise ConfigError(
+            "loss=ldam makes the last layer of a model anew, which must be Dense; "
+            f"this one ends in {type(head).__name__}: use another loss"
+        )
+    unit_length = constraints.UnitNorm(axis=0)
+    cosines = layers.Dense(head.units, use_bias=False, kernel_constraint=unit_length, dtype="float32", name="cosines")
+    features = layers.UnitNormalization(dtype="float32")(head.input)
+    normalised = Model(model.input, layers.Rescaling(scale, dtype="float32", name="logits")(cosines(features)))
+    cosines.kernel.assign(unit_length(cosines.kernel))
+    return normalised
+
+
+def vs(labels: "tf.Tensor", logits: "tf.Tensor", factors: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
+    """CE((n_c / n_max)^gamma z_c + tau log p_c): vector scaling, multiplicative and additive (Kini et al. 2021)."""
     labels, logits = _softmax_form(labels, logits)
-    # No tables: TensorFlow's optimiser leaves other last bits of these in one graph than in another.
-    factors, offsets = (
-        tf.constant(values, tf.float32)
-        for values in ((counts / counts.max()) ** gamma, tau * np.log(counts / counts.sum()))
-    )
     return cross_entropy(labels, logits * factors + offsets)
 
 
+def _scaling(known: Known, *, gamma: NotNegative, tau: NotNegative) -> dict[str, Floats]:
+    return {"factors": (known.counts / known.counts.max()) ** gamma, "offsets": tau * np.log(known.prior)}
+
+
 def poly(labels: "tf.Tensor", logits: "tf.Tensor", *, epsilon: Annotated[float, Field(ge=-1, le=1e9)]) -> "tf.Tensor":
-    """CE + epsilon (1 - p_y): the first term of the cross-entropy's expansion weighed anew (Leng et al. 2022, Poly-1)."""
+    """CE + epsilon (1 - p_y): the first term of the cross-entropy's expansion has another weight (Leng et al. 2022)."""
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
     return cross_entropy(labels, logits) + epsilon * (1 - _of_true(tf.nn.softmax(logits), labels))
 
 
-def label_smoothing(
-    labels: "tf.Tensor", logits: "tf.Tensor", counts: Floats, *, head: Fraction, tail: Fraction
-) -> "tf.Tensor":
-    """(1 - e_y) CE + e_y mean over classes of -log p_c, with e_y from `head` for the largest class to `tail` for the smallest.
+def label_smoothing(labels: "tf.Tensor", logits: "tf.Tensor", smoothing: "tf.Tensor") -> "tf.Tensor":
+    """(1 - e_y) CE + e_y mean over classes of -log p_c, e_y from `head` (largest class) to `tail` (smallest class).
 
     Equal: constant smoothing (Szegedy et al. 2016). Different: label-aware, e_y = tail + (head - tail)
     sin(pi/2 (n_y - n_min) / (n_max - n_min)) (Zhong et al. 2021, the concave form).
@@ -118,23 +273,31 @@ def label_smoothing(
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    rank = (counts - counts.min()) / max(1, np.ptp(counts))
-    smoothing = _of_true(table(tail + (head - tail) * np.sin(np.pi / 2 * rank)), labels)
+    of_sample = _of_true(smoothing, labels)
     # The mean of -log p_c is CE + z_y - mean z: one softmax is enough.
-    return cross_entropy(labels, logits) + smoothing * (_of_true(logits, labels) - tf.reduce_mean(logits, axis=-1))
+    return cross_entropy(labels, logits) + of_sample * (_of_true(logits, labels) - tf.reduce_mean(logits, axis=-1))
 
 
-def cost_matrix(labels: "tf.Tensor", logits: "tf.Tensor", costs: Floats, *, strength: NotNegative) -> "tf.Tensor":
+def _smoothing(known: Known, *, head: Fraction, tail: Fraction) -> dict[str, Floats]:
+    rank = (known.counts - known.counts.min()) / max(1, np.ptp(known.counts))
+    return {"smoothing": tail + (head - tail) * np.sin(np.pi / 2 * rank)}
+
+
+def cost_matrix(labels: "tf.Tensor", logits: "tf.Tensor", costs: "tf.Tensor", *, strength: NotNegative) -> "tf.Tensor":
     """CE + strength x expected cost, the sum over j of M[y, j] p_j (Galdran et al. 2020)."""
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    rows = table(costs)
-    of_sample = tf.gather(rows, labels) if labels.dtype.is_integer else tf.matmul(labels, rows)
+    of_sample = tf.gather(costs, labels) if labels.dtype.is_integer else tf.matmul(labels, costs)
     return cross_entropy(labels, logits) + strength * tf.reduce_sum(of_sample * tf.nn.softmax(logits), axis=-1)
 
 
-def predicted_class(labels: "tf.Tensor", logits: "tf.Tensor", *, weights: PerClass) -> "tf.Tensor":
+def _costs(known: Known) -> dict[str, Floats]:
+    assert known.costs is not None, "the record says that it needs them"
+    return {"costs": known.costs}
+
+
+def predicted_class(labels: "tf.Tensor", logits: "tf.Tensor", weights: "tf.Tensor") -> "tf.Tensor":
     """CE times the weight of the class that is predicted now: a large weight punishes false alarms of that class.
 
     Correct predictions of it weigh as much; the weight itself has no gradient.
@@ -142,15 +305,18 @@ def predicted_class(labels: "tf.Tensor", logits: "tf.Tensor", *, weights: PerCla
     import tensorflow as tf
 
     labels, logits = _softmax_form(labels, logits)
-    return cross_entropy(labels, logits) * tf.gather(table(weights), tf.argmax(logits, axis=-1))
+    return cross_entropy(labels, logits) * tf.gather(weights, tf.argmax(logits, axis=-1))
+
+
+def _typed_weights(known: Known, *, weights: PerClass) -> dict[str, Floats]:
+    return {"weights": weights}
 
 
 def sigmoid(
     labels: "tf.Tensor",
     logits: "tf.Tensor",
-    balance: Floats,
+    factors: "tf.Tensor | None" = None,
     *,
-    pos_weight: Literal["auto"] | Positive | PerClass | None,
     gamma_pos: NotNegative,
     gamma_neg: NotNegative,
     clip: Fraction,
@@ -159,11 +325,11 @@ def sigmoid(
 
     -(v_l y (1 - p)^gamma_pos log p + (1 - y) q^gamma_neg log(1 - q)) with q = max(p - clip, 0): the asymmetric
     loss (Ridnik et al. 2021), and plain binary cross-entropy where gamma_pos, gamma_neg and clip are 0.
+    `pos_weight` is the factor v_l of the positives; `auto` is negatives over positives, (N - n_l) / n_l.
 
     Parameters
     ----------
     labels : (n, labels) of 0 and 1; or (n,) or (n, 1) beside a single logit
-    pos_weight : the factor v_l of the positives; `auto` is `balance`, negatives over positives
     """
     import tensorflow as tf
 
@@ -176,37 +342,61 @@ def sigmoid(
         negative = -tf.math.log1p(-shifted) * _power(shifted, gamma_neg)
     elif gamma_neg:
         negative *= tf.exp(gamma_neg * log_p)
-    if pos_weight is not None:
-        positive *= table(balance if isinstance(pos_weight, str) else pos_weight)
+    if factors is not None:
+        positive *= factors
     return tf.reduce_mean(truth * positive + (1 - truth) * negative, axis=-1)
 
 
+def positive_factors(known: Known, *, pos_weight: PositiveWeight) -> Floats:
+    """Return the factor of each logit's positives, float64 (logits,), or () for one number; `auto`: (N - n_l) / n_l.
+
+    Raises
+    ------
+    ConfigError
+        If a single logit has factors by name.
+    """
+    if isinstance(pos_weight, str):
+        balance: Floats = (known.samples - known.positives) / known.positives
+        return balance
+    if isinstance(pos_weight, np.ndarray) and not known.several_labels:
+        raise ConfigError(
+            "pos_weight by name is for several labels; with dataset.labels=binary it is one number, or auto"
+        )
+    return np.asarray(1.0 if pos_weight is None else pos_weight, np.float64)
+
+
+def _positive_table(known: Known, *, pos_weight: PositiveWeight) -> dict[str, Floats]:
+    return {} if pos_weight is None else {"factors": positive_factors(known, pos_weight=pos_weight)}
+
+
+def _sigmoid_prior(
+    known: Known, *, pos_weight: PositiveWeight, gamma_pos: NotNegative, gamma_neg: NotNegative, clip: Fraction
+) -> Floats | None:
+    """Of a single logit: weighing the positives by v multiplies their frequency by v. Of several labels v itself."""
+    if gamma_pos or gamma_neg or clip:
+        return None
+    if known.several_labels:
+        return positive_factors(known, pos_weight=pos_weight)
+    first, second = known.prior
+    return np.array([1.0, first / second if isinstance(pos_weight, str) else pos_weight or 1.0])
+
+
 # The first three are one function put in three ways; the others may be put in any way.
-LOSSES: Mapping[str, Callable[..., "tf.Tensor"]] = {
-    "class_weight": cross_entropy,
-    "sample_weight": cross_entropy,
-    "custom": cross_entropy,
-    "focal": focal,
-    "balanced_softmax": balanced_softmax,
-    "logit_adjusted": logit_adjusted,
-    "ldam": ldam,
-    "vs": vs,
-    "poly": poly,
-    "label_smoothing": label_smoothing,
-    "cost_matrix": cost_matrix,
-    "predicted_class": predicted_class,
-    "sigmoid": sigmoid,
-}
-
-
-# Options of a loss that go into its tables and nowhere else, so that one graph serves all their values.
-IN_TABLES: Mapping[str, Sequence[str]] = {
-    "focal": ("alpha",),
-    "logit_adjusted": ("tau",),
-    "ldam": ("max_margin",),
-    "label_smoothing": ("head", "tail"),
-    "predicted_class": ("weights",),
-    "sigmoid": ("pos_weight",),
+LOSSES: Mapping[str, Loss] = {
+    "class_weight": Loss(cross_entropy, prior=_unmoved, implementation="class_weight", bits_known=True),
+    "sample_weight": Loss(cross_entropy, prior=_unmoved, implementation="sample_weight", bits_known=True),
+    "custom": Loss(cross_entropy, prior=_unmoved, implementation="custom", bits_known=True),
+    "focal": Loss(focal, _alpha_table, favours=_alpha),
+    "balanced_softmax": Loss(balanced_softmax, _log_prior, _inverse_prior, bits_known=True),
+    "logit_adjusted": Loss(logit_adjusted, _scaled_log_prior, _inverse_power_of_prior, bits_known=True),
+    "ldam": Loss(ldam, _margins, head=normalised_classifier),
+    # TensorFlow's optimiser leaves other last bits of variables in one engine's graph than in another's.
+    "vs": Loss(vs, _scaling, favours=_inverse_power_of_prior, constant_tables=True),
+    "poly": Loss(poly),
+    "label_smoothing": Loss(label_smoothing, _smoothing),
+    "cost_matrix": Loss(cost_matrix, _costs, needs_costs=True),
+    "predicted_class": Loss(predicted_class, _typed_weights),
+    "sigmoid": Loss(sigmoid, _positive_table, _sigmoid_prior, positives=positive_factors, yes_or_no=True),
 }
 
 
@@ -218,35 +408,8 @@ class LossOptions(Section):
     implementation: Literal["class_weight", "sample_weight", "custom"]
 
 
-_hold: ContextVar[Callable[[Any], "tf.Tensor"] | None] = ContextVar("_hold", default=None)
-
-
-def table(values: Any) -> "tf.Tensor":
-    """Numbers that a loss looks things up in, float32: a constant, unless somebody holds its tables."""
-    import tensorflow as tf
-
-    hold = _hold.get()
-    return tf.constant(values, tf.float32) if hold is None else hold(values)
-
-
-@contextmanager
-def tables_held(hold: Callable[[Any], "tf.Tensor"]) -> Iterator[None]:
-    """Within it a loss takes each of its tables, in a fixed order, from who holds them."""
-    token = _hold.set(hold)
-    try:
-        yield
-    finally:
-        _hold.reset(token)
-
-
-def positive_weights(positives: Floats, samples: int) -> Floats:
-    """(N - n_l) / n_l of each label, float64 (labels,): negatives over positives."""
-    weights: Floats = (samples - positives) / positives
-    return weights
-
-
 def _softmax_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-    """Labels as int32 (n,) or float32 rows (n, classes), and logits float32 (n, classes), two of them for a single one."""
+    """Labels as int32 (n,) or float32 rows (n, classes), and logits as float32 (n, classes), two for a single one."""
     import tensorflow as tf
 
     logits = tf.cast(logits, tf.float32)

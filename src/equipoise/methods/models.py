@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from equipoise.core.schema import ConfigError, Counts, Fraction, PositiveInt, Section
+from equipoise.core.schema import Counts, Fraction, PositiveInt, Section
 
 if TYPE_CHECKING:
     import keras
@@ -62,40 +62,28 @@ def conv1d(
     return Model(inputs, layers.Dense(logits, dtype="float32", name="logits")(x))
 
 
-def normalise_classifier(model: "keras.Model", scale: float) -> "keras.Model":
-    """The model with its last layer replaced by scale x cosine(features, class vector), as LDAM needs it.
-
-    Of stock layers alone, so that it loads without this project's code: the class vectors are brought back to
-    unit length after every step, where the authors divide by their length in every step.
-    """
-    from keras import Model, constraints, layers
-
-    head = model.layers[-1]
-    if not isinstance(head, layers.Dense):
-        raise ConfigError(
-            f"loss=ldam makes the last layer of a model anew, which must be Dense; this one ends in {type(head).__name__}: use another loss"
-        )
-    unit_length = constraints.UnitNorm(axis=0)
-    cosines = layers.Dense(head.units, use_bias=False, kernel_constraint=unit_length, dtype="float32", name="cosines")
-    features = layers.UnitNormalization(dtype="float32")(head.input)
-    normalised = Model(model.input, layers.Rescaling(scale, dtype="float32", name="logits")(cosines(features)))
-    cosines.kernel.assign(unit_length(cosines.kernel))
-    return normalised
-
-
 @dataclass(frozen=True)
 class Architecture:
-    """A model function and the number of dimensions that its samples must have (None: any)."""
+    """A model function and what else training needs to know of it.
+
+    Attributes
+    ----------
+    dimensions : how many its samples must have; None: any number
+    dense : whether it is made of dense layers alone
+    bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
+    """
 
     build: Callable[..., "keras.Model"]
     dimensions: int | None = None
+    dense: bool = False
+    bits_known: bool = False
 
 
 MODELS: Mapping[str, Architecture] = {
-    "linear": Architecture(linear),
-    "mlp": Architecture(mlp),
-    "cnn": Architecture(cnn, dimensions=3),
-    "conv1d": Architecture(conv1d, dimensions=2),
+    "linear": Architecture(linear, dense=True, bits_known=True),
+    "mlp": Architecture(mlp, dense=True, bits_known=True),
+    "cnn": Architecture(cnn, dimensions=3, bits_known=True),
+    "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
 }
 
 

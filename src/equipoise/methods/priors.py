@@ -1,49 +1,16 @@
 """The class frequencies that a model learned under, and those of where it will be used. Pure NumPy."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.core.schema import Floats
+from equipoise.core.schema import Floats, arguments
 from equipoise.data.labels import in_order
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling
 from equipoise.data.types import Dataset
-from equipoise.methods.losses import LossOptions
+from equipoise.methods.losses import LOSSES, Factors, Known, LossOptions
 from equipoise.methods.weighting import ClassWeights
-
-
-def _cross_entropy(prior: Floats, _loss: Any) -> Floats:
-    return np.ones_like(prior)
-
-
-def _balanced_softmax(prior: Floats, _loss: Any) -> Floats:
-    factors: Floats = 1 / prior
-    return factors
-
-
-def _logit_adjusted(prior: Floats, loss: Any) -> Floats:
-    factors: Floats = prior**-loss.tau
-    return factors
-
-
-def _sigmoid(prior: Floats, loss: Any) -> Floats | None:
-    """Of a single logit: weighing the positives by v multiplies their frequency by v."""
-    if loss.gamma_pos or loss.gamma_neg or loss.clip:
-        return None
-    positive = prior[0] / prior[1] if loss.pos_weight == "auto" else loss.pos_weight or 1.0
-    return np.array([1.0, positive])
-
-
-# What a loss function does to the prior that the raw logits answer for, beside the weights: a factor a class,
-# of shape (classes,). Losses that are not listed, such as focal and LDAM, have no such form.
-FACTORS: Mapping[str, Callable[[Floats, Any], Floats | None]] = {
-    "cross_entropy": _cross_entropy,
-    "balanced_softmax": _balanced_softmax,
-    "logit_adjusted": _logit_adjusted,
-    "sigmoid": _sigmoid,
-}
 
 
 def effective_prior(
@@ -61,7 +28,7 @@ def effective_prior(
         return np.full(classes, 1 / classes)
     if second_stage == "tau_norm" or not weights.share.all() or (sampling is not None and not sampling.steady):
         return None
-    factors = loss_factors(loss, weights.counts / weights.counts.sum())
+    factors = prior_factors(loss, weights)
     if factors is None:
         return None
     mass = weights.share * factors * (1 if sampling is None else sampling.ratio)
@@ -70,17 +37,20 @@ def effective_prior(
 
 
 def label_odds(weights: ClassWeights, loss: LossOptions) -> Floats | None:
-    """What the loss multiplies the odds of each of several labels by, (labels,); None if that has no analytic form."""
-    return (
-        None
-        if getattr(loss, "gamma_pos", 0) or getattr(loss, "gamma_neg", 0) or getattr(loss, "clip", 0)
-        else weights.weights
-    )
+    """Return what the loss multiplies the odds of each of several labels by, (labels,); None if that is not known."""
+    known = Known(weights.counts.astype(np.float64), int(weights.counts.sum()), several_labels=True)
+    return None if _factors(LOSSES[loss.name].prior, known, loss, weights.classes) is None else weights.weights
 
 
-def loss_factors(loss: LossOptions, prior: Floats) -> Floats | None:
-    """The factor a class, of shape (classes,), by which the loss moves the prior of the raw logits; None if it has no such form."""
-    return FACTORS[loss.function](prior, loss) if loss.function in FACTORS else None
+def prior_factors(loss: LossOptions, weights: ClassWeights) -> Floats | None:
+    """Return the factor a class, (classes,), by which the loss moves the prior of the raw logits; None if not known."""
+    return _factors(LOSSES[loss.name].prior, Known.of_classes(weights.counts), loss, weights.classes)
+
+
+def favour_factors(loss: LossOptions, weights: ClassWeights) -> Floats | None:
+    """Return the factor a class, (classes,), by which the loss itself favours rare classes; None if not known."""
+    record = LOSSES[loss.name]
+    return _factors(record.favours or record.prior, Known.of_classes(weights.counts), loss, weights.classes)
 
 
 def target_prior(dataset: Dataset, data: Prepared) -> Floats:
@@ -94,3 +64,7 @@ def target_prior(dataset: Dataset, data: Prepared) -> Floats:
     prior = np.array([dataset.target_prior[order.index(name)] for name in data.classes], dtype=np.float64)
     normalised: Floats = prior / prior.sum()
     return normalised
+
+
+def _factors(factors: Factors | None, known: Known, loss: LossOptions, classes: Sequence[str]) -> Floats | None:
+    return None if factors is None else factors(known, **arguments(loss, factors, classes))

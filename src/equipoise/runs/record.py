@@ -14,7 +14,7 @@ from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.sampling import Sampling, sampling
 from equipoise.data.types import title_of
 from equipoise.methods import effect
-from equipoise.methods.losses import LOSSES, positive_weights
+from equipoise.methods.losses import LOSSES, Known
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.weighting import ClassWeights, class_weights
 from equipoise.tracking import keys
@@ -108,15 +108,14 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
 
 def _label_weights(config: Config, data: Prepared) -> ClassWeights:
     """The factor of each label's positives, which is what weights are where a sample may have several labels."""
-    auto = config.weighting.name == "balanced" or getattr(config.loss, "pos_weight", None) == "auto"
-    samples = len(data.split("train").labels)
-    typed = arguments(config.loss, LOSSES["sigmoid"], data.classes)["pos_weight"]
-    weights = (
-        positive_weights(data.counts.astype(np.float64), samples)
-        if auto
-        else np.broadcast_to(1.0 if typed is None else typed, data.counts.shape)
-    )
-    return ClassWeights(data.classes, data.counts, np.array(weights, dtype=np.float64))
+    of_positives = LOSSES[config.loss.name].positives
+    assert of_positives is not None, "no other loss takes several labels"
+    known = Known(data.counts.astype(np.float64), len(data.split("train").labels), several_labels=True)
+    options = arguments(config.loss, of_positives, data.classes)
+    if config.weighting.name == "balanced":
+        options["pos_weight"] = "auto"
+    weights = np.broadcast_to(of_positives(known, **options), data.counts.shape)
+    return ClassWeights(data.classes, data.counts, np.array(weights))
 
 
 def _corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[str, Floats]:

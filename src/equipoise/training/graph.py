@@ -23,13 +23,13 @@ from equipoise.data.feed import is_resident, resident_batches, training_batches
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSample, PerSampleLoss
-from equipoise.methods.losses import IN_TABLES, LOSSES, tables_held
-from equipoise.methods.models import MODELS, normalise_classifier
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.models import MODELS
 from equipoise.training.engines import replicas
 from equipoise.training.engines.choose import engine_of
 from equipoise.training.engines.resident import Resident
 from equipoise.training.engines.xla import TrainFunction
-from equipoise.training.loss import logits_of, loss_function, loss_tables
+from equipoise.training.loss import logits_of, loss_function
 from equipoise.training.precision import loss_scaled
 from equipoise.training.predictor import Predictor
 from equipoise.training.runtime import device_taken, strategy_of
@@ -66,8 +66,9 @@ def _drawn(config: Config, data: Prepared) -> keras.Model:
     function = MODELS[config.model.name].build
     with strategy_of(config.trainer.strategy).scope():
         model = function(data.shape, logits_of(config, data), **arguments(config.model, function))
-        if config.loss.name == "ldam":
-            model = normalise_classifier(model, arguments(config.loss, LOSSES["ldam"])["scale"])
+        head = LOSSES[config.loss.name].head
+        if head is not None:
+            model = head(model, **arguments(config.loss, head))
     return model
 
 
@@ -89,9 +90,7 @@ class Compiled:
         self.model = build(config, data)
         self.predict = Predictor(self.model)
         self.function = function = loss_function(config, data)
-        self._tables = [
-            tf.Variable(values, trainable=False, dtype=tf.float32) for values in loss_tables(function, config, data)
-        ]
+        self._tables = function.held()
         self.strategy = strategy_of(config.trainer.strategy)
         self.first_bad = FirstBadStep(self.strategy)
         self._engine = engine_of(config, data, device_taken())
@@ -137,7 +136,9 @@ class Compiled:
             if config.loss.implementation == "class_weight" and self._engine.name != "fit"
             else config.loss.implementation
         )
-        bare = Parts(batches, PerSampleLoss(self.first_bad.watched(self._from_tables(function)), config.loss.function))
+        bare = Parts(
+            batches, PerSampleLoss(self.first_bad.watched(function.reading(self._tables)), config.loss.function)
+        )
         self._parts = functools.partial(IMPLEMENTATIONS[way], bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
 
@@ -182,16 +183,8 @@ class Compiled:
         np.random.seed(config.seed)
         self.model.set_weights(_drawn(config, data).get_weights())
         self.function = loss_function(config, data)
-        for variable, values in zip(self._tables, loss_tables(self.function, config, data), strict=True):
-            variable.assign(values)
-
-    def _from_tables(self, function: PerSample) -> PerSample:
-        def call(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-            tables = iter(self._tables)
-            with tables_held(lambda _: next(tables).read_value()):
-                return function(labels, logits)
-
-        return call
+        for name, variable in self._tables.items():
+            variable.assign(self.function.tables[name])
 
     def _compile(self, config: Config, weights: Floats) -> None:
         trainer, parts = config.trainer, self._parts()
@@ -312,13 +305,13 @@ def compiled(config: Config, data: Prepared) -> Compiled:
 
 def _graph(config: Config, data: Prepared) -> str:
     """All that decides the graph, as text."""
-    variable = [*NOT_IN_GRAPH, *(f"loss.{option}" for option in IN_TABLES.get(config.loss.name, ()))]
+    variable = [*NOT_IN_GRAPH, *(f"loss.{option}" for option in LOSSES[config.loss.name].in_variables)]
     if config.trainer.precision == "mixed_float16":
         variable.remove("weighting")  # it decides how the loss is scaled
     if config.dataset.sampling != "none":
         variable.remove("trainer.epochs")
-    shapes = [values.shape for values in loss_tables(loss_function(config, data), config, data)]
+    tables = loss_function(config, data).in_graph
     return json.dumps(
-        [data.data_sha256, shapes, {key: value for key, value in flat(config).items() if not below(key, variable)}],
+        [data.data_sha256, tables, {key: value for key, value in flat(config).items() if not below(key, variable)}],
         sort_keys=True,
     )

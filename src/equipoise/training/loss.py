@@ -1,7 +1,7 @@
-"""The configured loss as training calls it: of labels and logits, with what it needs of the data at hand."""
+"""The configured loss as training calls it: of labels and logits, with what it looks up in the data at hand."""
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,47 +9,69 @@ import tensorflow as tf
 
 from equipoise.config.model import Config
 from equipoise.core.schema import Floats, arguments
-from equipoise.data.feed import encode
 from equipoise.data.prepared import Prepared
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.implementations import PerSample
-from equipoise.methods.losses import LOSSES, positive_weights, tables_held
+from equipoise.methods.losses import LOSSES, Known, Loss
+
+
+@dataclass(frozen=True)
+class ConfiguredLoss:
+    """The configured loss of (labels, logits), one value a sample, without weights.
+
+    Attributes
+    ----------
+    options : of the function
+    tables : float32, what the function looks up, by the name of its parameter
+    """
+
+    record: Loss
+    options: Mapping[str, Any]
+    tables: Mapping[str, Floats]
+
+    def __call__(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        tables = {name: tf.constant(values) for name, values in self.tables.items()}
+        return self.record.function(labels, logits, **tables, **self.options)
+
+    def held(self) -> dict[str, tf.Variable]:
+        """Make a variable of each table that training holds in one."""
+        if self.record.constant_tables:
+            return {}
+        return {name: tf.Variable(values, trainable=False) for name, values in self.tables.items()}
+
+    def reading(self, held: Mapping[str, tf.Variable]) -> PerSample:
+        """Return the loss, which reads its tables from these variables."""
+        if self.record.constant_tables:
+            return self
+
+        def call(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            tables = {name: variable.read_value() for name, variable in held.items()}
+            return self.record.function(labels, logits, **tables, **self.options)
+
+        return call
+
+    @property
+    def in_graph(self) -> dict[str, Any]:
+        """What of the tables decides the graph: their values, or their shapes where variables hold the values."""
+        is_constant = self.record.constant_tables
+        return {name: values.tolist() if is_constant else values.shape for name, values in self.tables.items()}
 
 
 def logits_of(config: Config, data: Prepared) -> int:
-    """How many a model ends in."""
+    """Return how many logits a model ends in."""
     return 1 if config.dataset.labels == "binary" else len(data.classes)
 
 
-def loss_function(config: Config, data: Prepared) -> PerSample:
-    """The configured loss of (labels, logits), one value a sample, without weights."""
-    function = LOSSES[config.loss.name]
-    options = arguments(config.loss, function, data.classes)
-    counts = data.counts.astype(np.float64)
-    at_hand: dict[str, Callable[[], Floats]] = {
-        "counts": lambda: counts,
-        "costs": lambda: cost_matrix(config.cost or {}, data.classes),
-        # Of a single logit, class 1 is the positive one.
-        "balance": lambda: positive_weights(
-            *((counts, len(data.split("train").labels)) if data.several_labels else (counts[1:], int(counts.sum())))
-        ),
-    }
-    if data.several_labels and config.weighting.name == "balanced":
-        options["pos_weight"] = "auto"  # what weights balanced are where a sample has no one class
-    asked = [name for name in list(inspect.signature(function).parameters)[2:] if name in at_hand]
-    given: dict[str, Floats] = {name: at_hand[name]() for name in asked}
-    return lambda labels, logits: function(labels, logits, **given, **options)
-
-
-def loss_tables(function: PerSample, config: Config, data: Prepared) -> list[Floats]:
-    """The tables that a loss looks things up in, in the order in which it asks for them."""
-    asked: list[Floats] = []
-
-    def hold(values: Any) -> tf.Tensor:
-        asked.append(np.asarray(values, np.float32))
-        return tf.constant(asked[-1])
-
-    labels = encode(tf.constant(np.asarray(data.split("train").labels[:1])), len(data.classes), config.dataset.labels)
-    with tables_held(hold):
-        function(labels, tf.zeros((1, logits_of(config, data))))
-    return asked
+def loss_function(config: Config, data: Prepared) -> ConfiguredLoss:
+    """Return the configured loss, with its tables as these data have them."""
+    record, options = LOSSES[config.loss.name], config.loss
+    costs = None if config.cost is None else cost_matrix(config.cost, data.classes)
+    known = Known.of_classes(data.counts, costs)
+    if data.several_labels:
+        known = Known(data.counts.astype(np.float64), len(data.split("train").labels), costs, several_labels=True)
+        if config.weighting.name == "balanced":
+            # What balanced weights are where a sample has no one class.
+            options = options.model_copy(update={"pos_weight": "auto"})
+    tables = record.tables_of(known, options, data.classes)
+    as_float32 = {name: np.asarray(values, np.float32) for name, values in tables.items()}
+    return ConfiguredLoss(record, arguments(options, record.function, data.classes), as_float32)

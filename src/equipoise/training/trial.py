@@ -128,7 +128,7 @@ def _batch(config: Config, data: Prepared) -> tuple[tf.Tensor, Floats]:
 
 
 def _who(loss: str) -> str:
-    return f"loss={loss}: its function {LOSSES[loss].__name__}"
+    return f"loss={loss}: its function {LOSSES[loss].function.__name__}"
 
 
 def _tried(function: PerSample, labels: tf.Tensor, logits: Floats, loss: str) -> tuple[tf.Tensor, Floats | None]:
@@ -171,7 +171,7 @@ def _said(error: Exception) -> str:
 
 def _place(loss: str, error: Exception | None = None) -> str:
     """Where in the loss's file it failed last; where the loss begins, if it did not fail there."""
-    code = inspect.unwrap(LOSSES[loss]).__code__
+    code = inspect.unwrap(LOSSES[loss].function).__code__
     failed = traceback.extract_tb(error.__traceback__ if error else None)
     lines = [frame.lineno for frame in failed if frame.filename == code.co_filename]
     return f"{Path(code.co_filename).name}, line {[code.co_firstlineno, *lines][-1]}"

@@ -9,18 +9,14 @@ from equipoise.config.model import Config
 from equipoise.core.schema import ConfigError
 from equipoise.data.feed import is_resident
 from equipoise.data.prepared import Prepared
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.models import MODELS
 
-# Loss functions, none of which has a product with a constant, and models that left the bits of `fit` however they were tried, on a CPU
-# and on a GPU.
-KNOWN = {
-    "loss.function": ("cross_entropy", "balanced_softmax", "logit_adjusted"),
-    "model": ("linear", "mlp", "cnn", "conv1d"),
-}
 MOST_SHARE = 0.5  # of the free memory, for samples
 # XLA takes half a second to two to compile, and of dense layers saves a tenth of a millisecond a step, or more: at 30 epochs these steps
 # make up for it. Their number alone decides, so that a run with more epochs goes through the same weights. Of convolutions a program
 # of many steps takes ten times as long as one for each, and batches of more numbers take longer to be handed to it than it saves.
-DENSE, LEAST_STEPS, MOST_NUMBERS = ("linear", "mlp"), 200, 2**18
+LEAST_STEPS, MOST_NUMBERS = 200, 2**18
 
 
 class Engine(NamedTuple):
@@ -61,7 +57,7 @@ def engine_of(config: Config, data: Prepared, device: str) -> Engine:
     name, why = _name(config, data, device)
     # Other losses have a product with a constant, which would not leave the same bits in a program of many steps.
     few = trainer.batch_size * math.prod(data.shape) <= MOST_NUMBERS
-    in_programs = few and config.model.name in DENSE and not _unknown(config) and trainer.precision == "float32"
+    in_programs = few and MODELS[config.model.name].dense and not _unknown(config) and trainer.precision == "float32"
     if trainer.jit != "auto":
         xla = trainer.jit and lets_xla_in(config, device)
         return Engine(
@@ -106,8 +102,9 @@ def _name(config: Config, data: Prepared, device: str) -> tuple[str, str]:
 
 def _unknown(config: Config) -> str:
     """The option, as it is typed, that may leave other last bits with another engine; empty if there is none."""
-    chosen = {"loss.function": config.loss.function, "model": config.model.name}
-    return next((f"{option}={name}" for option, name in chosen.items() if name not in KNOWN[option]), "")
+    if not LOSSES[config.loss.name].bits_known:
+        return f"loss.function={config.loss.function}"
+    return "" if MODELS[config.model.name].bits_known else f"model={config.model.name}"
 
 
 def _check_memory(needed: int) -> None:
