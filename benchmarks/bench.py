@@ -9,8 +9,8 @@
     metrics    an evaluation, and scikit-learn's functions for the same numbers
     growth     time and memory of a run against rows, classes, features, and runs in the store
 
-Prints the tables, writes results.json, results.md and growth.png into docs/performance/, and puts the tables into
-docs/performance.md. Each part replaces its own earlier results and keeps those of the others.
+Prints the tables and writes results.json, results.md and growth.png into docs/performance/. Each part replaces its own
+earlier results and keeps those of the others. docs/performance.md quotes the medians.
 """
 
 import importlib
@@ -41,8 +41,10 @@ from equipoise.training.runtime import unused_gpu
 
 PARTS = ("training", "gpu", "run", "sweep", "metrics", "growth")
 PACKAGES = ("tensorflow", "keras", "mlflow", "scikit-learn", "numpy", "scipy")
-PAGE = REPOSITORY / "docs" / "performance.md"
 RESULTS = REPOSITORY / "docs" / "performance"
+INTRODUCTION = """# Results of the benchmarks
+
+Written by `make bench`. A ratio such as `0.52 (0.42 to 0.53)` is the median and range over the rounds."""
 
 
 def _bench(words: Sequence[str]) -> None:
@@ -113,9 +115,8 @@ def _write(part: str, found: dict[str, Any], text: str) -> None:
     numbers.write_text(json.dumps({name: known[name] for name in PARTS if name in known}, indent=1) + "\n")
     if not tables.exists():
         empty = "\n\n".join(f"## {name}\n\n<!-- {name} -->\n<!-- end of {name} -->" for name in PARTS)
-        tables.write_text(f"# Results of the benchmarks\n\nWritten by `make bench`.\n\n{empty}\n")
-    for file in (tables, PAGE):
-        file.write_text(with_passage(file.read_text(), part, text))
+        tables.write_text(f"{INTRODUCTION}\n\n{empty}\n")
+    tables.write_text(with_passage(tables.read_text(), part, text))
 
 
 def with_passage(page: str, part: str, text: str) -> str:

@@ -57,8 +57,8 @@ def test_ratios_are_those_of_the_rounds(monkeypatch: pytest.MonkeyPatch, capsys:
 @pytest.mark.slow
 def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
     clone_of(tmp_path)
-    folder, page = tmp_path / "docs" / "performance", tmp_path / "docs" / "performance.md"
-    before, told = json.loads((folder / "results.json").read_text()), page.read_text()
+    folder, tables = tmp_path / "docs" / "performance", tmp_path / "docs" / "performance" / "results.md"
+    before, told = json.loads((folder / "results.json").read_text()), tables.read_text()
 
     def bench(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -73,7 +73,7 @@ def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
         2,
         "error: metrix: there is no such part; did you mean 'metrics'?\n",
     )
-    assert page.read_text() == told
+    assert tables.read_text() == told
 
     found = bench("metrics", "rounds=1")
     assert found.returncode == 0, found.stderr
@@ -85,11 +85,10 @@ def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
     evaluation = after["metrics"]["found"]["evaluation, 100,000 × 100"]
     assert all(np.isfinite(way["seconds"]).all() and len(way["seconds"]) == 1 for way in evaluation.values())
     median = 1000 * evaluation["Equipoise"]["median"]
-    for file in (page, folder / "results.md"):
-        assert f"| evaluation, 100,000 × 100 | {median:.1f} ms |" in file.read_text()
+    assert f"| evaluation, 100,000 × 100 | {median:.1f} ms |" in tables.read_text()
     around = [
         text.partition("<!-- metrics -->")[0] + text.partition("<!-- end of metrics -->")[2]
-        for text in (told, page.read_text())
+        for text in (told, tables.read_text())
     ]
     assert around[0] == around[1]
 
