@@ -12,7 +12,7 @@ from data_files import write
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.arrays import npz_files
-from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.arrays.ts_files import read_ts
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from equipoise.core.schema import ConfigError
-from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.types import ArrayPreprocessing, Preprocessing

@@ -20,7 +20,7 @@ from mlflow.pyfunc.model import PythonModel
 from equipoise.core.paths import is_file
 from equipoise.core.schema import Booleans, ConfigError, Floats, suggestion
 from equipoise.data import preprocessing
-from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.methods import decisions

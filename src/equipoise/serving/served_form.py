@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equipoise.data.arrays.dataset import SeriesPreprocessing
+from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import CategoricalColumn, Column, TablePreprocessing
 from equipoise.data.tables.pandas_types import PandasType

@@ -1,0 +1,152 @@
+"""The arrays of an npz file that belong together: samples, labels, groups and splits, in one part or one for each split."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from equipoise.core.schema import ConfigError, Integers, as_typed, listing, suggestion
+from equipoise.data.arrays import npz_files
+from equipoise.data.arrays.scaled import Array, finite
+from equipoise.data.labels import Spelled, spelled
+from equipoise.data.types import SPLITS, existing_file, split_place
+
+MOST_ONE_HOT = 20_000  # columns of a one-hot array
+
+
+@dataclass(frozen=True)
+class Part:
+    """Two arrays: samples and their labels.
+
+    Attributes
+    ----------
+    options : those that name them
+    features, target : their names
+    place : 1 + the place of their split in `SPLITS`; 0 if they are divided here
+    """
+
+    options: tuple[str, str]
+    features: str
+    target: str
+    place: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Parts of an npz file, whose samples count from the first part to the last.
+
+    Attributes
+    ----------
+    shapes : of each part's samples, (n, ...)
+    """
+
+    file: Path
+    parts: tuple[Part, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """As messages call its samples."""
+        return f"'{self.parts[0].features}' of {self.file}"
+
+    @property
+    def places(self) -> Integers | None:
+        """The place of the split of each sample, int8 (n,); None if there is one part."""
+        if len(self.parts) == 1:
+            return None
+        counts = [shape[0] for shape in self.shapes]
+        return np.repeat([part.place for part in self.parts], counts).astype(np.int8)
+
+    def blocks(self, shape: tuple[int, ...]) -> Iterator[tuple[int, Array]]:
+        """Read the samples of all parts, each brought to this shape, in blocks with the number of their first one."""
+        before = 0
+        for part, own in zip(self.parts, self.shapes, strict=True):
+            for start, block in npz_files.blocks(self.file, part.features):
+                good = finite(block, start, f"'{part.features}' of {self.file}")
+                yield before + start, good.reshape(len(block), *shape)
+            before += own[0]
+
+    def words(self, name: str) -> Spelled:
+        """Read an array that has one value for each sample of the first part."""
+        values = npz_files.whole(self.file, name, self.parts[0].features, self.shapes[0][0])
+        return spelled(values, f"'{name}' of {self.file}")
+
+    def labels(self) -> Array:
+        """Read the labels of all parts, one after the other, (n,) or (n, columns).
+
+        Raises
+        ------
+        ConfigError
+            If they differ in kind.
+        """
+        found = [
+            npz_files.whole(self.file, part.target, part.features, shape[0], MOST_ONE_HOT)
+            for part, shape in zip(self.parts, self.shapes, strict=True)
+        ]
+        for part, values in zip(self.parts, found, strict=True):
+            if values.shape[1:] != found[0].shape[1:] or (values.dtype.kind in "US") != (found[0].dtype.kind in "US"):
+                first, other = (
+                    f"'{name.target}' is {array.dtype} of shape {array.shape}"
+                    for name, array in ((self.parts[0], found[0]), (part, values))
+                )
+                raise ConfigError(f"{self.file}: the labels differ in kind: {first}, and {other}")
+        return np.concatenate(found) if len(found) > 1 else found[0]
+
+    def unread(self, others: Sequence[str | None]) -> list[str]:
+        """Tell of the arrays that are neither in a part nor among the others."""
+        known = {*others, *(name for part in self.parts for name in (part.features, part.target))}
+        names = npz_files.members(self.file)
+        more = sorted(set(names) - known)
+        if not more:
+            return []
+        typed = _by_split(names) if any(max(map(split_place, name.split("_"))) for name in more) else ""
+        hint = f"; to read them: {typed}" if typed else ""
+        return [f"{self.file} holds more arrays, which are not read: {listing(more)}{hint}"]
+
+
+def opened(path: str, parts: Sequence[Part], group: str | None, split: str | None) -> Stored:
+    """Open the file, whose samples are not read yet.
+
+    Raises
+    ------
+    ConfigError
+        If it has no array of a name that is given, or samples of different shapes.
+    """
+    file = existing_file(path, "dataset.path")
+    names = npz_files.members(file)
+    wanted = [pair for part in parts for pair in zip(part.options, (part.features, part.target), strict=True)]
+    for option, name in (*wanted, ("group", group), ("split", split)):
+        if name is not None and name not in names:
+            typed = _by_split(names)
+            hint = f"; it has arrays for each split: {typed}" if typed else suggestion(name, names, f"dataset.{option}")
+            raise ConfigError(f"dataset.{option}={name}: {file} has no such array{hint}")
+    shapes = [npz_files.header(file, part.features) for part in parts]
+    for part, shape in zip(parts, shapes, strict=True):
+        if len(shape) < 2 or 0 in shape:
+            raise ConfigError(
+                f"{file}: the array '{part.features}' has the shape {shape}; "
+                "needed are samples along the first axis and features after it"
+            )
+        if shape[1:] != shapes[0][1:]:
+            raise ConfigError(
+                f"{file}: '{part.features}' has samples of shape {shape[1:]}, "
+                f"and '{parts[0].features}' of {shapes[0][1:]}"
+            )
+    return Stored(file, tuple(parts), tuple(shapes))
+
+
+def _by_split(names: Sequence[str]) -> str:
+    """Return what to type where arrays are named as splits, such as `x_train` or `test_images`; nothing elsewhere."""
+    found = {}
+    for name in names:
+        words = name.casefold().split("_")
+        place = max(map(split_place, words))
+        kind = "target" if {"y", "label", "labels", "target", "targets"} & set(words) else "features"
+        if place:
+            found[kind if place == 1 else f"{SPLITS[place - 1]}_{kind}"] = name
+    pairs = [("features", "target"), *((f"{split}_features", f"{split}_target") for split in SPLITS[1:])]
+    whole = [key for pair in pairs for key in pair if set(pair) <= set(found)]
+    if not {"features", "test_features"} <= set(whole):
+        return ""
+    return " ".join(as_typed(f"dataset.{key}", found[key]) for key in whole)
