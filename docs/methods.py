@@ -7,6 +7,7 @@ results from the headers of the recipes in conf/experiment/. All are read as tex
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,9 +130,10 @@ def _chapter(chapter: Chapter) -> Iterator[str]:
         if chapter.group
         else {}
     )
-    shared = [line for line in next(iter(options.values()), []) if all(line in keys for keys in options.values())]
+    counts = Counter(line for keys in options.values() for line in keys)
+    shared = [line for line, count in counts.items() if count > len(options) / 2]
     if shared:
-        yield "All of them have:\n"
+        yield "Unless another default stands below:\n"
         yield _fenced("yaml", shared)
     for name, text in _docstrings(chapter).items():
         yield f"### `{name}`\n\n{text}\n"
