@@ -198,7 +198,7 @@ def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str
             watch = search.watch(project_root(), searching, config) if searching else None
             finished = experiment.run(config, data, store, folder, claim, held, run.outer_run(store), watch)
     except run.Pruned as pruned:
-        console.print(f"{name}: given up {pruned}", soft_wrap=True)
+        console.print(f"{name}: pruned {pruned}", soft_wrap=True)
         return {}
     except Exception as error:
         outside = _from_outside(error)

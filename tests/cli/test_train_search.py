@@ -1,4 +1,4 @@
-"""`hydra/sweeper=optuna` as a user runs it: trials that are given up, a search that is killed and goes on, several metrics."""
+"""`hydra/sweeper=optuna` as a user runs it: trials that are pruned, a search that is killed and goes on, several metrics."""
 
 import shlex
 import subprocess
@@ -43,7 +43,7 @@ def search(project: Path, *overrides: str) -> str:
 @pytest.fixture(scope="module")
 def whole(project: Path) -> str:
     """Three trials, and then two more."""
-    assert "Search whole: 3 trials finished, 0 were given up, 0 failed" in search(
+    assert "Search whole: 3 trials finished, 0 pruned, 0 failed" in search(
         project, "hydra.sweeper.n_trials=3", "sweep=whole"
     )
     return search(project, FIVE, "sweep=whole")
@@ -62,8 +62,8 @@ def trials(project: Path, store: Store, sweep: str) -> Any:
 
 def test_more_trials_go_on_where_the_search_was_left(project: Path, store: Store, whole: str) -> None:
     assert whole.count("epochs on cpu") == 1, "one new trial that finished"
-    assert whole.count("given up after epoch 2") == 1
-    assert "Search whole: 4 trials finished, 1 were given up, 0 failed" in whole
+    assert whole.count("pruned after epoch 2") == 1
+    assert "Search whole: 4 trials finished, 1 pruned, 0 failed" in whole
     folder, table = trials(project, store, "whole")
     assert table["state"].tolist() == ["complete"] * 4 + ["pruned"]
     assert {file.name for file in folder.iterdir()} == {

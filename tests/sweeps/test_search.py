@@ -72,7 +72,7 @@ def test_every_option_and_both_ends_are_checked() -> None:
         (["weighting.alpah=interval(0,1)"], "there is no option weighting.alpah; did you mean 'weighting.alpha'?"),
         (["weighting.alpha=interval(-1,1)"], "weighting.alpha=-1.0: must be greater than or equal to 0"),
         (["weighting.alpha=interval(1,0)"], "from a smaller to a larger number"),
-        (["weighting.alpha=tag(log,interval(0,1))"], "a logarithmic one from above 0"),
+        (["weighting.alpha=tag(log,interval(0,1))"], "a logarithmic one starts above 0"),
         (["weighting.alpha=tag(lin,interval(0,1))"], "there is no tag lin"),
         (["model.hidden=[8],[x]"], "model.hidden.0=x: must be a valid integer"),
         (["weighting=none,balnced"], "weighting=balnced: there is no such weighting; did you mean 'balanced'?"),
@@ -89,7 +89,7 @@ def test_every_option_and_both_ends_are_checked() -> None:
         (["seed=0,1", "+hydra.sweeper.n_trial=9"], "there is no such option; did you mean 'n_trials'?"),
         (
             ["seed=0,1", "hydra.sweeper.metric=[val/macro_f1,val/log_loss]", "hydra.sweeper.pruner=median"],
-            "hydra.sweeper.pruner=median: of several metrics",
+            "hydra.sweeper.pruner=median needs a single metric",
         ),
         (["seed=0,1", "trainer.second_stage=crt"], "use trainer.second_stage=none"),
     ],
@@ -165,7 +165,7 @@ def test_one_command_at_a_time_searches(tmp_path: Path) -> None:
     assert len(drive(tmp_path, chosen, searched, meanwhile)) == 1
 
 
-def test_a_machine_that_does_not_see_the_search_cannot_give_up_a_trial(
+def test_a_machine_that_does_not_see_the_search_cannot_prune_a_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(search.TRIAL, "0")
@@ -176,7 +176,7 @@ def test_a_machine_that_does_not_see_the_search_cannot_give_up_a_trial(
 def test_a_search_without_a_finished_trial_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drive(tmp_path, settings(n_trials=1), space("weighting.alpha=interval(0,1)"), lambda _: None)
     search_report.show(open_store(tmp_path), "s", settings())
-    assert capsys.readouterr().out == "\nSearch s: 0 trials finished, 0 were given up, 1 failed\n"
+    assert capsys.readouterr().out == "\nSearch s: 0 trials finished, 0 pruned, 1 failed\n"
 
 
 def test_optuna_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,10 @@ VALUES = ("seed", "cost", "sweep")
 JUDGING = ("decision", "evaluation")
 
 
+# The metrics of the validation split that training and a search can go by.
+Monitored = Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
+
+
 class Trainer(Section):
     """How to train."""
 
@@ -47,7 +51,7 @@ class Trainer(Section):
     batch_size: Annotated[int, Field(ge=1, le=10_000_000)]
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     learning_rate: Positive
-    monitor: Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
+    monitor: Monitored
     early_stopping: PositiveInt | None
     second_stage: Literal["none", "crt", "tau_norm"]
     device: Literal["auto", "cpu", "gpu"]

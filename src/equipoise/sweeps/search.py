@@ -1,7 +1,7 @@
-"""A search: trials that learn from each other which values of the options that a sweep leaves open are best.
+"""A search: each trial learns from earlier ones which values of the searched options are best.
 
-Optuna chooses. This module says what it may choose from, keeps the trials in one file, so that a search goes on where
-it was left, and tells a trial's process when to give up. Optuna is imported when a search runs, not before.
+Optuna chooses the values. This module defines what it may choose from, keeps the trials in one file, so that a search
+continues where it was interrupted, and prunes hopeless trials. Optuna is imported when a search runs, not before.
 """
 
 import os
@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from pydantic import BeforeValidator, Field, ValidationError
 
 from equipoise.config.messages import explained
-from equipoise.config.model import Config
+from equipoise.config.model import Config, Monitored
 from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed
 from equipoise.metrics.orientation import orientation
 from equipoise.tracking.run import Pruned
@@ -27,21 +27,19 @@ if TYPE_CHECKING:
     import optuna
 
 TARGET = "hydra_plugins.optuna_search.OptunaSweeper"
-# The environment of a trial's process holds its id in Optuna's storage under this name.
-TRIAL = "EQUIPOISE_TRIAL"
-OVERRIDES = "overrides"  # of a trial: its job
-METRICS = ("val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss")
+TRIAL = "EQUIPOISE_TRIAL"  # variable in the environment of a trial's process: the trial's id in Optuna's storage
+OVERRIDES = "overrides"  # attribute of a trial: the overrides of its job
 
-# What a trial's job returns: its metrics, nothing if it was pruned, None if it failed.
+# The metrics that a trial's job returns: empty if it was pruned, None if it failed.
 Outcome = Mapping[str, float] | None
 Launch = Callable[[Sequence[Sequence[str]]], Sequence[Outcome]]
 
 
 class Settings(Section):
-    """How to search: conf/hydra/sweeper/optuna.yaml."""
+    """How to search, as in conf/hydra/sweeper/optuna.yaml."""
 
     metric: Annotated[
-        tuple[Literal[METRICS], ...],  # type: ignore[valid-type]
+        tuple[Monitored, ...],
         Field(strict=False, min_length=1),
         BeforeValidator(lambda typed: [typed] if isinstance(typed, str) else typed),
     ]
@@ -60,7 +58,7 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class Among:
-    """One of these, as they are typed."""
+    """One of these values, as they are typed."""
 
     values: tuple[str, ...]
 
@@ -87,19 +85,19 @@ class Between:
 
 @dataclass(frozen=True)
 class Space:
-    """What is given and what is searched, by the key of the override."""
+    """The space of a search."""
 
-    given: tuple[str, ...]
-    searched: Mapping[str, Among | Between]
+    given: tuple[str, ...]  # overrides with one value
+    searched: Mapping[str, Among | Between]  # by the key of the override
 
 
 def read_settings(composed: Any) -> Settings:
-    """The checked settings of `hydra.sweeper`, without its target and params.
+    """Return the checked settings of `hydra.sweeper`, without its target and params.
 
     Raises
     ------
     ConfigError
-        With a line for each that is wrong.
+        With one line for each wrong setting.
     """
     try:
         settings = Settings.model_validate(composed)
@@ -107,7 +105,8 @@ def read_settings(composed: Any) -> Settings:
         raise ConfigError(explained(error, composed, "hydra.sweeper")) from None
     if settings.pruner not in ("auto", "none") and len(settings.metric) > 1:
         raise ConfigError(
-            f"hydra.sweeper.pruner={settings.pruner}: of several metrics none says alone which trial is hopeless; use auto or none"
+            f"hydra.sweeper.pruner={settings.pruner} needs a single metric: "
+            "with several metrics use hydra.sweeper.pruner=auto or none"
         )
     if find_spec("optuna") is None:
         raise ConfigError("hydra/sweeper=optuna needs Optuna: make setup EXTRA=sweeps")
@@ -115,21 +114,21 @@ def read_settings(composed: Any) -> Settings:
 
 
 def space(overrides: Sequence[Override]) -> Space:
-    """What the command line leaves open, in Hydra's syntax of sweeps: lists, choice, range, interval, tag(log, …).
+    """Return the space that the overrides span in Hydra's syntax: lists, choice, range, interval, tag(log, …).
 
     Raises
     ------
     ConfigError
-        If an interval has no inside, or a logarithmic one reaches 0.
+        If an interval is empty, or a logarithmic one reaches 0.
     """
     given: dict[str, str] = {}
     searched: dict[str, Among | Between] = {}
     for override in overrides:
         key = override.get_key_element()
         if key.startswith("hydra"):
-            continue  # how to search, and not what
+            continue  # an option of the search itself
         for there in (given, searched):
-            there.pop(key, None)  # the last one counts
+            there.pop(key, None)  # the last override of a key counts
         if override.is_sweep_override():
             searched[key] = _searched(override)
         else:
@@ -138,7 +137,7 @@ def space(overrides: Sequence[Override]) -> Space:
 
 
 def to_check(searched: Space) -> Iterator[list[str]]:
-    """Jobs that together hold every option of a list and both ends of every interval."""
+    """Yield jobs, as overrides, that together hold every value of a list and both ends of every interval."""
     ends = {
         key: values.values if isinstance(values, Among) else (_typed(values.low), _typed(values.high))
         for key, values in searched.searched.items()
@@ -151,16 +150,16 @@ def to_check(searched: Space) -> Iterator[list[str]]:
 
 
 def check_known(root: Path, sweep: str, settings: Settings, searched: Space) -> None:
-    """Refuse to go on with a search for something else.
+    """Refuse to continue a search with another aim.
 
     Raises
     ------
     ConfigError
-        If the sweep's trials were for other metrics or from another space.
+        If the sweep's earlier trials had other metrics or another space.
     """
     if not _file(root, sweep).exists():
         return
-    known = _study(root, sweep, settings).user_attrs.get("search")
+    known = load(root, sweep, settings).user_attrs.get("search")
     if known is not None and known != _identity(settings, searched):
         raise ConfigError(
             f"sweep={sweep} is a search for {known['metric']} over {known['among']}: use sweep=new, or another id"
@@ -168,11 +167,16 @@ def check_known(root: Path, sweep: str, settings: Settings, searched: Space) -> 
 
 
 def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Launch) -> None:
-    """Trials until there are `n_trials` that are finished or pruned; those that were interrupted go first.
+    """Run trials until `n_trials` are finished or pruned; interrupted ones go first.
 
     Parameters
     ----------
-    launch : runs jobs, given by their overrides
+    launch : runs jobs, which are given by their overrides, and returns their outcomes
+
+    Raises
+    ------
+    ConfigError
+        If another process runs this search.
     """
     from optuna.trial import TrialState
 
@@ -180,7 +184,7 @@ def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Lau
     try:
         lock = FileLock(_file(root, sweep).with_suffix(".lock"), timeout=0)
         with lock:
-            study = _study(root, sweep, settings)
+            study = load(root, sweep, settings)
             study.set_user_attr("search", _identity(settings, searched))
             interrupted = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             left = settings.n_trials - len(
@@ -205,38 +209,41 @@ def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Lau
 
 
 def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapping[str, float]], None] | None:
-    """In a trial's process: what is to be told of each epoch, and gives up a hopeless trial; None outside a search.
+    """Return the function that a trial's process calls after each epoch to prune a hopeless trial.
+
+    It raises `Pruned` to end the trial. Outside of a search that prunes, return None.
 
     Raises
     ------
-    Pruned
-        By the function, if the trial is to be given up.
+    ConfigError
+        If this machine does not see the search's file.
     """
     if TRIAL not in os.environ or not settings.prunes:
         return None
     if not _file(root, config.sweep).exists():
         raise ConfigError(
-            "hopeless trials are told by the search's file in the project's folder, which this machine does not see: hydra.sweeper.pruner=none"
+            "pruning compares trials through the search's file in the project's folder, "
+            "which this machine does not see: hydra.sweeper.pruner=none"
         )
     import optuna
 
-    trial = optuna.trial.Trial(_study(root, config.sweep, settings), int(os.environ[TRIAL]))
+    trial = optuna.trial.Trial(load(root, config.sweep, settings), int(os.environ[TRIAL]))
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
         trial.report(metrics[settings.metric[0]], epoch)
-        if epoch + 1 < config.trainer.epochs and trial.should_prune():  # after the last there is nothing to save
+        if epoch + 1 < config.trainer.epochs and trial.should_prune():  # after the last epoch, pruning saves nothing
             raise Pruned(f"after epoch {epoch + 1}")
 
     return on_epoch
 
 
 def watched(settings: Settings, config: Config) -> list[str]:
-    """The metrics that `outcome` looks at."""
+    """Return the metrics that `outcome` reads."""
     return [*settings.metric, config.trainer.monitor]
 
 
 def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Config) -> dict[str, float]:
-    """The metrics of the weights that a finished run ended with: of its last epoch, or its best if it stops early.
+    """Return the metrics of a finished run's final weights: of its last epoch, or of its best one if it stops early.
 
     Parameters
     ----------
@@ -256,8 +263,21 @@ def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Con
 
 
 def load(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
-    """The trials of a sweep that was searched."""
-    return _study(root, sweep, settings)
+    """Return the trials of a sweep's search, none if it begins."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.study import StudyDirection
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A file rather than a database: processes on several machines can share it, and it needs no schema.
+    storage = JournalStorage(JournalFileBackend(str(_file(root, sweep))))
+    directions = [
+        StudyDirection.MAXIMIZE if orientation(key) == 1 else StudyDirection.MINIMIZE for key in settings.metric
+    ]
+    return optuna.create_study(
+        storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True
+    )
 
 
 def _searched(override: Override) -> Among | Between:
@@ -275,11 +295,13 @@ def _searched(override: Override) -> Among | Between:
         unknown = value.tags - {"log"}
         if unknown:
             raise ConfigError(
-                f"{override.input_line}: there is no tag {', '.join(sorted(unknown))}; tag(log, interval(…)) searches on a logarithmic scale"
+                f"{override.input_line}: there is no tag {', '.join(sorted(unknown))}; "
+                "tag(log, interval(…)) searches on a logarithmic scale"
             )
         if not low < high or (log and low <= 0):
             raise ConfigError(
-                f"{override.input_line}: an interval goes from a smaller to a larger number, a logarithmic one from above 0"
+                f"{override.input_line}: an interval goes from a smaller to a larger number, "
+                "and a logarithmic one starts above 0"
             )
         return Between(low, high, 1 if isinstance(low, int) and isinstance(high, int) else None, log)
     return Among(tuple(dict.fromkeys(override.sweep_string_iterator())))
@@ -292,23 +314,6 @@ def _identity(settings: Settings, searched: Space) -> dict[str, str]:
 
 def _file(root: Path, sweep: str) -> Path:
     return root / "outputs" / "searches" / f"{sweep}.journal"
-
-
-def _study(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-    from optuna.study import StudyDirection
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # A file and no database: it can be shared by processes on several machines, and needs no schema.
-    storage = JournalStorage(JournalFileBackend(str(_file(root, sweep))))
-    directions = [
-        StudyDirection.MAXIMIZE if orientation(key) == 1 else StudyDirection.MINIMIZE for key in settings.metric
-    ]
-    return optuna.create_study(
-        storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True
-    )
 
 
 def _pruner(settings: Settings) -> "optuna.pruners.BasePruner":
@@ -325,20 +330,19 @@ def _pruner(settings: Settings) -> "optuna.pruners.BasePruner":
 
 
 def _sampler(settings: Settings, number: int) -> "optuna.samplers.BaseSampler":
-    """Seeded by the trial's number, so that a search that was interrupted goes on as if it had not been."""
+    """Return the sampler, seeded by the trial's number: an interrupted search continues as if it had not stopped."""
     from optuna import samplers
 
     seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
     made: dict[str, Callable[[], samplers.BaseSampler]] = {
         "tpe": lambda: samplers.TPESampler(n_startup_trials=settings.startup_trials, seed=seed),
         "random": lambda: samplers.RandomSampler(seed=seed),
-        "qmc": lambda: samplers.QMCSampler(
-            scramble=True, seed=settings.seed, warn_independent_sampling=False
-        ),  # one sequence, kept in the storage
+        # One sequence, which the storage keeps.
+        "qmc": lambda: samplers.QMCSampler(scramble=True, seed=settings.seed, warn_independent_sampling=False),
         "nsgaii": lambda: samplers.NSGAIISampler(population_size=max(2, settings.startup_trials), seed=seed),
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that some of them are new to Optuna
+        warnings.simplefilter("ignore")  # Optuna warns that some of them are experimental
         return made[settings.sampler]()
 
 

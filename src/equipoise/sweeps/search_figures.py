@@ -1,4 +1,4 @@
-"""Pictures of a search, as Matplotlib figures; no pyplot, no state."""
+"""Draw the pictures of a search as Matplotlib figures, without pyplot."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ from equipoise.core.schema import Booleans, Floats
 
 
 def history(numbers: Sequence[int], values: Floats, metric: str, sign: int) -> Figure:
-    """Each finished trial's metric, and the best until then.
+    """Draw each finished trial's metric, and the best one up to it.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def history(numbers: Sequence[int], values: Floats, metric: str, sign: int) -> F
         where="post",
         color=INK,
         linewidth=1.6,
-        label="best until then",
+        label="best so far",
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trial", ylabel=metric, title=f"{metric} over the trials")
@@ -35,7 +35,7 @@ def history(numbers: Sequence[int], values: Floats, metric: str, sign: int) -> F
 
 
 def importances(shares: Mapping[str, float], metric: str) -> Figure:
-    """What part of the metric's variance over the trials each option explains."""
+    """Draw the part of the metric's variance over the trials that each option explains."""
     figure = Figure((7, 1.2 + 0.4 * len(shares)), layout="constrained")
     axes = figure.subplots()
     axes.barh(list(shares)[::-1], list(shares.values())[::-1], color=INK)
@@ -45,7 +45,13 @@ def importances(shares: Mapping[str, float], metric: str) -> Figure:
 
 
 def front(values: Floats, on_front: Booleans, numbers: Sequence[int], metrics: Sequence[str]) -> Figure:
-    """Two metrics of each finished trial, (trials, 2), those that no other beats in both by their numbers."""
+    """Draw two metrics of each finished trial, and number the trials that no other beats in both.
+
+    Parameters
+    ----------
+    values : of shape (trials, 2)
+    on_front : whether no other trial beats this one in both metrics, of shape (trials,)
+    """
     figure = Figure((6, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot(*values[~on_front].T, "o", color=MUTED, markersize=4, label="trial")

@@ -1,4 +1,4 @@
-"""What a search has found: its best trials in the terminal, its trials, importances and pictures in the sweep's summary run."""
+"""The results of a search: its best trials in the terminal, all trials and pictures in the sweep's summary run."""
 
 import shlex
 from collections.abc import Mapping
@@ -23,72 +23,60 @@ MOST_ROWS = 10
 
 
 def show(store: Store, sweep: str, settings: search.Settings) -> None:
-    """Print the best trials, of several metrics those that no other beats in all, and log what is known of all of them."""
-    from optuna.trial import TrialState
+    """Print the best trials, or for several metrics those that no other beats in all, and log all trials.
 
+    The sweep's summary run gets the trials as a table, the importance of each option, and pictures.
+    """
     study = search.load(store.root, sweep, settings)
-    by_state = {state: study.get_trials(deepcopy=False, states=(state,)) for state in TrialState}
-    finished, pruned, failed = (
-        len(by_state[state]) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    )
-    console.print(
-        f"\nSearch {sweep}: {finished} trials finished, {pruned} were given up, {failed} failed",
-        style="bold",
-        soft_wrap=True,
-    )
+    finished, pruned, failed = (len(_trials(study, state)) for state in ("COMPLETE", "PRUNED", "FAIL"))
+    counts = f"{finished} trials finished, {pruned} pruned, {failed} failed"
+    console.print(f"\nSearch {sweep}: {counts}", style="bold", soft_wrap=True)
     runs = history.sweep_runs(store, sweep, compare.wanted(None))
     if not finished or not runs:
         return
+    _print_best(study, settings)
+    importance = _importance(study, settings)
+    for metric, shares in importance.items():
+        listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
+        console.print(f"What {metric} depends on: {listed}", soft_wrap=True)
+    experiments = {run.experiment_id for run in runs}
+    log_sweep_texts(store, sweep, experiments, {"search/trials.csv": _as_csv(study, settings)})
+    pictures = {f"search/{name}.png": figure for name, figure in _pictures(study, settings, importance).items()}
+    log_sweep_figures(store, sweep, experiments, pictures)
+
+
+def _print_best(study: "optuna.Study", settings: search.Settings) -> None:
+    """Print a table of the best trials, and the command that runs the first of them on its own."""
     several = len(settings.metric) > 1
-    shown = study.best_trials if several else by_state[TrialState.COMPLETE]
+    shown = study.best_trials if several else _trials(study, "COMPLETE")
     best = sorted(shown, key=lambda trial: -orientation(settings.metric[0]) * trial.values[0])[:MOST_ROWS]
     keys = list(best[0].params)
+    # The last word of an option names it, where no other option ends in the same word.
+    words = [key.rpartition(".")[2] for key in keys]
+    options = [word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)]
     rows = [
         [str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)]
         for trial in best
     ]
     title = "Trials that no other beats in all metrics" if several else "Best trials, by the validation split"
-    # An option by its last word, where that is enough.
-    words = [key.rpartition(".")[2] for key in keys]
-    print_table(
-        title,
-        [
-            "trial",
-            *settings.metric,
-            *(word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)),
-        ],
-        rows,
-    )
+    print_table(title, ["trial", *settings.metric, *options], rows)
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
     # A recipe may ask for a sweep.
     again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
-    console.print(
-        "The first of them again, as a run of its own:\n  " + shlex.join(["python", "src/train.py", *again]),
-        soft_wrap=True,
-    )
-    importance = _importance(study, settings)
-    for metric, shares in importance.items():
-        console.print(
-            f"What {metric} depends on: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()),
-            soft_wrap=True,
-        )
-    experiments = {run.experiment_id for run in runs}
-    log_sweep_texts(store, sweep, experiments, {"search/trials.csv": _as_csv(study, settings)})
-    log_sweep_figures(
-        store,
-        sweep,
-        experiments,
-        {f"search/{name}.png": figure for name, figure in _pictures(study, settings, importance).items()},
-    )
+    command = shlex.join(["python", "src/train.py", *again])
+    console.print(f"The first of them again, as a run of its own:\n  {command}", soft_wrap=True)
 
 
 def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, dict[str, float]]:
-    """Each option's share of the metrics' variance (fANOVA, Hutter et al. 2014), largest first; nothing of too few trials."""
+    """Return each option's share of each metric's variance (fANOVA, Hutter et al. 2014), largest first.
+
+    A metric that never varies is omitted.
+    """
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for index, metric in enumerate(settings.metric):
-        values = {trial.values[index] for trial in _finished(study)}
+        values = {trial.values[index] for trial in _trials(study, "COMPLETE")}
         if len(values) > 1:
             evaluator = FanovaImportanceEvaluator(seed=settings.seed)
             found[metric] = get_param_importances(study, evaluator=evaluator, target=partial(_value, index=index))
@@ -104,7 +92,7 @@ def _pictures(
 ) -> dict[str, "Figure"]:
     from equipoise.sweeps import search_figures
 
-    trials = _finished(study)
+    trials = _trials(study, "COMPLETE")
     numbers, values = [trial.number for trial in trials], np.array([trial.values for trial in trials])
     drawn = {}
     for index, metric in enumerate(settings.metric):
@@ -119,11 +107,11 @@ def _pictures(
     return drawn
 
 
-def _finished(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    """Without those that were given up, to which Optuna gives the last value that they reported."""
+def _trials(study: "optuna.Study", state: str) -> list["optuna.trial.FrozenTrial"]:
+    """Return the trials of one state: COMPLETE, PRUNED or FAIL. Optuna gives a pruned one its last reported value."""
     from optuna.trial import TrialState
 
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return study.get_trials(deepcopy=False, states=(TrialState[state],))
 
 
 def _as_csv(study: "optuna.Study", settings: search.Settings) -> str:
