@@ -1,4 +1,4 @@
-"""Real clusters on this machine's loopback: two Ray nodes, of which one is a machine of its own as far as it can tell, and Slurm."""
+"""Real clusters on loopback: Slurm, and two Ray nodes, of which one takes itself for a machine of its own."""
 
 import contextlib
 import getpass

@@ -1,4 +1,4 @@
-"""What tests share: a project of their own, TensorFlow started once, and skips that fail where nothing may be skipped."""
+"""What all tests share: one project, TensorFlow started once, and skips that fail where nothing may be skipped."""
 
 import os
 import signal
@@ -39,13 +39,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(autouse=True)
 def _no_store_in_the_environment() -> None:
-    """MLflow writes the store of a test before this one into the environment, and `mlflow run` would take it for the user's."""
+    """Forget the store that MLflow wrote into the environment in a test before: `mlflow run` would take it."""
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_width_in_the_environment() -> None:
-    """That of the tests' own terminal is not that of the commands that they start; readline sets it past `os.environ`."""
+    """Give commands no width of the tests' own terminal; readline sets one past `os.environ`."""
     os.environ.pop("COLUMNS", None)
     os.unsetenv("COLUMNS")
 
@@ -59,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The tracking server of `make server`, on PostgreSQL, for all tests that need one."""
-    # Not below pytest's own folder, which is closed to others: as root, PostgreSQL runs as another user, who must come through.
+    # Not below pytest's own folder, which is closed to others: PostgreSQL, started by root, runs as another user.
     with tempfile.TemporaryDirectory(prefix="equipoise-server-") as folder:
         Path(folder).chmod(0o711)
         with running_server(copy_project(Path(folder) / "project")) as started:

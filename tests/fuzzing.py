@@ -1,4 +1,4 @@
-"""Hostile input by the thousand: values for every option, drawn from the config's own schema, and damaged files of every kind.
+"""Hostile input by the thousand: values for every option, drawn from the config's schema, and damaged files.
 
 What is read must be accepted whole or refused by a `ConfigError` that is fit to print; anything else is a finding. A
 case is known again by its kind and number.

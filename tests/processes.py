@@ -1,4 +1,4 @@
-"""What tests start, and how they wait for it: until a state is reached or a process has ended, never for a number of looks."""
+"""What tests start, and how they wait: until a state is reached or a process has ended."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-# Seconds that a test may wait in all: less than the limit of a test (pyproject.toml), so that what it has started is ended.
+# Seconds that a test may wait in all: less than the limit of a test in pyproject.toml, so that its processes are ended.
 LIMIT = 800
 BETWEEN_LOOKS = 0.05
 
@@ -26,7 +26,7 @@ class Processes:
         self._end = time.monotonic() + LIMIT
 
     def start(self, command: Sequence[str], **options: Any) -> Process:
-        """Start a command in a session of its own; its output and its errors are kept unless an option says otherwise."""
+        """Start a command in a session of its own; output and errors are kept unless an option says otherwise."""
         given = {
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Tracking servers for tests: the real one that `make server` starts, and a proxy before it that fails as networks do."""
+"""Tracking servers for tests: that of `make server`, and a proxy before it that fails as networks do."""
 
 import contextlib
 import json
@@ -114,7 +114,7 @@ def as_user(uri: str, name: str, password: str) -> Mapping[str, str]:
 
 
 class Proxy:
-    """Hands on to a port what comes in, until it is told to fail: `refuse`, `hang`, `cut` (in the middle of an answer), `error` (500)."""
+    """Hand on what comes in to a port, until `mode` is `refuse`, `hang`, `cut` (an answer) or `error` (500)."""
 
     def __init__(self, target: int) -> None:
         self.target, self.port, self.mode, self.passed, self.failed = target, free_port(), "pass", 0, 0

@@ -1,4 +1,4 @@
-"""What benchmarks make of their numbers: ratios, exponents and pages; and the part that takes seconds, as it is called."""
+"""What benchmarks make of their numbers: ratios, exponents and pages; and one quick part as a user runs it."""
 
 import json
 import subprocess
@@ -94,7 +94,7 @@ def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
 
 
 def test_equal_learners_on_repeated_splits_are_rarely_told_apart() -> None:
-    """Nominal 5 %: of `compare` within three standard errors; of a permutation test that takes the splits for independent, four times that."""
+    """Of nominal 5 % `compare` stays within three standard errors; a permutation test of splits has 4 times that."""
     found = program_of("benchmarks/false_positives.py").rates("decision stump", 200, 0.2, 600)
     assert abs(found.compared - 0.05) <= 3 * (0.05 * 0.95 / 600) ** 0.5
     assert found.permuted > 0.2

@@ -23,7 +23,7 @@ def stage(file: str, name: str) -> dict:
 
 
 def imported(file: Path, found: set[Path]) -> set[Path]:
-    """The project's modules behind a file's imports, read from its syntax; those for type checkers alone count as well."""
+    """Add the project's modules behind a file's imports, read from its syntax, those for type checkers included."""
     found.add(file)
     names = []
     for node in ast.walk(ast.parse(file.read_text())):

@@ -1,4 +1,4 @@
-"""Hostile and wrong input of every kind: a fixed share of what `benchmarks/fuzz.py` tries, and each of its findings by name."""
+"""Hostile and wrong input: a fixed share of what `benchmarks/fuzz.py` tries, and each of its findings by name."""
 
 import ast
 import gc
@@ -381,7 +381,10 @@ def test_a_store_of_another_mlflow_is_refused_with_advice(tmp_path: Path) -> Non
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     # A process keeps the stores that it has opened.
-    program = "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.tracking.store import open_store; open_store(pathlib.Path(sys.argv[1]))"
+    program = (
+        "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.tracking.store import open_store; "
+        "open_store(pathlib.Path(sys.argv[1]))"
+    )
     found = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True
     )
@@ -451,8 +454,8 @@ def test_the_upload_takes_no_foreign_file_and_goes_to_no_foreign_server(
     first, second, third = found.stderr.splitlines()
     assert first.startswith(f"error: {tmp_path}/c/outbox.jsonl is damaged")
     assert (
-        second
-        == f"error: {tmp_path}/a is kept, and not uploaded: {tmp_path}/a asks for the upload of {tmp_path}/a/../secret, which is not a file of the run"
+        second == f"error: {tmp_path}/a is kept, and not uploaded: "
+        f"{tmp_path}/a asks for the upload of {tmp_path}/a/../secret, which is not a file of the run"
     )
     assert "b/link, which is not a file of the run" in third
     outbox_of(tmp_path / "d", uri="http://127.0.0.1:9")

@@ -27,7 +27,10 @@ CHARTS = [
 OF_EACH_RUN = ["Parallel Coordinates", "confusion_matrix", "Differences to none · seed 0"]
 SCREENSHOTS = REPOSITORY / "outputs" / "screenshots"
 # Headless, without a look at the network, and with a page so high that all charts are drawn.
-FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
 SIZE = "--window-size=1900,5200"
 
 
@@ -104,22 +107,23 @@ def drawn(browser: Any) -> int:
     """Charts whose marks are there."""
     return int(
         browser.execute_script(
-            "return [...document.querySelectorAll('.js-plotly-plot')].filter(chart => chart.querySelector('path')).length"
+            "return [...document.querySelectorAll('.js-plotly-plot')]"
+            ".filter(chart => chart.querySelector('path')).length"
         )
     )
 
 
 def colors(browser: Any) -> set[str]:
     """Of the bars of the first chart."""
-    script = "return [...document.querySelector('.js-plotly-plot').querySelectorAll('.bars path')].map(bar => bar.style.fill)"
-    return set(browser.execute_script(script))
+    bars = "document.querySelector('.js-plotly-plot').querySelectorAll('.bars path')"
+    return set(browser.execute_script(f"return [...{bars}].map(bar => bar.style.fill)"))
 
 
 def open_view(browser: Any, link: str) -> None:
     browser.get("about:blank")  # a link that differs in what follows # alone would load nothing
     browser.get(link)
     assert wait(lambda: "Runs" in titles(browser))
-    # The panel of MLflow's assistant takes a third of the page where it is shown, within seconds; a user closes it once.
+    # The panel of MLflow's assistant comes within seconds and takes a third of the page; a user closes it once.
     for _ in range(20):
         if browser.find_elements("css selector", "button[aria-label=Close]"):
             break

@@ -110,7 +110,10 @@ def test_a_loss_or_a_model_that_cannot_be_trained_is_told_before_a_run_is_made(t
     )
     alone = train(project, "dataset=digits_lt", "model=mlp", "loss=focal")
     assert alone.returncode == 2, alone.stdout + alone.stderr
-    said = "error: loss=focal: its function focal returns the shape () for 20 samples; it must return one value a sample, (20,)"
+    said = (
+        "error: loss=focal: its function focal returns the shape () for 20 samples; "
+        "it must return one value a sample, (20,)"
+    )
     assert any(line.startswith(said) for line in alone.stderr.splitlines()), alone.stderr
     assert not list((project / "outputs").glob("*/*")), "nothing is left"
 

@@ -1,4 +1,4 @@
-"""docs/extend.md, done as it says: its blocks put into a copy of the project, checked for style, tested, and trained with."""
+"""The blocks of docs/extend.md, put into a copy of the project as it says, are in style, pass their tests and train."""
 
 import re
 import shlex
@@ -38,7 +38,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def put(code: str, place: str, anchor: str, text: str) -> str:
-    """The code with the text above the line that begins with the anchor, or as the last entry of the mapping that begins there."""
+    """Return the code with the text above the line that begins with the anchor, or at the end of its mapping."""
     before, line, after = re.split(rf"^({re.escape(anchor)}.*\n)", code, flags=re.MULTILINE)
     if place == "in":
         return before + line + after.replace("\n}", f"\n{text}}}", 1)

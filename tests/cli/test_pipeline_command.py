@@ -1,4 +1,7 @@
-"""Four doors to one run: src/train.py, dvc repro, dvc exp run and mlflow run, in a clone whose runs all tests share, in order."""
+"""Four doors to one run: src/train.py, dvc repro, dvc exp run and mlflow run.
+
+The tests share the runs of one clone, and run in order.
+"""
 
 import json
 import os
@@ -178,7 +181,7 @@ def test_an_experiment_and_train_py_train_the_same(clone: Clone) -> None:
 
 
 def test_mlflow_run_is_the_same_run_again(clone: Clone) -> None:
-    """And so with the other entry points: a sweep is the summary of its jobs, an evaluation is judged in the run that is open."""
+    """A sweep's outer run becomes the summary of its jobs; an evaluation is logged in the run that is open."""
     before = {logged.info.run_id for logged in runs(clone)}
     same = runs(clone)[0].data.tags["weights_sha256"]
 
@@ -300,7 +303,7 @@ def test_the_best_is_served_as_it_was_judged(clone: Clone) -> None:
 
 
 def test_it_is_served_over_http_as_csv_and_json(clone: Clone) -> None:
-    """After the one above: the same answers, from one server on loopback; the model's example is a row that nobody has."""
+    """One server on loopback gives the answers of the test above; the model's example is a row that nobody has."""
     table = clone / "data" / "raw" / "pets.csv"
     expected = served(clone, "pets", table)
     raw = pd.read_csv(table)

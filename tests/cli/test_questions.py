@@ -1,4 +1,4 @@
-"""The commands of docs/questions.md and what they print, one after the other in one process: each starts TensorFlow once only.
+"""The commands of docs/questions.md and what they print, all in one process, which starts TensorFlow once.
 
 A recipe takes minutes, so it is composed and checked here and not run, and what is quoted of it must stand at its head.
 """
@@ -46,7 +46,7 @@ def is_recipe(command: str) -> bool:
 
 
 def stands_in(quoted: str, output: str, tolerance: float) -> bool:
-    """Whether the words stand in one line of the output, with the same numbers or near ones; `…` stands for anything."""
+    """Whether the words stand in one line of the output, with the same numbers or nearly; `…` is anything."""
     words = re.split(FLOAT, " ".join(quoted.split()))
     pattern = f"({FLOAT})".join(re.escape(part).replace("…", ".*") for part in words)
     expected = [float(number) for number in re.findall(FLOAT, quoted)]

@@ -20,7 +20,9 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 # The recipe as written takes a quarter of an hour; these overrides cut its grid down to two jobs and leave the rest.
 CUT_DOWN = {
-    "python src/train.py experiment=mnist_lt_control": " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1"
+    "python src/train.py experiment=mnist_lt_control": (
+        " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1"
+    )
 }
 # This suite is what `make test` runs, and the others do not end: each has a test of its own.
 APART = {"make test", "make ui", "make server"}

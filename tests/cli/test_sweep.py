@@ -1,4 +1,4 @@
-"""Sweeps as a user runs them: every launcher, on clusters, again, killed, side by side, and what the summary run says."""
+"""Sweeps as a user runs them: by every launcher, on clusters, again, killed, and shared by two commands."""
 
 import contextlib
 import json

@@ -66,7 +66,10 @@ def test_three_implementations_one_digest(sweep: Any, runs: list[Any]) -> None:
     assert [run.data.tags["implementation"] for run in runs] == ["class_weight", "sample_weight", "custom"]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert [run.data.tags["engine"] for run in runs] == ["fit", "resident", "resident"]
-    fit = "note: trainer.engine=auto takes fit: loss.implementation=class_weight is Keras's own; trainer.engine=resident takes less time"
+    fit = (
+        "note: trainer.engine=auto takes fit: loss.implementation=class_weight is Keras's own; "
+        "trainer.engine=resident takes less time"
+    )
     resident = "note: trainer.engine=auto takes resident: 351 samples fit in memory; the bits are those of fit"
     assert [line for line in sweep.stdout.splitlines() if line.startswith("note: ")] == [fit, resident], (
         "once, and not once a job"
@@ -106,18 +109,20 @@ def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
     assert tags["mlflow.runColor"].startswith("#")
     assert params["dataset.imbalance_ratio"] == "20.0"
     assert params["trainer.epochs"] == "3"
-    whole = "accuracy balanced_accuracy macro_f1 weighted_f1 g_mean mcc cohen_kappa log_loss brier ece ece_classwise log_loss_corrected ece_corrected"
-    whole += " macro_average_precision macro_auroc recall_many recall_medium recall_few worst_class_recall"
+    whole = "accuracy balanced_accuracy macro_f1 weighted_f1 g_mean mcc cohen_kappa log_loss brier ece ece_classwise"
+    whole += " log_loss_corrected ece_corrected macro_average_precision macro_auroc"
+    whole += " recall_many recall_medium recall_few worst_class_recall"
     expected = {f"test/{name}" for name in whole.split()}
-    intervals = "accuracy balanced_accuracy macro_f1 weighted_f1 g_mean mcc cohen_kappa worst_class_recall log_loss brier log_loss_corrected"
-    intervals += " recall_many recall_medium recall_few macro_average_precision macro_auroc"
+    intervals = "accuracy balanced_accuracy macro_f1 weighted_f1 g_mean mcc cohen_kappa worst_class_recall"
+    intervals += " log_loss brier log_loss_corrected macro_average_precision macro_auroc"
+    intervals += " recall_many recall_medium recall_few"
     expected |= {f"test/{name}_{end}" for name in intervals.split() for end in ("low", "high")} | {
         "test/prediction_shift",
         "learning_rate_factor",
     }
     per_class = "test/prevalence test/recall_low test/recall_high effective_prior "
-    per_class += "test/recall test/precision test/f1 test/average_precision test/auroc test/predicted_share weight count weight_share"
-    per_class += " gradient_share_start gradient_share loss_share_start loss_share"
+    per_class += "test/recall test/precision test/f1 test/average_precision test/auroc test/predicted_share"
+    per_class += " weight count weight_share gradient_share_start gradient_share loss_share_start loss_share"
     expected |= {f"{name}/{index}" for name in per_class.split() for index in range(10)}
     expected |= {
         "train/loss",
@@ -136,9 +141,9 @@ def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
     expected |= {"samples/train", "samples/test"}
     assert set(metrics) == expected
     files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json"
-    files += " evaluation/predictions.parquet evaluation/per_class.json evaluation/classes.json evaluation/confusion_matrix.png"
-    files += " evaluation/training_curves.png evaluation/pr_curves.png evaluation/reliability.png evaluation/what_the_weights_did.png evaluation/report.html"
-    for file in files.split():
+    of_evaluation = "predictions.parquet per_class.json classes.json confusion_matrix.png training_curves.png"
+    of_evaluation += " pr_curves.png reliability.png what_the_weights_did.png report.html"
+    for file in (*files.split(), *(f"evaluation/{name}" for name in of_evaluation.split())):
         assert artifact(project, run, file).stat().st_size > 0, file
 
 
@@ -379,14 +384,15 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     wrong = train(project, *command, cwd=tmp_path)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == (
-        "error: column 'x' holds an infinite number: replace or remove it, or read it as missing with 'dataset.missing=[\"inf\",\"-inf\"]'\n"
+        "error: column 'x' holds an infinite number: replace or remove it, "
+        'or read it as missing with \'dataset.missing=["inf","-inf"]\'\n'
     )
     assert sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*"))) == before
     assert len(store.runs(dataset="csv")) == 2, "the one that trained, and the one that judged again"
 
 
 def test_methods_and_their_evidence(project: Path, store: Store) -> None:
-    """Losses, schedule, decision rules, costs and second stages, each with what it logs beside the metrics of every run."""
+    """Losses, schedules, decision rules, costs and second stages log more than the metrics of every run."""
     short = ["dataset=digits_lt", "model=mlp", "trainer.epochs=2", "trainer.threads=1"]
     series = ["dataset=synthetic", "dataset.form=series", "dataset.class_counts=[90,10]", "dataset.labels=binary"]
     sweeps = [
@@ -514,7 +520,8 @@ def test_what_is_refused_late_is_one_line_and_leaves_nothing(tmp_path: Path) -> 
         assert found.returncode == 2, found.stderr
         (said,) = found.stderr.splitlines()
         assert re.match(
-            r"error: the MLflow experiment 'gone' was deleted: .*mlflow experiments restore --experiment-id \d+, or set dataset.title$",
+            r"error: the MLflow experiment 'gone' was deleted: .*mlflow experiments restore --experiment-id \d+, "
+            r"or set dataset.title$",
             said,
         )
         assert set(project.rglob("outputs/*/*")) == before
@@ -690,8 +697,8 @@ def test_help_lists_groups_and_options_and_loads_nothing_heavy(project: Path) ->
     command = [sys.executable, str(project / "src/train.py"), "--help"]
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert (
-        "weighting: balanced, effective_number, inverse, log_damped, log_smoothed, manual, max_ratio, median_frequency, none, power"
-        in found.stdout
+        "weighting: balanced, effective_number, inverse, log_damped, log_smoothed, manual, max_ratio, "
+        "median_frequency, none, power" in found.stdout
     )
     assert "python src/train.py weighting=balanced" in found.stdout
     assert "batch_size: 32" in found.stdout

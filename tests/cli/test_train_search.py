@@ -1,4 +1,4 @@
-"""`hydra/sweeper=optuna` as a user runs it: trials that are pruned, a search that is killed and goes on, several metrics."""
+"""`hydra/sweeper=optuna` as a user runs it: pruned trials, a search that is killed and goes on, several metrics."""
 
 import shlex
 import subprocess

@@ -1,4 +1,7 @@
-"""`python src/train.py trainer.strategy=multi_worker` in two processes over loopback: one run, one device's weights, and a worker that dies."""
+"""`python src/train.py trainer.strategy=multi_worker` in two processes on loopback.
+
+They train the weights of one device in one run, and go on after a worker has died.
+"""
 
 import json
 import os
@@ -41,7 +44,13 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def start(
     begun: Processes, projects: tuple[Path, Path], *, other: tuple[str, ...] = (), chief: str = "worker"
 ) -> list[Process]:
-    """Chief and worker, each with its TF_CONFIG; `other` is what the worker alone is told, `chief` what the chief is named."""
+    """Start chief and worker, each with its TF_CONFIG.
+
+    Parameters
+    ----------
+    other : overrides of the worker alone
+    chief : the task type that TF_CONFIG gives the chief
+    """
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         addresses = [f"127.0.0.1:{free.getsockname()[1]}" for free in (one, two)]
     workers = []

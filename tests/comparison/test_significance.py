@@ -12,9 +12,10 @@ from equipoise.comparison import significance
 MAIZE = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48.0])
 # Hollander & Wolfe 1973, p. 140: 22 players, three ways of rounding first base, in seconds.
 ROUNDING = np.fromstring(
-    """5.40 5.50 5.55 5.85 5.70 5.75 5.20 5.60 5.50 5.55 5.50 5.40 5.90 5.85 5.70 5.45 5.55 5.60 5.40 5.40 5.35 5.45 5.50 5.35
-    5.25 5.15 5.00 5.85 5.80 5.70 5.25 5.20 5.10 5.65 5.55 5.45 5.60 5.35 5.45 5.05 5.00 4.95 5.50 5.50 5.40 5.45 5.55 5.50
-    5.55 5.55 5.35 5.45 5.50 5.55 5.50 5.45 5.25 5.65 5.60 5.40 5.70 5.65 5.55 6.30 6.30 6.25""",
+    """5.40 5.50 5.55  5.85 5.70 5.75  5.20 5.60 5.50  5.55 5.50 5.40  5.90 5.85 5.70  5.45 5.55 5.60  5.40 5.40 5.35
+    5.45 5.50 5.35  5.25 5.15 5.00  5.85 5.80 5.70  5.25 5.20 5.10  5.65 5.55 5.45  5.60 5.35 5.45  5.05 5.00 4.95
+    5.50 5.50 5.40  5.45 5.55 5.50  5.55 5.55 5.35  5.45 5.50 5.55  5.50 5.45 5.25  5.65 5.60 5.40  5.70 5.65 5.55
+    6.30 6.30 6.25""",
     sep=" ",
 ).reshape(22, 3)
 # Demsar 2006, table 6: AUC of C4.5 with m tuned minus plain C4.5 on 14 data sets.
@@ -108,7 +109,7 @@ def test_wilcoxon_of_data_sets() -> None:
 
 def test_the_correlated_t_posterior_is_that_of_its_paper() -> None:
     differences = np.array([0.01, 0.02, 0.03, 0.04, 0.05])
-    # Corani & Benavoli 2015, equation 9: location .03, scale sqrt((1/5 + .2/.7) * .00025) = .0110195, 4 degrees of freedom.
+    # Corani & Benavoli 2015, equation 9: location .03, scale sqrt((1/5 + .2/.7) * .00025) = .0110195, df 4.
     found, law = significance.bayesian_correlated_t(differences, 0.2 / 0.7, 0.01), stats.t(4, 0.03, 0.0110195)
     assert (found.below, found.within, found.above) == pytest.approx(
         (law.cdf(-0.01), law.cdf(0.01) - law.cdf(-0.01), law.sf(0.01)), abs=1e-6
@@ -146,7 +147,8 @@ def test_equal_scores_have_equal_ranks() -> None:
 
 
 def test_bayesian_signed_rank_agrees_with_baycomp() -> None:
-    # baycomp 1.0.3, SignedRankTest.probs on the same columns, 200,000 draws: .99917 and .00083; with rope .01: .671, .329, 0.
+    # baycomp 1.0.3, SignedRankTest.probs on the same columns, 200,000 draws: .99917 and .00083;
+    # with rope .01: .671, .329, 0.
     found = significance.bayesian_signed_rank(C45, 0)
     assert (found.above, found.below) == pytest.approx((0.9992, 0.0008), abs=1e-3)
     found = significance.bayesian_signed_rank(C45, 0.01)

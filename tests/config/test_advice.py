@@ -27,8 +27,8 @@ def test_weights_and_a_loss_that_knows_the_prior_correct_twice(loss: str) -> Non
     # Weights favour class 1 by 9, the loss by 9 again.
     found = said("weighting=balanced", f"loss={loss}")
     assert (
-        f"weighting=balanced and loss={loss} both correct the class balance: together by up to 81 between two classes (weights 9, loss 9)"
-        in found
+        f"weighting=balanced and loss={loss} both correct the class balance: "
+        "together by up to 81 between two classes (weights 9, loss 9)" in found
     )
 
 

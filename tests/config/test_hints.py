@@ -1,4 +1,4 @@
-"""Hints work when typed: every `option=value` that a message gives goes through the real parser, and the complaint does not come back."""
+"""Hints work when typed: the real parser takes every `option=value` of a message, and the complaint does not return."""
 
 import ast
 import re
@@ -147,7 +147,7 @@ def test_a_hint_that_is_typed_ends_the_complaint(name: str, tmp_path: Path, monk
 
 
 def changes(words: Sequence[str], hint: str) -> bool:
-    """Whether the word says anything that was not so before: a message also repeats what was typed, and what was the default."""
+    """Whether the word changes the config: a message also repeats what was typed, and what is the default."""
     if hint in words or "…" in hint:
         return False
     with initialize_config_dir(str(config_folder()), version_base="1.3"):

@@ -42,7 +42,8 @@ def test_each_choice_counts_and_what_was_not_chosen_does_not(monkeypatch: pytest
     monkeypatch.setitem(DECISIONS, "tuned", DECISIONS["cost"])  # type: ignore[arg-type]
     assert identity.code_sha256(CONFIG) != TAGS["code_sha256"]
     assert identity.changed(TAGS, CONFIG, "other") == (
-        "the code of weighting=balanced and the code of model=mlp and the code of decision=tuned and the content of the data have changed"
+        "the code of weighting=balanced and the code of model=mlp and the code of decision=tuned "
+        "and the content of the data have changed"
     )
     assert (
         identity.training_changed(TAGS, CONFIG)

@@ -53,16 +53,37 @@ def weights(counts, *, limit=LIMIT):
     from lazily import late
 
     # a comment
-    return np.minimum(Weigher().weigh(scaled(counts)), limit) + tables.first["x"] + offset() + late() + pack.deep.below + TABLE["b"] + starred
+    more = offset() + late() + pack.deep.below + TABLE["b"] + starred
+    return np.minimum(Weigher().weigh(scaled(counts)), limit) + tables.first["x"] + more
 
 
 def other(counts):
     return unused(counts)
 ''',
-    "helper.py": "from pack.inner import half\n\n\ndef scaled(x):\n    return half(x)\n\n\ndef unused(x):\n    return x\n",
+    "helper.py": """
+from pack.inner import half
+
+
+def scaled(x):
+    return half(x)
+
+
+def unused(x):
+    return x
+""",
     "lazily.py": "def late():\n    return 1\n",
     "pack/__init__.py": "from .inner import offset\n",
-    "pack/inner.py": "from . import tables\n\n\ndef half(x):\n    return x / 2\n\n\ndef offset():\n    return tables.second\n",
+    "pack/inner.py": """
+from . import tables
+
+
+def half(x):
+    return x / 2
+
+
+def offset():
+    return tables.second
+""",
     "pack/tables.py": 'first = {"x": 1}\nsecond = 2\nthird = 3\n',
     "pack/deep.py": "below = 1\n",
     "pack/stars.py": "starred = 1\n",

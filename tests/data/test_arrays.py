@@ -70,7 +70,8 @@ def test_what_is_constant_in_training_is_told_as_of_a_table(tmp_path: Path) -> N
     assert told(x.reshape(90, 4, 2)) == []
     x[:, [0, 2, 3, 4, 5]] = 7
     assert told(x) == [
-        "6 of 8 features are constant in the training rows (0, 1, 2, 3, 4 and 1 more), so that nothing is learned of them"
+        "6 of 8 features are constant in the training rows (0, 1, 2, 3, 4 and 1 more), "
+        "so that nothing is learned of them"
     ]
     x = x.reshape(90, 4, 2)
     x[..., 1] = -3

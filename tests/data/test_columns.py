@@ -1,4 +1,4 @@
-"""The record of a table's columns: rows as text, as a data frame, in Arrow's types or Python's are encoded as the same bits."""
+"""The record of a table's columns encodes rows of text, of a data frame, of Arrow and of Python as the same bits."""
 
 from decimal import Decimal
 from pathlib import Path

@@ -20,7 +20,8 @@ from equipoise.data.images.decoding import (
 )
 
 COLOUR = np.array(Image.effect_noise((14, 10), 60).resize((28, 20)))[..., np.newaxis] // np.array([1, 2, 4], np.uint8)
-TURNED = {  # how a camera that was held so stores a picture whose upright form is COLOUR: EXIF 2.32, figure of Orientation
+# How a camera that was held so stores a picture whose upright form is COLOUR: EXIF 2.32, figure of Orientation.
+TURNED = {
     2: COLOUR[:, ::-1],
     3: COLOUR[::-1, ::-1],
     4: COLOUR[::-1],

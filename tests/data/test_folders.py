@@ -197,7 +197,8 @@ def test_a_link_to_another_class_gives_no_image_two_classes(tmp_path: Path) -> N
 def test_folders_of_folders_are_told_by_both_names(tmp_path: Path) -> None:
     _, notes = listed(tree(tmp_path / "images", "animal/cat", "animal/dog", "plant/oak", "plant/rose"))
     assert notes == [
-        f"the classes are the folders animal, plant of {(tmp_path / 'images').resolve()}; if those in them (cat, dog, oak, rose) are meant, move these up"
+        f"the classes are the folders animal, plant of {(tmp_path / 'images').resolve()}; "
+        "if those in them (cat, dog, oak, rose) are meant, move these up"
     ]
 
 

@@ -34,7 +34,8 @@ def names(labels: Labels) -> list[str]:
 
 def test_a_class_that_reads_like_no_label_is_told() -> None:
     assert read("a", "b", "n/a").notes == (
-        "the target 'y' of t.csv: 'n/a' (1) is read as a class: where it means that there is no label, remove these rows",
+        "the target 'y' of t.csv: 'n/a' (1) is read as a class: "
+        "where it means that there is no label, remove these rows",
     )
     assert read("a", "b", "n/a", missing=()).notes == (), "who says that every text is a class knows"
 
@@ -86,7 +87,8 @@ class TestNoLabel:
     def test_the_hint_says_what_was_read_and_how_to_keep_it(self) -> None:
         with pytest.raises(
             ConfigError,
-            match=r"2 rows of the target 'y' of t.csv have no label: they read 'None' \(2\).*dataset.missing_labels=\[\]",
+            match=r"2 rows of the target 'y' of t.csv have no label: "
+            r"they read 'None' \(2\).*dataset.missing_labels=\[\]",
         ):
             read("None", "None", "Mild")
         assert read("None", "NA", "Mild", missing=()).classes == ("Mild", "NA", "None")
@@ -134,7 +136,8 @@ class TestOtherFiles:
 
     @pytest.mark.parametrize(("name", "classes", "meant"), [
         ("False", ("false", "true"), "false"), ("False", ("no", "yes"), "no"), ("True", ("maybe", "no", "yes"), "yes"),
-        ("1.0", ("0", "1"), "1"), ("1", ("1", "1.0", "a"), "1"), ("01", ("1", "1.0", "a"), None), ("y", ("s", "t", "x"), None),
+        ("1.0", ("0", "1"), "1"), ("1", ("1", "1.0", "a"), "1"), ("01", ("1", "1.0", "a"), None),
+        ("y", ("s", "t", "x"), None),
         ("Cat", ("cat", "dog"), None), ("TRUE", ("0", "1"), None),
     ])  # fmt: skip
     def test_which_class_a_name_means(self, name: str, classes: tuple[str, ...], meant: str | None) -> None:
@@ -156,8 +159,9 @@ class TestAnswers:
 
 class TestArrays:
     @pytest.mark.parametrize(("values", "classes"), [
-        (np.array([10, 2, 1]), ("1", "2", "10")), (np.array(["10", "2", "1"]), ("1", "2", "10")), (np.array([b"b", b"a "]), ("a", "b")),
-        (np.array([True, False]), ("false", "true")), (np.array([1.0, 0.0]), ("0", "1")), (np.array([[3], [5]]), ("3", "5")),
+        (np.array([10, 2, 1]), ("1", "2", "10")), (np.array(["10", "2", "1"]), ("1", "2", "10")),
+        (np.array([b"b", b"a "]), ("a", "b")), (np.array([True, False]), ("false", "true")),
+        (np.array([1.0, 0.0]), ("0", "1")), (np.array([[3], [5]]), ("3", "5")),
         (np.repeat(np.array([0.1, 0.5], np.float32), 5), ("0.1", "0.5")),
     ])  # fmt: skip
     def test_of_any_type(self, values: np.ndarray, classes: tuple[str, ...]) -> None:
@@ -301,7 +305,8 @@ class TestValidation:
     def test_a_split_that_cannot_judge_a_class_is_told(self, tmp_path: Path) -> None:
         (note,) = self.notes(tmp_path, "b", "b")
         assert note.startswith(
-            "validation: the split has samples of class b alone: none of a, c; trainer.early_stopping, decision=tuned and"
+            "validation: the split has samples of class b alone: none of a, c; "
+            "trainer.early_stopping, decision=tuned and"
         )
 
     def test_a_split_that_lacks_some_is_told(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a model learns from lies where its owner keeps it, and may be gone or damaged by the time that it is read again."""
+"""A user's own files may be gone or damaged by the time that they are read again."""
 
 import shutil
 from collections.abc import Callable

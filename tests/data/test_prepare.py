@@ -175,7 +175,8 @@ def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatc
     [
         (
             lambda samples: Samples(samples.features.astype(np.int64), samples.labels),
-            r"dataset=synthetic: its function gives the train split features that are int64 of shape .* must be float32",
+            r"dataset=synthetic: its function gives the train split features that are int64 of shape .*"
+            r" must be float32",
         ),
         (
             lambda samples: Samples(samples.features[:, :3], samples.labels),
@@ -188,7 +189,8 @@ def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatc
         ),
         (
             lambda samples: Samples(samples.features, samples.labels + 1),
-            "dataset=synthetic: its function gives the train split labels from 1 to 3; 3 classes are counted from 0 to 2",
+            "dataset=synthetic: its function gives the train split labels from 1 to 3; "
+            "3 classes are counted from 0 to 2",
         ),
         (lambda samples: Samples(samples.features, samples.labels - 1), "labels from -1 to 1"),
         (

@@ -1,4 +1,4 @@
-"""Columns of tables as people write them: what is a number, a missing value, a date or a category, and what is told of it."""
+"""Columns of tables as people write them: what is a number, missing, a date or a category, and what is told of it."""
 
 import re
 import shlex
@@ -172,7 +172,8 @@ class TestAmbiguity:
     def test_nothing_tells_thousands_from_decimals(self, tmp_path: Path) -> None:
         said = refused(tmp_path, ["1,234", "2,345", "12,345"] * 5)
         assert said == (
-            "column 'x' holds 1,234: if its comma marks thousands, dataset.decimal=point; if it is a decimal comma, dataset.decimal=comma"
+            "column 'x' holds 1,234: if its comma marks thousands, dataset.decimal=point; "
+            "if it is a decimal comma, dataset.decimal=comma"
         )
         for word, high in (("point", 12345), ("comma", 12.345), ('","', 12.345), ('"."', 12345)):
             found = column(prepared(tmp_path, ["1,234", "2,345", "12,345"] * 5, f"dataset.decimal={word}"))
@@ -222,7 +223,8 @@ class TestOddCells:
         cells[3] = "unknown"
         said = refused(tmp_path, cells)
         assert said == (
-            "column 'x' holds 129 numbers and 1 cell of another kind (unknown): if these are missing values, dataset.missing=[unknown]; "
+            "column 'x' holds 129 numbers and 1 cell of another kind (unknown): "
+            "if these are missing values, dataset.missing=[unknown]; "
             "if the column holds categories, dataset.categorical=[x]"
         )
         cells[9], cells[10] = "don't know", 'so "far"'
@@ -245,7 +247,8 @@ class TestOddCells:
         for cells in ([*map(str, range(12)), "none of them"] * 3 + ["13+"] * 9, ["0", "1", "2"] * 20 + ["3+"]):
             (note,) = (note for note in prepared(tmp_path, cells).notes if "'x'" in note)
             assert re.match(
-                r"column 'x' holds \d+ numbers and \d+ cells? of another kind \(.*\+\): all are categories; if these are missing",
+                r"column 'x' holds \d+ numbers and \d+ cells? of another kind \(.*\+\): "
+                r"all are categories; if these are missing",
                 note,
             )
             assert isinstance(column(prepared(tmp_path, cells, typed(note, "missing"))), NumericColumn)

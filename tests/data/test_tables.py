@@ -249,8 +249,8 @@ def test_a_column_that_names_the_rows_is_told_whatever_its_order(kind: str, tmp_
         note for note in prepared(tmp_path / "cache", *table(tmp_path / "t.csv")).notes if "names the rows" in note
     )
     assert (
-        note
-        == "column 'the id' has another value in every row: if it names the rows, leave it out with 'dataset.drop=[\"the id\"]'"
+        note == "column 'the id' has another value in every row: if it names the rows, "
+        "leave it out with 'dataset.drop=[\"the id\"]'"
     )
     (typed,) = shlex.split(note.split(" with ")[1])
     assert prepared(tmp_path / "cache", *table(tmp_path / "t.csv", typed)).shape == (2,)

@@ -188,7 +188,7 @@ def test_a_class_without_test_samples_and_one_class_alone() -> None:
 
 
 def test_what_is_resampled_is_held_in_about_95_percent_of_test_splits() -> None:
-    """Of 300 test splits whose counts are as they are found; 0.95 has a standard error of 0.013, and 1.5 % more are let go."""
+    """Over 300 test splits with counts as found, 0.95 has a standard error of 0.013; 1.5 % more are let go."""
     generator = np.random.default_rng(0)
     prior, recall = np.array([0.6, 0.25, 0.15]), np.array([0.9, 0.7, 0.6])
     joint = np.array([[prior[c] * (recall[c] if c == p else (1 - recall[c]) / 2) for p in range(3)] for c in range(3)])

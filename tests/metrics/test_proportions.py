@@ -88,7 +88,7 @@ RARE, MANY = [983, 66, 6, 17, 22], [40] * 10
 def test_a_mean_of_recalls_is_held_in_93_to_97_percent_of_test_splits(
     trials: list[int], low: float, high: float
 ) -> None:
-    """The recalls are drawn anew for each of 1,500 splits, so that it is no matter of one lattice of counts; the seed is fixed.
+    """Each of 1,500 splits draws new recalls, so that no lattice of counts decides; the seed is fixed.
 
     A coverage of 0.95 has a standard error of 0.0056 here.
     """

@@ -1,4 +1,4 @@
-"""Figures stay legible from 2 to 100 classes and more: how many names, numbers and lines they draw, and that nothing is cut off."""
+"""Figures stay legible from 2 to 400 classes: how many names, numbers and lines they draw, and nothing is cut off."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Names in any script: a font that has their letters, or the names as they can be shown, and never a warning of Matplotlib."""
+"""Names in any script are drawn by a font that has their letters, or written out; Matplotlib never warns."""
 
 import warnings
 from dataclasses import replace

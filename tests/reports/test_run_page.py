@@ -1,4 +1,4 @@
-"""The page of a run: in the order in which a reader asks, self-contained, true to the numbers, from 2 to 100 classes."""
+"""The page of a run is in the order in which a reader asks, self-contained, and true to the numbers."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Runs that are finished beside the training of the next one: with their pictures, whatever becomes of the process that draws."""
+"""Runs that are finished while the next one trains get their pictures, whatever becomes of the process that draws."""
 
 import contextlib
 import dataclasses

@@ -90,9 +90,11 @@ def test_a_config_that_names_no_positive_class_has_the_digest_that_it_had(tmp_pa
 
 
 @pytest.mark.parametrize(("more", "message"), [
-    (["dataset.positive=fruad"], "dataset.positive names the class 'fruad', which the data do not have; did you mean 'fraud'?"),
+    (["dataset.positive=fruad"],
+     "dataset.positive names the class 'fruad', which the data do not have; did you mean 'fraud'?"),
     (["dataset.positive=fruad", "dataset.labels=sparse", "loss=custom"], "did you mean 'fraud'?"),
-    (["dataset=digits_lt", "dataset.positive=3", "loss=custom"], "dataset.positive=3: there are 10 classes, and one of them is positive where there are two"),
+    (["dataset=digits_lt", "dataset.positive=3", "loss=custom"],
+     "dataset.positive=3: there are 10 classes, and one of them is positive where there are two"),
 ])  # fmt: skip
 def test_a_class_that_is_none(more: list[str], message: str, tmp_path: Path) -> None:
     words = table(tmp_path) if "dataset=digits_lt" not in more else []
@@ -128,7 +130,7 @@ def test_all_that_counts_by_class_counts_the_positive_one_last(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_names_alone_change_no_bit(tmp_path: Path) -> None:
-    """Called `fraud` and `ok`, or `zebra` and `ok`: the rare class comes first or last by alphabet, and is learned as the same numbers."""
+    """The rare class comes first by alphabet as `fraud`, last as `zebra`; either way the same numbers are learned."""
     from equipoise.training import fit
     from equipoise.training.graph import Compiled
 
@@ -162,8 +164,8 @@ def test_a_run_says_which_class_is_positive_and_is_judged_again_by_it(tmp_path: 
     found = train(project, *words)
     assert found.returncode == 0, found.stderr
     assert (
-        "Positive class: fraud (the rarer one in training; dataset.positive names another), 21 of 210 training samples, weight 9"
-        in found.stdout
+        "Positive class: fraud (the rarer one in training; dataset.positive names another), "
+        "21 of 210 training samples, weight 9" in found.stdout
     )
     assert "fraud (positive)" in found.stdout
     store = open_store(project, "local")

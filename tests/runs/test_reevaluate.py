@@ -201,7 +201,7 @@ def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> N
 def test_another_file_or_folder_is_judged_as_a_whole(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every sample of it is in the test split, with the features that the model knows: those of its own training rows."""
+    """Every sample is in the test split, with features encoded as the model's training rows were."""
     from equipoise.data import preprocessing
     from equipoise.runs import reevaluate
 
@@ -254,7 +254,8 @@ def test_rows_without_labels_are_not_judged_and_it_is_said_what_can_be_done(kind
     config = inherit(own, [f"dataset.{option}='{tmp_path}/new.{kind}'"])
     with pytest.raises(
         ConfigError,
-        match=r"has no 'y' \(dataset.target\): without labels there is nothing to judge; .*python src/register.py run=r1 and",
+        match=r"has no 'y' \(dataset.target\): without labels there is nothing to judge; "
+        r".*python src/register.py run=r1 and",
     ):
         _check_labelled("r1", config.dataset, option)
 
@@ -272,7 +273,8 @@ def test_a_folder_of_images_without_classes_is_not_judged(tmp_path: Path) -> Non
     config = inherit(own, [f"dataset.path='{tmp_path}/new'"])
     with pytest.raises(
         ConfigError,
-        match=r"no folder for each class: without labels there is nothing to judge; .*python src/register.py run=r1 and",
+        match=r"no folder for each class: without labels there is nothing to judge; "
+        r".*python src/register.py run=r1 and",
     ):
         _check_labelled("r1", config.dataset, "path")
 

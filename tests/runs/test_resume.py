@@ -87,7 +87,7 @@ fork.set_forkserver_preload(["tensorflow", "keras", "scipy.stats", "sklearn.metr
 
 @dataclass(frozen=True)
 class End:
-    """When a process ends itself, however fast it is: a part of an epoch's time after one, or in the write that follows."""
+    """When a process ends itself: a part of an epoch's time after an epoch, or in the write that follows."""
 
     after: int  # the epoch, from 0; EPOCHS: in the second stage
     part: float

@@ -157,7 +157,7 @@ class _Unwrapped:
 
 @pytest.mark.parametrize("form", ["text/csv", "dataframe_split", "dataframe_records", "inputs"])
 def test_a_table_over_http(form: str, of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
-    """What `mlflow models serve` makes of a request; a row has a missing cell, and a missing column is told in one line."""
+    """`mlflow models serve` answers a request with a missing cell; a missing column is told in one line."""
     from mlflow.exceptions import MlflowException
 
     model, expected, raw = of_table

@@ -107,8 +107,10 @@ def test_a_search_whose_trials_are_of_other_code_is_not_gone_on_with(
     monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["inverse"])  # type: ignore[arg-type]
     with pytest.raises(ConfigError) as refused:
         sweep.check_search(store, "searched", jobs)
-    told = f"sweep=searched: the code of weighting=balanced has changed since its trial {trial}; sweep=new begins another search"
-    assert str(refused.value) == told
+    assert str(refused.value) == (
+        f"sweep=searched: the code of weighting=balanced has changed since its trial {trial}; "
+        "sweep=new begins another search"
+    )
 
 
 def test_jobs_run_without_a_store_and_have_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

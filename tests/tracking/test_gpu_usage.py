@@ -1,4 +1,4 @@
-"""The means over an epoch of what NVIDIA's library tells, which a stand-in is here for; `test_gpu.py` asks the real one."""
+"""Means over an epoch of what NVIDIA's library tells, here a stand-in; `test_gpu.py` asks the real one."""
 
 import importlib.machinery
 import sys

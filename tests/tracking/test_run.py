@@ -271,8 +271,8 @@ def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_i
     said = capsys.readouterr().err
     command = f"rm {tmp_path / 'uploaded.json'}"
     assert (
-        said
-        == f"error: {tmp_path} is kept, and not uploaded: Run with id={'0' * 32} not found; to upload it anew: {command}\n"
+        said == f"error: {tmp_path} is kept, and not uploaded: Run with id={'0' * 32} not found; "
+        f"to upload it anew: {command}\n"
     )
     subprocess.run(command.split(), check=True)
     assert sync.upload_left([str(tmp_path)]) == 0
@@ -287,8 +287,10 @@ def test_an_address_that_is_not_heeded_is_told_once(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
     for _ in range(2):
         open_store(store.root)
-    said = f"warning: MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {store.uri}; tracking=server sends them to the server at that address\n"
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == (
+        f"warning: MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {store.uri}; "
+        "tracking=server sends them to the server at that address\n"
+    )
     assert os.environ["MLFLOW_TRACKING_URI"] == store.uri, "which is what a job in another process finds"
 
 

@@ -438,7 +438,8 @@ def test_a_second_server_is_told_who_is_in_its_way(server: Server, tmp_path: Pat
     )
     with pytest.raises(
         ConfigError,
-        match=rf"port={server.port} is taken by process (\d+) \(.*mlflow server .*\), which this ends: kill -- -\1; or choose",
+        match=rf"port={server.port} is taken by process (\d+) \(.*mlflow server .*\), "
+        r"which this ends: kill -- -\1; or choose",
     ):
         program.check_port(server.port)
     with pytest.raises(ConfigError, match="the last one is 65535"):
@@ -487,9 +488,8 @@ def ask(
 
 def graphql(fields: Mapping[str, Any]) -> dict[str, str]:
     run = f'{{runId: "{fields["run_id"]}"}}'
-    return {
-        "query": f"query {{ mlflowGetRun(input: {run}) {{ run {{ info {{ runName }} data {{ tags {{ value }} }} }} }} }}"
-    }
+    wanted = "{ run { info { runName } data { tags { value } } } }"
+    return {"query": f"query {{ mlflowGetRun(input: {run}) {wanted} }}"}
 
 
 def what_ada_has(server: Server, ada: requests.Session, hers: Mapping[str, Any]) -> list[Any]:
@@ -544,7 +544,8 @@ store = open_store(root, "server")
 for job in range(first, 200, 4):
     folder = root / f"job-{job}"
     folder.mkdir()
-    with tracking.start_run(store, tracking.Description("short jobs", f"job {job}", {"job": job}, {"short": "yes"}), folder) as run:
+    description = tracking.Description("short jobs", f"job {job}", {"job": job}, {"short": "yes"})
+    with tracking.start_run(store, description, folder) as run:
         for epoch in range(2):
             run.log_metrics({f"m/{index}": job + index / 10 for index in range(5)}, step=epoch)
     assert run.is_uploaded

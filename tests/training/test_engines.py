@@ -1,4 +1,4 @@
-"""What `auto` takes: the resident engine where it is known to leave the bits of Keras's fit, XLA where it saves more than it costs."""
+"""What `auto` takes: the resident engine where it leaves the bits of Keras's fit, XLA where it saves time."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,7 +122,8 @@ def test_samples_that_do_not_fit_in_memory_are_refused(cache: Path, monkeypatch:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 4400})())
     with pytest.raises(
         ConfigError,
-        match=r"trainer\.engine=resident: the training samples take 0\.0 GiB, more than half .* use trainer\.engine=fit",
+        match=r"trainer\.engine=resident: the training samples take 0\.0 GiB, more than half .*"
+        r" use trainer\.engine=fit",
     ):
         picked(cache, *SMALL, "trainer.engine=resident")
     assert picked(cache, *SMALL).name == "fit"

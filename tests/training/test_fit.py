@@ -417,7 +417,10 @@ def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:
 
 @pytest.mark.parametrize("jit", ["false", "true"])
 def test_a_step_that_breaks_the_numbers_stops_the_run_and_is_named(cache: Path, jit: str) -> None:
-    message = r"diverged in epoch 1 at step 1 of 6: its gradient leaves .* Its batch holds (\d+) of 0, (\d+) of 1.* trainer.learning_rate=1000000000"
+    message = (
+        r"diverged in epoch 1 at step 1 of 6: its gradient leaves .* Its batch holds (\d+) of 0, (\d+) of 1.*"
+        r" trainer.learning_rate=1000000000"
+    )
     with pytest.raises(ConfigError, match=message):
         fit(cache, *SMALL, *HUGE, f"trainer.jit={jit}")
 
@@ -495,7 +498,8 @@ def test_a_second_stage_that_breaks_the_numbers_is_told(cache: Path, monkeypatch
     *_, model, data = fit(cache, *SMALL)
     with pytest.raises(
         ConfigError,
-        match=r"trainer.second_stage=crt diverged: logits/kernel holds NaN or infinity. Lower trainer.learning_rate=0.001",
+        match=r"trainer.second_stage=crt diverged: logits/kernel holds NaN or infinity. "
+        r"Lower trainer.learning_rate=0.001",
     ):
         run_second_stage(model, Predictor(model), composed(*SMALL, "trainer.second_stage=crt"), data)
 

@@ -1,4 +1,4 @@
-"""On a GPU: it is taken, learns what the CPU learns, gives the same bits twice, and keeps to its memory. Run by `make test-gpu`."""
+"""On a GPU, by `make test-gpu`: it is taken, learns what a CPU learns, repeats its bits, and keeps to its memory."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Half precision against single: one step of plain gradient descent is the gradient, so its change of the weights is compared."""
+"""Half precision against single: one step of plain gradient descent changes the weights by the gradient."""
 
 from pathlib import Path
 from typing import Any

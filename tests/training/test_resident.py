@@ -95,7 +95,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fit(
     cache: Path, engine: str, *overrides: str, folder: Path | None = None, end: int | None = None
 ) -> tuple[str, list[dict[str, float]], list[Any]]:
-    """Weights' digest, history and the optimiser's state; with a folder for checkpoints, of a training that ends after an epoch."""
+    """Return weights' digest, history and the optimiser's state; `end` is the epoch after which training breaks off."""
     from equipoise.training import fit as training
     from equipoise.training.graph import Compiled
 

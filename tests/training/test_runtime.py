@@ -142,6 +142,9 @@ def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: py
 
 
 def test_want_of_memory_is_told_with_its_shape_and_advice(tensorflow: Any) -> None:
-    message = r"the memory of the machine is not enough for 1,073,741,824 × 268,435,456 numbers: lower trainer\.batch_size, or take a smaller model"
+    message = (
+        r"the memory of the machine is not enough for 1,073,741,824 × 268,435,456 numbers: "
+        r"lower trainer\.batch_size, or take a smaller model"
+    )
     with pytest.raises(ConfigError, match=message), runtime.enough_memory():
         tensorflow.zeros((2**30, 2**28))

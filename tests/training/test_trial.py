@@ -63,10 +63,15 @@ def tf() -> Any:
 
 
 BAD_LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
-    "a scalar": (lambda y, z: tf().reduce_mean(cross_entropy(y, z)), r"returns the shape \(\) for 6 samples; it must return one value a sample, \(6,\)"),
+    "a scalar": (
+        lambda y, z: tf().reduce_mean(cross_entropy(y, z)),
+        r"returns the shape \(\) for 6 samples; it must return one value a sample, \(6,\)",
+    ),
     "a value a logit": (lambda y, z: tf().nn.softmax(z), r"returns the shape \(6, 3\)"),
     "a column": (lambda y, z: cross_entropy(y, z)[:, tf().newaxis], r"returns the shape \(6, 1\)"),
-    "other numbers": (lambda y, z: tf().cast(cross_entropy(y, z), tf().float64), r"returns float64; it must return float32"),
+    "other numbers": (
+        lambda y, z: tf().cast(cross_entropy(y, z), tf().float64), r"returns float64; it must return float32"
+    ),
     "no numbers": (lambda y, z: tf().math.log(-tf().abs(z[:, 0])), r"is not finite: it returns nan"),
     "infinity": (lambda y, z: tf().where(y == 2, float("inf"), cross_entropy(y, z)), r"is not finite: it returns inf"),
     "no gradient": (lambda y, z: tf().stop_gradient(cross_entropy(y, z)), r"has no gradient"),
@@ -75,14 +80,31 @@ BAD_LOSSES: dict[str, tuple[Callable[..., Any], str]] = {
     "out of NumPy": (lambda y, z: np.asarray(cross_entropy(y, z)), r"has no gradient"),
     "constant": (lambda y, z: 0 * cross_entropy(y, z), r"has a gradient of 0 for every sample"),
     "an endless gradient": (lambda y, z: tf().sqrt(0 * cross_entropy(y, z)), r"has a gradient that is not finite"),
-    "the mean for all": (lambda y, z: tf().reduce_mean(cross_entropy(y, z)) + 0 * z[:, 0], "gives a sample another value if others are in its batch"),
-    "by the batch": (lambda y, z: cross_entropy(y, z) / tf().reduce_sum(cross_entropy(y, z)), r"gives a sample another value"),
+    "the mean for all": (
+        lambda y, z: tf().reduce_mean(cross_entropy(y, z)) + 0 * z[:, 0],
+        "gives a sample another value if others are in its batch",
+    ),
+    "by the batch": (
+        lambda y, z: cross_entropy(y, z) / tf().reduce_sum(cross_entropy(y, z)), r"gives a sample another value"
+    ),
     "by its place": (lambda y, z: cross_entropy(y, z) * tf().range(1.0, len(z) + 1.0), r"gives a sample another value"),
-    "nothing": (lambda y, z: None, r"returns None; it must return one value a sample: is its `return` missing\? \(test_trial.py, line \d+\)"),
+    "nothing": (
+        lambda y, z: None,
+        r"returns None; it must return one value a sample: is its `return` missing\? \(test_trial.py, line \d+\)",
+    ),
     "no tensor": (lambda y, z: {"loss": z}, r"fails on labels .*: ValueError: .* \(test_trial.py, line \d+\)"),
-    "a Python if": (lambda y, z: z[:, 0] if z[0, 0] > 9 else cross_entropy(y, z), r"cannot be compiled .*bool`.*_trial.py, line \d+\); .* keras.ops.where"),
-    "a Python loop": (lambda y, z: tf().stack([cross_entropy(y[i:i + 1], z[i:i + 1])[0] for i in range(len(y))]), r"cannot be compiled for training"),
-    "an error": (lambda y, z: cross_entropy(y, z) @ z, r"fails on labels int64 \(6,\) and logits float32 \(6, 3\): \w+Error: .*\(test_trial.py, line \d+\)"),
+    "a Python if": (
+        lambda y, z: z[:, 0] if z[0, 0] > 9 else cross_entropy(y, z),
+        r"cannot be compiled .*bool`.*_trial.py, line \d+\); .* keras.ops.where",
+    ),
+    "a Python loop": (
+        lambda y, z: tf().stack([cross_entropy(y[i:i + 1], z[i:i + 1])[0] for i in range(len(y))]),
+        r"cannot be compiled for training",
+    ),
+    "an error": (
+        lambda y, z: cross_entropy(y, z) @ z,
+        r"fails on labels int64 \(6,\) and logits float32 \(6, 3\): \w+Error: .*\(test_trial.py, line \d+\)",
+    ),
 }  # fmt: skip
 
 
