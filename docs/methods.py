@@ -7,6 +7,7 @@ results from the headers of the recipes in conf/experiment/. All are read as tex
 """
 
 import ast
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ CHAPTERS = (
             "mnist_lt_search",
         ),
         "weighting",
-        "From class counts to class weights. `normalize` divides them by a statistic of theirs, which is 1 afterwards: "
+        "From class counts to class weights. `normalize` divides them by one of their statistics, which then is 1: "
         "`sample_mean` (the sum of p_c w_c, which keeps the scale of the loss), `class_mean`, `sum`, `max` or `min`.",
     ),
     Chapter(
@@ -124,7 +125,8 @@ def page() -> str:
 
 
 def _chapter(chapter: Chapter) -> Iterator[str]:
-    yield f"## {chapter.title}: `{chapter.typed}`\n\n{chapter.words}\n"
+    words = textwrap.fill(chapter.words, 120, break_on_hyphens=False)
+    yield f"## {chapter.title}: `{chapter.typed}`\n\n{words}".rstrip() + "\n"
     options = (
         {path.stem: _keys(path) for path in sorted((REPOSITORY / "conf" / chapter.group).glob("*.yaml"))}
         if chapter.group
