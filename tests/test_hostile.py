@@ -26,11 +26,12 @@ from equipoise.config.model import validate
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import warn
+from equipoise.data.paths import digest_of
 from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import METADATA, open_prepared
 from equipoise.data.shards import INDEX
 from equipoise.data.shards import METADATA as SHARDS
-from equipoise.data.types import SPLITS, digest_of
+from equipoise.data.types import SPLITS
 from equipoise.runs.dvc import read_params
 from equipoise.runs.reevaluate import inherit
 from equipoise.sweeps.planning import plan

@@ -16,9 +16,10 @@ import pytest
 from equipoise.core.schema import ConfigError
 from equipoise.data import catalogue, seals
 from equipoise.data import prepare as preparing
+from equipoise.data.long_tailed import long_tail_counts
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import open_prepared
-from equipoise.data.types import Raw, Samples, Splits, long_tail_counts
+from equipoise.data.types import Raw, Samples, Splits
 from helpers import composed_dataset
 
 DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}

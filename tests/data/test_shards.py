@@ -13,9 +13,9 @@ from PIL import Image
 
 from equipoise.config.overrides import compose_dataset
 from equipoise.core.schema import ConfigError
+from equipoise.data.paths import digest_of
 from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import Prepared
-from equipoise.data.types import digest_of
 from helpers import program_of
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]

@@ -12,21 +12,12 @@ import numpy as np
 from equipoise.core.schema import ConfigError, Integers, arguments, known_class
 from equipoise.data.arrays.dataset import lacks_array, npz, series
 from equipoise.data.images.dataset import image_directory, lacks_folders
+from equipoise.data.long_tailed import digits_lt, mnist_lt
 from equipoise.data.shards import tfrecord
 from equipoise.data.splitting import Divided, divide
+from equipoise.data.synthetic import synthetic
 from equipoise.data.tables.dataset import csv, lacks_targets, multilabel, tabular
-from equipoise.data.types import (
-    SPLITS,
-    Dataset,
-    Raw,
-    Samples,
-    Source,
-    Splits,
-    check_labels,
-    digits_lt,
-    mnist_lt,
-    synthetic,
-)
+from equipoise.data.types import SPLITS, Dataset, Raw, Samples, Source, Splits, check_labels
 
 
 @dataclass(frozen=True)

@@ -118,20 +118,8 @@ def understood(found: Spelled, where: str, missing: Iterable[str], least: int = 
     counts = np.bincount(indices)
     notes = [*_of_one_class(found, spellings, names, where), *_nearly_one(classes, counts, where)]
     if "" in missing:  # no list of the user's own
-        unsure = [
-            f"{shown(name)} ({count})" for name, count in zip(classes, counts, strict=True) if name.lower() in USUAL
-        ]
-        notes += (
-            [f"{where}: {listing(unsure)} is read as a class: where it means that there is no label, remove these rows"]
-            if unsure
-            else []
-        )
-    if not all_numbers and any(number is not None for number in numbers):
-        examples = [
-            next(text for text, number in zip(texts, numbers, strict=True) if (number is None) is kind)
-            for kind in (False, True)
-        ]
-        notes.append(f"{where} holds numbers ({examples[0]}) and text ({examples[1]}): all of them are read as text")
+        notes += _maybe_missing(classes, counts, where)
+    notes += [] if all_numbers else _numbers_and_text(texts, numbers, where)
     return Labels(classes, indices, tuple(notes))
 
 
@@ -293,6 +281,25 @@ def _nearly_one(classes: Sequence[str], counts: Integers, where: str) -> list[st
     told = [" and ".join(f"{shown(name)} ({count[name]})" for name in group) for group in alike(classes)]
     cure = "are different classes, and nearly the same text: where they mean one thing, write them alike in the file"
     return [f"{where}: {_some(told)} {cure}"] if told else []
+
+
+def _maybe_missing(classes: Sequence[str], counts: Integers, where: str) -> list[str]:
+    """Tell of classes whose name is a usual mark of a missing value."""
+    unsure = [f"{shown(name)} ({count})" for name, count in zip(classes, counts, strict=True) if name.lower() in USUAL]
+    if not unsure:
+        return []
+    return [f"{where}: {listing(unsure)} is read as a class: where it means that there is no label, remove these rows"]
+
+
+def _numbers_and_text(texts: Sequence[str], numbers: Sequence[Decimal | None], where: str) -> list[str]:
+    """Tell of labels some of which are numbers, with an example of each kind."""
+    number, text = (
+        next((text for text, number in zip(texts, numbers, strict=True) if (number is None) is kind), None)
+        for kind in (False, True)
+    )
+    if number is None:
+        return []
+    return [f"{where} holds numbers ({number}) and text ({text}): all of them are read as text"]
 
 
 def _some(told: Sequence[str]) -> str:

@@ -13,23 +13,13 @@ from equipoise.core.schema import ConfigError, Integers, arguments, listing, nam
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.images.dataset import ImageFiles
+from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.prepare import CHOSEN_AMONG, made
 from equipoise.data.prepared import Prepared
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.tables.dataset import encoded_file
 from equipoise.data.tables.files import open_table
-from equipoise.data.types import (
-    PATHS,
-    Dataset,
-    Loaded,
-    Preprocessing,
-    Raw,
-    Samples,
-    Source,
-    Splits,
-    digest_of,
-    existing_file,
-)
+from equipoise.data.types import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits
 
 
 def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = "test_path") -> Prepared:

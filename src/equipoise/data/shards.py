@@ -21,16 +21,8 @@ from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, N
 from equipoise.data import preprocessing
 from equipoise.data.images.dataset import MOST_SIDE, ImageFiles, ImagePreprocessing
 from equipoise.data.images.decoding import examine
-from equipoise.data.types import (
-    SPLITS,
-    ArrayPreprocessing,
-    Preprocessing,
-    Samples,
-    Source,
-    Splits,
-    digest_of,
-    existing_folder,
-)
+from equipoise.data.paths import digest_of, existing_folder
+from equipoise.data.types import SPLITS, ArrayPreprocessing, Preprocessing, Samples, Source, Splits
 
 METADATA, INDEX = "metadata.json", "index.npz"
 MOST_SHARDS = 99_999  # five digits in a file's name

@@ -223,88 +223,86 @@ def _handle_rare(
     return names, renumbered[labels], nothing
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A part that is cut off, stratified by class.
+
+    Attributes
+    ----------
+    option : of the config, that says how large it is
+    share : of the rows that it is to have
+    folds, fold : cut off one of so many folds, whatever the share
+    seed : of the shuffling
+    """
+
+    option: str
+    share: float
+    seed: int
+    folds: int | None = None
+    fold: int = 0
+
+
 def _decide(
     labels: Integers, rows: Integers, options: Divided, groups: Integers | None, given: Mapping[str, Integers]
 ) -> dict[str, Integers]:
     """Divide these rows into the splits that are not given already."""
     decided: dict[str, Integers] = {name: np.empty(0, dtype=np.int64) for name in SPLITS}
+    parts = {
+        "test": _Part("dataset.test_fraction", options.test_fraction, options.split_seed, options.folds, options.fold),
+        "validation": _Part(
+            "dataset.validation_fraction", options.validation_fraction, (options.split_seed + 1) % 2**32
+        ),
+    }
     rest = rows
-    if len(given["test"]) == 0 and len(rest):
-        rest, decided["test"] = _cut(
-            labels,
-            rest,
-            options.test_fraction,
-            options.folds,
-            options.fold,
-            groups,
-            options.split_seed,
-            "dataset.test_fraction",
-        )
-    if len(given["validation"]) == 0 and len(rest):
-        rest, decided["validation"] = _cut(
-            labels,
-            rest,
-            options.validation_fraction,
-            None,
-            0,
-            groups,
-            (options.split_seed + 1) % 2**32,
-            "dataset.validation_fraction",
-            whole=len(rows),
-        )
+    for name, part in parts.items():
+        if len(given[name]) == 0 and len(rest):
+            if part.share == 0 and part.folds is None:
+                raise ConfigError(f"{part.option}=0: the split would be empty")
+            size = part.share * len(rows)
+            if groups is None and part.folds is None:
+                rest, decided[name] = _random_part(labels, rest, part, size)
+            else:
+                rest, decided[name] = _one_fold(labels, rest, part, size, groups)
     decided["train"] = rest
     return decided
 
 
-def _cut(
-    labels: Integers,
-    rows: Integers,
-    fraction: float,
-    folds: int | None,
-    fold: int,
-    groups: Integers | None,
-    seed: int,
-    option: str,
-    whole: int | None = None,
+def _one_fold(
+    labels: Integers, rows: Integers, part: _Part, size: float, groups: Integers | None
 ) -> tuple[Integers, Integers]:
-    """Cut a stratified part off the rows: what is left, and the part."""
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, train_test_split
+    """Cut off one fold: what is left, and the fold. With groups, a share is rounded to one fold of so many."""
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-    if fraction == 0 and folds is None:
-        raise ConfigError(f"{option}=0: the split would be empty")
-    here = labels[rows]
-    stratified = labels.ndim == 1
-    if groups is not None or folds is not None:
-        # With groups, a fraction is rounded to one fold of so many.
-        share = fraction * (whole or len(rows)) / len(rows)
-        count = folds or max(2, round(1 / share))
-        if groups is not None:
-            count = min(count, len(np.unique(groups[rows])))
-            cutter = StratifiedGroupKFold(count, shuffle=True, random_state=seed) if stratified else GroupKFold(count)
-        else:
-            cutter = (
-                StratifiedKFold(count, shuffle=True, random_state=seed)
-                if stratified
-                else KFold(count, shuffle=True, random_state=seed)
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # a class with fewer samples than folds: it is in some of them only
-            left, part = list(
-                cutter.split(rows, here if stratified else None, None if groups is None else groups[rows])
-            )[fold]
-        return np.sort(rows[left]), np.sort(rows[part])
-    size = max(1, round(fraction * (whole or len(rows))))
-    classes = len(np.unique(here)) if stratified else 1
-    size = max(size, classes)
-    if stratified and np.unique(here, return_counts=True)[1].min() < 2:
+    here = labels[rows] if labels.ndim == 1 else None
+    count = part.folds or max(2, round(1 / (size / len(rows))))
+    shuffled = {"shuffle": True, "random_state": part.seed}
+    if groups is not None:
+        count = min(count, len(np.unique(groups[rows])))
+        cutter = GroupKFold(count) if here is None else StratifiedGroupKFold(count, **shuffled)
+    else:
+        cutter = KFold(count, **shuffled) if here is None else StratifiedKFold(count, **shuffled)
+    with warnings.catch_warnings():
+        # A class with fewer samples than folds: it is in some of them only.
+        warnings.simplefilter("ignore", UserWarning)
+        folds = list(cutter.split(rows, here, None if groups is None else groups[rows]))
+    left, found = folds[part.fold]
+    return np.sort(rows[left]), np.sort(rows[found])
+
+
+def _random_part(labels: Integers, rows: Integers, part: _Part, size: float) -> tuple[Integers, Integers]:
+    """Cut off about `size` rows, and one of each class at least: what is left, and the part."""
+    from sklearn.model_selection import train_test_split
+
+    here = labels[rows] if labels.ndim == 1 else None
+    counts = np.ones(1) if here is None else np.unique(here, return_counts=True)[1]
+    whole = max(1, round(size), len(counts))
+    if here is not None and counts.min() < 2:
         raise ConfigError(
-            f"{option}: the smallest class has one sample, needed are 2; see dataset.min_count and dataset.rare"
+            f"{part.option}: the smallest class has one sample, needed are 2; see dataset.min_count and dataset.rare"
         )
-    if len(rows) - size < classes:
+    if len(rows) - whole < len(counts):
         raise ConfigError(
-            f"{option}={fraction}: {len(rows)} samples are too few for a split with every class on both sides"
+            f"{part.option}={part.share}: {len(rows)} samples are too few for a split with every class on both sides"
         )
-    left, part = train_test_split(rows, test_size=size, random_state=seed, stratify=here if stratified else None)
-    return np.sort(left), np.sort(part)
+    left, found = train_test_split(rows, test_size=whole, random_state=part.seed, stratify=here)
+    return np.sort(left), np.sort(found)

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from equipoise.core.schema import ConfigError, Integers
 from equipoise.data import preprocessing
+from equipoise.data.paths import digest_of
 from equipoise.data.prepared import Prepared
 from equipoise.data.shards import INDEX, METADATA, MOST_SHARDS, Images, Metadata, shard_names
-from equipoise.data.types import SPLITS, Samples, digest_of
+from equipoise.data.types import SPLITS, Samples
 
 BLOCK_ROWS = 256
 HEAD, TAIL = 12, 4  # bytes of a record before and after its data: their length and two checksums

@@ -22,8 +22,9 @@ from equipoise.data.arrays.scaled import (
 from equipoise.data.arrays.stored import Part, Stored, opened
 from equipoise.data.arrays.ts_files import read_ts
 from equipoise.data.labels import in_array
+from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.splitting import given_splits, grouped
-from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw, digest_of, existing_file
+from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw
 
 
 class ArrayOptions(Section):

@@ -10,7 +10,8 @@ from equipoise.core.schema import ConfigError, Integers, as_typed, listing, sugg
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import Array, finite
 from equipoise.data.labels import Spelled, spelled
-from equipoise.data.types import SPLITS, existing_file, split_place
+from equipoise.data.paths import existing_file
+from equipoise.data.types import SPLITS, split_place
 
 MOST_ONE_HOT = 20_000  # columns of a one-hot array
 

@@ -19,7 +19,8 @@ from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, P
 from equipoise.data.images.decoding import Examined, decode, examine
 from equipoise.data.images.folders import Folder, is_unlabelled, listed
 from equipoise.data.labels import in_order
-from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw, existing_folder
+from equipoise.data.paths import existing_folder
+from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw
 
 MOST_BYTES_A_PIXEL = 16
 WORKERS = 2 * (os.cpu_count() or 1)

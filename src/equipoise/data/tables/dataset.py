@@ -14,6 +14,7 @@ import numpy as np
 
 from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, Section, Separator, listing, suggestion
 from equipoise.data.cells import MISSING, trimmed
+from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.scaling import FAR
 from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.tables.columns import NumericColumn, TablePreprocessing
@@ -23,7 +24,7 @@ from equipoise.data.tables.pandas_types import PandasTypes
 from equipoise.data.tables.readings import ColumnOptions, FeatureOptions, readings
 from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
 from equipoise.data.tables.targets import check_trained, labels_of, written
-from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, digest_of, existing_file
+from equipoise.data.types import SPLITS, Dataset, Loaded, Raw
 
 
 class FileOptions(Section):
