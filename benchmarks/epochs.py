@@ -126,7 +126,7 @@ def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, 
     return ways
 
 
-class _Kept(fit._Watch):
+class _Kept(fit.Supervisor):
     """The watch of the latest training, which has the seconds of each epoch without validation."""
 
     last: "_Kept"
@@ -141,7 +141,7 @@ def _ours(config: Config, data: Any) -> Callable[[], float]:
     model, weights = graph.Compiled(config, data), class_weights(config.weighting, data.counts, data.classes)
 
     def seconds() -> float:
-        fit._Watch = _Kept  # type: ignore[misc]
+        fit.Supervisor = _Kept  # type: ignore[misc]
         fit.fit(model, config, data, weights, lambda *_: None)
         return statistics.mean(_Kept.last.seconds[1:])
 

@@ -66,28 +66,29 @@ def timed(overrides: list[str], processes: int) -> list[float]:
 
 def train(file: str, config: Config) -> None:
     """Train, and write seconds a step of each epoch but the first, which is traced."""
-    from equipoise.runs import fit, record
+    from equipoise.runs.start import start_tensorflow
+    from equipoise.runs.weigh import weigh
 
     data = prepare(config.dataset, cache_folder())
-    fit._start(config, data)
+    start_tensorflow(config, data)
     from equipoise.training import fit as training
     from equipoise.training.graph import Compiled
 
     begun, took = [0.0], []
     steps = -(-int(data.counts.sum()) // config.trainer.batch_size)
-    begin_epoch, end_batch = training._Watch.on_epoch_begin, training._Watch.on_train_batch_end
+    begin_epoch, end_batch = training.Supervisor.on_epoch_begin, training.Supervisor.on_train_batch_end
 
-    def on_epoch_begin(watch: training._Watch, epoch: int, logs: object = None) -> None:
+    def on_epoch_begin(watch: training.Supervisor, epoch: int, logs: object = None) -> None:
         begin_epoch(watch, epoch, logs)
         begun[0] = time.perf_counter()
 
-    def on_train_batch_end(watch: training._Watch, batch: int, logs: dict[str, float] | None = None) -> None:
+    def on_train_batch_end(watch: training.Supervisor, batch: int, logs: dict[str, float] | None = None) -> None:
         end_batch(watch, batch, logs)
         if batch == steps - 1:
             took.append((time.perf_counter() - begun[0]) / steps)
 
-    training._Watch.on_epoch_begin, training._Watch.on_train_batch_end = on_epoch_begin, on_train_batch_end
-    training.fit(Compiled(config, data), config, data, record.weigh(config, data), lambda *_: None)
+    training.Supervisor.on_epoch_begin, training.Supervisor.on_train_batch_end = on_epoch_begin, on_train_batch_end
+    training.fit(Compiled(config, data), config, data, weigh(config, data), lambda *_: None)
     Path(file).write_text(json.dumps(took[1:]))
 
 

@@ -16,19 +16,21 @@ from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.reports.console import print_evaluation, print_rules
 from equipoise.reports.evidence import Evidence
-from equipoise.runs import evaluate, record
 from equipoise.runs.dvc import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
+from equipoise.runs.evaluate import evaluate
+from equipoise.runs.log import config_tags, log_config, log_inputs
+from equipoise.runs.log_evaluation import PREDICTIONS, draw_and_log, log_evaluation
+from equipoise.runs.weigh import weigh
 from equipoise.tracking import history, run
 from equipoise.tracking.store import open_store
-from equipoise.training import trained as handover
-from equipoise.training.trained import Trained
+from equipoise.training.trained import Trained, load
 
 
 def step(config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
-    trained, digests = handover.load(ARTIFACTS)
+    trained, digests = load(ARTIFACTS)
     evidence, folder = _judge(config, data, trained, digests)
-    _write(evidence, pd.read_parquet(folder / evaluate.PREDICTIONS))
+    _write(evidence, pd.read_parquet(folder / PREDICTIONS))
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, data.head_to_tail)
@@ -39,7 +41,7 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     """Evaluate and log; the folder holds what was logged as files."""
     store = open_store(project_root(), config.tracking.name)
     found = history.training_run(store, digests, os.environ.get("DVC_EXP_NAME"))
-    params, weights = flat(config), record.weigh(config, data)
+    params, weights = flat(config), weigh(config, data)
     # A run's params cannot be changed, and it may have been judged otherwise before.
     judging = {key: str(value) for key, value in params.items() if below(key, JUDGING)}
     tags = {
@@ -53,7 +55,7 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
             "the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself"
         )
         tags |= {
-            **record.config_tags(config, data),
+            **config_tags(config, data),
             **dvc_tags(config),
             **digests,
             "mlflow.source.name": "pipelines/evaluate.py",
@@ -66,14 +68,15 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
         store, run.Description(experiment_of(config.dataset), run_name(config), params, tags), folder, adopt=adopt
     ) as log:
         log.log_file(PARAMS, "config")
-        record.log_config(config, log)
+        log_config(config, log)
         if found is None:
-            record.log_inputs(config, log, data, weights)
+            log_inputs(config, log, data, weights)
             for epoch, metrics in enumerate(trained.history):
                 log.log_metrics(metrics, step=epoch)
-        evidence = evaluate.evaluate_and_log(config, data, weights, trained, log)
-        evaluate.draw_and_log(evidence, log)
-    return evidence, folder
+        judged = evaluate(config, data, weights, trained)
+        log_evaluation(log, judged)
+        draw_and_log(judged.evidence, log)
+    return judged.evidence, folder
 
 
 def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:

@@ -6,11 +6,15 @@ from equipoise.config.model import Config, training_sha256
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.runs import fit, resume
 from equipoise.runs.dvc import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
+from equipoise.runs.fit import fit
+from equipoise.runs.log import log_inputs, log_trained
+from equipoise.runs.session import Session
+from equipoise.runs.start import start
+from equipoise.runs.weigh import tell, weigh
 from equipoise.tracking.history import TRAIN_STAGE
 from equipoise.tracking.store import open_store
-from equipoise.training import trained as handover
+from equipoise.training.trained import save
 
 
 def step(config: Config) -> None:
@@ -20,15 +24,19 @@ def step(config: Config) -> None:
         )
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
-    store = open_store(project_root(), config.tracking.name, needed=False)
-    begun = resume.interrupted(store, config, data.data_sha256)
-    with (
-        fit.training_run(config, data, store, run_folder(), begun, tags=tags) as (log, _, built),
-        fit.at_work(config, data, log),
-    ):
-        log.log_file(PARAMS, "config")
-        _, trained = fit.train(config, data, log, built)
-        handover.save(trained, ARTIFACTS, {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256})
+    with Session(open_store(project_root(), config.tracking.name, needed=False), run_folder(), tags=tags) as session:
+        session.begin(config, data)
+        learner = start(config, data)
+        with session.opened(config, data, learner) as log:
+            log.log_file(PARAMS, "config")
+            weights = weigh(config, data)
+            tell(config, data, weights)
+            log_inputs(config, log, data, weights)
+            with session.followed(config, data, log) as follow:
+                trained = fit(config, data, weights, learner, follow)
+            log_trained(log, data, trained, learner)
+            digests = {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256}
+            save(trained, ARTIFACTS, digests)
 
 
 if __name__ == "__main__":

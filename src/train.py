@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import hydra
@@ -14,19 +14,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from equipoise.config.model import Config, validate
-from equipoise.config.naming import experiment_of, ignored_variables, run_name
+from equipoise.config.naming import experiment_of, ignored_variables
 from equipoise.core import interruption, process
 from equipoise.core.clock import clock, imports_counted
-from equipoise.core.paths import cache_folder, project_root
+from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError, complain
-from equipoise.data.prepare import prepare
 from equipoise.sweeps import planning
 from equipoise.sweeps.launchers import choose
 from equipoise.sweeps.launchers.submitit_jobs import cores
-from equipoise.sweeps.search import Settings
 from equipoise.training.cluster import read_cluster
-
-NO_MEMORY = ("failed to map segment", "annot allocate memory")  # as the system's loader says it
 
 
 def main() -> int:
@@ -117,10 +113,10 @@ def _takes_part(plan: planning.Plan) -> bool:
 
 def _take_part(config: Config) -> int:
     from equipoise.core.terminal import console
-    from equipoise.runs import fit
+    from equipoise.runs.run import take_part
 
     try:
-        fit.take_part(config, prepare(config.dataset, cache_folder()))
+        take_part(config)
     except OSError as error:  # a worker that is gone, or a cache that cannot be read
         print(f"error: {error}; the same command in every worker goes on where this one stopped", file=sys.stderr)
         return 1
@@ -152,6 +148,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
     """
     from equipoise.sweeps.progress import spoken
+    from equipoise.sweeps.run_job import run_job
 
     process.begin()  # a launcher's worker has not been through `main`
     settings = HydraConfig.get()
@@ -162,79 +159,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
     )
     searching = planning.search_settings(settings.sweeper) if config.sweep != "auto" else None
     with spoken(folder) if elsewhere else nullcontext(), imports_counted() if config.trainer.profile else nullcontext():
-        return _train(config, folder, searching)
-
-
-def _train(config: Config, folder: Path, searching: Settings | None) -> dict[str, float] | None:
-    from equipoise.core.terminal import console, errors
-    from equipoise.reports.console import print_evaluation, print_rules, print_summary_line
-    from equipoise.reports.run_page import REPORT
-    from equipoise.runs import resume
-    from equipoise.runs import run as experiment
-    from equipoise.sweeps import jobs as sweep
-    from equipoise.sweeps import search
-    from equipoise.tracking import run
-    from equipoise.tracking.outbox import read_journal
-    from equipoise.tracking.store import open_store
-
-    name = run_name(config)
-    in_a_sweep = config.sweep != "auto"
-    try:
-        store = open_store(project_root(), config.tracking.name, needed=False)
-        data = prepare(config.dataset, cache_folder())
-        with ExitStack() as held:
-            claim = (
-                held.enter_context(sweep.claimed(store, config, data.data_sha256))
-                if in_a_sweep
-                else resume.interrupted(store, config, data.data_sha256)
-            )
-            if isinstance(claim, sweep.Settled):
-                console.print(f"{name} {claim.reason}", soft_wrap=True)
-                return (
-                    search.outcome(store.points(claim.run, search.watched(searching, config)), searching, config)
-                    if searching and claim.run
-                    else None
-                )
-            watch = search.watch(project_root(), searching, config) if searching else None
-            finished = experiment.run(config, data, store, folder, claim, held, run.outer_run(store), watch)
-    except run.Pruned as pruned:
-        console.print(f"{name}: pruned {pruned}", soft_wrap=True)
-        return {}
-    except Exception as error:
-        outside = _from_outside(error)
-        if not (in_a_sweep or outside or isinstance(error, ConfigError)):
-            raise  # pragma: no cover - a defect of ours
-        # In a sweep Hydra would tell the first failure alone, after the last job.
-        what_next = "; the same command goes on where this one stopped" if outside else ""
-        errors.print(f"error: {run.reason(error)}{what_next}" + (f"  ({name})" if in_a_sweep else ""), soft_wrap=True)
-        if not in_a_sweep:
-            # Not an error that Hydra would tell once more. What had not begun leaves nothing.
-            raise SystemExit(2 if resume.remove_unused(folder) and not outside else 1) from None
-        raise CompactHydraException(
-            "the run failed for the reason above"
-        ) from None  # no traceback for a user's mistake
-    epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    console.print(
-        f"\n{name}: {epochs} on {finished.device}, {finished.data.counts.sum()} training samples", soft_wrap=True
-    )
-    if in_a_sweep:
-        print_summary_line(finished.evaluation)
-        return search.outcome(read_journal(finished.folder), searching, config) if searching else None
-    print_evaluation(finished.evaluation, finished.intervals, finished.weights, finished.data.head_to_tail)
-    print_rules(finished.by_rule, config.decision.name)
-    if (finished.folder / REPORT).exists():
-        console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
-    if finished.is_uploaded:
-        sweep.save_overview(store, finished.experiment_id)
-        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:", soft_wrap=True)
-        console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
-    return None
-
-
-def _from_outside(error: Exception) -> bool:
-    """Whether a disk that is full, or memory that is not to be had, is what failed, the latter also where a library is loaded."""
-    unloaded = isinstance(error, ImportError) and any(phrase in str(error) for phrase in NO_MEMORY)
-    return unloaded or isinstance(error, OSError | MemoryError)
+        return run_job(config, folder, searching)
 
 
 def _check_server(jobs: Sequence[Config]) -> None:

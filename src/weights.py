@@ -18,7 +18,7 @@ from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import prepare
 from equipoise.methods.weighting import STRATEGIES, ClassWeights
 from equipoise.reports.console import shown_classes
-from equipoise.runs import record
+from equipoise.runs.weigh import shown, weigh
 from equipoise.sweeps import planning
 
 # Under these a factor on the loss is a factor on the step; adaptive optimisers divide it out again.
@@ -56,7 +56,7 @@ def show(typed: Sequence[str]) -> None:
 
 def _weigh(job: Config) -> ClassWeights:
     data = prepare(job.dataset, cache_folder())
-    return advice.as_shown(job, data, record.weigh(job, data))
+    return shown(job, data, weigh(job, data))
 
 
 def _heading(job: Config, jobs: Sequence[Config]) -> str:

@@ -14,7 +14,9 @@ from equipoise.data.originals import unchanged
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.data.write_shards import write_shards
-from equipoise.runs.fit import at_work, train, training_run
+from equipoise.runs.session import Session
+from equipoise.runs.start import start
+from equipoise.runs.weigh import weigh
 from equipoise.tracking.store import open_store
 from helpers import composed
 
@@ -45,12 +47,12 @@ def pictures(root: Path, suffix: str = ".png") -> list[str]:
 def trained(config: Config, data: Prepared, folder: Path, change: Callable[[], object]) -> None:
     """A run that begins before the change."""
     (folder / "run").mkdir()
-    with (
-        training_run(config, data, open_store(folder), folder / "run", None) as (log, _, built),
-        at_work(config, data, log),
-    ):
-        change()
-        train(config, data, log, built)
+    with Session(open_store(folder), folder / "run") as session:
+        session.begin(config, data)
+        learner = start(config, data)
+        with session.opened(config, data, learner):
+            change()
+            learner.fit(weigh(config, data), lambda *_: None, None)
 
 
 def first_of(data: Prepared) -> Path:
@@ -101,11 +103,10 @@ def test_before_a_run_begins_nothing_is_left(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     shutil.rmtree(tmp_path / "p")
     (tmp_path / "run").mkdir()
-    with (
-        pytest.raises(ConfigError, match="was changed after it was prepared"),
-        training_run(config, data, store, tmp_path / "run", None),
-    ):
-        pass
+    with Session(store, tmp_path / "run") as session:
+        session.begin(config, data)
+        with pytest.raises(ConfigError, match="was changed after it was prepared"):
+            start(config, data)
     assert not list((tmp_path / "run").iterdir())
 
 

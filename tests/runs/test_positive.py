@@ -14,6 +14,7 @@ from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.methods.priors import effective_prior, target_prior
 from equipoise.methods.weighting import class_weights
+from equipoise.runs.weigh import shown as shown_weights
 from equipoise.tracking.store import open_store
 from helpers import composed, copy_project, train
 
@@ -107,7 +108,7 @@ def test_all_that_counts_by_class_counts_the_positive_one_last(tmp_path: Path) -
     words = [*table(tmp_path), *ONE_LOGIT, "loss.pos_weight=9", "dataset.target_prior=[0.2,0.8]"]
     config, data = prepared(tmp_path / "cache", *words)
     weights = class_weights(config.weighting, data.counts, data.classes)
-    shown = advice.as_shown(config, data, weights)
+    shown = shown_weights(config, data, weights)
     assert shown.weights.tolist() == [1, 9]
     assert [shown.label(index) for index in range(2)] == ["ok", "fraud (positive)"]
     assert (
@@ -120,11 +121,9 @@ def test_all_that_counts_by_class_counts_the_positive_one_last(tmp_path: Path) -
         "typed for fraud and ok, as they stand in every other form of labels"
     )
     automatic, _ = prepared(tmp_path / "cache", *words[:-2], "loss.pos_weight=auto")
-    assert advice.as_shown(automatic, data, weights).weights.tolist() == [1, 9]
+    assert shown_weights(automatic, data, weights).weights.tolist() == [1, 9]
     softmax, plain = prepared(tmp_path / "cache", *table(tmp_path), "model=linear")
-    assert (
-        advice.as_shown(softmax, plain, class_weights(softmax.weighting, plain.counts, plain.classes)).positive is None
-    )
+    assert shown_weights(softmax, plain, class_weights(softmax.weighting, plain.counts, plain.classes)).positive is None
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from PIL import Image
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.runs.evaluate import evaluate_and_log
-from equipoise.runs.fit import train, training_run
+from equipoise.runs.run import Finished, run
+from equipoise.runs.session import Session
 from equipoise.serving import register
 from equipoise.tracking import history
 from equipoise.tracking.store import Store, open_store
@@ -52,16 +52,16 @@ def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, histor
     import mlflow
 
     config = composed(*overrides, *QUICK)
-    data = prepare(config.dataset, store.root / "cache")
     folder = Path(store.root, "outputs", os.urandom(4).hex())
     folder.mkdir(parents=True)
-    with training_run(config, data, store, folder, None) as (log, _, built):
-        evaluate_and_log(config, data, *train(config, data, log, built), log)
-    run = history.chosen_runs(store, [log.id], ["val/balanced_accuracy"])[0]
+    with Session(store, folder) as session:
+        finished = run(config, session, store.root / "cache")
+    assert isinstance(finished, Finished)
+    logged = history.chosen_runs(store, [finished.run_id], ["val/balanced_accuracy"])[0]
     with told_by_mlflow() as said:
-        made = register.register(store, run, config.dataset.name, "champion", "val/balanced_accuracy")
+        made = register.register(store, logged, config.dataset.name, "champion", "val/balanced_accuracy")
     assert not [record for record in said if "input example" in record], "MLflow tries the example"
-    return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), run
+    return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), logged
 
 
 def a_table(folder: Path, n: int = 200) -> pd.DataFrame:

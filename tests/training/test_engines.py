@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.runs import record
+from equipoise.runs.weigh import weigh
 from helpers import composed
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -42,11 +42,21 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+class Picked(NamedTuple):
+    """A choice, with the engine's name."""
+
+    name: str
+    xla: bool
+    in_programs: bool
+    why: str
+
+
 def picked(cache: Path, *overrides: str, device: str = "cpu") -> Any:
-    from equipoise.training.engines.choose import engine_of
+    from equipoise.training.engines.choose import choice_of
 
     config = composed("trainer.engine=auto", *overrides)
-    return engine_of(config, prepare(config.dataset, cache), device)
+    choice = choice_of(config, prepare(config.dataset, cache), device)
+    return Picked(choice.engine.name, *choice[1:])
 
 
 def test_auto_picks_what_leaves_the_bits_of_fit(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +139,7 @@ def test_samples_that_do_not_fit_in_memory_are_refused(cache: Path, monkeypatch:
     assert picked(cache, *SMALL).name == "fit"
 
 
-def test_replicas_have_an_engine_of_their_own() -> None:
+def test_replicas_have_an_choice_of_their_own() -> None:
     with pytest.raises(
         ConfigError,
         match=r"trainer\.engine=resident with trainer\.strategy=mirrored: replicas have an engine of their own",
@@ -189,18 +199,18 @@ def test_what_is_typed_of_xla_is_done(cache: Path) -> None:
 def test_how_many_steps_a_call_takes() -> None:
     import keras
 
-    from equipoise.training.graph import _even_steps, _steps_per_program
+    from equipoise.training.engines.engine import even_steps, steps_per_program
 
     # All of an epoch up to 50; the largest divisor up to 50, unless that is less than 10.
-    assert [_even_steps(steps) for steps in (1, 7, 50, 63, 100, 53, 194)] == [50, 50, 50, 21, 50, 50, 50]
+    assert [even_steps(steps) for steps in (1, 7, 50, 63, 100, 53, 194)] == [50, 50, 50, 21, 50, 50, 50]
 
     def model(features: int, units: int) -> keras.Model:
         return keras.Sequential([keras.Input((features,)), keras.layers.Dense(units)])
 
-    assert _steps_per_program(model(9, 10), 256) == 250
-    assert _steps_per_program(model(1024, 2), 128) == 128, "2^24 numbers of batches of 2^17"
-    assert _steps_per_program(model(99, 400), 250) == 80, "8e8 products of 250 samples and 40,000 weights"
-    assert _steps_per_program(model(999, 1000), 100) == 50, "no fewer than a call"
+    assert steps_per_program(model(9, 10), 256) == 250
+    assert steps_per_program(model(1024, 2), 128) == 128, "2^24 numbers of batches of 2^17"
+    assert steps_per_program(model(99, 400), 250) == 80, "8e8 products of 250 samples and 40,000 weights"
+    assert steps_per_program(model(999, 1000), 100) == 50, "no fewer than a call"
 
 
 def trained(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], bool]:
@@ -212,7 +222,7 @@ def trained(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], 
     data = prepare(config.dataset, cache)
     built = Compiled(config, data)
     history: list[Mapping[str, float]] = []
-    fit.fit(built, config, data, record.weigh(config, data), lambda _, metrics: history.append(metrics))
+    fit.fit(built, config, data, weigh(config, data), lambda _, metrics: history.append(metrics))
     without = [{key: value for key, value in metrics.items() if key != "train/loss"} for metrics in history]
     return fit.weights_sha256(built.model), without, bool(built.model.jit_compile)
 
@@ -241,8 +251,8 @@ def test_under_xla_too_every_way_and_engine_leaves_the_bits_of_keras(
     ]
     options += XLA_CASES[case]
     with monkeypatch.context() as patch:
-        original = graph.engine_of
-        patch.setattr(graph, "engine_of", lambda *arguments: original(*arguments)._replace(in_programs=False))
+        original = graph.choice_of
+        patch.setattr(graph, "choice_of", lambda *arguments: original(*arguments)._replace(in_programs=False))
         expected = trained(cache, *options, "loss=class_weight", "trainer.engine=fit")
     assert expected[2]
     for implementation in IMPLEMENTATIONS:

@@ -514,9 +514,9 @@ def test_every_epoch_has_an_order_of_its_own(cache: Path, monkeypatch: pytest.Mo
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
             seen.append(round(float(logs["loss"]), 6))  # type: ignore[index]
 
-    from equipoise.training import graph
+    from equipoise.training.engines import engine
 
-    monkeypatch.setattr(graph, "STEPS_PER_CALL", 1)
+    monkeypatch.setattr(engine, "STEPS_PER_CALL", 1)
     fit_of_keras = keras.Model.fit
     monkeypatch.setattr(
         keras.Model,

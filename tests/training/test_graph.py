@@ -9,7 +9,7 @@ import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.runs import record
+from equipoise.runs.weigh import weigh
 from helpers import composed
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tensorflow")]
@@ -52,9 +52,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _nothing_kept() -> Iterator[None]:
     from equipoise.training import graph
 
-    graph._kept.clear()
+    graph.graphs().clear()
     yield
-    graph._kept.clear()
+    graph.graphs().clear()
 
 
 def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
@@ -66,7 +66,7 @@ def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
     history: list[Any] = []
     made = make(config, data)
     try:
-        fit.fit(made, config, data, record.weigh(config, data), lambda _, metrics: history.append(metrics))
+        fit.fit(made, config, data, weigh(config, data), lambda _, metrics: history.append(metrics))
     except ConfigError as error:
         return [*history, str(error)]
     logits = made.predict(data.split("test").features)
@@ -103,7 +103,7 @@ def test_values_in_tables_share_a_graph(cache: Path, loss: str, engine: str) -> 
         alone = train(cache, graph.Compiled, *shared, value)
         assert train(cache, graph.compiled, *shared, value) == alone
         found.append(alone)
-    assert len(graph._kept) == 1
+    assert len(graph.graphs()) == 1
     assert found[0] != found[1]
 
 
@@ -133,7 +133,7 @@ def test_jobs_that_share_a_graph_end_with_the_bits_of_jobs_that_do_not(
     assert traces == [1, 1] if "XLA" in case else traces == [1], (
         "traced once for all of them; under XLA the smaller batch by itself"
     )
-    assert len(graph._kept) == 1
+    assert len(graph.graphs()) == 1
     assert any("diverged" in str(found[-1]) for found in expected)
     assert len({str(found) for found in expected}) == len(expected) - 1, (
         "the last job is the first one again, the others differ"
@@ -160,9 +160,9 @@ def test_what_a_graph_holds_is_not_shared(cache: Path) -> None:
         ["trainer.precision=mixed_float16"],
         ["trainer.precision=mixed_float16", "weighting=none"],
     ):
-        before = list(graph._kept)
+        before = list(graph.graphs())
         train(cache, graph.compiled, *base, *other)
-        assert list(graph._kept)[-1] not in before, other
+        assert list(graph.graphs())[-1] not in before, other
 
 
 def test_the_model_that_was_used_longest_ago_is_given_up_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_the_model_that_was_used_longest_ago_is_given_up_first(cache: Path, monk
     def kept(*overrides: str) -> list[int]:
         config = composed(*SMALL, *overrides)
         graph.compiled(config, prepare(config.dataset, cache))
-        return [made.model.layers[1].units for made, _ in graph._kept.values()]
+        return [made.model.layers[1].units for made, _ in graph.graphs().values()]
 
     monkeypatch.setattr(graph, "MOST_KEPT", 2)
     assert kept("model.hidden=[2]") == [2]

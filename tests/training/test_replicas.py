@@ -108,7 +108,7 @@ def several_labels(folder: Path) -> list[str]:
 
 def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[Any], list[dict[str, float]]]:
     """Weights and history, of a training that is interrupted after its second epoch and gone on with, if so asked."""
-    from equipoise.runs import record
+    from equipoise.runs.weigh import weigh
     from equipoise.training import fit as training
     from equipoise.training.checkpoints import Checkpoints
     from equipoise.training.graph import Compiled
@@ -130,18 +130,19 @@ def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[An
         built = Compiled(config, data)
         kept = Checkpoints(folder / "run", made_by(config, data), first=0) if interrupt else None
         with contextlib.suppress(InterruptedError):
-            training.fit(built, config, data, record.weigh(config, data), on_epoch, kept)
+            training.fit(built, config, data, weigh(config, data), on_epoch, kept)
     return built.model.get_weights(), history
 
 
 def fit_by_keras(folder: Path, *overrides: str) -> list[Any]:
     """The weights that Keras's own fit leaves under the strategy."""
     from equipoise.training import graph
-    from equipoise.training.engines import choose
+    from equipoise.training.engines import engine
+    from equipoise.training.engines.keras_fit import KerasFit
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graph, "engine_of", lambda *_: choose.Engine("fit", False, False, ""))
-        patch.setattr(graph, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
+        patch.setattr(graph, "choice_of", lambda *_: engine.Choice(KerasFit, False, False, ""))
+        patch.setattr(engine, "STEPS_PER_CALL", 1)  # of more it makes a graph that TensorFlow refuses
         return fit(folder, *overrides)[0]
 
 

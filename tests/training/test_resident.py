@@ -8,8 +8,8 @@ import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.runs import record
 from equipoise.runs.resume import made_by
+from equipoise.runs.weigh import weigh
 from equipoise.training.checkpoints import Checkpoints
 from helpers import composed
 
@@ -109,7 +109,7 @@ def fit(
             raise InterruptedError
 
     kept = Checkpoints(folder, made_by(config, data), first=0) if folder else None
-    training.fit(built, config, data, record.weigh(config, data), on_epoch, kept)
+    training.fit(built, config, data, weigh(config, data), on_epoch, kept)
     return (
         training.weights_sha256(built.model),
         history,
@@ -209,13 +209,13 @@ def test_how_many_steps_a_call_takes_changes_no_bit(
     from equipoise.training.engines import resident
 
     ends: list[int] = []
-    original = training._Watch.on_train_batch_end
+    original = training.Supervisor.on_train_batch_end
 
     def counted(self: Any, batch: int, logs: Any = None) -> None:
         ends.append(batch)
         original(self, batch, logs)
 
-    monkeypatch.setattr(training._Watch, "on_train_batch_end", counted)
+    monkeypatch.setattr(training.Supervisor, "on_train_batch_end", counted)
     expected = fit(cache, "fit", *SMALL, "loss=custom")
     assert ends == 3 * [5]
     ends.clear()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from equipoise.core.schema import ConfigError
-from equipoise.runs import fit
+from equipoise.runs import start
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
 from helpers import REPOSITORY, composed
@@ -67,7 +67,7 @@ def test_the_dataset_that_used_tensorflow_is_named(monkeypatch: pytest.MonkeyPat
         ConfigError,
         match=r"already: it\. dataset=digits_lt has used it while it was prepared; .*: the same command again works",
     ):
-        fit._start(composed("dataset=digits_lt", "model=mlp"), None)  # type: ignore[arg-type]
+        start.start_tensorflow(composed("dataset=digits_lt", "model=mlp"), None)  # type: ignore[arg-type]
 
 
 def test_what_was_kept_quiet_is_shown_if_it_ends_badly(capfd: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +111,7 @@ def test_what_has_no_effect_on_the_device_is_said(
 ) -> None:
     monkeypatch.setattr(runtime, "unused_gpu", lambda: driver)
     monkeypatch.setattr(gpu_usage, "is_known", lambda: True)
-    notes = fit._device_notes(composed(*options).trainer, device)
+    notes = start.device_notes(composed(*options).trainer, device)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)
 
@@ -130,14 +130,14 @@ def test_what_has_no_effect_on_the_device_is_said(
     ],
 )
 def test_what_replicas_do_otherwise_is_said(options: list[str], replicas: int, said: str) -> None:
-    notes = fit._replica_notes(composed(*options), replicas)
+    notes = start.replica_notes(composed(*options), replicas)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)
 
 
 def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_usage, "find_spec", lambda _: None)
-    (note,) = fit._device_notes(composed().trainer, "gpu")
+    (note,) = start.device_notes(composed().trainer, "gpu")
     assert note.startswith("the use of the GPU is not logged: nvidia-ml-py is not installed")
 
 

@@ -1,14 +1,9 @@
 """What in a config corrects the class balance, and what a user should hear of it before training. Pure NumPy."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, Floats, arguments
-from equipoise.data.catalogue import positive_class
-from equipoise.data.prepared import Prepared
-from equipoise.methods.losses import LOSSES, Known
+from equipoise.core.schema import ConfigError, Floats
 from equipoise.methods.priors import effective_prior, favour_factors, prior_factors
 from equipoise.methods.weighting import ClassWeights
 
@@ -77,26 +72,8 @@ def loss_correction(config: Config, weights: ClassWeights) -> Floats | None:
     return None if factors is None or np.ptp(factors) == 0 else factors
 
 
-def as_shown(config: Config, data: Prepared, weights: ClassWeights) -> ClassWeights:
-    """The weights as tables show them: with what `loss.pos_weight` multiplies the positive class by, and that class named."""
-    if data.several_labels:
-        return weights
-    of_positives = LOSSES[config.loss.name].positives
-    factors = np.ones(len(data.classes))
-    if of_positives is not None:
-        factors[1:] = of_positives(Known.of_classes(data.counts), **arguments(config.loss, of_positives, data.classes))
-    return replace(weights, weights=weights.weights * factors, positive=positive(config, data))
-
-
-def positive(config: Config, data: Prepared) -> str | None:
-    """The class that a single logit says yes to, or that `dataset.positive` names; None if no class is more than another."""
-    if config.dataset.labels == "binary":
-        return data.classes[1]
-    return None if config.dataset.positive is None else positive_class(config.dataset, data.classes, data.counts)
-
-
 def told(config: Config, shown: ClassWeights) -> str:
-    """The positive class of what `as_shown` gave, and why it is that one."""
+    """Return the positive class of weights as tables show them, and why it is that one."""
     index = shown.classes.index(str(shown.positive))
     why = (
         "dataset.positive"

@@ -29,18 +29,20 @@ CHOSEN_AMONG = (
     "equipoise.data.catalogue.DATASETS",
 )
 TRAINING = (
-    "equipoise.runs.fit._take_device",
-    "equipoise.runs.fit._fit",
-    "equipoise.runs.record.weigh",
+    "equipoise.runs.start._take_device",
+    "equipoise.runs.fit.fit",
+    "equipoise.runs.weigh.weigh",
     "equipoise.training.graph.compiled",
     "equipoise.training.fit.fit",
     "equipoise.training.second_stage.run_second_stage",
 )
-EVALUATION = ("equipoise.runs.evaluate.evaluate_and_log",)
+EVALUATION = ("equipoise.runs.evaluate.evaluate",)
+# What a task judges by, which trains nothing.
+JUDGES = ("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judge_labels")
 BESIDE = (
     *("equipoise.core.clock", "equipoise.training.cluster", "equipoise.training.checkpoints"),
     *("equipoise.tracking.run", "equipoise.tracking.store", "equipoise.tracking.gpu_usage", "equipoise.config.naming"),
-    *("equipoise.core.terminal", "equipoise.tracking.keys"),
+    *("equipoise.core.terminal", "equipoise.runs.follow", "equipoise.tracking.keys"),
 )
 DATA = "the content of the data"
 JUDGING = ("decision", "evaluation")  # parts that the trained weights do not depend on
@@ -55,9 +57,10 @@ def code(config: Config) -> dict[str, str]:
         f"model={config.model.name}": (MODELS[config.model.name].build,),
         f"decision={config.decision.name}": (DECISIONS[config.decision.name],),
     }
-    steps = {"training": TRAINING, "evaluation": EVALUATION}
     without = (*CHOSEN_AMONG, *BESIDE)
-    found = {part: source_code.digest(*functions, without=without) for part, functions in {**chosen, **steps}.items()}
+    found = {part: source_code.digest(*functions, without=without) for part, functions in chosen.items()}
+    found["training"] = source_code.digest(*TRAINING, without=(*without, *JUDGES))
+    found["evaluation"] = source_code.digest(*EVALUATION, without=without)
     return {part: digest[:DIGITS] for part, digest in found.items()}
 
 

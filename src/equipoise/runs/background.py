@@ -1,6 +1,6 @@
-"""The end of a run while the next one of its sweep trains: another process draws, and a thread logs the pictures and closes the run.
+"""The end of a run while the next one of its sweep trains: another process draws, and a thread closes the run.
 
-Until then the run is RUNNING and its locks are held, as of any run that is going on.
+Until then the run is RUNNING and its locks are held, like those of any run that goes on.
 """
 
 import contextlib
@@ -11,15 +11,20 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context, parent_process
 
+from equipoise.core.state import kept
 from equipoise.core.terminal import errors
 from equipoise.reports import run_page
 from equipoise.reports.evidence import Evidence
-from equipoise.runs.evaluate import log_drawn
+from equipoise.runs.log_evaluation import draw_and_log, log_drawn
+from equipoise.runs.session import Session
 from equipoise.tracking.run import Run, reason
 
-MOST_WAITING = 6  # runs that have no pictures yet; whoever trains draws more than these himself, in place of waiting for the slower
+# Runs that have no pictures yet: with more of them the process that trains draws itself, in place of waiting.
+MOST_WAITING = 6
 MOST_BYTES = 20 * 2**20  # of a run's predictions, of which the other process gets a copy
 
 
@@ -38,13 +43,16 @@ class Beside:
         self._ends: list[Future[None]] = []
 
     def start(self) -> None:
-        """A run begins: have the process there when there is something to draw."""
+        """Have the process there when there is something to draw: a run begins."""
         self._to_come -= 1
         if not self._ends:
             self._ends.append(self._artist.submit(_nothing))
 
     def takes(self, evidence: Evidence) -> bool:
-        """Whether this run can be left to it, or is better drawn by whoever asks; of the last one nobody would have to wait for two."""
+        """Return whether this run can be left to it, or is better drawn by whoever asks.
+
+        After the last run somebody waits for what is left, so no two runs are left then.
+        """
         sent = (evidence.log_probabilities, evidence.corrected)
         most = MOST_WAITING if self._to_come else 1
         return (
@@ -53,7 +61,7 @@ class Beside:
         )
 
     def finish(self, evidence: Evidence, log: Run, held: contextlib.ExitStack) -> None:
-        """Draw and log the pictures, and close what is held for the run, itself included; returns at once."""
+        """Draw and log the pictures, and close what is held for the run, itself included; return at once."""
         drawn: Future[list[str]] = Future()
         try:
             drawn = self._artist.submit(run_page.draw, evidence, log.folder)
@@ -69,22 +77,40 @@ class Beside:
 
 @contextlib.contextmanager
 def beside(runs: int) -> Iterator[None]:
-    """Within it the runs of this process, so many at most, are finished beside; at its end all of them are."""
-    global _current  # Hydra calls the jobs of a sweep, and hands nothing on to them
-    _current = Beside(runs)
+    """Finish the runs of this process, so many at most, beside the body; at its end all are finished."""
+    current = kept(_Current)  # Hydra calls the jobs of a sweep, and hands nothing on to them
+    current.beside = Beside(runs)
     try:
         yield
     finally:
-        _current.close()
-        _current = None
+        current.beside.close()
+        current.beside = None
 
 
 def current() -> Beside | None:
-    """What finishes the runs of this process, if anything does but the runs themselves."""
-    return _current
+    """Return what finishes the runs of this process, if anything does but the runs themselves."""
+    return kept(_Current).beside
 
 
-_current: Beside | None = None
+def run_begins() -> None:
+    """Have the process that draws there when there is something to draw, if one is to draw."""
+    beside = current()
+    if beside:
+        beside.start()
+
+
+def draw(evidence: Evidence, log: Run, session: Session) -> None:
+    """Draw and log a run's pictures: now, or beside the next run where that is done."""
+    beside = current()
+    if beside and beside.takes(evidence):
+        session.hand_over(partial(beside.finish, evidence, log))
+    else:
+        draw_and_log(evidence, log)
+
+
+@dataclass
+class _Current:
+    beside: Beside | None = None
 
 
 def _end(drawn: "Future[list[str]]", evidence: Evidence, log: Run, held: contextlib.ExitStack) -> None:

@@ -26,14 +26,20 @@ class Begun:
     folder: Path
 
 
+@contextlib.contextmanager
+def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Begun | None]:
+    """Claim a run that is no job of a sweep, which anybody may do; give the interrupted run to go on with, if any."""
+    yield interrupted(store, config, data_sha256)
+
+
 def interrupted(store: Store, config: Config, data_sha256: str) -> Begun | None:
-    """The newest run of this config on these data, in the same sweep or in none, if it was interrupted and `trainer.resume` is on.
+    """Return the newest run of this config on these data if it was interrupted and `trainer.resume` is on.
 
-    One that other code has begun is told, and not gone on with.
+    It must be of the same sweep, or of none. A run that other code has begun is told, and is not gone on with.
 
-    A run is KILLED by a signal or by the next command that finds its process gone; it may have no checkpoint yet.
-    One that FAILED was interrupted if it left a checkpoint, as it does if its disk was full; one that cannot but
-    fail again, such as one that diverged, leaves none.
+    A signal, or the next command that finds its process gone, leaves a run KILLED; it may have no checkpoint yet. A run
+    that FAILED was interrupted if it left a checkpoint, as it does if its disk was full. A run that cannot but fail
+    again, such as one that diverged, leaves none.
 
     Raises
     ------
@@ -74,7 +80,7 @@ def _check_readable(folder: Path) -> None:
 
 
 def remove_unused(folder: Path) -> bool:
-    """Remove the folder that Hydra has made for a run, if nothing but Hydra has written into it; whether it was removed."""
+    """Remove the folder that Hydra has made for a run, if nobody else has written into it; return whether it did."""
     if not folder.is_dir() or not {path.name for path in folder.iterdir()} <= {".hydra", "train.log"}:
         return False
     shutil.rmtree(folder)
@@ -82,7 +88,7 @@ def remove_unused(folder: Path) -> bool:
 
 
 def made_by(config: Config, data: Prepared) -> dict[str, str]:
-    """What a checkpoint must agree in to be gone on with: other code, and another version, may train other bits."""
+    """Return what a checkpoint must agree in to be gone on with: other code and versions may train other bits."""
     versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
     digests = {
         "config_sha256": config_sha256(config),

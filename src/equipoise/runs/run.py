@@ -1,87 +1,119 @@
-"""A run on prepared data: weigh, fit, evaluate, log. The steps in order, each from the config and the step before."""
+"""One run: `prepare`, `weigh`, `fit`, `evaluate` and `log`, each from the config and the steps before."""
 
-import contextlib
-from collections.abc import Mapping
+import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from equipoise.config.model import Config
+from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.terminal import warn
+from equipoise.data.originals import unchanged
+from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.methods.weighting import ClassWeights
-from equipoise.metrics.classification import Evaluation
-from equipoise.metrics.intervals import Interval
+from equipoise.reports.evidence import Evidence
 from equipoise.runs import background
-from equipoise.runs.evaluate import draw_and_log, evaluate_and_log
-from equipoise.runs.fit import Watch, at_work, train, training_run
-from equipoise.runs.resume import Begun
-from equipoise.tracking.store import Store
+from equipoise.runs.evaluate import evaluate
+from equipoise.runs.fit import fit
+from equipoise.runs.log import log_inputs, log_trained
+from equipoise.runs.log_evaluation import log_evaluation
+from equipoise.runs.session import Session, Settled, at_work
+from equipoise.runs.start import start
+from equipoise.runs.weigh import tell, weigh
+from equipoise.tracking.run import outer_run
+from equipoise.tracking.store import open_store
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that is complete, or lacks nothing but its pictures."""
+    """A run that is complete, or lacks nothing but its pictures.
+
+    Attributes
+    ----------
+    epochs : how many it was trained for
+    device : that it was trained on, and how many of them
+    folder : what it wrote beside the store
+    is_uploaded : whether the store has all of it, or it waits in the folder
+    """
 
     run_id: str
     experiment_id: str
     data: Prepared
-    weights: ClassWeights
-    evaluation: Evaluation
-    intervals: Mapping[str, Interval]
-    by_rule: Mapping[str, Mapping[str, float]]  # decision rule to metrics of what it makes of the same logits
+    evidence: Evidence
     epochs: int
     device: str
-    folder: Path  # what it wrote beside the store
-    is_uploaded: bool  # whether the store has all of it, or it waits in the folder
+    folder: Path
+    is_uploaded: bool
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the test split, by the names that MLflow shows, such as `test/macro_f1`."""
+        return {f"test/{name}": value for name, value in self.evidence.evaluation.summary.items()}
 
 
-def run(
-    config: Config,
-    data: Prepared,
-    store: Store,
-    folder: Path,
-    begun: Begun | None,
-    held: contextlib.ExitStack,
-    adopt: str | None = None,
-    watch: Watch | None = None,
-) -> Finished:
-    """One run on prepared data, logged to the store, or the rest of one that was interrupted.
-
-    Parameters
-    ----------
-    folder, begun, adopt : as of `training_run`
-    held : what is held for the run, such as a lock; closed with it, which in a sweep may be after this returns
+def train(config: Config) -> Finished:
+    """Carry out one run as `python src/train.py` does, or the rest of one that was interrupted.
 
     Raises
     ------
-    Pruned
-        If `watch` does, to give the run up.
+    ConfigError
+        If the data, the loss or the model are not what the config says, or the training diverges.
     """
-    beside = background.current()
-    if beside:
-        beside.start()
-    log, device, built = held.enter_context(training_run(config, data, store, folder, begun, adopt=adopt))
-    with at_work(config, data, log):
-        weights, trained = train(config, data, log, built, watch)
-        evidence = evaluate_and_log(config, data, weights, trained, log)
-        if not (beside and beside.takes(evidence)):
-            beside = None
-            draw_and_log(evidence, log)
-    if beside:
-        beside.finish(evidence, log, held.pop_all())
-    held.close()
-    for note in evidence.evaluation.notes:
+    store = open_store(project_root(), config.tracking.name, needed=False)
+    folder = project_root() / "outputs" / (time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2))
+    folder.mkdir(parents=True)
+    with Session(store, folder, adopt=outer_run(store)) as session:
+        finished = run(config, session)
+    assert isinstance(finished, Finished), "a run that is no job of a sweep is nobody else's"
+    return finished
+
+
+def run(config: Config, session: Session, cache: Path | None = None) -> Finished | Settled:
+    """Carry out the steps of one run within its session; return what it found, or why there was nothing to do.
+
+    Parameters
+    ----------
+    cache : the folder of prepared data; None: the project's
+
+    Raises
+    ------
+    ConfigError
+        As `train` does.
+    Pruned
+        If what watches the training ends it.
+    """
+    data = prepare(config.dataset, cache or cache_folder())
+    settled = session.begin(config, data)
+    if settled is not None:
+        return settled
+    background.run_begins()
+    learner = start(config, data)
+    with session.opened(config, data, learner) as log:
+        weights = weigh(config, data)
+        tell(config, data, weights)
+        log_inputs(config, log, data, weights)
+        with session.followed(config, data, log) as follow:
+            trained = fit(config, data, weights, learner, follow)
+        log_trained(log, data, trained, learner)
+        found = evaluate(config, data, weights, trained)
+        log_evaluation(log, found)
+        background.draw(found.evidence, log, session)
+    for note in found.evidence.evaluation.notes:
         warn(note)
-    return Finished(
-        run_id=log.id,
-        experiment_id=log.experiment_id,
-        data=data,
-        weights=evidence.weights,
-        evaluation=evidence.evaluation,
-        intervals=evidence.intervals,
-        by_rule=evidence.rules,
-        epochs=len(trained.history),
-        device=device,
-        folder=log.folder,
-        is_uploaded=log.is_uploaded,
-    )
+    epochs = len(trained.history)
+    where = (log.folder, log.is_uploaded)
+    return Finished(log.id, log.experiment_id, data, found.evidence, epochs, learner.place, *where)
+
+
+def take_part(config: Config) -> None:
+    """Train as one of several workers, and leave nothing: the run is the chief's, which logs it.
+
+    Raises
+    ------
+    ConfigError
+        As `train` does.
+    """
+    data = prepare(config.dataset, cache_folder())
+    learner = start(config, data)
+    with at_work(lambda: None), unchanged(data):
+        learner.fit(weigh(config, data), lambda *_: None, None)

@@ -16,7 +16,7 @@ from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.metrics import probabilities
 from equipoise.metrics.orientation import orientation
 from equipoise.metrics.probabilities import OfClasses, Probabilities
-from equipoise.runs.evaluate import DECISION, PROBABILITIES
+from equipoise.runs.log_evaluation import DECISION, PROBABILITIES
 from equipoise.serving import served_form
 from equipoise.tracking.artifacts import load_model, read_json
 from equipoise.tracking.history import Logged

@@ -23,6 +23,7 @@ from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
 from equipoise.runs import resume
 from equipoise.runs.resume import Begun
+from equipoise.runs.session import Settled
 from equipoise.tracking import history, views
 from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages
@@ -31,14 +32,6 @@ SUPERSEDED = "superseded_in"  # a tag: the sweep that a finished run has left, a
 LOST = "lost"  # a tag: why a job's process or machine was gone before its end
 LOCK, REFUSED = "lock", "refused"  # files of a job
 MOST_CHARACTERS = 500  # of a reason
-
-
-@dataclass(frozen=True)
-class Settled:
-    """Why there is nothing to do for a job."""
-
-    reason: str
-    run: str | None = None  # that is finished
 
 
 @dataclass(frozen=True)

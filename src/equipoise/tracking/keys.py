@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def param_key(key: str) -> str:
     return re.sub(r"[^\w .\-/]+", "_", key)[:250]
 
 
-def by_class(data: Prepared, metrics: dict[str, Any]) -> dict[str, float]:
+def by_class(data: Prepared, metrics: Mapping[str, Any]) -> dict[str, float]:
     """`{"test/recall": array}` to `{"test/recall/<class>": value}`; of many classes to the means of ten groups of ranks."""
     if len(data.classes) > ranks.MOST_KEYED:
         members = ranks.groups(data.head_to_tail)

@@ -23,7 +23,10 @@ VARIABLE = "TF_CONFIG"
 PATIENCE = 600  # seconds to wait for workers that have not come
 REMINDER = 30  # seconds between saying for whom
 JOINING = 60  # seconds for TensorFlow to connect those that are there
-EXAMPLE = """export TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'"""
+EXAMPLE = (
+    """export TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, """
+    """"task": {"type": "worker", "index": 0}}'"""
+)
 
 _Addresses = Annotated[tuple[Annotated[str, Field(pattern=r"^[^\s/]+:\d+$")], ...], Field(strict=False)]
 
@@ -57,7 +60,7 @@ class Cluster:
 
 
 def read_cluster() -> Cluster:
-    """What TF_CONFIG says.
+    """Return what TF_CONFIG says.
 
     Raises
     ------
@@ -81,7 +84,8 @@ def read_cluster() -> Cluster:
     own = {"chief": found.cluster.chief, "worker": found.cluster.worker}[found.task.type]
     if found.task.index >= len(own):
         raise ConfigError(
-            f"{VARIABLE}: task {found.task.type} {found.task.index} is none of the {len(own)} in cluster.{found.task.type}"
+            f"{VARIABLE}: task {found.task.type} {found.task.index} is none of the {len(own)} "
+            f"in cluster.{found.task.type}"
         )
     if len(set(workers)) < len(workers):
         raise ConfigError(f"{VARIABLE}: the same address stands twice in the cluster")
@@ -144,6 +148,7 @@ def _answers(address: str) -> bool:
 def _give_up() -> None:
     os.write(
         2,
-        f"error: a worker went away before all were connected: TensorFlow has waited for it for {JOINING} seconds\n".encode(),
+        f"error: a worker went away before all were connected: "
+        f"TensorFlow has waited for it for {JOINING} seconds\n".encode(),
     )
     os._exit(1)

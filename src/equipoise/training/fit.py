@@ -1,4 +1,4 @@
-"""Fit a Keras model with the weights put in as configured, and say after each epoch how it went.
+"""Fit a Keras model with the weights put in as configured, and tell after each epoch how it went.
 
 Knows nothing of MLflow, of the terminal or of the test split.
 """
@@ -7,8 +7,7 @@ import hashlib
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -17,20 +16,18 @@ import tensorflow as tf
 from equipoise.config.model import Config
 from equipoise.core.clock import clock
 from equipoise.core.schema import ConfigError, Floats, listing
-from equipoise.data.feed import class_indices
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import check_labels
 from equipoise.methods.schedules import share_at, stretches, weights_at
+from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.weighting import ClassWeights
-from equipoise.metrics import multilabel
-from equipoise.metrics.classification import class_logits, epoch_metrics
 from equipoise.metrics.orientation import orientation
 from equipoise.training.audit import weighted_losses
 from equipoise.training.checkpoints import Checkpoints, State, pack, unpack
-from equipoise.training.engines import replicas
+from equipoise.training.divergence import Divergence
 from equipoise.training.graph import Compiled
-
-OnEpoch = Callable[[int, dict[str, float]], None]
+from equipoise.training.learner import OnEpoch
+from equipoise.training.workers import from_chief
 
 
 @clock.part("train")
@@ -56,19 +53,19 @@ def fit(
     Raises
     ------
     ConfigError
-        If the labels do not fit the weights, a loss or gradient is no longer finite, or what early stopping watches is not defined.
+        If the labels do not fit the weights, a loss or gradient is no longer finite, or what early stopping watches is
+        not defined.
     """
-    if data.several_labels:
-        weights = replace(weights, weights=np.ones(len(data.classes)))  # they are in the loss, label by label
-    check_labels(data.split("train").labels, weights.weights, len(data.classes))
-    watch = _Watch(compiled, config, data, weights.weights, on_epoch)
-    enter = compiled.begin(config, weights.weights, watch)
+    factors = task_of(data).factors(weights)
+    check_labels(data.split("train").labels, factors, len(data.classes))
+    watch = Supervisor(compiled, config, data, factors, on_epoch)
+    enter = compiled.begin(config, factors, watch)
     watch.checkpoints = checkpoints
     watch.go_on(_begun(compiled.strategy, checkpoints))
     for first, end, share in stretches(config.weighting, config.trainer.epochs):
         if watch.stopped or end <= watch.done:
             continue
-        compiled.set_weights(weights_at(weights.weights, share))
+        compiled.set_weights(weights_at(factors, share))
         enter(max(first, watch.done), end)
     watch.restore_best()
     epoch, *others = watch.seconds or [0.0]
@@ -76,7 +73,7 @@ def fit(
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """Digest of all the model's weights, in order, with their shapes."""
+    """Return the digest of all the model's weights, in order, with their shapes."""
     digest = hashlib.sha256()
     for array in model.get_weights():
         digest.update(f"{array.dtype} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
@@ -84,71 +81,20 @@ def weights_sha256(model: keras.Model) -> str:
 
 
 def spoiled(model: keras.Model) -> str | None:
-    """The first of the model's weights that is not finite, by its path; None if all are numbers."""
-    return next(
-        (
-            str(variable.path)
-            for variable, array in zip(model.weights, model.get_weights(), strict=True)
-            if not np.isfinite(array).all()
-        ),
-        None,
-    )
+    """Return the path of the first of the model's weights that is not finite; None if all are numbers."""
+    for variable, array in zip(model.weights, model.get_weights(), strict=True):
+        if not np.isfinite(array).all():
+            return str(variable.path)
+    return None
 
 
 def _begun(strategy: tf.distribute.Strategy, checkpoints: Checkpoints | None) -> State | None:
-    """The state to go on from: on every worker the chief's."""
+    """Return the state to go on from: on every worker the chief's."""
     newest = checkpoints.newest() if checkpoints else None
-    return unpack(replicas.from_chief(strategy, pack(newest) if newest else b""))
+    return unpack(from_chief(strategy, pack(newest) if newest else b""))
 
 
-class _Diverged:
-    """Says of a training that has gone out of numbers where and why."""
-
-    def __init__(self, compiled: Compiled, config: Config, classes: Sequence[str]) -> None:
-        self._compiled, self._config, self._classes = compiled, config, classes
-
-    def error(self, epoch: int, last: int | None = None) -> ConfigError:
-        """The error, while the epoch's order of the samples is still in force; `last` is the last step that was taken, from 0."""
-        steps = self._compiled.steps
-        step, how = self._compiled.first_bad.found(steps - 1 if last is None else last)
-        return ConfigError(
-            f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. Its batch holds {self._held(step)}. {self._cure()}"
-        )
-
-    def hidden(self, epoch: int, weights: str) -> ConfigError:
-        """The error where the loss does not tell: of what is no number, a ReLU makes 0."""
-        return ConfigError(
-            f"training diverged in epoch {epoch + 1}: {weights} holds NaN or infinity, which a layer above it hides from the loss. "
-            f"A sample that is no number does so, or a step that is too long. {self._cure()}"
-        )
-
-    def _cure(self) -> str:
-        wider = (
-            "; or trainer.precision=mixed_bfloat16, which counts as far as float32"
-            if self._config.trainer.precision == "mixed_float16"
-            else ""
-        )
-        return f"Lower trainer.learning_rate={self._config.trainer.learning_rate}, or keep the loss's scale with weighting.normalize=sample_mean{wider}"
-
-    def _held(self, step: int) -> str:
-        """The classes of a batch, the most frequent first."""
-        _, labels = next(iter(self._compiled.batches_of().skip(step).take(1)))
-        several = labels.shape.rank == 2 and self._config.dataset.labels == "sparse"
-        found = (
-            labels.numpy().sum(axis=0)
-            if several
-            else np.bincount(class_indices(labels).numpy(), minlength=len(self._classes))
-        )
-        return listing(
-            [
-                f"{int(found[index])} of {self._classes[index]}"
-                for index in np.argsort(-found, kind="stable")
-                if found[index]
-            ]
-        )
-
-
-class _Watch(keras.callbacks.Callback):
+class Supervisor(keras.callbacks.Callback):
     """Sets what the epoch decides, validates, reports, keeps the state, and stops early if so configured."""
 
     checkpoints: Checkpoints | None = None
@@ -156,9 +102,9 @@ class _Watch(keras.callbacks.Callback):
     def __init__(self, compiled: Compiled, config: Config, data: Prepared, weights: Floats, on_epoch: OnEpoch) -> None:
         super().__init__()
         self.compiled, self.config, self.weights, self.on_epoch = compiled, config, weights, on_epoch
-        self.diverged = _Diverged(compiled, config, data.classes)
+        self.diverged = Divergence(compiled.work, compiled.first_bad, config, data.classes)
         self.validation = data.split("validation")
-        self.epoch_metrics = multilabel.epoch_metrics if data.several_labels else epoch_metrics
+        self.task = task_of(data)
         self.best, self.waited, self.stopped = -math.inf, 0, False
         self.best_weights: Sequence[Floats] | None = None
         self.history: list[dict[str, float]] = []
@@ -214,7 +160,7 @@ class _Watch(keras.callbacks.Callback):
         }
         if self.config.weighting.schedule != "constant":
             metrics["weight_schedule"] = share
-        metrics |= {f"val/{name}": value for name, value in self.epoch_metrics(labels, class_logits(raw)).items()}
+        metrics |= {f"val/{name}": value for name, value in self.task.epoch_metrics(labels, raw).items()}
         self.history.append(metrics)
         self.on_epoch(epoch, metrics)
         self._stop_early(metrics)
@@ -230,7 +176,8 @@ class _Watch(keras.callbacks.Callback):
                 [name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)]
             )
             raise ConfigError(
-                f"trainer.monitor={trainer.monitor} is not defined on these validation samples, so early stopping has nothing to watch: use {known}"
+                f"trainer.monitor={trainer.monitor} is not defined on these validation samples, "
+                f"so early stopping has nothing to watch: use {known}"
             )
         value = watched * orientation(trainer.monitor)
         if value > self.best:
@@ -239,13 +186,12 @@ class _Watch(keras.callbacks.Callback):
             self.waited += 1
         # Of several workers the chief decides: machines of other kinds may validate to other last bits.
         self.stopped = self.model.stop_training = (
-            replicas.from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
+            from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
         )
 
     def _keep(self) -> None:
-        if self.checkpoints is None or not self.checkpoints.due(
-            last=self.stopped or self.done == self.config.trainer.epochs
-        ):
+        last = self.stopped or self.done == self.config.trainer.epochs
+        if self.checkpoints is None or not self.checkpoints.due(last=last):
             return
         values = {"best": self.best, "waited": self.waited, "stopped": self.stopped, "history": self.history}
         optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
@@ -253,6 +199,9 @@ class _Watch(keras.callbacks.Callback):
         self.checkpoints.save(self.done, State(arrays, values))
 
     def restore_best(self) -> None:
-        """Go back to the best weights, if early stopping kept them. Not at the end of `fit`, which a schedule enters again."""
+        """Go back to the best weights, if early stopping kept them.
+
+        Keras's callback at the end of `fit` is no place for it: a schedule enters `fit` again.
+        """
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)

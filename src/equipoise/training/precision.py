@@ -1,4 +1,4 @@
-"""How many bits training computes with: layers in 16, their weights, the last layer, the loss and the class weights in 32.
+"""How many bits training computes with: layers in 16; their weights, the last layer, the loss and class weights in 32.
 
 Half precision (float16) counts no further than 65,504 and no finer than 6e-8, so the loss is scaled up before its
 gradient is taken, and the gradient down again; bfloat16 has the range of float32 with 8 bits of digits.

@@ -1,4 +1,4 @@
-"""A model's logits, by one compiled graph wherever they are asked for: while training, when it is judged again, and served."""
+"""A model's logits, by one compiled graph: while it is trained, when it is judged again, and when it is served."""
 
 from typing import Any
 

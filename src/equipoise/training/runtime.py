@@ -11,11 +11,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from equipoise.core.clock import clock
 from equipoise.core.schema import ConfigError
+from equipoise.core.state import kept
 from equipoise.training.cluster import met, read_cluster
 
 if TYPE_CHECKING:
@@ -29,6 +31,13 @@ Strategy = Literal["single", "mirrored", "multi_worker"]
 NO_MEMORY = ("Dst tensor is not initialized", "ALLOC_FAILED", "out of memory", "OUT_OF_MEMORY")
 
 DRIVERS = ("/dev/nvidiactl", "/dev/dxg")  # NVIDIA's on Linux, and under WSL
+
+
+@dataclass
+class Started:
+    """What TensorFlow was started with in this process; most of it cannot be changed any more."""
+
+    options: dict[str, object] = field(default_factory=dict)
 
 
 class UsedBeforeError(ConfigError):
@@ -65,27 +74,29 @@ def start(
         "trainer.gpu_memory": gpu_memory,
     }
     asked["trainer.replicas"] = replicas
-    if not _running:
+    running = kept(Started).options
+    if not running:
         taken = _start(
             device, threads, deterministic=deterministic, gpu_memory=gpu_memory, strategy=strategy, replicas=replicas
         )
-        _running.update(asked, taken=taken)
+        running.update(asked, taken=taken)
     for option, value in asked.items():
-        if _running[option] != value:
+        if running[option] != value:
             raise ConfigError(
-                f"{option}={value}: TensorFlow runs in this process with {_running[option]} already; give the sweep one value"
+                f"{option}={value}: TensorFlow runs in this process with {running[option]} already; "
+                "give the sweep one value"
             )
     return device_taken()
 
 
 def device_taken() -> str:
-    """The device that TensorFlow was started on."""
-    return str(_running["taken"])
+    """Return the device that TensorFlow was started on."""
+    return str(kept(Started).options["taken"])
 
 
 @functools.cache
 def strategy_of(name: Strategy) -> "tf.distribute.Strategy":
-    """How a model is spread over devices and machines; TensorFlow must be started."""
+    """Return how a model is spread over devices and machines; TensorFlow must be started."""
     import tensorflow as tf
 
     if name == "multi_worker":
@@ -117,7 +128,7 @@ def enough_memory() -> Iterator[None]:
             raise  # pragma: no cover - a defect of ours
         shape = re.search(r"shape\s?\[([\d,]+)\]", said)
         wanted = f" for {' × '.join(f'{int(size):,}' for size in shape[1].split(','))} numbers" if shape else ""
-        on_gpu, limit = device_taken() == "gpu", _running["trainer.gpu_memory"]
+        on_gpu, limit = device_taken() == "gpu", kept(Started).options["trainer.gpu_memory"]
         where = (
             f"the {limit} MiB of trainer.gpu_memory are"
             if limit
@@ -130,12 +141,8 @@ def enough_memory() -> Iterator[None]:
 
 
 def unused_gpu() -> bool:
-    """Whether this machine has an NVIDIA driver: where TensorFlow took the CPU, its libraries are what is missing."""
+    """Return whether there is an NVIDIA driver: where TensorFlow took the CPU, only its libraries are missing."""
     return any(Path(file).exists() for file in DRIVERS)
-
-
-# What TensorFlow was started with: most of it cannot be changed in the same process.
-_running: dict[str, object] = {}
 
 
 @clock.part("import")
@@ -167,13 +174,14 @@ def _start(
 def _configure(
     device: Device, threads: Threads, *, deterministic: bool, gpu_memory: int | None, replicas: int | Literal["auto"]
 ) -> list[Any]:
-    """All that TensorFlow must be told before it computes anything; returns the GPUs that it takes."""
+    """Tell TensorFlow all that it must know before it computes anything; return the GPUs that it takes."""
     import tensorflow as tf
 
     gpus: list[Any] = list(tf.config.list_physical_devices("GPU"))
     if device == "gpu" and not gpus:
         raise ConfigError(
-            "trainer.device=gpu: TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto"
+            "trainer.device=gpu: TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, "
+            "or use device=auto"
         )
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
@@ -181,7 +189,8 @@ def _configure(
     if replicas != "auto" and gpus:
         if len(gpus) < replicas:
             raise ConfigError(
-                f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; trainer.device=cpu tries it out"
+                f"trainer.replicas={replicas}: more than the GPUs that TensorFlow sees here, {len(gpus)}; "
+                "trainer.device=cpu tries it out"
             )
         gpus = gpus[:replicas]  # pragma: no cover - needs two GPUs
         tf.config.set_visible_devices(gpus, "GPU")  # pragma: no cover - needs two GPUs

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Trained:
     history: Sequence[dict[str, float]]
     shares: Mapping[str, Floats]  # what `audit` found: loss and gradient, at the start and at the end
     weights_sha256: str
+    second_stage: Mapping[str, Sequence[float]] = field(default_factory=dict)  # its curves, which no file keeps
 
 
 def save(trained: Trained, folder: Path, digests: Mapping[str, str]) -> None:

@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, Floats, Integers, listing
+from equipoise.core.schema import ConfigError, Floats, listing
 from equipoise.data.feed import class_indices, encode
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import PerSample
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
+from equipoise.methods.tasks.choose import task_of
 from equipoise.training.graph import Compiled
 from equipoise.training.loss import logits_of, loss_function
 
@@ -114,17 +115,13 @@ def check_model(built: Compiled, config: Config, data: Prepared) -> None:
 
 
 def _batch(config: Config, data: Prepared) -> tuple[tf.Tensor, Floats]:
-    """Labels in the form that the loss takes, each class twice where they fit, and logits of both signs."""
-    classes, draw = len(data.classes), np.random.default_rng(0)
-    samples = min(2 * classes, MOST_SAMPLES) + (
-        classes == MOST_SAMPLES
-    )  # never as many as classes: axes must not be mistaken for each other
-    indices: Integers = np.linspace(0, classes, samples, endpoint=False).astype(np.int64)
-    if data.several_labels:
-        indices = draw.integers(2, size=(samples, classes))
-    return encode(tf.constant(indices), classes, config.dataset.labels), draw.normal(
-        size=(samples, logits_of(config, data))
-    ).astype(np.float32)
+    """Return labels in the form that the loss takes, each class twice where they fit, and logits of both signs."""
+    classes = len(data.classes)
+    samples = min(2 * classes, MOST_SAMPLES)
+    samples += samples == classes  # never as many as classes: axes must not be mistaken for each other
+    labels = encode(tf.constant(task_of(data).example_labels(classes, samples)), classes, config.dataset.labels)
+    logits = np.random.default_rng(0).normal(size=(samples, logits_of(config, data))).astype(np.float32)
+    return labels, logits
 
 
 def _who(loss: str) -> str:
@@ -179,7 +176,7 @@ def _place(loss: str, error: Exception | None = None) -> str:
 
 def _without_effect(config: Config, data: Prepared, labels: tf.Tensor, gradient: Floats) -> list[str]:
     """Classes whose samples have no gradient, so that no weight of theirs can change anything."""
-    if data.several_labels:
+    if not task_of(data).has_class_parts:
         return []
     indices = class_indices(labels).numpy()
     moved = {int(index) for index, row in zip(indices, gradient, strict=True) if row.any()}

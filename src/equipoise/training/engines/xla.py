@@ -1,4 +1,4 @@
-"""Many steps of dense layers as one program of XLA: to start one for each step takes longer than the step."""
+"""Many steps of dense layers as one program of XLA: to start a program for each step takes longer than the step."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,11 @@ import tensorflow as tf
 
 
 def program_of(model: keras.Model) -> Callable[[tuple[tf.Tensor, ...], tf.Tensor], None]:
-    """A function of (batches, count), which takes so many steps in one program.
+    """Return a function of (batches, count), which takes so many steps in one program.
 
-    Batches are of one size and held at once, `model.steps_per_execution` of them, (batches, batch size, ...): with another number,
-    or with what makes the batches as part of it, XLA would put the program together in another way, and leave other last bits.
+    It is handed `model.steps_per_execution` batches of one size at once, as arrays of shape (batches, batch size, ...).
+    With another number of them, or with what makes the batches inside the program, XLA would put the program together
+    in another way, and leave other last bits.
     """
 
     def steps(
@@ -26,7 +27,9 @@ def program_of(model: keras.Model) -> Callable[[tuple[tf.Tensor, ...], tf.Tensor
 
 
 class TrainFunction:
-    """What Keras's `fit` calls with its iterator, in place of its own function: all full batches of a call in one program, with the same bits.
+    """Stands in for the function that Keras's `fit` calls with its iterator, and leaves the same bits.
+
+    All full batches of a call are taken in one program.
 
     Parameters
     ----------

@@ -1,0 +1,49 @@
+"""Several labels a sample, or none: each is a question of its own, and weights multiply the loss of its positives."""
+
+import numpy as np
+
+from equipoise.core.schema import Floats, Integers, arguments
+from equipoise.data.prepared import Prepared
+from equipoise.data.types import Dataset
+from equipoise.methods.losses import LOSSES, Known, LossOptions
+from equipoise.methods.tasks.judge_labels import judge_labels
+from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
+from equipoise.methods.weighting import ClassWeights, Weighting
+from equipoise.metrics import multilabel
+
+
+class SeveralLabels:
+    """Each sample has any number of labels; implements `Task`."""
+
+    has_class_parts = False
+
+    def weigh(self, weighting: Weighting, loss: LossOptions, data: Prepared) -> ClassWeights:
+        """Return the factor of each label's positives."""
+        of_positives = LOSSES[loss.name].positives
+        assert of_positives is not None, "no other loss takes several labels"
+        known = Known(data.counts.astype(np.float64), len(data.split("train").labels), several_labels=True)
+        options = arguments(loss, of_positives, data.classes)
+        if weighting.name == "balanced":
+            options["pos_weight"] = "auto"
+        weights = np.broadcast_to(of_positives(known, **options), data.counts.shape)
+        return ClassWeights(data.classes, data.counts, np.array(weights))
+
+    def factors(self, weights: ClassWeights) -> Floats:
+        """Return ones: the weights are in the loss, label by label."""
+        return np.ones(len(weights.classes))
+
+    def shown(self, weights: ClassWeights, loss: LossOptions, dataset: Dataset, data: Prepared) -> ClassWeights:
+        """Return the weights as they are."""
+        return weights
+
+    def example_labels(self, classes: int, samples: int) -> Integers:
+        """Return 0 and 1, int64 (samples, classes), at random."""
+        return np.random.default_rng(0).integers(2, size=(samples, classes))
+
+    def epoch_metrics(self, labels: Integers, logits: Floats) -> dict[str, float]:
+        """Return accuracy, balanced accuracy and macro F1 over labels, and log loss, unweighted."""
+        return multilabel.epoch_metrics(labels, np.asarray(logits, np.float64))
+
+    def judge(self, data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
+        """Judge the predictions on the test split; thresholds are tuned on the validation split."""
+        return judge_labels(data, logits, training, judging)

@@ -1,0 +1,117 @@
+"""What every task does: from labels to weights, metrics of an epoch, decisions and the evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from equipoise.core.schema import Floats, Integers
+from equipoise.data.prepared import Prepared
+from equipoise.data.sampling import Sampling
+from equipoise.data.types import Dataset
+from equipoise.methods.decisions import Decide, Decision
+from equipoise.methods.losses import LossOptions
+from equipoise.methods.weighting import ClassWeights, Weighting
+from equipoise.metrics.classification import Evaluation
+from equipoise.metrics.intervals import Interval
+from equipoise.metrics.probabilities import Probabilities
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model was trained under.
+
+    Attributes
+    ----------
+    weights : of the classes, as they were put in
+    second_stage : `none`, or the stage that made the last layer anew
+    sampling : how samples were drawn; None: each once an epoch
+    """
+
+    weights: ClassWeights
+    loss: LossOptions
+    second_stage: str = "none"
+    sampling: Sampling | None = None
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How predictions are to be judged.
+
+    Attributes
+    ----------
+    costs : float64 (true class, predicted class), or None
+    target : float64 (classes,), the prior where the model will be used
+    groups : `terciles`, or two training counts
+    resamples : for the bootstrap's intervals
+    uncorrected : why no probability can be corrected, where the model's prior has no analytic form
+    """
+
+    decision: Decision
+    costs: Floats | None
+    target: Floats
+    groups: Any
+    resamples: int
+    uncorrected: str
+
+
+@dataclass(frozen=True)
+class Logits:
+    """What a model answers, float32 (n, logits), of the two splits that it has not learned from."""
+
+    test: Floats
+    validation: Floats
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of a model's predictions on the test split.
+
+    Attributes
+    ----------
+    labels : of the test split
+    log_probabilities : (n, classes), as predicted
+    corrected : the same after the prior is moved; None if it is not
+    rules : decision rule to metrics of what it makes of the same logits
+    decide : the configured rule, as tuned
+    probabilities : from logits to the probabilities where the model will be used
+    predictions : a column each, a row for each test sample
+    """
+
+    labels: Integers
+    log_probabilities: Floats
+    corrected: Floats | None
+    evaluation: Evaluation
+    intervals: Mapping[str, Interval]
+    rules: Mapping[str, Mapping[str, float]]
+    decide: Decide
+    probabilities: Probabilities
+    predictions: Mapping[str, Any]
+
+
+class Task(Protocol):
+    """What a sample's label is, and all that follows from it.
+
+    Attributes
+    ----------
+    has_class_parts : whether a sample has one class, so that each class has a part of the loss and of the prior
+    """
+
+    has_class_parts: bool
+
+    def weigh(self, weighting: Weighting, loss: LossOptions, data: Prepared) -> ClassWeights:
+        """Return the weights that the weighting makes of the training counts."""
+
+    def factors(self, weights: ClassWeights) -> Floats:
+        """Return what training multiplies each sample's loss by, by its class, float64 (classes,)."""
+
+    def shown(self, weights: ClassWeights, loss: LossOptions, dataset: Dataset, data: Prepared) -> ClassWeights:
+        """Return the weights as tables show them."""
+
+    def example_labels(self, classes: int, samples: int) -> Integers:
+        """Return labels in which every class occurs, or as many as fit."""
+
+    def epoch_metrics(self, labels: Integers, logits: Floats) -> dict[str, float]:
+        """Return the few metrics that are watched while training, unweighted."""
+
+    def judge(self, data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
+        """Judge the predictions on the test split; whatever is tuned is tuned on the validation split."""

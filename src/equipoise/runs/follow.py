@@ -1,0 +1,58 @@
+"""A training that is followed while it goes on: each epoch is logged, shown as a bar, and told to a search."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from equipoise.config.model import Config
+from equipoise.core.schema import Floats
+from equipoise.core.terminal import console, progress_bar
+from equipoise.data.prepared import Prepared
+from equipoise.tracking import gpu_usage
+from equipoise.tracking.keys import by_class
+from equipoise.tracking.run import Run
+from equipoise.training import runtime
+from equipoise.training.checkpoints import Checkpoints
+
+# Told of each epoch and its metrics, once they are logged.
+Watch = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Follow:
+    """What a training tells, and where it keeps its state.
+
+    Attributes
+    ----------
+    begin : told each class's part of the loss and of the gradient before the first step
+    epoch : told each epoch, from 0, and its metrics
+    checkpoints : where the state is kept at the end of an epoch
+    """
+
+    begin: Callable[[Mapping[str, Floats]], None]
+    epoch: Callable[[int, dict[str, float]], None]
+    checkpoints: Checkpoints
+
+
+@contextlib.contextmanager
+def following(
+    config: Config, data: Prepared, log: Run, checkpoints: Checkpoints, watch: Watch | None
+) -> Iterator[Follow]:
+    """Log and show the training that the body carries out."""
+    newest = checkpoints.newest()
+    done = len(newest.values["history"]) if newest else 0
+    if newest is not None:
+        console.print(f"Going on after epoch {done} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
+    with progress_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
+
+        def begin(shares: Mapping[str, Floats]) -> None:
+            log.log_metrics(by_class(data, shares))
+            log.flush()
+
+        def epoch(number: int, metrics: dict[str, float]) -> None:
+            log.log_metrics({**metrics, **(usage() if number >= done else {})}, step=number)
+            advance(metrics)
+            if watch:
+                watch(number, metrics)
+
+        yield Follow(begin, epoch, checkpoints)

@@ -1,0 +1,95 @@
+"""The config of a logged run, with what is typed on top: what a trained model is judged under."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from equipoise.config.checks import check_together
+from equipoise.config.model import CONTROL, Config, validate
+from equipoise.config.overrides import as_config_error, check_name, or_one_value, parse, readable
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError, dotted_keys, suggestion
+from equipoise.data.types import PATHS
+from equipoise.tracking.history import LoggedConfig
+
+OPEN = ("dataset", "decision", "evaluation")  # parts of the config that a trained model can be judged under
+
+
+def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
+    """Return the config of a logged run with the overrides on top; a typed group is composed afresh, and whole."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+        typed = parse(readable(overrides))
+        for override in typed:
+            _check(override)
+        groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()} - {"experiment"}
+        afresh = {override.key_or_group: str(override.value()) for override in typed if override.key_or_group in groups}
+        own = {key: value for key, value in logged.tree.items() if key not in afresh}
+        choices = {group: own[group]["name"] for group in groups & own.keys() if "name" in own[group]} | afresh
+        composed = compose("config", [f"{group}={option}" for group, option in sorted(choices.items())])
+    tree = _laid_over(OmegaConf.to_container(composed, resolve=True), own)
+    found = {}
+    if "dataset" in own and logged.working_directory is not None:
+        found = _found_again(tree["dataset"], logged.working_directory)
+    tree["dataset"] |= found
+    for override in typed:
+        if override.key_or_group not in afresh:
+            _put(tree, override)
+    config = validate(tree)
+    # Another file to judge on need not be one to learn from.
+    before = {}
+    if "dataset" in own:
+        before = {key: logged.tree["dataset"].get(key) for key in PATHS if hasattr(config.dataset, key)}
+    check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
+    return config
+
+
+def _laid_over(tree: Any, own: Mapping[str, Any]) -> Any:
+    """Return the tree with the run's own values, but for what changes nothing that comes out of a run."""
+    for key, value in own.items():
+        if key in CONTROL:
+            continue
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            kept = {name: item for name, item in value.items() if f"{key}.{name}" not in CONTROL}
+            tree[key] = {**tree[key], **kept}
+        else:
+            tree[key] = value
+    return tree
+
+
+def _found_again(dataset: Mapping[str, Any], working_directory: Path) -> dict[str, str]:
+    """Return paths that were typed in another folder as they are found from this one, if they are still there."""
+    if working_directory == Path.cwd():
+        return {}
+    typed = {key: Path(dataset[key]) for key in PATHS if isinstance(dataset.get(key), str)}
+    return {key: str(working_directory / path) for key, path in typed.items() if (working_directory / path).exists()}
+
+
+def _put(tree: Any, override: Override) -> None:
+    """Put a typed value into the tree. OmegaConf would resolve the `${` of a logged value once more."""
+    key, known = override.key_or_group, dotted_keys(tree)
+    if key not in known:
+        near = suggestion(key, [name for name in known if name.startswith(OPEN)])
+        raise ConfigError(f"{override.input_line}: there is no option {key}{near}")
+    *path, last = key.split(".")
+    for part in path:
+        tree = tree[part]
+    tree[last] = override.value()
+
+
+def _check(override: Override) -> None:
+    head = override.key_or_group.split(".")[0]
+    if head not in OPEN:
+        raise ConfigError(
+            f"{override.input_line}: the model is trained already, and only {', '.join(OPEN)} can be changed; "
+            "to train another: python src/train.py"
+        )
+    if override.is_sweep_override():
+        raise ConfigError(
+            f"{override.input_line}: one evaluation has one value; "
+            f"type them one after the other{or_one_value(str(override.input_line))}"
+        )
+    check_name(override)

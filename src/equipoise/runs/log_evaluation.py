@@ -1,0 +1,111 @@
+"""The step `log`, from the verdict on: what the evaluation of a model leaves in MLflow, and its pictures."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from equipoise.core.clock import clock
+from equipoise.data.images.dataset import ImageFiles
+from equipoise.data.prepared import Prepared
+from equipoise.methods.decisions import as_json
+from equipoise.methods.tasks.choose import task_of
+from equipoise.methods.tasks.task import Verdict
+from equipoise.metrics import probabilities
+from equipoise.reports import run_page
+from equipoise.reports.evidence import Evidence
+from equipoise.runs.evaluate import Evaluated
+from equipoise.tracking import keys
+from equipoise.tracking.run import Run
+
+# Below the run's folder.
+PREDICTIONS = "evaluation/predictions.parquet"
+DECISION = "evaluation/decision.json"
+PROBABILITIES = "evaluation/probabilities.json"
+
+
+@clock.part("evaluate")
+def log_evaluation(log: Run, found: Evaluated) -> None:
+    """Log all that is known of the predictions on the test split, but for its pictures."""
+    evidence, verdict = found.evidence, found.verdict
+    _log_numbers(log, evidence)
+    _log_parquet(log, evidence.data, verdict.predictions)
+    _log_tables(log, evidence, verdict)
+
+
+@clock.part("pictures")
+def draw_and_log(evidence: Evidence, log: Run) -> None:
+    """Draw and log the pictures and the report."""
+    log_drawn(run_page.draw(evidence, log.folder), log)
+
+
+def log_drawn(files: Sequence[str], log: Run) -> None:
+    """Log what `run_page.draw` has left in the run's folder."""
+    for file in files:
+        log.log_placed(file)
+    if run_page.CONFUSION in files:
+        log.log_image(run_page.CONFUSION, "confusion_matrix")
+
+
+def _log_numbers(log: Run, evidence: Evidence) -> None:
+    data, evaluation = evidence.data, evidence.evaluation
+    log.log_metrics(
+        {"samples/test": len(evidence.labels), **{f"test/{name}": value for name, value in evaluation.summary.items()}}
+    )
+    log.log_metrics(
+        {
+            f"test/{name}_{end}": getattr(interval, end)
+            for name, interval in evidence.intervals.items()
+            for end in ("low", "high")
+        }
+    )
+    log.log_metrics(keys.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
+    if task_of(data).has_class_parts:
+        log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
+    log.log_metrics(
+        {
+            f"decision/{rule}/{name}": value
+            for rule, metrics in evidence.rules.items()
+            for name, value in metrics.items()
+        }
+    )
+    for name in ("recall", "precision", "f1"):
+        log.log_profile(f"profile/{name}", keys.profile(data, evaluation.per_class[name]))
+
+
+def _log_parquet(log: Run, data: Prepared, columns: Mapping[str, Any]) -> None:
+    """Log a row for each test sample: the columns, and where the sample is found again."""
+    import pandas as pd
+
+    file = log.folder / PREDICTIONS
+    file.parent.mkdir(exist_ok=True)
+    pd.DataFrame({**columns, **_origins(data)}).to_parquet(file, index=False)
+    log.log_file(file, "evaluation")
+
+
+def _origins(data: Prepared) -> dict[str, Any]:
+    """Return where the test samples are found again.
+
+    Of an image its `path`; else `row`, its number in its file, from 0, or in the split if it comes from no file.
+    """
+    samples = data.split("test")
+    if isinstance(samples.features, ImageFiles):
+        return {"path": [os.fsdecode(path) for path in samples.features.paths]}
+    return {"row": np.arange(len(samples.labels)) if samples.rows is None else np.asarray(samples.rows)}
+
+
+def _log_tables(log: Run, evidence: Evidence, verdict: Verdict) -> None:
+    data, weights, per_class = evidence.data, evidence.weights, evidence.evaluation.per_class
+    order = data.head_to_tail
+    columns: dict[str, list[Any]] = {"class": [data.classes[index] for index in order]}
+    # MLflow compares the first column that is not the key: recall.
+    columns |= {
+        name: [None if np.isnan(value) else float(value) for value in values[order]]
+        for name, values in per_class.items()
+    }
+    columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
+    log.log_table(columns, "evaluation/per_class.json")
+    log.log_json(keys.class_keys(data.classes), "evaluation/classes.json")
+    log.log_json(as_json(verdict.decide), DECISION)
+    log.log_json(probabilities.as_json(verdict.probabilities), PROBABILITIES)

@@ -1,0 +1,116 @@
+"""Before a run: start TensorFlow on its device, meet the other workers, and try the loss and the model."""
+
+from equipoise.config.model import Config, Trainer
+from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import console, note, warn
+from equipoise.data.originals import unchanged
+from equipoise.data.prepared import Prepared
+from equipoise.runs import resume
+from equipoise.tracking import gpu_usage
+from equipoise.training import runtime
+from equipoise.training.cluster import read_cluster
+from equipoise.training.learner import Learner
+
+
+def start(config: Config, data: Prepared) -> Learner:
+    """Return the configured learner, with freshly drawn weights, once it and the loss have stood a trial.
+
+    Raises
+    ------
+    ConfigError
+        If the device, the loss or the model is not what training takes it for.
+    """
+    device, replicas = start_tensorflow(config, data)
+    for message in replica_notes(config, replicas):
+        warn(message)
+    # Not before TensorFlow is started: these import it.
+    from equipoise.training import trial
+    from equipoise.training.engines.choose import choice_of
+    from equipoise.training.keras_learner import KerasLearner
+    from equipoise.training.workers import connected
+
+    choice = choice_of(config, data, device)
+    if config.trainer.engine == "auto" or (choice.xla and config.trainer.jit == "auto"):
+        note(f"trainer.engine={config.trainer.engine} takes {choice}")
+    with connected(), runtime.enough_memory(), unchanged(data):
+        for message in trial.check_loss(config, data):
+            warn(message)
+        learner = KerasLearner(config, data, device, replicas, choice)
+        trial.check_model(learner.compiled, config, data)
+    return learner
+
+
+def start_tensorflow(config: Config, data: Prepared) -> tuple[str, int]:
+    """Start TensorFlow and meet the other workers, if there are any; return the device and the number of replicas."""
+    trainer = config.trainer
+    if trainer.strategy == "multi_worker":
+        cluster = read_cluster()
+        waiting = ": waiting for the others" if len(cluster.workers) > 1 else ""
+        console.print(f"Worker {cluster.index} of {len(cluster.workers)}{waiting}", soft_wrap=True)
+    try:
+        device = _take_device(trainer)
+    except runtime.UsedBeforeError as error:
+        raise ConfigError(
+            f"{error} dataset={config.dataset.name} has used it while it was prepared; "
+            "its data are in the cache now: the same command again works"
+        ) from None
+    from equipoise.training.workers import check_agreement, connected
+
+    strategy = runtime.strategy_of(trainer.strategy)
+    with connected():
+        check_agreement(strategy, resume.made_by(config, data))
+    for message in device_notes(trainer, device):
+        warn(message)
+    return device, int(strategy.num_replicas_in_sync)
+
+
+def _take_device(trainer: Trainer) -> str:
+    """Start TensorFlow as it is configured; return the device."""
+    return runtime.start(
+        trainer.device,
+        trainer.threads,
+        deterministic=trainer.deterministic,
+        gpu_memory=trainer.gpu_memory,
+        strategy=trainer.strategy,
+        replicas=trainer.replicas,
+    )
+
+
+def replica_notes(config: Config, replicas: int) -> list[str]:
+    """Say what several replicas do otherwise than one, and where there is but one."""
+    strategy, dropout, notes = config.trainer.strategy, getattr(config.model, "dropout", None), []
+    if strategy == "mirrored" and replicas == 1:
+        notes.append(
+            "trainer.strategy=mirrored has one replica here, which gains nothing; "
+            "on a CPU trainer.replicas=2 tries it out"
+        )
+    if replicas > 1 and dropout:
+        notes.append(
+            f"model.dropout={dropout} with trainer.strategy={strategy}: every replica draws the same masks, "
+            "each for its own part of a batch, so the weights are not those of one device"
+        )
+    return notes
+
+
+def device_notes(trainer: Trainer, device: str) -> list[str]:
+    """Say which of the options that were typed have no effect, or another than was meant, on the device."""
+    notes = []
+    if device == "gpu" and trainer.jit is True and trainer.deterministic:
+        notes.append(
+            "trainer.jit=true has no effect on a GPU with trainer.deterministic=true: XLA is left out; "
+            "trainer.deterministic=false lets it in"
+        )
+    if device == "gpu" and not gpu_usage.is_known():
+        notes.append(
+            "the use of the GPU is not logged: nvidia-ml-py is not installed; make train EXTRA=gpu installs it"
+        )
+    if device == "cpu" and trainer.device == "auto" and runtime.unused_gpu():
+        notes.append(
+            "trainer.device=auto took the CPU: there is an NVIDIA driver, but TensorFlow sees no GPU; "
+            "install its libraries with make train EXTRA=gpu"
+        )
+    if device == "cpu" and trainer.gpu_memory is not None:
+        notes.append(f"trainer.gpu_memory={trainer.gpu_memory} has no effect: trainer.device=auto took the CPU")
+    if device == "cpu" and trainer.precision != "float32":
+        notes.append(f"trainer.precision={trainer.precision} is slower than float32 on a CPU")
+    return notes

@@ -1,0 +1,54 @@
+"""The step `weigh`: from training counts to weights, and what a user should hear of them before training."""
+
+from equipoise.config import advice
+from equipoise.config.model import Config
+from equipoise.core.terminal import note, warn
+from equipoise.data.prepared import Prepared
+from equipoise.data.sampling import Sampling, sampling
+from equipoise.methods import effect
+from equipoise.methods.tasks.choose import task_of
+from equipoise.methods.tasks.task import Training
+from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics import ranks
+
+
+def weigh(config: Config, data: Prepared) -> ClassWeights:
+    """Return the class weights that the config makes of the training counts."""
+    return task_of(data).weigh(config.weighting, config.loss, data)
+
+
+def shown(config: Config, data: Prepared, weights: ClassWeights) -> ClassWeights:
+    """Return the weights as tables show them."""
+    return task_of(data).shown(weights, config.loss, config.dataset, data)
+
+
+def training(config: Config, data: Prepared, weights: ClassWeights) -> Training:
+    """Return what a model is trained under."""
+    return Training(weights, config.loss, config.trainer.second_stage, drawing(config, data))
+
+
+def drawing(config: Config, data: Prepared) -> Sampling | None:
+    """Return how samples are drawn, or None if each is taken once an epoch."""
+    return sampling(config.dataset.sampling, data.split("train").labels, data.counts, config.trainer.epochs)
+
+
+def notes(config: Config, data: Prepared, weights: ClassWeights) -> list[str]:
+    """Return what cannot have the effect that was meant, and what is corrected twice, a sentence each."""
+    if not task_of(data).has_class_parts:
+        return []
+    return [*effect.warnings(config.weighting.name, weights, config.trainer.optimizer), *advice.notes(config, weights)]
+
+
+def tell(config: Config, data: Prepared, weights: ClassWeights) -> None:
+    """Tell the user of the data and the weights what training will not tell."""
+    for message in (*data.notes, *notes(config, data, weights)):
+        warn(message)
+    table = shown(config, data, weights)
+    if table.positive is not None:
+        weight = table.weights[table.classes.index(table.positive)]
+        note(f"Positive class: {advice.told(config, table)}, weight {weight:.4g}")
+    if len(data.classes) > ranks.MOST_KEYED:
+        warn(
+            f"{len(data.classes):,} classes, more than {ranks.MOST_KEYED:,}: MLflow gets the means of {ranks.GROUPS} "
+            "groups of ranks (test/recall/ranks_…) in place of each class; evaluation/per_class.json has every class"
+        )

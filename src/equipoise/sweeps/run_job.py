@@ -1,0 +1,95 @@
+"""One job of a command line, carried out and told: a run by itself, a job of a sweep or a trial of a search."""
+
+from pathlib import Path
+from typing import NoReturn
+
+from hydra.errors import CompactHydraException
+
+from equipoise.config.model import Config
+from equipoise.config.naming import run_name
+from equipoise.core.paths import project_root
+from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import console, errors
+from equipoise.reports.console import print_evaluation, print_rules, print_summary_line
+from equipoise.reports.run_page import REPORT
+from equipoise.runs import resume
+from equipoise.runs.run import Finished, run
+from equipoise.runs.session import Session, Settled
+from equipoise.sweeps import jobs, search
+from equipoise.tracking.outbox import read_journal
+from equipoise.tracking.run import Pruned, outer_run, reason
+from equipoise.tracking.store import Store, open_store
+
+NO_MEMORY = ("failed to map segment", "annot allocate memory")  # as the system's loader says it
+
+
+def run_job(config: Config, folder: Path, searching: search.Settings | None) -> dict[str, float] | None:
+    """Carry out the job and print what came out of it.
+
+    Parameters
+    ----------
+    folder : that Hydra has made for it
+    searching : how the search goes that this is a trial of, if it is one
+
+    Returns
+    -------
+    In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
+    """
+    in_a_sweep = config.sweep != "auto"
+    try:
+        store = open_store(project_root(), config.tracking.name, needed=False)
+        watch = search.watch(project_root(), searching, config) if searching else None
+        claim = jobs.claimed if in_a_sweep else resume.claimed
+        with Session(store, folder, claim=claim, adopt=outer_run(store), watch=watch) as session:
+            found = run(config, session)
+    except Pruned as pruned:
+        console.print(f"{run_name(config)}: pruned {pruned}", soft_wrap=True)
+        return {}
+    except Exception as error:
+        _fail(error, config, folder)
+    if isinstance(found, Settled):
+        console.print(f"{run_name(config)} {found.reason}", soft_wrap=True)
+        if not (searching and found.run):
+            return None
+        return search.outcome(store.points(found.run, search.watched(searching, config)), searching, config)
+    _print(found, config, store)
+    return search.outcome(read_journal(found.folder), searching, config) if in_a_sweep and searching else None
+
+
+def _fail(error: Exception, config: Config, folder: Path) -> NoReturn:
+    """Tell what went wrong in one line, and end the job."""
+    in_a_sweep, outside = config.sweep != "auto", _from_outside(error)
+    if not (in_a_sweep or outside or isinstance(error, ConfigError)):
+        raise error  # pragma: no cover - a defect of ours
+    # In a sweep Hydra would tell the first failure alone, after the last job.
+    what_next = "; the same command goes on where this one stopped" if outside else ""
+    which = f"  ({run_name(config)})" if in_a_sweep else ""
+    errors.print(f"error: {reason(error)}{what_next}{which}", soft_wrap=True)
+    if not in_a_sweep:
+        # Not an error that Hydra would tell once more. What had not begun leaves nothing.
+        raise SystemExit(2 if resume.remove_unused(folder) and not outside else 1) from None
+    raise CompactHydraException("the run failed for the reason above") from None  # no traceback for a user's mistake
+
+
+def _from_outside(error: Exception) -> bool:
+    """Return whether a full disk or want of memory is what failed, the latter also where a library is loaded."""
+    unloaded = isinstance(error, ImportError) and any(phrase in str(error) for phrase in NO_MEMORY)
+    return unloaded or isinstance(error, OSError | MemoryError)
+
+
+def _print(finished: Finished, config: Config, store: Store) -> None:
+    evidence, name = finished.evidence, run_name(config)
+    epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
+    samples = finished.data.counts.sum()
+    console.print(f"\n{name}: {epochs} on {finished.device}, {samples} training samples", soft_wrap=True)
+    if config.sweep != "auto":
+        print_summary_line(evidence.evaluation)
+        return
+    print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, finished.data.head_to_tail)
+    print_rules(evidence.rules, config.decision.name)
+    if (finished.folder / REPORT).exists():
+        console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
+    if finished.is_uploaded:
+        jobs.save_overview(store, finished.experiment_id)
+        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:", soft_wrap=True)
+        console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
