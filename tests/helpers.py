@@ -121,6 +121,13 @@ def write_small_shards(folder: Path) -> None:
     (folder / METADATA).write_text(metadata.model_dump_json())
 
 
+def imported_modules(errors: str) -> set[str]:
+    """Return the modules that a process has imported, from what it wrote under `python -X importtime`."""
+    found = {line.rsplit("|", 1)[-1].strip() for line in errors.splitlines() if line.startswith("import time:")}
+    assert "equipoise" in found, "the process told nothing of its imports"
+    return found
+
+
 def jobs(store: Store, **tags: str) -> list[Any]:
     """The runs that carry these tags, oldest first, without summaries and evaluations."""
     return [run for run in store.runs(**tags) if "kind" not in run.data.tags]

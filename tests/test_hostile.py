@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hydra import initialize_config_dir
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -528,18 +529,34 @@ def test_the_last_seed_of_all_splits(tmp_path: Path) -> None:
     assert prepare(composed_dataset(*overrides), tmp_path / "cache").counts.sum() > 0
 
 
+RUN_EVERY_ENTRY_POINT = """
+import sys
+import mlflow
+import yaml
+
+root, hostile = sys.argv[1:]
+for name, point in yaml.safe_load(open(f"{root}/MLproject"))["entry_points"].items():
+    given = dict.fromkeys(point["parameters"], hostile)
+    mlflow.projects.run(root, name, parameters=given, env_manager="local", experiment_name="it")
+"""
+
+
 @pytest.mark.slow
 def test_the_shell_of_mlflow_run_evaluates_no_value(tmp_path: Path) -> None:
-    from mlflow.projects._project_spec import load_project
-
+    """Every entry point hands its values on as they are; `python` is here a script that writes down its words."""
     hostile = "$(touch ran) `touch ran`; touch ran"
-    project = load_project(str(REPOSITORY))
-    for name in ("main", "sweep", "evaluate", "compare"):
-        entry = project.get_entry_point(name)
-        command = entry.compute_command(dict.fromkeys(entry.parameters, hostile), None).replace("python", "echo", 1)
-        said = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-        assert said.count(hostile) == len(entry.parameters)
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> '{tmp_path}/words'\n")
+    (tmp_path / "bin" / "python").chmod(0o755)
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    environment["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
+    command = [sys.executable, "-c", RUN_EVERY_ENTRY_POINT, str(REPOSITORY), hostile]
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    points = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
+    words = (tmp_path / "words").read_text().splitlines()
+    assert sum(word.endswith(hostile) for word in words) == sum(len(point["parameters"]) for point in points.values())
+    assert not any((folder / "ran").exists() for folder in (tmp_path, REPOSITORY))
 
 
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.unsafe_load", "yaml.full_load",

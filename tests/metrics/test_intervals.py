@@ -19,9 +19,9 @@ def test_ranking_under_counts_is_that_of_the_drawn_samples(seed: int, tied: bool
     truth = np.concatenate([[True, False], generator.random(30) < 0.3])
     score = generator.normal(size=32) + truth
     score = score.round(0 if tied else 6)
-    counts = next(intervals._resampled_counts(truth.astype(int), 4, generator))
+    counts = next(intervals.resampled_counts(truth.astype(int), 4, generator))
     assert counts[truth].sum(axis=0).tolist() == [truth.sum()] * 4, "every class keeps its size"
-    found = intervals._Ranking(truth, score)(counts)
+    found = intervals.Ranking(truth, score)(counts)
     for column in range(4):
         drawn = np.repeat(np.arange(32), counts[:, column].astype(int))
         assert found[0, column] == pytest.approx(oracle.average_precision_score(truth[drawn], score[drawn]))
@@ -41,7 +41,7 @@ def test_every_interval_is_that_of_a_loop_over_drawn_samples(fixed: bool, monkey
 
     found = found_again()
     counts = np.hstack(
-        list(intervals._resampled_counts(labels if fixed else 0 * labels, 60, np.random.default_rng(3)))
+        list(intervals.resampled_counts(labels if fixed else 0 * labels, 60, np.random.default_rng(3)))
     ).astype(int)
     kept = [np.bincount(labels, weights=column).tolist() == [40, 20, 10] for column in counts.T]
     assert all(kept) is fixed, "the samples of each class vary but where a design fixed them"
@@ -140,7 +140,7 @@ def test_of_several_labels_the_samples_are_drawn_whole() -> None:
     labels = (logits + generator.normal(size=(60, 3)) > 0).astype(int)
     predicted = (logits > 0).astype(int)
     found = intervals.label_intervals(labels, predicted, logits, resamples=40, seed=5)
-    counts = np.hstack(list(intervals._resampled_counts(np.zeros(60, int), 40, np.random.default_rng(5)))).astype(int)
+    counts = np.hstack(list(intervals.resampled_counts(np.zeros(60, int), 40, np.random.default_rng(5)))).astype(int)
     drawn = [np.arange(60), *(np.repeat(np.arange(60), column) for column in counts.T)]
     values = {
         "hamming_loss": [oracle.hamming_loss(labels[d], predicted[d]) for d in drawn],
@@ -168,7 +168,7 @@ def test_of_several_labels_the_samples_are_drawn_whole() -> None:
 
 def test_blocks_do_not_change_the_number_of_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "CELLS_AT_ONCE", 100)
-    blocks = list(intervals._resampled_counts(np.array([0] * 20 + [1] * 10), 10, np.random.default_rng(0)))
+    blocks = list(intervals.resampled_counts(np.array([0] * 20 + [1] * 10), 10, np.random.default_rng(0)))
     assert [block.shape for block in blocks] == [(30, 3), (30, 3), (30, 3), (30, 1)]
 
 

@@ -96,7 +96,7 @@ def class_intervals(
     found = _of_recalls(hits, support, groups, fixed)
     if resamples:
         strata = labels if fixed else np.zeros_like(labels)
-        resampled = _resampled_counts(strata, resamples, np.random.default_rng(seed))
+        resampled = resampled_counts(strata, resamples, np.random.default_rng(seed))
         drawn = _bootstrap(predictions, corrected, resampled)
         # A mean has n / (n - 1) of the variance of its resamples, the mean of as many strata n / (n - strata).
         factor = np.sqrt(len(labels) / max(1, len(labels) - len(np.unique(strata))))
@@ -125,7 +125,7 @@ def label_intervals(
     if len(positives):
         found["worst_class_recall"] = _least(hits, positives)
     if resamples:
-        resampled = _resampled_counts(np.zeros(len(labels), np.int64), resamples, np.random.default_rng(seed))
+        resampled = resampled_counts(np.zeros(len(labels), np.int64), resamples, np.random.default_rng(seed))
         drawn, factor = (
             _bootstrap_labels(labels, predicted, logits, resampled),
             np.sqrt(len(labels) / max(1, len(labels) - 1)),
@@ -194,7 +194,7 @@ def _bootstrap(predictions: Predictions, corrected: Floats | None, resampled: It
     sums = sparse.vstack([_indicators(indices, classes) for indices in of_each]).tocsr()
     sampled = np.array(list(scores.values()))
     ranked = np.unique(labels) if classes * len(labels) <= MOST_RANKED else ()
-    rankings = [_Ranking(labels == index, predictions.log_probabilities[:, index]) for index in ranked]
+    rankings = [Ranking(labels == index, predictions.log_probabilities[:, index]) for index in ranked]
     drawn: dict[str, list[Floats]] = {}
     for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
         support, told, hits = (sums @ counts).astype(np.float64).reshape(3, classes, -1).swapaxes(1, 2)
@@ -211,7 +211,7 @@ def _bootstrap_labels(
     scores = multilabel.sample_scores(labels, predicted, logits)
     sums = sparse.csr_array(np.hstack([labels * predicted, predicted, labels]).T.astype(np.float32))
     sampled = np.array(list(scores.values()))
-    rankings = [_Ranking(labels[:, index] == 1, logits[:, index]) for index in np.flatnonzero(labels.any(axis=0))]
+    rankings = [Ranking(labels[:, index] == 1, logits[:, index]) for index in np.flatnonzero(labels.any(axis=0))]
     drawn: dict[str, list[Floats]] = {}
     for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
         hits, told, positives = (sums @ counts).astype(np.float64).reshape(3, labels.shape[1], -1).swapaxes(1, 2)
@@ -222,7 +222,7 @@ def _bootstrap_labels(
     return {name: np.concatenate(values) for name, values in drawn.items()}
 
 
-def _ranked(rankings: Sequence["_Ranking"], counts: Floats) -> dict[str, Floats]:
+def _ranked(rankings: Sequence["Ranking"], counts: Floats) -> dict[str, Floats]:
     """Means over the classes of AP and AUROC; of many classes, which are not ranked, none."""
     if not rankings:
         return {}
@@ -266,7 +266,7 @@ def _has_few(support: Integers, needed: int) -> bool:
     return bool((support < needed).any())
 
 
-def _resampled_counts(strata: Integers, resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
+def resampled_counts(strata: Integers, resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
     """Blocks of shape (n, resamples in the block): how often each sample was drawn within its stratum, float32 where that is exact."""
     count = len(strata)
     members = [np.flatnonzero(strata == index) for index in np.unique(strata)]
@@ -288,7 +288,7 @@ def _indicators(indices: Integers, classes: int) -> sparse.csr_array:
     )
 
 
-class _Ranking:
+class Ranking:
     """One class against the rest, sorted once: AP and AUROC under any counts of the samples.
 
     Only the places where a positive stands matter. Downwards from the highest score, each is a tie of equal

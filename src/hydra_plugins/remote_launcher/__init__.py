@@ -111,7 +111,7 @@ def _say_lost(composed: DictConfig, lost: Any) -> None:
     from equipoise.config.naming import VARIED, run_name
     from equipoise.core.paths import project_root
     from equipoise.core.terminal import warn
-    from equipoise.sweeps import jobs as sweep
+    from equipoise.sweeps.jobs import lose
     from equipoise.tracking.store import open_store
     from equipoise.tracking.upload import outages
 
@@ -122,7 +122,7 @@ def _say_lost(composed: DictConfig, lost: Any) -> None:
     config = validate(OmegaConf.to_container(job, resolve=True))  # type: ignore[arg-type]
     warn(f"{run_name(config)} is lost: {lost.reason}" + (f"; what it wrote: {lost.log}" if lost.log else ""))
     with contextlib.suppress(*outages()):
-        sweep.lose(open_store(project_root(), config.tracking.name, needed=False), config, lost.reason)
+        lose(open_store(project_root(), config.tracking.name, needed=False), config, lost.reason)
 
 
 def _environment(on_ray: Any) -> dict[str, str]:
