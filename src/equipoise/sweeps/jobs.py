@@ -1,8 +1,8 @@
-"""The jobs of a sweep in the store: what is done already, what is not and why, and which process does which.
+"""The jobs of a sweep in the store: which are done, which are not and why, and which process runs which.
 
-A job is known by the digest of its config; a run of it counts if it is by the code that is here, on the same data. A
-job is done by whoever holds its lock, which goes with the process: two launchers of one sweep share the work, and a job
-whose process was killed is free again.
+The digest of its config identifies a job; a run of it counts if it has the present code and the same data. The process
+that holds a job's lock runs it, and the lock ends with the process: two launchers of one sweep share the work, and a
+job whose process was killed is free again.
 """
 
 import contextlib
@@ -28,10 +28,16 @@ from equipoise.tracking import history, views
 from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages
 
-SUPERSEDED = "superseded_in"  # a tag: the sweep that a finished run has left, as its job is done again by other code or on other data
-LOST = "lost"  # a tag: why a job's process or machine was gone before its end
-LOCK, REFUSED = "lock", "refused"  # files of a job
+SUPERSEDED = "superseded_in"  # tag: the sweep that a finished run has left because other code or data replaced it
+LOST = "lost"  # tag: why a job's process or machine disappeared before the job ended
+LOCK, REFUSED = "lock", "refused"  # endings of a job's files
 MOST_CHARACTERS = 500  # of a reason
+# Conditions on the run that others are compared with, best first: plain cross-entropy, no weights, the first run.
+BASELINES = (
+    "tags.weighting = 'none' and tags.function = 'cross_entropy'",
+    "tags.weighting = 'none'",
+    "tags.weighting LIKE '%'",
+)
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,10 @@ class Unfinished:
 
 @contextlib.contextmanager
 def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | Begun | None]:
-    """A job of a sweep as this process's own; yields why there is nothing to do instead, or the run to go on with, if there is one.
+    """Hold a job of a sweep for this process; yield why there is nothing to do, or the run to resume, or None.
 
-    Runs of the job that did not finish are deleted, but for the one that will be gone on with, and those that finished
-    by other code or on other data leave the sweep: nothing is doubled.
+    Unfinished runs of the job are deleted, except the one to resume. Finished runs by other code or on other data leave
+    the sweep. So no job is counted twice.
     """
     key = config_sha256(config)
     lock, refusal = _lock(store, config.sweep, key), _file(store, config.sweep, key, REFUSED)
@@ -58,10 +64,10 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         return
     try:
         refusal.unlink(missing_ok=True)
-        if not store.answers:  # what is done is not known, and nothing is lost by doing it again
+        if not store.answers:  # nobody knows which jobs are done, and repeating one loses nothing
             yield None
             return
-        # A trial that was given up is no job left over; with the same values again it is another trial.
+        # A pruned trial is not unfinished; the same values again make another trial.
         same = [run for run in store.runs(sweep_id=config.sweep, config_sha256=key) if "pruned" not in run.data.tags]
         finished = [run for run in same if run.info.status == "FINISHED"]
         done = [run for run in finished if not identity.changed(run.data.tags, config, data_sha256)]
@@ -74,40 +80,32 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
             store.client.delete_tag(run.info.run_id, "sweep_id")
         left = [run.info.run_id for run in same if run.info.status != "FINISHED"]
         for run in same:
-            if run.info.status == "RUNNING":  # left by whoever had the lock, maybe on another host
+            if run.info.status == "RUNNING":  # its process, maybe on another host, has lost the lock
                 store.client.set_terminated(run.info.run_id, "KILLED")
         begun = resume.interrupted(store, config, data_sha256) if left else None
         for run_id in left:
             if begun is None or run_id != begun.id:
                 store.client.delete_run(run_id)
         yield begun
-    except ConfigError as error:  # maybe before there was a run that could say so
+    except ConfigError as error:  # perhaps before there was a run to record it
         refusal.write_text(str(error)[:MOST_CHARACTERS], encoding="utf-8")
         raise
     finally:
         lock.release()
 
 
-# What differences are best taken to: a run of plain cross-entropy, or without weights, or the first.
-BASELINES = (
-    "tags.weighting = 'none' and tags.function = 'cross_entropy'",
-    "tags.weighting = 'none'",
-    "tags.weighting LIKE '%'",
-)
-
-
 def save_overview(store: Store, experiment: str) -> None:
-    """Write the saved view of all runs into an experiment that a single run has joined; a store that is down by now goes without."""
+    """Save the view of all runs in an experiment that a single run has joined; skip it if the store is down."""
     with contextlib.suppress(*outages()):
         _save(store, experiment, None, [views.of_experiment(_baseline(store, experiment, views.FINISHED))])
 
 
 def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
-    """Write the saved views of a sweep into the experiments that its runs lie in.
+    """Save the views of a sweep in the experiments of its runs.
 
     Returns
     -------
-    Of each experiment its id and the key of the view that is to be opened first.
+    For each experiment, its id and the key of the view to open first.
     """
     runs = history.sweep_runs(store, sweep, ())
     opened = []
@@ -123,7 +121,7 @@ def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
 
 
 def _save(store: Store, experiment: str, sweep: str | None, shown: Sequence[views.View]) -> None:
-    """Views of an experiment's runs, or of a sweep's in it, with all metrics that any of these has."""
+    """Save views of an experiment's runs, or of a sweep's runs in it, with every metric that any of these has."""
     metrics, runs = history.metrics_of_any(store, experiment, sweep)
     for view in shown:
         store.tag_experiment(experiment, *views.tag(view, metrics, runs))
@@ -140,11 +138,11 @@ def _baseline(store: Store, experiment: str, condition: str) -> tuple[str, str] 
 
 
 def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: float | None) -> None:
-    """Wait for the jobs that other processes are at.
+    """Wait for the jobs that other processes are running.
 
     Parameters
     ----------
-    patience : seconds; None: for as long as it takes, and saying so
+    patience : seconds to wait; None waits without end and tells the user
     """
     end = time.monotonic() + (patience or 0)
     for job, label in zip(jobs, labels(jobs), strict=True):
@@ -161,7 +159,7 @@ def await_others(store: Store, sweep: str, jobs: Sequence[Config], patience: flo
 
 
 def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinished]:
-    """The jobs that have no finished run in the sweep."""
+    """Return the jobs that have no finished run in the sweep."""
     done = {
         (run.tags.get("config_sha256"), run.tags.get("code_sha256")) for run in history.sweep_runs(store, sweep, [])
     }
@@ -174,11 +172,11 @@ def unfinished(store: Store, sweep: str, jobs: Sequence[Config]) -> list[Unfinis
 
 
 def check_search(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
-    """Refuse to go on with a search whose trials are not what the same values would give now: they guide the next ones.
+    """Refuse to continue a search if its trials would come out differently now: they guide the next ones.
 
     Parameters
     ----------
-    jobs : that hold every option which a trial can have
+    jobs : jobs that together hold every option which a trial can have
 
     Raises
     ------
@@ -193,14 +191,14 @@ def check_search(store: Store, sweep: str, jobs: Sequence[Config]) -> None:
 
 
 def data_digests(jobs: Sequence[Config]) -> list[str]:
-    """Of the prepared data of each job."""
+    """Return the digest of each job's prepared data."""
     datasets = {job.dataset.model_dump_json(): job.dataset for job in jobs}
     digests = {key: prepare(dataset, cache_folder()).data_sha256 for key, dataset in datasets.items()}
     return [digests[job.dataset.model_dump_json()] for job in jobs]
 
 
 def lose(store: Store, config: Config, reason: str) -> None:
-    """Close the run of a job that a launcher has seen end with its process or machine."""
+    """Close the run of a job whose process or machine has disappeared, as its launcher reports."""
     for run in store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config)):
         if run.info.status in ("RUNNING", "KILLED"):
             store.client.set_tag(run.info.run_id, LOST, f"lost: {reason}"[:MOST_CHARACTERS])
@@ -208,7 +206,7 @@ def lose(store: Store, config: Config, reason: str) -> None:
 
 
 def labels(jobs: Sequence[Config]) -> list[str]:
-    """What sets each job apart from the others; of a single job, nothing does."""
+    """Return what sets each job apart from the others; a single job is called `the only job`."""
     shown = [[f"{key.removesuffix('.name')}={value}" for key, value in flat(job).items()] for job in jobs]
     shared = set.intersection(*map(set, shown)) if len(jobs) > 1 else {value for one in shown for value in one}
     return [" ".join(value for value in one if value not in shared) or "the only job" for one in shown]
@@ -228,7 +226,7 @@ def _lock(store: Store, sweep: str, key: str) -> FileLock:
 
 
 def _file(store: Store, sweep: str, key: str, kind: str) -> Path:
-    """Of a job's lock, or of why it was refused when it was last tried."""
+    """Return the file of a job's lock, or of the reason why the job was refused last time."""
     return store.root / "outputs" / "locks" / sweep / f"{key[:16]}.{kind}"
 
 

@@ -1,7 +1,7 @@
-"""The jobs that worker processes run, as the launcher's terminal shows them: a live line each, and whole lines at their end.
+"""Show the jobs of worker processes in the launcher's terminal: a live line for each, and its messages at its end.
 
-A worker's own terminal may be a log file on another machine. It writes what it has to say into its job's folder, where
-its epochs are in the journal anyway; the launcher reads both.
+A worker's own terminal may be a log file on another machine. It writes its messages into its job's folder, which holds
+the journal of its epochs as well; the launcher reads both.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from equipoise.tracking.outbox import read_journal
 
 SPOKEN = "terminal.log"  # in a job's folder, once the job has ended
 SPEAKING = "terminal.part"
-INTERVAL = 0.3  # seconds
+INTERVAL = 0.3  # seconds between two looks at the folders
 
 
 @contextlib.contextmanager
 def spoken(folder: Path) -> Iterator[None]:
-    """What the body says to the terminal goes to the job's folder instead."""
+    """Write the body's messages into the job's folder instead of the terminal."""
     try:
         with open(folder / SPEAKING, "w", encoding="utf-8") as file, written_to(file):
             yield
@@ -31,11 +31,11 @@ def spoken(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def followed(folder: Path, labels: Sequence[str], epochs: Sequence[int]) -> Iterator[None]:
-    """Show the jobs in the sweep's folder, each in one that is called by its number, while the body runs.
+    """Show the jobs in the sweep's folder while the body runs; each job's folder there is named by its number.
 
     Parameters
     ----------
-    labels, epochs : of each job
+    labels, epochs : one for each job
     """
     columns = (
         TextColumn("{task.description}"),

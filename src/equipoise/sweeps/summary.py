@@ -1,4 +1,4 @@
-"""The one summary run of a sweep: opened before any job, closed with the results as a table, however the sweep ends."""
+"""The summary run of a sweep: opened before any job, closed with a table of the results, however the sweep ends."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +17,14 @@ from equipoise.sweeps import search_report
 from equipoise.sweeps.jobs import Unfinished, await_others, data_digests, labels, unfinished
 from equipoise.sweeps.planning import Plan, Sweep
 from equipoise.tracking import history
-from equipoise.tracking import run as tracking
 from equipoise.tracking.history import Logged
-from equipoise.tracking.run import Run
+from equipoise.tracking.run import Description, Run, outer_run, start_run
 from equipoise.tracking.store import Store, open_store
 
-SEVERAL_DATASETS = "sweeps"  # the experiment of a summary over several
+SEVERAL_DATASETS = "sweeps"  # the experiment of a sweep over several data sets
 COMMIT, NOTE = "mlflow.source.git.commit", "mlflow.note.content"
-VERSIONS = ("tensorflow", "keras")  # tags of a run, too
-PATIENCE = 10  # seconds for workers to end that were interrupted
+VERSIONS = ("tensorflow", "keras")  # packages, which are tags of a run as well
+PATIENCE = 10  # seconds that interrupted workers have to end
 MOST_CHARACTERS = 7500  # of a tag
 
 
@@ -38,57 +37,72 @@ class State:
     unfinished: Sequence[Unfinished] = ()
 
 
+@dataclass(frozen=True)
+class _Summary:
+    """The open summary run of a sweep."""
+
+    store: Store
+    run: Run
+    sweep: Sweep
+    jobs: Sequence[Config]  # none for a search, whose trials are not known beforehand
+    commands: Sequence[str]  # that have run the sweep so far, oldest first
+
+
 @contextlib.contextmanager
 def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
-    """The summary run, open while the body runs the jobs; the state that it yields is filled, printed and logged at the end."""
+    """Keep the summary run open while the body runs the jobs; fill, print and log the yielded state at the end."""
     if not store.answers:  # the runs wait in their folders, and so does their table
         yield State()
         warn(
-            "no table of the sweep: the same command again makes it when the store is back and has the runs (python src/sync.py)"
+            "no table of the sweep: the same command again makes it "
+            "when the store is back and has the runs (python src/sync.py)"
         )
         return
-    jobs = () if plan.searching else plan.jobs  # the trials of a search are not known yet
-    names = {experiment_of(job.dataset) for job in plan.jobs}
-    experiment = names.pop() if len(names) == 1 else SEVERAL_DATASETS
-    earlier = store.runs(kind="sweep", sweep_id=sweep.id)
-    outer = tracking.outer_run(store)
-    commands = list(
-        dict.fromkeys([*(earlier[-1].data.tags.get("commands", "").splitlines() if earlier else []), sweep.command])
-    )
-    tags = {"kind": "sweep", "sweep_id": sweep.id, "commands": "\n".join(commands)[-MOST_CHARACTERS:]}
-    sweep.folder.mkdir(parents=True, exist_ok=True)
-    adopted = outer or (earlier[-1].info.run_id if earlier else None)
-    with tracking.start_run(
-        store, tracking.Description(experiment, f"sweep {sweep.id}", sweep.grid, tags), sweep.folder, adopt=adopted
-    ) as run:
-        for other in earlier:
-            if other.info.run_id != run.id:
-                store.client.delete_run(other.info.run_id)
-        state = State()
-        run.set_tag(NOTE, _note(sweep, commands, jobs, state))
-        _tell_earlier(store, run, sweep, jobs)
+    state = State()
+    with _begun(store, plan, sweep) as summary:
+        summary.run.set_tag(NOTE, _note(summary, state))
+        _tell_earlier(summary)
         patience: float | None = PATIENCE
         try:
             yield state
             patience = None
         finally:
-            await_others(store, sweep.id, jobs, patience)
-            open_store(
-                store.root, "local" if store.is_local else "server"
-            )  # closes what a process was writing that is gone
-            _fill(state, store, sweep, jobs)
-            _log(run, sweep, commands, jobs, state)
+            await_others(store, sweep.id, summary.jobs, patience)
+            # Opening the store closes the runs of processes that are gone.
+            open_store(store.root, "local" if store.is_local else "server")
+            _fill(state, summary)
+            _log(summary, state)
             if plan.searching:
                 search_report.show(store, sweep.id, plan.searching)
             else:
-                _print(sweep, jobs, state)
+                _print(summary, state)
     if state.unfinished:
-        store.client.set_terminated(run.id, "FAILED")
+        store.client.set_terminated(summary.run.id, "FAILED")
 
 
-def _tell_earlier(store: Store, run: Run, sweep: Sweep, jobs: Sequence[Config]) -> None:
-    """Say how many jobs are finished already, and which are done again, as they would not come out the same."""
-    earlier = history.sweep_runs(store, sweep.id, [])
+@contextlib.contextmanager
+def _begun(store: Store, plan: Plan, sweep: Sweep) -> Iterator[_Summary]:
+    """Open the summary run: the outer run if there is one, or the sweep's earlier summary, or a new run."""
+    names = {experiment_of(job.dataset) for job in plan.jobs}
+    experiment = names.pop() if len(names) == 1 else SEVERAL_DATASETS
+    earlier = store.runs(kind="sweep", sweep_id=sweep.id)
+    typed = earlier[-1].data.tags.get("commands", "").splitlines() if earlier else []
+    commands = list(dict.fromkeys([*typed, sweep.command]))
+    tags = {"kind": "sweep", "sweep_id": sweep.id, "commands": "\n".join(commands)[-MOST_CHARACTERS:]}
+    description = Description(experiment, f"sweep {sweep.id}", sweep.grid, tags)
+    adopted = outer_run(store) or (earlier[-1].info.run_id if earlier else None)
+    sweep.folder.mkdir(parents=True, exist_ok=True)
+    with start_run(store, description, sweep.folder, adopt=adopted) as run:
+        for other in earlier:
+            if other.info.run_id != run.id:
+                store.client.delete_run(other.info.run_id)
+        yield _Summary(store, run, sweep, () if plan.searching else plan.jobs, commands)
+
+
+def _tell_earlier(summary: _Summary) -> None:
+    """Print how many jobs are finished already, and which run again because something has changed since."""
+    sweep, jobs = summary.sweep, summary.jobs
+    earlier = history.sweep_runs(summary.store, sweep.id, [])
     if not earlier:
         return
     keyed = dict(zip(map(config_sha256, jobs), zip(jobs, data_digests(jobs), labels(jobs), strict=True), strict=True))
@@ -102,19 +116,19 @@ def _tell_earlier(store: Store, run: Run, sweep: Sweep, jobs: Sequence[Config]) 
         console.print(f"trained again: {changed} since run {listing([one.id for one in runs], 3)}", soft_wrap=True)
     if done:
         console.print(f"Sweep {sweep.id}: {len(done)} of {len(jobs)} jobs are finished already", soft_wrap=True)
-        _warn_of_others(store, run, done, {key: label for key, (_, _, label) in keyed.items()})
-    judged = [
-        keyed[key][2]
-        for one in done
-        if identity.evaluation_changed(one.tags, keyed[key := one.tags["config_sha256"]][0])
-    ]
+        _warn_of_versions(summary, done, {key: label for key, (_, _, label) in keyed.items()})
+    judged = []
+    for one in done:
+        job, _, label = keyed[one.tags["config_sha256"]]
+        judged += [label] * identity.evaluation_changed(one.tags, job)
     if judged:
         warn(f"the code of evaluation has changed since these finished: {listing(judged, 6)}; sweep=new does all again")
 
 
-def _warn_of_others(store: Store, run: Run, done: Sequence[Logged], names: Mapping[str, str]) -> None:
-    """Of jobs that were done under another commit or version than is here now."""
-    here = {name: version(name) for name in VERSIONS} | {COMMIT: store.client.get_run(run.id).data.tags.get(COMMIT, "")}
+def _warn_of_versions(summary: _Summary, done: Sequence[Logged], names: Mapping[str, str]) -> None:
+    """Warn of jobs that finished under another commit or version than the present one."""
+    commit = summary.store.client.get_run(summary.run.id).data.tags.get(COMMIT, "")
+    here = {name: version(name) for name in VERSIONS} | {COMMIT: commit}
     for key, now in here.items():
         what = "git commit" if key == COMMIT else key
         others: dict[str, list[str]] = {}
@@ -122,27 +136,27 @@ def _warn_of_others(store: Store, run: Run, done: Sequence[Logged], names: Mappi
             if now and one.tags.get(key, now) != now:
                 others.setdefault(one.tags[key], []).append(names[one.tags["config_sha256"]])
         for then, ended in others.items():
-            warn(
-                f"finished at {what} {then[:10]}, and here is {now[:10]}: {listing(ended, 6)}; sweep=new does all again"
-            )
+            which = listing(ended, 6)
+            warn(f"finished at {what} {then[:10]}, and here is {now[:10]}: {which}; sweep=new does all again")
 
 
-def _fill(state: State, store: Store, sweep: Sweep, jobs: Sequence[Config]) -> None:
-    """Compare the finished runs by what the jobs monitor, where that is a metric of the test split."""
-    monitored = {job.trainer.monitor.removeprefix("val/") for job in jobs}
+def _fill(state: State, summary: _Summary) -> None:
+    """Compare the finished runs by the metric that the jobs monitor, if the test split has it."""
+    monitored = {job.trainer.monitor.removeprefix("val/") for job in summary.jobs}
     metric = monitored.pop() if len(monitored) == 1 else None
-    state.runs = history.sweep_runs(store, sweep.id, compare.wanted(metric))
+    state.runs = history.sweep_runs(summary.store, summary.sweep.id, compare.wanted(metric))
     if not any(f"test/{metric}" in run.metrics for run in state.runs):
         metric = None
     state.compared = compare.compare(state.runs, metric) if state.runs else None
-    state.unfinished = unfinished(store, sweep.id, jobs)
+    state.unfinished = unfinished(summary.store, summary.sweep.id, summary.jobs)
 
 
-def _print(sweep: Sweep, jobs: Sequence[Config], state: State) -> None:
+def _print(summary: _Summary, state: State) -> None:
     if state.compared:
-        print_comparison(state.compared, f"Sweep {sweep.id}")
+        print_comparison(state.compared, f"Sweep {summary.sweep.id}")
     if state.unfinished:
-        warn(f"{len(state.unfinished)} of {len(jobs)} jobs did not finish; the same command again does only these:")
+        missing = f"{len(state.unfinished)} of {len(summary.jobs)} jobs did not finish"
+        warn(f"{missing}; the same command again does only these:")
         for job in state.unfinished:
             warn(f"  {job.label}: {job.reason}")
 
@@ -150,17 +164,18 @@ def _print(sweep: Sweep, jobs: Sequence[Config], state: State) -> None:
 Rows = tuple[list[str], list[list[str | float | None]]]
 
 
-def _log(run: Run, sweep: Sweep, commands: Sequence[str], jobs: Sequence[Config], state: State) -> None:
+def _log(summary: _Summary, state: State) -> None:
+    run = summary.run
     tables = {"results.json": _results(state), "jobs.json": _jobs(state)}
     for path, (headings, rows) in tables.items():
         run.log_table({heading: [row[column] for row in rows] for column, heading in enumerate(headings)}, path)
-    for name, count in (("jobs", len(jobs)), ("jobs_unfinished", len(state.unfinished))):
+    for name, count in (("jobs", len(summary.jobs)), ("jobs_unfinished", len(state.unfinished))):
         run.set_tag(name, str(count))
-    run.set_tag(NOTE, _note(sweep, commands, jobs, state)[:MOST_CHARACTERS])
+    run.set_tag(NOTE, _note(summary, state)[:MOST_CHARACTERS])
 
 
 def _results(state: State) -> Rows:
-    """One row a configuration, as the terminal shows them, best first."""
+    """Return one row for each configuration, as the terminal shows them, best first."""
     headings: list[str] = []
     rows: list[dict[str, str]] = []
     for table in state.compared.tables if state.compared else ():
@@ -176,7 +191,7 @@ def _results(state: State) -> Rows:
 
 
 def _jobs(state: State) -> Rows:
-    """One row a job, what sets it apart first; those without a finished run last, with the reason."""
+    """Return one row for each job, named by what sets it apart; jobs without a finished run stand last."""
     metrics = [name for name in PANEL if any(f"test/{name}" in run.metrics for run in state.runs)]
     settings = [
         {f"{key.removesuffix('.name')}={value}" for key, value in run.params.items() if not key.startswith(CONTROL)}
@@ -192,13 +207,14 @@ def _jobs(state: State) -> Rows:
     return ["job", "status", "reason", *metrics, "run"], rows
 
 
-def _note(sweep: Sweep, commands: Sequence[str], jobs: Sequence[Config], state: State) -> str:
-    """What MLflow shows as the run's description, in Markdown."""
+def _note(summary: _Summary, state: State) -> str:
+    """Return the run's description for MLflow, in Markdown."""
+    sweep, jobs = summary.sweep, summary.jobs
     grid = " × ".join(f"`{key}={values}`" for key, values in sweep.grid.items()) or "one job"
     lines = [
         f"**Sweep {sweep.id}**: {len(jobs) or len(state.runs)} jobs, {grid}",
         "",
-        *(f"    {command}" for command in commands),
+        *(f"    {command}" for command in summary.commands),
         "",
     ]
     headings, rows = _results(state)
