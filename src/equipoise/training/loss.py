@@ -12,7 +12,8 @@ from equipoise.core.schema import Floats, arguments
 from equipoise.data.prepared import Prepared
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.implementations import PerSample
-from equipoise.methods.losses import LOSSES, Known, Loss
+from equipoise.methods.losses import LOSSES, Loss
+from equipoise.methods.tasks.choose import task_of
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,9 @@ def logits_of(config: Config, data: Prepared) -> int:
 
 def loss_function(config: Config, data: Prepared) -> ConfiguredLoss:
     """Return the configured loss, with its tables as these data have them."""
-    record, options = LOSSES[config.loss.name], config.loss
+    task, record = task_of(data), LOSSES[config.loss.name]
     costs = None if config.cost is None else cost_matrix(config.cost, data.classes)
-    known = Known.of_classes(data.counts, costs)
-    if data.several_labels:
-        known = Known(data.counts.astype(np.float64), len(data.split("train").labels), costs, several_labels=True)
-        if config.weighting.name == "balanced":
-            # What balanced weights are where a sample has no one class.
-            options = options.model_copy(update={"pos_weight": "auto"})
-    tables = record.tables_of(known, options, data.classes)
+    options = task.loss_options(config.weighting, config.loss)
+    tables = record.tables_of(task.known(data, costs), options, data.classes)
     as_float32 = {name: np.asarray(values, np.float32) for name, values in tables.items()}
     return ConfiguredLoss(record, arguments(options, record.function, data.classes), as_float32)

@@ -25,6 +25,14 @@ class OneLabel:
         """Return the normalised weights of the configured strategy."""
         return class_weights(weighting, data.counts, data.classes)
 
+    def known(self, data: Prepared, costs: Floats | None) -> Known:
+        """Return what a loss may know of the training split."""
+        return Known.of_classes(data.counts, costs)
+
+    def loss_options(self, weighting: Weighting, loss: LossOptions) -> LossOptions:
+        """Return the options as they are: the weights are put in beside the loss."""
+        return loss
+
     def factors(self, weights: ClassWeights) -> Floats:
         """Return the class weights."""
         return weights.weights

@@ -21,12 +21,18 @@ class SeveralLabels:
         """Return the factor of each label's positives."""
         of_positives = LOSSES[loss.name].positives
         assert of_positives is not None, "no other loss takes several labels"
-        known = Known(data.counts.astype(np.float64), len(data.split("train").labels), several_labels=True)
-        options = arguments(loss, of_positives, data.classes)
-        if weighting.name == "balanced":
-            options["pos_weight"] = "auto"
-        weights = np.broadcast_to(of_positives(known, **options), data.counts.shape)
+        options = arguments(self.loss_options(weighting, loss), of_positives, data.classes)
+        weights = np.broadcast_to(of_positives(self.known(data, None), **options), data.counts.shape)
         return ClassWeights(data.classes, data.counts, np.array(weights))
+
+    def known(self, data: Prepared, costs: Floats | None) -> Known:
+        """Return what a loss may know of the training split: counts are those of positives."""
+        samples = len(data.split("train").labels)
+        return Known(data.counts.astype(np.float64), samples, costs, several_labels=True)
+
+    def loss_options(self, weighting: Weighting, loss: LossOptions) -> LossOptions:
+        """Return the options with the balance of each label, which balanced weights are where no sample has one class."""
+        return loss.model_copy(update={"pos_weight": "auto"}) if weighting.name == "balanced" else loss
 
     def factors(self, weights: ClassWeights) -> Floats:
         """Return ones: the weights are in the loss, label by label."""

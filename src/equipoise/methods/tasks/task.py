@@ -9,7 +9,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling
 from equipoise.data.types import Dataset
 from equipoise.methods.decisions import Decide, Decision
-from equipoise.methods.losses import LossOptions
+from equipoise.methods.losses import Known, LossOptions
 from equipoise.methods.weighting import ClassWeights, Weighting
 from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import Interval
@@ -100,6 +100,12 @@ class Task(Protocol):
 
     def weigh(self, weighting: Weighting, loss: LossOptions, data: Prepared) -> ClassWeights:
         """Return the weights that the weighting makes of the training counts."""
+
+    def known(self, data: Prepared, costs: Floats | None) -> Known:
+        """Return what a loss may know of the training split."""
+
+    def loss_options(self, weighting: Weighting, loss: LossOptions) -> LossOptions:
+        """Return the options of the loss as the weighting has them."""
 
     def factors(self, weights: ClassWeights) -> Floats:
         """Return what training multiplies each sample's loss by, by its class, float64 (classes,)."""

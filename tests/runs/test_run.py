@@ -1,0 +1,64 @@
+"""A run from Python: the five steps, each from the config and the steps before, and what `train` returns."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from equipoise.core.paths import ROOT
+from equipoise.data.prepare import prepare
+from equipoise.runs.evaluate import evaluate
+from equipoise.runs.run import Finished, train
+from equipoise.runs.weigh import weigh
+from equipoise.tracking.store import open_store
+from equipoise.training.trained import Trained
+from helpers import composed
+
+pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
+
+CONFIG = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "model=linear", "weighting=balanced", "loss=custom"]
+CONFIG += ["trainer.epochs=2", "trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, tensorflow: object) -> Finished:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ROOT, str(root))
+        return train(composed(*CONFIG))
+
+
+def test_it_returns_its_metrics_which_are_those_that_are_logged(finished: Finished, root: Path) -> None:
+    rows = pd.read_parquet(finished.folder / "evaluation" / "predictions.parquet")
+    expected = balanced_accuracy_score(rows["label"], rows["predicted"])
+    assert finished.metrics["test/balanced_accuracy"] == pytest.approx(expected)
+    logged = open_store(root).client.get_run(finished.run_id)
+    assert logged.info.status == "FINISHED"
+    assert {name: logged.data.metrics[name] for name in finished.metrics} == finished.metrics
+    assert (finished.epochs, finished.device, finished.is_uploaded) == (2, "cpu", True)
+
+
+def test_steps_have_no_memory(finished: Finished, root: Path) -> None:
+    """To judge the logged logits once more gives the same numbers: no step sees the run that it was part of."""
+    config = composed(*CONFIG)
+    data = prepare(config.dataset, root / "cache")
+    weights = weigh(config, data)
+    np.testing.assert_array_equal(weights.weights, finished.evidence.weights.weights)
+    logits = np.log(np.exp(finished.evidence.log_probabilities))
+    validation = np.zeros((len(data.split("validation").labels), 3))
+    again = evaluate(config, data, weights, Trained(logits, validation, finished.evidence.history, {}, ""))
+    assert again.evidence.evaluation.summary == pytest.approx(finished.evidence.evaluation.summary)
+
+
+def test_the_same_command_goes_on_in_the_same_store(finished: Finished, root: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ROOT, str(root))
+        second = train(composed(*CONFIG))
+    assert second.run_id != finished.run_id, "a finished run is not gone on with"
+    assert second.metrics == finished.metrics
