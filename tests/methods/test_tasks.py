@@ -1,6 +1,5 @@
 """What a run learns, one label a sample or several: weights, factors and metrics by hand."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
