@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from equipoise.comparison.compare import Comparison, compare
 from equipoise.tracking.history import Logged
 
 
@@ -68,3 +69,22 @@ def study(datasets: int, gains: Mapping[str, float], same: tuple[str, ...] = ())
         for index in range(datasets)
         for name, gain in gains.items()
     ]
+
+
+def several(classes: int = 5) -> Comparison:
+    """Four data sets, three configurations, per-class metrics; the second data set has the control too."""
+    runs: list[Logged] = []
+    per_class = {f"count/c{index}": 100.0 - index for index in range(classes)}
+    per_class |= {
+        f"test/{name}/c{index}": 0.9 - 0.1 * index for name in ("recall", "precision") for index in range(classes)
+    }
+    for ratio in ("10", "20", "50", "100"):
+        for seed in range(3):
+            for name, value in (("none", 0.5), ("power", 0.6), ("balanced", 0.7)):
+                control = (
+                    {"decision/logit_adjusted/balanced_accuracy": 0.65} if ratio == "20" and name == "none" else {}
+                )
+                runs.append(
+                    run(name, seed, value + 0.01 * seed, {"dataset.imbalance_ratio": ratio}, **per_class, **control)
+                )
+    return compare(runs, "balanced_accuracy", rope=0.01)

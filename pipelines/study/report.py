@@ -12,7 +12,8 @@ import numpy as np
 
 from equipoise.comparison.compare import Comparison, compare, wanted
 from equipoise.comparison.configurations import dataset_title
-from equipoise.comparison.report import critical_difference_diagram, overall_columns, overall_lines, ranking_lines
+from equipoise.comparison.display import overall_columns, overall_lines, ranking_lines
+from equipoise.comparison.pictures import critical_difference_diagram
 from equipoise.core.paths import project_root
 from equipoise.tracking import history
 from equipoise.tracking.history import Logged

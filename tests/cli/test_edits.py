@@ -51,7 +51,7 @@ def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
     assert more.returncode == 0, more.stdout + more.stderr
     assert "trained again" not in more.stdout
     told = " ".join(more.stdout.split())
-    assert "Not all runs are by the same code of weighting=balanced" in told
+    assert "The runs used different code (weighting=balanced)" in told
 
     again = train(project, *SWEEP, "seed=0,1")
     assert again.returncode == 0, again.stdout + again.stderr

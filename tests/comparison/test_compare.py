@@ -47,7 +47,7 @@ def test_few_pairs_say_how_many_are_needed() -> None:
     difference = rows(comparison)["balanced"].to_baseline
     assert difference is not None
     assert (difference.p, difference.pairs, difference.needed) == (None, 5, 7)
-    assert any("with 5 pairs" in note and "7 pairs could" in note for note in comparison.tables[0].notes)
+    assert any("with 5 pairs" in note and "with 7 pairs one could" in note for note in comparison.tables[0].notes)
     enough = rows(compare(sweep(7, {"none": 0, "balanced": 0.3, "power": 0.2}), "balanced_accuracy"))[
         "balanced"
     ].to_baseline
@@ -312,7 +312,7 @@ def test_runs_that_do_not_say_their_sizes_have_no_test_over_splits() -> None:
     assert row.to_baseline is not None
     assert (row.to_baseline.p, row.to_baseline.mean) == (None, pytest.approx(0.15))
     assert np.isnan([row.to_baseline.low, row.spreads["balanced_accuracy"].low]).all()
-    assert any("do not say how many samples" in note for note in comparison.tables[0].notes)
+    assert any("did not log how many samples" in note for note in comparison.tables[0].notes)
 
 
 def test_equal_differences_are_no_certainty() -> None:
@@ -337,10 +337,10 @@ def test_missing_runs_do_not_bias_order_front_and_ranks() -> None:
         found["balanced"].spreads["balanced_accuracy"].runs,
     ) == (0.5, 2)
     assert (found["power"].rank, found["power"].on_front, found["balanced"].on_front) == (1, True, False)
-    (note,) = [note for note in comparison.tables[0].notes if "Left out" in note]
+    (note,) = [note for note in comparison.tables[0].notes if "Omitted" in note]
     assert "2 to 4 runs" in note
     assert "over the 2 places" in note
-    assert "Left out: balanced split_seed=0 seed=0, balanced split_seed=0 seed=1." in note
+    assert "Omitted: balanced split_seed=0 seed=0, balanced split_seed=0 seed=1." in note
 
 
 def test_without_a_shared_run_nothing_is_ordered() -> None:
@@ -350,7 +350,7 @@ def test_without_a_shared_run_nothing_is_ordered() -> None:
     assert list(found) == ["balanced", "none"], "by name"
     assert np.isnan([row.rank for row in found.values()]).all()
     assert not any(row.on_front or row.to_baseline for row in found.values())
-    assert any("their order says nothing" in note for note in comparison.tables[0].notes)
+    assert any("the order of the rows says nothing" in note for note in comparison.tables[0].notes)
 
 
 def test_the_same_bits_are_one_line_where_a_run_is_missing() -> None:
@@ -517,7 +517,7 @@ def test_runs_of_other_code_are_told() -> None:
     assert not any("code" in note for note in compare(same, None).tables[0].notes)
     edited = replace(same[-1], tags={**same[-1].tags, "code": json.dumps({"weighting=balanced": "c", "training": "b"})})
     assert (
-        "Not all runs are by the same code of weighting=balanced: what differs may be the code."
+        "The runs used different code (weighting=balanced), which may explain differences between them."
         in compare([*same[:-1], edited], None).tables[0].notes
     )
 
@@ -526,7 +526,7 @@ def test_a_metric_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match=r"metric=macro_f2: none of the 1 runs has it; did you mean 'macro_f1'"):
         compare([run("none", 0, 0.5)], "macro_f2")
     found = compare([run("none", 0, 0.5), Logged("old", "1", 0, {"weighting.name": "balanced"}, {}, {})], "mcc")
-    assert any("1 runs have no test/mcc" in note for note in found.tables[0].notes)
+    assert any("Omitted: 1 run without test/mcc." in note for note in found.tables[0].notes)
 
 
 def test_a_mean_that_never_varies_has_no_interval() -> None:

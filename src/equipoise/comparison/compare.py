@@ -1,7 +1,7 @@
-"""Many runs to one comparison: tables of configurations with paired differences, and what holds over several data sets.
+"""From many runs to one comparison: configurations with paired differences, per data set and over several.
 
-A pair is two runs of different configurations at the same split, fold and seed. Knows nothing of the store or of how a
-comparison is shown.
+A pair is two runs of different configurations at the same split, fold and seed. This module knows nothing of the store
+or of how a comparison is shown.
 """
 
 from collections import Counter
@@ -15,12 +15,13 @@ from equipoise.comparison import configurations, repetitions, significance
 from equipoise.comparison.configurations import Configuration
 from equipoise.comparison.repetitions import Difference, Place, Spread
 from equipoise.config import identity
-from equipoise.core.schema import ConfigError, listing, suggestion
+from equipoise.core.schema import ConfigError, counted, listing, suggestion
 from equipoise.metrics.orientation import orientation
 from equipoise.tracking.history import Logged
 
 PANEL = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
-# What can disagree about imbalance: a configuration is on the front if none is better in one and as good in the others.
+# Metrics that can disagree under imbalance. A configuration is on the front if no other is better in one of them and
+# at least as good in the others.
 FRONT = ("balanced_accuracy", "macro_f1", "mcc")
 
 
@@ -30,7 +31,7 @@ class Row:
 
     configuration: Configuration
     spreads: Mapping[str, Spread]
-    rank: float  # mean over the repetitions; NaN if the configurations share none
+    rank: float  # mean over the repetitions; NaN if the configurations share no repetition
     to_baseline: Difference | None
     to_control: Difference | None
     on_front: bool
@@ -38,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All configurations on one data set, best first; by name if they share no run.
+    """All configurations on one data set, best first; in the order of their names if they share no repetition.
 
     Attributes
     ----------
@@ -57,9 +58,9 @@ class Overall:
 
     Attributes
     ----------
-    labels : several if they are bitwise identical on every data set
+    labels : several if the configurations are bitwise identical on every data set
     mean : of its means on the data sets
-    to_baseline, to_control : over the data sets, one paired difference each
+    to_baseline, to_control : over the data sets, each of which gives one paired difference
     """
 
     labels: tuple[str, ...]
@@ -74,12 +75,12 @@ class Overall:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is known and what is noise.
+    """All tables of a comparison, and what holds over several data sets.
 
     Attributes
     ----------
-    overall : the configurations that every data set has, over several data sets, best first
-    ranking : mean ranks of these, in their order; None of fewer than three
+    overall : the configurations that every data set has, best first; empty for one data set
+    ranking : mean ranks of these, in their order; None for fewer than three
     left_out : labels that some data set lacks
     """
 
@@ -91,12 +92,12 @@ class Comparison:
 
     @property
     def ranked(self) -> tuple[str, ...]:
-        """What the ranking is of."""
+        """Labels of the configurations that are ranked, in the order of `overall`."""
         return tuple(one.label for one in self.overall) if self.ranking else ()
 
 
 def wanted(metric: str | None) -> list[str]:
-    """Keys, and beginnings of keys, of all that a comparison reads of a run."""
+    """Return the metric keys, and beginnings of keys, that a comparison reads of a run."""
     return [
         *(f"test/{name}" for name in dict.fromkeys((*([metric] if metric else []), *PANEL))),
         "test/recall/",
@@ -110,18 +111,18 @@ def wanted(metric: str | None) -> list[str]:
 def compare(
     runs: Sequence[Logged], metric: str | None, *, baseline: str | None = None, rope: float | None = None
 ) -> Comparison:
-    """Compare finished runs, oldest first; of the same configuration, seed and split, the newest counts.
+    """Compare finished runs, oldest first; of those with the same configuration, seed and split the newest counts.
 
     Parameters
     ----------
     metric : without `test/`; None: the first of the panel that any of the runs has
-    baseline : a configuration's label, or a weighting; None: the plain one, cross-entropy that nothing corrects
+    baseline : a configuration's label, or a weighting; None: plain cross-entropy without any correction
     rope : half width of the region of practical equivalence
 
     Raises
     ------
     ConfigError
-        If no run has the metric, or the baseline is none of the configurations.
+        If no run has the metric, or no configuration is the baseline.
     """
     if metric is None:
         metric = next((name for name in PANEL if any(f"test/{name}" in run.metrics for run in runs)), PANEL[0])
@@ -137,15 +138,13 @@ def compare(
         )
         raise ConfigError(f"metric={metric}: none of the {len(runs)} runs has it{suggestion(metric, known)}")
     datasets = configurations.by_dataset(having)
-    # What differs between data sets alone, as a model that suits the one and not the other, tells no configurations apart.
+    # A setting that differs only between data sets, such as a model for one of them, sets no configurations apart.
     settings = sorted({key for members in datasets.values() for key in configurations.varied_params(members)})
     tables = tuple(_table(name, members, settings, metric, baseline, rope) for name, members in datasets.items())
     lacking = len(runs) - len(having)
     if lacking:
-        tables = (
-            replace(tables[0], notes=(*tables[0].notes, f"{lacking} runs have no test/{metric} and are left out")),
-            *tables[1:],
-        )
+        note = f"Omitted: {counted(lacking, 'run', 'runs')} without test/{metric}."
+        tables = (replace(tables[0], notes=(*tables[0].notes, note)), *tables[1:])
     return Comparison(metric, tables, *_across(tables, metric))
 
 
@@ -177,13 +176,18 @@ def _table(
     table = Table(dataset, tuple(rows), (), ratio)
     mixed = identity.differing(run.tags for run in runs)
     of_other_code = (
-        [f"Not all runs are by the same code of {listing(mixed)}: what differs may be the code."] if mixed else []
+        [f"The runs used different code ({listing(mixed)}), which may explain differences between them."]
+        if mixed
+        else []
     )
     return replace(table, notes=(*_notes(table), *([left_out] if left_out else []), *of_other_code))
 
 
 def _shared_values(found: Sequence[Configuration], metric: str) -> list[dict[Place, float]]:
-    """The metric of each configuration at the places where all that have it have it; without any, at its own."""
+    """Return the metric of each configuration at the places that all configurations with the metric share.
+
+    If they share none, return it at each configuration's own places.
+    """
     values = [one.values(metric) for one in found]
     having = [set(of_one) for of_one in values if of_one]
     shared = set.intersection(*having) if having else set()
@@ -195,7 +199,7 @@ def _of_the_same_places(values: Sequence[Mapping[Place, float]]) -> bool:
 
 
 def _test_over_train(found: Sequence[Configuration]) -> float:
-    """Mean over the splits of what their runs say; NaN if there is one of which no run says it."""
+    """Return the mean over the splits of test over training samples; NaN if the runs of a split did not log them."""
     ratios: dict[Place, list[float]] = {}
     for place, run in chain.from_iterable(one.runs.items() for one in found):
         known = ratios.setdefault(place[:-1], [])
@@ -205,7 +209,7 @@ def _test_over_train(found: Sequence[Configuration]) -> float:
 
 
 def _ranks(values: Sequence[Mapping[Place, float]], metric: str) -> list[float]:
-    """Mean over the repetitions, which all of them have."""
+    """Return mean ranks over the repetitions, which all configurations share."""
     scores = np.array([repetitions.repeated(found) for found in values]).T
     mean_ranks: list[float] = significance.ranks(-orientation(metric) * scores).mean(axis=0).tolist()
     return mean_ranks
@@ -228,7 +232,7 @@ def _differences(
     ratio: float,
     rope: float | None,
 ) -> list[Difference | None]:
-    """Of each configuration to its reference, if it has one and is not itself one."""
+    """Return the paired difference of each configuration to its reference; None if it has none or is one itself."""
     numbers = {id(one): number for number, one in enumerate(found)}
     differences = {}
     for number, one in enumerate(found):
@@ -247,7 +251,10 @@ def _differences(
 def _across(
     tables: Sequence[Table], metric: str
 ) -> tuple[tuple[Overall, ...], significance.Ranking | None, tuple[str, ...]]:
-    """Over the data sets, the configurations that all of them have; those that are bitwise identical on each are one."""
+    """Compare the configurations that all data sets have; those that are bitwise identical on each count as one.
+
+    Return the rows, their ranking and the labels that are left out.
+    """
     if len(tables) < 2:
         return (), None, ()
     numbers = [
@@ -276,12 +283,15 @@ def _across(
 
 
 def _over_datasets(configurations: Sequence[Sequence[Row]], to: str, metric: str) -> dict[int, Difference]:
-    """Of each configuration, given by its rows, one a data set; not of a reference, nor where a data set has no pairs."""
+    """Return the difference of each configuration, given by its rows, one per data set.
+
+    There is none for a reference, nor for a configuration without pairs on some data set.
+    """
     found = {}
     for index, rows in enumerate(configurations):
         differences: list[Difference | None] = [getattr(row, to) for row in rows]
         references = list(dict.fromkeys(one.reference for one in differences if one))
-        # On a data set where it trained the same bits as its reference it has none to itself.
+        # Where a configuration trained the same bits as its reference, the two share a row without a difference.
         means = [
             one.mean if one else 0.0
             for one, row in zip(differences, rows, strict=True)
@@ -311,7 +321,7 @@ def _notes(table: Table) -> list[str]:
 
 
 def _said_of_tests(table: Table, differences: Sequence[Difference]) -> list[str]:
-    """What the repetitions are, and what p and intervals are of."""
+    """Say what the repetitions are, and what p and intervals cover."""
     places = set(chain.from_iterable(row.configuration.runs for row in table.rows))
     units, seeds = {place[:-1] for place in places}, max(Counter(place[:-1] for place in places).values())
     kind = "folds" if len({fold for _, fold in units}) > 1 else "splits"
@@ -319,28 +329,31 @@ def _said_of_tests(table: Table, differences: Sequence[Difference]) -> list[str]
     if any(found.test == repetitions.PERMUTATION for found in differences):
         where = "one split" if len(units) == 1 else f"each of {len(units)} splits"
         notes.append(
-            f"Paired differences share seed and split: {seeds} seed{'s' * (seeds != 1)} on {where}. p is of a paired permutation test over the seeds: "
-            "it covers training noise on this split, not what another split or other data would give."
+            f"Each paired difference is of two runs with the same seed and split: {seeds} seed{'s' * (seeds != 1)} on "
+            f"{where}. p is of a paired permutation test over the seeds: it covers training noise on this split, not "
+            "what another split or other data would give."
         )
     if any(found.test == repetitions.CORRECTED for found in differences):
         averaged = f", {seeds} seeds averaged within each" if seeds > 1 else ""
         if np.isnan(table.test_over_train):
             notes.append(
-                f"{len(units)} {kind} share rows, and the runs do not say how many samples they were trained and judged on (they are an earlier "
-                "version's): without that there is neither p nor interval. The same sweep with sweep=new logs it."
+                f"p and intervals over {len(units)} {kind} are omitted: the {kind} share rows, and these runs of an "
+                "earlier version did not log how many samples they were trained and tested on. To have both, run the "
+                "same sweep with sweep=new."
             )
         else:
             notes.append(
-                f"p and intervals are over {len(units)} {kind}{averaged}: the corrected resampled t test (Nadeau and Bengio 2003), df {len(units) - 1}, "
-                f"with n_test / n_train = {table.test_over_train:.3g}, which allows for rows that {kind} share."
+                f"p and intervals are over {len(units)} {kind}{averaged}: the corrected resampled t test (Nadeau and "
+                f"Bengio 2003), df {len(units) - 1}, with n_test / n_train = {table.test_over_train:.3g}, which allows "
+                f"for rows that {kind} share."
             )
             if any(found.test == repetitions.CORRECTED and found.p is None for found in differences):
-                notes.append("Where all paired differences are equal, the t test is not defined, and there is no p.")
+                notes.append("Where all paired differences are equal, the t test is not defined, and p is omitted.")
     return notes
 
 
 def _said_of_families(differences: Sequence[Difference]) -> list[str]:
-    """What p is corrected for, and where no p is possible."""
+    """Say for how many comparisons p is corrected, and where no p is possible."""
     families = {found.reference: found.comparisons for found in differences if found.p is not None}
     notes = []
     if families:
@@ -352,6 +365,7 @@ def _said_of_families(differences: Sequence[Difference]) -> list[str]:
         {(found.pairs, found.needed) for found in differences if found.p is None and found.needed}
     ):
         notes.append(
-            f"Too few pairs to test (n < {needed}): with {pairs} pairs and so many comparisons no difference could reach significance; {needed} pairs could."
+            f"Too few pairs to test (n < {needed}): with {counted(pairs, 'pair', 'pairs')} and so many comparisons no difference could "
+            f"reach significance; with {needed} pairs one could."
         )
     return notes

@@ -1,7 +1,7 @@
-"""Which runs are repetitions of each other: runs to configurations, and the configurations that others are measured by.
+"""Which runs are repetitions of one configuration, and which configurations the others are compared with.
 
-A configuration is what runs have in common but for the split and the seed. Where several configurations are compared,
-only the places, split, fold and seed, count that all of them have: a mean over other runs would be another mean.
+Runs of one configuration differ only in the split and the seed. Where several configurations are compared, only the
+places (split, fold and seed) count that all of them share: a mean over other runs would be a different mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from equipoise.config.model import CONTROL
 from equipoise.core.schema import ConfigError, listing, suggestion
 from equipoise.tracking.history import Logged
 
-# Runs that differ in these alone are repetitions of one configuration.
+# Runs that differ only in these are repetitions of one configuration.
 REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
-# Of a dataset's keys, those that do not change what data it is.
+# Keys of a dataset that do not change which data it is.
 OF_THE_CONFIGURATION = ("dataset.labels", "dataset.sampling", "dataset.target_prior")
 CONTROL_RULE = "logit_adjusted"
-# What all else is measured by: cross-entropy without weights, resampling or a second stage.
+# The baseline: cross-entropy without weights, resampling or a second stage.
 PLAIN = {
     "weighting.name": "none",
     "loss.function": "cross_entropy",
@@ -36,8 +36,8 @@ class Configuration:
     Attributes
     ----------
     labels : what sets it apart; several if configurations trained the very same bits
-    runs : those that count, by their place; of a comparison those that all its configurations have
-    rule : the decision rule whose metrics count, if it is not the one that the runs were configured with
+    runs : the runs that count, by their place; in a comparison, those at places that all its configurations share
+    rule : the decision rule whose metrics count, if it is not the configured one of the runs
     """
 
     labels: tuple[str, ...]
@@ -50,21 +50,21 @@ class Configuration:
         return joined(self.labels)
 
     def values(self, metric: str) -> dict[Place, float]:
-        """The metric of each run that has it."""
+        """Return the metric of each run that has it, by the run's place."""
         key = f"decision/{self.rule}/{metric}" if self.rule else f"test/{metric}"
         return {place: run.metrics[key] for place, run in self.runs.items() if key in run.metrics}
 
 
 def dataset_title(run: Logged) -> str:
-    """What a data set is called: by its title, or else its name."""
+    """Return the title of a run's data set, or its name if it has no title."""
     title = run.params.get("dataset.title", "None")
     return run.params.get("dataset.name", "data") if title == "None" else title
 
 
 def varied_params(runs: Sequence[Logged]) -> list[str]:
-    """The params that tell configurations apart: those that differ between runs of the same option of their group.
+    """Return the params that set configurations apart: they differ between runs with the same option of their group.
 
-    That `weighting=power` has an alpha and `weighting=balanced` has none follows from the option itself.
+    An alpha that `weighting=power` has and `weighting=balanced` lacks follows from the option itself.
     """
     found = []
     for key in sorted({key for run in runs for key in run.params}):
@@ -84,7 +84,7 @@ def varied_params(runs: Sequence[Logged]) -> list[str]:
 
 
 def by_dataset(runs: Sequence[Logged]) -> dict[str, list[Logged]]:
-    """By title, or name; and where several data sets have the same one, by what they differ in."""
+    """Group runs by the title or name of their data set, and if several share it, by the keys in which they differ."""
     titled: dict[str, list[Logged]] = {}
     for run in runs:
         titled.setdefault(dataset_title(run), []).append(run)
@@ -110,7 +110,10 @@ def _label(settings: Mapping[str, str]) -> str:
 
 
 def by_settings(runs: Sequence[Logged], varied: Sequence[str]) -> dict[Settings, dict[Place, Logged]]:
-    """Runs by what tells configurations apart, and by their place. Split seeds that gave the same data are the same split."""
+    """Group runs by the settings that set configurations apart, and by their place.
+
+    Split seeds that gave the same data are the same split.
+    """
     found: dict[Settings, dict[Place, Logged]] = {}
     splits: dict[str, Place] = {}
     for run in runs:
@@ -124,7 +127,7 @@ def by_settings(runs: Sequence[Logged], varied: Sequence[str]) -> dict[Settings,
 
 
 def shared_places(by_settings: Mapping[Settings, Mapping[Place, Logged]]) -> tuple[set[Place], str]:
-    """The places that all have, and what is to be said of the others."""
+    """Return the places that all configurations share, and a note on the others; "" if there are none."""
     places = [set(members) for members in by_settings.values()]
     shared, fewest, most = set.intersection(*places), min(map(len, places)), max(map(len, places))
     if len(shared) == most:
@@ -135,10 +138,11 @@ def shared_places(by_settings: Mapping[Settings, Mapping[Place, Logged]]) -> tup
         else "Configurations have runs at different seeds or splits"
     )
     if not shared:
-        return (
-            shared,
-            f"{counts}, and none at a split and seed that all of them have: each mean is over its own runs, and their order says nothing.",
+        note = (
+            f"{counts}, and no split and seed that all of them share: each mean is over the configuration's own runs, "
+            "and the order of the rows says nothing."
         )
+        return shared, note
     names = [key.removeprefix("dataset.") for key in REPETITION]
     apart = [
         " ".join(
@@ -147,16 +151,20 @@ def shared_places(by_settings: Mapping[Settings, Mapping[Place, Logged]]) -> tup
         for settings, members in by_settings.items()
         for place in sorted(members.keys() - shared)
     ]
-    return (
-        shared,
-        f"{counts}; all numbers are over the {len(shared)} places (split, seed) that all of them have. Left out: {listing(apart, 6)}.",
+    note = (
+        f"{counts}; all numbers are over the {len(shared)} places (split, seed) that all of them share. "
+        f"Omitted: {listing(apart, 6)}."
     )
+    return shared, note
 
 
 def merged(
     by_settings: Mapping[Settings, Mapping[Place, Logged]], shared: set[Place], judged_by: Sequence[str]
 ) -> list[Configuration]:
-    """With the shared runs alone, or with all where there are none; the same bits at every place, judged the same, are one."""
+    """Make configurations of the shared runs, or of all runs if none are shared.
+
+    Settings that trained the same bits at every place, with the same metrics, are one configuration.
+    """
     counted = {
         settings: {place: run for place, run in members.items() if not shared or place in shared}
         for settings, members in by_settings.items()
@@ -179,7 +187,7 @@ def merged(
 
 
 def baselines(configurations: Sequence[Configuration], typed: str | None) -> list[Configuration]:
-    """The configurations to compare with: the plain ones if none was typed; several if a sweep varies the model, say."""
+    """Return the configurations to compare with: the typed ones, or the plain ones, one of each model, say."""
     if typed is None:
         return [found for found in configurations if all(map(_is_plain, found.runs.values()))] or _weighted(
             configurations, "none"
@@ -200,12 +208,12 @@ def _weighted(configurations: Sequence[Configuration], weighting: str) -> list[C
 
 
 def control(baseline: Configuration) -> Configuration:
-    """The same models, decided by post-hoc logit adjustment: what weights must beat."""
+    """Return the same models decided by post-hoc logit adjustment, which weights must beat."""
     return replace(baseline, labels=(f"{baseline.labels[0]}, logit-adjusted post hoc",), rule=CONTROL_RULE)
 
 
 def reference(configuration: Configuration, references: Sequence[Configuration]) -> Configuration | None:
-    """Of several, the one that differs in the weighting alone; or else in the method alone."""
+    """Choose from several references the one that differs only in the weighting, or else only in the method."""
     if len(references) == 1:
         return references[0]
 

@@ -1,23 +1,22 @@
 """A comparison in the terminal."""
 
+from equipoise.comparison import display
 from equipoise.comparison.compare import Comparison
 from equipoise.core import terminal
 
 
 def print_comparison(comparison: Comparison, source: str) -> None:
-    """A table a data set with what is to be said of it, and what holds over all of them."""
-    from equipoise.comparison import report
-
+    """Print one table with its notes per data set, and what holds over all of them."""
     terminal.console.print(f"\n{source}", style="bold")
     for table in comparison.tables:
-        headings, rows = report.columns(table, comparison.metric)
-        terminal.print_table(report.title(table), [heading.replace(" ", "\n") for heading in headings], rows)
+        headings, rows = display.columns(table, comparison.metric)
+        terminal.print_table(display.title(table), [heading.replace(" ", "\n") for heading in headings], rows)
         for note in table.notes:
             terminal.console.print(note)
     if comparison.overall:
-        headings, rows = report.overall_columns(comparison)
+        headings, rows = display.overall_columns(comparison)
         terminal.print_table(
-            report.overall_title(comparison), [heading.replace(" ", "\n") for heading in headings], rows
+            display.overall_title(comparison), [heading.replace(" ", "\n") for heading in headings], rows
         )
-    for line in (*report.overall_lines(comparison), *report.ranking_lines(comparison)):
+    for line in (*display.overall_lines(comparison), *display.ranking_lines(comparison)):
         terminal.console.print(line)

@@ -1,8 +1,8 @@
-"""Repetitions: the same configuration on several splits with several seeds, and what they tell of a mean or a difference.
+"""Means and paired differences over repetitions: the same configuration on several splits with several seeds.
 
-Runs on one split, or fold, are a *unit*. Its seeds differ by the noise of training alone, so they are averaged. The units
-of one data set share rows, so their mean varies more than their number says: the corrected resampled t test. Where
-there is one unit only, its seeds are the repetitions, and what is known is the noise of training on this split.
+Runs on one split, or fold, are a *unit*. Its seeds differ only by training noise, so they are averaged. The units of
+one data set share rows, so their mean varies more than their number suggests, which the corrected resampled t test
+allows for. With one unit, its seeds are the repetitions, and they show only the training noise on this split.
 """
 
 import math
@@ -14,9 +14,9 @@ import numpy as np
 from equipoise.comparison import significance
 from equipoise.core.schema import Floats
 
-Place = tuple[str, ...]  # split seed, fold, seed: what two runs must share to be a pair
+Place = tuple[str, ...]  # split seed, fold and seed, which two runs must share to be a pair
 CORRECTED, PERMUTATION, WILCOXON = "nadeau_bengio", "permutation", "wilcoxon"
-ROUNDING = 1e-12  # differences that are closer are equal
+ROUNDING = 1e-12  # differences that are closer than this are equal
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Spread:
     ----------
     mean : of the units' means
     deviation : standard deviation of all runs
-    low, high : 95 % interval of the mean, over units or, if there is one only, over its seeds
+    low, high : 95 % interval of the mean, over the units or, if there is only one, over its seeds
     units : splits or folds
     between_splits : standard deviation of the units' means
     between_seeds : standard deviation of the seeds within a unit, pooled over the units
@@ -49,15 +49,15 @@ class Difference:
 
     Attributes
     ----------
-    pairs : units, or seeds if there is one unit only, or data sets
+    pairs : units, or seeds if there is only one unit, or data sets
     better : pairs in which the configuration is the better one
     test : nadeau_bengio of several units, permutation of one, wilcoxon over data sets
-    p : two-sided, after Holm's correction; None if the test is not defined, or its pairs are too few to reach significance
-    needed : pairs that could; 0 of the t test, which has no such bound
-    comparisons : of Holm's family, that is with the same reference on the same data
+    p : two-sided, after Holm's correction; None if the test is not defined or has too few pairs for significance
+    needed : the pairs that could reach significance; 0 for the t test, which has no such bound
+    comparisons : in Holm's family, which are those with the same reference on the same data
     effect : rank-biserial correlation, from -1 to 1
     between_splits, between_seeds : standard deviations of the paired differences, as of a `Spread`
-    posterior : if a region of practical equivalence was given
+    posterior : None unless a region of practical equivalence was given
     """
 
     reference: str
@@ -82,7 +82,7 @@ class Difference:
 
 
 def by_unit(values: Mapping[Place, float]) -> list[Floats]:
-    """The values of each unit, one a seed."""
+    """Return the values of each unit, one per seed."""
     found: dict[Place, list[float]] = {}
     for place in sorted(values):
         found.setdefault(place[:-1], []).append(values[place])
@@ -90,13 +90,13 @@ def by_unit(values: Mapping[Place, float]) -> list[Floats]:
 
 
 def repeated(values: Mapping[Place, float]) -> Floats:
-    """One value a repetition: the units' means, or the seeds of the only unit."""
+    """Return one value per repetition: the units' means, or the seeds of the only unit."""
     units = by_unit(values)
     return units[0] if len(units) == 1 else np.array([unit.mean() for unit in units])
 
 
 def spread(values: Mapping[Place, float], test_over_train: float) -> Spread:
-    """What one run or more say of a metric.
+    """Summarise a metric of one run or more.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def spread(values: Mapping[Place, float], test_over_train: float) -> Spread:
 def difference(
     reference: str, values: Mapping[Place, float], test_over_train: float, sign: int, rope: float | None
 ) -> Difference:
-    """Of the paired differences to a reference; p is not yet corrected for other comparisons.
+    """Summarise the paired differences to a reference; p is not yet corrected for other comparisons.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def difference(
 
 
 def over_datasets(reference: str, differences: Floats, sign: int) -> Difference:
-    """Of one paired difference a data set, which share no rows; p is not yet corrected for other comparisons."""
+    """Summarise one paired difference per data set, which share no rows; p is not yet corrected."""
     low, high = significance.mean_interval(differences) if np.ptp(differences) > ROUNDING else (math.nan, math.nan)
     return Difference(
         reference=reference,
@@ -163,7 +163,7 @@ def over_datasets(reference: str, differences: Floats, sign: int) -> Difference:
 
 
 def corrected(differences: Mapping[int, Difference]) -> dict[int, Difference]:
-    """Holm's correction within each family, which is one reference; where no difference could be significant, there is no p."""
+    """Apply Holm's correction within each family, which is one reference; omit p if it could not be significant."""
     found = {}
     for reference in {one.reference for one in differences.values()}:
         family = {key: one for key, one in differences.items() if one.reference == reference}
@@ -178,7 +178,7 @@ def corrected(differences: Mapping[int, Difference]) -> dict[int, Difference]:
 
 
 def _p(values: Mapping[Place, float], test_over_train: float) -> float:
-    """That the mean is 0; NaN where units do not vary, or what corrects their variance is not known."""
+    """Return p for a mean of 0; NaN if the units do not vary, or if the correction of their variance is not known."""
     pairs = repeated(values)
     if len(by_unit(values)) == 1:
         return significance.permutation_p(pairs)
@@ -188,7 +188,7 @@ def _p(values: Mapping[Place, float], test_over_train: float) -> float:
 
 
 def _interval(values: Mapping[Place, float], test_over_train: float) -> significance.Interval:
-    """NaN where nothing varies: that all repetitions agree is no certainty about the mean."""
+    """Return the interval of the mean; NaN if nothing varies, since equal repetitions do not make the mean certain."""
     pairs = repeated(values)
     if np.ptp(pairs) <= ROUNDING:
         return math.nan, math.nan
@@ -205,7 +205,7 @@ def _posterior(values: Mapping[Place, float], test_over_train: float, rope: floa
 
 
 def _deviations(units: list[Floats]) -> tuple[float, float]:
-    """Standard deviations between the units' means, and between the seeds within a unit, pooled over the units."""
+    """Return standard deviations of the units' means, and of the seeds within a unit, pooled over the units."""
     freedom = sum(len(unit) - 1 for unit in units)
     within = sum(float(((unit - unit.mean()) ** 2).sum()) for unit in units)
     return _deviation(np.array([unit.mean() for unit in units])), math.sqrt(within / freedom) if freedom else math.nan

@@ -1,6 +1,6 @@
-"""Is a difference real? Tests over seeds, splits and data sets, and what each can and cannot say. Pure NumPy and SciPy.
+"""Is a difference real? Tests over seeds, splits and data sets. Pure NumPy and SciPy.
 
-Everywhere a difference is an array of shape (pairs,): a configuration minus its reference, at the same seed or split.
+`differences` are paired differences, float64 (pairs,): a configuration minus its reference at the same seed or split.
 """
 
 import functools
@@ -13,25 +13,28 @@ import numpy as np
 from equipoise.core.schema import Booleans, Floats, Integers
 
 ALPHA = 0.05
-EXACT = 16  # pairs up to which all 2^n signs are tried
+EXACT = 16  # pairs; up to so many, all 2^n signs are tried
 DRAWS = 20_000
 
 Interval = tuple[float, float]
 
 
 def permutation_p(differences: Floats) -> float:
-    """Two-sided p of the mean difference under all flips of sign (Fisher 1935); of many pairs, under 20,000 drawn ones."""
+    """Return the two-sided p of the mean difference under all flips of sign (Fisher 1935).
+
+    Of more than EXACT pairs, DRAWS flips are drawn.
+    """
     sums = np.abs(_signs(len(differences)) @ differences)
     # Flips that give the same sum by other roundings are as extreme, not less.
     extreme = int((sums >= abs(differences.sum()) - 1e-12 * np.abs(differences).sum()).sum())
-    return (
-        extreme / len(sums) if len(differences) <= EXACT else (extreme + 1) / (len(sums) + 1)
-    )  # what was observed is a flip too
+    if len(differences) <= EXACT:
+        return extreme / len(sums)
+    return (extreme + 1) / (len(sums) + 1)  # the observed signs are one of the flips
 
 
 @functools.lru_cache(maxsize=2)
 def _signs(count: int) -> Integers:
-    """int8 (flips, count) of 1 and -1: all of them, or as many as are drawn."""
+    """Return flips as 1 and -1, int8 (flips, count): all of them, or those drawn."""
     if count <= EXACT:
         bits = (np.arange(2**count)[:, np.newaxis] >> np.arange(count)) & 1
     else:
@@ -40,7 +43,7 @@ def _signs(count: int) -> Integers:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjusted for so many comparisons (Holm 1979)."""
+    """Return p adjusted for as many comparisons as there are (Holm 1979)."""
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate([(len(p) - rank) * p[index] for rank, index in enumerate(order)])
     adjusted = np.empty(len(p))
@@ -49,14 +52,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def pairs_needed(comparisons: int, alpha: float = ALPHA) -> int:
-    """The fewest pairs at which the smallest possible p, 2 / 2^n, can pass the first step of Holm's correction."""
+    """Return the fewest pairs whose smallest possible p, 2 / 2^n, can pass the first step of Holm's correction."""
     return math.ceil(math.log2(2 * comparisons / alpha))
 
 
 def ranks(values: Floats) -> Floats:
-    """Ranks along the last axis, 1 the smallest; equal values share their mean rank.
+    """Return ranks along the last axis, 1 for the smallest; equal values share their mean rank.
 
-    SciPy's `rankdata` is the same, but its module takes a second to import.
+    SciPy's `rankdata` does the same, but its module takes a second to import.
     """
     others = values[..., np.newaxis, :]
     own = values[..., np.newaxis]
@@ -65,7 +68,10 @@ def ranks(values: Floats) -> Floats:
 
 
 def rank_biserial(differences: Floats) -> float:
-    """Effect size from -1, every pair lower, to 1, every pair higher (Kerby 2014); ties count for neither; 0 if all are."""
+    """Return the effect size from -1, every pair lower, to 1, every pair higher (Kerby 2014).
+
+    Pairs without a difference are omitted; without any other pair it is 0.
+    """
     moved = differences[differences != 0]
     if not len(moved):
         return 0.0
@@ -74,7 +80,7 @@ def rank_biserial(differences: Floats) -> float:
 
 
 def mean_interval(values: Floats) -> Interval:
-    """95 % for the mean by Student's t; NaN of a single value."""
+    """Return the 95 % interval of the mean by Student's t; NaN for a single value."""
     from scipy.special import stdtrit
 
     if len(values) < 2:
@@ -84,14 +90,16 @@ def mean_interval(values: Floats) -> Interval:
 
 
 def nadeau_bengio(differences: Floats, test_over_train: float) -> tuple[float, Interval]:
-    """Two-sided p and 95 % interval of the mean over splits or folds, which share rows: the corrected resampled t test.
+    """Return the two-sided p and the 95 % interval of the mean by the corrected resampled t test.
+
+    It is for splits or folds, which share rows:
 
     t = mean / sqrt((1 / J + n_test / n_train) s^2) with J - 1 degrees of freedom (Nadeau & Bengio 2003, section 4).
 
     Parameters
     ----------
-    differences : one a split or fold, its seeds averaged; two at least
-    test_over_train : test samples over training samples of a split: 0.2 / 0.7, say; NaN, if it is not known, gives NaN
+    differences : one per split or fold, its seeds averaged; at least two
+    test_over_train : test samples over training samples of a split, such as 0.2 / 0.7; NaN, for not known, gives NaN
     """
     from scipy.special import stdtr, stdtrit
 
@@ -103,12 +111,12 @@ def nadeau_bengio(differences: Floats, test_over_train: float) -> tuple[float, I
 
 
 def _corrected_error(differences: Floats, test_over_train: float) -> float:
-    """Standard error of the mean over splits that share rows."""
+    """Return the standard error of the mean over splits that share rows."""
     return math.sqrt((1 / len(differences) + test_over_train) * float(differences.var(ddof=1)))
 
 
 def wilcoxon_p(differences: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test, one difference a data set; 1 if all are 0 (Demsar 2006)."""
+    """Return the two-sided p of Wilcoxon's signed-rank test over data sets (Demsar 2006); 1 if no data set differs."""
     from scipy.stats import wilcoxon
 
     return float(wilcoxon(differences).pvalue) if differences.any() else 1.0
@@ -120,9 +128,9 @@ class Ranking:
 
     Attributes
     ----------
-    ranks : float64 (configurations,), mean rank, 1 the best
+    ranks : float64 (configurations,), mean ranks, 1 for the best
     chi_square, p : of Friedman's test, corrected for ties; NaN where it is not defined
-    critical_difference : mean ranks further apart than this are shown to differ (Nemenyi 1963, Demsar 2006)
+    critical_difference : mean ranks that are further apart are shown to differ (Nemenyi 1963, Demsar 2006)
     cliques : index ranges, in the order of the ranks, within which nothing is shown to differ
     """
 
@@ -134,7 +142,12 @@ class Ranking:
 
 
 def friedman(scores: Floats) -> Ranking:
-    """Of scores (data sets, configurations), higher better: at least two data sets and three configurations."""
+    """Rank configurations over data sets.
+
+    Parameters
+    ----------
+    scores : float64 (data sets, configurations), higher is better; at least two data sets and three configurations
+    """
     from scipy.stats import friedmanchisquare, studentized_range
 
     datasets, count = scores.shape
@@ -147,7 +160,7 @@ def friedman(scores: Floats) -> Ranking:
 
 
 def cliques(ordered: Floats, critical: float) -> tuple[tuple[int, int], ...]:
-    """The longest ranges of ordered mean ranks whose ends are not further apart than the critical difference."""
+    """Return the longest ranges of ordered mean ranks whose ends differ by no more than the critical difference."""
     ends = [int(np.searchsorted(ordered, rank + critical, side="right")) - 1 for rank in ordered]
     return tuple(
         (start, end) for start, end in enumerate(ends) if end > start and (start == 0 or end > ends[start - 1])
@@ -164,11 +177,13 @@ class Posterior:
 
 
 def bayesian_signed_rank(differences: Floats, rope: float, draws: int = 50_000) -> Posterior:
-    """The Bayesian counterpart of Wilcoxon's test, with a Dirichlet process of strength 0.5 at 0 as prior (Benavoli et al. 2017).
+    """Return the posterior of the Bayesian signed-rank test (Benavoli et al. 2017).
+
+    It is the Bayesian counterpart of Wilcoxon's test; its prior is a Dirichlet process of strength 0.5 at 0.
 
     Parameters
     ----------
-    rope : differences from -rope to rope are taken for equal
+    rope : differences from -rope to rope count as equal
     """
     values = np.append(0.0, differences)
     means = (values[:, np.newaxis] + values) / 2
@@ -184,12 +199,14 @@ def bayesian_signed_rank(differences: Floats, rope: float, draws: int = 50_000) 
 
 
 def bayesian_correlated_t(differences: Floats, test_over_train: float, rope: float) -> Posterior:
-    """The Bayesian counterpart of the corrected resampled t test: a t posterior of the mean (Corani & Benavoli 2015).
+    """Return the posterior of the Bayesian correlated t test (Corani & Benavoli 2015).
+
+    It is the Bayesian counterpart of the corrected resampled t test.
 
     Parameters
     ----------
-    differences, test_over_train : as of `nadeau_bengio`
-    rope : differences from -rope to rope are taken for equal
+    differences, test_over_train : as for `nadeau_bengio`
+    rope : differences from -rope to rope count as equal
     """
     from scipy.special import stdtr
 
@@ -201,7 +218,12 @@ def bayesian_correlated_t(differences: Floats, test_over_train: float, rope: flo
 
 
 def pareto_front(scores: Floats) -> Booleans:
-    """Of scores (configurations, metrics), higher better: whether no other is as good everywhere and better somewhere."""
+    """Return for each configuration whether no other is as good in every metric and better in one.
+
+    Parameters
+    ----------
+    scores : float64 (configurations, metrics), higher is better
+    """
     no_worse: Booleans = np.all(scores[np.newaxis] >= scores[:, np.newaxis], axis=2)
     better: Booleans = np.any(scores[np.newaxis] > scores[:, np.newaxis], axis=2)
     front: Booleans = ~np.any(no_worse & better, axis=1)

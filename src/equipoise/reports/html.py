@@ -4,6 +4,7 @@ Knows nothing of what the pages are about.
 """
 
 import base64
+import hashlib
 import html
 import io
 import re
@@ -101,7 +102,7 @@ def picture(figure: "Figure", caption: str) -> str:
     drawing = file.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     # Ids must be unique in a document, and every figure counts its own from one.
-    prefix = re.sub(r"\W+", "-", caption)[:40]
+    prefix = "figure-" + hashlib.sha256(caption.encode()).hexdigest()[:12]
     drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", drawing)
     label = html.escape(caption, quote=True)
     return _figure(drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1), caption)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from equipoise.comparison import compare, report
+from equipoise.comparison import compare, display
 from equipoise.comparison.compare import PANEL, Comparison
 from equipoise.comparison.console import print_comparison
 from equipoise.config import identity
@@ -179,7 +179,7 @@ def _results(state: State) -> Rows:
     headings: list[str] = []
     rows: list[dict[str, str]] = []
     for table in state.compared.tables if state.compared else ():
-        columns, cells = report.columns(table, state.compared.metric if state.compared else "")
+        columns, cells = display.columns(table, state.compared.metric if state.compared else "")
         columns = [heading.replace("\u00a0", " ") for heading in columns]
         columns = [
             f"p of {before}" if heading == "p" else heading
