@@ -116,6 +116,7 @@ def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
     results = table(store, "calm", "results")
     means = [float(row[3].split()[0]) for row in results]
     assert means == sorted(means, reverse=True), "best first"
+    assert results
     assert all(f"| {row[1]} |" in note for row in results)
     by_job = table(store, "calm")
     assert [row[:3] for row in by_job] == [[f"weighting={name}", "FINISHED", None] for name in ("balanced", "none")]
