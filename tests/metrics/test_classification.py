@@ -111,7 +111,7 @@ def test_a_class_without_test_samples_is_undefined_and_said_so() -> None:
         assert np.isnan(found.per_class[name]).tolist() == [False, False, True], name
     assert found.summary["balanced_accuracy"] == pytest.approx(0.75), "the mean over the classes that are there"
     assert "recall_few" not in found.summary
-    assert any("no test sample of class c2" in note for note in found.notes)
+    assert any("no test samples of class c2: its metrics are omitted" in note for note in found.notes)
 
 
 def test_a_class_that_is_never_predicted_is_said_so() -> None:
@@ -155,7 +155,7 @@ def test_without_a_closed_form_nothing_is_corrected_and_it_is_said_so() -> None:
     uniform = np.full(2, 0.5)
     found = evaluate(Predictions(np.array([0, 1]), np.eye(2), np.array([0, 1])), ["a", "b"], {}, None, uniform)
     assert "log_loss_corrected" not in found.summary
-    assert any("log_loss_corrected and ece_corrected are absent" in note for note in found.notes)
+    assert any("log_loss_corrected and ece_corrected are omitted" in note for note in found.notes)
 
 
 def test_groups_by_terciles_and_by_thresholds() -> None:

@@ -82,7 +82,7 @@ def test_a_label_without_test_samples_is_undefined_and_said_so() -> None:
     found = evaluate(labels, labels - 0.5, labels, ["a", "b"], np.array([2, 1]))
     assert np.isnan(found.per_class["recall"]).tolist() == [False, True]
     assert found.summary["macro_f1"] == 1
-    assert found.notes == ("no test sample has the label b: no metric of it is defined, and averages leave it out",)
+    assert found.notes == ("no test sample has the label b: its metrics are omitted, and averages are over the others",)
 
 
 @pytest.fixture

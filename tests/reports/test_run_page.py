@@ -36,7 +36,7 @@ def test_the_page_answers_in_order_and_needs_nothing_else(classes: int) -> None:
     for index in found.data.head_to_tail:
         assert page.count(f"<tr><td>{found.data.classes[index]}</td>") == 2, "its metrics and its shares"
     if classes > 2:
-        assert "no test sample of class" in page
+        assert "no test samples of class" in page
 
 
 def test_the_prediction_shift_by_hand() -> None:

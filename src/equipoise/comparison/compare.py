@@ -365,7 +365,7 @@ def _said_of_families(differences: Sequence[Difference]) -> list[str]:
         {(found.pairs, found.needed) for found in differences if found.p is None and found.needed}
     ):
         notes.append(
-            f"Too few pairs to test (n < {needed}): with {counted(pairs, 'pair', 'pairs')} and so many comparisons no difference could "
-            f"reach significance; with {needed} pairs one could."
+            f"Too few pairs to test (n < {needed}): with {counted(pairs, 'pair', 'pairs')} and so many comparisons "
+            f"no difference could reach significance; with {needed} pairs one could."
         )
     return notes

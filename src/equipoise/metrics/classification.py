@@ -1,8 +1,8 @@
-"""Predictions to numbers. NumPy and SciPy; scikit-learn is the oracle of the tests. No TensorFlow.
+"""From predictions of one class per sample to metrics. NumPy and SciPy; the tests compare with scikit-learn.
 
-Arrays of (samples, classes) are taken a block at a time, so that ten thousand classes need no second copy of them.
-A metric that is not defined for a class, such as the recall of a class without test samples, is NaN in the
-arrays here and absent wherever it is logged; averages over classes are over those that have test samples.
+Arrays of (samples, classes) are read one block at a time, so that ten thousand classes need no second copy of them.
+A metric that is not defined for a class, such as the recall of a class without test samples, is NaN in the arrays
+here and omitted wherever it is logged; averages over classes are over those that have test samples.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,30 +20,26 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 BINS = 15
-MOST_DOUBLE = 20_000_000  # cells of (samples, classes); larger arrays are kept in float32, and computed with in float64
-TIE = 1e-12  # scores no further apart are equal
-NEAR = 1e-6  # and logits that are no further apart, relative to 1 + their size: they come in float32
+# Cells of (samples, classes); larger arrays are kept in float32, and computed with in float64.
+MOST_DOUBLE = 20_000_000
+TIE = 1e-12  # scores that are no further apart are equal
+NEAR = 1e-6  # logits, which are float32, are equal if they are no further apart relative to 1 + their size
 BLOCK_CELLS = 2_000_000  # 16 MB
-BY_RULE = (
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "mcc",
-    "worst_class_recall",
-)  # by which decision rules are compared
+# The metrics by which decision rules are compared.
+BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is known of one set of predictions.
+    """The metrics of one set of predictions.
 
     Attributes
     ----------
-    summary : metric name to value; what is not defined is absent
+    summary : metric name to value, without those that are not defined
     per_class : metric name to float64 (classes,), NaN where not defined
-    confusion : int64 (true class, predicted class), sparse: of 10,000 classes nearly all cells are empty
-    groups : `many`, `medium`, `few` to the indices of their classes
-    notes : what a reader must be told, one sentence each
+    confusion : int64 (true class, predicted class), sparse, since of 10,000 classes nearly all cells are empty
+    groups : `many`, `medium` and `few` to the indices of their classes
+    notes : what a reader must know, one sentence each
     """
 
     summary: dict[str, float]
@@ -75,32 +71,35 @@ class Predictions:
 
 
 def class_logits(logits: Floats) -> Floats:
-    """A model's logits, (n, classes), float64 or above MOST_DOUBLE cells float32; a single logit z stands for (0, z)."""
+    """Return a model's logits of shape (n, classes); a single logit z stands for (0, z).
+
+    They are float64, or float32 above MOST_DOUBLE cells.
+    """
     logits = np.asarray(logits, dtype=_kept(logits))
     return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
 
 
 def log_softmax(logits: Floats) -> Floats:
-    """log p, (n, classes), float64 or above MOST_DOUBLE cells float32, from logits of that shape."""
+    """Return log p of the shape of the logits, (n, classes), float64, or float32 above MOST_DOUBLE cells."""
     return _by_rows(_log_softmax, logits)
 
 
 def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> Floats:
-    """log of p_c pi_c / q_c, renormalised: from the prior q that the model learned under to the prior pi of its use.
+    """Move log probabilities from the prior q that the model learned under to the target prior pi.
 
-    Saerens, Latinne & Decaestecker 2002, eq. 2.4.
+    That is the log of p_c pi_c / q_c, renormalised (Saerens, Latinne & Decaestecker 2002, eq. 2.4).
     """
     return _by_rows(lambda rows: _log_softmax(rows + np.log(target) - np.log(effective)), log_probabilities)
 
 
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """The rows of an array of this shape, a block of BLOCK_CELLS at a time."""
+    """Yield the rows of an array of this shape in blocks of at most BLOCK_CELLS cells."""
     step = max(1, BLOCK_CELLS // max(1, shape[1]))
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
 def _by_rows(function: Callable[[Floats], Floats], values: Floats) -> Floats:
-    """What a function makes of the rows, computed in float64."""
+    """Apply a function to the rows in float64, one block at a time."""
     found: Floats = np.empty(values.shape, _kept(values))
     for rows in row_blocks(values.shape):
         found[rows] = function(np.asarray(values[rows], np.float64))
@@ -182,13 +181,13 @@ def class_metrics(counts: Counts, samples: int, average_precision: Floats, auroc
 
 
 def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[int, int]) -> dict[str, Integers]:
-    """Class indices by training count, head first: `many`, `medium`, `few`.
+    """Return class indices grouped by training count, head first: `many`, `medium` and `few`.
 
     Parameters
     ----------
     counts : int64 (classes,)
-    thresholds : terciles of the classes (none of them for fewer than three classes), or (low, high): a class
-        is of the few below `low` samples and of the many above `high` (Liu et al. 2019: 20 and 100)
+    thresholds : terciles of the classes (no groups for fewer than three classes), or (low, high): a class belongs
+        to the few below `low` samples and to the many above `high` (Liu et al. 2019: 20 and 100)
     """
     order = np.argsort(-counts, kind="stable")
     names = ("many", "medium", "few")
@@ -201,7 +200,7 @@ def frequency_groups(counts: Integers, thresholds: Literal["terciles"] | tuple[i
 
 
 def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floats]:
-    """What each sample adds to the metrics that are means over samples, float64 (n,)."""
+    """Return the score of each sample, float64 (n,), for the metrics that are means over samples."""
     brier, everyone = np.empty(len(labels)), np.arange(len(labels))
     for rows in row_blocks(log_probabilities.shape):
         errors = np.exp(np.asarray(log_probabilities[rows], np.float64))
@@ -211,7 +210,7 @@ def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floa
 
 
 def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs: Floats | None) -> dict[str, float]:
-    """The metrics by which decision rules are compared: of predicted classes alone, whatever the probabilities."""
+    """Return the metrics by which decision rules are compared; they depend on the predicted classes alone."""
     counts = Counts.of(labels, predicted, classes)
     found = {name: float(COUNTED[name](counts)) for name in BY_RULE}
     return found if costs is None else {**found, "expected_cost": float(costs[labels, predicted].mean())}
@@ -223,20 +222,20 @@ def total_variation(first: Floats, second: Floats) -> float:
 
 
 def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> "sparse.csr_array":
-    """Counts, int64 (true class, predicted class), over all classes whether they occur or not."""
+    """Return counts, int64 (true class, predicted class), over all classes, whether they occur or not."""
     from scipy import sparse
 
     return sparse.csr_array((np.ones(len(labels), np.int64), (labels, predicted)), shape=(classes, classes))
 
 
 def reliability(labels: Integers, log_probabilities: Floats, bins: int = BINS) -> tuple[Floats, Floats, Integers]:
-    """Mean confidence, accuracy and size of each of the equal-width bins of the top class's probability."""
+    """Return mean confidence, accuracy and size of each equal-width bin of the top class's probability."""
     confidence, hit = _top(labels, log_probabilities)
     return _binned(confidence, hit, bins)
 
 
 def most_probable(log_probabilities: Floats, most: int) -> list[tuple[Integers, Floats]]:
-    """The classes of the highest probabilities, most probable first: for each place int64 (n,) and the probabilities, float64 (n,)."""
+    """Return the most probable classes, int64 (n,), and their probabilities, float64 (n,), the most probable first."""
     classes: Integers = np.empty((len(log_probabilities), most), np.int64)
     for rows in row_blocks(log_probabilities.shape):
         block = log_probabilities[rows]
@@ -248,7 +247,7 @@ def most_probable(log_probabilities: Floats, most: int) -> list[tuple[Integers, 
 
 
 def _top(labels: Integers, log_probabilities: Floats) -> tuple[Floats, Booleans]:
-    """The top class's probability, and whether it is the true class, each of shape (n,)."""
+    """Return the top class's probability, and whether it is the true class, each of shape (n,)."""
     confidence, hit = np.empty(len(labels)), np.empty(len(labels), bool)
     for rows in row_blocks(log_probabilities.shape):
         probabilities = np.exp(np.asarray(log_probabilities[rows], np.float64))
@@ -258,9 +257,9 @@ def _top(labels: Integers, log_probabilities: Floats) -> tuple[Floats, Booleans]
 
 
 def best_nearest(candidates: Floats, scores: Floats, to: float) -> float:
-    """Of the candidates with the best score that which is nearest to a value, of two as near the first.
+    """Return the candidate nearest to a value among those with the best score; of two as near, the first.
 
-    Scores and candidates are sums and differences of floats: what differs by rounding alone is equal.
+    Scores and candidates are sums and differences of floats, so those that differ only by rounding count as equal.
     """
     best = candidates[scores >= scores.max() - TIE]
     away = np.abs(best - to)
@@ -268,9 +267,10 @@ def best_nearest(candidates: Floats, scores: Floats, to: float) -> float:
 
 
 def cuts(values: Floats) -> Floats:
-    """Ascending thresholds, one for each way to cut the values in two: half-way between neighbours, and 1 beyond either end.
+    """Return ascending thresholds, one for each way to divide the values in two.
 
-    Neighbours that rounding may have set apart, of logits in float32, are not cut.
+    They lie half-way between neighbours, and 1 beyond either end. Neighbours that may differ only by the rounding of
+    float32 are not divided.
     """
     ascending = np.unique(values)
     below, above = ascending[:-1], ascending[1:]
@@ -279,13 +279,13 @@ def cuts(values: Floats) -> Floats:
 
 
 def _columns(log_probabilities: Floats) -> Iterator[Floats]:
-    """Each class's probabilities, float64 (n,), in the order of the classes."""
+    """Yield each class's probabilities, float64 (n,), in the order of the classes."""
     for columns in row_blocks(log_probabilities.shape[::-1]):
         yield from np.exp(np.asarray(log_probabilities[:, columns].T, np.float64, order="C"))
 
 
 def _ranking(labels: Integers, log_probabilities: Floats, present: Booleans) -> tuple[Floats, Floats]:
-    """Average precision and AUROC of each class against the rest, NaN for a class that is not there."""
+    """Return average precision and AUROC of each class against the rest, NaN for a class without samples."""
     average_precision, auroc = np.full((2, len(present)), np.nan)
     for index, scores in enumerate(_columns(log_probabilities)):
         if present[index]:
@@ -294,9 +294,9 @@ def _ranking(labels: Integers, log_probabilities: Floats, present: Booleans) -> 
 
 
 def against_the_rest(positive: Booleans, scores: Floats) -> tuple[float, float]:
-    """Average precision and AUROC, NaN without negatives; equal scores cannot be told apart.
+    """Return average precision and AUROC, NaN without negatives; equal scores share their rank.
 
-    Only the ranks of the positives matter: the precision at the score of each, and how many negatives it beats.
+    Only the positives matter: the precision at the score of each, and how many negatives score lower.
     """
     ascending, own = np.sort(scores), np.sort(scores[positive])
     below, up_to = (np.searchsorted(ascending, own, side) for side in ("left", "right"))
@@ -308,9 +308,10 @@ def against_the_rest(positive: Booleans, scores: Floats) -> tuple[float, float]:
 
 
 def precision_recall(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
-    """Precision and recall of whatever scores at least as high as each score, from the highest down, as scikit-learn's `precision_recall_curve`.
+    """Return precision and recall at each score as threshold, from the highest down.
 
-    Before them stands a precision of 1 at a recall of 0, where nothing is taken. There must be a positive.
+    They are those of scikit-learn's `precision_recall_curve`, and begin with a precision of 1 at a recall of 0. There
+    must be a positive.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
@@ -329,13 +330,14 @@ def _probability_metrics(labels: Integers, log_probabilities: Floats) -> dict[st
 
 
 def _calibration_error(confidence: Floats, hit: Booleans) -> float:
-    """Expected calibration error with equal-width bins (Guo et al. 2017; class-wise: Kull et al. 2019)."""
+    """Return the expected calibration error with equal-width bins (Guo et al. 2017; class-wise: Kull et al. 2019)."""
     mean_confidence, accuracy, sizes = _binned(confidence, hit, BINS)
     return float((np.abs(accuracy - mean_confidence) * sizes).sum() / sizes.sum())
 
 
 def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Floats, Integers]:
-    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # bins are open below, closed above
+    # Bins are open below and closed above.
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     sizes = np.bincount(index, minlength=bins)
     divisor = np.maximum(sizes, 1)
     return np.bincount(index, confidence, bins) / divisor, np.bincount(index, hit, bins) / divisor, sizes
@@ -345,12 +347,14 @@ def _notes(counts: Counts, classes: Sequence[str], effective_prior: Floats | Non
     notes = []
     if effective_prior is None:
         notes.append(
-            "the prior that the model learned under has no closed form here: log_loss_corrected and ece_corrected are absent"
+            "the prior that the model learned under has no analytic form: "
+            "log_loss_corrected and ece_corrected are omitted"
         )
     absent = [name for name, count in zip(classes, counts.support, strict=True) if count == 0]
     if absent:
         notes.append(
-            f"no test sample of class {listing(absent)}: no metric of it is defined, and averages of those leave it out"
+            f"no test samples of class {listing(absent)}: its metrics are omitted, "
+            "and averages are over the other classes"
         )
     each = zip(classes, counts.predictions, counts.support, strict=True)
     never = [name for name, predicted, there in each if there and predicted == 0]

@@ -1,14 +1,15 @@
-"""How far a metric would move with another test sample of the same size: 95 % intervals. No TensorFlow.
+"""95 % intervals: how far a metric would move with another test sample of the same size. No TensorFlow.
 
-Proportions and means of recalls have the score intervals of `proportions`: a rare class has too few samples to be resampled.
-Other metrics have the standard deviation of a bootstrap, which draws from the whole test split, or where its counts were fixed
-by design within each class. It is taken to a scale without bounds, since near a bound what the metric can still do is not
-symmetrical. All metrics see the same resamples, as counts of how often each sample was drawn.
+Proportions and means of recalls have the score intervals of `proportions`, since a rare class has too few samples to
+be resampled. Other metrics have an interval from the standard deviation of a bootstrap, which draws from the whole test
+split, or within each class if a design fixed the counts. The deviation is taken to a scale without bounds, since near a
+bound the metric cannot move equally far to both sides. All metrics see the same resamples, given as counts of how often
+each sample was drawn.
 
-benchmarks/coverage.py measures how often each interval holds the truth, and from what numbers on it does so in 93 to 97 % of
-test splits. Below these an interval is rough, and is called so wherever it is shown.
+benchmarks/coverage.py measures how often each interval covers the truth, and how many samples it takes for 93 to 97 %
+of test splits. With fewer an interval is rough, and is called so wherever it is shown.
 
-The calibration errors get no interval: they are means of absolute gaps, which resampling only ever inflates.
+Calibration errors have no interval: they are means of absolute differences, which resampling can only increase.
 """
 
 import itertools
@@ -27,15 +28,15 @@ from equipoise.metrics.proportions import LEVEL, least_interval, score_interval,
 
 CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB, 32 above MOST_EXACT samples
 MOST_EXACT = 2**22  # samples whose counts, and halves of them, are exact in float32: half the memory to walk through
-# Classes x samples from which ranking every class against the rest would take minutes.
+# Classes x samples; above this, ranking every class against the rest would take minutes.
 MOST_RANKED = 20_000_000
-# Test samples of each class that an interval needs: means of recalls, what else is resampled, and what is harder.
+# Test samples of each class that an interval needs: for means of recalls, for resampled metrics, and for some of these.
 FEWEST, FEW = 5, 10
 MORE = {"g_mean": 30, "macro_average_precision": 30, "macro_auroc": 50}
 ROUNDING = 1e-6
-FEW_ERRORS = 20  # the mean of what probabilities cost hangs on a few samples if so few are wrong
+FEW_ERRORS = 20  # with fewer wrong samples, log loss and Brier score depend on a few samples
 
-# From a metric to a scale without bounds, back, and the slope of the way there; most metrics lie between 0 and 1.
+# The way to a scale without bounds, the way back, and the slope of the way there; most metrics lie between 0 and 1.
 Scale = tuple[Callable[[float], float], Callable[[float], float], Callable[[float], float]]
 SHARE: Scale = (logit, expit, lambda value: 1 / (value * (1 - value)))
 CORRELATION: Scale = (np.arctanh, np.tanh, lambda value: 1 / (1 - value**2))
@@ -52,7 +53,13 @@ SCALES = {
 
 @dataclass(frozen=True)
 class Interval:
-    """Its ends, whether it may hold the truth less often than it says, and whether it does so more often."""
+    """A 95 % interval.
+
+    Attributes
+    ----------
+    rough : whether it may cover the truth less often than in 95 % of test splits
+    wide : whether it may cover the truth more often
+    """
 
     low: float
     high: float
@@ -61,7 +68,7 @@ class Interval:
 
     @property
     def remark(self) -> str:
-        """What is to be said behind its ends."""
+        """The words that follow its ends wherever it is shown."""
         return ", rough" if self.rough else ", wide" if self.wide else ""
 
     def __str__(self) -> str:
@@ -83,12 +90,12 @@ def class_intervals(
     ----------
     groups : as given to `classification.evaluate`
     corrected : float64 (n, classes), the log probabilities after the prior is moved, if it is
-    fixed : whether the test samples of each class are as many as a design wanted, or as many as were found
-    resamples : of the bootstrap; 0: only what needs none
+    fixed : whether a design fixed the number of test samples of each class
+    resamples : of the bootstrap; 0: only the intervals that need none
 
     Returns
     -------
-    Metric name to interval; macro AP and AUROC are left out where classes x samples exceed 20 million.
+    Metric name to interval, without macro AP and AUROC if classes x samples exceed 20 million.
     """
     labels, predicted = predictions.labels, predictions.predicted
     counts = Counts.of(labels, predicted, predictions.logits.shape[1])
@@ -98,19 +105,17 @@ def class_intervals(
         strata = labels if fixed else np.zeros_like(labels)
         resampled = resampled_counts(strata, resamples, np.random.default_rng(seed))
         drawn = _bootstrap(predictions, corrected, resampled)
-        # A mean has n / (n - 1) of the variance of its resamples, the mean of as many strata n / (n - strata).
+        # The variance of a mean is n / (n - 1) times that of its resamples; within strata it is n / (n - strata) times.
         factor = np.sqrt(len(labels) / max(1, len(labels) - len(np.unique(strata))))
-        found = {
-            **_by_deviation(drawn, factor, hits[support > 0], support[support > 0], int(np.sum(labels != predicted))),
-            **found,
-        }
+        present, errors = support > 0, int(np.sum(labels != predicted))
+        found = {**_by_deviation(drawn, factor, hits[present], support[present], errors), **found}
     return found
 
 
 def label_intervals(
     labels: Integers, predicted: Integers, logits: Floats, *, resamples: int, seed: int = 0
 ) -> dict[str, Interval]:
-    """Intervals of the summary metrics, where a sample has any number of labels: it is drawn with all of them.
+    """Return the intervals of the summary metrics, where a sample has any number of labels and is drawn with all.
 
     Parameters
     ----------
@@ -126,16 +131,14 @@ def label_intervals(
         found["worst_class_recall"] = _least(hits, positives)
     if resamples:
         resampled = resampled_counts(np.zeros(len(labels), np.int64), resamples, np.random.default_rng(seed))
-        drawn, factor = (
-            _bootstrap_labels(labels, predicted, logits, resampled),
-            np.sqrt(len(labels) / max(1, len(labels) - 1)),
-        )
+        drawn = _bootstrap_labels(labels, predicted, logits, resampled)
+        factor = np.sqrt(len(labels) / max(1, len(labels) - 1))
         found = {**_by_deviation(drawn, factor, hits, positives, int(np.sum(~right))), **found}
     return found
 
 
 def rough_note(intervals: Mapping[str, Interval], support: Integers, classes: Sequence[str]) -> str | None:
-    """Why intervals are rough, in a sentence; None if none is.
+    """Return why intervals are rough, in a sentence; None if none is.
 
     Parameters
     ----------
@@ -144,21 +147,16 @@ def rough_note(intervals: Mapping[str, Interval], support: Integers, classes: Se
     rough = [name for name, interval in intervals.items() if interval.rough]
     if not rough:
         return None
-    few = [
-        f"{classes[index]} ({support[index]})"
-        for index in np.argsort(support, kind="stable")
-        if 0 < support[index] < FEW
-    ]
+    rising = np.argsort(support, kind="stable")
+    few = [f"{classes[index]} ({support[index]})" for index in rising if 0 < support[index] < FEW]
     why = (
-        f"few test samples of class {listing(few)}"
-        if few
-        else "few test samples of a class, or none that was right or wrong"
+        f"few test samples of class {listing(few)}" if few else "a class with few samples, or with none right or wrong"
     )
-    return f"rough 95 % intervals, which may hold the truth less often than in 95 % of test splits: {why}"
+    return f"rough 95 % intervals, which may cover the truth in less than 95 % of test splits: {why}"
 
 
 def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers], fixed: bool) -> dict[str, Interval]:
-    """Score intervals of accuracy and of means of recalls, and that of the least recall."""
+    """Return score intervals of accuracy and of means of recalls, and the interval of the least recall."""
     present = np.flatnonzero(support)
     within = {
         "balanced_accuracy": present,
@@ -169,7 +167,7 @@ def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers
         for name, members in within.items()
         if len(members)
     }
-    # As many of each class as a design wants: the mean of recalls by these shares. As many as were found: one proportion.
+    # If a design fixed the counts, accuracy is the mean of recalls weighted by their shares, otherwise one proportion.
     shares = support[present] / support.sum()
     of_all = (
         score_interval(hits[present], support[present], shares)
@@ -208,6 +206,7 @@ def _bootstrap(predictions: Predictions, corrected: Floats | None, resampled: It
 def _bootstrap_labels(
     labels: Integers, predicted: Integers, logits: Floats, resampled: Iterable[Floats]
 ) -> dict[str, Floats]:
+    """Return the same where a sample has any number of labels."""
     scores = multilabel.sample_scores(labels, predicted, logits)
     sums = sparse.csr_array(np.hstack([labels * predicted, predicted, labels]).T.astype(np.float32))
     sampled = np.array(list(scores.values()))
@@ -223,7 +222,7 @@ def _bootstrap_labels(
 
 
 def _ranked(rankings: Sequence["Ranking"], counts: Floats) -> dict[str, Floats]:
-    """Means over the classes of AP and AUROC; of many classes, which are not ranked, none."""
+    """Return means over the classes of AP and AUROC; none if the classes are too many to be ranked."""
     if not rankings:
         return {}
     by_class = np.array([ranking(counts) for ranking in rankings])
@@ -236,13 +235,13 @@ def _ranked(rankings: Sequence["Ranking"], counts: Floats) -> dict[str, Floats]:
 def _by_deviation(
     drawn: Mapping[str, Floats], factor: float, hits: Integers, support: Integers, errors: int
 ) -> dict[str, Interval]:
-    """The metric and so many standard deviations of its resamples to either side, on its scale.
+    """Return intervals that reach to both sides of the metric by standard deviations of its resamples, on its scale.
 
     Parameters
     ----------
-    factor : of the deviation, for what resampling leaves out
-    hits, support : of the classes that are there
-    errors : samples that are not predicted rightly
+    factor : of the deviation, since resampling underestimates it
+    hits, support : of the classes that have samples
+    errors : samples that are predicted wrongly
     """
     found = {}
     for name, values in drawn.items():
@@ -254,7 +253,7 @@ def _by_deviation(
         deviation = factor * resampled.std()
         with np.errstate(divide="ignore"):
             place = there(value)
-        if deviation < ROUNDING or np.isinf(place):  # such as where all is right: hardly a resample is otherwise
+        if deviation < ROUNDING or np.isinf(place):  # such as when all samples are right, and so in every resample
             found[name] = Interval(value, value, rough=True)
             continue
         reach = ndtri(0.5 + LEVEL / 2) * deviation * slope(value)
@@ -267,21 +266,24 @@ def _has_few(support: Integers, needed: int) -> bool:
 
 
 def resampled_counts(strata: Integers, resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """Blocks of shape (n, resamples in the block): how often each sample was drawn within its stratum, float32 where that is exact."""
+    """Yield how often each sample was drawn within its stratum, in blocks of shape (n, resamples in the block).
+
+    They are float32 where that is exact.
+    """
     count = len(strata)
     members = [np.flatnonzero(strata == index) for index in np.unique(strata)]
     block = max(1, CELLS_AT_ONCE // count)
     for start in range(0, resamples, block):
         width = min(block, resamples - start)
         counts = np.empty((count, width), np.float32 if count <= MOST_EXACT else np.float64)
-        for rows in members:  # one at a time: what is counted of a stratum stays in the processor's cache
+        for rows in members:  # one stratum at a time, so that its counts stay in the processor's cache
             cells = generator.integers(0, len(rows), (len(rows), width)) * width + np.arange(width)
             counts[rows] = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape)
         yield counts
 
 
 def _indicators(indices: Integers, classes: int) -> sparse.csr_array:
-    """(classes, n): 1 where the sample's index is that class; -1 is no class."""
+    """Return (classes, n), 1 where the sample's index is that class; -1 is no class."""
     columns = np.flatnonzero(indices >= 0)
     return sparse.csr_array(
         (np.ones(len(columns), np.float32), (indices[columns], columns)), shape=(classes, len(indices))
@@ -289,11 +291,11 @@ def _indicators(indices: Integers, classes: int) -> sparse.csr_array:
 
 
 class Ranking:
-    """One class against the rest, sorted once: AP and AUROC under any counts of the samples.
+    """One class against the rest, sorted once, for AP and AUROC under any counts of the samples.
 
-    Only the places where a positive stands matter. Downwards from the highest score, each is a tie of equal
-    scores with a positive in it, and is described by three sums of counts: the negatives since the tie
-    before, and the positives and the negatives of the tie itself.
+    Only the places of the positives matter. Downwards from the highest score, each is a tie of equal scores with a
+    positive in it, and three sums of counts describe it: the negatives since the tie before, and the positives and
+    the negatives of the tie itself.
     """
 
     def __init__(self, positive: Booleans, score: Floats) -> None:
@@ -301,18 +303,20 @@ class Ranking:
         tie = np.cumsum(np.diff(score[order], prepend=score[order[:1]]) != 0)
         truth: Booleans = positive[order]
         has_positive = np.bincount(tie, truth) > 0
-        place: Integers = (
-            np.cumsum(has_positive) - has_positive
-        )  # of the next tie with a positive, at or after each tie
+        # The place of the next tie with a positive, at or after each tie.
+        place: Integers = np.cumsum(has_positive) - has_positive
         kind = np.where(has_positive[tie], np.where(truth, 1, 2), 0)
         self.places = int(has_positive.sum())
-        kept = place[tie] < self.places  # below the last positive nothing matters
+        kept = place[tie] < self.places  # samples below the last positive do not matter
         rows = kind * self.places + place[tie]
         shape = (3 * self.places, len(score))
         self.sums = sparse.csr_array((np.ones(kept.sum(), np.float32), (rows[kept], order[kept])), shape=shape)
 
     def __call__(self, counts: Floats) -> Floats:
-        """AP and AUROC, float64 (2, resamples), of counts (n, resamples); NaN where one of the two sides was not drawn."""
+        """Return AP and AUROC, float64 (2, resamples), under counts (n, resamples).
+
+        They are NaN where no positive, or no negative, was drawn.
+        """
         before, hits, beside = (self.sums @ counts).reshape(3, self.places, -1)
         above = np.cumsum(before + beside, axis=0)  # negatives at this score or higher
         found = np.cumsum(hits, axis=0)

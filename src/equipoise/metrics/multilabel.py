@@ -1,7 +1,7 @@
-"""Several labels a sample, or none: metrics and thresholds label by label. NumPy and scikit-learn, no TensorFlow.
+"""Metrics and thresholds of samples with any number of labels. NumPy and scikit-learn, no TensorFlow.
 
-Each label is a question of its own, answered by its logit: yes above a threshold of 0, which is a probability of
-one half, or above one that was tuned on the validation split.
+Each label is decided by itself: it is predicted if its logit exceeds a threshold, which is 0 (a probability of one
+half) or tuned on the validation split.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, listi
 from equipoise.metrics.classification import Evaluation, best_nearest, class_metrics, cuts, frequency_groups
 from equipoise.metrics.counts import Counts, mean_of_defined
 
-# What a threshold may be tuned for, of (hits, predicted, positives, samples), each of any shape.
+# The metrics that a threshold can be tuned for, from (hits, predicted, positives, samples), each of any shape.
 SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
     "macro_f1": lambda hits, predicted, positives, samples: 2 * hits / np.maximum(predicted + positives, 1),
     "balanced_accuracy": lambda hits, predicted, positives, samples: (
@@ -28,7 +28,7 @@ SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
 
 
 def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
-    """The few metrics that are watched while training; accuracy is that of all answers, log loss their mean."""
+    """Return the few metrics that are watched while training; accuracy and log loss are over all single labels."""
     counted = decision_metrics(labels, logits > 0)
     scores = sample_scores(labels, logits > 0, logits)
     return {name: counted[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")} | {
@@ -37,11 +37,11 @@ def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
 
 
 def thresholds(rule: str, metric: str, labels: Integers, logits: Floats) -> Floats:
-    """The logit above which each label is given, float64 (labels,).
+    """Return the logit above which each label is predicted, float64 (labels,).
 
     Parameters
     ----------
-    rule : `argmax` (0: more probable than not) or `tuned` for the metric
+    rule : `argmax` (0, that is more probable than not) or `tuned` for the metric
     metric : one of `SCORES`
     labels, logits : of the validation split, (n, labels)
     """
@@ -51,7 +51,7 @@ def thresholds(rule: str, metric: str, labels: Integers, logits: Floats) -> Floa
 
 
 def check_metric(metric: str) -> None:
-    """Refuse a metric that no threshold of a single label can be tuned for."""
+    """Refuse a metric that the threshold of a single label cannot be tuned for."""
     if metric not in SCORES:
         raise ConfigError(f"decision.metric={metric} is not for several labels; choose from {listing(list(SCORES))}")
 
@@ -59,20 +59,20 @@ def check_metric(metric: str) -> None:
 def evaluate(
     labels: Integers, logits: Floats, predicted: Integers, names: Sequence[str], training_counts: Integers
 ) -> Evaluation:
-    """Every metric of one set of predictions.
+    """Return every metric of one set of predictions.
 
     Parameters
     ----------
     labels, predicted : 0 and 1 of shape (n, labels)
     logits : float64 (n, labels)
     names : of the labels
-    training_counts : int64 (labels,), the positives in the training split
+    training_counts : int64 (labels,), positives in the training split
     """
     from scipy import sparse
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     counts = Counts((labels * predicted).sum(axis=0), predicted.sum(axis=0), labels.sum(axis=0))
-    hits, told, positives = counts.hits, counts.predictions, counts.support
+    hits, predictions, positives = counts.hits, counts.predictions, counts.support
     average_precision, auroc = np.full((2, len(names)), np.nan)
     for index in np.flatnonzero(positives):
         average_precision[index] = average_precision_score(labels[:, index], logits[:, index])
@@ -85,39 +85,46 @@ def evaluate(
         "macro_auroc": float(np.nanmean(auroc)),
         "worst_class_recall": float(np.nanmin(counts.recall)),
     }
-    wrong, missed = told.sum() - hits.sum(), positives.sum() - hits.sum()
+    wrong, missed = predictions.sum() - hits.sum(), positives.sum() - hits.sum()
     confusion = sparse.csr_array([[labels.size - positives.sum() - wrong, wrong], [missed, hits.sum()]])
     return Evaluation(
         summary,
         class_metrics(counts, len(labels), average_precision, auroc),
         confusion,
         frequency_groups(training_counts, "terciles"),
-        _notes(positives, told, names),
+        _notes(positives, predictions, names),
     )
 
 
 def decision_metrics(labels: Integers, predicted: Integers | Booleans) -> dict[str, float]:
-    """The metrics that follow from the answers alone, NaN where not defined; accuracy and Hamming loss are of single answers."""
-    hits, told, positives = (labels * predicted).sum(axis=0), np.sum(predicted, axis=0), labels.sum(axis=0)
-    counted = {name: float(value) for name, value in counted_metrics(hits, told, positives, len(labels)).items()}
-    return {**counted, "subset_accuracy": float((labels == predicted).all(axis=1).mean())}
+    """Return the metrics that depend on the predicted labels alone, NaN where not defined.
+
+    Accuracy and Hamming loss are over all single labels.
+    """
+    hits, predictions, positives = (labels * predicted).sum(axis=0), np.sum(predicted, axis=0), labels.sum(axis=0)
+    counted = counted_metrics(hits, predictions, positives, len(labels))
+    subset_accuracy = float((labels == predicted).all(axis=1).mean())
+    return {**{name: float(value) for name, value in counted.items()}, "subset_accuracy": subset_accuracy}
 
 
-def counted_metrics(hits: Any, told: Any, positives: Any, samples: int) -> dict[str, Floats]:
-    """Those of them that follow from counts of shape (…, labels), of shape (…,); means are over labels with a positive."""
-    of_each = {name: score(hits, told, positives, samples) for name, score in SCORES.items()}
-    there = positives > 0
+def counted_metrics(hits: Any, predictions: Any, positives: Any, samples: int) -> dict[str, Floats]:
+    """Return metrics of shape (…,) from counts of shape (…, labels); means are over the labels that have positives."""
+    of_each = {name: score(hits, predictions, positives, samples) for name, score in SCORES.items()}
+    present = positives > 0
     accuracy = of_each["accuracy"].mean(axis=-1)
     return {
         "accuracy": accuracy,
         "hamming_loss": 1 - accuracy,
-        **{name: mean_of_defined(np.where(there, of_each[name], np.nan)) for name in ("balanced_accuracy", "macro_f1")},
-        "micro_f1": 2 * hits.sum(axis=-1) / np.maximum(told.sum(axis=-1) + positives.sum(axis=-1), 1),
+        **{
+            name: mean_of_defined(np.where(present, of_each[name], np.nan))
+            for name in ("balanced_accuracy", "macro_f1")
+        },
+        "micro_f1": 2 * hits.sum(axis=-1) / np.maximum(predictions.sum(axis=-1) + positives.sum(axis=-1), 1),
     }
 
 
 def sample_scores(labels: Integers, predicted: Integers | Booleans, logits: Floats) -> dict[str, Floats]:
-    """What each sample adds to the metrics that are means over samples, float64 (n,)."""
+    """Return the score of each sample, float64 (n,), for the metrics that are means over samples."""
     return {
         "subset_accuracy": (labels == predicted).all(axis=1).astype(np.float64),
         "log_loss": np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean(axis=1),
@@ -126,20 +133,20 @@ def sample_scores(labels: Integers, predicted: Integers | Booleans, logits: Floa
 
 
 def _best_threshold(metric: str, labels: Integers, logits: Floats) -> float:
-    """Half-way between the two logits where the score is best; of several equal ones that nearest to 0."""
+    """Return the threshold with the best score, half-way between two logits; of equally good ones the nearest to 0."""
     candidates = cuts(logits)
     everything, positive = np.sort(logits), np.sort(logits[labels == 1])
-    told, hits = (len(values) - np.searchsorted(values, candidates) for values in (everything, positive))
-    return best_nearest(
-        candidates, SCORES[metric](hits, told, np.full(len(candidates), len(positive)), len(labels)), to=0.0
-    )
+    predictions, hits = (len(values) - np.searchsorted(values, candidates) for values in (everything, positive))
+    scores = SCORES[metric](hits, predictions, np.full(len(candidates), len(positive)), len(labels))
+    return best_nearest(candidates, scores, to=0.0)
 
 
-def _notes(positives: Integers, told: Integers, names: Sequence[str]) -> tuple[str, ...]:
+def _notes(positives: Integers, predictions: Integers, names: Sequence[str]) -> tuple[str, ...]:
     absent = [name for name, count in zip(names, positives, strict=True) if count == 0]
-    never = [name for name, count, there in zip(names, told, positives, strict=True) if count == 0 and there]
+    each = zip(names, predictions, positives, strict=True)
+    never = [name for name, predicted, there in each if there and predicted == 0]
     notes = (
-        [f"no test sample has the label {listing(absent)}: no metric of it is defined, and averages leave it out"]
+        [f"no test sample has the label {listing(absent)}: its metrics are omitted, and averages are over the others"]
         if absent
         else []
     )

@@ -1,7 +1,8 @@
-"""From a model's logits to the probabilities of where it will be used, as they are logged and served. Pure NumPy.
+"""From a model's logits to probabilities under the target prior, as they are logged and served. Pure NumPy.
 
-A weighted loss teaches other class frequencies than those of the data, and the model's own probabilities are those
-of that tilted prior. Where it has an analytic form they are moved to the prior of use; otherwise it is said why not.
+Under a weighted loss a model learns other class frequencies than those of the data, and its own probabilities are
+under that tilted prior. If the prior has an analytic form, they are moved to the target prior; otherwise the reason
+why they are not is kept.
 """
 
 from collections.abc import Mapping
@@ -16,13 +17,13 @@ from equipoise.metrics.classification import log_softmax, move_prior
 
 @dataclass(frozen=True)
 class OfClasses:
-    """Of one class a sample, from logits of shape (n, classes).
+    """Probabilities of samples with one class each, from logits of shape (n, classes).
 
     Attributes
     ----------
     effective : float64 (classes,), the prior that the model learned under, or None if it has no analytic form
-    target : float64 (classes,), that of where the model will be used
-    uncorrected : why `effective` is None, in a sentence's part; "" if it is not
+    target : float64 (classes,), the prior where the model will be used
+    uncorrected : why `effective` is None, as part of a sentence; "" if it is not
     """
 
     effective: Floats | None
@@ -30,44 +31,45 @@ class OfClasses:
     uncorrected: str = ""
 
     def corrected(self, log_probabilities: Floats) -> Floats:
-        """The model's log probabilities, (n, classes), under the target prior; to the bit the same if the two are equal."""
+        """Move log probabilities, (n, classes), to the target prior; if the priors are equal, not a bit changes."""
         if self.effective is None or np.array_equal(self.effective, self.target):
             return log_probabilities
         return move_prior(log_probabilities, self.effective, self.target)
 
     def raw(self, logits: Floats) -> Floats:
-        """The model's own, float64 (n, classes)."""
+        """Return the model's own probabilities, float64 (n, classes)."""
         probabilities: Floats = np.exp(log_softmax(logits))
         return probabilities
 
     def __call__(self, logits: Floats) -> Floats:
-        """Under the target prior, as far as the learned one is known."""
+        """Return probabilities under the target prior, or the model's own if the learned prior is not known."""
         probabilities: Floats = np.exp(self.corrected(log_softmax(logits)))
         return probabilities
 
 
 @dataclass(frozen=True)
 class OfLabels:
-    """Of any number of labels a sample, from logits of shape (n, labels).
+    """Probabilities of samples with any number of labels, from logits of shape (n, labels).
 
-    Weighing the positives of a label by v multiplies the odds that are learned by v (Elkan 2001, theorem 1).
+    Weighting the positives of a label by v multiplies the odds that are learned by v (Elkan 2001, theorem 1).
 
     Attributes
     ----------
-    odds : float64 (labels,), what the loss multiplied each label's odds by, or None if that has no analytic form
-    uncorrected : as of `OfClasses`
+    odds : float64 (labels,), the factor by which the loss multiplied each label's odds, or None if it has no
+        analytic form
+    uncorrected : as for `OfClasses`
     """
 
     odds: Floats | None
     uncorrected: str = ""
 
     def raw(self, logits: Floats) -> Floats:
-        """The model's own, float64 (n, labels)."""
+        """Return the model's own probabilities, float64 (n, labels)."""
         probabilities: Floats = 1 / (1 + np.exp(-logits))
         return probabilities
 
     def __call__(self, logits: Floats) -> Floats:
-        """With the odds that the training labels have, as far as the factor is known."""
+        """Return probabilities with the odds of the training labels, or the model's own if the factor is not known."""
         return self.raw(logits if self.odds is None else logits - np.log(self.odds))
 
 
@@ -75,7 +77,7 @@ Probabilities = OfClasses | OfLabels
 
 
 def as_json(probabilities: Probabilities) -> dict[str, Any]:
-    """As data, from which `from_json` makes it again."""
+    """Return the probabilities as data, from which `from_json` makes them again."""
     values = {
         name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(probabilities).items()
     }
@@ -83,7 +85,7 @@ def as_json(probabilities: Probabilities) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Probabilities:
-    """What `as_json` wrote."""
+    """Make the probabilities that `as_json` wrote."""
     kinds: Mapping[str, Any] = {"OfClasses": OfClasses, "OfLabels": OfLabels}
     made: Probabilities = kinds[data["kind"]](
         **{

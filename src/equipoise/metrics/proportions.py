@@ -1,8 +1,8 @@
-"""Intervals for proportions, and for means of independent ones such as balanced accuracy. NumPy and SciPy.
+"""Intervals for proportions, and for means of independent proportions such as balanced accuracy. NumPy and SciPy.
 
-Wilson's interval for one proportion holds what its score test does not reject. For a mean of several it is the same test:
-the proportions are estimated by maximum likelihood under the hypothesis that their mean is this. So a class that was
-always right, or never, still counts as one that could have been otherwise, which no resampling of its samples says.
+Wilson's interval for one proportion holds the values that its score test does not reject. The interval for a mean of
+several does the same: the proportions are estimated by maximum likelihood under the hypothesis about their mean. So a
+class whose samples are all right, or all wrong, still counts as uncertain, which resampling its samples cannot show.
 """
 
 from typing import Any
@@ -15,41 +15,43 @@ LEVEL = 0.95  # of every interval
 
 
 def wilson(hits: Integers, trials: Integers, beyond: float = (1 - LEVEL) / 2) -> tuple[Floats, Floats]:
-    """Low and high ends for each proportion hits / trials (Wilson 1927), NaN without trials.
+    """Return low and high ends for each proportion hits / trials (Wilson 1927), NaN without trials.
 
     Parameters
     ----------
-    beyond : the probability that the truth is beyond one of the ends
+    beyond : the probability that the truth lies beyond one given end
     """
     z, count = _normal_quantile(1 - beyond), np.where(trials > 0, trials, np.nan)
     share = hits / count
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    # At its ends the formula gives 0 and 1 but for rounding.
+    # There the formula gives 0 and 1, apart from rounding.
     return np.where(share == 0, 0.0, middle - reach), np.where(share == 1, 1.0, middle + reach)
 
 
 def least_interval(hits: Integers, trials: Integers) -> tuple[float, float]:
-    """Ends for the least of the proportions, every one with a trial: the least of Wilson's ends.
+    """Return the ends of an interval for the least of the proportions: the least of Wilson's lower and upper ends.
 
-    The truth is above all lower ends only if it is above its own. It may be above any of the upper ends, so that each of
-    these is to hold for all of them together (Bonferroni): the interval holds the truth in about 95 % of samples, or more.
+    Every proportion needs a trial. The least lower end fails only if the least proportion lies below its own lower end.
+    The least upper end can fail if any proportion lies above its own, so these are corrected for all proportions
+    (Bonferroni): the interval covers the truth in about 95 % of samples, or more.
     """
     beyond = (1 - LEVEL) / 2
     return float(wilson(hits, trials, beyond)[0].min()), float(wilson(hits, trials, beyond / len(trials))[1].min())
 
 
 def score_interval(hits: Integers, trials: Integers, weights: Floats | None = None) -> tuple[float, float]:
-    """Ends of the score interval for sum w_c p_c, p_c the probability of a hit in each of trials_c independent trials.
+    """Return the ends of the score interval for sum w_c p_c, where each of trials_c trials is a hit with probability p_c.
 
-    Of one proportion it is Wilson's. Of a difference (weights that sum to 0) it would be Mee's 1984. The variance of each is
-    that under the hypothesis, p_c (1 - p_c) / (n_c - 1 + s_c), s_c its share of all variance: an estimate takes a degree of freedom,
-    as in any variance around an estimated mean, but the hypothesis gives one back, which the classes share by what they vary.
+    For one proportion it is Wilson's. For a difference (weights that sum to 0) it would be Mee's (1984). Each variance
+    is that under the hypothesis, p_c (1 - p_c) / (n_c - 1 + s_c), with s_c its share of the whole variance: each
+    estimate takes one degree of freedom, as in any variance around an estimated mean, and the hypothesis gives one
+    back, which the classes share in proportion to their variances.
 
     Parameters
     ----------
     hits, trials : int64 (classes,), every class with a trial
-    weights : float64 (classes,), positive; None: equal, for the mean
+    weights : float64 (classes,), positive; None: equal weights, for the mean
 
     References
     ----------
@@ -60,10 +62,11 @@ def score_interval(hits: Integers, trials: Integers, weights: Floats | None = No
 
 
 def _lower_end(hits: Integers, trials: Integers, weights: Floats) -> float:
-    """Where the score statistic (L - l)^2 / Var reaches z^2, below the estimate L.
+    """Return the l below the estimate L at which the score statistic (L - l)^2 / Var reaches z^2.
 
-    With a multiplier m for the constraint sum w_c p_c = l, the likelihood is greatest where the estimates fall short of the shares
-    by m w_c p_c (1 - p_c) / n_c, a quadratic in each p_c. L - l is the sum of that, so the statistic is a function of m alone.
+    With a multiplier m for the constraint sum w_c p_c = l, the likelihood is greatest where each estimate is less than
+    the observed share by m w_c p_c (1 - p_c) / n_c, a quadratic in p_c. L - l is the weighted sum of these terms, so
+    the statistic is a function of m alone.
     """
     from scipy.optimize import brentq
 
