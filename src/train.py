@@ -31,7 +31,7 @@ def main() -> int:
     process.begin()
     try:
         plan = planning.plan(sys.argv[1:])
-        takes_part = False
+        takes_part, reached = False, choose.Reached()
         if plan and not plan.shows_config:
             takes_part = _takes_part(plan)
             # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
@@ -39,7 +39,7 @@ def main() -> int:
                 for note in ignored_variables(job.dataset for job in plan.jobs):
                     print(f"warning: {note}", file=sys.stderr)
                 _check_server(plan.jobs)
-                _reach_launcher(plan)
+                reached = _reach_launcher(plan)
             planning.prepare_all(plan)
     except ConfigError as error:
         return complain(error)
@@ -50,7 +50,7 @@ def main() -> int:
     try:
         if plan and takes_part:
             return _take_part(plan.jobs[0])
-        return _run_sweep(plan, plan.sweep) if plan and plan.sweep else _run_hydra()
+        return _run_sweep(plan, plan.sweep, reached) if plan and plan.sweep else _run_hydra()
     except ConfigError as error:
         return complain(error)
     except KeyboardInterrupt as interrupt:
@@ -61,14 +61,16 @@ def main() -> int:
         return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
 
 
-def _run_sweep(plan: planning.Plan, sweep: planning.Sweep) -> int:
-    from equipoise.core.terminal import told_once
+def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reached) -> int:
+    from equipoise.core.terminal import told_once, warn
     from equipoise.runs import background
     from equipoise.sweeps.jobs import check_search, labels, save_views
     from equipoise.sweeps.progress import followed
     from equipoise.sweeps.summary import summarised
     from equipoise.tracking.store import open_store
 
+    for note in reached.notes:
+        warn(note)
     elsewhere = sweep.launcher != choose.IN_THIS_PROCESS
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
@@ -171,10 +173,9 @@ def _check_server(jobs: Sequence[Config]) -> None:
         store.check_experiments({experiment_of(config.dataset) for config in jobs})
 
 
-def _reach_launcher(plan: planning.Plan) -> None:
-    if plan.sweep:
-        for note in choose.reach(plan.sweep.launcher_options, plan.sweep.id, plan.jobs[0].tracking.name):
-            print(f"warning: {note}", file=sys.stderr)
+def _reach_launcher(plan: planning.Plan) -> choose.Reached:
+    sweep = plan.sweep
+    return choose.reach(sweep.launcher_options, sweep.id, plan.jobs[0].tracking.name) if sweep else choose.Reached()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Hydra's sweeper for a search: hands what is typed to `equipoise.sweeps.search`, and its trials to whichever launcher is chosen."""
+"""Hydra's sweeper for a search: `equipoise.sweeps.search` chooses the trials, and the chosen launcher runs them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class OptunaSweeper(Sweeper):
-    """Made by Hydra of conf/hydra/sweeper/optuna.yaml."""
+    """The sweeper that conf/hydra/sweeper/optuna.yaml names."""
 
     def __init__(self, params: Mapping[str, str] | None, **settings: Any) -> None:
         self.params, self.settings = params or {}, settings
@@ -47,5 +47,5 @@ class OptunaSweeper(Sweeper):
         settings = search.read_settings(OmegaConf.to_container(OmegaConf.create(self.settings)))
         search.run(project_root(), sweep, settings, search.space(overrides), launch)
         for job in returned:
-            _ = job.return_value  # raises what a job has raised, once the others are done
+            _ = job.return_value  # raises the error of a failed job, after all jobs have ended
         return returned

@@ -1,4 +1,4 @@
-"""Hydra's own sweeper and launcher for jobs that `sweeps.planning` has composed and checked: neither does so once more."""
+"""Hydra's own sweeper and launcher, without the checks that `sweeps.planning` has made already."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from omegaconf import DictConfig
 
 
 class PlannedSweeper(basic_sweeper.BasicSweeper):
-    """Every combination of values."""
+    """A sweeper over every combination of values."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Nothing: Hydra would compose every job to see whether it can be, a minute for 900 of them."""
+        """Do nothing: Hydra would compose every job to check it, which takes a minute for 900 jobs."""
 
 
 class PlannedLauncher(basic_launcher.BasicLauncher):
-    """One job after another in this process, which share what Hydra composes of the same options."""
+    """A launcher that runs one job after another in this process; jobs with the same options share a composition."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from equipoise.config.composing import SharedCompositions

@@ -1,4 +1,4 @@
-"""Hydra's launcher for jobs in other processes and on other machines; a job that is lost is reported and costs no other one."""
+"""Hydra's launcher for jobs in other processes and on other machines; it reports a lost job and keeps the rest."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 class RemoteLauncher(Launcher):
-    """Made by Hydra of conf/hydra/launcher/ray.yaml, submitit_local.yaml and submitit_slurm.yaml."""
+    """The launcher that conf/hydra/launcher/ray.yaml, submitit_local.yaml and submitit_slurm.yaml name."""
 
     def __init__(self, **composed: Any) -> None:
         self.composed = {
@@ -44,11 +44,10 @@ class RemoteLauncher(Launcher):
         numbered = enumerate(job_overrides, initial_job_idx)
         on_ray = options if isinstance(options, ray_jobs.Options) else None
         jobs = [self._job(number, overrides, on_ray) for number, overrides in numbered]
-        outcomes = (
-            submitit_jobs.run(jobs, options)
-            if isinstance(options, submitit_jobs.Options)
-            else ray_jobs.run(jobs, options)
-        )
+        if isinstance(options, ray_jobs.Options):
+            outcomes = ray_jobs.run(jobs, options)
+        else:
+            outcomes = submitit_jobs.run(jobs, options)
         returned = {place: self._returned(jobs[place], outcome) for place, outcome in outcomes}
         return [returned[place] for place in range(len(jobs))]
 
@@ -74,7 +73,7 @@ class RemoteLauncher(Launcher):
         )
 
     def folder_there(self, on_ray: Any) -> Path:
-        """The sweep's folder on the machine that a job runs on."""
+        """Return the sweep's folder on the machine that runs a job."""
         from equipoise.core.paths import project_root
 
         if not (on_ray and on_ray.folder):
@@ -87,7 +86,7 @@ class RemoteLauncher(Launcher):
         return Path(on_ray.folder) / inside
 
     def _returned(self, job: Any, outcome: Any) -> JobReturn:
-        """What Hydra gets for a job; what it said is put where the terminal shows it, unless its folder is here anyway."""
+        """Return a job's result for Hydra; write its messages where the terminal finds them, unless they are there."""
         from equipoise.sweeps.launchers.job import Ended
         from equipoise.sweeps.progress import SPOKEN
 
@@ -126,13 +125,16 @@ def _say_lost(composed: DictConfig, lost: Any) -> None:
 
 
 def _environment(on_ray: Any) -> dict[str, str]:
-    """What a job finds beside its machine's own environment. Not in Ray's `runtime_env`, which is logged: a password may be in it."""
+    """Return the variables that a job gets in addition to its machine's environment.
+
+    They may hold a password, so they do not go into Ray's `runtime_env`, which is logged.
+    """
     from equipoise.core.paths import ROOT, project_root
     from equipoise.sweeps.launchers.ray_jobs import ON_THIS_MACHINE
     from equipoise.tracking.provenance import GIT, git_tags
 
     if not on_ray:
-        return {}  # submitit and Slurm hand on this process's own, and this would be written to the disk
+        return {}  # submitit and Slurm pass on this process's environment; variables here would be written to disk
     servers = {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")}
     if on_ray.address == ON_THIS_MACHINE:
         return servers

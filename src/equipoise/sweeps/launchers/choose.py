@@ -1,7 +1,8 @@
-"""Where the jobs of a sweep run: Hydra's launchers, one YAML each in conf/hydra/launcher."""
+"""Choose where the jobs of a sweep run: Hydra's launchers, one YAML each in conf/hydra/launcher."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 from equipoise.sweeps.launchers import ray_jobs, submitit_jobs
 
-IN_THIS_PROCESS = "basic"  # Hydra's own, which needs no YAML
+IN_THIS_PROCESS = "basic"  # Hydra's own launcher, which needs no YAML
 PACKAGES = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
     "ray": "ray",
@@ -30,46 +31,53 @@ OPTIONS: Mapping[str, type[Options]] = {
 }
 
 
+@dataclass(frozen=True)
+class Reached:
+    """A cluster that the jobs of a sweep can run on."""
+
+    notes: tuple[str, ...] = ()  # what the user should know about it
+    held: Any = None  # reserves the sweep for this process as long as it is referred to
+
+
 def check(name: str) -> None:
-    """See that the package behind the launcher is installed.
+    """Check that the launcher's package is installed.
 
     Raises
     ------
     ConfigError
-        With the command that installs it.
+        If it is not, with the command that installs it.
     """
     if name in PACKAGES and find_spec(PACKAGES[name]) is None:
         raise ConfigError(f"hydra/launcher={name} needs a package that is not installed here: make setup EXTRA=sweeps")
 
 
 def read_options(composed: Mapping[str, Any]) -> Options | None:
-    """The checked options of a launcher of ours, from `hydra.launcher`; None of Hydra's own and joblib's.
+    """Return the checked options of a remote launcher from `hydra.launcher`; None for Hydra's own and joblib's.
 
     Raises
     ------
     ConfigError
-        With a line for each that is wrong.
+        With one line for each wrong option.
     """
     section = OPTIONS.get(composed.get("engine", ""))
     if section is None:
         return None
-    typed = {key: value for key, value in composed.items() if key != "_target_"}
     try:
-        return section.model_validate(typed)
+        return section.model_validate(composed)
     except ValidationError as error:
-        raise ConfigError(explained(error, typed, "hydra.launcher")) from None
+        raise ConfigError(explained(error, composed, "hydra.launcher")) from None
 
 
 def forget_schemas() -> None:
-    """Other plugins that are installed may bring launchers of the same names, whose schemas Hydra would hold ours to."""
-    Plugins.instance()  # they are registered when they are first looked for
+    """Remove the schemas of other installed launchers of the same names; Hydra would check this project's by them."""
+    Plugins.instance()  # registers them
     known = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
     for name in PACKAGES:
         known.pop(f"{name}.yaml", None)
 
 
-def reach(options: Options | None, sweep: str, tracking: str) -> list[str]:
-    """Reach the cluster that the jobs of a sweep are for, if it is one, and see that they can log there; returns what is to be known of it.
+def reach(options: Options | None, sweep: str, tracking: str) -> Reached:
+    """Connect to the cluster that runs a sweep's jobs, if a cluster does, and check that the jobs can log from there.
 
     Parameters
     ----------
@@ -78,44 +86,47 @@ def reach(options: Options | None, sweep: str, tracking: str) -> list[str]:
     Raises
     ------
     ConfigError
-        If it does not answer, its machines would have to write into a file of this one, or it has the sweep already.
+        If the cluster does not answer, its machines cannot reach the store, or it runs the sweep already.
     """
-    notes: list[str] = []
     if isinstance(options, submitit_jobs.SlurmOptions):
         submitit_jobs.check()
-        others = submitit_jobs.other_hosts(options)
-    elif isinstance(options, ray_jobs.Options) and options.address != ray_jobs.ON_THIS_MACHINE:
+        return Reached(tuple(_check_logging(submitit_jobs.other_hosts(options), tracking)))
+    if isinstance(options, ray_jobs.Options) and options.address != ray_jobs.ON_THIS_MACHINE:
         ray_jobs.connect(options)
-        others, notes = ray_jobs.other_hosts(), ray_jobs.lacking(options)
-    else:
-        return []
+        notes = [*ray_jobs.lacking(options), *_check_logging(ray_jobs.other_hosts(), tracking)]
+        return Reached(tuple(notes), ray_jobs.hold(sweep))
+    return Reached()
+
+
+def _check_logging(others: Sequence[str], tracking: str) -> list[str]:
+    """Check that jobs on other hosts can log to the store; return a warning if its address looks wrong there."""
     if others and tracking == "local":
+        named = f"{', '.join(others[:3])}{' …' * (len(others) > 3)}"
         raise ConfigError(
-            f"tracking=local is a file of this machine, and the cluster runs jobs on {', '.join(others[:3])}{' …' * (len(others) > 3)} too: "
+            f"tracking=local is a file of this machine, and the cluster runs jobs on {named} too: "
             "let them log to a server, with tracking=server (docs/scale.md)"
         )
-    if isinstance(options, ray_jobs.Options):
-        ray_jobs.hold(sweep)
     host = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).hostname
     if others and host in ("localhost", "127.0.0.1", "::1"):
-        notes = [
-            *notes,
-            f"MLFLOW_TRACKING_URI names {host}, which on {others[0]} is another machine than this one, unless a tunnel leads here",
+        return [
+            f"MLFLOW_TRACKING_URI names {host}, which is another machine on {others[0]} than here, "
+            "unless a tunnel leads here"
         ]
-    return notes
+    return []
 
 
 def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
-    """What `trainer.threads=auto` is for each of so many jobs: the cores through those that share them; None: all of them.
+    """Return each job's share of the cores, which `trainer.threads=auto` takes; None if a job has all of them.
 
     Parameters
     ----------
     composed : `hydra.launcher`
+    jobs : how many there are
 
     Raises
     ------
     ConfigError
-        If the number of workers is none.
+        If the number of workers is invalid.
     """
     options = read_options(composed)
     if isinstance(options, ray_jobs.Options):
@@ -134,7 +145,7 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
 
 
 def set_environment() -> None:
-    """What processes inherit that run jobs: where the code is, and that nothing is reported to anybody."""
+    """Set the variables that the processes of jobs inherit: where the code is, and that Ray reports no usage."""
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(project_root() / "src"), os.environ.get("PYTHONPATH")))
     )

@@ -1,4 +1,4 @@
-"""A job as it is sent to another process or machine, and what comes back of it."""
+"""A job as it is sent to another process or machine, and what comes back."""
 
 import os
 import socket
@@ -21,37 +21,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job that ran to its end, well or not."""
+    """A job that ran to its end, whether it succeeded or failed."""
 
     returned: JobReturn
-    said: str  # to its terminal
+    said: str  # what it wrote to its terminal
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A job whose process or machine was gone before its end."""
+    """A job whose process or machine disappeared before the job ended."""
 
     reason: str
-    log: str = ""  # a file with what it wrote
+    log: str = ""  # path of a file with its output
 
 
 @dataclass(frozen=True)
 class Job:
-    """Runs a job as Hydra's own launcher does, in the process that calls it."""
+    """A job that runs as under Hydra's own launcher, in the process that calls it."""
 
     context: HydraContext
     function: TaskFunction
     config: DictConfig  # composed for this job
-    singletons: Any  # Hydra's, of the process that sends it
-    directory: str  # that relative paths start from, where the machine has it
+    singletons: Any  # Hydra's singletons in the process that sends the job
+    directory: str  # start of relative paths, if the machine has it
     environment: Mapping[str, str]
-    spoken: str  # the file in the job's folder that holds what it said to its terminal
-    only_on: str | None  # the host whose file the runs are logged to, if it is one
+    spoken: str  # name of the file in the job's folder that holds its terminal output
+    only_on: str | None  # the only host that the job can log from; None if every host can
 
     def __call__(self) -> Ended:
         if self.only_on not in (None, socket.gethostname()):
             raise ConfigError(
-                f"tracking=local is a file of {self.only_on}, and this job came to {socket.gethostname()}: use tracking=server"
+                f"tracking=local is a file of {self.only_on}, and this job came to {socket.gethostname()}: "
+                "use tracking=server"
             )
         os.environ.update(self.environment)
         if os.path.isdir(self.directory):
@@ -70,7 +71,7 @@ class Job:
         return Ended(returned, file.read_text(encoding="utf-8") if file.exists() else "")
 
     def checkpoint(self) -> "DelayedSubmission":
-        """What submitit queues again when the job is pre-empted: the same, which goes on with its own run."""
+        """Return what submitit queues again when the job is pre-empted: the same job, which resumes its own run."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)

@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster: one on this machine that ends with the sweep, or one by its address, whose nodes get the code sent."""
+"""Run jobs on a Ray cluster: on this machine until the sweep ends, or at an address, whose nodes receive the code."""
 
 import contextlib
 import os
@@ -16,14 +16,14 @@ from equipoise.sweeps.launchers.job import Ended, Lost
 from equipoise.training.runtime import quiet
 
 ON_THIS_MACHINE = "local"
-PATIENCE = 5  # seconds for the address to answer
-ERROR = 40  # of Python's logging
-OBJECT_STORE = 80_000_000  # bytes, near Ray's least: jobs and their answers are small
-SENT = Path(__file__).parents[3]  # src/ alone, so that neither data nor runs travel
+PATIENCE = 5  # seconds that the address has to answer
+ERROR = 40  # level of Python's logging
+OBJECT_STORE = 80_000_000  # bytes, near Ray's minimum: jobs and their answers are small
+SENT = Path(__file__).parents[3]  # only src/ is sent, neither data nor runs
 
 
 class Options(Section):
-    """Of conf/hydra/launcher/ray.yaml."""
+    """The options in conf/hydra/launcher/ray.yaml."""
 
     engine: Literal["ray"]
     address: str
@@ -35,12 +35,12 @@ class Options(Section):
 
 
 def connect(options: Options) -> None:
-    """Connect this process to the cluster; nothing if it is.
+    """Connect this process to the cluster, unless it is connected already.
 
     Raises
     ------
     ConfigError
-        If there is none at the address.
+        If there is no cluster at the address.
     """
     import ray
 
@@ -59,68 +59,65 @@ def connect(options: Options) -> None:
             )
             return
         _knock(address)
-        with quiet():  # Ray writes of each attempt
+        with quiet():  # Ray prints each attempt
             try:
                 ray.init(
                     address=address, runtime_env={"working_dir": str(SENT), "excludes": ["__pycache__"]}, **settings
                 )
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                token = (
-                    ""
-                    if "RAY_AUTH_MODE" in os.environ
-                    else "; if the cluster asks for a token: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=…"
-                )
+                is_asked = "RAY_AUTH_MODE" not in os.environ
+                token = "; if the cluster asks for a token: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=…" * is_asked
                 raise ConfigError(f"hydra.launcher.address={address}: {_in_a_line(error)}{token}") from None
 
 
 def _knock(address: str) -> None:
-    """Ray would try for minutes."""
+    """Check that something answers at the address; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not (host and port.isdecimal()):
         raise ConfigError(f"hydra.launcher.address={address}: must be local, HOST:PORT or ray://HOST:PORT")
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"hydra.launcher.address={address}: no Ray cluster answers there ({getattr(error, 'strerror', None) or error})"
-        ) from None
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"hydra.launcher.address={address}: no Ray cluster answers there ({why})") from None
 
 
-def hold(sweep: str) -> None:
-    """Keep the sweep as this process's own until it ends: on machines that share no disk, jobs could not see each other's locks.
+def hold(sweep: str) -> Any:
+    """Reserve the sweep on the cluster: jobs on machines without a shared disk cannot see each other's locks.
+
+    Returns
+    -------
+    An object that reserves the sweep as long as it is referred to, at most until this process ends.
 
     Raises
     ------
     ConfigError
-        If it is another's.
+        If another process has reserved the sweep.
     """
     import ray
 
-    if sweep not in _held:
-        try:
-            _held[sweep] = ray.remote(num_cpus=0)(_Held).options(name=sweep, namespace="equipoise").remote()
-        except ValueError:
-            raise ConfigError(
-                f"sweep={sweep} is being run on this cluster by another process; the same command can go on with it afterwards"
-            ) from None
+    try:
+        return ray.remote(num_cpus=0)(_Held).options(name=sweep, namespace="equipoise").remote()
+    except ValueError:
+        raise ConfigError(
+            f"sweep={sweep} is being run on this cluster by another process; "
+            "the same command can go on with it afterwards"
+        ) from None
 
 
 class _Held:
-    """An actor that is there for its name, and ends with the process that made it."""
-
-
-_held: dict[str, Any] = {}
+    """An actor that exists for its name alone, and ends with the process that made it."""
 
 
 def other_hosts() -> list[str]:
-    """The names of the cluster's machines but this one."""
+    """Return the names of the cluster's other machines."""
     import ray
 
     return sorted({node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]} - {socket.gethostname()})
 
 
 def lacking(options: Options) -> list[str]:
-    """What a job asks for and no machine of the cluster has as yet; such jobs wait."""
+    """Return a warning for each resource that a job asks for and no machine of the cluster has yet."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -129,14 +126,15 @@ def lacking(options: Options) -> list[str]:
         for option, resource in (("num_cpus", "CPU"), ("num_gpus", "GPU"))
     }
     return [
-        f"the jobs wait for a machine: hydra.launcher.{option}={getattr(options, option)}, and the most that one of the cluster has now is {has:g}"
+        f"the jobs wait for a machine: hydra.launcher.{option}={getattr(options, option)}, "
+        f"and no machine of the cluster has more than {has:g} now"
         for option, has in most.items()
         if getattr(options, option) > has
     ]
 
 
 def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple[int, Ended | Lost]]:
-    """Run the jobs on the cluster; each one's number and outcome as it ends. One that is lost costs no other."""
+    """Run the jobs on the cluster, and yield each job's number and outcome as it ends; a lost job costs no other."""
     import ray
     from ray.exceptions import RayError
 
@@ -153,7 +151,7 @@ def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple
             yield running.pop(ended), outcome
     finally:
         for job in running:
-            ray.cancel(job)  # a KeyboardInterrupt, by which it closes its run
+            ray.cancel(job)  # raises KeyboardInterrupt in the job, which closes its run
         if running:
             ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
 
@@ -164,7 +162,7 @@ def _run(job: Callable[[], Ended]) -> Ended:  # pragma: no cover - in a worker t
 
 @contextlib.contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Ray takes SIGTERM for itself, which is ours to answer."""
+    """Restore this process's handler of SIGTERM, which Ray replaces by its own."""
     before = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
     try:
         yield
@@ -174,6 +172,6 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _in_a_line(error: Exception) -> str:
-    """The first sentence of what can be a page."""
+    """Return the first sentence of a message that may fill a page."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line.split(". ")[0].rstrip(".")

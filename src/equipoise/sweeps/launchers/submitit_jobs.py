@@ -1,4 +1,4 @@
-"""Jobs as processes of this machine or as jobs of Slurm, which submitit starts and which answer through files."""
+"""Run jobs as processes of this machine or as jobs of Slurm; submitit starts them, and they answer through files."""
 
 import contextlib
 import os
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from submitit import Job as Submitted
 
 LOCAL, SLURM = "local", "slurm"
-SHARED = ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb", "name", "stderr_to_stdout")  # of both engines
-INTERVAL = 0.5  # seconds between looks for answers
-ASKING = 5  # seconds between questions to Slurm, which many ask
-GRACE = 10  # seconds for the answer of a job that has ended to be seen on a shared disk
-# Of a job that will not answer any more. Slurm forgets a job minutes after its end.
+# The options of both engines.
+SHARED = ("timeout_min", "cpus_per_task", "gpus_per_node", "mem_gb", "name", "stderr_to_stdout")
+INTERVAL = 0.5  # seconds between two looks for answers
+ASKING = 5  # seconds between two questions to Slurm, which serves many users
+GRACE = 10  # seconds until the answer of an ended job appears on a shared disk
+# The states of a job that will not answer any more. Slurm forgets a job minutes after its end.
 OVER = {
     "BOOT_FAIL",
     "CANCELLED",
@@ -41,7 +42,7 @@ OVER = {
 
 
 class Options(Section):
-    """Of conf/hydra/launcher/submitit_local.yaml."""
+    """The options in conf/hydra/launcher/submitit_local.yaml."""
 
     engine: Literal["local", "slurm"]
     submitit_folder: str
@@ -55,7 +56,7 @@ class Options(Section):
 
 
 class SlurmOptions(Options):
-    """Of conf/hydra/launcher/submitit_slurm.yaml."""
+    """The options in conf/hydra/launcher/submitit_slurm.yaml."""
 
     partition: str | None
     account: str | None
@@ -66,7 +67,7 @@ class SlurmOptions(Options):
 
 
 def check() -> None:
-    """See that this machine can submit to Slurm.
+    """Check that this machine can submit to Slurm.
 
     Raises
     ------
@@ -75,14 +76,15 @@ def check() -> None:
     """
     if not all(map(shutil.which, ("sbatch", "squeue", "srun"))):
         raise ConfigError(
-            "hydra/launcher=submitit_slurm needs Slurm's sbatch, squeue and srun, which are not on the PATH here: use a login node of the cluster"
+            "hydra/launcher=submitit_slurm needs Slurm's sbatch, squeue and srun, which are not on the PATH here: "
+            "use a login node of the cluster"
         )
     if _ask("sinfo", "--noheader") is None:
         raise ConfigError("hydra/launcher=submitit_slurm: Slurm's controller does not answer (sinfo says why)")
 
 
 def other_hosts(options: SlurmOptions) -> list[str]:
-    """The names of the machines that Slurm may run a job on, but this one."""
+    """Return the names of the other machines that Slurm may run a job on."""
     partition = ["--partition", options.partition] if options.partition else []
     return sorted(
         set((_ask("sinfo", "--noheader", "--Node", "--format=%n", *partition) or "").split())
@@ -91,7 +93,10 @@ def other_hosts(options: SlurmOptions) -> list[str]:
 
 
 def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple[int, Ended | Lost]]:
-    """Run the jobs; each one's number and outcome as it ends. One that is lost costs no other; all end if this process is interrupted."""
+    """Run the jobs, and yield each job's number and outcome as it ends.
+
+    A lost job costs no other. All jobs end if this process is interrupted.
+    """
     with _submitting():
         executor = _executor(options)
     waiting = dict(enumerate(jobs))
@@ -122,17 +127,17 @@ def run(jobs: Sequence[Callable[[], Ended]], options: Options) -> Iterator[tuple
 
 
 def _at_once(options: Options) -> int:
-    """How many are handed over at a time: Slurm sees to it by itself."""
+    """Return how many jobs are submitted at a time; Slurm itself limits how many run."""
     return 1_000_000 if options.engine == SLURM else at_once(options)
 
 
 def at_once(options: Options) -> int:
-    """How many processes of this machine run at once."""
+    """Return how many processes of this machine run at once."""
     return options.array_parallelism or cores()
 
 
 def cores() -> int:
-    """Of this machine, as far as this process may use them."""
+    """Return the number of this machine's cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -157,7 +162,7 @@ def _submit(executor: "Executor", jobs: Sequence[Callable[[], Ended]]) -> "list[
 
 @contextlib.contextmanager
 def _submitting() -> Iterator[None]:
-    """Whatever submitit raises of a folder that it cannot make, or of what sbatch says."""
+    """Turn whatever submitit raises about its folder or sbatch into an error of one line."""
     try:
         yield
     except Exception as error:
@@ -168,7 +173,7 @@ def _submitting() -> Iterator[None]:
 
 
 def ended_states(running: "Mapping[int, Submitted[Ended]]", engine: str) -> dict[int, str]:
-    """The state of each job that does not run any more."""
+    """Return the state of each job that no longer runs."""
     if engine == LOCAL:
         return {number: "its process is gone" for number, job in running.items() if job.done()}
     ids = ",".join(job.job_id for job in running.values())
@@ -196,7 +201,7 @@ def _outcome(job: "Submitted[Ended]", state: str, since: float, grace: float) ->
 
 
 def _ask(*command: str, unknown: str | None = None) -> str | None:
-    """What one of Slurm's commands prints; None if it fails, nothing if it does not know what it is asked for."""
+    """Return the output of one of Slurm's commands; None if it fails, empty if it does not know the job."""
     with contextlib.suppress(OSError):
         found = subprocess.run(command, capture_output=True, text=True)
         if found.returncode == 0:
