@@ -41,7 +41,7 @@ def least_interval(hits: Integers, trials: Integers) -> tuple[float, float]:
 
 
 def score_interval(hits: Integers, trials: Integers, weights: Floats | None = None) -> tuple[float, float]:
-    """Return the ends of the score interval for sum w_c p_c, where each of trials_c trials is a hit with probability p_c.
+    """Return the ends of the score interval for sum w_c p_c, p_c the probability of a hit in each of trials_c trials.
 
     For one proportion it is Wilson's. For a difference (weights that sum to 0) it would be Mee's (1984). Each variance
     is that under the hypothesis, p_c (1 - p_c) / (n_c - 1 + s_c), with s_c its share of the whole variance: each
