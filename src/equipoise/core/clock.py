@@ -1,4 +1,4 @@
-"""Where the time of a run goes: every moment belongs to the innermost of the parts that are under way."""
+"""Where the time of a run goes: every moment counts for the innermost part that is under way."""
 
 import builtins
 import sys
@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-# In the order of a run. Start-up: of the process, until the options are read; trace: what the first epoch takes longer
-# than the others; rest: all that has no name, such as composing the config.
+# In the order of a run. startup: the process until its options are read; trace: the extra time of the first epoch
+# over the others; rest: all that has no name, such as composing the config.
 PARTS = ("startup", "import", "prepare", "trace", "train", "evaluate", "pictures", "log", "rest")
 
 
 class Clock(threading.local):
-    """Seconds by part, since it was made or last read; each thread has its own."""
+    """Seconds by part, since the clock was made or last read; each thread has its own."""
 
     def __init__(self) -> None:
         self._spent: dict[str, float] = defaultdict(float)
@@ -24,7 +24,7 @@ class Clock(threading.local):
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Within it the time is this part's, but for what is another's in it."""
+        """Count the time of the body for this part, except for that of other parts within it."""
         self._book()
         self._under_way.append(name)
         try:
@@ -34,17 +34,17 @@ class Clock(threading.local):
             self._under_way.pop()
 
     def move(self, seconds: float, source: str, target: str) -> None:
-        """Say of some of one part's time that it was another's."""
+        """Count some of one part's time for another part."""
         self._spent[source] -= seconds
         self._spent[target] += seconds
 
     def begin_process(self) -> None:
-        """The processor's time until now is the start-up: Linux says to a second only when a process began."""
+        """Count the processor time until now as start-up: Linux tells the start of a process only to the second."""
         self._since = time.perf_counter()
         self._spent["startup"] = time.process_time()
 
     def lap(self) -> Mapping[str, float]:
-        """Seconds of each part, in order, and of all of them as `total`; it begins again at nothing."""
+        """Return the seconds of each part, in order, and their sum as `total`, and begin again at zero."""
         self._book()
         spent = {name: self._spent[name] for name in PARTS}
         self._spent.clear()
@@ -56,12 +56,12 @@ class Clock(threading.local):
         self._since = now
 
 
-clock = Clock()  # the process's: parts are named wherever their work is done
+clock = Clock()  # of the process: each part is named where its work is done
 
 
 @contextmanager
 def imports_counted() -> Iterator[None]:
-    """Within it whatever is imported, wherever, is the part `import`."""
+    """Count every import within the body, wherever it stands, as the part `import`."""
     original = builtins.__import__
 
     def counted(name: str, *arguments: Any, **named: Any) -> Any:

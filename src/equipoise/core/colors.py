@@ -1,7 +1,7 @@
-"""Colours that mean the same in every picture: one a weighting, by its name, and none that a reader cannot tell from another.
+"""Colours that mean the same in every picture: each weighting has its own, which readers can tell from the others.
 
-`none`, by which the others are measured, is grey, and nothing else is. What a colour does not say, such as the loss, is said
-by a mark or a dash.
+`none`, the baseline, is grey, and no other weighting is. A mark or a dash shows what the colour does not, such as the
+loss.
 """
 
 import colorsys
@@ -9,7 +9,8 @@ import hashlib
 import itertools
 
 INK, MUTED = "#333333", "#8a8a8a"
-# Seven of Okabe & Ito 2008, which colour-blind readers tell apart, and a brown, a purple and a wine red that stand off from these.
+# Colours of Okabe & Ito 2008, which colour-blind readers can tell apart, and a brown, a purple and a wine red that
+# differ from these.
 WEIGHTINGS = {
     "none": "#7f7f7f",
     "balanced": "#0072b2",
@@ -26,7 +27,10 @@ APART = 60  # in the cube of 256 values each of red, green and blue
 
 
 def weighting_color(name: str) -> str:
-    """`#rrggbb` of a weighting. One that is not of this project has a colour that follows from its name alone, and stands off from all of these."""
+    """Return the colour of a weighting as `#rrggbb`.
+
+    That of a weighting from elsewhere follows from its name alone, and differs clearly from all of these.
+    """
     if name in WEIGHTINGS:
         return WEIGHTINGS[name]
     for attempt in itertools.count():

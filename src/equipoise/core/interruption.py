@@ -1,7 +1,7 @@
-"""SIGINT, SIGTERM and a terminal that is closed (SIGHUP) end a run within seconds, whatever it is busy with.
+"""SIGINT, SIGTERM and a closed terminal (SIGHUP) end a run within seconds, whatever it is doing.
 
-Python raises KeyboardInterrupt only between two of its own instructions, which may be long after the signal where
-TensorFlow or a database is at work. What is still there after a while is therefore ended from another thread.
+Python raises KeyboardInterrupt only between two of its own instructions, which may be long after the signal while
+TensorFlow or a database is at work. A process that has not ended after a while is therefore ended by another thread.
 """
 
 import contextlib
@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 GRACE = 3.0  # seconds for an orderly end
-LAST_WORDS = 1.0  # seconds for closing the run where there was none
-ENDING = (signal.SIGTERM, signal.SIGHUP)  # beside SIGINT, which Python has a handler for
+KILLED = b"interrupted: the work under way did not end in time, so the process was stopped; the run is KILLED\n"
+LAST_WORDS = 1.0  # seconds to close the run if there was no orderly end
+ENDING = (signal.SIGTERM, signal.SIGHUP)  # besides SIGINT, which Python handles itself
 
 
 def listen() -> None:
-    """From here on these signals raise KeyboardInterrupt with their name; one that is ignored, as under nohup, stays so."""
+    """Make these signals raise KeyboardInterrupt with their name, unless they are ignored, as under nohup."""
     for number in ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _interrupt)
@@ -27,16 +28,16 @@ def listen() -> None:
 
 @contextlib.contextmanager
 def bounded(close: Callable[[], None]) -> Iterator[None]:
-    """Within it a signal raises KeyboardInterrupt, and ends the process with 128 + its number if that does not help in time.
+    """Let a signal raise KeyboardInterrupt in the body; end the process with 128 + its number if that takes too long.
 
     Parameters
     ----------
-    close : called from another thread before the process is ended, and given up on if it takes too long
+    close : called from another thread before the process is ended, and abandoned if it takes too long
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals go to the main thread alone
         return
-    listen()  # in a launcher's worker nobody has before
+    listen()  # in a launcher's worker nothing else has
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
@@ -56,16 +57,13 @@ def _watch(signals: socket.socket, over: threading.Event, close: Callable[[], No
             if number[0] in (signal.SIGINT, *ENDING):
                 break
         else:
-            return  # nothing came
+            return  # no signal came
     if not over.wait(GRACE):
         closing = threading.Thread(target=close, daemon=True)
         closing.start()
         closing.join(LAST_WORDS)
-        with contextlib.suppress(OSError):  # of a stream that nobody reads
-            os.write(
-                2,
-                b"interrupted: what it was busy with did not end in time, so the process was ended; the run is KILLED\n",
-            )
+        with contextlib.suppress(OSError):  # nobody may read the stream any more
+            os.write(2, KILLED)
         os._exit(128 + number[0])
 
 
@@ -76,7 +74,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _leave_terminal() -> None:
-    """Nobody reads there any more, and an error in writing would take the place of the interruption."""
+    """Write to nowhere instead: an error in writing to the closed terminal would replace the interruption."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         if stat.S_ISCHR(os.fstat(stream).st_mode):

@@ -1,4 +1,4 @@
-"""Command lines of `key=value` words whose keys are no config, and the end of every command beside train.py."""
+"""Command lines of `key=value` words that are no config, and how every command except train.py ends."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,7 @@ from equipoise.core.schema import ConfigError, complain, suggestion
 
 
 def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[str]], int | None]) -> int:
-    """Do what was typed, or print the document if help was asked for; returns the exit code: 2 for a user's mistake, which is told."""
+    """Do what was typed, or print the document if help is asked for; return the exit code, 2 for a user's mistake."""
     process.begin()
     if {"-h", "--help"} & set(words):
         print((document or "").strip())
@@ -20,12 +20,12 @@ def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[s
 
 
 def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:
-    """Key to value, as typed.
+    """Return the values by their keys, as typed.
 
     Raises
     ------
     ConfigError
-        If a word is no `key=value`, its key is unknown, or is typed twice.
+        If a word is not `key=value`, or its key is unknown or typed twice.
     """
     found: dict[str, str] = {}
     for word in words:
@@ -41,7 +41,7 @@ def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:
 
 
 def store(options: dict[str, str]) -> str:
-    """Which store `tracking=` names: the project's own if it was not typed."""
+    """Return the store that `tracking=` names, by default the project's own."""
     typed, known = options.get("tracking", "local"), ("local", "server")
     if typed not in known:
         raise ConfigError(f"tracking={typed}: there is no such tracking{suggestion(typed, known)}")
@@ -49,7 +49,7 @@ def store(options: dict[str, str]) -> str:
 
 
 def number(options: dict[str, str], key: str) -> float | None:
-    """A positive number, or None if the key was not typed."""
+    """Return a positive number, or None if the key was not typed."""
     if key not in options:
         return None
     try:
@@ -62,7 +62,7 @@ def number(options: dict[str, str], key: str) -> float | None:
 
 
 def whole_number(options: dict[str, str], key: str) -> int | None:
-    """A whole number from 1, or None if the key was not typed."""
+    """Return a whole number from 1, or None if the key was not typed."""
     if key not in options:
         return None
     if not re.fullmatch("0*[1-9][0-9]{0,8}", options[key], re.ASCII):

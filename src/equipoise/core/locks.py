@@ -1,4 +1,4 @@
-"""One process at a time, and a name for the one that others wait for."""
+"""Locks that admit one process at a time and name the process that the others wait for."""
 
 import contextlib
 import os
@@ -15,18 +15,17 @@ from equipoise.core.schema import ConfigError
 
 
 class InUseError(ConfigError):
-    """A folder that another process writes into."""
+    """A folder into which another process writes."""
 
 
 @contextlib.contextmanager
 def locked(file: Path, seconds: float) -> Iterator[None]:
-    """One process at a time; who waits for too long is told for whom."""
+    """Hold a lock during the body; a process that waits for too long is told for which one."""
     owner = file.with_suffix(".owner")
     try:
-        with FileLock(
-            file, timeout=seconds, thread_local=False
-        ):  # whoever ends a run may be another thread than began it
-            with contextlib.suppress(OSError):  # a full disk; nobody but a message reads it
+        # The thread that ends a run may not be the one that began it.
+        with FileLock(file, timeout=seconds, thread_local=False):
+            with contextlib.suppress(OSError):  # a full disk; only a message needs the name
                 since = time.strftime("%Y-%m-%d %H:%M:%S")
                 owner.write_text(
                     f"process {os.getpid()} on {socket.gethostname()} since {since} ({shlex.join(sys.argv)})",
@@ -34,5 +33,5 @@ def locked(file: Path, seconds: float) -> Iterator[None]:
                 )
             yield
     except Timeout:
-        who = owner.read_text(encoding="utf-8") if owner.exists() else "one that is not known"
+        who = owner.read_text(encoding="utf-8") if owner.exists() else "whose name is not known"
         raise InUseError(f"{file.parent} is in use by another process, {who}: wait for it, or end it") from None

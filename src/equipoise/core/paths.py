@@ -1,30 +1,29 @@
-"""Where a project keeps what its runs leave: one place, however and from wherever a command is started."""
+"""Where a project and its files are: the same place, however and from wherever a command is started."""
 
 import os
 from pathlib import Path
 
-ROOT = (
-    "EQUIPOISE_ROOT"  # in the environment of a job that got the code sent: what stands for the project on its machine
-)
+# Environment variable of a job whose code was sent to its machine: the folder that is the project there.
+ROOT = "EQUIPOISE_ROOT"
 
 
 def project_root() -> Path:
-    """The folder that holds conf/ and src/; under DVC's temporary workspaces, the repository they belong to."""
+    """Return the folder that holds conf/ and src/; in a temporary workspace of DVC, the repository it belongs to."""
     return Path(os.environ.get(ROOT) or os.environ.get("DVC_ROOT") or Path(__file__).parents[3]).resolve()
 
 
 def code_root() -> Path:
-    """The tree that this code stands in, which under DVC may be a temporary workspace."""
+    """Return the tree that holds this code, which under DVC may be a temporary workspace."""
     return Path(__file__).parents[3]
 
 
 def config_folder() -> Path:
-    """The config tree that belongs to this code."""
+    """Return the config tree that belongs to this code."""
     return code_root() / "conf"
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a regular file: not of a device or a pipe, and no for a name that the system cannot have."""
+    """Return whether a path is a regular file, not a device or a pipe; False if the system cannot have such a name."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -32,5 +31,5 @@ def is_file(path: Path) -> bool:
 
 
 def cache_folder() -> Path:
-    """Prepared datasets."""
+    """Return the folder of the prepared datasets."""
     return project_root() / "cache"

@@ -9,6 +9,6 @@ ALLOCATIONS = 20_000
 
 
 def begin() -> None:
-    """Let no encoding end the command, and have the garbage collector run less often."""
+    """Keep encodings from ending the command, and make the garbage collector run less often."""
     never_fail()
     gc.set_threshold(ALLOCATIONS)

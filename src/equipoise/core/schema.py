@@ -44,7 +44,7 @@ FALSE = ("false", "no", "n", "f", "off")
 class ConfigError(ValueError):
     """A user's mistake. The message names the option that was typed, what is wrong, and a way out.
 
-    What was typed or read may stand in it: no control character reaches the terminal, and no line is endless.
+    It may quote what was typed or read: control characters are escaped, and long lines are cut.
     """
 
     def __str__(self) -> str:
@@ -52,14 +52,14 @@ class ConfigError(ValueError):
 
 
 def complain(error: ConfigError) -> int:
-    """Tell the user, a line for each thing that is wrong; returns the exit code of a mistake on the command line."""
+    """Print one line for each mistake, and return the exit code of a mistake on the command line."""
     for line in str(error).splitlines():
         print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
     return 2
 
 
 def printable(line: str) -> str:
-    """The line as it may be shown in a terminal: control characters are written out, and no line is endless."""
+    """Return a line that a terminal may show: its control characters escaped, and cut if it is long."""
     line = "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line
     )
@@ -69,18 +69,21 @@ def printable(line: str) -> str:
 
 
 def control_characters(text: str) -> list[str]:
-    """What nothing here can show or write: control characters but tabs, and what is no UTF-8."""
+    """Return the characters that cannot be shown or written: control characters except tabs, and surrogates."""
     return [char for char in text if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
 
 
 class Section(BaseModel):
-    """A frozen part of the config. Unknown keys, wrong types, NaN and infinity are errors."""
+    """A frozen part of the config, in which unknown keys, wrong types, NaN and infinity are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def names_as_text(value: Any) -> Any:
-    """A mapping with its keys as text, which YAML may have read as numbers, or one that was typed as a text; anything else as it is."""
+    """Return a mapping with its keys as text, which YAML may have read as numbers; anything else as it is.
+
+    The mapping may have been typed as a text.
+    """
     value = mapping_in(value) or value if isinstance(value, str) else value
     if not isinstance(value, Mapping):
         return value
@@ -98,14 +101,14 @@ class _ByClassName:
         return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(names_as_text)])
 
 
-# One number a class: a mapping by class name in the config, an array in class order in the function.
+# One number per class: a mapping by class name in the config, an array in class order in the function.
 PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 # YAML has lists only; their items stay strict.
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**31)], ...], Field(strict=False, min_length=1)]
 
 
 def text_of(value: Any) -> Any:
-    """A name that YAML has read as a number, a boolean or nothing, as it was typed; anything else as it is."""
+    """Return a name as it was typed if YAML has read it as a number, a boolean or nothing; anything else as it is."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value) if isinstance(value, int | float) else value
@@ -116,7 +119,7 @@ def _name(value: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    """One name stands for a list of one; a list may be typed as a text."""
+    """Return names as a tuple; one name stands for a list of one, and a list may be typed as a text."""
     found = list_in(value) if isinstance(value, str) else None
     value = value if found is None else found
     return tuple(map(text_of, value if isinstance(value, list | tuple) else [value])) if value is not None else value
@@ -141,7 +144,7 @@ def _word(text: str) -> str:
     return text
 
 
-# What becomes part of a file's or an experiment's name.
+# Words that become part of a file's or an experiment's name.
 Word: TypeAlias = Annotated[str, BeforeValidator(_name), AfterValidator(_word)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, le=1e9)]
@@ -223,15 +226,15 @@ def _is_section(annotation: Any) -> bool:
 
 
 def number_in(text: str) -> Decimal | None:
-    """The number that the text is, exact; None if it is none."""
+    """Return the exact number that a text is; None if it is not a number."""
     return Decimal(text) if NUMBER.fullmatch(text) else None
 
 
 def named(name: str, classes: Sequence[str]) -> str | None:
-    """The class that a name means; None if there is none, or more than one.
+    """Return the class that a name means; None if there is none, or more than one.
 
-    It is the class of that very name, or the one of the same number (`1.0` and `1`), or the one that answers the same:
-    YAML makes `True` of `true` and of `yes`, and where the classes are a yes and a no any such word will do.
+    It is the class of exactly that name, or of the same number (`1.0` and `1`), or of the same answer: YAML makes
+    `True` of `true` and of `yes`, and if the classes are a yes and a no, any such word will do.
     """
     if name in classes:
         return name
@@ -251,7 +254,7 @@ def named(name: str, classes: Sequence[str]) -> str | None:
 
 
 def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: str) -> Floats:
-    """The mapping's numbers as an array of shape (classes,), float64; every class exactly once."""
+    """Return a mapping's numbers as float64 (classes,); it must name every class exactly once."""
     numbers: dict[str, float] = {}
     for name, number in by_name.items():
         meant = known_class(name, classes, key)
@@ -265,12 +268,12 @@ def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: st
 
 
 def known_class(name: str, classes: Sequence[str], key: str) -> str:
-    """The class that the option `key` names.
+    """Return the class that the option `key` names.
 
     Raises
     ------
     ConfigError
-        If the data have none of that name, with the nearest one.
+        If the data have no such class; the message names the nearest one.
     """
     meant = named(name, classes)
     if meant is None:
@@ -279,7 +282,7 @@ def known_class(name: str, classes: Sequence[str], key: str) -> str:
 
 
 def dotted_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Every key of a nested mapping as it is typed, branches and leaves."""
+    """Return every key of a nested mapping as it is typed, branches and leaves."""
     keys = []
     for key, value in tree.items():
         keys.append(f"{prefix}{key}")
@@ -289,11 +292,11 @@ def dotted_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> str:
-    """`; did you mean 'x'?` if something is near, else the valid words.
+    """Return `; did you mean 'x'?` if a valid word is similar, otherwise the valid words.
 
     Parameters
     ----------
-    option : that the word was typed for, so that a name which needs quotes is shown with them
+    option : for which the word was typed, so that a name that needs quotes is shown with them
     """
     number = number_in(word)  # YAML has read 1e5 as 100000.0
     near = [other for other in valid if number is not None and number_in(other) == number] or get_close_matches(
@@ -310,7 +313,7 @@ def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> st
 
 
 def as_typed(key: str, value: str | Sequence[str]) -> str:
-    """`key=value` as it is to be typed in a shell, such as `dataset.drop=[id]`, quoted where Hydra or the shell needs it."""
+    """Return `key=value` as a shell takes it, such as `dataset.drop=[id]`, quoted where Hydra or the shell needs it."""
     override = (
         f"{key}={_word_of_hydra(value) if isinstance(value, str) else '[' + ','.join(map(_word_of_hydra, value)) + ']'}"
     )
@@ -318,24 +321,24 @@ def as_typed(key: str, value: str | Sequence[str]) -> str:
 
 
 def for_shell(override: str) -> str:
-    """The word, in quotation marks where a shell needs them; square brackets alone need none."""
+    """Return a word, in quotation marks if a shell needs them; square brackets alone need none."""
     return override if re.fullmatch(r"[\w.,=\[\]]+", override, re.ASCII) else shlex.quote(override)
 
 
 def _word_of_hydra(text: str) -> str:
     if re.fullmatch(r"[^\W\d]\w*", text, re.ASCII) and text.lower() not in ("true", "false", "null", "nan", "inf"):
         return text
-    # Backslashes are doubled before a quotation mark alone.
+    # Backslashes are doubled only before a quotation mark.
     quoted = '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text) + '"'
     return quoted.replace("${", "\\${")  # which would refer to another option
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """`1 file is …` or `2 files are …`."""
+    """Return `1 file is …` or `2 files are …`."""
     return f"{count} {one if count == 1 else many}"
 
 
 def listing(words: Sequence[str], most: int = 12) -> str:
-    """The words with commas in one line, cut after `most` of them."""
+    """Return the words with commas in one line, cut after `most` of them."""
     cut = f" and {len(words) - most} more" if len(words) > most else ""
     return ", ".join(words[:most]).replace("\n", "\\n") + cut

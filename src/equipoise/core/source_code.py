@@ -1,8 +1,8 @@
-"""A digest of the code behind functions: of what they do, and of all of this project that they use, however deep.
+"""A digest of the code behind functions: of the functions themselves and of everything of this project that they use.
 
-Files are parsed and not imported. What counts is the syntax of each definition that is reached by its name, from
-function to function and from file to file; comments, docstrings, layout, and where a definition stands do not. Code
-that is reached in another way, as by a name put together while it runs, is not seen.
+Files are parsed and not imported. The digest follows names from function to function and from file to file, and
+covers the syntax of each definition that it reaches, without comments, docstrings, layout and place. It does not see
+code that is reached in another way, such as by a name that is put together at run time.
 """
 
 import ast
@@ -14,24 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HOME = Path(__file__).resolve().parents[2]  # that the modules of this project are imported from
-INSTALLED = ("site-packages", "dist-packages")  # folders in which others' modules lie side by side
+HOME = Path(__file__).resolve().parents[2]  # the folder from which this project's modules are imported
+INSTALLED = ("site-packages", "dist-packages")  # folders that hold the modules of many projects
 ALL, ANY = "*", "?"
 
 Place = tuple[Path, str]  # a name at the top of a file, or ALL of them
-Import = tuple[
-    str, str
-]  # a module, and what is taken of it: a name, ALL where it is the module itself, or ANY part of it
+# A module, and what is taken from it: a name, ALL for the module itself, or ANY part of it.
+Import = tuple[str, str]
 
 
 @functools.lru_cache(maxsize=256)
 def digest(*roots: Callable[..., Any] | str, without: tuple[str, ...] = ()) -> str:
-    """SHA-256 of the code that is reached from the roots.
+    """Return the SHA-256 of the code that is reached from the roots.
 
     Parameters
     ----------
     roots : functions from any file, or dotted names such as `equipoise.training.fit`
-    without : dotted names of this project that are not followed; of modules, or of what stands at their top
+    without : dotted names of this project that are not followed: modules, or definitions at their top level
     """
     left = [_place_of(name) if isinstance(name, str) else _home_of(name) for name in roots]
     texts = set(_reached(left, set(map(_place_of, without))))
@@ -60,13 +59,13 @@ class _Statement:
 
     @functools.cached_property
     def uses(self) -> list[tuple[str, str]]:
-        """Names that occur, each with the attribute that is taken of it, or with ALL."""
+        """The names that occur, each with the attribute that is taken of it, or with ALL."""
         attributes = {id(part.value): part.attr for part in self._parts if isinstance(part, ast.Attribute)}
         return [(part.id, attributes.get(id(part), ALL)) for part in self._parts if isinstance(part, ast.Name)]
 
     @functools.cached_property
     def imports(self) -> dict[str, list[Import]]:
-        """Within it, by the name that is given to what is imported."""
+        """The imports within the statement, by the names that they give."""
         found: dict[str, list[Import]] = {}
         for part in self._parts:
             for name, target in _imported(part, self._file):
@@ -78,7 +77,7 @@ class _Statement:
 class _Module:
     definitions: Mapping[str, list[_Statement]]
     imports: Mapping[str, list[Import]]
-    effects: list[_Statement]  # what is done, and defines nothing
+    effects: list[_Statement]  # statements that define nothing
 
 
 @functools.lru_cache(maxsize=1024)
@@ -99,7 +98,7 @@ def _parsed(file: Path) -> _Module:
 
 
 def _reached(left: list[Place], stops: Collection[Place]) -> Iterator[str]:
-    """The text of every statement that can be reached, and the names of what belongs to others."""
+    """Yield the text of every statement that can be reached, and the dotted names from other projects."""
     seen, entered = set(stops), set()
     while left:
         file, name = place = left.pop()
@@ -109,23 +108,19 @@ def _reached(left: list[Place], stops: Collection[Place]) -> Iterator[str]:
         module = _parsed(file)
         if name == ALL:
             left += [(file, each) for each in (*module.definitions, *module.imports)]
-        statements, targets = (
-            list(module.definitions.get(name, ())),
-            [(target, ALL) for target in module.imports.get(name, ())],
-        )
+        statements = list(module.definitions.get(name, ()))
+        targets = [(target, ALL) for target in module.imports.get(name, ())]
         if file not in entered:
             entered.add(file)
             statements += module.effects
-            targets += [
-                (target, ALL) for target in module.imports.get(ALL, ())
-            ]  # `from … import *` may define any name
+            # `from … import *` may define any name.
+            targets += [(target, ALL) for target in module.imports.get(ALL, ())]
         for statement in statements:
             yield statement.text
             for used, attribute in statement.uses:
                 left += [(file, used)] * (used in module.definitions)
-                targets += [
-                    (target, attribute) for target in (*module.imports.get(used, ()), *statement.imports.get(used, ()))
-                ]
+                imported = (*module.imports.get(used, ()), *statement.imports.get(used, ()))
+                targets += [(target, attribute) for target in imported]
         for (source, taken), attribute in targets:
             found = _follow(source, taken, attribute, file)
             if isinstance(found, str):
@@ -135,7 +130,7 @@ def _reached(left: list[Place], stops: Collection[Place]) -> Iterator[str]:
 
 
 def _follow(module: str, taken: str, attribute: str, importer: Path) -> Place | str:
-    """Where an imported name stands; of another project's its dotted name."""
+    """Return the place of an imported name, or its dotted name if it is another project's."""
     inside = _file_of(f"{module}.{taken}", importer) if taken not in (ALL, ANY) else None
     if inside:
         return inside, attribute
@@ -160,14 +155,13 @@ def _imported(node: ast.AST, file: Path) -> Iterator[tuple[str, Import]]:
 
 
 def _bound(node: ast.stmt) -> set[str]:
-    """The names that a statement at the top of a file defines or changes."""
+    """Return the names that a statement at the top of a file defines or changes."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return {
-            part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)
-        }  # x of `x["a"] = 1`, too
+        # Of `x["a"] = 1`, this is x.
+        return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
     parts = [part for part in ast.walk(node) if not isinstance(node, ast.Import | ast.ImportFrom)]
     names = {part.id for part in parts if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)}
     return names | {
@@ -176,19 +170,19 @@ def _bound(node: ast.stmt) -> set[str]:
 
 
 def _only_imports(node: ast.stmt) -> bool:
-    """Whether it is an import, or such a block of them as stands below `if TYPE_CHECKING`."""
+    """Return whether a statement is an import, or a block of imports such as that below `if TYPE_CHECKING`."""
     if isinstance(node, ast.If):
         return all(map(_only_imports, [*node.body, *node.orelse]))
     return isinstance(node, ast.Import | ast.ImportFrom | ast.Pass)
 
 
 def _is_text(node: ast.AST) -> bool:
-    """Whether it is a docstring, or another text that nothing is done with."""
+    """Return whether a statement is a docstring, or another text that is not used."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _text(node: Any) -> str:
-    """The syntax without docstrings and places; what is empty is left out, as versions of Python differ in it."""
+    """Return the syntax without docstrings, places and empty fields, which differ between versions of Python."""
     if isinstance(node, ast.AST):
         fields = [
             f"{name}={_text(value)}"
@@ -223,7 +217,7 @@ def _place_of(dotted: str) -> Place:
 
 @functools.cache
 def _file_of(module: str, importer: Path) -> Path | None:
-    """The file of a module, if it belongs to the project that imports it, or to this one."""
+    """Return the file of a module, if it belongs to the project that imports it or to this one."""
     root = _root_of(importer)
     first = importer.relative_to(root).parts[0].removesuffix(".py")
     for place, own in ((root, first), (HOME, "equipoise")):
@@ -237,7 +231,7 @@ def _file_of(module: str, importer: Path) -> Path | None:
 
 @functools.cache
 def _root_of(file: Path) -> Path:
-    """The folder that the file's module is imported from: above its outermost package."""
+    """Return the folder from which a file's module is imported, above its outermost package."""
     folder = file.parent
     while (folder / "__init__.py").is_file():
         folder = folder.parent

@@ -1,16 +1,16 @@
-"""What a command prints, in the encoding of the terminal or file that it goes to."""
+"""How a command prints in the encoding of the terminal or file that it writes to."""
 
 import codecs
 import io
 import sys
 
-# What tables and messages hold beside ASCII, where an encoding has none of it.
+# Characters of tables and messages beyond ASCII, and what replaces them if the encoding lacks them.
 PLAIN = {"−": "-", "–": "-", "…": "...", "·": "-", "×": "x", "±": "+/-", "●": "*", "→": "->", "⁻": "^-", "\u00a0": " "}
 ERRORS = "equipoise.plain"
 
 
 def never_fail() -> None:
-    """Write what the encoding of standard output or error lacks in plain characters, or escaped, rather than raise."""
+    """Replace or escape characters that the encoding of standard output or error lacks, rather than raise."""
     codecs.register_error(ERRORS, _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -28,7 +28,7 @@ errors = Console(stderr=True, highlight=False, markup=False)
 
 
 class _Messages:
-    """The warnings and notes that were shown, so that none is repeated while repetitions are left out."""
+    """The warnings and notes that were shown, so that repetitions can be omitted."""
 
     def __init__(self) -> None:
         self._shown: set[str] | None = None
@@ -42,7 +42,7 @@ class _Messages:
             self._shown = None
 
     def takes(self, message: str) -> bool:
-        """Whether the message is to be shown; remembers that it was."""
+        """Return whether to show the message, and remember that it was shown."""
         if self._shown is None:
             return True
         is_new = message not in self._shown
@@ -95,7 +95,10 @@ def written_to(file: TextIO) -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """Show a live bar; call what it yields with each epoch's metrics. Where there is no terminal, print its end alone."""
+    """Show a live bar, and yield the function to call with each epoch's metrics.
+
+    Without a terminal, only the end of the bar is printed.
+    """
     columns = (BarColumn(16), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=epochs, metrics="")
@@ -116,7 +119,8 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Table]:
     """Return the table in as many parts as the width needs, so that no number is cut; each repeats the column of names.
 
-    Only names are broken into lines: to LEAST_NAME columns if the table then needs one part, or to a third of the width.
+    Only names are broken into lines: to LEAST_NAME columns if the table then fits in one part, otherwise to a third of
+    the width.
     """
     widths = [
         max(cell_len(line) for cell in column for line in cell.split("\n"))

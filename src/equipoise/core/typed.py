@@ -1,4 +1,4 @@
-"""Lists and mappings that were typed as a text: Hydra's grammar refuses some characters in them, such as `(`, `>` and `=`."""
+"""Lists and mappings typed as a text, since Hydra's grammar refuses some characters in them: `(`, `>`, `=` and more."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +7,13 @@ OPEN, CLOSE = "[{(", "]})"
 
 
 def list_in(text: str) -> list[str] | None:
-    """The items of `[a (x), "b,c"]`; None if the text is no list."""
+    """Return the items of a list such as `[a (x), "b,c"]`; None if the text is not a list."""
     inner = _inside(text, "[]")
     return None if inner is None else [_unquoted(item) for item in _divided(inner, ",")]
 
 
 def mapping_in(text: str) -> dict[str, Any] | None:
-    """Names to numbers, or to such mappings, as in `{>50K: 5, <=50K: 1}`; None if the text is no mapping."""
+    """Return names to numbers, or to such mappings, of `{>50K: 5, <=50K: 1}`; None if the text is not a mapping."""
     inner = _inside(text, "{}")
     if inner is None:
         return None
@@ -29,7 +29,7 @@ def mapping_in(text: str) -> dict[str, Any] | None:
 
 
 def names_in(text: str) -> Iterator[list[str]]:
-    """The names of each mapping in the text, as they are typed in it."""
+    """Yield the names of each mapping in the text, as they are typed."""
     for item in _divided(text, ","):
         inner = _inside(item, "{}")
         if inner is not None:
@@ -45,7 +45,7 @@ def _inside(text: str, ends: str) -> str | None:
 
 
 def _divided(text: str, separator: str) -> list[str]:
-    """The parts between separators that stand in no brackets and no quotation marks; none of nothing."""
+    """Return the parts between separators outside brackets and quotation marks, without empty ones."""
     return [part for part in _parts(text, separator) if part.strip()]
 
 
