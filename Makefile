@@ -88,7 +88,7 @@ PAGE = $(if $(RUN),$(OF_RUN))$(if $(VIEW),$(OF_VIEW))
 
 study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagrams: one to two hours on 2 cores
 	@$(MAKE) --no-print-directory setup EXTRA=sweeps
-	@dvc repro $(ARGS) pipelines/study/dvc.yaml
+	@dvc --cd pipelines/study repro $(ARGS)
 
 ui: setup  ## Open MLflow on the project's runs; each run and sweep prints the command that opens its page
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"

@@ -1,15 +1,10 @@
-"""Write params.yaml: what conf/ composes to, which is the whole config of the DVC stages.
+"""Write params.yaml, the whole config of the DVC stages, as what conf/ composes to: python pipelines/compose.py.
 
-  python pipelines/compose.py           write it, and the digest of what was composed
-  python pipelines/compose.py --check   fail if conf/ has come to compose to something else since
-
-A value that was changed in params.yaml by hand is no mistake, and passes. Under `dvc exp run`, which composes afresh
-itself, there is nothing to check.
+The digest of what was composed is written beside this file, for the stage `conf` to compare it with what conf/ composes
+to by then.
 """
 
 import hashlib
-import os
-import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -17,36 +12,27 @@ from omegaconf import OmegaConf
 
 from equipoise.core.paths import code_root, config_folder
 
-DIGEST = Path(__file__).with_name("composed.sha256")
-PARAMS = code_root() / "params.yaml"
-CHECKED = code_root() / "artifacts" / "conf.txt"
-ADVICE = """conf/ has changed, and params.yaml, which `dvc repro` reads, does not have the change:
-  make params       writes params.yaml from conf/
-  dvc exp run       composes conf/ afresh by itself, with -S group=option"""
+COMPOSED = Path(__file__).with_name("composed.sha256")
 
 
 def composed_default() -> str:
-    """The default config as YAML, as `dvc exp run` writes it: composed and resolved."""
+    """Return the default config as YAML, composed and resolved, as `dvc exp run` writes it."""
     with initialize_config_dir(str(config_folder()), version_base=None):
         config = compose("config")
     OmegaConf.resolve(config)
     return OmegaConf.to_yaml(config)
 
 
-def main(words: list[str]) -> int:
+def digest_of(text: str) -> str:
+    """Return what `COMPOSED` holds for this text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def main() -> None:
     text = composed_default()
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    if words == ["--check"]:
-        if digest != DIGEST.read_text().strip() and not os.environ.get("DVC_EXP_NAME"):
-            print(f"error: {ADVICE}", file=sys.stderr)
-            return 2
-        CHECKED.parent.mkdir(exist_ok=True)
-        CHECKED.write_text("params.yaml has what conf/ says\n")  # always the same, so that no stage runs again for it
-        return 0
-    PARAMS.write_text(text, encoding="utf-8")
-    DIGEST.write_text(digest + "\n")
-    return 0
+    (code_root() / "params.yaml").write_text(text, encoding="utf-8")
+    COMPOSED.write_text(digest_of(text) + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -1,41 +1,88 @@
-"""Write into dvc.yaml, for each stage, the modules that its program imports, so that a change of any of them runs it again."""
+"""Write into dvc.yaml the code that each stage depends on: python pipelines/dependencies.py.
 
+A stage depends on the modules that its program imports, directly or not, at its start or later. Some modules do not
+count, and what they import counts only where another module imports it, too: those that only print; for training also
+the colours of pictures, since it draws none; and an `__init__.py` that holds a docstring alone.
+
+A package of which a stage imports most stands as its directory: one line instead of twenty, at the price that a change
+in the rest of it runs the stage again. Training takes long, so there it must be nearly all of the package. A package
+that holds a module which does not count never stands as its directory.
+"""
+
+import ast
 import re
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from modulefinder import ModuleFinder
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-PIPELINES = (ROOT / "dvc.yaml", ROOT / "pipelines" / "study" / "dvc.yaml")
+PIPELINE = ROOT / "dvc.yaml"
+PACKAGE = ROOT / "src" / "equipoise"
+PRINTING = ("equipoise.core.terminal", "equipoise.reports.console", "equipoise.comparison.console")
+COLORS = "equipoise.core.colors"
 
 
-def modules(programs: list[str]) -> list[str]:
-    """The programs and the project's modules that they import, directly or not, at their start or later; relative to the root."""
-    files = set()
+@dataclass(frozen=True)
+class Rule:
+    """What counts for a stage, and how.
+
+    Attributes
+    ----------
+    not_counting : dotted names of modules that cannot change what the stage leaves
+    share : of a package's modules, from which on it stands as its directory
+    """
+
+    not_counting: tuple[str, ...] = PRINTING
+    share: float = 0.75
+
+
+RULES = {"train": Rule((*PRINTING, COLORS), share=0.9)}  # and for the other stages Rule()
+
+
+def imported(programs: list[str], not_counting: tuple[str, ...]) -> set[Path]:
+    """Return the files of the programs, and of the project's modules that they import and that count."""
+    files: set[Path] = set()
     for program in programs:
-        finder = ModuleFinder([str(ROOT / "src")])
+        finder = ModuleFinder([str((ROOT / program).parent), str(ROOT / "src")], excludes=not_counting)
         finder.run_script(str(ROOT / program))
         files |= {Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])}
-    return sorted(file.relative_to(ROOT).as_posix() for file in files)
+    return {file for file in files if file.name != "__init__.py" or len(ast.parse(file.read_text()).body) > 1}
 
 
-def programs_of(command: str) -> list[str]:
-    """The Python files that a stage's command names."""
-    return re.findall(r"\S+\.py\b", command)
+def collapsed(files: set[Path], rule: Rule, package: Path = PACKAGE) -> Iterator[Path]:
+    """Yield the package's directory if it stands for the files; if not, those in it, and so for each sub-package."""
+    modules = {file for file in package.rglob("*.py") if file.name != "__init__.py"}
+    passed_over = {ROOT.joinpath("src", *name.split(".")).with_suffix(".py") for name in rule.not_counting}
+    if len(files & modules) >= rule.share * len(modules) and not modules & passed_over:
+        yield package
+        return
+    yield from (file for file in files if file.parent == package)
+    for folder in package.iterdir():
+        if (folder / "__init__.py").exists():
+            yield from collapsed(files, rule, folder)
+
+
+def code_of(stage: str, command: str) -> list[str]:
+    """Return what the stage depends on of the code that its command names, relative to the root."""
+    rule = RULES.get(stage, Rule())
+    files = imported(re.findall(r"\S+\.py\b", command), rule.not_counting)
+    programs = {file for file in files if not file.is_relative_to(PACKAGE)}
+    return sorted(path.relative_to(ROOT).as_posix() for path in (*programs, *collapsed(files, rule)))
 
 
 def main() -> int:
     yaml = YAML()
     yaml.width = 160
     yaml.indent(mapping=2, sequence=4, offset=2)
-    for file in PIPELINES:
-        tree = yaml.load(file)
-        for stage in tree["stages"].values():
-            others = [path for path in stage["deps"] if not str(path).endswith(".py")]
-            stage["deps"] = [*others, *modules(programs_of(stage["cmd"]))]
-        yaml.dump(tree, file)
+    tree = yaml.load(PIPELINE)
+    for name, stage in tree["stages"].items():
+        others = [path for path in stage["deps"] if not path.endswith(".py") and not path.startswith("src/")]
+        stage["deps"] = [*others, *code_of(name, stage["cmd"])]
+    yaml.dump(tree, PIPELINE)
     return 0
 
 

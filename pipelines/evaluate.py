@@ -16,10 +16,11 @@ from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.reports.console import print_evaluation, print_rules
 from equipoise.reports.evidence import Evidence
-from equipoise.runs.dvc import ARTIFACTS, PARAMS, dvc_tags, run_folder, run_stage
+from equipoise.runs.dvc import checked_config, dvc_tags, run_folder
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.log import config_tags, log_config, log_inputs
 from equipoise.runs.log_evaluation import PREDICTIONS, draw_and_log, log_evaluation
+from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.weigh import weigh
 from equipoise.tracking import history, run
 from equipoise.tracking.store import open_store
@@ -52,7 +53,8 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     }
     if found is None:
         warn(
-            "the model was trained in another store: it is judged in a new run, which has its metrics but not the model itself"
+            "the model was trained in another store: it is judged in a new run, which has its metrics "
+            "but not the model itself"
         )
         tags |= {
             **config_tags(config, data),
@@ -98,4 +100,4 @@ def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_stage(step))
+    sys.exit(run_stage(checked_config, step))

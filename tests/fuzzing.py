@@ -41,7 +41,7 @@ from equipoise.data.shards import METADATA as SHARDS
 from equipoise.data.shards import Metadata as ShardMetadata
 from equipoise.data.types import SPLITS
 from equipoise.methods.weighting import class_weights
-from equipoise.runs.dvc import read_params
+from equipoise.runs.stage import read_params
 from equipoise.sweeps.planning import plan
 from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
 from equipoise.tracking.saved_model import load_keras

@@ -3,26 +3,42 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from PIL import Image
 
-from equipoise.runs.dvc import run_stage
+from equipoise.core.schema import ConfigError
+from equipoise.runs.dvc import checked_config
+from equipoise.runs.stage import checked_dataset, run_stage
 from helpers import REPOSITORY, composed, copy_project
 
-FILES = ("dvc.yaml", "pipelines/study/dvc.yaml")
-STAGES = [(file, name) for file in FILES for name in yaml.safe_load((REPOSITORY / file).read_text())["stages"]]
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+PACKAGE = "src/equipoise"
+PRINTING = {f"{PACKAGE}/{name}.py" for name in ("core/terminal", "reports/console", "comparison/console")}
 
 
-def stage(file: str, name: str) -> dict:
-    return yaml.safe_load((REPOSITORY / file).read_text())["stages"][name]
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what the stages are made of."""
+    copy_project(tmp_path)
+    shutil.copytree(REPOSITORY / "pipelines", tmp_path / "pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    return tmp_path
 
 
-def imported(file: Path, found: set[Path]) -> set[Path]:
+def ran(project: Path, program: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, f"pipelines/{program}"]
+    environment = {**os.environ, "PYTHONPATH": "src", **environment}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+
+
+def imported(file: Path, without: set[str], found: set[Path]) -> set[Path]:
     """Add the project's modules behind a file's imports, read from its syntax, those for type checkers included."""
     found.add(file)
     names = []
@@ -33,69 +49,152 @@ def imported(file: Path, found: set[Path]) -> set[Path]:
             names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
     for name in names:
         parts = name.split(".")
-        for end in range(1, len(parts) + 1):
-            module = REPOSITORY.joinpath("src", *parts[:end])
-            for path in (module.with_suffix(".py"), module / "__init__.py"):
-                if path.is_file() and path not in found:
-                    imported(path, found)
+        for root in (file.parent, REPOSITORY / "src"):
+            path = root.joinpath(*parts).with_suffix(".py")
+            if path.is_file() and path not in found and relative(path) not in without:
+                imported(path, without, found)
     return found
 
 
-@pytest.mark.parametrize(("file", "name"), STAGES)
-def test_a_stage_depends_on_the_modules_that_its_program_imports_and_on_no_other(file: str, name: str) -> None:
-    found = stage(file, name)
-    programs = [word for word in found["cmd"].split() if word.endswith(".py")]
-    expected = {
-        path.relative_to(REPOSITORY).as_posix()
-        for program in programs
-        for path in imported(REPOSITORY / program, set())
-    }
-    listed = [path for path in found["deps"] if path.endswith(".py")]
-    assert set(listed) == expected, "make params writes them"
-    assert len(set(listed)) == len(listed)
-    assert found["desc"]
+def relative(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
 
 
-def test_training_depends_on_no_page_and_no_comparison() -> None:
+def modules_in(path: str) -> set[str]:
+    """The modules that a dependency stands for."""
+    if path.endswith(".py"):
+        return {path}
+    return {relative(file) for file in (REPOSITORY / path).rglob("*.py") if file.name != "__init__.py"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_modules_that_its_program_imports_and_on_hardly_any_other(name: str) -> None:
+    stage = STAGES[name]
+    (program,) = (word for word in stage["cmd"].split() if word.endswith(".py"))
+    without = PRINTING | ({f"{PACKAGE}/core/colors.py"} if name == "train" else set())
+    expected = {relative(path) for path in imported(REPOSITORY / program, without, set())}
+    listed = [path for path in stage["deps"] if path.startswith("src/") or path.endswith(".py")]
+    stood_for = [module for path in listed for module in modules_in(path)]
+    assert expected <= set(stood_for), "make params writes them"
+    assert len(set(stood_for)) == len(stood_for), "each of them once"
+    unused = 0.1 if name == "train" else 0.25
+    for path in listed:
+        assert len(modules_in(path) - expected) <= unused * len(modules_in(path)), path
+    assert stage["desc"]
+
+
+def stands_for(name: str) -> set[str]:
+    """All modules that a stage runs again for."""
+    return {module for path in STAGES[name]["deps"] if path.startswith("src/") for module in modules_in(path)}
+
+
+def wings(name: str) -> set[str]:
+    return {module.split("/")[2] for module in stands_for(name)}
+
+
+def test_training_depends_on_no_page_no_comparison_and_nothing_that_prints() -> None:
     """A change of a report's style must not train a model again."""
-    wings = {path.split("/")[2] for path in stage("dvc.yaml", "train")["deps"] if path.startswith("src/equipoise/")}
-    assert not wings & {"reports", "comparison", "sweeps", "serving"}
+    assert not wings("train") & {"reports", "comparison", "sweeps", "serving"}
+    assert not stands_for("train") & (PRINTING | {f"{PACKAGE}/core/colors.py"})
 
 
 def test_training_depends_on_no_evaluation_and_evaluation_on_no_training() -> None:
-    assert not {"src/equipoise/runs/evaluate.py", "src/equipoise/reports/run_page.py"} & set(
-        stage("dvc.yaml", "train")["deps"]
-    )
-    assert not {"src/equipoise/training/fit.py", "src/equipoise/data/feed.py"} & set(
-        stage("dvc.yaml", "evaluate")["deps"]
-    )
+    assert not stands_for("train") & {f"{PACKAGE}/runs/evaluate.py", f"{PACKAGE}/metrics/intervals.py"}
+    assert {module for module in stands_for("evaluate") if module.startswith(f"{PACKAGE}/training/")} == {
+        f"{PACKAGE}/training/trained.py"
+    }
+
+
+def test_preparing_depends_on_no_method_and_on_the_schema_of_the_dataset_alone() -> None:
+    assert wings("prepare") == {"core", "config", "data", "runs"}
+    of_config = {Path(module).stem for module in stands_for("prepare") if module.startswith(f"{PACKAGE}/config/")}
+    assert of_config == {"dataset", "messages", "validation"}
+
+
+def test_the_config_is_checked_as_a_whole_before_anything_is_prepared() -> None:
+    assert {f"{PACKAGE}/config/checks.py", f"{PACKAGE}/methods/losses.py"} <= stands_for("conf")
+    assert {"conf", "params.yaml", "data/raw"} <= set(STAGES["conf"]["deps"])
+    assert set(STAGES["conf"]["outs"]) <= set(STAGES["prepare"]["deps"])
+    assert "training" not in wings("conf")
+
+
+def test_the_study_asks_for_runs_or_its_report_again_if_their_code_has_changed(project: Path) -> None:
+    def digests() -> dict[str, str]:
+        assert ran(project, "study/digests.py", PYTHONPATH="pipelines").returncode == 0
+        return {path.stem: path.read_text() for path in (project / "pipelines" / "study" / "code").iterdir()}
+
+    before = digests()
+    for file, expected in {
+        "data/feed.py": {"runs"},
+        "reports/html.py": {"report"},
+        "methods/losses.py": {"runs", "report"},
+        "core/terminal.py": set(),
+    }.items():
+        edited = project / PACKAGE / file
+        edited.write_text(edited.read_text() + "# changed\n")
+        after = digests()
+        assert {name for name in after if before[name] != after[name]} == expected, file
+        before = after
 
 
 def test_params_yaml_is_the_composed_default() -> None:
     assert yaml.safe_load((REPOSITORY / "params.yaml").read_text()) == composed().model_dump(mode="json")
 
 
-def test_an_edit_of_conf_that_params_yaml_lacks_is_told(tmp_path: Path) -> None:
-    project = copy_project(tmp_path)
-    for name in ("compose.py", "composed.sha256"):
-        (project / "pipelines").mkdir(exist_ok=True)
-        (project / "pipelines" / name).write_bytes((REPOSITORY / "pipelines" / name).read_bytes())
-    environment = {**os.environ, "PYTHONPATH": "src"}
-
-    def compose(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "pipelines/compose.py", *words]
-        return subprocess.run(command, cwd=project, env={**environment, **more}, capture_output=True, text=True)
-
-    assert compose("--check").returncode == 0
+def test_an_edit_of_conf_that_params_yaml_lacks_is_told(project: Path) -> None:
+    assert ran(project, "conf.py").returncode == 0
+    left = (project / "artifacts" / "conf.txt").read_text()
     trainer = project / "conf" / "trainer" / "default.yaml"
     trainer.write_text(trainer.read_text().replace("epochs: 30", "epochs: 31"))
-    refused = compose("--check")
+    refused = ran(project, "conf.py")
     assert refused.returncode == 2
     assert "make params" in refused.stderr
-    assert compose("--check", DVC_EXP_NAME="pale-lamb").returncode == 0, "dvc exp run composes afresh"
-    assert compose().returncode == 0
-    assert compose("--check").returncode == 0
+    assert ran(project, "conf.py", DVC_EXP_NAME="pale-lamb").returncode == 0, "dvc exp run composes afresh"
+    assert ran(project, "compose.py").returncode == 0
+    assert ran(project, "conf.py").returncode == 0
     assert "epochs: 31" in (project / "params.yaml").read_text()
+    assert (project / "artifacts" / "conf.txt").read_text() == left, "no stage runs again for it"
+
+
+def test_a_mistake_is_told_before_anything_is_prepared(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("labels: sparse", "labels: binary"))
+    refused = ran(project, "conf.py")
+    assert refused.returncode == 2
+    assert "dataset.labels=binary needs two classes" in refused.stderr
+    assert not (project / "artifacts").exists()
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        {"name": "csw"},
+        {"labels": "sparce"},
+        {"lables": "sparse"},
+        {"split_seed": None},
+        {"title": "\ud800"},
+        {"title": "???"},
+    ],
+)
+def test_the_dataset_alone_is_checked_in_the_same_words_as_with_the_rest(dataset: dict[str, Any]) -> None:
+    params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    params["dataset"] |= dataset
+    told = []
+    for check in (checked_config, checked_dataset):
+        with pytest.raises(ConfigError) as refused:
+            check(params)
+        told.append(str(refused.value))
+    assert told[0] == told[1]
+
+
+def test_params_yaml_without_a_dataset() -> None:
+    with pytest.raises(ConfigError, match="dataset is missing"):
+        checked_dataset({"seed": 0})
+
+
+def test_another_section_is_nothing_to_preparing() -> None:
+    params = composed("dataset=digits_lt").model_dump(mode="json")
+    assert checked_dataset({**params, "loss": {"name": "nonsense"}}).name == "digits_lt"
 
 
 @pytest.mark.parametrize(
@@ -122,8 +221,8 @@ def test_a_stage_checks_params_yaml(
         section = section[part]
     section[last] = value
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.setattr("equipoise.runs.dvc.PARAMS", tmp_path / "params.yaml")
-    assert run_stage(lambda config: pytest.fail("nothing may run")) == 2
+    monkeypatch.setattr("equipoise.runs.stage.PARAMS", tmp_path / "params.yaml")
+    assert run_stage(checked_config, lambda _: pytest.fail("nothing may run")) == 2
     assert told in capsys.readouterr().err
 
 
@@ -134,9 +233,10 @@ def test_data_that_dvc_would_not_watch_are_refused(
     table.write_text("x,y\n" + "".join(f"{number},{'ab'[number % 2]}\n" for number in range(60)))
     config = composed("dataset=csv", f"dataset.path={table}", "dataset.target=y", "model=mlp")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    monkeypatch.setattr("equipoise.runs.dvc.PARAMS", tmp_path / "params.yaml")
-    assert run_stage(lambda config: pytest.fail("nothing may run")) == 2
-    assert "dvc add data/raw/table.csv" in capsys.readouterr().err
+    monkeypatch.setattr("equipoise.runs.stage.PARAMS", tmp_path / "params.yaml")
+    for check in (checked_config, checked_dataset):
+        assert run_stage(check, lambda _: pytest.fail("nothing may run")) == 2
+        assert "dvc add data/raw/table.csv" in capsys.readouterr().err
 
 
 def test_images_in_a_temporary_workspace_are_refused(
@@ -149,12 +249,12 @@ def test_images_in_a_temporary_workspace_are_refused(
             Image.new("L", (4, 4), number * 9 + ord(name)).save(tmp_path / f"data/raw/pictures/{name}/{number}.png")
     config = composed("dataset=image_directory", f"dataset.path={tmp_path}/data/raw/pictures", "model=linear")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    monkeypatch.setattr("equipoise.runs.dvc.PARAMS", tmp_path / "params.yaml")
-    monkeypatch.setattr("equipoise.runs.dvc.RAW", tmp_path / "data" / "raw")
-    monkeypatch.setattr("equipoise.runs.dvc.ARTIFACTS", tmp_path / "artifacts")
-    assert run_stage(lambda config: None) == 0
+    monkeypatch.setattr("equipoise.runs.stage.PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr("equipoise.runs.stage.RAW", tmp_path / "data" / "raw")
+    monkeypatch.setattr("equipoise.runs.stage.ARTIFACTS", tmp_path / "artifacts")
+    assert run_stage(checked_config, lambda _: None) == 0
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert run_stage(lambda config: pytest.fail("nothing may run")) == 2
+    assert run_stage(checked_config, lambda _: pytest.fail("nothing may run")) == 2
     assert "without --queue" in capsys.readouterr().err
 
 

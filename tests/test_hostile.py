@@ -33,8 +33,8 @@ from equipoise.data.prepared import METADATA, open_prepared
 from equipoise.data.shards import INDEX
 from equipoise.data.shards import METADATA as SHARDS
 from equipoise.data.types import SPLITS
-from equipoise.runs.dvc import read_params
 from equipoise.runs.reevaluate import inherit
+from equipoise.runs.stage import read_params
 from equipoise.sweeps.planning import plan
 from equipoise.tracking.history import LoggedConfig
 from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox, read_journal

@@ -1,6 +1,7 @@
-"""One data set of the grid under one group of methods, as a sweep: python pipelines/study/run.py src/train.py DATASET METHODS.
+"""One data set of the grid under one group of methods, as a sweep: python pipelines/study/run.py DATASET METHODS.
 
-What the store has already is not trained again. Writes the metrics of its runs into pipelines/study/runs/DATASET-METHODS.json.
+What the store has already is not trained again. The metrics of the runs are written into
+pipelines/study/runs/DATASET-METHODS.json.
 """
 
 import json
@@ -23,8 +24,8 @@ SWEEP = "study"
 REPEATED = ("seed=range({repetitions})", "dataset.split_seed='${{seed}}'", "evaluation.resamples=0")
 
 
-def main(program: str, dataset: str, methods: str) -> int:
-    """Returns the exit code of the sweep."""
+def main(dataset: str, methods: str) -> int:
+    """Run the sweep, from the project's root; returns its exit code."""
     grid = yaml.safe_load((HERE / "grid.yaml").read_text())
     repeated = (word.format(**grid) for word in REPEATED)
     words = [
@@ -34,7 +35,7 @@ def main(program: str, dataset: str, methods: str) -> int:
         *shlex.split(f"{grid['datasets'][dataset]} {grid['methods'][methods]}"),
         *repeated,
     ]
-    code = subprocess.run([sys.executable, program, *words], check=False).returncode
+    code = subprocess.run([sys.executable, "src/train.py", *words], check=False).returncode
     if code == 0:
         plan = planning.plan(words)
         assert plan is not None, "no flag asks for help"

@@ -122,15 +122,24 @@ def test_what_a_change_runs_again(clone: Clone) -> None:
     """Asked of DVC without running anything."""
 
     def changed() -> set[str]:
-        return set(json.loads(dvc(clone, "status", "--json", "conf", "prepare", "train", "evaluate")))
+        return set(json.loads(dvc(clone, "status", "--json")))
 
     for file, stages in {
         "src/equipoise/training/fit.py": {"train"},
+        "src/equipoise/methods/losses.py": {"conf", "train", "evaluate"},
+        "src/equipoise/methods/models.py": {"conf", "train", "evaluate"},
         "src/equipoise/reports/figures.py": {"evaluate"},
-        "src/equipoise/data/splitting.py": {"prepare", "train", "evaluate"},
+        "src/equipoise/data/splitting.py": {"conf", "prepare", "train", "evaluate"},
         "src/equipoise/reports/html.py": {"evaluate"},
+        "src/equipoise/core/terminal.py": set(),
+        "src/equipoise/core/colors.py": {"evaluate"},
+        "src/equipoise/reports/console.py": set(),
+        "src/equipoise/tracking/views.py": {"evaluate"},
         "src/equipoise/comparison/report.py": set(),
+        "src/equipoise/sweeps/jobs.py": set(),
+        "src/equipoise/serving/register.py": set(),
         "src/compare.py": set(),
+        "pipelines/study/grid.yaml": set(),
     }.items():
         text = (clone / file).read_text()
         (clone / file).write_text(text + "# changed\n")
@@ -140,6 +149,16 @@ def test_what_a_change_runs_again(clone: Clone) -> None:
     (clone / "params.yaml").write_text(text.replace("name: balanced", "name: power\n  alpha: 0.5"))
     assert changed() == {"conf", "train"}, "evaluate follows by what train leaves"
     (clone / "params.yaml").write_text(text)
+
+
+def test_what_is_up_to_date_is_said_in_one_line(clone: Clone) -> None:
+    """The study, which nobody has run here, and what Python leaves beside its code, are in nobody's way."""
+    left = clone / "src" / "equipoise" / "training" / "__pycache__" / "something.pyc"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"compiled")
+    assert dvc(clone, "status").strip() == "Data and pipelines are up to date."
+    assert set(re.findall(r"\| ([\w/@.:-]+) +\|", dvc(clone, "dag"))) == {"conf", "prepare", "train", "evaluate"}
+    assert len(json.loads(dvc(clone, "--cd", "pipelines/study", "status", "--json"))) > 4
 
 
 def test_judged_again_in_the_same_run_and_back_again(clone: Clone) -> None:
@@ -376,10 +395,11 @@ def test_the_study_is_compared_and_goes_on(clone: Clone) -> None:
     }
     small_one |= {"repetitions": 1, "launcher": "basic"}
     grid.write_text(yaml.safe_dump(small_one))
-    dvc(clone, "repro", "pipelines/study/dvc.yaml")
+    study = ("--cd", "pipelines/study", "repro")
+    dvc(clone, *study)
     small_one["datasets"]["glass"] = table.format(name="glass")
     grid.write_text(yaml.safe_dump(small_one))
-    assert "run@newthyroid-weightings' didn't change" in dvc(clone, "repro", "pipelines/study/dvc.yaml")
+    assert "run@newthyroid-weightings' didn't change" in dvc(clone, *study)
     of_study = [
         logged
         for logged in runs(clone)

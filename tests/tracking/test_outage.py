@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 
 from equipoise.core.schema import ConfigError
-from equipoise.tracking import run as tracking
 from equipoise.tracking.artifacts import read_json
+from equipoise.tracking.courier import Pace
 from equipoise.tracking.outbox import Outbox, read_journal
-from equipoise.tracking.run import Description, Run, start_run
+from equipoise.tracking.run import Description, Run, start_run, sync_folder
 from equipoise.tracking.store import Store, open_store
 from helpers import REPOSITORY, copy_project, train
 from servers import Proxy, Server, as_user, proxied
 
 pytestmark = pytest.mark.slow
+
+QUICK = Pace(every=0, pause=0.3, pauses=0.1, at_the_end=1)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +42,6 @@ def proxy(server: Server, user: tuple[str, str], monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv(key, value)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        monkeypatch.setattr(tracking, "EVERY", 0)
-        monkeypatch.setattr(tracking, "PAUSE", 0.3)
-        monkeypatch.setattr(tracking, "PAUSES", 0.1)
-        monkeypatch.setattr(tracking, "AT_THE_END", 1)
         yield proxy
 
 
@@ -85,7 +83,7 @@ def test_what_was_logged_in_an_outage_arrives_once(
 ) -> None:
     store = open_store(tmp_path, "server")
     proxy.mode = mode if when == "at the start" else "pass"
-    with start_run(store, Description("outages", f"{mode} {when}", {"a": 1}), tmp_path) as run:
+    with start_run(store, Description("outages", f"{mode} {when}", {"a": 1}), tmp_path, pace=QUICK) as run:
         log_everything(run, range(3))
         proxy.mode = "pass" if when == "at the start" else mode
         failed = proxy.failed
@@ -103,8 +101,8 @@ def test_what_was_logged_in_an_outage_arrives_once(
         assert "python src/sync.py" in said
         assert not run.is_uploaded
         proxy.mode = "pass"
-        assert tracking.sync_folder(store, tmp_path)
-        assert tracking.sync_folder(store, tmp_path), "a second time changes nothing"
+        assert sync_folder(store, tmp_path)
+        assert sync_folder(store, tmp_path), "a second time changes nothing"
     else:
         assert "answers again" in said
         assert "sync.py" not in said
@@ -115,7 +113,7 @@ def test_a_password_that_is_changed_while_a_run_goes_on(
     server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = open_store(tmp_path, "server")
-    with start_run(store, Description("outages", "password", {"a": 1}), tmp_path) as run:
+    with start_run(store, Description("outages", "password", {"a": 1}), tmp_path, pace=QUICK) as run:
         log_everything(run, range(3))
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not the password")
         log_everything(run, range(3, 6))
@@ -125,19 +123,16 @@ def test_a_password_that_is_changed_while_a_run_goes_on(
     with pytest.raises(ConfigError, match="refuses the user"):
         open_store(tmp_path, "server", needed=False)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "carla's password")
-    assert tracking.sync_folder(store, tmp_path)
+    assert sync_folder(store, tmp_path)
     assert_complete(store, Outbox(tmp_path), 6)
 
 
 def test_a_database_that_is_locked_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tracking, "EVERY", 0)
-    monkeypatch.setattr(tracking, "PAUSE", 0.1)
-    monkeypatch.setattr(tracking, "PAUSES", 0.01)
-    monkeypatch.setattr(tracking, "AT_THE_END", 0)
+    pace = Pace(every=0, pause=0.1, pauses=0.01, at_the_end=0)
     store = open_store(tmp_path)
-    with start_run(store, Description("outages", "locked", {"a": 1}), tmp_path) as run:
+    with start_run(store, Description("outages", "locked", {"a": 1}), tmp_path, pace=pace) as run:
         log_everything(run, range(3))
         with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
             connection.execute("BEGIN EXCLUSIVE")
@@ -156,12 +151,13 @@ def test_a_database_that_cannot_grow(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 import numpy as np
-from equipoise.tracking import run as tracking
+from equipoise.tracking.courier import Pace
+from equipoise.tracking.run import Description, start_run
 from equipoise.tracking.store import open_store
-tracking.PAUSE, tracking.AT_THE_END = 1000, 0
 root = Path(sys.argv[1])
 store = open_store(root)
-with tracking.start_run(store, tracking.Description("outages", "full", {"a": 1}), root) as run:
+pace = Pace(pause=1000, at_the_end=0)
+with start_run(store, Description("outages", "full", {"a": 1}), root, pace=pace) as run:
     run.log_metrics({"train/loss": 0.5, "val/loss": 0.5}, step=0)
     size = (root / "mlflow.db").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -179,7 +175,7 @@ with tracking.start_run(store, tracking.Description("outages", "full", {"a": 1})
     assert found.returncode == 0, found.stderr
     assert "the run goes on" in found.stderr
     assert "python src/sync.py" in found.stderr
-    assert tracking.sync_folder(store, tmp_path)
+    assert sync_folder(store, tmp_path)
     assert_complete(store, Outbox(tmp_path), 400)
 
 
@@ -202,7 +198,7 @@ def test_a_crash_at_any_byte_of_the_files_is_uploaded_whole(tmp_path: Path) -> N
             (tmp_path / "uploaded.json").write_text(state)
             with open(tmp_path / "metrics.jsonl", "a") as journal:
                 journal.write('{"key": "half')
-            assert tracking.sync_folder(store, tmp_path)
+            assert sync_folder(store, tmp_path)
     assert_complete(store, Outbox(tmp_path), 3)
 
 
@@ -233,7 +229,7 @@ def test_a_state_that_is_lost_makes_no_second_run(tmp_path: Path, left: str | No
             if again.stop < 7:
                 raise KeyboardInterrupt
     lose()
-    assert tracking.sync_folder(store, tmp_path)
+    assert sync_folder(store, tmp_path)
     outbox = Outbox(tmp_path)
     assert outbox.uploaded.run_id == first.id
     assert_complete(store, outbox, 7)
@@ -253,7 +249,7 @@ def test_a_model_that_was_half_saved_goes_with_the_next_upload(tmp_path: Path) -
         (folder / name / "model" / "MLmodel").touch()
     Outbox(folder).add("model", folder="saved-0b/model", step=1)
     with pytest.raises(ConfigError, match="saved-0b/model holds no model that MLflow reads"):
-        tracking.sync_folder(store, folder)
+        sync_folder(store, folder)
     assert [path.name for path in folder.glob("saved-*")] == ["saved-0b"], "what is still to be uploaded stays"
     with (
         pytest.raises(ConfigError, match="saved-0b"),
@@ -267,15 +263,15 @@ def test_a_run_that_was_broken_off_offline_is_killed_by_the_upload(proxy: Proxy,
     proxy.mode = "refuse"
     with (
         contextlib.suppress(KeyboardInterrupt),
-        start_run(store, Description("outages", "broken off", {"a": 1}), tmp_path) as run,
+        start_run(store, Description("outages", "broken off", {"a": 1}), tmp_path, pace=QUICK) as run,
     ):
         log_everything(run, range(2))
-        assert tracking.sync_folder(store, tmp_path) is None, "that is going on"
+        assert sync_folder(store, tmp_path) is None, "that is going on"
         raise KeyboardInterrupt
     operations = (tmp_path / "outbox.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "outbox.jsonl").write_text("".join(operations[:-2]))  # kill -9
     proxy.mode = "pass"
-    assert tracking.sync_folder(store, tmp_path)
+    assert sync_folder(store, tmp_path)
     assert_complete(store, Outbox(tmp_path), 2, "KILLED")
 
 

@@ -159,16 +159,11 @@ def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: Bas
     assert type(error).__name__ in text
 
 
-def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store, tmp_path: Path) -> None:
     with start_run(store, Description("e", "n"), tmp_path) as run:
-        with monkeypatch.context() as patch:
-            patch.setattr(tracking, "PART", 0)
-            run.log_metrics({"val/loss": 0.5}, step=0)
-            run.flush()
-            assert not run.is_uploaded
-            assert store.client.get_metric_history(run.id, "val/loss") == []
+        run.outbox.add_points([{"key": "val/loss", "value": 0.5, "step": 0, "timestamp": 1}])
+        assert not run.courier.bring_now(0)
+        assert store.client.get_metric_history(run.id, "val/loss") == []
         run.log_metrics({"val/loss": 0.4}, step=1)
         run.flush()
         assert run.is_uploaded
@@ -246,9 +241,7 @@ def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
         sync.upload_left(["nowhere"])
     with pytest.MonkeyPatch.context() as patch, start_run(store, Description("e", "n"), tmp_path) as run:
         patch.setattr(sync, "project_root", lambda: store.root)
-        patch.setattr(tracking, "EVERY", float("inf"))
-        run.set_tag("late", "yes")
-        assert not run.is_uploaded
+        run.outbox.add("tags", tags={"late": "yes"})
         assert sync.upload_left([str(tmp_path)]) == 0
     assert (
         capsys.readouterr().out

@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from equipoise.config.messages import explained
+from equipoise.config.dataset import AnyDataset
+from equipoise.config.validation import flattened, validated
 from equipoise.core.schema import (
-    ConfigError,
     OneOf,
     Positive,
     PositiveInt,
@@ -23,9 +23,6 @@ from equipoise.core.schema import (
     annotated,
     keywords,
 )
-from equipoise.data.catalogue import DATASETS
-from equipoise.data.splitting import Divided
-from equipoise.data.types import Dataset
 from equipoise.methods.costs import Costs
 from equipoise.methods.decisions import DECISIONS, Decision
 from equipoise.methods.losses import LOSSES, LossOptions
@@ -84,13 +81,7 @@ class Tracking(Section):
 class Config(Section):
     """The whole config of one run."""
 
-    dataset: Annotated[
-        Dataset,
-        OneOf(
-            {name: kind.function for name, kind in DATASETS.items()},
-            {name: Divided for name, kind in DATASETS.items() if kind.divided},
-        ),
-    ]
+    dataset: AnyDataset
     model: Annotated[ModelOptions, OneOf({name: architecture.build for name, architecture in MODELS.items()})]
     weighting: Annotated[Weighting, OneOf(STRATEGIES)]
     loss: Annotated[LossOptions, OneOf({name: loss.code for name, loss in LOSSES.items()})]
@@ -111,16 +102,7 @@ def validate(composed: Mapping[str, Any]) -> Config:
     ConfigError
         With one line for each thing that is wrong.
     """
-    unset = [key for key, value in _flatten(composed).items() if value == "???"]
-    if unset:
-        raise ConfigError("\n".join(f"{key} is not set, and has no default" for key in unset))
-    odd = [key for key, value in _flatten(composed).items() if not _is_utf8(key, value)]
-    if odd:
-        raise ConfigError("\n".join(f"{key} holds text that is not UTF-8" for key in odd))
-    try:
-        return Config.model_validate(composed)
-    except ValidationError as error:
-        raise ConfigError(explained(error, composed)) from None
+    return validated(Config, composed)
 
 
 def annotations(key: str) -> list[Any]:
@@ -139,7 +121,7 @@ def annotations(key: str) -> list[Any]:
 
 def flat(config: Config) -> dict[str, Any]:
     """Return every value under its dotted key, as it is typed on the command line; lists stay lists."""
-    return _flatten(config.model_dump(mode="json"))
+    return flattened(config.model_dump(mode="json"))
 
 
 def config_sha256(config: Config) -> str:
@@ -165,21 +147,3 @@ def _digest_without(config: Config, parts: Sequence[str]) -> str:
         if not below(key, parts) and (key, value) != ("dataset.positive", None)
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            leaves |= _flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
-
-
-def _is_utf8(key: str, value: Any) -> bool:
-    try:
-        json.dumps([key, value], ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -11,10 +11,11 @@ from equipoise.config import identity
 from equipoise.config.model import Config, config_sha256
 from equipoise.core.locks import InUseError
 from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Pruned
-from equipoise.tracking.store import Store, warn
+from equipoise.tracking.store import Store
 from equipoise.training import checkpoints
 
 

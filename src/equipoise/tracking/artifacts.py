@@ -1,4 +1,4 @@
-"""Artifacts of runs beyond their own writing: a sweep's summary run, comparisons, models and JSON read back."""
+"""Artifacts of finished runs: what is added to a sweep's summary run, and models and JSON that are read back."""
 
 import contextlib
 import io
@@ -20,25 +20,25 @@ CONFIG = "config/resolved.json"  # of a run, among its artifacts
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of the sweep's summary run."""
+    """Log texts by file name, as artifacts of the sweep's summary run."""
     run_id = summary_run(store, sweep, experiments)
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
 
 
 def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
-    """Pictures by file name, as artifacts of the sweep's summary run."""
+    """Log pictures by file name, as artifacts of the sweep's summary run."""
     run_id = summary_run(store, sweep, experiments)
     for name, figure in figures.items():
         store.client.log_figure(run_id, figure, name)
 
 
 def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
-    """The id of the sweep's summary run, which is made if it is not there.
+    """Return the id of the sweep's summary run, which is made if it does not exist.
 
     Parameters
     ----------
-    experiments : ids of those that the sweep's runs lie in; the summary of a sweep over several lies in `sweeps`
+    experiments : ids of those that hold the sweep's runs; if there are several, the summary run lies in `sweeps`
     """
     found = store.runs(kind="sweep", sweep_id=sweep)
     if found:
@@ -52,14 +52,20 @@ def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
 
 
 def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
-    """Texts by file name, as artifacts of a run that is there for them alone."""
+    """Log texts by file name, as artifacts of a run that holds nothing else."""
     store.client.set_tag(run_id, "kind", "comparison")
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
 
 
 def load_model(store: Store, run: str) -> "keras.Model":
-    """The model that a run logged, uncompiled; by our own loader, since MLflow's runs what a pickle beside the model says."""
+    """Return the model that a run logged, uncompiled; MLflow's own loader would run what a pickle beside it says.
+
+    Raises
+    ------
+    ConfigError
+        If the model is missing, damaged, or needs code of its own.
+    """
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
@@ -72,6 +78,6 @@ def load_model(store: Store, run: str) -> "keras.Model":
 
 
 def read_json(store: Store, run: str, path: str) -> Any:
-    """A JSON artifact of a run."""
+    """Return a JSON artifact of a run."""
     with tempfile.TemporaryDirectory() as folder:
         return json.loads(Path(store.client.download_artifacts(run, path, folder)).read_text())

@@ -1,11 +1,11 @@
-"""Who may ask the tracking server for what, beyond MLflow's own rules; loaded by the server, not by runs.
+"""Who may ask the tracking server for what, beyond MLflow's own rules. The server loads this module; runs do not.
 
-MLflow's basic auth gives each experiment's maker the say over it, and forbids what it has no rule for. It leaves open
-what matters here: whoever may choose the place of new artifacts, in an experiment or by a trace's tags, can choose
-another's, or a folder of the server; who may make an experiment may also list all users; a password that was changed
-holds for as long as it is remembered, in each of the server's processes; and all that is for language models (an
-assistant that runs commands on the server's machine, a gateway that makes requests from it, traces in OpenTelemetry's
-form) is open to every user, or to whatever comes from loopback, as all requests do that a TLS proxy hands on.
+MLflow's basic auth gives whoever made an experiment the say over it, and forbids what it has no rule for. Four gaps are
+closed here. Whoever may choose where new artifacts lie, in an experiment or by a trace's tags, can choose another
+user's place, or a folder of the server. Whoever may make an experiment may list all users. After a change of password,
+each of the server's processes accepts the old one for as long as it remembers it. And what is made for language models
+(an assistant that runs commands on the server's machine, a gateway that makes requests from it, traces in
+OpenTelemetry's form) is open to every user, or to all requests from loopback, which is where a TLS proxy's come from.
 """
 
 import hmac
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Authorization
 
 CLOSED = ("/mlflow/assistant/", "/gateway", "/mlflow/demo/", "/mlflow/mcp-servers", "/3.0/jobs", "/v1/traces")
-MOST_KNOWN = 10_000  # passwords that were checked; then all are checked anew
+MOST_KNOWN = 10_000  # checked passwords that are remembered; then all are forgotten
 
-# Of the passwords that were found right. A stored hash is part of it: with a new password, a user has another.
+# Marks of the passwords that were found right. A mark is made with the stored hash, which a new password changes.
 _known: set[bytes] = set()
-_key = secrets.token_bytes(32)  # so that nothing in memory says what a password is
+_key = secrets.token_bytes(32)  # so that no password can be read from memory
 
 
 def authenticate() -> "Authorization | Response":
-    """MLflow's check of name and password, and a refusal of what is closed to all, or to all but admins."""
+    """Check name and password as MLflow does, and refuse what is closed to all users, or to all but admins."""
     from flask import make_response, request
     from mlflow.server.auth import authenticate_request_basic_auth
     from werkzeug.datastructures import Authorization
@@ -36,14 +36,17 @@ def authenticate() -> "Authorization | Response":
         given if given is not None and mark in _known else authenticate_request_basic_auth()
     )
     if not isinstance(found, Authorization):
-        return found  # who is not known learns nothing
+        return found  # a stranger learns nothing
     _remember(mark)
     reason = _refusal(found)
     return make_response(reason, 403) if reason else found
 
 
 def _mark(name: str | None, password: str | None) -> bytes | None:
-    """What a name and password are known by while the user has that password: to check one takes a tenth of a second."""
+    """Return what the name and password are remembered by, since to check a password takes a tenth of a second.
+
+    Returns None if there is no such user.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.server.auth import store
 
@@ -62,7 +65,7 @@ def _remember(mark: bytes | None) -> None:
 
 
 def _refusal(given: "Authorization") -> str | None:
-    """Why the request is closed to this user."""
+    """Return why the request is closed to this user; None if it is open."""
     from flask import request
     from mlflow.server.auth import store
 
@@ -79,7 +82,7 @@ def _refusal(given: "Authorization") -> str | None:
 
 
 def _chooses_location() -> bool:
-    """Asked of MLflow's own parser, which takes a field in two spellings, and JSON in any encoding and twice packed."""
+    """Ask MLflow's own parser, which takes a field in two spellings, and JSON in any encoding and packed twice."""
     from mlflow.protos.service_pb2 import CreateExperiment
     from mlflow.server.handlers import _get_request_message
 
@@ -87,7 +90,7 @@ def _chooses_location() -> bool:
 
 
 def _chooses_storage(path: str) -> bool:
-    """Whether a trace that is begun or ended comes with a tag by which MLflow knows where its content lies."""
+    """Return whether a trace comes with a tag by which MLflow knows where its content lies."""
     from mlflow.protos.service_pb2 import EndTrace, StartTrace, StartTraceV3
     from mlflow.server.handlers import _get_request_message
     from mlflow.utils.mlflow_tags import IMMUTABLE_TAGS, MLFLOW_USER

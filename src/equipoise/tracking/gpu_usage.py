@@ -1,4 +1,4 @@
-"""How busy the GPUs are and how full their memory, under the names that MLflow's page of system metrics knows."""
+"""How busy the GPUs are and how full their memory is, under the keys that MLflow's page of system metrics knows."""
 
 import contextlib
 import threading
@@ -12,16 +12,16 @@ Usage = Callable[[], dict[str, float]]
 
 
 def is_known() -> bool:
-    """Whether NVIDIA's library is installed, which tells."""
+    """Return whether NVIDIA's library is installed, which measures it."""
     return find_spec("pynvml") is not None
 
 
 @contextlib.contextmanager
 def sampled(device: str) -> Iterator[Usage]:
-    """Within it, on a GPU, samples are taken all the time; the function gives their means since it was last asked.
+    """Take samples in a thread while the body runs; yield a function that returns their means since its last call.
 
-    MLflow's own thread would write into the store past the run's folder, from which a store that was down is made up
-    for. On a CPU nothing runs, and there is nothing to give.
+    MLflow's own thread would write to the store directly, and not into the run's folder, which keeps what is logged
+    while the store is down. On a CPU no thread runs, and the function returns nothing.
     """
     if device != "gpu" or not is_known():
         yield dict

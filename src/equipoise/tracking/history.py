@@ -1,8 +1,8 @@
-"""Runs read back from the store, fast: what a comparison needs of thousands of runs in a second or two.
+"""Runs read back from the store, fast: a comparison gets what it needs of thousands of runs in a second or two.
 
-MLflow's client has no way to ask for some metrics only, and takes half a minute for 2,000 runs of 300 metrics. A
-store that is a SQLite file is therefore read by SQL, read-only. Its schema is not a public interface: where it
-is not as expected, and for a server, the client is asked instead, with the same result.
+MLflow's client cannot ask for some metrics only, and takes half a minute for 2,000 runs of 300 metrics. A store that
+is a SQLite file is therefore read by SQL, read-only. Its schema is no public interface: where it is not as expected,
+and for a server, the client is asked instead, with the same result.
 """
 
 import ast
@@ -23,15 +23,13 @@ from equipoise.tracking.store import Store
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained  # of dvc.yaml
 
 SQLITE = "sqlite:///"
-JUDGED_UNDER = (
-    "judged_under"  # a tag: the judging options of a run that was judged again, whose params cannot be changed
-)
+JUDGED_UNDER = "judged_under"  # tag of a run that was judged again: the options, since params cannot be changed
 AT_ONCE = 500  # run ids in one statement; SQLite's oldest limit is 999
 
 
 @dataclass(frozen=True)
 class Logged:
-    """One finished run; of its metrics those that were asked for, at their latest step."""
+    """One finished run, with the metrics that were asked for, at their latest step."""
 
     id: str
     experiment_id: str
@@ -42,7 +40,7 @@ class Logged:
 
 
 def sweep_runs(store: Store, sweep: str, metrics: Sequence[str]) -> list[Logged]:
-    """The finished runs of a sweep, oldest first, without its summary.
+    """Return the finished runs of a sweep, oldest first, without its summary run.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ def sweep_runs(store: Store, sweep: str, metrics: Sequence[str]) -> list[Logged]
 
 
 def chosen_runs(store: Store, ids: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
-    """The finished runs with these ids, oldest first.
+    """Return the finished runs with these ids, oldest first.
 
     Raises
     ------
@@ -81,7 +79,7 @@ def chosen_runs(store: Store, ids: Sequence[str], metrics: Sequence[str]) -> lis
 
 
 def filtered_runs(store: Store, condition: str, metrics: Sequence[str]) -> list[Logged]:
-    """The finished runs that an MLflow filter finds, oldest first.
+    """Return the finished runs that match an MLflow filter, oldest first.
 
     Raises
     ------
@@ -97,36 +95,40 @@ def filtered_runs(store: Store, condition: str, metrics: Sequence[str]) -> list[
 
 
 def metrics_of_any(store: Store, experiment: str, sweep: str | None) -> tuple[dict[str, float], int]:
-    """All metrics that any finished run of an experiment has, with the value of one of them, and the number of these runs.
+    """Return the metrics of an experiment's finished runs, each with the value of one run, and the number of the runs.
 
-    Of a server's it is about the newest thousand runs.
+    Of a server, only the newest thousand runs count.
 
     Parameters
     ----------
-    sweep : whose runs alone are meant; None: all of the experiment
+    sweep : id of the sweep whose runs alone count; None: all runs of the experiment
     """
     if store.uri.startswith(SQLITE):
-        of_sweep = (
-            "" if sweep is None else " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?)"
-        )
-        runs = f"FROM runs WHERE experiment_id = ? AND status = 'FINISHED' AND lifecycle_stage = 'active'{of_sweep}"
-        query = f"SELECT key, MAX(value) FROM latest_metrics WHERE is_nan = 0 AND run_uuid IN (SELECT run_uuid {runs}) GROUP BY key"
-        values = [int(experiment), *([] if sweep is None else [sweep])]
         with contextlib.suppress(sqlite3.DatabaseError), _reading(store) as connection:
-            return dict(connection.execute(query, values)), int(
-                connection.execute(f"SELECT COUNT(*) {runs}", values).fetchone()[0]
-            )
+            return _metrics_from_sqlite(connection, experiment, sweep)
     condition = "attributes.status = 'FINISHED'" + ("" if sweep is None else f" and tags.sweep_id = '{sweep}'")
     newest = store.client.search_runs(
         [experiment], condition, order_by=["attributes.start_time DESC"], max_results=1000
     )
-    return {key: value for run in reversed(newest) for key, value in run.data.metrics.items() if value == value}, len(
-        newest
-    )
+    found = {key: value for run in reversed(newest) for key, value in run.data.metrics.items() if value == value}
+    return found, len(newest)
+
+
+def _metrics_from_sqlite(
+    connection: sqlite3.Connection, experiment: str, sweep: str | None
+) -> tuple[dict[str, float], int]:
+    runs = "FROM runs WHERE experiment_id = ? AND status = 'FINISHED' AND lifecycle_stage = 'active'"
+    values: list[int | str] = [int(experiment)]
+    if sweep is not None:
+        runs += " AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'sweep_id' AND value = ?)"
+        values.append(sweep)
+    metrics = "SELECT key, MAX(value) FROM latest_metrics WHERE is_nan = 0"
+    found = dict(connection.execute(f"{metrics} AND run_uuid IN (SELECT run_uuid {runs}) GROUP BY key", values))
+    return found, int(connection.execute(f"SELECT COUNT(*) {runs}", values).fetchone()[0])
 
 
 def latest_sweep(store: Store) -> str:
-    """The id of the sweep whose run started last.
+    """Return the id of the sweep that the newest run belongs to.
 
     Raises
     ------
@@ -146,14 +148,25 @@ def latest_sweep(store: Store) -> str:
 
 @dataclass(frozen=True)
 class LoggedConfig:
-    """The config that a run was computed under, as a tree of typed values, and the folder that its relative paths start from, if it is known."""
+    """The config that a run was computed under, as a tree of typed values.
+
+    Attributes
+    ----------
+    working_directory : folder that its relative paths start from; None if it is not known
+    """
 
     tree: Mapping[str, Any]
     working_directory: Path | None
 
 
 def config_of(store: Store, run: Logged) -> LoggedConfig:
-    """The run's config from its artifact; of a run of an older version, that has none, as far as MLflow's params tell it."""
+    """Return the run's config from its artifact, or, for a run of an older version, as far as MLflow's params tell it.
+
+    Raises
+    ------
+    ConfigError
+        If the artifact is damaged.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -166,7 +179,7 @@ def config_of(store: Store, run: Logged) -> LoggedConfig:
 
 
 def from_params(params: Mapping[str, str]) -> dict[str, Any]:
-    """The tree of a config from the texts that MLflow has made of its values."""
+    """Return the tree of a config from the texts that MLflow has made of its values."""
     tree: dict[str, Any] = {}
     for key, text in params.items():
         *path, last = key.split(".")
@@ -180,7 +193,7 @@ def from_params(params: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """What a param was before MLflow made text of it."""
+    """Return a param's value as it was before MLflow made text of it."""
     try:
         return ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -188,7 +201,7 @@ def _value(text: str) -> Any:
 
 
 def latest_run(store: Store) -> Logged:
-    """The finished run that started last, with all its metrics; evaluations and summaries of sweeps do not count.
+    """Return the newest finished run, with all its metrics; evaluations and summaries of sweeps do not count.
 
     Raises
     ------
@@ -259,7 +272,7 @@ def _values(
 
 
 def _literal(key: str) -> str:
-    """For GLOB, where these three are wild."""
+    """Return the key as GLOB takes it literally."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in key)
 
 
@@ -288,7 +301,7 @@ def _kept(values: Mapping[str, float], metrics: Sequence[str]) -> Iterator[tuple
 
 
 def _in_force(params: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
-    """The config that the run's metrics were computed under. `mlflow run` logs its own parameters beside it: `dataset`, `overrides`."""
+    """Return the config that the metrics were computed under, without `dataset` and `overrides` of `mlflow run`."""
     config = {key: value for key, value in params.items() if "." in key or key in VALUES}
     if JUDGED_UNDER not in tags:
         return config

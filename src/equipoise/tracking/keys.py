@@ -1,4 +1,4 @@
-"""The keys that MLflow takes: those of metrics and params, and what is logged of each class, under its key or its rank."""
+"""The keys that MLflow takes: of params, of metrics, and of what is logged for each class or rank."""
 
 import itertools
 import re
@@ -13,11 +13,11 @@ from equipoise.metrics import ranks
 
 
 def class_keys(classes: Sequence[str]) -> dict[str, str]:
-    """Class names to what MLflow takes in a metric key; equal keys are told apart by `_2`, `_3` …"""
+    """Return for each class name what MLflow takes in a metric key; equal keys get `_2`, `_3` … at their end."""
     keys: dict[str, str] = {}
     used: set[str] = set()
     for name in classes:
-        # MLflow takes 250 characters for a whole key, and no part that is a path's «.» or «..».
+        # MLflow takes 250 characters for a whole key, and no part that means a folder, as `.` and `..` do.
         slug = re.sub(r"[^\w .-]+|^\.+$", "_", name).strip()[:120] or "_"
         key = slug
         for number in itertools.count(2):
@@ -30,12 +30,17 @@ def class_keys(classes: Sequence[str]) -> dict[str, str]:
 
 
 def param_key(key: str) -> str:
-    """A dotted config key as MLflow takes it: class names in it may hold anything."""
+    """Return a dotted config key as MLflow takes it: the class names in it may hold any character."""
     return re.sub(r"[^\w .\-/]+", "_", key)[:250]
 
 
 def by_class(data: Prepared, metrics: Mapping[str, Any]) -> dict[str, float]:
-    """`{"test/recall": array}` to `{"test/recall/<class>": value}`; of many classes to the means of ten groups of ranks."""
+    """Return `{"test/recall/<class>": value}` for `{"test/recall": array}`; for many classes means of groups of ranks.
+
+    Parameters
+    ----------
+    metrics : key to values in class order, (classes,)
+    """
     if len(data.classes) > ranks.MOST_KEYED:
         members = ranks.groups(data.head_to_tail)
         found = {name: ranks.means(np.asarray(values, np.float64), members) for name, values in metrics.items()}
@@ -49,7 +54,12 @@ def by_class(data: Prepared, metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def profile(data: Prepared, values: Floats) -> Floats:
-    """A class's values by rank from head to tail; of many classes the means of a hundred groups of ranks."""
+    """Return the classes' values by rank from head to tail; for many classes the means of a hundred groups of ranks.
+
+    Parameters
+    ----------
+    values : in class order, (classes,)
+    """
     if len(data.classes) > ranks.MOST_KEYED:
         return np.array(list(ranks.means(values, ranks.groups(data.head_to_tail, ranks.PROFILE_POINTS)).values()))
     return values[data.head_to_tail]

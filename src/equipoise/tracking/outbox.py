@@ -1,11 +1,13 @@
-"""What a run's folder holds of the run, before any of it reaches the store: nothing that was logged is lost with the store.
+"""A run's folder, which holds all that the run logs before any of it reaches the store.
 
     metrics.jsonl   the points {key, value, step, timestamp}, as they were logged
-    outbox.jsonl    everything else to be done in the store, in order: {do: begin | params | tags | data | file | model | end, …}
-    uploaded.json   under which id the run is in the store, and how many bytes of both files are there; if it is lost, all is uploaded again
+    outbox.jsonl    everything else to be done in the store, in order:
+                    {do: begin | params | tags | data | file | model | end, …}
+    uploaded.json   the run's id in the store, and how many bytes of both files the store has; if this file is lost,
+                    everything is uploaded again
 
-A folder may have been damaged, or come from someone else: each line must have the form of one that this code writes.
-Knows nothing of MLflow.
+A folder may be damaged, or come from someone else: each line must have the form of one that this code writes. This
+module knows nothing of MLflow.
 """
 
 import json
@@ -47,7 +49,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "model": {
         "folder": Annotated[str, Field(pattern=r"^saved-\w+/model$")],
         "step": Count,
-    },  # it is deleted when the store has it
+    },  # the folder is deleted when the store has it
     "end": {"status": Literal["FINISHED", "FAILED", "KILLED"], "time": Count},
 }
 
@@ -59,7 +61,7 @@ class Uploaded:
     local_id: OwnName | Literal[""] = ""  # the run's own name, known before the store gives it an id
     run_id: str = ""  # in the store; empty until it is made
     experiment_id: str = ""
-    asked: Count = 0  # how often the store was asked to make the run, and may have done so without our hearing of it
+    asked: Count = 0  # how often the store was asked to make the run; it may have done so without an answer
     points: Count = 0  # bytes of the journal
     operations: Count = 0  # bytes of the operations
 
@@ -79,12 +81,12 @@ class Outbox:
 
     Parameters
     ----------
-    mend : whether to cut off what a crash left half written; not while another process may be writing
+    mend : whether to cut off what a crash left half written; no other process may be writing then
 
     Raises
     ------
     ConfigError
-        If they are damaged, here and wherever their lines are read.
+        If the files are damaged; so do the methods that read their lines.
     """
 
     def __init__(self, folder: Path, *, mend: bool = True) -> None:
@@ -93,37 +95,38 @@ class Outbox:
         self.uploaded = _read_state(folder / UPLOADED)
         for file in (self._journal, self._operations) if mend else ():
             _mend(file)
-        self.recorded = _size(self._journal)  # bytes of points; counted, for the file is asked for at every operation
+        self.recorded = _size(self._journal)  # bytes of points, counted here since every operation needs them
 
     def add(self, do: str, **what: Any) -> None:
-        """One operation more, after the points that are there by now."""
+        """Add an operation, to be done after the points that were added before it."""
         _append(self._operations, [{"do": do, **what, "points": self.recorded}])
 
     def add_points(self, points: Sequence[dict[str, Any]]) -> None:
         self.recorded += _append(self._journal, points)
 
     def sync(self) -> None:
-        """Bring it all to the disk, before the store may have it: a loss of power must not leave fewer bytes than `uploaded` says."""
+        """Bring the files to the disk: after a loss of power they must not have fewer bytes than `uploaded` says."""
         for file in (self._journal, self._operations):
             if file.exists():
                 with open(file, "rb") as opened:
                     os.fsync(opened.fileno())
 
     def save(self) -> None:
-        """Write down how far the store has got, whole or not at all."""
+        """Write down how far the store has got, completely or not at all."""
         aside = self.folder / f"{UPLOADED}.new"
         aside.write_text(json.dumps(asdict(self.uploaded)))
         os.replace(aside, self.folder / UPLOADED)
 
     def pending(self) -> bool:
+        """Return whether the store lacks something."""
         return self.uploaded.points < self.recorded or self.uploaded.operations < _size(self._operations)
 
     def operations(self, start: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The operations from a byte on, each with the byte where it ends."""
+        """Yield the operations from a byte on, each after the byte where it ends."""
         yield from _lines(self._operations, start, lambda row: OPERATION[row["do"]])
 
     def points(self, end: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The points that are not uploaded yet, up to a byte of the journal, each with the byte where it ends."""
+        """Yield the points that are not uploaded, up to a byte of the journal, each after the byte where it ends."""
         yield from (
             (position, point)
             for position, point in _lines(self._journal, self.uploaded.points, lambda _: POINT)
@@ -132,12 +135,12 @@ class Outbox:
 
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
-    """The points `{key, value, step, timestamp}` that a run's folder holds, oldest first; a line that was cut off in writing is none."""
+    """Return the points `{key, value, step, timestamp}` of a run's folder, oldest first, without a half-written one."""
     return [point for _, point in _lines(folder / JOURNAL, 0, lambda _: POINT)]
 
 
 def _append(file: Path, rows: Sequence[dict[str, Any]]) -> int:
-    """Past this process when this returns, whatever becomes of it. Returns the bytes."""
+    """Append rows, which outlive this process from then on, and return the number of bytes."""
     lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
     with open(file, "ab") as opened:
         opened.write(lines)
@@ -152,7 +155,8 @@ def _read_state(file: Path) -> Uploaded:
     except ValidationError:
         raise _damaged(
             file,
-            f"it does not say how far the store has got. rm {shlex.quote(str(file))} has all uploaded again, which doubles nothing",
+            f"it does not say how far the store has got. rm {shlex.quote(str(file))} has all uploaded again, "
+            "which doubles nothing",
         ) from None
 
 
@@ -178,7 +182,7 @@ def _damaged(file: Path, why: str) -> ConfigError:
 
 
 def _mend(file: Path) -> None:
-    """Cut off what was half written, so that the next line is a line of its own."""
+    """Cut off a half-written line, so that the next line starts at a line's beginning."""
     if file.exists():
         whole = file.read_bytes()
         os.truncate(file, whole.rfind(b"\n") + 1)

@@ -1,4 +1,4 @@
-"""Where a run comes from: the commit of the code, and the process that carries it out, as tags."""
+"""Where a run comes from, as tags: the commit of the code, and the process that carries the run out."""
 
 import json
 import os
@@ -10,16 +10,20 @@ import psutil
 
 from equipoise.core.paths import code_root
 
-GIT = "EQUIPOISE_GIT"  # in the environment of a job that got the code sent: the tags of its commit, as JSON
+GIT = "EQUIPOISE_GIT"  # in the environment of a job that was sent the code: the tags of its commit, as JSON
 
 
 def process_tags() -> dict[str, str]:
+    """Return the host, the process and when it started, by which `is_alive` knows it."""
     process = psutil.Process()
     return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
 
 
 def git_tags() -> dict[str, str]:
-    """The commit and whether the tree differs from it; nothing outside a git checkout. Code that was sent here has them sent along."""
+    """Return the commit and whether the tree differs from it; nothing outside a git checkout.
+
+    A job that was sent the code was sent these tags along with it.
+    """
     if GIT in os.environ:
         return dict(json.loads(os.environ[GIT]))
 
@@ -38,7 +42,7 @@ def git_tags() -> dict[str, str]:
 
 
 def is_alive(tags: Mapping[str, str]) -> bool:
-    """Whether the process with these tags still exists on this host."""
+    """Return whether the process with these tags still exists on this host."""
     try:
         process = psutil.Process(int(tags["pid"]))
         return abs(process.create_time() - float(tags["process_start"])) < 1

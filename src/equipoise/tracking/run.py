@@ -1,7 +1,7 @@
 """One run in the MLflow store.
 
-All that a run logs lands in the run's folder first (`outbox.py`) and is uploaded from there (`upload.py`); a store
-that is down, hangs or refuses costs a run nothing but that, and `python src/sync.py` uploads what is left.
+All that a run logs lands in the run's folder first (`outbox.py`) and is uploaded from there (`upload.py`). So a run
+goes on while the store is down, hangs or refuses, and `python src/sync.py` uploads what is left.
 """
 
 import contextlib
@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 from equipoise.core.clock import clock
 from equipoise.core.locks import InUseError, locked
 from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.terminal import warn
+from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.keys import param_key
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.provenance import git_tags, process_tags
-from equipoise.tracking.store import Store, said_by, warn
+from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages, upload
 
 if TYPE_CHECKING:
@@ -32,16 +34,11 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
 MOST_IN_A_LINE = 500  # of an error
-# A store that does not answer is asked again after ten times what the last request took, and PAUSE seconds at least,
-# so that one that hangs costs a run a tenth of its time.
-PAUSE, PAUSES = 15, 10
-PART = 20  # seconds of uploading at a time while a run goes on
-EVERY = 1  # seconds between uploads: what is logged sooner waits on the disk for the next one, so that short epochs share it
-AT_THE_END = 15  # seconds of trying again once it is over
+DEFAULT_PACE = Pace()
 
 
 class Pruned(Exception):  # noqa: N818 - it is none
-    """A run is given up as hopeless: KILLED and tagged, and no failure."""
+    """Raised to end a run that cannot become the best: it is KILLED and tagged, and has not failed."""
 
 
 @dataclass(frozen=True)
@@ -57,45 +54,51 @@ class Description:
 class Run:
     """One MLflow run that is being written: into its folder, and from there into the store.
 
-    Of a run that is taken up again, a point that the folder has with the same value is not logged again: what is
-    repeated after an interruption leaves no double points.
+    When a run is continued, a point that the folder has with the same value is not logged again, so that steps which
+    are repeated after an interruption leave no double points.
     """
 
-    def __init__(self, store: Store, folder: Path, outbox: Outbox, *, adopted: bool) -> None:
-        self.store, self.folder, self._outbox = store, folder, outbox
+    def __init__(self, store: Store, outbox: Outbox, courier: Courier, *, adopted: bool) -> None:
+        self.store, self.outbox, self.courier = store, outbox, courier
         self._latest = (
-            {(point["key"], point["step"]): point["value"] for point in read_journal(folder)} if adopted else {}
+            {(point["key"], point["step"]): point["value"] for point in read_journal(self.folder)} if adopted else {}
         )
-        self._offline, self._next_try = not store.answers, 0.0 if store.answers else time.monotonic() + PAUSE
-        self._complete = 0.0  # when the store last had all
         self._tables: list[dict[str, str]] = []
         self._adopted = adopted
 
     @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.outbox.folder
+
+    @property
     def id(self) -> str:
-        """In the store; the run's own name while the store has none for it."""
-        return self._outbox.uploaded.run_id or self._outbox.uploaded.local_id
+        """The run's id in the store; its own name as long as the store has given it none."""
+        return self.outbox.uploaded.run_id or self.outbox.uploaded.local_id
 
     @property
     def experiment_id(self) -> str:
-        return self._outbox.uploaded.experiment_id
+        return self.outbox.uploaded.experiment_id
 
     @property
     def is_uploaded(self) -> bool:
         """Whether the store has all that was logged."""
-        return not self._outbox.pending()
+        return not self.outbox.pending()
 
     @clock.part("log")
     def flush(self) -> None:
         """Upload what waits for more, before something that takes long."""
-        self._upload(at_once=True)
+        self.courier.bring_now(self.courier.pace.part)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Values under their keys at one step; uploaded synchronously, for MLflow's asynchronous logging can lose values in silence."""
+        """Log values under their keys at one step; NaN is left out.
+
+        They are uploaded synchronously: MLflow's asynchronous logging can lose values without a word.
+        """
         self._log([(key, value, step) for key, value in metrics.items()])
 
     def log_profile(self, key: str, values: Floats) -> None:
-        """One metric whose steps are the class's rank from head to tail; NaN is left out."""
+        """Log one metric whose steps are the classes' ranks from head to tail; NaN is left out."""
         self._log([(key, float(value), rank) for rank, value in enumerate(values)])
 
     @clock.part("log")
@@ -104,10 +107,10 @@ class Run:
         defined = [(key, float(value), step) for key, value, step in points if value == value]
         new = [(key, value, step) for key, value, step in defined if self._latest.get((key, step)) != value]
         self._latest.update({(key, step): value for key, value, step in new})
-        self._outbox.add_points(
+        self.outbox.add_points(
             [{"key": key, "value": value, "step": step, "timestamp": now} for key, value, step in new]
         )
-        self._upload()
+        self.courier.bring()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         self._do(
@@ -117,7 +120,7 @@ class Run:
         )
 
     def kill(self) -> None:
-        """Mark the run as broken off, and leave the rest to whoever comes next: this process is about to be ended."""
+        """Mark the run as broken off and do no more: this process is about to end, and the next one does the rest."""
         with contextlib.suppress(*outages()):
             self.store.client.set_terminated(self.id, "KILLED")
 
@@ -125,7 +128,7 @@ class Run:
         self._do("tags", tags={key: value})
 
     def log_dataset(self, name: str, sha256: str, counts: Mapping[str, int]) -> None:
-        """What was trained on, as an MLflow dataset; MLflow takes 36 characters of a digest and 16,777 of a profile."""
+        """Log the training data as an MLflow dataset, which takes 36 characters of a digest and 16,777 of a profile."""
         most = dict(sorted(counts.items(), key=lambda item: -item[1])[:200])
         profile = json.dumps(
             {"samples": sum(counts.values()), "classes": len(counts), "training_samples_by_class": most}
@@ -140,13 +143,13 @@ class Run:
         self.log_placed(path)
 
     def log_file(self, file: Path, folder: str) -> None:
-        """A file of the run's folder, which stays there; one from elsewhere is copied into it."""
+        """Log a file of the run's folder; one from elsewhere is copied into it first."""
         if not file.resolve().is_relative_to(self.folder.resolve()):
             file = Path(shutil.copyfile(file, self._place(f"{folder}/{file.name}")))
         self._do("file", file=os.path.relpath(file, self.folder), to=folder)
 
     def log_table(self, columns: Mapping[str, Sequence[Any]], path: str) -> None:
-        """A table that MLflow's UI compares across runs."""
+        """Log a table that MLflow's pages compare across runs."""
         import pandas as pd
 
         pd.DataFrame(dict(columns)).to_json(self._place(path), orient="split", index=False)
@@ -155,11 +158,11 @@ class Run:
         self.set_tag("mlflow.loggedArtifacts", json.dumps(self._tables))
 
     def log_image(self, picture: str, key: str) -> None:
-        """A picture that is logged, by its path, as an MLflow image, too, which charts of several runs can show side by side."""
+        """Log a picture of the folder as an MLflow image, too: charts show those of several runs side by side."""
         from mlflow.tracking.multimedia import compress_image_size
         from PIL import Image, features
 
-        # MLflow's own pages know an image of a key and step by its name. Drawn again, it takes the place of the one before.
+        # MLflow's pages know an image of a key and step by its name. Drawn again, it takes the former one's place.
         before = sorted(self.folder.glob(f"images/{key}+step+0+*.png"))
         name = (
             f"images/{before[-1].stem}"
@@ -173,17 +176,16 @@ class Run:
                 compress_image_size(image).save(self._place(f"{name}+compressed.webp"))
             self.log_placed(f"{name}+compressed.webp")
         else:
-            warn(
-                f"{picture} goes without its thumbnail in MLflow: Pillow cannot load what writes WebP (is there memory enough?)"
-            )
+            warn(f"{picture} has no thumbnail in MLflow: Pillow cannot load what writes WebP (is there memory enough?)")
         self.set_tag("mlflow.loggedImages", "True")
 
     @clock.part("log")
     def log_model(self, model: "keras.Model", example: Floats, step: int) -> None:
-        """The model's inference graph, uncompiled, so that it loads without this project's code.
+        """Log the model's inference graph, uncompiled, so that it loads without this project's code.
 
         Parameters
         ----------
+        example : float32 (samples, *shape), a few samples, from which MLflow infers the signature
         step : at which MLflow shows it
         """
         import keras
@@ -191,10 +193,10 @@ class Run:
 
         view = keras.Model(model.input, model.output)
         signature = mlflow.models.infer_signature(example, view(example).numpy())
-        # Without explicit requirements MLflow would spend 40 s on finding them out.
+        # Without explicit requirements MLflow would spend 40 s to find them.
         requirements = [f"{package}=={version(package)}" for package in ("tensorflow", "keras")]
         folder = Path(f"saved-{uuid.uuid4().hex[:8]}") / "model"
-        with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar of MLflow's trial prediction
+        with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar for MLflow's trial prediction
             mlflow.tensorflow.save_model(
                 view,
                 path=str(self._place(str(folder))),
@@ -205,80 +207,48 @@ class Run:
         self._do("model", folder=str(folder), step=step)
 
     def _place(self, path: str) -> Path:
-        """Where in the folder an artifact of this path is kept."""
+        """Return where the folder keeps the artifact of this path."""
         file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
     def log_placed(self, path: str) -> None:
-        """A file that lies in the run's folder where it is to lie among the artifacts."""
+        """Log a file of the run's folder under the path that it has there."""
         self._do("file", file=path, to=str(Path(path).parent).removeprefix("."))
 
     @clock.part("log")
     def _do(self, do: str, **what: Any) -> None:
-        self._outbox.add(do, **what)
-        self._upload()
+        self.outbox.add(do, **what)
+        self.courier.bring()
 
     @clock.part("log")
-    def begin(self, **what: Any) -> None:
-        """The first operation of all: it makes the run in the store, or takes it up."""
-        self._outbox.add("begin", **what)
-        self._upload()
+    def begin(self, description: Description, adopt: str | None) -> None:
+        """Write down the first operation of all, which makes the run in the store, or continues one, and upload it."""
+        now = int(time.time() * 1000)
+        tags = {**description.tags, **process_tags(), **git_tags(), "folder": str(self.folder)}
+        self.outbox.add(
+            "begin",
+            adopt=adopt,
+            local_id=uuid.uuid4().hex,
+            experiment=description.experiment,
+            name=description.name,
+            tags=tags,
+            time=now,
+            uri=self.store.uri,
+        )
+        self.courier.bring()
 
     @clock.part("log")
     def end(self, status: str) -> None:
-        """The last one; tries again for a while, and says what is to be done if the store does not answer."""
-        self._outbox.add("end", status=status, time=int(time.time() * 1000))
-        until = time.monotonic() + (AT_THE_END if status == "FINISHED" else 0)
-        was_offline, self._next_try = self._offline, 0.0
-        if status == "KILLED" and was_offline:
-            self._next_try = float("inf")  # who ends a run does not want to wait for a store
-        while not self._upload(float("inf"), at_once=True) and time.monotonic() < until:
-            self._next_try = 0.0
-            time.sleep(1)
-        if not self.is_uploaded:
-            warn(
-                f"the MLflow store did not take all of this run. Nothing is lost: it is kept in {self.folder}; when the store is back: python src/sync.py"
-            )
-
-    def _upload(self, seconds: float | None = None, *, at_once: bool = False) -> bool:
-        """Bring the store up to date, unless it is known not to answer, or was a moment ago; whether it is."""
-        start, seconds = time.monotonic(), PART if seconds is None else seconds
-        if start < self._next_try or (start < self._complete + EVERY and not at_once):
-            return False
-        try:
-            complete = self._attempt(start + seconds)
-        except outages() as error:
-            took = time.monotonic() - start
-            self._next_try = time.monotonic() + max(PAUSE, PAUSES * took)
-            if not self._offline:
-                warn(
-                    f"the MLflow store does not take what is logged ({said_by(error)}); the run goes on, and is uploaded when it does"
-                )
-            self._offline = True
-            return False
-        if complete and self._offline:
-            warn("the MLflow store answers again, and has all that was logged")
-            self._offline = False
-        if complete:
-            self._complete = time.monotonic()
-        else:
-            self._next_try = time.monotonic() + PAUSES * seconds
-        return complete
-
-    def _attempt(self, deadline: float) -> bool:
-        """Once more at once if it fails quickly: a server may close a connection that it thinks is idle."""
-        start = time.monotonic()
-        try:
-            return upload(self._outbox, self.store.client, self.store.experiment, deadline)
-        except outages():
-            if self._offline or time.monotonic() - start > 1:
-                raise
-            return upload(self._outbox, self.store.client, self.store.experiment, deadline)
+        """Write down the last operation, and upload all that is left."""
+        self.outbox.add("end", status=status, time=int(time.time() * 1000))
+        self.courier.finish(status)
 
 
 @contextlib.contextmanager
-def start_run(store: Store, description: Description, folder: Path, adopt: str | None = None) -> Iterator[Run]:
+def start_run(
+    store: Store, description: Description, folder: Path, adopt: str | None = None, pace: Pace = DEFAULT_PACE
+) -> Iterator[Run]:
     """Open a run that ends FINISHED, or FAILED or KILLED with its traceback as an artifact.
 
     Parameters
@@ -289,23 +259,13 @@ def start_run(store: Store, description: Description, folder: Path, adopt: str |
     Raises
     ------
     ConfigError
-        If another run is writing into the folder, or the experiment was deleted or is another's.
+        If another run is writing into the folder, or the experiment was deleted or belongs to another user.
     """
-    tags = {**description.tags, **process_tags(), **git_tags(), "folder": str(folder)}
     with locked(folder / ".lock", 5):
         outbox = Outbox(folder)
         _remove_half_saved(outbox)
-        run = Run(store, folder, outbox, adopted=adopt is not None)
-        now = int(time.time() * 1000)
-        run.begin(
-            adopt=adopt,
-            local_id=uuid.uuid4().hex,
-            experiment=description.experiment,
-            name=description.name,
-            tags=tags,
-            time=now,
-            uri=store.uri,
-        )
+        run = Run(store, outbox, Courier(store, outbox, pace), adopted=adopt is not None)
+        run.begin(description, adopt)
         try:
             _date_traceback(run, adopted=adopt is not None)
             run.log_params(description.params)
@@ -326,20 +286,14 @@ def start_run(store: Store, description: Description, folder: Path, adopt: str |
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line."""
+    """Return an error in one line."""
     first = next(iter(str(error).splitlines()), "")
-    said = (
-        first
-        if isinstance(error, ConfigError)
-        else f"{type(error).__name__}: {first}"
-        if first
-        else type(error).__name__
-    )
-    return said[:MOST_IN_A_LINE]
+    kind = "" if isinstance(error, ConfigError) else type(error).__name__
+    return ": ".join(filter(None, (kind, first)))[:MOST_IN_A_LINE]
 
 
 def _date_traceback(run: Run, *, adopted: bool) -> None:
-    """What ended a run for a while says so."""
+    """Add to the traceback of what interrupted the run that the run went on, and when."""
     left = run.folder / "traceback.txt"
     if adopted and left.exists():
         run.log_text(
@@ -349,7 +303,11 @@ def _date_traceback(run: Run, *, adopted: bool) -> None:
 
 
 def sync_folder(store: Store, folder: Path) -> Outbox | None:
-    """Upload what a run's folder still holds; None if the run is going on. One that was broken off is KILLED.
+    """Upload what a run's folder still holds, and mark a run that was broken off KILLED.
+
+    Returns
+    -------
+    The folder's outbox, or None if the run is going on.
 
     Raises
     ------
@@ -371,7 +329,7 @@ def sync_folder(store: Store, folder: Path) -> Outbox | None:
 
 
 def _remove_half_saved(outbox: Outbox) -> None:
-    """A model that was being saved when its process was killed: nothing asks for it."""
+    """Remove a model that was being saved when its process was killed: no operation uploads it."""
     asked = {
         Path(operation["folder"]).parts[0]
         for _, operation in outbox.operations(outbox.uploaded.operations)
@@ -383,7 +341,9 @@ def _remove_half_saved(outbox: Outbox) -> None:
 
 
 def outer_run(store: Store) -> str | None:
-    """The run that `mlflow run` has opened for this process, taken out of the environment: MLflow would write every later run into it.
+    """Return the id of the run that `mlflow run` has opened for this process, and take it out of the environment.
+
+    Left there, MLflow would write every later run into it.
 
     Raises
     ------
@@ -399,6 +359,7 @@ def outer_run(store: Store) -> str | None:
             store.client.get_run(run_id)
         except MlflowException:
             raise ConfigError(
-                f"`mlflow run` has opened a run in another store: type it in {store.root}, or MLFLOW_TRACKING_URI={store.uri} first"
+                f"`mlflow run` has opened a run in another store: type it in {store.root}, or "
+                f"MLFLOW_TRACKING_URI={store.uri} first"
             ) from None
     return run_id

@@ -1,4 +1,4 @@
-"""A Keras model read from its `.keras` file, which may come from anyone: numbers and Keras's own layers, never code.
+"""Keras models read from `.keras` files, which may come from anyone: numbers and Keras's own layers, never code.
 
 MLflow's loader is not used: it runs what a pickle beside the model says, and imports what `MLmodel` names.
 """
@@ -20,11 +20,11 @@ MOST_BYTES = 64 << 20  # of the architecture's description
 
 
 def load_keras(file: Path, name: str) -> "keras.Model":
-    """The model, uncompiled.
+    """Return the model, uncompiled.
 
     Parameters
     ----------
-    name : what messages call it
+    name : what messages call the model
 
     Raises
     ------
@@ -40,14 +40,14 @@ def load_keras(file: Path, name: str) -> "keras.Model":
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except ConfigError:
         raise
-    except Exception as error:  # whatever a damaged archive makes Keras raise
+    except Exception as error:  # a damaged archive makes Keras raise anything
         raise ConfigError(
             f"{name} is damaged or needs code of its own, and is not loaded ({type(error).__name__})"
         ) from None
 
 
 def _check_archive(file: Path, name: str) -> None:
-    """Keras imports the module of any layer that it does not know; none but its own may be named."""
+    """Refuse an archive that names a module other than Keras's own: Keras would import it to find an unknown layer."""
     with zipfile.ZipFile(file) as archive:
         members = {entry.filename: entry.file_size for entry in archive.infolist()}
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
@@ -61,7 +61,8 @@ def _check_archive(file: Path, name: str) -> None:
             )
         if members["config.json"] > MOST_BYTES:
             raise ConfigError(
-                f"{name} describes its layers in {members['config.json']} bytes, more than {MOST_BYTES}, and is not loaded"
+                f"{name} describes its layers in {members['config.json']} bytes, more than {MOST_BYTES}, "
+                "and is not loaded"
             )
         for part in _parts(json.loads(archive.read("config.json"))):
             module, kind = str(part.get("module")), str(part.get("class_name"))
@@ -77,7 +78,7 @@ def _check_archive(file: Path, name: str) -> None:
 
 
 def _odd_array(content: bytes) -> str | None:
-    """What HDF5 would take from another file, unpack to any size or make an object of; None if there is nothing."""
+    """Return the name of an array that HDF5 would read from another file, unpack or make an object of, if any."""
     import h5py
 
     with h5py.File(io.BytesIO(content), "r") as weights:
@@ -105,7 +106,7 @@ def _is_plain(array: Any, most_bytes: int) -> bool:
 
 
 def _parts(tree: Any) -> list[dict[str, Any]]:
-    """Every object of the description that Keras would make something of, at any depth."""
+    """Return every object of the description, at any depth, that Keras would make something of."""
     found, left = [], [tree]
     while left:
         part = left.pop()

@@ -1,13 +1,12 @@
-"""From a run's outbox to the store, while the run goes on or long after: the same code, and each thing exactly once.
+"""From a run's outbox to the store, each thing exactly once, while the run goes on or long after.
 
-What was done in the store without our hearing or writing it down (a time-out, a crash, a state that was lost) is done
-again and changes nothing: MLflow ignores a point that it has with the same time stamp, a param with the same value, and a
-file is overwritten by itself; a run and a model are looked for in the store before they are made.
+After a time-out, a crash or a lost state, the store may have more than `uploaded.json` says. Then it is done again,
+which changes nothing: MLflow ignores a point with the same time stamp and a param with the same value, a file is
+overwritten by itself, and a run and a model are looked for in the store before they are made.
 """
 
 import contextlib
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from itertools import islice, takewhile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import warn
 from equipoise.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -25,32 +25,32 @@ PARAMS_AT_ONCE = 100
 
 
 def outages() -> tuple[type[Exception], ...]:
-    """What a store raises that is down, locked, full or refuses; loads MLflow."""
+    """Return what a store raises that is down, locked or full, or that refuses. This imports MLflow."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, SQLAlchemyError, OSError  # the last are also those of requests
+    return MlflowException, SQLAlchemyError, OSError  # requests raises OSErrors, too
 
 
 def upload(
     outbox: Outbox, client: "MlflowClient", experiment: Callable[[str], str], deadline: float = float("inf")
 ) -> bool:
-    """Do in the store what the outbox holds, in order, and write down how far that has got.
+    """Do in the store what the outbox holds, in order, and write down how far the store has got.
 
     Parameters
     ----------
     experiment : from an experiment's name to its id
-    deadline : of `time.monotonic`, after which no new step begins
+    deadline : time of `time.monotonic` after which no new step begins
 
     Returns
     -------
-    Whether all is done.
+    Whether everything is done.
     """
     outbox.sync()
-    tagged = False  # whether all tags that wait are in the store: nobody adds to the outbox meanwhile
+    tagged = False  # whether the store has all tags that wait; nobody adds to the outbox meanwhile
     try:
         for position, operation in outbox.operations(outbox.uploaded.operations):
-            # Of a run that is there all points and tags, also those that came after the operation: they share a request.
+            # Once the run exists, all points share a request, also those that were logged after the operation.
             end = operation["points"] if operation["do"] == "begin" else outbox.recorded
             if not _points(outbox, client, end, deadline) or time.monotonic() > deadline:
                 return False
@@ -63,7 +63,7 @@ def upload(
             outbox.uploaded.operations = position
         return _points(outbox, client, outbox.recorded, deadline)
     finally:
-        with contextlib.suppress(OSError):  # of a full disk; then what is in the store is done again
+        with contextlib.suppress(OSError):  # the disk is full; then some of it is done again
             outbox.save()
 
 
@@ -81,7 +81,7 @@ def _points(outbox: Outbox, client: "MlflowClient", end: int, deadline: float) -
 
 
 def _begin(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], experiment: Callable[[str], str]) -> None:
-    """Make the run, or take up one that is there."""
+    """Make the run, or continue one that exists."""
     from mlflow.entities import RunTag
 
     now, adopted = outbox.uploaded, operation["adopt"]
@@ -107,7 +107,7 @@ def _begin(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], ex
 
 
 def _params(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
-    """Params cannot be changed, and `mlflow run` has logged its own under the same names."""
+    """Log the params that are not there yet: none can be changed, and `mlflow run` logs some under the same names."""
     from mlflow.entities import Param
 
     run = outbox.uploaded.run_id
@@ -118,7 +118,7 @@ def _params(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _
 
 
 def _tags(outbox: Outbox, client: "MlflowClient") -> None:
-    """All that wait until the run is taken up again; the last of a key counts."""
+    """Log all tags that wait before the next `begin`; the last value of a key counts."""
     from mlflow.entities import RunTag
 
     waiting = takewhile(lambda found: found[1]["do"] != "begin", outbox.operations(outbox.uploaded.operations))
@@ -142,24 +142,24 @@ def _file(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _ex
     if file.is_file():
         client.log_artifact(outbox.uploaded.run_id, str(file), operation["to"] or None)
     else:
-        print(f"warning: {file} is not there any more and cannot be uploaded", file=sys.stderr)
+        warn(f"{file} is not there any more and cannot be uploaded")
 
 
 def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _experiment: object) -> None:
-    """What `mlflow.…log_model` does, from a model that is saved already."""
+    """Do what `mlflow.…log_model` does, for a model that is saved already."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
     now, folder = outbox.uploaded, outbox.folder / operation["folder"]
     if not folder.exists():
-        return  # uploaded, and deleted before that was written down
+        return  # it was uploaded and deleted, and that was not written down
     name = Path(operation["folder"]).name
     there = client.search_logged_models([now.experiment_id], f"source_run_id = '{now.run_id}'")
     same = [model for model in there if model.name == name]
     logged = same[0] if same else client.create_logged_model(now.experiment_id, name=name, source_run_id=now.run_id)
     try:
         saved = Model.load(str(folder))
-    except Exception as error:  # whatever a damaged file makes MLflow raise
+    except Exception as error:  # a damaged file makes MLflow raise anything
         raise ConfigError(f"{folder} holds no model that MLflow reads ({type(error).__name__})") from None
     saved.run_id, saved.model_id, saved.model_uuid, saved.artifact_path = (
         now.run_id,
@@ -181,7 +181,7 @@ def _end(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _exp
     now = outbox.uploaded
     client.set_terminated(now.run_id, operation["status"], operation["time"])
     if now.asked > 1:
-        # A request to make the run that came to nothing for us may have come through after all.
+        # An earlier request to make the run, which was not answered, may have come through after all.
         for other in client.search_runs([now.experiment_id], f"tags.local_id = '{now.local_id}'"):
             if other.info.run_id != now.run_id:
                 client.delete_run(other.info.run_id)

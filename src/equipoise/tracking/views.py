@@ -1,7 +1,7 @@
-"""What MLflow's page of an experiment shows: charts and table as a saved view, written as the JSON that the page reads.
+"""Saved views of MLflow's page of an experiment: its charts and table, as the JSON that the page reads.
 
-The format is MLflow's own and not a public interface: seen to work with 3.17, which pyproject.toml pins. Knows
-nothing of the store: a tag of the experiment holds a view; `make ui VIEW=experiment/key` opens it.
+The format is MLflow's own and no public interface; it works with 3.17, which pyproject.toml pins. This module knows
+nothing of the store: a tag of the experiment holds a view, and `make ui VIEW=experiment/key` opens it.
 """
 
 import json
@@ -23,7 +23,26 @@ HEADLINE = (
 )
 PROFILES = ("profile/recall", "profile/precision", "profile/f1", "profile/weight")
 TRAINING = ("val/balanced_accuracy", "val/macro_f1", "val/log_loss", "train/loss")
-AT_ONCE = 100  # runs that are drawn; of more the first 20
+AT_ONCE = 100  # runs that are drawn; of more runs the first 20
+IN_ALL_VIEWS = {
+    "isAccordionReordered": True,  # else the sections would be sorted by name
+    "autoRefreshEnabled": True,
+    "hideEmptyCharts": True,
+    "chartsSearchFilter": "",
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "datasetsFilter": [],
+    "modelVersionFilter": "All Runs",
+    "columnOrder": [],
+    "columnWidths": {},
+    "runsExpanded": {},
+    "runsPinned": [],
+    "runsHidden": [],
+    "runsVisibilityMap": {},
+    "groupsExpanded": {},
+    "viewMaximized": True,
+    "runListHidden": False,
+}
 
 
 @dataclass(frozen=True)
@@ -35,10 +54,10 @@ class View:
     key : word that tells it apart in its experiment
     name : as the page lists it
     condition : MLflow filter of the runs that it shows
-    params : those that differ between the runs, as dotted keys
-    by : params by which the runs are grouped
+    params : dotted keys of those that differ between the runs
+    by : params that the runs are grouped by
     means : whether charts draw the groups' means instead of their runs
-    baseline : id and name of the run that differences are to
+    baseline : id and name of the run that the others are compared with
     """
 
     key: str
@@ -50,30 +69,30 @@ class View:
     baseline: tuple[str, str] | None = None
 
 
-# Finished runs; summaries of sweeps, which have no weighting, are left out.
+# Finished runs. Summaries of sweeps have no weighting, and are left out.
 FINISHED = "tags.weighting LIKE '%' and attributes.status = 'FINISHED'"
 
 
 def of_experiment(baseline: tuple[str, str] | None = None) -> View:
-    """All finished runs of an experiment."""
+    """Return the view of all finished runs of an experiment."""
     return View(
         "comparison", "All runs", FINISHED, ("weighting.name", "loss.name", "model.name", "seed"), baseline=baseline
     )
 
 
 def condition_of_sweep(sweep: str) -> str:
-    """MLflow's filter of a sweep's finished runs."""
+    """Return MLflow's filter of a sweep's finished runs."""
     return f"tags.sweep_id = '{sweep}' and {FINISHED}"
 
 
 def of_sweep(
     sweep: str, configuration: Sequence[str], repetition: Sequence[str], baseline: tuple[str, str] | None = None
 ) -> list[View]:
-    """A view of a sweep's runs, in a colour a strategy, and if configurations are repeated, one of their means.
+    """Return the view of a sweep's runs and, if configurations are repeated, one of their means.
 
     Parameters
     ----------
-    configuration : params that tell its configurations apart
+    configuration : params that tell the sweep's configurations apart
     repetition : params that tell repetitions of one configuration apart: seed, split
     """
     condition = condition_of_sweep(sweep)
@@ -88,12 +107,12 @@ def of_sweep(
 
 
 def tag(view: View, metrics: Mapping[str, float], runs: int) -> tuple[str, str]:
-    """The tag of an experiment that holds a view: key and value.
+    """Return the key and the value of the experiment's tag that holds the view.
 
     Parameters
     ----------
-    metrics : all that any of the runs has logged, `count/<class>` among them, with a value of one of them
-    runs : how many there are
+    metrics : all that any of the runs has logged, `count/<class>` among them, with the value of one run
+    runs : number of the runs
     """
     now = int(time.time() * 1000)
     return TAG + view.key, json.dumps(
@@ -101,74 +120,80 @@ def tag(view: View, metrics: Mapping[str, float], runs: int) -> tuple[str, str]:
     )
 
 
+@dataclass(frozen=True)
+class _Section:
+    """A section of the page: its title, the cards in a row, a card's height in pixels, and the cards."""
+
+    title: str
+    columns: int
+    height: int
+    cards: Sequence[dict[str, Any]]
+
+
 def _state(view: View, metrics: Mapping[str, float], runs: int) -> dict[str, Any]:
     shown = [name for name in HEADLINE if f"test/{name}" in metrics]
-    # MLflow draws none of these of means.
-    images, choices, differences = (
-        ([], [], [])
-        if view.means
-        else ([_images("confusion_matrix")], [_parallel(view.params, shown)], _differences(view, runs))
-    )
-    # Title, cards in a row, height of a card in pixels, cards.
-    opened: list[tuple[str, int, int, list[dict[str, Any]]]] = [
-        ("Test split", 3, 330, [_bar(f"test/{name}") for name in shown]),
-        ("Classes, head to tail (step: rank)", 2, 400, [_line(key) for key in PROFILES]),
-        ("Head against tail", 2, 400, [_scatter(*_head_and_tail(metrics))]),
-        ("Choices and results", 1, 400, choices),
-        ("Training", 2, 330, [_line(key) for key in TRAINING]),
-        ("Confusion", 3, 760, images),  # below all the params that MLflow writes over each picture
-        ("Differences", 1, 500, differences),
-    ]
-    opened = [section for section in opened if section[-1]]
-    sections = [_section(f"{index}", *section[:3]) for index, section in enumerate(opened)]
+    sections = _sections(view, metrics, shown, runs)
     charts = [
         {**_card(f"{index}", number), **card}
-        for index, section in enumerate(opened)
-        for number, card in enumerate(section[-1])
+        for index, section in enumerate(sections)
+        for number, card in enumerate(section.cards)
     ]
     drawn = {chart.get("metricKey") for chart in charts}
-    # MLflow adds a chart for every other metric: below, and closed until they are asked for.
+    # MLflow adds a chart for every other metric; these come below, and are closed until they are asked for.
     others = sorted({key.rpartition("/")[0] or "Model metrics" for key in metrics if key not in drawn})
     return {
         "compareRunSections": [
-            *sections,
+            *(_opened(f"{index}", section) for index, section in enumerate(sections)),
             *({"uuid": name, "name": name, "display": False, "isReordered": True} for name in others),
         ],
         "compareRunCharts": charts,
-        "isAccordionReordered": True,  # else the sections would be sorted by name
-        "autoRefreshEnabled": True,
-        "hideEmptyCharts": True,
-        "chartsSearchFilter": "",
-        "searchFilter": view.condition,
-        "orderByKey": f"metrics.`test/{shown[0]}`" if shown else "attributes.start_time",
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"params.`{key}`" for key in view.params), *(f"metrics.`test/{name}`" for name in shown)],
-        "columnOrder": [],
-        "columnWidths": {},
-        "runsExpanded": {},
-        "runsPinned": [],
-        "runsHidden": [],
-        "runsVisibilityMap": {},
-        "runsHiddenMode": "SHOWALL" if runs <= AT_ONCE else "FIRST_20_RUNS",
-        "groupBy": {
-            "aggregateFunction": "average",
-            "groupByKeys": [{"mode": "param", "groupByData": key} for key in view.by],
-        }
-        if view.by
-        else None,
-        "groupsExpanded": {},
-        "useGroupedValuesInCharts": view.means,
-        "viewMaximized": True,
-        "runListHidden": False,
+        **_listing(view, shown, runs),
+        **IN_ALL_VIEWS,
     }
 
 
-def _section(uuid: str, title: str, columns: int, height: int) -> dict[str, Any]:
-    return {"uuid": uuid, "name": title, "display": True, "isReordered": True, "columns": columns, "cardHeight": height}
+def _sections(view: View, metrics: Mapping[str, float], shown: Sequence[str], runs: int) -> list[_Section]:
+    """Return the sections that have a card, from top to bottom."""
+    each_run = not view.means  # MLflow draws no pictures, parallel coordinates or differences of means
+    found = [
+        _Section("Test split", 3, 330, [_bar(f"test/{name}") for name in shown]),
+        _Section("Classes, head to tail (step: rank)", 2, 400, [_line(key) for key in PROFILES]),
+        _Section("Head against tail", 2, 400, [_scatter(*_head_and_tail(metrics))]),
+        _Section("Choices and results", 1, 400, [_parallel(view.params, shown)] if each_run else []),
+        _Section("Training", 2, 330, [_line(key) for key in TRAINING]),
+        # As high as the params that MLflow writes over each picture.
+        _Section("Confusion", 3, 760, [_images("confusion_matrix")] if each_run else []),
+        _Section("Differences", 1, 500, _differences(view, runs) if each_run else []),
+    ]
+    return [section for section in found if section.cards]
+
+
+def _listing(view: View, shown: Sequence[str], runs: int) -> dict[str, Any]:
+    """Return which runs are listed, in what order, with which columns, and how they are grouped."""
+    grouped = {
+        "aggregateFunction": "average",
+        "groupByKeys": [{"mode": "param", "groupByData": key} for key in view.by],
+    }
+    return {
+        "searchFilter": view.condition,
+        "orderByKey": f"metrics.`test/{shown[0]}`" if shown else "attributes.start_time",
+        "orderByAsc": False,
+        "selectedColumns": [*(f"params.`{key}`" for key in view.params), *(f"metrics.`test/{name}`" for name in shown)],
+        "runsHiddenMode": "SHOWALL" if runs <= AT_ONCE else "FIRST_20_RUNS",
+        "groupBy": grouped if view.by else None,
+        "useGroupedValuesInCharts": view.means,
+    }
+
+
+def _opened(uuid: str, section: _Section) -> dict[str, Any]:
+    return {
+        "uuid": uuid,
+        "name": section.title,
+        "display": True,
+        "isReordered": True,
+        "columns": section.columns,
+        "cardHeight": section.height,
+    }
 
 
 def _card(section: str, number: int) -> dict[str, Any]:
@@ -207,7 +232,7 @@ def _scatter(x: str, y: str) -> dict[str, Any]:
 
 
 def _head_and_tail(metrics: Mapping[str, float]) -> tuple[str, str]:
-    """The recall of the classes of many and of few samples, or where there are no such groups of the first and the last class."""
+    """Return the keys of the recall of the classes with many and few samples; without groups of the first and last."""
     if "test/recall_few" in metrics:
         return "test/recall_many", "test/recall_few"
     counts = {key: value for key, value in metrics.items() if key.startswith("count/")}
@@ -216,7 +241,7 @@ def _head_and_tail(metrics: Mapping[str, float]) -> tuple[str, str]:
 
 
 def _parallel(params: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
-    # The last of them colours the lines.
+    # The last metric colours the lines.
     metrics = [f"test/{name}" for name in reversed(shown[:4])]
     return {"type": "PARALLEL", "selectedParams": list(params), "selectedMetrics": metrics, "showAllRuns": False}
 
@@ -226,7 +251,7 @@ def _images(key: str) -> dict[str, Any]:
 
 
 def _differences(view: View, runs: int) -> list[dict[str, Any]]:
-    """Where the baseline is drawn: in place of one that is not MLflow would take another run."""
+    """Return the card, unless the baseline is not drawn: MLflow would take another run in its place."""
     if view.baseline is None or runs > AT_ONCE:
         return []
     run_id, name = view.baseline
