@@ -2,7 +2,7 @@
 
 A stage depends on the modules that its program imports, directly or not, at its start or later. Some modules do not
 count, and what they import counts only where another module imports it, too: those that only print; for training also
-the colours of pictures, since it draws none; and an `__init__.py` that holds a docstring alone.
+the colours of pictures and what judges a trained model; and an `__init__.py` that holds a docstring alone.
 
 A package of which a stage imports most stands as its directory: one line instead of twenty, at the price that a change
 in the rest of it runs the stage again. Training takes long, so there it must be nearly all of the package. A package
@@ -24,6 +24,11 @@ PIPELINE = ROOT / "dvc.yaml"
 PACKAGE = ROOT / "src" / "equipoise"
 PRINTING = ("equipoise.core.terminal", "equipoise.reports.console", "equipoise.comparison.console")
 COLORS = "equipoise.core.colors"
+# A task also judges, which training does not ask of it.
+JUDGING = (
+    *("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judge_labels"),
+    *("equipoise.metrics.intervals", "equipoise.metrics.probabilities"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Rule:
     share: float = 0.75
 
 
-RULES = {"train": Rule((*PRINTING, COLORS), share=0.9)}  # and for the other stages Rule()
+RULES = {"train": Rule((*PRINTING, COLORS, *JUDGING), share=0.9)}  # and for the other stages Rule()
 
 
 def imported(programs: list[str], not_counting: tuple[str, ...]) -> set[Path]:

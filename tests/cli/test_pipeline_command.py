@@ -133,6 +133,7 @@ def test_what_a_change_runs_again(clone: Clone) -> None:
         "src/equipoise/reports/html.py": {"evaluate"},
         "src/equipoise/core/terminal.py": set(),
         "src/equipoise/core/colors.py": {"evaluate"},
+        "src/equipoise/metrics/intervals.py": {"evaluate"},
         "src/equipoise/reports/console.py": set(),
         "src/equipoise/tracking/views.py": {"evaluate"},
         "src/equipoise/comparison/report.py": set(),
