@@ -60,7 +60,7 @@ def _rate(batches: Batches, count: int) -> float:
 
 def _ours(samples: Samples) -> tf.data.Dataset:
     epoch = tf.Variable(0, dtype=tf.int64)
-    return feed.training_batches(samples, classes=10, labels="sparse", batch_size=BATCH, seed=0, epoch=epoch)
+    return feed.Epochs(samples, 10, "sparse", 0, epoch).batches(BATCH)
 
 
 def _of_arrays(folder: Path) -> dict[str, tuple[Batches, int]]:

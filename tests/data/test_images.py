@@ -49,7 +49,7 @@ def test_streamed_with_their_labels(pictures: Path, tmp_path: Path) -> None:
     import tensorflow as tf
 
     from equipoise.data import preprocessing
-    from equipoise.data.feed import feature_batches, training_batches
+    from equipoise.data.feed import Epochs, feature_batches
 
     data = prepared(tmp_path / "cache", *folder_of(pictures))
     train = data.split("train")
@@ -59,7 +59,7 @@ def test_streamed_with_their_labels(pictures: Path, tmp_path: Path) -> None:
     )
     np.testing.assert_array_equal(np.concatenate(list(feature_batches(train.features, 7))), one_by_one)
     epoch = tf.Variable(0, dtype=tf.int64)
-    batches = training_batches(train, classes=3, labels="one_hot", batch_size=8, seed=0, epoch=epoch)
+    batches = Epochs(train, 3, "one_hot", 0, epoch).batches(8)
     features, labels = (
         np.concatenate(parts) for parts in zip(*((f.numpy(), y.numpy()) for f, y in batches), strict=True)
     )

@@ -313,11 +313,11 @@ class TestFeed:
     def batches(self, epoch: int, labels: Any = "sparse", seed: int = 0, batch_size: int = 4) -> list[Any]:
         import tensorflow as tf
 
-        from equipoise.data.feed import training_batches
+        from equipoise.data.feed import Epochs
 
         samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
         variable = tf.Variable(epoch, dtype=tf.int64)
-        dataset = training_batches(samples, classes=2, labels=labels, batch_size=batch_size, seed=seed, epoch=variable)
+        dataset = Epochs(samples, 2, labels, seed, variable).batches(batch_size)
         assert dataset.cardinality().numpy() == -(-10 // batch_size)
         return [(features.numpy(), label.numpy()) for features, label in dataset]
 
@@ -348,11 +348,11 @@ class TestFeed:
     def test_without_an_end_each_epoch_follows_in_its_own_order(self) -> None:
         import tensorflow as tf
 
-        from equipoise.data.feed import training_batches
+        from equipoise.data.feed import Epochs
 
         samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
         first = tf.Variable(0, dtype=tf.int64)
-        dataset = training_batches(samples, classes=2, labels="sparse", batch_size=4, seed=0, epoch=first, endless=True)
+        dataset = Epochs(samples, 2, "sparse", 0, first).batches(4, endless=True)
         assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
         for begin in (0, 3):  # the variable is read when it begins, as in a training that goes on
             first.assign(begin)

@@ -23,53 +23,82 @@ from equipoise.data.types import LabelForm, Samples
 MOST_RESIDENT_BYTES = 256 << 20
 
 
-def training_batches(
-    samples: Samples,
-    *,
-    classes: int,
-    labels: LabelForm,
-    batch_size: int,
-    seed: int | tf.Variable,
-    epoch: tf.Variable,
-    sampling: Sampling | None = None,
-    part: tuple[int, int] = (0, 1),
-    endless: bool = False,
-) -> tf.data.Dataset:
-    """One epoch of (features, labels), in an order drawn afresh from (seed, epoch) whenever it is iterated.
+@dataclass(frozen=True)
+class Epochs:
+    """The samples of a split in epochs of (features, labels), each in an order that is a function of (seed, epoch).
 
-    Parameters
+    Attributes
     ----------
-    seed, epoch : int64 variables
-        Read at the start of every epoch, which endless batches may be ahead of: no state of the shuffling is left to save or to restore.
+    classes, labels : the number of classes, and the form in which the model sees the labels
+    seed, epoch : int64 variables, read at the start of every epoch, so that no state of a shuffling is left to save
     sampling : draw the rows with replacement, by class; None: every row once
-    part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
-    endless : go on with the epochs after it, each in its own order: to begin anew takes tf.data longer than a small epoch; `epoch` stays the first
     """
-    count, order = len(samples.labels), _order(len(samples.labels), seed, epoch, sampling)
 
+    samples: Samples
+    classes: int
+    labels: LabelForm
+    seed: int | tf.Variable
+    epoch: tf.Variable
+    sampling: Sampling | None = None
+
+    def batches(self, batch_size: int, *, part: tuple[int, int] = (0, 1), endless: bool = False) -> tf.data.Dataset:
+        """Return the epoch's batches, in an order that is drawn afresh whenever they are iterated.
+
+        Parameters
+        ----------
+        part : (i, n), the i-th of n parts of each batch, as even as they can be, of one row at least
+        endless : go on with the epochs after it, each in its own order, since to begin anew takes tf.data longer than
+            a small epoch; `epoch` stays the first, and batches may be read ahead of it
+        """
+        count = len(self.samples.labels)
+        # What is in memory is gathered once for the whole epoch, and sliced: a call for each batch is several times
+        # as slow.
+        resident = is_resident(self.samples)
+        gathered = _resident(self.samples) if resident else lambda rows: (rows,)
+        epochs = tf.data.Dataset.counter() if endless else tf.data.Dataset.range(1)
+        batches = epochs.flat_map(lambda later: _in_batches(gathered(self.rows(later)), count, batch_size))
+        batches = batches if part == (0, 1) else batches.map(_part_of(*part))
+        batches = batches if resident else _fetched(batches, self.samples)
+        batches = batches.map(lambda features, index: (features, encode(index, self.classes, self.labels)))
+        length = tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+        return batches.prefetch(2).with_options(_untuned()) if resident else batches.prefetch(tf.data.AUTOTUNE)
+
+    def in_memory(self) -> "ResidentBatches":
+        """Return the same samples in the same order, all of them loaded, or decoded, into memory now."""
+        samples = self.samples
+        if not is_resident(samples):
+            samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
+        batches = ResidentBatches(lambda: self.rows(0), _resident(samples))
+        return batches.map(lambda features, index: (features, encode(index, self.classes, self.labels)))
+
+    def rows(self, later: int | tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
+        """Draw the rows, int64 (n,), of the epoch that is so many later."""
+        now = self.epoch.read_value() + later
+        key = tf.stack([tf.cast(self.seed, tf.int64), now])
+        if self.sampling is None:
+            return tf.random.experimental.stateless_shuffle(tf.range(len(self.samples.labels), dtype=tf.int64), key)
+        return drawn_rows(self.sampling, now, key)
+
+
+def _part_of(index: int, parts: int) -> Callable[..., tuple[tf.Tensor, ...]]:
     def own(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:  # pragma: no cover - runs as AutoGraph has rewritten it
-        (index, parts), held = part, tf.shape(values[0])[0]
+        held = tf.shape(values[0])[0]
         start = held * index // parts
         return tuple(value[start : tf.maximum(held * (index + 1) // parts, start + 1)] for value in values)
 
-    # What is in memory is gathered once for the whole epoch, and sliced: a call for each batch takes several times as long.
-    resident = is_resident(samples)
-    gathered = _resident(samples) if resident else lambda rows: (rows,)
-    epochs = tf.data.Dataset.counter() if endless else tf.data.Dataset.range(1)
-    batches = epochs.flat_map(lambda later: _in_batches(gathered(order(later)), count, batch_size))
-    batches = batches if part == (0, 1) else batches.map(own)
-    batches = batches if resident else _fetched(batches, samples)
-    batches = batches.map(lambda features, index: (features, encode(index, classes, labels)))
-    batches = batches.apply(
-        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size))
-    )
-    if not resident:
-        return batches.prefetch(tf.data.AUTOTUNE)
-    # There is nothing to be tuned, and to start and end the tuner takes longer than a small epoch; nor to be done side by side.
+    return own
+
+
+def _untuned() -> tf.data.Options:
+    """Return the options of batches in memory: there is nothing to tune, nor to do side by side.
+
+    To start and end the tuner takes longer than a small epoch.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1
-    return batches.prefetch(2).with_options(options)
+    return options
 
 
 def _in_batches(values: tuple[tf.Tensor, ...], count: int, batch_size: int) -> tf.data.Dataset:
@@ -84,57 +113,25 @@ def _in_batches(values: tuple[tf.Tensor, ...], count: int, batch_size: int) -> t
 
 @dataclass(frozen=True)
 class ResidentBatches:
-    """What `training_batches` gives, to be gathered from memory where it is used.
+    """The batches of `Epochs`, to be gathered from memory where they are used.
 
     Attributes
     ----------
-    order : the rows of the epoch, int64 (n,)
-    fetch : from some of the rows to their batch
+    order : draw the rows of the epoch, int64 (n,)
+    fetch : gather the batch of some of the rows
     """
 
     order: Callable[[], tf.Tensor]
     fetch: Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
     def map(self, function: Callable[..., tuple[tf.Tensor, ...]]) -> "ResidentBatches":
-        """As a tf.data.Dataset's."""
+        """Apply the function to every batch, as that of a `tf.data.Dataset` does."""
         return replace(self, fetch=lambda rows: function(*self.fetch(rows)))
-
-
-def resident_batches(
-    samples: Samples,
-    *,
-    classes: int,
-    labels: LabelForm,
-    seed: int | tf.Variable,
-    epoch: tf.Variable,
-    sampling: Sampling | None = None,
-) -> ResidentBatches:
-    """The same samples in the same order as `training_batches`, all of them loaded, or decoded, into memory now."""
-    if not is_resident(samples):
-        samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
-    order = _order(len(samples.labels), seed, epoch, sampling)
-    batches = ResidentBatches(lambda: order(0), _resident(samples))
-    return batches.map(lambda features, index: (features, encode(index, classes, labels)))
 
 
 def is_resident(samples: Samples) -> bool:
     """Whether the features are kept in memory; otherwise each batch is read or decoded when it is needed."""
     return not isinstance(samples.features, Images) and samples.features.nbytes <= MOST_RESIDENT_BYTES
-
-
-def _order(
-    count: int, seed: int | tf.Variable, epoch: tf.Variable, sampling: Sampling | None
-) -> Callable[[int | tf.Tensor], tf.Tensor]:
-    """A function that reads the seed and the epoch, and draws the rows of the epoch that is so many later."""
-
-    def order(later: int | tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
-        now = epoch.read_value() + later
-        key = tf.stack([tf.cast(seed, tf.int64), now])
-        if sampling is None:
-            return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), key)
-        return drawn_rows(sampling, now, key)
-
-    return order
 
 
 def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:

@@ -22,7 +22,7 @@ import tensorflow as tf
 from equipoise.config.model import Config, below, flat
 from equipoise.core.schema import Floats, arguments
 from equipoise.core.state import kept
-from equipoise.data.feed import is_resident
+from equipoise.data.feed import Epochs, is_resident
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss
@@ -96,7 +96,7 @@ class Compiled:
         self._choice = choice or choice_of(config, data, device_taken())
         self.work = self._work(config, data)
         self._engine = self._choice.engine(self.work)
-        samples = self.work.samples
+        samples = self.work.epochs.samples
         holds = self._choice.engine.holds_samples or is_resident(samples)
         self.resident_bytes = 4 * len(samples.labels) * math.prod(data.shape) if holds else 0
         watched = self.first_bad.watched(function.reading(self._tables))
@@ -152,15 +152,10 @@ class Compiled:
 
     def _work(self, config: Config, data: Prepared) -> Work:
         train = data.split("train")
-        decides = {
-            "classes": len(data.classes),
-            "labels": config.dataset.labels,
-            "seed": self._seed,
-            "epoch": self._epoch,
-            "sampling": sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs),
-        }
+        drawn = sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs)
+        epochs = Epochs(train, len(data.classes), config.dataset.labels, self._seed, self._epoch, drawn)
         batch_size, taken = config.trainer.batch_size, self.first_bad.taken
-        return Work(self.model, self.strategy, train, batch_size, decides, self._choice, taken)
+        return Work(self.model, self.strategy, epochs, batch_size, self._choice, taken)
 
     def _compile(self, config: Config, weights: Floats) -> None:
         trainer = config.trainer

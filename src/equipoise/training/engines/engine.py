@@ -2,15 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from equipoise.data.feed import ResidentBatches, resident_batches, training_batches
-from equipoise.data.types import Samples
+from equipoise.data.feed import Epochs, ResidentBatches
 from equipoise.methods.implementations import Parts
 
 # Steps that one call of the compiled training function takes: the most, and the least that is worth while. With more of
@@ -47,24 +46,22 @@ class Work:
     Attributes
     ----------
     model : with freshly drawn weights, made under the strategy
-    samples, batch_size : of an epoch, whose last batch may be smaller
-    decides : what decides the batches of an epoch: the keywords that `training_batches` and `resident_batches` share
+    epochs, batch_size : the samples that it is trained on; the last batch of an epoch may be smaller
     choice : of the engine, and whether XLA compiles its steps
     taken : int64 variable, the steps of the epoch so far
     """
 
     model: keras.Model
     strategy: tf.distribute.Strategy
-    samples: Samples
+    epochs: Epochs
     batch_size: int
-    decides: Mapping[str, Any]
     choice: Choice
     taken: tf.Variable
 
     @property
     def count(self) -> int:
         """How many samples an epoch has."""
-        return len(self.samples.labels)
+        return len(self.epochs.samples.labels)
 
     @property
     def steps(self) -> int:
@@ -76,14 +73,6 @@ class Work:
         """How many steps one call of the compiled training function takes."""
         programs = self.choice.in_programs
         return min(self.steps, steps_per_program(self.model, self.batch_size) if programs else even_steps(self.steps))
-
-    def batches(self, **how: Any) -> tf.data.Dataset:
-        """Return the batches of an epoch as a pipeline of tf.data; `how` replaces or adds keywords."""
-        return training_batches(self.samples, batch_size=self.batch_size, **{**self.decides, **how})
-
-    def resident_batches(self) -> ResidentBatches:
-        """Return the same batches, to be gathered from memory where they are used."""
-        return resident_batches(self.samples, **self.decides)
 
 
 class Engine(ABC):

@@ -1,6 +1,7 @@
 """Keras's own `fit`, which a pipeline of tf.data hands every batch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import keras
 import tensorflow as tf
@@ -28,10 +29,10 @@ class KerasFit(Engine):
 
         To begin a pipeline anew takes longer than a small epoch.
         """
-        in_programs = self.work.choice.in_programs
-        if in_programs or self.work.steps % self.work.steps_per_call == 0:
-            return self.work.batches(epoch=self._first, endless=True)
-        return self.work.batches()
+        work = self.work
+        if work.choice.in_programs or work.steps % work.steps_per_call == 0:
+            return replace(work.epochs, epoch=self._first).batches(work.batch_size, endless=True)
+        return work.epochs.batches(work.batch_size)
 
     def begin(self, parts: Callable[[], Parts]) -> None:
         """Take what training is called with, once the model is compiled."""

@@ -40,7 +40,7 @@ class Replicas(Engine):
 
     def batches(self) -> tf.data.Dataset:
         """Return this worker's part of each batch of an epoch."""
-        return self.work.batches(part=place_of_this_worker(self._strategy))
+        return self.work.epochs.batches(self._batch_size, part=place_of_this_worker(self._strategy))
 
     def fit(self, watch: keras.callbacks.Callback, first: int, end: int) -> None:
         """Train in place, epoch `first` to `end - 1`, as Keras's `fit` does with one callback."""

@@ -36,7 +36,7 @@ class Resident(Engine):
 
     def batches(self) -> ResidentBatches:
         """Return the batches of an epoch, all of whose samples are loaded now."""
-        return self.work.resident_batches()
+        return self.work.epochs.in_memory()
 
     def begin(self, parts: Callable[[], Parts]) -> None:
         """Take what training is called with, once the model is compiled."""
