@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -26,20 +25,17 @@ from equipoise.training.cluster import read_cluster
 
 
 def main() -> int:
-    """Check every job of the command line, then hand over to Hydra; returns the exit code."""
+    """Check every job of the command line, then hand over to Hydra; return the exit code."""
     clock.begin_process()
     process.begin()
     try:
         plan = planning.plan(sys.argv[1:])
         takes_part, reached = False, choose.Reached()
         if plan and not plan.shows_config:
+            # Here and not in the jobs: data that are wrong, or a server that refuses, are a user's mistake, too.
             takes_part = _takes_part(plan)
-            # Here and not in the jobs: what is wrong with the data, or who may not use the server, is a user's mistake, too.
             if not takes_part:
-                for note in ignored_variables(job.dataset for job in plan.jobs):
-                    print(f"warning: {note}", file=sys.stderr)
-                _check_server(plan.jobs)
-                reached = _reach_launcher(plan)
+                reached = _reach(plan)
             planning.prepare_all(plan)
     except ConfigError as error:
         return complain(error)
@@ -54,10 +50,8 @@ def main() -> int:
     except ConfigError as error:
         return complain(error)
     except KeyboardInterrupt as interrupt:
-        print(
-            f"interrupted: {'the chief ends the run' if takes_part else 'a run that had begun is logged as KILLED'}",
-            file=sys.stderr,
-        )
+        what_becomes = "the chief ends the run" if takes_part else "a run that had begun is logged as KILLED"
+        print(f"interrupted: {what_becomes}", file=sys.stderr)
         return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
 
 
@@ -97,13 +91,14 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
 
 
 def _takes_part(plan: planning.Plan) -> bool:
-    """Whether this process is a worker of a run that another one, the chief, logs."""
+    """Return whether this process is a worker of a run that another one, the chief, logs."""
     several = [config for config in plan.jobs if config.trainer.strategy == "multi_worker"]
     if not several:
         return False
     if plan.sweep:
         raise ConfigError(
-            "trainer.strategy=multi_worker: its workers train one run at a time; leave -m out, or use trainer.strategy=mirrored"
+            "trainer.strategy=multi_worker: its workers train one run at a time; leave -m out, "
+            "or use trainer.strategy=mirrored"
         )
     cluster = read_cluster()
     if len(cluster.workers) > several[0].trainer.batch_size:
@@ -128,9 +123,8 @@ def _take_part(config: Config) -> int:
 
 def _run_hydra() -> int:
     told = () if os.environ.get("HYDRA_FULL_ERROR") == "1" else (CompactHydraException, OSError)
-    os.environ["HYDRA_FULL_ERROR"] = (
-        "1"  # else Hydra prints its traceback, also of a folder that cannot be made, and leaves
-    )
+    # Else Hydra prints its traceback, also of a folder that cannot be made, and leaves.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         train()
     except SystemExit as leave:
@@ -143,7 +137,7 @@ def _run_hydra() -> int:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def train(composed: DictConfig) -> dict[str, float] | None:
-    """One job, already checked by `main`; checked again because a launcher may run it in another process.
+    """Carry out one job. `main` has checked it; it is checked again because a launcher may run it in another process.
 
     Returns
     -------
@@ -164,18 +158,20 @@ def train(composed: DictConfig) -> dict[str, float] | None:
         return run_job(config, folder, searching)
 
 
-def _check_server(jobs: Sequence[Config]) -> None:
-    """A server that refuses the user, or the experiments, does so before anything is written. One that is down does not."""
-    if jobs[0].tracking.name == "server":
+def _reach(plan: planning.Plan) -> choose.Reached:
+    """Ask the server and the launcher before anything is written; return what the launcher answers.
+
+    A server refuses a user or an experiment now. One that is down does not stop the run.
+    """
+    for note in ignored_variables(job.dataset for job in plan.jobs):
+        print(f"warning: {note}", file=sys.stderr)
+    where, sweep = plan.jobs[0].tracking.name, plan.sweep
+    if where == "server":
         from equipoise.tracking.store import open_store
 
-        store = open_store(project_root(), "server", needed=False)
-        store.check_experiments({experiment_of(config.dataset) for config in jobs})
-
-
-def _reach_launcher(plan: planning.Plan) -> choose.Reached:
-    sweep = plan.sweep
-    return choose.reach(sweep.launcher_options, sweep.id, plan.jobs[0].tracking.name) if sweep else choose.Reached()
+        store = open_store(project_root(), where, needed=False)
+        store.check_experiments({experiment_of(config.dataset) for config in plan.jobs})
+    return choose.reach(sweep.launcher_options, sweep.id, where) if sweep else choose.Reached()
 
 
 if __name__ == "__main__":
