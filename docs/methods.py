@@ -110,7 +110,7 @@ CHAPTERS = (
     ),
     Chapter(
         "Second stages",
-        "training/second_stage.py",
+        "methods/second_stages.py",
         "SECOND_STAGES",
         "trainer.second_stage=…",
         ("mnist_lt_two_stages",),

@@ -12,28 +12,27 @@ from equipoise.config import advice
 from equipoise.config.model import Config
 from equipoise.core import key_values
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import ConfigError, PerClass, keywords
 from equipoise.core.terminal import note, print_table, warn
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import prepare
-from equipoise.methods.weighting import STRATEGIES, ClassWeights
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.models import MODELS
+from equipoise.methods.weighting import POS_WEIGHTS, STRATEGIES, ClassWeights
 from equipoise.reports.console import shown_classes
 from equipoise.runs.weigh import shown, weigh
 from equipoise.sweeps import planning
-
-# Under these a factor on the loss is a factor on the step; adaptive optimisers divide it out again.
-PLAIN_OPTIMIZERS = ("sgd",)
-# From this factor on a longer or shorter step is worth a warning.
-NOTEWORTHY = 1.05
 
 
 def show(typed: Sequence[str]) -> None:
     """Print the table and the warnings."""
     several = any(f"dataset={name}" in typed for name, kind in DATASETS.items() if kind.several_labels)
+    untyped = [name for name, function in STRATEGIES.items() if PerClass not in keywords(function).values()]
     defaults = {
-        "weighting": "none,balanced" if several else ",".join(name for name in STRATEGIES if name != "manual"),
-        "loss": "sigmoid" if several else "class_weight",  # the only one that several labels take
-        "model": "linear",  # none is built, and this one goes with samples of any shape
+        "weighting": ",".join(POS_WEIGHTS if several else untyped),
+        "loss": next(name for name, loss in LOSSES.items() if loss.yes_or_no == several),
+        # No model is built; one for samples of any shape goes with all data.
+        "model": next(name for name, model in MODELS.items() if model.dimensions is None),
     }
     typed = [
         *typed,
@@ -51,7 +50,9 @@ def show(typed: Sequence[str]) -> None:
     for message in prepare(plan.jobs[0].dataset, cache_folder()).notes:
         warn(message)
     for heading, job, weights in columns:
-        _warn_of_another_step(heading, job, weights)
+        of_step = advice.learning_rate_note(heading, weights, job.trainer.optimizer)
+        if of_step is not None:
+            warn(of_step)
 
 
 def _weigh(job: Config) -> ClassWeights:
@@ -103,15 +104,6 @@ def _print(first: ClassWeights, columns: dict[str, ClassWeights]) -> None:
 def _ratio(weights: ClassWeights) -> str:
     smallest = weights.weights.min()
     return f"{weights.weights.max() / smallest:.4g}" if smallest else "a weight is 0"
-
-
-def _warn_of_another_step(heading: str, job: Config, weights: ClassWeights) -> None:
-    mean, optimizer = weights.sample_mean, job.trainer.optimizer
-    if optimizer in PLAIN_OPTIMIZERS and not 1 / NOTEWORTHY < mean < NOTEWORTHY:
-        warn(
-            f"weighting={heading} multiplies the mean loss, and so under trainer.optimizer={optimizer} the step, by {mean:.4g}: "
-            "add weighting.normalize=sample_mean to change the balance alone"
-        )
 
 
 if __name__ == "__main__":

@@ -60,9 +60,9 @@ def test_all_strategies_options_side_by_side_and_warnings(warm: Path) -> None:
     for name in ("none", "balanced", "effective_number", "median_frequency", "log_smoothed", "log_damped"):
         assert name in every.stdout
     warned = [line.split()[1] for line in every.stderr.splitlines()]
-    assert "weighting=inverse" in warned
-    assert "weighting=balanced" not in warned
-    assert "by 10:" in every.stderr
+    assert "weighting=inverse:" in warned
+    assert "weighting=balanced:" not in warned
+    assert "weighting=inverse: the mean weight of a sample is 10, and under trainer.optimizer=sgd" in every.stderr
     betas = train(
         warm, "dataset=digits_lt", "weighting=effective_number", "weighting.beta=0.9,auto", script="weights.py"
     )

@@ -197,7 +197,8 @@ def test_a_function_that_is_wrapped_or_has_no_name_counts() -> None:
 def test_every_option_of_this_project_has_a_digest_of_its_own() -> None:
     builds = {name: architecture.build for name, architecture in MODELS.items()}
     losses = {name: loss.function for name, loss in LOSSES.items()}
-    for registry in (STRATEGIES, losses, builds, DECISIONS):
+    rules = {name: rule.function for name, rule in DECISIONS.items()}
+    for registry in (STRATEGIES, losses, builds, rules):
         functions = set(registry.values())
         assert len({digest(function) for function in functions}) == len(functions)
     assert digest(STRATEGIES["power"]) != digest(STRATEGIES["balanced"])

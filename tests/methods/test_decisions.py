@@ -1,7 +1,8 @@
 """Decision rules by hand, against scikit-learn and exhaustive search, and what they may never do."""
 
 import json
-from typing import Any, get_args, get_type_hints
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,10 +12,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import ConfigError, keywords
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.decisions import (
-    BESIDE,
     DECISIONS,
     Above,
     Biased,
@@ -23,11 +23,12 @@ from equipoise.methods.decisions import (
     applicable,
     as_json,
     from_json,
+    of_labels,
 )
 from equipoise.metrics.classification import decision_metrics
 
 EVEN = np.array([0.5, 0.5])
-TUNED_FOR = get_args(get_type_hints(DECISIONS["tuned"])["metric"])
+TUNED_FOR = get_args(keywords(DECISIONS["tuned"].function)["metric"])
 
 
 def known(labels: Any = (0,), logits: Any = ((0.0, 0.0),), **given: Any) -> Known:
@@ -48,8 +49,8 @@ def test_a_rule_that_was_written_decides_as_the_rule() -> None:
     rule = known(effective=np.array([0.8, 0.2]), costs=np.array([[0, 1], [9, 0]]))
     logits = np.random.default_rng(0).normal(size=(99, 2))
     for decide in (
-        DECISIONS["logit_adjusted"](rule, tau=1.0),
-        DECISIONS["cost"](rule),
+        DECISIONS["logit_adjusted"].function(rule, tau=1.0),
+        DECISIONS["cost"].function(rule),
         LeastCost(np.eye(2), None, EVEN),
         Above(np.array([0.3, -0.2])),
     ):
@@ -62,38 +63,42 @@ def test_the_adjustment_by_hand() -> None:
     # Learned under 0.8 and 0.2: the logit of class 1 needs log 4 less than it seems.
     rule = known(effective=np.array([0.8, 0.2]))
     logits = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
-    assert DECISIONS["argmax"](rule)(logits).tolist() == [0, 0, 0]
-    assert DECISIONS["logit_adjusted"](rule, tau=1.0)(logits).tolist() == [1, 0, 1], "log 4 = 1.39"
-    assert DECISIONS["logit_adjusted"](rule, tau=2.0)(logits).tolist() == [1, 1, 1]
-    assert DECISIONS["logit_adjusted"](rule, tau=0.0)(logits).tolist() == [0, 0, 0]
+    assert DECISIONS["argmax"].function(rule)(logits).tolist() == [0, 0, 0]
+    assert DECISIONS["logit_adjusted"].function(rule, tau=1.0)(logits).tolist() == [1, 0, 1], "log 4 = 1.39"
+    assert DECISIONS["logit_adjusted"].function(rule, tau=2.0)(logits).tolist() == [1, 1, 1]
+    assert DECISIONS["logit_adjusted"].function(rule, tau=0.0)(logits).tolist() == [0, 0, 0]
 
 
 def test_an_automatic_tau_is_the_best_on_validation_and_nearest_to_one() -> None:
     skewed = np.array([0.8, 0.2])
     # Class 1 is right where z_0 - z_1 < 2.5: tau log 4 must lie between 2.4 and 2.6.
-    rule = DECISIONS["logit_adjusted"](known([0, 1], [[2.6, 0.0], [2.4, 0.0]], effective=skewed), tau="auto")
+    rule = DECISIONS["logit_adjusted"].function(known([0, 1], [[2.6, 0.0], [2.4, 0.0]], effective=skewed), tau="auto")
     assert rule(np.array([[2.59, 0.0], [2.41, 0.0]])).tolist() == [0, 1]
-    anything_does = DECISIONS["logit_adjusted"](known([0, 1], [[9.0, 0.0], [0.0, 9.0]], effective=skewed), tau="auto")
+    anything_does = DECISIONS["logit_adjusted"].function(
+        known([0, 1], [[9.0, 0.0], [0.0, 9.0]], effective=skewed), tau="auto"
+    )
     assert anything_does(np.array([[1.38, 0.0], [1.39, 0.0]])).tolist() == [1, 0], "as with tau = 1"
 
 
 def test_least_expected_cost_by_hand() -> None:
     # p = (0.6, 0.4) costs 0.4 x 1 if 0 is said and 0.6 x 1 if 1 is; with 1 mistaken for 0 costing 5: 2.0 against 0.6.
     logits = np.log([[0.6, 0.4]])
-    assert DECISIONS["cost"](known(costs=1 - np.eye(2)))(logits).tolist() == [0]
-    assert DECISIONS["cost"](known(costs=np.array([[0, 1], [5, 0]])))(logits).tolist() == [1]
+    assert DECISIONS["cost"].function(known(costs=1 - np.eye(2)))(logits).tolist() == [0]
+    assert DECISIONS["cost"].function(known(costs=np.array([[0, 1], [5, 0]])))(logits).tolist() == [1]
     # From an effective prior of (0.9, 0.1) to an even one the same logits become odds of 0.6 / 0.9 to 0.4 / 0.1.
-    assert DECISIONS["cost"](known(costs=1 - np.eye(2), effective=np.array([0.9, 0.1])))(logits).tolist() == [1]
-    assert DECISIONS["cost"](known(costs=1 - np.eye(2), effective=None))(logits).tolist() == [0]
+    assert DECISIONS["cost"].function(known(costs=1 - np.eye(2), effective=np.array([0.9, 0.1])))(logits).tolist() == [
+        1
+    ]
+    assert DECISIONS["cost"].function(known(costs=1 - np.eye(2), effective=None))(logits).tolist() == [0]
 
 
 @given(problem=problems())
 @settings(max_examples=40, deadline=None)
 def test_equal_costs_and_even_priors_are_argmax(problem: Known) -> None:
     with_costs = known(problem.labels, problem.logits, costs=1 - np.eye(problem.logits.shape[1]))
-    expected = DECISIONS["argmax"](problem)(problem.logits).tolist()
-    assert DECISIONS["cost"](with_costs)(problem.logits).tolist() == expected
-    assert DECISIONS["logit_adjusted"](problem, tau=1.0)(problem.logits).tolist() == expected
+    expected = DECISIONS["argmax"].function(problem)(problem.logits).tolist()
+    assert DECISIONS["cost"].function(with_costs)(problem.logits).tolist() == expected
+    assert DECISIONS["logit_adjusted"].function(problem, tau=1.0)(problem.logits).tolist() == expected
 
 
 ORACLES = {
@@ -113,8 +118,8 @@ ORACLES = {
 @settings(max_examples=25, deadline=None)
 def test_tuning_never_does_worse_on_validation_than_argmax(metric: str, problem: Known) -> None:
     score = ORACLES[metric]
-    before = score(problem.labels, DECISIONS["argmax"](problem)(problem.logits))
-    assert score(problem.labels, DECISIONS["tuned"](problem, metric=metric)(problem.logits)) >= before - 1e-12
+    before = score(problem.labels, DECISIONS["argmax"].function(problem)(problem.logits))
+    assert score(problem.labels, DECISIONS["tuned"].function(problem, metric=metric)(problem.logits)) >= before - 1e-12
 
 
 @pytest.mark.parametrize("metric", TUNED_FOR)
@@ -123,7 +128,7 @@ def test_of_two_classes_tuning_finds_the_best_of_all_thresholds(metric: str) -> 
     labels = (generator.random(80) < 0.15).astype(int)
     margins = generator.normal(size=80) + 1.2 * labels - 2
     problem = known(labels, np.stack([0 * margins, margins], axis=1))
-    found = DECISIONS["tuned"](problem, metric=metric)(problem.logits)
+    found = DECISIONS["tuned"].function(problem, metric=metric)(problem.logits)
     every = [ORACLES[metric](labels, (margins > threshold).astype(int)) for threshold in [-np.inf, *margins]]
     assert ORACLES[metric](labels, found) == pytest.approx(max(every))
 
@@ -135,8 +140,8 @@ TIED_LABELS, TIED_MARGINS = np.array([0, 1, 0, 1]), np.array([-1.0, 0.3, 2.0, 3.
 @pytest.mark.parametrize("metric", TUNED_FOR)
 def test_of_equally_good_biases_the_one_nearest_to_zero_is_taken(metric: str) -> None:
     logits = np.stack([0 * TIED_MARGINS, TIED_MARGINS], axis=1)
-    assert DECISIONS["tuned"](known(TIED_LABELS, logits), metric=metric).bias.tolist() == [0, 0]  # type: ignore[union-attr]
-    moved = DECISIONS["tuned"](known(TIED_LABELS, logits - [0, 4.5]), metric=metric)
+    assert DECISIONS["tuned"].function(known(TIED_LABELS, logits), metric=metric).bias.tolist() == [0, 0]  # type: ignore[union-attr]
+    moved = DECISIONS["tuned"].function(known(TIED_LABELS, logits - [0, 4.5]), metric=metric)
     assert isinstance(moved, Biased)
     assert moved.bias == pytest.approx([-2.0, 0]), (
         "thresholds of 2.5 and -0.35 are as good: 2.5 - 4.5 is nearer to 0 than -0.35 - 4.5"
@@ -153,7 +158,7 @@ def test_rounding_and_the_order_of_the_samples_do_not_change_a_bias(
     if copied:  # the same logits twice, set apart by rounding alone
         labels, logits = np.tile(labels, 2), np.tile(logits, (2, 1))
     noise = 1 + 1e-7 * np.random.default_rng(seed).uniform(-1, 1, logits.shape)
-    found = DECISIONS["tuned"](known(labels, logits * noise), metric=metric)
+    found = DECISIONS["tuned"].function(known(labels, logits * noise), metric=metric)
     assert isinstance(found, Biased)
     assert found.bias == pytest.approx([-2.0, 0], abs=1e-5)
 
@@ -162,23 +167,33 @@ def test_many_samples_are_tuned_on_a_grid_of_candidates() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(3, size=5000)
     logits = generator.normal(size=(5000, 3)) + 2 * np.eye(3)[labels] + [3, 0, 0]
-    found = DECISIONS["tuned"](known(labels, logits), metric="balanced_accuracy")(logits)
+    found = DECISIONS["tuned"].function(known(labels, logits), metric="balanced_accuracy")(logits)
     unshifted = np.argmax(logits - [3, 0, 0], axis=1)
     assert oracle.balanced_accuracy_score(labels, found) >= oracle.balanced_accuracy_score(labels, unshifted) - 0.002
 
 
 def test_what_is_applicable_depends_on_what_is_known() -> None:
-    assert applicable(known()) == ["argmax", "logit_adjusted", "tuned"]
-    assert applicable(known(costs=np.ones((2, 2)), effective=None)) == ["argmax", "tuned", "cost"]
-    assert applicable(known(logits=np.zeros((1, 300)))) == ["argmax", "logit_adjusted"], (
+    assert list(applicable(known())) == ["argmax", "logit_adjusted", "tuned"]
+    assert list(applicable(known(costs=np.ones((2, 2)), effective=None))) == ["argmax", "tuned", "cost"]
+    assert list(applicable(known(logits=np.zeros((1, 300))))) == ["argmax", "logit_adjusted"], (
         "tuning so many classes takes minutes"
     )
 
 
 def test_beside_the_configured_rule_each_stands_with_the_options_of_its_yaml() -> None:
-    assert set(BESIDE) == set(DECISIONS)
-    for name, options in BESIDE.items():
-        assert yaml.safe_load((config_folder() / "decision" / f"{name}.yaml").read_text()) == {"name": name, **options}
+    for name, rule in DECISIONS.items():
+        typed = yaml.safe_load((config_folder() / "decision" / f"{name}.yaml").read_text())
+        assert typed == {"name": name, **rule.beside}
+
+
+def test_several_labels_have_every_rule_that_is_for_them() -> None:
+    labels, logits = np.array([[1], [1], [0], [0]]), np.array([[3.0], [1.0], [2.0], [0.5]])
+    configured: Any = SimpleNamespace(name="tuned", metric="accuracy")
+    found = of_labels(configured, labels, logits)
+    assert found["argmax"](logits).ravel().tolist() == [1, 1, 1, 1]
+    # Above 0.75 three of four are right; above 0 two are.
+    assert found["tuned"](logits).ravel().tolist() == [1, 1, 1, 0]
+    assert set(found) == {"argmax", "tuned"}
 
 
 def test_decision_metrics_equal_scikit_learn() -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.utils.class_weight import compute_class_weight
 
 from equipoise.core.schema import ConfigError
-from equipoise.methods.weighting import NORMALIZERS, STRATEGIES, class_weights
+from equipoise.methods.weighting import NORMALIZERS, STRATEGIES, ClassWeights, class_weights, learning_rate_factor
 
 GOLDEN_COUNTS = np.array([5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50])
 # name, options, normalize, first, last, sum of p_c w_c
@@ -166,3 +166,9 @@ def test_what_follows_from_the_weights() -> None:
     assert found.share.tolist() == pytest.approx([0.5, 0.5])
     assert found.sample_mean == pytest.approx(1)
     assert found.effective_sample_size == pytest.approx(40**2 / (30 * 4 / 9 + 10 * 4))
+
+
+def test_the_scale_moves_the_learning_rate_of_sgd_alone() -> None:
+    weights = ClassWeights(("cat", "dog", "fox"), np.array([6, 3, 1]), np.array([1.0, 2.0, 10.0]))
+    assert learning_rate_factor(weights, "sgd") == pytest.approx((6 + 6 + 10) / 10)
+    assert learning_rate_factor(weights, "adam") == 1

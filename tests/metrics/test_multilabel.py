@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from equipoise.core.schema import ConfigError
-from equipoise.metrics.multilabel import SCORES, decision_metrics, epoch_metrics, evaluate, thresholds
+from equipoise.metrics.multilabel import SCORES, best_thresholds, decision_metrics, epoch_metrics, evaluate
 from helpers import composed
 
 
@@ -63,7 +63,7 @@ def test_equal_to_scikit_learn(drawn: tuple[np.ndarray, np.ndarray]) -> None:
 @given(predictions(), st.sampled_from(sorted(SCORES)))
 def test_no_threshold_is_better_than_the_tuned_one(drawn: tuple[np.ndarray, np.ndarray], metric: str) -> None:
     labels, logits = drawn
-    tuned = decision_metrics(labels, logits > thresholds("tuned", metric, labels, logits))[metric]
+    tuned = decision_metrics(labels, logits > best_thresholds(labels, logits, metric))[metric]
     generator = np.random.default_rng(0)
     for other in generator.normal(size=(30, labels.shape[1])) * 3:
         assert tuned >= decision_metrics(labels, logits > other)[metric] - 1e-9
@@ -71,10 +71,9 @@ def test_no_threshold_is_better_than_the_tuned_one(drawn: tuple[np.ndarray, np.n
 
 def test_thresholds_by_hand() -> None:
     labels, logits = np.array([[1], [1], [0], [0]]), np.array([[3.0], [1.0], [2.0], [-1.0]])
-    assert thresholds("argmax", "macro_f1", labels, logits).tolist() == [0]
     # Above 0: two of three right, F1 0.8; above 2.5: one of one, F1 2/3.
-    assert thresholds("tuned", "macro_f1", labels, logits).tolist() == [0]
-    assert thresholds("tuned", "accuracy", labels, logits).tolist() == [0], "of equal ones that nearest to 0"
+    assert best_thresholds(labels, logits, "macro_f1").tolist() == [0]
+    assert best_thresholds(labels, logits, "accuracy").tolist() == [0], "of equal ones that nearest to 0"
 
 
 def test_a_label_without_test_samples_is_undefined_and_said_so() -> None:

@@ -22,7 +22,7 @@ from equipoise.core.locks import InUseError
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.decisions import DECISIONS, Rule
 from equipoise.methods.weighting import STRATEGIES, class_weights
 from equipoise.runs import resume
 from equipoise.runs.resume import made_by
@@ -265,7 +265,7 @@ def test_a_run_that_other_code_has_begun_is_begun_anew_and_told(
     def argmax_again(*_: object, **__: object) -> None:
         """Judges a model that is trained as it was."""
 
-    monkeypatch.setitem(DECISIONS, "tuned", argmax_again)  # type: ignore[arg-type]
+    monkeypatch.setitem(DECISIONS, "tuned", Rule(argmax_again))  # type: ignore[arg-type]
     assert resume.interrupted(store, config, "it") == resume.Begun(run, tmp_path)
     assert made_by(config, data) == before
     assert capsys.readouterr().err == ""

@@ -354,16 +354,6 @@ class TestSecondStage:
         once, twice = (self.run(cache, "crt")[0].get_weights() for _ in range(2))
         assert all((left == right).all() for left, right in zip(once, twice, strict=True))
 
-    def test_classes_are_drawn_evenly(self) -> None:
-        from equipoise.training.second_stage import _class_balanced
-
-        labels = np.array([2, 0, 0, 0, 1, 0, 0, 0, 0, 0])
-        rows = _class_balanced(labels, 3, 30_000, 0)
-        assert np.bincount(labels[rows]) / 30_000 == pytest.approx([1 / 3] * 3, abs=0.01)
-        assert np.bincount(rows[labels[rows] == 0], minlength=10)[labels == 0] / 10_000 == pytest.approx(
-            [1 / 8] * 8, abs=0.01
-        )
-
     def test_tau_normalisation_shortens_the_long_vectors(self, cache: Path) -> None:
         model, before, curves, _, _ = self.run(cache, "tau_norm")
         (tau,) = curves["tau"]
@@ -487,14 +477,14 @@ def test_weights_that_are_no_numbers_are_seen_where_a_relu_hides_them_from_the_l
 
 
 def test_a_second_stage_that_breaks_the_numbers_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise.methods.second_stages import SECOND_STAGES, Learned, SecondStage
     from equipoise.training.predictor import Predictor
-    from equipoise.training.second_stage import SECOND_STAGES, run_second_stage
+    from equipoise.training.second_stage import run_second_stage
 
-    def diverging(model: Any, *_: Any) -> dict[str, list[float]]:
-        model.layers[-1].kernel.assign(model.layers[-1].kernel * float("inf"))
-        return {}
+    def diverging(learned: Learned) -> tuple[Any, Any, dict[str, list[float]]]:
+        return learned.kernel * float("inf"), learned.bias, {}
 
-    monkeypatch.setitem(SECOND_STAGES, "crt", diverging)  # type: ignore[arg-type]
+    monkeypatch.setitem(SECOND_STAGES, "crt", SecondStage(diverging))  # type: ignore[arg-type]
     *_, model, data = fit(cache, *SMALL)
     with pytest.raises(
         ConfigError,

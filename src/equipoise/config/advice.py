@@ -1,61 +1,122 @@
 """What in a config corrects the class balance, and what a user should hear of it before training. Pure NumPy."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.schema import NONE, ConfigError, Floats, listing
+from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.priors import effective_prior, favour_factors, prior_factors
-from equipoise.methods.weighting import ClassWeights
+from equipoise.methods.weighting import SCALE_INVARIANT, ClassWeights, learning_rate_factor
+
+# Weights closer together than this do nothing that the noise of training would not hide.
+NEARLY_EQUAL = 0.01
+MOST_FACTOR = 2  # on the learning rate, up or down, of which nothing need be said
 
 
 def notes(config: Config, weights: ClassWeights) -> list[str]:
-    """One sentence each: weights without effect, two corrections at once, an adjustment that adjusts nothing.
+    """Return a sentence on each thing in the config that has no effect, or another one than was meant.
 
     Raises
     ------
     ConfigError
         If the decision rule needs a prior that these weights do not leave.
     """
-    name = config.weighting.name
-    found: list[str] = []
-    if name != "none" and config.dataset.sampling != "none":
-        found.append(
-            f"dataset.sampling={config.dataset.sampling} and weighting={name} correct the imbalance twice: "
-            "what counts is their product, logged as effective_weight/<class>"
-        )
-    void = [label for label, weight in zip(weights.classes, weights.weights, strict=True) if weight == 0]
-    if void and config.decision.name == "logit_adjusted":
+    name, optimizer = config.weighting.name, config.trainer.optimizer
+    of_scale = _equal(name, weights, optimizer) or learning_rate_note(name, weights, optimizer)
+    found = [of_scale, _unlearned(config, weights), _sampled_too(config, weights), _corrected_twice(config, weights)]
+    return [note for note in [*found, *_of_prior(config, weights)] if note is not None]
+
+
+def learning_rate_note(weighting: str, weights: ClassWeights, optimizer: str) -> str | None:
+    """Return what is to be said if the weights change the step as well as the balance.
+
+    Parameters
+    ----------
+    weighting : its name, and options if there is more than one of that name
+    """
+    factor = learning_rate_factor(weights, optimizer)
+    if 1 / MOST_FACTOR <= factor <= MOST_FACTOR:
+        return None
+    return (
+        f"weighting={weighting}: the mean weight of a sample is {factor:.4g}, and under trainer.optimizer={optimizer} "
+        "that multiplies the learning rate too; weighting.normalize=sample_mean changes the balance alone"
+    )
+
+
+def _equal(weighting: str, weights: ClassWeights, optimizer: str) -> str | None:
+    values = weights.weights
+    if weighting == NONE or np.ptp(values) > NEARLY_EQUAL * values.max():
+        return None
+    factor = learning_rate_factor(weights, optimizer)
+    scale = "which cancels" if optimizer in SCALE_INVARIANT else f"which multiplies the learning rate by {factor:.4g}"
+    return (
+        f"weighting={weighting} gives every class {'the' if np.ptp(values) == 0 else 'nearly the'} same weight, "
+        f"{values.max():.4g}: the balance between classes is that of weighting={NONE}; "
+        f"under trainer.optimizer={optimizer} all that is left is a common factor, {scale}"
+    )
+
+
+def _unlearned(config: Config, weights: ClassWeights) -> str | None:
+    """What is to be said of classes of weight 0."""
+    named = list(zip(weights.classes, weights.weights, strict=True))
+    learned, void = [name for name, weight in named if weight > 0], [name for name, weight in named if weight == 0]
+    rule = DECISIONS[config.decision.name]
+    if void and rule.needs_prior:
         raise ConfigError(
-            f"decision=logit_adjusted: class {', '.join(void)} has the weight 0 and so no prior to adjust by; use decision=tuned"
+            f"decision={config.decision.name}: class {listing(void)} has the weight 0 and so no prior to adjust by; "
+            f"use decision={rule.instead}"
         )
-    if void:
-        found.append(f"weight 0: class {', '.join(void)} is not learned at all")
-    factors = loss_correction(config, weights)
-    if factors is not None and np.ptp(weights.weights) > 0:
-        product = weights.weights * factors
-        found.append(
-            f"weighting={name} and loss={config.loss.name} both correct the class balance: together by up to {product.max() / product.min():.4g} "
-            f"between two classes (weights {weights.weights.max() / _smallest(weights.weights):.4g}, loss {factors.max() / factors.min():.4g}); "
-            "logged as correction/<class>; use weighting=none if one is enough"
+    if len(learned) == 1:
+        return (
+            f"only class {learned[0]} has a weight: the model learns to say {learned[0]} always, "
+            "and how large the weight is does not matter"
         )
+    return f"weight 0: class {listing(void)} is not learned at all" if void else None
+
+
+def _sampled_too(config: Config, weights: ClassWeights) -> str | None:
+    sampling, weighting = config.dataset.sampling, config.weighting.name
+    if NONE in (sampling, weighting):
+        return None
+    return (
+        f"dataset.sampling={sampling} and weighting={weighting} correct the imbalance twice: "
+        "what counts is their product, logged as effective_weight/<class>"
+    )
+
+
+def _corrected_twice(config: Config, weights: ClassWeights) -> str | None:
+    factors, values = loss_correction(config, weights), weights.weights
+    if factors is None or np.ptp(values) == 0:
+        return None
+    together, of_weights, of_loss = (
+        found.max() / found[found > 0].min() for found in (values * factors, values, factors)
+    )
+    return (
+        f"weighting={config.weighting.name} and loss={config.loss.name} both correct the class balance: "
+        f"together by up to {together:.4g} between two classes (weights {of_weights:.4g}, loss {of_loss:.4g}); "
+        f"logged as correction/<class>; use weighting={NONE} if one is enough"
+    )
+
+
+def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
+    """What is to be said of the prior that the model learns under."""
     effective = effective_prior(weights, config.loss, config.trainer.second_stage)
-    if effective is None and weights.weights.all():
-        found.append(f"{uncorrected(config, weights)}, so no probability is corrected for it")
-    if (
-        effective is not None
-        and config.decision.name == "logit_adjusted"
-        and np.allclose(effective, 1 / len(effective))
-    ):
-        found.append(
-            "decision=logit_adjusted: the model learns under equal class frequencies already, so that it decides as argmax does"
+    if effective is None:
+        if weights.weights.all():
+            yield f"{uncorrected(config, weights)}, so no probability is corrected for it"
+    elif DECISIONS[config.decision.name].needs_prior and np.allclose(effective, 1 / len(effective)):
+        yield (
+            f"decision={config.decision.name}: the model learns under equal class frequencies already, "
+            "so that there is nothing to adjust"
         )
-    return found
 
 
 def uncorrected(config: Config, weights: ClassWeights) -> str:
     """Why probabilities cannot be moved to another prior, where `effective_prior` is None."""
     stage = config.trainer.second_stage
-    if stage == "tau_norm":
+    if stage != NONE:
         what = f"trainer.second_stage={stage}"
     elif not weights.weights.all():
         what = "weight 0"
@@ -81,7 +142,3 @@ def told(config: Config, shown: ClassWeights) -> str:
         else "the rarer one in training; dataset.positive names another"
     )
     return f"{shown.positive} ({why}), {shown.counts[index]} of {shown.counts.sum()} training samples"
-
-
-def _smallest(values: Floats) -> float:
-    return float(values[values > 0].min())

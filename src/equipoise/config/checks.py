@@ -1,22 +1,28 @@
 """What the options of a config need of each other and of the data: every check that needs no training."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
 from equipoise.config.model import Config, Trainer
-from equipoise.core.schema import ConfigError, arguments
+from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import surveyed
 from equipoise.data.types import Source
 from equipoise.methods import schedules
 from equipoise.methods.costs import cost_matrix
-from equipoise.methods.decisions import MOST_BIASES
+from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES, Known
 from equipoise.methods.models import MODELS
 from equipoise.methods.priors import prior_factors
-from equipoise.methods.weighting import ClassWeights, class_weights
-from equipoise.metrics import multilabel
+from equipoise.methods.schedules import SCHEDULES
+from equipoise.methods.second_stages import SECOND_STAGES
+from equipoise.methods.weighting import POS_WEIGHTS, ClassWeights, class_weights
 
 
 def check_together(config: Config) -> None:
-    """Combinations that are each valid alone and wrong together, or that need a look at the data.
+    """Refuse options that are each valid alone and wrong together, or wrong for these data.
 
     Raises
     ------
@@ -25,31 +31,24 @@ def check_together(config: Config) -> None:
     """
     source = surveyed(config.dataset)
     weights = class_weights(config.weighting, source.counts, source.classes)
+    if config.weighting.name == NONE and SCHEDULES[config.weighting.schedule].has_start:
+        raise ConfigError(
+            f"weighting.schedule={config.weighting.schedule}: weighting=none has no weights to put in later; "
+            "choose a weighting"
+        )
     schedules.check(config.weighting)
     _check_model(config, source)
     _check_loss(config)
     if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
         raise ConfigError(
-            f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: leave one of the two out"
+            f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: "
+            "leave one of the two out"
         )
     _check_strategy(config.trainer)
     if DATASETS[config.dataset.name].several_labels:
-        _check_several_labels(config)
-        return
-    _check_methods(config, weights)
-    classes = len(source.classes)
-    if config.dataset.labels == "binary" and classes != 2:
-        raise ConfigError(
-            f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot"
-        )
-    groups = config.evaluation.groups
-    if groups != "terciles" and groups[0] > groups[1]:
-        raise ConfigError(
-            f"evaluation.groups=[{groups[0]},{groups[1]}]: the few are below the first, so it must not be above the second: try [20,100]"
-        )
-    prior = config.dataset.target_prior
-    if isinstance(prior, tuple) and len(prior) != classes:
-        raise ConfigError(f"dataset.target_prior has {len(prior)} numbers for {classes} classes")
+        _check_several_labels(config, source)
+    else:
+        _check_one_label(config, weights)
 
 
 def _check_model(config: Config, source: Source) -> None:
@@ -108,20 +107,23 @@ def _check_strategy(trainer: Trainer) -> None:
         )
 
 
-def _check_several_labels(config: Config) -> None:
-    """What is meant for one class a sample cannot be asked of several labels."""
-    demanded = {
-        "loss": (config.loss.name, tuple(name for name, loss in LOSSES.items() if loss.yes_or_no)),
-        "loss.implementation": (config.loss.implementation, ("custom",)),
-        "weighting": (config.weighting.name, ("none", "balanced")),
-        "weighting.normalize": (config.weighting.normalize, ("none",)),
-        "weighting.schedule": (config.weighting.schedule, ("constant",)),
-        "decision": (config.decision.name, ("argmax", "tuned")),
-        "dataset.labels": (config.dataset.labels, ("sparse",)),
-        "dataset.positive": (config.dataset.positive, (None,)),
-        "dataset.sampling": (config.dataset.sampling, ("none",)),
-        "dataset.target_prior": (config.dataset.target_prior, ("training",)),
-        "trainer.second_stage": (config.trainer.second_stage, ("none",)),
+def _check_several_labels(config: Config, source: Source) -> None:
+    """Refuse what is meant for one class a sample and cannot be asked of several labels."""
+    demanded: dict[str, tuple[Any, Sequence[Any]]] = {
+        "loss": (config.loss.name, [name for name, loss in LOSSES.items() if loss.yes_or_no]),
+        "loss.implementation": (config.loss.implementation, ["custom"]),
+        "weighting": (config.weighting.name, list(POS_WEIGHTS)),
+        "weighting.normalize": (config.weighting.normalize, [NONE]),
+        "weighting.schedule": (
+            config.weighting.schedule,
+            [n for n, course in SCHEDULES.items() if not course.has_start],
+        ),
+        "decision": (config.decision.name, [name for name, rule in DECISIONS.items() if rule.of_labels]),
+        "dataset.labels": (config.dataset.labels, ["sparse"]),
+        "dataset.positive": (config.dataset.positive, [None]),
+        "dataset.sampling": (config.dataset.sampling, [NONE]),
+        "dataset.target_prior": (config.dataset.target_prior, ["training"]),
+        "trainer.second_stage": (config.trainer.second_stage, [NONE]),
     }
     for option, (typed, possible) in demanded.items():
         if typed not in possible:
@@ -129,63 +131,125 @@ def _check_several_labels(config: Config) -> None:
             raise ConfigError(
                 f"{option}={typed} is for one class a sample; dataset={config.dataset.name} takes {option}={takes}"
             )
-    if config.weighting.name == "balanced" and getattr(config.loss, "pos_weight", None) is not None:
-        raise ConfigError("weighting=balanced with several labels is loss.pos_weight=auto: type one of the two")
-    if config.decision.name == "tuned":
-        multilabel.check_metric(getattr(config.decision, "metric", ""))
+    pos_weight = POS_WEIGHTS[config.weighting.name]
+    if pos_weight is not None and getattr(config.loss, "pos_weight", None) is not None:
+        raise ConfigError(
+            f"weighting={config.weighting.name} with several labels is loss.pos_weight={pos_weight}: "
+            "type one of the two"
+        )
+    _check_label_rule(config)
+    _check_options(config, source.classes)
+
+
+def _check_label_rule(config: Config) -> None:
+    """Refuse an option of the decision rule that it does not take for several labels."""
+    rule = DECISIONS[config.decision.name].of_labels
+    for option, annotation in keywords(rule.function).items() if rule else ():
+        typed = getattr(config.decision, option)
+        try:
+            TypeAdapter(annotation).validate_python(typed)
+        except ValidationError as error:
+            (detail,) = error.errors()
+            takes = detail.get("ctx", {}).get("expected", detail["msg"])
+            raise ConfigError(f"decision.{option}={typed} is not for several labels: choose from {takes}") from None
+
+
+def _check_options(config: Config, classes: Sequence[str]) -> None:
+    """Refuse options of the loss by class names that the data do not have."""
     try:
-        for part in LOSSES[config.loss.name].code:
-            arguments(config.loss, part, surveyed(config.dataset).classes)
+        for part in LOSSES[config.loss.name].parts:
+            arguments(config.loss, part, classes)
     except ConfigError as error:
         raise ConfigError(f"loss.{error}") from None
 
 
-def _check_methods(config: Config, weights: ClassWeights) -> None:
-    """What losses, decision rules and second stages need of each other and of the labels."""
-    loss, single, classes = config.loss, config.dataset.labels == "binary", weights.classes
-    record = LOSSES[loss.name]
-    costs = None if config.cost is None else cost_matrix(config.cost, classes)
-    for group, name, needed in (
-        ("loss", loss.name, record.needs_costs),
-        ("decision", config.decision.name, config.decision.name == "cost"),
-    ):
-        if needed and costs is None:
+def _check_one_label(config: Config, weights: ClassWeights) -> None:
+    """Refuse what losses, decision rules, second stages and labels cannot do with each other."""
+    costs = None if config.cost is None else cost_matrix(config.cost, weights.classes)
+    _check_costs(config, weights.classes)
+    _check_loss_of_labels(config, weights, costs)
+    _check_second_stage(config)
+    _check_decision(config, weights)
+    classes = len(weights.classes)
+    if config.dataset.labels == "binary" and classes != 2:
+        raise ConfigError(
+            f"dataset.labels=binary needs two classes; {config.dataset.name} has {classes}: use sparse or one_hot"
+        )
+    groups = config.evaluation.groups
+    if groups != "terciles" and groups[0] > groups[1]:
+        raise ConfigError(
+            f"evaluation.groups=[{groups[0]},{groups[1]}]: the few are below the first, "
+            "so it must not be above the second: try [20,100]"
+        )
+    prior = config.dataset.target_prior
+    if isinstance(prior, tuple) and len(prior) != classes:
+        raise ConfigError(f"dataset.target_prior has {len(prior)} numbers for {classes} classes")
+
+
+def _check_costs(config: Config, classes: Sequence[str]) -> None:
+    need = {
+        f"loss={config.loss.name}": LOSSES[config.loss.name].needs_costs,
+        f"decision={config.decision.name}": DECISIONS[config.decision.name].needs_costs,
+    }
+    for typed, needs_costs in need.items():
+        if needs_costs and config.cost is None:
+            first, second, *_ = classes
             raise ConfigError(
-                f"{group}={name} needs the costs of confusions: cost={{{classes[0]}: {{{classes[1]}: 5}}}}, or a CSV file"
+                f"{typed} needs the costs of confusions: cost={{{first}: {{{second}: 5}}}}, or a CSV file"
             )
-    if record.yes_or_no and not single:
+
+
+def _check_loss_of_labels(config: Config, weights: ClassWeights, costs: Floats | None) -> None:
+    loss, labels, record = config.loss, config.dataset.labels, LOSSES[config.loss.name]
+    if record.yes_or_no and labels != "binary":
         raise ConfigError(
             f"loss={loss.name} needs a single logit: dataset.labels=binary (two classes); "
-            f"dataset.labels={config.dataset.labels} takes a softmax loss"
+            f"dataset.labels={labels} takes a softmax loss"
         )
+    _check_options(config, weights.classes)
     try:
-        for part in record.code:
-            arguments(loss, part, classes)
-        record.tables_of(Known.of_classes(weights.counts, costs), loss, classes)
+        record.tables_of(Known.of_classes(weights.counts, costs), loss, weights.classes)
     except ConfigError as error:
         raise ConfigError(f"loss.{error}") from None
-    if config.decision.name == "tuned" and len(classes) > MOST_BIASES:
-        raise ConfigError(
-            f"decision=tuned tries biases class by class, too slow for {len(classes)} classes (at most {MOST_BIASES}): use logit_adjusted"
-        )
-    if record.head is not None and single:
+    if record.head is not None and labels == "binary":
         raise ConfigError(
             f"loss={loss.name} needs a vector for each class; dataset.labels=binary has a single logit: "
             "use sparse or one_hot"
         )
-    stage = config.trainer.second_stage
-    if stage != "none" and record.head is not None:
+
+
+def _check_second_stage(config: Config) -> None:
+    stage, loss = config.trainer.second_stage, config.loss.name
+    if stage == NONE:
+        return
+    if LOSSES[loss].head is not None:
         raise ConfigError(
-            f"trainer.second_stage={stage} with loss={loss.name}, which makes a last layer of its own: use another loss"
+            f"trainer.second_stage={stage} with loss={loss}: the loss makes the last layer anew already; "
+            "use another loss"
         )
-    if stage == "tau_norm" and single:
+    if SECOND_STAGES[stage].needs_vectors and config.dataset.labels == "binary":
         raise ConfigError(
-            "trainer.second_stage=tau_norm compares the classes' vectors; dataset.labels=binary has one: use sparse or one_hot"
+            f"trainer.second_stage={stage} compares the classes' vectors; dataset.labels=binary has one: "
+            "use sparse or one_hot"
         )
-    if config.decision.name == "logit_adjusted":
-        analytic = stage == "crt" or prior_factors(loss, weights) is not None
-        after = f"trainer.second_stage={stage}" if stage == "tau_norm" else None if analytic else f"loss={loss.name}"
-        if after:
-            raise ConfigError(
-                f"decision=logit_adjusted needs the prior that the model learned under; after {after} it has no analytic form: use decision=tuned"
-            )
+
+
+def _check_decision(config: Config, weights: ClassWeights) -> None:
+    name, classes = config.decision.name, len(weights.classes)
+    rule, stage = DECISIONS[name], config.trainer.second_stage
+    if classes > rule.most_classes:
+        raise ConfigError(
+            f"decision={name} is too slow for {classes} classes (at most {rule.most_classes}): "
+            f"use decision={rule.instead}"
+        )
+    if not rule.needs_prior:
+        return
+    if stage == NONE:
+        after, is_known = f"loss={config.loss.name}", prior_factors(config.loss, weights) is not None
+    else:
+        after, is_known = f"trainer.second_stage={stage}", SECOND_STAGES[stage].prior is not None
+    if not is_known:
+        raise ConfigError(
+            f"decision={name} needs the prior that the model learned under; "
+            f"after {after} it has no analytic form: use decision={rule.instead}"
+        )

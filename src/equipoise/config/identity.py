@@ -6,9 +6,11 @@ that prepares data counts in the key of the cache, and here through the data tha
 evaluation leaves a finished run valid and is reported. Code that measures time, records or shows does not count.
 """
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from equipoise.config.model import Config
 from equipoise.core import source_code
@@ -52,15 +54,14 @@ DIGITS = 16  # kept of a part's digest
 def code(config: Config) -> dict[str, str]:
     """Return the digest of each part of the code, such as `weighting=balanced` or `training`."""
     chosen = {
-        f"weighting={config.weighting.name}": (STRATEGIES[config.weighting.name],),
-        f"loss={config.loss.name}": LOSSES[config.loss.name].code,
-        f"model={config.model.name}": (MODELS[config.model.name].build,),
-        f"decision={config.decision.name}": (DECISIONS[config.decision.name],),
+        f"weighting={config.weighting.name}": STRATEGIES[config.weighting.name],
+        f"loss={config.loss.name}": LOSSES[config.loss.name],
+        f"model={config.model.name}": MODELS[config.model.name],
+        f"decision={config.decision.name}": DECISIONS[config.decision.name],
     }
-    without = (*CHOSEN_AMONG, *BESIDE)
-    found = {part: source_code.digest(*functions, without=without) for part, functions in chosen.items()}
-    found["training"] = source_code.digest(*TRAINING, without=(*without, *JUDGES))
-    found["evaluation"] = source_code.digest(*EVALUATION, without=without)
+    found = {part: _of_record(record) for part, record in chosen.items()}
+    found["training"] = _of_code(*TRAINING, without=JUDGES)
+    found["evaluation"] = _of_code(*EVALUATION)
     return {part: digest[:DIGITS] for part, digest in found.items()}
 
 
@@ -124,6 +125,20 @@ def differing(runs: Iterable[Mapping[str, str]]) -> list[str]:
         for part, digest in _of_run(then).items():
             found.setdefault(part, set()).add(digest)
     return sorted(part for part, digests in found.items() if len(digests) > 1)
+
+
+def _of_record(record: Any) -> str:
+    """Digest of a function, or of all functions and values of a record and of records in it."""
+    if callable(record):
+        return _of_code(record)
+    if dataclasses.is_dataclass(record):
+        values = {field.name: _of_record(getattr(record, field.name)) for field in dataclasses.fields(record)}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return repr(record)
+
+
+def _of_code(*functions: Callable[..., Any] | str, without: Sequence[str] = ()) -> str:
+    return source_code.digest(*functions, without=(*CHOSEN_AMONG, *BESIDE, *without))
 
 
 def _differing(then: Mapping[str, str], now: Mapping[str, str], without: Collection[str]) -> list[str]:

@@ -14,6 +14,8 @@ from pydantic import Field
 from equipoise.config.dataset import AnyDataset
 from equipoise.config.validation import flattened, validated
 from equipoise.core.schema import (
+    NONE,
+    KeyOf,
     OneOf,
     Positive,
     PositiveInt,
@@ -27,6 +29,7 @@ from equipoise.methods.costs import Costs
 from equipoise.methods.decisions import DECISIONS, Decision
 from equipoise.methods.losses import LOSSES, LossOptions
 from equipoise.methods.models import MODELS, ModelOptions
+from equipoise.methods.second_stages import SECOND_STAGES
 from equipoise.methods.weighting import STRATEGIES, Weighting
 
 # Options that change how a run is carried out but not its result; the config's digest omits them.
@@ -50,7 +53,7 @@ class Trainer(Section):
     learning_rate: Positive
     monitor: Monitored
     early_stopping: PositiveInt | None
-    second_stage: Literal["none", "crt", "tau_norm"]
+    second_stage: Annotated[str, KeyOf(SECOND_STAGES, NONE)]
     device: Literal["auto", "cpu", "gpu"]
     gpu_memory: PositiveInt | None
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"]
@@ -84,8 +87,8 @@ class Config(Section):
     dataset: AnyDataset
     model: Annotated[ModelOptions, OneOf({name: architecture.build for name, architecture in MODELS.items()})]
     weighting: Annotated[Weighting, OneOf(STRATEGIES)]
-    loss: Annotated[LossOptions, OneOf({name: loss.code for name, loss in LOSSES.items()})]
-    decision: Annotated[Decision, OneOf(DECISIONS)]
+    loss: Annotated[LossOptions, OneOf({name: loss.parts for name, loss in LOSSES.items()})]
+    decision: Annotated[Decision, OneOf({name: rule.function for name, rule in DECISIONS.items()})]
     trainer: Trainer
     evaluation: EvaluationOptions
     tracking: Tracking

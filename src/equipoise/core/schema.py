@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from equipoise.core.typed import list_in, mapping_in
 
@@ -33,6 +33,7 @@ Booleans: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
+NONE = "none"  # what an option is called that does nothing
 MOST_CHARACTERS = 1000  # of a line of a message
 FLOAT32 = 3.4e38  # no number that a loss is to multiply by may be larger
 NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?|inf)", re.ASCII)
@@ -150,6 +151,16 @@ Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, le=1e9)]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]  # what TensorFlow takes for a size
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class KeyOf:
+    """The name of an entry of a registry, or one of `others`: `sampling: Annotated[str, KeyOf(RULES, NONE)]`."""
+
+    def __init__(self, registry: Mapping[str, Any], *others: str) -> None:
+        self.names = [*others, *registry]
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(self.names)
 
 
 class OneOf:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equipoise.core.schema import Floats, Integers
+from equipoise.core.schema import NONE, Floats, Integers
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -42,26 +42,51 @@ RULES: Mapping[str, Callable[[Integers, float], Floats]] = {
 
 
 @dataclass(frozen=True)
+class ByClass:
+    """The samples of a training split, class by class.
+
+    Attributes
+    ----------
+    rows : int64 (n,), the samples' rows, those of the first class first
+    starts : int64 (classes,), where each class begins in `rows`
+    counts : int64 (classes,)
+    """
+
+    rows: Integers
+    starts: Integers
+    counts: Integers
+
+    @classmethod
+    def of(cls, labels: Integers, classes: int) -> "ByClass":
+        """Return the layout of these class indices, int64 (n,)."""
+        counts = np.bincount(labels, minlength=classes)
+        return cls(np.argsort(labels, kind="stable"), np.cumsum(counts) - counts, counts)
+
+    def balanced(self, size: int, seed: int) -> Integers:
+        """Draw rows, int64 (size,): each time a class evenly, then one of its samples."""
+        generator = np.random.default_rng(seed)
+        classes = generator.integers(len(self.counts), size=size)
+        rows: Integers = self.rows[self.starts[classes] + generator.integers(self.counts[classes])]
+        return rows
+
+
+@dataclass(frozen=True)
 class Sampling:
     """A rule over the samples of a training split.
 
     Attributes
     ----------
     shares : float64 (epochs, classes), the share of each class in each epoch
-    rows : int64 (n,), the samples' rows, class by class
-    starts : int64 (classes,), where each class begins in `rows`
-    counts : int64 (classes,)
     """
 
     shares: Floats
-    rows: Integers
-    starts: Integers
-    counts: Integers
+    samples: ByClass
 
     @property
     def ratio(self) -> Floats:
         """How much more often than in the data each class is drawn over the whole training, float64 (classes,)."""
-        found: Floats = self.shares.mean(axis=0) / (self.counts / self.counts.sum())
+        counts = self.samples.counts
+        found: Floats = self.shares.mean(axis=0) / (counts / counts.sum())
         return found
 
     @property
@@ -71,23 +96,22 @@ class Sampling:
 
 
 def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Sampling | None:
-    """The configured sampling of a training split; None for `none`."""
-    if rule == "none":
+    """Return the configured sampling of a training split; None for `none`."""
+    if rule == NONE:
         return None
     shares = np.stack([RULES[rule](counts, epoch / max(1, epochs - 1)) for epoch in range(epochs)])
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return Sampling(shares, np.argsort(labels, kind="stable"), starts, counts)
+    return Sampling(shares, ByClass.of(labels, len(counts)))
 
 
 def drawn_rows(chosen: Sampling, epoch: "tf.Tensor", key: "tf.Tensor") -> "tf.Tensor":
-    """The rows of one epoch, int64 (n,), a function of the key alone."""
+    """Draw the rows of one epoch, int64 (n,), as a function of the key alone."""
     import tensorflow as tf
 
-    count = len(chosen.rows)
+    samples, count = chosen.samples, len(chosen.samples.rows)
     limits = tf.constant(np.cumsum(chosen.shares, axis=1))
     uniform = tf.random.stateless_uniform((2, count), key, dtype=tf.float64)
     now = limits[tf.minimum(epoch, len(chosen.shares) - 1)]
-    classes = tf.minimum(tf.searchsorted(now, uniform[0], side="right", out_type=tf.int64), len(chosen.counts) - 1)
-    sizes = tf.gather(tf.constant(chosen.counts), classes)
+    classes = tf.minimum(tf.searchsorted(now, uniform[0], side="right", out_type=tf.int64), len(samples.counts) - 1)
+    sizes = tf.gather(tf.constant(samples.counts), classes)
     places = tf.minimum(tf.cast(uniform[1] * tf.cast(sizes, tf.float64), tf.int64), sizes - 1)
-    return tf.gather(tf.constant(chosen.rows), tf.gather(tf.constant(chosen.starts), classes) + places)
+    return tf.gather(tf.constant(samples.rows), tf.gather(tf.constant(samples.starts), classes) + places)

@@ -13,10 +13,12 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.core.schema import (
+    NONE,
     ConfigError,
     Counts,
     Floats,
     Integers,
+    KeyOf,
     Name,
     Positive,
     PositiveInt,
@@ -24,6 +26,7 @@ from equipoise.core.schema import (
     Seed,
     Word,
 )
+from equipoise.data.sampling import RULES
 
 SPLITS = ("train", "validation", "test")
 PATHS = ("path", "test_path")  # options that name what lies somewhere, relative to the working directory
@@ -42,7 +45,7 @@ class Dataset(Section):
     positive: Name | None  # of two classes; the rarer one in training if null
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
-    sampling: Literal["none", "class_balanced", "square_root", "progressive"]
+    sampling: Annotated[str, KeyOf(RULES, NONE)]
 
 
 class HeldOut(Section):

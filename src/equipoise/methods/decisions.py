@@ -4,22 +4,22 @@ A decision rule takes what is known before the test split is seen, and returns t
 logits, float64 (n, classes), to class indices, int64 (n,). Whatever a rule tunes, it tunes on the validation split.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import Floats, Integers, Section
+from equipoise.core.schema import Floats, Integers, KeyOf, Section, arguments
 from equipoise.metrics.classification import TIE, best_nearest, cuts, log_softmax, move_prior, row_blocks
 from equipoise.metrics.counts import COUNTED, Counts
+from equipoise.metrics.multilabel import SCORES, best_thresholds
 
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
 MOST_PASSES = 10  # over the classes, when their biases are tuned
 MOST_CANDIDATES = 256  # biases tried for one class at a time
-MOST_TUNED_CLASSES = 200  # beyond this, tuning is left to those who ask for it …
-MOST_BIASES = 1000  # … and beyond this it would take hours
 
 
 @dataclass(frozen=True)
@@ -143,19 +143,63 @@ def cost(known: Known) -> Decide:
     return LeastCost(known.costs, known.effective, known.target)
 
 
-DECISIONS: Mapping[str, Callable[..., Decide]] = {
-    "argmax": argmax,
-    "logit_adjusted": logit_adjusted,
-    "tuned": tuned,
-    "cost": cost,
-}
+def _even_odds(labels: Integers, logits: Floats) -> Above:
+    """Return that each label is given if it is more probable than not."""
+    return Above(np.zeros(labels.shape[1]))
 
-# The options of each rule where it stands beside the configured one: those of its YAML.
-BESIDE: Mapping[str, Mapping[str, Any]] = {
-    "argmax": {},
-    "logit_adjusted": {"tau": 1.0},
-    "tuned": {"metric": "balanced_accuracy"},
-    "cost": {},
+
+def _tuned_thresholds(labels: Integers, logits: Floats, *, metric: Annotated[str, KeyOf(SCORES)]) -> Above:
+    """Return the threshold of each label that is best for the metric on these samples."""
+    return Above(best_thresholds(labels, logits, metric))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A decision rule and all that is known of it.
+
+    Attributes
+    ----------
+    function : from `Known` and options to the decision
+    beside : the options with which every run tries it beside the configured rule: those of its YAML
+    of_labels : the same for several labels a sample, from labels and logits of the validation split, int64 and
+        float64 (n, labels); None: it is not for them
+    needs_prior : whether it needs the prior that the model learned under
+    needs_costs : whether it needs the costs of confusions
+    most_classes : with more it takes hours
+    most_beside : with more classes it is left to those who ask for it
+    instead : another rule, for those who cannot use it
+    """
+
+    function: Callable[..., Decide]
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    of_labels: "Rule | None" = None
+    needs_prior: bool = False
+    needs_costs: bool = False
+    most_classes: float = math.inf
+    most_beside: float = math.inf
+    instead: str = ""
+
+    def is_applicable(self, known: Known) -> bool:
+        """Return whether it can stand beside the configured rule: all that it needs is known, and it takes no time."""
+        return (
+            (known.effective is not None or not self.needs_prior)
+            and (known.costs is not None or not self.needs_costs)
+            and len(known.target) <= self.most_beside
+        )
+
+
+DECISIONS: Mapping[str, Rule] = {
+    "argmax": Rule(argmax, of_labels=Rule(_even_odds)),
+    "logit_adjusted": Rule(logit_adjusted, beside={"tau": 1.0}, needs_prior=True, instead="tuned"),
+    "tuned": Rule(
+        tuned,
+        beside={"metric": "balanced_accuracy"},
+        of_labels=Rule(_tuned_thresholds, beside={"metric": "macro_f1"}),
+        most_classes=1000,
+        most_beside=200,
+        instead="logit_adjusted",
+    ),
+    "cost": Rule(cost, needs_costs=True),
 }
 
 
@@ -165,14 +209,25 @@ class Decision(Section):
     name: str
 
 
-def applicable(known: Known) -> list[str]:
-    """The rules for which everything they need is known."""
-    possible = {
-        "logit_adjusted": known.effective is not None,
-        "tuned": len(known.target) <= MOST_TUNED_CLASSES,
-        "cost": known.costs is not None,
-    }
-    return [name for name in DECISIONS if possible.get(name, True)]
+def applicable(known: Known) -> dict[str, Rule]:
+    """Return the rules that stand beside the configured one."""
+    return {name: rule for name, rule in DECISIONS.items() if rule.is_applicable(known)}
+
+
+def of_labels(decision: Decision, labels: Integers, logits: Floats) -> dict[str, Decide]:
+    """Return every rule for several labels a sample: the configured one, and the others with the options of `beside`.
+
+    Parameters
+    ----------
+    labels, logits : of the validation split, (n, labels)
+    """
+    found = {}
+    for name, rule in DECISIONS.items():
+        if rule.of_labels is not None:
+            function = rule.of_labels.function
+            options = arguments(decision, function) if name == decision.name else rule.of_labels.beside
+            found[name] = function(labels, logits, **options)
+    return found
 
 
 def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:

@@ -21,6 +21,7 @@ from equipoise.core.schema import (
     Floats,
     Fraction,
     Integers,
+    KeyOf,
     PerClass,
     Positive,
     Section,
@@ -110,7 +111,7 @@ class Loss:
     bits_known: bool = False
 
     @property
-    def code(self) -> tuple[Callable[..., Any], ...]:
+    def parts(self) -> tuple[Callable[..., Any], ...]:
         """All functions of the record."""
         values = (getattr(self, field.name) for field in fields(self))
         return tuple(value for value in values if callable(value))
@@ -400,12 +401,16 @@ LOSSES: Mapping[str, Loss] = {
 }
 
 
+# The ways to put class weights in, by the losses that are named after them.
+IMPLEMENTED: Mapping[str, Loss] = {name: loss for name, loss in LOSSES.items() if loss.implementation == name}
+
+
 class LossOptions(Section):
     """The keys that every loss has."""
 
     name: str
     function: str
-    implementation: Literal["class_weight", "sample_weight", "custom"]
+    implementation: Annotated[str, KeyOf(IMPLEMENTED)]
 
 
 def _softmax_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:

@@ -4,29 +4,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.core.schema import Floats, arguments
+from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.data.labels import in_order
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling
 from equipoise.data.types import Dataset
 from equipoise.methods.losses import LOSSES, Factors, Known, LossOptions
+from equipoise.methods.second_stages import SECOND_STAGES
 from equipoise.methods.weighting import ClassWeights
 
 
 def effective_prior(
-    weights: ClassWeights, loss: LossOptions, second_stage: str = "none", sampling: Sampling | None = None
+    weights: ClassWeights, loss: LossOptions, second_stage: str = NONE, sampling: Sampling | None = None
 ) -> Floats | None:
-    """q_c of shape (classes,): proportional to p_c w_c, the sampling ratio and the loss's factor; None without analytic form.
+    """Return q_c, (classes,), proportional to p_c w_c, the sampling ratio and the loss's factor; None if not known.
 
     A model trained with weights w on frequencies p has learned the posterior under q; under a logit-adjusted
     loss the part p^tau is in the loss and not in the logits. A schedule counts by the weights it ends with;
     sampling that changes while training has no such form. A classifier trained again on class-balanced samples
     has learned under a uniform prior, whatever came before.
     """
-    classes = len(weights.counts)
-    if second_stage == "crt":
-        return np.full(classes, 1 / classes)
-    if second_stage == "tau_norm" or not weights.share.all() or (sampling is not None and not sampling.steady):
+    if second_stage != NONE:
+        prior_of = SECOND_STAGES[second_stage].prior
+        return None if prior_of is None else prior_of(len(weights.counts))
+    if not weights.share.all() or (sampling is not None and not sampling.steady):
         return None
     factors = prior_factors(loss, weights)
     if factors is None:

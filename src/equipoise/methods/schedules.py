@@ -1,15 +1,16 @@
-"""How much of the class weights is in force at an epoch. Pure NumPy; knows nothing of how weights are put in.
+"""How much of the class weights is in force at an epoch. Pure NumPy; knows nothing of how weights are made or put in.
 
 At a share s the weights are 1 + s (w - 1): none at 0, all of them at 1.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated, Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats
-from equipoise.methods.weighting import Weighting
+from equipoise.core.schema import ConfigError, Floats, Fraction, KeyOf, Section
 
 START = 0.8  # of the epochs: 160 of 200 in Cao et al. 2019
 
@@ -30,46 +31,73 @@ def ramp(epoch: int, begin: int, shape: str) -> float:
     return share if shape == "linear" else float((1 - np.cos(np.pi * share)) / 2)
 
 
-SCHEDULES: Mapping[str, Callable[[int, int, str], float]] = {"constant": constant, "deferred": deferred, "ramp": ramp}
+@dataclass(frozen=True)
+class Course:
+    """How the share of the weights goes over the epochs.
+
+    Attributes
+    ----------
+    share : from the epoch, the epoch that it begins at, and its shape, to the share, 0 to 1
+    has_start : whether it begins later than training does, or ends before
+    has_shape : whether there is more than one way from the beginning to the end
+    """
+
+    share: Callable[[int, int, str], float]
+    has_start: bool = False
+    has_shape: bool = False
 
 
-def check(weighting: Weighting) -> None:
+SCHEDULES: Mapping[str, Course] = {
+    "constant": Course(constant),
+    "deferred": Course(deferred, has_start=True),
+    "ramp": Course(ramp, has_start=True, has_shape=True),
+}
+
+
+class Schedule(Section):
+    """The keys that say when weights are put in."""
+
+    schedule: Annotated[str, KeyOf(SCHEDULES)]
+    start: Literal["auto"] | Fraction  # share of the epochs after which the weights are in full
+    shape: Literal["auto", "linear", "cosine"]  # of a ramp
+
+
+def check(schedule: Schedule) -> None:
     """Refuse what would have no effect.
 
     Raises
     ------
     ConfigError
-        If a schedule, its start or its shape is typed where nothing follows from it.
+        If a start or a shape is typed where nothing follows from it.
     """
-    if weighting.name == "none" and weighting.schedule != "constant":
+    course, typed = SCHEDULES[schedule.schedule], f"weighting.schedule={schedule.schedule}"
+    if schedule.start != "auto" and not course.has_start:
+        with_start = " or ".join(name for name, other in SCHEDULES.items() if other.has_start)
         raise ConfigError(
-            f"weighting.schedule={weighting.schedule}: weighting=none has no weights to put in later; choose a weighting"
+            f"weighting.start={schedule.start} has no effect with {typed}: add weighting.schedule={with_start}"
         )
-    if weighting.schedule == "constant" and weighting.start != "auto":
+    if schedule.shape != "auto" and not course.has_shape:
+        shaped = " or ".join(name for name, other in SCHEDULES.items() if other.has_shape)
         raise ConfigError(
-            f"weighting.start={weighting.start} has no effect with weighting.schedule=constant: add weighting.schedule=deferred or ramp"
-        )
-    if weighting.schedule != "ramp" and weighting.shape != "auto":
-        raise ConfigError(
-            f"weighting.shape={weighting.shape} has no effect with weighting.schedule={weighting.schedule}: it is the shape of a ramp"
+            f"weighting.shape={schedule.shape} has no effect with {typed}: it is for weighting.schedule={shaped}"
         )
 
 
-def share_at(weighting: Weighting, epoch: int, epochs: int) -> float:
-    """The share of the weights, 0 to 1, in force at an epoch, counted from 0."""
-    start = START if weighting.start == "auto" else weighting.start
+def share_at(schedule: Schedule, epoch: int, epochs: int) -> float:
+    """Return the share of the weights, 0 to 1, in force at an epoch, counted from 0."""
+    start = START if schedule.start == "auto" else schedule.start
     begin = int(start * epochs + 1e-9)  # the addend keeps 0.29 * 100 from becoming 28
-    shape = "linear" if weighting.shape == "auto" else weighting.shape
-    return SCHEDULES[weighting.schedule](epoch, begin, shape)
+    shape = "linear" if schedule.shape == "auto" else schedule.shape
+    return SCHEDULES[schedule.schedule].share(epoch, begin, shape)
 
 
-def stretches(weighting: Weighting, epochs: int) -> list[tuple[int, int, float]]:
-    """The epochs as (first, end, share): consecutive ones with the same share together."""
-    shares = [share_at(weighting, epoch, epochs) for epoch in range(epochs)]
+def stretches(schedule: Schedule, epochs: int) -> list[tuple[int, int, float]]:
+    """Return the epochs as (first, end, share): consecutive ones with the same share together."""
+    shares = [share_at(schedule, epoch, epochs) for epoch in range(epochs)]
     borders = [0, *(epoch for epoch in range(1, epochs) if shares[epoch] != shares[epoch - 1]), epochs]
     return [(first, end, shares[first]) for first, end in pairwise(borders)]
 
 
 def weights_at(weights: Floats, share: float) -> Floats:
-    """float64 (classes,): 1 + share (w - 1), and exactly w at a share of 1."""
+    """Return 1 + share (w - 1), float64 (classes,), and exactly w at a share of 1."""
     return weights if share == 1 else 1 + share * (weights - 1)

@@ -12,16 +12,18 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.core.schema import (
+    NONE,
     ConfigError,
     Floats,
     Fraction,
     Integers,
+    KeyOf,
     PerClass,
     Positive,
-    Section,
     arguments,
     listing,
 )
+from equipoise.methods.schedules import Schedule
 
 
 def none(counts: Integers) -> Floats:
@@ -114,14 +116,19 @@ NORMALIZERS: Mapping[str, Callable[[Floats, Integers], float]] = {
 }
 
 
-class Weighting(Section):
+# Optimisers whose step is divided by the gradient's own scale: a common factor on the loss cancels but for epsilon.
+SCALE_INVARIANT = ("adam", "adamw", "rmsprop")
+
+
+# What a weighting is where a sample may have several labels: `loss.pos_weight`. The others are for one class a sample.
+POS_WEIGHTS: Mapping[str, Literal["auto"] | None] = {NONE: None, "balanced": "auto"}
+
+
+class Weighting(Schedule):
     """The keys that every strategy has."""
 
     name: str
-    normalize: Literal["none", "sample_mean", "class_mean", "sum", "max", "min"]
-    schedule: Literal["constant", "deferred", "ramp"]
-    start: Literal["auto"] | Fraction  # share of the epochs after which the weights are in full
-    shape: Literal["auto", "linear", "cosine"]  # of a ramp
+    normalize: Annotated[str, KeyOf(NORMALIZERS)]
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,11 @@ def _check(weights: Any, name: str, classes: Sequence[str]) -> None:
         )
     if not weights.any():
         raise ConfigError(f"weighting={name}: every weight is 0, so nothing would be learned")
+
+
+def learning_rate_factor(weights: ClassWeights, optimizer: str) -> float:
+    """Return what the weights' scale multiplies the learning rate by: Keras divides by the batch size, not by them."""
+    return 1.0 if optimizer in SCALE_INVARIANT else weights.sample_mean
 
 
 def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) -> ClassWeights:

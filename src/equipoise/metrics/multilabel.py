@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, listing
+from equipoise.core.schema import Booleans, Floats, Integers, listing
 from equipoise.metrics.classification import Evaluation, best_nearest, class_metrics, cuts, frequency_groups
 from equipoise.metrics.counts import Counts, mean_of_defined
 
@@ -36,24 +36,15 @@ def epoch_metrics(labels: Integers, logits: Floats) -> dict[str, float]:
     }
 
 
-def thresholds(rule: str, metric: str, labels: Integers, logits: Floats) -> Floats:
-    """Return the logit above which each label is predicted, float64 (labels,).
+def best_thresholds(labels: Integers, logits: Floats, metric: str) -> Floats:
+    """Return the logit above which each label is predicted, best for the metric on these samples, float64 (labels,).
 
     Parameters
     ----------
-    rule : `argmax` (0, that is more probable than not) or `tuned` for the metric
-    metric : one of `SCORES`
     labels, logits : of the validation split, (n, labels)
+    metric : one of `SCORES`
     """
-    if rule == "argmax":
-        return np.zeros(labels.shape[1])
     return np.array([_best_threshold(metric, labels[:, index], logits[:, index]) for index in range(labels.shape[1])])
-
-
-def check_metric(metric: str) -> None:
-    """Refuse a metric that the threshold of a single label cannot be tuned for."""
-    if metric not in SCORES:
-        raise ConfigError(f"decision.metric={metric} is not for several labels; choose from {listing(list(SCORES))}")
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from equipoise.core.colors import weighting_color
 from equipoise.core.schema import Floats, Integers
-from equipoise.methods import effect
+from equipoise.methods.weighting import SCALE_INVARIANT, learning_rate_factor
 from equipoise.metrics import ranks
 from equipoise.metrics.intervals import FEWEST, Interval
 from equipoise.reports import figures, html
@@ -257,10 +257,10 @@ def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[
 
 def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     weights, optimizer = evidence.weights, evidence.optimizer
-    if optimizer in effect.SCALE_INVARIANT:
+    if optimizer in SCALE_INVARIANT:
         scale = f"{optimizer} cancels such a common factor"
     else:
-        factor = effect.learning_rate_factor(weights, optimizer)
+        factor = learning_rate_factor(weights, optimizer)
         scale = f"under {optimizer} that multiplies the learning rate by {factor:.4g}"
     size = (
         f"The mean weight of a training sample is {weights.sample_mean:.4g}, which scales the loss; {scale}. Weighted, "

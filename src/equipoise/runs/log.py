@@ -13,11 +13,10 @@ from equipoise.core.schema import Floats
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.types import title_of
-from equipoise.methods import effect
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.tasks.one_label import positive
-from equipoise.methods.weighting import ClassWeights
+from equipoise.methods.weighting import ClassWeights, learning_rate_factor
 from equipoise.runs.weigh import drawing, shown
 from equipoise.tracking import keys
 from equipoise.tracking.artifacts import CONFIG
@@ -70,7 +69,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
             "samples/train": len(data.split("train").labels),  # n_test / n_train is what a comparison over splits needs
             "weight_sample_mean": table.sample_mean,
             "effective_sample_size": table.effective_sample_size,
-            "learning_rate_factor": effect.learning_rate_factor(table, config.trainer.optimizer),
+            "learning_rate_factor": learning_rate_factor(table, config.trainer.optimizer),
             **{f"reference/{name}": value for name, value in data.reference.items()},
         }
     )

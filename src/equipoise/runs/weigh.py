@@ -5,7 +5,6 @@ from equipoise.config.model import Config
 from equipoise.core.terminal import note, warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling, sampling
-from equipoise.methods import effect
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.tasks.task import Training
 from equipoise.methods.weighting import ClassWeights
@@ -34,9 +33,7 @@ def drawing(config: Config, data: Prepared) -> Sampling | None:
 
 def notes(config: Config, data: Prepared, weights: ClassWeights) -> list[str]:
     """Return what cannot have the effect that was meant, and what is corrected twice, a sentence each."""
-    if not task_of(data).has_class_parts:
-        return []
-    return [*effect.warnings(config.weighting.name, weights, config.trainer.optimizer), *advice.notes(config, weights)]
+    return advice.notes(config, weights) if task_of(data).has_class_parts else []
 
 
 def tell(config: Config, data: Prepared, weights: ClassWeights) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from equipoise.core.schema import Floats, Integers, arguments
 from equipoise.data.prepared import Prepared
-from equipoise.methods.decisions import BESIDE, DECISIONS, Decide, Decision, Known, applicable
+from equipoise.methods.decisions import DECISIONS, Decide, Decision, Known, applicable
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
 from equipoise.metrics import ranks
@@ -58,7 +58,7 @@ def judge_classes(data: Prepared, logits: Logits, training: Training, judging: J
 
 
 def _decision(known: Known, decision: Decision, data: Prepared) -> Decide:
-    rule = DECISIONS[decision.name]
+    rule = DECISIONS[decision.name].function
     return rule(known, **arguments(decision, rule, data.classes))
 
 
@@ -67,8 +67,8 @@ def _by_rule(
 ) -> dict[str, dict[str, float]]:
     """Return the metrics of every rule for which all that it needs is known; `predicted` is by the configured one."""
     found = {}
-    for name in applicable(known):
-        decided = predicted if name == configured else DECISIONS[name](known, **BESIDE[name])(logits)
+    for name, rule in applicable(known).items():
+        decided = predicted if name == configured else rule.function(known, **rule.beside)(logits)
         found[name] = decision_metrics(labels, decided, logits.shape[1], known.costs)
     return found
 

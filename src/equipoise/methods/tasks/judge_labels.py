@@ -3,7 +3,7 @@
 import numpy as np
 
 from equipoise.data.prepared import Prepared
-from equipoise.methods.decisions import Above
+from equipoise.methods.decisions import of_labels
 from equipoise.methods.priors import label_odds
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
 from equipoise.metrics import multilabel
@@ -15,8 +15,7 @@ def judge_labels(data: Prepared, logits: Logits, training: Training, judging: Ju
     """Judge the predictions on the test split; thresholds are tuned on the validation split."""
     validation, labels = (np.asarray(data.split(name).labels) for name in ("validation", "test"))
     values, for_tuning = np.asarray(logits.test, np.float64), np.asarray(logits.validation, np.float64)
-    metric = getattr(judging.decision, "metric", "macro_f1")
-    rules = {rule: Above(multilabel.thresholds(rule, metric, validation, for_tuning)) for rule in ("argmax", "tuned")}
+    rules = of_labels(judging.decision, validation, for_tuning)
     decided = {name: rule(values) for name, rule in rules.items()}
     predicted = decided[judging.decision.name]
     odds = label_odds(training.weights, training.loss)

@@ -8,7 +8,7 @@ from equipoise.data.types import Dataset
 from equipoise.methods.losses import LOSSES, Known, LossOptions
 from equipoise.methods.tasks.judge_labels import judge_labels
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
-from equipoise.methods.weighting import ClassWeights, Weighting
+from equipoise.methods.weighting import POS_WEIGHTS, ClassWeights, Weighting
 from equipoise.metrics import multilabel
 
 
@@ -31,8 +31,9 @@ class SeveralLabels:
         return Known(data.counts.astype(np.float64), samples, costs, several_labels=True)
 
     def loss_options(self, weighting: Weighting, loss: LossOptions) -> LossOptions:
-        """Return the options with the balance of each label, which balanced weights are where no sample has one class."""
-        return loss.model_copy(update={"pos_weight": "auto"}) if weighting.name == "balanced" else loss
+        """Return the options with what the weighting is where no sample has one class: a `pos_weight`."""
+        pos_weight = POS_WEIGHTS[weighting.name]
+        return loss if pos_weight is None else loss.model_copy(update={"pos_weight": pos_weight})
 
     def factors(self, weights: ClassWeights) -> Floats:
         """Return ones: the weights are in the loss, label by label."""
