@@ -31,7 +31,7 @@ def test_an_exponent_is_found_again(
     )
 
 
-def test_what_hardly_grows_is_flat(growth: ModuleType) -> None:
+def test_times_that_hardly_grow_are_flat(growth: ModuleType) -> None:
     found = growth.fit([10, 100, 1_000], [400, 380, 420])
     assert (str(found), found.constant) == ("flat", 400)
     assert str(growth.fit([10, 100, 1_000], [400, 380, 800])) != "flat"
@@ -106,7 +106,7 @@ def test_a_family_of_comparisons_over_three_splits_is_rarely_wrong() -> None:
     assert found.permuted > 0.3, "of 15 runs that are taken for independent"
 
 
-def test_what_is_published_of_coverage_holds_what_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_coverage_is_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
     coverage = program_of("benchmarks/coverage.py")
     page = (REPOSITORY / "docs" / "coverage.md").read_text(encoding="utf-8")

@@ -167,7 +167,7 @@ def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_
     ],
 )
 @pytest.mark.usefixtures("some_data")
-def test_what_was_found_in_values(words: list[str], said: str) -> None:
+def test_values_that_fuzzing_found(words: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         plan(words)
     assert said in str(caught.value)
@@ -182,7 +182,7 @@ def test_what_was_found_in_values(words: list[str], said: str) -> None:
         ("dataset=null", "dataset=null: there is no such dataset; choose from"),
     ],
 )
-def test_what_was_found_in_words_of_an_evaluation(word: str, said: str) -> None:
+def test_words_of_an_evaluation_that_fuzzing_found(word: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         inherit(LoggedConfig({}, None), [word])
     assert said in str(caught.value)
@@ -223,7 +223,7 @@ def npz(file: Path, header: bytes, labels: bytes | None = None) -> Path:
         (b"{'descr': '|O', 'fortran_order': False, 'shape': (3, 1)}\n", "holds pickled objects"),
     ],
 )
-def test_what_was_found_in_npz_headers(tmp_path: Path, header: bytes, said: str) -> None:
+def test_npz_headers_that_fuzzing_found(tmp_path: Path, header: bytes, said: str) -> None:
     assert said in refused(npz(tmp_path / "a.npz", header, b""), "dataset=npz")
     gc.collect()  # a file that is still open is warned of here, not in another test
 
@@ -249,7 +249,7 @@ def test_numbers_too_large_are_named_and_not_warned_of(tmp_path: Path) -> None:
         assert said in refused(tmp_path / "a.npz", "dataset=npz", f"dataset.scale={scale}")
 
 
-def test_what_was_found_in_tables(tmp_path: Path) -> None:
+def test_tables_that_fuzzing_found(tmp_path: Path) -> None:
     table = ("x,y\n" + "1,a\n2,b\n" * 20).encode()
     damaged = bytearray(gzip.compress(table, 0))
     damaged[10] = 7
@@ -327,7 +327,7 @@ def shards(folder: Path, images: bool, **changed: Any) -> Path:
     return folder
 
 
-def test_what_was_found_in_shards(tmp_path: Path) -> None:
+def test_shards_that_fuzzing_found(tmp_path: Path) -> None:
     for number, (images, changed, said) in enumerate(
         (
             (True, {"shape": [2_000_000_000, 2_000_000_000, 3]}, "metadata.json contradicts itself"),
@@ -512,7 +512,7 @@ def test_a_checkpoint_with_the_right_digest_holds_arrays_or_is_passed_over(tmp_p
     ],
     ids=["a tab", "no UTF-8", "a tag", "an alias", "too deep", "a list", "a surrogate", "empty", "too long"],
 )
-def test_what_was_found_in_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str) -> None:
+def test_params_that_fuzzing_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_bytes(content)
     with pytest.raises(ConfigError) as caught:

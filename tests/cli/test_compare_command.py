@@ -202,7 +202,7 @@ def test_a_model_is_judged_again(project: Path, store: Store) -> None:
         evaluate_again(store, again.info.run_id, [])
 
 
-def test_other_data_that_the_model_has_seen_are_said_aloud(project: Path, store: Store) -> None:
+def test_a_warning_tells_of_test_samples_that_the_model_was_trained_on(project: Path, store: Store) -> None:
     run = store.runs(sweep_id="small", weighting="none", seed="0")[0]
     found = train(project, f"run={run.info.run_id}", "dataset.split_seed=1", script="evaluate.py")
     assert found.returncode == 0, found.stderr

@@ -25,7 +25,7 @@ def found(store: Store, weighting: str, seed: int) -> Any:
     return run
 
 
-def test_what_is_edited_is_done_again_and_nothing_else(tmp_path: Path) -> None:
+def test_an_edit_repeats_what_depends_on_it_and_nothing_else(tmp_path: Path) -> None:
     project = copy_project(tmp_path)
     first = train(project, *SWEEP, "seed=0")
     assert first.returncode == 0, first.stdout + first.stderr

@@ -57,7 +57,7 @@ def test_every_block_is_used() -> None:
     assert len(BLOCK.findall(PAGE)) + commands == PAGE.count("```") / 2
 
 
-def test_what_is_added_is_in_style_and_passes_its_tests(extended: Path) -> None:
+def test_added_code_is_in_style_and_passes_its_tests(extended: Path) -> None:
     for command in (["format", "--check", "."], ["check", "."]):
         run(extended, "-m", "ruff", *command)
     tests = re.findall(r"^def (test_\w+)", PAGE, re.MULTILINE)
@@ -81,7 +81,7 @@ def test_what_is_added_is_in_style_and_passes_its_tests(extended: Path) -> None:
         assert re.search(rf"PASSED \S+::{re.escape(test)}$", chosen, re.MULTILINE), test
 
 
-def test_what_is_added_trains(extended: Path) -> None:
+def test_added_methods_train(extended: Path) -> None:
     weights, trained = (run(extended, *shlex.split(command)[1:]) for command in re.findall(r"```sh\n(.*)\n```", PAGE))
     assert "capped limit=2.0" in weights
     for loss in ("generalized", "custom"):

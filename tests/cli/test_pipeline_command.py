@@ -99,7 +99,7 @@ def assert_recorded_is_trained(folder: Path, logged: Any) -> None:
     assert logged.data.tags["mlflow.source.git.commit"]
 
 
-def test_what_was_run_is_up_to_date_and_one_run(clone: Clone) -> None:
+def test_a_pipeline_that_has_run_is_up_to_date_and_has_one_run(clone: Clone) -> None:
     assert "Data and pipelines are up to date" in dvc(clone, "repro")
     (only,) = runs(clone)
     assert_recorded_is_trained(clone, only)
@@ -118,7 +118,7 @@ def test_what_was_run_is_up_to_date_and_one_run(clone: Clone) -> None:
     assert {row["field"] for row in rows["loss"]} == {"train/loss", "val/loss", "val/log_loss"}
 
 
-def test_what_a_change_runs_again(clone: Clone) -> None:
+def test_each_change_runs_the_stages_that_depend_on_it(clone: Clone) -> None:
     """Asked of DVC without running anything."""
 
     def changed() -> set[str]:
@@ -162,7 +162,7 @@ def test_what_is_up_to_date_is_said_in_one_line(clone: Clone) -> None:
     assert len(json.loads(dvc(clone, "--cd", "pipelines/study", "status", "--json"))) > 4
 
 
-def test_judged_again_in_the_same_run_and_back_again(clone: Clone) -> None:
+def test_a_changed_decision_judges_the_same_run_again(clone: Clone) -> None:
     text, before = (clone / "params.yaml").read_text(), metrics(clone)
     (clone / "params.yaml").write_text(
         text.replace("decision:\n  name: argmax", "decision:\n  name: tuned\n  metric: macro_f1")

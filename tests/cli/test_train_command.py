@@ -93,7 +93,7 @@ def test_the_terminal_shows_nothing_but_our_own_words(sweep: Any) -> None:
         assert noise not in sweep.stdout
 
 
-def test_what_a_run_leaves(project: Path, runs: list[Any]) -> None:
+def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[Any]) -> None:
     run = runs[0]
     tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
     for key, value in {
@@ -509,7 +509,7 @@ def test_a_job_that_fails_is_logged_and_the_others_go_on(project: Path, store: S
     assert "Sweep one_fails" in found.stdout, "what is finished is shown all the same"
 
 
-def test_what_is_refused_late_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_late_refusal_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     """By what is known only within a job: of Hydra's lines, and of its folder, nothing."""
     project = copy_project(tmp_path)
     store = open_store(project)

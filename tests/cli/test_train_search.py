@@ -95,7 +95,7 @@ def test_the_best_trial_can_be_run_by_itself(project: Path, store: Store, whole:
     assert run.data.metrics["val/balanced_accuracy"] == table["val/balanced_accuracy"].max()
 
 
-def test_killed_and_typed_again_it_ends_as_if_it_had_not_been(
+def test_a_search_that_was_killed_goes_on_to_the_same_trials(
     project: Path, store: Store, whole: str, processes: Processes
 ) -> None:
     command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed"]

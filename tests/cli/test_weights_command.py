@@ -71,7 +71,7 @@ def test_all_strategies_options_side_by_side_and_warnings(warm: Path) -> None:
     assert not (warm / "mlflow.db").exists()
 
 
-def test_of_many_classes_both_ends_are_shown_and_what_is_odd_in_the_data_is_said(
+def test_many_classes_are_shown_by_both_ends_with_the_warnings_of_their_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = program_of("src/weights.py")

@@ -92,7 +92,7 @@ def test_the_same_bits_are_one_line() -> None:
     assert len(rows(compare(differently, "balanced_accuracy"))) == 2, "the same model judged by two rules is two lines"
 
 
-def test_of_an_option_only_what_varies_is_named() -> None:
+def test_labels_name_only_the_options_that_vary() -> None:
     runs = [run("power", 0, 0.5, {"weighting.alpha": alpha}) for alpha in ("0.3", "0.5")]
     runs += [run("none", 0, 0.5, {"trainer.threads": "1", "sweep": "x"}), run("balanced", 0, 0.5)]
     assert set(rows(compare(runs, "mcc"))) == {
@@ -343,7 +343,7 @@ def test_missing_runs_do_not_bias_order_front_and_ranks() -> None:
     assert "Omitted: balanced split_seed=0 seed=0, balanced split_seed=0 seed=1." in note
 
 
-def test_without_a_shared_run_nothing_is_ordered() -> None:
+def test_configurations_without_a_shared_run_are_not_ordered() -> None:
     runs = [run("none", seed, 0.5) for seed in range(3)] + [run("balanced", seed, 0.9) for seed in range(3, 6)]
     comparison = compare(runs, "balanced_accuracy")
     found = rows(comparison)
@@ -373,7 +373,7 @@ def test_holms_family_is_one_reference() -> None:
     assert any("2 with cnn · none, 2 with mlp · none" in note for note in comparison.tables[0].notes)
 
 
-def test_over_splits_the_region_of_practical_equivalence_allows_for_shared_rows() -> None:
+def test_the_region_of_practical_equivalence_allows_for_rows_that_splits_share() -> None:
     found = rows(compare(on_splits({"0": 0.02, "1": 0.03, "2": 0.07}), "balanced_accuracy", rope=0.01))[
         "balanced"
     ].to_baseline
@@ -383,7 +383,7 @@ def test_over_splits_the_region_of_practical_equivalence_allows_for_shared_rows(
     assert (found.posterior.below, found.posterior.within) == pytest.approx((expected.below, expected.within))
 
 
-def test_over_data_sets_wilcoxon_with_holm() -> None:
+def test_differences_over_data_sets_have_wilcoxons_p_corrected_by_holm() -> None:
     gains = {"none": 0, **{f"m{number:02}": 0.001 * (1 + number) for number in range(13)}}
     comparison = compare(study(12, gains), "balanced_accuracy")
     assert [one.label for one in comparison.overall][:2] == ["m12", "m11"], "best first"
@@ -420,7 +420,7 @@ def test_the_bits_of_the_reference_on_one_data_set_are_a_difference_of_0() -> No
     assert found["none"].to_baseline is None
 
 
-def test_what_a_data_set_lacks_is_left_out_and_named() -> None:
+def test_configurations_that_a_data_set_lacks_are_left_out_and_named() -> None:
     runs = study(3, {"none": 0, "balanced": 0.01, "power": 0.02, "inverse": 0.03})
     comparison = compare(
         [one for one in runs if (one.params["dataset.title"], one.params["weighting.name"]) != ("d01", "inverse")],
@@ -454,7 +454,7 @@ def test_several_data_sets_are_ranked() -> None:
     assert comparison.ranking.chi_square == pytest.approx(8)
 
 
-def test_what_is_the_same_on_one_data_set_alone_is_ranked_over_all() -> None:
+def test_configurations_equal_on_one_data_set_are_ranked_over_all() -> None:
     runs = [
         run(name, 0, value, {"dataset.title": title})
         for title in "abc"

@@ -18,7 +18,7 @@ def test_columns_without_content_are_left_out() -> None:
     assert rows[0][:3] == ["balanced", "1", "0.500"], "no deviation of a single run"
 
 
-def test_a_difference_that_is_none_by_chance_has_its_p() -> None:
+def test_a_tested_difference_has_its_p() -> None:
     for seeds, shown in ((8, "0.008"), (11, "<0.001")):  # two of so many signs: 2 / 2^8 and 2 / 2^11
         headings, rows = display.columns(
             compare(sweep(seeds, {"none": 0, "balanced": 0.3}), "balanced_accuracy").tables[0], "balanced_accuracy"

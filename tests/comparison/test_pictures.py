@@ -12,7 +12,7 @@ from equipoise.methods.weighting import STRATEGIES
 from equipoise.tracking.history import Logged
 
 
-def test_what_the_test_says_is_how_a_difference_looks() -> None:
+def test_a_difference_is_drawn_as_its_test_decides() -> None:
     generator = np.random.default_rng(0)
     gains = {"balanced": 0.2, "power": 0.0}
     runs = [run("none", seed, 0.5) for seed in range(7)]

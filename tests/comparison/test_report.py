@@ -62,7 +62,7 @@ def test_the_deviations_between_splits_and_seeds_are_shown() -> None:
     assert display.title(one_split).endswith("p: training noise on this split")
 
 
-def test_over_data_sets_there_is_a_table_of_paired_differences() -> None:
+def test_paired_differences_over_data_sets_have_a_table() -> None:
     comparison = compare(study(12, {"none": 0, "power": 0.01, "balanced": 0.02}), "balanced_accuracy")
     headings, rows = display.overall_columns(comparison)
     assert headings == ["configuration", "balanced accuracy, mean", "−\u00a0none (better\u00a0in data\u00a0sets)", "p"]

@@ -41,18 +41,18 @@ def test_the_product_is_of_the_weights_and_the_factors_of_the_loss() -> None:
     assert loss_correction(composed(*TWO, "loss=focal"), ClassWeights(("0", "1"), COUNTS, np.ones(2))) is None
 
 
-def test_an_adjustment_that_adjusts_nothing_is_said() -> None:
+def test_an_adjustment_that_adjusts_nothing_is_told() -> None:
     assert "there is nothing to adjust" in said("weighting=balanced", "decision=logit_adjusted")
     assert "there is nothing to adjust" in said("trainer.second_stage=crt", "decision=logit_adjusted")
 
 
-def test_a_class_that_is_not_learned_is_said_and_cannot_be_adjusted() -> None:
+def test_a_class_that_is_not_learned_is_told_and_cannot_be_adjusted() -> None:
     assert said("weighting=manual", "weighting.weights={0:3,1:0}").count("class ") == 1, "said once"
     with pytest.raises(ConfigError, match="class 1 has the weight 0 and so no prior to adjust by"):
         said("weighting=manual", "weighting.weights={0:3,1:0}", "decision=logit_adjusted")
 
 
-def test_a_prior_without_analytic_form_is_said() -> None:
+def test_a_prior_without_analytic_form_is_told() -> None:
     for overrides, what in (
         (["loss=focal"], "loss=focal"),
         (["trainer.second_stage=tau_norm"], "trainer.second_stage=tau_norm"),

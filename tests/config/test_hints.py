@@ -189,7 +189,7 @@ FOUND = dict(literals())
 
 
 @pytest.mark.parametrize("hint", FOUND)
-def test_every_hint_in_the_source_names_an_option_and_a_value_that_there_are(hint: str) -> None:
+def test_every_hint_in_the_source_names_an_option_and_a_value_that_exist(hint: str) -> None:
     key = hint.partition("=")[0]
     group, _, option = key.partition(".")
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -221,7 +221,7 @@ def _said_of(*words: str) -> str:
     return ""
 
 
-class TestWhatCanOnlyBeMeant:
+class TestWordsWithoutQuotes:
     @pytest.fixture
     def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(planning, "cache_folder", lambda: tmp_path / "cache")
@@ -259,7 +259,7 @@ class TestWhatCanOnlyBeMeant:
         ["overrides=dataset.path='data (1).csv' dataset.target=Class Label seed=3"],
         ["overrides=dataset.path=data (1).csv dataset.target=Class Label", "overrides="],
     ])  # fmt: skip
-    def test_is_accepted_and_handed_to_hydra_as_it_can_read_it(self, words: list[str], folder: Path) -> None:
+    def test_they_are_accepted_and_quoted_for_hydra(self, words: list[str], folder: Path) -> None:
         words = ["dataset=csv", "model=linear", *words]
         found = plan(words)
         assert found is not None
@@ -289,7 +289,7 @@ class TestWhatCanOnlyBeMeant:
             data = prepare(found.jobs[0].dataset, folder / "cache")
             assert class_weights(found.jobs[0].weighting, data.counts, data.classes).weights.tolist() == [1, 5]
 
-    def test_what_is_no_text_keeps_hydra_s_own_message(self) -> None:
+    def test_broken_grammar_keeps_hydras_own_message(self) -> None:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             for word in ("trainer.epochs=[1,2", "weighting=none,", "hydra.run.dir=a(b)c", "seed", "cost={a: {b: 5}"):
                 assert readable([word]) == [word]

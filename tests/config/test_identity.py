@@ -25,7 +25,7 @@ def edited(*parts: str) -> dict[str, str]:
     }
 
 
-def test_each_choice_counts_and_what_was_not_chosen_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_each_choice_counts_and_other_code_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(identity.code(CONFIG)) == [
         "weighting=balanced",
         "loss=focal",
@@ -59,7 +59,7 @@ def test_the_words_for_one_part() -> None:
     )
 
 
-def test_how_a_model_is_judged_makes_no_other_run_of_a_finished_one() -> None:
+def test_other_code_of_judging_makes_no_finished_run_stale() -> None:
     assert identity.changed(edited("evaluation"), CONFIG, "it") == ""
     assert identity.evaluation_changed(edited("evaluation"), CONFIG)
     assert not identity.evaluation_changed(TAGS, CONFIG)
@@ -90,7 +90,7 @@ def _read_anew() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_read_anew")
-def test_what_only_shows_and_records_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_only_shows_or_records_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     read: set[str] = set()
     read_bytes = Path.read_bytes
 
@@ -156,9 +156,7 @@ DECIDES_NONE = {
 
 @pytest.mark.usefixtures("_read_anew")
 @pytest.mark.parametrize("what", [*DECIDES_BITS, *DECIDES_NONE])
-def test_an_edit_of_what_decides_bits_and_of_nothing_else_makes_another_training(
-    what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_an_edit_that_decides_bits_makes_another_training(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, then, now = (DECIDES_BITS | DECIDES_NONE)[what]
     before, read, file = identity.code(CONFIG)["training"], Path.read_bytes, HOME / "equipoise" / name
     text = file.read_text(encoding="utf-8")

@@ -123,7 +123,7 @@ def test_every_mistake_is_told_at_once() -> None:
     ],
     ids=str,
 )
-def test_what_is_said_at_once_loads_none_of_the_heavy_libraries(command: list[str], code: int) -> None:
+def test_quick_answers_load_no_heavy_library(command: list[str], code: int) -> None:
     found = subprocess.run(
         [sys.executable, "-X", "importtime", *command],
         cwd=config_folder().parent / "src",

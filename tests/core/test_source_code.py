@@ -175,7 +175,7 @@ def test_where_a_definition_stands_does_not_count(tmp_path: Path) -> None:
     assert digest_in(tmp_path / "a") == digest_in(tmp_path / "b")
 
 
-def test_of_what_is_installed_the_functions_own_package_counts_alone(tmp_path: Path) -> None:
+def test_of_installed_code_only_the_functions_own_package_counts(tmp_path: Path) -> None:
     site = tmp_path / "site-packages"
     for name, text in {
         "mine.py": "import others\n\n\ndef weights(x):\n    return others.half(x)\n",

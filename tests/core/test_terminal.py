@@ -94,7 +94,7 @@ def test_a_run_and_its_rules_are_whole(width: int, monkeypatch: pytest.MonkeyPat
         assert rule in shown
 
 
-def test_what_the_jobs_of_a_sweep_have_in_common_is_told_once(
+def test_messages_common_to_all_jobs_are_told_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = shown_at(200, monkeypatch)

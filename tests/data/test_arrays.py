@@ -52,7 +52,7 @@ def test_a_feature_that_is_constant_in_training_stays_small(tmp_path: Path) -> N
     assert abs(rows_of(from_npz(tmp_path, x=x, y=np.arange(300) % 3))[:, 1]).max() < 1e-12
 
 
-def test_what_is_constant_in_training_is_told_as_of_a_table(tmp_path: Path) -> None:
+def test_constant_features_are_told_as_for_tables(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((90, 8))
     x[:, 1] = 14.62
 
@@ -200,7 +200,7 @@ def ts(folder: Path, offset: float) -> tuple[Path, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1e9])
-def test_what_is_padded_has_no_part_in_the_scale_and_is_zero_after_it(offset: float, tmp_path: Path) -> None:
+def test_padding_has_no_part_in_the_scale_and_is_zero_after_it(offset: float, tmp_path: Path) -> None:
     """With the padding in it the same signal plus 100 lost its shape, and a network its accuracy: 0.333 for 1.000."""
     file, samples = ts(tmp_path, offset)
     data = prepared(tmp_path, "series", f"dataset.path='{file}'", "dataset.unequal=pad")

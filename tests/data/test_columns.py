@@ -147,7 +147,7 @@ def test_a_csv_that_pandas_reads_is_read_as_it_stands(tmp_path: Path) -> None:
         )
 
 
-def test_what_is_unknown_is_told_row_by_row() -> None:
+def test_unknown_values_are_told_row_by_row() -> None:
     number = {
         "type": "string",
         "decimal": ".",
@@ -188,7 +188,7 @@ def test_what_is_unknown_is_told_row_by_row() -> None:
         learned.apply({"age": [1], "City": ["bonn"]})
 
 
-def test_no_rows() -> None:
+def test_a_table_may_have_no_rows() -> None:
     learned = TablePreprocessing(
         columns=(CategoricalColumn(name="city", type="string", missing=(), categories=("bonn", "rome")),)
     )

@@ -143,7 +143,7 @@ def test_exif_that_cannot_be_read_turns_nothing(tag: bytes) -> None:
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_what_is_transparent_stands_on_mid_grey() -> None:
+def test_transparent_pixels_stand_on_mid_grey() -> None:
     half = np.round(COLOUR * 0.4 + 128 * 0.6)
     keyed = Image.fromarray(COLOUR).convert("P")
     keyed.info["transparency"] = keyed.getpixel((0, 0))
@@ -201,7 +201,7 @@ def png(rows: bytes, width: int, height: int, *, bits: int, kind: int) -> bytes:
         (encoded(np.zeros((200, 200), np.uint8)), "has 200 x 200 pixels, more than dataset.max_pixels=10000"),
     ],
 )
-def test_what_cannot_be_decoded_is_said(data: bytes, said: str) -> None:
+def test_a_file_that_cannot_be_decoded_is_told_with_the_reason(data: bytes, said: str) -> None:
     found = examine(data, 10_000)
     assert isinstance(found, str)
     assert said in found
@@ -216,7 +216,7 @@ def test_the_first_bytes_tell_an_image() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*orrupt EXIF data")
 @pytest.mark.usefixtures("tensorflow")
-def test_what_is_examined_as_sound_is_decoded_whatever_was_damaged() -> None:
+def test_every_file_that_is_examined_as_sound_can_be_decoded() -> None:
     """Pillow overlooks damage that TensorFlow refuses, such as a PNG without its end, which would end a training."""
     generator = np.random.default_rng(0)
     accepted = 0

@@ -60,7 +60,7 @@ def test_splits_are_known_by_their_usual_names(names: tuple[str, str, str], tmp_
     ("names", "cut"),
     [(("train",), ("test", "validation")), (("Train", "testing"), ("validation",)), (("train", "valid"), ("test",))],
 )
-def test_what_is_not_given_is_cut_from_train_and_said(
+def test_a_missing_split_is_cut_from_train_and_noted(
     names: tuple[str, ...], cut: tuple[str, ...], tmp_path: Path
 ) -> None:
     root = tmp_path / "images"
@@ -102,7 +102,7 @@ def test_what_is_not_given_is_cut_from_train_and_said(
         (("data/cat", "data/dog"), "images of one class only (data); .*did you mean dataset.path=.*/data?"),
     ],
 )
-def test_what_may_be_splits_does_not_become_the_classes(folders: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_folders_that_may_be_splits_do_not_become_classes(folders: tuple[str, ...], said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=said.replace("(", r"\(").replace(")", r"\)").replace("/data?", r"/data\?")):
         listed(tree(tmp_path / "images", *folders))
 
@@ -147,7 +147,7 @@ def test_every_file_of_a_class_is_read_or_counted_and_named(tmp_path: Path) -> N
     ]
 
 
-def test_what_is_noted_is_told_of_the_prepared_data(tmp_path: Path) -> None:
+def test_prepared_data_carry_the_notes_of_their_folders(tmp_path: Path) -> None:
     root = tree(tmp_path / "images")
     for name in ("cat", "dog"):
         images(root / name, 12)
@@ -202,7 +202,7 @@ def test_folders_of_folders_are_told_by_both_names(tmp_path: Path) -> None:
     ]
 
 
-def test_what_holds_no_class_is_counted(tmp_path: Path) -> None:
+def test_folders_and_files_of_no_class_are_counted(tmp_path: Path) -> None:
     root = tree(tmp_path / "images", "cat", "dog")
     for name in ("e1", "e2"):
         (root / name).mkdir()

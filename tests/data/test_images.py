@@ -32,7 +32,7 @@ def pictures(tmp_path: Path) -> Path:
     return root
 
 
-def test_listed_by_folder_and_digested_by_content(pictures: Path, tmp_path: Path) -> None:
+def test_images_are_listed_by_folder_and_digested_by_content(pictures: Path, tmp_path: Path) -> None:
     data = prepared(tmp_path / "cache", *folder_of(pictures))
     assert data.classes == ("apple", "größe", "zebra")
     assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
@@ -45,7 +45,7 @@ def test_listed_by_folder_and_digested_by_content(pictures: Path, tmp_path: Path
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_streamed_with_their_labels(pictures: Path, tmp_path: Path) -> None:
+def test_images_are_streamed_with_their_labels(pictures: Path, tmp_path: Path) -> None:
     import tensorflow as tf
 
     from equipoise.data import preprocessing
@@ -96,7 +96,7 @@ def test_bad_files_are_left_out_if_asked(pictures: Path, tmp_path: Path) -> None
     assert sum(len(data.split(name).labels) for name in ("train", "validation", "test")) == 48
 
 
-def test_a_file_that_is_another_one_when_its_turn_comes(tmp_path: Path) -> None:
+def test_an_image_that_was_changed_after_it_was_listed_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(bytes(200))
     for name, said in (
         (b"none.png", "is no file any more"),
@@ -106,7 +106,7 @@ def test_a_file_that_is_another_one_when_its_turn_comes(tmp_path: Path) -> None:
         assert examined_file(tmp_path, name, 9) == said
 
 
-def test_given_splits(pictures: Path, tmp_path: Path) -> None:
+def test_folders_may_give_the_splits(pictures: Path, tmp_path: Path) -> None:
     root = tmp_path / "given"
     for split in ("train", "val", "test"):
         shutil.copytree(pictures, root / split)

@@ -66,7 +66,7 @@ class TestOneClass:
         assert names(read("caf\u00e9", "cafe\u0301", "tea")) == ["caf\u00e9", "caf\u00e9", "tea"]
 
     @pytest.mark.parametrize("other", ["Cat", "CAT", "cat\u200b", "c at", "\uff43at"])
-    def test_what_looks_the_same_is_told_with_its_codes_and_counts(self, other: str) -> None:
+    def test_classes_that_look_the_same_are_told_with_codes_and_counts(self, other: str) -> None:
         found = read("cat", "cat", other, "dog")
         assert len(found.classes) == 3
         (note,) = found.notes
@@ -164,7 +164,7 @@ class TestArrays:
         (np.array([1.0, 0.0]), ("0", "1")), (np.array([[3], [5]]), ("3", "5")),
         (np.repeat(np.array([0.1, 0.5], np.float32), 5), ("0.1", "0.5")),
     ])  # fmt: skip
-    def test_of_any_type(self, values: np.ndarray, classes: tuple[str, ...]) -> None:
+    def test_labels_in_arrays_of_any_type(self, values: np.ndarray, classes: tuple[str, ...]) -> None:
         assert in_array(values, "y", MISSING).classes == classes
 
     def test_one_hot_rows(self) -> None:
@@ -183,7 +183,7 @@ class TestArrays:
             np.array([["a", "b"]]),
         ],
     )
-    def test_other_rows_are_refused(self, rows: np.ndarray) -> None:
+    def test_rows_that_are_not_one_hot_are_refused(self, rows: np.ndarray) -> None:
         with pytest.raises(ConfigError, match="one-hot"):
             in_array(rows, "y", MISSING)
 
@@ -313,7 +313,7 @@ class TestValidation:
         (note,) = self.notes(tmp_path, "a", "b")
         assert note.startswith("validation: the split lacks classes: none of c;")
 
-    def test_a_split_of_all_classes_is_not(self, tmp_path: Path) -> None:
+    def test_a_split_of_all_classes_is_not_told(self, tmp_path: Path) -> None:
         assert self.notes(tmp_path, "a", "b", "c") == []
 
 

@@ -97,7 +97,7 @@ def test_an_image_that_is_gone_or_damaged_ends_a_run_in_one_line(
     assert logged.info.status == "FAILED"
 
 
-def test_before_a_run_begins_nothing_is_left(tmp_path: Path) -> None:
+def test_an_image_that_is_gone_before_the_run_begins_leaves_nothing(tmp_path: Path) -> None:
     config = composed(*pictures(tmp_path / "p"))
     data = prepare(config.dataset, tmp_path / "cache")
     store = open_store(tmp_path)

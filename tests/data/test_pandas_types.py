@@ -41,7 +41,7 @@ def by_pandas(frame: pd.DataFrame) -> str:
 
 
 @given(st.lists(st.sampled_from(CELLS), min_size=1, max_size=6), st.integers(1, 6))
-def test_of_a_csv(cells: list[str], size: int) -> None:
+def test_the_types_of_a_csv_are_those_of_pandas(cells: list[str], size: int) -> None:
     types = PandasTypes(of_text=True)
     for start in range(0, len(cells), size):
         types.add({"x": pa.array(cells[start : start + size])})
@@ -52,7 +52,7 @@ def test_of_a_csv(cells: list[str], size: int) -> None:
 @pytest.mark.parametrize(
     "values", [[True, False], [True, None], [1, 2], [1, None], [1.5, None], ["NA", "x"], ["1", "2"]]
 )
-def test_of_a_parquet_file(values: list[object], tmp_path: Path) -> None:
+def test_the_types_of_a_parquet_file_are_those_of_pandas(values: list[object], tmp_path: Path) -> None:
     """There, text is text."""
     table = pa.table({"x": values})
     pq.write_table(table, tmp_path / "t.parquet")

@@ -41,7 +41,7 @@ def dataset(name: str, **options: Any) -> Any:
     return composed_dataset(f"dataset={name}", *(f"dataset.{key}={value}" for key, value in values.items()))
 
 
-def test_what_a_killed_preparation_left_is_removed_and_what_others_prepare_is_not(tmp_path: Path) -> None:
+def test_folders_of_killed_preparations_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     names = {
@@ -133,7 +133,7 @@ def test_metadata_names_classes_counts_and_shape(tmp_path: Path) -> None:
     assert data.prior.tolist() == pytest.approx([40 / 65, 20 / 65, 5 / 65])
 
 
-def test_whether_a_design_fixed_the_test_counts_is_known(tmp_path: Path) -> None:
+def test_prepared_data_say_whether_a_design_fixed_the_test_counts(tmp_path: Path) -> None:
     for source in (DIGITS, SYNTHETIC):
         assert prepare(dataset(**source), tmp_path).test_counts_fixed
     for name, (first, second), fixed in (("found", (40, 20), False), ("even", (30, 30), True)):
@@ -204,7 +204,7 @@ def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatc
         ),
     ],
 )
-def test_what_a_dataset_function_must_keep_to(
+def test_a_dataset_function_that_breaks_its_contract_is_refused_by_name(
     change: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = preparing.surveyed(dataset(**SYNTHETIC))
@@ -217,7 +217,9 @@ def test_what_a_dataset_function_must_keep_to(
 
 
 @pytest.mark.parametrize("labels", [np.arange(30) % 3 + 1, np.arange(30) % 3 - 1, (np.arange(30) % 3).astype(np.int32)])
-def test_what_the_function_of_a_dataset_in_one_piece_must_keep_to(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_of_undivided_data_that_breaks_its_contract_is_refused_by_name(
+    labels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw = Raw(("a", "b", "c"), labels, 1, "it", lambda *_: pytest.fail("it is refused before it is loaded"))
     monkeypatch.setitem(catalogue.DATASETS, "npz", catalogue.Kind(lambda: raw, divided=True))  # type: ignore[index]
     with pytest.raises(
@@ -245,7 +247,7 @@ def _spoil(file: Path) -> None:
         ("learned.json", Path.unlink),
     ],
 )
-def test_a_file_that_is_not_as_it_was_prepared_is_told_by_name(
+def test_a_prepared_file_that_was_changed_is_named(
     name: str, change: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen, source = dataset(**SYNTHETIC), preparing.surveyed(dataset(**SYNTHETIC))
@@ -274,7 +276,7 @@ def test_metadata_that_were_changed_are_refused(tmp_path: Path) -> None:
         open_prepared(folder)
 
 
-def test_of_a_large_file_blocks_from_its_beginning_to_its_end_count(
+def test_the_seal_of_a_large_file_covers_blocks_from_its_beginning_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seals, "WHOLE", 399)
@@ -345,7 +347,7 @@ class TestFeed:
         assert order(3) != order(4)
         assert order(3) != order(3, seed=1)
 
-    def test_without_an_end_each_epoch_follows_in_its_own_order(self) -> None:
+    def test_endless_batches_give_each_epoch_in_its_own_order(self) -> None:
         import tensorflow as tf
 
         from equipoise.data.feed import Epochs

@@ -208,7 +208,7 @@ class TestAmbiguity:
         assert said in message
         assert prepared(tmp_path, cells, typed(message, "drop"), z=range(36)).shape == (1,)
 
-    def test_no_number_under_the_mark_that_was_asked_for(self, tmp_path: Path) -> None:
+    def test_a_cell_that_is_no_number_under_the_typed_decimal_mark_is_told(self, tmp_path: Path) -> None:
         said = refused(tmp_path, [f"{index},5" for index in range(20)], "dataset.decimal=point")
         assert said == "column 'x' holds 0,5, which is no number under dataset.decimal; try dataset.decimal=auto"
         prepared(tmp_path, [f"{index},5" for index in range(20)], typed(said, "decimal"))
@@ -256,7 +256,7 @@ class TestOddCells:
     def test_categories_that_look_like_few_numbers_are_not_worth_a_note(self, tmp_path: Path) -> None:
         assert not [note for note in prepared(tmp_path, ["2", "3", "4", "5more"] * 10).notes if "'x'" in note]
 
-    def test_what_the_user_calls_missing_is_missing_among_categories_too(self, tmp_path: Path) -> None:
+    def test_the_users_markers_of_missing_values_hold_for_categories_too(self, tmp_path: Path) -> None:
         assert prepared(tmp_path, ["red", "blue", "unknown"] * 9, "dataset.missing=[unknown]").shape == (2,)
 
     def test_numbers_may_be_categories(self, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ class TestOddCells:
         assert prepared(tmp_path, ["10 ml", "20 ml", "50 ml"] * 9).shape == (3,)
         assert prepared(tmp_path, [f"{index}A" if index % 2 else f"{index}B" for index in range(20)]).shape == (14,)
 
-    def test_bytes_are_neither(self, tmp_path: Path) -> None:
+    def test_binary_columns_are_refused(self, tmp_path: Path) -> None:
         assert "holds binary, neither numbers nor text: leave it out with dataset.drop=[x]" in refused(
             tmp_path, [b"\xff", b"\xfe"] * 9, kind="parquet"
         )
@@ -288,12 +288,12 @@ class TestCodes:
         )
         assert prepared(tmp_path, many, typed(said, "drop"), name="zip", z=range(200)).shape == (1,)
 
-    def test_two_digits_are_numbers_which_is_told(self, tmp_path: Path) -> None:
+    def test_two_digits_with_a_zero_in_front_are_numbers_and_told(self, tmp_path: Path) -> None:
         (note,) = (note for note in prepared(tmp_path, ["05", "07", "10", "15"] * 9).notes if "'x'" in note)
         assert note == "column 'x' is read as numbers, 05 as 5: if these are codes, dataset.categorical=[x]"
         assert prepared(tmp_path, ["05", "07", "10", "15"] * 9, typed(note, "categorical")).shape == (4,)
 
-    def test_no_codes(self, tmp_path: Path) -> None:
+    def test_zeros_in_front_that_make_no_code(self, tmp_path: Path) -> None:
         for cells in (["00.5", "01.5", "2"] * 9, ["-01", "02", "3"] * 9, ["0", "10", "100"] * 9):
             assert isinstance(column(prepared(tmp_path, cells)), NumericColumn)
 
@@ -346,7 +346,7 @@ def test_compact_dates_of_a_typed_file(tmp_path: Path) -> None:
         max_size=3,
     ),
 )
-def test_what_is_to_be_typed_means_what_it_says(names: list[str]) -> None:
+def test_an_override_in_a_message_parses_to_what_it_names(names: list[str]) -> None:
     (override,) = shlex.split(as_typed("dataset.drop", names))
     parsed = OverridesParser.create().parse_override(override)
     assert parsed.value() == names
@@ -473,7 +473,7 @@ def test_two_sentinels_in_one_column(tmp_path: Path) -> None:
     ],
     ids=["money", "more money", "signs", "small counts", "once", "per cent"],
 )
-def test_what_may_be_a_value_like_others_is_no_sentinel(values: np.ndarray, tmp_path: Path) -> None:
+def test_a_plausible_value_is_no_sentinel(values: np.ndarray, tmp_path: Path) -> None:
     assert not [note for note in prepared(tmp_path, values).notes if "again and again" in note]
 
 

@@ -203,7 +203,7 @@ def test_shards_that_are_not_what_was_written_are_refused(name: str, shards: Pre
     assert list((tmp_path / "cache").glob("*")) == []
 
 
-def test_what_cannot_be_written_is_said(digits: Prepared, tmp_path: Path) -> None:
+def test_data_that_cannot_be_written_as_shards_are_refused(digits: Prepared, tmp_path: Path) -> None:
     from equipoise.data.write_shards import write_shards
 
     with pytest.raises(
@@ -226,7 +226,7 @@ def test_what_cannot_be_written_is_said(digits: Prepared, tmp_path: Path) -> Non
         program_of("src/shards.py").shard(["dataset=digits_lt"])
 
 
-def test_what_is_damaged_after_it_was_prepared_is_said(shards: Prepared, tmp_path: Path) -> None:
+def test_shards_damaged_after_preparation_are_told(shards: Prepared, tmp_path: Path) -> None:
     shutil.copytree(str(shards.shard_root), tmp_path / "shards")
     data = prepare(compose_dataset(["dataset=tfrecord", f"dataset.path='{tmp_path}/shards'"]), tmp_path / "cache")
     os.truncate(tmp_path / "shards" / SHARD, 1000)

@@ -103,7 +103,7 @@ def test_calibration_error_by_hand() -> None:
     assert confidence[np.flatnonzero(sizes)].tolist() == pytest.approx([0.6, 0.9])
 
 
-def test_a_class_without_test_samples_is_undefined_and_said_so() -> None:
+def test_a_class_without_test_samples_is_undefined_and_noted() -> None:
     labels = np.array([0, 0, 1])
     logits = np.array([[2.0, 0, 0], [0, 0, 3.0], [0, 2.0, 0]])
     found = of(labels, logits)
@@ -114,7 +114,7 @@ def test_a_class_without_test_samples_is_undefined_and_said_so() -> None:
     assert any("no test samples of class c2: its metrics are omitted" in note for note in found.notes)
 
 
-def test_a_class_that_is_never_predicted_is_said_so() -> None:
+def test_a_class_that_is_never_predicted_is_noted() -> None:
     found = of(np.array([0, 1]), np.array([[1.0, 0], [1.0, 0]]))
     assert found.per_class["precision"].tolist() == [0.5, 0]
     assert found.notes == ("never predicted: class c1; its precision counts as 0",)
@@ -151,7 +151,7 @@ def test_the_geometric_mean_of_many_recalls_does_not_underflow() -> None:
     assert of(labels, logits).summary["g_mean"] == pytest.approx(0.5)
 
 
-def test_without_a_closed_form_nothing_is_corrected_and_it_is_said_so() -> None:
+def test_a_prior_without_closed_form_is_not_corrected_and_noted() -> None:
     uniform = np.full(2, 0.5)
     found = evaluate(Predictions(np.array([0, 1]), np.eye(2), np.array([0, 1])), ["a", "b"], {}, None, uniform)
     assert "log_loss_corrected" not in found.summary

@@ -14,7 +14,7 @@ def test_counts_of_labels_and_predictions() -> None:
     assert counts.support.tolist() == [2, 1, 1, 0]
 
 
-def test_what_is_not_defined_for_a_class_is_nan_and_no_prediction_has_a_precision_of_0() -> None:
+def test_undefined_metrics_of_a_class_are_nan_and_no_prediction_has_a_precision_of_0() -> None:
     counts = Counts(np.array([1, 0, 0]), np.array([2, 0, 1]), np.array([1, 2, 0]))
     np.testing.assert_array_equal(counts.recall, [1, 0, np.nan])
     np.testing.assert_array_equal(counts.precision, [0.5, 0, np.nan])

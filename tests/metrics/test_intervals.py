@@ -74,7 +74,7 @@ def test_every_interval_is_that_of_a_loop_over_drawn_samples(fixed: bool, monkey
     assert "ece" not in found
 
 
-def test_recalls_have_score_intervals_and_accuracy_that_of_what_is_fixed() -> None:
+def test_recalls_have_score_intervals_and_accuracy_the_one_of_its_design() -> None:
     labels, predicted = np.repeat([0, 1, 2], [30, 12, 6]), np.repeat([0, 1, 0, 2, 0], [25, 14, 3, 4, 2])
     hits, support = np.array([25, 9, 4]), np.array([30, 12, 6])
     groups = {"many": np.array([0]), "few": np.array([2, 1])}
@@ -98,7 +98,7 @@ def test_recalls_have_score_intervals_and_accuracy_that_of_what_is_fixed() -> No
     )
 
 
-def test_what_hangs_on_few_samples_is_called_rough_and_said_why() -> None:
+def test_an_interval_of_few_samples_is_called_rough_with_the_reason() -> None:
     def found(counts: list[int], wrong: list[int]) -> tuple[set[str], str | None]:
         labels = np.repeat(np.arange(len(counts)), counts)
         predicted = np.concatenate(
@@ -134,7 +134,7 @@ def test_what_hangs_on_few_samples_is_called_rough_and_said_why() -> None:
     assert alone["mcc"] == intervals.Interval(1, 1, rough=True)
 
 
-def test_of_several_labels_the_samples_are_drawn_whole() -> None:
+def test_samples_of_several_labels_are_drawn_whole() -> None:
     generator = np.random.default_rng(2)
     logits = generator.normal(size=(60, 3))
     labels = (logits + generator.normal(size=(60, 3)) > 0).astype(int)
@@ -187,7 +187,7 @@ def test_a_class_without_test_samples_and_one_class_alone() -> None:
     assert alone["accuracy"].high == 1
 
 
-def test_what_is_resampled_is_held_in_about_95_percent_of_test_splits() -> None:
+def test_resampled_intervals_hold_in_about_95_percent_of_test_splits() -> None:
     """Over 300 test splits with counts as found, 0.95 has a standard error of 0.013; 1.5 % more are let go."""
     generator = np.random.default_rng(0)
     prior, recall = np.array([0.6, 0.25, 0.15]), np.array([0.9, 0.7, 0.6])

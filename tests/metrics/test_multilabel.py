@@ -76,7 +76,7 @@ def test_thresholds_by_hand() -> None:
     assert best_thresholds(labels, logits, "accuracy").tolist() == [0], "of equal ones that nearest to 0"
 
 
-def test_a_label_without_test_samples_is_undefined_and_said_so() -> None:
+def test_a_label_without_test_samples_is_undefined_and_noted() -> None:
     labels = np.array([[1, 0], [0, 0], [1, 0]])
     found = evaluate(labels, labels - 0.5, labels, ["a", "b"], np.array([2, 1]))
     assert np.isnan(found.per_class["recall"]).tolist() == [False, True]
@@ -105,7 +105,7 @@ def overrides(tmp_path: Path) -> list[str]:
         (["loss=sigmoid", "loss.pos_weight={rain:2}"], "loss.pos_weight has no number for wind"),
     ],
 )
-def test_what_is_meant_for_one_class_is_refused(overrides: list[str], typed: list[str], message: str) -> None:
+def test_options_for_one_class_a_sample_are_refused(overrides: list[str], typed: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         composed(*overrides, *typed)
     assert message in str(caught.value)

@@ -17,5 +17,5 @@ def test_higher_is_better(metric: str) -> None:
     assert orientation(metric) == 1
 
 
-def test_of_the_metrics_that_a_comparison_shows_only_the_loss_is_better_when_lower() -> None:
+def test_the_log_loss_alone_of_a_comparisons_metrics_is_better_when_lower() -> None:
     assert [metric for metric in PANEL if orientation(metric) < 0] == ["log_loss"]

@@ -14,7 +14,9 @@ PRIOR = arrays(np.float64, 3, elements=st.floats(0.01, 1)).map(lambda mass: mass
 
 
 @given(LOGITS, PRIOR, PRIOR)
-def test_of_classes_by_bayes(logits: np.ndarray, effective: np.ndarray, target: np.ndarray) -> None:
+def test_probabilities_of_classes_follow_from_bayes(
+    logits: np.ndarray, effective: np.ndarray, target: np.ndarray
+) -> None:
     """Posteriors of equal likelihoods under two priors differ by the ratio of the priors."""
     likelihood = np.exp(logits)
     own, moved = (likelihood * prior / (likelihood * prior).sum(axis=1, keepdims=True) for prior in (effective, target))
@@ -24,7 +26,7 @@ def test_of_classes_by_bayes(logits: np.ndarray, effective: np.ndarray, target: 
 
 
 @given(LOGITS, PRIOR)
-def test_where_there_is_nothing_to_correct_it_is_the_models_own_to_the_bit(
+def test_probabilities_with_nothing_to_correct_are_the_models_own_to_the_bit(
     logits: np.ndarray, prior: np.ndarray
 ) -> None:
     for unmoved in (OfClasses(prior, prior.copy()), OfClasses(None, prior, "why")):
@@ -34,7 +36,7 @@ def test_where_there_is_nothing_to_correct_it_is_the_models_own_to_the_bit(
 @given(
     arrays(np.float64, (4, 3), elements=st.floats(0.001, 0.999)), arrays(np.float64, 3, elements=st.floats(0.1, 100))
 )
-def test_of_labels_by_the_odds(truth: np.ndarray, factor: np.ndarray) -> None:
+def test_probabilities_of_labels_follow_from_the_odds(truth: np.ndarray, factor: np.ndarray) -> None:
     """Weighing positives by v, the best logit is that of v times the odds."""
     found = OfLabels(factor)
     np.testing.assert_allclose(found(np.log(factor * truth / (1 - truth))), truth, rtol=1e-9)

@@ -23,7 +23,7 @@ def test_wilson_by_hand() -> None:
 
 
 @given(st.integers(1, 5000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
-def test_of_one_proportion_each_interval_is_wilsons(drawn: tuple[int, int]) -> None:
+def test_the_interval_of_one_proportion_is_wilsons(drawn: tuple[int, int]) -> None:
     hits, trials = (np.array([value]) for value in drawn)
     expected = stats.binomtest(*drawn).proportion_ci(method="wilson")
     for found in (score_interval(hits, trials), least_interval(hits, trials), np.ravel(wilson(hits, trials))):
@@ -63,7 +63,7 @@ def test_an_interval_holds_its_estimate_and_mirrors_its_opposite(drawn: list[tup
     assert least[0] <= (hits / (hits + misses)).min() <= least[1]
 
 
-def test_what_was_always_right_or_never_could_have_been_otherwise() -> None:
+def test_intervals_of_classes_always_or_never_right_have_a_width() -> None:
     low, high = score_interval(np.array([829, 0]), np.array([829, 7]))
     assert 0.495 < low < 0.5
     assert high == pytest.approx(0.5 + 0.354 / 2, abs=0.015), "Wilson's upper end of 0 of 7, and half of it"

@@ -12,7 +12,7 @@ def test_groups_are_nearly_equal_and_begin_with_the_head() -> None:
     assert sorted(np.concatenate(list(ranks.groups(np.arange(10_007)[::-1]).values()))) == list(range(10_007))
 
 
-def test_means_are_over_the_classes_of_which_the_value_is_defined() -> None:
+def test_means_leave_out_classes_without_a_value() -> None:
     found = ranks.means(np.array([1.0, np.nan, 2.0, np.nan]), {"a": np.array([0, 1, 2]), "b": np.array([3])})
     assert found["a"] == 1.5
     assert np.isnan(found["b"])

@@ -147,7 +147,7 @@ def test_the_worst_pairs_are_the_most_frequent_mistakes() -> None:
     assert [text.get_text() for text in pairs.texts] == ["4 of 13 (31%)", "2 of 2 (100%)", "2 of 11 (18%)"]
 
 
-def test_importing_what_draws_changes_no_setting_of_matplotlib() -> None:
+def test_importing_the_figures_changes_no_setting_of_matplotlib() -> None:
     code = (
         "import matplotlib, sys; before = matplotlib.rcParams.copy()\n"
         "import equipoise.reports.run_page, equipoise.comparison.report\n"

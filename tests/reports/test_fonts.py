@@ -64,7 +64,7 @@ def test_the_fewest_fonts_that_have_the_letters_are_taken(tmp_path: Path) -> Non
     assert fonts.lettering(("日本語",), [one]).families == ("One",)
 
 
-def test_what_no_font_has_is_written_out_and_said_once() -> None:
+def test_letters_that_no_font_has_are_written_out_and_told_once() -> None:
     found = fonts.lettering(("plain", "日本", "हि", "क", "ख"), [])
     assert found.names == ("plain", r"\u65e5\u672c", r"\u0939\u093f", r"\u0915", r"\u0916")
     assert found.note is not None
@@ -102,7 +102,7 @@ def test_a_font_that_is_found_is_drawn_with(tmp_path: Path) -> None:
     assert (np.asarray(canvas.buffer_rgba())[..., 0] < 128).sum() > 2 * 15**2
 
 
-def test_in_a_page_a_browser_has_the_fonts() -> None:
+def test_a_page_leaves_the_fonts_to_the_browser() -> None:
     from matplotlib.figure import Figure
 
     from equipoise.reports import html

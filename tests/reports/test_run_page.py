@@ -45,7 +45,7 @@ def test_the_prediction_shift_by_hand() -> None:
     assert found.prediction_shift == pytest.approx(abs(shares[0] - 0.5))
 
 
-def test_what_is_not_known_is_said_and_not_shown() -> None:
+def test_the_page_tells_what_is_not_known() -> None:
     found = evidence(10, trained=False, corrected=False)
     page = as_html(found, pictures(found))
     check_self_contained(page)

@@ -73,7 +73,7 @@ def test_a_run_is_finished_once_its_pictures_are_logged(store: Store, running: B
     assert {Path(file.path).suffix for file in store.client.list_artifacts(log.id, "images")} == {".png", ".webp"}
 
 
-def test_a_run_whose_pictures_fail_has_failed_and_says_so(
+def test_a_run_whose_pictures_fail_is_failed_and_tells_why(
     store: Store, running: Beside, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log, held = begin(store, tmp_path / "run")
@@ -87,7 +87,7 @@ def test_a_run_whose_pictures_fail_has_failed_and_says_so(
     assert "(balanced <b>&</b> cnn)" in said
 
 
-def test_more_than_it_can_take_is_left_to_who_asks(store: Store, running: Beside, tmp_path: Path) -> None:
+def test_more_runs_than_it_can_take_are_left_to_the_caller(store: Store, running: Beside, tmp_path: Path) -> None:
     small = evidence(3)
     half = np.zeros((MOST_BYTES // 48 + 1, 3))
     assert not running.takes(dataclasses.replace(small, log_probabilities=half, corrected=half))
@@ -104,7 +104,7 @@ def test_more_than_it_can_take_is_left_to_who_asks(store: Store, running: Beside
     assert running.takes(small)
 
 
-def test_of_the_last_run_nobody_waits_for_two(store: Store, tmp_path: Path) -> None:
+def test_the_last_run_is_not_drawn_beside(store: Store, tmp_path: Path) -> None:
     beside = Beside(2)
     beside.start()
     assert beside.takes(evidence(3))

@@ -51,7 +51,7 @@ def test_the_rarer_class_is_positive_unless_another_is_named(tmp_path: Path) -> 
     assert other.data_sha256 != data.data_sha256, "a run on one is no run on the other"
 
 
-def test_of_equally_frequent_classes_the_last_is_positive_and_numbers_mean_classes(tmp_path: Path) -> None:
+def test_the_last_of_equally_frequent_classes_is_positive(tmp_path: Path) -> None:
     pd.DataFrame({"x": np.arange(60.0), "y": [1, 0] * 30}).to_csv(tmp_path / "t.csv")
     words = ["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", *ONE_LOGIT]
     assert prepared(tmp_path / "cache", *words)[1].classes == ("0", "1")
@@ -97,7 +97,7 @@ def test_a_config_that_names_no_positive_class_has_the_digest_that_it_had(tmp_pa
     (["dataset=digits_lt", "dataset.positive=3", "loss=custom"],
      "dataset.positive=3: there are 10 classes, and one of them is positive where there are two"),
 ])  # fmt: skip
-def test_a_class_that_is_none(more: list[str], message: str, tmp_path: Path) -> None:
+def test_a_positive_class_that_does_not_exist_is_told(more: list[str], message: str, tmp_path: Path) -> None:
     words = table(tmp_path) if "dataset=digits_lt" not in more else []
     with pytest.raises(ConfigError) as caught:
         composed(*words, *(ONE_LOGIT if words else ["model=linear"]), *more)

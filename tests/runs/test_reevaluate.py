@@ -55,12 +55,12 @@ def params(*overrides: str) -> LoggedConfig:
         ),
     ],
 )
-def test_what_is_not_typed_is_the_runs_own(overrides: tuple[str, ...]) -> None:
+def test_options_that_are_not_typed_are_the_runs_own(overrides: tuple[str, ...]) -> None:
     assert inherit(artifact(*overrides), ()) == composed(*overrides)
     assert inherit(params(*overrides), ()) == composed(*overrides)
 
 
-def test_what_is_typed_goes_on_top() -> None:
+def test_typed_options_replace_the_runs_own() -> None:
     logged = params("weighting=power", "weighting.alpha=0.3", "dataset.imbalance_ratio=50", "evaluation.resamples=10")
     found = inherit(logged, ["dataset.split_seed=7", "evaluation.groups=[5,9]"])
     expected = composed(
@@ -74,7 +74,7 @@ def test_what_is_typed_goes_on_top() -> None:
     assert found == expected
 
 
-def test_what_params_cannot_hold_is_inherited_all_the_same(tmp_path: Path) -> None:
+def test_values_that_params_cannot_hold_are_inherited(tmp_path: Path) -> None:
     """A column that looks like a number, class names with a point, and more than the 6,000 characters of a param."""
     wide = [f"gene_expression_{number:04d}" for number in range(400)]
     (tmp_path / "t.csv").write_text(
@@ -156,7 +156,7 @@ def test_a_mistake_is_named(override: str, said: str) -> None:
     assert said in str(error.value)
 
 
-def test_data_that_have_changed_since(
+def test_changed_data_are_refused_if_features_depend_on_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from equipoise.runs import reevaluate
@@ -241,7 +241,7 @@ def test_another_file_or_folder_is_judged_as_a_whole(
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz"])
-def test_rows_without_labels_are_not_judged_and_it_is_said_what_can_be_done(kind: str, tmp_path: Path) -> None:
+def test_rows_without_labels_are_refused_with_the_way_to_predict_them(kind: str, tmp_path: Path) -> None:
     from equipoise.runs.reevaluate import _check_labelled
 
     (tmp_path / "new.csv").write_text("x,z\n1,2\n")

@@ -160,7 +160,7 @@ def fitted(*arguments: Any) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_at_random_moments_ends_with_the_same_bits(kind: str, tmp_path: Path) -> None:
+def test_a_training_that_is_killed_at_random_moments_ends_with_the_same_bits(kind: str, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
@@ -194,7 +194,7 @@ def test_a_full_disk_loses_nothing_beyond_the_last_checkpoint(tmp_path: Path) ->
 STATE = State({"weights": [np.arange(3.0), np.float32(2)], "best": []}, {"history": [{"a": 0.1}], "best": -np.inf})
 
 
-def test_checkpoints_stay_if_their_run_is_in_use_and_go_if_it_would_end_in_the_same_way(tmp_path: Path) -> None:
+def test_checkpoints_of_a_run_in_use_stay_and_those_after_a_mistake_go(tmp_path: Path) -> None:
     Checkpoints(tmp_path, {}).save(0, STATE)
     for error, left in ((InUseError("another's"), True), (ConfigError("a mistake"), False)):
         with pytest.raises(type(error)), resume.kept(tmp_path):
@@ -215,7 +215,7 @@ def test_a_run_whose_folder_is_gone_is_begun_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_damaged_logs_are_not_gone_on_with_and_the_checkpoints_stay(tmp_path: Path) -> None:
+def test_a_run_with_damaged_logs_does_not_go_on_and_keeps_its_checkpoints(tmp_path: Path) -> None:
     store, config, folder = open_store(tmp_path), composed(), tmp_path / "run"
     folder.mkdir()
     tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder), **identity.tags(config)}

@@ -102,7 +102,7 @@ def assert_as_logged(found: pd.DataFrame, expected: pd.DataFrame) -> None:
             np.testing.assert_array_equal(found[column], expected[corrected])
 
 
-def test_a_table(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+def test_a_model_of_a_table_answers_as_logged(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
     model, expected, raw = of_table
     found = model.predict(raw.iloc[expected["row"]])
     assert_as_logged(found, expected)
@@ -113,7 +113,7 @@ def test_a_table(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
     assert types == {"x": "double", "whole": "long", "gaps": "double", "flag": "boolean", "digits": "long", **words}
 
 
-def test_a_row_of_a_table_may_be_of_any_types_that_say_the_same(
+def test_equal_rows_of_any_types_get_the_same_answer(
     of_table: tuple[Any, pd.DataFrame, pd.DataFrame],
 ) -> None:
     """Whole numbers as numbers of any type and as text, codes as text and as numbers, truths with a missing one."""
@@ -156,7 +156,7 @@ class _Unwrapped:
 
 
 @pytest.mark.parametrize("form", ["text/csv", "dataframe_split", "dataframe_records", "inputs"])
-def test_a_table_over_http(form: str, of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+def test_a_model_of_a_table_answers_over_http(form: str, of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
     """`mlflow models serve` answers a request with a missing cell; a missing column is told in one line."""
     from mlflow.exceptions import MlflowException
 
@@ -208,7 +208,7 @@ def test_probabilities_are_those_of_the_data_and_not_of_the_weights(
     assert found["p(rare)"].mean() < found["p_raw(rare)"].mean()
 
 
-def test_an_answer_says_what_of_its_row_is_unknown(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
+def test_an_answer_tells_the_unknown_values_of_its_row(of_table: tuple[Any, pd.DataFrame, pd.DataFrame]) -> None:
     model, _, raw = of_table
     rows = raw[raw.notna().all(axis=1)].iloc[[0] * 4].reset_index(drop=True)
     rows.loc[1, "city"] = "berlin"

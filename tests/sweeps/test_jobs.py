@@ -90,9 +90,7 @@ def test_a_job_that_is_refused_before_it_has_a_run_says_why_until_it_is_tried_ag
     assert sweep.unfinished(store, "refused", [config]) == [sweep.Unfinished("the only job", "not begun")]
 
 
-def test_a_search_whose_trials_are_of_other_code_is_not_gone_on_with(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_whose_trials_are_of_other_code_does_not_go_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [composed(f"weighting={name}", "sweep=searched") for name in ("none", "balanced")]
     monkeypatch.setattr(sweep, "data_digests", lambda jobs: ["it"] * len(jobs))
     tags = {

@@ -82,7 +82,7 @@ def processes(*overrides: str) -> submitit_jobs.Options:
     return found.sweep.launcher_options
 
 
-def test_processes_of_this_machine_are_so_many_at_once_and_one_that_is_killed_costs_no_other(
+def test_two_processes_run_at_once_and_one_that_is_killed_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
@@ -186,7 +186,7 @@ def test_jobs_on_ray_are_interrupted_with_the_process_that_started_them(
 
 
 @pytest.mark.filterwarnings("ignore:Ray Client connection timed out")
-def test_what_answers_is_no_ray_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_where_no_ray_cluster_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.util.client import worker
 
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)

@@ -105,7 +105,7 @@ def test_a_sweeps_summary_is_no_run_of_it(store: Store) -> None:
     assert store.client.get_experiment(store.runs(sweep_id="both")[0].info.experiment_id).name == "sweeps"
 
 
-def test_what_is_not_there_is_said(store: Store, tmp_path: Path) -> None:
+def test_missing_sweeps_and_runs_are_told(store: Store, tmp_path: Path) -> None:
     failed = store.client.search_runs(["1"], "attributes.status = 'FAILED'")[0].info.run_id
     with pytest.raises(ConfigError, match="there is no run nowhere"):
         history.chosen_runs(store, ["nowhere"], KEYS)

@@ -78,7 +78,7 @@ def assert_complete(store: Store, outbox: Outbox, epochs: int, status: str = "FI
 
 @pytest.mark.parametrize("mode", ["refuse", "hang", "cut", "error"])
 @pytest.mark.parametrize("when", ["at the start", "in the middle", "to the end"])
-def test_what_was_logged_in_an_outage_arrives_once(
+def test_points_logged_in_an_outage_arrive_once(
     proxy: Proxy, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str, when: str
 ) -> None:
     store = open_store(tmp_path, "server")

@@ -99,7 +99,7 @@ def test_a_run_that_is_adopted_goes_on_without_double_points(store: Store, tmp_p
     assert [(point["step"], point["value"]) for point in read_journal(tmp_path)] == [(0, 0.5), (1, 0.4), (2, 0.3)]
 
 
-def test_what_is_logged_within_a_second_is_on_the_disk_at_once_and_uploaded_together(
+def test_points_within_a_second_are_on_the_disk_at_once_and_uploaded_together(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
@@ -151,7 +151,7 @@ def test_points_and_tags_share_requests_whatever_was_logged_between(
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
-def test_a_run_that_breaks_off_says_how(store: Store, tmp_path: Path, error: BaseException, status: str) -> None:
+def test_a_run_that_breaks_off_tells_how(store: Store, tmp_path: Path, error: BaseException, status: str) -> None:
     with pytest.raises(type(error)), start_run(store, Description("e", "n"), tmp_path) as run:
         raise error
     assert status_of(store, run.id) == status
@@ -186,7 +186,7 @@ def test_an_experiment_that_another_process_is_first_to_make(store: Store, monke
         store.experiment("")
 
 
-def test_what_the_environment_says_of_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_mlflow_opened_in_another_store_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     with pytest.raises(ConfigError, match="`mlflow run` has opened a run in another store"):
         tracking.outer_run(store)
@@ -299,7 +299,7 @@ def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("uri", ["", "localhost:5000", "postgresql://u:secret@host/db", "https://ada:secret@host"])
-def test_an_address_that_is_none_or_holds_a_password_is_refused(
+def test_a_wrong_address_or_one_with_a_password_is_refused(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

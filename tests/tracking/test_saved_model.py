@@ -96,7 +96,7 @@ def test_nothing_else_may_lie_in_the_archive(good: Path, tmp_path: Path, member:
         load_keras(file, "it")
 
 
-def test_what_is_damaged_or_of_another_format_is_refused(good: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_or_one_of_another_format_is_refused(good: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.keras").write_bytes(good.read_bytes()[:-200])
     for file, said in (
         (tmp_path / "cut.keras", "is damaged or needs code"),

@@ -166,7 +166,7 @@ def test_a_stranger_reads_and_changes_nothing_through_any_endpoint(
     assert ask(server, bob, "/api/2.0/mlflow/runs/get", "GET", hers).status_code == 403
 
 
-def test_nobody_places_his_artifacts_among_anothers(
+def test_nobody_places_artifacts_among_those_of_others(
     server: Server, bob: requests.Session, hers: dict[str, Any]
 ) -> None:
     for place in (
@@ -364,7 +364,7 @@ def test_a_name_that_the_server_does_not_know_is_refused_and_not_waited_for(
         open_store(tmp_path, "server", needed=False)
 
 
-def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_cannot_start_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = program_of("src/server.py")
 
     def refused(folder: Path) -> str:
@@ -398,7 +398,7 @@ def test_what_keeps_a_server_from_starting_is_said(tmp_path: Path, monkeypatch: 
         program.postgresql_programs()
 
 
-def test_what_the_server_keeps_is_for_its_owners_eyes(server: Server) -> None:
+def test_the_servers_files_are_open_to_its_owner_alone(server: Server) -> None:
     folder = server.project / "server"
     assert {"authentication.ini", "secret_key", "postgresql", "artifacts", "mlflow.log", "postgresql.log"} <= {
         file.name for file in folder.iterdir()
@@ -414,7 +414,7 @@ def test_what_the_server_keeps_is_for_its_owners_eyes(server: Server) -> None:
         assert password.encode() not in kept, "neither in logs nor in the database or an artifact"
 
 
-def test_what_an_earlier_version_left_open_is_closed(tmp_path: Path) -> None:
+def test_files_that_an_earlier_version_left_open_are_closed(tmp_path: Path) -> None:
     (tmp_path / "postgresql").mkdir(0o700)
     (tmp_path / "artifacts").mkdir(0o755)
     (tmp_path / "mlflow.log").touch(0o644)
@@ -508,7 +508,7 @@ def what_ada_has(server: Server, ada: requests.Session, hers: Mapping[str, Any])
     return [*(answer.json() for answer in found), artifact.text]
 
 
-def test_who_is_given_a_permission_has_it(
+def test_a_permission_that_is_granted_holds(
     server: Server, ada: requests.Session, bob: requests.Session, hers: dict[str, Any]
 ) -> None:
     grant = {

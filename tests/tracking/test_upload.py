@@ -45,7 +45,7 @@ def test_after_the_deadline_no_new_step_begins_and_the_next_upload_does_the_rest
     assert store.client.get_run(outbox.uploaded.run_id).data.tags["late"] == "yes"
 
 
-def test_what_is_not_there_any_more_cannot_be_uploaded(
+def test_a_file_that_is_gone_is_told_and_a_model_that_is_gone_was_uploaded(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outbox = begun(store, tmp_path)

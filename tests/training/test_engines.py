@@ -139,7 +139,7 @@ def test_samples_that_do_not_fit_in_memory_are_refused(cache: Path, monkeypatch:
     assert picked(cache, *SMALL).name == "fit"
 
 
-def test_replicas_have_an_choice_of_their_own() -> None:
+def test_replicas_have_an_engine_of_their_own() -> None:
     with pytest.raises(
         ConfigError,
         match=r"trainer\.engine=resident with trainer\.strategy=mirrored: replicas have an engine of their own",
@@ -186,7 +186,7 @@ def test_auto_leaves_xla_out_of_large_batches(cache: Path, monkeypatch: pytest.M
     assert not picked(cache, *LONG).xla
 
 
-def test_what_is_typed_of_xla_is_done(cache: Path) -> None:
+def test_a_typed_choice_of_xla_is_kept(cache: Path) -> None:
     assert picked(cache, *SMALL, "trainer.jit=true")[1:3] == (True, True)
     assert picked(cache, *SMALL, "loss=vs", "trainer.jit=true")[1:3] == (True, False)
     assert picked(cache, *SMALL, "trainer.batch_size=43691", "trainer.jit=true")[1:3] == (

@@ -448,9 +448,7 @@ def test_divergence_in_the_very_last_step_is_seen(cache: Path) -> None:
         ["strategy=mirrored"],
     ],
 )
-def test_weights_that_are_no_numbers_are_seen_where_a_relu_hides_them_from_the_loss(
-    tmp_path: Path, engine: list[str]
-) -> None:
+def test_weights_of_nan_are_seen_though_a_relu_hides_them_from_the_loss(tmp_path: Path, engine: list[str]) -> None:
     from equipoise.training import fit as training
     from equipoise.training.graph import Compiled
 

@@ -66,7 +66,7 @@ def test_it_keeps_to_its_memory(project: Path) -> None:
     assert json.loads(found.stdout.splitlines()[-1]) == [True, False]
 
 
-def test_what_does_not_fit_is_told_with_advice(project: Path) -> None:
+def test_a_model_that_does_not_fit_is_told_with_advice(project: Path) -> None:
     found = train(
         project,
         "dataset=digits_lt",

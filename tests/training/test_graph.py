@@ -140,7 +140,7 @@ def test_jobs_that_share_a_graph_end_with_the_bits_of_jobs_that_do_not(
     )
 
 
-def test_what_a_graph_holds_is_not_shared(cache: Path) -> None:
+def test_jobs_that_differ_in_the_graph_share_none(cache: Path) -> None:
     from equipoise.training import graph
 
     base = ["loss=custom", "weighting=balanced", "trainer.epochs=1"]

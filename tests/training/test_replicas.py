@@ -300,7 +300,7 @@ def test_waiting_for_another_worker_comes_to_an_end() -> None:
         (["trainer.strategy=multi_worker", "trainer.precision=mixed_float16"], "use mixed_bfloat16"),
     ],
 )
-def test_what_replicas_cannot_do_is_refused(overrides: list[str], said: str) -> None:
+def test_options_that_replicas_cannot_take_are_refused(overrides: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         composed(*overrides)
 

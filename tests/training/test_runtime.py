@@ -70,7 +70,7 @@ def test_the_dataset_that_used_tensorflow_is_named(monkeypatch: pytest.MonkeyPat
         start.start_tensorflow(composed("dataset=digits_lt", "model=mlp"), None)  # type: ignore[arg-type]
 
 
-def test_what_was_kept_quiet_is_shown_if_it_ends_badly(capfd: pytest.CaptureFixture[str]) -> None:
+def test_quiet_output_is_shown_after_an_unexpected_error(capfd: pytest.CaptureFixture[str]) -> None:
     def fail(error: Exception) -> None:
         with runtime.quiet():
             os.write(2, b"noise\n")
@@ -106,7 +106,7 @@ def test_more_gpus_than_there_are_is_an_error(tensorflow: Any, monkeypatch: pyte
         (["trainer.jit=true", "trainer.deterministic=false"], "gpu", True, ""),
     ],
 )
-def test_what_has_no_effect_on_the_device_is_said(
+def test_options_without_effect_on_the_device_are_told(
     options: list[str], device: str, driver: bool, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "unused_gpu", lambda: driver)
@@ -129,7 +129,7 @@ def test_what_has_no_effect_on_the_device_is_said(
         ),
     ],
 )
-def test_what_replicas_do_otherwise_is_said(options: list[str], replicas: int, said: str) -> None:
+def test_differences_of_replicas_are_told(options: list[str], replicas: int, said: str) -> None:
     notes = start.replica_notes(composed(*options), replicas)
     assert len(notes) == bool(said)
     assert all(note.startswith(said) for note in notes)
@@ -141,7 +141,7 @@ def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: py
     assert note.startswith("the use of the GPU is not logged: nvidia-ml-py is not installed")
 
 
-def test_want_of_memory_is_told_with_its_shape_and_advice(tensorflow: Any) -> None:
+def test_too_little_memory_is_told_with_shape_and_advice(tensorflow: Any) -> None:
     message = (
         r"the memory of the machine is not enough for 1,073,741,824 × 268,435,456 numbers: "
         r"lower trainer\.batch_size, or take a smaller model"
