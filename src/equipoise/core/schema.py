@@ -192,7 +192,7 @@ class OneOf:
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, Any]:
-    """The keys of the function's YAML and their annotations: its keyword-only parameters, or the fields of a section."""
+    """Return the keys of a function's YAML and their annotations: keyword-only parameters, or fields of a section."""
     found: dict[str, Any] = {}
     for name, annotation in _keyword_only(function).items():
         found |= annotated(annotation) if _is_section(annotation) else {name: annotation}

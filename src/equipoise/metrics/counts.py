@@ -50,7 +50,7 @@ class Counts:
     @cached_property
     def f1(self) -> Floats:
         """(…, classes), NaN for a class without samples."""
-        return self._of_present(2 * self.hits / np.maximum(self.support + self.predictions, 1))
+        return self._of_present(f1_score(self.hits, self.predictions, self.support))
 
     @cached_property
     def total(self) -> Cells:
@@ -72,6 +72,12 @@ class Counts:
 
     def _of_present(self, values: Floats) -> Floats:
         return np.where(self.support == 0, np.nan, values)
+
+
+def f1_score(hits: Cells, predictions: Cells, support: Cells) -> Floats:
+    """Return the harmonic mean of precision and recall; 0 where there is nothing to find and nothing is predicted."""
+    score: Floats = 2 * hits / np.maximum(support + predictions, 1)
+    return score
 
 
 def mean_of_defined(values: Floats) -> Floats:

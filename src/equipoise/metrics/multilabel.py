@@ -11,11 +11,11 @@ import numpy as np
 
 from equipoise.core.schema import Booleans, Floats, Integers, listing
 from equipoise.metrics.classification import Evaluation, best_nearest, class_metrics, cuts, frequency_groups
-from equipoise.metrics.counts import Counts, mean_of_defined
+from equipoise.metrics.counts import Counts, f1_score, mean_of_defined
 
 # The metrics that a threshold can be tuned for, from (hits, predicted, positives, samples), each of any shape.
 SCORES: Mapping[str, Callable[[Any, Any, Any, int], Floats]] = {
-    "macro_f1": lambda hits, predicted, positives, samples: 2 * hits / np.maximum(predicted + positives, 1),
+    "macro_f1": lambda hits, predicted, positives, samples: f1_score(hits, predicted, positives),
     "balanced_accuracy": lambda hits, predicted, positives, samples: (
         (
             hits / np.maximum(positives, 1)
@@ -110,7 +110,7 @@ def counted_metrics(hits: Any, predictions: Any, positives: Any, samples: int) -
             name: mean_of_defined(np.where(present, of_each[name], np.nan))
             for name in ("balanced_accuracy", "macro_f1")
         },
-        "micro_f1": 2 * hits.sum(axis=-1) / np.maximum(predictions.sum(axis=-1) + positives.sum(axis=-1), 1),
+        "micro_f1": f1_score(hits.sum(axis=-1), predictions.sum(axis=-1), positives.sum(axis=-1)),
     }
 
 
