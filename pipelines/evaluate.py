@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -16,14 +17,15 @@ from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.reports.console import print_evaluation, print_rules
 from equipoise.reports.evidence import Evidence
-from equipoise.runs.dvc import checked_config, dvc_tags, run_folder
+from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.log import config_tags, log_config, log_inputs
 from equipoise.runs.log_evaluation import PREDICTIONS, draw_and_log, log_evaluation
 from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.weigh import weigh
-from equipoise.tracking import history, run
-from equipoise.tracking.store import open_store
+from equipoise.tracking import history
+from equipoise.tracking.run import Description, start_run
+from equipoise.tracking.store import Store, open_store
 from equipoise.training.trained import Trained, load
 
 
@@ -39,11 +41,11 @@ def step(config: Config) -> None:
 
 
 def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, str]) -> tuple[Evidence, Path]:
-    """Evaluate and log; the folder holds what was logged as files."""
+    """Evaluate and log; return the evidence, and the folder that holds the logged files."""
     store = open_store(project_root(), config.tracking.name)
-    found = history.training_run(store, digests, os.environ.get("DVC_EXP_NAME"))
+    found = _training_run(store, digests)
     params, weights = flat(config), weigh(config, data)
-    # A run's params cannot be changed, and it may have been judged otherwise before.
+    # A run's params cannot be changed, and it may have been judged under other options before.
     judging = {key: str(value) for key, value in params.items() if below(key, JUDGING)}
     tags = {
         "decision": config.decision.name,
@@ -66,9 +68,8 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     else:
         folder, adopt, params = Path(found.tags["folder"]), found.id, {}
         folder.mkdir(parents=True, exist_ok=True)
-    with run.start_run(
-        store, run.Description(experiment_of(config.dataset), run_name(config), params, tags), folder, adopt=adopt
-    ) as log:
+    description = Description(experiment_of(config.dataset), run_name(config), params, tags)
+    with start_run(store, description, folder, adopt=adopt) as log:
         log.log_file(PARAMS, "config")
         log_config(config, log)
         if found is None:
@@ -81,8 +82,23 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
     return judged.evidence, folder
 
 
+def _training_run(store: Store, digests: Mapping[str, str]) -> history.Logged | None:
+    """Return the run of the stage `train` with these digests; None if it was logged to another store.
+
+    A file with the run's id could not be trusted: files come back from DVC's cache long after they were made. Of
+    several trainings with the same result, the one of the same DVC experiment counts, or else the newest.
+    """
+    experiment = os.environ.get("DVC_EXP_NAME")
+    found = [run for run in store.runs(**digests) if run.data.tags.get("mlflow.source.name") == TRAIN_STAGE]
+    if not found:
+        return None
+    return history.as_logged(
+        max(found, key=lambda run: (run.data.tags.get("dvc_exp") == experiment, run.info.start_time)), ()
+    )
+
+
 def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:
-    """The numbers as DVC compares them, and the tables that it draws."""
+    """Write the numbers that DVC compares, and the tables that it draws."""
     found, classes = evidence.evaluation, evidence.data.classes
     metrics = {"test": found.summary, "decision": evidence.rules}
     (ARTIFACTS / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")

@@ -6,14 +6,13 @@ from equipoise.config.model import Config, training_sha256
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.runs.dvc import checked_config, dvc_tags, run_folder
+from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.fit import fit
 from equipoise.runs.log import log_inputs, log_trained
 from equipoise.runs.session import Session
 from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.start import start
 from equipoise.runs.weigh import tell, weigh
-from equipoise.tracking.history import TRAIN_STAGE
 from equipoise.tracking.store import open_store
 from equipoise.training.trained import save
 

@@ -34,22 +34,20 @@ def _compare(words: Sequence[str]) -> None:
         raise ConfigError(f"{' and '.join(typed)} contradict each other: choose one of {', '.join(SOURCES)}")
     rope = key_values.number(options, "rope")
     where = key_values.store(options)
-    # Opening a store makes one; a comparison has nothing to make.
-    if where == "local" and not (project_root() / "mlflow.db").exists():
-        raise ConfigError(
-            "there are no runs yet; start some: python src/train.py -m weighting=none,balanced seed=0,1,2"
-        )
+
+    from equipoise.tracking.store import existing_store
+
+    advice = "start some: python src/train.py -m weighting=none,balanced seed=0,1,2"
+    store = existing_store(project_root(), where, advice)
 
     from equipoise.comparison import compare, report
     from equipoise.comparison.console import print_comparison
     from equipoise.core.terminal import console
     from equipoise.tracking import history
-    from equipoise.tracking import run as tracking
     from equipoise.tracking.artifacts import log_comparison, log_sweep_texts
-    from equipoise.tracking.store import open_store
+    from equipoise.tracking.run import outer_run
 
-    store = open_store(project_root(), where)
-    outer = tracking.outer_run(store)
+    outer = outer_run(store)
     metric = options.get("metric", "").removeprefix("test/") or None
     keys = compare.wanted(metric)
     sweep = None

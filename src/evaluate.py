@@ -30,17 +30,16 @@ def _evaluate(words: Sequence[str]) -> None:
     run, where = options.get("run"), key_values.store(options)
     if run is None:
         raise ConfigError("run is missing: run=latest, or run= and the id that a run prints at its end")
-    # Opening a store makes one; there is nothing to evaluate in a new one.
-    if where == "local" and not (project_root() / "mlflow.db").exists():
-        raise ConfigError("there are no runs yet; train one: python src/train.py")
+
+    from equipoise.tracking.store import existing_store
+
+    store = existing_store(project_root(), where, "train one: python src/train.py")
 
     from equipoise.core.terminal import console, warn
     from equipoise.reports.console import print_evaluation
     from equipoise.reports.run_page import REPORT
     from equipoise.runs.reevaluate import evaluate_again
-    from equipoise.tracking.store import open_store
 
-    store = open_store(project_root(), where)
     judged = evaluate_again(store, run, [word for word in words if word not in own])
     evidence = judged.evidence
     for note in evidence.evaluation.notes:

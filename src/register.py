@@ -5,8 +5,8 @@
   python src/register.py run=RUN_ID                          this one
 
   name=mnist_lt       of the registered model; the MLflow experiment's name if not typed
-  alias=champion      what the version is then called by
-  metric=…            val/balanced_accuracy: the test split is for judging, and not for choosing
+  alias=champion      by which the version can be asked for
+  metric=…            val/balanced_accuracy if not typed: the test split is for judging, not for choosing
 
 Then: mlflow models predict -m models:/NAME@champion -i rows.csv -t csv --env-manager local
 """
@@ -27,16 +27,15 @@ def _register(words: Sequence[str]) -> None:
     where = key_values.store(options)
     if "run" in options and "sweep" in options:
         raise ConfigError("run and sweep contradict each other: choose one of them")
-    # Opening a store makes one; there is nothing to register in a new one.
-    if where == "local" and not (project_root() / "mlflow.db").exists():
-        raise ConfigError("there are no runs yet; train one: python src/train.py")
+
+    from equipoise.tracking.store import existing_store
+
+    store = existing_store(project_root(), where, "train one: python src/train.py")
 
     from equipoise.serving import register
     from equipoise.tracking import history
-    from equipoise.tracking.store import open_store
     from equipoise.training import runtime
 
-    store = open_store(project_root(), where)
     metric = options.get("metric", "val/balanced_accuracy")
     if "run" in options:
         runs = history.chosen_runs(store, [options["run"]], [metric])
@@ -54,9 +53,8 @@ def _register(words: Sequence[str]) -> None:
     name = options.get("name") or store.client.get_experiment(chosen.experiment_id).name
     runtime.start("cpu", "auto", deterministic=True)
     made = register.register(store, chosen, name, options.get("alias", "champion"), metric)
-    print(
-        f"{made.name}, version {made.version}: run {chosen.id}, the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}, is {made.uri}"
-    )
+    best = f"the best of {len(runs)} with {metric} {chosen.metrics[metric]:.4f}"
+    print(f"{made.name}, version {made.version}: run {chosen.id}, {best}, is {made.uri}")
     print(f"Rows: {made.rows}")
     print(f"Probabilities: {made.probabilities}")
     print("To use it:")

@@ -4,8 +4,8 @@
   python src/server.py port=5001     on another port
   python src/server.py hosts=mlflow.example.org   also for requests that a TLS proxy hands on under this name
 
-All that it keeps lies in server/: the database, the artifacts. The password of `admin` is made at the first start and
-printed once. It listens on loopback alone; docs/server.md says how to add users and how to put TLS in front.
+The database and the artifacts lie in server/. The password of `admin` is made at the first start and printed once.
+The server listens on loopback alone; docs/server.md says how to add users and how to put TLS in front.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ from equipoise.core.locks import locked
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 
-SYSTEM_USER = "postgres"  # whom Debian's package makes; PostgreSQL does not run as root
-DEBIAN = Path("/usr/lib/postgresql")  # whose package keeps PostgreSQL's own programs off the path
+SYSTEM_USER = "postgres"  # made by Debian's package; PostgreSQL does not run as root
+DEBIAN = Path("/usr/lib/postgresql")  # where Debian's package keeps PostgreSQL's own programs, off the path
 LAST_PORT = 65535
 STARTED_WITHIN = 180  # seconds
 AUTHENTICATION = """[mlflow]
@@ -41,22 +41,19 @@ default_permission = NO_PERMISSIONS
 database_uri = {uri}
 admin_username = admin
 authorization_function = equipoise.tracking.authorization:authenticate
-# Which remembers what it has checked for as long as the password stays the same, and no longer.
+# The function remembers a password that it has checked only until the user has another one.
 auth_cache_ttl_seconds = 0
 """
-# What a model's files may be registered from: the server's own artifacts. MLflow lets them lie in any bucket that the
+# Where a registered model's files may lie: among the server's own artifacts. MLflow would also take any bucket that the
 # server may read. The last two stand for no file; prompts have them.
 SOURCES = r"^(mlflow-artifacts:/(?!/)|runs:/|models:/)|^(dummy-source|prompt-template)$"
 
 
 def _start(words: Sequence[str]) -> None:
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # the first is ignored by what a shell puts in the background
+    # What a shell puts in the background would ignore the first.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    os.umask(0o077)  # of all that is written from here on, by this process and its own: logs, artifacts
+    os.umask(0o077)  # for all files that this process and its children write: logs, artifacts
     try:
         options = key_values.read(words, ["port", "hosts"])
         port = key_values.whole_number(options, "port") or 5000
@@ -83,12 +80,13 @@ def check_port(port: int) -> None:
 
 
 def _listener(port: int) -> str:
-    """Who listens, and how that is ended: a server's worker is started anew, so all of its group."""
+    """Say who listens, and how to end it: with its whole group, since a server starts its workers anew."""
     with contextlib.suppress(psutil.Error, OSError):  # another user's processes are not shown
         for found in psutil.net_connections("tcp"):
             if found.pid and found.laddr and found.laddr.port == port and found.status == psutil.CONN_LISTEN:
                 group = os.getpgid(found.pid)
-                return f" by process {group} ({shlex.join(psutil.Process(group).cmdline())[:100]} …), which this ends: kill -- -{group}"
+                command = shlex.join(psutil.Process(group).cmdline())[:100]
+                return f" by process {group} ({command} …), which this ends: kill -- -{group}"
     return " by another program"
 
 
@@ -96,10 +94,10 @@ def _listener(port: int) -> str:
 def _running(
     command: Sequence[str], ended_by: signal.Signals, log: Path, **how: Any
 ) -> "Iterator[subprocess.Popen[bytes]]":
-    """A program and all that it starts, which end with this process: in order, and also if this process is killed."""
+    """Run a program that ends, with all that it starts, when the body or this process does, even if that is killed."""
     with open(log, "a") as opened:
         process = subprocess.Popen(command, stdout=opened, stderr=opened, start_new_session=True, **how)
-    # Nobody writes into its input, whose end is the end of this process, whatever ended it.
+    # Nothing is written into its input, which ends when this process ends, for whatever reason.
     watch = ["sh", "-c", 'read -r _; kill -s "$1" -- "-$2"', "sh", ended_by.name.removeprefix("SIG"), str(process.pid)]
     with subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True) as watching:
         try:
@@ -113,7 +111,10 @@ def _running(
 
 @contextlib.contextmanager
 def postgresql(programs: Path, folder: Path) -> Iterator[str]:
-    """The database server, reachable through a socket that only its owner may enter; gives SQLAlchemy's address with a place for the name."""
+    """Run the database server, behind a socket that only its owner may use.
+
+    Yields SQLAlchemy's address, with `{name}` for the database's name.
+    """
     data, root, owner = folder / "postgresql", os.getuid() == 0, _owner()
     keep_private(folder, passable=root)
     with tempfile.TemporaryDirectory(prefix="equipoise-") as place:
@@ -123,73 +124,57 @@ def postgresql(programs: Path, folder: Path) -> Iterator[str]:
                 shutil.chown(owned, SYSTEM_USER, SYSTEM_USER)
         check_abandoned(data)
         if not (data / "PG_VERSION").exists():
-            made = [
-                str(programs / "initdb"),
-                "-D",
-                str(data),
-                "-U",
-                "mlflow",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--no-locale",
-            ]
-            found = subprocess.run(made, cwd="/", capture_output=True, text=True, check=False, **owner)
+            make = [str(programs / "initdb"), "-D", str(data), *"-U mlflow -A trust -E UTF8 --no-locale".split()]
+            found = subprocess.run(make, cwd="/", capture_output=True, text=True, check=False, **owner)
             if found.returncode:
                 raise ConfigError(f"PostgreSQL's database cannot be made: {found.stderr.strip()}")
-        # No TCP: the socket's folder is open to its owner alone. SIGINT is PostgreSQL's way to say: at once, and in order.
-        serve = [
-            str(programs / "postgres"),
-            "-D",
-            str(data),
-            "-c",
-            "listen_addresses=",
-            "-c",
-            f"unix_socket_directories={place}",
-        ]
+        # No TCP: the socket's folder is open to its owner alone. On SIGINT, PostgreSQL ends at once and in order.
+        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={place}"]
+        serve = [str(programs / "postgres"), "-D", str(data), *options]
         with _running(serve, signal.SIGINT, folder / "postgresql.log", cwd="/", **owner) as process:
             _make_databases(place, process, folder)
             yield f"postgresql+psycopg2://mlflow@/{{name}}?host={place}"
 
 
 def _owner() -> dict[str, Any]:
-    """As whom PostgreSQL's programs run: as root they refuse to."""
+    """Return the user whom PostgreSQL's programs run as, if this is root: as root they refuse to run."""
     return {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []} if os.getuid() == 0 else {}
 
 
 def _check_owner(folder: Path) -> None:
-    """See that PostgreSQL's own user can come to the folder, which is not made yet."""
+    """Make sure that PostgreSQL's own user can reach the folder, which does not exist yet."""
     above, owner = folder.resolve().parent, _owner()
     if owner and subprocess.run(["test", "-x", str(above)], cwd="/", check=False, **owner).returncode:
         raise ConfigError(
-            f"PostgreSQL does not run as root, and the user {SYSTEM_USER} may not enter {above}: run this as an ordinary user"
+            f"PostgreSQL does not run as root, and the user {SYSTEM_USER} may not enter {above}: "
+            "run this as an ordinary user"
         )
 
 
 def keep_private(folder: Path, *, passable: bool) -> None:
-    """Close to others what is kept, also what an earlier version left open; PostgreSQL's own user must come through."""
+    """Close to other users the folder and what is in it; only PostgreSQL's own user must get through."""
     (folder / "artifacts").mkdir(exist_ok=True)
     folder.chmod(0o711 if passable else 0o700)
     for path in folder.iterdir():
-        if path.name != "postgresql":  # which is PostgreSQL's to keep
+        if path.name != "postgresql":  # PostgreSQL sets the modes in it
             path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def check_abandoned(data: Path) -> None:
-    """No other server.py is here, but its PostgreSQL may be: that was killed together with what should have ended it."""
+    """Refuse to start beside the PostgreSQL of an earlier server.py that was killed with what should have ended it."""
     number, running = data / "postmaster.pid", False
     with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
         process = psutil.Process(int(number.read_text().split()[0]))
         running = process.name() == "postgres"
     if running:
         raise ConfigError(
-            f"PostgreSQL of an earlier server still runs on {data}, as process {process.pid}, which this ends: kill -INT {process.pid}"
+            f"PostgreSQL of an earlier server still runs on {data}, as process {process.pid}, which this ends: "
+            f"kill -INT {process.pid}"
         )
 
 
 def postgresql_programs() -> Path:
-    """Where PostgreSQL's own programs are."""
+    """Return the folder of PostgreSQL's own programs."""
     found = shutil.which("initdb")
     folders = (
         [Path(found).resolve().parent]
@@ -202,7 +187,7 @@ def postgresql_programs() -> Path:
 
 
 def _make_databases(socket: str, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    """Once PostgreSQL answers: one for runs, one for users, unless they are there."""
+    """Wait for PostgreSQL, and make the databases for runs and for users unless they exist."""
     import psycopg2
 
     for _ in range(STARTED_WITHIN * 10):
@@ -237,33 +222,16 @@ def _serve(database: str, port: int, hosts: str) -> None:
         "PYTHONPATH": str(Path(__file__).parent),
         "MLFLOW_AUTH_CONFIG_PATH": str(authentication),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": key.read_text(),
-        "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",  # what has no rule is forbidden
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # for language models; seven processes and half a minute
+        "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",  # requests without a rule are forbidden
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # these are for language models, and cost seven processes
         "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": SOURCES,
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password} if password else {}
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--app-name",
-        "basic-auth",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "2",
-    ]
-    command += [
-        "--backend-store-uri",
-        database.format(name="mlflow"),
-        "--artifacts-destination",
-        str(folder / "artifacts"),
-        "--serve-artifacts",
-    ]
+    command = [sys.executable, *"-m mlflow server --app-name basic-auth --workers 2 --serve-artifacts".split()]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", database.format(name="mlflow")]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
     command += ["--allowed-hosts", ",".join(names), "--cors-allowed-origins", ",".join(origins)]
     print("Starting MLflow …", flush=True)
     with _running(command, signal.SIGTERM, folder / "mlflow.log", env=environment) as process:
@@ -287,9 +255,8 @@ def _introduce(port: int, password: str | None) -> None:
     print(f"MLflow answers on http://127.0.0.1:{port} (Ctrl-C ends it; docs/server.md: users, TLS)")
     if password:
         print(f"The user is admin, and the password, which is shown this once: {password}")
-    print(
-        f"To log to it:\n  export MLFLOW_TRACKING_URI=http://127.0.0.1:{port} MLFLOW_TRACKING_USERNAME=… MLFLOW_TRACKING_PASSWORD=…"
-    )
+    address = f"MLFLOW_TRACKING_URI=http://127.0.0.1:{port}"
+    print(f"To log to it:\n  export {address} MLFLOW_TRACKING_USERNAME=… MLFLOW_TRACKING_PASSWORD=…")
     print("  python src/train.py tracking=server", flush=True)
 
 
@@ -304,7 +271,7 @@ def _has_admin(database: str) -> bool:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """For its owner's eyes alone, from the first byte."""
+    """Write a file that only its owner may read, from the first byte on."""
     file.unlink(missing_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(text)

@@ -4,7 +4,7 @@
   python src/sync.py FOLDER …       what is left in these folders, or below them
 
 Each thing is uploaded exactly once, with its own step and time stamp. A run goes to the store that it was started for:
-the project's own, or the server that it was started with (MLFLOW_TRACKING_URI, if it is set, says where that is now).
+the project's own, or the server that it was started with (set MLFLOW_TRACKING_URI if that has another address now).
 A run that was broken off is marked KILLED; one that is still going on is left alone.
 """
 
@@ -21,15 +21,15 @@ from equipoise.tracking.outbox import OPERATIONS, UPLOADED, Outbox
 
 
 def upload_left(words: Sequence[str]) -> int:
-    """Returns the exit code: 1 if something could not be uploaded."""
+    """Upload what is left; return the exit code: 1 if something could not be uploaded."""
     left, damaged = _with_something_left(words)
-    given = os.environ.get("MLFLOW_TRACKING_URI")  # before MLflow writes there which store it has opened
+    given = os.environ.get("MLFLOW_TRACKING_URI")  # read now: opening a store sets it
     done = [_sync(folder, uri, given) for folder, uri in left]
     return 1 if damaged or not all(done) else 0
 
 
 def _with_something_left(words: Sequence[str]) -> tuple[list[tuple[Path, str]], bool]:
-    """Folders of runs, each with the address of the store that it was started for; and whether there are damaged ones, which are told."""
+    """Return the folders of runs, each with its store's address, and whether some are damaged, which is told."""
     starts = [Path(word).resolve() for word in words] or [project_root() / "outputs"]
     for word, start in zip(words, starts, strict=False):
         if not start.is_dir():
@@ -56,9 +56,10 @@ def _sync(folder: Path, uri: str, given: str | None) -> bool:
 
     where = "server" if uri.startswith("http") else "local"
     if where == "server" and not folder.is_relative_to(project_root()) and given is None:
-        # Else whoever made the folder would choose which server is sent the user's password.
+        # Otherwise whoever made the folder could choose the server that the user's password is sent to.
         raise ConfigError(
-            f"{folder} lies outside of the project and asks for the server {uri}: if you trust it, set MLFLOW_TRACKING_URI={uri} first"
+            f"{folder} lies outside of the project and asks for the server {uri}: if you trust it, set "
+            f"MLFLOW_TRACKING_URI={uri} first"
         )
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     if where == "server":
@@ -75,9 +76,8 @@ def _sync(folder: Path, uri: str, given: str | None) -> bool:
     if done is None:
         print(f"{folder} is being written to by a run that is going on")
         return True
-    print(
-        f"{folder} is uploaded as run {done.uploaded.run_id}; to open it in MLflow:\n  {store.page(done.uploaded.experiment_id, done.uploaded.run_id)}"
-    )
+    print(f"{folder} is uploaded as run {done.uploaded.run_id}; to open it in MLflow:")
+    print(f"  {store.page(done.uploaded.experiment_id, done.uploaded.run_id)}")
     return True
 
 

@@ -1,7 +1,7 @@
-"""What the study found: docs/study/, tables and critical-difference diagrams, and pipelines/study/runs.parquet, every run as MLflow has it.
+"""The study's results: tables and critical-difference diagrams in docs/study/, and all runs in runs.parquet here.
 
-Of weightings that are one vector under Adam, one is tested and ranked: five entries for one method would make the family
-larger and Friedman's p smaller than the data do.
+Of weightings that are one vector under Adam, only one is tested and ranked: five entries for one method would make the
+family larger, and Friedman's p smaller, than the data justify.
 """
 
 import sys
@@ -21,12 +21,12 @@ from equipoise.tracking.store import Store, open_store
 
 SWEEP = "study"
 METRICS = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
-# `balanced` times a number, which Adam divides out, or nearly that: `balanced` stands for them.
+# These are `balanced` times a number, which Adam divides out, or nearly so: `balanced` stands for them.
 REPRESENTED = ("inverse", "max_ratio", "median_frequency", "effective_number")
 
 
 def main() -> int:
-    """Write all of it; returns the exit code."""
+    """Write everything; return the exit code."""
     store = open_store(project_root())
     runs = history.sweep_runs(store, SWEEP, [*wanted(None), "count/"])
     comparisons = {metric: compare(runs, metric) for metric in METRICS}
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _datasets(runs: Sequence[Logged]) -> str:
-    """Of the training split with the first seed."""
+    """Return the table of the data sets, by the training split with the first seed."""
     first = {dataset_title(run): run for run in reversed(runs)}
     lines = []
     for name, run in sorted(first.items()):
@@ -70,22 +70,21 @@ def _datasets(runs: Sequence[Logged]) -> str:
 
 
 def _method(label: str) -> str:
-    """The weighting where the loss is plain, and else the loss, which has no weights here."""
+    """Return the weighting if the loss is plain cross-entropy, or else the loss, which has no weights here."""
     loss, _, weighting = label.partition(" · ")
     return weighting if loss == "class_weight" else loss
 
 
 def draw(ranked: Mapping[str, Comparison], folder: Path) -> None:
-    """The diagrams of mean ranks."""
+    """Draw the diagrams of mean ranks."""
     for metric, found in ranked.items():
         if found.ranking:
-            critical_difference_diagram(found.ranking, [_methods(one.labels) for one in found.overall]).savefig(
-                folder / f"{metric}.png", dpi=110
-            )
+            names = [_methods(one.labels) for one in found.overall]
+            critical_difference_diagram(found.ranking, names).savefig(folder / f"{metric}.png", dpi=110)
 
 
 def over_datasets(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Comparison]) -> str:
-    """Means of all methods; paired differences and mean ranks of those that are not represented by another."""
+    """Return the means of all methods, and the paired differences and mean ranks of those that stand for themselves."""
     parts = [_over_means(comparisons, ranked)]
     for metric, found in ranked.items():
         headings, rows = overall_columns(found)
@@ -93,29 +92,21 @@ def over_datasets(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Co
             continue
         named = [[_methods(one.labels), *row[1:]] for one, row in zip(found.overall, rows, strict=True)]
         told = "\n".join(f"- {_plain(line)}" for line in overall_lines(found))
-        parts.append(
-            f"## {metric}: paired differences, one a data set\n\n{_table([_plain(heading) for heading in headings], named)}\n\n{told}"
-        )
+        parts += [f"## {metric}: paired differences, one a data set", _table([*map(_plain, headings)], named), told]
         if found.ranking:
-            parts.append(
-                f"- {ranking_lines(found)[0]}\n\n![Mean ranks by {metric}; a bar joins what is not shown to differ]({metric}.png)"
-            )
+            picture = f"![Mean ranks by {metric}; a bar joins what is not shown to differ]({metric}.png)"
+            parts += [f"- {ranking_lines(found)[0]}", picture]
     return "\n\n".join(part for part in parts if part)
 
 
 def _over_means(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Comparison]) -> str:
     cells: dict[str, dict[str, str]] = {}
     for metric, found in comparisons.items():
+        ranks: dict[str, float] = {}
         ranking = ranked[metric].ranking
-        ranks = (
-            {
-                label: rank
-                for one, rank in zip(ranked[metric].overall, ranking.ranks, strict=True)
-                for label in one.labels
-            }
-            if ranking
-            else {}
-        )
+        if ranking:
+            for one, rank in zip(ranked[metric].overall, ranking.ranks, strict=True):
+                ranks |= dict.fromkeys(one.labels, rank)
         for label, mean in ((label, one.mean) for one in found.overall for label in one.labels):
             rank = f"{ranks[label]:.1f}" if label in ranks else "–"
             cells.setdefault(_method(label), {})[metric] = f"{mean:.3f} · {rank}"
@@ -126,7 +117,8 @@ def _over_means(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Comp
         [[name, *(of_each.get(metric, "–") for metric in comparisons)] for name, of_each in cells.items()],
     )
     others = ", ".join(f"`{name}`" for name in REPRESENTED)
-    return f"## Means over the data sets, and mean ranks, 1 the best\n\n{table}\n\n`balanced` is tested and ranked for {others} as well."
+    heading = "## Means over the data sets, and mean ranks, 1 the best"
+    return f"{heading}\n\n{table}\n\n`balanced` is tested and ranked for {others} as well."
 
 
 def _methods(labels: Sequence[str]) -> str:
@@ -134,12 +126,12 @@ def _methods(labels: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without the loss before a weighting, which is cross-entropy everywhere, and with plain spaces."""
+    """Return the text with plain spaces, and without the loss before a weighting, which is always cross-entropy."""
     return text.replace("class_weight · ", "").replace("\u00a0", " ")
 
 
 def _rules(runs: Sequence[Logged]) -> str:
-    """What each decision rule makes of the models that plain cross-entropy trained without weights: means over the data sets."""
+    """Return the results of each decision rule on the models of plain cross-entropy, as means over the data sets."""
     plain = [run for run in runs if run.tags["weighting"] == "none" and run.tags["function"] == "cross_entropy"]
     metrics = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
     lines = []
@@ -157,7 +149,7 @@ def _rules(runs: Sequence[Logged]) -> str:
 
 
 def _means(comparison: Comparison) -> str:
-    """Methods by data set, the best of each in bold."""
+    """Return the table of methods by data set, with the best of each data set in bold."""
     metric = comparison.metric
     found = {
         table.dataset: {_method(label): row.spreads[metric] for row in table.rows for label in row.configuration.labels}
@@ -179,7 +171,7 @@ def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _export(store: Store, file: Path) -> None:
-    """Every run of the study with its params, metrics and tags, as a table."""
+    """Write every run of the study with its params, metrics and tags, as a table."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)

@@ -20,7 +20,7 @@ from equipoise.tracking.store import open_store
 
 HERE = Path(__file__).parent
 SWEEP = "study"
-# Quoted, since Hydra's sweeper escapes the braces of what is not. The repetitions are the intervals here.
+# Quoted, since Hydra's sweeper escapes braces otherwise. Intervals come from the repetitions here, not from resampling.
 REPEATED = ("seed=range({repetitions})", "dataset.split_seed='${{seed}}'", "evaluation.resamples=0")
 
 
@@ -45,7 +45,7 @@ def main(dataset: str, methods: str) -> int:
 
 
 def _results(jobs: tuple[Config, ...]) -> list[dict[str, str | float]]:
-    """What each job was, and what it found on the test split."""
+    """Return what each job was, with its metrics on the test split."""
     runs = {run.tags["config_sha256"]: run for run in history.sweep_runs(open_store(project_root()), SWEEP, ["test/"])}
     found = (runs[config_sha256(job)] for job in jobs)
     return [

@@ -11,6 +11,8 @@ from equipoise.config.model import Config, validate
 from equipoise.core.paths import code_root, project_root
 from equipoise.runs.stage import check_files, own_files, read_params
 
+TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that the stage `train` logs
+
 
 def checked_config(params: dict[str, Any]) -> Config:
     """Return the config of params.yaml, checked as a command line would be.

@@ -1,4 +1,7 @@
-"""The best run's model in MLflow's registry, with all that it needs to be used: what was learned of the raw data, class names, decision rule."""
+"""The best run's model in MLflow's registry, with all that it takes to use it.
+
+That is: what was learned of the raw data, the class names, the decision rule and the priors.
+"""
 
 import contextlib
 import io
@@ -22,24 +25,30 @@ from equipoise.tracking.artifacts import load_model, read_json
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store
 
-# What the code that travels with the model imports.
+# Packages that the code which goes with the model imports.
 REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy")
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A version of a registered model."""
+    """A version of a registered model.
+
+    Attributes
+    ----------
+    rows : what the model takes, in a sentence
+    probabilities : what p(class) is, in a sentence
+    """
 
     name: str
     version: str
     run: Logged
     uri: str
-    rows: str  # what it takes, and
-    probabilities: str  # what p(class) is, in a sentence each
+    rows: str
+    probabilities: str
 
 
 def best(runs: Sequence[Logged], metric: str) -> Logged:
-    """The run whose latest value of the metric is best; of several equal ones the oldest.
+    """Return the run whose latest value of the metric is best; of several equal ones the oldest.
 
     Raises
     ------
@@ -60,7 +69,7 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     Raises
     ------
     ConfigError
-        If the run is of an older version, which logged less than serving needs.
+        If an older version logged the run, with less than serving needs.
     """
     import mlflow
 
@@ -88,7 +97,7 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
             metadata={"classes": classes, "input": served_form.said(learned), **about},
         )
     uri = f"models:/{found.model_id}"
-    with contextlib.suppress(mlflow.exceptions.MlflowException):  # it is there already
+    with contextlib.suppress(mlflow.exceptions.MlflowException):  # it exists already
         store.client.create_registered_model(name)
     tags = {"metric": metric, "value": str(run.metrics[metric]), **about, "weights_sha256": run.tags["weights_sha256"]}
     made = store.client.create_model_version(name, uri, run.id, tags=tags, model_id=found.model_id)
@@ -112,8 +121,12 @@ def _logged(store: Store, run: Logged, path: str) -> Any:
 def _said(moved: Probabilities, run: Logged) -> str:
     if moved.uncorrected:
         return f"p(class) is the model's own and not corrected, since {moved.uncorrected}"
-    where = f"to dataset.target_prior={run.params.get('dataset.target_prior', 'training')}, from the prior that the model learned under"
-    return f"p(class) is moved {where if isinstance(moved, OfClasses) else 'to the odds of the training labels'}; p_raw(class) is the model's own"
+    if isinstance(moved, OfClasses):
+        target = run.params.get("dataset.target_prior", "training")
+        where = f"to dataset.target_prior={target}, from the prior that the model learned under"
+    else:
+        where = "to the odds of the training labels"
+    return f"p(class) is moved {where}; p_raw(class) is the model's own"
 
 
 def _requirements() -> list[str]:

@@ -1,6 +1,6 @@
 """The model as it is served: raw rows to class names and probabilities, prepared and decided as when it was judged.
 
-MLflow runs this file wherever it loads the model. It and what it imports travel with the model.
+MLflow runs this file wherever it loads the model. The file and what it imports go with the model.
 """
 
 import base64
@@ -34,7 +34,7 @@ MOST_BYTES = 256 << 20  # of an image's file
 
 
 class Served(PythonModel):
-    """A Keras model with all that it was judged by: what `prepare` learned, its classes, its decision rule, the priors."""
+    """A Keras model with all that it was judged with: what `prepare` learned, its classes, decision rule and priors."""
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["parts"])
@@ -47,14 +47,14 @@ class Served(PythonModel):
         self.learned = preprocessing.read(folder)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Each row's class, or for several labels 0 and 1 a label; all probabilities; and what of the row is unknown.
+        """Return each row's class, or 0 or 1 for each label, all probabilities, and a note on unknown values.
 
         A row that cannot be read has no class and no probabilities, and its note says why.
 
         Raises
         ------
         MlflowException
-            If the rows are not of the form that the model takes: the one kind of error that a server hands on.
+            If the rows do not have the form that the model takes. A server hands on only errors of this kind.
         """
         try:
             features, notes = self._features(model_input)
@@ -89,7 +89,7 @@ class Served(PythonModel):
         return table
 
     def _features(self, rows: Any) -> tuple[Floats, list[str]]:
-        """float32 (n, *shape), as training made them of such rows, NaN where a row cannot be read; and a note a row."""
+        """Return float32 (n, *shape) as training made them of such rows, NaN for unreadable rows, and a note a row."""
         if isinstance(self.learned, TablePreprocessing):
             rows = _by_column(rows)
             return self.learned.apply(rows), self.learned.unknown(rows)
@@ -105,7 +105,7 @@ class Served(PythonModel):
         return self.learned.apply(values), self.learned.unknown(values)
 
     def _one_by_one(self, rows: Iterable[Any], apply: Callable[[Any], Floats]) -> tuple[Floats, list[str]]:
-        """Each by itself, so that one that cannot be read has no part in the others."""
+        """Apply it to each row by itself, so that a row that cannot be read does not affect the others."""
         found: list[Floats] = []
         notes = []
         for row in rows:
@@ -118,12 +118,12 @@ class Served(PythonModel):
         return np.stack(found) if found else np.empty((0, *self.shape), np.float32), notes
 
     def _decoded(self, image: Any) -> Floats:
-        """Of an image given as its encoded bytes, as base64 of them, by itself or in a data URL, or as a path.
+        """Return the features of an image: its encoded bytes, base64 of them, alone or in a data URL, or a path.
 
         Raises
         ------
         ConfigError
-            If it is none of these. Whether there is a file that holds no image is not told: any client may ask.
+            If it is none of these. The message does not tell whether a file exists: any client may ask.
         """
         if isinstance(image, bytes | bytearray | memoryview | np.bytes_):
             return self.learned.apply([bytes(image)])
@@ -142,7 +142,7 @@ class Served(PythonModel):
 
 
 def _by_column(rows: Any) -> pd.DataFrame:
-    """Rows in any of the forms that a data frame is made of; a mapping of single values is one row."""
+    """Return rows as a data frame, from any form that one is made of; a mapping of single values is one row."""
     if isinstance(rows, Mapping) and all(np.ndim(value) == 0 for value in rows.values()):
         rows = [rows]
     return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)

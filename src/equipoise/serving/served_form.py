@@ -1,4 +1,4 @@
-"""The form of a served model's input and output, as its page in MLflow tells it: types, an example, and a sentence."""
+"""The form of a served model's input and output, as its page in MLflow shows it: types, an example and a sentence."""
 
 import base64
 import io
@@ -22,10 +22,10 @@ GREY = 128
 
 
 def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
-    """What goes in and what comes out.
+    """Return the types of the input and the output.
 
-    A table's columns have the types that pandas gives them in the file that was trained on, since pandas reads rows for
-    MLflow. Arrays have no schema: MLflow would refuse those of another type, however exact, and rows of a CSV.
+    A table's columns have the types that pandas gives them in the training file, since pandas reads rows for MLflow.
+    Arrays have no schema: with one, MLflow would refuse exact values of another type, and rows of a CSV.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
@@ -44,14 +44,14 @@ def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabiliti
 
 
 def _columns(learned: Preprocessing) -> dict[str, str]:
-    """The columns of a row, with the type of each; none of an array."""
+    """Return the columns of a row, each with its type; an array has none."""
     if isinstance(learned, TablePreprocessing):
         return {column.name: learned.pandas[column.name] for column in learned.columns}
     return {IMAGE: "string"} if isinstance(learned, ImagePreprocessing) else {}
 
 
 def example(learned: Preprocessing) -> Any:
-    """A row that nobody has: the mean of each number and a category of each text, a grey image, an array of means."""
+    """Return a row that nobody has: the mean of each number, a category of each text, a grey image, or means."""
     import pandas as pd
 
     if isinstance(learned, TablePreprocessing):
@@ -67,11 +67,12 @@ def example(learned: Preprocessing) -> Any:
 
 
 def said(learned: Preprocessing) -> str:
-    """What a row is, for whoever reads the model's page."""
+    """Say what a row is, for readers of the model's page."""
     if isinstance(learned, TablePreprocessing):
         return "the table's own columns"
     if isinstance(learned, ImagePreprocessing):
-        return f"the column {IMAGE}: the path of an image where the model runs, or the image's file as bytes, base64 or data URL"
+        content = "the image's file as bytes, base64 or data URL"
+        return f"the column {IMAGE}: the path of an image where the model runs, or {content}"
     if isinstance(learned, SeriesPreprocessing):
         steps, channels = learned.shape
         return f"a list of series, each of {channels - 1} channels by up to {steps} steps"
@@ -92,7 +93,6 @@ def _grey(learned: ImagePreprocessing) -> str:
 
     height, width, channels = learned.shape
     file = io.BytesIO()
-    Image.new("L" if channels == 1 else "RGB", (width, height), GREY if channels == 1 else (GREY, GREY, GREY)).save(
-        file, "PNG"
-    )
+    mode, color = ("L", GREY) if channels == 1 else ("RGB", (GREY, GREY, GREY))
+    Image.new(mode, (width, height), color).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

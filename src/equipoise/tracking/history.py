@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from equipoise.config.model import JUDGING, VALUES, below
@@ -20,7 +20,8 @@ from equipoise.core.schema import ConfigError
 from equipoise.tracking.artifacts import CONFIG, read_json
 from equipoise.tracking.store import Store
 
-TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that DVC trained  # of dvc.yaml
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
 
 SQLITE = "sqlite:///"
 JUDGED_UNDER = "judged_under"  # tag of a run that was judged again: the options, since params cannot be changed
@@ -37,6 +38,19 @@ class Logged:
     params: Mapping[str, str]
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
+
+
+def as_logged(run: "MlflowRun", metrics: Sequence[str]) -> Logged:
+    """Return an MLflow run with the metrics that are asked for: keys, or their beginnings up to a `/`."""
+    kept = dict(_kept(run.data.metrics, metrics))
+    return Logged(
+        run.info.run_id,
+        str(run.info.experiment_id),
+        run.info.start_time,
+        _in_force(run.data.params, run.data.tags),
+        dict(run.data.tags),
+        kept,
+    )
 
 
 def sweep_runs(store: Store, sweep: str, metrics: Sequence[str]) -> list[Logged]:
@@ -74,7 +88,7 @@ def chosen_runs(store: Store, ids: Sequence[str], metrics: Sequence[str]) -> lis
             raise ConfigError(f"there is no run {name} in {store.uri}") from None
         if run.info.status != "FINISHED":
             raise ConfigError(f"run {name} is {run.info.status}; only a finished run has results")
-        found.append(_read(run, metrics))
+        found.append(as_logged(run, metrics))
     return sorted(found, key=lambda run: run.started)
 
 
@@ -217,21 +231,9 @@ def latest_run(store: Store) -> Logged:
         )
         for run in page:
             if "kind" not in run.data.tags:
-                return _read(run, list(run.data.metrics))
+                return as_logged(run, list(run.data.metrics))
         token = page.token or ""
     raise ConfigError("run=latest: no run is finished yet; train one: python src/train.py")
-
-
-def training_run(store: Store, digests: Mapping[str, str], dvc_experiment: str | None) -> Logged | None:
-    """The run of the DVC stage that trained the model with these digests, or None if that was in another store.
-
-    An id left in a file could not be trusted: files come back from DVC's cache long after they were made. Of several
-    trainings with the same outcome it is that of the same DVC experiment, or else the newest.
-    """
-    found = [run for run in store.runs(**digests) if run.data.tags.get("mlflow.source.name") == TRAIN_STAGE]
-    if not found:
-        return None
-    return _read(max(found, key=lambda run: (run.data.tags.get("dvc_exp") == dvc_experiment, run.info.start_time)), ())
 
 
 def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:
@@ -278,19 +280,7 @@ def _literal(key: str) -> str:
 
 def _from_client(store: Store, condition: str, metrics: Sequence[str]) -> list[Logged]:
     finished = f"{condition} and attributes.status = 'FINISHED'"
-    return [_read(run, metrics) for run in store.search(finished) if "kind" not in run.data.tags]
-
-
-def _read(run: Any, metrics: Sequence[str]) -> Logged:
-    kept = dict(_kept(run.data.metrics, metrics))
-    return Logged(
-        run.info.run_id,
-        str(run.info.experiment_id),
-        run.info.start_time,
-        _in_force(run.data.params, run.data.tags),
-        dict(run.data.tags),
-        kept,
-    )
+    return [as_logged(run, metrics) for run in store.search(finished) if "kind" not in run.data.tags]
 
 
 def _kept(values: Mapping[str, float], metrics: Sequence[str]) -> Iterator[tuple[str, float]]:

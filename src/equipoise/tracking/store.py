@@ -214,6 +214,23 @@ def open_store(root: Path, where: str = "local", *, needed: bool = True) -> Stor
     return store
 
 
+def existing_store(root: Path, where: str, advice: str) -> Store:
+    """Open a store to read runs from.
+
+    Parameters
+    ----------
+    advice : how to come by runs, if the project has no store yet; to open it would make one
+
+    Raises
+    ------
+    ConfigError
+        If there is no store yet, or it does not answer.
+    """
+    if where == "local" and not (root / "mlflow.db").exists():
+        raise ConfigError(f"there are no runs yet; {advice}")
+    return open_store(root, where)
+
+
 @functools.cache
 def _known(root: Path, uri: str) -> Store:
     """Return the process's one store at this address: its client takes as long to make as to ask."""
