@@ -1,4 +1,4 @@
-"""The store and the life of a run in it, against a real MLflow store on SQLite."""
+"""The life of a run in the store, against a real MLflow store on SQLite."""
 
 import contextlib
 import json
@@ -10,17 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
-from mlflow.exceptions import MlflowException
 
 from equipoise.core.schema import ConfigError
 from equipoise.tracking import provenance
-from equipoise.tracking import run as tracking
 from equipoise.tracking.artifacts import load_model
-from equipoise.tracking.keys import class_keys
 from equipoise.tracking.outbox import Outbox, read_journal
-from equipoise.tracking.run import Description, start_run
+from equipoise.tracking.run import Description, outer_run, start_run
 from equipoise.tracking.store import Store, open_store
 from helpers import program_of
 
@@ -33,22 +29,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def status_of(store: Store, run_id: str) -> str:
     status: str = store.client.get_run(run_id).info.status
     return status
-
-
-def test_the_store_is_one_file_below_the_root(store: Store, tmp_path: Path) -> None:
-    with start_run(
-        store, Description("some data", "a name", {"a.b": 1, "c": None}, {"weighting": "balanced"}), tmp_path
-    ) as run:
-        run.log_json({"x": 1}, "weights.json")
-    logged = store.client.get_run(run.id)
-    assert (store.root / "mlflow.db").is_file()
-    assert (store.root / "mlruns" / "some data" / run.id / "artifacts" / "weights.json").is_file()
-    assert logged.info.status == "FINISHED"
-    assert logged.data.params == {"a.b": "1", "c": "None"}
-    assert logged.data.tags["weighting"] == "balanced"
-    assert logged.data.tags["pid"] == str(os.getpid())
-    assert store.runs(weighting="balanced")[0].info.run_id == run.id
-    assert store.runs(weighting="none") == []
 
 
 def test_metrics_land_in_the_file_and_in_the_store(store: Store, tmp_path: Path) -> None:
@@ -171,66 +151,14 @@ def test_an_upload_that_takes_too_long_goes_on_with_what_comes_next(store: Store
     assert [(point.step, point.value) for point in history] == [(0, 0.5), (1, 0.4)]
 
 
-def test_an_experiment_that_another_process_is_first_to_make(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = store.client.get_experiment_by_name
-
-    def and_then_another_makes_it(name: str) -> Any:
-        monkeypatch.undo()
-        found = look(name)
-        store.client.create_experiment(name)
-        return found
-
-    monkeypatch.setattr(store.client, "get_experiment_by_name", and_then_another_makes_it)
-    assert store.experiment("raced") == look("raced").experiment_id
-    with pytest.raises(MlflowException, match="Invalid experiment name"):
-        store.experiment("")
-
-
 def test_a_run_that_mlflow_opened_in_another_store_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     with pytest.raises(ConfigError, match="`mlflow run` has opened a run in another store"):
-        tracking.outer_run(store)
-    assert tracking.outer_run(store) is None, "it is asked for once"
+        outer_run(store)
+    assert outer_run(store) is None, "it is asked for once"
     sent = {"mlflow.source.git.commit": "abc", "git_dirty": "true"}
     monkeypatch.setenv(provenance.GIT, json.dumps(sent))
     assert provenance.git_tags() == sent
-
-
-def test_only_runs_whose_process_is_gone_are_closed(store: Store) -> None:
-    experiment = store.experiment("orphans")
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    started = {
-        "host": os.uname().nodename,
-        "pid": str(child.pid),
-        "process_start": f"{psutil.Process(child.pid).create_time():.2f}",
-    }
-
-    def running(**tags: str) -> str:
-        run_id: str = store.client.create_run(experiment, tags={**started, **tags}).info.run_id
-        return run_id
-
-    alive, recycled, elsewhere = running(), running(process_start="1.00"), running(host="another", pid="1")
-    open_store(store.root)
-    assert [status_of(store, run) for run in (alive, recycled, elsewhere)] == ["RUNNING", "KILLED", "RUNNING"]
-    child.communicate(b"\n")
-    open_store(store.root)
-    assert [status_of(store, run) for run in (alive, elsewhere)] == ["KILLED", "RUNNING"]
-
-
-def test_a_store_that_was_there_is_asked_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As by each job of a sweep: another program may hold its lock by now."""
-    assert open_store(store.root, needed=False).answers
-
-    def locked(**_: Any) -> None:
-        raise MlflowException("database is locked")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.client, "search_experiments", locked)
-        assert not open_store(store.root, needed=False).answers
-    assert "does not answer (database is locked)" in capsys.readouterr().err
-    assert open_store(store.root, needed=False).answers
 
 
 def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
@@ -274,19 +202,6 @@ def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_i
     assert store.client.get_run(anew).data.metrics == {"val/loss": 0.5}
 
 
-def test_an_address_that_is_not_heeded_is_told_once(
-    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
-    for _ in range(2):
-        open_store(store.root)
-    assert capsys.readouterr().err == (
-        f"warning: MLFLOW_TRACKING_URI is not heeded: tracking=local keeps runs in {store.uri}; "
-        "tracking=server sends them to the server at that address\n"
-    )
-    assert os.environ["MLFLOW_TRACKING_URI"] == store.uri, "which is what a job in another process finds"
-
-
 def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:
     with (
         start_run(store, Description("e", "n"), tmp_path),
@@ -296,37 +211,6 @@ def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) ->
     with start_run(store, Description("e", "n"), tmp_path) as again:
         again.log_metrics({"val/loss": 0.5})
     assert store.client.get_run(again.id).data.metrics == {"val/loss": 0.5}, "another run in the same folder"
-
-
-@pytest.mark.parametrize("uri", ["", "localhost:5000", "postgresql://u:secret@host/db", "https://ada:secret@host"])
-def test_a_wrong_address_or_one_with_a_password_is_refused(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_U") as refused:
-        open_store(tmp_path, "server")
-    assert "secret" not in str(refused.value)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_class_keys_are_taken_by_mlflow_and_never_collide() -> None:
-    keys = class_keys(["cat", "a/b", "a(b", "größer", "", "a_b", "..", "x" * 300])
-    assert keys == {
-        "cat": "cat",
-        "a/b": "a_b",
-        "a(b": "a_b_2",
-        "größer": "größer",
-        "": "_",
-        "a_b": "a_b_3",
-        "..": "__2",
-        "x" * 300: "x" * 120,
-    }
-
-
-def test_an_experiment_that_was_deleted_is_named_with_the_way_back(store: Store) -> None:
-    store.client.delete_experiment(store.experiment("gone"))
-    with pytest.raises(ConfigError, match=r"'gone' was deleted: .*mlflow experiments restore"):
-        store.experiment("gone")
 
 
 @pytest.mark.usefixtures("tensorflow")

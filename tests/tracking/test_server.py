@@ -537,15 +537,15 @@ JOBS, PROCESSES = 200, 4
 SHORT_JOBS = """
 import sys
 from pathlib import Path
-from equipoise.tracking import run as tracking
+from equipoise.tracking.run import Description, start_run
 from equipoise.tracking.store import open_store
 root, first = Path(sys.argv[1]), int(sys.argv[2])
 store = open_store(root, "server")
 for job in range(first, 200, 4):
     folder = root / f"job-{job}"
     folder.mkdir()
-    description = tracking.Description("short jobs", f"job {job}", {"job": job}, {"short": "yes"})
-    with tracking.start_run(store, description, folder) as run:
+    description = Description("short jobs", f"job {job}", {"job": job}, {"short": "yes"})
+    with start_run(store, description, folder) as run:
         for epoch in range(2):
             run.log_metrics({f"m/{index}": job + index / 10 for index in range(5)}, step=epoch)
     assert run.is_uploaded
