@@ -124,7 +124,12 @@ def postgresql(programs: Path, folder: Path) -> Iterator[str]:
                 shutil.chown(owned, SYSTEM_USER, SYSTEM_USER)
         check_abandoned(data)
         if not (data / "PG_VERSION").exists():
-            make = [str(programs / "initdb"), "-D", str(data), *"-U mlflow -A trust -E UTF8 --no-locale".split()]
+            make = [
+                str(programs / "initdb"),
+                "-D",
+                str(data),
+                *["-U", "mlflow", "-A", "trust", "-E", "UTF8", "--no-locale"],
+            ]
             found = subprocess.run(make, cwd="/", capture_output=True, text=True, check=False, **owner)
             if found.returncode:
                 raise ConfigError(f"PostgreSQL's database cannot be made: {found.stderr.strip()}")
@@ -228,7 +233,10 @@ def _serve(database: str, port: int, hosts: str) -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     environment |= {"MLFLOW_AUTH_ADMIN_PASSWORD": password} if password else {}
-    command = [sys.executable, *"-m mlflow server --app-name basic-auth --workers 2 --serve-artifacts".split()]
+    command = [
+        sys.executable,
+        *["-m", "mlflow", "server", "--app-name", "basic-auth", "--workers", "2", "--serve-artifacts"],
+    ]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", database.format(name="mlflow")]
     command += ["--artifacts-destination", str(folder / "artifacts")]
