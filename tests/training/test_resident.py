@@ -265,6 +265,8 @@ def test_a_loss_of_ones_own_ends_near_fit(cache: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setitem(LOSSES, "custom", Loss(generalized, implementation="custom"))  # type: ignore[index]
     monkeypatch.setattr(training, "weights_sha256", lambda model: model.get_weights())
-    weights = [fit(cache, engine, *SMALL, "loss=custom", "loss.function=generalized")[0] for engine in ("fit", "resident")]
+    weights = [
+        fit(cache, engine, *SMALL, "loss=custom", "loss.function=generalized")[0] for engine in ("fit", "resident")
+    ]
     for expected, found in zip(*weights, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
