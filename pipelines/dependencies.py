@@ -2,7 +2,8 @@
 
 A stage depends on the modules that its program imports, directly or not, at its start or later. Some modules do not
 count, and what they import counts only where another module imports it, too: those that only print; for training also
-the colours of pictures and what judges a trained model; and an `__init__.py` that holds a docstring alone.
+the colours of pictures and what judges a trained model; an `__init__.py` that holds a docstring alone; and that of the
+package itself, the list of what the library offers to scripts.
 
 A package of which a stage imports most stands as its directory: one line instead of twenty, at the price that a change
 in the rest of it runs the stage again. Training takes long, so there it must be nearly all of the package. A package
@@ -55,6 +56,7 @@ def imported(programs: list[str], not_counting: tuple[str, ...]) -> set[Path]:
         finder = ModuleFinder([str((ROOT / program).parent), str(ROOT / "src")], excludes=not_counting)
         finder.run_script(str(ROOT / program))
         files |= {Path(file) for module in finder.modules.values() if (file := vars(module)["__file__"])}
+    files -= {PACKAGE / "__init__.py"}
     return {file for file in files if file.name != "__init__.py" or len(ast.parse(file.read_text()).body) > 1}
 
 

@@ -1,1 +1,26 @@
-"""Equipoise: which class weighting helps on imbalanced data, and what it really did."""
+"""Equipoise: which class weighting helps on imbalanced data, and what it really did.
+
+`import equipoise as eq` costs nothing: each name is imported when it is first used (docs/library.md).
+"""
+
+from importlib import import_module
+from typing import Any
+
+# Each public name, and the module that it comes from; the types of all stand in __init__.pyi.
+_HOMES = {
+    "ConfigError": "equipoise.core.schema",
+    "class_weights": "equipoise.api.weights",
+    "losses": "equipoise.losses",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    return home if home.__name__ == f"equipoise.{name}" else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,68 @@
+"""Every example in the library's docstrings does what it says, and every public name has one."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+from types import ModuleType
+
+import pytest
+
+import equipoise
+from helpers import REPOSITORY, imported_modules
+
+# Modules whose examples need TensorFlow.
+SLOW = ("equipoise.losses",)
+MODULES = sorted(
+    {*(f"equipoise.api.{file.stem}" for file in (REPOSITORY / "src/equipoise/api").glob("[a-z]*.py")), *SLOW}
+)
+
+
+def examples(module: ModuleType) -> list[doctest.DocTest]:
+    return [found for found in doctest.DocTestFinder(exclude_empty=True).find(module) if found.examples]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODULES], ids=str
+)
+def test_examples(name: str, request: pytest.FixtureRequest) -> None:
+    if name in SLOW:
+        request.getfixturevalue("tensorflow")
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for found in examples(import_module(name)):
+        runner.run(found)
+    assert runner.summarize(verbose=False).failed == 0
+
+
+def test_every_public_name_has_an_example() -> None:
+    functions = [getattr(equipoise, name) for name in equipoise.__all__ if name not in ("ConfigError", "losses")]
+    for function in functions:
+        assert ">>> " in (inspect.getdoc(function) or ""), function
+
+
+def test_type_checkers_see_every_public_name() -> None:
+    stub = (REPOSITORY / "src/equipoise/__init__.pyi").read_text()
+    for name in equipoise.__all__:
+        assert f" {name} as {name}\n" in stub
+        assert f'"{name}"' in stub
+    assert sorted(equipoise.__all__) == dir(equipoise) == sorted(set(equipoise.__all__))
+    with pytest.raises(AttributeError, match="no attribute 'wieghts'"):
+        _ = equipoise.wieghts  # type: ignore[attr-defined]
+
+
+def test_the_import_costs_nothing() -> None:
+    """0.3 s would be a third of a second too slow for a notebook; it takes a few milliseconds."""
+    program = "import time; start = time.perf_counter(); import equipoise; print(time.perf_counter() - start)"
+    command = [sys.executable, "-X", "importtime", "-c", program]
+    found = subprocess.run(command, cwd=REPOSITORY / "src", capture_output=True, text=True, check=True)
+    assert not imported_modules(found.stderr) & {
+        "tensorflow",
+        "keras",
+        "mlflow",
+        "numpy",
+        "pandas",
+        "hydra",
+        "pydantic",
+    }
+    assert float(found.stdout) < 0.3
