@@ -72,7 +72,7 @@ def test_an_edit_repeats_what_depends_on_it_and_nothing_else(tmp_path: Path) -> 
         False,
     )
 
-    edit(project, "data/types.py", "factor=(1 / 16,)", "factor=(1 / 32,)")
+    edit(project, "data/long_tailed.py", "(8, 8, 1), 16, read)", "(8, 8, 1), 32, read)")
     other_data = train(project, *SWEEP, "seed=0")
     assert other_data.returncode == 0, other_data.stdout + other_data.stderr
     (line,) = [line for line in other_data.stdout.splitlines() if line.startswith("trained again: ")]
