@@ -35,6 +35,12 @@ def test_a_constant_is_no_deviation_at_any_magnitude(value: float) -> None:
         assert fitted(values).constant
 
 
+def test_whole_seconds_since_1970_keep_their_deviation() -> None:
+    # Population variance of 0, 1, 2, 3: (9 + 1 + 1 + 9) / 16. E[x²] − E[x]² gives 0 at this offset.
+    found = fitted(1.7e9 + np.arange(4.0)[:, np.newaxis], block=1)
+    np.testing.assert_allclose([found.mean[0], found.deviation[0]], [1.7e9 + 1.5, np.sqrt(1.25)], rtol=1e-12)
+
+
 def test_small_numbers_are_no_constant() -> None:
     values = np.random.default_rng(0).normal(0, 1e-15, (100, 1))
     np.testing.assert_allclose(fitted(values).deviation, values.std(axis=0))

@@ -220,7 +220,7 @@ def test_data_that_cannot_be_written_as_shards_are_refused(digits: Prepared, tmp
     several = prepare(
         compose_dataset(["dataset=multilabel", f"dataset.path='{table}'", "dataset.targets=[y,z]"]), tmp_path / "cache"
     )
-    with pytest.raises(ConfigError, match="dataset=multilabel: shards hold one class a sample"):
+    with pytest.raises(ConfigError, match="shards hold one class for each sample"):
         write_shards(several, tmp_path / "out", 2)
     with pytest.raises(ConfigError, match="output is not set: name the folder"):
         program_of("src/shards.py").shard(["dataset=digits_lt"])

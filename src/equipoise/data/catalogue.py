@@ -56,7 +56,7 @@ DATASETS: Mapping[str, Kind] = {
 
 
 def source_of(dataset: Dataset) -> Source:
-    """The configured source, surveyed but not yet loaded.
+    """Return the configured source, surveyed but not yet loaded.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def source_of(dataset: Dataset) -> Source:
 
 
 def positive_class(dataset: Dataset, classes: Sequence[str], counts: Integers) -> str | None:
-    """Of two classes the one whose presence is asked for: `dataset.positive`, or the rarer one in training, of equal ones the last.
+    """Return the positive one of two classes: `dataset.positive`, or the rarer one in training, of equal ones the last.
 
     Raises
     ------
@@ -84,7 +84,8 @@ def positive_class(dataset: Dataset, classes: Sequence[str], counts: Integers) -
     if len(classes) != 2:
         if typed is not None:
             raise ConfigError(
-                f"dataset.positive={typed}: there are {len(classes)} classes, and one of them is positive where there are two"
+                f"dataset.positive={typed}: there are {len(classes)} classes, "
+                "and one of them is positive only where there are two"
             )
         return None
     return (
@@ -95,7 +96,7 @@ def positive_class(dataset: Dataset, classes: Sequence[str], counts: Integers) -
 
 
 def _turned(source: Source) -> Source:
-    """The two classes the other way round: a single logit speaks of the second one, and so does all that reads it."""
+    """Exchange the two classes: a single logit means the second class, and so does all that reads it."""
 
     def load(split_seed: int, folder: Path) -> Splits:
         loaded = source.load(split_seed, folder)
@@ -127,7 +128,7 @@ def _divided(raw: Raw, options: Divided) -> Source:
 
 
 def _in_their_files(rows: Integers, files: Sequence[int]) -> Integers:
-    """The numbers of samples of several files, each counted from the start of its own."""
+    """Return the samples' numbers, each counted from the start of its own file."""
     starts = np.cumsum([0, *files[:-1]], dtype=np.int64)
     found: Integers = rows - starts[np.searchsorted(starts, rows, side="right") - 1]
     return found

@@ -1,6 +1,6 @@
-"""How a table's cells are read: text as people write numbers, what stands for a missing value, dates, codes.
+"""Read the cells of a table: numbers as people write them, marks of a missing value, dates, codes.
 
-Everything works on Arrow arrays, a block of rows at a time. Knows nothing of files, splits or encoders.
+Everything works on Arrow arrays, a block of rows at a time. This module knows nothing of files, splits or encoders.
 """
 
 import re
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Decimal = Literal[".", ","]
 
-# What stands for a missing value in any column of a CSV, as it is written here: the first few need no word.
+# Marks of a missing value in any column of a CSV, in this very case; notes do not mention them.
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?")
 OF_PANDAS = ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "n/a")
-# What stands for a missing value in a column of numbers, in either case: words, signs, and what a spreadsheet writes for an error.
+# Marks of a missing value in a column of numbers, in either case: words, signs, and the errors of a spreadsheet.
 WORDS = frozenset(
     {
         "",
@@ -64,13 +64,13 @@ USUAL = WORDS | {
 PLAIN = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 INFINITE = r"(?i)^[+-]?inf(inity)?$"
 CURRENCY = r"[A-Z]{0,2}\p{Sc}|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|BRL|MXN|ZAR|TRY|RUB|KRW|Rs\.?"
-BEHIND = "-"  # the minus of SAP, which is read as a unit is: only in a column of numbers
+BEHIND = "-"  # SAP writes the minus behind a number; it is read as a unit, only in a column of numbers
 PER = {"%": "e-2", "‰": "e-3"}
 COUNTED = rf"^(?:{CURRENCY}|[%‰])*$"  # units of numbers, whatever they measure; others may be part of a name
 
 
 def _number(whole: str, mark: str) -> str:
-    """A number with a sign, a currency or another unit; in parentheses it is negative, as accountants write it."""
+    """Return the pattern of a number with a sign, a currency or another unit, or in parentheses, which mean a minus."""
     digits = rf"(?:(?P<whole>{whole}|\d+)(?P<fraction>{mark}\d*)?|(?P<part>{mark}\d+))(?P<power>[eE][+-]?\d+)?"
     after = rf"(?P<after>{CURRENCY}|[%‰]|[\pL°][\pL/.²³]{{0,7}}|{BEHIND})"
     return rf"^(?P<open>\()?(?P<sign>[+-]?) *(?P<before>{CURRENCY})? *(?P<minus>-?){digits} *{after}?\)?$"
@@ -102,7 +102,7 @@ COMPACT = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d[0-5]
 
 
 def trimmed(text: "pa.StringArray") -> "pa.StringArray":
-    """Without the white space around it; what is nothing else is missing."""
+    """Return the text without the white space around it; text of nothing else is missing."""
     import pyarrow as pa
     import pyarrow.compute as compute
 
@@ -111,7 +111,7 @@ def trimmed(text: "pa.StringArray") -> "pa.StringArray":
 
 
 def as_text(column: "pa.Array") -> "pa.StringArray":
-    """A column of any plain type as text; whole numbers have no point."""
+    """Return a column of any plain type as text; whole numbers have no point."""
     import pyarrow as pa
     import pyarrow.compute as compute
 
@@ -129,7 +129,7 @@ def _written(value: float | None) -> str | None:
 
 
 def is_text(column: "pa.Array") -> bool:
-    """Whether its cells still have to be read: text, or categories that are text."""
+    """Return whether a column holds text, or categories that are text."""
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
@@ -143,9 +143,9 @@ def is_text(column: "pa.Array") -> bool:
 
 
 def parsed(text: "pa.StringArray", decimal: Decimal, unit: str = "") -> "pa.DoubleArray":
-    """The numbers that a text says with this decimal mark and this unit or none; null where it says none.
+    """Read the numbers of a text with this decimal mark, and with this unit or none; null where there is no number.
 
-    The nearest double of what is written, so that 45% and 0.45 are the same number.
+    Each is the double nearest to what is written, so that 45% and 0.45 are the same number.
     """
     import pyarrow as pa
     import pyarrow.compute as compute
@@ -179,7 +179,7 @@ def parsed(text: "pa.StringArray", decimal: Decimal, unit: str = "") -> "pa.Doub
 
 
 def parts(text: "pa.StringArray", decimal: Decimal) -> "dict[str, pa.StringArray]":
-    """The parts of the numbers that a text says, by name, `unit` among them; all null where it says none."""
+    """Return the parts of the numbers in a text by name, `unit` among them; all null where there is no number."""
     import pyarrow.compute as compute
 
     for pattern, plain in (
@@ -196,13 +196,15 @@ def parts(text: "pa.StringArray", decimal: Decimal) -> "dict[str, pa.StringArray
 def numbers(
     column: "pa.Array", decimal: Decimal = ".", unit: str = "", missing: Sequence[str] = (), kind: str = ""
 ) -> tuple[Floats, Booleans]:
-    """A column's numbers, float64 (rows,), NaN where one is missing or cannot be read; and where it cannot, (rows,).
+    """Return a column's numbers and which cells cannot be read, both of shape (rows,).
+
+    The numbers are float64, and NaN where a cell is missing or cannot be read.
 
     Parameters
     ----------
     decimal, unit : the decimal mark of text, and what may stand before or behind a number
-    missing : more markers of a missing value than the usual ones; those that are numbers are compared as numbers
-    kind : the Arrow type that the column had in training: numbers are rounded as that type rounds them
+    missing : markers of a missing value beside the usual ones; those that are numbers are compared as numbers
+    kind : the Arrow type that the column had in training, to which numbers are rounded
     """
     import pyarrow as pa
     import pyarrow.compute as compute
@@ -213,9 +215,8 @@ def numbers(
     if is_text(column):
         values, unreadable = _from_text(column, decimal, unit, missing, truths=kind == "bool")
     elif pa.types.is_decimal(column.type):
-        values = _array(
-            compute.cast(compute.cast(column, pa.string()), pa.float64())
-        )  # Arrow's own way errs in the last bit
+        # Arrow's direct cast errs in the last bit.
+        values = _array(compute.cast(compute.cast(column, pa.string()), pa.float64()))
     else:
         values = _array(
             compute.cast(
@@ -256,13 +257,14 @@ def _from_text(
 
 
 def categories(column: "pa.Array", missing: Sequence[str], known: Sequence[str] = ()) -> "pa.StringArray":
-    """A column's categories as text, null where missing.
+    """Return a column's categories as text, null where missing.
 
-    Numbers and truths that were text in training are the category that says the same: 7 is "007" if no other is 7.
+    Numbers and booleans that were text in training become the category that means the same: 7 becomes "007" if no
+    other category is 7.
 
     Parameters
     ----------
-    missing : what stands for a missing value
+    missing : markers of a missing value
     known : the categories of the training rows
     """
     import pyarrow as pa
@@ -294,7 +296,7 @@ def _says(text: str) -> float | str:
 
 
 def as_array(values: Any) -> "pa.Array":
-    """Values of any kind (Arrow, pandas, Python) as an Arrow array; where their kinds differ, as text."""
+    """Return values of Arrow, pandas or Python as an Arrow array; values of different kinds become text."""
     import pyarrow as pa
 
     if isinstance(values, pa.ChunkedArray):

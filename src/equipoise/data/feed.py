@@ -1,8 +1,7 @@
-"""Prepared samples as batches, by tf.data or gathered from memory, whose order depends on the seed and the epoch alone.
+"""Prepared samples as batches, by tf.data or gathered from memory, in an order that depends on seed and epoch alone.
 
-Small arrays are gathered from memory, for tf.data a whole epoch at once; large ones are read batch by batch from the
-mapped file or from shards, and images are decoded in parallel.
-Knows nothing of weights.
+Small arrays are gathered from memory, for tf.data a whole epoch at once. Large arrays are read batch by batch from the
+mapped file or from shards, and images are decoded in parallel. This module knows nothing of weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -102,7 +101,7 @@ def _untuned() -> tf.data.Options:
 
 
 def _in_batches(values: tuple[tf.Tensor, ...], count: int, batch_size: int) -> tf.data.Dataset:
-    """Slices of `count` rows, the last of which may be smaller, as a dataset."""
+    """Return slices of `count` rows as a dataset; the last one may be smaller."""
     full = count // batch_size * batch_size
     batches = tf.data.Dataset.from_tensor_slices(
         tuple(tf.reshape(value[:full], (-1, batch_size, *value.shape[1:])) for value in values)
@@ -130,12 +129,12 @@ class ResidentBatches:
 
 
 def is_resident(samples: Samples) -> bool:
-    """Whether the features are kept in memory; otherwise each batch is read or decoded when it is needed."""
+    """Return whether the features are kept in memory; otherwise each batch is read or decoded when it is needed."""
     return not isinstance(samples.features, Images) and samples.features.nbytes <= MOST_RESIDENT_BYTES
 
 
 def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
-    """The features in their order, float32 (up to batch_size, *shape)."""
+    """Yield the features in their order, float32 (up to batch_size, *shape)."""
     if isinstance(features, Images):
         rows = tf.data.Dataset.range(len(features)).batch(batch_size)
         samples = Samples(features, np.zeros(len(features), np.int64))
@@ -145,7 +144,7 @@ def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
 
 
 def _fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
-    """Batches of row numbers to batches of (features, label index), decoded or read from the disk."""
+    """Turn batches of row numbers into batches of (features, label index), decoded or read from the disk."""
     read = _decoded(samples) if isinstance(samples.features, Images) else _mapped(samples)
     return rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -189,7 +188,8 @@ def _decoded(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tens
     return fetch
 
 
-# From row numbers, what else is known of each, and a function of an encoded image and that, to what it makes of each.
+# Takes row numbers, more values for each row, and a function of an encoded image and these values; returns what the
+# function makes of each row.
 Reader = Callable[[tf.Tensor, tuple[tf.Tensor, ...], Callable[..., tf.Tensor]], tf.Tensor]
 
 
@@ -221,7 +221,10 @@ def _from_records(images: RecordImages) -> Reader:
 
 
 def encode(indices: tf.Tensor, classes: int, labels: LabelForm) -> tf.Tensor:
-    """Class indices (n,) as int64 (n,), one-hot float32 (n, classes), or binary float32 (n, 1); 0/1 of several labels as float32."""
+    """Return class indices (n,) in the form of labels: int64 (n,), one-hot float32 (n, classes), or float32 (n, 1).
+
+    Several labels, 0/1 of (n, labels), become float32.
+    """
     if indices.shape.rank == 2:
         return tf.cast(indices, tf.float32)
     if labels == "one_hot":
@@ -232,7 +235,7 @@ def encode(indices: tf.Tensor, classes: int, labels: LabelForm) -> tf.Tensor:
 
 
 def class_indices(labels: tf.Tensor) -> tf.Tensor:
-    """Class indices (n,) of a batch of labels in any of the three forms."""
+    """Return the class indices (n,) of a batch of labels in any of the three forms."""
     if labels.shape.rank == 2 and labels.shape[-1] > 1:
         return tf.argmax(labels, axis=-1)
     return tf.cast(tf.reshape(labels, [-1]), tf.int64)

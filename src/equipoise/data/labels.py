@@ -1,11 +1,11 @@
-"""Labels as people write them: which texts are one class, which are none, and in what order classes stand.
+"""Read labels as people write them: which texts are one class, which mean no label, and the order of the classes.
 
 Every kind of data reads its labels here, so that one rule holds for tables, arrays, series, folders and the file that
-a model is judged on later. Pure Python and NumPy; knows nothing of files or features.
+a model is judged on later. Pure Python and NumPy; this module knows nothing of files or features.
 
 The rule: white space around a label is no part of it; where every label is a number, equal values are one class
-(`1`, `1.0`, `01`); otherwise labels are text. Classes stand in the order of their values if all are numbers, else in
-that of the alphabet.
+(`1`, `1.0`, `01`); otherwise labels are text. Classes are in the order of their values if all are numbers, else in
+alphabetical order.
 """
 
 import unicodedata
@@ -20,7 +20,7 @@ import numpy as np
 from equipoise.core.schema import FALSE, TRUE, ConfigError, Integers, counted, listing, named, number_in, suggestion
 from equipoise.data.cells import USUAL
 
-# Fractions are classes, such as ratings by half stars, where few values with few decimals repeat; else they are quantities.
+# Fractions are classes where few values with few decimals repeat, as half stars do; else they are quantities.
 MOST_FRACTIONS = 20
 MOST_DECIMALS = 2
 LEAST_REPEATED = 5  # times, on average
@@ -37,7 +37,7 @@ class Spelled:
     Attributes
     ----------
     texts : each distinct text; None where there is no value
-    codes : int64 (n,), the place of each sample's text
+    codes : int64 (n,), the place of each sample's text in `texts`
     """
 
     texts: tuple[str | None, ...]
@@ -45,7 +45,7 @@ class Spelled:
 
     @property
     def counts(self) -> Integers:
-        """int64 (texts,), samples of each text."""
+        """The number of samples of each text, int64 (texts,)."""
         return np.bincount(self.codes, minlength=len(self.texts))
 
 
@@ -57,7 +57,7 @@ class Labels:
     ----------
     classes : their names, in order
     indices : int64 (n,), the class of each sample
-    notes : what a reader must be told of them
+    notes : what a reader must know of them
     """
 
     classes: tuple[str, ...]
@@ -66,13 +66,13 @@ class Labels:
 
 
 def as_text(value: Any) -> str | None:
-    """One value of any type as the text of a label: `true`, `1` for 1.0, None where there is none (None, NaN)."""
+    """Return a value of any type as the text of a label, such as `true`, or `1` for 1.0; None for None and NaN."""
     if value is None or value != value:
         return None
     if isinstance(value, bool | np.bool_):
         return str(value).lower()
     if isinstance(value, float | np.floating):
-        # Of a float32 no more digits than it has.
+        # A float32 gets no more digits than it has.
         return np.format_float_positional(value, trim="-") if abs(float(value)) < EXACT else str(value)
     if isinstance(value, Decimal):
         return f"{value.normalize():f}" if abs(value) < EXACT else str(value)
@@ -80,12 +80,12 @@ def as_text(value: Any) -> str | None:
 
 
 def understood(found: Spelled, where: str, missing: Iterable[str], least: int = 2) -> Labels:
-    """Classes from texts.
+    """Find the classes in texts.
 
     Parameters
     ----------
     where : as messages call the column
-    missing : texts that mean «no label», as `dataset.missing_labels` says
+    missing : texts that mean "no label", as `dataset.missing_labels` says
     least : classes that there must be
 
     Raises
@@ -124,7 +124,7 @@ def understood(found: Spelled, where: str, missing: Iterable[str], least: int = 
 
 
 def of_known(found: Spelled, classes: Sequence[str], where: str, missing: Iterable[str]) -> Integers:
-    """Class indices, int64 (n,), by classes that were learned from other samples.
+    """Return class indices, int64 (n,), of classes that were learned from other samples.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def of_known(found: Spelled, classes: Sequence[str], where: str, missing: Iterab
 
 
 def answers(found: Spelled, where: str) -> Integers:
-    """0 and 1, int64 (n,), of one label that a sample has or has not: 1.0, TRUE, yes, y, t, on and the like.
+    """Read whether each sample has a label, int64 (n,) of 0 and 1, from 1.0, TRUE, yes, y, t, on and the like.
 
     Raises
     ------
@@ -158,17 +158,18 @@ def answers(found: Spelled, where: str) -> Integers:
     odd = [text for text, answer in zip(texts, known, strict=True) if answer is None]
     if odd:
         raise ConfigError(
-            f"{where} holds {listing(odd, 3)} beside 0 and 1: it must say yes or no, as 1/0, true/false, yes/no, y/n, t/f or on/off"
+            f"{where} holds {listing(odd, 3)} beside 0 and 1: "
+            "it must say yes or no, as 1/0, true/false, yes/no, y/n, t/f or on/off"
         )
     return np.array(known, dtype=np.int64)[found.codes]
 
 
 def in_array(values: Array, where: str, missing: Iterable[str], least: int = 2) -> Labels:
-    """Classes from an array of labels.
+    """Find the classes in an array of labels.
 
     Parameters
     ----------
-    values : numbers, booleans or text of shape (n,) or (n, 1); or one-hot rows (n, classes), whose classes are their columns
+    values : numbers, booleans or text of shape (n,) or (n, 1); or one-hot rows (n, classes), each column a class
 
     Raises
     ------
@@ -183,7 +184,7 @@ def in_array(values: Array, where: str, missing: Iterable[str], least: int = 2) 
 
 
 def spelled(values: Array, where: str) -> Spelled:
-    """The distinct texts of an array of shape (n,).
+    """Return the distinct texts of an array of shape (n,).
 
     Raises
     ------
@@ -199,7 +200,7 @@ def spelled(values: Array, where: str) -> Spelled:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Class names in their one order: by value if all are numbers, else by alphabet."""
+    """Sort class names: by value if all are numbers, else by alphabet."""
     found = list(names)
     if all(number_in(name) is not None for name in found):
         return tuple(sorted(found, key=lambda name: (number_in(name), name)))
@@ -207,7 +208,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
-    """Groups of names that a reader would take for one: they differ in case, in how a number is written, or in what does not show."""
+    """Group names that a reader would take for one: they differ in case, in how a number is written, or invisibly."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         groups[_at_a_glance(name)].append(name)
@@ -215,12 +216,12 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 
 def shown(text: str) -> str:
-    """Between quotes, and with the codes of what is not ASCII."""
+    """Return the text in quotes, with the codes of what is not ASCII."""
     return repr(text) if repr(text) == ascii(text) else f"{text!r} = {text!a}"
 
 
 def _trimmed(found: Spelled, where: str, missing: Iterable[str]) -> list[str]:
-    """The texts without white space around them; none is missing."""
+    """Return the texts without white space around them; refuse missing labels."""
     none = set(missing)
     texts = [unicodedata.normalize("NFC", (text or "").strip()) for text in found.texts]
     left = [place for place, text in enumerate(texts) if not text or text in none]
@@ -237,7 +238,7 @@ def _trimmed(found: Spelled, where: str, missing: Iterable[str]) -> list[str]:
 
 
 def _refuse_quantities(texts: Sequence[str], found: Spelled, where: str) -> None:
-    """Numbers to be predicted are no classes."""
+    """Refuse numbers that are quantities, and no classes."""
     odd = [text for text in texts if not _is_whole(text)]
     if not odd:
         return
@@ -251,8 +252,9 @@ def _refuse_quantities(texts: Sequence[str], found: Spelled, where: str) -> None
     )
     if not is_rating:
         raise ConfigError(
-            f"{where} holds numbers such as {odd[0]}, not classes: divide them into ranges first (pandas.cut). Fractions are classes where at most "
-            f"{MOST_FRACTIONS} values of at most {MOST_DECIMALS} decimals occur {LEAST_REPEATED} times each on average"
+            f"{where} holds numbers such as {odd[0]}, not classes: divide them into ranges first (pandas.cut). "
+            f"Fractions are classes where at most {MOST_FRACTIONS} values of at most {MOST_DECIMALS} decimals "
+            f"occur {LEAST_REPEATED} times each on average"
         )
 
 
@@ -266,7 +268,7 @@ def _is_whole(text: str) -> bool:
 def _of_one_class(
     found: Spelled, spellings: Mapping[Hashable, list[int]], names: Mapping[Hashable, str], where: str
 ) -> list[str]:
-    """What was brought together."""
+    """Tell which spellings are one class."""
     counts, told = found.counts, []
     for key, places in spellings.items():
         if len(places) > 1:
@@ -276,7 +278,7 @@ def _of_one_class(
 
 
 def _nearly_one(classes: Sequence[str], counts: Integers, where: str) -> list[str]:
-    """What was kept apart and may be one."""
+    """Tell which classes may be one."""
     count = dict(zip(classes, counts, strict=True))
     told = [" and ".join(f"{shown(name)} ({count[name]})" for name in group) for group in alike(classes)]
     cure = "are different classes, and nearly the same text: where they mean one thing, write them alike in the file"
@@ -309,7 +311,7 @@ def _some(told: Sequence[str]) -> str:
 
 
 def _at_a_glance(name: str) -> str:
-    """What is left of a name without case, white space, invisible characters, and the ways to write a number."""
+    """Return a name without case, white space, invisible characters, and the ways to write a number."""
     text = unicodedata.normalize("NFKC", name).casefold()
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not char.isspace())
     number = number_in(text)
@@ -324,7 +326,7 @@ def _answer(text: str) -> int | None:
 
 
 def _of_rows(values: Array, where: str, least: int) -> Labels:
-    """Of one-hot rows, (n, classes)."""
+    """Find the classes in one-hot rows, (n, classes)."""
     what = f"{where} has the shape {values.shape}; needed is one label a sample, (n,), or one-hot rows"
     if values.dtype.kind not in "fiub":
         raise ConfigError(what)
@@ -335,7 +337,8 @@ def _of_rows(values: Array, where: str, least: int) -> Labels:
     used, indices = np.unique(values.argmax(axis=1), return_inverse=True)
     if len(used) < least:
         raise ConfigError(
-            f"{where} has a 1 in one column only ({listing([str(column) for column in used])}): there is nothing to learn"
+            f"{where} has a 1 in one column only ({listing([str(column) for column in used])}): "
+            "there is nothing to learn"
         )
     empty = sorted({*range(values.shape[1])} - set(used.tolist()))
     notes = [f"{where} holds one-hot rows: the classes are named by their columns, from 0"]
@@ -348,7 +351,7 @@ def _of_rows(values: Array, where: str, least: int) -> Labels:
 
 
 def _decoded(values: Array, where: str) -> Array:
-    """Text that is text: NumPy takes any 32 bits for a character."""
+    """Return the array if its text is Unicode, decoded if it is bytes: NumPy takes any 32 bits for a character."""
     try:
         if values.dtype.kind == "S":
             return np.char.decode(values, "utf-8")

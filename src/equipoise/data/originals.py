@@ -1,4 +1,4 @@
-"""Files that stay where they are while a model learns from them, and what has become of them since they were prepared."""
+"""Files that stay where they are while a model learns from them: tell which one was changed since it was prepared."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.shards import RecordArrays, RecordImages
 from equipoise.data.types import SPLITS
 
-BLOCK = 64  # samples that are read at a time
+BLOCK = 64  # samples read at a time
 
 
 @contextlib.contextmanager
 def unchanged(data: Prepared) -> Iterator[None]:
-    """Within it a file that is gone or damaged is told as such, and not as TensorFlow tells it; TensorFlow must be started.
+    """Replace TensorFlow's errors of a file that is gone or damaged by one that names it; TensorFlow must be started.
 
     Raises
     ------
@@ -31,11 +31,8 @@ def unchanged(data: Prepared) -> Iterator[None]:
 
     errors = tf.errors
     unread = (errors.NotFoundError, errors.InvalidArgumentError, errors.UnknownError, errors.DataLossError)
-    unopened = (
-        errors.PermissionDeniedError,
-        errors.FailedPreconditionError,
-        errors.OutOfRangeError,
-    )  # the second of a folder
+    # A folder in the place of a file is a failed precondition.
+    unopened = (errors.PermissionDeniedError, errors.FailedPreconditionError, errors.OutOfRangeError)
     try:
         yield
     except (*unread, *unopened):

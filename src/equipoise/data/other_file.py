@@ -1,4 +1,4 @@
-"""A file or folder that a model is to be judged on: all of it is the test split, by what was learned of the training rows."""
+"""Prepare a file or folder that a model is judged on: all of it is the test split, encoded as in training."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ from equipoise.data.types import PATHS, Dataset, Loaded, Preprocessing, Raw, Sam
 
 
 def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = "test_path") -> Prepared:
-    """Prepared data with another file or folder, as a whole, as their test split, by what was learned of their own training rows.
+    """Return prepared data whose test split is another file or folder, encoded by what the training rows say.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
     Raises
     ------
     ConfigError
-        If it has not the columns, the shape or the labels of what was trained on.
+        If its columns, its shape or its labels are not those of training.
     """
     learned = preprocessing.read(seen.folder)
     path = str(getattr(dataset, option))
@@ -63,7 +63,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
 
 
 def _again(learned: Preprocessing, dataset: Dataset, path: str, classes: Sequence[str]) -> tuple[Loaded, Integers, str]:
-    """All samples of a file or folder by what was learned of others, their labels and the digest of it."""
+    """Load all samples of a file or folder by what was learned of other samples; their labels; and its digest."""
     own = {key: path if key == "path" else None for key in PATHS if hasattr(dataset, key)}
     function = DATASETS[dataset.name].function
     raw = function(1, **arguments(dataset.model_copy(update=own), function))
@@ -73,15 +73,16 @@ def _again(learned: Preprocessing, dataset: Dataset, path: str, classes: Sequenc
     odd = [name for name, known in zip(raw.classes, meant, strict=True) if known is None]
     if odd:
         near = suggestion(odd[0], classes)
+        hint = near if "did you mean" in near else ""
         raise ConfigError(
-            f"{path} has the class {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}{near if 'did you mean' in near else ''}"
+            f"{path} has the class {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}{hint}"
         )
     place = np.array([classes.index(name) for name in meant if name is not None], dtype=np.int64)
     return raw.again(learned), place[raw.labels], raw.content
 
 
 def _with_one_root(splits: Mapping[str, Samples]) -> dict[str, Samples]:
-    """Images of several folders as those of one that holds them all."""
+    """Turn images of several folders into images of one folder that holds them all."""
     found = {name: samples.features for name, samples in splits.items() if isinstance(samples.features, ImageFiles)}
     if len({images.root for images in found.values()}) < 2:
         return dict(splits)

@@ -10,7 +10,7 @@ READ_BYTES = 1 << 20
 
 
 def existing_file(path: str, option: str) -> Path:
-    """The file of that name, relative to the working directory."""
+    """Return the file of that name, which must exist."""
     try:
         file = Path(path).expanduser()
         if not file.exists():
@@ -26,7 +26,7 @@ def existing_file(path: str, option: str) -> Path:
 
 
 def existing_folder(path: str, option: str) -> Path:
-    """The folder of that name, relative to the working directory."""
+    """Return the folder of that name, which must exist."""
     try:
         folder = Path(path).expanduser().resolve()
         there, is_file = bool(path) and folder.is_dir(), folder.is_file()
@@ -40,7 +40,7 @@ def existing_folder(path: str, option: str) -> Path:
 
 
 def digest_of(file: Path) -> str:
-    """SHA-256 of the file's content, read once as long as its size and time stay the same."""
+    """Return the SHA-256 of the file's content, which is read once until its size or time changes."""
     status = file.stat()
     return _digest(str(file), status.st_size, status.st_mtime_ns)
 

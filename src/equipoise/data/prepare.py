@@ -1,4 +1,4 @@
-"""Load, check and write a dataset once, under a key made of everything that decides its content.
+"""Load, check and write a dataset once, under a key of everything that decides its content.
 
 The folder appears whole or not at all, so that two processes may prepare the same data at once.
 """
@@ -28,21 +28,22 @@ from equipoise.data.shards import Images, RecordArrays, RecordImages
 from equipoise.data.splitting import Divided
 from equipoise.data.types import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels
 
-# Their code is part of every key, beside that of the dataset: but not of all that there are to choose from.
+# Their code is part of every key, beside that of the chosen dataset; that of the other datasets is not.
 MAKING, CHOSEN_AMONG = (
     ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"),
     ("equipoise.data.catalogue.DATASETS",),
 )
-MOST_CHARACTERS = 250  # of a class's name, which stands in tables and pictures
+MOST_CHARACTERS = 250  # of a class's name, which appears in tables and pictures
 BLOCK_ROWS = 8192
-ALIKE = 0.9  # of the samples whose features stand in training: so many have the class that they have there, if they are copies
-SURELY = 0.01  # chance that as many samples would be equal to training samples without being copies
+# Samples that equal training samples are copies if at least this share of them have the same class there …
+ALIKE = 0.9
+SURELY = 0.01  # … and if so many would equal training samples by chance with a smaller probability than this
 BLOCK_IMAGES = 64
 
 
 @clock.part("prepare")
 def prepare(dataset: Dataset, cache: Path) -> Prepared:
-    """The dataset's prepared form from the cache, made first if it is not there.
+    """Return the prepared dataset from the cache, made first if it is not there.
 
     Raises
     ------
@@ -59,14 +60,14 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
 
 
 def made(source: Source, split_seed: int, folder: Path, giver: str) -> Prepared:
-    """What the source holds, prepared in the folder if that is not done; `giver` begins what is said of what must not be."""
+    """Return the source's data from the folder, prepared first if they are not there; `giver` begins an error."""
     if not (folder / METADATA).exists():
         _make(source, split_seed, folder, giver)
     return open_prepared(folder)
 
 
 def surveyed(dataset: Dataset) -> Source:
-    """The dataset's source; surveyed once in a process, however many jobs use it."""
+    """Return the dataset's source, which is surveyed once in a process, however many jobs use it."""
     return _surveyed(dataset.model_dump_json(), type(dataset))
 
 
@@ -91,9 +92,9 @@ def _surveyed(dataset: str, section: type[Dataset]) -> Source:
 
 
 def _key(dataset: Dataset, source: Source) -> str:
-    """Only what changes the arrays, with the code that makes them.
+    """Return a digest of what changes the arrays, and of the code that makes them.
 
-    The label form, title, target prior and sampling do not, nor from where a path is typed.
+    The label form, title, target prior and sampling do not change them, nor the folder in which a path is typed.
     """
     function = DATASETS[dataset.name].function
     names = [*(name for name in keywords(function) if name not in PATHS), "split_seed"]
@@ -126,7 +127,7 @@ def _make(source: Source, split_seed: int, folder: Path, giver: str) -> None:
 
 
 def _remove_stale(cache: Path) -> None:
-    """What processes of this machine that are gone have left half prepared."""
+    """Remove what processes of this machine that are gone left half prepared."""
     for aside in cache.glob(".*@*@*@*"):
         _, host, pid, _ = aside.name.rsplit("@", 3)
         if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
@@ -149,7 +150,7 @@ def _check(source: Source, loaded: Splits, giver: str) -> None:
 
 
 def _check_features(samples: Samples, shape: tuple[int, ...], giver: str) -> None:
-    """What a dataset function must keep to: what it leaves otherwise would be called damaged when it is read."""
+    """Refuse features that a dataset function must not give, and that would be called damaged when they are read."""
     features, count = samples.features, len(samples.labels)
     if isinstance(features, Images):
         if len(features) != count:
@@ -161,18 +162,18 @@ def _check_features(samples: Samples, shape: tuple[int, ...], giver: str) -> Non
 
 
 def _counts(labels: Integers, classes: int) -> Integers:
-    """Samples of each class, or positives of each label."""
+    """Count the samples of each class, or the positives of each label."""
     counts: Integers = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
     return counts
 
 
 def _are_even(labels: Integers, classes: int) -> bool:
-    """Whether every class has equally many samples, which is no chance but a design, such as of a benchmark's test split."""
+    """Return whether every class has equally many samples: that is a design, as of a benchmark's test split."""
     return labels.ndim == 1 and len(set(_counts(labels, classes).tolist())) == 1
 
 
 def _blocks(features: Any) -> Iterator[tuple[int, Any]]:
-    """Rows that fit into memory; images have none until they are decoded."""
+    """Yield blocks of rows; images have none until they are decoded."""
     if not isinstance(features, Images):
         for start in range(0, len(features), BLOCK_ROWS):
             yield start, features[start : start + BLOCK_ROWS]
@@ -227,7 +228,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
 
 
 def row_digests(samples: Samples) -> Any:
-    """16 bytes for each sample's features, or 32 of an image's file, as an array of shape (n,)."""
+    """Return a digest of each sample, (n,): 16 bytes of its features, or 32 of an image's file."""
     if isinstance(samples.features, Images):
         blocks = (
             samples.features[start : start + BLOCK_IMAGES] for start in range(0, len(samples.features), BLOCK_IMAGES)
@@ -242,7 +243,7 @@ def row_digests(samples: Samples) -> Any:
 
 
 def _unseen(labels: Integers, classes: Sequence[str]) -> list[str]:
-    """Classes that nothing which goes by the validation split can judge."""
+    """Tell of classes that the validation split lacks."""
     counts = _counts(labels, len(classes))
     absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if not absent:
@@ -253,16 +254,16 @@ def _unseen(labels: Integers, classes: Sequence[str]) -> list[str]:
         else "lacks classes"
     )
     return [
-        f"validation: the split {what}: none of {listing(absent)}; trainer.early_stopping, decision=tuned and python src/register.py "
-        "go by it, and cannot judge what it does not hold"
+        f"validation: the split {what}: none of {listing(absent)}; trainer.early_stopping, decision=tuned and "
+        "python src/register.py go by it, and cannot judge what it does not hold"
     ]
 
 
 def _leakage(digests: Mapping[str, Any], loaded: Splits) -> list[str]:
-    """A sample that stands in training and in another split makes that split's figures too good.
+    """Tell of samples that are in the training split and in another one, which makes the other's metrics too good.
 
-    Samples that merely have equal features are no leak: where they are few enough to be expected by chance, or where
-    equal ones have different classes.
+    Samples that merely have equal features are no leak: they are few enough to be expected by chance, or their classes
+    differ.
     """
     from scipy.stats import binom
 
@@ -273,7 +274,7 @@ def _leakage(digests: Mapping[str, Any], loaded: Splits) -> list[str]:
     label = labels["train"][first]
     agree = np.ones(len(train), dtype=bool)  # all training samples of these features have one label
     np.logical_and.at(agree, group, (labels["train"] == label[group]).all(axis=1))
-    share = -np.expm1(-loaded.equal_by_chance)  # Poisson: of the samples that equal a training sample by chance
+    share = -np.expm1(-loaded.equal_by_chance)  # of samples that equal a training sample by chance (Poisson)
     notes = []
     for name in ("validation", "test"):
         place = np.searchsorted(train, digests[name]).clip(max=len(train) - 1)
@@ -281,7 +282,6 @@ def _leakage(digests: Mapping[str, Any], loaded: Splits) -> list[str]:
         copies = found & agree[place] & (labels[name] == label[place]).all(axis=1)
         count, whole = int(found.sum()), len(found)
         if count and copies.sum() >= ALIKE * count and binom.sf(count - 1, whole, share) < SURELY:
-            notes.append(
-                f"leakage: {count} of {whole} {name} samples {'stands' if count == 1 else 'stand'} in the training split as well"
-            )
+            them = f"{count} of {whole} {name} samples {'stands' if count == 1 else 'stand'}"
+            notes.append(f"leakage: {them} in the training split as well")
     return notes

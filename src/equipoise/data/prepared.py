@@ -1,10 +1,14 @@
 """The contract between preparing and everything after it: arrays on disk, mapped into memory, with their metadata.
 
-A prepared dataset is a folder: for each split `<split>_features.npy` (float32) or, for images that are decoded
-while training, `<split>_paths.npy`, or for samples that stay in shards, `<split>_places.npy`; of images, files or in
-shards, `<split>_ways.npy` (uint8), how each is decoded; `<split>_labels.npy` (int64); `<split>_rows.npy`, the samples'
-numbers in their source; whatever else was learned; and `metadata.json`, written last, with the digest of every other
-file and of itself. Knows nothing of where the samples came from.
+A prepared dataset is a folder. For each split it holds
+- `<split>_features.npy` (float32), or `<split>_paths.npy` of images that are decoded while training, or
+  `<split>_places.npy` of samples that stay in shards,
+- `<split>_ways.npy` (uint8) of images, files or in shards: how to decode each,
+- `<split>_labels.npy` (int64),
+- `<split>_rows.npy` (int64), the samples' numbers in their source.
+
+Beside them lie `preprocessing.json` and, written last, `metadata.json`, with the digest of every other file and of
+itself. This module knows nothing of where the samples came from.
 """
 
 import functools
@@ -39,11 +43,11 @@ class Prepared:
     counts : int64 (classes,), the samples of each class in the training split
     data_sha256 : digest of all arrays, equal wherever the same data are prepared
     reference : numbers known of the data by construction, such as the Bayes optimum
-    notes : what every run on these data must tell
+    notes : what every run on these data must report
     image_root : the folder of the images, if they are files that are decoded while training
-    image_formats : those that occur among the images, files or in shards
+    image_formats : the formats of the images, files or in shards
     shard_root, shards : the folder of the shards and how many each split has, if the samples stay in them
-    test_counts_fixed : whether the test samples of each class are as many as a design wants, and not as many as were found
+    test_counts_fixed : whether a design fixes how many test samples each class has
     """
 
     folder: Path
@@ -60,7 +64,7 @@ class Prepared:
     test_counts_fixed: bool = False
 
     def split(self, name: str) -> Samples:
-        """`train`, `validation` or `test`, mapped and not loaded.
+        """Return `train`, `validation` or `test`, mapped and not loaded.
 
         Raises
         ------
@@ -143,7 +147,7 @@ class Prepared:
 
 
 class Metadata(Section):
-    """What `metadata.json` holds; a key more or less is another version's."""
+    """The keys of `metadata.json`; a file with other keys is of another version."""
 
     classes: Annotated[Names, Field(min_length=2)]
     shape: Counts
@@ -161,13 +165,13 @@ class Metadata(Section):
 
 
 def seal(folder: Path, metadata: Mapping[str, Any]) -> None:
-    """Write the metadata beside the files that the folder holds by now, with the digest of each: the last step of a preparation."""
+    """Write the metadata, with the digest of each file that the folder holds: the last step of a preparation."""
     values = {**metadata, "files": {name: digest for name, digest in seals.digests(folder).items() if name != METADATA}}
     (folder / METADATA).write_text(json.dumps({**values, "sha256": _sha256(values)}, indent=1))
 
 
 def open_prepared(folder: Path) -> Prepared:
-    """A finished preparation, whose files are all as they were written.
+    """Open a finished preparation, whose files must all be as they were written.
 
     Raises
     ------
@@ -188,14 +192,15 @@ def open_prepared(folder: Path) -> Prepared:
     damaged = seals.damaged(folder, found.files)
     if damaged:
         raise ConfigError(
-            f"{folder / damaged} is damaged, or was changed after it was prepared: delete the folder {folder}, and it is made again"
+            f"{folder / damaged} is damaged, or was changed after it was prepared: "
+            f"delete the folder {folder}, and it is made again"
         )
     values = found.model_dump(exclude={"files", "sha256"})
     return Prepared(folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})
 
 
 def _sha256(metadata: Mapping[str, Any]) -> str:
-    """Of the metadata without their own digest."""
+    """Return the digest of the metadata without their own digest."""
     values = {key: value for key, value in metadata.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 

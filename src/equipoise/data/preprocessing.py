@@ -1,4 +1,4 @@
-"""What `prepare` learned of raw rows, of any kind of data, as one typed file: written once, and read wherever raw rows are met again."""
+"""The file of what `prepare` learned of raw rows: written once, and read wherever raw rows are met again."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ KINDS: Mapping[str, type[Preprocessing]] = {
 
 
 class _Kind(Preprocessing, extra="ignore"):
-    """What is read first of any of them."""
+    """The part of a record that tells its kind."""
 
 
 def write(learned: Preprocessing, folder: Path) -> None:
@@ -30,7 +30,7 @@ def write(learned: Preprocessing, folder: Path) -> None:
 
 
 def read(folder: Path) -> Preprocessing:
-    """The record that lies in the folder.
+    """Read the record from the folder.
 
     Raises
     ------
@@ -42,5 +42,6 @@ def read(folder: Path) -> Preprocessing:
         return KINDS[_Kind.model_validate_json(content).kind].model_validate_json(content)
     except (OSError, KeyError, ValidationError):
         raise ConfigError(
-            f"{folder / PREPROCESSING} is missing, damaged or of another version: delete the folder, and it is made again"
+            f"{folder / PREPROCESSING} is missing, damaged or of another version: "
+            "delete the folder, and it is made again"
         ) from None

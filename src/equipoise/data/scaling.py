@@ -1,4 +1,4 @@
-"""Standardisation by the training rows: scikit-learn's stable moments, fed block by block, and the range that training saw.
+"""Standardisation by the training rows: scikit-learn's stable moments, fed block by block, and the training range.
 
 Knows nothing of files or columns; a feature is a column of the blocks.
 """
@@ -9,22 +9,22 @@ import numpy as np
 
 from equipoise.core.schema import Booleans, Floats
 
-PART = 1 << 18  # numbers that are added at a time, of which scikit-learn makes several copies
-ROUNDING = 1e-12  # deviation by magnitude that is nobody's measurement
-FAR = 10.0  # training deviations outside the training range from which on a value is told
+PART = 1 << 18  # numbers that are added at a time; scikit-learn makes several copies of them
+ROUNDING = 1e-12  # relative deviation that is no measurement
+FAR = 10.0  # a value more training deviations outside the training range is noted
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What the training rows say of each feature, each of shape (features,).
+    """Statistics of each feature over the training rows, each of shape (features,).
 
     Attributes
     ----------
     mean : NaN where a feature has no value at all
-    deviation : of the population; 1 where the feature is constant but for rounding; NaN where there is no value, or values
-        are too large to be squared
+    deviation : of the population; 1 where the feature is constant but for rounding; NaN where there is no value, or
+        values are too large to be squared
     low, high : the training range
-    constant : whether it is but for rounding
+    constant : whether the feature is constant but for rounding
     """
 
     mean: Floats
@@ -34,17 +34,17 @@ class Moments:
     constant: Booleans
 
     def far(self, values: Floats) -> Booleans:
-        """Which of the values (n, features) lie outside the training range by more than `FAR` deviations; NaN does not."""
+        """Return which values (n, features) lie more than `FAR` deviations outside the training range; NaN does not."""
         margin = FAR * self.deviation
         return (values < self.low - margin) | (values > self.high + margin)
 
 
 class Fitting:
-    """Running moments of rows that come in blocks.
+    """Running moments of rows that come in blocks, by scikit-learn's `StandardScaler.partial_fit`.
 
-    scikit-learn's `StandardScaler.partial_fit` merges the blocks' moments (Chan, Golub & LeVeque 1983), which keeps what
-    E[x²] − E[x]² loses where the mean is large beside the deviation, leaves NaN out, and takes a deviation that is
-    no more than rounding of the mean, by its magnitude and the number of rows, for none.
+    It merges the blocks' moments (Chan, Golub & LeVeque 1983), which keeps the digits that E[x²] − E[x]² loses where
+    the mean is large beside the deviation. It leaves NaN out, and counts a deviation as 0 if rounding of the mean
+    explains it, by its magnitude and the number of rows.
     """
 
     def __init__(self) -> None:
@@ -61,14 +61,14 @@ class Fitting:
             part = rows[start : start + step].astype(np.float64)
             self._low = np.fmin(self._low, np.fmin.reduce(part, axis=0))
             self._high = np.fmax(self._high, np.fmax.reduce(part, axis=0))
-            with np.errstate(over="ignore", invalid="ignore"):  # numbers too large to be squared: the moments say so
+            with np.errstate(over="ignore", invalid="ignore"):  # the moments are NaN of numbers too large to be squared
                 self._scaler.partial_fit(part)
-            # No value so far: scikit-learn's 0/0 would make NaN of all that comes later.
+            # Without a value so far, scikit-learn's 0/0 would make all later moments NaN.
             unseen = np.broadcast_to(self._scaler.n_samples_seen_ == 0, self._scaler.mean_.shape)
             self._scaler.mean_[unseen] = self._scaler.var_[unseen] = 0
 
     def moments(self) -> Moments:
-        """The moments of all rows so far."""
+        """Return the moments of all rows so far."""
         scaler = self._scaler
         unseen = np.broadcast_to(scaler.n_samples_seen_ == 0, scaler.mean_.shape)
         known = np.isfinite(scaler.var_) & ~unseen  # scikit-learn takes an infinite variance for none

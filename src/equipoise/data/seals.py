@@ -1,7 +1,7 @@
-"""Digests of the files of a folder, by which damage is told before anything is learned from it.
+"""Digests of the files of a folder, which show damage before anything is learned from it.
 
-Up to a size all of a file counts; above it its size, its beginning, its end and blocks from all over it, so that the
-look takes less than a second however large it is.
+Of a small file every byte counts; of a large one its size, its beginning, its end and blocks from all over it, so that
+a digest takes a second at most.
 """
 
 import functools
@@ -10,18 +10,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-WHOLE = 1 << 30  # bytes of a file that is read whole: 1.4 s where it was measured, on one of two busy cores
-BLOCK, BLOCKS = 1 << 20, 256  # of a larger one
+WHOLE = 1 << 30  # bytes of the largest file that is read whole: 1.4 s on one of two busy cores
+BLOCK, BLOCKS = 1 << 20, 256  # bytes and number of the blocks of a larger file
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Of every file in the folder, by its path below it."""
+    """Return the digest of every file in the folder, by its path below it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {file.relative_to(folder).as_posix(): digest(file) for file in files}
 
 
 def damaged(folder: Path, expected: Mapping[str, str]) -> str | None:
-    """The first of the files that is gone or not what it was, if there is one; files beside them do not count.
+    """Return the first of the files that is gone or changed, or None; other files do not count.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def damaged(folder: Path, expected: Mapping[str, str]) -> str | None:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of the file, or of blocks of a large one; read once as long as its size and time stay the same."""
+    """Return the SHA-256 of the file, or of blocks of a large one; it is read once until its size or time changes."""
     status = file.stat()
     return _digest(str(file), status.st_size, status.st_mtime_ns)
 

@@ -1,9 +1,9 @@
-"""TFRecord shards: samples in a few large files, any of which is read by itself, since an index says where it lies.
+"""TFRecord shards: samples in a few large files, each of which can be read alone, since an index says where it lies.
 
 A folder of shards holds `<split>-00000-of-00016.tfrecord`, whose records are `tf.train.Example`s with `features`
 (float32, row by row) or `image` (an encoded file) and `label`; `index.npz`, with each sample's label and the place
-of its payload; and `metadata.json`, with classes, shape, and digests of all files. So counts are known without
-reading a shard, and the order of the samples, drawing and audit are those of arrays, to the bit. Pure NumPy.
+of its payload; and `metadata.json`, with classes, shape, and digests of all files. So counts are known before a
+shard is read, and the order of the samples, drawing and audit are those of arrays, to the bit. Pure NumPy.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from equipoise.data.types import SPLITS, ArrayPreprocessing, Preprocessing, Samp
 
 METADATA, INDEX = "metadata.json", "index.npz"
 MOST_SHARDS = 99_999  # five digits in a file's name
-MOST_PIXELS = 50_000_000  # of an image, before it is decoded
+MOST_PIXELS = 50_000_000  # an image with more is refused before it is decoded
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -34,7 +34,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Metadata(Section):
     """What `metadata.json` holds.
 
-    `formats` are those that occur among images, none of arrays; `files` are the size and digest of each file.
+    `formats` are those of the images, if the samples are images; `files` are the size and digest of each file.
     """
 
     kind: Annotated[str, Field(pattern="^equipoise shards 1$")]
@@ -45,7 +45,7 @@ class Metadata(Section):
     files: dict[str, tuple[int, Sha256]]
     reference: dict[Word, float]
     notes: Names
-    test_counts_fixed: bool = False  # which shards of an older version do not say
+    test_counts_fixed: bool = False  # shards of an older version have no such key
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Records:
         return Records(self.files, self.places[rows])
 
     def read(self) -> list[bytes]:
-        """The payloads, in the order of the places."""
+        """Read the payloads, in the order of the places."""
         found = [b""] * len(self)
         order = np.lexsort((self.places[:, 1], self.places[:, 0]))  # shard by shard, forwards
         for shard, rows in itertools.groupby(order.tolist(), key=lambda row: int(self.places[row, 0])):
@@ -82,7 +82,7 @@ class Records:
 
 @dataclass(frozen=True)
 class RecordArrays:
-    """Features in shards, float32 (n, *sample), to be indexed as an array is: what is indexed is read."""
+    """Features in shards, float32 (n, *sample), indexed as an array is; only what is indexed is read."""
 
     records: Records
     sample: tuple[int, ...]
@@ -126,7 +126,7 @@ class RecordImages:
         return replace(self, records=self.records[rows], ways=self.ways[rows])
 
     def encoded(self) -> list[bytes]:
-        """Each image's file as it was."""
+        """Read each image's file as it was."""
         return self.records.read()
 
 
@@ -134,7 +134,7 @@ Images = ImageFiles | RecordImages
 
 
 def shard_names(split: str, shards: int) -> tuple[str, ...]:
-    """The file names of a split's shards."""
+    """Return the file names of a split's shards."""
     return tuple(f"{split}-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards))
 
 
@@ -155,7 +155,8 @@ def tfrecord(*, path: Name) -> Source:
         for name, (_, sha256) in metadata.files.items():
             if digest_of(root / name) != sha256:
                 raise ConfigError(
-                    f"{root / name} is not what was written: its digest is another; copy it again, or write the shards anew"
+                    f"{root / name} is not what was written: its digest is another; "
+                    "copy it again, or write the shards anew"
                 )
         splits = {}
         for name, (labels, places) in index.items():
@@ -179,7 +180,7 @@ def tfrecord(*, path: Name) -> Source:
 
 
 def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:
-    """What was learned of the raw rows before they were written; of shards of an older version, that a record holds what a model takes."""
+    """Read what was learned of the raw rows before they were written; older shards hold what a model takes."""
     if preprocessing.PREPROCESSING in metadata.files:
         return preprocessing.read(root)
     if metadata.formats:
@@ -190,14 +191,15 @@ def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:
 def _metadata(root: Path) -> Metadata:
     if not (root / METADATA).is_file():
         raise ConfigError(
-            f"dataset.path={root} holds no {METADATA}: shards are written by python src/shards.py dataset=… output={root}"
+            f"dataset.path={root} holds no {METADATA}: "
+            f"shards are written by python src/shards.py dataset=… output={root}"
         )
     try:
         metadata = Metadata.model_validate_json((root / METADATA).read_bytes())
     except (ValidationError, OSError):
         raise ConfigError(f"{root / METADATA} is damaged, or of another version: write the shards anew") from None
     expected = {INDEX, *(file for split in SPLITS for file in shard_names(split, metadata.shards))}
-    expected |= {preprocessing.PREPROCESSING} & set(metadata.files)  # of an older version without
+    expected |= {preprocessing.PREPROCESSING} & set(metadata.files)  # shards of an older version have none
     *sides, channels = metadata.shape
     sound = not metadata.formats or (len(sides) == 2 and max(sides) <= MOST_SIDE and channels in (1, 3))
     if set(metadata.files) != expected or len(set(metadata.classes)) < len(metadata.classes) or not sound:
@@ -212,16 +214,17 @@ def _check_sizes(root: Path, metadata: Metadata) -> None:
             raise ConfigError(f"{file} is missing: copy it again, or write the shards anew")
         if file.stat().st_size != size:
             raise ConfigError(
-                f"{file} has {file.stat().st_size} bytes, and was written with {size}: copy it again, or write the shards anew"
+                f"{file} has {file.stat().st_size} bytes, and was written with {size}: "
+                "copy it again, or write the shards anew"
             )
 
 
 def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Integers]:
-    """Labels, int64 (n,), and places, int64 (n, 3), all of them within the classes and the shards."""
+    """Read labels, int64 (n,), and places, int64 (n, 3), which must lie within the classes and the shards."""
     try:
         with open(root / INDEX, "rb") as file, np.load(file, allow_pickle=False) as archive:
             labels, places = archive[f"{split}_labels"], archive[f"{split}_places"]
-        is_whole = labels.dtype == places.dtype == np.int64  # of a member that is no array NumPy gives the bytes
+        is_whole = labels.dtype == places.dtype == np.int64  # NumPy returns the bytes of a member that is no array
     except Exception as error:  # whatever a damaged archive makes NumPy raise
         raise ConfigError(
             f"{root / INDEX} is damaged ({type(error).__name__}): copy it again, or write the shards anew"
@@ -242,7 +245,7 @@ def _index(root: Path, metadata: Metadata, split: str) -> tuple[Integers, Intege
 
 
 def _images(records: Records, metadata: Metadata, split: str) -> RecordImages:
-    """Images, each of which can be decoded, and is of one of the formats that the shards name."""
+    """Examine the images, each of which must be decodable, and of a format that the shards name."""
     ways = np.empty(len(records), np.uint8)
     for row in range(len(records)):
         found = examine(records[row : row + 1].read()[0], MOST_PIXELS)
@@ -250,7 +253,8 @@ def _images(records: Records, metadata: Metadata, split: str) -> RecordImages:
             raise ConfigError(f"sample {row} of the {split} split {found}: write the shards anew")
         if found.format not in metadata.formats:
             raise ConfigError(
-                f"sample {row} of the {split} split is of the format {found.format}, which the shards do not name: write them anew"
+                f"sample {row} of the {split} split is of the format {found.format}, "
+                "which the shards do not name: write them anew"
             )
         ways[row] = found.way
     height, width, channels = metadata.shape
@@ -258,6 +262,6 @@ def _images(records: Records, metadata: Metadata, split: str) -> RecordImages:
 
 
 def _content(root: Path, metadata: Metadata) -> str:
-    """Digest of what was written, and of every file's time: the content itself is read when it is loaded."""
+    """Return a digest of what was written, and of every file's time; the content is read when it is loaded."""
     times = [(root / name).stat().st_mtime_ns for name in metadata.files]
     return hashlib.sha256(f"{root} {metadata.model_dump_json()} {times}".encode(errors="surrogateescape")).hexdigest()

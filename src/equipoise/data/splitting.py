@@ -1,4 +1,4 @@
-"""Which sample goes into which split. Pure NumPy and scikit-learn; knows labels, not features.
+"""Decide which sample goes into which split. Pure NumPy and scikit-learn; this module knows labels, not features.
 
 The result depends on the labels, the options and the split seed alone: every weighting, loss and model of a
 sweep sees the same splits.
@@ -17,7 +17,7 @@ from equipoise.data.cells import USUAL
 from equipoise.data.labels import Spelled, alike, shown
 from equipoise.data.types import SPLITS, Dataset, split_place
 
-# The smallest number of samples of a class of which each split gets one.
+# The fewest samples of a class that give each split one.
 SMALLEST = len(SPLITS)
 
 
@@ -34,14 +34,14 @@ class Divided(Dataset):
 
 @dataclass(frozen=True)
 class Division:
-    """Who goes where.
+    """The splits, and the classes that are left.
 
     Attributes
     ----------
     classes : the names that are left, after rare ones were dropped or merged
     labels : int64 (n,) or (n, labels), renumbered to match; -1 where a sample was dropped
     rows : split name to the row numbers of its samples, ascending
-    notes : what a reader must be told
+    notes : what a reader must know
     """
 
     classes: tuple[str, ...]
@@ -93,11 +93,11 @@ def divide(
 
 
 def grouped(found: Spelled, where: str, missing: Iterable[str]) -> tuple[Integers, list[str]]:
-    """The group of each sample, int64 (n,), and notes. A sample without one is a group of its own: nothing says whom it belongs to.
+    """Return the group of each sample, int64 (n,), and notes. A sample without a group is a group of its own.
 
     Parameters
     ----------
-    missing : texts that mean «no group»
+    missing : texts that mean "no group"
     """
     none = {*USUAL, *missing}
     keys: list[Hashable] = []
@@ -119,13 +119,14 @@ def grouped(found: Spelled, where: str, missing: Iterable[str]) -> tuple[Integer
     if near:
         told = listing([" and ".join(map(shown, group)) for group in near], 3)
         notes.append(
-            f"{where}: {told} are different groups, and nearly the same text: where they mean one thing, write them alike in the file"
+            f"{where}: {told} are different groups, and nearly the same text: "
+            "where they mean one thing, write them alike in the file"
         )
     return groups, notes
 
 
 def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tuple[Integers, list[str]]:
-    """For each sample 0 or 1 + the place of the split that the data name for it, int8 (n,), and notes.
+    """Return for each sample 1 + the place of the split that the data name for it, else 0, int8 (n,), and notes.
 
     Raises
     ------
@@ -137,7 +138,8 @@ def given_splits(found: Spelled, where: str, missing: Iterable[str] = ()) -> tup
     odd = [word for word in words if word and not split_place(word)]
     if odd:
         raise ConfigError(
-            f"{where} holds {listing([repr(word) for word in odd], 3)}; known are {listing(SPLITS)}, and a blank for what is to be divided here"
+            f"{where} holds {listing([repr(word) for word in odd], 3)}; "
+            f"known are {listing(SPLITS)}, and a blank for what is to be divided here"
         )
     given = np.array([split_place(word) for word in words], dtype=np.int8)[found.codes]
     left = int((given == 0).sum())
@@ -152,20 +154,22 @@ def _check(options: Divided, groups: Integers | None, samples: int) -> None:
         raise ConfigError(f"dataset.folds={options.folds}: there are {samples} samples, and each fold needs one")
     if options.folds is not None and not (options.folds >= 2 and 0 <= options.fold < options.folds):
         raise ConfigError(
-            f"dataset.fold={options.fold} of dataset.folds={options.folds}: a fold is a number from 0 to folds - 1, and folds at least 2"
+            f"dataset.fold={options.fold} of dataset.folds={options.folds}: "
+            "a fold is a number from 0 to folds - 1, and folds at least 2"
         )
     if options.folds is None and options.fold != 0:
         raise ConfigError(f"dataset.fold={options.fold} has no effect without dataset.folds")
     if options.test_fraction + options.validation_fraction >= 1:
         raise ConfigError(
-            f"dataset.test_fraction={options.test_fraction} and dataset.validation_fraction={options.validation_fraction} leave nothing to train on"
+            f"dataset.test_fraction={options.test_fraction} and "
+            f"dataset.validation_fraction={options.validation_fraction} leave nothing to train on"
         )
     if groups is not None and len(np.unique(groups)) < SMALLEST:
         raise ConfigError(f"dataset.group has {len(np.unique(groups))} values: too few for {SMALLEST} splits")
 
 
 def _opened(given: Integers, options: Divided, by_group: bool, notes: list[str]) -> Integers:
-    """Where the data name every sample's split and leave one out, it is cut from what they name train."""
+    """Open the training samples to be divided if the data name the split of every sample and none of one split."""
     absent = [name for place, name in enumerate(SPLITS) if name != "train" and not (given == place + 1).any()]
     if options.folds is not None and "test" not in absent:
         raise ConfigError(
@@ -179,9 +183,8 @@ def _opened(given: Integers, options: Divided, by_group: bool, notes: list[str])
             if name == "test" and options.folds
             else f"dataset.{name}_fraction={getattr(options, f'{name}_fraction')}"
         )
-        notes.append(
-            f"the data name no {name} split: it is cut from train ({share}, {'by group' if by_group else 'stratified by class'})"
-        )
+        way = "by group" if by_group else "stratified by class"
+        notes.append(f"the data name no {name} split: it is cut from train ({share}, {way})")
     return np.where(given == 1 + SPLITS.index("train"), np.int8(0), given)
 
 
@@ -214,7 +217,8 @@ def _handle_rare(
             raise ConfigError("dataset.rare=merge: there is a class 'other' already; use drop or keep_in_train")
         if is_rare[free].sum() < needed:
             raise ConfigError(
-                f"dataset.rare=merge: all rare classes together have {is_rare[free].sum()} samples, fewer than dataset.min_count={needed}"
+                f"dataset.rare=merge: all rare classes together have {is_rare[free].sum()} samples, "
+                f"fewer than dataset.min_count={needed}"
             )
         renumbered[rare] = len(left)
         names = (*names, "other")

@@ -67,6 +67,6 @@ def _check(class_counts: Sequence[int], features: int, held_out: HeldOut) -> Non
 
 
 def _optimum(samples: Samples, means: Floats) -> float:
-    """The share of samples whose own mean is the nearest; of means of equal length, the one of largest inner product."""
+    """Return the share of samples whose own mean is nearest: of means of one length, the largest inner product."""
     nearest = np.argmax(samples.features.reshape(-1, means.shape[1]) @ means.T, axis=1)
     return float((nearest == samples.labels).mean())

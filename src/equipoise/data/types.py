@@ -1,6 +1,7 @@
-"""Where samples come from. A source says at once what its classes and shape are, and loads only when asked.
+"""What a dataset gives: a source, whose classes and counts are known at once, and whose samples are loaded when asked.
 
-A source is a function from its options to a `Source`. Knows nothing of caches, TensorFlow or weights.
+A dataset is a function from its options to a `Source`, or to a `Raw`, which is divided into splits here. This module
+knows nothing of caches, TensorFlow or weights.
 """
 
 import re
@@ -29,8 +30,8 @@ from equipoise.core.schema import (
 from equipoise.data.sampling import RULES
 
 SPLITS = ("train", "validation", "test")
-PATHS = ("path", "test_path")  # options that name what lies somewhere, relative to the working directory
-# What they are called in folders, columns and arrays, in any case.
+PATHS = ("path", "test_path")  # options that name a file or folder, relative to the working directory
+# Names of the splits in folders, columns and arrays, in any case, with 1 + their places in `SPLITS`.
 SPLIT_NAMES = {"train": 1, "training": 1, "validation": 2, "valid": 2, "val": 2, "dev": 2, "test": 3, "testing": 3}
 
 LabelForm = Literal["sparse", "one_hot", "binary"]
@@ -56,25 +57,24 @@ class HeldOut(Section):
 
 
 class Preprocessing(Section):
-    """What `prepare` has learned of raw rows, once and for all: how they become the features that a model takes.
+    """How raw rows become the features that a model takes, as `prepare` learned it once and for all.
 
-    It lies beside the prepared arrays and in every run as `preprocessing.json`, and whatever comes later, for an
-    evaluation or for serving, is made of it.
+    It lies beside the prepared arrays and in every run as `preprocessing.json`; evaluation and serving read it.
     """
 
     kind: str
 
     def apply(self, rows: Any) -> Floats:
-        """float32 (n, *shape), the same bits as in training; what `rows` are is the kind's to say."""
+        """Return float32 (n, *shape), the same bits as in training, from rows of a type that depends on the kind."""
         raise NotImplementedError
 
     def unknown(self, rows: Any) -> list[str]:
-        """For each row what it holds that training did not know, such as `city=berlin: not seen in training`; "" if nothing."""
+        """Return for each row what training did not know, such as `city=berlin: not seen in training`, or ""."""
         return [""] * len(rows)
 
 
 class ArrayPreprocessing(Preprocessing):
-    """Arrays of numbers: (x - shift) * factor in float64, of each feature, of each channel, or of all alike."""
+    """Arrays of numbers: (x - shift) * factor in float64, for each feature, for each channel, or for all alike."""
 
     kind: Literal["array"] = "array"
     shape: Counts  # of one sample
@@ -82,7 +82,7 @@ class ArrayPreprocessing(Preprocessing):
     factor: Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
     def apply(self, rows: Any) -> Floats:
-        """Of numbers of shape (n, *shape)."""
+        """Scale numbers of shape (n, *shape)."""
         with np.errstate(over="ignore"):
             scaled: Floats = ((np.asarray(rows, np.float64) - np.array(self.shift)) * np.array(self.factor)).astype(
                 np.float32
@@ -94,7 +94,7 @@ class ArrayPreprocessing(Preprocessing):
 class Samples:
     """Features, float32 (n, *shape) or images still to be decoded, and class indices, int64 (n,), or 0/1 (n, labels).
 
-    `rows`, int64 (n,), are the samples' numbers in what they come from, from 0; None where they have none.
+    `rows`, int64 (n,), are the samples' numbers in their origin, from 0; None where they have none.
     """
 
     features: Any
@@ -104,9 +104,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits, what must be told of them, and numbers known by construction (an optimum to compare with).
+    """The three splits, notes on them, and numbers known by construction, such as an optimum to compare with.
 
-    `preprocessing` is how raw rows became these features; None where they are the raw rows. For `equal_by_chance` see `Loaded`.
+    `preprocessing` is how raw rows became these features; None where they are the raw rows. For `equal_by_chance` see
+    `Loaded`.
     """
 
     splits: Mapping[str, Samples]
@@ -120,15 +121,15 @@ class Splits:
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset that is ready to be loaded: what can be known of it at once, and how to load it."""
+    """A dataset that is ready to be loaded: what is known of it at once, and how to load it."""
 
     classes: tuple[str, ...]
     counts: Integers  # (classes,), samples in the training split, as far as can be known without loading
     dimensions: int  # of one sample
     content: str  # digest of the files it is made of
-    load: Callable[[int, Path], Splits]  # from the split seed; may write `<split>_features.npy` into the folder
-    turned: bool = False  # whether its two classes stand the other way round, the positive one last
-    test_counts_fixed: bool = False  # each class has as many test samples as a design wants, not as many as were found
+    load: Callable[[int, Path], Splits]  # takes the split seed; may write `<split>_features.npy` into the folder
+    turned: bool = False  # whether its two classes were exchanged, so that the positive one is last
+    test_counts_fixed: bool = False  # whether a design fixes how many test samples each class has
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,9 @@ class Loaded:
     Attributes
     ----------
     rows : the rows that are left, if some had to be left out
-    digests : bytes (n,) for each split, one digest a sample, where the features themselves are not at hand
+    digests : bytes (n,) for each split, one digest for each sample, where the features themselves are not at hand
     preprocessing : how raw rows became these features
-    equal_by_chance : how many training samples are expected to equal a given one, though they are others
+    equal_by_chance : how many training samples are expected to equal a given sample without being copies of it
     """
 
     features: Mapping[str, Any]
@@ -162,12 +163,12 @@ class Raw:
     labels : int64 (n,) class indices, or 0/1 of shape (n, labels)
     dimensions : of one sample
     content : digest of the files
-    load : from the rows of each split to their features; may write `<split>_features.npy` into the folder
+    load : return the features of each split by its rows; may write `<split>_features.npy` into the folder
     groups : int64 (n,), or None
-    given : int8 (n,), 0 or 1 + the place of the split that the data name for a sample; or None
-    notes : what a reader must be told of the labels, groups and splits
-    files : samples in each of the files that they come from, one after the other; nothing if there is one
-    again : from what was learned of other samples to the features of all of these, as the test split
+    given : int8 (n,), 1 + the place of the split that the data name for a sample, else 0; or None
+    notes : what a reader must know of the labels, groups and splits
+    files : samples in each of the files that they come from, one after the other; empty if there is one file
+    again : return the features of all samples, as the test split, by what was learned of other samples
     """
 
     classes: tuple[str, ...]
@@ -183,12 +184,12 @@ class Raw:
 
 
 def split_place(name: str) -> int:
-    """1 + the place of the split that is called so; 0 if none is."""
+    """Return 1 + the place of the split of this name; 0 if it is none."""
     return SPLIT_NAMES.get(name.strip().casefold(), 0)
 
 
 def check_labels(labels: Any, classes: int, giver: str) -> None:
-    """What a dataset function must keep to.
+    """Refuse labels that a dataset function must not give.
 
     Parameters
     ----------
@@ -203,7 +204,8 @@ def check_labels(labels: Any, classes: int, giver: str) -> None:
     of_several = found.ndim == 2 and found.shape[1] == classes
     if found.dtype != np.int64 or (found.ndim != 1 and not of_several):
         raise ConfigError(
-            f"{giver} labels that are {found.dtype} of shape {found.shape}; they must be int64, (n,) or 0/1 of (n, {classes})"
+            f"{giver} labels that are {found.dtype} of shape {found.shape}; "
+            f"they must be int64, (n,) or 0/1 of (n, {classes})"
         )
     outside = found[(found < 0) | (found >= (2 if of_several else classes))]
     if outside.size:
@@ -216,7 +218,7 @@ def check_labels(labels: Any, classes: int, giver: str) -> None:
 
 
 def title_of(dataset: Dataset) -> str:
-    """The name of the dataset's MLflow experiment: its title, or its kind and what it was made of."""
+    """Return the name of the dataset's MLflow experiment: its title, or its kind and what it was made of."""
     if dataset.title is not None:
         return dataset.title
     parts = [dataset.name, getattr(dataset, "id", None), Path(getattr(dataset, "path", "")).name.split(".")[0]]

@@ -1,4 +1,4 @@
-"""Prepared data written as TFRecord shards, for `dataset=tfrecord` to read: see `data.records` for what they hold."""
+"""Write prepared data as TFRecord shards; `data.shards` says what they hold, and reads them."""
 
 import os
 import tempfile
@@ -26,14 +26,17 @@ def write_shards(data: Prepared, output: Path, shards: int) -> None:
     Raises
     ------
     ConfigError
-        If the folder is there already or cannot be written, a split has fewer samples than shards, or a sample has several labels.
+        If the folder is there already or cannot be written, a split has fewer samples than shards, or a sample may have
+        several labels.
     """
     if data.several_labels:
-        raise ConfigError("dataset=multilabel: shards hold one class a sample")
-    smallest = min(SPLITS, key=lambda name: len(data.split(name).labels))
-    if not 1 <= shards <= min(MOST_SHARDS, len(data.split(smallest).labels)):
+        raise ConfigError("shards hold one class for each sample, and these samples have several labels")
+    sizes = {name: len(data.split(name).labels) for name in SPLITS}
+    smallest = min(SPLITS, key=lambda name: sizes[name])
+    fewest = sizes[smallest]
+    if not 1 <= shards <= min(MOST_SHARDS, fewest):
         raise ConfigError(
-            f"shards={shards}: must be at least 1, and at most the {len(data.split(smallest).labels)} samples of the {smallest} split"
+            f"shards={shards}: must be at least 1, and at most the {fewest} samples of the {smallest} split"
         )
     if output.exists():
         raise ConfigError(f"output={output} is there already: give another folder")
@@ -68,16 +71,15 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
         shards=shards,
         files={file.name: (file.stat().st_size, digest_of(file)) for file in sorted(folder.iterdir())},
         reference=data.reference,
-        notes=tuple(
-            note for note in data.notes if not note.startswith(("leakage:", "validation:"))
-        ),  # which is looked for again
+        # Whoever prepares the shards looks for leakage and missing classes again.
+        notes=tuple(note for note in data.notes if not note.startswith(("leakage:", "validation:"))),
         test_counts_fixed=data.test_counts_fixed,
     )
     (folder / METADATA).write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
 
 
 def written(file: str, samples: Samples, rows: Integers) -> Iterator[tuple[int, int]]:
-    """Write these rows as records; the first byte and the size of each one's payload."""
+    """Write these rows as records, and yield the first byte and the size of each payload."""
     key = "image" if isinstance(samples.features, Images) else "features"
     start = 0
     with tf.io.TFRecordWriter(file) as writer:

@@ -123,7 +123,7 @@ def series(least: int = 2, *, arrays: ArrayOptions, test_path: Name | None, uneq
 
 
 def lacks_array(dataset: Dataset, option: str) -> str | None:
-    """Return what an npz lacks of labels: the array of them. A .ts file always has labels."""
+    """Return which array with labels an npz lacks; None if it has it, or is a .ts file, which always has labels."""
     file = existing_file(str(getattr(dataset, option)), f"dataset.{option}")
     target = str(vars(dataset)["target"])
     there = file.suffix.lower() == ".ts" or target in npz_files.members(file)

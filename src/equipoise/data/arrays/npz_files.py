@@ -1,4 +1,7 @@
-"""Arrays in npz files, read block by block, compressed or not, so that they may be larger than memory. Pickles are never loaded."""
+"""Arrays in npz files, compressed or not, read block by block, so that they may be larger than memory.
+
+Pickles are never loaded.
+"""
 
 import contextlib
 import math
@@ -13,13 +16,13 @@ import numpy as np
 from equipoise.core.schema import ConfigError, counted
 
 BLOCK_BYTES = 16 << 20
-LABEL_BYTES = 4096  # of one label; a header may claim any number
+LABEL_BYTES = 4096  # of one label at most; a header may claim any number
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def members(file: Path) -> list[str]:
-    """The names of the arrays."""
+    """Return the names of the arrays."""
     try:
         with zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
@@ -31,7 +34,7 @@ def members(file: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _damage(file: Path, name: str) -> Iterator[None]:
-    """Whatever a damaged member makes zipfile, zlib or NumPy's parser of headers raise."""
+    """Tell of a damaged member, whatever zipfile, zlib or NumPy's parser of headers raise."""
     try:
         yield
     except Exception as error:
@@ -44,7 +47,7 @@ def _damage(file: Path, name: str) -> Iterator[None]:
 def _opened(
     archive: zipfile.ZipFile, file: Path, name: str, wanted: str = "str"
 ) -> "Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype[np.generic], bool]]":
-    """A member's stream after its header, its shape and type, and whether it is in Fortran order."""
+    """Open a member: its stream after the header, its shape, its type, and whether it is in Fortran order."""
     with contextlib.ExitStack() as stack:
         with _damage(file, name):
             stream = stack.enter_context(archive.open(f"{name}.npy"))
@@ -59,10 +62,11 @@ def _opened(
 
 
 def _pickled(file: Path, name: str, wanted: str) -> ConfigError:
-    """Text that pandas keeps as objects is saved as a pickle, which only the user can know to be safe."""
+    """Return the error of a pickle, as which text of pandas is saved, and which only the user can know to be safe."""
     program = (
         "import sys, numpy as np; file, name = sys.argv[1:]; arrays = dict(np.load(file, allow_pickle=True)); "
-        "found = np.array(arrays[name].tolist()); arrays[name] = found.astype(str) if found.dtype == object else found; np.savez(file, **arrays)"
+        "found = np.array(arrays[name].tolist()); "
+        "arrays[name] = found.astype(str) if found.dtype == object else found; np.savez(file, **arrays)"
     )
     command = shlex.join(["python", "-c", program, str(file), name])
     kinds = "numbers, or series of unequal length as a .ts file" if wanted == "float" else "text or numbers"
@@ -73,7 +77,7 @@ def _pickled(file: Path, name: str, wanted: str) -> ConfigError:
 
 
 def header(file: Path, name: str) -> tuple[int, ...]:
-    """The array's shape.
+    """Return the array's shape.
 
     Raises
     ------
@@ -90,9 +94,9 @@ def header(file: Path, name: str) -> tuple[int, ...]:
 
 
 def blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
-    """The array in blocks of whole samples, each with the number of its first one.
+    """Read the array in blocks of whole samples, each with the number of its first one.
 
-    One in Fortran order, as a data frame's often is, has the parts of a sample all over the file, and is read at once.
+    An array in Fortran order, as a data frame's often is, has each sample all over the file, and is read at once.
     """
     with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, fortran):
         size = math.prod(shape[1:]) * dtype.itemsize
@@ -114,11 +118,11 @@ def blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
 
 
 def whole(file: Path, name: str, features: str, samples: int, most: int = 1) -> Array:
-    """An array of a value for each of the features' samples, of shape (n,) or (n, 1), read at once as (n,).
+    """Read at once an array with one value for each of the features' samples, (n,) or (n, 1), as (n,).
 
     Parameters
     ----------
-    most : values a sample; of more than one the array is (n, values)
+    most : how many values a sample may have; an array of more than one is (n, values)
     """
     with zipfile.ZipFile(file) as archive, _opened(archive, file, name) as (stream, shape, dtype, fortran):
         width = math.prod(shape[1:])

@@ -1,4 +1,4 @@
-"""The arrays of an npz file that belong together: samples, labels, groups and splits, in one part or one for each split."""
+"""The samples, labels, groups and splits in an npz file, as one part or as one part for each split."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The .ts text format of time series, as the UEA & UCR archive and aeon have it."""
+"""The .ts text format of time series, as the UEA & UCR archive and aeon use it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from equipoise.core.schema import ConfigError, Floats
 
 
 def read_ts(file: Path) -> tuple[list[Floats], list[str]]:
-    """The samples of a .ts file, each float64 (channels, steps), and their class labels as text.
+    """Read the samples of a .ts file, each float64 (channels, steps), and their class labels as text.
 
     Format: lines `@key value`, then `@data`; each line after it is the channels joined by `:`, their values by `,`,
     and the class label last (Middlehurst et al. 2024, aeon).

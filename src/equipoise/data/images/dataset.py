@@ -1,6 +1,6 @@
-"""Folders of images, one folder a class: listed without decoding, checked once, decoded while training.
+"""Folders of images, one folder for each class: listed without decoding, checked once, decoded while training.
 
-The folders may stand below `train`, `validation` and `test`, which then are the splits.
+The folders may stand below `train`, `validation` and `test`, which are the splits then.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class ImageFiles:
     paths : bytes (n,), each file's path relative to the root, UTF-8
     shape : (height, width, channels) that every image is brought to
     formats : those that occur, as Pillow names them
-    ways : uint8 (n,), how each is decoded, as `decoding.examine` says
+    ways : uint8 (n,), how to decode each, as `decoding.examine` says
     """
 
     root: str
@@ -55,19 +55,19 @@ class ImageFiles:
         return replace(self, paths=self.paths[rows], ways=self.ways[rows])
 
     def encoded(self) -> list[bytes]:
-        """Each image's file as it is."""
+        """Read each image's file as it is."""
         return [Path(self.root, os.fsdecode(path)).read_bytes() for path in self.paths]
 
 
 class ImagePreprocessing(Preprocessing):
-    """Encoded images, each decoded as its bytes say, resized to (height, width), with so many channels, from 0 to 1."""
+    """Encoded images: each is decoded as its bytes say, resized to (height, width), and scaled from 0 to 1."""
 
     kind: Literal["image"] = "image"
     shape: Annotated[Counts, Field(min_length=3, max_length=3)]
     max_pixels: PositiveInt
 
     def apply(self, rows: Sequence[bytes]) -> Floats:
-        """Of encoded files, in any of the formats that are read in training.
+        """Decode files of any of the formats that are read in training.
 
         Raises
         ------
@@ -94,7 +94,7 @@ def image_directory(
     on_bad_file: Literal["error", "skip"],
     max_pixels: PositiveInt,
 ) -> Raw:
-    """A folder with one folder a class of PNG, JPEG, BMP, GIF or WebP files.
+    """A folder that holds one folder of PNG, JPEG, BMP, GIF or WebP files for each class.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def image_directory(
     image_size : height and width that every image is resized to
     channels : 3 for colour, 1 for grey
     on_bad_file : what to do with a file that cannot be decoded
-    max_pixels : an image of more is refused before it is decoded
+    max_pixels : an image with more is refused before it is decoded
     """
     root = existing_folder(path, "dataset.path")
     folders, notes = listed(root, least)
@@ -127,13 +127,13 @@ def image_directory(
 
 
 def lacks_folders(dataset: Dataset, option: str) -> str | None:
-    """What a folder of images lacks of labels: the folders of the classes."""
+    """Return that a folder of images has no folder for each class; None if it has."""
     root = existing_folder(str(getattr(dataset, option)), f"dataset.{option}")
     return f"{root} holds images, and no folder for each class" if is_unlabelled(root) else None
 
 
 def _content(root: Path, folders: Sequence[Folder]) -> str:
-    """Digest of every file's path, size and time; the content itself is read when the files are checked."""
+    """Return a digest of every file's path, size and time; the content is read when the files are checked."""
     digest = hashlib.sha256(os.fsencode(root))
     for folder in folders:
         for path, (size, time) in zip(folder.paths, folder.states, strict=True):
@@ -149,7 +149,7 @@ def _checked(
     on_bad_file: str,
     max_pixels: int,
 ) -> Loaded:
-    """Decode every file once; what cannot be decoded is an error or is left out."""
+    """Decode every file once; one that cannot be decoded is an error, or is left out."""
     good: dict[str, Integers] = {}
     found: dict[str, list[Examined]] = {}
     bad: list[str] = []
@@ -165,7 +165,8 @@ def _checked(
                     bad.append(f"{os.fsdecode(paths[row])}: {problem}")
                     if on_bad_file == "error":
                         raise ConfigError(
-                            f"{root / os.fsdecode(paths[row])} {problem}; dataset.on_bad_file=skip leaves such files out"
+                            f"{root / os.fsdecode(paths[row])} {problem}; "
+                            "dataset.on_bad_file=skip leaves such files out"
                         )
             good[split] = members[[not isinstance(result, str) for result in results]]
             found[split] = [result for result in results if not isinstance(result, str)]
@@ -185,7 +186,7 @@ def _checked(
 
 
 def _notes(features: Mapping[str, ImageFiles], found: Mapping[str, Sequence[Examined]]) -> list[str]:
-    """What is seen of images that hold more than colours of one picture."""
+    """Tell of images that are transparent or animated."""
     transparent = sum(image.transparent for images in found.values() for image in images)
     animated = [
         os.fsdecode(features[split].paths[row])
@@ -210,7 +211,7 @@ def _notes(features: Mapping[str, ImageFiles], found: Mapping[str, Sequence[Exam
 
 
 def examined_file(root: Path, path: bytes, max_pixels: int) -> Examined | str:
-    """What a file that can be decoded is, or what is wrong with it."""
+    """Examine a file; return what is wrong with it if it cannot be decoded."""
     try:
         file = Path(root, os.fsdecode(path))
         if not file.is_file():  # since it was listed; a pipe would never end

@@ -1,9 +1,9 @@
-"""Encoded images to numbers. The bytes of a file alone decide whether it is read and by what, in preparing, training and serving alike.
+"""Decode images. The bytes of a file alone decide by what, in preparing, training and serving alike.
 
-Pillow examines every file. What is plain, a whole PNG of 8 bits or a whole JPEG that is neither turned nor
-transparent nor CMYK, TensorFlow decodes, twice as fast; a WebP that is as plain, too, and a PNG of 16 bits, of which
-Pillow keeps 8 in colour; all else Pillow decodes. Of an animation the first frame counts; EXIF's orientation is applied; what is
-transparent is shown on mid-grey, on which black and white both stand out.
+Pillow examines every file. TensorFlow, which is twice as fast, decodes plain images: a whole PNG of 8 bits, or a whole
+JPEG or a WebP, that is neither turned nor transparent nor CMYK. It also decodes a PNG of 16 bits, since Pillow keeps
+only 8 of them in colour. Pillow decodes all else. The first frame of an animation counts; EXIF's orientation is
+applied; what is transparent is shown on mid-grey, on which black and white both stand out.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ HEAD = 16  # bytes that tell the format
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16"}
 PLAIN, WEBP, DEEP, OTHER = WAYS = (0, 1, 2, 3)
 BACKGROUND = 128
-# EXIF's orientation to what brings the image upright, as Pillow names it (CIPA DC-008, 4.6.5).
+# For EXIF's orientation (CIPA DC-008, 4.6.5) what brings the image upright, as Pillow names it.
 TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -46,7 +46,7 @@ class Examined(NamedTuple):
     sha256 : of its bytes
     format : one of `FORMATS`
     way : PLAIN (PNG and JPEG by TensorFlow), WEBP (by TensorFlow), DEEP (16 bits by TensorFlow) or OTHER (by Pillow)
-    transparent : whether some of it is
+    transparent : whether a part of it is
     animated : whether it has more frames than the one that is read
     """
 
@@ -58,14 +58,14 @@ class Examined(NamedTuple):
 
 
 def looks_like_an_image(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is of one of the formats, whatever it is called."""
+    """Return whether a file that begins with these bytes is of one of the formats, whatever its name."""
     return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")) or (
         (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[:2] == b"BM" and head[6:10] == bytes(4))
     )
 
 
 def examine(data: bytes, max_pixels: int) -> Examined | str:
-    """What an encoded image is, or what is wrong with it."""
+    """Examine an encoded image; return what is wrong with it if it cannot be decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -91,14 +91,14 @@ def examine(data: bytes, max_pixels: int) -> Examined | str:
 
 
 def _is_cut_off(data: bytes, error: Exception) -> bool:
-    """Whether an image has fewer bytes than it says, by the size in a WebP's head, else by what Pillow says of it."""
+    """Return whether an image was cut off, by the size in a WebP's head, else by Pillow's error."""
     if data.startswith(b"RIFF"):
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
     return isinstance(error, OSError) and "truncated" in str(error).lower()
 
 
 def _format(image: Any) -> str:
-    return "JPEG" if image.format == "MPO" else str(image.format)  # a camera's: a JPEG with more of them behind it
+    return "JPEG" if image.format == "MPO" else str(image.format)  # an MPO of a camera begins with a JPEG
 
 
 def _is_transparent(image: Any) -> bool:
@@ -122,7 +122,7 @@ def _way(image: Any, data: bytes, transparent: bool) -> int:
 
 
 def _is_whole_png(data: bytes) -> bool:
-    """Whether its chunks follow one another to the end, undamaged: TensorFlow refuses what Pillow overlooks."""
+    """Return whether all chunks to the end are undamaged: TensorFlow refuses damage that Pillow overlooks."""
     start = 8
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4], "big")
@@ -135,7 +135,7 @@ def _is_whole_png(data: bytes) -> bool:
 
 
 def _is_whole_jpeg(data: bytes) -> bool:
-    """Whether its segments, of the usual kinds, follow one another to the end: TensorFlow refuses what Pillow overlooks."""
+    """Return whether usual segments follow to the end: TensorFlow refuses damage that Pillow overlooks."""
     start = 2
     while start + 2 <= len(data) and data[start] == 0xFF:
         marker = data[start + 1]
@@ -151,7 +151,7 @@ def _is_whole_jpeg(data: bytes) -> bool:
 
 
 def _orientation(image: Any) -> int:
-    """EXIF's, 1 to 8; 0 where there is none that can be read."""
+    """Return EXIF's orientation, 1 to 8; 0 if none can be read."""
     tiff = bytes(image.info.get("exif", b"")).removeprefix(b"Exif\0\0")
 
     def number(start: int, size: int) -> int:
@@ -163,7 +163,7 @@ def _orientation(image: Any) -> int:
 
 
 def pixels(data: bytes, channels: int) -> Floats:
-    """An encoded image as Pillow decodes it, float32 (height, width, channels) from 0 to 255."""
+    """Decode an image with Pillow, float32 (height, width, channels) from 0 to 255."""
     from PIL import Image
 
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -183,12 +183,12 @@ def pixels(data: bytes, channels: int) -> Floats:
 def decode(
     data: "tf.Tensor", way: "tf.Tensor | int", shape: tuple[int, int, int], ways: Collection[int] = WAYS
 ) -> "tf.Tensor":
-    """An encoded image, examined before, as float32 (height, width, channels) from 0 to 1.
+    """Decode an image that was examined before, float32 (height, width, channels) from 0 to 1.
 
     Parameters
     ----------
-    way : how `examine` says that it is to be decoded
-    ways : those that occur: where all images are plain, no time is lost on others
+    way : how to decode it, as `examine` says
+    ways : those that occur; where all images are plain, no time is lost on others
     """
     import tensorflow as tf
 
@@ -209,7 +209,7 @@ def decode(
 
 
 def _deep(data: "tf.Tensor") -> "tf.Tensor":
-    """A PNG of 16 bits as float32 (height, width, 3) from 0 to 255, with all of its levels."""
+    """Decode a PNG of 16 bits, float32 (height, width, 3) from 0 to 255, with all of its levels."""
     import tensorflow as tf
 
     found = tf.cast(tf.io.decode_png(data, 4, tf.uint16), tf.float32)
@@ -218,7 +218,7 @@ def _deep(data: "tf.Tensor") -> "tf.Tensor":
 
 
 def _in_channels(colour: "tf.Tensor", channels: int) -> "tf.Tensor":
-    """In colour, or in one channel as Pillow weighs grey (ITU-R BT.601)."""
+    """Return the colours, or one channel of grey with the weights of Pillow (ITU-R BT.601)."""
     import tensorflow as tf
 
     return colour if channels == 3 else tf.reduce_sum(colour * [0.299, 0.587, 0.114], axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Which files of a folder are images, of which class, and in which split: told by folders' names, and listed without decoding.
+"""List the images of a folder without decoding them; folders' names tell the class and the split of each.
 
 Classes are the folders in the root, or in folders that are named as splits are. Every file below a class is listed,
 or counted and named in a note.
@@ -20,9 +20,9 @@ from equipoise.data.images.decoding import HEAD, KNOWN, looks_like_an_image
 from equipoise.data.labels import alike
 from equipoise.data.types import SPLITS, split_place
 
-# Files that are called so are to be images; of any other the first bytes say whether it is one.
+# Files with these suffixes must be images; the first bytes of any other file tell whether it is one.
 SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif", ".webp"}
-NOTHING = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}  # what systems leave everywhere, beside hidden files
+NOTHING = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}  # systems leave them everywhere, beside hidden files
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Folder:
 
     Attributes
     ----------
-    split : 0, or 1 + the place of the split that it stands below
+    split : 1 + the place of the split that it stands below, or 0
     paths : bytes (n,), relative to the root
     states : int64 (n, 2), the size and time of each file
     """
@@ -44,7 +44,7 @@ class Folder:
 
 @dataclass
 class _Unread:
-    """How many files are no images, and the first of them."""
+    """The number of files that are no images, and the names of the first."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Unread:
 
 
 def listed(root: Path, least: int = 2) -> tuple[list[Folder], list[str]]:
-    """The folders that hold images, in the order of their paths, and what a reader must be told.
+    """Return the folders that hold images, in the order of their paths, and notes.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def listed(root: Path, least: int = 2) -> tuple[list[Folder], list[str]]:
 
 
 def _of_two_depths(root: Path, found: Sequence[Folder]) -> list[str]:
-    """Folders of other names in each class may be the classes that were meant."""
+    """Tell of folders of different names in each class, which may be the classes that were meant."""
     inner: dict[str, set[str]] = {}
     for folder in found:
         inside = os.fsdecode(folder.paths[0]).split("/")[2 if folder.split else 1 : -1]
@@ -113,15 +113,16 @@ def _of_two_depths(root: Path, found: Sequence[Folder]) -> list[str]:
     if any(len(own) < 2 or "" in own for own in inner.values()) or len(names) > len(set(names)):
         return []
     return [
-        f"the classes are the folders {listing(list(inner))} of {root}; if those in them ({listing(sorted(names), 4)}) are meant, move these up"
+        f"the classes are the folders {listing(list(inner))} of {root}; "
+        f"if those in them ({listing(sorted(names), 4)}) are meant, move these up"
     ]
 
 
 def _classes(root: Path) -> list[tuple[str, int, str]]:
-    """Each class with the place of its split and its path below the root."""
+    """Return each class with the place of its split and its path below the root."""
     folders = [name for name in _subfolders(root) if _holds_anything(_inside(root, name))]
     splits = [name for name in folders if split_place(name)]
-    # The images first: of a folder of a million of them one is looked at.
+    # Look for images first: of a million of them in a folder only one is read.
     nested = [name for name in folders if not _direct_images(root / name, most=1) and _subfolders(root / name)]
     if splits and set(splits) <= set(nested):
         _check_splits(root, splits, [name for name in folders if name not in splits])
@@ -146,7 +147,7 @@ def _check_splits(root: Path, splits: Sequence[str], others: Sequence[str]) -> N
 
 
 def _check_no_splits(root: Path, folders: Sequence[str], nested: Sequence[str]) -> None:
-    """Splits that are not named as such must not become the classes."""
+    """Refuse splits that are not named as such: they must not become the classes."""
     cure = "if they are splits, call them train, validation and test, with a folder for each class in each"
     seeming = [name for name in folders if _split_places(name)]
     places = {place for name in seeming for place in _split_places(name)}
@@ -154,18 +155,19 @@ def _check_no_splits(root: Path, folders: Sequence[str], nested: Sequence[str]) 
         bare = [name for name in seeming if name not in nested]
         held = f", and {listing(bare)} holds files that are in no folder of a class" if bare else ""
         raise ConfigError(
-            f"{root}: the folders {listing(seeming)} look like splits, not like classes{held}: {cure}; if they are classes, rename them"
+            f"{root}: the folders {listing(seeming)} look like splits, not like classes{held}: {cure}; "
+            "if they are classes, rename them"
         )
     inside = {tuple(_subfolders(root / name)) for name in nested} if len(nested) == len(folders) > 1 else set()
     if len(inside) == 1 and len(equal := min(inside)) > 1:
         raise ConfigError(
-            f"{root}: the folders {listing(folders)} all hold the folders {listing(equal)}, so that these may be the classes: "
-            f"{cure}; if not, move the images of {listing(equal)} up"
+            f"{root}: the folders {listing(folders)} all hold the folders {listing(equal)}, "
+            f"so that these may be the classes: {cure}; if not, move the images of {listing(equal)} up"
         )
 
 
 def _check_no_twins(root: Path, folders: Sequence[str]) -> None:
-    """A link to another class would give each of its images two classes."""
+    """Refuse a link to another class, which would give each of its images two classes."""
     stands = {name: _inside(root, name).resolve() for name in folders}
     twins = [name for name, place in stands.items() if list(stands.values()).count(place) > 1]
     if twins:
@@ -173,12 +175,12 @@ def _check_no_twins(root: Path, folders: Sequence[str]) -> None:
 
 
 def _split_places(name: str) -> set[int]:
-    """The splits that are among the words of the name, as of `X_train` or `val2017`."""
+    """Return the splits among the words of a name such as `X_train` or `val2017`."""
     return {split_place(word) for word in re.split(r"[\W\d_]+", name)} - {0}
 
 
 def _below(root: Path, folder: str, name: str, split: int, unread: _Unread) -> Iterator[Folder]:
-    """The folder and those below it. Of a million files, what is held of each is its path, size and time, and no object."""
+    """Yield the folder and those below it. No object is held for a file, only its path, size and time."""
     names: list[bytes] = []
     states = array("q")
     with os.scandir(_inside(root, folder)) as entries:
@@ -204,12 +206,12 @@ def _below(root: Path, folder: str, name: str, split: int, unread: _Unread) -> I
 
 
 def is_unlabelled(root: Path) -> bool:
-    """Whether the images stand in the folder itself, in none of a class."""
+    """Return whether the images stand in the folder itself, and in no folder of a class."""
     return bool(_direct_images(root, most=1)) and not _subfolders(root)
 
 
 def _inside(root: Path, folder: str) -> Path:
-    """The folder, which must not be a link out of the root, or to where it stands itself."""
+    """Return the folder, which must not be a link out of the root, or to a folder above it."""
     path, resolved = root / folder, Path(root, folder).resolve()
     if not resolved.is_relative_to(root):
         raise ConfigError(f"{path} is a link that leaves {root}: copy the files, or name that folder itself")
@@ -229,7 +231,7 @@ def _holds_anything(folder: Path) -> bool:
 
 
 def _direct_images(folder: Path, most: int | None = None) -> list[str]:
-    """The names of the images, by their suffixes, in the folder itself; `most` of them."""
+    """Return the names of `most` images, by their suffixes, in the folder itself."""
     with os.scandir(folder) as entries:
         found = (
             entry.name
@@ -240,7 +242,7 @@ def _direct_images(folder: Path, most: int | None = None) -> list[str]:
 
 
 def _is_image(entry: "os.DirEntry[str]", root: Path) -> bool:
-    """Whether the file is called as an image is, or begins as one."""
+    """Return whether the file has the name of an image, or begins as one."""
     if _suffix(entry.name) in SUFFIXES:
         return True
     try:
@@ -281,5 +283,6 @@ def _check_names(names: list[str], root: Path, unread: _Unread, least: int) -> N
     same = [name for group in alike(names) for name in group]
     if same:
         raise ConfigError(
-            f"{root} has folders whose names differ by case only ({listing(same)}), or in what does not show: merge or rename them"
+            f"{root} has folders whose names differ by case only ({listing(same)}), or in what does not show: "
+            "merge or rename them"
         )

@@ -1,7 +1,7 @@
-"""What was learned of a table's columns from its training rows, and how any row is encoded by it.
+"""Encoders of a table's columns, learned from its training rows.
 
-The record is written once, when a table is prepared, and read by all that encodes rows later: rows of a file, of a
-data frame or of Python values come out as the same bits.
+The record is written once, when a table is prepared, and read wherever rows are encoded later: rows of a file, of a
+data frame or of Python values become the same bits.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,14 +34,14 @@ TOLD: dict[Why, str] = {
 
 @dataclass(frozen=True)
 class Doubt:
-    """Rows whose cell in a column says what the training rows did not say."""
+    """Rows whose cell in a column has no like among the training rows."""
 
     column: str
     rows: Booleans  # (rows,)
     why: Why
 
     def refusal(self, value: str) -> ConfigError:
-        """Of a cell that cannot be encoded as the training rows were."""
+        """Return the error of a cell that cannot be encoded as the training rows were."""
         if self.why == "unreadable":
             return ConfigError(f"column '{self.column}' is numeric in training but not here: {value}")
         if self.why == "infinite":
@@ -54,13 +54,13 @@ class NumericColumn(Section):
 
     Attributes
     ----------
-    type : the Arrow type in the training file, whose rounding numbers get; `string` for a CSV
+    type : the Arrow type in the training file, to which numbers are rounded; `string` for a CSV
     decimal, unit : the decimal mark of text, and what may stand before or behind a number
     missing : markers of a missing value beside the usual ones
     mean, deviation : of the training rows
     low, high : range of the training rows
-    constant : whether the training rows have one value, up to rounding; the feature is 0 then
-    indicator : whether a second feature says «missing»
+    constant : whether the training rows have one value, up to rounding; then the feature is 0
+    indicator : whether a second feature tells that a value is missing
     """
 
     kind: Literal["number"] = "number"
@@ -82,7 +82,7 @@ class NumericColumn(Section):
         return 1 + self.indicator
 
     def encode(self, values: "pa.Array") -> tuple[Floats, list[Doubt]]:
-        """float32 (rows, width), and what is to be told of the rows; what cannot be read is missing."""
+        """Return float32 (rows, width) and the doubts about rows; what cannot be read is missing."""
         numbers, unreadable = cells.numbers(values, self.decimal, self.unit, self.missing, self.type)
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = ((numbers - self.mean) / self.deviation).astype(np.float32)
@@ -100,7 +100,7 @@ class NumericColumn(Section):
         return features, doubts
 
     def _far(self, numbers: Floats) -> Booleans:
-        """Which lie outside the range of the training rows by more than `FAR` deviations, (rows,)."""
+        """Return which numbers lie outside the training range by more than `FAR` deviations, (rows,)."""
         margin = FAR * (ROUNDING * abs(self.mean) if self.constant else self.deviation)
         far: Booleans = (numbers < self.low - margin) | (numbers > self.high + margin)
         return far
@@ -112,7 +112,7 @@ class CategoricalColumn(Section):
     Attributes
     ----------
     type : the Arrow type in the training file
-    missing : what stands for a missing value beside nothing at all
+    missing : markers of a missing value beside the empty text
     """
 
     kind: Literal["category"] = "category"
@@ -127,7 +127,7 @@ class CategoricalColumn(Section):
         return len(self.categories)
 
     def encode(self, values: "pa.Array") -> tuple[Floats, list[Doubt]]:
-        """float32 (rows, width), and what is to be told of the rows; a category that is unknown is none."""
+        """Return float32 (rows, width) and the doubts about rows; an unknown category is none of the columns."""
         import pyarrow as pa
         import pyarrow.compute as compute
 
@@ -146,19 +146,19 @@ Column = NumericColumn | CategoricalColumn
 
 @dataclass(frozen=True)
 class Encoded:
-    """Features of rows, float32 (rows, features), what is doubtful about them, and the raw columns."""
+    """Features of rows, float32 (rows, features), the doubts about them, and the raw columns."""
 
     features: Floats
     doubts: tuple[Doubt, ...]
     values: "Mapping[str, pa.Array]"
 
     def strict(self) -> Floats:
-        """The features, if the columns are as the training rows have them.
+        """Return the features.
 
         Raises
         ------
         ConfigError
-            If a number is infinite or too large, or text stands where the training rows have numbers.
+            If a number is infinite or too large, or there is text where the training rows have numbers.
         """
         for doubt in self.doubts:
             if doubt.why in ("unreadable", "infinite", "large") and doubt.rows.any():
@@ -166,7 +166,7 @@ class Encoded:
         return self.features
 
     def told(self) -> list[str]:
-        """One text a row."""
+        """Return one text for each row: its doubts, or nothing."""
         told: list[list[str]] = [[] for _ in self.features]
         for doubt in self.doubts:
             for row in np.flatnonzero(doubt.rows):
@@ -182,14 +182,13 @@ class TablePreprocessing(Preprocessing):
     """The columns that a model of a table learned from, in the order of their features.
 
     Rows are columns by name: a data frame, an Arrow table or batch, or a mapping. Cells may be text as in a CSV, or
-    numbers and truths of their own type; more columns do no harm, and a missing one is a `ConfigError`.
+    numbers and booleans of their own type. Other columns are ignored; a missing column is a `ConfigError`.
     """
 
     kind: Literal["table"] = "table"
     columns: Annotated[tuple[Annotated[Column, Field(discriminator="kind")], ...], Field(strict=False)]
-    pandas: dict[str, PandasType] = Field(
-        default_factory=dict
-    )  # what pandas makes of each column; no feature depends on it
+    # The type that pandas gives each column; no feature depends on it.
+    pandas: dict[str, PandasType] = Field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -197,15 +196,15 @@ class TablePreprocessing(Preprocessing):
         return sum(column.width for column in self.columns)
 
     def apply(self, rows: Any) -> Floats:
-        """float32 (rows, features); what cannot be read is missing, and an unknown category none."""
+        """Return float32 (rows, features); what cannot be read is missing, an unknown category is a row of zeros."""
         return self.encode(rows).features
 
     def unknown(self, rows: Any) -> list[str]:
-        """For each row what of it is unknown, such as `city=berlin: not seen in training`; "" if nothing."""
+        """Return for each row what is unknown, such as `city=berlin: not seen in training`; "" if nothing."""
         return self.encode(rows).told()
 
     def encode(self, rows: Any) -> Encoded:
-        """The features of the rows, and what is doubtful about them."""
+        """Return the features of the rows and the doubts about them."""
         values = dict(self._values(rows))
         parts = [column.encode(values[column.name]) for column in self.columns]
         rows_given = len(next(iter(values.values()), ()))
@@ -213,9 +212,8 @@ class TablePreprocessing(Preprocessing):
         return Encoded(features, tuple(doubt for _, doubts in parts for doubt in doubts), values)
 
     def _values(self, rows: Any) -> "Iterator[tuple[str, pa.Array]]":
-        names = getattr(rows, "column_names", None) or list(
-            getattr(rows, "columns", rows)
-        )  # of Arrow, pandas, a mapping
+        # Arrow, pandas, or a mapping.
+        names = getattr(rows, "column_names", None) or list(getattr(rows, "columns", rows))
         known = {str(name): name for name in names}
         for name in (column.name for column in self.columns):
             if name not in known:

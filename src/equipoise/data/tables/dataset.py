@@ -166,7 +166,7 @@ def _raw(tables: Sequence[Table], roles: Roles, options: ColumnOptions, content:
 
 
 def _features(table: Table, roles: Roles, options: ColumnOptions) -> tuple[list[str], list[str]]:
-    """The columns to learn from, and those that are left out as an index."""
+    """Return the columns to learn from, and those that are left out as an index."""
     twice = [name for name, count in Counter(roles.columns).items() if count > 1]
     if twice:
         raise ConfigError(
@@ -181,7 +181,7 @@ def _features(table: Table, roles: Roles, options: ColumnOptions) -> tuple[list[
 
 
 def _left_out(tables: Sequence[Table], name: str) -> str:
-    """What is told of a column that has no name, or that of an index of pandas."""
+    """Return the note on a column without a name, or with that of an index of pandas."""
     having = [table for table in tables if name in table.columns]
     ends = all(table.is_text and name == table.columns[-1] for table in having)
     if ends and all(
@@ -194,7 +194,7 @@ def _left_out(tables: Sequence[Table], name: str) -> str:
 def _encode(
     tables: Sequence[Table], columns: Sequence[str], rows: Mapping[str, Integers], folder: Path, options: ColumnOptions
 ) -> Loaded:
-    """Fit the encoders on the training rows and write each split's features into the folder."""
+    """Fit the encoders on the training rows, and write each split's features into the folder."""
     read = readings(tables, columns, options)
     in_train = np.zeros(1 + max(int(members.max()) for members in rows.values()), dtype=bool)
     in_train[rows["train"]] = True
@@ -241,7 +241,7 @@ def encoded_file(
     learned: TablePreprocessing,
     missing_labels: Sequence[str] = (),
 ) -> tuple[Floats, Integers]:
-    """Features and labels of another file by encoders that were fitted before.
+    """Encode the features and labels of another file by encoders that were fitted before.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def encoded_file(
 
 
 def lacks_targets(dataset: Dataset, option: str) -> str | None:
-    """What a table lacks of labels: the columns that hold them."""
+    """Return which columns with labels a table lacks; None if it has them all."""
     file = existing_file(str(getattr(dataset, option)), f"dataset.{option}")
     held = open_table(file, vars(dataset)["separator"]).columns
     for key, targets in (("targets", getattr(dataset, "targets", ())), ("target", (getattr(dataset, "target", None),))):

@@ -1,6 +1,6 @@
-"""Files that hold tables: CSV, packed or in UTF-16 as well, and Parquet. What a file is, its content says.
+"""Files that hold tables: CSV, also packed or in UTF-16, and Parquet. The content tells which of them a file is.
 
-Read in batches, never whole.
+Files are read in batches, never whole.
 """
 
 import bz2
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 65_536
-OF_EXCEL = re.compile(
-    r"\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE
-)  # the first line by which Excel is told the separator
+# The first line that tells Excel the separator.
+OF_EXCEL = re.compile(r"\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE)
 MOST_COMMENTS = 1000
 PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
 PACKED: Mapping[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -65,10 +64,10 @@ class Table:
     ----------
     name : as messages call it
     columns : their names
-    batches : reads these columns from the start; the cells of a CSV are text as it stands there, even where there is none
-    missing : what its text writes for a missing value; nothing where the file itself knows of missing values
+    batches : read these columns from the start; the cells of a CSV are text as it stands in the file, even empty text
+    missing : texts that mean a missing value; none where the file itself marks missing values
     is_text : whether all its cells are text, as those of a CSV
-    categorical : the columns that pandas wrote as categories, whatever their type is
+    categorical : the columns that pandas wrote as categories, of whatever type
     """
 
     name: str
@@ -80,7 +79,7 @@ class Table:
 
 
 def numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
-    """The batches of all tables, one after the other, each with the number of its first row."""
+    """Yield the batches of all tables, one after the other, each with the number of its first row."""
     start = 0
     for table in tables:
         for batch in table.batches(columns):
@@ -89,12 +88,12 @@ def numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple
 
 
 def is_index(name: str) -> bool:
-    """Whether a column has the name that pandas gives the index of a frame when it writes or reads it."""
+    """Return whether a column has the name that pandas gives the index of a frame when it writes or reads it."""
     return re.fullmatch(r"__index_level_\d+__|Unnamed: \d+(\.\d+)?", name) is not None
 
 
 def open_table(file: Path, separator: str = ",") -> Table:
-    """A CSV or Parquet file as a table.
+    """Open a CSV or Parquet file as a table.
 
     Raises
     ------
@@ -114,7 +113,7 @@ def open_table(file: Path, separator: str = ",") -> Table:
 
 
 def _opener(file: Path, start: bytes) -> Callable[[], IO[bytes]]:
-    """How its bytes are read, unpacked if they are packed."""
+    """Return a function that opens the file, unpacking it if it is packed."""
     for magic, opened in PACKED.items():
         if start.startswith(magic):
             return lambda: opened(file)
@@ -126,7 +125,7 @@ def _opener(file: Path, start: bytes) -> Callable[[], IO[bytes]]:
 
 
 def _member(file: Path) -> IO[bytes]:
-    """The one table in a zip archive."""
+    """Open the only file in a zip archive."""
     with zipfile.ZipFile(file) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
         if "[Content_Types].xml" in names:
@@ -189,7 +188,7 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
 
 
 def _check_comments(file: Path, header: Sequence[str], rows: Iterator[list[str]]) -> None:
-    """That the header is no comment; one that begins with # may well be the header, if the rows have as many cells."""
+    """Refuse comments above the header. A line that begins with # is the header if the next line has as many cells."""
     first, count = header, 0
     while header and header[0].startswith("#") and count < MOST_COMMENTS:
         following = next(rows, [])
@@ -204,7 +203,7 @@ def _check_comments(file: Path, header: Sequence[str], rows: Iterator[list[str]]
 
 
 def _other_separator(line: str) -> str:
-    """What to do about a line in which the separator that was tried does not occur."""
+    """Return what to try for a line in which the separator does not occur."""
     mark, name = max(
         {";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}.items(), key=lambda pair: line.count(pair[0])
     )
@@ -212,7 +211,7 @@ def _other_separator(line: str) -> str:
 
 
 def _check_unpacked(file: Path, start: bytes) -> None:
-    """That what was packed, if it was, is text."""
+    """Refuse what is not text, after unpacking."""
     if start.startswith(PARQUET):
         raise ConfigError(f"{file} is a packed Parquet file: unpack it first")
     if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -228,7 +227,7 @@ def _not_utf8(file: Path) -> ConfigError:
 
 
 def _column_names(header: Sequence[str], file: Path) -> tuple[str, ...]:
-    """The header without white space around names; a column without a name is called as pandas calls it."""
+    """Return the header without white space around names; a column without a name gets the one of pandas."""
     short = [name.strip() for name in header]
     names = [
         name or f"Unnamed: {index}"
@@ -241,7 +240,7 @@ def _column_names(header: Sequence[str], file: Path) -> tuple[str, ...]:
 
 
 def _lines(text: IO[str], file: Path) -> Iterator[str]:
-    """Its lines; one that is longer than a block is read no further, however far a compressed file would unpack."""
+    """Yield the lines; stop at one that is longer than a block, since a compressed file may unpack to any length."""
     while line := text.readline(BLOCK_BYTES):
         if len(line) == BLOCK_BYTES:
             raise ConfigError(f"{file} has a line of more than {BLOCK_BYTES} characters: it is no table")
@@ -271,7 +270,7 @@ def _open_parquet(file: Path) -> Table:
 
 
 def _pandas_categories(schema: "pa.Schema") -> frozenset[str]:
-    """The columns that were a `Categorical`; of one of numbers, Parquet itself knows the numbers alone."""
+    """Return the columns that were a `Categorical`; where categories are numbers, Parquet stores only the numbers."""
     try:
         described = schema.pandas_metadata["columns"]
         return frozenset(str(column["name"]) for column in described if column["pandas_type"] == "categorical")

@@ -1,4 +1,7 @@
-"""What the training rows of a table say of its columns, and what of it must be told: rows that are named, columns that say nothing."""
+"""Fit the encoders of a table's columns on its training rows, and note what is odd about a column.
+
+Odd are columns that name the rows, columns that are constant, and numbers that may stand for a missing value.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,24 +20,24 @@ from equipoise.data.tables.readings import FEW, ColumnOptions, Reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_NAMED = 1 << 20  # rows that are looked at for names
-# What is written for a missing number; one that is far outside the rest is so by more deviations of the rest than these.
+MOST_NAMED = 1 << 20  # rows in which names are looked for
+# Usual marks of a missing number, and how many deviations of the other numbers one must lie outside their range.
 SENTINELS = (-1, -9, *(sign * (10**digits - 1) for digits in range(2, 9) for sign in (-1, 1)))
 FAR_OUT = 10
-SAMPLE = 2000  # rows by which is judged how often two are equal by chance
-# Deviation by magnitude that may be rounding to a narrow type: four of its last bits.
+SAMPLE = 2000  # rows that estimate how often two are equal by chance
+# Relative deviation that may be rounding to a narrow type: four of its last bits.
 ROUNDING = {"float": 4 * float(np.finfo(np.float32).eps), "halffloat": 4 * float(np.finfo(np.float16).eps)}
 
 
 @dataclass
 class _Sentinels:
-    """Finds numbers of the usual form for a missing value that occur more than once, far outside the rest of their column."""
+    """Find usual marks of a missing number that occur more than once, far outside the other numbers of their column."""
 
     _rest: Fitting = field(default_factory=Fitting)
     _counts: Integers | int = 0  # (sentinels, columns)
 
     def add(self, rows: Floats) -> None:
-        """A block of training rows, (n, columns)."""
+        """Add a block of training rows, (n, columns)."""
         extreme = np.isin(np.fmin.reduce(rows), SENTINELS) | np.isin(np.fmax.reduce(rows), SENTINELS)
         suspect, counts = rows[:, extreme], np.zeros((len(SENTINELS), rows.shape[1]), dtype=np.int64)
         counts[:, extreme] = [(suspect == sentinel).sum(axis=0) for sentinel in SENTINELS]
@@ -44,7 +47,7 @@ class _Sentinels:
         self._rest.add(rest)
 
     def notes(self, read: Sequence[Reading], options: ColumnOptions) -> list[str]:
-        """What is to be told of the columns."""
+        """Return a note for each column that has some."""
         rest = self._rest.moments()
         told = []
         for index, reading in enumerate(read):
@@ -60,7 +63,8 @@ class _Sentinels:
             if found:
                 names = [f"{sentinel}" for sentinel in found]
                 told.append(
-                    f"column '{reading.name}' holds {listing(names)} again and again, far outside the rest ({low:.6g} to {high:.6g}): "
+                    f"column '{reading.name}' holds {listing(names)} again and again, "
+                    f"far outside the rest ({low:.6g} to {high:.6g}): "
                     f"if that means a missing value, {options.more('missing', *names)}"
                 )
         return told
@@ -68,7 +72,7 @@ class _Sentinels:
 
 @dataclass
 class _RowNames:
-    """Whether a column may be a name of the row: whole numbers that rise, or whole numbers or texts of which no two are equal."""
+    """Find out whether a column may name the rows: whole numbers that rise, or numbers or texts that all differ."""
 
     rises: bool
     differ: bool = True
@@ -77,7 +81,7 @@ class _RowNames:
     _seen: "list[pa.Array]" = field(default_factory=list)
 
     def add(self, values: "pa.Array") -> None:
-        """Numbers or texts of a block."""
+        """Add the numbers or texts of a block."""
         import pyarrow as pa
 
         if self.rises or (self.differ and pa.types.is_floating(values.type)):
@@ -91,7 +95,7 @@ class _RowNames:
             self.differ = values.null_count == 0 and len(pa.chunked_array(self._seen).unique()) == self._rows
 
     def note(self, name: str, options: ColumnOptions) -> list[str]:
-        """What is to be told of it."""
+        """Return a note if the column may name the rows."""
         cure = f"leave it out with {options.more('drop', name)}"
         if self.rises:
             return [f"column '{name}' rises from row to row: if it numbers the rows, {cure}"]
@@ -101,7 +105,7 @@ class _RowNames:
 def fit(
     tables: Sequence[Table], read: Sequence[Reading], in_train: Booleans, options: ColumnOptions
 ) -> tuple[TablePreprocessing, list[str]]:
-    """What the training rows say of each column, and what must be told of it.
+    """Fit the encoder of each column on the training rows; the notes tell what is odd.
 
     Raises
     ------
@@ -145,27 +149,25 @@ def fit(
 
 
 def _of_categories(name: str, found: Sequence[str], *, complete: bool) -> list[str]:
-    """What is to be told of categories that say nothing, or that may be one."""
+    """Tell of categories that are constant, or that may be one category."""
     if len(found) == 1 and complete:
         return [f"column '{name}' is constant in the training rows ({found[0]}), so that nothing is learned of it"]
     near = [" and ".join(map(shown, group)) for group in alike(found)]
-    return (
-        [
-            f"column '{name}': {listing(near, 3)} are different categories, and nearly the same text: where they mean one thing, write them alike"
-        ]
-        if near
-        else []
-    )
+    if not near:
+        return []
+    cure = "where they mean one thing, write them alike"
+    return [f"column '{name}': {listing(near, 3)} are different categories, and nearly the same text: {cure}"]
 
 
 def _of_many(reading: Reading, categories: Mapping[str, set[str]], rows: int, options: ColumnOptions) -> list[str]:
-    """What is to be told of text that hardly repeats: it may be numbers that nobody can read, or times."""
+    """Tell of text that hardly repeats: it may be numbers that cannot be read, or times."""
     found = categories.get(reading.name, set())
     if len(found) <= max(FEW, rows / 2) or reading.notes or reading.name in options.categorical:
         return []
-    told = f"column '{reading.name}' is text of {len(found)} different values in {rows} training rows ({listing(sorted(found), 3)})"
     return [
-        f"{told}: if they are numbers or times, write them as plain numbers; else leave the column out with {options.more('drop', reading.name)}"
+        f"column '{reading.name}' is text of {len(found)} different values in {rows} training rows "
+        f"({listing(sorted(found), 3)}): if they are numbers or times, write them as plain numbers; "
+        f"else leave the column out with {options.more('drop', reading.name)}"
     ]
 
 
@@ -184,7 +186,8 @@ def _columns(
                 columns.append(column)
                 if column.constant:
                     notes.append(
-                        f"column '{name}' is constant in the training rows ({column.mean:.12g}), so that nothing is learned of it"
+                        f"column '{name}' is constant in the training rows ({column.mean:.12g}), "
+                        "so that nothing is learned of it"
                     )
             index += 1
         elif categories[name]:
@@ -215,7 +218,7 @@ def _as_arrow(numbers: Floats) -> "pa.Array":
 
 
 def _distinct(values: "pa.StringArray", chosen: Booleans) -> list[str]:
-    """The values of the chosen rows, each once."""
+    """Return the values of the chosen rows, each once."""
     import pyarrow as pa
 
     found: list[str] = values.filter(pa.array(chosen)).drop_null().unique().to_pylist()
@@ -226,8 +229,8 @@ def _check_number_of(categories: set[str], reading: Reading, options: ColumnOpti
     if len(categories) > options.max_categories:
         told = f" ({reading.notes[0]})" if reading.notes else ""
         raise ConfigError(
-            f"column '{reading.name}' is text with more than {options.max_categories} different values{told}: leave it out with "
-            f"{options.more('drop', reading.name)}, or raise dataset.max_categories"
+            f"column '{reading.name}' is text with more than {options.max_categories} different values{told}: "
+            f"leave it out with {options.more('drop', reading.name)}, or raise dataset.max_categories"
         )
 
 
@@ -256,10 +259,10 @@ def _standardised(reading: Reading, moments: Moments, index: int, indicator: boo
 
 
 def equal_by_chance(learned: TablePreprocessing, features: Floats) -> float:
-    """How many training rows are expected to equal a given one, if columns were independent of each other.
+    """Return how many training rows are expected to equal a given one if columns are independent of each other.
 
-    Two rows are equal in a column with a probability that is estimated by the pairs of a sample: sum of
-    n_v (n_v - 1) over m (m - 1) for the values v (Simpson 1949).
+    The probability that two rows are equal in a column is estimated from the pairs of a sample of m rows:
+    sum over its values v of n_v (n_v - 1) / (m (m - 1)) (Simpson 1949).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The types that pandas gives the columns of a file, as `pandas.read_csv` and `read_parquet` guess them.
 
-MLflow reads the rows that a served model gets by pandas, and refuses a column that comes out as another type than
-the model's signature says. So the signature has to say what pandas makes of the file that was trained on.
+MLflow reads the rows for a served model with pandas, and refuses a column whose type differs from the model's
+signature. So the signature states what pandas makes of the training file.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PandasType = Literal["boolean", "long", "double", "string"]
-# What `read_csv` takes for a missing value (pandas 2.3, its documentation).
+# Texts that `read_csv` takes for a missing value (documentation of pandas 2.3).
 MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
@@ -20,7 +20,7 @@ TRUTHS = ("True", "TRUE", "true", "False", "FALSE", "false")
 
 
 class PandasTypes:
-    """Finds them out, a batch of rows at a time.
+    """Find the types, a batch of rows at a time.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ class PandasTypes:
         self._found: dict[str, set[str]] = {}
 
     def add(self, columns: "Mapping[str, pa.Array]") -> None:
-        """Rows as they stand in the file."""
+        """Add rows as they stand in the file."""
         for name, column in columns.items():
             found = self._found.setdefault(name, set())
             if "string" not in found:
                 found |= _kinds(column, of_text=self._of_text)
 
     def of(self, name: str) -> PandasType:
-        """Whole numbers with a missing one among them are double, as pandas has no missing integer by itself."""
+        """Return a column's type. Whole numbers with a missing one are double: pandas has no missing integer."""
         found = self._found[name]
         values = found - {"missing"}
         if values == {"boolean"}:

@@ -1,7 +1,7 @@
-"""How each column of a table is to be read, as numbers or as categories: decided by the column as a whole.
+"""Decide for each column of a table, as a whole, whether it is read as numbers or as categories.
 
-A few cells that are no numbers do not make categories of a column of numbers, nor a few numbers the other way round.
-What is read otherwise than it stands there is told, and dates are refused.
+A few other cells do not turn a column of numbers into categories, nor a few numbers a column of categories into
+numbers. A note tells of each cell that is not read as it stands there, and dates are refused.
 """
 
 from collections import Counter
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NEARLY_ALL = 0.9  # of the cells
-MOST = 0.5  # of the cells: categories of which so many are numbers are told
-FEW = 10  # different numbers, which may as well be categories
+MOST = 0.5  # of the cells: if so many of a column of categories are numbers, a note tells of it
+FEW = 10  # different numbers may as well be categories
 EXAMPLES = 6  # of cells of one kind, for messages
 
-# Numbers without any mark, those whose mark is surely a point or a comma, those whose mark may as well be one of thousands,
-# and those with another unit than a currency or per cent; then what is no number.
+# Numbers without any mark, with a decimal mark that is surely a point or a comma, with one that may as well mark
+# thousands, and with another unit than a currency or per cent; then what is no number.
 Kind = Literal["whole", "point", "comma", "point?", "comma?", "unit", "date", "marker", "odd"]
 NUMBERS: tuple[Kind, ...] = ("whole", "point", "comma", "point?", "comma?")
 
@@ -65,20 +65,20 @@ class ColumnOptions(FeatureOptions):
     decimal: DecimalMark
 
     def more(self, key: Literal["drop", "missing", "categorical"], *names: str) -> str:
-        """The option as it is to be typed to add these names to it."""
+        """Return the option as it is typed to add these names to it."""
         return as_typed(f"dataset.{key}", [*getattr(self, key), *names])
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a column's cells are read.
+    """The way to read a column's cells.
 
     Attributes
     ----------
-    numeric : as numbers, else as categories
+    numeric : whether as numbers, else as categories
     type : the Arrow type that the column has in the first file
     decimal, unit, missing : see `cells.numbers`
-    notes : what must be told of it
+    notes : what a reader must know of the column
     """
 
     name: str
@@ -92,14 +92,17 @@ class Reading:
 
 @dataclass
 class Survey:
-    """What the cells of a column are; those that are empty are none.
+    """A survey of a column's cells; empty cells do not count.
 
     Attributes
     ----------
-    cells, examples : how many there are of each kind, and a few of them, and of numbers that are `written` as programs do not
+    cells, examples : how many there are of each kind, and a few of them; also of numbers that no program writes so
+        (`written`)
     units : how many numbers there are with each currency, per cent or other unit
-    different : numbers, as long as they are few
-    digits, leading, compact : cells of digits alone; of three or more with a zero before them; that may be a date such as 20240131
+    different : the different numbers, as long as they are few
+    digits : cells of digits alone
+    leading : cells of three or more digits, the first of which is 0
+    compact : cells that may be a date such as 20240131
     small, large : whole numbers of three digits at most, and of more, as long as no point is surely decimal
     zeros : cells that are 0
     """
@@ -118,16 +121,16 @@ class Survey:
 
     @property
     def numbers(self) -> int:
-        """Cells that are numbers."""
+        """How many cells are numbers."""
         return sum(self.cells[kind] for kind in NUMBERS)
 
     @property
     def filled(self) -> int:
-        """Cells that are no marker of a missing value."""
+        """How many cells are no marker of a missing value."""
         return self.cells.total() - self.cells["marker"]
 
     def add(self, column: "pa.Array", missing: Sequence[str]) -> None:
-        """A block of the column; text that is `missing` is no cell."""
+        """Add a block of the column; texts in `missing` count as empty."""
         import pyarrow as pa
         import pyarrow.compute as compute
 
@@ -148,8 +151,8 @@ class Survey:
             self._add_others(others.field("values"), others.field("counts").to_numpy())
 
     def _add_plain(self, text: "pa.StringArray") -> None:
-        """Numbers as programs write them."""
-        before, sure = self.numbers, self.cells["point"] > 0  # if a point is one, no more has to be known of it
+        """Add numbers as programs write them."""
+        before, sure = self.numbers, self.cells["point"] > 0  # if one point is decimal, all are
         with_point = _matching(text, r"\.")
         grouped = with_point & ~with_point if sure else _matching(text, r"^[+-]?[1-9]\d{0,2}\.\d{3}$")
         self._count("whole", text, ~with_point)
@@ -170,7 +173,7 @@ class Survey:
         self._remember(text)
 
     def _add_others(self, text: "pa.StringArray", counts: Any) -> None:
-        """Other cells, each once, with how often they occur."""
+        """Add other cells, each once, with how often they occur."""
         import pyarrow as pa
         import pyarrow.compute as compute
 
@@ -223,12 +226,12 @@ class Survey:
 
 
 def readings(tables: Sequence[Table], columns: Sequence[str], options: ColumnOptions) -> list[Reading]:
-    """How each of the columns is to be read, by what all tables hold.
+    """Decide how to read each of the columns, by the cells of all tables.
 
     Raises
     ------
     ConfigError
-        If a column holds dates or lists, or numbers that may be read in two ways, or some cells of it are no numbers.
+        If a column holds dates or lists, numbers that can be read in two ways, or numbers and a few other cells.
     """
     surveys = _surveyed(tables, columns, options)
     marks = {_sure_mark(survey) for survey in surveys.values() if survey.numbers >= NEARLY_ALL * survey.filled} - {None}
@@ -245,10 +248,8 @@ def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOp
 
     surveys: dict[str, Survey] = {}
     for table in tables:
-        missing = (
-            *(cells.MISSING if table.is_text else ()),
-            *options.missing,
-        )  # what else is read as missing among numbers is told
+        # A note tells of other marks of a missing value among numbers.
+        missing = (*(cells.MISSING if table.is_text else ()), *options.missing)
         for batch in table.batches(columns):
             for name in columns:
                 column = batch.column(name)
@@ -256,7 +257,8 @@ def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOp
                     raise _holds_dates(name, options, "")
                 if pa.types.is_nested(column.type):
                     raise ConfigError(
-                        f"column '{name}' holds lists or structures: flatten it, or leave it out with {options.more('drop', name)}"
+                        f"column '{name}' holds lists or structures: "
+                        f"flatten it, or leave it out with {options.more('drop', name)}"
                     )
                 try:
                     surveys.setdefault(name, Survey(str(column.type))).add(column, missing)
@@ -267,9 +269,10 @@ def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOp
 
 
 def _holds_dates(name: str, options: ColumnOptions, example: str) -> ConfigError:
+    else_categories = f"; if they are categories, {options.more('categorical', name)}" if example else ""
     return ConfigError(
-        f"column '{name}' holds dates{example}: turn it into numbers that mean something (age, weekday), or leave it out with {options.more('drop', name)}"
-        + (f"; if they are categories, {options.more('categorical', name)}" if example else "")
+        f"column '{name}' holds dates{example}: turn it into numbers that mean something (age, weekday), "
+        f"or leave it out with {options.more('drop', name)}{else_categories}"
     )
 
 
@@ -280,12 +283,12 @@ def _sure_mark(survey: Survey) -> cells.Decimal | None:
 
 @dataclass(frozen=True)
 class _Decision:
-    """A column on its way to its reading.
+    """All that decides how a column is read.
 
     Attributes
     ----------
     common : the decimal mark of the other columns, if they agree
-    written : what the file itself writes for a missing value
+    written : texts that mean a missing value in this kind of file
     categorical : whether the file says that the column holds categories
     """
 
@@ -322,10 +325,11 @@ class _Decision:
         return Reading(self.name, False, self.survey.type, missing=(*self.written, *self.options.missing), notes=notes)
 
     def _mixed(self, numbers: int) -> Reading:
-        """Of numbers and of what is none."""
+        """Decide on a column of numbers and other cells."""
         found = self.survey
         odd = [word for kind in ("odd", "date", "unit") for word in found.examples.get(kind, [])][:EXAMPLES]
-        holds = f"column '{self.name}' holds {numbers} numbers and {_cells(found.filled - numbers)} of another kind ({listing(odd)})"
+        others = f"{_cells(found.filled - numbers)} of another kind ({listing(odd)})"
+        holds = f"column '{self.name}' holds {numbers} numbers and {others}"
         if numbers >= NEARLY_ALL * found.filled and len(found.different) > FEW:
             raise ConfigError(
                 f"{holds}: if these are missing values, {self.options.more('missing', *odd)}; "
@@ -338,7 +342,7 @@ class _Decision:
         )
 
     def _unit(self) -> str:
-        """The one unit of measured numbers that are more than a few categories, such as kg."""
+        """Return the one unit of measured numbers, such as kg, if they are more than a few categories."""
         found = self.survey
         if len(found.units) != 1 or found.cells["unit"] == 0 or len(found.different) <= FEW:
             return ""
@@ -346,18 +350,19 @@ class _Decision:
         return unit if found.numbers + found.cells["unit"] >= NEARLY_ALL * found.filled else ""
 
     def _symbol(self) -> str:
-        """The currency, or per cent, that numbers are written with."""
+        """Return the currency, or per cent, of the numbers."""
         found = self.survey
         if len(found.units) > 1:
             mixed = listing([found.examples[unit][0] for unit in found.units], 3)
             raise ConfigError(
-                f"column '{self.name}' mixes {mixed}: write them in one unit, or leave it out with {self.options.more('drop', self.name)}"
+                f"column '{self.name}' mixes {mixed}: write them in one unit, "
+                f"or leave it out with {self.options.more('drop', self.name)}"
             )
         (unit,) = found.units or ("",)
         if unit in cells.PER and found.units[unit] + found.zeros < found.numbers:
             raise ConfigError(
-                f"column '{self.name}' mixes {found.examples[unit][0]} with numbers that have no {unit}: write them alike, "
-                f"or leave it out with {self.options.more('drop', self.name)}"
+                f"column '{self.name}' mixes {found.examples[unit][0]} with numbers that have no {unit}: "
+                f"write them alike, or leave it out with {self.options.more('drop', self.name)}"
             )
         return unit
 
@@ -368,20 +373,22 @@ class _Decision:
             other: Kind = "comma" if options.decimal == "." else "point"
             if found.cells[other]:
                 raise ConfigError(
-                    f"column '{self.name}' holds {first[other]}, which is no number under dataset.decimal; try dataset.decimal=auto"
+                    f"column '{self.name}' holds {first[other]}, which is no number under dataset.decimal; "
+                    "try dataset.decimal=auto"
                 )
             return options.decimal
         if found.cells["point"] and found.cells["comma"]:
             raise ConfigError(
-                f"column '{self.name}' mixes decimal points ({first['point']}) and decimal commas ({first['comma']}): write them alike, "
-                f"or leave it out with {options.more('drop', self.name)}"
+                f"column '{self.name}' mixes decimal points ({first['point']}) and decimal commas ({first['comma']}): "
+                f"write them alike, or leave it out with {options.more('drop', self.name)}"
             )
         mark = _sure_mark(found)
         if mark is None and found.cells["comma?"]:
             mark = self.common or ("." if found.small and not found.large and not found.cells["point?"] else None)
             if mark is None:
                 raise ConfigError(
-                    f"column '{self.name}' holds {first['comma?']}: if its comma marks thousands, {as_typed('dataset.decimal', 'point')}; "
+                    f"column '{self.name}' holds {first['comma?']}: "
+                    f"if its comma marks thousands, {as_typed('dataset.decimal', 'point')}; "
                     f"if it is a decimal comma, {as_typed('dataset.decimal', 'comma')}"
                 )
         return mark or (self.common if self.common and not (found.cells["point?"] and found.large) else ".")
@@ -406,7 +413,8 @@ class _Decision:
         if found.digits == found.numbers and found.examples.get("padded"):
             padded = found.examples["padded"][0]
             notes.append(
-                f"column '{self.name}' is read as numbers, {padded} as {int(padded)}: if these are codes, {self.options.more('categorical', self.name)}"
+                f"column '{self.name}' is read as numbers, {padded} as {int(padded)}: "
+                f"if these are codes, {self.options.more('categorical', self.name)}"
             )
         return Reading(self.name, True, found.type, decimal, unit, self.options.missing, tuple(notes))
 
@@ -416,7 +424,7 @@ def _cells(count: int) -> str:
 
 
 def _matching(text: "pa.StringArray", pattern: str) -> Any:
-    """Where the pattern occurs, (cells,)."""
+    """Return where the pattern occurs, (cells,)."""
     import pyarrow.compute as compute
 
     return _array(compute.match_substring_regex(text, pattern))

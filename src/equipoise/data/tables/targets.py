@@ -1,4 +1,4 @@
-"""Columns of a table that are no features, read as they are written: the labels, groups and splits of its rows."""
+"""Columns of a table that are no features: the labels, groups and splits of its rows, read as they are written."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Texts:
-    """A column's values as numbers, 8 bytes a row, with the text behind each number."""
+    """A column's values as codes, 8 bytes a row, and the text of each code."""
 
     def __init__(self) -> None:
         self._place: dict[str | None, int] = {}
@@ -26,7 +26,7 @@ class _Texts:
         if pa.types.is_nested(column.type):
             raise ConfigError(f"column '{name}' holds lists or structures, and one value a row is needed")
         encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        # Of numbers NumPy's, which know how many digits a float32 has.
+        # NumPy's numbers know how many digits a float32 has.
         is_number = pa.types.is_floating(encoded.dictionary.type)
         distinct = encoded.dictionary.to_numpy(zero_copy_only=False) if is_number else encoded.dictionary.to_pylist()
         codes = encoded.indices.fill_null(len(distinct)).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -39,7 +39,7 @@ class _Texts:
 
 
 def written(tables: Sequence[Table], columns: Sequence[str]) -> tuple[dict[str, Spelled], list[int]]:
-    """What these columns of all tables hold, as it is written, and the number of rows of each table."""
+    """Read these columns of all tables as they are written, and count the rows of each table."""
     found = {name: _Texts() for name in columns}
     sizes = []
     for table in tables:
@@ -54,7 +54,7 @@ def written(tables: Sequence[Table], columns: Sequence[str]) -> tuple[dict[str, 
 def labels_of(
     found: Mapping[str, Spelled], targets: Sequence[str], table: str, missing: Sequence[str], known: Sequence[str] = ()
 ) -> Labels:
-    """The labels of one column; or of several, int64 (n, labels) of 0 and 1.
+    """Return the labels of one column, or of several columns as int64 (n, labels) of 0 and 1.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def labels_of(
 
 
 def check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int]) -> None:
-    """That the file of the test split has no class of its own."""
+    """Refuse a file of the test split that has a class of its own."""
     trained = (
         {labels.classes[index] for index in np.unique(labels.indices[: sizes[0]])}
         if labels.indices.ndim == 1
@@ -88,6 +88,5 @@ def check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int])
             for group in alike(labels.classes)
             if {*group} & {*new}
         ]
-        raise ConfigError(
-            f"dataset.test_path: {tables[1].name} has the class {listing(new)}, which {tables[0].name} has not{''.join(near[:1])}"
-        )
+        lacking = f"which {tables[0].name} has not{''.join(near[:1])}"
+        raise ConfigError(f"dataset.test_path: {tables[1].name} has the class {listing(new)}, {lacking}")
