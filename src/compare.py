@@ -1,4 +1,4 @@
-"""Compare the runs of a sweep: what is known, and what is noise.
+"""Compare the runs of a sweep: which differences are shown, and which may be noise.
 
   python src/compare.py                                   the sweep whose run started last
   python src/compare.py sweep=930b94ec45 metric=macro_f1  another one, by another metric
@@ -7,24 +7,44 @@
 
   baseline=balanced   what to compare with: a configuration as the table names it, or a weighting (none)
   tracking=server     the runs of the server that MLFLOW_TRACKING_URI names, instead of the project's own store
-  rope=0.01           also the Bayesian test (correlated t over splits, signed-rank over the seeds of one): differences up to
-                      this count as equal
+  rope=0.01           also the Bayesian test, in which differences up to this value count as equal: correlated t over
+                      splits, signed-rank over the seeds of one split
 
-Prints a table for each data set and writes comparison.csv, comparison.json and comparison.html, a page of its
-own, below outputs/comparison; those of a sweep are logged to its summary run as well.
+Prints a table for each data set, and writes comparison.csv, comparison.json and the page comparison.html below
+outputs/comparison. The files of a sweep are logged to its summary run as well.
 """
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equipoise.core import key_values
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 
+if TYPE_CHECKING:
+    from equipoise.tracking.history import Logged
+    from equipoise.tracking.store import Store
+
 OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope", "tracking")
 SOURCES = OPTIONS[:3]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs to compare."""
+
+    title: str
+    runs: "Sequence[Logged]"
+    sweep: str | None  # None if the runs are not chosen by their sweep
+
+    @property
+    def folder(self) -> Path:
+        digest = hashlib.sha256(" ".join(run.id for run in self.runs).encode()).hexdigest()
+        return project_root() / "outputs" / "comparison" / (self.sweep or f"runs-{digest[:10]}")
 
 
 def _compare(words: Sequence[str]) -> None:
@@ -42,53 +62,56 @@ def _compare(words: Sequence[str]) -> None:
 
     from equipoise.comparison import compare, report
     from equipoise.comparison.console import print_comparison
-    from equipoise.core.terminal import console
-    from equipoise.tracking import history
-    from equipoise.tracking.artifacts import log_comparison, log_sweep_texts
     from equipoise.tracking.run import outer_run
 
     outer = outer_run(store)
     metric = options.get("metric", "").removeprefix("test/") or None
-    keys = compare.wanted(metric)
-    sweep = None
-    if "runs" in options:
-        source, runs = f"runs={options['runs']}", history.chosen_runs(store, options["runs"].split(","), keys)
-    elif "filter" in options:
-        source, runs = f"filter={options['filter']}", history.filtered_runs(store, options["filter"], keys)
-    else:
-        sweep = options.get("sweep", "latest")
-        sweep = history.latest_sweep(store) if sweep == "latest" else sweep
-        source, runs = f"Sweep {sweep}", history.sweep_runs(store, sweep, keys)
-    if not runs:
-        raise ConfigError(f"{source}: no finished run")
-    found = compare.compare(runs, metric, baseline=options.get("baseline"), rope=rope)
-    print_comparison(found, source)
-
+    chosen = _choose(store, options, compare.wanted(metric))
+    found = compare.compare(chosen.runs, metric, baseline=options.get("baseline"), rope=rope)
+    print_comparison(found, chosen.title)
     texts = {
         "comparison.csv": report.as_csv(found),
         "comparison.json": report.as_json(found),
-        "comparison.html": report.as_html(found, source),
+        "comparison.html": report.as_html(found, chosen.title),
     }
-    folder = _write(
-        texts, sweep or "runs-" + hashlib.sha256(" ".join(run.id for run in runs).encode()).hexdigest()[:10]
-    )
-    if sweep:
-        log_sweep_texts(store, sweep, {run.experiment_id for run in runs}, texts)
-    if outer:
-        log_comparison(store, outer, texts)
-    console.print(
-        f"Written to {folder}/comparison.html, .csv and .json"
-        + (", and logged to the sweep's summary run" if sweep else ""),
-        soft_wrap=True,
-    )
+    _write(texts, chosen.folder)
+    _log(texts, chosen, store, outer)
 
 
-def _write(texts: dict[str, str], name: str) -> Path:
-    folder = project_root() / "outputs" / "comparison" / name
+def _choose(store: "Store", options: Mapping[str, str], metrics: Sequence[str]) -> Chosen:
+    from equipoise.tracking import history
+
+    if "runs" in options:
+        runs = history.chosen_runs(store, options["runs"].split(","), metrics)
+        chosen = Chosen(f"runs={options['runs']}", runs, None)
+    elif "filter" in options:
+        runs = history.filtered_runs(store, options["filter"], metrics)
+        chosen = Chosen(f"filter={options['filter']}", runs, None)
+    else:
+        typed = options.get("sweep", "latest")
+        sweep = history.latest_sweep(store) if typed == "latest" else typed
+        chosen = Chosen(f"Sweep {sweep}", history.sweep_runs(store, sweep, metrics), sweep)
+    if not chosen.runs:
+        raise ConfigError(f"{chosen.title}: no finished run")
+    return chosen
+
+
+def _write(texts: Mapping[str, str], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8")
-    return folder
+
+
+def _log(texts: dict[str, str], chosen: Chosen, store: "Store", outer: str | None) -> None:
+    from equipoise.core.terminal import console
+    from equipoise.tracking.artifacts import log_comparison, log_sweep_texts
+
+    if chosen.sweep:
+        log_sweep_texts(store, chosen.sweep, {run.experiment_id for run in chosen.runs}, texts)
+    if outer:
+        log_comparison(store, outer, texts)
+    logged = ", and logged to the sweep's summary run" if chosen.sweep else ""
+    console.print(f"Written to {chosen.folder}/comparison.html, .csv and .json{logged}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What this project runs on: versions, device, store. For a question or a bug report.
+"""Print what this project runs on: versions, device, store. For a question or a bug report.
 
 python src/doctor.py [tracking=server]
 """

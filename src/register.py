@@ -13,11 +13,16 @@ Then: mlflow models predict -m models:/NAME@champion -i rows.csv -t csv --env-ma
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from equipoise.core import key_values
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
+
+if TYPE_CHECKING:
+    from equipoise.tracking.history import Logged
+    from equipoise.tracking.store import Store
 
 OPTIONS = ("run", "sweep", "metric", "name", "alias", "tracking")
 
@@ -33,22 +38,10 @@ def _register(words: Sequence[str]) -> None:
     store = existing_store(project_root(), where, "train one: python src/train.py")
 
     from equipoise.serving import register
-    from equipoise.tracking import history
     from equipoise.training import runtime
 
     metric = options.get("metric", "val/balanced_accuracy")
-    if "run" in options:
-        runs = history.chosen_runs(store, [options["run"]], [metric])
-    elif "sweep" in options:
-        sweep = history.latest_sweep(store) if options["sweep"] == "latest" else options["sweep"]
-        runs = history.sweep_runs(store, sweep, [metric])
-    else:
-        latest = history.latest_run(store)
-        runs = [
-            run
-            for run in history.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric])
-            if run.experiment_id == latest.experiment_id
-        ]
+    runs = _candidates(store, options, metric)
     chosen = register.best(runs, metric)
     name = options.get("name") or store.client.get_experiment(chosen.experiment_id).name
     runtime.start("cpu", "auto", deterministic=True)
@@ -62,6 +55,20 @@ def _register(words: Sequence[str]) -> None:
     print(f"{mlflow} predict -m {shlex.quote(made.uri)} -i rows.csv -t csv --env-manager local")
     print(f"{mlflow} serve -m {shlex.quote(made.uri)} --port 5001 --env-manager local")
     print("  curl http://127.0.0.1:5001/invocations -H 'Content-Type: text/csv' --data-binary @rows.csv")
+
+
+def _candidates(store: "Store", options: Mapping[str, str], metric: str) -> "list[Logged]":
+    """Return the runs to choose from: the typed run, a sweep's runs, or all runs of the latest run's experiment."""
+    from equipoise.tracking import history
+
+    if "run" in options:
+        return history.chosen_runs(store, [options["run"]], [metric])
+    if "sweep" in options:
+        sweep = history.latest_sweep(store) if options["sweep"] == "latest" else options["sweep"]
+        return history.sweep_runs(store, sweep, [metric])
+    latest = history.latest_run(store)
+    trained = history.filtered_runs(store, "tags.weights_sha256 LIKE '%'", [metric])
+    return [run for run in trained if run.experiment_id == latest.experiment_id]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A dataset as TFRecord shards: `python src/shards.py dataset=npz dataset.path=arrays.npz shards=16 output=folder`.
+"""Write data as TFRecord shards: `python src/shards.py dataset=npz dataset.path=arrays.npz shards=16 output=folder`.
 
-Takes dataset=… and its options as train.py does, and writes what is prepared from them, splits and all. Images stay
-encoded as they are. The shards are trained on by dataset=tfrecord dataset.path=folder, on any machine.
+Takes dataset=… and its options as train.py does, and writes the prepared splits. Images stay encoded as they are. To
+train on the shards, on any machine: dataset=tfrecord dataset.path=folder.
 """
 
 import sys
@@ -22,7 +22,7 @@ OWN = ("shards", "output")
 def shard(typed: Sequence[str]) -> None:
     options = key_values.read([word for word in typed if word.partition("=")[0] in OWN], OWN)
     if "output" not in options:
-        raise ConfigError("output is not set: name the folder that the shards are to be in, output=folder")
+        raise ConfigError("output is not set: name the folder for the shards, output=folder")
     shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
     data = prepare(compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
     runtime.start("cpu", "auto", deterministic=True)
