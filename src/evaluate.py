@@ -1,14 +1,14 @@
 """Evaluate a logged model again, without training.
 
-  python src/evaluate.py run=latest                                 the newest run, on its own test split
-  python src/evaluate.py run=RUN_ID decision=argmax                 by another decision rule
-  python src/evaluate.py run=RUN_ID evaluation.groups=[20,100]      with other groups of frequency
-  python src/evaluate.py run=RUN_ID dataset.target_prior=training   for use where classes are as frequent as in training
-  python src/evaluate.py run=RUN_ID dataset.test_path=new.csv       on another file as a whole
-  python src/evaluate.py run=RUN_ID dataset.path=new_pictures       on another folder or array as a whole
-  python src/evaluate.py run=RUN_ID dataset=NAME                    on the test split of other data with the same classes
+  python src/evaluate.py run=latest                                the newest run, on its own test split
+  python src/evaluate.py run=RUN_ID decision=argmax                by another decision rule
+  python src/evaluate.py run=RUN_ID evaluation.groups=[20,100]     with other groups of frequency
+  python src/evaluate.py run=RUN_ID dataset.target_prior=training  for use where classes are as frequent as in training
+  python src/evaluate.py run=RUN_ID dataset.test_path=new.csv      on another file as a whole
+  python src/evaluate.py run=RUN_ID dataset.path=new_pictures      on another folder or array as a whole
+  python src/evaluate.py run=RUN_ID dataset=NAME                   on the test split of other data with the same classes
 
-  python src/evaluate.py run=RUN_ID tracking=server                 of the server that MLFLOW_TRACKING_URI names
+  python src/evaluate.py run=RUN_ID tracking=server                of the server that MLFLOW_TRACKING_URI names
 
 Only dataset, decision and evaluation can be typed; whatever is not typed is the run's own. The result is a new
 run beside the old one, tagged kind=evaluation and evaluated_run=RUN_ID, which no comparison of a sweep takes in.
