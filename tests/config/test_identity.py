@@ -137,19 +137,15 @@ DECIDES_BITS = {
         "pools.set_intra_op_parallelism_threads(count)",
         "pools.set_intra_op_parallelism_threads(1)",
     ),
-    "what TensorFlow is told": ("runs/fit.py", "deterministic=trainer.deterministic", "deterministic=False"),
-    "a step before training": ("runs/fit.py", "    log.flush()\n", "    built.model.trainable = False\n"),
-    "the order": (
-        "runs/fit.py",
-        "fit.weights_sha256(built.model)\n",
-        "fit.fit(built, config, data, weights, on_epoch)\n",
-    ),
+    "what TensorFlow is told": ("runs/start.py", "deterministic=trainer.deterministic", "deterministic=False"),
+    "a step before training": ("runs/fit.py", "    learner.fit(", "    learner.second_stage()\n    learner.fit("),
+    "the last step": ("runs/fit.py", "curves = learner.second_stage()", "curves = {}"),
 }
 DECIDES_NONE = {
-    "the times": ("runs/fit.py", '"Where the time went"', '"Times"'),
-    "a warning": ("runs/fit.py", "several replicas do otherwise", "several do otherwise"),
+    "the times": ("runs/session.py", '"Where the time went"', '"Times"'),
+    "a warning": ("runs/start.py", "has one replica here", "has but one replica"),
     "the bar": ("core/terminal.py", "def progress_bar(", "def _unused() -> None: ...\n\n\ndef progress_bar("),
-    "the tags": ("runs/record.py", '"weighting": config.weighting.name', '"weights": config.weighting.name'),
+    "the tags": ("runs/log.py", '"weighting": config.weighting.name', '"weights": config.weighting.name'),
     "the keys": ("tracking/keys.py", 'f"{name}/{group}"', 'f"{name}-{group}"'),
 }
 
