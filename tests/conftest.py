@@ -38,8 +38,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.fixture(autouse=True)
-def _no_store_in_the_environment() -> None:
-    """Forget the store that MLflow wrote into the environment in a test before: `mlflow run` would take it."""
+def _no_store_in_the_environment() -> Iterator[None]:
+    """Forget the store that MLflow writes into the environment: the next test, or `mlflow run`, would take it."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 

@@ -141,8 +141,8 @@ def test_the_command_itself_says_one_line_and_writes_nothing(project: Path, tmp_
         (["seed=" + "9" * 5000], "seed cannot be read: Exceeds the limit (4300 digits)"),
         (["experiment=null"], "experiment=null: there is no such experiment"),
         (["hydra=null"], "hydra=null: type its options one by one"),
-        (["-m", "hydra.sweeper=null"], "hydra.sweeper and hydra.launcher have options"),
-        (["-m", "hydra.launcher=joblib"], "hydra.sweeper and hydra.launcher have options"),
+        (["-m", "hydra.sweeper=null"], "hydra.sweeper and hydra.launcher hold options"),
+        (["-m", "hydra.launcher=joblib"], "hydra.sweeper and hydra.launcher hold options"),
         (["-m", "seed=range(0,1000000000)"], "seed=range(0,1000000000): these are more than 100000 values"),
         (["-m", "seed=range(0,1,1e-300)"], "these are more than 100000 values"),
         (

@@ -1,6 +1,7 @@
 """Hints work when typed: the real parser takes every `option=value` of a message, and the complaint does not return."""
 
 import ast
+import functools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from hydra import initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from bad_data import BAD as BAD_DATA
 from bad_data import TWELVE
@@ -125,9 +126,17 @@ CASES: dict[str, tuple[Callable[[Path], list[str]], bool]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all cases, so that data which several of them name are prepared once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_hint_that_is_typed_ends_the_complaint(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "cache_folder", lambda: tmp_path / "cache")
+def test_a_hint_that_is_typed_ends_the_complaint(
+    name: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "cache_folder", lambda: cache)
     make, has_hint = CASES[name]
     words = make(tmp_path)
     words = (
@@ -150,15 +159,18 @@ def changes(words: Sequence[str], hint: str) -> bool:
     """Whether the word changes the config: a message also repeats what was typed, and what is the default."""
     if hint in words or "…" in hint:
         return False
+    before, after = composition(tuple(words)), composition((*words, hint))
+    return before is None or after is None or bool(before != after)
+
+
+@functools.lru_cache(maxsize=8)
+def composition(words: tuple[str, ...]) -> DictConfig | None:
+    """What Hydra composes of these words; None if it refuses them."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
-            before, after = (
-                overrides.compose_words(readable([word for word in typed if not word.startswith("-")]))
-                for typed in (words, [*words, hint])
-            )
+            return overrides.compose_words(readable([word for word in words if not word.startswith("-")]))
         except (ConfigError, HydraException):
-            return True
-    return bool(before != after)
+            return None
 
 
 TOLD_BY = ("ConfigError", "ValueError", "warn", "append", "note")  # the calls that take what is to be told

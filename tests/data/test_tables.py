@@ -345,7 +345,7 @@ ROWS_OF_TWO_CLASSES = st.lists(
 def test_any_small_csv_is_prepared_or_refused(tmp_path: Path) -> None:
     prepared_of, refused_of = [], []
 
-    @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
     @given(st.one_of(st.tuples(HEADERS, ROWS_OF_ANY_LENGTH), st.tuples(st.just("x,z,y"), ROWS_OF_TWO_CLASSES)))
     def check(table_of: tuple[str, Sequence[Sequence[str]]]) -> None:
         header, rows = table_of

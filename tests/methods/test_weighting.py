@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.utils.class_weight import compute_class_weight
@@ -85,6 +85,7 @@ def test_positive_monotone_and_indifferent_to_class_order(name: str, counts: np.
 @pytest.mark.parametrize("name", COUNT_BASED)
 @pytest.mark.parametrize("normalize", NORMALIZERS)
 @given(counts=any_counts)
+@settings(max_examples=20)  # of each of all pairs
 def test_normalised_statistic_is_one_and_ratios_stay(name: str, normalize: str, counts: np.ndarray) -> None:
     raw, weights = weigh(name, counts, **COUNT_BASED[name]), weigh(name, counts, normalize, **COUNT_BASED[name])
     np.testing.assert_allclose(weights / weights[0], raw / raw[0], rtol=1e-9)

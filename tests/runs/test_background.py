@@ -115,7 +115,8 @@ def test_the_last_run_is_not_drawn_beside(store: Store, tmp_path: Path) -> None:
     beside.close()
 
 
-def test_without_the_process_that_draws_pictures_are_drawn_all_the_same(store: Store, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_pictures_are_drawn_though_the_process_that_draws_is_killed(store: Store, tmp_path: Path) -> None:
     beside = Beside(2)
     beside.start()
     wait(beside)

@@ -213,6 +213,7 @@ def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) ->
     assert store.client.get_run(again.id).data.metrics == {"val/loss": 0.5}, "another run in the same folder"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_the_model_loads_without_our_code(store: Store, tmp_path: Path) -> None:
     from equipoise.methods import models
