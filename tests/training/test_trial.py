@@ -142,14 +142,15 @@ def test_every_loss_of_ours_passes(form: str, name: str, cache: Path) -> None:
 
 @pytest.mark.parametrize("classes", [2, 32, 64, 65])
 def test_any_number_of_classes_is_tried(classes: int, cache: Path) -> None:
-    from equipoise.training.trial import _batch, check_loss
+    from equipoise.training.trial import Trial, check_loss
 
     counts = ",".join(["3"] * classes)
     config, data = of(
         cache, "dataset=synthetic", f"dataset.class_counts=[{counts}]", f"dataset.features={classes}", "model=linear"
     )
     assert check_loss(config, data) == []
-    labels, logits = _batch(config, data)
+    trial = Trial.of(config, data)
+    labels, logits = trial.labels, trial.logits
     assert len(labels) == len(logits) != classes, "axes of one length could be mistaken for each other"
     assert len(set(labels.numpy().tolist())) == min(classes, 64)
 
@@ -329,7 +330,7 @@ def test_twice_the_weight_is_twice_the_loss_of_its_class_however_it_is_put_in(na
     alone, found = cross_entropy(labels, logits).numpy(), []
     for table in ([1.0, 1.0, 1.0], [1.0, 2.0, 1.0]):
         batches = tf().data.Dataset.from_tensors((logits, labels))
-        parts = IMPLEMENTATIONS[name](Parts(batches, PerSampleLoss(cross_entropy, "loss")), tf().Variable(table))
+        parts = IMPLEMENTATIONS[name].put_in(Parts(batches, PerSampleLoss(cross_entropy, "loss")), tf().Variable(table))
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, kernel_initializer="identity")])
         model.compile("sgd", parts.loss)
         found.append(model.fit(parts.batches, verbose=0, shuffle=False, **parts.fit).history["loss"][0])

@@ -1,4 +1,4 @@
-"""What the options of a config need of each other and of the data: every check that needs no training."""
+"""Check what the options of a config need of each other and of the data: all that needs no training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -80,7 +80,7 @@ def _check_loss(config: Config) -> None:
 
 
 def _check_strategy(trainer: Trainer) -> None:
-    """What one device can do and several cannot."""
+    """Refuse what one device can do and several cannot."""
     typed = f"trainer.strategy={trainer.strategy}"
     if trainer.replicas != "auto" and trainer.strategy != "mirrored":
         raise ConfigError(
@@ -88,7 +88,8 @@ def _check_strategy(trainer: Trainer) -> None:
         )
     if trainer.replicas != "auto" and trainer.replicas > trainer.batch_size:
         raise ConfigError(
-            f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: some would have no sample"
+            f"trainer.replicas={trainer.replicas} cannot share a batch of trainer.batch_size={trainer.batch_size}: "
+            "some would have no sample"
         )
     if trainer.strategy == "single":
         return
@@ -98,7 +99,8 @@ def _check_strategy(trainer: Trainer) -> None:
         )
     if trainer.jit is True:
         raise ConfigError(
-            f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; leave one of the two out"
+            f"trainer.jit=true with {typed}: XLA cannot compile a step that waits for other replicas; "
+            "leave one of the two out"
         )
     if trainer.precision == "mixed_float16":
         raise ConfigError(
@@ -211,6 +213,10 @@ def _check_loss_of_labels(config: Config, weights: ClassWeights, costs: Floats |
         record.tables_of(Known.of_classes(weights.counts, costs), loss, weights.classes)
     except ConfigError as error:
         raise ConfigError(f"loss.{error}") from None
+    except Exception as error:  # whatever tables that anybody has written may raise
+        raise ConfigError(
+            f"loss={loss.name}: the function of its tables fails: {type(error).__name__}: {error}"
+        ) from None
     if record.head is not None and labels == "binary":
         raise ConfigError(
             f"loss={loss.name} needs a vector for each class; dataset.labels=binary has a single logit: "

@@ -1,7 +1,7 @@
-"""Drawing training samples by class: the dual of weighting them.
+"""Training samples drawn by class: the dual of weighting them.
 
-A rule takes the counts n_c and the progress of training t, from 0 in the first epoch to 1 in the last, and
-returns the share of each class in an epoch; samples are drawn with replacement. Kang et al. 2020, section 4.1.
+A rule takes the counts n_c and the progress of training t, from 0 in the first epoch to 1 in the last, and returns the
+share of each class in an epoch. Samples are drawn with replacement (Kang et al. 2020, section 4.1).
 """
 
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ RULES: Mapping[str, Callable[[Integers, float], Floats]] = {
 
 @dataclass(frozen=True)
 class ByClass:
-    """The samples of a training split, class by class.
+    """The samples of a training split, sorted by class.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ByClass:
         return cls(np.argsort(labels, kind="stable"), np.cumsum(counts) - counts, counts)
 
     def balanced(self, size: int, seed: int) -> Integers:
-        """Draw rows, int64 (size,): each time a class evenly, then one of its samples."""
+        """Draw rows, int64 (size,): for each a class, all equally probable, then one of its samples."""
         generator = np.random.default_rng(seed)
         classes = generator.integers(len(self.counts), size=size)
         rows: Integers = self.rows[self.starts[classes] + generator.integers(self.counts[classes])]
@@ -96,7 +96,7 @@ class Sampling:
 
 
 def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Sampling | None:
-    """Return the configured sampling of a training split; None for `none`."""
+    """Return the configured sampling of a training split; None if each sample is taken once an epoch."""
     if rule == NONE:
         return None
     shares = np.stack([RULES[rule](counts, epoch / max(1, epochs - 1)) for epoch in range(epochs)])

@@ -1,6 +1,6 @@
-"""What each confusion costs: the top-level `cost`, as typed or from a CSV, to a matrix. Pure NumPy.
+"""What each confusion costs: from the top-level `cost`, typed or from a CSV, to a matrix. Pure NumPy.
 
-Knows nothing of losses or decisions, which both use it.
+Knows nothing of losses and decisions, which both use it.
 """
 
 import csv
@@ -17,10 +17,10 @@ from equipoise.core.typed import mapping_in
 
 
 def read_costs(typed: object) -> object:
-    """A CSV's table as the mapping that one could have typed; anything else with its class names as text.
+    """Return a CSV's table as the mapping that one could have typed; anything else with its class names as text.
 
-    The CSV's first row names the predicted classes, its first column the true ones. Read at once, so that
-    the run logs the costs themselves and not where they stood.
+    The CSV's first row names the predicted classes, its first column the true ones. It is read at once, so that the
+    run logs the costs themselves and not their file.
     """
     typed = mapping_in(typed) or typed if isinstance(typed, str) else typed
     if isinstance(typed, Mapping):
@@ -52,7 +52,7 @@ Costs: TypeAlias = Annotated[
 
 
 def cost_matrix(typed: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> Floats:
-    """M[true, predicted], float64 (classes, classes): as typed, else 1 off the diagonal and 0 on it.
+    """Return M[true, predicted], float64 (classes, classes): as typed, else 1 off the diagonal and 0 on it.
 
     Raises
     ------

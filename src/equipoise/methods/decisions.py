@@ -1,7 +1,7 @@
 """From logits to predicted classes. Pure NumPy.
 
 A decision rule takes what is known before the test split is seen, and returns the decision: a function from
-logits, float64 (n, classes), to class indices, int64 (n,). Whatever a rule tunes, it tunes on the validation split.
+logits, float64 (n, classes), to class indices, int64 (n,). A rule tunes on the validation split alone.
 """
 
 import math
@@ -54,7 +54,7 @@ class Biased:
 
 @dataclass(frozen=True)
 class LeastCost:
-    """The class of the least expected cost, after the prior is moved from the effective to the target one, if that is known."""
+    """The class of least expected cost, under the target prior where the effective one is known."""
 
     costs: Floats
     effective: Floats | None
@@ -69,7 +69,7 @@ class LeastCost:
 
 @dataclass(frozen=True)
 class Above:
-    """Of several labels a sample, each whose logit is above its threshold: 0 and 1 of shape (n, labels)."""
+    """Every label of a sample whose logit is above its threshold: 0 and 1 of shape (n, labels)."""
 
     thresholds: Floats
 
@@ -81,7 +81,7 @@ Decide = Biased | LeastCost | Above
 
 
 def as_json(decide: Decide) -> dict[str, Any]:
-    """A decision as data, from which `from_json` makes it again."""
+    """Return the decision as data that `from_json` reads."""
     return {
         "kind": type(decide).__name__,
         **{name: value if value is None else value.tolist() for name, value in vars(decide).items()},
@@ -89,7 +89,7 @@ def as_json(decide: Decide) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Decide:
-    """The decision that `as_json` wrote."""
+    """Return the decision that `as_json` wrote."""
     kinds: Mapping[str, Callable[..., Decide]] = {"Biased": Biased, "LeastCost": LeastCost, "Above": Above}
     return kinds[data["kind"]](
         **{name: value if value is None else np.array(value) for name, value in data.items() if name != "kind"}
@@ -104,9 +104,9 @@ def argmax(known: Known) -> Decide:
 def logit_adjusted(known: Known, *, tau: Literal["auto"] | Annotated[float, Field(ge=0)]) -> Decide:
     """argmax of z - tau log q, q the model's effective prior (Menon et al. 2021, post hoc).
 
-    `auto`: the tau with the best balanced accuracy on the validation split, of several equal ones that nearest to 1.
+    `auto`: the tau with the best balanced accuracy on the validation split; of equally good ones that nearest to 1.
     """
-    assert known.effective is not None, "applicable() says whether there is one"
+    assert known.effective is not None, "the record says that the rule needs it"
     log_prior = np.log(known.effective)
     if tau == "auto":
         scores = [
@@ -121,8 +121,8 @@ def tuned(
 ) -> Decide:
     """argmax of z + b, the bias of each class in turn set to what is best for the metric on the validation split.
 
-    Coordinate ascent from b = 0 until a pass over the classes improves nothing; of equally good biases that nearest to 0.
-    With two classes, the tuning of a threshold.
+    Coordinate ascent from b = 0 until a pass over the classes improves nothing; of equally good biases it takes that
+    nearest to 0. With two classes it tunes a threshold.
     """
     bias = np.zeros(known.logits.shape[1])
     best = _score(known, np.argmax(known.logits, axis=1), metric)
@@ -139,17 +139,17 @@ def tuned(
 
 def cost(known: Known) -> Decide:
     """argmin over j of the sum over i of p_i M[i, j]: the least expected cost under the target prior (Elkan 2001)."""
-    assert known.costs is not None, "applicable() says whether there are any"
+    assert known.costs is not None, "the record says that the rule needs them"
     return LeastCost(known.costs, known.effective, known.target)
 
 
 def _even_odds(labels: Integers, logits: Floats) -> Above:
-    """Return that each label is given if it is more probable than not."""
+    """Return the decision that gives each label that is more probable than not."""
     return Above(np.zeros(labels.shape[1]))
 
 
 def _tuned_thresholds(labels: Integers, logits: Floats, *, metric: Annotated[str, KeyOf(SCORES)]) -> Above:
-    """Return the threshold of each label that is best for the metric on these samples."""
+    """Return the decision with the threshold of each label that is best for the metric on these samples."""
     return Above(best_thresholds(labels, logits, metric))
 
 
@@ -231,7 +231,7 @@ def of_labels(decision: Decision, labels: Integers, logits: Floats) -> dict[str,
 
 
 def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
-    """The class with the highest score, int64 (n,), a block of rows at a time."""
+    """Return the class with the highest score, int64 (n,), a block of rows at a time."""
     chosen = np.empty(len(values), np.int64)
     for rows in row_blocks(values.shape):
         chosen[rows] = np.argmax(score(np.asarray(values[rows], np.float64)), axis=1)
@@ -239,10 +239,11 @@ def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
 
 
 def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[float, float]:
-    """The best bias of one class, of equal ones that nearest to 0, those of the others fixed, and its score.
+    """Return the best bias of one class while those of the others are fixed, and its score.
 
-    A sample is given to the class from some bias on, its threshold; between two thresholds nothing changes. So
-    the counts behind the metric follow, for all candidates at once, from sums over the sorted thresholds.
+    Of equally good biases it is that nearest to 0. From some bias on, its threshold, a sample is given to the class;
+    between two thresholds nothing changes. So the counts behind the metric follow, for all candidates at once, from
+    sums over the sorted thresholds.
     """
     classes = len(bias)
     others = known.logits + bias
@@ -255,7 +256,7 @@ def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[flo
     place = np.searchsorted(candidates, threshold)  # the first candidate that takes the sample
 
     def lost(chosen: Any) -> Floats:
-        """What each rival has lost of the chosen samples at each candidate, (candidates, classes)."""
+        """Return how many of the chosen samples each rival has lost at each candidate, (candidates, classes)."""
         cells = np.bincount(place[chosen] * classes + rival[chosen], minlength=(len(candidates) + 1) * classes)
         sums: Floats = cells.reshape(-1, classes)[: len(candidates)].cumsum(axis=0).astype(np.float64)
         return sums

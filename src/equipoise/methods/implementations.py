@@ -1,10 +1,9 @@
 """The three ways to put class weights into training. They are the same mathematics, bit for bit.
 
-An implementation takes the parts of a training run and the table of class weights, a float32 variable of
-shape (classes,), and returns the parts with the weights put in. Two of them read the variable at every step;
-Keras bakes `class_weight` into the dataset that one call of `fit` reads, so that after a change of the table
-`fit` must be entered again, which compiles nothing. Keras divides the weighted sum of the losses by the batch
-size in all three.
+An implementation takes the parts of a training run and the table of class weights, a float32 variable of shape
+(classes,), and returns the parts with the weights put in. Two of them read the variable at every step. The third,
+Keras's `class_weight`, reads it once for each call of `fit`, so that a new table needs a new call, which compiles
+nothing. In all three Keras divides the weighted sum of the losses by the batch size.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ PerSample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class PerSampleLoss(keras.losses.Loss):
-    """A loss function of the registry as Keras wants it."""
+    """A loss function in the form that Keras takes."""
 
     def __init__(self, function: PerSample, name: str) -> None:
         super().__init__(name=name, reduction="sum_over_batch_size")
@@ -33,7 +32,7 @@ class PerSampleLoss(keras.losses.Loss):
 
 
 class ClassWeightedLoss(PerSampleLoss):
-    """A loss that looks its weights up by the true class, in a variable: changing them compiles nothing again."""
+    """A loss times the weight of the true class, which a variable holds: other weights need no new compilation."""
 
     def __init__(self, function: PerSample, name: str, table: tf.Variable) -> None:
         super().__init__(function, name)
@@ -44,7 +43,7 @@ class ClassWeightedLoss(PerSampleLoss):
 
 
 def check_labels(labels: Integers | Floats, weights: Floats, classes: int) -> None:
-    """Refuse what Keras would weigh wrongly without a word.
+    """Refuse labels that Keras would silently weigh in the wrong way.
 
     Parameters
     ----------
@@ -63,18 +62,21 @@ def check_labels(labels: Integers | Floats, weights: Floats, classes: int) -> No
         outside = labels[(labels < 0) | (labels >= classes)]
         if len(outside):
             raise ConfigError(
-                f"the label {outside[0]} is outside the classes 0 to {classes - 1}: its samples would get the weight 1 or another class's"
+                f"the label {outside[0]} is outside the classes 0 to {classes - 1}: "
+                "its samples would get the weight 1 or another class's"
             )
         return
     if labels.shape[1] != classes:
         raise ConfigError(f"label rows of {labels.shape[1]} numbers for {classes} classes")
     if np.ptp(weights) > 0 and not ((labels == 0) | (labels == 1)).all(axis=1).all():
         raise ConfigError(
-            "soft labels with class weights: a mixture of classes has no one weight; use weighting=none, or mix after weighing"
+            "soft labels with class weights: a mixture of classes has no one weight; "
+            "use weighting=none, or mix after weighing"
         )
     if np.ptp(weights) > 0 and not (labels.sum(axis=1) == 1).all():
         raise ConfigError(
-            "rows with several classes and class weights: Keras would take the weight of the first; use loss=sigmoid with loss.pos_weight"
+            "rows with several classes and class weights: Keras would take the weight of the first; "
+            "use loss=sigmoid with loss.pos_weight"
         )
 
 
@@ -90,7 +92,7 @@ class Parts:
 def class_weight(parts: Parts, table: tf.Variable) -> Parts:
     """`model.fit(class_weight={class index: weight})`: Keras looks the weights up in the dataset.
 
-    The keys are integers: text keys, as a round trip through JSON makes them, are ignored by Keras in silence.
+    The keys are integers: Keras silently ignores text keys, which JSON would make of them.
     """
     return replace(parts, fit={"class_weight": {index: float(weight) for index, weight in enumerate(table.numpy())}})
 
@@ -102,13 +104,21 @@ def sample_weight(parts: Parts, table: tf.Variable) -> Parts:
 
 
 def custom(parts: Parts, table: tf.Variable) -> Parts:
-    """The loss itself multiplies each sample's loss by the weight of its true class."""
+    """The loss function itself multiplies each sample's loss by the weight of its true class."""
     loss = parts.loss
     return replace(parts, loss=ClassWeightedLoss(loss.function, loss.name, table))
 
 
-IMPLEMENTATIONS: Mapping[str, Callable[[Parts, tf.Variable], Parts]] = {
-    "class_weight": class_weight,
-    "sample_weight": sample_weight,
-    "custom": custom,
+@dataclass(frozen=True)
+class Implementation:
+    """A way to put class weights in, and the way that stands in for it where Keras's `fit` takes no step."""
+
+    put_in: Callable[[Parts, tf.Variable], Parts]
+    without_fit: str | None = None
+
+
+IMPLEMENTATIONS: Mapping[str, Implementation] = {
+    "class_weight": Implementation(class_weight, without_fit="sample_weight"),
+    "sample_weight": Implementation(sample_weight),
+    "custom": Implementation(custom),
 }

@@ -19,10 +19,9 @@ def effective_prior(
 ) -> Floats | None:
     """Return q_c, (classes,), proportional to p_c w_c, the sampling ratio and the loss's factor; None if not known.
 
-    A model trained with weights w on frequencies p has learned the posterior under q; under a logit-adjusted
-    loss the part p^tau is in the loss and not in the logits. A schedule counts by the weights it ends with;
-    sampling that changes while training has no such form. A classifier trained again on class-balanced samples
-    has learned under a uniform prior, whatever came before.
+    A model trained with weights w on frequencies p has learned the posterior under q; under a logit-adjusted loss the
+    part p^tau is in the loss and not in the logits. A schedule counts by the weights that it ends with. Sampling whose
+    shares change during training has no such form. After a second stage only the stage's own prior counts.
     """
     if second_stage != NONE:
         prior_of = SECOND_STAGES[second_stage].prior
@@ -55,7 +54,7 @@ def favour_factors(loss: LossOptions, weights: ClassWeights) -> Floats | None:
 
 
 def target_prior(dataset: Dataset, data: Prepared) -> Floats:
-    """pi_c of shape (classes,), as `dataset.target_prior` says."""
+    """Return pi_c, (classes,), as `dataset.target_prior` says."""
     if dataset.target_prior == "training":
         return data.prior
     if dataset.target_prior == "uniform":

@@ -50,7 +50,7 @@ def max_ratio(counts: Integers) -> Floats:
 
 
 def power(counts: Integers, *, alpha: Annotated[float, Field(ge=0, le=10)]) -> Floats:
-    """w_c = (N / (C n_c))^alpha: between none (0) and balanced (1); 0.5 is the square-root weighting (Mikolov et al. 2013)."""
+    """w_c = (N / (C n_c))^alpha: none at 0, balanced at 1; 0.5 is the square-root weighting (Mikolov et al. 2013)."""
     weights: Floats = balanced(counts) ** alpha
     return weights
 
@@ -118,8 +118,6 @@ NORMALIZERS: Mapping[str, Callable[[Floats, Integers], float]] = {
 
 # Optimisers whose step is divided by the gradient's own scale: a common factor on the loss cancels but for epsilon.
 SCALE_INVARIANT = ("adam", "adamw", "rmsprop")
-
-
 # What a weighting is where a sample may have several labels: `loss.pos_weight`. The others are for one class a sample.
 POS_WEIGHTS: Mapping[str, Literal["auto"] | None] = {NONE: None, "balanced": "auto"}
 
@@ -133,7 +131,7 @@ class Weighting(Schedule):
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """The weights of a run beside what they were computed from, all in class order; and of two classes the positive one."""
+    """The weights of a run and the counts that they came from, in class order; of two classes the positive one."""
 
     classes: tuple[str, ...]
     counts: Integers
@@ -141,7 +139,7 @@ class ClassWeights:
     positive: str | None = None
 
     def label(self, index: int) -> str:
-        """The class as tables show it."""
+        """Return the class as tables show it."""
         return f"{self.classes[index]} (positive)" if self.classes[index] == self.positive else self.classes[index]
 
     @property
@@ -163,7 +161,7 @@ class ClassWeights:
 
 
 def _check(weights: Any, name: str, classes: Sequence[str]) -> None:
-    """What a strategy must keep to, whoever wrote it."""
+    """Refuse what no strategy may return, whoever wrote it."""
     who = f"weighting={name}: its function {STRATEGIES[name].__name__}"
     if not isinstance(weights, np.ndarray) or weights.shape != (len(classes),) or weights.dtype.kind not in "fiu":
         found = (
@@ -175,7 +173,8 @@ def _check(weights: Any, name: str, classes: Sequence[str]) -> None:
     odd = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(odd):
         raise ConfigError(
-            f"{who} gives the class {classes[odd[0]]} the weight {weights[odd[0]]:g}; a weight must be finite, and not below 0"
+            f"{who} gives the class {classes[odd[0]]} the weight {weights[odd[0]]:g}; "
+            "a weight must be finite, and not below 0"
         )
     if not weights.any():
         raise ConfigError(f"weighting={name}: every weight is 0, so nothing would be learned")
@@ -187,7 +186,7 @@ def learning_rate_factor(weights: ClassWeights, optimizer: str) -> float:
 
 
 def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) -> ClassWeights:
-    """The normalised weights of the configured strategy.
+    """Return the normalised weights of the configured strategy.
 
     Parameters
     ----------

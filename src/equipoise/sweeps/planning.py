@@ -37,7 +37,7 @@ from equipoise.config.overrides import (
 )
 from equipoise.core.clock import clock
 from equipoise.core.paths import cache_folder, config_folder, project_root
-from equipoise.core.schema import ConfigError, suggestion
+from equipoise.core.schema import NONE, ConfigError, suggestion
 from equipoise.data.prepare import prepare
 from equipoise.sweeps import search
 from equipoise.sweeps.launchers import choose
@@ -297,7 +297,7 @@ def _trials(space: search.Space) -> tuple[Config, ...]:
             "type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'"
         )
     configs = _compose_all(search.to_check(space))
-    if any(config.trainer.second_stage != "none" for config in configs):
+    if any(config.trainer.second_stage != NONE for config in configs):
         raise ConfigError("hydra/sweeper=optuna judges trials before a second stage: use trainer.second_stage=none")
     return configs
 

@@ -18,7 +18,7 @@ from equipoise.core.clock import clock
 from equipoise.core.schema import ConfigError, Floats, listing
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import check_labels
-from equipoise.methods.schedules import share_at, stretches, weights_at
+from equipoise.methods.schedules import SCHEDULES, share_at, stretches, weights_at
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.orientation import orientation
@@ -158,7 +158,7 @@ class Supervisor(keras.callbacks.Callback):
                 weighted_losses(self.compiled.function, labels, raw, in_force, self.config.dataset.labels).mean()
             ),
         }
-        if self.config.weighting.schedule != "constant":
+        if SCHEDULES[self.config.weighting.schedule].has_start:
             metrics["weight_schedule"] = share
         metrics |= {f"val/{name}": value for name, value in self.task.epoch_metrics(labels, raw).items()}
         self.history.append(metrics)

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.config.model import Config, below, flat
-from equipoise.core.schema import Floats, arguments
+from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.core.state import kept
 from equipoise.data.feed import Epochs, is_resident
 from equipoise.data.prepared import Prepared
@@ -101,7 +101,7 @@ class Compiled:
         self.resident_bytes = 4 * len(samples.labels) * math.prod(data.shape) if holds else 0
         watched = self.first_bad.watched(function.reading(self._tables))
         bare = Parts(self._engine.batches(), PerSampleLoss(watched, config.loss.function))
-        put_in = IMPLEMENTATIONS[self._engine.put_in(config.loss.implementation)]
+        put_in = IMPLEMENTATIONS[self._engine.put_in(config.loss.implementation)].put_in
         self._parts = functools.partial(put_in, bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
 
@@ -201,7 +201,7 @@ def _graph(config: Config, data: Prepared) -> str:
     variable = [*NOT_IN_GRAPH, *(f"loss.{option}" for option in LOSSES[config.loss.name].in_variables)]
     if config.trainer.precision == "mixed_float16":
         variable.remove("weighting")  # it decides how the loss is scaled
-    if config.dataset.sampling != "none":
+    if config.dataset.sampling != NONE:
         variable.remove("trainer.epochs")
     tables = loss_function(config, data).in_graph
     return json.dumps(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from equipoise.config.model import Config
-from equipoise.core.schema import Floats
+from equipoise.core.schema import NONE, Floats
 from equipoise.data.feed import feature_batches
 from equipoise.data.prepared import Prepared
 from equipoise.methods.tasks.choose import task_of
@@ -53,7 +53,7 @@ class KerasLearner:
 
     def second_stage(self) -> Mapping[str, Sequence[float]]:
         """Train the second stage, if there is one; return its curves."""
-        if self._config.trainer.second_stage == "none":
+        if self._config.trainer.second_stage == NONE:
             return {}
         return run_second_stage(self.compiled.model, self.compiled.predict, self._config, self._data)
 

@@ -1,10 +1,11 @@
 """One small batch before training: whether loss and model are what training takes them for. Nothing is trained.
 
-Neither draws a random number: the bits of a training are those that it has without a trial.
+No random number is drawn: a training ends with the bits that it has without a trial.
 """
 
 import inspect
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -12,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, Floats, listing
+from equipoise.core.schema import NONE, ConfigError, Floats, listing
 from equipoise.data.feed import class_indices, encode
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import PerSample
@@ -29,8 +30,81 @@ NEAR = 1e-3  # to 1, of the sum of probabilities in half precision
 PROBABILITIES = ("sigmoid", "hardsigmoid", "hard_sigmoid", "softmax")
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A loss and the batch that it is tried on.
+
+    Attributes
+    ----------
+    name : of the loss, as typed
+    labels : in the form that the loss takes; each class occurs twice, where that many fit
+    logits : float32 (n, logits), of both signs
+    """
+
+    name: str
+    function: PerSample
+    labels: tf.Tensor
+    logits: Floats
+
+    @classmethod
+    def of(cls, config: Config, data: Prepared) -> "Trial":
+        """Return the trial of the configured loss."""
+        classes = len(data.classes)
+        samples = min(2 * classes, MOST_SAMPLES)
+        samples += samples == classes  # never as many as classes: axes must not be mistaken for each other
+        labels = encode(tf.constant(task_of(data).example_labels(classes, samples)), classes, config.dataset.labels)
+        logits = np.random.default_rng(0).normal(size=(samples, logits_of(config, data))).astype(np.float32)
+        return cls(config.loss.name, loss_function(config, data), labels, logits)
+
+    def __str__(self) -> str:
+        return f"loss={self.name}: its function {LOSSES[self.name].function.__name__}"
+
+    def run(self, part: slice = slice(None)) -> tuple[tf.Tensor, Floats | None]:
+        """Return the loss's values for a part of the batch, and their gradient in the logits if they have one."""
+        labels, logits = self.labels[part], tf.constant(self.logits[part])
+        try:
+            with tf.GradientTape() as tape:
+                tape.watch(logits)
+                values = self.function(labels, logits)
+                if values is None:
+                    raise ConfigError(
+                        f"{self} returns None; it must return one value a sample: "
+                        f"is its `return` missing? ({self.place()})"
+                    )
+                values = tf.convert_to_tensor(values)
+            gradient = tape.gradient(values, logits)
+        except ConfigError:
+            raise
+        except Exception as error:  # whatever a loss that anybody has written may raise
+            raise ConfigError(
+                f"{self} fails on labels {labels.dtype.name} {tuple(labels.shape)} and logits float32 "
+                f"{tuple(logits.shape)}: {_said(error)} ({self.place(error)})"
+            ) from None
+        return values, None if gradient is None else tf.convert_to_tensor(gradient).numpy()
+
+    def compile(self) -> None:
+        """Refuse a loss that TensorFlow cannot compile for batches of any size, whose tensors have no values yet."""
+        values = (self.labels, tf.constant(self.logits))
+        any_size = [tf.TensorSpec([None, *found.shape[1:]], found.dtype) for found in values]
+        try:
+            tf.function(self.function, autograph=False).get_concrete_function(*any_size)
+        except Exception as error:  # likewise
+            raise ConfigError(
+                f"{self} cannot be compiled for training, where tensors have no values yet: {_said(error)} "
+                f"({self.place(error)}); for a Python `if` or `and` on a tensor use keras.ops.where or tf.where, "
+                "for NumPy and Python's loops TensorFlow's own operations"
+            ) from None
+
+    def place(self, error: Exception | None = None) -> str:
+        """Return where in the loss's file it failed last; where the loss begins, if it did not fail there."""
+        code = inspect.unwrap(LOSSES[self.name].function).__code__
+        failed = traceback.extract_tb(error.__traceback__ if error else None)
+        lines = [frame.lineno for frame in failed if frame.filename == code.co_filename]
+        return f"{Path(code.co_filename).name}, line {[code.co_firstlineno, *lines][-1]}"
+
+
 def check_loss(config: Config, data: Prepared) -> list[str]:
-    """Try the loss on a batch in which every class occurs, or as many as fit; returns what is to be warned of.
+    """Try the loss on one batch, and return what the user should hear of it.
 
     Raises
     ------
@@ -38,40 +112,43 @@ def check_loss(config: Config, data: Prepared) -> list[str]:
         If it fails, does not return one finite number a sample, has no gradient, mixes the samples of a batch, or
         cannot be compiled.
     """
-    function, labels, logits = loss_function(config, data), *_batch(config, data)
-    who = _who(config.loss.name)
-    samples = len(labels)
-    values, gradient = _tried(function, labels, logits, config.loss.name)
-    if values.shape != (samples,):
-        raise ConfigError(
-            f"{who} returns the shape {tuple(values.shape)} for {samples} samples; it must return one value a sample, ({samples},), which class weights "
-            "multiply: leave out the mean or the sum over the batch"
-        )
-    if values.dtype != tf.float32:
-        raise ConfigError(f"{who} returns {values.dtype.name}; it must return float32: tf.cast(…, tf.float32)")
-    if not np.isfinite(values).all():
-        raise ConfigError(
-            f"{who} is not finite: it returns {_first_odd(values)} for logits between {logits.min():.2f} and {logits.max():.2f}"
-        )
+    trial = Trial.of(config, data)
+    values, gradient = trial.run()
+    _check_values(trial, values)
     if gradient is None:
         raise ConfigError(
-            f"{who} has no gradient: it must be made of TensorFlow's operations on the logits, without tf.stop_gradient, argmax or rounding alone"
+            f"{trial} has no gradient: it must be made of TensorFlow's operations on the logits, "
+            "without tf.stop_gradient, argmax or rounding alone"
         )
     if not np.isfinite(gradient).all():
-        raise ConfigError(f"{who} has a gradient that is not finite: {_first_odd(gradient)}")
+        raise ConfigError(f"{trial} has a gradient that is not finite: {_first_odd(gradient)}")
     if not gradient.any():
-        raise ConfigError(f"{who} has a gradient of 0 for every sample, so that nothing would be learned")
-    half = samples // 2
-    parts = [
-        _tried(function, labels[part], logits[part], config.loss.name)[0] for part in (slice(half), slice(half, None))
-    ]
+        raise ConfigError(f"{trial} has a gradient of 0 for every sample, so that nothing would be learned")
+    half = len(values) // 2
+    parts = [trial.run(part)[0] for part in (slice(half), slice(half, None))]
     if not np.allclose(np.concatenate(parts), values, rtol=1e-3, atol=1e-5):
         raise ConfigError(
-            f"{who} gives a sample another value if others are in its batch; it must depend on the sample alone: class weights multiply samples, "
-            "and several devices divide a batch"
+            f"{trial} gives a sample another value if others are in its batch; it must depend on the sample alone: "
+            "class weights multiply samples, and several devices divide a batch"
         )
-    _compiled(function, labels, logits, config.loss.name)
-    return _without_effect(config, data, labels, gradient)
+    trial.compile()
+    return _without_effect(trial, data, gradient)
+
+
+def _check_values(trial: Trial, values: tf.Tensor) -> None:
+    samples, logits = len(trial.logits), trial.logits
+    if values.shape != (samples,):
+        raise ConfigError(
+            f"{trial} returns the shape {tuple(values.shape)} for {samples} samples; it must return one value a "
+            f"sample, ({samples},), which class weights multiply: leave out the mean or the sum over the batch"
+        )
+    if values.dtype != tf.float32:
+        raise ConfigError(f"{trial} returns {values.dtype.name}; it must return float32: tf.cast(…, tf.float32)")
+    if not np.isfinite(values).all():
+        raise ConfigError(
+            f"{trial} is not finite: it returns {_first_odd(values)} for logits between {logits.min():.2f} "
+            f"and {logits.max():.2f}"
+        )
 
 
 def check_model(built: Compiled, config: Config, data: Prepared) -> None:
@@ -82,11 +159,8 @@ def check_model(built: Compiled, config: Config, data: Prepared) -> None:
     ConfigError
         If it does not end in finite logits, one a class (one in all for binary labels), or has nothing to train.
     """
-    model, logits, who = (
-        built.model,
-        logits_of(config, data),
-        f"model={config.model.name}: {MODELS[config.model.name].build.__name__}",
-    )
+    model, logits = built.model, logits_of(config, data)
+    who = f"model={config.model.name}: {MODELS[config.model.name].build.__name__}"
     if model.output_shape != (None, logits):
         raise ConfigError(
             f"{who} ends in the shape {model.output_shape}; it must end in {(None, logits)}, {logits} logits a sample"
@@ -96,100 +170,45 @@ def check_model(built: Compiled, config: Config, data: Prepared) -> None:
     last = _last_operation(model)
     if last in PROBABILITIES:
         raise ConfigError(
-            f"{who} ends in {last}; it must end in logits, of which the loss makes probabilities itself: leave the activation of the last layer out"
+            f"{who} ends in {last}; it must end in logits, of which the loss makes probabilities itself: "
+            "leave the activation of the last layer out"
         )
     train = data.split("train")
     found = built.predict(train.features[np.unique(np.linspace(0, len(train.labels) - 1, ROWS).astype(int))])
     if not np.isfinite(found).all():
         raise ConfigError(
-            f"{who} gives {_first_odd(found)} for training samples, before anything is trained: its layers or its initial weights are too large"
+            f"{who} gives {_first_odd(found)} for training samples, before anything is trained: "
+            "its layers or its initial weights are too large"
         )
     if logits > 1 and (found >= 0).all() and np.allclose(found.sum(axis=1), 1, atol=NEAR):
         raise ConfigError(
-            f"{who} gives rows that sum to 1, as a softmax does; it must end in logits, of which the loss makes probabilities itself"
+            f"{who} gives rows that sum to 1, as a softmax does; it must end in logits, "
+            "of which the loss makes probabilities itself"
         )
-    if config.trainer.second_stage != "none" and not isinstance(model.layers[-1], keras.layers.Dense):
+    if config.trainer.second_stage != NONE and not isinstance(model.layers[-1], keras.layers.Dense):
         raise ConfigError(
-            f"trainer.second_stage={config.trainer.second_stage} makes the last layer anew, which must be Dense; {who} ends in {last}"
+            f"trainer.second_stage={config.trainer.second_stage} makes the last layer anew, which must be Dense; "
+            f"{who} ends in {last}"
         )
-
-
-def _batch(config: Config, data: Prepared) -> tuple[tf.Tensor, Floats]:
-    """Return labels in the form that the loss takes, each class twice where they fit, and logits of both signs."""
-    classes = len(data.classes)
-    samples = min(2 * classes, MOST_SAMPLES)
-    samples += samples == classes  # never as many as classes: axes must not be mistaken for each other
-    labels = encode(tf.constant(task_of(data).example_labels(classes, samples)), classes, config.dataset.labels)
-    logits = np.random.default_rng(0).normal(size=(samples, logits_of(config, data))).astype(np.float32)
-    return labels, logits
-
-
-def _who(loss: str) -> str:
-    return f"loss={loss}: its function {LOSSES[loss].function.__name__}"
-
-
-def _tried(function: PerSample, labels: tf.Tensor, logits: Floats, loss: str) -> tuple[tf.Tensor, Floats | None]:
-    """The loss's values and their gradient in the logits, if they have one."""
-    variable = tf.constant(logits)
-    try:
-        with tf.GradientTape() as tape:
-            tape.watch(variable)
-            values = function(labels, variable)
-            if values is None:
-                raise ConfigError(
-                    f"{_who(loss)} returns None; it must return one value a sample: is its `return` missing? ({_place(loss)})"
-                )
-            values = tf.convert_to_tensor(values)
-        gradient = tape.gradient(values, variable)
-    except ConfigError:
-        raise
-    except Exception as error:  # whatever a loss that anybody has written may raise
-        raise ConfigError(
-            f"{_who(loss)} fails on labels {labels.dtype.name} {tuple(labels.shape)} and logits float32 {logits.shape}: {_said(error)} ({_place(loss, error)})"
-        ) from None
-    return values, None if gradient is None else tf.convert_to_tensor(gradient).numpy()
-
-
-def _compiled(function: PerSample, labels: tf.Tensor, logits: Floats, loss: str) -> None:
-    """See that TensorFlow can compile it, as it does for training: for batches of any size, without the numbers in them."""
-    any_size = [tf.TensorSpec([None, *values.shape[1:]], values.dtype) for values in (labels, tf.constant(logits))]
-    try:
-        tf.function(function, autograph=False).get_concrete_function(*any_size)
-    except Exception as error:  # likewise
-        raise ConfigError(
-            f"{_who(loss)} cannot be compiled for training, where tensors have no values yet: {_said(error)} ({_place(loss, error)}); for a Python `if` or "
-            "`and` on a tensor use keras.ops.where or tf.where, for NumPy and Python's loops TensorFlow's own operations"
-        ) from None
 
 
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
-def _place(loss: str, error: Exception | None = None) -> str:
-    """Where in the loss's file it failed last; where the loss begins, if it did not fail there."""
-    code = inspect.unwrap(LOSSES[loss].function).__code__
-    failed = traceback.extract_tb(error.__traceback__ if error else None)
-    lines = [frame.lineno for frame in failed if frame.filename == code.co_filename]
-    return f"{Path(code.co_filename).name}, line {[code.co_firstlineno, *lines][-1]}"
-
-
-def _without_effect(config: Config, data: Prepared, labels: tf.Tensor, gradient: Floats) -> list[str]:
-    """Classes whose samples have no gradient, so that no weight of theirs can change anything."""
+def _without_effect(trial: Trial, data: Prepared, gradient: Floats) -> list[str]:
+    """Return what is to be said of classes whose samples have no gradient: no weight of theirs can change anything."""
     if not task_of(data).has_class_parts:
         return []
-    indices = class_indices(labels).numpy()
+    indices = class_indices(trial.labels).numpy()
     moved = {int(index) for index, row in zip(indices, gradient, strict=True) if row.any()}
     still = [data.classes[index] for index in sorted(set(indices.tolist()) - moved)]
-    return (
-        [f"loss={config.loss.name} has no gradient for samples of class {listing(still)}: their weight has no effect"]
-        if still
-        else []
-    )
+    no_gradient = f"loss={trial.name} has no gradient for samples of class {listing(still)}"
+    return [f"{no_gradient}: their weight has no effect"] if still else []
 
 
 def _last_operation(model: keras.Model) -> str:
-    """What the model ends in: the activation of its last layer if it has one, else the layer or operation."""
+    """Return what the model ends in: the activation of its last layer if it has one, else the layer or operation."""
     last = getattr(model, "operations", model.layers)[-1]
     if isinstance(last, keras.Model):
         return _last_operation(last)
@@ -199,6 +218,6 @@ def _last_operation(model: keras.Model) -> str:
 
 
 def _first_odd(values: Floats) -> float:
-    """The first that is not finite."""
+    """Return the first that is not finite."""
     flat = np.asarray(values).ravel()
     return float(flat[np.argmin(np.isfinite(flat))])

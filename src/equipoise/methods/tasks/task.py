@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from equipoise.core.schema import Floats, Integers
+from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling
 from equipoise.data.types import Dataset
@@ -29,7 +29,7 @@ class Training:
 
     weights: ClassWeights
     loss: LossOptions
-    second_stage: str = "none"
+    second_stage: str = NONE
     sampling: Sampling | None = None
 
 

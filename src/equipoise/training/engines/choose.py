@@ -8,6 +8,7 @@ from equipoise.config.model import Config
 from equipoise.core.schema import ConfigError
 from equipoise.data.feed import is_resident
 from equipoise.data.prepared import Prepared
+from equipoise.methods.implementations import IMPLEMENTATIONS
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
 from equipoise.training.engines.engine import Choice, Engine
@@ -70,8 +71,10 @@ def _engine(config: Config, data: Prepared, device: str) -> tuple[type[Engine], 
         if engine.holds_samples:
             _check_memory(needed)
         return engine, f"trainer.engine={trainer.engine}"
-    if config.loss.implementation == "class_weight":
-        return KerasFit, "loss.implementation=class_weight is Keras's own; trainer.engine=resident takes less time"
+    implementation = config.loss.implementation
+    if IMPLEMENTATIONS[implementation].without_fit is not None:
+        why = f"loss.implementation={implementation} is Keras's own; trainer.engine=resident takes less time"
+        return KerasFit, why
     if not is_resident(samples):
         return KerasFit, "samples are read, or decoded, while they are trained on"
     fit_in = f"{len(samples.labels):,} samples fit in memory"

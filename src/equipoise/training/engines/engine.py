@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from equipoise.data.feed import Epochs, ResidentBatches
-from equipoise.methods.implementations import Parts
+from equipoise.methods.implementations import IMPLEMENTATIONS, Parts
 
 # Steps that one call of the compiled training function takes: the most, and the least that is worth while. With more of
 # them training returns to Python less often, and leaves the same weights.
@@ -95,7 +95,7 @@ class Engine(ABC):
 
         Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
         """
-        return "sample_weight" if implementation == "class_weight" else implementation
+        return IMPLEMENTATIONS[implementation].without_fit or implementation
 
     @abstractmethod
     def batches(self) -> tf.data.Dataset | ResidentBatches:
