@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equipoise.core.schema import printable
+from equipoise.core.state import kept
 
 WIDTH = 132  # columns where there is no terminal, unless COLUMNS gives another number
 LEAST_NAME = 24  # columns for the name of a row, if it is that long
@@ -50,25 +51,22 @@ class _Messages:
         return is_new
 
 
-_messages = _Messages()
-
-
 @contextlib.contextmanager
 def told_once() -> Iterator[None]:
     """Show each warning and note once while the body runs: the jobs of a sweep have most of theirs in common."""
-    with _messages.without_repetitions():
+    with kept(_Messages).without_repetitions():
         yield
 
 
 def warn(message: str) -> None:
     """Show one line that the user should not miss."""
-    if _messages.takes(message):
+    if kept(_Messages).takes(message):
         errors.print(Text.assemble((WARNING, "yellow"), printable(message)), soft_wrap=True)
 
 
 def note(message: str) -> None:
     """Show one line about what was chosen for the user, where nothing is wrong."""
-    if _messages.takes(message):
+    if kept(_Messages).takes(message):
         console.print(f"{NOTE}{printable(message)}", soft_wrap=True)
 
 
