@@ -14,6 +14,7 @@ from equipoise.runs.background import MOST_BYTES, MOST_WAITING, Beside
 from equipoise.tracking.run import Description, Run, start_run
 from equipoise.tracking.store import Store, open_store
 from examples import evidence
+from processes import Processes
 
 PICTURES = {
     "confusion_matrix.png",
@@ -31,13 +32,31 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Beside]:
+def started() -> Iterator[tuple[Beside, psutil.Process]]:
+    """What finishes the runs of this process, and its process that draws."""
     with background.beside(100):
         current = background.current()
         assert current
-        current.start()
-        yield current
+        yield current, start(current)
     assert background.current() is None
+
+
+@pytest.fixture
+def running(started: tuple[Beside, psutil.Process]) -> Beside:
+    return started[0]
+
+
+def start(beside: Beside) -> psutil.Process:
+    """Start it; return the process that draws."""
+    before = drawing()
+    beside.start()
+    (process,) = drawing() - before
+    return process
+
+
+def drawing() -> set[psutil.Process]:
+    """The children of this process that were spawned to work for it."""
+    return {child for child in psutil.Process().children() if any("spawn_main" in word for word in child.cmdline())}
 
 
 def begin(store: Store, folder: Path) -> tuple[Run, contextlib.ExitStack]:
@@ -50,14 +69,14 @@ def drawn(store: Store, run: str) -> set[str]:
     return {Path(file.path).name for file in store.client.list_artifacts(run, "evaluation")}
 
 
-def wait(beside: Beside) -> None:
-    for end in beside._ends:
-        end.result()
+def status_at_the_end(store: Store, run: Run) -> str:
+    """Wait until the run is closed."""
 
+    def closed() -> str:
+        status = str(store.client.get_run(run.id).info.status)
+        return "" if status == "RUNNING" else status
 
-def artist(beside: Beside) -> psutil.Process:
-    (process,) = beside._artist._processes.values()
-    return psutil.Process(process.pid)
+    return Processes().until(closed)
 
 
 def test_a_run_is_finished_once_its_pictures_are_logged(store: Store, running: Beside, tmp_path: Path) -> None:
@@ -67,8 +86,7 @@ def test_a_run_is_finished_once_its_pictures_are_logged(store: Store, running: B
     held.callback(released.append, "lock")
     running.finish(found, log, held)
     assert (store.client.get_run(log.id).info.status, released) == ("RUNNING", [])
-    wait(running)
-    assert (store.client.get_run(log.id).info.status, released) == ("FINISHED", ["lock"])
+    assert (status_at_the_end(store, log), released) == ("FINISHED", ["lock"])
     assert drawn(store, log.id) == PICTURES
     assert {Path(file.path).suffix for file in store.client.list_artifacts(log.id, "images")} == {".png", ".webp"}
 
@@ -79,29 +97,28 @@ def test_a_run_whose_pictures_fail_is_failed_and_tells_why(
     log, held = begin(store, tmp_path / "run")
     (tmp_path / "run" / "evaluation").write_text("no folder")
     running.finish(evidence(3), log, held)
-    wait(running)
-    assert store.client.get_run(log.id).info.status == "FAILED"
+    assert status_at_the_end(store, log) == "FAILED"
     assert "FileExistsError" in store.client.get_run(log.id).data.tags["error"]
-    said = capsys.readouterr().err
+    said = Processes().until(lambda: capsys.readouterr().err)
     assert said.startswith("error: FileExistsError")
     assert "(balanced <b>&</b> cnn)" in said
 
 
-def test_more_runs_than_it_can_take_are_left_to_the_caller(store: Store, running: Beside, tmp_path: Path) -> None:
-    small = evidence(3)
+def test_more_runs_than_it_can_take_are_left_to_the_caller(
+    store: Store, started: tuple[Beside, psutil.Process], tmp_path: Path
+) -> None:
+    (running, artist), small = started, evidence(3)
     half = np.zeros((MOST_BYTES // 48 + 1, 3))
     assert not running.takes(dataclasses.replace(small, log_probabilities=half, corrected=half))
     assert running.takes(dataclasses.replace(small, log_probabilities=half, corrected=None))
-    wait(running)
-    artist(running).suspend()  # or it would be done with the first before the last is there
+    artist.suspend()  # or it would be done with the first before the last is there
     for number in range(MOST_WAITING):
         assert running.takes(small)
         log, held = begin(store, tmp_path / str(number))
         running.finish(small, log, held)
     assert not running.takes(small)
-    artist(running).resume()
-    wait(running)
-    assert running.takes(small)
+    artist.resume()
+    assert Processes().until(lambda: running.takes(small))
 
 
 def test_the_last_run_is_not_drawn_beside(store: Store, tmp_path: Path) -> None:
@@ -118,10 +135,9 @@ def test_the_last_run_is_not_drawn_beside(store: Store, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_pictures_are_drawn_though_the_process_that_draws_is_killed(store: Store, tmp_path: Path) -> None:
     beside = Beside(2)
-    beside.start()
-    wait(beside)
+    artist = start(beside)
     runs = [begin(store, tmp_path / str(number)) for number in range(2)]
-    artist(beside).kill()
+    artist.kill()
     for log, held in runs:
         beside.finish(evidence(3), log, held)
     beside.close()

@@ -173,15 +173,15 @@ def test_changed_data_are_refused_if_features_depend_on_them(
             with pytest.raises(
                 ConfigError, match=r"the data that run r was trained on have changed since, .* train again"
             ):
-                reevaluate._data(trained, config.dataset, config)
+                reevaluate.data_to_judge_on(trained, config.dataset, config)
         else:
-            assert reevaluate._data(trained, config.dataset, config).shape == (8, 8, 1)
+            assert reevaluate.data_to_judge_on(trained, config.dataset, config).shape == (8, 8, 1)
             assert "have changed since, so its training samples may be among these" in capsys.readouterr().err
 
 
 def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> None:
     """Another test file leaves the training rows as they were; another split seed does not."""
-    from equipoise.runs.reevaluate import _check_encoding
+    from equipoise.runs.reevaluate import check_encoding
 
     for name in ("a", "b", "c"):
         rows = "".join(f"{i * len(name) + ord(name)},{'xy'[i % 2]}\n" for i in range(40))
@@ -192,9 +192,9 @@ def test_features_must_be_encoded_as_the_model_learned_them(tmp_path: Path) -> N
         for name, seed in (("b", 0), ("c", 0), ("b", 1))
     )
     seen = prepare(first.dataset, tmp_path / "cache")
-    _check_encoding(other_file, seen, prepare(other_file.dataset, tmp_path / "cache"))
+    check_encoding(other_file, seen, prepare(other_file.dataset, tmp_path / "cache"))
     with pytest.raises(ConfigError, match="its features would be encoded otherwise"):
-        _check_encoding(other_seed, seen, prepare(other_seed.dataset, tmp_path / "cache"))
+        check_encoding(other_seed, seen, prepare(other_seed.dataset, tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("kind", ["csv", "npz", "series", "image_directory"])
@@ -226,7 +226,9 @@ def test_another_file_or_folder_is_judged_as_a_whole(
     own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/a{suffix}'", "model=linear", *more)
     was, now = inherit(own, ()), inherit(own, [f"dataset.path='{tmp_path}/b{suffix}'"])
     seen = prepare(was.dataset, tmp_path / "cache")
-    found = reevaluate._data(Logged("r", "1", 0, {}, {"data_sha256": seen.data_sha256}, {}), was.dataset, now)
+    found = reevaluate.data_to_judge_on(
+        Logged("r", "1", 0, {}, {"data_sha256": seen.data_sha256}, {}), was.dataset, now
+    )
     test = found.split("test")
     assert np.bincount(test.labels).tolist() == [5, 5]
     assert (np.asarray(found.split("validation").labels) == seen.split("validation").labels).all()
@@ -242,7 +244,7 @@ def test_another_file_or_folder_is_judged_as_a_whole(
 
 @pytest.mark.parametrize("kind", ["csv", "npz"])
 def test_rows_without_labels_are_refused_with_the_way_to_predict_them(kind: str, tmp_path: Path) -> None:
-    from equipoise.runs.reevaluate import _check_labelled
+    from equipoise.runs.reevaluate import check_labelled
 
     (tmp_path / "new.csv").write_text("x,z\n1,2\n")
     np.savez(tmp_path / "new.npz", x=np.zeros((3, 2)))
@@ -257,11 +259,11 @@ def test_rows_without_labels_are_refused_with_the_way_to_predict_them(kind: str,
         match=r"has no 'y' \(dataset.target\): without labels there is nothing to judge; "
         r".*python src/register.py run=r1 and",
     ):
-        _check_labelled("r1", config.dataset, option)
+        check_labelled("r1", config.dataset, option)
 
 
 def test_a_folder_of_images_without_classes_is_not_judged(tmp_path: Path) -> None:
-    from equipoise.runs.reevaluate import _check_labelled
+    from equipoise.runs.reevaluate import check_labelled
 
     (tmp_path / "new").mkdir()
     Image.new("L", (3, 3)).save(tmp_path / "new" / "0.png")
@@ -276,7 +278,7 @@ def test_a_folder_of_images_without_classes_is_not_judged(tmp_path: Path) -> Non
         match=r"no folder for each class: without labels there is nothing to judge; "
         r".*python src/register.py run=r1 and",
     ):
-        _check_labelled("r1", config.dataset, "path")
+        check_labelled("r1", config.dataset, "path")
 
 
 @pytest.mark.parametrize("kind", ["npz", "one-hot", "series", "image_directory"])

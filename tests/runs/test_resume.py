@@ -297,13 +297,13 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_writing_checkpoints_takes_a_twentieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
-    written = checkpoints._write
+    replace = os.replace
 
     def slowly(*arguments: Any) -> None:
-        written(*arguments)
+        replace(*arguments)
         now[0] += 2
 
-    monkeypatch.setattr(checkpoints, "_write", slowly)
+    monkeypatch.setattr(os, "replace", slowly)  # the last step of writing a file
     kept = Checkpoints(tmp_path, {})
     assert not kept.due(last=False)
     now[0] += checkpoints.FIRST

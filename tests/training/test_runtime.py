@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from equipoise.core.schema import ConfigError
+from equipoise.core.state import kept
 from equipoise.runs import start
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
@@ -16,12 +17,13 @@ from helpers import REPOSITORY, composed
 
 
 def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept(runtime.Started), "options", {})  # as if nothing had started it
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda _: [])
     with pytest.raises(
         ConfigError,
         match="TensorFlow sees no GPU here; install its libraries with make train EXTRA=gpu, or use device=auto",
     ):
-        runtime._start("gpu", 1, deterministic=True, gpu_memory=None)
+        runtime.start("gpu", 1, deterministic=True)
 
 
 def test_a_process_has_one_number_of_threads(tensorflow: Any) -> None:
@@ -83,9 +85,10 @@ def test_quiet_output_is_shown_after_an_unexpected_error(capfd: pytest.CaptureFi
 
 
 def test_more_gpus_than_there_are_is_an_error(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept(runtime.Started), "options", {})
     monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda _: ["the only one"])
     with pytest.raises(ConfigError, match=r"trainer\.replicas=2: more than the GPUs that TensorFlow sees here, 1;"):
-        runtime._start("auto", 1, deterministic=True, gpu_memory=None, strategy="mirrored", replicas=2)
+        runtime.start("auto", 1, deterministic=True, strategy="mirrored", replicas=2)
 
 
 @pytest.mark.parametrize(

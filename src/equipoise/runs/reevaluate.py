@@ -68,7 +68,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     trained = _training_run(store, run)
     own, weights = history.config_of(store, trained), _weights(store, trained.id)
     was, config = (_of_the_same_logit(inherit(own, typed), own, weights) for typed in ((), overrides))
-    data = _data(trained, was.dataset, config)
+    data = data_to_judge_on(trained, was.dataset, config)
     if data.classes != weights.classes:
         raise ConfigError(
             f"dataset={config.dataset.name} has the classes {listing(data.classes)}; "
@@ -141,7 +141,7 @@ def _of_the_same_logit(config: Config, own: LoggedConfig, weights: ClassWeights)
     return config.model_copy(update={"dataset": dataset})
 
 
-def _data(trained: Logged, was: Dataset, config: Config) -> Prepared:
+def data_to_judge_on(trained: Logged, was: Dataset, config: Config) -> Prepared:
     """Return the data to judge the model on, encoded as it learned them.
 
     Another file or folder is the test split as a whole. Of data that are encoded by their training rows, nothing else
@@ -163,11 +163,11 @@ def _data(trained: Logged, was: Dataset, config: Config) -> Prepared:
         return prepare(config.dataset, cache_folder())
     others = _others(was, config.dataset)
     if others:
-        _check_labelled(trained.id, config.dataset, others[-1])
+        check_labelled(trained.id, config.dataset, others[-1])
         data = with_test_file(seen, config.dataset, cache_folder(), others[-1])
     else:
         data = prepare(config.dataset, cache_folder())
-        _check_encoding(config, seen, data)
+        check_encoding(config, seen, data)
     known = int(np.isin(row_digests(data.split("test")), row_digests(seen.split("train"))).sum())
     if known:
         whole = len(data.split("test").labels)
@@ -187,7 +187,7 @@ def _others(was: Dataset, now: Dataset) -> list[str]:
     return [key for key, path in typed.items() if str(Path(path).expanduser().resolve()) not in before]
 
 
-def _check_labelled(run: str, dataset: Dataset, option: str) -> None:
+def check_labelled(run: str, dataset: Dataset, option: str) -> None:
     """Refuse data without labels, which can be predicted and not judged."""
     lack = DATASETS[dataset.name].lacks_labels(dataset, option)
     if lack is not None:
@@ -202,7 +202,7 @@ def _is_fitted(data: Prepared, config: Config) -> bool:
     return DATASETS[config.dataset.name].divided and not isinstance(data.split("train").features, Images)
 
 
-def _check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:
+def check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:
     """Refuse other training rows, which would mean other features than the model knows."""
     if not _is_fitted(seen, config):
         return
