@@ -8,10 +8,10 @@
   python src/evaluate.py run=RUN_ID dataset.path=new_pictures      on another folder or array as a whole
   python src/evaluate.py run=RUN_ID dataset=NAME                   on the test split of other data with the same classes
 
-  python src/evaluate.py run=RUN_ID tracking=server                of the server that MLFLOW_TRACKING_URI names
+  python src/evaluate.py run=RUN_ID tracking=server                a run of the server that MLFLOW_TRACKING_URI names
 
-Only dataset, decision and evaluation can be typed; whatever is not typed is the run's own. The result is a new
-run beside the old one, tagged kind=evaluation and evaluated_run=RUN_ID, which no comparison of a sweep takes in.
+Only dataset, decision and evaluation can be typed; otherwise the run's own options hold. The result is a new run beside
+the old one, tagged kind=evaluation and evaluated_run=RUN_ID; comparisons of a sweep omit it.
 """
 
 import sys

@@ -31,7 +31,7 @@ def show(typed: Sequence[str]) -> None:
     defaults = {
         "weighting": ",".join(POS_WEIGHTS if several else untyped),
         "loss": next(name for name, loss in LOSSES.items() if loss.yes_or_no == several),
-        # No model is built; one for samples of any shape goes with all data.
+        # No model is built, so any that takes samples of every shape will do.
         "model": next(name for name, model in MODELS.items() if model.dimensions is None),
     }
     typed = [
@@ -61,7 +61,7 @@ def _weigh(job: Config) -> ClassWeights:
 
 
 def _heading(job: Config, jobs: Sequence[Config]) -> str:
-    """The strategy, with the options in which it differs from others of its name."""
+    """Return the strategy's name, with the options in which it differs from others of that name."""
     options = job.weighting.model_dump()
     same = [other.weighting.model_dump() for other in jobs if other.weighting.name == job.weighting.name]
     varied = [key for key, value in options.items() if any(other[key] != value for other in same)]

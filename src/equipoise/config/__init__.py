@@ -1,4 +1,4 @@
-"""What was typed: composed by Hydra, checked, explained, named, and identified by a digest.
+"""What was typed: Hydra composes it; it is checked, named and identified by a digest, and mistakes are explained.
 
 Knows nothing of how a run trains or what it logs.
 """

@@ -34,7 +34,7 @@ def explained(error: ValidationError, typed: Mapping[str, Any], section: str = "
 
 
 def _path(location: Sequence[str | int], typed: Mapping[str, Any]) -> Path:
-    """The place of the error in what was typed, without the parts that pydantic adds to it."""
+    """Return the place of the error in the typed values, without the parts that pydantic adds to it."""
     parts = [str(part) for part in location]
     group = typed.get(parts[0]) if parts else None
     # Below a group, pydantic names the option that was read; the user did not type that.
@@ -53,7 +53,7 @@ def _is_branch(part: str) -> bool:
 
 
 def _value(typed: Any, path: Sequence[str]) -> Any:
-    """What was typed at this place; None if nothing was. YAML may have read the names of a mapping as numbers."""
+    """Return the typed value at this place, None if there is none; YAML may have read a mapping's names as numbers."""
     for part in path:
         if isinstance(typed, Mapping):
             typed = {str(name): item for name, item in typed.items()}.get(part)
