@@ -68,6 +68,7 @@ def modules_in(path: str) -> set[str]:
 def test_a_stage_depends_on_the_modules_that_its_program_imports_and_on_hardly_any_other(name: str) -> None:
     stage = STAGES[name]
     (program,) = (word for word in stage["cmd"].split() if word.endswith(".py"))
+    assert program == f"pipelines/{name}.py"
     without = NEEDLESS_TO_TRAINING if name == "train" else PRINTING
     expected = {relative(path) for path in imported(REPOSITORY / program, without, set())}
     listed = [path for path in stage["deps"] if path.startswith("src/") or path.endswith(".py")]
@@ -122,7 +123,7 @@ def test_the_study_asks_for_runs_or_its_report_again_if_their_code_has_changed(p
 
     before = digests()
     for file, expected in {
-        "data/feed.py": {"runs"},
+        "training/fit.py": {"runs"},
         "reports/html.py": {"report"},
         "methods/losses.py": {"runs", "report"},
         "core/terminal.py": set(),
