@@ -1,10 +1,8 @@
 """A run that was never trained: plausible data, weights, logits and metrics, for what draws and reports."""
 
-from pathlib import Path
-
 import numpy as np
 
-from equipoise.data.prepared import Prepared
+from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation, Predictions, evaluate, frequency_groups, log_softmax
 from equipoise.metrics.intervals import Interval
@@ -13,14 +11,14 @@ from equipoise.reports.evidence import Evidence
 
 def example(
     classes: int, absent: bool = False, name: str = "class number"
-) -> tuple[Prepared, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
+) -> tuple[ClassCounts, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
     """A plausible run over so many classes; with `absent`, the last one has no test sample."""
     generator = np.random.default_rng(0)
     counts = np.maximum(3, (1000 * 0.01 ** (np.arange(classes) / (classes - 1))).astype(np.int64))
     names = tuple(f"{name} {index}" for index in range(classes))
     labels = np.repeat(np.arange(classes - absent), 30)
     logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
-    data = Prepared(Path(), names, (1,), counts, "", {})
+    data = ClassCounts(names, counts)
     uniform = np.full(classes, 1 / classes)
     predictions = Predictions(labels, logits, logits.argmax(axis=1))
     evaluation = evaluate(predictions, names, frequency_groups(counts, "terciles"), uniform, uniform)

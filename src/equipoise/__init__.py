@@ -9,7 +9,10 @@ from typing import Any
 # Each public name, and the module that it comes from; the types of all stand in __init__.pyi.
 _HOMES = {
     "ConfigError": "equipoise.core.schema",
+    "audit": "equipoise.api.audit",
     "class_weights": "equipoise.api.weights",
+    "evaluate": "equipoise.api.evaluate",
+    "logits": "equipoise.api.logits",
     "losses": "equipoise.losses",
 }
 __all__ = list(_HOMES)

@@ -19,6 +19,7 @@ import tensorflow as tf
 from equipoise.config.choice import choice
 from equipoise.core.schema import ConfigError, Floats, arguments
 from equipoise.data.feed import class_indices
+from equipoise.methods.costs import costs_as_matrix
 from equipoise.methods.losses import LOSSES, Known, normalised_classifier
 
 _registered = keras.saving.register_keras_serializable("equipoise")
@@ -381,7 +382,7 @@ class _Uncounted:
 
 def _known(counts: Any, costs: Any, samples: int | None, *, several_labels: bool) -> Any:
     """Return what the loss may know of the training split."""
-    matrix = None if costs is None else _checked_costs(costs)
+    matrix = None if costs is None else costs_as_matrix(costs)
     if counts is None:
         return _Uncounted(matrix, several_labels=several_labels)
     found = _checked(counts, "counts")
@@ -397,16 +398,6 @@ def _checked(values: Any, name: str) -> Floats:
         raise ConfigError(
             f"{name}={found.tolist()}: give one number a class, in class order, not below 0, and not all 0"
         )
-    return found
-
-
-def _checked_costs(costs: Any) -> Floats:
-    """Return the matrix, float64 (classes, classes)."""
-    found: Floats = np.asarray(costs, np.float64)
-    if found.ndim != 2 or len(set(found.shape)) != 1 or not np.isfinite(found).all() or (found < 0).any():
-        raise ConfigError("costs: give a square matrix (true class, predicted class) of numbers that are not below 0")
-    if np.diag(found).any() or not found.any():
-        raise ConfigError("costs: a right prediction costs nothing, and some wrong one must cost something")
     return found
 
 

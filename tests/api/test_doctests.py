@@ -13,7 +13,7 @@ import equipoise
 from helpers import REPOSITORY, imported_modules
 
 # Modules whose examples need TensorFlow.
-SLOW = ("equipoise.losses",)
+SLOW = ("equipoise.api.audit", "equipoise.losses")
 MODULES = sorted(
     {*(f"equipoise.api.{file.stem}" for file in (REPOSITORY / "src/equipoise/api").glob("[a-z]*.py")), *SLOW}
 )

@@ -1,17 +1,16 @@
 """Effective and target priors by hand."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from equipoise.data.prepared import Prepared
+from equipoise.data.types import ClassCounts
 from equipoise.methods.priors import effective_prior, label_odds, target_prior
 from equipoise.methods.weighting import ClassWeights
 
-DATA = Prepared(Path(), ("a", "b"), (1,), np.array([30, 10]), "", {})
+DATA = ClassCounts(("a", "b"), np.array([30, 10]))
 
 
 def weighted(*weights: float) -> ClassWeights:

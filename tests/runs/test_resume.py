@@ -259,7 +259,7 @@ def test_a_run_that_other_code_has_begun_is_begun_anew_and_told(
     }
     run = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
     store.client.set_terminated(run, "KILLED")
-    data = Prepared(tmp_path, (), (), np.zeros(0, np.int64), "it", {})
+    data = Prepared((), np.zeros(0, np.int64), tmp_path, (), "it", {})
     before = made_by(config, data)
 
     def argmax_again(*_: object, **__: object) -> None:

@@ -11,7 +11,7 @@ MOST_ROWS = 60  # of a table in a notebook
 
 
 class Shown(ABC):
-    """What has a title and a table."""
+    """What has a title, a table, and perhaps more tables and notes."""
 
     @property
     @abstractmethod
@@ -23,13 +23,40 @@ class Shown(ABC):
     def frame(self) -> "pd.DataFrame":
         """The table."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know, a sentence each."""
+        return ()
+
+    def more(self) -> dict[str, "pd.DataFrame"]:
+        """Return the other tables by their titles."""
+        return {}
+
     def __repr__(self) -> str:
-        table = self.frame.to_string(max_rows=MOST_ROWS, float_format=_number, na_rep="")
-        return "\n".join([self.title, *(line.rstrip() for line in table.splitlines())])
+        lines = [self.title, *_as_text(self.frame)]
+        for title, frame in self.more().items():
+            lines += ["", title, *_as_text(frame)]
+        return "\n".join([*lines, *([""] if self.notes else []), *self.notes])
 
     def _repr_html_(self) -> str:
-        table = self.frame.to_html(max_rows=MOST_ROWS, float_format=_number, na_rep="", border=0)
-        return f"<p>{html.escape(self.title)}</p>\n{table}"
+        parts = [_paragraph(self.title), _as_html(self.frame)]
+        for title, frame in self.more().items():
+            parts += [_paragraph(title), _as_html(frame)]
+        return "\n".join([*parts, *map(_paragraph, self.notes)])
+
+
+def _as_text(frame: "pd.DataFrame") -> list[str]:
+    text = frame.to_string(max_rows=MOST_ROWS, float_format=_number, na_rep="")
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def _as_html(frame: "pd.DataFrame") -> str:
+    found: str = frame.to_html(max_rows=MOST_ROWS, float_format=_number, na_rep="", border=0)
+    return found
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
 
 
 def _number(value: float) -> str:

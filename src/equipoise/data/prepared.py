@@ -22,25 +22,23 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Names, Section
+from equipoise.core.schema import ConfigError, Counts, Integers, Names, Section
 from equipoise.data import seals
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.images.decoding import WAYS
 from equipoise.data.shards import MOST_SHARDS, RecordArrays, RecordImages, Records, shard_names
-from equipoise.data.types import Samples
+from equipoise.data.types import ClassCounts, Samples
 
 METADATA = "metadata.json"
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Prepared(ClassCounts):
     """One prepared dataset.
 
     Attributes
     ----------
-    classes : class names, in the order of the label indices
     shape : of one sample
-    counts : int64 (classes,), the samples of each class in the training split
     data_sha256 : digest of all arrays, equal wherever the same data are prepared
     reference : numbers known of the data by construction, such as the Bayes optimum
     notes : what every run on these data must report
@@ -51,9 +49,7 @@ class Prepared:
     """
 
     folder: Path
-    classes: tuple[str, ...]
     shape: tuple[int, ...]
-    counts: Integers
     data_sha256: str
     reference: dict[str, float]
     notes: tuple[str, ...] = ()
@@ -134,17 +130,6 @@ class Prepared:
         """Whether a sample may have several labels, or none."""
         return self.split("train").labels.ndim == 2
 
-    @property
-    def prior(self) -> Floats:
-        """p_c = n_c / N of the training split."""
-        prior: Floats = self.counts / self.counts.sum()
-        return prior
-
-    @property
-    def head_to_tail(self) -> Integers:
-        """Class indices from the most to the least frequent."""
-        return np.argsort(-self.counts, kind="stable")
-
 
 class Metadata(Section):
     """The keys of `metadata.json`; a file with other keys is of another version."""
@@ -196,7 +181,7 @@ def open_prepared(folder: Path) -> Prepared:
             f"delete the folder {folder}, and it is made again"
         )
     values = found.model_dump(exclude={"files", "sha256"})
-    return Prepared(folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})
+    return Prepared(folder=folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})
 
 
 def _sha256(metadata: Mapping[str, Any]) -> str:

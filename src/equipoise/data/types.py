@@ -91,6 +91,31 @@ class ArrayPreprocessing(Preprocessing):
 
 
 @dataclass(frozen=True)
+class ClassCounts:
+    """The classes of some data, and how often each of them occurs.
+
+    Attributes
+    ----------
+    classes : names, in the order of the label indices
+    counts : int64 (classes,), the samples of each class in the training split
+    """
+
+    classes: tuple[str, ...]
+    counts: Integers
+
+    @property
+    def prior(self) -> Floats:
+        """p_c = n_c / N."""
+        prior: Floats = self.counts / self.counts.sum()
+        return prior
+
+    @property
+    def head_to_tail(self) -> Integers:
+        """Class indices from the most to the least frequent."""
+        return np.argsort(-self.counts, kind="stable")
+
+
+@dataclass(frozen=True)
 class Samples:
     """Features, float32 (n, *shape) or images still to be decoded, and class indices, int64 (n,), or 0/1 (n, labels).
 

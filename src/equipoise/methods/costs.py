@@ -6,7 +6,7 @@ Knows nothing of losses and decisions, which both use it.
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -70,6 +70,22 @@ def cost_matrix(typed: Mapping[str, Mapping[str, float]], classes: Sequence[str]
         raise ConfigError(f"cost.{wrong}.{wrong} is not 0: a right prediction costs nothing; costs are relative to it")
     if not matrix.any():
         raise ConfigError("cost: every confusion costs 0, so nothing would be learned from it")
+    return matrix
+
+
+def costs_as_matrix(costs: Any) -> Floats:
+    """Return a matrix (true class, predicted class) that was given as an array, float64 (classes, classes).
+
+    Raises
+    ------
+    ConfigError
+        If it is not square, a number is below 0, a right prediction costs something, or nothing costs anything.
+    """
+    matrix: Floats = np.asarray(costs, np.float64)
+    if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not np.isfinite(matrix).all() or (matrix < 0).any():
+        raise ConfigError("costs: give a square matrix (true class, predicted class) of numbers that are not below 0")
+    if np.diag(matrix).any() or not matrix.any():
+        raise ConfigError("costs: a right prediction costs nothing, and some wrong one must cost something")
     return matrix
 
 

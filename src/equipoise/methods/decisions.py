@@ -165,6 +165,7 @@ class Rule:
         float64 (n, labels); None: it is not for them
     needs_prior : whether it needs the prior that the model learned under
     needs_costs : whether it needs the costs of confusions
+    needs_validation : whether it needs samples to be tuned on
     most_classes : with more it takes hours
     most_beside : with more classes it is left to those who ask for it
     instead : another rule, for those who cannot use it
@@ -175,6 +176,7 @@ class Rule:
     of_labels: "Rule | None" = None
     needs_prior: bool = False
     needs_costs: bool = False
+    needs_validation: bool = False
     most_classes: float = math.inf
     most_beside: float = math.inf
     instead: str = ""
@@ -184,6 +186,7 @@ class Rule:
         return (
             (known.effective is not None or not self.needs_prior)
             and (known.costs is not None or not self.needs_costs)
+            and (len(known.labels) > 0 or not self.needs_validation)
             and len(known.target) <= self.most_beside
         )
 
@@ -195,6 +198,7 @@ DECISIONS: Mapping[str, Rule] = {
         tuned,
         beside={"metric": "balanced_accuracy"},
         of_labels=Rule(_tuned_thresholds, beside={"metric": "macro_f1"}),
+        needs_validation=True,
         most_classes=1000,
         most_beside=200,
         instead="logit_adjusted",

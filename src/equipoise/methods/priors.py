@@ -6,9 +6,8 @@ import numpy as np
 
 from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.data.labels import in_order
-from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling
-from equipoise.data.types import Dataset
+from equipoise.data.types import ClassCounts, Dataset
 from equipoise.methods.losses import LOSSES, Factors, Known, LossOptions
 from equipoise.methods.second_stages import SECOND_STAGES
 from equipoise.methods.weighting import ClassWeights
@@ -53,7 +52,7 @@ def favour_factors(loss: LossOptions, weights: ClassWeights) -> Floats | None:
     return _factors(record.favours or record.prior, Known.of_classes(weights.counts), loss, weights.classes)
 
 
-def target_prior(dataset: Dataset, data: Prepared) -> Floats:
+def target_prior(dataset: Dataset, data: ClassCounts) -> Floats:
     """Return pi_c, (classes,), as `dataset.target_prior` says."""
     if dataset.target_prior == "training":
         return data.prior

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from equipoise.core.schema import Floats, Integers
-from equipoise.data.prepared import Prepared
+from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation, total_variation
 from equipoise.metrics.intervals import Interval
@@ -21,12 +21,14 @@ class Evidence:
         None if the prior that the model learned under has no analytic form
     intervals : metric to the ends of its 95 % interval
     rules : decision rule to its metrics
+    optimizer : "" if it is not known
     history : one mapping per epoch; empty if the model was not trained here
     shares : what the audit measured, each float64 (classes,)
+    is_training_known : if not, `data` and `weights` count the test samples of each class, and no weight has a meaning
     """
 
     name: str
-    data: Prepared
+    data: ClassCounts
     weighting: str
     weights: ClassWeights
     optimizer: str
@@ -39,6 +41,7 @@ class Evidence:
     history: Sequence[dict[str, float]]
     shares: Mapping[str, Floats]
     warnings: Sequence[str]
+    is_training_known: bool = True
 
     @property
     def prediction_shift(self) -> float:

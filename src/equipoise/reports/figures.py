@@ -22,7 +22,7 @@ from scipy import sparse
 
 from equipoise.core.colors import INK, MUTED
 from equipoise.core.schema import Floats, Integers
-from equipoise.data.prepared import Prepared
+from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import ranks
 from equipoise.metrics.classification import Evaluation, precision_recall, reliability
@@ -140,7 +140,7 @@ def _draw_pairs(axes: Axes, worst: Sequence[tuple[str, int, int]], color: str) -
 
 
 def precision_recall_curves(
-    labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: Prepared, run_color: str
+    labels: Integers, log_probabilities: Floats, evaluation: Evaluation, data: ClassCounts, run_color: str
 ) -> Figure:
     """Draw one curve per class, coloured from head to tail; of more than ten classes, those at evenly spaced ranks.
 
@@ -239,7 +239,7 @@ def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: 
 
 
 def what_the_weights_did(
-    data: Prepared, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats], color: str
+    data: ClassCounts, weights: ClassWeights, evaluation: Evaluation, shares: Mapping[str, Floats], color: str
 ) -> Figure:
     """Draw counts, weights, shares and recall of the classes, from head to tail.
 

@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from equipoise.core.colors import weighting_color
-from equipoise.core.schema import Floats, Integers
+from equipoise.core.schema import Integers
 from equipoise.methods.weighting import SCALE_INVARIANT, learning_rate_factor
 from equipoise.metrics import ranks
 from equipoise.metrics.intervals import FEWEST, Interval
@@ -29,6 +30,7 @@ ABSENT = "–"
 EARLY = 0.7
 MOST_ROWS = 200  # of a table with one row per class; with more classes, it has one per group of ranks
 LOWEST = 20  # classes of the lowest recall, which have rows of their own even then
+COUNTED = ("n train", "n test", "weight")  # headings of columns that are no metrics
 # Metrics of each class, in the order of their columns, and the headings.
 BY_CLASS = {
     "recall": "recall",
@@ -57,7 +59,7 @@ def draw(evidence: Evidence, folder: Path) -> list[str]:
 
 
 def pictures(evidence: Evidence) -> dict[str, bytes]:
-    """Return PNGs by name, without the training curves if nothing was trained.
+    """Return PNGs by name, without those of the training as far as it is not known.
 
     Each is drawn once, for MLflow and for the page: of a small run that takes as long as all the rest.
     """
@@ -79,26 +81,26 @@ def _figures(evidence: Evidence, names: tuple[str, ...]) -> dict[str, Figure]:
     data, evaluation = replace(evidence.data, classes=names), evidence.evaluation
     labels, predicted, corrected = evidence.labels, evidence.log_probabilities, evidence.corrected
     color = weighting_color(evidence.weighting)
+    shares = {} if labels.ndim == 2 else evidence.shares
     trained = {"training_curves": figures.training_curves(evidence.history, color)} if evidence.history else {}
+    if evidence.is_training_known:
+        did = figures.what_the_weights_did(data, evidence.weights, evaluation, shares, color)
+        trained = {"what_the_weights_did": did, **trained}
     if labels.ndim == 2:
         return {
             "pr_curves": figures.precision_recall_curves(labels == 1, predicted, evaluation, data, color),
-            "what_the_weights_did": figures.what_the_weights_did(data, evidence.weights, evaluation, {}, color),
             **trained,
         }
     return {
         "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, color),
         "pr_curves": figures.precision_recall_curves(labels, predicted, evaluation, data, color),
         "reliability": figures.reliability_diagram(labels, predicted, corrected, color),
-        "what_the_weights_did": figures.what_the_weights_did(
-            data, evidence.weights, evaluation, evidence.shares, color
-        ),
         **trained,
     }
 
 
 def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
-    """Return the page.
+    """Return the page, without what is not known.
 
     Parameters
     ----------
@@ -106,10 +108,13 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
     """
     lead = [html.paragraph(_headline(evidence), kind="lead")]
     lead += [html.paragraph(note, kind="warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
+    weighed = []
+    if evidence.is_training_known:
+        weighed.append(html.Part("What did the weights do?", _what_the_weights_did(evidence, drawn)))
     parts = [
         html.Part("Did it learn?", _did_it_learn(evidence, drawn)),
         html.Part("Which classes suffer?", _which_classes_suffer(evidence, drawn)),
-        html.Part("What did the weights do?", _what_the_weights_did(evidence, drawn)),
+        *weighed,
         html.Part("Would post-hoc adjustment have done as well?", _post_hoc(evidence)),
         html.Part("Can I trust the probabilities?", _calibration(evidence, drawn)),
     ]
@@ -119,9 +124,13 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
 def _headline(evidence: Evidence) -> str:
     counts = evidence.data.counts
     positive = f" The positive class is {evidence.weights.positive}." if evidence.weights.positive else ""
+    training = (
+        f"{counts.sum():,} training samples ({counts.max():,} of the most frequent class, {counts.min():,} of the "
+        "rarest), "
+    )
     return (
-        f"{len(counts)} classes, {counts.sum():,} training samples ({counts.max():,} of the most frequent class, "
-        f"{counts.min():,} of the rarest), {len(evidence.labels):,} test samples.{positive} "
+        f"{len(counts)} classes, {training if evidence.is_training_known else ''}{len(evidence.labels):,} test samples."
+        f"{positive} "
         f"Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}."
     )
 
@@ -204,19 +213,15 @@ def _groups(evidence: Evidence) -> list[str]:
 def _classes(evidence: Evidence) -> list[str]:
     """Show the metrics of each class; of many classes, the means by rank and the classes of the lowest recall."""
     per_class, order = evidence.evaluation.per_class, evidence.data.head_to_tail
-    headings = ["class", "n train", "n test", "weight", *BY_CLASS.values()]
+    counted = _counted(evidence)
+    headings = ["class", *counted, *BY_CLASS.values()]
     if len(order) <= MOST_ROWS:
         return [html.table(headings, _class_rows(evidence, order))]
     text = (
         f"There are {len(order):,} classes: the first table has means by rank, the second the {LOWEST} classes with "
         "the lowest recall; evaluation/per_class.json has every class."
     )
-    values = {
-        "n": evidence.data.counts,
-        "n test": evidence.evaluation.confusion.sum(axis=1),
-        "weight": evidence.weights.weights,
-        **{name: per_class[name] for name in BY_CLASS},
-    }
+    values = {**counted, **{name: per_class[name] for name in BY_CLASS}}
     worst = np.argsort(per_class["recall"], kind="stable")[:LOWEST]
     return [
         html.paragraph(text),
@@ -225,31 +230,36 @@ def _classes(evidence: Evidence) -> list[str]:
     ]
 
 
+def _counted(evidence: Evidence) -> dict[str, Any]:
+    """Return samples and weight of each class, by the headings of their columns."""
+    support = {"n test": evidence.evaluation.confusion.sum(axis=1)}
+    if not evidence.is_training_known:
+        return support
+    return {"n train": evidence.data.counts, **support, "weight": evidence.weights.weights}
+
+
 def _class_rows(evidence: Evidence, shown: Integers) -> list[list[str]]:
     """Return one row for each of the classes shown; where too few test samples make its interval rough, it says so."""
-    data, weights, per_class = evidence.data, evidence.weights, evidence.evaluation.per_class
-    support = evidence.evaluation.confusion.sum(axis=1)
+    per_class, counted = evidence.evaluation.per_class, _counted(evidence)
+    support = counted["n test"]
     rows = []
     for index in shown:
         numbers = {name: _number(per_class[name][index]) for name in BY_CLASS}
         if 0 < support[index] < FEWEST:
             numbers["recall_high"] += ", rough"
-        counted = [str(data.counts[index]), str(support[index]), f"{weights.weights[index]:.4g}"]
-        rows.append([weights.label(index), *counted, *numbers.values()])
+        cells = [f"{values[index]:.4g}" if name == "weight" else str(values[index]) for name, values in counted.items()]
+        rows.append([evidence.weights.label(index), *cells, *numbers.values()])
     return rows
 
 
-def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[str]]:
+def _by_rank(head_to_tail: Integers, values: Mapping[str, Any]) -> list[list[str]]:
     """Return one row for each group of ranks: the mean of each value over its classes."""
     groups = ranks.groups(head_to_tail)
     means = {key: ranks.means(found, groups) for key, found in values.items()}
     return [
         [
             name.replace("ranks_", "ranks "),
-            *(
-                f"{means[key][name]:.4g}" if key in ("n", "n test", "weight") else _number(means[key][name])
-                for key in means
-            ),
+            *(f"{means[key][name]:.4g}" if key in COUNTED else _number(means[key][name]) for key in means),
         ]
         for name in groups
     ]
@@ -257,7 +267,9 @@ def _by_rank(head_to_tail: Integers, values: Mapping[str, Floats]) -> list[list[
 
 def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     weights, optimizer = evidence.weights, evidence.optimizer
-    if optimizer in SCALE_INVARIANT:
+    if not optimizer:
+        scale = "an optimiser without a scale of its own, such as sgd, takes steps that are larger by it"
+    elif optimizer in SCALE_INVARIANT:
         scale = f"{optimizer} cancels such a common factor"
     else:
         factor = learning_rate_factor(weights, optimizer)
@@ -302,7 +314,7 @@ def _post_hoc(evidence: Evidence) -> list[str]:
     headings = ["decision rule", *(name.replace("_", " ") for name in names)]
     table = html.table(headings, [[rule, *(_number(found[name]) for name in names)] for rule, found in rules.items()])
     if "logit_adjusted" not in rules:
-        text = "The prior that this model learned under has no analytic form, so its logits cannot be adjusted."
+        text = f"The prior that this model learned under {_lacks(evidence)}, so its logits cannot be adjusted."
     else:
         gain = rules["logit_adjusted"]["balanced_accuracy"] - rules["argmax"]["balanced_accuracy"]
         text = (
@@ -319,7 +331,7 @@ def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     rows = [["as predicted", *as_predicted]]
     if evidence.corrected is None:
         text = (
-            "The prior that this model learned under has no analytic form, so its probabilities are shown as they are."
+            f"The prior that this model learned under {_lacks(evidence)}, so its probabilities are shown as they are."
         )
     else:
         corrected = (_number(summary[name]) for name in ("log_loss_corrected", "ece_corrected"))
@@ -335,6 +347,10 @@ def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
         html.table(["probabilities", "log loss", "ECE, top label", "ECE, class-wise", "Brier"], rows),
         html.image(drawn["reliability"], caption),
     ]
+
+
+def _lacks(evidence: Evidence) -> str:
+    return "has no analytic form" if evidence.is_training_known else "is not known"
 
 
 def _with_interval(evidence: Evidence, name: str) -> str:

@@ -1,6 +1,9 @@
 """The step `evaluate`: what a trained model is worth on the test split. Without TensorFlow."""
 
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +11,7 @@ from equipoise.config import advice
 from equipoise.config.model import Config
 from equipoise.config.naming import run_name
 from equipoise.core.clock import clock
+from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.prepared import Prepared
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.priors import target_prior
@@ -24,10 +28,17 @@ from equipoise.training.trained import Trained
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What is known of a trained model: its evidence, and the verdict that it is taken from."""
+    """What is known of a trained model.
+
+    Attributes
+    ----------
+    verdict : what the evidence is taken from
+    origins : columns that say where each test sample is found again
+    """
 
     evidence: Evidence
     verdict: Verdict
+    origins: Mapping[str, Any]
 
 
 @clock.part("evaluate")
@@ -44,14 +55,14 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
         labels=verdict.labels,
         log_probabilities=verdict.log_probabilities,
         corrected=verdict.corrected,
-        evaluation=_with_notes(verdict, data),
+        evaluation=with_notes(verdict, data.classes),
         intervals=verdict.intervals,
         rules=verdict.rules,
         history=trained.history,
         shares=trained.shares if task.has_class_parts else {},
         warnings=notes(config, data, weights),
     )
-    return Evaluated(evidence, verdict)
+    return Evaluated(evidence, verdict, _origins(data))
 
 
 def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:
@@ -62,12 +73,24 @@ def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:
         groups=config.evaluation.groups,
         resamples=config.evaluation.resamples,
         uncorrected=advice.uncorrected(config, weights),
+        test_counts_fixed=data.test_counts_fixed,
     )
 
 
-def _with_notes(verdict: Verdict, data: Prepared) -> Evaluation:
+def with_notes(verdict: Verdict, classes: Sequence[str]) -> Evaluation:
     """Return the evaluation with notes on classes with few samples, and on names that no font shows."""
     labels = verdict.labels
-    counts = np.bincount(labels, minlength=len(data.classes)) if labels.ndim == 1 else labels.sum(axis=0)
-    more = (rough_note(verdict.intervals, counts, data.classes), lettering(data.classes).note)
+    counts = np.bincount(labels, minlength=len(classes)) if labels.ndim == 1 else labels.sum(axis=0)
+    more = (rough_note(verdict.intervals, counts, classes), lettering(classes).note)
     return replace(verdict.evaluation, notes=(*verdict.evaluation.notes, *filter(None, more)))
+
+
+def _origins(data: Prepared) -> dict[str, Any]:
+    """Return where the test samples are found again.
+
+    Of an image its `path`; else `row`, its number in its file, from 0, or in the split if it comes from no file.
+    """
+    samples = data.split("test")
+    if isinstance(samples.features, ImageFiles):
+        return {"path": [os.fsdecode(path) for path in samples.features.paths]}
+    return {"row": np.arange(len(samples.labels)) if samples.rows is None else np.asarray(samples.rows)}

@@ -1,16 +1,12 @@
 """The step `log`, from the verdict on: what the evaluation of a model leaves in MLflow, and its pictures."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from equipoise.core.clock import clock
-from equipoise.data.images.dataset import ImageFiles
-from equipoise.data.prepared import Prepared
 from equipoise.methods.decisions import as_json
-from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.tasks.task import Verdict
 from equipoise.metrics import probabilities
 from equipoise.reports import run_page
@@ -30,7 +26,7 @@ def log_evaluation(log: Run, found: Evaluated) -> None:
     """Log all that is known of the predictions on the test split, but for its pictures."""
     evidence, verdict = found.evidence, found.verdict
     _log_numbers(log, evidence)
-    _log_parquet(log, evidence.data, verdict.predictions)
+    _log_parquet(log, {**verdict.predictions, **found.origins})
     _log_tables(log, evidence, verdict)
 
 
@@ -61,7 +57,7 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         }
     )
     log.log_metrics(keys.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
-    if task_of(data).has_class_parts:
+    if evidence.labels.ndim == 1:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
     log.log_metrics(
         {
@@ -74,25 +70,14 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         log.log_profile(f"profile/{name}", keys.profile(data, evaluation.per_class[name]))
 
 
-def _log_parquet(log: Run, data: Prepared, columns: Mapping[str, Any]) -> None:
-    """Log a row for each test sample: the columns, and where the sample is found again."""
+def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
+    """Log a row for each test sample."""
     import pandas as pd
 
     file = log.folder / PREDICTIONS
     file.parent.mkdir(exist_ok=True)
-    pd.DataFrame({**columns, **_origins(data)}).to_parquet(file, index=False)
+    pd.DataFrame(columns).to_parquet(file, index=False)
     log.log_file(file, "evaluation")
-
-
-def _origins(data: Prepared) -> dict[str, Any]:
-    """Return where the test samples are found again.
-
-    Of an image its `path`; else `row`, its number in its file, from 0, or in the split if it comes from no file.
-    """
-    samples = data.split("test")
-    if isinstance(samples.features, ImageFiles):
-        return {"path": [os.fsdecode(path) for path in samples.features.paths]}
-    return {"row": np.arange(len(samples.labels)) if samples.rows is None else np.asarray(samples.rows)}
 
 
 def _log_tables(log: Run, evidence: Evidence, verdict: Verdict) -> None:
@@ -104,7 +89,8 @@ def _log_tables(log: Run, evidence: Evidence, verdict: Verdict) -> None:
         name: [None if np.isnan(value) else float(value) for value in values[order]]
         for name, values in per_class.items()
     }
-    columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
+    if evidence.is_training_known:
+        columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
     log.log_table(columns, "evaluation/per_class.json")
     log.log_json(keys.class_keys(data.classes), "evaluation/classes.json")
     log.log_json(as_json(verdict.decide), DECISION)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.schema import Floats
-from equipoise.data.prepared import Prepared
+from equipoise.data.types import ClassCounts
 from equipoise.metrics import ranks
 
 
@@ -34,7 +34,7 @@ def param_key(key: str) -> str:
     return re.sub(r"[^\w .\-/]+", "_", key)[:250]
 
 
-def by_class(data: Prepared, metrics: Mapping[str, Any]) -> dict[str, float]:
+def by_class(data: ClassCounts, metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return `{"test/recall/<class>": value}` for `{"test/recall": array}`; for many classes means of groups of ranks.
 
     Parameters
@@ -53,7 +53,7 @@ def by_class(data: Prepared, metrics: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def profile(data: Prepared, values: Floats) -> Floats:
+def profile(data: ClassCounts, values: Floats) -> Floats:
     """Return the classes' values by rank from head to tail; for many classes the means of a hundred groups of ranks.
 
     Parameters

@@ -1,6 +1,7 @@
 """Predictions of one class a sample, judged on the test split."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,25 +26,65 @@ from equipoise.metrics.probabilities import OfClasses
 MOST_PROBABLE = 5  # classes of each sample among the predictions, where there are too many for a column each
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of samples with one class each.
+
+    Attributes
+    ----------
+    labels : int64 (n,), true class indices
+    logits : float64 (n, classes)
+    """
+
+    labels: Integers
+    logits: Floats
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is known of the training behind the answers.
+
+    Attributes
+    ----------
+    prior : float64 (classes,), that the model learned under; None if it has no analytic form, or is not known
+    groups : `many`, `medium` and `few` to the indices of their classes
+    """
+
+    prior: Floats | None
+    groups: Mapping[str, Integers]
+
+
 def judge_classes(data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
     """Judge the predictions on the test split; the decision rule is tuned on the validation split."""
-    labels, values = np.asarray(data.split("test").labels), class_logits(logits.test)
-    weights, costs, target = training.weights, judging.costs, judging.target
-    effective = effective_prior(weights, training.loss, training.second_stage, training.sampling)
-    validation = np.asarray(data.split("validation").labels)
-    known = Known(validation, class_logits(logits.validation), effective, target, costs)
-    decide = _decision(known, judging.decision, data)
+    weights = training.weights
+    prior = effective_prior(weights, training.loss, training.second_stage, training.sampling)
+    learned = Learned(prior, frequency_groups(weights.counts, judging.groups))
+    test, validation = (
+        Answers(np.asarray(data.split(name).labels), class_logits(found))
+        for name, found in (("test", logits.test), ("validation", logits.validation))
+    )
+    return judge_answers(data.classes, test, validation, learned, judging)
+
+
+def judge_answers(
+    classes: Sequence[str], test: Answers, validation: Answers, learned: Learned, judging: Judging
+) -> Verdict:
+    """Judge a model's answers on test samples, whoever trained it; the decision rule is tuned on validation samples."""
+    labels, values, effective = test.labels, test.logits, learned.prior
+    costs, target = judging.costs, judging.target
+    known = Known(validation.labels, validation.logits, effective, target, costs)
+    decide = _decision(known, judging.decision, classes)
     predicted = decide(values)
-    groups = frequency_groups(weights.counts, judging.groups)
     predictions = Predictions(labels, values, predicted)
-    evaluation = evaluate(predictions, data.classes, groups, effective, target, costs)
+    evaluation = evaluate(predictions, classes, learned.groups, effective, target, costs)
     moved = OfClasses(effective, target, "" if effective is not None else judging.uncorrected)
     log_probabilities = {"": predictions.log_probabilities}
     if effective is not None:
         log_probabilities["_corrected"] = moved.corrected(log_probabilities[""])
-    fixed, resamples = data.test_counts_fixed, judging.resamples
     corrected = log_probabilities.get("_corrected")
-    intervals = class_intervals(predictions, groups, corrected, fixed=fixed, resamples=resamples)
+    intervals = class_intervals(
+        predictions, learned.groups, corrected, fixed=judging.test_counts_fixed, resamples=judging.resamples
+    )
     return Verdict(
         labels=labels,
         log_probabilities=log_probabilities[""],
@@ -53,13 +94,13 @@ def judge_classes(data: Prepared, logits: Logits, training: Training, judging: J
         rules=_by_rule(known, judging.decision.name, predicted, labels, values),
         decide=decide,
         probabilities=moved,
-        predictions=_predictions(data, labels, predicted, log_probabilities),
+        predictions=_predictions(classes, labels, predicted, log_probabilities),
     )
 
 
-def _decision(known: Known, decision: Decision, data: Prepared) -> Decide:
+def _decision(known: Known, decision: Decision, classes: Sequence[str]) -> Decide:
     rule = DECISIONS[decision.name].function
-    return rule(known, **arguments(decision, rule, data.classes))
+    return rule(known, **arguments(decision, rule, classes))
 
 
 def _by_rule(
@@ -74,13 +115,13 @@ def _by_rule(
 
 
 def _predictions(
-    data: Prepared, labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats]
+    classes: Sequence[str], labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats]
 ) -> dict[str, Any]:
-    names = np.array(data.classes)
+    names = np.array(classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
     for kind, values in log_probabilities.items():
         if len(names) <= ranks.MOST_KEYED:
-            by_class = zip(data.classes, np.exp(values).T, strict=True)
+            by_class = zip(classes, np.exp(values).T, strict=True)
             columns |= {f"p{kind}({name})": column for name, column in by_class}
             continue
         columns[f"p{kind}(label)"] = np.exp(values[np.arange(len(labels)), labels])

@@ -44,6 +44,7 @@ class Judging:
     groups : `terciles`, or two training counts
     resamples : for the bootstrap's intervals
     uncorrected : why no probability can be corrected, where the model's prior has no analytic form
+    test_counts_fixed : whether the test samples of each class are as many as a design wants, not as many as were found
     """
 
     decision: Decision
@@ -52,6 +53,7 @@ class Judging:
     groups: Any
     resamples: int
     uncorrected: str
+    test_counts_fixed: bool
 
 
 @dataclass(frozen=True)
