@@ -47,6 +47,7 @@ from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
 from equipoise.tracking.saved_model import load_keras
 from equipoise.training.checkpoints import FOLDER, Checkpoints, State, pack
 from helpers import composed, composed_dataset
+from options import needed
 
 MOST_CHARACTERS = 1500  # of a line of a message
 
@@ -61,26 +62,19 @@ def check_message(error: ConfigError) -> None:
 
 # Values
 
-# What an option needs beside its defaults, in a folder that `write_data` has filled.
-NEEDS = {
-    "weighting=manual": ["weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
-    "dataset=synthetic": ["model=mlp"],
-    "dataset=tabular": ["model=mlp", "dataset.id=ecoli1"],
-    "dataset=csv": ["model=mlp", "dataset.path=table.csv", "dataset.target=kind"],
-    "dataset=multilabel": ["model=mlp", "dataset.path=labels.csv", "dataset.targets=[colour,kind]", "loss=sigmoid"],
-    "dataset=npz": ["model=mlp", "dataset.path=arrays.npz", "dataset.features=X", "dataset.target=y"],
-    "dataset=series": ["model=mlp", "dataset.path=series.ts"],
+# The data of the datasets that read files, in a folder that `write_data` has filled.
+FILES = {
+    "dataset=tabular": ["dataset.id=ecoli1"],
+    "dataset=csv": ["dataset.path=table.csv", "dataset.target=kind"],
+    "dataset=multilabel": ["dataset.path=labels.csv", "dataset.targets=[colour,kind]", "loss=sigmoid"],
+    "dataset=npz": ["dataset.path=arrays.npz", "dataset.features=X", "dataset.target=y"],
+    "dataset=series": ["dataset.path=series.ts"],
     "dataset=image_directory": ["dataset.path=pictures"],
-    "model=conv1d": ["dataset=synthetic", "dataset.form=series"],
-    "decision=cost": ["cost={4:{9:5}}"],
-    "loss=cost_matrix": ["cost={4:{9:5}}"],
-    "loss=predicted_class": ["loss.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
-    "loss=sigmoid": ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"],
 }
 
 
 def write_data(folder: Path) -> None:
-    """One file of each kind, as `NEEDS` names them."""
+    """One file of each kind, as `FILES` names them."""
     for name, kind in {"table.csv": "csv", "labels.csv": "multilabel", "arrays.npz": "npz", "series.ts": "ts"}.items():
         (folder / name).write_bytes(_valid(kind)[0])
     for label in "ab":
@@ -284,7 +278,7 @@ def settings_of_options(draw: Any) -> tuple[list[str], dict[str, Any]]:
     )
     group = draw(st.sampled_from(["dataset", "model", "weighting", "loss", "decision"]))
     option = draw(st.sampled_from(sorted(options()[group])))
-    chosen = [f"{group}={option}", *NEEDS.get(f"{group}={option}", ())]
+    chosen = [f"{group}={option}", *needed(f"{group}={option}"), *FILES.get(f"{group}={option}", ())]
     keys |= options()[group][option]
     typed = draw(st.lists(st.sampled_from(sorted(keys)), min_size=1, max_size=3, unique=True))
     return chosen, {key: draw(_any_value(json.dumps(keys[key]))) for key in typed}

@@ -14,26 +14,19 @@ from equipoise.core.schema import ConfigError, OneOf, names_as_text
 from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY, composed, imported_modules, write_small_shards
 from mistakes import MISTAKES
+from options import needed
 
 OPTIONS = sorted(
     f"{file.parent.name}={file.stem}" for file in config_folder().glob("*/*.yaml") if file.parent.name != "experiment"
 )
-# What an option needs beside its defaults.
-NEEDS = {
-    "weighting=manual": ["weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
-    "dataset=synthetic": ["model=mlp"],
-    "dataset=tabular": ["model=mlp"],
-    "dataset=csv": ["model=mlp", "dataset.path=table.csv", "dataset.target=y"],
-    "dataset=multilabel": ["model=mlp", "dataset.path=table.csv", "dataset.targets=[y,z]", "loss=sigmoid"],
-    "dataset=npz": ["model=mlp", "dataset.path=arrays.npz"],
-    "dataset=series": ["model=mlp", "dataset.path=arrays.npz"],
+# The files of the datasets that read files.
+FILES = {
+    "dataset=csv": ["dataset.path=table.csv", "dataset.target=y"],
+    "dataset=multilabel": ["dataset.path=table.csv", "dataset.targets=[y,z]", "loss=sigmoid"],
+    "dataset=npz": ["dataset.path=arrays.npz"],
+    "dataset=series": ["dataset.path=arrays.npz"],
     "dataset=image_directory": ["dataset.path=images"],
-    "dataset=tfrecord": ["dataset.path=shards", "model=mlp"],
-    "model=conv1d": ["dataset=synthetic", "dataset.form=series"],
-    "decision=cost": ["cost={4:{9:5}}"],
-    "loss=cost_matrix": ["cost={4:{9:5}}"],
-    "loss=predicted_class": ["loss.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}"],
-    "loss=sigmoid": ["dataset=synthetic", "dataset.class_counts=[90,10]", "dataset.labels=binary", "model=mlp"],
+    "dataset=tfrecord": ["dataset.path=shards"],
 }
 
 
@@ -61,7 +54,7 @@ def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: s
     if group != "trainer":
         assert yaml.safe_load(file.read_text())["name"] == name
     assert file.read_text().startswith("# ")
-    config = composed(option, *NEEDS.get(option, []))
+    config = composed(option, *needed(option), *FILES.get(option, []))
     assert flat(config)[f"{group}.name" if group != "trainer" else "trainer.epochs"]
 
 
@@ -181,7 +174,7 @@ def test_values_are_set_as_hydra_sets_them() -> None:
 
     from equipoise.config.model import validate
 
-    manual = ["weighting=manual", *NEEDS["weighting=manual"]]
+    manual = ["weighting=manual", *needed("weighting=manual")]
     for overrides in (
         ["seed=3", "trainer.learning_rate=1e-2", "model.filters=[4,8]"],
         ["dataset.split_seed=${seed}", "seed=3"],
@@ -230,7 +223,7 @@ def test_the_digest_leaves_out_what_changes_nothing() -> None:
 
 
 def test_a_class_may_be_named_by_a_number() -> None:
-    config = composed(*["weighting=manual", *NEEDS["weighting=manual"]])
+    config = composed(*["weighting=manual", *needed("weighting=manual")])
     assert flat(config)["weighting.weights.3"] == 4.0
     with pytest.raises(ValueError, match="a class is named twice"):
         names_as_text({1: 2.5, "1": 3.5})

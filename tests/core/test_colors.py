@@ -16,7 +16,7 @@ def parts(color: str) -> tuple[int, ...]:
 
 
 def test_every_shipped_weighting_and_a_users_own_have_colours_that_can_be_told_apart() -> None:
-    assert set(WEIGHTINGS) == set(STRATEGIES)
+    assert set(WEIGHTINGS) <= set(STRATEGIES)
     colors = [weighting_color(name) for name in (*STRATEGIES, *OWN)]
     for first, second in itertools.combinations(colors, 2):
         assert sum(abs(one - other) for one, other in zip(parts(first), parts(second), strict=True)) > 40, (

@@ -1,5 +1,6 @@
 """Each loss, value and gradient, against numbers by hand and an oracle in NumPy; and identities between losses."""
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,20 +21,8 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 
 COUNTS = np.array([100.0, 10.0, 1.0])
 COSTS = np.array([[0.0, 1, 1], [1, 0, 1], [10, 1, 0]])
-ALPHA = np.array([0.25, 1.0, 2.0])
-# The options of each loss at which it is compared with its oracle.
-OPTIONS: dict[str, dict[str, Any]] = {
-    "cross_entropy": {},
-    "focal": {"gamma": 2.0, "alpha": ALPHA},
-    "balanced_softmax": {},
-    "logit_adjusted": {"tau": 0.7},
-    "ldam": {"max_margin": 0.5, "scale": 3.0},
-    "vs": {"gamma": 0.3, "tau": 1.0},
-    "poly": {"epsilon": 1.0},
-    "label_smoothing": {"head": 0.3, "tail": 0.0},
-    "cost_matrix": {"strength": 0.5},
-    "predicted_class": {"weights": np.array([1.0, 2.0, 5.0])},
-}
+ALPHA, WEIGHTS = np.array([0.25, 1.0, 2.0]), np.array([1.0, 2.0, 5.0])
+FUNCTIONS = sorted({loss.function.__name__ for loss in LOSSES.values() if not loss.yes_or_no})
 Z = np.array([[2.0, 0.5, -1.0], [0.1, 0.0, -0.1], [-3.0, 4.0, 0.1], [0.3, -0.2, 1.5]])
 Y = np.array([0, 2, 0, 1])
 
@@ -42,33 +31,67 @@ def _ce(y: Any, z: Any) -> Any:
     return -(y * log_softmax(z, axis=1)).sum(axis=1)
 
 
-def _smoothed(y: Any, z: Any) -> Any:
-    # counts 100, 10, 1 between head 0.3 and tail 0: 0.3 sin(pi/2 (n - 1) / 99)
-    e = y @ (0.3 * np.sin(np.pi / 2 * np.array([1.0, 9 / 99, 0.0])))
+# The oracle of each loss: the paper's formula on one-hot rows, in float64; its defaults are the options of the tests.
+def oracle_cross_entropy(y: Any, z: Any) -> Any:
+    return _ce(y, z)
+
+
+def oracle_focal(y: Any, z: Any, *, gamma: float = 2.0, alpha: Any = ALPHA) -> Any:
+    return -(y * alpha * (1 - softmax(z, axis=1)) ** gamma * log_softmax(z, axis=1)).sum(axis=1)
+
+
+def oracle_balanced_softmax(y: Any, z: Any) -> Any:
+    return np.log((COUNTS * np.exp(z)).sum(axis=1)) - (y * (z + np.log(COUNTS))).sum(axis=1)
+
+
+def oracle_logit_adjusted(y: Any, z: Any, *, tau: float = 0.7) -> Any:
+    return _ce(y, z + tau * np.log(COUNTS / 111))
+
+
+def oracle_ldam(y: Any, z: Any, *, max_margin: float = 0.5, scale: float = 3.0) -> Any:
+    return _ce(y, z - scale * y * max_margin * np.array([100**-0.25, 10**-0.25, 1.0]))
+
+
+def oracle_vs(y: Any, z: Any, *, gamma: float = 0.3, tau: float = 1.0) -> Any:
+    return _ce(y, z * np.array([1, 0.1**gamma, 0.01**gamma]) + tau * np.log(COUNTS / 111))
+
+
+def oracle_poly(y: Any, z: Any, *, epsilon: float = 1.0) -> Any:
+    return _ce(y, z) + epsilon * (1 - (y * softmax(z, axis=1)).sum(axis=1))
+
+
+def oracle_label_smoothing(y: Any, z: Any, *, head: float = 0.3, tail: float = 0.0) -> Any:
+    # counts 100, 10, 1: between head and tail by sin(pi/2 (n - 1) / 99)
+    e = y @ (tail + (head - tail) * np.sin(np.pi / 2 * np.array([1.0, 9 / 99, 0.0])))
     return (1 - e) * _ce(y, z) + e * -log_softmax(z, axis=1).mean(axis=1)
 
 
-# Written from the papers' formulas on one-hot rows, in float64.
-ORACLES: dict[str, Callable[[Any, Any], Any]] = {
-    "cross_entropy": _ce,
-    "focal": lambda y, z: -(y * ALPHA * (1 - softmax(z, axis=1)) ** 2 * log_softmax(z, axis=1)).sum(axis=1),
-    "balanced_softmax": lambda y, z: np.log((COUNTS * np.exp(z)).sum(axis=1)) - (y * (z + np.log(COUNTS))).sum(axis=1),
-    "logit_adjusted": lambda y, z: _ce(y, z + 0.7 * np.log(COUNTS / 111)),
-    "ldam": lambda y, z: _ce(y, z - 3 * y * 0.5 * np.array([100**-0.25, 10**-0.25, 1.0])),
-    "vs": lambda y, z: _ce(y, z * np.array([1, 0.1**0.3, 0.01**0.3]) + np.log(COUNTS / 111)),
-    "poly": lambda y, z: _ce(y, z) + 1 - (y * softmax(z, axis=1)).sum(axis=1),
-    "label_smoothing": _smoothed,
-    "cost_matrix": lambda y, z: _ce(y, z) + 0.5 * ((y @ COSTS) * softmax(z, axis=1)).sum(axis=1),
-    "predicted_class": lambda y, z: _ce(y, z) * np.array([1.0, 2.0, 5.0])[z.argmax(axis=1)],
-}
-FUNCTIONS = sorted(OPTIONS)
+def oracle_cost_matrix(y: Any, z: Any, *, strength: float = 0.5) -> Any:
+    return _ce(y, z) + strength * ((y @ COSTS) * softmax(z, axis=1)).sum(axis=1)
+
+
+def oracle_predicted_class(y: Any, z: Any, *, weights: Any = WEIGHTS) -> Any:
+    return _ce(y, z) * weights[z.argmax(axis=1)]
+
+
+def oracle_of(name: str) -> Callable[[Any, Any], Any]:
+    """The oracle of a loss function."""
+    found: Callable[[Any, Any], Any] | None = globals().get(f"oracle_{name}")
+    assert found is not None, f"tests/methods/test_losses.py has no oracle_{name} for the loss function {name}"
+    return found
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """The options at which a loss is compared with its oracle."""
+    parameters = inspect.signature(oracle_of(name)).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
 def of(name: str, counts: Any = None, **options: Any) -> Callable[[Any, Any], Any]:
     """The loss of single classes with its tables, by its function's name."""
     record = {loss.function.__name__: loss for loss in LOSSES.values()}[name]
     known = Known.of_classes(COUNTS, COSTS) if counts is None else Known.of_classes(counts, 1 - np.eye(len(counts)))
-    return with_tables(record, known, {**OPTIONS.get(name, {}), **options})
+    return with_tables(record, known, {**options_of(name), **options})
 
 
 def with_tables(record: Loss, known: Known, options: dict[str, Any]) -> Callable[[Any, Any], Any]:
@@ -103,14 +126,20 @@ def value_and_gradient(
 
 
 def test_every_loss_is_tested() -> None:
-    assert {loss.function.__name__ for loss in LOSSES.values()} == {*OPTIONS, "sigmoid"} == {*ORACLES, "sigmoid"}
+    for name, loss in LOSSES.items():
+        function = loss.function.__name__
+        if loss.yes_or_no:
+            assert f"Test{function.title()}" in globals(), f"loss={name} has no class of tests here"
+        else:
+            options = {key for part in loss.parts for key in keywords(part)}
+            assert options_of(function).keys() == options, f"loss={name}: oracle_{function} takes other options"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_value_and_gradient_equal_the_oracle_for_every_form_of_labels(name: str) -> None:
     rows = np.eye(3)[Y]
-    expected = ORACLES[name](rows, Z)
-    slope = approx_fprime(Z.ravel(), lambda z: ORACLES[name](rows, z.reshape(Z.shape)).sum(), 1e-7).reshape(Z.shape)
+    expected = oracle_of(name)(rows, Z)
+    slope = approx_fprime(Z.ravel(), lambda z: oracle_of(name)(rows, z.reshape(Z.shape)).sum(), 1e-7).reshape(Z.shape)
     for labels in (Y, Y[:, np.newaxis], rows.astype(np.float32)):
         for jit in (False, True):
             losses, gradient = value_and_gradient(of(name), labels, Z, jit)
@@ -124,13 +153,13 @@ def test_value_and_gradient_equal_the_oracle_for_every_form_of_labels(name: str)
 def test_soft_labels_are_shares_of_classes(name: str) -> None:
     soft = np.array([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.2, 0.2, 0.6]])
     losses, _ = value_and_gradient(of(name), soft.astype(np.float32), Z)
-    np.testing.assert_allclose(losses, ORACLES[name](soft, Z), rtol=2e-6, atol=1e-6)
+    np.testing.assert_allclose(losses, oracle_of(name)(soft, Z), rtol=2e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"ldam"}))
 def test_a_single_logit_is_the_second_of_two(name: str) -> None:
     counts = np.array([90.0, 10.0])
-    options = {key: value[:2] for key, value in OPTIONS[name].items() if isinstance(value, np.ndarray)}
+    options = {key: value[:2] for key, value in options_of(name).items() if isinstance(value, np.ndarray)}
     single = np.array([[2.0], [-1.0], [0.5]])
     one, _ = eager(of(name, counts, **options), np.array([[1.0], [0.0], [1.0]], np.float32), single)
     two, _ = value_and_gradient(of(name, counts, **options), np.array([1, 0, 1]), np.hstack([0 * single, single]))
@@ -239,7 +268,9 @@ def test_identities_between_losses(problem: Any) -> None:
 @settings(max_examples=25, deadline=None)
 def test_extreme_logits_stay_finite(name: str, problem: Any) -> None:
     labels, logits, counts = problem
-    options = {key: np.ones(logits.shape[1]) for key, value in OPTIONS[name].items() if isinstance(value, np.ndarray)}
+    options = {
+        key: np.ones(logits.shape[1]) for key, value in options_of(name).items() if isinstance(value, np.ndarray)
+    }
     if name == "focal":
         options["gamma"] = 0.5  # whose power has an infinite slope at 0
     logits[:, 0] = 1e4
@@ -325,7 +356,7 @@ def test_half_precision_logits_are_raised_to_float32() -> None:
     for name in FUNCTIONS:
         losses = of(name)(tf.constant(Y), tf.constant(Z, tf.float16))
         assert losses.dtype == tf.float32
-        np.testing.assert_allclose(losses, ORACLES[name](np.eye(3)[Y], Z), rtol=3e-3)
+        np.testing.assert_allclose(losses, oracle_of(name)(np.eye(3)[Y], Z), rtol=3e-3)
 
 
 def test_ten_thousand_classes() -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
+from equipoise.methods.losses import LOSSES
 from equipoise.runs.weigh import weigh
 from helpers import composed
+from options import YES_OR_NO, of_loss, two_values
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tensorflow")]
 
@@ -78,28 +80,31 @@ def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
     ]
 
 
-COSTS = "cost={0:{1:3},2:{0:5}}", "cost={2:{1:7}}"
-# Two values of what goes into a loss's tables.
-TABLES = {
-    "focal": ("loss.alpha={0:1,1:2,2:3}", "loss.alpha={0:3,1:1,2:1}"),
-    "logit_adjusted": ("loss.tau=1", "loss.tau=0.5"),
-    "ldam": ("loss.max_margin=0.5", "loss.max_margin=0.3"),
-    "label_smoothing": ("loss.head=0.3", "loss.tail=0.2"),
-    "predicted_class": ("loss.weights={0:1,1:2,2:3}", "loss.weights={0:3,1:1,2:1}"),
-    "cost_matrix": COSTS,
-    "sigmoid": ("loss.pos_weight=2", "loss.pos_weight=3"),
+# Two values of each option that goes into a table of a loss, and of costs.
+IN_TABLES = {
+    **{
+        (name, option): [f"loss.{option}={value}" for value in two_values(name, option)]
+        for name, loss in LOSSES.items()
+        for option in loss.in_variables
+    },
+    **{
+        (name, "cost"): ["cost={0:{1:3},2:{0:5}}", "cost={2:{1:7}}"]
+        for name, loss in LOSSES.items()
+        if loss.needs_costs
+    },
 }
 
 
-@pytest.mark.parametrize("loss", TABLES)
+@pytest.mark.parametrize(("loss", "option"), IN_TABLES)
 @pytest.mark.parametrize("engine", ["fit", "resident"])
-def test_values_in_tables_share_a_graph(cache: Path, loss: str, engine: str) -> None:
+def test_values_in_tables_share_a_graph(cache: Path, loss: str, option: str, engine: str) -> None:
     from equipoise.training import graph
 
-    shared = [f"loss={loss}", f"trainer.engine={engine}", "trainer.epochs=2"]
-    shared += ["dataset.class_counts=[60,25]", "dataset.labels=binary"] if loss == "sigmoid" else []
+    others = [word for word in of_loss(loss) if word.split("=")[0] not in (option, f"loss.{option}")]
+    shared = [f"loss={loss}", *others, f"trainer.engine={engine}", "trainer.epochs=2"]
+    shared += YES_OR_NO if LOSSES[loss].yes_or_no else []
     found = []
-    for value in TABLES[loss]:
+    for value in IN_TABLES[loss, option]:
         alone = train(cache, graph.Compiled, *shared, value)
         assert train(cache, graph.compiled, *shared, value) == alone
         found.append(alone)
@@ -107,13 +112,10 @@ def test_values_in_tables_share_a_graph(cache: Path, loss: str, engine: str) -> 
     assert found[0] != found[1]
 
 
-def test_every_option_that_goes_into_tables_is_tried() -> None:
-    from equipoise.methods.losses import LOSSES
-
-    in_variables = {name: loss.in_variables for name, loss in LOSSES.items() if loss.in_variables}
-    assert set(TABLES) == {*in_variables, "cost_matrix"}
-    for name, options in in_variables.items():
-        assert set(options) == {value.split("=")[0].removeprefix("loss.") for value in TABLES[name]}
+def test_options_in_tables_are_known_from_the_record() -> None:
+    assert LOSSES["focal"].in_variables == ["alpha"], "gamma is an exponent in the graph"
+    assert LOSSES["ldam"].in_variables == ["max_margin"], "the scale is a layer of the model, too"
+    assert LOSSES["vs"].in_variables == [], "whose tables are constants"
 
 
 @pytest.mark.parametrize("case", SHARED)

@@ -15,6 +15,7 @@ from equipoise.methods.losses import LOSSES, Loss, cross_entropy
 from equipoise.methods.models import MODELS, Architecture
 from equipoise.methods.weighting import STRATEGIES, class_weights
 from helpers import composed
+from options import of_loss
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
@@ -28,7 +29,6 @@ SMALL = [
 ]
 BINARY = [*SMALL, "dataset.class_counts=[80,13]", "dataset.labels=binary"]
 FORMS = {"sparse": SMALL, "one hot": [*SMALL, "dataset.labels=one_hot"], "binary": BINARY}
-NEEDS = {"cost_matrix": ["cost={0:{1:5}}"], "predicted_class": ["loss.weights={0:1,1:2,2:3}"]}
 
 
 def fits(loss: Loss, form: str) -> bool:
@@ -136,8 +136,8 @@ def test_a_class_without_a_gradient_is_told(cache: Path, monkeypatch: pytest.Mon
 def test_every_loss_of_ours_passes(form: str, name: str, cache: Path) -> None:
     from equipoise.training.trial import check_loss
 
-    needs = ["loss.weights={0:1,1:2}"] if (form, name) == ("binary", "predicted_class") else NEEDS.get(name, [])
-    assert check_loss(*of(cache, *FORMS[form], f"loss={name}", *needs)) == []
+    typed = of_loss(name, classes=2 if form == "binary" else 3)
+    assert check_loss(*of(cache, *FORMS[form], f"loss={name}", *typed)) == []
 
 
 @pytest.mark.parametrize("classes", [2, 32, 64, 65])
