@@ -19,7 +19,8 @@ from helpers import composed
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
 CONFIG = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "model=linear", "weighting=balanced", "loss=custom"]
-CONFIG += ["trainer.epochs=2", "trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0"]
+QUICK = ["trainer.epochs=2", "trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0"]
+CONFIG += QUICK
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,20 @@ def test_it_returns_its_metrics_which_are_those_that_are_logged(finished: Finish
     assert logged.info.status == "FINISHED"
     assert {name: logged.data.metrics[name] for name in finished.metrics} == finished.metrics
     assert (finished.epochs, finished.device, finished.is_uploaded) == (2, "cpu", True)
+
+
+@pytest.mark.parametrize("typed", [["loss.pos_weight=auto"], ["weighting=balanced", "loss.gamma_neg=2.0"]])
+def test_several_labels_are_judged_whatever_their_loss(
+    typed: list[str], tmp_path: Path, tensorflow: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ROOT, str(tmp_path))
+    frame = pd.DataFrame({"x": np.arange(200) % 9, "a": np.arange(200) % 9 > 6, "b": np.arange(200) % 2 == 0})
+    frame.astype(int).to_csv(tmp_path / "table.csv", index=False)
+    words = ["dataset=multilabel", f"dataset.path='{tmp_path / 'table.csv'}'", "dataset.targets=[a,b]", "loss=sigmoid"]
+    finished = train(composed(*words, *typed, "model=linear", *QUICK))
+    rows = pd.read_parquet(finished.folder / "evaluation" / "predictions.parquet")
+    right = [rows[f"label({label})"] == rows[f"predicted({label})"] for label in "ab"]
+    assert finished.metrics["test/accuracy"] == pytest.approx(np.mean(right))
 
 
 def test_steps_have_no_memory(finished: Finished, root: Path) -> None:

@@ -51,11 +51,15 @@ class Picked(NamedTuple):
     why: str
 
 
-def picked(cache: Path, *overrides: str, device: str = "cpu") -> Any:
+def chosen(cache: Path, *overrides: str, device: str = "cpu") -> Any:
     from equipoise.training.engines.choose import choice_of
 
     config = composed("trainer.engine=auto", *overrides)
-    choice = choice_of(config, prepare(config.dataset, cache), device)
+    return choice_of(config, prepare(config.dataset, cache), device)
+
+
+def picked(cache: Path, *overrides: str, device: str = "cpu") -> Picked:
+    choice = chosen(cache, *overrides, device=device)
     return Picked(choice.engine.name, *choice[1:])
 
 
@@ -155,7 +159,7 @@ def test_auto_takes_xla_for_many_steps_of_dense_layers_however_the_weights_are_p
             assert found[1:3] == (True, True)
             assert found.why.endswith(f"; {said}")
     assert (
-        str(picked(cache, *LONG, "loss=custom"))
+        str(chosen(cache, *LONG, "loss=custom"))
         == f"resident under XLA: 801 samples fit in memory; the bits are those of fit; {said}"
     )
 

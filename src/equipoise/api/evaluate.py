@@ -141,7 +141,7 @@ def _judging(names: Sequence[str], weights: ClassWeights | None, how: How) -> Ju
         target=_target(how.get("target_prior", "training"), len(names), weights),
         groups=options.groups,
         resamples=options.resamples,
-        uncorrected="weights are not given" if weights is None else "the loss has no analytic prior",
+        uncorrected=lambda: "weights are not given" if weights is None else "the loss has no analytic prior",
         test_counts_fixed=how.get("test_counts_fixed", False),
     )
 

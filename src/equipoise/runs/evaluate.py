@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:
         target=target_prior(config.dataset, data),
         groups=config.evaluation.groups,
         resamples=config.evaluation.resamples,
-        uncorrected=advice.uncorrected(config, weights),
+        uncorrected=partial(advice.uncorrected, config, weights),
         test_counts_fixed=data.test_counts_fixed,
     )
 

@@ -77,7 +77,7 @@ def judge_answers(
     predicted = decide(values)
     predictions = Predictions(labels, values, predicted)
     evaluation = evaluate(predictions, classes, learned.groups, effective, target, costs)
-    moved = OfClasses(effective, target, "" if effective is not None else judging.uncorrected)
+    moved = OfClasses(effective, target, "" if effective is not None else judging.uncorrected())
     log_probabilities = {"": predictions.log_probabilities}
     if effective is not None:
         log_probabilities["_corrected"] = moved.corrected(log_probabilities[""])

@@ -1,6 +1,6 @@
 """What every task does: from labels to weights, metrics of an epoch, decisions and the evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,7 +43,7 @@ class Judging:
     target : float64 (classes,), the prior where the model will be used
     groups : `terciles`, or two training counts
     resamples : for the bootstrap's intervals
-    uncorrected : why no probability can be corrected, where the model's prior has no analytic form
+    uncorrected : says why no probability can be corrected; asked where a model's prior has no analytic form
     test_counts_fixed : whether the test samples of each class are as many as a design wants, not as many as were found
     """
 
@@ -52,7 +52,7 @@ class Judging:
     target: Floats
     groups: Any
     resamples: int
-    uncorrected: str
+    uncorrected: Callable[[], str]
     test_counts_fixed: bool
 
 
