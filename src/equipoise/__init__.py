@@ -11,6 +11,7 @@ _HOMES = {
     "ConfigError": "equipoise.core.schema",
     "audit": "equipoise.api.audit",
     "class_weights": "equipoise.api.weights",
+    "compare": "equipoise.api.compare",
     "evaluate": "equipoise.api.evaluate",
     "logits": "equipoise.api.logits",
     "losses": "equipoise.losses",

@@ -2,9 +2,10 @@
 # project imports: what is imported there, even for type checkers alone, would count as code of every DVC stage.
 from equipoise import losses as losses
 from equipoise.api.audit import audit as audit
+from equipoise.api.compare import compare as compare
 from equipoise.api.evaluate import evaluate as evaluate
 from equipoise.api.logits import logits as logits
 from equipoise.api.weights import class_weights as class_weights
 from equipoise.core.schema import ConfigError as ConfigError
 
-__all__ = ["ConfigError", "audit", "class_weights", "evaluate", "logits", "losses"]
+__all__ = ["ConfigError", "audit", "class_weights", "compare", "evaluate", "logits", "losses"]

@@ -305,7 +305,7 @@ def _over_datasets(configurations: Sequence[Sequence[Row]], to: str, metric: str
 def _notes(table: Table) -> list[str]:
     rows = table.rows
     differences = [found for row in rows for found in (row.to_baseline, row.to_control) if found]
-    notes = [*_said_of_tests(table, differences), *_said_of_families(differences)]
+    notes = [*_said_of_tests(table, differences), *said_of_families(differences)]
     best = {
         name: max((row for row in rows if name in row.spreads), key=lambda row: row.spreads[name].mean, default=None)
         for name in FRONT
@@ -352,7 +352,7 @@ def _said_of_tests(table: Table, differences: Sequence[Difference]) -> list[str]
     return notes
 
 
-def _said_of_families(differences: Sequence[Difference]) -> list[str]:
+def said_of_families(differences: Sequence[Difference]) -> list[str]:
     """Say for how many comparisons p is corrected, and where no p is possible."""
     families = {found.reference: found.comparisons for found in differences if found.p is not None}
     notes = []
