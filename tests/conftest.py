@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from equipoise.tracking.store import Store, open_store
 from helpers import copy_project
 from processes import Processes, ended_after
 from servers import Server, running_server
@@ -56,6 +57,18 @@ def _no_width_in_the_environment() -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One project for all tests that can share its runs. Its path has a space and a quote, as users' paths do."""
     return copy_project(tmp_path_factory.mktemp("it's a project"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the prepared data of one file's tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of one file's tests, without a run."""
+    return open_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")

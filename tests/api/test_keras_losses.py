@@ -54,11 +54,6 @@ def made(case: str, **more: Any) -> Any:
     return getattr(eq.losses, case)(**CASES[case][2], **more)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def configured(name: str, cache: Path) -> Any:
     """The loss as training calls it, with its tables in variables."""
     from equipoise.training.loss import loss_function

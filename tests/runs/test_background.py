@@ -12,7 +12,7 @@ import pytest
 from equipoise.runs import background
 from equipoise.runs.background import MOST_BYTES, MOST_WAITING, Beside
 from equipoise.tracking.run import Description, Run, start_run
-from equipoise.tracking.store import Store, open_store
+from equipoise.tracking.store import Store
 from examples import evidence
 from processes import Processes
 
@@ -24,11 +24,6 @@ PICTURES = {
     "training_curves.png",
     "what_the_weights_did.png",
 }
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")

@@ -30,16 +30,8 @@ from equipoise.tracking.store import open_store
 from equipoise.training import checkpoints
 from equipoise.training.checkpoints import Checkpoints, State
 from helpers import composed
+from trainings import SMALL
 
-# 93 samples in batches of 16: the last batch holds 13.
-SMALL = [
-    "dataset=synthetic",
-    "dataset.class_counts=[60,25,8]",
-    "dataset.features=6",
-    "model=mlp",
-    "model.hidden=[8]",
-    "trainer.batch_size=16",
-]
 DEFERRED = ["weighting.schedule=deferred", "weighting.start=0.5"]
 RAMP = ["weighting.schedule=ramp", "weighting.shape=cosine"]
 STOPPING = ["trainer.early_stopping=4", "trainer.monitor=val/log_loss", "trainer.learning_rate=0.05"]

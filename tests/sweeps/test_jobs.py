@@ -14,17 +14,12 @@ from equipoise.sweeps import jobs as sweep
 from equipoise.sweeps.jobs import claimed, save_views
 from equipoise.sweeps.planning import plan
 from equipoise.sweeps.summary import summarised
-from equipoise.tracking.store import Store, open_store
+from equipoise.tracking.store import Store
 from helpers import composed
 
 pytestmark = pytest.mark.slow
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
 
 
 def test_a_job_that_another_machine_has_left_is_free_again(store: Store) -> None:

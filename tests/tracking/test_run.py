@@ -17,13 +17,8 @@ from equipoise.tracking import provenance
 from equipoise.tracking.artifacts import load_model
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Description, outer_run, start_run
-from equipoise.tracking.store import Store, open_store
+from equipoise.tracking.store import Store
 from helpers import program_of
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
 
 
 def status_of(store: Store, run_id: str) -> str:

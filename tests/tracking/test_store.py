@@ -15,11 +15,6 @@ from equipoise.tracking.run import Description, start_run
 from equipoise.tracking.store import Store, existing_store, open_store
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
-
-
 def status_of(store: Store, run_id: str) -> str:
     status: str = store.client.get_run(run_id).info.status
     return status

@@ -8,13 +8,8 @@ import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.tracking.outbox import Outbox
-from equipoise.tracking.store import Store, open_store
+from equipoise.tracking.store import Store
 from equipoise.tracking.upload import upload
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
 
 
 def begun(store: Store, folder: Path) -> Outbox:

@@ -7,23 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+import trainings
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.runs.weigh import weigh
 from helpers import composed
+from trainings import IMPLEMENTATIONS
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
-# 93 samples in batches of 16: the last batch holds 13.
-SMALL = [
-    "dataset=synthetic",
-    "dataset.class_counts=[60,25,8]",
-    "dataset.features=6",
-    "model=mlp",
-    "model.hidden=[8]",
-    "trainer.batch_size=16",
-]
-SMALL += ["trainer.epochs=3", "trainer.learning_rate=0.01", "weighting=balanced"]
+SMALL = [*trainings.SMALL, "trainer.epochs=3", "trainer.learning_rate=0.01", "weighting=balanced"]
 # 801 samples in batches of 4: 201 steps, the last of one sample.
 LONG = [
     "dataset=synthetic",
@@ -34,12 +27,6 @@ LONG = [
     "trainer.batch_size=4",
 ]
 LONG += ["trainer.epochs=3", "weighting=balanced"]
-IMPLEMENTATIONS = ("class_weight", "sample_weight", "custom")
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 class Picked(NamedTuple):

@@ -16,32 +16,11 @@ from equipoise.methods.models import MODELS
 from equipoise.methods.weighting import class_weights
 from helpers import composed
 from options import SOFTMAX_LOSSES, needed, of_loss
+from trainings import HUGE, IMPLEMENTATIONS, SMALL
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
-IMPLEMENTATIONS = ("class_weight", "sample_weight", "custom")
-# 93 samples in batches of 16: the last batch holds 13.
-SMALL = [
-    "dataset=synthetic",
-    "dataset.class_counts=[60,25,8]",
-    "dataset.features=6",
-    "model=mlp",
-    "model.hidden=[8]",
-    "trainer.batch_size=16",
-]
-# The gradient times the step is beyond float32.
-HUGE = [
-    "weighting=manual",
-    "weighting.weights={0:1e30,1:1e30,2:1e30}",
-    "trainer.learning_rate=1e9",
-    "trainer.optimizer=sgd",
-]
 TWO = [*SMALL, "dataset.class_counts=[80,13]"]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:

@@ -13,17 +13,10 @@ from equipoise.methods.losses import LOSSES
 from equipoise.runs.weigh import weigh
 from helpers import composed
 from options import YES_OR_NO, of_loss, two_values
+from trainings import SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tensorflow")]
 
-SMALL = [
-    "dataset=synthetic",
-    "dataset.class_counts=[60,25,8]",
-    "dataset.features=6",
-    "model=mlp",
-    "model.hidden=[8]",
-    "trainer.batch_size=16",
-]
 # What differs from job to job. The third ends early; after it comes one that goes out of numbers.
 JOBS = [
     ["weighting=none", "seed=0", "trainer.epochs=3"],
@@ -43,11 +36,6 @@ SHARED = {
     "resident, XLA": ["trainer.engine=resident", "loss=custom", "trainer.jit=true", "model.dropout=0.3"],
     "16 bits": ["trainer.engine=fit", "loss=custom", "trainer.precision=mixed_bfloat16"],
 }
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(autouse=True)

@@ -29,11 +29,6 @@ SINGLE = [*YES_OR_NO, "seed=1"]
 TOLERANCE = {"float32": 0, "mixed_float16": 4e-3, "mixed_bfloat16": 3e-2}
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def fit(cache: Path, *overrides: str) -> tuple[Any, list[np.ndarray], list[dict[str, float]]]:
     """The trained model, the change of its weights, and the history."""
     from equipoise.training import fit as training

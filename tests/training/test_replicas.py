@@ -12,23 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+import trainings
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.runs.resume import made_by
 from equipoise.training.cluster import VARIABLE, Cluster, read_cluster
 from helpers import REPOSITORY, composed, program_of
 from processes import LIMIT
+from trainings import HUGE
 
-# 93 samples in batches of 16: the last batch holds 13. A step long enough for a wrong gradient to show.
-SMALL = [
-    "dataset=synthetic",
-    "dataset.class_counts=[60,25,8]",
-    "dataset.features=6",
-    "model=mlp",
-    "model.hidden=[8]",
-    "trainer.batch_size=16",
-]
-SMALL += ["trainer.epochs=3", "trainer.learning_rate=0.01"]
+# A step long enough for a wrong gradient to show.
+SMALL = [*trainings.SMALL, "trainer.epochs=3", "trainer.learning_rate=0.01"]
 WEIGHED = {
     f"{form} {name}": [f"dataset.labels={form}", f"loss={name}", "weighting=balanced"]
     for form, name in [("sparse", "class_weight"), ("one_hot", "custom")]
@@ -84,13 +78,6 @@ IMAGES = [
     "weighting=balanced",
     "trainer.epochs=1",
     "trainer.batch_size=50",
-]
-# The gradient times the step is beyond float32.
-HUGE = [
-    "weighting=manual",
-    "weighting.weights={0:1e30,1:1e30,2:1e30}",
-    "trainer.learning_rate=1e9",
-    "trainer.optimizer=sgd",
 ]
 TOLERANCE = 2e-6
 

@@ -6,25 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+import trainings
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.runs.resume import made_by
 from equipoise.runs.weigh import weigh
 from equipoise.training.checkpoints import Checkpoints
 from helpers import composed
+from trainings import IMPLEMENTATIONS
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
-# 93 samples in batches of 16: the last batch holds 13. A step long enough for another order to show.
-SMALL = [
-    "dataset=synthetic",
-    "dataset.class_counts=[60,25,8]",
-    "dataset.features=6",
-    "model=mlp",
-    "model.hidden=[8]",
-    "trainer.batch_size=16",
-]
-SMALL += ["trainer.epochs=3", "trainer.learning_rate=0.01", "weighting=balanced"]
+# A step long enough for another order to show.
+SMALL = [*trainings.SMALL, "trainer.epochs=3", "trainer.learning_rate=0.01", "weighting=balanced"]
 TWO = ["dataset.class_counts=[80,13]", "dataset.labels=binary"]
 DEFERRED = ["weighting.schedule=deferred", "weighting.start=0.5"]
 STOPPING = [
@@ -52,7 +46,6 @@ FUNCTIONS = (
     "predicted_class",
     "sigmoid",
 )
-IMPLEMENTATIONS = ("class_weight", "sample_weight", "custom")
 FORMS = {"sparse": ["dataset.labels=sparse"], "one_hot": ["dataset.labels=one_hot"], "binary": TWO}
 SERIES = ["dataset.form=series", "dataset.features=12", "model=conv1d", "model.filters=[4]", "model.hidden=8"]
 DIGITS = [
@@ -85,11 +78,6 @@ CASES = {
     "XLA, one batch and a smaller one": ["loss=custom", "trainer.jit=true", "trainer.batch_size=60"],
     "XLA, Conv1D": ["loss=custom", "trainer.jit=true", *SERIES],
 }
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 def fit(

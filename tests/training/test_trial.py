@@ -16,17 +16,10 @@ from equipoise.methods.models import MODELS, Architecture
 from equipoise.methods.weighting import STRATEGIES, class_weights
 from helpers import composed
 from options import of_loss
+from trainings import SMALL
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
-SMALL = [
-    "dataset=synthetic",
-    "dataset.class_counts=[60,25,8]",
-    "dataset.features=6",
-    "model=mlp",
-    "model.hidden=[8]",
-    "trainer.batch_size=16",
-]
 BINARY = [*SMALL, "dataset.class_counts=[80,13]", "dataset.labels=binary"]
 FORMS = {"sparse": SMALL, "one hot": [*SMALL, "dataset.labels=one_hot"], "binary": BINARY}
 
@@ -37,11 +30,6 @@ def fits(loss: Loss, form: str) -> bool:
 
 
 CASES = [(form, name) for form in FORMS for name, loss in LOSSES.items() if fits(loss, form)]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 def of(cache: Path, *overrides: str) -> tuple[Config, Prepared]:
