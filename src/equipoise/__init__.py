@@ -15,6 +15,8 @@ _HOMES = {
     "evaluate": "equipoise.api.evaluate",
     "logits": "equipoise.api.logits",
     "losses": "equipoise.losses",
+    "run": "equipoise.api.run",
+    "sweep": "equipoise.api.sweep",
 }
 __all__ = list(_HOMES)
 

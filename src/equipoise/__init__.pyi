@@ -5,7 +5,9 @@ from equipoise.api.audit import audit as audit
 from equipoise.api.compare import compare as compare
 from equipoise.api.evaluate import evaluate as evaluate
 from equipoise.api.logits import logits as logits
+from equipoise.api.run import run as run
+from equipoise.api.sweep import sweep as sweep
 from equipoise.api.weights import class_weights as class_weights
 from equipoise.core.schema import ConfigError as ConfigError
 
-__all__ = ["ConfigError", "audit", "class_weights", "compare", "evaluate", "logits", "losses"]
+__all__ = ["ConfigError", "audit", "class_weights", "compare", "evaluate", "logits", "losses", "run", "sweep"]

@@ -2,18 +2,24 @@
 
 import doctest
 import inspect
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import equipoise
+from equipoise.core.paths import ROOT
 from helpers import REPOSITORY, imported_modules
+from processes import LIMIT
 
 # Modules whose examples need TensorFlow.
 SLOW = ("equipoise.api.audit", "equipoise.losses")
+# Modules whose examples start TensorFlow as a run does, in a process of their own.
+ALONE = ("equipoise.api.run", "equipoise.api.sweep")
 MODULES = sorted(
     {*(f"equipoise.api.{file.stem}" for file in (REPOSITORY / "src/equipoise/api").glob("[a-z]*.py")), *SLOW}
 )
@@ -24,7 +30,9 @@ def examples(module: ModuleType) -> list[doctest.DocTest]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODULES], ids=str
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODULES if name not in ALONE],
+    ids=str,
 )
 def test_examples(name: str, request: pytest.FixtureRequest) -> None:
     if name in SLOW:
@@ -33,6 +41,29 @@ def test_examples(name: str, request: pytest.FixtureRequest) -> None:
     for found in examples(import_module(name)):
         runner.run(found)
     assert runner.summarize(verbose=False).failed == 0
+
+
+RUNNER = """
+import doctest, sys
+from importlib import import_module
+from equipoise.core import terminal
+
+runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+with terminal.written_to(sys.stderr):  # what a run shows is no part of an example
+    for name in sys.argv[1:]:
+        for found in doctest.DocTestFinder(exclude_empty=True).find(import_module(name)):
+            runner.run(found)
+sys.exit(runner.summarize(verbose=False).failed or not runner.tries)
+"""
+
+
+@pytest.mark.slow
+def test_examples_that_run(tmp_path: Path) -> None:
+    environment = {**os.environ, ROOT: str(tmp_path), "PYTHONPATH": "src"}
+    command = [sys.executable, "-c", RUNNER, *ALONE]
+    found = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "epochs on cpu" in found.stderr
 
 
 def test_every_public_name_has_an_example() -> None:

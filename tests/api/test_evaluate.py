@@ -68,11 +68,11 @@ def test_metrics_are_those_of_scikit_learn(logistic: Any) -> None:
     assert r.per_class["n"].tolist() == w.counts.tolist()
     assert r.per_class["n_test"].sum() == 150
     assert r.rules.loc["argmax", "balanced_accuracy"] == pytest.approx(expected["balanced_accuracy"])
-    assert r.predictions["predicted"].tolist() == predicted.tolist()
-    np.testing.assert_allclose(r.predictions["p(dog)"], probabilities[:, 1], atol=1e-9)
+    assert r.frame["predicted"].tolist() == predicted.tolist()
+    np.testing.assert_allclose(r.frame["p(dog)"], probabilities[:, 1], atol=1e-9)
     low, high = r.intervals.loc["balanced_accuracy", ["low", "high"]]
     assert low < expected["balanced_accuracy"] < high
-    assert r.frame.loc["macro_f1", "value"] == pytest.approx(expected["macro_f1"])
+    assert r.table.loc["macro_f1", "value"] == pytest.approx(expected["macro_f1"])
 
 
 def test_the_prior_of_weights_and_loss_is_taken_back(logistic: Any) -> None:
@@ -83,7 +83,7 @@ def test_the_prior_of_weights_and_loss_is_taken_back(logistic: Any) -> None:
     assert r.rules.loc["logit_adjusted"].tolist() == pytest.approx(r.rules.loc["argmax"].tolist())
     moved = model.predict_proba(X[TEST]) * w.counts
     moved /= moved.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(r.predictions["p_corrected(emu)"], moved[:, 2], atol=1e-9)
+    np.testing.assert_allclose(r.frame["p_corrected(emu)"], moved[:, 2], atol=1e-9)
     assert r.metrics["log_loss_corrected"] == pytest.approx(metrics.log_loss(Y[TEST], moved, labels=model.classes_))
     uniform = judged(model, weights=w, target_prior="uniform")
     assert uniform.metrics["log_loss_corrected"] == pytest.approx(r.metrics["log_loss"])

@@ -1,6 +1,7 @@
 """The evaluation of a model's predictions: its tables, its page, and what it leaves in MLflow."""
 
 import tempfile
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,40 +9,45 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equipoise.api.shown import Shown
+from equipoise.core.schema import ConfigError
+from equipoise.reports.evidence import Evidence
 from equipoise.runs.evaluate import Evaluated
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Evaluation(Shown):
-    """What is known of a model's predictions on test samples."""
+class Judged(Shown):
+    """What is known of a model's predictions on test samples, as tables and as a page."""
 
-    found: Evaluated
+    @property
+    @abstractmethod
+    def evidence(self) -> Evidence:
+        """All that is known."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Every metric that is defined, by its name."""
-        return dict(self.found.evidence.evaluation.summary)
+        """Every metric that is defined, by its name; MLflow has it as `test/<name>`."""
+        return dict(self.evidence.evaluation.summary)
 
     @property
     def per_class(self) -> "pd.DataFrame":
         """The metrics of each class; NaN where one is not defined."""
         import pandas as pd
 
-        evidence = self.found.evidence
+        evidence, labels = self.evidence, self.evidence.labels
+        classes = evidence.data.classes
+        support = np.bincount(labels, minlength=len(classes)) if labels.ndim == 1 else labels.sum(axis=0)
         counts = {"n": evidence.data.counts, "weight": evidence.weights.weights} if evidence.is_training_known else {}
-        support = {"n_test": np.bincount(evidence.labels, minlength=len(evidence.data.classes))}
-        columns = {**counts, **support, **evidence.evaluation.per_class}
-        return pd.DataFrame(columns, index=pd.Index(evidence.data.classes, name="class"))
+        columns = {**counts, "n_test": support, **evidence.evaluation.per_class}
+        return pd.DataFrame(columns, index=pd.Index(classes, name="class"))
 
     @property
     def intervals(self) -> "pd.DataFrame":
         """The ends of the 95 % interval of each metric that has one, and whether it is rough or wide."""
         import pandas as pd
 
-        found = self.found.evidence.intervals
+        found = self.evidence.intervals
         rows = [[interval.low, interval.high, interval.rough, interval.wide] for interval in found.values()]
         return pd.DataFrame(rows, columns=["low", "high", "rough", "wide"], index=pd.Index(found, name="metric"))
 
@@ -50,28 +56,15 @@ class Evaluation(Shown):
         """The metrics of each decision rule on the same logits."""
         import pandas as pd
 
-        return pd.DataFrame(self.found.evidence.rules).T.rename_axis("rule")
-
-    @property
-    def predictions(self) -> "pd.DataFrame":
-        """One row a test sample: its class, the predicted one, and probabilities."""
-        import pandas as pd
-
-        return pd.DataFrame(self.found.verdict.predictions)
+        return pd.DataFrame(self.evidence.rules).T.rename_axis("rule")
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know, a sentence each."""
-        return (*self.found.evidence.warnings, *self.found.evidence.evaluation.notes)
+        return (*self.evidence.warnings, *self.evidence.evaluation.notes)
 
     @property
-    def title(self) -> str:
-        """One line on the whole."""
-        evidence = self.found.evidence
-        return f"{evidence.name}: {len(evidence.labels):,} test samples of {len(evidence.data.classes)} classes"
-
-    @property
-    def frame(self) -> "pd.DataFrame":
+    def table(self) -> "pd.DataFrame":
         """Every metric, with the ends of its 95 % interval."""
         import pandas as pd
 
@@ -83,12 +76,45 @@ class Evaluation(Shown):
         return {"By class": self.per_class, "By decision rule, of the same logits": self.rules}
 
     def save(self, path: str | Path) -> Path:
-        """Write the page of a run's report, one HTML file that needs nothing else; return its path."""
+        """Write the page of a run's report, one HTML file that needs nothing else; return its path.
+
+        Raises
+        ------
+        ConfigError
+            If samples have several labels, of which there is no page.
+        """
         from equipoise.reports import run_page
 
-        evidence, file = self.found.evidence, Path(path)
-        file.write_text(run_page.as_html(evidence, run_page.pictures(evidence)), encoding="utf-8")
+        if self.evidence.labels.ndim == 2:
+            raise ConfigError("there is no page of samples with several labels each; see per_class and intervals")
+        file = Path(path)
+        file.write_text(run_page.as_html(self.evidence, run_page.pictures(self.evidence)), encoding="utf-8")
         return file
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Evaluation(Judged):
+    """What `evaluate` found."""
+
+    found: Evaluated
+
+    @property
+    def evidence(self) -> Evidence:
+        """All that is known."""
+        return self.found.evidence
+
+    @property
+    def title(self) -> str:
+        """One line on the whole."""
+        evidence = self.evidence
+        return f"{evidence.name}: {len(evidence.labels):,} test samples of {len(evidence.data.classes)} classes"
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a test sample: its class, the predicted one, and probabilities."""
+        import pandas as pd
+
+        return pd.DataFrame(self.found.verdict.predictions)
 
     def log(self) -> None:
         """Log metrics, tables, pictures and the page into the MLflow run that is open, under the keys of a run.
@@ -103,4 +129,4 @@ class Evaluation(Shown):
 
         with tempfile.TemporaryDirectory() as folder, open_run(Path(folder)) as run:
             log_evaluation(run, self.found)
-            draw_and_log(self.found.evidence, run)
+            draw_and_log(self.evidence, run)

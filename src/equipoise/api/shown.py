@@ -21,7 +21,12 @@ class Shown(ABC):
     @property
     @abstractmethod
     def frame(self) -> "pd.DataFrame":
-        """The table."""
+        """What there is to compute with."""
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """What is shown: the frame, if not something shorter."""
+        return self.frame
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -33,13 +38,13 @@ class Shown(ABC):
         return {}
 
     def __repr__(self) -> str:
-        lines = [self.title, *_as_text(self.frame)]
+        lines = [self.title, *_as_text(self.table)]
         for title, frame in self.more().items():
             lines += ["", title, *_as_text(frame)]
         return "\n".join([*lines, *([""] if self.notes else []), *self.notes])
 
     def _repr_html_(self) -> str:
-        parts = [_paragraph(self.title), _as_html(self.frame)]
+        parts = [_paragraph(self.title), _as_html(self.table)]
         for title, frame in self.more().items():
             parts += [_paragraph(title), _as_html(frame)]
         return "\n".join([*parts, *map(_paragraph, self.notes)])

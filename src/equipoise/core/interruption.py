@@ -27,6 +27,21 @@ def listen() -> None:
 
 
 @contextlib.contextmanager
+def left_as_before() -> Iterator[None]:
+    """At the end, have signals handled as before the body: a script or a notebook goes on after a run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals go to the main thread alone
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # one that was not set from Python cannot be set again
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def bounded(close: Callable[[], None]) -> Iterator[None]:
     """Let a signal raise KeyboardInterrupt in the body; end the process with 128 + its number if that takes too long.
 

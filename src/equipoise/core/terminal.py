@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from equipoise.core import notebook
 from equipoise.core.schema import printable
 from equipoise.core.state import kept
 
@@ -95,17 +96,21 @@ def written_to(file: TextIO) -> Iterator[None]:
 def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
     """Show a live bar, and yield the function to call with each epoch's metrics.
 
-    Without a terminal, only the end of the bar is printed.
+    Without a terminal, only the end of the bar is printed; a notebook shows it below the cell.
     """
+    if console.is_jupyter:
+        line = notebook.line_below(epochs)
+        yield lambda metrics: line.advance(_told(metrics))
+        line.show()
+        return
     columns = (BarColumn(16), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=epochs, metrics="")
+        yield lambda metrics: progress.update(task, advance=1, metrics=_told(metrics))
 
-        def advance(metrics: Mapping[str, float]) -> None:
-            text = f"loss {metrics['train/loss']:.4f}  val/balanced_accuracy {metrics['val/balanced_accuracy']:.3f}"
-            progress.update(task, advance=1, metrics=text)
 
-        yield advance
+def _told(metrics: Mapping[str, float]) -> str:
+    return f"loss {metrics['train/loss']:.4f}  val/balanced_accuracy {metrics['val/balanced_accuracy']:.3f}"
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

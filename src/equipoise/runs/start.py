@@ -52,7 +52,8 @@ def start_tensorflow(config: Config, data: Prepared) -> tuple[str, int]:
     except runtime.UsedBeforeError as error:
         raise ConfigError(
             f"{error} dataset={config.dataset.name} has used it while it was prepared; "
-            "its data are in the cache now: the same command again works"
+            "its data are in the cache now: the same command again works. "
+            "A script or a notebook must train before it uses TensorFlow itself"
         ) from None
     from equipoise.training.workers import check_agreement, connected
 
