@@ -84,8 +84,7 @@ def compare(
     --------
     >>> import pandas as pd, equipoise as eq
     >>> scores = pd.DataFrame({
-    ...     "fold": [0, 1, 2, 0, 1, 2],
-    ...     "weighting": ["none"] * 3 + ["balanced"] * 3,
+    ...     "fold": [0, 1, 2] * 2, "weighting": ["none"] * 3 + ["balanced"] * 3,
     ...     "mcc": [0.50, 0.55, 0.60, 0.60, 0.66, 0.69],
     ... })
     >>> found = eq.compare(scores, units="folds", unit="fold", configuration="weighting", value="mcc")

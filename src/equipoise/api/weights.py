@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from equipoise import methods
 from equipoise.api.labels import counted, indices_of
 from equipoise.api.shown import Shown
 from equipoise.config.choice import choice
 from equipoise.core.schema import ConfigError, Floats, Integers, listing, number_in
-from equipoise.methods import weighting as strategies
 from equipoise.methods.weighting import ClassWeights
 
 if TYPE_CHECKING:
@@ -118,5 +118,5 @@ def class_weights(
     """
     names, counts = counted(y, classes)
     section = choice("weighting", weighting, options, without=OF_A_SCHEDULE)
-    weighed = strategies.class_weights(section, counts, names)
+    weighed = methods.weighting.class_weights(section, counts, names)
     return Weights(**{field.name: getattr(weighed, field.name) for field in fields(weighed)}, weighting=weighting)
