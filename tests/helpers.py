@@ -1,5 +1,7 @@
 """What tests do again and again: compose a config, copy the project, run its commands."""
 
+import copy
+import functools
 import importlib.util
 import json
 import os
@@ -11,10 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from equipoise.config.composing import is_value
 from equipoise.config.model import Config, validate
-from equipoise.config.overrides import compose_one
+from equipoise.config.overrides import compose_one, parse
 from equipoise.core.paths import config_folder
 from equipoise.tracking.store import Store
 from processes import LIMIT
@@ -29,9 +32,20 @@ def composed(*overrides: str) -> Config:
 
 
 def composed_dataset(*overrides: str) -> Any:
-    """The dataset section alone, without a look at whether the rest goes with it."""
+    """The dataset section alone, without a look at whether the rest goes with it; each choice is composed once."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return validate(OmegaConf.to_container(compose("config", list(overrides)), resolve=True)).dataset  # type: ignore[arg-type]
+        parsed = [(line, parse([line])[0]) for line in overrides]
+        config = copy.deepcopy(composition(tuple(line for line, override in parsed if not is_value(override))))
+        for _, override in parsed:
+            if is_value(override):
+                OmegaConf.update(config, override.key_or_group, override.value())
+        return validate(OmegaConf.to_container(config, resolve=True)).dataset  # type: ignore[arg-type]
+
+
+@functools.cache
+def composition(options: tuple[str, ...]) -> DictConfig:
+    """What Hydra composes of these options; Hydra must be initialised."""
+    return compose("config", list(options))
 
 
 def copy_project(folder: Path) -> Path:

@@ -95,7 +95,7 @@ def test_a_config_that_names_no_positive_class_has_the_digest_that_it_had(tmp_pa
      "dataset.positive names the class 'fruad', which the data do not have; did you mean 'fraud'?"),
     (["dataset.positive=fruad", "dataset.labels=sparse", "loss=custom"], "did you mean 'fraud'?"),
     (["dataset=digits_lt", "dataset.positive=3", "loss=custom"],
-     "dataset.positive=3: there are 10 classes, and one of them is positive where there are two"),
+     "dataset.positive=3: there are 10 classes, and one of them is positive only where there are two"),
 ])  # fmt: skip
 def test_a_positive_class_that_does_not_exist_is_told(more: list[str], message: str, tmp_path: Path) -> None:
     words = table(tmp_path) if "dataset=digits_lt" not in more else []
