@@ -13,7 +13,6 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.originals import unchanged
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.write_shards import write_shards
 from equipoise.runs.session import Session
 from equipoise.runs.start import start
 from equipoise.runs.weigh import weigh
@@ -119,6 +118,8 @@ def test_an_error_that_no_file_explains_stays_what_it_is(tmp_path: Path) -> None
 
 
 def test_a_shard_that_is_cut_off(tmp_path: Path) -> None:
+    from equipoise.data.write_shards import write_shards
+
     write_shards(prepare(composed(*pictures(tmp_path / "p")).dataset, tmp_path / "cache"), tmp_path / "shards", 1)
     config = composed("dataset=tfrecord", f"dataset.path='{tmp_path}/shards'", "model=linear", *QUICK)
     data = prepare(config.dataset, tmp_path / "cache")
