@@ -9,7 +9,26 @@ import pandas as pd
 
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from helpers import composed
+from helpers import composed, composed_dataset
+
+DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}
+SYNTHETIC = {
+    "name": "synthetic",
+    "class_counts": (40, 20, 5),
+    "features": 4,
+    "form": "vector",
+    "separation": 3.0,
+    "test_per_class": 400,
+    "validation_per_class": 10,
+}
+
+
+def dataset(name: str, **options: Any) -> Any:
+    """The section of a dataset whose options are Python's values."""
+    values = {
+        key: f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else value for key, value in options.items()
+    }
+    return composed_dataset(f"dataset={name}", *(f"dataset.{key}={value}" for key, value in values.items()))
 
 
 def quoted(path: Path) -> str:

@@ -19,6 +19,7 @@ from equipoise.config.composing import is_value
 from equipoise.config.model import Config, validate
 from equipoise.config.overrides import compose_one, parse
 from equipoise.core.paths import config_folder
+from equipoise.tracking.history import LoggedConfig
 from equipoise.tracking.store import Store
 from processes import LIMIT
 
@@ -46,6 +47,11 @@ def composed_dataset(*overrides: str) -> Any:
 def composition(options: tuple[str, ...]) -> DictConfig:
     """What Hydra composes of these options; Hydra must be initialised."""
     return compose("config", list(options))
+
+
+def logged_config(*overrides: str) -> LoggedConfig:
+    """The config of these overrides as a run logs it."""
+    return LoggedConfig(json.loads(json.dumps(composed(*overrides).model_dump(mode="json"))), Path.cwd())
 
 
 def copy_project(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Sources, preparation and the feed."""
+"""Preparation: what is written, once and whole, and what is refused."""
 
 import json
 import os
@@ -13,32 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_files import DIGITS, SYNTHETIC, dataset
 from equipoise.core.schema import ConfigError
-from equipoise.data import catalogue, seals
+from equipoise.data import catalogue
 from equipoise.data import prepare as preparing
-from equipoise.data.long_tailed import long_tail_counts
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import open_prepared
 from equipoise.data.types import Raw, Samples, Splits
 from helpers import composed_dataset
-
-DIGITS = {"name": "digits_lt", "imbalance_ratio": 20.0, "test_per_class": 50, "validation_per_class": 20}
-SYNTHETIC = {
-    "name": "synthetic",
-    "class_counts": (40, 20, 5),
-    "features": 4,
-    "form": "vector",
-    "separation": 3.0,
-    "test_per_class": 400,
-    "validation_per_class": 10,
-}
-
-
-def dataset(name: str, **options: Any) -> Any:
-    values = {
-        key: f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else value for key, value in options.items()
-    }
-    return composed_dataset(f"dataset={name}", *(f"dataset.{key}={value}" for key, value in values.items()))
 
 
 def test_folders_of_killed_preparations_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
@@ -54,34 +36,6 @@ def test_folders_of_killed_preparations_are_removed_and_those_of_others_stay(tmp
     assert {path.name for path in tmp_path.iterdir()} == {*names, folder.name} - {
         f".digits_lt-0@{socket.gethostname()}@{gone.pid}@x"
     }
-
-
-def test_long_tail_counts_of_mnist() -> None:
-    assert long_tail_counts(300, 10, 100).tolist() == [300, 179, 107, 64, 38, 23, 13, 8, 5, 3]
-    assert long_tail_counts(300, 10, 1).tolist() == [300] * 10
-    assert long_tail_counts(5, 10, 100)[-1] == 1
-
-
-def test_mnist_has_the_sizes_that_are_promised(tmp_path: Path) -> None:
-    data = prepare(
-        dataset(name="mnist_lt", imbalance_ratio=100.0, test_per_class=150, validation_per_class=50), tmp_path
-    )
-    assert data.counts.tolist() == [300, 179, 107, 64, 38, 23, 13, 8, 5, 3]
-    assert np.bincount(data.split("test").labels).tolist() == [150] * 10
-    assert np.bincount(data.split("validation").labels).tolist() == [50] * 10
-    assert data.split("train").features.shape == (740, 28, 28, 1)
-    assert data.split("train").features.dtype == np.float32
-    assert float(data.split("train").features.max()) == 1.0
-    rows = np.concatenate([data.split(name).features.reshape(-1, 784) for name in ("train", "validation", "test")])
-    assert len(np.unique(rows, axis=0)) >= len(rows) - 1, "no sample stands in two splits"
-
-
-def test_splits_depend_on_the_split_seed_and_not_on_the_ratio(tmp_path: Path) -> None:
-    first, other_seed = prepare(dataset(**DIGITS), tmp_path), prepare(dataset(split_seed=1, **DIGITS), tmp_path)
-    milder = prepare(dataset(**{**DIGITS, "imbalance_ratio": 5.0}), tmp_path)
-    np.testing.assert_array_equal(first.split("test").features, milder.split("test").features)
-    assert (first.split("test").features != other_seed.split("test").features).any()
-    assert len({first.data_sha256, other_seed.data_sha256, milder.data_sha256}) == 3
 
 
 def test_prepared_once_and_reused(tmp_path: Path) -> None:
@@ -143,17 +97,6 @@ def test_prepared_data_say_whether_a_design_fixed_the_test_counts(tmp_path: Path
         )
         found = prepare(composed_dataset("dataset=csv", f"dataset.path='{file}'", "dataset.target=y"), tmp_path)
         assert found.test_counts_fixed is fixed, "equal counts of all classes are no chance"
-
-
-def test_the_bayes_optimum_of_two_gaussians(tmp_path: Path) -> None:
-    from scipy.stats import norm
-
-    two = {**SYNTHETIC, "class_counts": (10, 10), "test_per_class": 40_000}
-    data = prepare(dataset(**two), tmp_path)
-    # Means 3 apart: each class is right with probability Phi(3 / 2).
-    assert data.reference["bayes_balanced_accuracy"] == pytest.approx(
-        norm.cdf(1.5), abs=4 * np.sqrt(0.067 * 0.933 / 80_000)
-    )
 
 
 def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,31 +219,6 @@ def test_metadata_that_were_changed_are_refused(tmp_path: Path) -> None:
         open_prepared(folder)
 
 
-def test_the_seal_of_a_large_file_covers_blocks_from_its_beginning_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(seals, "WHOLE", 399)
-    monkeypatch.setattr(seals, "BLOCK", 10)
-    monkeypatch.setattr(seals, "BLOCKS", 5)
-    file, content = tmp_path / "a", bytes(range(200)) * 2
-    file.write_bytes(content)
-    before = seals.digest(file)
-    seen = []
-    for place in range(400):
-        file.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
-        os.utime(file, ns=(place, place))
-        seen.append(seals.digest(file) != before)
-    starts = [0, 97, 195, 292, 390]  # of five blocks of 10 bytes, as evenly as can be
-    assert [place for place in range(400) if seen[place]] == [
-        start + offset for start in starts for offset in range(10)
-    ]
-    file.write_bytes(content + b"\0")
-    assert seals.digest(file) != before, "another size"
-    monkeypatch.setattr(seals, "WHOLE", 400)
-    file.write_bytes(content[:150] + b"\xfe" + content[151:])
-    assert seals.digest(file) != before, "a file that is not large is read whole"
-
-
 def test_options_that_leave_nothing_to_train_on() -> None:
     with pytest.raises(ConfigError, match="leave nothing to train on"):
         preparing.surveyed(dataset(name="mnist_lt", imbalance_ratio=10.0, test_per_class=400, validation_per_class=100))
@@ -308,80 +226,3 @@ def test_options_that_leave_nothing_to_train_on() -> None:
         preparing.surveyed(dataset(**{**SYNTHETIC, "features": 2}))
     with pytest.raises(ConfigError, match="two classes"):
         preparing.surveyed(dataset(**{**SYNTHETIC, "class_counts": (5,)}))
-
-
-@pytest.mark.usefixtures("tensorflow")
-class TestFeed:
-    def batches(self, epoch: int, labels: Any = "sparse", seed: int = 0, batch_size: int = 4) -> list[Any]:
-        import tensorflow as tf
-
-        from equipoise.data.feed import Epochs
-
-        samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
-        variable = tf.Variable(epoch, dtype=tf.int64)
-        dataset = Epochs(samples, 2, labels, seed, variable).batches(batch_size)
-        assert dataset.cardinality().numpy() == -(-10 // batch_size)
-        return [(features.numpy(), label.numpy()) for features, label in dataset]
-
-    def test_an_epoch_holds_every_sample_once_with_its_label(self) -> None:
-        found = self.batches(0)
-        assert [len(label) for _, label in found] == [4, 4, 2]
-        features = np.concatenate([features for features, _ in found])[:, 0]
-        assert sorted(features) == list(range(10))
-        np.testing.assert_array_equal(np.concatenate([label for _, label in found]), features.astype(int) % 2)
-
-    @pytest.mark.parametrize(("batch_size", "sizes"), [(5, [5, 5]), (10, [10]), (16, [10]), (1, [1] * 10)])
-    def test_a_batch_that_divides_the_samples_or_is_larger(self, batch_size: int, sizes: list[int]) -> None:
-        found, of_four = self.batches(0, batch_size=batch_size), self.batches(0)
-        assert [len(label) for _, label in found] == sizes
-        for part in (0, 1):
-            np.testing.assert_array_equal(
-                np.concatenate([batch[part] for batch in found]), np.concatenate([batch[part] for batch in of_four])
-            )
-
-    def test_the_order_follows_from_seed_and_epoch_alone(self) -> None:
-        def order(*arguments: Any, **options: Any) -> list[float]:
-            return np.concatenate([features for features, _ in self.batches(*arguments, **options)])[:, 0].tolist()
-
-        assert order(3) == order(3)
-        assert order(3) != order(4)
-        assert order(3) != order(3, seed=1)
-
-    def test_endless_batches_give_each_epoch_in_its_own_order(self) -> None:
-        import tensorflow as tf
-
-        from equipoise.data.feed import Epochs
-
-        samples = Samples(np.arange(10, dtype=np.float32)[:, np.newaxis], np.arange(10) % 2)
-        first = tf.Variable(0, dtype=tf.int64)
-        dataset = Epochs(samples, 2, "sparse", 0, first).batches(4, endless=True)
-        assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
-        for begin in (0, 3):  # the variable is read when it begins, as in a training that goes on
-            first.assign(begin)
-            found = [(features.numpy(), label.numpy()) for features, label in dataset.take(9)]
-            for (features, label), (expected, expected_label) in zip(
-                found, [batch for epoch in range(begin, begin + 3) for batch in self.batches(epoch)], strict=True
-            ):
-                np.testing.assert_array_equal(features, expected)
-                np.testing.assert_array_equal(label, expected_label)
-
-    def test_label_forms(self) -> None:
-        one_hot, binary = self.batches(0, "one_hot")[0][1], self.batches(0, "binary")[0][1]
-        assert one_hot.shape == (4, 2)
-        assert binary.shape == (4, 1)
-        sparse = self.batches(0)[0][1]
-        np.testing.assert_array_equal(one_hot.argmax(axis=1), sparse)
-        np.testing.assert_array_equal(binary[:, 0], sparse)
-
-    def test_a_single_logit_stands_for_two(self) -> None:
-        from equipoise.metrics.classification import class_logits
-
-        assert class_logits(np.array([[2.0], [-1.0]])).tolist() == [[0, 2], [0, -1]]
-        assert class_logits(np.array([[2.0, 1.0]], np.float32)).dtype == np.float64
-
-
-def test_a_series_is_the_same_numbers_as_steps_of_one_channel(tmp_path: Path) -> None:
-    vector, series = (prepare(dataset(**{**SYNTHETIC, "form": form}), tmp_path) for form in ("vector", "series"))
-    assert (vector.shape, series.shape) == ((4,), (4, 1))
-    assert (np.asarray(vector.split("test").features)[..., np.newaxis] == series.split("test").features).all()
-    assert vector.reference == series.reference

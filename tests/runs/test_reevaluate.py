@@ -1,6 +1,5 @@
-"""What an evaluation inherits from the run it evaluates, and what it refuses."""
+"""The data that a logged model is judged on: encoded as it learned them, whole, with labels, or refused."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,152 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equipoise.config.model import flat
 from equipoise.core.schema import ConfigError
 from equipoise.data.other_file import with_test_file
-from equipoise.data.prepare import prepare, surveyed
-from equipoise.runs.reevaluate import inherit
-from equipoise.tracking.history import Logged, LoggedConfig, from_params
-from helpers import composed, composed_dataset
-
-
-def artifact(*overrides: str) -> LoggedConfig:
-    """As a run logs it."""
-    return LoggedConfig(json.loads(json.dumps(composed(*overrides).model_dump(mode="json"))), Path.cwd())
-
-
-def params(*overrides: str) -> LoggedConfig:
-    """As MLflow gives it back of a run of an older version."""
-    return LoggedConfig(from_params({key: str(value) for key, value in flat(composed(*overrides)).items()}), None)
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        (),
-        (
-            "weighting=effective_number",
-            "weighting.beta=0.99",
-            "model=mlp",
-            "model.hidden=[7,8]",
-            "dataset=digits_lt",
-            "dataset.title=mine",
-        ),
-        (
-            "dataset=synthetic",
-            "model=linear",
-            "dataset.class_counts=[5,4]",
-            "dataset.target_prior=[0.3,0.7]",
-            "trainer.early_stopping=3",
-            "trainer.jit=true",
-        ),
-        (
-            "weighting=manual",
-            "weighting.weights={0:1,1:2,2:3,3:4,4:5,5:6,6:7,7:8,8:9,9:10}",
-            "trainer.learning_rate=1e-5",
-            "evaluation.groups=[20,100]",
-        ),
-    ],
-)
-def test_options_that_are_not_typed_are_the_runs_own(overrides: tuple[str, ...]) -> None:
-    assert inherit(artifact(*overrides), ()) == composed(*overrides)
-    assert inherit(params(*overrides), ()) == composed(*overrides)
-
-
-def test_typed_options_replace_the_runs_own() -> None:
-    logged = params("weighting=power", "weighting.alpha=0.3", "dataset.imbalance_ratio=50", "evaluation.resamples=10")
-    found = inherit(logged, ["dataset.split_seed=7", "evaluation.groups=[5,9]"])
-    expected = composed(
-        "weighting=power",
-        "weighting.alpha=0.3",
-        "dataset.imbalance_ratio=50",
-        "dataset.split_seed=7",
-        "evaluation.groups=[5,9]",
-        "evaluation.resamples=10",
-    )
-    assert found == expected
-
-
-def test_values_that_params_cannot_hold_are_inherited(tmp_path: Path) -> None:
-    """A column that looks like a number, class names with a point, and more than the 6,000 characters of a param."""
-    wide = [f"gene_expression_{number:04d}" for number in range(400)]
-    (tmp_path / "t.csv").write_text(
-        ",".join(["x", *wide, "2024"]) + "\n" + "".join(f"{i}{',1' * 400},{i % 2 + 1}.0\n" for i in range(40))
-    )
-    table = [
-        "dataset=csv",
-        f"dataset.path='{tmp_path}/t.csv'",
-        "dataset.target='2024'",
-        f"dataset.drop=[{','.join(wide)}]",
-        "model=linear",
-    ]
-    first, second = surveyed(composed(*table).dataset).classes
-    overrides = [
-        *table,
-        "weighting=manual",
-        f"weighting.weights={{{first}: 1, {second}: 5}}",
-        f"cost={{{first}: {{{second}: 5}}}}",
-    ]
-    assert inherit(artifact(*overrides), ()) == composed(*overrides)
-
-
-def test_a_path_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    (tmp_path / "there").mkdir()
-    for name in ("here/t.csv", "here/other.csv", "there/typed.csv"):
-        (tmp_path / name).write_text("x,y\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(40)))
-    monkeypatch.chdir(tmp_path / "here")
-    logged = artifact(
-        "dataset=csv", "dataset.path=t.csv", "dataset.test_path=other.csv", "dataset.target=y", "model=linear"
-    )
-    assert vars(inherit(logged, ()).dataset)["path"] == "t.csv"
-    monkeypatch.chdir(tmp_path / "there")
-    found = vars(inherit(logged, ["dataset.test_path=typed.csv"]).dataset)
-    assert found["path"] == str(tmp_path / "here" / "t.csv")
-    assert found["test_path"] == "typed.csv", "what is typed now is relative to where it is typed"
-
-
-def test_a_group_that_is_typed_is_composed_afresh() -> None:
-    found = inherit(
-        params("dataset.imbalance_ratio=50", "model=mlp"), ["dataset=digits_lt", "dataset.test_per_class=9"]
-    )
-    assert found == composed("dataset=digits_lt", "dataset.test_per_class=9", "model=mlp")
-    assert found.dataset.model_dump()["imbalance_ratio"] == 20
-
-
-def test_a_run_of_an_older_version_gets_the_defaults_of_what_it_did_not_have() -> None:
-    for older in (artifact("model=mlp"), params("model=mlp")):
-        tree = {key: value for key, value in older.tree.items() if key != "evaluation"}
-        assert inherit(LoggedConfig(tree, None), ()) == composed("model=mlp")
-
-
-def test_a_sweeps_run_is_no_job_of_that_sweep_again() -> None:
-    assert inherit(artifact("sweep=mine", "trainer.threads=1"), ()) == composed()
-
-
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
-        (
-            "trainer.epochs=3",
-            "trainer.epochs=3: the model is trained already, and only dataset, decision, evaluation can be changed",
-        ),
-        ("weighting=balanced", "the model is trained already"),
-        ("seed=1", "the model is trained already"),
-        (
-            "dataset.split_sed=1",
-            "dataset.split_sed=1: there is no option dataset.split_sed; did you mean 'dataset.split_seed'?",
-        ),
-        ("dataset.split_seed=1,2", "one evaluation has one value"),
-        ("dataset=nothing", "nothing"),
-        ("evaluation.groups=[9,5]", "evaluation.groups=[9,5]: the few are below the first"),
-        ("evaluation.resamples=-1", "evaluation.resamples=-1: must be greater than or equal to 0"),
-    ],
-)
-def test_a_mistake_is_named(override: str, said: str) -> None:
-    with pytest.raises(ConfigError) as error:
-        inherit(params(), [override])
-    assert said in str(error.value)
+from equipoise.data.prepare import prepare
+from equipoise.runs.inherit import inherit
+from equipoise.tracking.history import Logged
+from helpers import composed, composed_dataset, logged_config
 
 
 def test_changed_data_are_refused_if_features_depend_on_them(
@@ -223,7 +82,7 @@ def test_another_file_or_folder_is_judged_as_a_whole(
     more = {"csv": ["dataset.target=y"], "image_directory": ["dataset.image_size=[2,3]", "dataset.channels=1"]}.get(
         kind, []
     )
-    own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/a{suffix}'", "model=linear", *more)
+    own = logged_config(f"dataset={kind}", f"dataset.path='{tmp_path}/a{suffix}'", "model=linear", *more)
     was, now = inherit(own, ()), inherit(own, [f"dataset.path='{tmp_path}/b{suffix}'"])
     seen = prepare(was.dataset, tmp_path / "cache")
     found = reevaluate.data_to_judge_on(
@@ -251,7 +110,7 @@ def test_rows_without_labels_are_refused_with_the_way_to_predict_them(kind: str,
     (tmp_path / "t.csv").write_text("x,z,y\n" + "".join(f"{i},0,{'ab'[i % 2]}\n" for i in range(40)))
     np.savez(tmp_path / "t.npz", x=np.zeros((40, 2)), y=np.arange(40) % 2)
     target = ["dataset.target=y"] if kind == "csv" else []
-    own = artifact(f"dataset={kind}", f"dataset.path='{tmp_path}/t.{kind}'", "model=linear", *target)
+    own = logged_config(f"dataset={kind}", f"dataset.path='{tmp_path}/t.{kind}'", "model=linear", *target)
     option = "test_path" if kind == "csv" else "path"
     config = inherit(own, [f"dataset.{option}='{tmp_path}/new.{kind}'"])
     with pytest.raises(
@@ -271,7 +130,7 @@ def test_a_folder_of_images_without_classes_is_not_judged(tmp_path: Path) -> Non
         (tmp_path / "own" / name).mkdir(parents=True)
         for place in range(3):
             Image.new("L", (3, 3), place).save(tmp_path / "own" / name / f"{place}.png")
-    own = artifact("dataset=image_directory", f"dataset.path='{tmp_path}/own'", "model=linear")
+    own = logged_config("dataset=image_directory", f"dataset.path='{tmp_path}/own'", "model=linear")
     config = inherit(own, [f"dataset.path='{tmp_path}/new'"])
     with pytest.raises(
         ConfigError,

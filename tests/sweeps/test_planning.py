@@ -1,0 +1,120 @@
+"""A command line becomes checked jobs before anything runs: mistakes, recipes, sweeps and their ids."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from equipoise.core.paths import config_folder
+from equipoise.core.schema import ConfigError
+from equipoise.sweeps.planning import plan
+from helpers import REPOSITORY, imported_modules
+from mistakes import MISTAKES
+
+
+@pytest.mark.parametrize("file", sorted(config_folder().glob("experiment/*.yaml")), ids=lambda file: file.stem)
+def test_every_recipe_composes_and_is_headed_by_its_command(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = file.read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        if "python examples/" in line:
+            script, *words = line.split("python ")[1].split()
+            subprocess.run([sys.executable, str(REPOSITORY / script), *words], check=True)
+    command = next(line for line in lines if "python src/train.py" in line).split("python src/train.py")[1].split()
+    found = plan(command)
+    assert found is not None
+    assert found.jobs
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+def test_a_mistake_is_named(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(arguments)
+    assert message in str(caught.value)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(["trainer.batch_size=0", "seed=x", "weighting.normalize=no"])
+    assert [line.split("=")[0] for line in str(caught.value).splitlines()] == [
+        "weighting.normalize",
+        "trainer.batch_size",
+        "seed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["train.py", "--help"], 0),
+        (["train.py", "--cfg", "job"], 0),
+        (["train.py", "weighting=balancd"], 2),
+        (["train.py", "dataset=synthetic", "model=cnn"], 2),
+        (["weights.py", "dataset=synthetic"], 0),
+        (["compare.py", "--help"], 0),
+    ],
+    ids=str,
+)
+def test_quick_answers_load_no_heavy_library(command: list[str], code: int) -> None:
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", *command],
+        cwd=config_folder().parent / "src",
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == code, found.stderr
+    assert not imported_modules(found.stderr) & {
+        "tensorflow",
+        "keras",
+        "mlflow",
+        "sklearn",
+        "matplotlib",
+        "pandas",
+        "sqlalchemy",
+        "PIL",
+    }
+
+
+def test_the_config_of_a_sweep_is_shown_as_that_of_a_run() -> None:
+    found = plan(["--cfg", "job", "hydra.mode=MULTIRUN", "seed=0,1"])
+    assert found is not None
+    assert (found.shows_config, found.sweep, len(found.jobs)) == (True, None, 2)
+
+
+def test_a_sweep_is_the_product_of_its_lists() -> None:
+    found = plan(["-m", "weighting=none,balanced", "seed=range(3)", "trainer.epochs=2"])
+    assert found is not None
+    assert [(job.weighting.name, job.seed) for job in found.jobs] == [
+        (name, seed) for name in ("none", "balanced") for seed in range(3)
+    ]
+    assert {job.trainer.epochs for job in found.jobs} == {2}
+
+
+def test_a_large_sweep_is_checked_to_its_last_job() -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.batch_size=0: must be greater"):
+        plan(["-m", "seed=range(400)", "trainer.batch_size=8,0"])
+
+
+def test_the_same_sweep_has_the_same_id_whatever_the_order() -> None:
+    def identity(*arguments: str) -> str | None:
+        found = plan(["-m", *arguments])
+        assert found is not None
+        assert found.sweep is None or f"sweep={found.sweep.id}" in found.handed_over
+        return found.sweep and found.sweep.id
+
+    first = identity("weighting=none,balanced", "seed=0,1")
+    assert (
+        first
+        == identity("seed=0,1", "weighting=none,balanced")
+        == identity("seed=0,1", "weighting=none,balanced", "trainer.threads=1")
+    )
+    assert first != identity("weighting=none,balanced", "seed=0,2")
+    assert identity("seed=0,1", "sweep=mine") == "mine"
+    assert identity("seed=0,1", "sweep=new") != identity("seed=0,1", "sweep=new")
+    single = plan(["seed=3"])
+    assert single is not None
+    assert single.sweep is None
