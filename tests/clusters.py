@@ -91,7 +91,7 @@ def ray_cluster(project: Path) -> Iterator[RayCluster]:
 
 @contextlib.contextmanager
 def slurm() -> Iterator[Mapping[str, str]]:
-    """Slurm with one node; the environment that its commands need."""
+    """Start Slurm with one node; yield the environment that its commands need."""
     if shutil.which("slurmctld") is None:
         pytest.skip("needs Debian's slurm-wlm: make system")
     with tempfile.TemporaryDirectory(prefix="slurm-") as name:

@@ -12,7 +12,7 @@ from equipoise.tracking.history import Logged
 def run(
     weighting: str, seed: int, value: float, params: Mapping[str, str] | None = None, digest: str = "", **metrics: float
 ) -> Logged:
-    """A run with a balanced accuracy, of a split of 70/10/20; other metrics follow from it unless they are given."""
+    """Return a run with a balanced accuracy on a split of 70/10/20; other metrics follow from it unless given."""
     name = f"{weighting}-{seed}-{params}"
     every = {
         "dataset.name": "data",
@@ -36,7 +36,7 @@ def run(
 
 
 def sweep(seeds: int, gains: Mapping[str, float], **metrics: Any) -> list[Logged]:
-    """`none` at a level that depends on the seed, the others above it by their gain and a little that varies."""
+    """Return runs of `none` at a level by seed, and of others above it by their gain and a little noise."""
     generator = np.random.default_rng(0)
     levels = generator.uniform(0.4, 0.6, seeds)
     return [
@@ -47,7 +47,7 @@ def sweep(seeds: int, gains: Mapping[str, float], **metrics: Any) -> list[Logged
 
 
 def on_splits(gains: Mapping[str, float], seeds: int = 1) -> list[Logged]:
-    """`none` at 0.5 and `balanced` above it by the gain of each split, the more the later the seed."""
+    """Return runs of `none` at 0.5, and of `balanced` above it by the gain of each split and 0.01 a seed."""
     return [
         run(name, seed, 0.5 + (gain + 0.01 * seed) * (name == "balanced"), {"dataset.split_seed": split})
         for split, gain in gains.items()
@@ -57,7 +57,7 @@ def on_splits(gains: Mapping[str, float], seeds: int = 1) -> list[Logged]:
 
 
 def study(datasets: int, gains: Mapping[str, float], same: tuple[str, ...] = ()) -> list[Logged]:
-    """One run on each data set; those in `same` train the same bits."""
+    """Return one run on each data set; the configurations in `same` train the same bits."""
     return [
         run(
             name,
@@ -72,7 +72,7 @@ def study(datasets: int, gains: Mapping[str, float], same: tuple[str, ...] = ())
 
 
 def several(classes: int = 5) -> Comparison:
-    """Four data sets, three configurations, per-class metrics; the second data set has the control too."""
+    """Compare three configurations on four data sets, with metrics by class; the second data set has the control."""
     runs: list[Logged] = []
     per_class = {f"count/c{index}": 100.0 - index for index in range(classes)}
     per_class |= {

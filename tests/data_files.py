@@ -24,7 +24,7 @@ SYNTHETIC = {
 
 
 def dataset(name: str, **options: Any) -> Any:
-    """The section of a dataset whose options are Python's values."""
+    """Return the section of a dataset whose options are given as Python's values."""
     values = {
         key: f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else value for key, value in options.items()
     }
@@ -73,5 +73,5 @@ def parquet_with(**columns: Any) -> Callable[[Path], list[str]]:
 
 
 def prepared(cache: Path, *overrides: str) -> Prepared:
-    """The data of these overrides; paths may hold anything, so they come quoted."""
+    """Return the data of these overrides; paths may hold anything, so they come quoted."""
     return prepare(composed("model=linear", *overrides).dataset, cache)

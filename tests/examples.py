@@ -12,7 +12,7 @@ from equipoise.reports.evidence import Evidence
 def example(
     classes: int, absent: bool = False, name: str = "class number"
 ) -> tuple[ClassCounts, ClassWeights, Evaluation, np.ndarray, np.ndarray]:
-    """A plausible run over so many classes; with `absent`, the last one has no test sample."""
+    """Return a plausible run over so many classes; with `absent`, the last one has no test sample."""
     generator = np.random.default_rng(0)
     counts = np.maximum(3, (1000 * 0.01 ** (np.arange(classes) / (classes - 1))).astype(np.int64))
     names = tuple(f"{name} {index}" for index in range(classes))

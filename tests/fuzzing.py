@@ -53,7 +53,7 @@ MOST_CHARACTERS = 1500  # of a line of a message
 
 
 def check_message(error: ConfigError) -> None:
-    """What is printed must not drive the terminal, fill it, or say nothing."""
+    """Assert that a message neither drives the terminal, nor fills it, nor is empty."""
     lines = str(error).split("\n")
     assert all(0 < len(line) <= MOST_CHARACTERS for line in lines), f"a line of {max(map(len, lines))} characters"
     odd = [char for char in "".join(lines) if unicodedata.category(char) in ("Cc", "Cs", "Cf")]
@@ -74,7 +74,7 @@ FILES = {
 
 
 def write_data(folder: Path) -> None:
-    """One file of each kind, as `FILES` names them."""
+    """Write one file of each kind, as `FILES` names them."""
     for name, kind in {"table.csv": "csv", "labels.csv": "multilabel", "arrays.npz": "npz", "series.ts": "ts"}.items():
         (folder / name).write_bytes(_valid(kind)[0])
     for label in "ab":
@@ -187,7 +187,7 @@ GRAMMAR = [
 
 @cache
 def hostile_values() -> st.SearchStrategy[Any]:
-    """Values that no option has, of every type."""
+    """Draw values that no option has, of every type."""
     plain = st.one_of(
         st.sampled_from(HOSTILE_TEXTS),
         st.sampled_from(HOSTILE_NUMBERS),
@@ -213,7 +213,7 @@ def _deep(levels: int) -> Any:
 
 
 def near(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Values that the schema allows, or just does not."""
+    """Draw values that the schema allows, or just does not."""
     if "$ref" in schema:
         return near(_schema()["$defs"][schema["$ref"].split("/")[-1]])
     if "anyOf" in schema:
@@ -252,7 +252,7 @@ def _schema() -> dict[str, Any]:
 
 @cache
 def options() -> dict[str, dict[str, dict[str, Any]]]:
-    """Group to option to key to the key's schema; what is in no group stands under the group itself."""
+    """Return group to option to key to the key's schema; what is in no group stands under `""`."""
     found: dict[str, dict[str, dict[str, Any]]] = {"": {"": {}}}
     for name, schema in _schema()["properties"].items():
         members = [schema, *schema.get("oneOf", ())]
@@ -271,7 +271,7 @@ def options() -> dict[str, dict[str, dict[str, Any]]]:
 
 @st.composite
 def settings_of_options(draw: Any) -> tuple[list[str], dict[str, Any]]:
-    """The choice of an option with what it needs, and values for keys that it has."""
+    """Draw an option with what it needs, and values for keys that it has."""
     chosen: list[str] = []
     keys: dict[str, Any] = (
         dict(options()[""][""]) | options()["trainer"]["default"] | options()["evaluation"]["default"]
@@ -291,7 +291,7 @@ def _any_value(schema: str) -> st.SearchStrategy[Any]:
 
 @st.composite
 def command_lines(draw: Any) -> list[str]:
-    """The same as words of a command, and some with what Hydra's grammar makes values of."""
+    """Draw the same as words of a command, some of them in Hydra's grammar."""
     chosen, values = draw(settings_of_options())
     kept = [word for word in chosen if word.split("=")[0] not in values]
     swept = draw(st.sampled_from([["-m"], [], []]))
@@ -304,7 +304,7 @@ def command_lines(draw: Any) -> list[str]:
 
 
 def rendered(value: Any) -> str:
-    """A value as Hydra's grammar writes it."""
+    """Return a value as Hydra's grammar writes it."""
     match value:
         case None:
             return "null"
@@ -320,7 +320,7 @@ def rendered(value: Any) -> str:
 
 
 def try_command(words: list[str]) -> str:
-    """Whether the command line was `accepted` or `refused`; anything else is raised."""
+    """Return whether the command line is `accepted` or `refused`; anything else is raised."""
 
     def jobs() -> Sequence[Config]:
         found = plan(words)
@@ -331,7 +331,7 @@ def try_command(words: list[str]) -> str:
 
 
 def try_settings(drawn: tuple[list[str], dict[str, Any]]) -> str:
-    """The same of values as a stage of the pipeline gets them, past the parser; Hydra must be initialised."""
+    """Return the same of values that come past the parser, from params.yaml; Hydra must be initialised."""
     chosen, values = drawn
 
     def jobs() -> Sequence[Config]:
@@ -399,7 +399,7 @@ NUMBERS = [b"0", b"-1", b"1000000000", b"9223372036854775808", b"1" + b"0" * 400
 
 
 def mutated(data: bytes, other: bytes, draw: random.Random) -> bytes:
-    """The bytes with one to three things wrong."""
+    """Return the bytes with one to three things wrong."""
     for _ in range(draw.choice([1, 1, 2, 3])):
         at, end = sorted(draw.randrange(len(data) + 1) for _ in range(2))
         match draw.randrange(9):
@@ -444,7 +444,7 @@ class Kind:
 
 
 def try_file(kind: str, number: int, folder: Path) -> str:
-    """Case `number` of a kind: `accepted` or `refused`; anything else is raised."""
+    """Return whether case `number` of a kind is `accepted` or `refused`; anything else is raised."""
     draw = random.Random(f"{kind} {number}")
     how = KINDS[kind]
     data, other = draw.choice(_valid(kind)), draw.choice(_valid(kind))
@@ -551,7 +551,7 @@ def _npzs() -> list[bytes]:
 
 
 def _in_zip(data: bytes, change: Callable[[bytes], bytes], packing: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """The archive with one member damaged and packed again, so that its checksum is right."""
+    """Return the archive with one member damaged and packed again, so that its checksum is right."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", packing) as new:
         names = old.namelist()
@@ -611,7 +611,7 @@ def _read_images(file: Path, store: Path) -> None:
 
 @cache
 def shard_files(images: bool) -> dict[str, bytes]:
-    """The files of a folder of shards."""
+    """Return the files of a folder of shards."""
     payloads = _valid("image") if images else [np.array([i, -i], "<f4").tobytes() for i in range(ROWS)]
     files, index = {}, {}
     for split in SPLITS:
@@ -625,7 +625,7 @@ def shard_files(images: bool) -> dict[str, bytes]:
 
 
 def _described(files: Mapping[str, bytes], images: bool) -> bytes:
-    """The metadata of such a folder, with the sizes and digests of its files."""
+    """Return the metadata of such a folder, with the sizes and digests of its files."""
     sizes = {name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in files.items()}
     metadata = ShardMetadata(
         kind="equipoise shards 1",
@@ -666,13 +666,13 @@ def _composed() -> str:
 
 
 def composed_tree() -> dict[str, Any]:
-    """A valid config as plain values."""
+    """Return a valid config as plain values."""
     tree: dict[str, Any] = json.loads(_composed())
     return tree
 
 
 def _read_params(file: Path, _: Path) -> None:
-    """As a stage of the pipeline reads its params."""
+    """Read params as a stage of the pipeline does."""
     validate(read_params(file))
 
 
@@ -688,7 +688,7 @@ def _checkpoints() -> list[bytes]:
 
 
 def _read_checkpoint(file: Path, _: Path) -> None:
-    """With the digest of what it holds, as one who changes it on purpose would give it."""
+    """Read a checkpoint whose name has the digest of its content, as one changed on purpose would have."""
     content = file.read_bytes()
     (file.parent / FOLDER).mkdir()
     (file.parent / FOLDER / f"00000001-{hashlib.sha256(content).hexdigest()}.npz").write_bytes(content)
@@ -794,7 +794,7 @@ def _prepared_reader(damaged: str) -> Callable[[Path, Path], None]:
 
 
 def _seal_again(folder: Path) -> None:
-    """As one who changes a file on purpose would, or its metadata, if they are still JSON."""
+    """Write the digests of changed files into the metadata, if these are still JSON."""
     with suppress(ValueError, TypeError):
         metadata = dict(json.loads((folder / METADATA).read_bytes()))
         seal(folder, {key: value for key, value in metadata.items() if key != "sha256"})

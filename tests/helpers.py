@@ -27,13 +27,13 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def composed(*overrides: str) -> Config:
-    """The checked config of these overrides."""
+    """Return the checked config of these overrides."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose_one(overrides)
 
 
 def composed_dataset(*overrides: str) -> Any:
-    """The dataset section alone, without a look at whether the rest goes with it; each choice is composed once."""
+    """Return the dataset section alone, whether the rest goes with it or not; each choice is composed once."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         parsed = [(line, parse([line])[0]) for line in overrides]
         config = copy.deepcopy(composition(tuple(line for line, override in parsed if not is_value(override))))
@@ -45,24 +45,24 @@ def composed_dataset(*overrides: str) -> Any:
 
 @functools.cache
 def composition(options: tuple[str, ...]) -> DictConfig:
-    """What Hydra composes of these options; Hydra must be initialised."""
+    """Return what Hydra composes of these options; Hydra must be initialised."""
     return compose("config", list(options))
 
 
 def logged_config(*overrides: str) -> LoggedConfig:
-    """The config of these overrides as a run logs it."""
+    """Return the config of these overrides as a run logs it."""
     return LoggedConfig(json.loads(json.dumps(composed(*overrides).model_dump(mode="json"))), Path.cwd())
 
 
 def copy_project(folder: Path) -> Path:
-    """The code and the config alone, so that the store, the cache and the outputs are the copy's own."""
+    """Copy the code and the config alone, so that the store, the cache and the outputs are the copy's own."""
     for name in ("src", "conf"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
 def clone_of(folder: Path) -> Path:
-    """What git would clone, with the changes that are not committed yet, and without .venv."""
+    """Copy what git would clone, with uncommitted changes and without .venv."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
@@ -74,7 +74,7 @@ def clone_of(folder: Path) -> Path:
 
 
 def program_of(file: str) -> ModuleType:
-    """A Python file outside of src/, by its path from the root, as a module."""
+    """Load a Python file, by its path from the root, as a module."""
     specification = importlib.util.spec_from_file_location(Path(file).stem, REPOSITORY / file)
     assert specification is not None
     assert specification.loader is not None
@@ -86,13 +86,13 @@ def program_of(file: str) -> ModuleType:
 def train(
     project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py"
 ) -> "subprocess.CompletedProcess[str]":
-    """`python src/train.py …` as a user runs it."""
+    """Run `python src/train.py …`, or another script, as a user does."""
     command = [sys.executable, str(project / "src" / script), *overrides]
     return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=LIMIT)
 
 
 def served(project: Path, name: str, rows: Path) -> Any:
-    """What the registered model says of a CSV's rows, by `mlflow models predict`, as a table."""
+    """Return what `mlflow models predict` answers to a CSV's rows, as a table."""
     import pandas as pd
 
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}", "PYTHONPATH": ""}
@@ -114,7 +114,7 @@ def served(project: Path, name: str, rows: Path) -> Any:
 
 
 def write_small_shards(folder: Path) -> None:
-    """A folder of shards as far as it is looked at before it is read: two classes of one number a sample."""
+    """Write shards of two classes, one number a sample, as complete as a check before reading asks for."""
     import numpy as np
 
     from equipoise.data.shards import INDEX, METADATA, Metadata, shard_names
@@ -149,5 +149,5 @@ def imported_modules(errors: str) -> set[str]:
 
 
 def jobs(store: Store, **tags: str) -> list[Any]:
-    """The runs that carry these tags, oldest first, without summaries and evaluations."""
+    """Return the runs that carry these tags, oldest first, without summaries and evaluations."""
     return [run for run in store.runs(**tags) if "kind" not in run.data.tags]

@@ -26,7 +26,7 @@ class Balanced(HTMLParser):
 
 
 def check_self_contained(page: str) -> None:
-    """Nothing to fetch, nothing left open, no id twice, no reference to an id that is not there."""
+    """Assert that a page fetches nothing, closes its tags, and has each id that it refers to exactly once."""
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []

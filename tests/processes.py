@@ -38,15 +38,15 @@ class Processes:
         return self._begun[-1]
 
     def left(self) -> float:
-        """Seconds until the test's limit."""
+        """Return the seconds until the test's limit."""
         return max(0.0, self._end - time.monotonic())
 
     def said(self, process: Process) -> tuple[str, str]:
-        """Its output and its errors, once it has ended."""
+        """Return a process's output and errors, once it has ended."""
         return process.communicate(timeout=self.left())
 
     def until(self, met: Callable[[], Found], *needed: Process) -> Found:
-        """What `met` finds, as soon as that is true or a thing; one of the processes that ends before is a failure."""
+        """Return what `met` finds, as soon as that is true; fail if one of the needed processes ends before."""
         while True:
             ended = [process for process in needed if process.poll() is not None]
             if found := met():
@@ -58,7 +58,7 @@ class Processes:
             time.sleep(BETWEEN_LOOKS)
 
     def stop(self) -> None:
-        """End all of them, and what they have started."""
+        """End all processes, and what they have started."""
         for process in self._begun:
             with contextlib.suppress(psutil.NoSuchProcess):
                 for child in psutil.Process(process.pid).children(recursive=True):
@@ -71,7 +71,7 @@ class Processes:
 
 @contextlib.contextmanager
 def ended_after() -> Iterator[Processes]:
-    """Processes that are ended with the body, whatever happens in it."""
+    """Yield processes that end with the body, whatever happens in it."""
     processes = Processes()
     try:
         yield processes

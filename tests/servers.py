@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def answers(address: str) -> bool:
-    """Whether a server gives a page at this address."""
+    """Return whether a server gives a page at this address."""
     try:
         return requests.get(address, timeout=30).status_code == 200
     except requests.ConnectionError:
@@ -63,7 +63,7 @@ class Server:
         self.process.communicate(timeout=LIMIT)
 
     def kill(self) -> None:
-        """Whatever of it goes on: MLflow and PostgreSQL too, each of which has a session of its own."""
+        """Kill whatever of it goes on, MLflow and PostgreSQL in their own sessions included."""
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -72,14 +72,14 @@ class Server:
         self.process.communicate()
 
     def lose_mlflow(self) -> str:
-        """Kill MLflow under it; what it says of that."""
+        """Kill MLflow under the server; return what the server says of that."""
         (mlflow,) = [child for child in psutil.Process(self.process.pid).children() if "mlflow" in child.cmdline()]
         os.killpg(mlflow.pid, signal.SIGKILL)
         said, _ = self.process.communicate(timeout=LIMIT)
         return str(said)
 
     def user(self, name: str, password: str) -> "requests.Session":
-        """A new user's session."""
+        """Return a new user's session."""
         answer = self.session("admin", self.password).post(
             f"{self.uri}/api/2.0/mlflow/users/create", json={"username": name, "password": password}
         )
@@ -94,7 +94,7 @@ class Server:
 
 @contextlib.contextmanager
 def running_server(project: Path) -> Iterator[Server]:
-    """A server that has ended when the body has, whatever happens in it."""
+    """Yield a server that ends with the body, whatever happens in it."""
     server = Server(project)
     try:
         yield server
@@ -104,7 +104,7 @@ def running_server(project: Path) -> Iterator[Server]:
 
 
 def as_user(uri: str, name: str, password: str) -> Mapping[str, str]:
-    """The environment of a command that logs to the server."""
+    """Return the environment of a command that logs to the server."""
     return {
         **os.environ,
         "MLFLOW_TRACKING_URI": uri,
@@ -136,7 +136,7 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        """One request a connection, which MLflow's client is told; so a mode holds from the next request on."""
+        """Serve one request a connection, as MLflow's client is told, so that a mode holds from the next request on."""
         with contextlib.suppress(OSError), client:
             request = self._read(client)
             mode = self.mode
@@ -191,7 +191,7 @@ def proxied(target: int) -> Iterator[Proxy]:
 
 
 def routes(server: Server) -> list[tuple[str, str]]:
-    """Every path and method that the server's own tables hold, of Flask and of FastAPI."""
+    """Return every path and method in the server's own tables, of Flask and of FastAPI."""
     program = """
 import json
 from mlflow.server import auth
