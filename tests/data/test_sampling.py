@@ -19,10 +19,21 @@ def test_shares_of_a_rule_sum_to_one(counts: list[int], progress: float) -> None
         assert (share > 0).all()
 
 
-def test_shares_by_hand() -> None:
+def test_every_rule_is_tested() -> None:
+    for name in RULES:
+        assert f"test_{name}_by_hand" in globals(), f"dataset.sampling={name} has no test_{name}_by_hand here"
+
+
+def test_class_balanced_by_hand() -> None:
+    assert RULES["class_balanced"](np.array([90, 10]), 0.3).tolist() == [0.5, 0.5]
+
+
+def test_square_root_by_hand() -> None:
+    assert RULES["square_root"](np.array([90, 10]), 0.3) == pytest.approx(np.array([3, 1]) / 4)
+
+
+def test_progressive_by_hand() -> None:
     counts = np.array([90, 10])
-    assert RULES["class_balanced"](counts, 0.3).tolist() == [0.5, 0.5]
-    assert RULES["square_root"](counts, 0.3) == pytest.approx(np.array([3, 1]) / 4)
     assert RULES["progressive"](counts, 0.0) == pytest.approx([0.9, 0.1])
     assert RULES["progressive"](counts, 0.5) == pytest.approx([0.7, 0.3])
     assert RULES["progressive"](counts, 1.0) == pytest.approx([0.5, 0.5])

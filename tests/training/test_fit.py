@@ -12,10 +12,9 @@ from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import RULES
 from equipoise.data.types import SPLITS
-from equipoise.methods.models import MODELS
 from equipoise.methods.weighting import class_weights
 from helpers import composed
-from options import SOFTMAX_LOSSES, needed, of_loss
+from options import SOFTMAX_LOSSES, of_loss
 from trainings import HUGE, IMPLEMENTATIONS, SMALL
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -537,17 +536,3 @@ def test_shares_of_loss_and_gradient_by_hand() -> None:
     )
     assert shares.loss.tolist() == pytest.approx([3 / 5, 2 / 5])
     assert shares.gradient.tolist() == pytest.approx([3 / 5, 2 / 5])
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_ends_in_logits(model: str) -> None:
-    from equipoise.training.graph import build
-    from equipoise.training.predictor import Predictor
-
-    shape = (20, 3) if MODELS[model].dimensions == 2 else (8, 8, 1)
-    config = composed("dataset=digits_lt", *needed(f"model={model}"), f"model={model}")
-    data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789")})
-    built = build(config, data)
-    assert built.output_shape == (None, 10)
-    assert built.layers[-1].activation.__name__ == "linear"
-    assert Predictor(built)(np.zeros((3, *shape), np.float32)).shape == (3, 10)

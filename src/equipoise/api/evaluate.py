@@ -93,7 +93,7 @@ def evaluate(
     0.75
     >>> r.per_class["recall"].to_dict()
     {'cat': 1.0, 'dog': 0.5}
-    >>> r.rules["balanced_accuracy"].to_dict()
+    >>> r.rules.loc[["argmax", "tuned"], "balanced_accuracy"].to_dict()
     {'argmax': 0.75, 'tuned': 1.0}
     """
     names = _names(y_test, logits, classes, weights)

@@ -7,7 +7,7 @@ logits, float64 (n, classes), to class indices, int64 (n,). A rule tunes on the 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field
@@ -90,7 +90,7 @@ def as_json(decide: Decide) -> dict[str, Any]:
 
 def from_json(data: Mapping[str, Any]) -> Decide:
     """Return the decision that `as_json` wrote."""
-    kinds: Mapping[str, Callable[..., Decide]] = {"Biased": Biased, "LeastCost": LeastCost, "Above": Above}
+    kinds: Mapping[str, Callable[..., Decide]] = {kind.__name__: kind for kind in get_args(Decide)}
     return kinds[data["kind"]](
         **{name: value if value is None else np.array(value) for name, value in data.items() if name != "kind"}
     )
