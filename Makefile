@@ -109,8 +109,8 @@ bench:  ## Time it against plain Keras, autologging and scikit-learn: 40 minutes
 pictures: setup  ## Redraw the README's picture
 	@python docs/pictures.py
 
-methods: setup  ## Write docs/methods.md from docstrings, conf/ and recipes
-	@python docs/methods.py
+methods: setup  ## Write docs/methods.md and docs/library.md from docstrings, conf/ and recipes
+	@python docs/methods.py && python docs/library.py
 
 system:  ## Install the Debian packages that some tests need
 	@packages=$$(sed 's/#.*//' system-packages.txt); if [ -n "$$(echo $$packages)" ]; then \

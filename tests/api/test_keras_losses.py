@@ -89,12 +89,12 @@ def value_and_gradient(loss: Any, labels: Any, logits: Any) -> list[bytes]:
     return [found.numpy().tobytes() for found in run(tf.constant(labels), tf.constant(logits))]
 
 
-def test_every_loss_has_a_class() -> None:
+def test_every_class_is_tested() -> None:
+    """A loss that somebody adds needs none: `Loss` takes it by its name."""
     classes = {
         name for name, found in vars(eq.losses).items() if inspect.isclass(found) and issubclass(found, eq.losses.Loss)
     }
     assert classes - {"Loss"} == {*CASES}
-    assert {option for option, _, _ in CASES.values()} <= {*LOSSES}
 
 
 @pytest.mark.parametrize("name", CASES)

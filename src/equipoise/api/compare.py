@@ -63,8 +63,8 @@ def compare(
 
     Splits and folds of one data set share rows: p and intervals are of the corrected resampled t test (Nadeau & Bengio
     2003). Data sets share none: p is of Wilcoxon's signed-rank test (Demsar 2006), intervals are Student's. Seeds on a
-    unit are averaged; on a single unit they are the pairs of a permutation test, which covers the noise of training
-    alone. p is after Holm's correction for all comparisons.
+    unit are averaged; on a single unit they are the pairs of a permutation test, which covers training noise alone. p
+    is after Holm's correction.
 
     Parameters
     ----------
@@ -99,8 +99,7 @@ def compare(
     reference, value = _baseline([*scores], baseline), columns.get("value", "value")
     design = _design(scores[reference], units, test_over_train)
     lower = columns.get("lower_is_better", orientation(value) < 0)
-    title = f"{value} of {len(scores)} configurations on {design.number} {units}; differences are to {reference}"
-    return _compared(title, scores, reference, replace(design, sign=-1 if lower else 1), left_out)
+    return _compared(value, scores, reference, replace(design, sign=-1 if lower else 1), left_out)
 
 
 def _design(places: Collection[Place], units: Units, test_over_train: float | None) -> "_Design":
@@ -109,9 +108,10 @@ def _design(places: Collection[Place], units: Units, test_over_train: float | No
     return _Design(units, number, len(places) // number, ratio if test_over_train is None else test_over_train)
 
 
-def _compared(title: str, scores: Scores, reference: str, design: "_Design", left_out: Sequence[str]) -> Compared:
+def _compared(value: str, scores: Scores, reference: str, design: "_Design", left_out: Sequence[str]) -> Compared:
     import pandas as pd
 
+    title = f"{value} of {len(scores)} configurations on {design.number} {design.units}; differences are to {reference}"
     differences = _differences(scores, reference, design)
     rows = {name: _row(values, differences.get(name), design) for name, values in scores.items()}
     order = sorted(rows, key=lambda name: -design.sign * rows[name]["mean"])

@@ -94,7 +94,7 @@ class Judged(Shown):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Evaluation(Judged):
-    """What `evaluate` found."""
+    """What `evaluate` found: all that `Judged` has, and more."""
 
     found: Evaluated
 

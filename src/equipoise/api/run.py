@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Run(Judged):
-    """A finished run.
+    """A finished run: all that `Judged` has, and more.
 
     Attributes
     ----------
