@@ -85,10 +85,14 @@ def check(schedule: Schedule) -> None:
 
 def share_at(schedule: Schedule, epoch: int, epochs: int) -> float:
     """Return the share of the weights, 0 to 1, in force at an epoch, counted from 0."""
+    return SCHEDULES[schedule.schedule].share(epoch, *begin_and_shape(schedule, epochs))
+
+
+def begin_and_shape(schedule: Schedule, epochs: int) -> tuple[int, str]:
+    """Return the epoch that a schedule begins, or ends, at, and its shape."""
     start = START if schedule.start == "auto" else schedule.start
     begin = int(start * epochs + 1e-9)  # the addend keeps 0.29 * 100 from becoming 28
-    shape = "linear" if schedule.shape == "auto" else schedule.shape
-    return SCHEDULES[schedule.schedule].share(epoch, begin, shape)
+    return begin, "linear" if schedule.shape == "auto" else schedule.shape
 
 
 def stretches(schedule: Schedule, epochs: int) -> list[tuple[int, int, float]]:

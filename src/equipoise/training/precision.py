@@ -5,26 +5,37 @@ gradient is taken, and the gradient down again; bfloat16 has the range of float3
 """
 
 import math
-
-import keras
+from typing import TYPE_CHECKING
 
 from equipoise.core.schema import Floats
+
+if TYPE_CHECKING:
+    import keras
 
 LARGEST_SCALE = 2.0**15  # what Keras begins with
 
 
-def loss_scaled(optimizer: keras.optimizers.Optimizer, precision: str, weights: Floats) -> keras.optimizers.Optimizer:
-    """The optimiser as the precision needs it: for float16 one that scales the loss, and skips steps that overflow.
-
-    A scale that is too large is halved at the cost of a step each time, so a class weight of 1e5 would cost the first
-    17 steps: the scale begins that much lower.
+def loss_scaled(
+    optimizer: "keras.optimizers.Optimizer", precision: str, weights: Floats
+) -> "keras.optimizers.Optimizer":
+    """Return the optimiser as the precision needs it: for float16 it scales the loss, and skips steps that overflow.
 
     Parameters
     ----------
     precision : `float32`, `mixed_float16` or `mixed_bfloat16`
     weights : float64 (classes,), the class weights
     """
+    import keras
+
     if precision != "mixed_float16":
         return optimizer
-    scale = LARGEST_SCALE / 2.0 ** math.ceil(math.log2(max(1.0, weights.max())))
-    return keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
+    return keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=initial_scale(weights))
+
+
+def initial_scale(weights: Floats) -> float:
+    """Return the first factor of the loss under class weights, float64 (classes,).
+
+    A scale that is too large is halved at the cost of a step each time, so a class weight of 1e5 would cost the first
+    17 steps: the scale begins that much lower.
+    """
+    return float(LARGEST_SCALE / 2.0 ** math.ceil(math.log2(max(1.0, weights.max()))))

@@ -1,0 +1,104 @@
+"""What a script is written of, and the pieces that it is put together of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from equipoise.config.model import Config
+from equipoise.core.schema import Floats
+from equipoise.data.prepared import Prepared
+from equipoise.methods.tasks.choose import task_of
+from equipoise.methods.weighting import ClassWeights
+from equipoise.training.plain.tensors import Tensor
+from equipoise.training.plain.writing import WIDTH, comment, summary
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that has trained the model.
+
+    Attributes
+    ----------
+    run : its id
+    how : what its tags say of `device`, `engine` and `xla`
+    weights_sha256 : the digest of the trained weights
+    """
+
+    run: str
+    how: Mapping[str, str]
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A trained model, and what it was trained on and with.
+
+    Attributes
+    ----------
+    brief : how lines are saved: 0, not at all; 1, the weights are a formula; 2, there are no comments, too; 3, the
+        model's loops stay loops, too
+    """
+
+    config: Config
+    data: Prepared
+    weights: ClassWeights
+    origin: Origin
+    brief: int = 0
+
+    def said(self, option: str, document: str | None, width: int = WIDTH) -> list[str]:
+        """Return a comment on an option, by the docstring of what it names."""
+        return [] if self.brief > 1 else comment(f"{option}: {summary(document)}", width)
+
+    @property
+    def logits(self) -> int:
+        """How many the model ends in."""
+        return 1 if self.config.dataset.labels == "binary" else len(self.data.classes)
+
+    @property
+    def labels(self) -> Tensor:
+        """A batch of labels as Keras hands it to a loss, which is as float32."""
+        indices = self.config.dataset.labels == "sparse" and not self.data.several_labels
+        return Tensor((None,)) if indices else Tensor((None, self.logits))
+
+    @property
+    def label_array(self) -> str:
+        """The training labels in the form in which the model sees them, as an expression."""
+        indices = self.config.dataset.labels == "sparse" and not self.data.several_labels
+        return "y_train" if indices else "labels"
+
+    @property
+    def factors(self) -> Floats:
+        """What a sample's loss is multiplied by, by its class."""
+        return task_of(self.data).factors(self.weights)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether there are weights other than 1."""
+        return bool((self.factors != 1).any())
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the weights change while the model is trained."""
+        return self.is_weighted and self.config.weighting.schedule != "constant"
+
+    @property
+    def optimizer(self) -> str:
+        """The optimiser, as an expression."""
+        trainer = self.config.trainer
+        return f"keras.optimizers.{OPTIMIZERS[trainer.optimizer]}({trainer.learning_rate!r})"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Lines of a script.
+
+    Attributes
+    ----------
+    value : what is used of it elsewhere, as an expression
+    needs : `counts` and `validation`, where it uses them
+    """
+
+    lines: Sequence[str] = ()
+    value: str = ""
+    needs: Sequence[str] = ()

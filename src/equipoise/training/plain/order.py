@@ -1,0 +1,32 @@
+"""The order of the samples in a script: every sample once an epoch, or drawn by class."""
+
+from equipoise.data.sampling import RULES
+from equipoise.training.plain.case import Case, Piece
+from equipoise.training.plain.definitions import Definitions, Text
+from equipoise.training.plain.writing import WIDTH
+
+DRAWN = (
+    "uniform = tf.random.stateless_uniform((2, len(y_train)), [SEED, epoch], dtype=tf.float64).numpy()",
+    'of_class = np.minimum(np.searchsorted(np.cumsum(share), uniform[0], side="right"), len(counts) - 1)',
+    "place = np.minimum((uniform[1] * counts[of_class]).astype(int), counts[of_class] - 1)",
+    'order = np.argsort(y_train, kind="stable")[(np.cumsum(counts) - counts)[of_class] + place]',
+)
+
+
+def order(case: Case, definitions: Definitions) -> Piece:
+    """Return the statements that make `order`, the rows of an epoch."""
+    rule = case.config.dataset.sampling
+    if rule not in RULES:
+        rows = "tf.range(len(y_train), dtype=tf.int64)"
+        return Piece([f"order = tf.random.experimental.stateless_shuffle({rows}, [SEED, epoch]).numpy()"])
+    option, share, last = f"dataset.sampling={rule}", RULES[rule], max(1, case.config.trainer.epochs - 1)
+    steady = (share(case.data.counts, 0.0) == share(case.data.counts, 1.0)).all()
+    return Piece(
+        [
+            *case.said(option, share.__doc__, WIDTH - 4),
+            *([] if steady else [f"progress = epoch / {last}"]),
+            *definitions.result_of(option, "share", share, Text("counts"), 0 if steady else Text("progress")),
+            *DRAWN,
+        ],
+        needs=["counts"],
+    )

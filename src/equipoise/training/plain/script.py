@@ -1,0 +1,173 @@
+"""The training of a run as a script of at most 80 lines with TensorFlow, Keras and NumPy alone."""
+
+import re
+import textwrap
+from importlib.metadata import version
+
+from equipoise.config.model import Config
+from equipoise.config.naming import run_name
+from equipoise.core.schema import ConfigError
+from equipoise.data.prepared import Prepared
+from equipoise.data.shards import Images
+from equipoise.data.types import SPLITS, title_of
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.models import MODELS
+from equipoise.methods.weighting import ClassWeights
+from equipoise.training.plain.case import Case, Origin
+from equipoise.training.plain.definitions import USUAL, Definitions
+from equipoise.training.plain.loss import loss
+from equipoise.training.plain.model import drawing, model
+from equipoise.training.plain.order import order
+from equipoise.training.plain.scores import early_stopping, evaluation
+from equipoise.training.plain.second_stage import second_stage
+from equipoise.training.plain.weighting import in_force, weights
+from equipoise.training.plain.writing import WIDTH, in_docstring, indented, wrapped
+from equipoise.training.precision import initial_scale
+
+MOST_LINES = 80
+SCRIPT, ARRAYS = "plain_keras.py", "plain_keras.npz"
+POOLS = ("intra", "inter")  # of threads
+LABELS = {"one_hot": "np.eye({}, dtype=np.float32)[y_train]", "binary": "np.float32(y_train[:, None])"}
+
+
+def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, origin: Origin) -> str:
+    """Return the script, which reads its arrays from ARRAYS.
+
+    Raises
+    ------
+    ConfigError
+        If no script of 80 lines with TensorFlow, Keras and NumPy alone trains this model.
+    """
+    if isinstance(data.split("train").features, Images):
+        raise ConfigError(
+            f"dataset={config.dataset.name}: its images are decoded while a model trains, and no array holds them, "
+            "so there is no script of plain Keras"
+        )
+    for brief in range(4):
+        text = _written(Case(config, data, class_weights, origin, brief))
+        if text.count("\n") <= MOST_LINES:
+            return text
+    raise ConfigError(f"a script of this run would have more than {MOST_LINES} lines: it is meant to be read")
+
+
+def _written(case: Case) -> str:
+    definitions = Definitions()
+    made, weighted, compiled = (write(case, definitions) for write in (model, weights, loss))
+    rows, now = order(case, definitions), in_force(case, definitions)
+    stage, (before, watched, after) = second_stage(case), early_stopping(case)
+    needs = {need for piece in (weighted, compiled, rows, stage, watched) for need in piece.needs}
+    seeded, seeds = drawing(made)
+    epoch = [*rows.lines, *seeds, *now.lines, _fitted(case, now.value), *watched.lines]
+    code = [
+        *_settings(case),
+        "",
+        *_arrays(case, needs),
+        *definitions.lines,
+        "",
+        *made.lines,
+        "",
+        *weighted.lines,
+        *compiled.lines,
+        *_compiled(case, compiled.value),
+        "",
+        *(*seeded, *before),
+        "for epoch in range(EPOCHS):",
+        *(part for line in indented(epoch) for part in wrapped(line)),
+        *after,
+        "",
+        *stage.lines,
+        *evaluation(case),
+    ]
+    text = "\n".join([*_header(case), "", *_imports(code, definitions.imports), "", *code])
+    return re.sub(r"\n{4,}", "\n\n\n", text) + "\n"
+
+
+def _header(case: Case) -> list[str]:
+    name = in_docstring(f"{title_of(case.config.dataset)} · {run_name(case.config)}")
+    versions, run = f"TensorFlow {version('tensorflow')} and Keras {version('keras')}", case.origin.run
+    reason = _doubt(case)
+    near = f" to about 1e-5: {reason}." if reason else ", bit for bit on the same kind of processor."
+    return [
+        f'"""{name}: the same training in plain Keras.',
+        "",
+        *textwrap.wrap(f"With {versions} it ends with the weights of run {run}{near}", WIDTH),
+        f"It reads the prepared arrays from {ARRAYS}, which this writes beside the script:",
+        f"    python src/export.py run={run} output={SCRIPT}",
+        '"""',
+    ]
+
+
+def _doubt(case: Case) -> str:
+    """Return why the bits of the weights are not promised; empty if they are."""
+    how, config = case.origin.how, case.config
+    if how.get("device") == "gpu":
+        return "a GPU adds up in another order"
+    if config.trainer.strategy != "single":
+        return "the run's replicas shared each batch"
+    known = LOSSES[config.loss.name].bits_known and MODELS[config.model.name].bits_known
+    return "" if known or how.get("engine") != "resident" else "the run's engine may round otherwise"
+
+
+def _settings(case: Case) -> list[str]:
+    trainer, lines = case.config.trainer, []
+    if case.origin.how.get("device") == "cpu":
+        lines.append('tf.config.set_visible_devices([], "GPU")  # the run took the CPU')
+    elif trainer.deterministic:
+        lines.append("tf.config.experimental.enable_op_determinism()")
+    if trainer.threads != "auto":
+        lines += [f"tf.config.threading.set_{pool}_op_parallelism_threads({trainer.threads})" for pool in POOLS]
+    if trainer.precision != "float32":
+        lines.append(f'keras.config.set_dtype_policy("{trainer.precision}")')
+    return [*lines, f"SEED, EPOCHS, BATCH_SIZE = {case.config.seed}, {trainer.epochs}, {trainer.batch_size}"]
+
+
+def _arrays(case: Case, needs: set[str]) -> list[str]:
+    splits, several = [split for split in SPLITS if split != "validation" or split in needs], case.data.several_labels
+    form = "np.float32(y_train)" if several else LABELS.get(case.config.dataset.labels, "").format(case.logits)
+    return [
+        f'data = np.load("{ARRAYS}")',
+        *(f'x_{split}, y_{split} = data["x_{split}"], data["y_{split}"]' for split in splits),
+        *([f"labels = {form}"] if form else []),
+        *([f"counts = {'y_train.sum(axis=0)' if several else 'np.bincount(y_train)'}"] if "counts" in needs else []),
+    ]
+
+
+def _compiled(case: Case, value: str) -> list[str]:
+    trainer, optimizer = case.config.trainer, case.optimizer
+    if trainer.precision == "mixed_float16":
+        scale = initial_scale(case.factors)
+        optimizer = f"keras.optimizers.LossScaleOptimizer({optimizer}, initial_scale={scale!r})"
+    jit = case.origin.how.get("xla") == "true"
+    return wrapped(f"model.compile({optimizer}, {value}, jit_compile={jit})")
+
+
+def _fitted(case: Case, handed: str) -> str:
+    call = ["x_train[order]", f"{case.label_array}[order]", "batch_size=BATCH_SIZE", "shuffle=False", handed]
+    call += ["initial_epoch=epoch", "epochs=epoch + 1", "verbose=2"]
+    return f"model.fit({', '.join(filter(None, call))})"
+
+
+def _imports(code: list[str], more: set[str]) -> list[str]:
+    """Return the lines that import what the code uses, in the order of isort."""
+    text = "\n".join(code)
+    plain = {
+        f"import {module}" + ("" if name == module else f" as {name}")
+        for module, name in USUAL.items()
+        if re.search(rf"\b{name}\.", text)
+    }
+    taken: dict[str, list[str]] = {}
+    for line in more:
+        found = re.fullmatch(r"from (\S+) import (.+)", line)
+        if found:
+            taken.setdefault(found[1], []).append(found[2])
+        else:
+            plain.add(line)
+    parts = [
+        f"from {module} import {', '.join(sorted(names, key=_as_isort))}" for module, names in sorted(taken.items())
+    ]
+    return ["import hashlib", "", *sorted(plain, key=lambda line: line.split()[1]), *parts]
+
+
+def _as_isort(name: str) -> tuple[int, str]:
+    """Constants come first, then classes, then functions and modules."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2), name
