@@ -8,7 +8,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.fit import fit
-from equipoise.runs.log import log_inputs, log_trained
+from equipoise.runs.log import log_inputs, log_plain_keras, log_trained
 from equipoise.runs.session import Session
 from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.start import start
@@ -35,6 +35,7 @@ def step(config: Config) -> None:
             with session.followed(config, data, log) as follow:
                 trained = fit(config, data, weights, learner, follow)
             log_trained(log, data, trained, learner)
+            log_plain_keras(config, log, data, weights, trained, learner)
             digests = {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256}
             save(trained, ARTIFACTS, digests)
 

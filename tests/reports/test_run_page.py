@@ -52,3 +52,15 @@ def test_the_page_tells_what_is_not_known() -> None:
     assert "no analytic form" in page
     assert "logit_adjusted" not in page
     assert page.count("<img ") == 4, "no training curves"
+
+
+def test_the_script_of_plain_keras_is_shown_to_be_copied() -> None:
+    found = evidence(2)
+    script = 'x = "<b>"\nprint(x)  # & more\n'
+    page = as_html(found, pictures(found), script)
+    check_self_contained(page)
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", page) == [*QUESTIONS, "The same in plain Keras"]
+    assert "<pre>x = &quot;&lt;b&gt;&quot;\nprint(x)  # &amp; more\n</pre>" in page
+    assert "<details><summary>plain_keras.py</summary>" in page
+    assert '<button type="button" class="copy">' in page
+    assert "2 lines with TensorFlow, Keras and NumPy alone" in page

@@ -35,6 +35,7 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; ba
 th:first-child, td:first-child { max-width: 15rem; white-space: normal; }
 tr:hover td { background: #f3f7fb; }
 small, figcaption { color: #666; } figure { margin: 0; }
+summary { cursor: pointer; } pre { font-size: .82rem; line-height: 1.4; }
 """
 # A click on a heading sorts by its column, downwards first; numbers sort by their value.
 SORT = """
@@ -47,6 +48,14 @@ document.querySelectorAll("th").forEach(head => head.addEventListener("click", (
   const order = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
   [...body.rows].sort((a, b) => order(value(a), value(b)) * (down ? -1 : 1)).forEach(row => body.append(row));
   head.dataset.down = down ? "yes" : "no";
+}));
+"""
+# A click on a button copies the code behind it; what is selected can be copied by hand where a browser forbids it.
+COPY = """
+document.querySelectorAll("button.copy").forEach(button => button.addEventListener("click", () => {
+  const selection = getSelection();
+  selection.selectAllChildren(button.nextElementSibling);
+  if (document.execCommand("copy")) button.textContent = "Copied";
 }));
 """
 
@@ -70,7 +79,7 @@ def document(title: str, lead: Sequence[str], parts: Sequence[Part]) -> str:
     body = "\n".join([f"<h1>{name}</h1>", *lead, f"<nav>{links}</nav>", *sections])
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{META}<title>{name}</title><style>{STYLE}</style></head>\n'
-        f"<body>\n{body}\n<script>{SORT}</script>\n</body></html>\n"
+        f"<body>\n{body}\n<script>{SORT}{COPY}</script>\n</body></html>\n"
     )
 
 
@@ -84,6 +93,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def code(text: str, title: str) -> str:
+    """Return code that a click on its title opens, with a button that copies it."""
+    button = '<button type="button" class="copy">Copy</button>'
+    body = f'<div class="scroll"><pre>{html.escape(text)}</pre></div>'
+    return f"<details><summary>{html.escape(title)}</summary>{button}{body}</details>"
 
 
 def picture(figure: "Figure", caption: str) -> str:

@@ -25,6 +25,7 @@ from equipoise.reports.fonts import FAMILY, lettering
 FOLDER = "evaluation"
 REPORT = f"{FOLDER}/report.html"
 CONFUSION = f"{FOLDER}/confusion_matrix.png"
+SCRIPT = "plain_keras.py"  # the same training in plain Keras, if the run has logged it
 ABSENT = "–"
 # If the best epoch lies before this share of the training, the epochs after it overfitted.
 EARLY = 0.7
@@ -54,7 +55,8 @@ def draw(evidence: Evidence, folder: Path) -> list[str]:
     files = [f"{FOLDER}/{name}.png" for name in drawn]
     if evidence.labels.ndim == 2:
         return files
-    (folder / REPORT).write_text(as_html(evidence, drawn), encoding="utf-8")
+    script = (folder / SCRIPT).read_text(encoding="utf-8") if (folder / SCRIPT).exists() else ""
+    (folder / REPORT).write_text(as_html(evidence, drawn, script), encoding="utf-8")
     return [*files, REPORT]
 
 
@@ -99,12 +101,13 @@ def _figures(evidence: Evidence, names: tuple[str, ...]) -> dict[str, Figure]:
     }
 
 
-def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
+def as_html(evidence: Evidence, drawn: Mapping[str, bytes], script: str = "") -> str:
     """Return the page, without what is not known.
 
     Parameters
     ----------
     drawn : what `pictures` returned
+    script : that trains the same model in plain Keras; empty: there is none
     """
     lead = [html.paragraph(_headline(evidence), kind="lead")]
     lead += [html.paragraph(note, kind="warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
@@ -118,7 +121,7 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes]) -> str:
         html.Part("Would post-hoc adjustment have done as well?", _post_hoc(evidence)),
         html.Part("Can I trust the probabilities?", _calibration(evidence, drawn)),
     ]
-    return html.document(evidence.name, lead, parts)
+    return html.document(evidence.name, lead, [*parts, *_plain_keras(script)])
 
 
 def _headline(evidence: Evidence) -> str:
@@ -351,6 +354,17 @@ def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
 
 def _lacks(evidence: Evidence) -> str:
     return "has no analytic form" if evidence.is_training_known else "is not known"
+
+
+def _plain_keras(script: str) -> list[html.Part]:
+    """Show the script; return nothing if there is none."""
+    if not script:
+        return []
+    text = (
+        f"{len(script.splitlines())} lines with TensorFlow, Keras and NumPy alone train the same model with the same "
+        "loss, weights and order of samples. Their first lines say how to get the arrays that they read."
+    )
+    return [html.Part("The same in plain Keras", [html.paragraph(text), html.code(script, SCRIPT)])]
 
 
 def _with_interval(evidence: Evidence, name: str) -> str:

@@ -26,7 +26,7 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.inherit import inherit
-from equipoise.runs.log import log_inputs
+from equipoise.runs.log import log_inputs, log_script_of
 from equipoise.runs.log_evaluation import draw_and_log, log_evaluation
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import load_model, read_json
@@ -65,7 +65,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
         If there is no such run, an override names something that only training could change, or the data have
         other classes or another shape.
     """
-    trained = _training_run(store, run)
+    trained = history.trained_run(store, run, [f"{name}/" for name in SHARES])
     own, weights = history.config_of(store, trained), _weights(store, trained.id)
     was, config = (_of_the_same_logit(inherit(own, typed), own, weights) for typed in ((), overrides))
     data = data_to_judge_on(trained, was.dataset, config)
@@ -87,19 +87,9 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
         log_inputs(config, log, data, weights)
         found = evaluate(config, data, weights, answers)
         log_evaluation(log, found)
+        log_script_of(store, trained.id, log)
         draw_and_log(found.evidence, log)
     return Judged(log.id, log.experiment_id, trained.id, found.evidence, folder)
-
-
-def _training_run(store: Store, run: str) -> Logged:
-    """Return the run that has trained the model; `run` is its id or `latest`."""
-    if run == "latest":
-        trained = history.latest_run(store)
-    else:
-        (trained,) = history.chosen_runs(store, [run], [f"{name}/" for name in SHARES])
-    if "weights_sha256" not in trained.tags or "kind" in trained.tags:
-        raise ConfigError(f"run={trained.id}: that run trained no model; give the id of one that did")
-    return trained
 
 
 def _answers(store: Store, trained: Logged, config: Config, data: Prepared) -> Trained:

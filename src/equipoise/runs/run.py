@@ -15,7 +15,7 @@ from equipoise.reports.evidence import Evidence
 from equipoise.runs import background
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.fit import fit
-from equipoise.runs.log import log_inputs, log_trained
+from equipoise.runs.log import log_inputs, log_plain_keras, log_trained
 from equipoise.runs.log_evaluation import log_evaluation
 from equipoise.runs.session import Session, Settled, at_work
 from equipoise.runs.start import start
@@ -95,6 +95,7 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
         with session.followed(config, data, log) as follow:
             trained = fit(config, data, weights, learner, follow)
         log_trained(log, data, trained, learner)
+        log_plain_keras(config, log, data, weights, trained, learner)
         found = evaluate(config, data, weights, trained)
         log_evaluation(log, found)
         background.draw(found.evidence, log, session)

@@ -79,5 +79,10 @@ def load_model(store: Store, run: str) -> "keras.Model":
 
 def read_json(store: Store, run: str, path: str) -> Any:
     """Return a JSON artifact of a run."""
+    return json.loads(read_text(store, run, path))
+
+
+def read_text(store: Store, run: str, path: str) -> str:
+    """Return a text that a run has logged as an artifact."""
     with tempfile.TemporaryDirectory() as folder:
-        return json.loads(Path(store.client.download_artifacts(run, path, folder)).read_text())
+        return Path(store.client.download_artifacts(run, path, folder)).read_text(encoding="utf-8")

@@ -92,6 +92,23 @@ def chosen_runs(store: Store, ids: Sequence[str], metrics: Sequence[str]) -> lis
     return sorted(found, key=lambda run: run.started)
 
 
+def trained_run(store: Store, run: str, metrics: Sequence[str] = ()) -> Logged:
+    """Return the finished run that has trained a model; `run` is its id, or `latest`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such run, or it has trained no model.
+    """
+    if run == "latest":
+        trained = latest_run(store)
+    else:
+        (trained,) = chosen_runs(store, [run], metrics)
+    if "weights_sha256" not in trained.tags or "kind" in trained.tags:
+        raise ConfigError(f"run={trained.id}: that run trained no model; give the id of one that did")
+    return trained
+
+
 def filtered_runs(store: Store, condition: str, metrics: Sequence[str]) -> list[Logged]:
     """Return the finished runs that match an MLflow filter, oldest first.
 

@@ -15,6 +15,7 @@ from equipoise.training.plain.specialise import (
     Imported,
     UndecidedError,
     assigned,
+    collapsed,
     definition,
     is_literal,
     literal,
@@ -78,7 +79,8 @@ class Definitions:
         except UndecidedError:
             return self.call_of(option, target, function, *given, **options)
         self.add(option, found.names)
-        return [*written(found.statements), *assignment(target, found.result)]
+        statements, result = collapsed(found.statements, found.result)
+        return [*written(statements), *assignment(target, result)]
 
     def call_of(self, option: str, target: str, function: Callable[..., Any], *given: Any, **options: Any) -> list[str]:
         """Return the line that gives the result of the function, which is defined as it stands, this name.

@@ -4,10 +4,10 @@ What cannot be decided stays as it is written, so that the result means what the
 """
 
 import ast
-import builtins
 import copy
 import functools
 import inspect
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +22,28 @@ from equipoise.training.plain.tensors import TENSORFLOW, Tensor
 UNKNOWN = object()
 LITERALS = (bool, int, float, str, type(None))
 # What may be computed while a function is read: none of it has an effect.
-PURE = frozenset("bool enumerate float int isinstance len list max min range reversed str sum tuple zip".split())
+PURE = {
+    function.__name__: function
+    for function in (
+        bool,
+        enumerate,
+        float,
+        int,
+        isinstance,
+        len,
+        list,
+        max,
+        min,
+        range,
+        reversed,
+        str,
+        sum,
+        tuple,
+        zip,
+    )
+}
+# What computes with numbers, and nothing else.
+ARITHMETIC = re.compile(r"(np|tf)\.(?!random|Variable)|\w+\.(sum|min|max|mean)$")
 SCOPED = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.NamedExpr, ast.Await, ast.Yield)
 
 
@@ -88,6 +109,21 @@ def specialise(
     named = {name: ast.parse(text, mode="eval").body for name, text in (texts or {}).items()}
     inner = _Reader(function, known, named)
     return Specialised(inner.statements, inner.returned(), inner.known, inner.names)
+
+
+def collapsed(statements: Sequence[ast.stmt], result: ast.expr) -> tuple[list[ast.stmt], ast.expr]:
+    """Put what is assigned right before the result, and used there once, in its place, if it draws no numbers."""
+    left = list(statements)
+    while left:
+        last = left[-1]
+        if not (isinstance(last, ast.Assign) and isinstance(last.targets[0], ast.Name)) or len(last.targets) > 1:
+            break
+        name = last.targets[0].id
+        if sum(_is_name(node, name) for node in ast.walk(result)) != 1 or not _is_pure(last.value):
+            break
+        result = _Replaced(name, last.value).visit(result)
+        left.pop()
+    return left, result
 
 
 @functools.lru_cache(maxsize=256)
@@ -293,7 +329,7 @@ class _Reader(ast.NodeTransformer):
         if name in self._locals or name in self.names:
             return UNKNOWN
         if name not in self._globals:
-            return getattr(builtins, name) if name in PURE else UNKNOWN
+            return PURE.get(name, UNKNOWN)
         found = self._globals[name]
         if found is np or is_literal(found):
             return found
@@ -396,7 +432,8 @@ class _Reader(ast.NodeTransformer):
             inner = _Call(function, known, texts)
         except (UndecidedError, TypeError):
             return None
-        if any(inner.used[name] > 1 and not isinstance(text, ast.Name) for name, text in texts.items()):
+        compound = {name: text for name, text in texts.items() if not isinstance(text, ast.Name)}
+        if any(inner.used[name] > 1 or not _is_pure(text) for name, text in compound.items()):
             self.used = used
             return None
         return inner
@@ -408,19 +445,7 @@ class _Call(_Reader):
     def __init__(self, function: Callable[..., Any], known: Mapping[str, Any], texts: Mapping[str, ast.expr]) -> None:
         self.at_first = texts
         super().__init__(function, known, texts)
-        self._collapse()
-
-    def _collapse(self) -> None:
-        """Put what is assigned right before the return, and used there once, in its place."""
-        while self.statements:
-            last = self.statements[-1]
-            if not (isinstance(last, ast.Assign) and isinstance(last.targets[0], ast.Name)) or len(last.targets) > 1:
-                return
-            name = last.targets[0].id
-            if sum(_is_name(node, name) for node in ast.walk(self.returned())) != 1:
-                return
-            self.result = _Replaced(name, last.value).visit(self.returned())
-            self.statements.pop()
+        self.statements, self.result = collapsed(self.statements, self.returned())
 
 
 class _Replaced(ast.NodeTransformer):
@@ -455,6 +480,12 @@ def _without_identities(target: ast.expr, value: ast.expr) -> tuple[ast.expr, as
         return pairs[0] if pairs else None
     targets, values = zip(*pairs, strict=True)
     return ast.Tuple(elts=list(targets), ctx=ast.Store()), ast.Tuple(elts=list(values), ctx=ast.Load())
+
+
+def _is_pure(node: ast.AST) -> bool:
+    """Whether it is the same whenever it is computed: arithmetic alone, nothing that draws a number, as layers do."""
+    calls = (ast.unparse(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    return all(call in PURE or ARITHMETIC.match(call) for call in calls)
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -74,8 +74,8 @@ class Tensor:
         raise TypeError("not known")
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _with
-    __eq__ = __ne__ = __bool__ = _unknown  # type: ignore[assignment]
-    __hash__ = None
+    __eq__ = __ne__ = __bool__ = _unknown
+    __hash__ = object.__hash__
 
 
 def _broadcast(left: Sizes, right: Sizes) -> Sizes:

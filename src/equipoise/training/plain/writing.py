@@ -70,9 +70,9 @@ def wrapped(line: str) -> list[str]:
         return [line]
     indent = line[: len(line) - len(line.lstrip())]
     for first, last in _brackets(line):
-        inner = line[first + 1 : last]
-        if len(line) - len(inner) + 1 <= WIDTH:
-            return [line[: first + 1], *_filled(inner, f"{indent}    "), f"{indent}{line[last:]}"]
+        if first < WIDTH and last > first + 1:
+            inner = _filled(line[first + 1 : last], f"{indent}    ")
+            return [line[: first + 1], *inner, *wrapped(f"{indent}{line[last:]}")]
     return [line]
 
 
@@ -82,7 +82,7 @@ def _brackets(line: str) -> list[tuple[int, int]]:
     for place, char in _code_of(line):
         if char in OPENING:
             opened.append(place)
-        elif char in CLOSING:
+        elif char in CLOSING and opened:  # what was opened in a line before counts there
             found.append((len(opened), opened.pop(), place))
     return [(first, last) for _, first, last in sorted(found, key=lambda each: (each[0], -each[1]))]
 
@@ -92,7 +92,8 @@ def _filled(inner: str, indent: str) -> list[str]:
     outer = _outermost(inner)
     if any(inner.startswith(" for ", place) for place in outer):
         ends = [place for place in outer if inner.startswith((" for ", " if "), place)]
-        return [f"{indent}{inner[first:last].strip()}" for first, last in pairwise([0, *ends, len(inner)])]
+        parts = [inner[first:last].strip() for first, last in pairwise([0, *ends, len(inner)])]
+        return [line for part in parts for line in wrapped(f"{indent}{part}")]
     commas = [place + 1 for place in outer if inner[place] == ","]
     lines = [""]
     for item in (inner[first:last].strip() for first, last in pairwise([0, *commas, len(inner)])):

@@ -1,0 +1,294 @@
+"""Scripts of plain Keras: readable, of three libraries alone, and to the bit what a run trains."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.config.model import Trainer
+from equipoise.core.schema import ConfigError
+from equipoise.data.prepare import prepare
+from equipoise.data.types import SPLITS, Dataset
+from equipoise.methods.losses import IMPLEMENTED, LOSSES
+from equipoise.methods.models import MODELS
+from equipoise.methods.schedules import SCHEDULES
+from equipoise.methods.second_stages import SECOND_STAGES
+from equipoise.methods.weighting import STRATEGIES
+from equipoise.runs.weigh import weigh
+from equipoise.training.plain.case import Origin
+from equipoise.training.plain.script import ARRAYS, plain_keras
+from helpers import REPOSITORY, composed, imported_modules
+
+# 93 samples in batches of 16: the last batch holds 13.
+SMALL = ["dataset=synthetic", "dataset.features=6", "trainer.batch_size=16", "trainer.epochs=2", "weighting=balanced"]
+SMALL += ["trainer.learning_rate=0.01"]
+MLP = [*SMALL, "model=mlp", "model.hidden=[8]", "model.dropout=0.3"]
+THREE, TWO = "dataset.class_counts=[60,25,8]", "dataset.class_counts=[60,33]"
+# What losses cannot do without, and options that take another way through their functions.
+NEEDED: Mapping[str, list[str]] = {
+    "cost_matrix": ["cost={0: {1: 5}}"],
+    "predicted_class": ["loss.weights={0: 1, 1: 2}"],
+    "focal": ["loss.alpha={0: 1, 1: 2}"],
+    "label_smoothing": ["loss.head=0.1", "loss.tail=0.2"],
+    "sigmoid": ["loss.pos_weight=auto", "loss.gamma_neg=2"],
+}
+FORMS = ("sparse", "one_hot", "binary")
+
+
+def of_loss(loss: str, implementation: str, form: str) -> list[str]:
+    """The overrides; for three classes, a class more in options by class."""
+    needed = [option.replace("1: 2}", "1: 2, 2: 3}") for option in NEEDED.get(loss, [])]
+    if form == "binary":
+        needed = NEEDED.get(loss, [])
+    options = [f"loss={loss}", f"loss.implementation={implementation}", f"dataset.labels={form}", *needed]
+    return [*MLP, TWO if form == "binary" else THREE, *options]
+
+
+# Every loss in every way that it can be put in; of the other forms of labels, those that it takes.
+PUT_IN = {
+    f"{loss} {how} {form}": of_loss(loss, how, form)
+    for loss, record in LOSSES.items()
+    for how in ([record.implementation] if record.implementation else IMPLEMENTED)
+    for form in FORMS
+    if (form == "binary" or not record.yes_or_no)
+    and (form != "binary" or record.head is None)
+    and (how == "custom" or form == FORMS[0] or record.implementation or record.yes_or_no)
+}
+STOPPED = [*MLP, THREE, "loss=custom", "trainer.epochs=20", "trainer.learning_rate=0.05"]
+OTHERS = {
+    **{f"weighting {name}": [*MLP, THREE, f"weighting={name}"] for name in STRATEGIES if name != "manual"},
+    "manual": [*MLP, THREE, "weighting=manual", "weighting.weights={0: 0.1, 1: 2, 2: 3}", "weighting.normalize=max"],
+    **{f"schedule {name} {how}": [*MLP, THREE, f"weighting.schedule={name}", f"loss={how}", "trainer.epochs=3"]
+       for name, course in SCHEDULES.items() if course.has_start for how in IMPLEMENTED},
+    "cosine": [*MLP, THREE, "weighting.schedule=ramp", "weighting.shape=cosine", "trainer.epochs=4", "loss=custom"],
+    **{f"sampling {name}": [*MLP, THREE, f"dataset.sampling={name}", f"loss={how}"]
+       for name, how in zip(("class_balanced", "square_root", "progressive"), IMPLEMENTED, strict=True)},
+    **{f"stops by {monitor}": [*STOPPED, "trainer.early_stopping=1", f"trainer.monitor=val/{monitor}"]
+       for monitor in ("balanced_accuracy", "macro_f1", "accuracy", "log_loss")},
+    "one logit stops": [*STOPPED[:-4], TWO, "dataset.labels=binary", "trainer.epochs=20", "trainer.learning_rate=0.05",
+                        "trainer.early_stopping=2", "trainer.monitor=val/log_loss"],
+    **{f"second stage {name}": [*MLP, THREE, f"trainer.second_stage={name}"] for name in SECOND_STAGES},
+    "crt of one logit": [*MLP, TWO, "dataset.labels=binary", "trainer.second_stage=crt"],
+    "crt of one-hot labels": [*MLP, THREE, "dataset.labels=one_hot", "trainer.second_stage=crt"],
+    **{f"optimizer {name}": [*MLP, THREE, f"trainer.optimizer={name}"] for name in ("adamw", "rmsprop", "sgd")},
+    "xla": [*MLP, THREE, "trainer.jit=true", "loss=custom"],
+    "programs of xla": [*MLP, "dataset.class_counts=[500,250,51]", "trainer.batch_size=4", "loss=custom"],
+    "half precision": [*MLP, THREE, "trainer.precision=mixed_float16", "weighting=max_ratio"],
+    "bfloat16": [*MLP, THREE, "trainer.precision=mixed_bfloat16"],
+    "a large seed": [*MLP, THREE, "seed=4294967295"],
+    "no weights": [*MLP, THREE, "weighting=none", "loss=custom"],
+    "linear": [*SMALL, THREE, "model=linear"],
+    "cnn": ["dataset=digits_lt", "model=cnn", "model.filters=[4,4]", "model.hidden=8", "trainer.epochs=1"],
+    "conv1d": [*SMALL, THREE, "dataset.form=series", "model=conv1d", "model.filters=[4]", "model.hidden=8"],
+    "many classes": [*SMALL, f"dataset.class_counts=[{','.join(map(str, range(60, 10, -2)))}]", "model=linear", "dataset.features=25",
+                     "weighting=effective_number"],
+    "all at once": [*STOPPED, "dataset.sampling=progressive", "weighting.schedule=deferred", "trainer.early_stopping=2"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A table of three labels, of which a sample may have several."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(120, 2))
+    labels = (x @ [[1, 0, 1], [0, 1, 1]] + generator.normal(size=(120, 3)) > [0, 0.5, 1]).astype(int)
+    file = tmp_path_factory.mktemp("several") / "labels.csv"
+    rows = [",".join(map(str, [*features, *row])) for features, row in zip(x.round(3), labels, strict=True)]
+    file.write_text("\n".join(["u,v,a,b,c", *rows]) + "\n")
+    return ["dataset=multilabel", f"dataset.path='{file}'", "dataset.targets=[a,b,c]", "loss=sigmoid", "model=linear"]
+
+
+SEVERAL = {
+    "balanced": ["weighting=balanced"],
+    "asymmetric": ["loss.pos_weight=3", "loss.clip=0.05", "loss.gamma_neg=4"],
+    "by name": ["loss.pos_weight={a: 1, b: 2, c: 3.5}"],
+    **{f"stops by {monitor}": ["trainer.early_stopping=1", f"trainer.monitor=val/{monitor}", "trainer.learning_rate=0.1"]
+       for monitor in ("balanced_accuracy", "macro_f1", "accuracy", "log_loss")},
+}  # fmt: skip
+
+
+def script(cache: Path, *overrides: str, **how: str) -> str:
+    config = composed(*overrides)
+    data = prepare(config.dataset, cache)
+    return plain_keras(config, data, weigh(config, data), Origin("4a1f", {"device": "cpu", **how}, "0" * 64))
+
+
+def test_every_script_can_be_read(cache: Path, several: list[str], tmp_path: Path) -> None:
+    cases = {**PUT_IN, **OTHERS, **{f"several {name}": [*several, *options] for name, options in SEVERAL.items()}}
+    assert {words[0] for name in cases if (words := name.split())} >= LOSSES.keys()
+    for number, (name, overrides) in enumerate(cases.items()):
+        text = script(cache, *overrides)
+        lines = text.splitlines()
+        assert len(lines) <= 80, name
+        assert max(map(len, lines)) <= 120, name
+        check_imports(text)
+        (tmp_path / f"script_{number}.py").write_text(text)
+    command = [sys.executable, "-m", "ruff", "check", "--config", str(REPOSITORY / "pyproject.toml"), str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
+
+
+def check_imports(text: str) -> None:
+    """Nothing but TensorFlow, Keras, NumPy and the standard library's hashes, each of them used."""
+    tree = ast.parse(text)
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert {name.split(".")[0] for name in names} <= {"tensorflow", "keras", "numpy", "hashlib"}
+
+
+def test_a_script_reads_as_it_is_meant_to(cache: Path) -> None:
+    text = script(cache, *SMALL, THREE, "model=mlp", "model.hidden=[8,5]", "model.dropout=0.5", "loss=focal")
+    for line in [
+        '"""synthetic · balanced · focal · mlp · seed 0: the same training in plain Keras.',
+        "SEED, EPOCHS, BATCH_SIZE = 0, 2, 16",
+        'x_train, y_train = data["x_train"], data["y_train"]',
+        'x = layers.Dense(8, activation="relu")(x)',
+        'x = layers.Dense(5, activation="relu")(x)',
+        "x = layers.Dropout(0.5)(x)",
+        'model = Model(inputs, layers.Dense(3, dtype="float32", name="logits")(x))',
+        "# weighting=balanced: w_c = N / (C n_c): every class weighs the same",
+        "    0: 0.51666665,  # 0: 60 samples",
+        "    2: 3.875,  # 2: 8 samples",
+        "    labels = tf.cast(labels, tf.int32)",
+        "    values = -log_p * tf.pow(tf.maximum(-tf.math.expm1(log_p), 1e-12), 2.0)",
+        "    return tf.gather(values, labels, batch_dims=1) * tf.gather(class_weights, labels)",
+        "model.compile(keras.optimizers.Adam(0.01), weighted_focal, jit_compile=False)",
+        "    python src/export.py run=4a1f output=plain_keras.py",
+        f'print("of the run:     {"0" * 64}")',
+    ]:
+        assert f"\n{line}" in f"\n{text}", line
+
+
+def test_keras_s_own_loss_and_class_weight_are_taken_where_they_are_the_same(cache: Path) -> None:
+    text = script(cache, *SMALL, THREE, "model=linear", "loss=class_weight")
+    assert "keras.losses.SparseCategoricalCrossentropy(from_logits=True)" in text
+    assert "class_weight=class_weight" in text
+    assert "def " not in text
+    assert "seeds" not in text, "nothing draws"
+    assert "class_weight" not in script(cache, *SMALL, THREE, "model=linear", "weighting=none").split('"""')[2]
+
+
+def test_the_header_says_where_bits_are_not_promised(cache: Path) -> None:
+    poly = [*SMALL, THREE, "model=linear", "loss=poly"]
+
+    def header(*overrides: str, **how: str) -> str:
+        return " ".join(script(cache, *overrides, **how).split('"""')[1].split())
+
+    assert "bit for bit on the same kind of processor" in header(*poly, engine="fit")
+    assert "to about 1e-5: the run's engine may round otherwise." in header(*poly, engine="resident")
+    assert "to about 1e-5: a GPU adds up in another order." in header(*poly, device="gpu")
+    assert "to about 1e-5: the run's replicas shared each batch." in header(*poly, "trainer.strategy=mirrored")
+    assert "set_visible_devices" in script(cache, *poly)
+    assert "enable_op_determinism" in script(cache, *poly, device="gpu")
+    assert "set_intra_op_parallelism_threads(3)" in script(cache, *poly, "trainer.threads=3")
+
+
+def test_names_of_the_user_can_do_no_harm(cache: Path, tmp_path: Path) -> None:
+    names = ['"""; import os', "a\\b", "é ü" * 60]
+    table = tmp_path / "names.csv"
+    rows = [f'{index % 7},"{name.replace(chr(34), chr(34) * 2)}"' for index in range(20) for name in names]
+    table.write_text("\n".join(["x,y", *rows]) + "\n")
+    text = script(
+        cache, "dataset=csv", f"dataset.path='{table}'", "dataset.target=y", "model=linear", "weighting=inverse"
+    )
+    check_imports(text)
+    assert re.search(r'^    0: [0-9.]+,  # """; import os: 14 samples$', text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_images_that_are_decoded_while_training_are_refused(cache: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for y in range(40):
+        (tmp_path / f"class {y % 2}").mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), y, np.uint8)).save(tmp_path / f"class {y % 2}" / f"{y}.png")
+    images = ["dataset=image_directory", f"dataset.path='{tmp_path}'", "dataset.image_size=[8,8]", "model=linear"]
+    with pytest.raises(ConfigError, match="dataset=image_directory: its images are decoded while a model trains"):
+        script(cache, *images)
+
+
+def test_no_script_is_longer_than_a_screen_or_two(cache: Path) -> None:
+    costs = ", ".join(f"{i}: {{{', '.join(f'{j}: {1 + i * j / 7}' for j in range(25) if j != i)}}}" for i in range(25))
+    counts = f"dataset.class_counts=[{','.join(['20'] * 25)}]"
+    with pytest.raises(ConfigError, match="more than 80 lines"):
+        script(cache, *SMALL, counts, "dataset.features=25", "model=linear", "loss=cost_matrix", f"cost={{{costs}}}")
+
+
+def test_no_option_is_passed_over() -> None:
+    """Whoever adds an option here decides what a script makes of it."""
+    trained_by = {"epochs", "batch_size", "optimizer", "learning_rate", "monitor", "early_stopping", "second_stage"}
+    trained_by |= {"device", "precision", "threads", "jit", "engine", "strategy", "replicas", "deterministic"}
+    assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "resume", "profile"}
+    of_data = {"name", "title", "positive", "split_seed", "target_prior"}
+    assert Dataset.model_fields.keys() == of_data | {"labels", "sampling"}
+    assert set(IMPLEMENTED) == {"class_weight", "sample_weight", "custom"}
+    assert set(SECOND_STAGES) == {"crt", "tau_norm"}
+    assert {*OTHERS} >= {"linear", "cnn", "conv1d"} == MODELS.keys() - {"mlp"}
+
+
+def test_to_write_a_script_takes_no_tensorflow() -> None:
+    code = "import equipoise.training.plain.script"
+    command = [sys.executable, "-X", "importtime", "-c", code]
+    found = subprocess.run(command, cwd=REPOSITORY / "src", capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "keras"} & imported_modules(found.stderr)
+
+
+@pytest.fixture
+def _float32(tensorflow: Any) -> Iterator[None]:
+    """Set the precision back that a script has set."""
+    import keras
+
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def run_and_script(cache: Path, folder: Path, *overrides: str) -> tuple[str, str, int, str]:
+    """Digests of the weights that the project trains and that its script trains, the epochs, and the script."""
+    from equipoise.training.engines.choose import choice_of
+    from equipoise.training.keras_learner import KerasLearner
+
+    config = composed(*overrides)
+    data = prepare(config.dataset, cache)
+    weights, epochs = weigh(config, data), []
+    learner = KerasLearner(config, data, "cpu", 1, choice_of(config, data, "cpu"))
+    learner.fit(weights, lambda epoch, _: epochs.append(epoch), None)
+    learner.second_stage()
+    expected = learner.weights_sha256()
+    text = plain_keras(config, data, weights, Origin("4a1f", learner.how, expected))
+    splits = {name: data.split(name) for name in SPLITS}
+    np.savez(folder / ARRAYS, allow_pickle=False, **{f"x_{name}": np.asarray(split.features) for name, split in
+             splits.items()}, **{f"y_{name}": np.asarray(split.labels) for name, split in splits.items()})  # fmt: skip
+    namespace: dict[str, Any] = {}
+    exec(compile(text.replace(f'"{ARRAYS}"', repr(str(folder / ARRAYS))), ARRAYS, "exec"), namespace)
+    return expected, namespace["digest"].hexdigest(), len(epochs), text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_float32")
+@pytest.mark.parametrize("case", [*PUT_IN, *OTHERS])
+def test_a_script_ends_with_the_run_s_bits(case: str, cache: Path, tmp_path: Path) -> None:
+    overrides = {**PUT_IN, **OTHERS}[case]
+    expected, found, epochs, text = run_and_script(cache, tmp_path, *overrides)
+    assert found == expected
+    assert "bit for bit" in " ".join(text.split())
+    limit = int(re.findall(r"trainer\.epochs=(\d+)", " ".join(overrides))[-1])
+    assert (epochs < limit) == ("early_stopping" in " ".join(overrides)), "early stopping is tried"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_float32")
+@pytest.mark.parametrize("case", SEVERAL)
+def test_a_script_of_several_labels_does_too(case: str, cache: Path, several: list[str], tmp_path: Path) -> None:
+    expected, found, *_ = run_and_script(cache, tmp_path, *several, "trainer.epochs=6", *SEVERAL[case])
+    assert found == expected
