@@ -52,7 +52,7 @@ def test_the_readme_is_short_and_has_commands() -> None:
     assert README.count("```sh") == len(BLOCKS), "no block is passed over"
     assert {command.split()[0] for command in COMMANDS} == {"make", "python"}
     scripts = {command.split("src/")[1].split(".py")[0] for command in COMMANDS if "src/" in command}
-    assert scripts == {"train", "weights", "compare", "evaluate"}
+    assert scripts == {"train", "weights", "compare", "evaluate", "export"}
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (REPOSITORY / picture).is_file(), picture
     assert set(CUT_DOWN) | APART <= set(COMMANDS), "an exception for a command that the README no longer has"

@@ -142,7 +142,7 @@ def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[A
     }
     expected |= {"samples/train", "samples/test"}
     assert set(metrics) == expected
-    files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json"
+    files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json plain_keras.py"
     of_evaluation = "predictions.parquet per_class.json classes.json confusion_matrix.png training_curves.png"
     of_evaluation += " pr_curves.png reliability.png what_the_weights_did.png report.html"
     for file in (*files.split(), *(f"evaluation/{name}" for name in of_evaluation.split())):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from equipoise.reports.run_page import SCRIPT
+from equipoise.tracking.artifacts import load_model
 from equipoise.tracking.store import open_store
 from equipoise.training.plain import script as plain
 from helpers import copy_project, jobs, train
@@ -69,9 +70,8 @@ def test_a_script_trains_the_run_s_bits_in_an_empty_folder(own: Path, runs: list
     assert float(accuracy) == pytest.approx(runs[-1].data.metrics["test/balanced_accuracy"], abs=1e-12)
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_replicas_are_met_to_1e_5(own: Path, runs: list[Any], tmp_path: Path) -> None:
-    from equipoise.tracking.saved_model import load_keras
-
     found = export(own, tmp_path, f"run={runs[0].info.run_id}")
     assert found.returncode == 0, found.stderr
     assert "to about 1e-5: the run's replicas shared each batch" in " ".join(
@@ -80,8 +80,7 @@ def test_replicas_are_met_to_1e_5(own: Path, runs: list[Any], tmp_path: Path) ->
     run_alone(tmp_path / "train_plain.py", "; np.savez('weights.npz', *model.get_weights())")
     with np.load(tmp_path / "weights.npz") as weights:
         trained = [weights[name] for name in weights]
-    (file,) = Path(runs[0].data.tags["folder"]).glob("saved-*/model/data/model.keras")
-    model = load_keras(file, "its model")
+    model = load_model(open_store(own, "local"), runs[0].info.run_id)
     for mine, theirs in zip(trained, model.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 

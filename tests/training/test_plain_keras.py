@@ -86,9 +86,10 @@ OTHERS = {
     "linear": [*SMALL, THREE, "model=linear"],
     "cnn": ["dataset=digits_lt", "model=cnn", "model.filters=[4,4]", "model.hidden=8", "trainer.epochs=1"],
     "conv1d": [*SMALL, THREE, "dataset.form=series", "model=conv1d", "model.filters=[4]", "model.hidden=8"],
-    "many classes": [*SMALL, f"dataset.class_counts=[{','.join(map(str, range(60, 10, -2)))}]", "model=linear", "dataset.features=25",
-                     "weighting=effective_number"],
-    "all at once": [*STOPPED, "dataset.sampling=progressive", "weighting.schedule=deferred", "trainer.early_stopping=2"],
+    "many classes": [*SMALL, f"dataset.class_counts=[{','.join(map(str, range(60, 10, -2)))}]", "model=linear",
+                     "dataset.features=25", "weighting=effective_number"],
+    "all at once": [*STOPPED, "trainer.early_stopping=2", "dataset.sampling=progressive",
+                    "weighting.schedule=deferred"],
 }  # fmt: skip
 
 
@@ -113,7 +114,7 @@ SEVERAL = {
     "balanced": ["weighting=balanced"],
     "asymmetric": ["loss.pos_weight=3", "loss.clip=0.05", "loss.gamma_neg=4"],
     "by name": ["loss.pos_weight={a: 1, b: 2, c: 3.5}"],
-    **{f"stops by {monitor}": ["trainer.early_stopping=1", f"trainer.monitor=val/{monitor}", "trainer.learning_rate=0.1"]
+    **{f"stops by {monitor}": ["trainer.early_stopping=1", f"trainer.monitor=val/{monitor}", "trainer.optimizer=sgd"]
        for monitor in ("balanced_accuracy", "macro_f1", "accuracy", "log_loss")},
 }  # fmt: skip
 

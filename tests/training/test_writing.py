@@ -14,7 +14,7 @@ LONG = ", ".join(f"argument_{number}=[{number}, 'a, (b']" for number in range(12
     [
         f"    model.fit({LONG})",
         f"x = first({LONG}) + second({LONG})[0]",
-        f"x = np.mean([{' + '.join(f'value_{number}' for number in range(9))} for value in zip({LONG}) if value.any()])",
+        f"x = np.mean([{' + '.join(f'value_{number}' for number in range(9))} for value in zip({LONG}) if value])",
         f"return np.mean([f(a, b) for a, b in zip(predicted_{'x' * 60}, truth_{'y' * 60}, strict=True) if b.any()])",
         f"x = [{', '.join(['[' + ', '.join(['1.5'] * 12) + ']'] * 12)}]",
     ],

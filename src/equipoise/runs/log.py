@@ -19,7 +19,6 @@ from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.tasks.one_label import positive
 from equipoise.methods.weighting import ClassWeights, learning_rate_factor
-from equipoise.reports.run_page import SCRIPT
 from equipoise.runs.weigh import drawing, shown
 from equipoise.tracking import keys
 from equipoise.tracking.artifacts import CONFIG, read_text
@@ -27,7 +26,7 @@ from equipoise.tracking.run import Run, reason
 from equipoise.tracking.store import Store
 from equipoise.training.learner import Learner
 from equipoise.training.plain.case import Origin
-from equipoise.training.plain.script import plain_keras
+from equipoise.training.plain.script import SCRIPT, plain_keras
 from equipoise.training.trained import Trained
 
 
