@@ -8,7 +8,8 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.fit import fit
-from equipoise.runs.log import log_inputs, log_plain_keras, log_trained
+from equipoise.runs.log import log_inputs, log_trained
+from equipoise.runs.log_script import log_plain_keras
 from equipoise.runs.session import Session
 from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.start import start

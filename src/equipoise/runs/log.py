@@ -1,6 +1,5 @@
 """The step `log`, up to the trained model: what a run's inputs and its training leave in MLflow."""
 
-import contextlib
 import functools
 from importlib.metadata import version
 from pathlib import Path
@@ -10,8 +9,7 @@ import numpy as np
 from equipoise.config import advice, identity
 from equipoise.config.model import Config, config_sha256, training_sha256
 from equipoise.core.colors import weighting_color
-from equipoise.core.schema import ConfigError, Floats
-from equipoise.core.terminal import warn
+from equipoise.core.schema import Floats
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.types import title_of
@@ -21,12 +19,9 @@ from equipoise.methods.tasks.one_label import positive
 from equipoise.methods.weighting import ClassWeights, learning_rate_factor
 from equipoise.runs.weigh import drawing, shown
 from equipoise.tracking import keys
-from equipoise.tracking.artifacts import CONFIG, read_text
-from equipoise.tracking.run import Run, reason
-from equipoise.tracking.store import Store
+from equipoise.tracking.artifacts import CONFIG
+from equipoise.tracking.run import Run
 from equipoise.training.learner import Learner
-from equipoise.training.plain.case import Origin
-from equipoise.training.plain.script import SCRIPT, plain_keras
 from equipoise.training.trained import Trained
 
 
@@ -100,28 +95,6 @@ def log_trained(log: Run, data: Prepared, trained: Trained, learner: Learner) ->
         log.log_profile(f"second_stage/{name}", np.array(values))
     log.set_tag("weights_sha256", trained.weights_sha256)
     learner.save(functools.partial(log.log_model, step=len(trained.history)))
-
-
-def log_plain_keras(
-    config: Config, log: Run, data: Prepared, weights: ClassWeights, trained: Trained, learner: Learner
-) -> None:
-    """Log a script that trains the model without this project, if there can be one: src/export.py says why not."""
-    try:
-        script = plain_keras(config, data, weights, Origin(log.id, learner.how, trained.weights_sha256))
-    except ConfigError:
-        return
-    except Exception as error:  # a trained model is worth more than a script
-        warn(f"no {SCRIPT} could be written: {reason(error)}")
-        return
-    log.log_text(script, SCRIPT)
-
-
-def log_script_of(store: Store, run: str, log: Run) -> None:
-    """Log the script that another run has logged, which has trained the model."""
-    from mlflow.exceptions import MlflowException
-
-    with contextlib.suppress(MlflowException, OSError):
-        log.log_text(read_text(store, run, SCRIPT), SCRIPT)
 
 
 def _corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[str, Floats]:

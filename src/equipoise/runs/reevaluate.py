@@ -26,8 +26,9 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.inherit import inherit
-from equipoise.runs.log import log_inputs, log_script_of
+from equipoise.runs.log import log_inputs
 from equipoise.runs.log_evaluation import draw_and_log, log_evaluation
+from equipoise.runs.log_script import log_script_of
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import load_model, read_json
 from equipoise.tracking.history import Logged, LoggedConfig

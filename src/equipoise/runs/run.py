@@ -15,8 +15,9 @@ from equipoise.reports.evidence import Evidence
 from equipoise.runs import background
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.fit import fit
-from equipoise.runs.log import log_inputs, log_plain_keras, log_trained
+from equipoise.runs.log import log_inputs, log_trained
 from equipoise.runs.log_evaluation import log_evaluation
+from equipoise.runs.log_script import log_plain_keras
 from equipoise.runs.session import Session, Settled, at_work
 from equipoise.runs.start import start
 from equipoise.runs.weigh import tell, weigh
