@@ -107,10 +107,21 @@ class Loss(keras.losses.Loss):
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return one value a sample, float32 (n,)."""
         y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+        self._check_classes(y_pred.shape[-1])
         values = self._function(y_true, y_pred, **{name: tf.constant(table) for name, table in self._tables.items()})
         if self._weights is None:
             return values
         return values * tf.gather(tf.constant(self._weights), class_indices(y_true))
+
+    def _check_classes(self, logits: int) -> None:
+        """Refuse numbers for fewer classes or more: on a GPU a class without a weight would weigh 0 in silence."""
+        classes = 2 if logits == 1 else logits
+        tables = {} if LOSSES[self.options.name].yes_or_no else self._tables
+        for found in (*tables.values(), *([] if self._weights is None else [self._weights])):
+            if len(found) != classes:
+                raise ConfigError(
+                    f"{self.name} was made for {len(found)} classes, and the model ends in {logits} logits"
+                )
 
     def get_config(self) -> dict[str, Any]:
         """Return what makes the loss again, as numbers, texts and lists."""

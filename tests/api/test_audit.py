@@ -51,10 +51,27 @@ def test_losses_of_keras_and_of_ones_own() -> None:
     assert found.tolist() == pytest.approx([first / (first + second), second / (first + second)])
 
 
+def test_models_of_any_kind() -> None:
+    import keras
+
+    class Sum(keras.Model):
+        """A model whose logits are the sums of two inputs."""
+
+        def call(self, inputs: Any) -> Any:
+            first, second = (inputs["a"], inputs["b"]) if isinstance(inputs, dict) else inputs
+            return first + second
+
+    a, b = np.array([[1.0, 0], [0, 0], [0, 0], [0, 0]]), np.array([[-1.0, 0], [0, 0], [0, 0], [0, 0]])
+    for x in ({"a": a, "b": b}, (a, b)):
+        assert eq.audit(Sum(), x, Y, eq.class_weights(Y))["loss_share"].tolist() == pytest.approx([0.5, 0.5])
+
+
 def test_mistakes_are_told() -> None:
     import keras
 
-    with pytest.raises(eq.ConfigError, match="ends in 3 logits for 2 classes"):
+    with pytest.raises(
+        eq.ConfigError, match=r"what the model says has the shape \(1, 3\); needed is one number a class"
+    ):
         eq.audit(even(3), X, Y)
     with pytest.raises(eq.ConfigError, match="rows that sum to 1, which are probabilities"):
         eq.audit(even(2, keras.layers.Softmax()), X, Y)

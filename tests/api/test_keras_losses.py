@@ -227,6 +227,18 @@ def test_ldam_makes_the_last_layer_anew() -> None:
 
 
 @pytest.mark.parametrize(
+    "loss",
+    [lambda: eq.losses.BalancedSoftmax([3, 1]), lambda: eq.losses.Poly(class_weights=[1, 2])],
+    ids=["counts", "weights"],
+)
+def test_a_loss_for_other_classes_is_refused(loss: Any) -> None:
+    made = loss()
+    assert made([0, 1], np.zeros((2, 2))).shape == made([[0], [1]], np.zeros((2, 1))).shape == ()
+    with pytest.raises(eq.ConfigError, match="was made for 2 classes, and the model ends in 3 logits"):
+        made([0, 1], np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: eq.losses.BalancedSoftmax([3, 0]), r"counts=\[3.0, 0.0\]: every class needs a training sample"),

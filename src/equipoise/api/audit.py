@@ -1,13 +1,13 @@
 """What class weights do to a Keras model: each class's part of the loss and of the gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from equipoise.api.logits import checked_logits
 from equipoise.api.weights import class_weights
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.schema import ConfigError, Floats, Integers
 from equipoise.data.types import LabelForm
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def audit(
     Parameters
     ----------
     model : a Keras model that ends in logits
-    x, y : training samples and their labels; of one-hot rows the loss gets one-hot rows
+    x : features of training samples: an array, or for several inputs a tuple or a mapping of arrays
+    y : their labels; of one-hot rows the loss gets one-hot rows
     weights : of `class_weights`; by default none
     loss : a loss of labels and logits, such as one of `equipoise.losses`; by default cross-entropy
 
@@ -69,20 +70,25 @@ def audit(
 
 def _shares(model: "keras.Model", x: Any, y: Any, weights: "Weights", function: "PerSample") -> "Shares":
     from equipoise.training.audit import audit as measured
-    from equipoise.training.predictor import Predictor
 
-    logits, classes = int(model.output_shape[-1]), len(weights.classes)
-    if logits not in (classes, 1 if classes == 2 else 0):
-        raise ConfigError(f"the model ends in {logits} logits for {classes} classes")
-    predictor = Predictor(model)
+    classes = len(weights.classes)
 
-    def predict(features: Any) -> Floats:
-        found = predictor(features)
+    def predict(rows: Integers) -> Floats:
+        found: Floats = np.asarray(model.predict(_rows(x, rows), verbose=0), np.float32)
         checked_logits(found, classes, "what the model says")
         return found
 
-    form: LabelForm = "binary" if logits == 1 else "one_hot" if np.ndim(y) == 2 and np.shape(y)[1] > 1 else "sparse"
-    return measured(predict, function, np.asarray(x), weights.indices(y), weights.weights, form)
+    labels = weights.indices(y)
+    is_single = predict(np.arange(min(1, len(labels)))).shape[1] == 1
+    form: LabelForm = "binary" if is_single else "one_hot" if np.ndim(y) == 2 and np.shape(y)[1] > 1 else "sparse"
+    return measured(predict, function, np.arange(len(labels)), labels, weights.weights, form)
+
+
+def _rows(x: Any, rows: Integers) -> Any:
+    """Return these samples of the features, in the form that the model takes: an array, or several by name or place."""
+    if isinstance(x, Mapping):
+        return {name: np.asarray(values)[rows] for name, values in x.items()}
+    return [np.asarray(values)[rows] for values in x] if isinstance(x, tuple) else np.asarray(x)[rows]
 
 
 def _per_sample(loss: Any) -> "PerSample":
