@@ -104,6 +104,7 @@ def test_by_hand() -> None:
         (np.ones((2, 2, 2)), (), {}, r"labels of shape \(2, 2, 2\)"),
         ([[1, 1], [0, 1]], (), {}, "rows that are not one-hot"),
         ({"cat": 1.5, "dog": 2}, (), {}, "the numbers must be whole"),
+        ({"1": 3, 1: 2, 2: 2}, (), {}, "y counts a class twice: 1, 1, 2"),
         ({"cat": 1, "dig": 2}, (), {"classes": ["cat", "dog"]}, "counts samples of dig, .* did you mean 'dog'"),
         ([0, 1], (), {"classes": ["cat", "dog", "emu"]}, "no training sample of class emu"),
         ([0, 3], (), {"classes": ["cat", "dog"]}, "y holds 3"),

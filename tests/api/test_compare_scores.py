@@ -59,7 +59,10 @@ def test_folds_know_their_ratio_and_splits_do_not() -> None:
     splits = eq.compare(frame)
     assert splits.frame.loc["balanced", ["p", "difference_low"]].isna().all()
     assert splits.frame.loc["balanced", "difference"] == folds.loc["balanced", "difference"]
-    assert "p and intervals are omitted, since they depend on it: give test_over_train" in splits.notes[1]
+    assert (
+        "p and intervals are omitted: they depend on test over training samples; give test_over_train"
+        in splits.notes[1]
+    )
 
 
 def test_data_sets_by_wilcoxon() -> None:

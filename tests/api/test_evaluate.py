@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 import equipoise as eq
 from equipoise.api.evaluate import How
+from equipoise.config.choice import choice
 from helpers import composed
 from pages import check_self_contained
 
@@ -98,6 +99,8 @@ def test_of_a_forest_without_anything_known_of_its_training(tmp_path: Path) -> N
     assert "log_loss_corrected" not in r.metrics
     assert "recall_few" not in r.metrics
     assert "weight" not in r.per_class
+    assert r.notes[0].startswith("nothing is known of the training")
+    assert "nothing is known of the training" in r._repr_html_()
     page = r.save(tmp_path / "report.html").read_text()
     check_self_contained(page)
     assert "What did the weights do?" not in page
@@ -134,6 +137,7 @@ def test_numbers_binary_and_rows() -> None:
         (np.where(y, "yes", "no"), z, ["no", "yes"]),
         (np.eye(2)[y], z, None),
         (y.astype(bool), z, [False, True]),
+        (y.astype(bool), z, None),
     ):
         assert eq.evaluate(labels, logits, classes, **FEW).metrics == r.metrics
 
@@ -162,6 +166,12 @@ def test_defaults_are_those_of_a_run() -> None:
 Z = [[2.0, 0.0], [0.0, 2.0]]
 
 
+class Poly:
+    """Stands for a loss of the library, which would need TensorFlow here."""
+
+    options = choice("loss", "poly", {})
+
+
 @pytest.mark.parametrize(
     ("words", "how", "message"),
     [
@@ -179,6 +189,7 @@ Z = [[2.0, 0.0], [0.0, 2.0]]
         (([0, 1], Z), {"target_prior": [1, 0]}, "a number above 0 for each of 2 classes"),
         (([0, 1], Z), {"resamples": -1}, "^resamples=-1: must be greater than or equal to 0"),
         (([0, 1], Z), {"loss": "focal"}, "loss: give one of equipoise.losses"),
+        (([0, 1], Z), {"loss": Poly}, "loss needs weights, too"),
         (([0, 1], Z, ["a", "b"]), {"weights": {"a": 1, "c": 1}}, "weights are of the classes a, c"),
     ],
 )

@@ -155,7 +155,8 @@ class _Design:
             f"Units are {self.number} {self.units}: rows of the test split of one are in the training split of others."
         )
         test = (
-            "p and intervals are omitted, since they depend on it: give test_over_train=0.2 / 0.8, or what it was."
+            "p and intervals are omitted: they depend on test over training samples; "
+            "give test_over_train=0.2 / 0.8, say."
             if math.isnan(self.test_over_train)
             else "p and intervals are of the corrected resampled t test (Nadeau & Bengio 2003), "
             f"df {self.number - 1}, with n_test / n_train = {self.test_over_train:.3g}."

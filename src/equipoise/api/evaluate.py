@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from equipoise.api.weights import Weights
     from equipoise.losses import Loss
 
+UNKNOWN = (
+    "nothing is known of the training, so classes have no groups, no probability is corrected, and no rule adjusts "
+    "logits: give weights=eq.class_weights(y_train, …), with none for a model without weights"
+)
+
 
 class How(TypedDict, total=False):
     """How predictions are judged.
@@ -111,7 +116,10 @@ def evaluate(
 def _names(y_test: Any, logits: Any, classes: Sequence[Any] | None, weights: "Weights | None") -> tuple[str, ...]:
     """Return the names of the classes, in the order of the logits."""
     if classes is None and weights is None:
-        if np.asarray(y_test).dtype.kind not in "iufb" and np.ndim(y_test) == 1:
+        kind = np.asarray(y_test).dtype.kind
+        if kind == "b" and np.ndim(y_test) == 1:
+            return ("false", "true")
+        if kind not in "iufb":
             raise ConfigError("classes is missing: the names of the classes in the order of the logits")
         columns = np.shape(logits)[1] if np.ndim(logits) == 2 else 1
         return tuple(map(str, range(max(2, columns))))
@@ -175,6 +183,8 @@ def _prior(weights: ClassWeights | None, how: How) -> Floats | None:
     options = getattr(how["loss"], "options", None) if "loss" in how else choice("loss", "custom", {})
     if not isinstance(options, LossOptions):
         raise ConfigError("loss: give one of equipoise.losses, or nothing for cross-entropy")
+    if "loss" in how and weights is None:
+        raise ConfigError("loss needs weights, too: the prior that a model learned under depends on both")
     return None if weights is None else effective_prior(weights, options)
 
 
@@ -209,6 +219,6 @@ def _evidence(verdict: Verdict, names: tuple[str, ...], weights: "Weights | None
         rules=verdict.rules,
         history=(),
         shares={},
-        warnings=(),
+        warnings=(UNKNOWN,) if weights is None else (),
         is_training_known=weights is not None,
     )

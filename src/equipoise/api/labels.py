@@ -70,6 +70,8 @@ def counted(labels: Any, given: Sequence[Any] | None) -> tuple[tuple[str, ...], 
         names = class_names(labels, given, "y")
         return names, np.bincount(indices_of(labels, names, "y"), minlength=len(names))
     by_name = {str(as_text(name)): count for name, count in labels.items()}
+    if len(by_name) < len(labels):
+        raise ConfigError(f"y counts a class twice: {listing([*map(str, labels)])}")
     names = in_order(by_name) if given is None else class_names(labels, given, "y")
     unknown = [name for name in by_name if name not in names]
     if unknown:
