@@ -68,7 +68,7 @@ test-fast: dev  ## Run the fast tests, for the inner loop
 test-gpu:  ## Install TensorFlow's GPU libraries; run the tests that need a GPU, and those of the engines on it
 	@$(MAKE) --no-print-directory dev EXTRA=gpu
 	@python -m pytest -m gpu $(ARGS)
-	@python -m pytest --device=gpu $(addprefix tests/training/test_,graph.py precision.py resident.py fit.py) $(ARGS)
+	@python -m pytest --device=gpu $(addprefix tests/training/test_,graph.py precision.py resident.py fit.py second_stage.py divergence.py training_audit.py) $(ARGS)
 
 lint: dev  ## Check style, types and the order of imports
 	@ruff format --check . && ruff check . && mypy && mypy pipelines && PYTHONPATH=src lint-imports

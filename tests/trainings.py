@@ -1,4 +1,13 @@
-"""Trainings so small that tests can repeat them: what is typed for them."""
+"""Trainings so small that tests can repeat them."""
+
+from pathlib import Path
+from typing import Any
+
+from equipoise.config.model import Config
+from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
+from equipoise.methods.weighting import class_weights
+from helpers import composed
 
 IMPLEMENTATIONS = ("class_weight", "sample_weight", "custom")
 # 93 samples in batches of 16: the last batch holds 13.
@@ -17,3 +26,19 @@ HUGE = [
     "trainer.learning_rate=1e9",
     "trainer.optimizer=sgd",
 ]
+# Two classes, of 80 and 13 samples.
+TWO = [*SMALL, "dataset.class_counts=[80,13]"]
+
+
+def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:
+    """Train three epochs; return the weights' digest, the history, the model and the data."""
+    from equipoise.training import fit as training
+    from equipoise.training.graph import Compiled
+
+    config: Config = composed("trainer.epochs=3", *overrides)
+    data = prepare(config.dataset, cache)
+    weights = class_weights(config.weighting, data.counts, data.classes)
+    built = Compiled(config, data)
+    history: list[dict[str, float]] = []
+    training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
+    return training.weights_sha256(built.model), history, built.model, data

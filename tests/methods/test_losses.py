@@ -429,3 +429,42 @@ def test_labels_that_keras_would_weigh_wrongly_are_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             check_labels(labels, given_weights, 3)
+
+
+class TestCrossEntropy:
+    LOGITS = np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]], np.float32)
+
+    def loss(self, labels: Any, logits: Any = None) -> list[float]:
+        import tensorflow as tf
+
+        from equipoise.methods.losses import cross_entropy
+
+        found: list[float] = (
+            cross_entropy(tf.constant(labels), tf.constant(self.LOGITS if logits is None else logits)).numpy().tolist()
+        )
+        return found
+
+    def test_by_hand(self) -> None:
+        # -log(e^2 / (e^2 + 1 + e^-1)) and log 3
+        expected = [np.log(np.exp(2) + 1 + np.exp(-1)) - 2, np.log(3)]
+        assert self.loss([0, 2]) == pytest.approx(expected, rel=1e-6)
+        assert self.loss([[0], [2]]) == pytest.approx(expected, rel=1e-6), (
+            "labels of shape (n, 1) do not broadcast to (n, n)"
+        )
+        assert self.loss([[1.0, 0, 0], [0, 0, 1.0]]) == pytest.approx(expected, rel=1e-6)
+
+    def test_of_a_single_logit(self) -> None:
+        expected = [np.log1p(np.exp(-2)), np.log1p(np.exp(1))]
+        for labels in ([1.0, 1.0], [[1.0], [1.0]]):
+            assert self.loss(labels, np.array([[2.0], [-1.0]], np.float32)) == pytest.approx(expected, rel=1e-6)
+
+    def test_extreme_logits_stay_finite(self) -> None:
+        import tensorflow as tf
+
+        from equipoise.methods.losses import cross_entropy
+
+        logits = tf.Variable([[1e4, -1e4], [1e4, -1e4]])
+        with tf.GradientTape() as tape:
+            losses = cross_entropy(tf.constant([0, 1]), logits)
+        assert losses.numpy().tolist() == [0, 2e4]
+        assert np.isfinite(tape.gradient(losses, logits).numpy()).all()

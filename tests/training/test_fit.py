@@ -6,34 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.config.model import Config
 from equipoise.core.schema import ConfigError
-from equipoise.data.prepare import prepare
-from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import RULES
 from equipoise.data.types import SPLITS
-from equipoise.methods.weighting import class_weights
-from helpers import composed
 from options import SOFTMAX_LOSSES, of_loss
-from trainings import HUGE, IMPLEMENTATIONS, SMALL
+from trainings import IMPLEMENTATIONS, SMALL, TWO, fit
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
-
-TWO = [*SMALL, "dataset.class_counts=[80,13]"]
-
-
-def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:
-    """Weights' digest, history, model and data of a run of three epochs."""
-    from equipoise.training import fit as training
-    from equipoise.training.graph import Compiled
-
-    config: Config = composed("trainer.epochs=3", *overrides)
-    data = prepare(config.dataset, cache)
-    weights = class_weights(config.weighting, data.counts, data.classes)
-    built = Compiled(config, data)
-    history: list[dict[str, float]] = []
-    training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
-    return training.weights_sha256(built.model), history, built.model, data
 
 
 @pytest.mark.parametrize("jit", ["false", "true"])
@@ -275,56 +254,6 @@ def test_sigmoid_with_automatic_weights_is_cross_entropy_with_those_of_the_posit
         np.testing.assert_allclose(left, right, atol=1e-5)
 
 
-class TestSecondStage:
-    def run(
-        self, cache: Path, stage: str, *overrides: str
-    ) -> tuple[Any, list[np.ndarray], dict[str, list[float]], Prepared, Any]:
-        from equipoise.training import fit as training
-        from equipoise.training.graph import Compiled
-        from equipoise.training.second_stage import run_second_stage
-
-        config = composed(*SMALL, f"trainer.second_stage={stage}", "trainer.epochs=5", *overrides)
-        data = prepare(config.dataset, cache)
-        weights = class_weights(config.weighting, data.counts, data.classes)
-        built = Compiled(config, data)
-        model, predictor = built.model, built.predict
-        training.fit(built, config, data, weights, lambda *_: None)
-        before = model.get_weights()
-        return model, before, run_second_stage(model, predictor, config, data), data, predictor
-
-    @pytest.mark.parametrize("labels", ["sparse", "one_hot", "binary"])
-    def test_a_retrained_classifier_leaves_the_features_as_they_are(self, cache: Path, labels: str) -> None:
-        size = TWO if labels == "binary" else []
-        model, before, curves, data, predictor = self.run(
-            cache, "crt", *size, f"dataset.labels={labels}", "trainer.learning_rate=0.03"
-        )
-        after = model.get_weights()
-        assert all((left == right).all() for left, right in zip(before[:-2], after[:-2], strict=True))
-        assert (before[-2] != after[-2]).all()
-        assert len(curves["train/loss"]) == 5
-        assert curves["train/loss"][-1] < curves["train/loss"][0]
-        from equipoise.metrics.classification import class_logits, epoch_metrics
-
-        validation = data.split("validation")
-        logits = class_logits(predictor(validation.features))
-        assert (
-            curves["val/balanced_accuracy"][1]
-            == epoch_metrics(np.asarray(validation.labels), logits)["balanced_accuracy"]
-        )
-
-    def test_the_same_seed_retrains_the_same_bits(self, cache: Path) -> None:
-        once, twice = (self.run(cache, "crt")[0].get_weights() for _ in range(2))
-        assert all((left == right).all() for left, right in zip(once, twice, strict=True))
-
-    def test_tau_normalisation_shortens_the_long_vectors(self, cache: Path) -> None:
-        model, before, curves, _, _ = self.run(cache, "tau_norm")
-        (tau,) = curves["tau"]
-        kernel, bias = model.get_weights()[-2:]
-        np.testing.assert_allclose(kernel, before[-2] / np.linalg.norm(before[-2], axis=0) ** tau, rtol=1e-6)
-        assert not bias.any()
-        assert 0 <= tau <= 1
-
-
 def test_early_stopping_asks_for_a_metric_that_the_validation_samples_define(cache: Path, tmp_path: Path) -> None:
     rows = "".join(
         f"{i},{part},{int(i % 3 == 0 and part != 'validation')},{int(i % 2 and part != 'validation')}\n"
@@ -367,93 +296,6 @@ def test_early_stopping_keeps_the_best_weights(cache: Path) -> None:
     assert again["log_loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
-@pytest.mark.parametrize("jit", ["false", "true"])
-def test_a_step_that_breaks_the_numbers_stops_the_run_and_is_named(cache: Path, jit: str) -> None:
-    message = (
-        r"diverged in epoch 1 at step 1 of 6: its gradient leaves .* Its batch holds (\d+) of 0, (\d+) of 1.*"
-        r" trainer.learning_rate=1000000000"
-    )
-    with pytest.raises(ConfigError, match=message):
-        fit(cache, *SMALL, *HUGE, f"trainer.jit={jit}")
-
-
-def test_a_loss_that_is_not_finite_is_told_from_a_gradient(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Class 2 costs infinity; the first batch that holds it is named."""
-    import tensorflow as tf
-
-    from equipoise.methods.losses import LOSSES, Loss, cross_entropy
-
-    def broken(labels: Any, logits: Any) -> Any:
-        return tf.where(labels == 2, float("inf"), cross_entropy(labels, logits))
-
-    broken.__name__ = "cross_entropy"  # whose options it has
-    monkeypatch.setitem(LOSSES, "class_weight", Loss(broken))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"at step \d of 6: its loss is not finite. Its batch holds .* of 2\."):
-        fit(cache, *SMALL)
-
-
-def test_divergence_in_the_very_last_step_is_seen(cache: Path) -> None:
-    """One step in all: the loss, taken before it, is finite; what it leaves is not."""
-    with pytest.raises(
-        ConfigError, match=r"diverged in epoch 1 at step 1 of 1: its gradient .* holds 60 of 0, 25 of 1, 8 of 2"
-    ):
-        fit(cache, *SMALL, *HUGE, "trainer.epochs=1", "trainer.batch_size=1000")
-
-
-@pytest.mark.parametrize(
-    "engine",
-    [
-        ["engine=fit"],
-        ["engine=fit", "jit=true"],
-        ["engine=resident"],
-        ["engine=resident", "jit=true"],
-        ["strategy=mirrored"],
-    ],
-)
-def test_weights_of_nan_are_seen_though_a_relu_hides_them_from_the_loss(tmp_path: Path, engine: list[str]) -> None:
-    from equipoise.training import fit as training
-    from equipoise.training.graph import Compiled
-
-    config = composed(*SMALL, "trainer.epochs=3", *(f"trainer.{option}" for option in engine))
-    data = prepare(config.dataset, tmp_path)
-    features = np.load(data.folder / "train_features.npy")
-    features[3, 1] = np.nan
-    np.save(data.folder / "train_features.npy", features)
-    history: list[dict[str, float]] = []
-    hidden = r"diverged in epoch 1: dense\w*/kernel holds NaN or infinity, which a layer above it hides"
-    # Compiled by XLA, a ReLU lets NaN through.
-    with pytest.raises(
-        ConfigError, match=r"diverged in epoch 1 at step 1 of 6" if "jit=true" in engine else hidden
-    ) as refused:
-        training.fit(
-            Compiled(config, data),
-            config,
-            data,
-            class_weights(config.weighting, data.counts, data.classes),
-            lambda _, found: history.append(found),
-        )
-    assert "Lower trainer.learning_rate=0.001" in str(refused.value)
-    assert not history
-
-
-def test_a_second_stage_that_breaks_the_numbers_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.methods.second_stages import SECOND_STAGES, Learned, SecondStage
-    from equipoise.training.predictor import Predictor
-    from equipoise.training.second_stage import run_second_stage
-
-    def diverging(learned: Learned) -> tuple[Any, Any, dict[str, list[float]]]:
-        return learned.kernel * float("inf"), learned.bias, {}
-
-    monkeypatch.setitem(SECOND_STAGES, "crt", SecondStage(diverging))  # type: ignore[arg-type]
-    *_, model, data = fit(cache, *SMALL)
-    with pytest.raises(
-        ConfigError,
-        match=r"trainer.second_stage=crt diverged: logits/kernel holds NaN or infinity. "
-        r"Lower trainer.learning_rate=0.001",
-    ):
-        run_second_stage(model, Predictor(model), composed(*SMALL, "trainer.second_stage=crt"), data)
-
-
 def test_every_epoch_has_an_order_of_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With so small a step the model stays as it is, so the loss of the last, partial batch tells the order."""
     import keras
@@ -479,60 +321,3 @@ def test_every_epoch_has_an_order_of_its_own(cache: Path, monkeypatch: pytest.Mo
     assert first[-1] == pytest.approx(second[-1], abs=1e-5), "the same samples"
     assert second[-1] == pytest.approx(third[-1], abs=1e-5)
     assert len({first[0], second[0], third[0]}) == 3, "each in an order of its own"
-
-
-class TestCrossEntropy:
-    LOGITS = np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]], np.float32)
-
-    def loss(self, labels: Any, logits: Any = None) -> list[float]:
-        import tensorflow as tf
-
-        from equipoise.methods.losses import cross_entropy
-
-        found: list[float] = (
-            cross_entropy(tf.constant(labels), tf.constant(self.LOGITS if logits is None else logits)).numpy().tolist()
-        )
-        return found
-
-    def test_by_hand(self) -> None:
-        # -log(e^2 / (e^2 + 1 + e^-1)) and log 3
-        expected = [np.log(np.exp(2) + 1 + np.exp(-1)) - 2, np.log(3)]
-        assert self.loss([0, 2]) == pytest.approx(expected, rel=1e-6)
-        assert self.loss([[0], [2]]) == pytest.approx(expected, rel=1e-6), (
-            "labels of shape (n, 1) do not broadcast to (n, n)"
-        )
-        assert self.loss([[1.0, 0, 0], [0, 0, 1.0]]) == pytest.approx(expected, rel=1e-6)
-
-    def test_of_a_single_logit(self) -> None:
-        expected = [np.log1p(np.exp(-2)), np.log1p(np.exp(1))]
-        for labels in ([1.0, 1.0], [[1.0], [1.0]]):
-            assert self.loss(labels, np.array([[2.0], [-1.0]], np.float32)) == pytest.approx(expected, rel=1e-6)
-
-    def test_extreme_logits_stay_finite(self) -> None:
-        import tensorflow as tf
-
-        from equipoise.methods.losses import cross_entropy
-
-        logits = tf.Variable([[1e4, -1e4], [1e4, -1e4]])
-        with tf.GradientTape() as tape:
-            losses = cross_entropy(tf.constant([0, 1]), logits)
-        assert losses.numpy().tolist() == [0, 2e4]
-        assert np.isfinite(tape.gradient(losses, logits).numpy()).all()
-
-
-def test_shares_of_loss_and_gradient_by_hand() -> None:
-    from equipoise.methods.losses import cross_entropy
-    from equipoise.training.audit import audit
-
-    # Equal logits: every loss is log 2, every gradient (1/2, -1/2) long; three samples of class 0 and one of class 1.
-    labels, weights = np.array([0, 0, 0, 1]), np.array([1.0, 2.0])
-    shares = audit(
-        lambda features: np.zeros((len(features), 2), np.float32),
-        cross_entropy,
-        np.zeros((4, 1), np.float32),
-        labels,
-        weights,
-        "sparse",
-    )
-    assert shares.loss.tolist() == pytest.approx([3 / 5, 2 / 5])
-    assert shares.gradient.tolist() == pytest.approx([3 / 5, 2 / 5])

@@ -144,6 +144,7 @@ def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: py
     assert note.startswith("the use of the GPU is not logged: nvidia-ml-py is not installed")
 
 
+@pytest.mark.slow  # TensorFlow tries for ten seconds
 def test_too_little_memory_is_told_with_shape_and_advice(tensorflow: Any) -> None:
     message = (
         r"the memory of the machine is not enough for 1,073,741,824 × 268,435,456 numbers: "
