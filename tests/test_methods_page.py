@@ -1,13 +1,11 @@
 """docs/methods.md is what its program writes, and has every option of every group and every recipe."""
 
+import importlib
 import re
 from types import ModuleType
 
 import pytest
 
-from equipoise.methods.decisions import DECISIONS
-from equipoise.methods.losses import LOSSES
-from equipoise.methods.weighting import STRATEGIES
 from helpers import REPOSITORY, program_of
 
 PAGE = (REPOSITORY / "docs" / "methods.md").read_text()
@@ -24,7 +22,9 @@ def test_the_page_is_what_is_written(methods: ModuleType) -> None:
 
 def test_every_option_and_recipe_is_there(methods: ModuleType) -> None:
     found = re.findall(r"^### `(\w+)`$", PAGE, re.MULTILINE)
-    assert {*STRATEGIES, *LOSSES, *DECISIONS} <= set(found)
+    for chapter in methods.CHAPTERS:
+        module = importlib.import_module(f"equipoise.{chapter.module.removesuffix('.py').replace('/', '.')}")
+        assert {*getattr(module, chapter.registry)} <= set(found), chapter.title
     recipes = [recipe for chapter in methods.CHAPTERS for recipe in chapter.recipes]
     assert sorted(recipes) == sorted(path.stem for path in (REPOSITORY / "conf" / "experiment").glob("*.yaml"))
 

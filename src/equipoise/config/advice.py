@@ -1,4 +1,4 @@
-"""What in a config corrects the class balance, and what a user should hear of it before training. Pure NumPy."""
+"""Tell what in a config corrects the class balance, and what a user should know of it before training. Pure NumPy."""
 
 from collections.abc import Iterator
 
@@ -59,7 +59,7 @@ def _equal(weighting: str, weights: ClassWeights, optimizer: str) -> str | None:
 
 
 def _unlearned(config: Config, weights: ClassWeights) -> str | None:
-    """What is to be said of classes of weight 0."""
+    """Return what is to be said of classes of weight 0."""
     named = list(zip(weights.classes, weights.weights, strict=True))
     learned, void = [name for name, weight in named if weight > 0], [name for name, weight in named if weight == 0]
     rule = DECISIONS[config.decision.name]
@@ -101,7 +101,7 @@ def _corrected_twice(config: Config, weights: ClassWeights) -> str | None:
 
 
 def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
-    """What is to be said of the prior that the model learns under."""
+    """Yield what is to be said of the prior that the model learns under."""
     effective = effective_prior(weights, config.loss, config.trainer.second_stage)
     if effective is None:
         if weights.weights.all():
@@ -114,7 +114,7 @@ def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
 
 
 def uncorrected(config: Config, weights: ClassWeights) -> str:
-    """Why probabilities cannot be moved to another prior, where `effective_prior` is None."""
+    """Return why probabilities cannot be moved to another prior, where `effective_prior` is None."""
     stage = config.trainer.second_stage
     if stage != NONE:
         what = f"trainer.second_stage={stage}"
@@ -128,7 +128,7 @@ def uncorrected(config: Config, weights: ClassWeights) -> str:
 
 
 def loss_correction(config: Config, weights: ClassWeights) -> Floats | None:
-    """The factor a class, of shape (classes,), by which the loss itself favours rare classes; None if it does not."""
+    """Return the factor a class, (classes,), by which the loss itself favours rare classes; None if it does not."""
     factors = favour_factors(config.loss, weights)
     return None if factors is None or np.ptp(factors) == 0 else factors
 
