@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from equipoise.core.schema import ConfigError
 from equipoise.methods.weighting import STRATEGIES
 from equipoise.training.plain.definitions import Definitions, Text
+from equipoise.training.plain.known import PURE, computed
 from equipoise.training.plain.specialise import Fields, UndecidedError, specialise
 from equipoise.training.plain.tensors import FLOAT32, INT32, Tensor
 
@@ -133,6 +135,88 @@ def uses_pandas(x: Any) -> Any:
 def left_of(function: Callable[..., Any], **known: Any) -> str:
     found = specialise(function, known)
     return "\n".join([*map(ast.unparse, found.statements), f"return {ast.unparse(found.result)}"])
+
+
+EXPRESSIONS = [
+    *("2 + 3 * 4 - 5 / 2 // 1 % 7", "-(2 ** 3)", "not 1", "1 < 2 <= 2 != 3", "3 > 2 > 2", "'a' in ('a', 'b')"),
+    *("0 or 2.5", "1 and 0 and 2", "None or ''", "None is None", "None is not None", "3 not in [1, 2]"),
+    *("max(1, min(5, 3))", "len((1, 2)[1:])", "float(int('3'))", "(4, 5)[-1]", "'x' if 0 else 'y'"),
+    *("sum(range(4))", "isinstance(2.0, (int, str))", "list(zip((1, 2), (3, 4)))", "str(1) + 'a'"),
+]
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_expressions_have_the_value_that_python_gives_them(text: str) -> None:
+    node = ast.parse(text, mode="eval").body
+    if ":" in text:
+        with pytest.raises(TypeError, match="Slice is not computed"):
+            computed(node, PURE.__getitem__)
+    else:
+        found = computed(node, PURE.__getitem__)
+        assert (type(found), found) == (type(eval(text)), eval(text))
+
+
+def test_an_unknown_name_is_asked_for_only_where_it_counts() -> None:
+    assert computed(ast.parse("1 or x", mode="eval").body, PURE.__getitem__) == 1
+    for text in ("x or 1", "x is None", "open('/')", "(lambda: 1)()"):
+        with pytest.raises((LookupError, TypeError)):
+            computed(ast.parse(text, mode="eval").body, PURE.__getitem__)
+
+
+class Layers:
+    """Layers of which each is a name, numbered in the order in which they are made."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Callable[..., str]]:
+        def make(*options: Any) -> Callable[..., str]:
+            self.made.append(f"{name}{options}")
+            number = len(self.made)
+            return lambda *inputs: f"{number}{inputs}"
+
+        return make
+
+
+layers = Layers()
+
+
+def block(x: Any, width: int, stride: int = 1) -> Any:
+    shortcut = x
+    if stride > 1:
+        shortcut = layers.Conv(width, stride)(x)
+    x = layers.Conv(width, stride)(x)
+    x = layers.Norm()(x)
+    return layers.Add()(layers.Conv(width, 1)(x), shortcut)
+
+
+def dense(x: Any, units: int) -> Any:
+    x = layers.Dense(units)(x)
+    return layers.Dropout(0.5)(x)
+
+
+def residual(shape: Any, logits: int, *, depth: int, widths: tuple[int, ...]) -> Any:
+    inputs = x = layers.Input(shape)()
+    for stage, width in enumerate(widths):
+        for index in range(depth):
+            x = block(x, width, 2 if stage and not index else 1)
+    x = dense(dense(x, 8), 4)
+    return layers.Model()(inputs, layers.Dense(logits)(layers.Pool()(x)))
+
+
+def test_layers_of_a_deep_model_are_made_in_the_same_order() -> None:
+    options: dict[str, Any] = {"shape": (8, 8, 3), "logits": 5, "depth": 2, "widths": (16, 32)}
+    text = left_of(residual, **options)
+    assert text.count("layers.Conv(32, 2)(x)") == 2
+    assert "for " not in text
+    assert "if " not in text
+    layers.made.clear()
+    expected = residual(**options)
+    made = Layers()
+    namespace: dict[str, Any] = {"layers": made, "dense": FunctionType(dense.__code__, {"layers": made})}
+    body, _, result = text.rpartition("return ")
+    exec(f"{body}found = {result}", namespace)
+    assert (namespace["found"], made.made) == (expected, layers.made)
 
 
 def test_loops_are_unrolled_and_branches_decided() -> None:

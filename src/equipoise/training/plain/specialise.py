@@ -16,31 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from equipoise.training.plain.known import PURE, computed
 from equipoise.training.plain.tensors import TENSORFLOW, Tensor
 
 UNKNOWN = object()
 LITERALS = (bool, int, float, str, type(None))
-# What may be computed while a function is read: none of it has an effect.
-PURE = {
-    function.__name__: function
-    for function in (
-        bool,
-        enumerate,
-        float,
-        int,
-        isinstance,
-        len,
-        list,
-        max,
-        min,
-        range,
-        reversed,
-        str,
-        sum,
-        tuple,
-        zip,
-    )
-}
 # What computes with numbers, and nothing else.
 ARITHMETIC = re.compile(r"(np|tf)\.(?!random|Variable)|\w+\.(sum|min|max|mean)$")
 SCOPED = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.NamedExpr, ast.Await, ast.Yield)
@@ -312,15 +292,16 @@ class _Reader(ast.NodeTransformer):
 
     def evaluate(self, node: ast.expr) -> Any:
         """Return what is known of an expression; UNKNOWN if nothing is."""
-        scope = {}
-        for name in _names(node):
-            scope[name] = self._meaning(name)
-            if scope[name] is UNKNOWN:
-                return UNKNOWN
         try:
-            return eval(compile(ast.Expression(node), "<known>", "eval"), {"__builtins__": {}}, scope)
+            return computed(node, self._known_meaning)
         except Exception:  # whatever it is that an unknown value was asked for
             return UNKNOWN
+
+    def _known_meaning(self, name: str) -> Any:
+        found = self._meaning(name)
+        if found is UNKNOWN:
+            raise LookupError(name)
+        return found
 
     def _meaning(self, name: str) -> Any:
         if name in self.known:
