@@ -97,6 +97,18 @@ def shifted_twice(x: Any) -> Any:
     return offset * offset
 
 
+def collected(*values: Any) -> Any:
+    return np.sum(values)
+
+
+def with_a_default(x: Any, options: Any = np.pi.__class__) -> Any:
+    return options(x)
+
+
+def calls_in_other_ways(x: Any, y: Any) -> Any:
+    return collected(x, y) + scaled(*y) + scaled(**y) + with_a_default(x) + 1 * x + 1.0 * y + 0.0
+
+
 def drawn(x: Any, *, size: int) -> Any:
     noise = np.random.normal(size=size)
     return x + noise
@@ -242,6 +254,12 @@ def test_small_functions_are_put_in_place_unless_an_argument_would_be_computed_t
     assert specialise(calls, {}).names.keys() == {"np", "doubled"}
 
 
+def test_calls_that_cannot_be_followed_stay() -> None:
+    assert left_of(calls_in_other_ways) == (
+        "return collected(x, y) + scaled(*y) + scaled(**y) + with_a_default(x) + 1 * x + y + 0.0"
+    )
+
+
 def test_a_function_with_statements_comes_before_what_uses_it_unless_its_names_are_taken() -> None:
     assert left_of(takes_apart) == "x, y = (y + x, x)\nreturn x - y"
     assert left_of(with_a_local_of_its_own) == "y = shifted_twice(x)\nreturn y + offset"
@@ -291,6 +309,8 @@ def test_fields_stand_for_expressions() -> None:
     known = Fields({"several": False}, {"prior": "counts / counts.sum()"})
     assert left_of(of_known, known=known) == "return {'prior': (counts / counts.sum()) ** 2}"
     assert left_of(of_known, known=Fields({"several": True}, {})) == "return {}"
+    with pytest.raises(UndecidedError, match="prior is not known"):
+        left_of(of_known, known=Fields({"several": False}, {}))
 
 
 COUNTS = st.lists(st.integers(1, 10_000), min_size=2, max_size=6).map(np.array)

@@ -341,6 +341,8 @@ class _Reader(ast.NodeTransformer):
         """Put in the expression that a field stands for."""
         found = self.known.get(node.value.id) if isinstance(node.value, ast.Name) else None
         if isinstance(found, Fields):
+            if node.attr not in found.texts:
+                raise UndecidedError(f"{node.attr} is not known")
             return ast.parse(found.texts[node.attr], mode="eval").body
         return self.generic_visit(node)
 
@@ -353,9 +355,9 @@ class _Reader(ast.NodeTransformer):
         """Leave out `+ 0` and `1.0 *`, which change no bit."""
         left, right = self.visit(node.left), self.visit(node.right)
         match node.op, left, right:
-            case ast.Add(), _, ast.Constant(value=0):
+            case ast.Add(), _, ast.Constant(value=int(0)):
                 return left  # type: ignore[no-any-return]
-            case ast.Mult(), ast.Constant(value=1), _:
+            case ast.Mult(), ast.Constant(value=float(1.0)), _:
                 return right  # type: ignore[no-any-return]
         return ast.BinOp(left=left, op=node.op, right=right)
 
@@ -399,12 +401,16 @@ class _Reader(ast.NodeTransformer):
         function = self._globals.get(call.func.id) if isinstance(call.func, ast.Name) else None
         if not isinstance(function, FunctionType) or call.func.id in self._locals:  # type: ignore[attr-defined]
             return None
+        if any(isinstance(argument, ast.Starred) for argument in call.args):
+            return None
         try:
             given = {keyword.arg or "": keyword.value for keyword in call.keywords}
             bound = inspect.signature(function).bind(*call.args, **given)
             bound.apply_defaults()
             known, texts, used = {}, {}, Counter(self.used)
             for name, argument in bound.arguments.items():
+                if not isinstance(argument, ast.expr) and not is_literal(argument):
+                    raise UndecidedError(f"what {name} is by default is not known")
                 value = self.evaluate(argument) if isinstance(argument, ast.expr) else argument
                 if value is not UNKNOWN:
                     known[name] = value
