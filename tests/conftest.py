@@ -40,10 +40,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(autouse=True)
 def _no_store_in_the_environment() -> Iterator[None]:
-    """Forget the store that MLflow writes into the environment: the next test, or `mlflow run`, would take it."""
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    """Forget what MLflow writes into the environment: the next test, or `mlflow run`, would take it."""
+    written = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
+    for name in written:
+        os.environ.pop(name, None)
     yield
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    for name in written:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -211,6 +211,8 @@ def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_the_model_loads_without_our_code(store: Store, tmp_path: Path) -> None:
+    """Nor does it take along the losses that the process has registered with Keras."""
+    from equipoise import losses  # noqa: F401
     from equipoise.methods import models
 
     model = models.mlp((3,), 2, hidden=(4,), dropout=0.5)

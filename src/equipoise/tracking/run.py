@@ -36,6 +36,8 @@ MOST_CHARACTERS = 6000  # MLflow's limit for a param
 MOST_IN_A_LINE = 500  # of an error
 DEFAULT_PACE = Pace()
 
+REGISTERED = "data/global_custom_objects.cloudpickle"  # in the folder of a model that MLflow saves
+
 
 class Pruned(Exception):  # noqa: N818 - it is none
     """Raised to end a run that cannot become the best: it is KILLED and tagged, and has not failed."""
@@ -204,6 +206,8 @@ class Run:
                 input_example=example,
                 pip_requirements=requirements,
             )
+        # MLflow pickles whatever the process has registered with Keras, such as `equipoise.losses`: layers need none.
+        (self._place(str(folder)) / REGISTERED).unlink(missing_ok=True)
         self._do("model", folder=str(folder), step=step)
 
     def _place(self, path: str) -> Path:
