@@ -21,7 +21,8 @@ def start(config: Config, data: Prepared) -> Learner:
         If the device, the loss or the model is not what training takes it for.
     """
     device, replicas = start_tensorflow(config, data)
-    for message in replica_notes(config, replicas):
+    tells = config.trainer.strategy != "multi_worker" or read_cluster().is_chief  # of several workers one
+    for message in replica_notes(config, replicas) if tells else ():
         warn(message)
     # Not before TensorFlow is started: these import it.
     from equipoise.training import trial
@@ -30,7 +31,7 @@ def start(config: Config, data: Prepared) -> Learner:
     from equipoise.training.workers import connected
 
     choice = choice_of(config, data, device)
-    if config.trainer.engine == "auto" or (choice.xla and config.trainer.jit == "auto"):
+    if tells and (config.trainer.engine == "auto" or (choice.xla and config.trainer.jit == "auto")):
         note(f"trainer.engine={config.trainer.engine} takes {choice}")
     with connected(), runtime.enough_memory(), unchanged(data):
         for message in trial.check_loss(config, data):
