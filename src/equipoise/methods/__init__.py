@@ -1,4 +1,4 @@
-"""What competes: weightings, schedules, losses and their implementations, models, decision rules, priors and costs.
+"""What competes: weightings, schedules, losses, implementations, models, decision rules, priors, costs and tasks.
 
-Knows the counts of classes, and nothing of data on disk, of training or of runs.
+Knows prepared data, and nothing of files on disk, of training or of runs.
 """
