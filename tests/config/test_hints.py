@@ -132,6 +132,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_hint_that_is_typed_ends_the_complaint(
     name: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch

@@ -150,6 +150,7 @@ DECIDES_NONE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_read_anew")
 @pytest.mark.parametrize("what", [*DECIDES_BITS, *DECIDES_NONE])
 def test_only_an_edit_that_decides_bits_makes_another_training(what: str, monkeypatch: pytest.MonkeyPatch) -> None:

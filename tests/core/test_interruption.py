@@ -37,6 +37,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("doing", ["idle", "busy", "busy, and the store hangs"])
 def test_a_signal_ends_what_cannot_be_interrupted(

@@ -82,6 +82,7 @@ def processes(*overrides: str) -> submitit_jobs.Options:
     return found.sweep.launcher_options
 
 
+@pytest.mark.slow
 def test_two_processes_run_at_once_and_one_that_is_killed_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,7 @@ def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_i
     assert store.client.get_run(anew).data.metrics == {"val/loss": 0.5}
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time_writes_into_a_folder(store: Store, tmp_path: Path) -> None:
     with (
         start_run(store, Description("e", "n"), tmp_path),
