@@ -51,6 +51,17 @@ def test_a_function_takes_few_parameters() -> None:
     assert {place: count for place, count in counts.items() if count > MOST_PARAMETERS} == {}
 
 
+def test_state_of_the_process_stands_in_one_place() -> None:
+    """No other module begins an empty container to be filled, or rebinds a name of its own."""
+    empty = {"set()", "dict()", "list()", "OrderedDict()", "{}", "[]"}
+    found = []
+    for file, tree in TREES.items():
+        held = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
+        found += [at(file, node) for node in held if ast.unparse(node.value or node) in empty]
+        found += [at(file, node) for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    assert [place.rpartition(":")[0] for place in found] == ["src/equipoise/core/state.py"], found
+
+
 def test_nothing_of_another_module_is_patched() -> None:
     """Neither by `unittest.mock` nor by an assignment to an attribute of what was imported."""
     found = []

@@ -10,7 +10,10 @@ OpenTelemetry's form) is open to every user, or to all requests from loopback, w
 
 import hmac
 import secrets
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from equipoise.core.state import kept
 
 if TYPE_CHECKING:
     from flask import Response
@@ -19,9 +22,19 @@ if TYPE_CHECKING:
 CLOSED = ("/mlflow/assistant/", "/gateway", "/mlflow/demo/", "/mlflow/mcp-servers", "/3.0/jobs", "/v1/traces")
 MOST_KNOWN = 10_000  # checked passwords that are remembered; then all are forgotten
 
-# Marks of the passwords that were found right. A mark is made with the stored hash, which a new password changes.
-_known: set[bytes] = set()
-_key = secrets.token_bytes(32)  # so that no password can be read from memory
+
+@dataclass
+class Checked:
+    """The passwords that this process of the server has found right.
+
+    Attributes
+    ----------
+    marks : of the passwords; made with the stored hash, which a new password changes
+    key : of the marks, so that no password can be read from memory
+    """
+
+    marks: set[bytes] = field(default_factory=set)
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
 
 def authenticate() -> "Authorization | Response":
@@ -33,7 +46,7 @@ def authenticate() -> "Authorization | Response":
     given = request.authorization
     mark = _mark(given.username, given.password) if given is not None else None
     found: Authorization | Response = (
-        given if given is not None and mark in _known else authenticate_request_basic_auth()
+        given if given is not None and mark in kept(Checked).marks else authenticate_request_basic_auth()
     )
     if not isinstance(found, Authorization):
         return found  # a stranger learns nothing
@@ -54,14 +67,15 @@ def _mark(name: str | None, password: str | None) -> bytes | None:
         stored = store.get_user(name).password_hash
     except MlflowException:
         return None
-    return hmac.digest(_key, "\0".join((name or "", stored, password or "")).encode(), "sha256")
+    return hmac.digest(kept(Checked).key, "\0".join((name or "", stored, password or "")).encode(), "sha256")
 
 
 def _remember(mark: bytes | None) -> None:
-    if len(_known) >= MOST_KNOWN:
-        _known.clear()
+    marks = kept(Checked).marks
+    if len(marks) >= MOST_KNOWN:
+        marks.clear()
     if mark is not None:
-        _known.add(mark)
+        marks.add(mark)
 
 
 def _refusal(given: "Authorization") -> str | None:
