@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from equipoise.config.model import Trainer
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
+from equipoise.data.sampling import RULES
 from equipoise.data.types import SPLITS, Dataset
 from equipoise.methods.losses import IMPLEMENTED, LOSSES
 from equipoise.methods.models import MODELS
@@ -24,6 +26,7 @@ from equipoise.runs.weigh import weigh
 from equipoise.training.plain.case import Origin
 from equipoise.training.plain.script import ARRAYS, plain_keras
 from helpers import REPOSITORY, composed, imported_modules
+from options import needed
 
 # 93 samples in batches of 16: the last batch holds 13.
 SMALL = ["dataset=synthetic", "dataset.features=6", "trainer.batch_size=16", "trainer.epochs=2", "weighting=balanced"]
@@ -43,10 +46,10 @@ FORMS = ("sparse", "one_hot", "binary")
 
 def of_loss(loss: str, implementation: str, form: str) -> list[str]:
     """The overrides; for three classes, a class more in options by class."""
-    needed = [option.replace("1: 2}", "1: 2, 2: 3}") for option in NEEDED.get(loss, [])]
-    if form == "binary":
-        needed = NEEDED.get(loss, [])
-    options = [f"loss={loss}", f"loss.implementation={implementation}", f"dataset.labels={form}", *needed]
+    typed = NEEDED.get(loss, [])
+    if form != "binary":
+        typed = [option.replace("1: 2}", "1: 2, 2: 3}") for option in typed]
+    options = [f"loss={loss}", f"loss.implementation={implementation}", f"dataset.labels={form}", *typed]
     return [*MLP, TWO if form == "binary" else THREE, *options]
 
 
@@ -62,13 +65,13 @@ PUT_IN = {
 }
 STOPPED = [*MLP, THREE, "loss=custom", "trainer.epochs=20", "trainer.learning_rate=0.05"]
 OTHERS = {
-    **{f"weighting {name}": [*MLP, THREE, f"weighting={name}"] for name in STRATEGIES if name != "manual"},
+    **{f"weighting {name}": [*MLP, THREE, f"weighting={name}", *needed(f"weighting={name}", 3)] for name in STRATEGIES},
     "manual": [*MLP, THREE, "weighting=manual", "weighting.weights={0: 0.1, 1: 2, 2: 3}", "weighting.normalize=max"],
     **{f"schedule {name} {how}": [*MLP, THREE, f"weighting.schedule={name}", f"loss={how}", "trainer.epochs=3"]
        for name, course in SCHEDULES.items() if course.has_start for how in IMPLEMENTED},
     "cosine": [*MLP, THREE, "weighting.schedule=ramp", "weighting.shape=cosine", "trainer.epochs=4", "loss=custom"],
     **{f"sampling {name}": [*MLP, THREE, f"dataset.sampling={name}", f"loss={how}"]
-       for name, how in zip(("class_balanced", "square_root", "progressive"), IMPLEMENTED, strict=True)},
+       for name, how in zip(RULES, cycle(IMPLEMENTED))},
     **{f"stops by {monitor}": [*STOPPED, "trainer.early_stopping=1", f"trainer.monitor=val/{monitor}"]
        for monitor in ("balanced_accuracy", "macro_f1", "accuracy", "log_loss")},
     "one logit stops": [*STOPPED[:-4], TWO, "dataset.labels=binary", "trainer.epochs=20", "trainer.learning_rate=0.05",
@@ -83,7 +86,8 @@ OTHERS = {
     "bfloat16": [*MLP, THREE, "trainer.precision=mixed_bfloat16"],
     "a large seed": [*MLP, THREE, "seed=4294967295"],
     "no weights": [*MLP, THREE, "weighting=none", "loss=custom"],
-    "linear": [*SMALL, THREE, "model=linear"],
+    **{name: [*(["dataset=digits_lt", "trainer.epochs=1"] if model.dimensions == 3 else [*SMALL, THREE]),
+              f"model={name}", *needed(f"model={name}")] for name, model in MODELS.items()},
     "cnn": ["dataset=digits_lt", "model=cnn", "model.filters=[4,4]", "model.hidden=8", "trainer.epochs=1"],
     "conv1d": [*SMALL, THREE, "dataset.form=series", "model=conv1d", "model.filters=[4]", "model.hidden=8"],
     "many classes": [*SMALL, f"dataset.class_counts=[{','.join(map(str, range(60, 10, -2)))}]", "model=linear",
@@ -235,7 +239,7 @@ def test_no_option_is_passed_over() -> None:
     assert Dataset.model_fields.keys() == of_data | {"labels", "sampling"}
     assert set(IMPLEMENTED) == {"class_weight", "sample_weight", "custom"}
     assert set(SECOND_STAGES) == {"crt", "tau_norm"}
-    assert {*OTHERS} >= {"linear", "cnn", "conv1d"} == MODELS.keys() - {"mlp"}
+    assert {*OTHERS} >= MODELS.keys()
 
 
 def test_to_write_a_script_takes_no_tensorflow() -> None:

@@ -1,7 +1,6 @@
 """Functions under what is known of their arguments: what is decided, what is left, and that it means the same."""
 
 import ast
-import inspect
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
@@ -11,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.core.schema import ConfigError
+from equipoise.config.choice import defaults
+from equipoise.core.schema import ConfigError, keywords
 from equipoise.methods.weighting import STRATEGIES
 from equipoise.training.plain.definitions import Definitions, Text
 from equipoise.training.plain.known import PURE, computed
@@ -314,10 +314,9 @@ def test_fields_stand_for_expressions() -> None:
 
 
 COUNTS = st.lists(st.integers(1, 10_000), min_size=2, max_size=6).map(np.array)
+# Beside the defaults of the YAML.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "power": {"alpha": 0.5},
     "effective_number": {"beta": "auto"},
-    "log_smoothed": {"c": 1.02},
     "log_damped": {"mu": 0.15},
     "manual": {"weights": [1.0, 2.0]},
 }
@@ -327,9 +326,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 @given(counts=COUNTS)
 def test_what_is_written_means_what_the_function_means(name: str, counts: Any) -> None:
     definitions = Definitions()
-    needed = inspect.signature(STRATEGIES[name]).parameters.keys() - {"counts"}
-    assert needed <= OPTIONS.get(name, {}).keys(), f"this test needs options for {name}"
-    options = {option: OPTIONS[name][option] for option in needed}
+    typed = {**defaults("weighting", name), **OPTIONS.get(name, {})}
+    options = {option: typed[option] for option in keywords(STRATEGIES[name])}
     lines = definitions.result_of(f"weighting={name}", "found", STRATEGIES[name], Text("counts"), **options)
     namespace: dict[str, Any] = {"np": np, "counts": counts}
     exec("\n".join([*definitions.lines, *lines]), namespace)
