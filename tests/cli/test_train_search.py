@@ -112,6 +112,21 @@ def test_a_search_that_was_killed_goes_on_to_the_same_trials(
     assert "epochs on cpu" not in again
 
 
+def test_a_trial_that_was_pruned_before_the_search_heard_of_it_is_not_done_again(
+    project: Path, store: Store, whole: str
+) -> None:
+    journal = project / "outputs/searches/whole.journal"
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    told = [number for number, line in enumerate(lines) if '"state": 2' in line or '"state":2' in line]
+    journal.write_text("".join(lines[: told[-1]]), encoding="utf-8")
+    before = trials(project, store, "whole")[1]
+    again = search(project, FIVE, "sweep=whole")
+    assert "was pruned after epoch 2 already" in again
+    assert "epochs on cpu" not in again
+    assert trials(project, store, "whole")[1].equals(before)
+    assert sorted(run.info.status for run in jobs(store, sweep_id="whole")) == ["FINISHED"] * 4 + ["KILLED"]
+
+
 def test_two_metrics_and_two_trials_at_once(project: Path, store: Store) -> None:
     at_once = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=2", "trainer.epochs=1"]
     printed = search(

@@ -29,10 +29,11 @@ from equipoise.training.learner import Learner
 
 @dataclass(frozen=True)
 class Settled:
-    """Why there is nothing to do for a run, and the run that has done it, if one has."""
+    """Why there is nothing to do for a run, the run that has done it, if one has, and whether it was pruned."""
 
     reason: str
     run: str | None = None
+    pruned: bool = False
 
 
 # Of the store, the config and the digest of the data: held while the run is done; gives the run to go on with, if any.

@@ -29,6 +29,7 @@ from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages
 
 SUPERSEDED = "superseded_in"  # tag: the sweep that a finished run has left because other code or data replaced it
+TRIAL = "trial"  # tag: the number of the trial in its search
 LOST = "lost"  # tag: why a job's process or machine disappeared before the job ended
 LOCK, REFUSED = "lock", "refused"  # endings of a job's files
 MOST_CHARACTERS = 500  # of a reason
@@ -49,11 +50,17 @@ class Unfinished:
 
 
 @contextlib.contextmanager
-def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled | Begun | None]:
+def claimed(
+    store: Store, config: Config, data_sha256: str, trial: str | None = None
+) -> Iterator[Settled | Begun | None]:
     """Hold a job of a sweep for this process; yield why there is nothing to do, or the run to resume, or None.
 
     Unfinished runs of the job are deleted, except the one to resume. Finished runs by other code or on other data leave
     the sweep. So no job is counted twice.
+
+    Parameters
+    ----------
+    trial : the number of the trial in its search, if it is one
     """
     key = config_sha256(config)
     lock, refusal = _lock(store, config.sweep, key), _file(store, config.sweep, key, REFUSED)
@@ -64,34 +71,41 @@ def claimed(store: Store, config: Config, data_sha256: str) -> Iterator[Settled 
         return
     try:
         refusal.unlink(missing_ok=True)
-        if not store.answers:  # nobody knows which jobs are done, and repeating one loses nothing
-            yield None
-            return
-        # A pruned trial is not unfinished; the same values again make another trial.
-        same = [run for run in store.runs(sweep_id=config.sweep, config_sha256=key) if "pruned" not in run.data.tags]
-        finished = [run for run in same if run.info.status == "FINISHED"]
-        done = [run for run in finished if not identity.changed(run.data.tags, config, data_sha256)]
-        if done:
-            run_id = str(done[-1].info.run_id)
-            yield Settled(f"is finished in this sweep already (run {run_id})", run_id)
-            return
-        for run in finished:
-            store.client.set_tag(run.info.run_id, SUPERSEDED, config.sweep)
-            store.client.delete_tag(run.info.run_id, "sweep_id")
-        left = [run.info.run_id for run in same if run.info.status != "FINISHED"]
-        for run in same:
-            if run.info.status == "RUNNING":  # its process, maybe on another host, has lost the lock
-                store.client.set_terminated(run.info.run_id, "KILLED")
-        begun = resume.interrupted(store, config, data_sha256) if left else None
-        for run_id in left:
-            if begun is None or run_id != begun.id:
-                store.client.delete_run(run_id)
-        yield begun
+        yield _left_to_do(store, config, data_sha256, trial)
     except ConfigError as error:  # perhaps before there was a run to record it
         refusal.write_text(str(error)[:MOST_CHARACTERS], encoding="utf-8")
         raise
     finally:
         lock.release()
+
+
+def _left_to_do(store: Store, config: Config, data_sha256: str, trial: str | None) -> Settled | Begun | None:
+    """Return why there is nothing to do for the job that this process holds, or the run to resume, or None."""
+    if not store.answers:  # nobody knows which jobs are done, and repeating one loses nothing
+        return None
+    every = store.runs(sweep_id=config.sweep, config_sha256=config_sha256(config))
+    # A pruned trial is not unfinished; the same values again make another trial.
+    same = [run for run in every if "pruned" not in run.data.tags]
+    pruned = [run for run in every if "pruned" in run.data.tags and run.data.tags.get(TRIAL, "") == trial]
+    if pruned:
+        return Settled(f"was pruned {pruned[-1].data.tags['pruned']} already", pruned=True)
+    finished = [run for run in same if run.info.status == "FINISHED"]
+    done = [run for run in finished if not identity.changed(run.data.tags, config, data_sha256)]
+    if done:
+        run_id = str(done[-1].info.run_id)
+        return Settled(f"is finished in this sweep already (run {run_id})", run_id)
+    for run in finished:
+        store.client.set_tag(run.info.run_id, SUPERSEDED, config.sweep)
+        store.client.delete_tag(run.info.run_id, "sweep_id")
+    left = [run.info.run_id for run in same if run.info.status != "FINISHED"]
+    for run in same:
+        if run.info.status == "RUNNING":  # its process, maybe on another host, has lost the lock
+            store.client.set_terminated(run.info.run_id, "KILLED")
+    begun = resume.interrupted(store, config, data_sha256) if left else None
+    for run_id in left:
+        if begun is None or run_id != begun.id:
+            store.client.delete_run(run_id)
+    return begun
 
 
 def save_overview(store: Store, experiment: str) -> None:

@@ -1,5 +1,6 @@
 """One job of a command line, carried out and told: a run by itself, a job of a sweep or a trial of a search."""
 
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,8 +40,10 @@ def run_job(config: Config, folder: Path, searching: search.Settings | None) -> 
     try:
         store = open_store(project_root(), config.tracking.name, needed=False)
         watch = search.watch(project_root(), searching, config) if searching else None
-        claim = jobs.claimed if in_a_sweep else resume.claimed
-        with Session(store, folder, claim=claim, adopt=outer_run(store), watch=watch) as session:
+        trial = search.trial() if searching else None
+        claim = partial(jobs.claimed, trial=trial) if in_a_sweep else resume.claimed
+        tags = {jobs.TRIAL: trial} if trial else {}
+        with Session(store, folder, claim=claim, adopt=outer_run(store), tags=tags, watch=watch) as session:
             found = run(config, session)
     except Pruned as pruned:
         console.print(f"{run_name(config)}: pruned {pruned}", soft_wrap=True)
@@ -49,6 +52,8 @@ def run_job(config: Config, folder: Path, searching: search.Settings | None) -> 
         _fail(error, config, folder)
     if isinstance(found, Settled):
         console.print(f"{run_name(config)} {found.reason}", soft_wrap=True)
+        if found.pruned:
+            return {}
         if not (searching and found.run):
             return None
         return search.outcome(store.points(found.run, search.watched(searching, config)), searching, config)

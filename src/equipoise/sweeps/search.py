@@ -208,6 +208,11 @@ def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Lau
         raise ConfigError(f"sweep={sweep} is being searched by another process") from None
 
 
+def trial() -> str | None:
+    """Return the number of the trial that this process carries out, if it does."""
+    return os.environ.get(TRIAL)
+
+
 def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapping[str, float]], None] | None:
     """Return the function that a trial's process calls after each epoch to prune a hopeless trial.
 
