@@ -7,11 +7,14 @@ results from the headers of the recipes in conf/experiment/. All are read as tex
 """
 
 import ast
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from equipoise.core import plugins
 
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "methods.md"
@@ -121,7 +124,18 @@ CHAPTERS = (
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([INTRODUCTION, *(line for chapter in CHAPTERS for line in _chapter(chapter))])
+    return "\n".join([INTRODUCTION, *(line for chapter in CHAPTERS for line in _chapter(chapter)), *_own()])
+
+
+def _own() -> Iterator[str]:
+    """Yield the chapter on the options that plugins/ adds, if there are any."""
+    found = list(plugins.every())
+    if found:
+        yield "## Your own: `plugins/`\n"
+    for own in found:
+        yield f"### `{own.kind}={own.name}`\n\n{own.about}\n"
+        if own.defaults:
+            yield _fenced("yaml", [f"{key}: {json.dumps(value)}" for key, value in own.defaults.items()])
 
 
 def _chapter(chapter: Chapter) -> Iterator[str]:
@@ -160,6 +174,14 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
         for node in tree.body
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == chapter.registry
     )
+    if isinstance(registry, ast.Call):  # a registry that the user may add to
+        registry = registry.args[1]
+    if isinstance(registry, ast.Name):
+        (registry,) = (
+            node.value
+            for node in tree.body
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == registry.id
+        )
     assert isinstance(registry, ast.Dict)
     found = {
         ast.literal_eval(key): ast.unparse(value.args[0] if isinstance(value, ast.Call) else value)

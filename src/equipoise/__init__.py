@@ -17,6 +17,8 @@ _HOMES = {
     "losses": "equipoise.losses",
     "run": "equipoise.api.run",
     "sweep": "equipoise.api.sweep",
+    # marks of the user's own options (docs/extend.md)
+    **dict.fromkeys(("dataset", "decision", "loss", "model", "sampling", "weighting"), "equipoise.core.plugins"),
 }
 __all__ = list(_HOMES)
 

@@ -35,11 +35,11 @@ def test_the_code_of_each_choice_counts_and_other_code_does_not(monkeypatch: pyt
         "evaluation",
     ]
     assert identity.changed(TAGS, CONFIG, "it") == ""
-    monkeypatch.setitem(STRATEGIES, "inverse", STRATEGIES["power"])  # type: ignore[arg-type]
+    monkeypatch.setitem(STRATEGIES.shipped, "inverse", STRATEGIES["power"])  # type: ignore[arg-type]
     assert identity.code_sha256(CONFIG) == TAGS["code_sha256"]
-    monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["power"])  # type: ignore[arg-type]
-    monkeypatch.setitem(MODELS, "mlp", MODELS["linear"])  # type: ignore[arg-type]
-    monkeypatch.setitem(DECISIONS, "tuned", DECISIONS["cost"])  # type: ignore[arg-type]
+    monkeypatch.setitem(STRATEGIES.shipped, "balanced", STRATEGIES["power"])  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS.shipped, "mlp", MODELS["linear"])  # type: ignore[arg-type]
+    monkeypatch.setitem(DECISIONS.shipped, "tuned", DECISIONS["cost"])  # type: ignore[arg-type]
     assert identity.code_sha256(CONFIG) != TAGS["code_sha256"]
     assert identity.changed(TAGS, CONFIG, "other") == (
         "the code of weighting=balanced and the code of model=mlp and the code of decision=tuned "

@@ -124,13 +124,16 @@ def test_a_new_option_is_one_function_and_one_registry_line() -> None:
 
     from pydantic import TypeAdapter, ValidationError
 
+    from equipoise.core.registry import Registry
     from equipoise.core.schema import Positive
     from equipoise.methods.weighting import Weighting
 
     def mine(counts: Any, *, steepness: Positive) -> Any:
         return counts**-steepness
 
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[Weighting, OneOf({"mine": mine, "other": lambda counts: counts})])
+    shipped = {"mine": mine, "other": lambda counts: counts}
+    options = Registry("weighting", shipped, lambda function, _: function)
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[Weighting, OneOf(options)])
     common = {"name": "mine", "normalize": "none", "schedule": "constant", "start": "auto", "shape": "auto"}
     assert adapter.validate_python({**common, "steepness": 2}).steepness == 2.0
     for wrong in ({"steepness": 0}, {}, {"steepness": 1, "extra": 1}):

@@ -164,7 +164,7 @@ def test_a_function_of_undivided_data_that_breaks_its_contract_is_refused_by_nam
     labels: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = Raw(("a", "b", "c"), labels, 1, "it", lambda *_: pytest.fail("it is refused before it is loaded"))
-    monkeypatch.setitem(catalogue.DATASETS, "npz", catalogue.Kind(lambda: raw, divided=True))  # type: ignore[index]
+    monkeypatch.setitem(catalogue.DATASETS.shipped, "npz", catalogue.Kind(lambda: raw, divided=True))  # type: ignore[index]
     with pytest.raises(
         ConfigError, match=r"dataset=npz: its function gives labels .*(counted from 0 to 2|must be int64)"
     ):

@@ -257,11 +257,11 @@ def test_a_run_that_other_code_has_begun_is_begun_anew_and_told(
     def argmax_again(*_: object, **__: object) -> None:
         """Judges a model that is trained as it was."""
 
-    monkeypatch.setitem(DECISIONS, "tuned", Rule(argmax_again))  # type: ignore[arg-type]
+    monkeypatch.setitem(DECISIONS.shipped, "tuned", Rule(argmax_again))  # type: ignore[arg-type]
     assert resume.interrupted(store, config, "it") == resume.Begun(run, tmp_path)
     assert made_by(config, data) == before
     assert capsys.readouterr().err == ""
-    monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["inverse"])  # type: ignore[arg-type]
+    monkeypatch.setitem(STRATEGIES.shipped, "balanced", STRATEGIES["inverse"])  # type: ignore[arg-type]
     assert resume.interrupted(store, config, "it") is None
     assert (
         capsys.readouterr().err

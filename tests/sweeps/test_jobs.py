@@ -97,7 +97,7 @@ def test_a_search_whose_trials_are_of_other_code_does_not_go_on(store: Store, mo
     trial = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
     store.client.set_terminated(trial)
     sweep.check_search(store, "searched", jobs)
-    monkeypatch.setitem(STRATEGIES, "balanced", STRATEGIES["inverse"])  # type: ignore[arg-type]
+    monkeypatch.setitem(STRATEGIES.shipped, "balanced", STRATEGIES["inverse"])  # type: ignore[arg-type]
     with pytest.raises(ConfigError) as refused:
         sweep.check_search(store, "searched", jobs)
     assert str(refused.value) == (

@@ -104,7 +104,7 @@ def test_a_loss_that_cannot_be_trained_on_is_refused_by_name(
 
     function, said = BAD_LOSSES[what]
     config, data = of(cache, *SMALL)
-    monkeypatch.setitem(LOSSES, "class_weight", Loss(named_mine(function)))  # type: ignore[arg-type]
+    monkeypatch.setitem(LOSSES.shipped, "class_weight", Loss(named_mine(function)))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"^loss=class_weight: its function mine " + said):
         check_loss(config, data)
 
@@ -114,7 +114,7 @@ def test_a_class_without_a_gradient_is_told(cache: Path, monkeypatch: pytest.Mon
 
     config, data = of(cache, *SMALL)
     halting = named_mine(lambda y, z: tf().where(y == 1, 0.0, cross_entropy(y, z)))
-    monkeypatch.setitem(LOSSES, "class_weight", Loss(halting))  # type: ignore[arg-type]
+    monkeypatch.setitem(LOSSES.shipped, "class_weight", Loss(halting))  # type: ignore[arg-type]
     assert check_loss(config, data) == [
         "loss=class_weight has no gradient for samples of class 1: their weight has no effect"
     ]
@@ -239,7 +239,7 @@ def test_a_model_that_does_not_end_in_logits_is_refused_by_name(
 
     ends, overrides, said = BAD_MODELS[what]
     config, data = of(cache, *overrides)
-    monkeypatch.setitem(MODELS, "mlp", Architecture(dense_model(*ends)))  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS.shipped, "mlp", Architecture(dense_model(*ends)))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=rf"^(model=mlp: mine )?{said}"):
         check_model(Compiled(config, data), config, data)
 
@@ -248,7 +248,7 @@ def test_ldam_needs_a_last_layer_that_it_can_make_anew(cache: Path, monkeypatch:
     from equipoise.training.graph import Compiled
 
     config, data = of(cache, *SMALL, "loss=ldam")
-    monkeypatch.setitem(MODELS, "mlp", Architecture(dense_model(DENSE, layer("ReLU"))))  # type: ignore[arg-type]
+    monkeypatch.setitem(MODELS.shipped, "mlp", Architecture(dense_model(DENSE, layer("ReLU"))))  # type: ignore[arg-type]
     with pytest.raises(
         ConfigError, match="loss=ldam makes the last layer of a model anew, which must be Dense; this one ends in ReLU"
     ):
@@ -344,9 +344,9 @@ def test_a_weighting_that_is_no_weighting_is_refused_by_name(
     def mine(_: Any) -> Any:
         return np.array(returned)
 
-    monkeypatch.setitem(STRATEGIES, "balanced", mine)  # type: ignore[arg-type]
+    monkeypatch.setitem(STRATEGIES.shipped, "balanced", mine)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"weighting=balanced: its function mine " + said):
         composed(*SMALL, "weighting=balanced")
-    monkeypatch.setitem(STRATEGIES, "balanced", lambda _: [1.0, 2.0, 3.0])  # type: ignore[arg-type]
+    monkeypatch.setitem(STRATEGIES.shipped, "balanced", lambda _: [1.0, 2.0, 3.0])  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="returns list; it must return one number a class"):
         composed(*SMALL, "weighting=balanced")

@@ -8,8 +8,10 @@ import numpy as np
 import yaml
 from pydantic import ValidationError, create_model
 
+from equipoise.config import own_options
 from equipoise.config.messages import explained
 from equipoise.config.model import Config
+from equipoise.config.validation import admit_own
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError, Section, suggestion
 
@@ -31,6 +33,7 @@ def choice(group: str, name: str, given: Mapping[str, Any], *, without: Collecti
         If there is no such option, or no such key, or a value is wrong.
     """
     values = defaults(group, name)
+    admit_own(_checked(group), {group: values})
     known = [key for key in values if key not in (*OF_THE_CHOICE, *without)]
     for key in given:
         if key not in known:
@@ -52,8 +55,12 @@ def defaults(group: str, name: str) -> dict[str, Any]:
         If the group has no such option, with the nearest one.
     """
     files = {file.stem: file for file in sorted((config_folder() / group).glob("*.yaml"))}
+    own = own_options.keys(group, name)
+    if name not in files and own is not None:
+        return own
     if name not in files:
-        raise ConfigError(f"{group}={name}: there is no such {group}{suggestion(name, list(files))}")
+        known = [*files, *own_options.names(group)]
+        raise ConfigError(f"{group}={name}: there is no such {group}{suggestion(name, known)}")
     found: dict[str, Any] = yaml.safe_load(files[name].read_text(encoding="utf-8"))
     return found
 

@@ -6,15 +6,11 @@ from typing import Annotated, Any
 from equipoise.config.validation import validated
 from equipoise.core.schema import OneOf, Section
 from equipoise.data.catalogue import DATASETS
-from equipoise.data.splitting import Divided
 from equipoise.data.types import Dataset
 
 AnyDataset = Annotated[
     Dataset,
-    OneOf(
-        {name: kind.function for name, kind in DATASETS.items()},
-        {name: Divided for name, kind in DATASETS.items() if kind.divided},
-    ),
+    OneOf(DATASETS, lambda kind: (kind.function,), lambda kind: kind.section),
 ]
 
 

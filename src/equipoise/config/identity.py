@@ -14,6 +14,7 @@ from typing import Any
 
 from equipoise.config.model import Config
 from equipoise.core import source_code
+from equipoise.data.sampling import RULES
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
@@ -53,12 +54,14 @@ DIGITS = 16  # kept of a part's digest
 
 def code(config: Config) -> dict[str, str]:
     """Return the digest of each part of the code, such as `weighting=balanced` or `training`."""
-    chosen = {
+    chosen: dict[str, Any] = {
         f"weighting={config.weighting.name}": STRATEGIES[config.weighting.name],
         f"loss={config.loss.name}": LOSSES[config.loss.name],
         f"model={config.model.name}": MODELS[config.model.name],
         f"decision={config.decision.name}": DECISIONS[config.decision.name],
     }
+    if config.dataset.sampling in RULES.own():
+        chosen[f"sampling={config.dataset.sampling}"] = RULES[config.dataset.sampling]
     found = {part: _of_record(record) for part, record in chosen.items()}
     found["training"] = _of_code(*TRAINING, without=JUDGES)
     found["evaluation"] = _of_code(*EVALUATION)
@@ -129,11 +132,11 @@ def differing(runs: Iterable[Mapping[str, str]]) -> list[str]:
 
 def _of_record(record: Any) -> str:
     """Digest of a function, or of all functions and values of a record and of records in it."""
-    if callable(record):
-        return _of_code(record)
     if dataclasses.is_dataclass(record):
         values = {field.name: _of_record(getattr(record, field.name)) for field in dataclasses.fields(record)}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    if callable(record):
+        return _of_code(record)
     return repr(record)
 
 

@@ -85,10 +85,10 @@ class Config(Section):
     """The whole config of one run."""
 
     dataset: AnyDataset
-    model: Annotated[ModelOptions, OneOf({name: architecture.build for name, architecture in MODELS.items()})]
+    model: Annotated[ModelOptions, OneOf(MODELS, lambda architecture: (architecture.build,))]
     weighting: Annotated[Weighting, OneOf(STRATEGIES)]
-    loss: Annotated[LossOptions, OneOf({name: loss.parts for name, loss in LOSSES.items()})]
-    decision: Annotated[Decision, OneOf({name: rule.function for name, rule in DECISIONS.items()})]
+    loss: Annotated[LossOptions, OneOf(LOSSES, lambda loss: loss.parts)]
+    decision: Annotated[Decision, OneOf(DECISIONS, lambda rule: (rule.function,))]
     trainer: Trainer
     evaluation: EvaluationOptions
     tracking: Tracking

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from equipoise.config import own_options
 from equipoise.config.checks import check_together
 from equipoise.config.composing import is_value, refers
 from equipoise.config.model import VALUES, Config, annotations, validate
@@ -311,7 +312,10 @@ def check_name(override: Override) -> None:
     if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
         return
     folders = [folder for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "hydra"]
-    groups = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+    groups = {
+        folder.name: sorted([*(file.stem for file in folder.glob("*.yaml")), *own_options.names(folder.name)])
+        for folder in folders
+    }
     known = [*groups, "evaluation", *VALUES]
     if head not in known:
         raise ConfigError(f"{override.input_line}: there is no option {head}{suggestion(head, known)}")

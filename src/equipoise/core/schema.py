@@ -20,11 +20,11 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from equipoise.core.typed import list_in, mapping_in
 
@@ -157,14 +157,29 @@ class KeyOf:
     """The name of an entry of a registry, or one of `others`: `sampling: Annotated[str, KeyOf(RULES, NONE)]`."""
 
     def __init__(self, registry: Mapping[str, Any], *others: str) -> None:
-        self.names = [*others, *registry]
+        self._registry, self._others = registry, others
+
+    @property
+    def names(self) -> list[str]:
+        return [*self._others, *self._registry]
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.literal_schema(self.names)
+        return core_schema.no_info_plain_validator_function(
+            self._checked, serialization=core_schema.to_string_ser_schema()
+        )
+
+    def _checked(self, value: Any) -> Any:
+        if not isinstance(value, str) or value not in self.names:
+            expected = [repr(name) for name in self.names]
+            both = " or ".join(filter(None, [", ".join(expected[:-1]), expected[-1]]))
+            raise PydanticKnownError("literal_error", {"expected": both})
+        return value
 
 
 class OneOf:
     """The options of a group: `weighting: Annotated[Weighting, OneOf(STRATEGIES)]`.
+
+    The registry is a `Registry`; of the user's own options it has those that were loaded when the schema is made.
 
     Each option is read as a model of its own, told apart by `name`. It has the keys of the annotated section, which all
     options of the group share, or those of its section in `sections`, and the `keywords` of its function, or of its
@@ -173,20 +188,34 @@ class OneOf:
 
     def __init__(
         self,
-        registry: Mapping[str, Callable[..., Any] | tuple[Callable[..., Any], ...]],
-        sections: Mapping[str, type[Section]] | None = None,
+        registry: Any,
+        functions_of: Callable[[Any], tuple[Callable[..., Any], ...]] = lambda record: (record,),
+        section_of: Callable[[Any], type[Section] | None] = lambda _: None,
     ) -> None:
-        self.functions = {name: found if isinstance(found, tuple) else (found,) for name, found in registry.items()}
-        self.sections = sections or {}
+        self.registry, self._functions_of, self._section_of = registry, functions_of, section_of
+
+    @property
+    def functions(self) -> dict[str, tuple[Callable[..., Any], ...]]:
+        """Those of each option, without what the user's own options need besides."""
+        return {name: self._functions_of(record) for name, record in self.registry.available().items()}
+
+    @property
+    def sections(self) -> dict[str, type[Section]]:
+        """The sections of the options that have one of their own."""
+        found = {name: self._section_of(record) for name, record in self.registry.available().items()}
+        return {name: section for name, section in found.items() if section is not None}
 
     def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         members = []
+        sections = self.sections
         for name, functions in self.functions.items():
             keys: dict[str, Any] = {
-                key: (annotation, ...) for function in functions for key, annotation in keywords(function).items()
+                key: (annotation, defaults(function).get(key, ...))
+                for function in functions
+                for key, annotation in keywords(function).items()
             }
             keys["name"] = (Literal[name], ...)
-            members.append(create_model(name, __base__=self.sections.get(name, common), **keys))
+            members.append(create_model(name, __base__=sections.get(name, common), **keys))
         union = functools.reduce(operator.or_, members)
         return handler.generate_schema(Annotated[union, Field(discriminator="name")] if len(members) > 1 else union)
 
@@ -227,9 +256,30 @@ def arguments(section: Section, function: Callable[..., Any], classes: Sequence[
     }
 
 
+def defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults of a function's keyword-only parameters, which functions of the user's own have."""
+    parameters = inspect.signature(function).parameters.values()
+    return {
+        each.name: each.default
+        for each in parameters
+        if each.kind is each.KEYWORD_ONLY and each.default is not each.empty
+    }
+
+
 def _keyword_only(function: Callable[..., Any]) -> dict[str, Any]:
     parameters = inspect.signature(function).parameters.values()
-    return {each.name: each.annotation for each in parameters if each.kind is each.KEYWORD_ONLY}
+    return {each.name: _annotation(each, function) for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def _annotation(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
+    """Return what a parameter may be; one without an annotation may be what its default is."""
+    found = parameter.annotation
+    if found is parameter.empty:
+        return type(parameter.default)
+    if isinstance(found, str):  # of a file that postpones its annotations
+        found = get_type_hints(function, include_extras=True)[parameter.name]
+    # YAML has lists only.
+    return Annotated[found, Field(strict=False)] if get_origin(found) is tuple else found
 
 
 def _is_section(annotation: Any) -> bool:

@@ -3,16 +3,20 @@
 Nothing else names one: what is to be known of a dataset stands in its record.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from equipoise.core.plugins import Own
+from equipoise.core.registry import Registry
 from equipoise.core.schema import ConfigError, Integers, arguments, known_class
 from equipoise.data.arrays.dataset import lacks_array, npz, series
 from equipoise.data.images.dataset import image_directory, lacks_folders
 from equipoise.data.long_tailed import digits_lt, mnist_lt
+from equipoise.data.own import OwnDataset, raw_of
 from equipoise.data.shards import tfrecord
 from equipoise.data.splitting import Divided, divide
 from equipoise.data.synthetic import synthetic
@@ -26,33 +30,57 @@ class Kind:
 
     Attributes
     ----------
-    function : from its options to a `Source`, or to a `Raw`, which is divided here
+    function : from its options to a `Source`, or to a `Raw`, which is divided here; of the user's own, to their data
     divided : whether it returns a `Raw`: its config then has the keys of `Divided`
     several_labels : whether a sample may have several labels, or none
     read_in_place : whether samples are read from where they lie as long as a model is trained and judged
     lacks_labels : what an own file or folder lacks for a trained model to be judged on it; None if nothing. The second
         argument is the option that names it.
+    own : whether it is the user's own
     """
 
-    function: Callable[..., Source | Raw]
+    function: Callable[..., Any]
     divided: bool = False
     several_labels: bool = False
     read_in_place: bool = False
     lacks_labels: Callable[[Dataset, str], str | None] = lambda *_: None
+    own: bool = False
+
+    @property
+    def section(self) -> type[Divided] | None:
+        """The section with the keys that it has besides those of every dataset."""
+        return OwnDataset if self.own else Divided if self.divided else None
+
+    def __call__(self, dataset: Dataset) -> Source | Raw:
+        """Return the configured data."""
+        options = arguments(dataset, self.function)
+        if isinstance(dataset, OwnDataset):
+            return raw_of(self.function, options, dataset.scale)
+        found: Source | Raw = self.function(**options)
+        return found
 
 
-DATASETS: Mapping[str, Kind] = {
-    "mnist_lt": Kind(mnist_lt),
-    "digits_lt": Kind(digits_lt),
-    "synthetic": Kind(synthetic),
-    "tfrecord": Kind(tfrecord, read_in_place=True),
-    "csv": Kind(csv, divided=True, lacks_labels=lacks_targets),
-    "image_directory": Kind(image_directory, divided=True, read_in_place=True, lacks_labels=lacks_folders),
-    "multilabel": Kind(multilabel, divided=True, several_labels=True, lacks_labels=lacks_targets),
-    "npz": Kind(npz, divided=True, lacks_labels=lacks_array),
-    "series": Kind(series, divided=True, lacks_labels=lacks_array),
-    "tabular": Kind(tabular, divided=True),
-}
+def _of_own(function: Callable[..., Any], _own: Own) -> Kind:
+    return Kind(function, divided=True, own=True)
+
+
+DATASETS: Registry[Kind] = Registry(
+    "dataset",
+    {
+        "mnist_lt": Kind(mnist_lt),
+        "digits_lt": Kind(digits_lt),
+        "synthetic": Kind(synthetic),
+        "tfrecord": Kind(tfrecord, read_in_place=True),
+        "csv": Kind(csv, divided=True, lacks_labels=lacks_targets),
+        "image_directory": Kind(image_directory, divided=True, read_in_place=True, lacks_labels=lacks_folders),
+        "multilabel": Kind(multilabel, divided=True, several_labels=True, lacks_labels=lacks_targets),
+        "npz": Kind(npz, divided=True, lacks_labels=lacks_array),
+        "series": Kind(series, divided=True, lacks_labels=lacks_array),
+        "tabular": Kind(tabular, divided=True),
+    },
+    _of_own,
+    tuple(OwnDataset.model_fields),
+)
 
 
 def source_of(dataset: Dataset) -> Source:
@@ -64,7 +92,7 @@ def source_of(dataset: Dataset) -> Source:
         If the data cannot be what the config says.
     """
     kind = DATASETS[dataset.name]
-    found = kind.function(**arguments(dataset, kind.function))
+    found = kind(dataset)
     source = found if isinstance(found, Source) else _divided(found, dataset)  # type: ignore[arg-type]
     if kind.several_labels:
         return source

@@ -4,13 +4,15 @@ A rule takes the counts n_c and the progress of training t, from 0 in the first 
 share of each class in an epoch. Samples are drawn with replacement (Kang et al. 2020, section 4.1).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equipoise.core.schema import NONE, Floats, Integers
+from equipoise.core import plugins
+from equipoise.core.registry import Registry
+from equipoise.core.schema import NONE, ConfigError, Floats, Integers
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -34,11 +36,15 @@ def progressive(counts: Integers, progress: float) -> Floats:
     return share
 
 
-RULES: Mapping[str, Callable[[Integers, float], Floats]] = {
-    "class_balanced": class_balanced,
-    "square_root": square_root,
-    "progressive": progressive,
-}
+RULES: Registry[Callable[[Integers, float], Floats]] = Registry(
+    "sampling",
+    {
+        "class_balanced": class_balanced,
+        "square_root": square_root,
+        "progressive": progressive,
+    },
+    lambda function, _own: function,
+)
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,27 @@ def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Samp
     """Return the configured sampling of a training split; None if each sample is taken once an epoch."""
     if rule == NONE:
         return None
-    shares = np.stack([RULES[rule](counts, epoch / max(1, epochs - 1)) for epoch in range(epochs)])
+    share = RULES[rule]
+    with plugins.telling(f"dataset.sampling={rule}", share):
+        found = [share(counts, epoch / max(1, epochs - 1)) for epoch in range(epochs)]
+    shares = np.stack([_checked(each, rule, counts) for each in found])
     return Sampling(shares, ByClass.of(labels, len(counts)))
+
+
+def _checked(shares: Any, rule: str, counts: Integers) -> Floats:
+    """Refuse what no rule may return, whoever wrote it."""
+    found = np.asarray(shares)
+    if found.shape != counts.shape or found.dtype.kind not in "fiu":
+        raise ConfigError(
+            f"dataset.sampling={rule}: its function returns {found.dtype} of shape {found.shape}; "
+            f"it must return the share of each class, ({len(counts)},)"
+        )
+    if not (np.isfinite(found).all() and (found >= 0).all() and np.isclose(found.sum(), 1)):
+        raise ConfigError(
+            f"dataset.sampling={rule}: its function returns shares from {found.min():g} to {found.max():g} "
+            f"with the sum {found.sum():g}; shares are not below 0, and their sum is 1"
+        )
+    return np.asarray(found, np.float64)
 
 
 def drawn_rows(chosen: Sampling, epoch: "tf.Tensor", key: "tf.Tensor") -> "tf.Tensor":

@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import Floats, Integers, KeyOf, Section, arguments
+from equipoise.core import plugins
+from equipoise.core.plugins import Own
+from equipoise.core.registry import Registry
+from equipoise.core.schema import ConfigError, Floats, Integers, KeyOf, Section, arguments
 from equipoise.metrics.classification import TIE, best_nearest, cuts, log_softmax, move_prior, row_blocks
 from equipoise.metrics.counts import COUNTED, Counts
 from equipoise.metrics.multilabel import SCORES, best_thresholds
@@ -169,6 +172,7 @@ class Rule:
     most_classes : with more it takes hours
     most_beside : with more classes it is left to those who ask for it
     instead : another rule, for those who cannot use it
+    own : whether it is the user's own, which returns the bias of each class
     """
 
     function: Callable[..., Decide]
@@ -180,6 +184,19 @@ class Rule:
     most_classes: float = math.inf
     most_beside: float = math.inf
     instead: str = ""
+    own: bool = False
+
+    def __call__(self, known: Known, **options: Any) -> Decide:
+        """Return the decision; `options` are the function's.
+
+        Raises
+        ------
+        ConfigError
+            If the user's own function returns anything but one finite number a class.
+        """
+        with plugins.telling(f"decision={self.function.__name__}", self.function):
+            found = self.function(known, **options)
+        return _biased(found, self.function.__name__, len(known.target)) if self.own else found
 
     def is_applicable(self, known: Known) -> bool:
         """Return whether it can stand beside the configured rule: all that it needs is known, and it takes no time."""
@@ -191,20 +208,38 @@ class Rule:
         )
 
 
-DECISIONS: Mapping[str, Rule] = {
-    "argmax": Rule(argmax, of_labels=Rule(_even_odds)),
-    "logit_adjusted": Rule(logit_adjusted, beside={"tau": 1.0}, needs_prior=True, instead="tuned"),
-    "tuned": Rule(
-        tuned,
-        beside={"metric": "balanced_accuracy"},
-        of_labels=Rule(_tuned_thresholds, beside={"metric": "macro_f1"}),
-        needs_validation=True,
-        most_classes=1000,
-        most_beside=200,
-        instead="logit_adjusted",
-    ),
-    "cost": Rule(cost, needs_costs=True),
-}
+def _biased(found: Any, name: str, classes: int) -> Biased:
+    bias = np.asarray(found)
+    if bias.shape != (classes,) or bias.dtype.kind not in "fiu" or not np.isfinite(bias).all():
+        raise ConfigError(
+            f"decision={name}: its function returns {bias.dtype} of shape {bias.shape}; "
+            f"it must return one finite bias a class, ({classes},), which is added to the logits"
+        )
+    return Biased(bias.astype(np.float64))
+
+
+def _of_own(function: Callable[..., Any], _own: Own) -> Rule:
+    return Rule(function, own=True)
+
+
+DECISIONS: Registry[Rule] = Registry(
+    "decision",
+    {
+        "argmax": Rule(argmax, of_labels=Rule(_even_odds)),
+        "logit_adjusted": Rule(logit_adjusted, beside={"tau": 1.0}, needs_prior=True, instead="tuned"),
+        "tuned": Rule(
+            tuned,
+            beside={"metric": "balanced_accuracy"},
+            of_labels=Rule(_tuned_thresholds, beside={"metric": "macro_f1"}),
+            needs_validation=True,
+            most_classes=1000,
+            most_beside=200,
+            instead="logit_adjusted",
+        ),
+        "cost": Rule(cost, needs_costs=True),
+    },
+    _of_own,
+)
 
 
 class Decision(Section):
@@ -213,9 +248,10 @@ class Decision(Section):
     name: str
 
 
-def applicable(known: Known) -> dict[str, Rule]:
-    """Return the rules that stand beside the configured one."""
-    return {name: rule for name, rule in DECISIONS.items() if rule.is_applicable(known)}
+def applicable(known: Known, configured: str) -> dict[str, Rule]:
+    """Return the shipped rules for which all that they need is known, and the user's own that is configured."""
+    found = {name: rule for name, rule in DECISIONS.shipped.items() if rule.is_applicable(known)}
+    return found if configured in DECISIONS.shipped else {configured: DECISIONS[configured], **found}
 
 
 def of_labels(decision: Decision, labels: Integers, logits: Floats) -> dict[str, Decide]:
@@ -226,7 +262,7 @@ def of_labels(decision: Decision, labels: Integers, logits: Floats) -> dict[str,
     labels, logits : of the validation split, (n, labels)
     """
     found = {}
-    for name, rule in DECISIONS.items():
+    for name, rule in DECISIONS.shipped.items():
         if rule.of_labels is not None:
             function = rule.of_labels.function
             options = arguments(decision, function) if name == decision.name else rule.of_labels.beside

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
+from equipoise.core.plugins import Own
+from equipoise.core.registry import Registry
 from equipoise.core.schema import (
     ConfigError,
     Floats,
@@ -96,6 +98,7 @@ class Loss:
     needs_costs : whether it needs the costs of confusions
     constant_tables : hold the tables as constants of the graph, not in variables
     bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
+    own : whether it is the user's own, which takes class indices and a logit a class in every form of labels
     """
 
     function: Callable[..., "tf.Tensor"]
@@ -109,6 +112,13 @@ class Loss:
     needs_costs: bool = False
     constant_tables: bool = False
     bits_known: bool = False
+    own: bool = False
+
+    def __call__(self, labels: "tf.Tensor", logits: "tf.Tensor", **given: Any) -> "tf.Tensor":
+        """Return the loss of each sample, float32 (n,); `given` are its tables and options."""
+        if self.own:
+            labels, logits = _index_form(labels, logits)
+        return self.function(labels, logits, **given)
 
     @property
     def parts(self) -> tuple[Callable[..., Any], ...]:
@@ -383,7 +393,7 @@ def _sigmoid_prior(
 
 
 # The first three are one function put in three ways; the others may be put in any way.
-LOSSES: Mapping[str, Loss] = {
+_SHIPPED: Mapping[str, Loss] = {
     "class_weight": Loss(cross_entropy, prior=_unmoved, implementation="class_weight", bits_known=True),
     "sample_weight": Loss(cross_entropy, prior=_unmoved, implementation="sample_weight", bits_known=True),
     "custom": Loss(cross_entropy, prior=_unmoved, implementation="custom", bits_known=True),
@@ -402,7 +412,25 @@ LOSSES: Mapping[str, Loss] = {
 
 
 # The ways to put class weights in, by the losses that are named after them.
-IMPLEMENTED: Mapping[str, Loss] = {name: loss for name, loss in LOSSES.items() if loss.implementation == name}
+IMPLEMENTED: Mapping[str, Loss] = {name: loss for name, loss in _SHIPPED.items() if loss.implementation == name}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the user's own loss asks for by the names of its parameters."""
+
+    names: tuple[str, ...]
+
+    def __call__(self, known: Known) -> dict[str, Floats]:
+        return {name: getattr(known, name) for name in self.names}
+
+
+def _of_own(function: Callable[..., "tf.Tensor"], own: Own) -> Loss:
+    asked = own.handed[2:]
+    return Loss(function, _Asked(asked) if asked else None, needs_costs="costs" in asked, own=True)
+
+
+LOSSES: Registry[Loss] = Registry("loss", _SHIPPED, _of_own, ("function", "implementation"))
 
 
 class LossOptions(Section):
@@ -423,6 +451,14 @@ def _softmax_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor"
     if logits.shape[-1] == 1:
         logits = tf.concat([tf.zeros_like(logits), logits], axis=-1)
     return tf.reshape(tf.cast(labels, tf.int32), [-1]), logits
+
+
+def _index_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+    """Labels as int32 (n,), of rows the class with the largest share, and logits as float32 (n, classes)."""
+    import tensorflow as tf
+
+    labels, logits = _softmax_form(labels, logits)
+    return labels if labels.dtype.is_integer else tf.argmax(labels, axis=-1, output_type=tf.int32), logits
 
 
 def _of_true(values: "tf.Tensor", labels: "tf.Tensor") -> "tf.Tensor":

@@ -3,11 +3,14 @@
 A model function takes the shape of one sample and the number of logits, and returns an uncompiled model.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from equipoise.core.schema import Counts, Fraction, PositiveInt, Section
+from equipoise.core import plugins
+from equipoise.core.plugins import Own
+from equipoise.core.registry import Registry
+from equipoise.core.schema import ConfigError, Counts, Fraction, PositiveInt, Section
 
 if TYPE_CHECKING:
     import keras
@@ -71,20 +74,63 @@ class Architecture:
     dimensions : how many its samples must have; None: any number
     dense : whether it is made of dense layers alone
     bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
+    own : whether it is the user's own
     """
 
     build: Callable[..., "keras.Model"]
     dimensions: int | None = None
     dense: bool = False
     bits_known: bool = False
+    own: bool = False
+
+    def __call__(self, shape: Shape, logits: int, **options: Any) -> "keras.Model":
+        """Return the model, uncompiled.
+
+        Raises
+        ------
+        ConfigError
+            If the user's own function fails, or returns no model of samples of that shape.
+        """
+        if not self.own:
+            return self.build(shape, logits, **options)
+        who = f"model={self.build.__name__}"
+        with plugins.telling(who, self.build):
+            return _of_inputs(self.build(shape, logits, **options), shape, who)
 
 
-MODELS: Mapping[str, Architecture] = {
-    "linear": Architecture(linear, dense=True, bits_known=True),
-    "mlp": Architecture(mlp, dense=True, bits_known=True),
-    "cnn": Architecture(cnn, dimensions=3, bits_known=True),
-    "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
-}
+def _of_inputs(found: Any, shape: Shape, who: str) -> "keras.Model":
+    """Return the model as a function of its inputs, which a subclass of `keras.Model` need not be."""
+    import keras
+
+    if not isinstance(found, keras.Model):
+        raise ConfigError(f"{who}: its function returns {type(found).__name__}; it must return a keras.Model")
+    if isinstance(found, keras.Sequential) and found.built:
+        return found
+    if type(found).__name__ == "Functional":
+        if found.input_shape != (None, *shape):
+            raise ConfigError(
+                f"{who}: its function takes inputs of shape {found.input_shape}; samples have the shape {shape}: "
+                "make it with Input(shape)"
+            )
+        return found
+    inputs = keras.Input(shape, name="features")
+    return keras.Model(inputs, found(inputs))
+
+
+def _of_own(function: Callable[..., "keras.Model"], _own: Own) -> Architecture:
+    return Architecture(function, own=True)
+
+
+MODELS: Registry[Architecture] = Registry(
+    "model",
+    {
+        "linear": Architecture(linear, dense=True, bits_known=True),
+        "mlp": Architecture(mlp, dense=True, bits_known=True),
+        "cnn": Architecture(cnn, dimensions=3, bits_known=True),
+        "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
+    },
+    _of_own,
+)
 
 
 class ModelOptions(Section):

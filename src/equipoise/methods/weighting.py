@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from equipoise.core import plugins
+from equipoise.core.registry import Registry
 from equipoise.core.schema import (
     NONE,
     ConfigError,
@@ -92,18 +94,23 @@ def manual(counts: Integers, *, weights: PerClass) -> Floats:
     return weights
 
 
-STRATEGIES: Mapping[str, Callable[..., Floats]] = {
-    "none": none,
-    "balanced": balanced,
-    "inverse": inverse,
-    "max_ratio": max_ratio,
-    "power": power,
-    "effective_number": effective_number,
-    "median_frequency": median_frequency,
-    "log_smoothed": log_smoothed,
-    "log_damped": log_damped,
-    "manual": manual,
-}
+STRATEGIES: Registry[Callable[..., Floats]] = Registry(
+    "weighting",
+    {
+        "none": none,
+        "balanced": balanced,
+        "inverse": inverse,
+        "max_ratio": max_ratio,
+        "power": power,
+        "effective_number": effective_number,
+        "median_frequency": median_frequency,
+        "log_smoothed": log_smoothed,
+        "log_damped": log_damped,
+        "manual": manual,
+    },
+    lambda function, _own: function,
+    ("normalize", *Schedule.model_fields),
+)
 
 # Each divides the weights by a statistic of theirs, which is 1 afterwards.
 NORMALIZERS: Mapping[str, Callable[[Floats, Integers], float]] = {
@@ -206,7 +213,9 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
         )
     strategy = STRATEGIES[section.name]
     try:
-        weights = strategy(counts, **arguments(section, strategy, classes))
+        options = arguments(section, strategy, classes)
+        with plugins.telling(f"weighting={section.name}", strategy):
+            weights = strategy(counts, **options)
     except ConfigError as error:
         raise ConfigError(f"weighting.{error}") from None
     _check(weights, section.name, classes)

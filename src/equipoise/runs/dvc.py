@@ -9,7 +9,7 @@ from typing import Any
 from equipoise.config.checks import check_together
 from equipoise.config.model import Config, validate
 from equipoise.core.paths import code_root, project_root
-from equipoise.runs.stage import check_files, own_files, read_params
+from equipoise.runs.stage import check_files, check_own, own_files, read_params
 
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that the stage `train` logs
 
@@ -20,11 +20,14 @@ def checked_config(params: dict[str, Any]) -> Config:
     Raises
     ------
     ConfigError
-        If an option is wrong, two contradict each other, or DVC would not see a change of the dataset's files.
+        If an option is wrong, two contradict each other, or DVC would not see a change of a file that the run needs.
     """
     config = validate(params)
     check_together(config)
     check_files(config.dataset)
+    for group in ("dataset", "model", "weighting", "loss", "decision"):
+        check_own(group, getattr(config, group).name)
+    check_own("sampling", config.dataset.sampling)
     return config
 
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config.dataset import validate_dataset
-from equipoise.core import process
+from equipoise.core import plugins, process
 from equipoise.core.paths import code_root, project_root
 from equipoise.core.schema import ConfigError, complain
 from equipoise.data.catalogue import DATASETS
@@ -74,6 +74,7 @@ def checked_dataset(params: dict[str, Any]) -> Dataset:
     """
     dataset = validate_dataset(params)
     check_files(dataset)
+    check_own("dataset", dataset.name)
     return dataset
 
 
@@ -97,6 +98,22 @@ def check_files(dataset: Dataset) -> None:
                 f"dataset.{option}={path}: the pipeline depends on data/raw, so put it there: "
                 f"dvc add data/raw/{Path(path).name}"
             )
+
+
+def check_own(group: str, name: str) -> None:
+    """Make sure that DVC sees every change of an option of the user's own: it watches plugins/ of the project.
+
+    Raises
+    ------
+    ConfigError
+        If its file lies elsewhere.
+    """
+    own = plugins.options(group).get(name)
+    if own is not None and not own.file.is_relative_to((code_root() / plugins.FOLDER).resolve()):
+        raise ConfigError(
+            f"{group}={name}: the pipeline depends on {plugins.FOLDER}/ of the project, and {own.file} lies elsewhere: "
+            "put it there"
+        )
 
 
 def own_files(dataset: Dataset) -> dict[str, str]:

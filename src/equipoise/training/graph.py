@@ -58,9 +58,10 @@ def build(config: Config, data: Prepared) -> keras.Model:
 
 def _drawn(config: Config, data: Prepared) -> keras.Model:
     keras.config.set_dtype_policy(config.trainer.precision)
-    function = MODELS[config.model.name].build
+    architecture = MODELS[config.model.name]
     with strategy_of(config.trainer.strategy).scope():
-        model = function(data.shape, logits_of(config, data), **arguments(config.model, function))
+        options = arguments(config.model, architecture.build)
+        model = architecture(data.shape, logits_of(config, data), **options)
         head = LOSSES[config.loss.name].head
         if head is not None:
             model = head(model, **arguments(config.loss, head))

@@ -32,7 +32,7 @@ class ConfiguredLoss:
 
     def __call__(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         tables = {name: tf.constant(values) for name, values in self.tables.items()}
-        return self.record.function(labels, logits, **tables, **self.options)
+        return self.record(labels, logits, **tables, **self.options)
 
     def held(self) -> dict[str, tf.Variable]:
         """Make a variable of each table that training holds in one."""
@@ -47,7 +47,7 @@ class ConfiguredLoss:
 
         def call(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
             tables = {name: variable.read_value() for name, variable in held.items()}
-            return self.record.function(labels, logits, **tables, **self.options)
+            return self.record(labels, logits, **tables, **self.options)
 
         return call
 

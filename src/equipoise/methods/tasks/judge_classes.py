@@ -99,8 +99,8 @@ def judge_answers(
 
 
 def _decision(known: Known, decision: Decision, classes: Sequence[str]) -> Decide:
-    rule = DECISIONS[decision.name].function
-    return rule(known, **arguments(decision, rule, classes))
+    rule = DECISIONS[decision.name]
+    return rule(known, **arguments(decision, rule.function, classes))
 
 
 def _by_rule(
@@ -108,7 +108,7 @@ def _by_rule(
 ) -> dict[str, dict[str, float]]:
     """Return the metrics of every rule for which all that it needs is known; `predicted` is by the configured one."""
     found = {}
-    for name, rule in applicable(known).items():
+    for name, rule in applicable(known, configured).items():
         decided = predicted if name == configured else rule.function(known, **rule.beside)(logits)
         found[name] = decision_metrics(labels, decided, logits.shape[1], known.costs)
     return found

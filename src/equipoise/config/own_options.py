@@ -1,0 +1,48 @@
+"""The user's own options as Hydra composes them: what would be their YAML, from the functions' keys and defaults."""
+
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from equipoise.core import plugins
+from equipoise.core.plugins import Own
+
+# The groups of the config, and the keys that the shipped options have in their YAML besides their own.
+BESIDE: dict[str, dict[str, Any]] = {
+    "loss": {"implementation": "custom"},
+    "model": {},
+    "weighting": {"normalize": "none", "schedule": "constant", "start": "auto", "shape": "auto"},
+    "dataset": {"defaults": ["shared/whole@_here_", "_self_"], "scale": "standard"},
+    "decision": {},
+}
+
+
+def names(group: str) -> list[str]:
+    """Return the names of the user's own options of a group; no file is imported for it."""
+    return list(plugins.options(group)) if group in BESIDE else []
+
+
+def keys(group: str, name: str) -> dict[str, Any] | None:
+    """Return the keys of one of the user's own options with their defaults; None if there is no such option."""
+    own = plugins.options(group).get(name) if group in BESIDE else None
+    return None if own is None else {key: value for key, value in _node(own).items() if key != "defaults"}
+
+
+def register() -> None:
+    """Make all of them known to Hydra; those that were there before and are gone are forgotten."""
+    store = ConfigStore.instance()
+    for group in BESIDE:
+        there = store.repo.get(group, {})
+        for own in plugins.options(group).values():
+            store.store(group=group, name=own.name, node=_node(own), provider=plugins.FOLDER)
+        for file in [file for file, node in there.items() if getattr(node, "provider", "") == plugins.FOLDER]:
+            if file.removesuffix(".yaml") not in plugins.options(group):
+                del there[file]
+
+
+def _node(own: Own) -> dict[str, Any]:
+    function = {"function": own.name} if own.kind == "loss" else {}
+    beside = BESIDE[own.kind]
+    head = {"defaults": beside["defaults"]} if "defaults" in beside else {}
+    rest = {key: value for key, value in beside.items() if key != "defaults"}
+    return {**head, "name": own.name, **function, **own.defaults, **rest}

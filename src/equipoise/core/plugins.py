@@ -1,0 +1,387 @@
+"""The user's own options: functions in Python files, each marked with what it is.
+
+    @equipoise.loss
+    def hinge(labels, logits, *, margin: float = 1.0): ...
+
+The files lie in `plugins/` of the project or of the current folder, in the folder that EQUIPOISE_PLUGINS names, or are
+modules behind the entry-point group `equipoise.plugins` of an installed package. They are read by their syntax alone;
+a file is imported when one of its options is chosen. Files whose names begin with `_` hold no options.
+"""
+
+import ast
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from equipoise.core import source_code
+from equipoise.core.paths import code_root
+from equipoise.core.schema import ConfigError, listing, suggestion
+from equipoise.core.state import kept
+
+FOLDER, VARIABLE, ENTRY_POINTS = "plugins", "EQUIPOISE_PLUGINS", "equipoise.plugins"
+PACKAGE = "equipoise_plugins"  # what the files are modules of, once they are imported
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def loss(function: Function) -> Function:
+    """Mark a loss: from labels, int32 (n,), and logits, float32 (n, classes), to float32 (n,), one value a sample.
+
+    A third to fifth parameter named `counts`, `prior` or `costs` is handed what is known of the training split, float32
+    (classes,), or of the costs, float32 (classes, classes). Labels are class indices whatever `dataset.labels` is.
+    """
+    return function
+
+
+def model(function: Function) -> Function:
+    """Mark a model: from the shape of one sample and the number of logits to an uncompiled `keras.Model`."""
+    return function
+
+
+def weighting(function: Function) -> Function:
+    """Mark a weighting: from the training counts, int64 (classes,), to one weight a class, float64 (classes,)."""
+    return function
+
+
+def dataset(function: Function) -> Function:
+    """Mark a dataset: from its options to (features, labels) in arrays, a generator of batches, or a tf.data.Dataset.
+
+    Features are numbers of shape (n, …), labels (n,) numbers or text. With a mapping of `train`, `validation` and
+    `test` to such pairs the splits are the data's own; otherwise they are divided as other data are.
+    """
+    return function
+
+
+def decision(function: Function) -> Function:
+    """Mark a decision rule: from what is known of the validation split to a bias a class, float64 (classes,).
+
+    It is handed an object with `labels`, int64 (n,); `logits`, float64 (n, classes); `effective`, the prior that the
+    model learned under, or None; `target`, the prior where it will be used; and `costs`, or None.
+    """
+    return function
+
+
+def sampling(function: Function) -> Function:
+    """Mark a sampling rule: from counts, int64 (classes,), and the progress from 0 to 1 to each class's share."""
+    return function
+
+
+# What a function may be, with the names of what it is handed; those in brackets may be left out.
+HANDED: Mapping[str, tuple[int, tuple[str, ...]]] = {
+    "loss": (2, ("labels", "logits", "counts", "prior", "costs")),
+    "model": (2, ("shape", "logits")),
+    "weighting": (1, ("counts",)),
+    "dataset": (0, ()),
+    "decision": (1, ("known",)),
+    "sampling": (2, ("counts", "progress")),
+}
+KINDS = tuple(HANDED)
+
+
+@dataclass(frozen=True)
+class Own:
+    """An option of the user's own, as its file describes it.
+
+    Attributes
+    ----------
+    module : what its file is imported as
+    about : the first line of its docstring
+    handed : names of its positional parameters
+    defaults : of its keyword-only parameters, which are the option's keys
+    """
+
+    kind: str
+    name: str
+    file: Path
+    line: int
+    module: str
+    about: str = ""
+    handed: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}, line {self.line}"
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.name} ({self.place})"
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    module: str
+    stamp: tuple[int, int]  # time of change and size
+
+    @classmethod
+    def of(cls, path: Path, module: str) -> "_File":
+        found = path.stat()
+        return cls(path, module, (found.st_mtime_ns, found.st_size))
+
+
+class _Read:
+    """What was read and imported in this process."""
+
+    def __init__(self) -> None:
+        self.options: dict[_File, tuple[Own, ...]] = {}
+        self.imported: dict[str, _File] = {}
+        self.loaded: dict[Own, Callable[..., Any]] = {}
+        self.packages: dict[str, list[Path]] = {}  # entry points, which do not change while a process lives
+
+
+def options(kind: str) -> dict[str, Own]:
+    """Return the user's own options of a kind by their names.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, a function is not what its mark says, or two have one name.
+    """
+    found: dict[str, Own] = {}
+    for own in every():
+        if own.kind == kind:
+            if own.name in found:
+                raise ConfigError(
+                    f"{kind}={own.name} is defined twice, in {found[own.name].place} and in {own.place}: rename one"
+                )
+            found[own.name] = own
+    return found
+
+
+def every() -> Iterator[Own]:
+    """Yield the options of all files, in the order of the folders and of the files' names."""
+    read = kept(_Read)
+    for file in _files():
+        if file not in read.options:
+            read.options = {known: own for known, own in read.options.items() if known.path != file.path}
+            read.options[file] = tuple(_parsed(file.path, file.module))
+        yield from read.options[file]
+
+
+def function(own: Own) -> Callable[..., Any]:
+    """Return the function of an option; its file is imported if it is not yet, or has changed.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be imported.
+    """
+    read = kept(_Read)
+    file = _File.of(own.file, own.module)
+    if read.imported.get(own.module) != file:
+        if own.module in read.imported:
+            source_code.read_anew()
+        read.loaded = {known: there for known, there in read.loaded.items() if known.module != own.module}
+        module = _imported(own)
+        read.imported[own.module] = file
+    else:
+        module = sys.modules[own.module]
+    read.loaded[own] = getattr(module, own.name)
+    return read.loaded[own]
+
+
+def loaded(kind: str) -> dict[str, Callable[..., Any]]:
+    """Return the functions of this kind that were loaded in this process."""
+    return {own.name: there for own, there in kept(_Read).loaded.items() if own.kind == kind}
+
+
+def folders() -> list[Path]:
+    """Return the folders whose files may hold options; those that exist, each once."""
+    named = os.environ.get(VARIABLE)
+    places = [code_root() / FOLDER, Path.cwd() / FOLDER, *map(Path, (named or "").split(os.pathsep) if named else ())]
+    if named and not all(place.is_dir() for place in places[2:]):
+        raise ConfigError(f"{VARIABLE}={named}: there is no such folder")
+    return list(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
+
+
+@contextlib.contextmanager
+def telling(option: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Within it the function is called: whatever it raises is told by the option, with the place in its file."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever a function that anybody has written may raise
+        code = inspect.unwrap(function).__code__
+        lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == code.co_filename]
+        said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        raise ConfigError(
+            f"{option}: its function {function.__name__} fails: {said} "
+            f"({Path(code.co_filename).name}, line {[code.co_firstlineno, *lines][-1]})"
+        ) from None
+
+
+def _files() -> Iterator[_File]:
+    stems: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*.py")):
+            if path.name.startswith("_"):
+                continue
+            if not path.stem.isidentifier():
+                raise ConfigError(f"{path}: a plugin's file is a module, whose name has letters, digits and _ alone")
+            if path.stem in stems and path.read_bytes() == stems[path.stem].read_bytes():
+                continue  # the same file, as it comes to another machine
+            if path.stem in stems:
+                raise ConfigError(f"{stems[path.stem]} and {path} have one name: rename one")
+            stems[path.stem] = path
+            yield _File.of(path, f"{PACKAGE}.{path.stem}")
+    for point in entry_points(group=ENTRY_POINTS):
+        for path in _of_package(point):
+            yield _File.of(path, point.module)
+
+
+def _of_package(point: EntryPoint) -> list[Path]:
+    found = kept(_Read).packages
+    if point.value not in found:
+        try:
+            spec = importlib.util.find_spec(point.module)
+        except ImportError:
+            spec = None
+        if spec is None or spec.origin is None:
+            raise ConfigError(f"the entry point {point.name} = {point.value} of {ENTRY_POINTS} names no module")
+        found[point.value] = [Path(spec.origin)]
+    return found[point.value]
+
+
+def _imported(own: Own) -> ModuleType:
+    """Import the file anew. Its folder is the package's path, so that files may import each other: from . import …"""
+    if own.module.split(".")[0] == PACKAGE:
+        package = sys.modules.setdefault(PACKAGE, ModuleType(PACKAGE))
+        package.__path__ = [str(folder) for folder in folders()]
+        importlib.invalidate_caches()
+    sys.modules.pop(own.module, None)
+    try:
+        return importlib.import_module(own.module)
+    except Exception as error:  # whatever a file that anybody has written may raise
+        sys.modules.pop(own.module, None)
+        said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        raise ConfigError(f"{own}: its file cannot be imported: {said}") from None
+
+
+def _parsed(path: Path, module: str) -> Iterator[Own]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else f": {error}"
+        raise ConfigError(f"{path}{line}; mend it: the file may hold options") from None
+    marks = _Marks(tree, path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            kind = marks.kind(node)
+            if kind is None:
+                continue
+            if node not in tree.body or not isinstance(node, ast.FunctionDef):
+                raise ConfigError(
+                    f"{path}, line {node.lineno}: @equipoise.{kind} marks {node.name}, which must be a plain function "
+                    "at the top of the file"
+                )
+            yield _described(kind, node, path, module)
+    if marks.used:
+        _check_effects(tree, path)
+
+
+class _Marks:
+    """The names that stand for this project's marks in a file."""
+
+    def __init__(self, tree: ast.Module, path: Path) -> None:
+        self._path, self.used = path, False
+        self._package: set[str] = set()
+        self._single: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                self._package |= {each.asname or each.name for each in node.names if each.name == "equipoise"}
+            elif isinstance(node, ast.ImportFrom) and node.module == "equipoise" and not node.level:
+                self._single |= {each.asname or each.name: each.name for each in node.names if each.name in KINDS}
+
+    def kind(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str | None:
+        """Return what the function is marked as; None if it is not."""
+        for decorator in node.decorator_list:
+            called = isinstance(decorator, ast.Call)
+            mark = decorator.func if isinstance(decorator, ast.Call) else decorator
+            name = self._single.get(mark.id) if isinstance(mark, ast.Name) else None
+            if isinstance(mark, ast.Attribute) and isinstance(mark.value, ast.Name) and mark.value.id in self._package:
+                name = mark.attr
+            if name is None:
+                continue
+            where = f"{self._path}, line {decorator.lineno}: @equipoise.{name}"
+            if name not in KINDS:
+                raise ConfigError(f"{where}: there is no such mark{suggestion(name, KINDS)}")
+            if called:
+                raise ConfigError(f"{where} takes nothing: leave the brackets out")
+            self.used = True
+            return name
+        return None
+
+
+def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own:
+    """Return the option that a marked function describes, if its parameters are what its kind takes."""
+    where, given = f"{path}, line {node.lineno}: {kind} {node.name}", node.args
+    least, names = HANDED[kind]
+    handed = [each.arg for each in (*given.posonlyargs, *given.args)]
+    form = f"{node.name}({', '.join([*names[:least], '*, option: float = 1.0'])})"
+    if given.vararg or given.kwarg:
+        raise ConfigError(f"{where} takes *args or **kwargs: an option has names and defaults, as in {form}")
+    if given.defaults:
+        late = handed[-len(given.defaults)]
+        raise ConfigError(f"{where}: put `*,` before {late}, so that it becomes {kind}.{late}: {form}")
+    if len(handed) < least or (kind != "loss" and len(handed) > least):
+        raise ConfigError(f"{where} takes {listing(handed) or 'nothing'}; it must be like {form}")
+    if kind == "loss":
+        odd = [name for name in handed[2:] if name not in names[2:]]
+        if odd:
+            raise ConfigError(
+                f"{where} takes {odd[0]}: after labels and logits stand counts, prior or costs, which it is handed; "
+                f"if it is an option, put `*,` before it and give it a default"
+            )
+    if kind == "sampling" and given.kwonlyargs:
+        raise ConfigError(f"{where} has options, and a sampling rule has none: dataset.sampling={node.name}")
+    defaults = {}
+    for option, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if default is None:
+            raise ConfigError(f"{where}: {option.arg} has no default; write one: {option.arg}: float = 1.0")
+        try:
+            defaults[option.arg] = _plain(ast.literal_eval(default))
+        except ValueError:
+            raise ConfigError(
+                f"{where}: the default of {option.arg} is computed; write it out as a number, a text, a list or None"
+            ) from None
+        if option.annotation is None and not isinstance(defaults[option.arg], bool | int | float | str):
+            raise ConfigError(f"{where}: say what {option.arg} may be, as in {option.arg}: float | None = None")
+    about = next(iter((ast.get_docstring(node) or "").splitlines()), "")
+    return Own(kind, node.name, path, node.lineno, module, about, tuple(handed), defaults)
+
+
+def _plain(value: Any) -> Any:
+    """Return a default as YAML holds it."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError("no value of YAML")
+
+
+def _check_effects(tree: ast.Module, path: Path) -> None:
+    """Refuse what would happen whenever the file is imported: by every job, on every machine."""
+    for node in tree.body:
+        is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await)
+        if is_call or isinstance(node, ast.For | ast.While | ast.With | ast.Delete | ast.Raise | ast.Assert):
+            raise ConfigError(
+                f"{path}, line {node.lineno}: `{_first_line(node)}` is done whenever the file is imported: "
+                "move it into a function"
+            )
+
+
+def _first_line(node: ast.AST) -> str:
+    return ast.unparse(node).splitlines()[0][:60]

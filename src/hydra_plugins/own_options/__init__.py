@@ -1,0 +1,14 @@
+"""Hydra's way to the user's own options: every program that composes a config, DVC too, asks it for more places."""
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+
+class OwnOptions(SearchPathPlugin):
+    """Put the options of plugins/ beside those of conf/, before anything is composed."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Register the options; the path itself has the place of registered ones already."""
+        from equipoise.config.own_options import register
+
+        register()
