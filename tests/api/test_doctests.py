@@ -18,10 +18,11 @@ from processes import LIMIT
 
 # Modules whose examples need TensorFlow.
 SLOW = ("equipoise.api.audit", "equipoise.losses")
+MARKS = "equipoise.core.plugins"
 # Modules whose examples start TensorFlow as a run does, in a process of their own.
 ALONE = ("equipoise.api.run", "equipoise.api.sweep")
 MODULES = sorted(
-    {*(f"equipoise.api.{file.stem}" for file in (REPOSITORY / "src/equipoise/api").glob("[a-z]*.py")), *SLOW}
+    {*(f"equipoise.api.{file.stem}" for file in (REPOSITORY / "src/equipoise/api").glob("[a-z]*.py")), *SLOW, MARKS}
 )
 
 

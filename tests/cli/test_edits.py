@@ -43,8 +43,8 @@ def test_an_edit_repeats_what_depends_on_it_and_nothing_else(tmp_path: Path) -> 
     edit(
         project,
         "methods/weighting.py",
-        "\n\nSTRATEGIES:",
-        "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSTRATEGIES:",
+        "\n\nSHIPPED:",
+        "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSHIPPED:",
     )
     edit(project, "reports/html.py", "<title>", "<title>edited: ")
     more = train(project, *SWEEP, "seed=1")

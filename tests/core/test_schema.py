@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from equipoise.core.registry import Registry
 from equipoise.core.schema import (
     Name,
     Names,
@@ -42,7 +43,9 @@ def grouped(handed: int, *, path: Name, counting: Counting, weights: PerClass) -
 
 
 def checked(values: Mapping[str, Any]) -> Any:
-    options: Any = Annotated[Group, OneOf({"plain": plain, "grouped": grouped})]
+    options: Any = Annotated[
+        Group, OneOf(Registry("weighting", {"plain": plain, "grouped": grouped}, lambda function, _: function))
+    ]
     return TypeAdapter(options).validate_python(values)
 
 

@@ -22,14 +22,16 @@ from equipoise.methods.weighting import STRATEGIES
 
 CODE = "code"  # a tag: the digest of each part, as JSON
 # Functions chosen by name count by themselves, not with the registries that know all of them.
-CHOSEN_AMONG = (
-    *(
-        "equipoise.methods.weighting.STRATEGIES",
-        "equipoise.methods.losses.LOSSES",
-        "equipoise.methods.models.MODELS",
-        "equipoise.methods.decisions.DECISIONS",
-    ),
-    "equipoise.data.catalogue.DATASETS",
+CHOSEN_AMONG = tuple(
+    f"equipoise.{module}.{name}"
+    for module, registry in (
+        ("methods.weighting", "STRATEGIES"),
+        ("methods.losses", "LOSSES"),
+        ("methods.models", "MODELS"),
+        ("methods.decisions", "DECISIONS"),
+        ("data.catalogue", "DATASETS"),
+    )
+    for name in ("SHIPPED", registry)
 )
 TRAINING = (
     "equipoise.runs.start._take_device",

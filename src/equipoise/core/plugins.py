@@ -39,17 +39,40 @@ def loss(function: Function) -> Function:
 
     A third to fifth parameter named `counts`, `prior` or `costs` is handed what is known of the training split, float32
     (classes,), or of the costs, float32 (classes, classes). Labels are class indices whatever `dataset.labels` is.
+
+    >>> import equipoise as eq
+    >>> @eq.loss
+    ... def mine(labels, logits, *, floor: float = 0.0):
+    ...     return [max(floor, -row[label]) for label, row in zip(labels, logits)]
+    >>> mine([1, 0], [[0.0, -2.0], [1.0, 0.0]])
+    [2.0, 0.0]
     """
     return function
 
 
 def model(function: Function) -> Function:
-    """Mark a model: from the shape of one sample and the number of logits to an uncompiled `keras.Model`."""
+    """Mark a model: from the shape of one sample and the number of logits to an uncompiled `keras.Model`.
+
+    >>> import equipoise as eq
+    >>> @eq.model
+    ... def mine(shape, logits, *, units: int = 8):
+    ...     return [*shape, units, logits]
+    >>> mine((4,), 3)
+    [4, 8, 3]
+    """
     return function
 
 
 def weighting(function: Function) -> Function:
-    """Mark a weighting: from the training counts, int64 (classes,), to one weight a class, float64 (classes,)."""
+    """Mark a weighting: from the training counts, int64 (classes,), to one weight a class, float64 (classes,).
+
+    >>> import equipoise as eq
+    >>> @eq.weighting
+    ... def mine(counts, *, strength: float = 1.0):
+    ...     return (max(counts) / counts) ** (strength / 3)
+    >>> import numpy; mine(numpy.array([8, 1])).round(6).tolist()
+    [1.0, 2.0]
+    """
     return function
 
 
@@ -58,6 +81,13 @@ def dataset(function: Function) -> Function:
 
     Features are numbers of shape (n, …), labels (n,) numbers or text. With a mapping of `train`, `validation` and
     `test` to such pairs the splits are the data's own; otherwise they are divided as other data are.
+
+    >>> import equipoise as eq
+    >>> @eq.dataset
+    ... def mine(*, samples: int = 4):
+    ...     return [[float(i)] for i in range(samples)], [i % 2 for i in range(samples)]
+    >>> mine(samples=2)
+    ([[0.0], [1.0]], [0, 1])
     """
     return function
 
@@ -67,12 +97,27 @@ def decision(function: Function) -> Function:
 
     It is handed an object with `labels`, int64 (n,); `logits`, float64 (n, classes); `effective`, the prior that the
     model learned under, or None; `target`, the prior where it will be used; and `costs`, or None.
+
+    >>> import equipoise as eq
+    >>> @eq.decision
+    ... def mine(known, *, tau: float = 1.0):
+    ...     return [-tau * prior for prior in known.target]
+    >>> from types import SimpleNamespace; mine(SimpleNamespace(target=[0.75, 0.25]))
+    [-0.75, -0.25]
     """
     return function
 
 
 def sampling(function: Function) -> Function:
-    """Mark a sampling rule: from counts, int64 (classes,), and the progress from 0 to 1 to each class's share."""
+    """Mark a sampling rule: from counts, int64 (classes,), and the progress from 0 to 1 to each class's share.
+
+    >>> import equipoise as eq
+    >>> @eq.sampling
+    ... def mine(counts, progress):
+    ...     return (counts / counts.sum() + 1 / len(counts)) / 2
+    >>> import numpy; mine(numpy.array([3, 1]), 0.0).tolist()
+    [0.625, 0.375]
+    """
     return function
 
 

@@ -3,7 +3,7 @@
 Nothing else names one: what is to be known of a dataset stands in its record.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,23 +64,20 @@ def _of_own(function: Callable[..., Any], _own: Own) -> Kind:
     return Kind(function, divided=True, own=True)
 
 
-DATASETS: Registry[Kind] = Registry(
-    "dataset",
-    {
-        "mnist_lt": Kind(mnist_lt),
-        "digits_lt": Kind(digits_lt),
-        "synthetic": Kind(synthetic),
-        "tfrecord": Kind(tfrecord, read_in_place=True),
-        "csv": Kind(csv, divided=True, lacks_labels=lacks_targets),
-        "image_directory": Kind(image_directory, divided=True, read_in_place=True, lacks_labels=lacks_folders),
-        "multilabel": Kind(multilabel, divided=True, several_labels=True, lacks_labels=lacks_targets),
-        "npz": Kind(npz, divided=True, lacks_labels=lacks_array),
-        "series": Kind(series, divided=True, lacks_labels=lacks_array),
-        "tabular": Kind(tabular, divided=True),
-    },
-    _of_own,
-    tuple(OwnDataset.model_fields),
-)
+SHIPPED: Mapping[str, Kind] = {
+    "mnist_lt": Kind(mnist_lt),
+    "digits_lt": Kind(digits_lt),
+    "synthetic": Kind(synthetic),
+    "tfrecord": Kind(tfrecord, read_in_place=True),
+    "csv": Kind(csv, divided=True, lacks_labels=lacks_targets),
+    "image_directory": Kind(image_directory, divided=True, read_in_place=True, lacks_labels=lacks_folders),
+    "multilabel": Kind(multilabel, divided=True, several_labels=True, lacks_labels=lacks_targets),
+    "npz": Kind(npz, divided=True, lacks_labels=lacks_array),
+    "series": Kind(series, divided=True, lacks_labels=lacks_array),
+    "tabular": Kind(tabular, divided=True),
+}
+
+DATASETS: Registry[Kind] = Registry("dataset", SHIPPED, _of_own, tuple(OwnDataset.model_fields))
 
 
 def source_of(dataset: Dataset) -> Source:

@@ -31,7 +31,7 @@ from equipoise.data.types import PATHS, SPLITS, ArrayPreprocessing, Dataset, Sam
 # Their code is part of every key, beside that of the chosen dataset; that of the other datasets is not.
 MAKING, CHOSEN_AMONG = (
     ("equipoise.data.catalogue.source_of", "equipoise.data.prepare._make"),
-    ("equipoise.data.catalogue.DATASETS",),
+    ("equipoise.data.catalogue.SHIPPED", "equipoise.data.catalogue.DATASETS"),
 )
 MOST_CHARACTERS = 250  # of a class's name, which appears in tables and pictures
 BLOCK_ROWS = 8192

@@ -4,7 +4,7 @@ A rule takes the counts n_c and the progress of training t, from 0 in the first 
 share of each class in an epoch. Samples are drawn with replacement (Kang et al. 2020, section 4.1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,15 +36,13 @@ def progressive(counts: Integers, progress: float) -> Floats:
     return share
 
 
-RULES: Registry[Callable[[Integers, float], Floats]] = Registry(
-    "sampling",
-    {
-        "class_balanced": class_balanced,
-        "square_root": square_root,
-        "progressive": progressive,
-    },
-    lambda function, _own: function,
-)
+SHIPPED: Mapping[str, Callable[[Integers, float], Floats]] = {
+    "class_balanced": class_balanced,
+    "square_root": square_root,
+    "progressive": progressive,
+}
+
+RULES: Registry[Callable[[Integers, float], Floats]] = Registry("sampling", SHIPPED, lambda function, _own: function)
 
 
 @dataclass(frozen=True)

@@ -222,24 +222,22 @@ def _of_own(function: Callable[..., Any], _own: Own) -> Rule:
     return Rule(function, own=True)
 
 
-DECISIONS: Registry[Rule] = Registry(
-    "decision",
-    {
-        "argmax": Rule(argmax, of_labels=Rule(_even_odds)),
-        "logit_adjusted": Rule(logit_adjusted, beside={"tau": 1.0}, needs_prior=True, instead="tuned"),
-        "tuned": Rule(
-            tuned,
-            beside={"metric": "balanced_accuracy"},
-            of_labels=Rule(_tuned_thresholds, beside={"metric": "macro_f1"}),
-            needs_validation=True,
-            most_classes=1000,
-            most_beside=200,
-            instead="logit_adjusted",
-        ),
-        "cost": Rule(cost, needs_costs=True),
-    },
-    _of_own,
-)
+SHIPPED: Mapping[str, Rule] = {
+    "argmax": Rule(argmax, of_labels=Rule(_even_odds)),
+    "logit_adjusted": Rule(logit_adjusted, beside={"tau": 1.0}, needs_prior=True, instead="tuned"),
+    "tuned": Rule(
+        tuned,
+        beside={"metric": "balanced_accuracy"},
+        of_labels=Rule(_tuned_thresholds, beside={"metric": "macro_f1"}),
+        needs_validation=True,
+        most_classes=1000,
+        most_beside=200,
+        instead="logit_adjusted",
+    ),
+    "cost": Rule(cost, needs_costs=True),
+}
+
+DECISIONS: Registry[Rule] = Registry("decision", SHIPPED, _of_own)
 
 
 class Decision(Section):

@@ -393,7 +393,7 @@ def _sigmoid_prior(
 
 
 # The first three are one function put in three ways; the others may be put in any way.
-_SHIPPED: Mapping[str, Loss] = {
+SHIPPED: Mapping[str, Loss] = {
     "class_weight": Loss(cross_entropy, prior=_unmoved, implementation="class_weight", bits_known=True),
     "sample_weight": Loss(cross_entropy, prior=_unmoved, implementation="sample_weight", bits_known=True),
     "custom": Loss(cross_entropy, prior=_unmoved, implementation="custom", bits_known=True),
@@ -412,7 +412,7 @@ _SHIPPED: Mapping[str, Loss] = {
 
 
 # The ways to put class weights in, by the losses that are named after them.
-IMPLEMENTED: Mapping[str, Loss] = {name: loss for name, loss in _SHIPPED.items() if loss.implementation == name}
+IMPLEMENTED: Mapping[str, Loss] = {name: loss for name, loss in SHIPPED.items() if loss.implementation == name}
 
 
 @dataclass(frozen=True)
@@ -430,7 +430,7 @@ def _of_own(function: Callable[..., "tf.Tensor"], own: Own) -> Loss:
     return Loss(function, _Asked(asked) if asked else None, needs_costs="costs" in asked, own=True)
 
 
-LOSSES: Registry[Loss] = Registry("loss", _SHIPPED, _of_own, ("function", "implementation"))
+LOSSES: Registry[Loss] = Registry("loss", SHIPPED, _of_own, ("function", "implementation"))
 
 
 class LossOptions(Section):

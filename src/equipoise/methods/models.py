@@ -3,7 +3,7 @@
 A model function takes the shape of one sample and the number of logits, and returns an uncompiled model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,16 +121,14 @@ def _of_own(function: Callable[..., "keras.Model"], _own: Own) -> Architecture:
     return Architecture(function, own=True)
 
 
-MODELS: Registry[Architecture] = Registry(
-    "model",
-    {
-        "linear": Architecture(linear, dense=True, bits_known=True),
-        "mlp": Architecture(mlp, dense=True, bits_known=True),
-        "cnn": Architecture(cnn, dimensions=3, bits_known=True),
-        "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
-    },
-    _of_own,
-)
+SHIPPED: Mapping[str, Architecture] = {
+    "linear": Architecture(linear, dense=True, bits_known=True),
+    "mlp": Architecture(mlp, dense=True, bits_known=True),
+    "cnn": Architecture(cnn, dimensions=3, bits_known=True),
+    "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
+}
+
+MODELS: Registry[Architecture] = Registry("model", SHIPPED, _of_own)
 
 
 class ModelOptions(Section):

@@ -94,22 +94,21 @@ def manual(counts: Integers, *, weights: PerClass) -> Floats:
     return weights
 
 
+SHIPPED: Mapping[str, Callable[..., Floats]] = {
+    "none": none,
+    "balanced": balanced,
+    "inverse": inverse,
+    "max_ratio": max_ratio,
+    "power": power,
+    "effective_number": effective_number,
+    "median_frequency": median_frequency,
+    "log_smoothed": log_smoothed,
+    "log_damped": log_damped,
+    "manual": manual,
+}
+
 STRATEGIES: Registry[Callable[..., Floats]] = Registry(
-    "weighting",
-    {
-        "none": none,
-        "balanced": balanced,
-        "inverse": inverse,
-        "max_ratio": max_ratio,
-        "power": power,
-        "effective_number": effective_number,
-        "median_frequency": median_frequency,
-        "log_smoothed": log_smoothed,
-        "log_damped": log_damped,
-        "manual": manual,
-    },
-    lambda function, _own: function,
-    ("normalize", *Schedule.model_fields),
+    "weighting", SHIPPED, lambda function, _own: function, ("normalize", *Schedule.model_fields)
 )
 
 # Each divides the weights by a statistic of theirs, which is 1 afterwards.
