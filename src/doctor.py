@@ -1,30 +1,8 @@
-"""Print what this project runs on: versions, device, store. For a question or a bug report.
+"""`python src/doctor.py` is the command that equipoise/commands/doctor.py holds."""
 
-python src/doctor.py [tracking=server]
-"""
-
-import platform
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
 
-from equipoise.core import key_values
-from equipoise.core.paths import project_root
-from equipoise.core.terminal import print_table
-from equipoise.tracking.store import open_store
-from equipoise.training import runtime
-
-PACKAGES = ("tensorflow", "keras", "hydra-core", "mlflow", "dvc", "scikit-learn", "numpy")
-
-
-def _print(words: Sequence[str]) -> None:
-    store = open_store(project_root(), key_values.store(key_values.read(words, ["tracking"])))
-    device = runtime.start("auto", "auto", deterministic=True)
-    rows = [("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
-    rows += [(package, version(package)) for package in PACKAGES]
-    rows += [("device", device), ("store", store.uri), ("runs", str(len(store.runs())))]
-    print_table("Equipoise runs on", ("what", "which"), rows)
-
+from equipoise.commands.doctor import main
 
 if __name__ == "__main__":
-    sys.exit(key_values.answer(sys.argv[1:], __doc__, _print))
+    sys.exit(main(sys.argv[1:]))

@@ -1,41 +1,8 @@
-"""Write data as TFRecord shards: `python src/shards.py dataset=npz dataset.path=arrays.npz shards=16 output=folder`.
-
-Takes dataset=… and its options as train.py does, and writes the prepared splits. Images stay encoded as they are. To
-train on the shards, on any machine: dataset=tfrecord dataset.path=folder.
-"""
+"""`python src/shards.py` is the command that equipoise/commands/shards.py holds."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from equipoise.config.overrides import compose_dataset
-from equipoise.core import key_values
-from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError
-from equipoise.core.terminal import console
-from equipoise.data.prepare import prepare
-from equipoise.training import runtime
-
-OWN = ("shards", "output")
-
-
-def shard(typed: Sequence[str]) -> None:
-    options = key_values.read([word for word in typed if word.partition("=")[0] in OWN], OWN)
-    if "output" not in options:
-        raise ConfigError("output is not set: name the folder for the shards, output=folder")
-    shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
-    data = prepare(compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
-    runtime.start("cpu", "auto", deterministic=True)
-    from equipoise.data.write_shards import write_shards
-
-    write_shards(data, output, shards)
-    sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))
-    console.print(
-        f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:",
-        soft_wrap=True,
-    )
-    console.print(f"  python src/train.py dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
-
+from equipoise.commands.shards import main
 
 if __name__ == "__main__":
-    sys.exit(key_values.answer(sys.argv[1:], __doc__, shard))
+    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import copy_project, imported_modules, program_of, train
+from equipoise.commands import weights
+from helpers import copy_project, imported_modules, train
 
 pytestmark = pytest.mark.slow
 
@@ -74,12 +75,11 @@ def test_all_strategies_options_side_by_side_and_warnings(warm: Path) -> None:
 def test_many_classes_are_shown_by_both_ends_with_the_warnings_of_their_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = program_of("src/weights.py")
-    monkeypatch.setattr(program, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(weights, "cache_folder", lambda: tmp_path / "cache")
     (tmp_path / "t.csv").write_text(
         "x,z,y\n" + "".join(f"{i / 7:.4f},{i * i % 307},{i % 50}\n" for i in range(300)) * 2
     )
-    program.show(["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "weighting=balanced"])
+    weights.show(["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "weighting=balanced"])
     shown = capsys.readouterr()
     table = rows(shown.out)
     assert (table["…"], len(set(table) & {str(index) for index in range(50)})) == (["…", "…"], 40)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from equipoise.commands.shards import shard
 from equipoise.config.overrides import compose_dataset
 from equipoise.core.schema import ConfigError
 from equipoise.data.paths import digest_of
 from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import Prepared
-from helpers import program_of
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
@@ -223,7 +223,7 @@ def test_data_that_cannot_be_written_as_shards_are_refused(digits: Prepared, tmp
     with pytest.raises(ConfigError, match="shards hold one class for each sample"):
         write_shards(several, tmp_path / "out", 2)
     with pytest.raises(ConfigError, match="output is not set: name the folder"):
-        program_of("src/shards.py").shard(["dataset=digits_lt"])
+        shard(["dataset=digits_lt"])
 
 
 def test_shards_damaged_after_preparation_are_told(shards: Prepared, tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equipoise.commands import sync
 from equipoise.core.schema import ConfigError
 from equipoise.tracking import provenance
 from equipoise.tracking.artifacts import load_model
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Description, outer_run, start_run
 from equipoise.tracking.store import Store
-from helpers import program_of
 
 
 def status_of(store: Store, run_id: str) -> str:
@@ -159,7 +159,6 @@ def test_a_run_that_mlflow_opened_in_another_store_is_refused(store: Store, monk
 def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sync = program_of("src/sync.py")
     with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):
         sync.upload_left(["nowhere"])
     with pytest.MonkeyPatch.context() as patch, start_run(store, Description("e", "n"), tmp_path) as run:
@@ -175,7 +174,6 @@ def test_a_run_that_is_going_on_is_not_uploaded_by_another_command(
 def test_a_run_that_the_store_has_no_more_is_uploaded_anew_by_the_command_that_is_named(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sync = program_of("src/sync.py")
     monkeypatch.setattr(sync, "project_root", lambda: store.root)
     with start_run(store, Description("e", "n"), tmp_path) as run:
         run.log_metrics({"val/loss": 0.5})

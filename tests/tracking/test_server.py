@@ -15,9 +15,10 @@ import psutil
 import pytest
 import requests
 
+from equipoise.commands import server as program
 from equipoise.core.schema import ConfigError
 from equipoise.tracking.store import open_store
-from helpers import program_of
+from helpers import REPOSITORY
 from processes import Processes
 from servers import Server, as_user, free_port, routes
 
@@ -365,8 +366,6 @@ def test_a_name_that_the_server_does_not_know_is_refused_and_not_waited_for(
 
 
 def test_a_server_that_cannot_start_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = program_of("src/server.py")
-
     def refused(folder: Path) -> str:
         with pytest.raises(ConfigError) as caught, program.postgresql(program.postgresql_programs(), folder):
             pass
@@ -374,7 +373,7 @@ def test_a_server_that_cannot_start_tells_why(tmp_path: Path, monkeypatch: pytes
 
     if os.getuid() == 0:  # pytest's folder is closed to others
         command, environment = (
-            [sys.executable, program.__file__, f"port={free_port()}"],
+            [sys.executable, str(REPOSITORY / "src" / "server.py"), f"port={free_port()}"],
             {**os.environ, "EQUIPOISE_ROOT": str(tmp_path)},
         )
         found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -418,7 +417,7 @@ def test_files_that_an_earlier_version_left_open_are_closed(tmp_path: Path) -> N
     (tmp_path / "postgresql").mkdir(0o700)
     (tmp_path / "artifacts").mkdir(0o755)
     (tmp_path / "mlflow.log").touch(0o644)
-    program_of("src/server.py").keep_private(tmp_path, passable=False)
+    program.keep_private(tmp_path, passable=False)
     assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in [tmp_path, *tmp_path.iterdir()]} == {
         tmp_path.name: 0o700,
         "postgresql": 0o700,
@@ -428,7 +427,6 @@ def test_files_that_an_earlier_version_left_open_are_closed(tmp_path: Path) -> N
 
 
 def test_a_second_server_is_told_who_is_in_its_way(server: Server, tmp_path: Path) -> None:
-    program = program_of("src/server.py")
     second = [sys.executable, str(server.project / "src/server.py"), f"port={free_port()}"]
     found = subprocess.run(second, capture_output=True, text=True, timeout=60, check=False)
     assert found.returncode == 2

@@ -1,0 +1,118 @@
+"""Compare the runs of a sweep: which differences are shown, and which may be noise.
+
+  python src/compare.py                                   the sweep whose run started last
+  python src/compare.py sweep=930b94ec45 metric=macro_f1  another one, by another metric
+  python src/compare.py runs=RUN_ID,RUN_ID                these runs
+  python src/compare.py filter="tags.model = 'cnn'"       what an MLflow filter finds; slow for thousands of runs
+
+  baseline=balanced   what to compare with: a configuration as the table names it, or a weighting (none)
+  tracking=server     the runs of the server that MLFLOW_TRACKING_URI names, instead of the project's own store
+  rope=0.01           also the Bayesian test, in which differences up to this value count as equal: correlated t over
+                      splits, signed-rank over the seeds of one split
+
+Prints a table for each data set, and writes comparison.csv, comparison.json and the page comparison.html below
+outputs/comparison. The files of a sweep are logged to its summary run as well.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from equipoise.core import key_values
+from equipoise.core.paths import project_root
+from equipoise.core.schema import ConfigError
+
+if TYPE_CHECKING:
+    from equipoise.tracking.history import Logged
+    from equipoise.tracking.store import Store
+
+OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope", "tracking")
+SOURCES = OPTIONS[:3]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs to compare."""
+
+    title: str
+    runs: "Sequence[Logged]"
+    sweep: str | None  # None if the runs are not chosen by their sweep
+
+    @property
+    def folder(self) -> Path:
+        digest = hashlib.sha256(" ".join(run.id for run in self.runs).encode()).hexdigest()
+        return project_root() / "outputs" / "comparison" / (self.sweep or f"runs-{digest[:10]}")
+
+
+def _compare(words: Sequence[str]) -> None:
+    options = key_values.read(words, OPTIONS)
+    typed = [key for key in SOURCES if key in options]
+    if len(typed) > 1:
+        raise ConfigError(f"{' and '.join(typed)} contradict each other: choose one of {', '.join(SOURCES)}")
+    rope = key_values.number(options, "rope")
+    where = key_values.store(options)
+
+    from equipoise.tracking.store import existing_store
+
+    advice = "start some: python src/train.py -m weighting=none,balanced seed=0,1,2"
+    store = existing_store(project_root(), where, advice)
+
+    from equipoise.comparison import compare, report
+    from equipoise.comparison.console import print_comparison
+    from equipoise.tracking.run import outer_run
+
+    outer = outer_run(store)
+    metric = options.get("metric", "").removeprefix("test/") or None
+    chosen = _choose(store, options, compare.wanted(metric))
+    found = compare.compare(chosen.runs, metric, baseline=options.get("baseline"), rope=rope)
+    print_comparison(found, chosen.title)
+    texts = {
+        "comparison.csv": report.as_csv(found),
+        "comparison.json": report.as_json(found),
+        "comparison.html": report.as_html(found, chosen.title),
+    }
+    _write(texts, chosen.folder)
+    _log(texts, chosen, store, outer)
+
+
+def _choose(store: "Store", options: Mapping[str, str], metrics: Sequence[str]) -> Chosen:
+    from equipoise.tracking import history
+
+    if "runs" in options:
+        runs = history.chosen_runs(store, options["runs"].split(","), metrics)
+        chosen = Chosen(f"runs={options['runs']}", runs, None)
+    elif "filter" in options:
+        runs = history.filtered_runs(store, options["filter"], metrics)
+        chosen = Chosen(f"filter={options['filter']}", runs, None)
+    else:
+        typed = options.get("sweep", "latest")
+        sweep = history.latest_sweep(store) if typed == "latest" else typed
+        chosen = Chosen(f"Sweep {sweep}", history.sweep_runs(store, sweep, metrics), sweep)
+    if not chosen.runs:
+        raise ConfigError(f"{chosen.title}: no finished run")
+    return chosen
+
+
+def _write(texts: Mapping[str, str], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+
+
+def _log(texts: dict[str, str], chosen: Chosen, store: "Store", outer: str | None) -> None:
+    from equipoise.core.terminal import console
+    from equipoise.tracking.artifacts import log_comparison, log_sweep_texts
+
+    if chosen.sweep:
+        log_sweep_texts(store, chosen.sweep, {run.experiment_id for run in chosen.runs}, texts)
+    if outer:
+        log_comparison(store, outer, texts)
+    logged = ", and logged to the sweep's summary run" if chosen.sweep else ""
+    console.print(f"Written to {chosen.folder}/comparison.html, .csv and .json{logged}", soft_wrap=True)
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what was typed; return the exit code."""
+    return key_values.answer(words, __doc__, _compare)

@@ -1,0 +1,175 @@
+"""Train: one run, or with -m a sweep. `python src/train.py --help` lists the groups and options."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from equipoise.config.model import Config, validate
+from equipoise.config.naming import experiment_of, ignored_variables
+from equipoise.core import interruption, process
+from equipoise.core.clock import clock, imports_counted
+from equipoise.core.paths import config_folder, project_root
+from equipoise.core.schema import ConfigError, complain
+from equipoise.sweeps import planning
+from equipoise.sweeps.launchers import choose
+from equipoise.sweeps.launchers.submitit_jobs import cores
+from equipoise.training.cluster import read_cluster
+
+
+def main(words: Sequence[str]) -> int:
+    """Check every job of the command line, then hand over to Hydra; return the exit code."""
+    clock.begin_process()
+    process.begin()
+    try:
+        plan = planning.plan(words)
+        takes_part, reached = False, choose.Reached()
+        if plan and not plan.shows_config:
+            # Here and not in the jobs: data that are wrong, or a server that refuses, are a user's mistake, too.
+            takes_part = _takes_part(plan)
+            if not takes_part:
+                reached = _reach(plan)
+            planning.prepare_all(plan)
+    except ConfigError as error:
+        return complain(error)
+    interruption.listen()
+    choose.set_environment()
+    # Hydra reads its words here.
+    sys.argv[1:] = planning.words_for_hydra(words, plan) if plan else words
+    try:
+        if plan and takes_part:
+            return _take_part(plan.jobs[0])
+        return _run_sweep(plan, plan.sweep, reached) if plan and plan.sweep else _run_hydra()
+    except ConfigError as error:
+        return complain(error)
+    except KeyboardInterrupt as interrupt:
+        what_becomes = "the chief ends the run" if takes_part else "a run that had begun is logged as KILLED"
+        print(f"interrupted: {what_becomes}", file=sys.stderr)
+        return 128 + (signal.Signals[interrupt.args[0]] if interrupt.args else signal.SIGINT)
+
+
+def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reached) -> int:
+    from equipoise.core.terminal import told_once, warn
+    from equipoise.runs import background
+    from equipoise.sweeps.jobs import check_search, labels, save_views
+    from equipoise.sweeps.progress import followed
+    from equipoise.sweeps.summary import summarised
+    from equipoise.tracking.store import open_store
+
+    for note in reached.notes:
+        warn(note)
+    elsewhere = sweep.launcher != choose.IN_THIS_PROCESS
+    store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
+    store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
+    if plan.searching and store.answers:
+        check_search(store, sweep.id, plan.jobs)
+    # The trials of a search are not known yet.
+    jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
+    names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
+    following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
+    # A trial that was told to the search must be a run that is there.
+    at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
+    with (
+        told_once(),
+        summarised(store, plan, sweep) as state,
+        following,
+        nullcontext() if at_once else background.beside(len(jobs)),
+    ):
+        code = _run_hydra()
+    if store.answers:
+        print("To compare its runs in MLflow:")
+        for experiment, view in save_views(store, sweep.id):
+            print(f"  {store.page(experiment, view=view)}")
+    return 1 if state.unfinished else code
+
+
+def _takes_part(plan: planning.Plan) -> bool:
+    """Return whether this process is a worker of a run that another one, the chief, logs."""
+    several = [config for config in plan.jobs if config.trainer.strategy == "multi_worker"]
+    if not several:
+        return False
+    if plan.sweep:
+        raise ConfigError(
+            "trainer.strategy=multi_worker: its workers train one run at a time; leave -m out, "
+            "or use trainer.strategy=mirrored"
+        )
+    cluster = read_cluster()
+    if len(cluster.workers) > several[0].trainer.batch_size:
+        raise ConfigError(
+            f"{len(cluster.workers)} workers cannot share a batch of trainer.batch_size={several[0].trainer.batch_size}"
+        )
+    return not cluster.is_chief
+
+
+def _take_part(config: Config) -> int:
+    from equipoise.core.terminal import console
+    from equipoise.runs.run import take_part
+
+    try:
+        take_part(config)
+    except OSError as error:  # a worker that is gone, or a cache that cannot be read
+        print(f"error: {error}; the same command in every worker goes on where this one stopped", file=sys.stderr)
+        return 1
+    console.print("Trained; the chief logs the run.", soft_wrap=True)
+    return 0
+
+
+def _run_hydra() -> int:
+    told = () if os.environ.get("HYDRA_FULL_ERROR") == "1" else (CompactHydraException, OSError)
+    # Else Hydra prints its traceback, also of a folder that cannot be made, and leaves.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        train()
+    except SystemExit as leave:
+        return leave.code if isinstance(leave.code, int) else 1
+    except told as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
+def train(composed: DictConfig) -> dict[str, float] | None:
+    """Carry out one job. `main` has checked it; it is checked again because a launcher may run it in another process.
+
+    Returns
+    -------
+    In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
+    """
+    from equipoise.sweeps.progress import spoken
+    from equipoise.sweeps.run_job import run_job
+
+    process.begin()  # a launcher's worker has not been through `main`
+    settings = HydraConfig.get()
+    folder = Path(settings.runtime.output_dir)
+    config = validate(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
+    elsewhere = (
+        settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != choose.IN_THIS_PROCESS
+    )
+    searching = planning.search_settings(settings.sweeper) if config.sweep != "auto" else None
+    with spoken(folder) if elsewhere else nullcontext(), imports_counted() if config.trainer.profile else nullcontext():
+        return run_job(config, folder, searching)
+
+
+def _reach(plan: planning.Plan) -> choose.Reached:
+    """Ask the server and the launcher before anything is written; return what the launcher answers.
+
+    A server refuses a user or an experiment now. One that is down does not stop the run.
+    """
+    for note in ignored_variables(job.dataset for job in plan.jobs):
+        print(f"warning: {note}", file=sys.stderr)
+    where, sweep = plan.jobs[0].tracking.name, plan.sweep
+    if where == "server":
+        from equipoise.tracking.store import open_store
+
+        store = open_store(project_root(), where, needed=False)
+        store.check_experiments({experiment_of(config.dataset) for config in plan.jobs})
+    return choose.reach(sweep.launcher_options, sweep.id, where) if sweep else choose.Reached()
