@@ -35,7 +35,7 @@ def step(config: Config) -> None:
             log_inputs(config, log, data, weights)
             with session.followed(config, data, log) as follow:
                 trained = fit(config, data, weights, learner, follow)
-            log_trained(log, data, trained, learner)
+            log_trained(config, log, data, trained, learner)
             log_plain_keras(config, log, data, weights, trained, learner)
             digests = {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256}
             save(trained, ARTIFACTS, digests)

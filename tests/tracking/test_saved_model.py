@@ -2,14 +2,17 @@
 
 import json
 import pickle
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from equipoise.core.schema import ConfigError
+from equipoise.methods.models import MODELS
 from equipoise.tracking import saved_model
 from equipoise.tracking.saved_model import load_keras
 
@@ -181,3 +184,75 @@ def test_a_pickle_beside_a_logged_model_is_not_opened(good: Path, tmp_path: Path
     )
     assert load_model(store, run.info.run_id).count_params() == 24
     assert not (tmp_path / "ran").exists()
+
+
+OWN = """
+from pathlib import Path
+
+import keras
+
+import equipoise
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def function(x):
+    return x
+
+
+@equipoise.model
+def doubling(shape, logits):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, keras.layers.Dense(logits)(Doubled()(inputs)))
+"""
+
+
+@pytest.fixture
+def doubling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorflow: object) -> Iterator[Path]:
+    """A model with a layer of the user's own, whose file is in plugins/ of the current folder."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "doubled.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "model.keras"
+    MODELS["doubling"]((3,), 2).save(file)
+    yield file
+    sys.modules.pop("equipoise_plugins.doubled", None)
+
+
+def test_a_layer_of_the_users_own_loads_where_its_file_is(doubling: Path, tmp_path: Path) -> None:
+    own = load_keras(doubling, "the model")
+    kernel = np.asarray(own.layers[-1].kernel)
+    assert own(np.ones((1, 3), np.float32)).numpy() == pytest.approx(2 * kernel.sum(axis=0, keepdims=True))
+    assert list(saved_model.own_classes(own.to_json())) == ["Doubled"]
+    assert saved_model.own_modules(own.to_json()) == ["equipoise_plugins.doubled"]
+    sys.modules.pop("equipoise_plugins.doubled")
+    (tmp_path / "plugins").rename(tmp_path / "carried")
+    with pytest.raises(
+        ConfigError, match=r"needs the code of equipoise_plugins.doubled.Doubled, .*: plugins/doubled.py"
+    ):
+        load_keras(doubling, "the model")
+    assert load_keras(doubling, "the model", tmp_path / "carried").layers[1].name == "doubled"
+
+
+@pytest.mark.parametrize(
+    ("module", "kind"),
+    [
+        ("equipoise_plugins.doubled", "function"),
+        ("equipoise_plugins.doubled", "Path"),
+        ("equipoise_plugins.doubled", "keras"),
+        ("equipoise_plugins.other", "Doubled"),
+        ("equipoise_plugins", "Doubled"),
+        ("doubled", "Doubled"),
+        ("equipoise.core.plugins", "Own"),
+        ("subprocess", "Popen"),
+    ],
+)
+def test_nothing_but_a_class_of_such_a_file_is_used(doubling: Path, tmp_path: Path, module: str, kind: str) -> None:
+    def change(tree: Any) -> None:
+        tree["config"]["layers"][1] |= {"module": module, "class_name": kind}
+
+    with pytest.raises(ConfigError, match=f"needs the code of {module}.{kind}"):
+        load_keras(changed(doubling, tmp_path / "changed.keras", change), "the model")

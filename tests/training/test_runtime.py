@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from equipoise.core import streams
 from equipoise.core.schema import ConfigError
 from equipoise.core.state import kept
 from equipoise.runs import start
@@ -74,7 +75,7 @@ def test_the_dataset_that_used_tensorflow_is_named(monkeypatch: pytest.MonkeyPat
 
 def test_quiet_output_is_shown_after_an_unexpected_error(capfd: pytest.CaptureFixture[str]) -> None:
     def fail(error: Exception) -> None:
-        with runtime.quiet():
+        with streams.quiet():
             os.write(2, b"noise\n")
             raise error
 

@@ -13,6 +13,8 @@ from pydantic import Field
 
 from equipoise.config.dataset import AnyDataset
 from equipoise.config.validation import flattened, validated
+from equipoise.core import plugins
+from equipoise.core.plugins import Own
 from equipoise.core.schema import (
     NONE,
     KeyOf,
@@ -120,6 +122,13 @@ def annotations(key: str) -> list[Any]:
     functions = [function for choice in choices for several in choice.functions.values() for function in several]
     found += [keywords(function) for function in functions]
     return [hints[option] for hints in found if option in hints]
+
+
+def own_options(config: Config) -> list[Own]:
+    """Return the options of the user's own that the config chooses."""
+    names = {group: getattr(config, group).name for group in plugins.KINDS if group in Config.model_fields}
+    found = [plugins.options(kind).get(name) for kind, name in (*names.items(), ("sampling", config.dataset.sampling))]
+    return [own for own in found if own is not None]
 
 
 def flat(config: Config) -> dict[str, Any]:

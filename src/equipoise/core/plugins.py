@@ -16,7 +16,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -27,6 +27,7 @@ from equipoise.core import source_code
 from equipoise.core.paths import code_root
 from equipoise.core.schema import ConfigError, listing, suggestion
 from equipoise.core.state import kept
+from equipoise.core.streams import quiet
 
 FOLDER, VARIABLE, ENTRY_POINTS = "plugins", "EQUIPOISE_PLUGINS", "equipoise.plugins"
 PACKAGE = "equipoise_plugins"  # what the files are modules of, once they are imported
@@ -227,12 +228,47 @@ def function(own: Own) -> Callable[..., Any]:
         if own.module in read.imported:
             source_code.read_anew()
         read.loaded = {known: there for known, there in read.loaded.items() if known.module != own.module}
-        module = _imported(own)
+        module = _imported(own.module, str(own), folders())
         read.imported[own.module] = file
     else:
         module = sys.modules[own.module]
     read.loaded[own] = getattr(module, own.name)
     return read.loaded[own]
+
+
+def module_of(name: str, more: Path | None = None) -> ModuleType | None:
+    """Return the module of a file with options, imported; None if no such file is there. No other module is imported.
+
+    Parameters
+    ----------
+    name : as a saved model names the module of its own layers
+    more : a folder with further files, such as those that a model carries
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be imported.
+    """
+    if name in sys.modules and name.split(".")[0] == PACKAGE:
+        return sys.modules[name]
+    own = of_module(name)
+    if own is not None:
+        function(own)
+        return sys.modules[name]
+    if more is not None and name in [f"{PACKAGE}.{file.stem}" for file in more.glob("*.py")]:
+        return _imported(name, f"the file of {name}", (*folders(), more))
+    return None
+
+
+def of_module(name: str) -> Own | None:
+    """Return an option whose file is imported by this name; None if there is none."""
+    return next((own for own in every() if own.module == name), None)
+
+
+def files_of(own: Own) -> list[Path]:
+    """Return the option's file, and the files beside it that hold no options and that it may import."""
+    beside = sorted(own.file.parent.glob("_*.py")) if own.module.split(".")[0] == PACKAGE else []
+    return [own.file, *beside]
 
 
 def loaded(kind: str) -> dict[str, Callable[..., Any]]:
@@ -298,19 +334,21 @@ def _of_package(point: EntryPoint) -> list[Path]:
     return found[point.value]
 
 
-def _imported(own: Own) -> ModuleType:
-    """Import the file anew. Its folder is the package's path, so that files may import each other: from . import …"""
-    if own.module.split(".")[0] == PACKAGE:
+def _imported(name: str, who: str, places: Sequence[Path]) -> ModuleType:
+    """Import a file anew. The folders are the package's path, so that files may import each other: from . import …"""
+    if name.split(".")[0] == PACKAGE:
         package = sys.modules.setdefault(PACKAGE, ModuleType(PACKAGE))
-        package.__path__ = [str(folder) for folder in folders()]
+        package.__path__ = [str(folder) for folder in places]
         importlib.invalidate_caches()
-    sys.modules.pop(own.module, None)
-    try:
-        return importlib.import_module(own.module)
-    except Exception as error:  # whatever a file that anybody has written may raise
-        sys.modules.pop(own.module, None)
-        said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-        raise ConfigError(f"{own}: its file cannot be imported: {said}") from None
+    sys.modules.pop(name, None)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the file may import TensorFlow, which talks
+    with quiet():
+        try:
+            return importlib.import_module(name)
+        except Exception as error:  # whatever a file that anybody has written may raise
+            sys.modules.pop(name, None)
+            said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+            raise ConfigError(f"{who}: its file cannot be imported: {said}") from None
 
 
 def _parsed(path: Path, module: str) -> Iterator[Own]:

@@ -3,13 +3,16 @@
 import functools
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from equipoise.config import advice, identity
-from equipoise.config.model import Config, config_sha256, training_sha256
+from equipoise.config.model import Config, config_sha256, own_options, training_sha256
+from equipoise.core import plugins
 from equipoise.core.colors import weighting_color
 from equipoise.core.schema import Floats
+from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.types import title_of
@@ -21,6 +24,7 @@ from equipoise.runs.weigh import drawing, shown
 from equipoise.tracking import keys
 from equipoise.tracking.artifacts import CONFIG
 from equipoise.tracking.run import Run
+from equipoise.tracking.saved_model import own_modules
 from equipoise.training.learner import Learner
 from equipoise.training.trained import Trained
 
@@ -57,6 +61,7 @@ def log_config(config: Config, log: Run) -> None:
 def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
     """Log what goes into training: the data, counts, weights, and what follows from them."""
     log_config(config, log)
+    _log_own(config, log)
     log.log_dataset(
         title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True))
     )
@@ -87,14 +92,33 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
         log.log_file(file, "config")
 
 
-def log_trained(log: Run, data: Prepared, trained: Trained, learner: Learner) -> None:
+def _log_own(config: Config, log: Run) -> None:
+    """Log the files of the user's own options, as they are."""
+    for own in own_options(config):
+        for file in plugins.files_of(own):
+            log.log_file(file, plugins.FOLDER)
+
+
+def log_trained(config: Config, log: Run, data: Prepared, trained: Trained, learner: Learner) -> None:
     """Log what is known once a learner has learned: its classes' shares, its second stage, its digest and itself."""
     at_end = {name: values for name, values in trained.shares.items() if not name.endswith("_start")}
     log.log_metrics(keys.by_class(data, at_end))
     for name, values in trained.second_stage.items():
         log.log_profile(f"second_stage/{name}", np.array(values))
     log.set_tag("weights_sha256", trained.weights_sha256)
-    learner.save(functools.partial(log.log_model, step=len(trained.history)))
+    learner.save(functools.partial(_log_model, config, log, len(trained.history)))
+
+
+def _log_model(config: Config, log: Run, step: int, model: Any, example: Floats) -> None:
+    """Log a Keras model, with the files that define layers of its own."""
+    own = [each for each in own_options(config) if each.module in own_modules(model.to_json())]
+    code = list(dict.fromkeys(file for each in own for file in plugins.files_of(each)))
+    if code:
+        warn(
+            f"model={config.model.name} has layers of its own: it loads where {code[0].name} is in {plugins.FOLDER}/; "
+            "the run has the file, and MLflow's copy of the model carries it"
+        )
+    log.log_model(model, example, step, code)
 
 
 def _corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[str, Floats]:

@@ -95,7 +95,7 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
         log_inputs(config, log, data, weights)
         with session.followed(config, data, log) as follow:
             trained = fit(config, data, weights, learner, follow)
-        log_trained(log, data, trained, learner)
+        log_trained(config, log, data, trained, learner)
         log_plain_keras(config, log, data, weights, trained, learner)
         found = evaluate(config, data, weights, trained)
         log_evaluation(log, found)

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from equipoise.config.dataset import validate_dataset
 from equipoise.core import plugins, process
 from equipoise.core.paths import code_root, project_root
+from equipoise.core.plugins import Own
 from equipoise.core.schema import ConfigError, complain
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.types import PATHS, Dataset
@@ -74,7 +75,9 @@ def checked_dataset(params: dict[str, Any]) -> Dataset:
     """
     dataset = validate_dataset(params)
     check_files(dataset)
-    check_own("dataset", dataset.name)
+    own = plugins.options("dataset").get(dataset.name)
+    if own is not None:
+        check_own(own)
     return dataset
 
 
@@ -100,7 +103,7 @@ def check_files(dataset: Dataset) -> None:
             )
 
 
-def check_own(group: str, name: str) -> None:
+def check_own(own: Own) -> None:
     """Make sure that DVC sees every change of an option of the user's own: it watches plugins/ of the project.
 
     Raises
@@ -108,11 +111,10 @@ def check_own(group: str, name: str) -> None:
     ConfigError
         If its file lies elsewhere.
     """
-    own = plugins.options(group).get(name)
-    if own is not None and not own.file.is_relative_to((code_root() / plugins.FOLDER).resolve()):
+    if not own.file.is_relative_to((code_root() / plugins.FOLDER).resolve()):
         raise ConfigError(
-            f"{group}={name}: the pipeline depends on {plugins.FOLDER}/ of the project, and {own.file} lies elsewhere: "
-            "put it there"
+            f"{own.kind}={own.name}: the pipeline depends on {plugins.FOLDER}/ of the project, and "
+            f"{own.file} lies elsewhere: put it there"
         )
 
 

@@ -6,12 +6,14 @@ That is: what was learned of the raw data, the class names, the decision rule an
 import contextlib
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equipoise.core import plugins
 from equipoise.core.paths import code_root
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
@@ -23,6 +25,7 @@ from equipoise.runs.log_evaluation import DECISION, PROBABILITIES
 from equipoise.serving import served_form
 from equipoise.tracking.artifacts import load_model, read_json
 from equipoise.tracking.history import Logged
+from equipoise.tracking.saved_model import own_modules
 from equipoise.tracking.store import Store
 
 # Packages that the code which goes with the model imports.
@@ -80,7 +83,11 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
         for path in (PREPROCESSING, DECISION, PROBABILITIES):
             (parts / Path(path).name).write_text(json.dumps(_logged(store, run, path)))
         (parts / "classes.json").write_text(json.dumps(classes))
-        load_model(store, run.id).save(parts / "model.keras")
+        model = load_model(store, run.id)
+        model.save(parts / "model.keras")
+        own = filter(None, map(plugins.of_module, own_modules(model.to_json())))
+        for file in (file for each in own for file in plugins.files_of(each)):
+            shutil.copy(file, parts)
         learned = preprocessing.read(parts)
         moved = probabilities.from_json(json.loads((parts / Path(PROBABILITIES).name).read_text()))
         about = {"decision": run.params["decision.name"], "probabilities": _said(moved, run)}

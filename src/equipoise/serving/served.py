@@ -38,7 +38,7 @@ class Served(PythonModel):
 
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["parts"])
-        model = load_keras(folder / "model.keras", "the model")
+        model = load_keras(folder / "model.keras", "the model", folder)
         self.shape = tuple(model.input_shape[1:])
         self.logits = Predictor(model)
         self.classes = json.loads((folder / "classes.json").read_text())

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equipoise.core import plugins
 from equipoise.core.clock import clock
 from equipoise.core.locks import InUseError, locked
 from equipoise.core.schema import ConfigError, Floats
@@ -26,6 +27,7 @@ from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.keys import param_key
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.provenance import git_tags, process_tags
+from equipoise.tracking.saved_model import own_classes
 from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages, upload
 
@@ -182,11 +184,12 @@ class Run:
         self.set_tag("mlflow.loggedImages", "True")
 
     @clock.part("log")
-    def log_model(self, model: "keras.Model", example: Floats, step: int) -> None:
+    def log_model(self, model: "keras.Model", example: Floats, step: int, code: Sequence[Path] = ()) -> None:
         """Log the model's inference graph, uncompiled, so that it loads without this project's code.
 
         Parameters
         ----------
+        code : files of the user's own that define layers of it, which go with the model
         example : float32 (samples, *shape), a few samples, from which MLflow infers the signature
         step : at which MLflow shows it
         """
@@ -197,6 +200,7 @@ class Run:
         signature = mlflow.models.infer_signature(example, view(example).numpy())
         # Without explicit requirements MLflow would spend 40 s to find them.
         requirements = [f"{package}=={version(package)}" for package in ("tensorflow", "keras")]
+        packed = self._packed(code) if code else None
         folder = Path(f"saved-{uuid.uuid4().hex[:8]}") / "model"
         with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar for MLflow's trial prediction
             mlflow.tensorflow.save_model(
@@ -205,10 +209,22 @@ class Run:
                 signature=signature,
                 input_example=example,
                 pip_requirements=requirements,
+                code_paths=[str(packed)] if packed else None,
+                custom_objects=own_classes(model.to_json()) if packed else None,
+                metadata={"layers": f"its own, of {', '.join(file.name for file in code)}"} if code else None,
             )
+        if packed:
+            shutil.rmtree(packed.parent)
         # MLflow pickles whatever the process has registered with Keras, such as `equipoise.losses`: layers need none.
         (self._place(str(folder)) / REGISTERED).unlink(missing_ok=True)
         self._do("model", folder=str(folder), step=step)
+
+    def _packed(self, code: Sequence[Path]) -> Path:
+        """Copy files into a package of the name that they were imported by, as MLflow puts it beside the model."""
+        package = self._place(f"code-{uuid.uuid4().hex[:8]}/{plugins.PACKAGE}/{code[0].name}").parent
+        for file in code:
+            shutil.copyfile(file, package / file.name)
+        return package
 
     def _place(self, path: str) -> Path:
         """Return where the folder keeps the artifact of this path."""

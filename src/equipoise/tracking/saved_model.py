@@ -1,5 +1,7 @@
 """Keras models read from `.keras` files, which may come from anyone: numbers and Keras's own layers, never code.
 
+Layers that a file of the user's own defines are loaded if that file is where such files are.
+
 MLflow's loader is not used: it runs what a pickle beside the model says, and imports what `MLmodel` names.
 """
 
@@ -9,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equipoise.core import plugins
 from equipoise.core.schema import ConfigError
 
 if TYPE_CHECKING:
@@ -16,28 +19,32 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.weights.h5"
 MEMBERS = {"config.json", "metadata.json", WEIGHTS}
+KERAS = ("keras", "None")  # packages of Keras's own; numbers have none
 MOST_BYTES = 64 << 20  # of the architecture's description
 
 
-def load_keras(file: Path, name: str) -> "keras.Model":
+def load_keras(file: Path, name: str, carried: Path | None = None) -> "keras.Model":
     """Return the model, uncompiled.
+
+    Its own layers must be defined in one of the user's own files, which is imported; a model brings no code along.
 
     Parameters
     ----------
     name : what messages call the model
+    carried : a folder of such files that goes with the model and is trusted as this code is
 
     Raises
     ------
     ConfigError
-        If there is no such file, it is damaged, or it names anything that is not Keras's own.
+        If there is no such file, it is damaged, or it names anything that is not Keras's or the user's own.
     """
     if not file.is_file():
         raise ConfigError(f"{name} has no {file.name}; no other format is loaded, since it could run code")
     try:
-        _check_archive(file, name)
+        own = _check_archive(file, name, carried)
         import keras
 
-        return keras.saving.load_model(file, compile=False, safe_mode=True)
+        return keras.saving.load_model(file, compile=False, safe_mode=True, custom_objects=own)
     except ConfigError:
         raise
     except Exception as error:  # a damaged archive makes Keras raise anything
@@ -46,8 +53,9 @@ def load_keras(file: Path, name: str) -> "keras.Model":
         ) from None
 
 
-def _check_archive(file: Path, name: str) -> None:
-    """Refuse an archive that names a module other than Keras's own: Keras would import it to find an unknown layer."""
+def _check_archive(file: Path, name: str, carried: Path | None) -> dict[str, type]:
+    """Return the classes of the user's own that an archive needs; refuse one that needs other modules."""
+    own: dict[str, type] = {}
     with zipfile.ZipFile(file) as archive:
         members = {entry.filename: entry.file_size for entry in archive.infolist()}
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
@@ -66,15 +74,44 @@ def _check_archive(file: Path, name: str) -> None:
             )
         for part in _parts(json.loads(archive.read("config.json"))):
             module, kind = str(part.get("module")), str(part.get("class_name"))
-            if module.split(".")[0] not in ("keras", "None") or kind in ("Lambda", "__lambda__", "TorchModuleWrapper"):
-                raise ConfigError(
-                    f"{name} needs the code of {module}.{kind}, and is not loaded: only Keras's own layers are"
+            if module.split(".")[0] in KERAS and kind not in ("Lambda", "__lambda__", "TorchModuleWrapper"):
+                continue
+            found = _own_class(module, kind, carried)
+            if found is None:
+                stem = module.rpartition(".")[2]
+                where = f"{plugins.FOLDER}/{stem}.py"
+                cure = (
+                    f"put its file there: {where}, which the run has among its artifacts"
+                    if module == f"{plugins.PACKAGE}.{stem}"
+                    else "only Keras's own layers are, and those of files in plugins/"
                 )
+                raise ConfigError(f"{name} needs the code of {module}.{kind}, and is not loaded: {cure}")
+            own |= {str(part.get("registered_name") or kind): found, kind: found}
         odd_array = _odd_array(archive.read(WEIGHTS))
         if odd_array:
             raise ConfigError(
                 f"{name} has weights that are no plain array of numbers in it ({odd_array}), and is not loaded"
             )
+    return own
+
+
+def own_modules(description: str) -> list[str]:
+    """Return the modules of the layers that are not Keras's, in a model's description as JSON."""
+    modules = {str(part.get("module")) for part in _parts(json.loads(description))}
+    return sorted(module for module in modules if module.split(".")[0] not in KERAS)
+
+
+def _own_class(module: str, kind: str, carried: Path | None) -> type | None:
+    """Return a class that a file of the user's own defines; None if there is none."""
+    there = plugins.module_of(module, carried) if module.split(".")[0] not in KERAS else None
+    found = vars(there).get(kind) if there else None
+    return found if isinstance(found, type) and found.__module__ == module else None
+
+
+def own_classes(description: str) -> dict[str, type]:
+    """Return the classes of the user's own in a model's description as JSON, by their names."""
+    parts = ((str(part.get("module")), str(part["class_name"])) for part in _parts(json.loads(description)))
+    return {kind: found for module, kind in parts if (found := _own_class(module, kind, None)) is not None}
 
 
 def _odd_array(content: bytes) -> str | None:

@@ -8,8 +8,6 @@ import contextlib
 import functools
 import os
 import re
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from equipoise.core.clock import clock
 from equipoise.core.schema import ConfigError
 from equipoise.core.state import kept
+from equipoise.core.streams import quiet
 from equipoise.training.cluster import met, read_cluster
 
 if TYPE_CHECKING:
@@ -214,23 +213,3 @@ def _configure(
         tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")  # a sweep re-traces for each job, which TensorFlow warns about
     return gpus
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Send the process's standard error stream to a file, and show it if the body fails for want of TensorFlow."""
-    sys.stderr.flush()
-    stream = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except ConfigError:
-            raise
-        except BaseException:
-            kept.seek(0)
-            os.write(stream, kept.read())
-            raise
-        finally:
-            os.dup2(stream, 2)
-            os.close(stream)

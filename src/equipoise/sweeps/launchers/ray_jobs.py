@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from equipoise.core.schema import ConfigError, PositiveInt, Section
+from equipoise.core.streams import quiet
 from equipoise.sweeps.launchers.job import Ended, Lost
-from equipoise.training.runtime import quiet
 
 ON_THIS_MACHINE = "local"
 PATIENCE = 5  # seconds that the address has to answer
