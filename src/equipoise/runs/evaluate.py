@@ -66,6 +66,24 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
     return Evaluated(evidence, verdict, _origins(data))
 
 
+def rehearsed(config: Config, data: Prepared, weights: ClassWeights) -> Verdict:
+    """Judge made-up logits in place of a model's, without intervals: whether the decision rule does what it is for.
+
+    Raises
+    ------
+    ConfigError
+        If the rule fails, or returns what is no decision.
+    """
+    generator = np.random.default_rng(0)
+    width = 1 if config.dataset.labels == "binary" else len(data.classes)
+    made_up = {
+        name: generator.normal(size=(len(data.split(name).labels), width)).astype(np.float32)
+        for name in ("test", "validation")
+    }
+    judging = replace(_judging(config, data, weights), resamples=0)
+    return task_of(data).judge(data, Logits(**made_up), training(config, data, weights), judging)
+
+
 def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:
     return Judging(
         decision=config.decision,

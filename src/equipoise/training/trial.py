@@ -95,6 +95,12 @@ class Trial:
                 "for NumPy and Python's loops TensorFlow's own operations"
             ) from None
 
+    def summary(self) -> str:
+        """Say how many samples it was tried on, and between which values, once it has stood the trial."""
+        values, _ = self.run()
+        low, high = float(tf.reduce_min(values)), float(tf.reduce_max(values))
+        return f"{len(self.logits)} samples, values {low:.3g} to {high:.3g}, gradient finite"
+
     def place(self, error: Exception | None = None) -> str:
         """Return where in the loss's file it failed last; where the loss begins, if it did not fail there."""
         code = inspect.unwrap(LOSSES[self.name].function).__code__
