@@ -139,6 +139,6 @@ def test_a_name_that_is_no_module_is_refused(folder: Path) -> None:
 def test_a_failure_is_told_with_its_place_in_the_file(folder: Path) -> None:
     write(folder, "import equipoise\n\n@equipoise.weighting\ndef mine(counts):\n    return counts['a']\n")
     function = plugins.function(plugins.options("weighting")["mine"])
-    told = r"weighting=mine: its function mine fails: TypeError: .* \(mine.py, line 5\)"
+    told = r"weighting=mine: its function mine fails: TypeError: .* \(plugins/mine.py, line 5\)"
     with pytest.raises(ConfigError, match=told), plugins.telling("weighting=mine", function):
         function(3)

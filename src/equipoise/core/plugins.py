@@ -157,7 +157,7 @@ class Own:
 
     @property
     def place(self) -> str:
-        return f"{self.file}, line {self.line}"
+        return f"{shown(self.file)}, line {self.line}"
 
     def __str__(self) -> str:
         return f"{self.kind}={self.name} ({self.place})"
@@ -289,17 +289,41 @@ def folders() -> list[Path]:
 def telling(option: str, function: Callable[..., Any]) -> Iterator[None]:
     """Within it the function is called: whatever it raises is told by the option, with the place in its file."""
     try:
-        yield
+        with placing(function):
+            yield
     except ConfigError:
         raise
     except Exception as error:  # whatever a function that anybody has written may raise
-        code = inspect.unwrap(function).__code__
-        lines = [each.lineno for each in traceback.extract_tb(error.__traceback__) if each.filename == code.co_filename]
         said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise ConfigError(
-            f"{option}: its function {function.__name__} fails: {said} "
-            f"({Path(code.co_filename).name}, line {[code.co_firstlineno, *lines][-1]})"
+            f"{option}: its function {function.__name__} fails: {said} ({place_in(function, error)})"
         ) from None
+
+
+@contextlib.contextmanager
+def placing(function: Callable[..., Any]) -> Iterator[None]:
+    """Within it, what is told of a function of the user's own says where it stands, if it does not yet."""
+    try:
+        yield
+    except ConfigError as error:
+        own = next((own for own, there in kept(_Read).loaded.items() if function is there), None)
+        if own is None or str(shown(own.file)) in str(error):
+            raise
+        raise ConfigError(f"{error} ({own.place})") from None
+
+
+def place_in(function: Callable[..., Any], error: Exception | None = None) -> str:
+    """Return where in the function's file it failed last; where it begins, if it did not fail there."""
+    code = inspect.unwrap(function).__code__
+    failed = traceback.extract_tb(error.__traceback__ if error else None)
+    lines = [each.lineno for each in failed if each.filename == code.co_filename]
+    return f"{shown(Path(code.co_filename))}, line {[code.co_firstlineno, *lines][-1]}"
+
+
+def shown(path: Path) -> Path:
+    """Return the path as it is typed here: a file of the current folder from that on."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _files() -> Iterator[_File]:
@@ -309,11 +333,13 @@ def _files() -> Iterator[_File]:
             if path.name.startswith("_"):
                 continue
             if not path.stem.isidentifier():
-                raise ConfigError(f"{path}: a plugin's file is a module, whose name has letters, digits and _ alone")
+                raise ConfigError(
+                    f"{shown(path)}: a plugin's file is a module, whose name has letters, digits and _ alone"
+                )
             if path.stem in stems and path.read_bytes() == stems[path.stem].read_bytes():
                 continue  # the same file, as it comes to another machine
             if path.stem in stems:
-                raise ConfigError(f"{stems[path.stem]} and {path} have one name: rename one")
+                raise ConfigError(f"{shown(stems[path.stem])} and {shown(path)} have one name: rename one")
             stems[path.stem] = path
             yield _File.of(path, f"{PACKAGE}.{path.stem}")
     for point in entry_points(group=ENTRY_POINTS):
@@ -356,7 +382,7 @@ def _parsed(path: Path, module: str) -> Iterator[Own]:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else f": {error}"
-        raise ConfigError(f"{path}{line}; mend it: the file may hold options") from None
+        raise ConfigError(f"{shown(path)}{line}; mend it: the file may hold options") from None
     marks = _Marks(tree, path)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -365,8 +391,8 @@ def _parsed(path: Path, module: str) -> Iterator[Own]:
                 continue
             if node not in tree.body or not isinstance(node, ast.FunctionDef):
                 raise ConfigError(
-                    f"{path}, line {node.lineno}: @equipoise.{kind} marks {node.name}, which must be a plain function "
-                    "at the top of the file"
+                    f"{shown(path)}, line {node.lineno}: @equipoise.{kind} marks {node.name}, "
+                    "which must be a plain function at the top of the file"
                 )
             yield _described(kind, node, path, module)
     if marks.used:
@@ -396,7 +422,7 @@ class _Marks:
                 name = mark.attr
             if name is None:
                 continue
-            where = f"{self._path}, line {decorator.lineno}: @equipoise.{name}"
+            where = f"{shown(self._path)}, line {decorator.lineno}: @equipoise.{name}"
             if name not in KINDS:
                 raise ConfigError(f"{where}: there is no such mark{suggestion(name, KINDS)}")
             if called:
@@ -408,7 +434,7 @@ class _Marks:
 
 def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own:
     """Return the option that a marked function describes, if its parameters are what its kind takes."""
-    where, given = f"{path}, line {node.lineno}: {kind} {node.name}", node.args
+    where, given = f"{shown(path)}, line {node.lineno}: {kind} {node.name}", node.args
     least, names = HANDED[kind]
     handed = [each.arg for each in (*given.posonlyargs, *given.args)]
     form = f"{node.name}({', '.join([*names[:least], '*, option: float = 1.0'])})"
@@ -461,7 +487,7 @@ def _check_effects(tree: ast.Module, path: Path) -> None:
         is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await)
         if is_call or isinstance(node, ast.For | ast.While | ast.With | ast.Delete | ast.Raise | ast.Assert):
             raise ConfigError(
-                f"{path}, line {node.lineno}: `{_first_line(node)}` is done whenever the file is imported: "
+                f"{shown(path)}, line {node.lineno}: `{_first_line(node)}` is done whenever the file is imported: "
                 "move it into a function"
             )
 

@@ -40,18 +40,19 @@ def raw_of(function: Callable[..., Any], options: Mapping[str, Any], scale: Scal
     with plugins.telling(who, function):
         found = function(**options)
         parts = {name: _pair(value, who, name) for name, value in _by_split(found, who).items()}
-    shapes = sorted({str(features.shape[1:]) for features, _ in parts.values()})
-    if len(shapes) > 1:
-        raise ConfigError(f"{who}: its splits have samples of the shapes {listing(shapes)}; they must have one")
-    features = np.concatenate([features for features, _ in parts.values()])
-    values = np.concatenate([labels for _, labels in parts.values()])
-    labels = in_array(values, f"{who}, its labels,", ())
+        shapes = sorted({str(features.shape[1:]) for features, _ in parts.values()})
+        if len(shapes) > 1:
+            raise ConfigError(f"{who}: its splits have samples of the shapes {listing(shapes)}; they must have one")
+        features = np.concatenate([features for features, _ in parts.values()])
+        values = np.concatenate([labels for _, labels in parts.values()])
+        labels = in_array(values, f"{who}, its labels,", ())
     places = [SPLITS.index(name) + 1 if name else 0 for name in parts]
     sizes = [len(features) for features, _ in parts.values()]
     given = np.repeat(places, sizes).astype(np.int8) if any(places) else None
 
     def blocks() -> Iterator[tuple[int, Array]]:
-        yield 0, finite(features, 0, who)
+        with plugins.placing(function):
+            yield 0, finite(features, 0, who)
 
     numbers = Numbers(who, features.shape[1:], blocks)
     return Raw(

@@ -106,7 +106,8 @@ def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Samp
     share = RULES[rule]
     with plugins.telling(f"dataset.sampling={rule}", share):
         found = [share(counts, epoch / max(1, epochs - 1)) for epoch in range(epochs)]
-    shares = np.stack([_checked(each, rule, counts) for each in found])
+    with plugins.placing(share):
+        shares = np.stack([_checked(each, rule, counts) for each in found])
     return Sampling(shares, ByClass.of(labels, len(counts)))
 
 

@@ -196,7 +196,7 @@ class Rule:
         """
         with plugins.telling(f"decision={self.function.__name__}", self.function):
             found = self.function(known, **options)
-        return _biased(found, self.function.__name__, len(known.target)) if self.own else found
+            return _biased(found, self.function.__name__, len(known.target)) if self.own else found
 
     def is_applicable(self, known: Known) -> bool:
         """Return whether it can stand beside the configured rule: all that it needs is known, and it takes no time."""

@@ -217,7 +217,8 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
             weights = strategy(counts, **options)
     except ConfigError as error:
         raise ConfigError(f"weighting.{error}") from None
-    _check(weights, section.name, classes)
+    with plugins.placing(strategy):
+        _check(weights, section.name, classes)
     divisor = NORMALIZERS[section.normalize](weights, counts)
     if divisor == 0:
         raise ConfigError(

@@ -1,5 +1,7 @@
 """Before a run: start TensorFlow on its device, meet the other workers, and try the loss and the model."""
 
+from typing import TYPE_CHECKING
+
 from equipoise.config.model import Config, Trainer
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console, note, warn
@@ -9,10 +11,12 @@ from equipoise.runs import resume
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
 from equipoise.training.cluster import read_cluster
-from equipoise.training.learner import Learner
+
+if TYPE_CHECKING:
+    from equipoise.training.keras_learner import KerasLearner
 
 
-def start(config: Config, data: Prepared) -> Learner:
+def start(config: Config, data: Prepared) -> "KerasLearner":
     """Return the configured learner, with freshly drawn weights, once it and the loss have stood a trial.
 
     Raises

@@ -3,16 +3,14 @@
 No random number is drawn: a training ends with the bits that it has without a trial.
 """
 
-import inspect
-import traceback
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from equipoise.config.model import Config
+from equipoise.core import plugins
 from equipoise.core.schema import NONE, ConfigError, Floats, listing
 from equipoise.data.feed import class_indices, encode
 from equipoise.data.prepared import Prepared
@@ -103,10 +101,7 @@ class Trial:
 
     def place(self, error: Exception | None = None) -> str:
         """Return where in the loss's file it failed last; where the loss begins, if it did not fail there."""
-        code = inspect.unwrap(LOSSES[self.name].function).__code__
-        failed = traceback.extract_tb(error.__traceback__ if error else None)
-        lines = [frame.lineno for frame in failed if frame.filename == code.co_filename]
-        return f"{Path(code.co_filename).name}, line {[code.co_firstlineno, *lines][-1]}"
+        return plugins.place_in(LOSSES[self.name].function, error)
 
 
 def check_loss(config: Config, data: Prepared) -> list[str]:
@@ -118,7 +113,11 @@ def check_loss(config: Config, data: Prepared) -> list[str]:
         If it fails, does not return one finite number a sample, has no gradient, mixes the samples of a batch, or
         cannot be compiled.
     """
-    trial = Trial.of(config, data)
+    with plugins.placing(LOSSES[config.loss.name].function):
+        return _checked_loss(Trial.of(config, data), data)
+
+
+def _checked_loss(trial: Trial, data: Prepared) -> list[str]:
     values, gradient = trial.run()
     _check_values(trial, values)
     if gradient is None:
@@ -165,6 +164,11 @@ def check_model(built: Compiled, config: Config, data: Prepared) -> None:
     ConfigError
         If it does not end in finite logits, one a class (one in all for binary labels), or has nothing to train.
     """
+    with plugins.placing(MODELS[config.model.name].build):
+        _check_built(built, config, data)
+
+
+def _check_built(built: Compiled, config: Config, data: Prepared) -> None:
     model, logits = built.model, logits_of(config, data)
     who = f"model={config.model.name}: {MODELS[config.model.name].build.__name__}"
     if model.output_shape != (None, logits):

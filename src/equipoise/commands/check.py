@@ -1,0 +1,99 @@
+"""Try options without training, in seconds: `python src/check.py loss=hinge`.
+
+Takes the overrides of train.py, and makes no run. What is not typed is quick: digits, a linear model. Each option is
+tried on one batch, as before every run, and a decision rule on made-up logits. Without words it tries every option of
+your own, of the files in plugins/, one after the other.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from equipoise.core import key_values, plugins
+from equipoise.core.schema import ConfigError, complain
+
+DIGITS, VECTORS, SERIES = ["dataset=digits_lt"], ["dataset=synthetic"], ["dataset=synthetic", "dataset.form=series"]
+QUICK = {None: DIGITS, 1: VECTORS, 2: SERIES, 3: DIGITS}  # by the dimensions of the samples that a model needs
+COSTS = "cost={0: {1: 5}}"  # of the classes of these
+
+
+def check(words: Sequence[str]) -> int:
+    """Try what was typed, or all of the user's own; return the exit code."""
+    if words:
+        _try(words)
+        return 0
+    found = list(plugins.every())
+    if not found:
+        raise ConfigError(
+            f"there is no option of your own: put a Python file into {plugins.FOLDER}/, or type options, "
+            "as in python src/check.py loss=focal"
+        )
+    failed = 0
+    for own in found:
+        print(own)
+        try:
+            _try([f"dataset.sampling={own.name}" if own.kind == "sampling" else f"{own.kind}={own.name}"])
+        except ConfigError as error:
+            failed = complain(error)
+    return failed
+
+
+def _try(words: Sequence[str]) -> None:
+    """Try the options on the first quick dataset that a model of the user's own can be built for."""
+    told: list[ConfigError] = []
+    for more in _more(words):
+        try:
+            for line in _lines([*words, *more]):
+                print(line)
+        except ConfigError as error:
+            told.append(error)
+            if not str(error).startswith("model="):
+                break
+        else:
+            return
+    raise told[0] if str(told[-1]).startswith("model=") else told[-1]
+
+
+def _lines(words: Sequence[str]) -> Iterator[str]:
+    from equipoise.core.paths import cache_folder
+    from equipoise.data.prepare import prepare
+    from equipoise.runs.rehearse import rehearse
+    from equipoise.sweeps import planning
+
+    plan = planning.plan(words)
+    assert plan is not None, "help is answered already"
+    planning.prepare_all(plan)
+    for job in plan.jobs:
+        yield from rehearse(job, prepare(job.dataset, cache_folder()))
+
+
+def _more(words: Sequence[str]) -> list[list[str]]:
+    """Return what goes with the typed words where something was not typed; several ways if none can be known to fit."""
+    from equipoise.data.catalogue import DATASETS
+    from equipoise.methods.losses import LOSSES
+    from equipoise.methods.models import MODELS
+
+    typed = dict(word.split("=", 1) for word in words if "=" in word)
+    if "experiment" in typed:
+        return [[]]
+    more = []
+    kind = DATASETS.shipped.get(typed.get("dataset", ""))
+    if "model" not in typed:
+        more.append(f"model={next(name for name, model in MODELS.shipped.items() if model.dimensions is None)}")
+    if "loss" not in typed and kind is not None and kind.several_labels:
+        more.append(f"loss={next(name for name, loss in LOSSES.shipped.items() if loss.yes_or_no)}")
+    if "dataset" in typed:
+        return [more]
+    loss = typed.get("loss", "")
+    own = plugins.options("loss").get(loss)
+    needs_costs = "costs" in own.handed if own else loss in LOSSES.shipped and LOSSES.shipped[loss].needs_costs
+    if "cost" not in typed and (needs_costs or typed.get("decision") == "cost"):
+        more.append(COSTS)
+    model = typed.get("model", "")
+    if model in plugins.options("model"):
+        return [[*dataset, *more] for dataset in (DIGITS, VECTORS, SERIES)]
+    needed = MODELS.shipped[model].dimensions if model in MODELS.shipped else None
+    return [[*QUICK[needed], *more]]
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what was typed; return the exit code."""
+    return key_values.answer(words, __doc__, check)
