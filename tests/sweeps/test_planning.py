@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError
-from equipoise.sweeps.planning import plan
+from equipoise.sweeps.planning import Plan, plan
 from helpers import REPOSITORY, imported_modules
 from mistakes import MISTAKES
 
@@ -118,3 +119,94 @@ def test_the_same_sweep_has_the_same_id_whatever_the_order() -> None:
     single = plan(["seed=3"])
     assert single is not None
     assert single.sweep is None
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A folder of a user's own configs, with one file that conf/ has as well."""
+    focal = "{name: focal, function: focal, implementation: custom, alpha: null, gamma: %s}"
+    files = {
+        "loss/focal_strong.yaml": focal % 5.0,
+        "loss/focal.yaml": focal % 9.0,
+        "experiment/strong.yaml": "# @package _global_\ndefaults: [{override /loss: focal_strong}]\nseed: 3\n",
+        "first.yaml": "defaults: [config, {override weighting: balanced}, _self_]\nseed: 7\n",
+    }
+    for name, text in files.items():
+        file = tmp_path / "mine" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path / "mine"
+
+
+def planned(*arguments: object) -> Plan:
+    found = plan([str(argument) for argument in arguments])
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["loss=focal_strong"], {"gamma": 5.0, "seed": 0, "weighting": "none"}),
+        (["loss=focal"], {"gamma": 2.0, "seed": 0, "weighting": "none"}),  # that of conf/
+        (["experiment=strong"], {"gamma": 5.0, "seed": 3, "weighting": "none"}),
+        (["--config-name", "first", "loss=focal_strong"], {"gamma": 5.0, "seed": 7, "weighting": "balanced"}),
+        (["--config-name=first", "loss=focal"], {"gamma": 2.0, "seed": 7, "weighting": "balanced"}),
+    ],
+)
+def test_configs_of_another_folder_are_planned_as_hydra_composes_them(
+    mine: Path, words: list[str], expected: dict[str, object]
+) -> None:
+    (job,) = planned("--config-dir", mine, *words).jobs
+    assert {"gamma": job.loss.gamma, "seed": job.seed, "weighting": job.weighting.name} == expected  # type: ignore[attr-defined]
+    shown = subprocess.run(
+        [sys.executable, "train.py", "--config-dir", mine, *words, "--cfg", "job"],
+        cwd=config_folder().parent / "src",
+        capture_output=True,
+        text=True,
+    )
+    composed = yaml.safe_load(shown.stdout)
+    by_hydra = {section: composed[section] for section in ("loss", "seed", "weighting")}
+    assert by_hydra == {section: job.model_dump(mode="json")[section] for section in by_hydra}
+
+
+def test_a_changed_file_of_another_folder_is_read_again_in_the_same_process(mine: Path) -> None:
+    words = ("--config-dir", mine, "loss=focal_strong")
+    file = mine / "loss" / "focal_strong.yaml"
+    assert planned(*words).jobs[0].loss.gamma == 5  # type: ignore[attr-defined]
+    file.write_text(file.read_text().replace("5.0", "6.0"))
+    assert planned(*words).jobs[0].loss.gamma == 6  # type: ignore[attr-defined]
+
+
+def test_a_sweep_over_another_folders_configs_is_one_of_its_own(mine: Path) -> None:
+    words = ("-m", "loss=focal_strong,focal")
+    found = planned("--config-dir", mine, *words)
+    assert [job.loss.gamma for job in found.jobs] == [5, 2]  # type: ignore[attr-defined]
+    assert found.sweep is not None
+    assert found.sweep.command == f"python src/train.py -m --config-dir {mine} loss=focal_strong,focal"
+    ids = {
+        planned(*flags, "-m", "seed=0,1").sweep.id  # type: ignore[union-attr]
+        for flags in ((), ("--config-dir", mine), ("--config-dir", mine, "--config-name", "first"))
+    }
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--config-dir=MINE", "loss=focal_stron"],
+            "loss=focal_stron: there is no such loss; did you mean 'focal_stro",
+        ),
+        (["--config-dir=MINE/no"], "MINE/no: there is no such folder"),
+        (["--config-dir=MINE/no", "--help"], "MINE/no: there is no such folder"),
+        (["--config-dir=MINE", "--config-name=frist"], "--config-name=frist: there is no frist.yaml in "),
+        (["--config-dir=MINE", "--config-name=frist"], "did you mean 'first'"),
+        (["--config-name=first"], "--config-dir=FOLDER says where yours is"),
+        (["--config-path=MINE"], "to add to it: --config-dir=MINE"),
+    ],
+)
+def test_a_mistake_with_another_folder_is_named(mine: Path, words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan([word.replace("MINE", str(mine)) for word in words])
+    assert message.replace("MINE", str(mine)) in str(caught.value)

@@ -17,13 +17,14 @@ the old one, tagged kind=evaluation and evaluated_run=RUN_ID; comparisons of a s
 from collections.abc import Sequence
 
 from equipoise.config.overrides import whole
+from equipoise.config.tree import divided
 from equipoise.core import key_values
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 
 
 def _evaluate(words: Sequence[str]) -> None:
-    words = whole(words)
+    tree, words = divided(whole(words))
     own = [word for word in words if word.startswith(("run=", "tracking="))]
     options = key_values.read(own, ["run", "tracking"])
     run, where = options.get("run"), key_values.store(options)
@@ -39,7 +40,7 @@ def _evaluate(words: Sequence[str]) -> None:
     from equipoise.reports.run_page import REPORT
     from equipoise.runs.reevaluate import evaluate_again
 
-    judged = evaluate_again(store, run, [word for word in words if word not in own])
+    judged = evaluate_again(store, run, [word for word in words if word not in own], tree)
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
         warn(note)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equipoise.config.overrides import compose_dataset
+from equipoise.config.tree import divided
 from equipoise.core import key_values
 from equipoise.core.paths import cache_folder
 from equipoise.core.schema import ConfigError
@@ -19,11 +20,13 @@ OWN = ("shards", "output")
 
 
 def shard(typed: Sequence[str]) -> None:
+    tree, typed = divided(typed)
     options = key_values.read([word for word in typed if word.partition("=")[0] in OWN], OWN)
     if "output" not in options:
         raise ConfigError("output is not set: name the folder for the shards, output=folder")
     shards, output = key_values.whole_number(options, "shards") or 16, Path(options["output"]).expanduser()
-    data = prepare(compose_dataset([word for word in typed if word.partition("=")[0] not in OWN]), cache_folder())
+    dataset = compose_dataset([word for word in typed if word.partition("=")[0] not in OWN], tree)
+    data = prepare(dataset, cache_folder())
     runtime.start("cpu", "auto", deterministic=True)
     from equipoise.data.write_shards import write_shards
 

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
@@ -21,11 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from equipoise.config import own_options
 from equipoise.config.checks import check_together
 from equipoise.config.composing import is_value, refers
 from equipoise.config.model import VALUES, Config, annotations, validate
-from equipoise.core.paths import config_folder
+from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core.schema import (
     ConfigError,
     Name,
@@ -215,26 +215,28 @@ def values_of(override: Override) -> list[Any]:
     return found
 
 
-def compose_one(lines: Sequence[str]) -> Config:
+def compose_one(lines: Sequence[str], tree: Tree = SHIPPED) -> Config:
     """Return the checked config of one job's overrides; Hydra must be initialised.
 
     Hydra composes once for each choice of options. The values are set here as Hydra sets them, after everything else.
     """
     parsed = [(line, _parse_one(line)) for line in lines]
-    composed = copy.deepcopy(_composed(tuple(line for line, override in parsed if not is_value(override))))
+    composed = copy.deepcopy(
+        _composed(tuple(line for line, override in parsed if not is_value(override)), tree, _loader(tree))
+    )
     for line, override in parsed:
         if is_value(override):
             try:
                 OmegaConf.update(composed, override.key_or_group, override.value())
             except OmegaConfBaseException as error:
                 why = ConfigError(f"{line} cannot be set: {str(error).splitlines()[0]}")
-                raise ConfigError(_explain(why, lines)) from None
+                raise ConfigError(_explain(why, lines, tree)) from None
     config = validate(_resolved(composed, lines))
     check_together(config)
     return config
 
 
-def compose_dataset(lines: Sequence[str]) -> Dataset:
+def compose_dataset(lines: Sequence[str], tree: Tree = SHIPPED) -> Dataset:
     """Return the checked dataset section of these overrides; whether a model or a loss fits it is not checked.
 
     Raises
@@ -242,18 +244,23 @@ def compose_dataset(lines: Sequence[str]) -> Dataset:
     ConfigError
         If an override is wrong, or is of another section.
     """
-    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+    with tree.opened(), as_config_error():
         lines = readable(lines)
         for override in parse(lines):
-            check_name(override)
+            check_name(override, tree)
             if override.key_or_group.split(".")[0] != "dataset":
                 raise ConfigError(f"{override.input_line}: only dataset=… and its options can be typed here")
-        return validate(_resolved(compose_words(lines), lines)).dataset
+        return validate(_resolved(compose_words(lines, tree), lines)).dataset
 
 
 @functools.lru_cache(maxsize=256)
-def _composed(lines: tuple[str, ...]) -> DictConfig:
-    return compose_words(lines)
+def _composed(lines: tuple[str, ...], tree: Tree, loader: ConfigLoader | None) -> DictConfig:
+    return compose_words(lines, tree)
+
+
+def _loader(tree: Tree) -> ConfigLoader | None:
+    """Return what sets compositions of the user's own configs apart, which may change within a process."""
+    return None if tree == SHIPPED else GlobalHydra.instance().config_loader()
 
 
 def _resolved(composed: DictConfig, lines: Sequence[str]) -> dict[str, Any]:
@@ -266,7 +273,7 @@ def _resolved(composed: DictConfig, lines: Sequence[str]) -> dict[str, Any]:
         raise ConfigError(f"{words[-1] if words else key}: {what}{cure}") from None
 
 
-def compose_words(lines: Sequence[str], *, return_hydra_config: bool = False) -> DictConfig:
+def compose_words(lines: Sequence[str], tree: Tree = SHIPPED, *, return_hydra_config: bool = False) -> DictConfig:
     """Compose the overrides as Hydra does; Hydra must be initialised.
 
     Raises
@@ -275,20 +282,20 @@ def compose_words(lines: Sequence[str], *, return_hydra_config: bool = False) ->
         If Hydra cannot compose them.
     """
     try:
-        return compose("config", list(lines), return_hydra_config=return_hydra_config)
+        return compose(tree.primary, list(lines), return_hydra_config=return_hydra_config)
     except Exception as error:  # Hydra raises many kinds for what it cannot merge
-        raise ConfigError(_explain(error, lines)) from None
+        raise ConfigError(_explain(error, lines, tree)) from None
 
 
-def _explain(error: Exception, lines: Sequence[str]) -> str:
+def _explain(error: Exception, lines: Sequence[str], tree: Tree) -> str:
     """Return Hydra's message, or a better one if an override names an option that its group does not have."""
     overrides = parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
-        tree: Any = OmegaConf.to_container(compose("config", groups, return_hydra_config=True))
+        chosen: Any = OmegaConf.to_container(compose(tree.primary, groups, return_hydra_config=True))
     except Exception:
         return str(error)
-    keys = dotted_keys(tree)
+    keys = dotted_keys(chosen)
     for override in overrides:
         key = override.key_or_group
         if "." in key and key not in keys and not override.is_add():
@@ -297,7 +304,7 @@ def _explain(error: Exception, lines: Sequence[str]) -> str:
     return str(error)
 
 
-def check_name(override: Override) -> None:
+def check_name(override: Override, tree: Tree = SHIPPED) -> None:
     """Refuse an unknown group or choice with the nearest match, which Hydra does not name.
 
     Raises
@@ -311,11 +318,7 @@ def check_name(override: Override) -> None:
         raise ConfigError(f"{override.input_line}: type its options one by one, as in hydra.run.dir=…")
     if head == "hydra" or head.startswith("hydra/") or "@" in (override.input_line or ""):
         return
-    folders = [folder for folder in config_folder().iterdir() if folder.is_dir() and folder.name != "hydra"]
-    groups = {
-        folder.name: sorted([*(file.stem for file in folder.glob("*.yaml")), *own_options.names(folder.name)])
-        for folder in folders
-    }
+    groups = tree.options()
     known = [*groups, "evaluation", *VALUES]
     if head not in known:
         raise ConfigError(f"{override.input_line}: there is no option {head}{suggestion(head, known)}")

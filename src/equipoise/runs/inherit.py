@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from equipoise.config.checks import check_together
 from equipoise.config.model import CONTROL, Config, validate
 from equipoise.config.overrides import as_config_error, check_name, or_one_value, parse, readable
-from equipoise.core.paths import config_folder
+from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core.schema import ConfigError, dotted_keys, suggestion
 from equipoise.data.types import PATHS
 from equipoise.tracking.history import LoggedConfig
@@ -19,26 +19,26 @@ from equipoise.tracking.history import LoggedConfig
 OPEN = ("dataset", "decision", "evaluation")  # parts of the config that a trained model can be judged under
 
 
-def inherit(logged: LoggedConfig, overrides: Sequence[str]) -> Config:
+def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED) -> Config:
     """Return the config of a logged run with the overrides on top; a typed group is composed afresh, and whole."""
-    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
+    with tree.opened(), as_config_error():
         typed = parse(readable(overrides))
         for override in typed:
-            _check(override)
-        groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()} - {"experiment"}
+            _check(override, tree)
+        groups = tree.options().keys() - {"experiment"}
         afresh = {override.key_or_group: str(override.value()) for override in typed if override.key_or_group in groups}
         own = {key: value for key, value in logged.tree.items() if key not in afresh}
         choices = {group: own[group]["name"] for group in groups & own.keys() if "name" in own[group]} | afresh
         composed = compose("config", [f"{group}={option}" for group, option in sorted(choices.items())])
-    tree = _laid_over(OmegaConf.to_container(composed, resolve=True), own)
+    laid = _laid_over(OmegaConf.to_container(composed, resolve=True), own)
     found = {}
     if "dataset" in own and logged.working_directory is not None:
-        found = _found_again(tree["dataset"], logged.working_directory)
-    tree["dataset"] |= found
+        found = _found_again(laid["dataset"], logged.working_directory)
+    laid["dataset"] |= found
     for override in typed:
         if override.key_or_group not in afresh:
-            _put(tree, override)
-    config = validate(tree)
+            _put(laid, override)
+    config = validate(laid)
     # Another file to judge on need not be one to learn from.
     before = {}
     if "dataset" in own:
@@ -80,7 +80,7 @@ def _put(tree: Any, override: Override) -> None:
     tree[last] = override.value()
 
 
-def _check(override: Override) -> None:
+def _check(override: Override, tree: Tree) -> None:
     head = override.key_or_group.split(".")[0]
     if head not in OPEN:
         raise ConfigError(
@@ -92,4 +92,4 @@ def _check(override: Override) -> None:
             f"{override.input_line}: one evaluation has one value; "
             f"type them one after the other{or_one_value(str(override.input_line))}"
         )
-    check_name(override)
+    check_name(override, tree)

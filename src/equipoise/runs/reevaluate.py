@@ -12,6 +12,7 @@ import numpy as np
 
 from equipoise.config.model import Config, flat
 from equipoise.config.naming import given_experiment, run_name
+from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError, listing
 from equipoise.core.terminal import warn
@@ -52,13 +53,14 @@ class Judged:
     folder: Path
 
 
-def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
+def evaluate_again(store: Store, run: str, overrides: Sequence[str], tree: Tree = SHIPPED) -> Judged:
     """Evaluate the model of a finished run and log what comes out as a run tagged `kind=evaluation`.
 
     Parameters
     ----------
     run : its id, or `latest`
     overrides : of dataset, decision and evaluation; what is not typed is the run's own
+    tree : the configs that the overrides choose among
 
     Raises
     ------
@@ -68,7 +70,7 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str]) -> Judged:
     """
     trained = history.trained_run(store, run, [f"{name}/" for name in SHARES])
     own, weights = history.config_of(store, trained), _weights(store, trained.id)
-    was, config = (_of_the_same_logit(inherit(own, typed), own, weights) for typed in ((), overrides))
+    was, config = (_of_the_same_logit(inherit(own, typed, tree), own, weights) for typed in ((), overrides))
     data = data_to_judge_on(trained, was.dataset, config)
     if data.classes != weights.classes:
         raise ConfigError(

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
@@ -35,8 +34,9 @@ from equipoise.config.overrides import (
     values_of,
     whole,
 )
+from equipoise.config.tree import SHIPPED, Tree, named
 from equipoise.core.clock import clock
-from equipoise.core.paths import cache_folder, config_folder, project_root
+from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import NONE, ConfigError, suggestion
 from equipoise.data.prepare import prepare
 from equipoise.sweeps import search
@@ -66,6 +66,7 @@ class Sweep:
 
     id: str  # shared by the jobs
     command: str  # as it was typed
+    flags: tuple[str, ...]  # those of it that a single job of the sweep needs as well
     grid: Mapping[str, str]  # the options that were typed with several values
     launcher: str
     launcher_options: choose.Options | None
@@ -81,25 +82,27 @@ def plan(arguments: Sequence[str]) -> Plan | None:
         With one line for each mistake in any of the jobs.
     """
     parsed = get_args_parser().parse_intermixed_args(whole(arguments))
+    if parsed.config_path:
+        raise ConfigError(
+            f"--config-path={parsed.config_path} would replace conf/, which this program needs; "
+            f"to add to it: --config-dir={parsed.config_path}"
+        )
+    tree = named(parsed.config_name, parsed.config_dir)
     if parsed.help or parsed.hydra_help or parsed.info or parsed.shell_completion:
         return None
-    if parsed.config_name or parsed.config_path or parsed.config_dir:
-        raise ConfigError(
-            "--config-name, --config-path and --config-dir are not for this program: "
-            "its config is conf/, a recipe is experiment=…"
-        )
     if parsed.cfg and parsed.multirun:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
     choose.forget_schemas()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"), as_config_error():
-        return _plan(readable(parsed.overrides), multirun=parsed.multirun, shows_config=parsed.cfg is not None)
+    with tree.opened(), as_config_error():
+        words = readable(parsed.overrides)
+        return _plan(words, tree, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
 
 
 def words_for_hydra(arguments: Sequence[str], plan: Plan) -> list[str]:
     """Return the typed words and the plan's overrides, flags first: Hydra's parser refuses a flag between overrides."""
     words = whole(arguments)
     overrides = get_args_parser().parse_intermixed_args(words).overrides
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with SHIPPED.opened():
         quoted = readable(overrides)
     return [*(word for word in words if word not in overrides), *quoted, *plan.handed_over]
 
@@ -125,6 +128,7 @@ class _Typed:
     """A command line that has been read, before its jobs are composed."""
 
     words: list[str]
+    tree: Tree  # the configs that they choose among
     overrides: list[Override]
     settings: DictConfig  # Hydra's own included, without what is swept over
     stamp: str  # of this command, in the names of its folders
@@ -135,16 +139,16 @@ class _Typed:
         return str(self.settings.hydra.runtime.choices["hydra/launcher"])
 
 
-def _plan(words: list[str], *, multirun: bool, shows_config: bool) -> Plan:
+def _plan(words: list[str], tree: Tree, *, multirun: bool, shows_config: bool) -> Plan:
     overrides = parse(words)
     for override in overrides:
         _check_launcher(override)
-        check_name(override)
+        check_name(override, tree)
     single = [override.input_line or "" for override in overrides if not override.is_sweep_override()]
-    settings = compose_words(single, return_hydra_config=True)
+    settings = compose_words(single, tree, return_hydra_config=True)
     _check_settings(settings, overrides)
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
-    typed = _Typed(words, overrides, settings, stamp, shows_config)
+    typed = _Typed(words, tree, overrides, settings, stamp, shows_config)
     is_sweep = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
     return _plan_sweep(typed) if is_sweep else _plan_run(typed)
 
@@ -159,7 +163,7 @@ def _plan_run(typed: _Typed) -> Plan:
         raise ConfigError(f"hydra/launcher={typed.launcher} runs the jobs of a sweep: add -m")
     if typed.settings.sweep == "new":
         raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
-    return Plan((compose_one(typed.words),), None, _folders(typed), typed.shows_config)
+    return Plan((compose_one(typed.words, typed.tree),), None, _folders(typed), typed.shows_config)
 
 
 def _plan_sweep(typed: _Typed) -> Plan:
@@ -175,10 +179,10 @@ def _plan_sweep(typed: _Typed) -> Plan:
     _check_varied(overrides)
     searching = search_settings(typed.settings.hydra.sweeper)
     space = search.space(overrides) if searching else None
-    jobs = _trials(space) if space else _jobs(overrides)
+    jobs = _trials(space, typed.tree) if space else _jobs(overrides, typed.tree)
     if typed.shows_config:
         return Plan(jobs, None, _folders(typed), shows_config=True)
-    sweep = _sweep(typed, overrides, kind="search" if searching else "")
+    sweep = _sweep(typed, overrides, [*typed.tree.flags, *["search"] * bool(searching)])
     if searching and space:
         search.check_known(project_root(), sweep.id, searching, space)
     at_once = searching.n_jobs if searching else len(jobs)
@@ -192,11 +196,12 @@ def _plan_sweep(typed: _Typed) -> Plan:
     return Plan(jobs, sweep, handed_over, typed.shows_config, searching)
 
 
-def _sweep(typed: _Typed, overrides: Sequence[Override], kind: str) -> Sweep:
+def _sweep(typed: _Typed, overrides: Sequence[Override], beside: Sequence[str]) -> Sweep:
     hydra = typed.settings.hydra
     return Sweep(
-        id=_sweep_id(typed.settings.sweep, overrides, kind),
-        command=f"python src/train.py -m {shlex.join(typed.words)}",
+        id=_sweep_id(typed.settings.sweep, overrides, beside),
+        command=f"python src/train.py -m {shlex.join([*typed.tree.flags, *typed.words])}",
+        flags=typed.tree.flags,
         grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
         launcher=typed.launcher,
         launcher_options=choose.read_options(_options(hydra.launcher)),
@@ -252,7 +257,7 @@ def _planned(settings: DictConfig) -> list[str]:
     ]
 
 
-def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
+def _jobs(overrides: list[Override], tree: Tree) -> tuple[Config, ...]:
     """Return the config of every combination of values, in the order of Hydra's basic sweeper."""
     for override in overrides:
         if override.is_interval_sweep():
@@ -264,17 +269,16 @@ def _jobs(overrides: list[Override]) -> tuple[Config, ...]:
     if math.prod(numbers.values()) > MOST_JOBS:
         product = " times ".join(f"{number} values of {key}" for key, number in numbers.items())
         raise ConfigError(f"{product} are more than {MOST_JOBS} jobs")
-    return _compose_all(
-        lines for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None) for lines in batch
-    )
+    batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    return _compose_all((lines for batch in batches for lines in batch), tree)
 
 
-def _compose_all(jobs: Iterable[Sequence[str]]) -> tuple[Config, ...]:
+def _compose_all(jobs: Iterable[Sequence[str]], tree: Tree) -> tuple[Config, ...]:
     configs: list[Config] = []
     problems: dict[str, str] = {}
     for lines in jobs:
         try:
-            configs.append(compose_one(lines))
+            configs.append(compose_one(lines, tree))
         except ConfigError as error:
             problems.setdefault(str(error), " ".join(lines))
     if problems:
@@ -289,28 +293,33 @@ def search_settings(composed: Any) -> search.Settings | None:
     return search.read_settings({key: value for key, value in _options(composed).items() if key != "params"})
 
 
-def _trials(space: search.Space) -> tuple[Config, ...]:
+def _trials(space: search.Space, tree: Tree) -> tuple[Config, ...]:
     """Return jobs that together hold every listed value and both ends of every interval, but not every combination."""
     if not space.searched:
         raise ConfigError(
             "hydra/sweeper=optuna: there is nothing to search; "
             "type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'"
         )
-    configs = _compose_all(search.to_check(space))
+    configs = _compose_all(search.to_check(space), tree)
     if any(config.trainer.second_stage != NONE for config in configs):
         raise ConfigError("hydra/sweeper=optuna judges trials before a second stage: use trainer.second_stage=none")
     return configs
 
 
-def _sweep_id(given: str, overrides: Sequence[Override], kind: str) -> str:
-    """Return a sweep's id: `auto` gives the same command the same id, `new` a new one; anything else is the id."""
+def _sweep_id(given: str, overrides: Sequence[Override], beside: Sequence[str]) -> str:
+    """Return a sweep's id: `auto` gives the same command the same id, `new` a new one; anything else is the id.
+
+    Parameters
+    ----------
+    beside : what decides the sweep besides the overrides
+    """
     if given == "new":
         return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     if given != "auto":
         return given
-    deciding = [o for o in overrides if not o.key_or_group.startswith("hydra") and not below(o.key_or_group, CONTROL)]
-    lines = sorted(override.input_line or "" for override in deciding)
-    return hashlib.sha256("\n".join(lines + [kind] * bool(kind)).encode()).hexdigest()[:10]
+    varying = [o for o in overrides if not o.key_or_group.startswith("hydra") and not below(o.key_or_group, CONTROL)]
+    lines = sorted(override.input_line or "" for override in varying)
+    return hashlib.sha256("\n".join([*lines, *beside]).encode()).hexdigest()[:10]
 
 
 def _folders(typed: _Typed) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The results of a search: its best trials in the terminal, all trials and pictures in the sweep's summary run."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 MOST_ROWS = 10
 
 
-def show(store: Store, sweep: str, settings: search.Settings) -> None:
+def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[str] = ()) -> None:
     """Print the best trials, or for several metrics those that no other beats in all, and log all trials.
 
     The sweep's summary run gets the trials as a table, the importance of each option, and pictures.
+
+    Parameters
+    ----------
+    flags : that its command needs for one of its trials, too
     """
     study = search.load(store.root, sweep, settings)
     finished, pruned, failed = (len(_trials(study, state)) for state in ("COMPLETE", "PRUNED", "FAIL"))
@@ -34,7 +38,7 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     runs = history.sweep_runs(store, sweep, compare.wanted(None))
     if not finished or not runs:
         return
-    _print_best(study, settings)
+    _print_best(study, settings, flags)
     importance = _importance(study, settings)
     for metric, shares in importance.items():
         listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
@@ -45,7 +49,7 @@ def show(store: Store, sweep: str, settings: search.Settings) -> None:
     log_sweep_figures(store, sweep, experiments, pictures)
 
 
-def _print_best(study: "optuna.Study", settings: search.Settings) -> None:
+def _print_best(study: "optuna.Study", settings: search.Settings, flags: Sequence[str]) -> None:
     """Print a table of the best trials, and the command that runs the first of them on its own."""
     several = len(settings.metric) > 1
     shown = study.best_trials if several else _trials(study, "COMPLETE")
@@ -63,7 +67,7 @@ def _print_best(study: "optuna.Study", settings: search.Settings) -> None:
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
     # A recipe may ask for a sweep.
     again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
-    command = shlex.join(["python", "src/train.py", *again])
+    command = shlex.join(["python", "src/train.py", *flags, *again])
     console.print(f"The first of them again, as a run of its own:\n  {command}", soft_wrap=True)
 
 

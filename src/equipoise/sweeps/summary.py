@@ -73,7 +73,7 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             _fill(state, summary)
             _log(summary, state)
             if plan.searching:
-                search_report.show(store, sweep.id, plan.searching)
+                search_report.show(store, sweep.id, plan.searching, sweep.flags)
             else:
                 _print(summary, state)
     if state.unfinished:
