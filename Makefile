@@ -132,9 +132,9 @@ lowest newest: $(BIN)/uv  ## Train and test with the lowest, or the newest, vers
 
 lock: $(BIN)/uv  ## Pin all dependencies anew from pyproject.toml
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
-	@$(COMPILE) pyproject.toml -o requirements.txt
+	@$(COMPILE) pyproject.toml --extra pipeline -o requirements.txt
 	@for extra in $(EXTRAS); do \
-		$(COMPILE) pyproject.toml --extra $$extra -c requirements.txt -o requirements/$$extra.txt || exit 1; done
+		$(COMPILE) pyproject.toml --extra pipeline --extra $$extra -c requirements.txt -o requirements/$$extra.txt || exit 1; done
 
 clean:  ## Delete prepared data and the tools' caches; runs stay
 	@rm -rf cache .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -38,8 +38,13 @@ run = eq.run("dataset=digits_lt", "weighting=balanced")  # the pipeline itself
 runs = eq.sweep("weighting=none,balanced", "seed=0,1,2", "dataset=digits_lt").frame
 ```
 
-`PYTHONPATH=src` finds the package from a clone. Runs and sweeps land in the project, as those of the command do. A
-mistake is an `eq.ConfigError` that names the argument, what is wrong and the nearest name.
+`pip install .` brings all of it but `eq.run`, `eq.sweep` and `r.log`, which need Hydra, MLflow and the rest of
+`pip install '.[pipeline]'`, and the command `equipoise` with it ([pipeline](pipeline.md#install-it)); `PYTHONPATH=src`
+finds the package from a clone. Linux and Apple silicon are supported, and the tests run on Linux. On Windows nothing is
+tested: the names that need no pipeline ask for nothing that only POSIX has, if TensorFlow is there.
+
+Runs and sweeps land in the clone's project, or of an installed package in the current folder. A mistake is an
+`eq.ConfigError` that names the argument, what is wrong and the nearest name.
 [examples/library.ipynb](../examples/library.ipynb) has all of it on real digits; a test executes it.
 """
 

@@ -26,6 +26,8 @@ __all__ = list(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'equipoise' has no attribute {name!r}")
+    if name in ("run", "sweep"):
+        import_module("equipoise.core.commands").ask_for_pipeline(name)
     home = import_module(_HOMES[name])
     return home if home.__name__ == f"equipoise.{name}" else getattr(home, name)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from equipoise.api.evaluation import Judged
 from equipoise.api.process import left_as_found
+from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 from equipoise.reports.evidence import Evidence
@@ -97,6 +98,6 @@ def run(*overrides: str) -> Run:
         raise ConfigError("give overrides alone, such as weighting=balanced, and no flags; of several runs: eq.sweep")
     (config,) = plan.jobs
     if config.trainer.strategy == "multi_worker":
-        raise ConfigError("trainer.strategy=multi_worker needs a process on each worker: python src/train.py")
+        raise ConfigError(f"trainer.strategy=multi_worker needs a process on each worker: {command('train')}")
     with left_as_found():
         return Run(train(config), open_store(project_root(), config.tracking.name, needed=False))

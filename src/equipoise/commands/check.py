@@ -8,6 +8,7 @@ your own, of the files in plugins/, one after the other.
 from collections.abc import Iterator, Sequence
 
 from equipoise.core import key_values, plugins
+from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, complain
 
 DIGITS, VECTORS, SERIES = ["dataset=digits_lt"], ["dataset=synthetic"], ["dataset=synthetic", "dataset.form=series"]
@@ -24,7 +25,7 @@ def check(words: Sequence[str]) -> int:
     if not found:
         raise ConfigError(
             f"there is no option of your own: put a Python file into {plugins.FOLDER}/, or type options, "
-            "as in python src/check.py loss=focal"
+            f"as in {command('check')} loss=focal"
         )
     failed = 0
     for own in found:

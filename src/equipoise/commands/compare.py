@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipoise.core import key_values
+from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 
@@ -56,7 +57,7 @@ def _compare(words: Sequence[str]) -> None:
 
     from equipoise.tracking.store import existing_store
 
-    advice = "start some: python src/train.py -m weighting=none,balanced seed=0,1,2"
+    advice = f"start some: {command('train')} -m weighting=none,balanced seed=0,1,2"
     store = existing_store(project_root(), where, advice)
 
     from equipoise.comparison import compare, report

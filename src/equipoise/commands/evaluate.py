@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from equipoise.config.overrides import whole
 from equipoise.config.tree import divided
 from equipoise.core import key_values
+from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 
@@ -33,7 +34,7 @@ def _evaluate(words: Sequence[str]) -> None:
 
     from equipoise.tracking.store import existing_store
 
-    store = existing_store(project_root(), where, "train one: python src/train.py")
+    store = existing_store(project_root(), where, f"train one: {command('train')}")
 
     from equipoise.core.terminal import console, warn
     from equipoise.reports.console import print_evaluation

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equipoise.core import key_values
+from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 
 
@@ -23,7 +24,7 @@ def _export(words: Sequence[str]) -> None:
 
     from equipoise.tracking.store import existing_store
 
-    store = existing_store(project_root(), where, "train one: python src/train.py")
+    store = existing_store(project_root(), where, f"train one: {command('train')}")
 
     from equipoise.serving import export
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from equipoise.core import key_values
+from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 
@@ -34,7 +35,7 @@ def _register(words: Sequence[str]) -> None:
 
     from equipoise.tracking.store import existing_store
 
-    store = existing_store(project_root(), where, "train one: python src/train.py")
+    store = existing_store(project_root(), where, f"train one: {command('train')}")
 
     from equipoise.serving import register
     from equipoise.training import runtime

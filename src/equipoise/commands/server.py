@@ -28,6 +28,7 @@ from typing import Any
 import psutil
 
 from equipoise.core import key_values
+from equipoise.core.commands import command
 from equipoise.core.locks import locked
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
@@ -265,7 +266,7 @@ def _introduce(port: int, password: str | None) -> None:
         print(f"The user is admin, and the password, which is shown this once: {password}")
     address = f"MLFLOW_TRACKING_URI=http://127.0.0.1:{port}"
     print(f"To log to it:\n  export {address} MLFLOW_TRACKING_USERNAME=… MLFLOW_TRACKING_PASSWORD=…")
-    print("  python src/train.py tracking=server", flush=True)
+    print(f"  {command('train')} tracking=server", flush=True)
 
 
 def _has_admin(database: str) -> bool:

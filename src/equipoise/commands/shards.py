@@ -10,6 +10,7 @@ from pathlib import Path
 from equipoise.config.overrides import compose_dataset
 from equipoise.config.tree import divided
 from equipoise.core import key_values
+from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console
@@ -36,7 +37,7 @@ def shard(typed: Sequence[str]) -> None:
         f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:",
         soft_wrap=True,
     )
-    console.print(f"  python src/train.py dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
+    console.print(f"  {command('train')} dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
 
 
 def main(words: Sequence[str]) -> int:

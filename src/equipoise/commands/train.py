@@ -17,6 +17,7 @@ from equipoise.config.model import Config, validate
 from equipoise.config.naming import experiment_of, ignored_variables
 from equipoise.core import interruption, process
 from equipoise.core.clock import clock, imports_counted
+from equipoise.core.commands import command
 from equipoise.core.paths import config_folder, project_root
 from equipoise.core.schema import ConfigError, complain
 from equipoise.sweeps import planning
@@ -42,6 +43,7 @@ def main(words: Sequence[str]) -> int:
         return complain(error)
     interruption.listen()
     choose.set_environment()
+    os.environ["EQUIPOISE_PROGRAM"] = command("train")  # for the page of help in conf/
     # Hydra reads its words here.
     sys.argv[1:] = planning.words_for_hydra(words, plan) if plan else words
     try:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
-
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
 
@@ -30,6 +28,8 @@ def keys(group: str, name: str) -> dict[str, Any] | None:
 
 def register() -> None:
     """Make all of them known to Hydra; those that were there before and are gone are forgotten."""
+    from hydra.core.config_store import ConfigStore
+
     store = ConfigStore.instance()
     for group in BESIDE:
         there = store.repo.get(group, {})

@@ -16,7 +16,8 @@ from types import FrameType
 GRACE = 3.0  # seconds for an orderly end
 KILLED = b"interrupted: the work under way did not end in time, so the process was stopped; the run is KILLED\n"
 LAST_WORDS = 1.0  # seconds to close the run if there was no orderly end
-ENDING = (signal.SIGTERM, signal.SIGHUP)  # besides SIGINT, which Python handles itself
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+ENDING = (signal.SIGTERM, HANGUP)  # besides SIGINT, which Python handles itself
 
 
 def listen() -> None:
@@ -83,7 +84,7 @@ def _watch(signals: socket.socket, over: threading.Event, close: Callable[[], No
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if number == signal.SIGHUP:
+    if number == HANGUP != signal.SIGTERM:
         _leave_terminal()
     raise KeyboardInterrupt(signal.Signals(number).name)
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from equipoise.core import process
+from equipoise.core.commands import as_typed
 from equipoise.core.schema import ConfigError, complain, suggestion
 
 
@@ -11,7 +12,7 @@ def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[s
     """Do what was typed, or print the document if help is asked for; return the exit code, 2 for a user's mistake."""
     process.begin()
     if {"-h", "--help"} & set(words):
-        print((document or "").strip())
+        print(as_typed(document or "").strip())
         return 0
     try:
         return act(words) or 0

@@ -8,8 +8,22 @@ ROOT = "EQUIPOISE_ROOT"
 
 
 def project_root() -> Path:
-    """Return the folder that holds conf/ and src/; in a temporary workspace of DVC, the repository it belongs to."""
-    return Path(os.environ.get(ROOT) or os.environ.get("DVC_ROOT") or Path(__file__).parents[3]).resolve()
+    """Return the folder that runs, store and cache lie in: that of conf/ and src/, or the current one if installed.
+
+    In a temporary workspace of DVC it is the repository that the workspace belongs to.
+    """
+    here = Path.cwd() if installed() else Path(__file__).parents[3]
+    return Path(os.environ.get(ROOT) or os.environ.get("DVC_ROOT") or here).resolve()
+
+
+def installed() -> bool:
+    """Return whether this code is a package that was installed, which holds its config tree itself."""
+    return (package_folder() / "conf").is_dir()
+
+
+def package_folder() -> Path:
+    """Return the folder of the package `equipoise`."""
+    return Path(__file__).parents[1]
 
 
 def code_root() -> Path:
@@ -19,7 +33,7 @@ def code_root() -> Path:
 
 def config_folder() -> Path:
     """Return the config tree that belongs to this code."""
-    return code_root() / "conf"
+    return (package_folder() if installed() else code_root()) / "conf"
 
 
 def is_file(path: Path) -> bool:

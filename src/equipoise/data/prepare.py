@@ -19,6 +19,7 @@ import psutil
 
 from equipoise.core import source_code
 from equipoise.core.clock import clock
+from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, Integers, control_characters, keywords, listing
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import DATASETS, source_of
@@ -255,7 +256,7 @@ def _unseen(labels: Integers, classes: Sequence[str]) -> list[str]:
     )
     return [
         f"validation: the split {what}: none of {listing(absent)}; trainer.early_stopping, decision=tuned and "
-        "python src/register.py go by it, and cannot judge what it does not hold"
+        f"{command('register')} go by it, and cannot judge what it does not hold"
     ]
 
 

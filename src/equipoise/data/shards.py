@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
+from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, Names, PositiveInt, Section, Word
 from equipoise.data import preprocessing
 from equipoise.data.images.dataset import MOST_SIDE, ImageFiles, ImagePreprocessing
@@ -192,7 +193,7 @@ def _metadata(root: Path) -> Metadata:
     if not (root / METADATA).is_file():
         raise ConfigError(
             f"dataset.path={root} holds no {METADATA}: "
-            f"shards are written by python src/shards.py dataset=… output={root}"
+            f"shards are written by {command('shards')} dataset=… output={root}"
         )
     try:
         metadata = Metadata.model_validate_json((root / METADATA).read_bytes())

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from equipoise.core.colors import weighting_color
+from equipoise.core.commands import command
 from equipoise.core.schema import Integers
 from equipoise.methods.weighting import SCALE_INVARIANT, learning_rate_factor
 from equipoise.metrics import ranks
@@ -323,7 +324,7 @@ def _post_hoc(evidence: Evidence) -> list[str]:
         text = (
             f"On the same logits, post-hoc adjustment of the prior changes balanced accuracy by {gain:+.3f}. "
             "To see what training with weights is worth, compare it with a run without weights that is adjusted in "
-            "this way: python src/compare.py shows it beside every sweep."
+            f"this way: {command('compare')} shows it beside every sweep."
         )
     return [html.paragraph(text), table]
 

@@ -12,6 +12,7 @@ from equipoise.config.checks import check_together
 from equipoise.config.model import CONTROL, Config, validate
 from equipoise.config.overrides import as_config_error, check_name, or_one_value, parse, readable
 from equipoise.config.tree import SHIPPED, Tree
+from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, dotted_keys, suggestion
 from equipoise.data.types import PATHS
 from equipoise.tracking.history import LoggedConfig
@@ -85,7 +86,7 @@ def _check(override: Override, tree: Tree) -> None:
     if head not in OPEN:
         raise ConfigError(
             f"{override.input_line}: the model is trained already, and only {', '.join(OPEN)} can be changed; "
-            "to train another: python src/train.py"
+            f"to train another: {command('train')}"
         )
     if override.is_sweep_override():
         raise ConfigError(

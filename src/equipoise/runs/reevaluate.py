@@ -13,6 +13,7 @@ import numpy as np
 from equipoise.config.model import Config, flat
 from equipoise.config.naming import given_experiment, run_name
 from equipoise.config.tree import SHIPPED, Tree
+from equipoise.core.commands import command, source
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError, listing
 from equipoise.core.terminal import warn
@@ -122,7 +123,7 @@ def _tags(trained: Logged, config: Config, data: Prepared) -> dict[str, str]:
         "dataset": config.dataset.name,
         "decision": config.decision.name,
         "data_sha256": data.data_sha256,
-        "mlflow.source.name": "src/evaluate.py",
+        "mlflow.source.name": source("evaluate"),
     }
 
 
@@ -186,7 +187,7 @@ def check_labelled(run: str, dataset: Dataset, option: str) -> None:
     if lack is not None:
         raise ConfigError(
             f"{lack}: without labels there is nothing to judge; "
-            f"to predict them, python src/register.py run={run} and then the command that it prints"
+            f"to predict them, {command('register')} run={run} and then the command that it prints"
         )
 
 

@@ -13,6 +13,7 @@ from equipoise.config.model import Config, flat
 from equipoise.config.naming import experiment_of, run_name
 from equipoise.core import interruption
 from equipoise.core.clock import clock
+from equipoise.core.commands import source
 from equipoise.core.terminal import print_table
 from equipoise.data.originals import unchanged
 from equipoise.data.prepared import Prepared
@@ -92,7 +93,7 @@ class Session:
         Want of memory, the failure of another worker and a file that has changed are told as what they are.
         """
         folder, adopt = self._place(config, data)
-        tags = {**config_tags(config, data), **learner.how, "mlflow.source.name": "src/train.py", **self._tags}
+        tags = {**config_tags(config, data), **learner.how, "mlflow.source.name": source("train"), **self._tags}
         self._held.enter_context(resume.kept(folder))
         log = self._held.enter_context(
             start_run(

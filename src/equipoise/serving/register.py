@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.core import plugins
-from equipoise.core.paths import code_root
+from equipoise.core.paths import package_folder
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.preprocessing import PREPROCESSING
@@ -95,8 +95,8 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
         mlflow.pyfunc.log_model(
             model_id=found.model_id,
             name="served",
-            python_model=str(code_root() / "src" / "equipoise" / "serving" / "served.py"),
-            code_paths=[str(code_root() / "src" / "equipoise")],
+            python_model=str(package_folder() / "serving" / "served.py"),
+            code_paths=[str(package_folder())],
             artifacts={"parts": str(parts)},
             signature=served_form.signature(learned, classes, moved),
             input_example=served_form.example(learned),

@@ -36,6 +36,7 @@ from equipoise.config.overrides import (
 )
 from equipoise.config.tree import SHIPPED, Tree, named
 from equipoise.core.clock import clock
+from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import NONE, ConfigError, suggestion
 from equipoise.data.prepare import prepare
@@ -200,7 +201,7 @@ def _sweep(typed: _Typed, overrides: Sequence[Override], beside: Sequence[str]) 
     hydra = typed.settings.hydra
     return Sweep(
         id=_sweep_id(typed.settings.sweep, overrides, beside),
-        command=f"python src/train.py -m {shlex.join([*typed.tree.flags, *typed.words])}",
+        command=f"{command('train')} -m {shlex.join([*typed.tree.flags, *typed.words])}",
         flags=typed.tree.flags,
         grid={o.key_or_group: (o.input_line or "").partition("=")[2] for o in overrides if o.is_sweep_override()},
         launcher=typed.launcher,

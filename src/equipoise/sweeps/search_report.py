@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equipoise.comparison import compare
+from equipoise.core.commands import command
 from equipoise.core.terminal import console, print_table
 from equipoise.metrics.orientation import orientation
 from equipoise.sweeps import search
@@ -67,8 +68,8 @@ def _print_best(study: "optuna.Study", settings: search.Settings, flags: Sequenc
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
     # A recipe may ask for a sweep.
     again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
-    command = shlex.join(["python", "src/train.py", *flags, *again])
-    console.print(f"The first of them again, as a run of its own:\n  {command}", soft_wrap=True)
+    typed = f"{command('train')} {shlex.join([*flags, *again])}"
+    console.print(f"The first of them again, as a run of its own:\n  {typed}", soft_wrap=True)
 
 
 def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, dict[str, float]]:

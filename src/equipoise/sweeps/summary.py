@@ -11,6 +11,7 @@ from equipoise.comparison.console import print_comparison
 from equipoise.config import identity
 from equipoise.config.model import CONTROL, Config, config_sha256
 from equipoise.config.naming import experiment_of
+from equipoise.core.commands import command
 from equipoise.core.schema import listing
 from equipoise.core.terminal import console, warn
 from equipoise.sweeps import search_report
@@ -55,7 +56,7 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
         yield State()
         warn(
             "no table of the sweep: the same command again makes it "
-            "when the store is back and has the runs (python src/sync.py)"
+            f"when the store is back and has the runs ({command('sync')})"
         )
         return
     state = State()

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from equipoise.core.commands import command
 from equipoise.core.terminal import warn
 from equipoise.tracking.outbox import Outbox
 from equipoise.tracking.store import Store, said_by
@@ -87,7 +88,7 @@ class Courier:
         if self._outbox.pending():
             warn(
                 f"the MLflow store did not take all of this run. Nothing is lost: it is kept in {self._outbox.folder}; "
-                "when the store is back: python src/sync.py"
+                f"when the store is back: {command('sync')}"
             )
 
     def _attempt(self, deadline: float) -> bool:

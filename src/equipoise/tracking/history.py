@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from equipoise.config.model import JUDGING, VALUES, below
+from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError
 from equipoise.tracking.artifacts import CONFIG, read_json
 from equipoise.tracking.store import Store
@@ -172,7 +173,7 @@ def latest_sweep(store: Store) -> str:
     )
     if not found:
         raise ConfigError(
-            "sweep=latest: no sweep is logged yet; start one: python src/train.py -m weighting=none,balanced seed=0,1,2"
+            f"sweep=latest: no sweep is logged yet; start one: {command('train')} -m weighting=none,balanced seed=0,1,2"
         )
     return str(found[0].data.tags["sweep_id"])
 
@@ -250,7 +251,7 @@ def latest_run(store: Store) -> Logged:
             if "kind" not in run.data.tags:
                 return as_logged(run, list(run.data.metrics))
         token = page.token or ""
-    raise ConfigError("run=latest: no run is finished yet; train one: python src/train.py")
+    raise ConfigError(f"run=latest: no run is finished yet; train one: {command('train')}")
 
 
 def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Sequence[str]) -> list[Logged]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import psutil
 
-from equipoise.core.paths import code_root
+from equipoise.core.paths import code_root, installed
 
 GIT = "EQUIPOISE_GIT"  # in the environment of a job that was sent the code: the tags of its commit, as JSON
 
@@ -20,12 +20,14 @@ def process_tags() -> dict[str, str]:
 
 
 def git_tags() -> dict[str, str]:
-    """Return the commit and whether the tree differs from it; nothing outside a git checkout.
+    """Return the commit and whether the tree differs from it; nothing outside a git checkout, or if installed.
 
     A job that was sent the code was sent these tags along with it.
     """
     if GIT in os.environ:
         return dict(json.loads(os.environ[GIT]))
+    if installed():
+        return {}  # the environment may lie in a checkout of something else
 
     def git(*words: str) -> str:
         return subprocess.run(

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from equipoise.core.clock import clock
 from equipoise.core.locks import locked
+from equipoise.core.paths import installed
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import warn
 from equipoise.tracking.provenance import is_alive
@@ -61,6 +62,9 @@ class Store:
         """Return the command or the address that shows a run, a saved view or all runs in MLflow's pages."""
         if self.is_local:
             which = f" RUN={experiment}/{run}" if run else f" VIEW={experiment}/{view}" if view else ""
+            if installed():
+                page = f"experiments/{experiment}/runs/{run}" if run else f"experiments/{experiment}"
+                return f"mlflow server --backend-store-uri {shlex.quote(self.uri)}  # http://127.0.0.1:5000/#/{page}"
             return f"make -C {shlex.quote(str(self.root))} ui{which}"
         which = (
             f"/{experiment}/runs/{run}?"

@@ -12,7 +12,7 @@ from hydra.core.plugins import Plugins
 from pydantic import ValidationError
 
 from equipoise.config.messages import explained
-from equipoise.core.paths import project_root
+from equipoise.core.paths import installed, project_root
 from equipoise.core.schema import ConfigError
 from equipoise.sweeps.launchers import ray_jobs, submitit_jobs
 
@@ -146,7 +146,8 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
 
 def set_environment() -> None:
     """Set the variables that the processes of jobs inherit: where the code is, and that Ray reports no usage."""
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, (str(project_root() / "src"), os.environ.get("PYTHONPATH")))
-    )
+    if not installed():
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (str(project_root() / "src"), os.environ.get("PYTHONPATH")))
+        )
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from equipoise.config.model import Config
 from equipoise.config.naming import run_name
+from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
@@ -92,7 +93,7 @@ def _header(case: Case) -> list[str]:
         "",
         *textwrap.wrap(f"With {versions} it ends with the weights of run {run}{near}", WIDTH),
         f"It reads the prepared arrays from {ARRAYS}, which this writes beside the script:",
-        f"    python src/export.py run={run} output={SCRIPT}",
+        f"    {command('export')} run={run} output={SCRIPT}",
         '"""',
     ]
 
