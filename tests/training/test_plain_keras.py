@@ -297,3 +297,52 @@ def test_a_script_ends_with_the_run_s_bits(case: str, cache: Path, tmp_path: Pat
 def test_a_script_of_several_labels_does_too(case: str, cache: Path, several: list[str], tmp_path: Path) -> None:
     expected, found, *_ = run_and_script(cache, tmp_path, *several, "trainer.epochs=6", *SEVERAL[case])
     assert found == expected
+
+
+OWN = """
+import tensorflow as tf
+
+import equipoise
+
+
+@equipoise.loss
+def hinge(labels, logits, *, margin: float = 1.0):
+    mine = tf.gather(logits, labels, batch_dims=1)
+    return tf.nn.relu(margin - mine + tf.reduce_max(logits - 1e9 * tf.one_hot(labels, logits.shape[-1]), axis=-1))
+
+
+@equipoise.loss
+def adjusted(labels, logits, prior, counts, *, tau: float = 1.0):
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits + tau * tf.math.log(prior) + 0 * counts)
+
+
+@equipoise.weighting
+def cube_root(counts, *, strength: float = 1.0):
+    return (counts.max() / counts) ** (strength / 3)
+
+
+@equipoise.sampling
+def half(counts, progress):
+    return (counts / counts.sum() + 1 / len(counts)) / 2
+"""
+
+TWO = ["dataset=synthetic", "dataset.class_counts=[60,20]", "model=linear", "trainer.epochs=2"]
+OF_OWN = {
+    "sparse": ["loss=hinge", "loss.margin=0.5", "weighting=cube_root"],
+    "one-hot": ["loss=adjusted", "dataset.labels=one_hot", "weighting=cube_root", "dataset.sampling=half"],
+    "binary": ["loss=hinge", "dataset.labels=binary", "loss.implementation=sample_weight", "weighting=cube_root"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_float32")
+@pytest.mark.parametrize("case", OF_OWN)
+def test_a_script_of_the_users_own_options_does_too(
+    case: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "own_of_scripts.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    expected, found, _, text = run_and_script(cache, tmp_path, *TWO, *OF_OWN[case])
+    assert found == expected
+    assert "equipoise" not in text

@@ -14,7 +14,7 @@ from equipoise.methods.tasks.choose import task_of
 from equipoise.training.plain.case import Case, Piece
 from equipoise.training.plain.definitions import TAKEN, Definitions, Text
 from equipoise.training.plain.specialise import Fields, UndecidedError, assigned, specialise
-from equipoise.training.plain.tensors import Tensor
+from equipoise.training.plain.tensors import INT32, Tensor
 from equipoise.training.plain.writing import WIDTH, expression, function, summary, wrapped, written
 
 # Keras's own, by the form of the labels.
@@ -45,16 +45,23 @@ def _body(
     option, record = f"loss={case.config.loss.name}", LOSSES[case.config.loss.name]
     labels, logits, *tables = _parameters(record)
     absent = dict.fromkeys([name for name in tables if name not in shapes])
+    form: Any = Tensor((None,), INT32) if record.own else case.labels
+    first = _to_indices(case, labels, logits) if record.own else []
     try:
-        known = {labels: case.labels, logits: Tensor((None, case.logits)), **shapes, **absent, **options}
+        if shapes.keys() & TAKEN:
+            raise UndecidedError("the script has these names for something else")
+        width = max(2, case.logits) if record.own else case.logits
+        known = {labels: form, logits: Tensor((None, width)), **shapes, **absent, **options}
         found = specialise(record.function, known)
         definitions.add(option, found.names)
         lines, result = written(found.statements), found.result
         name, form = record.function.__name__, found.known.get(labels)
     except UndecidedError:
         handed = [Text(labels), Text(logits)]
-        call = definitions.call(option, record.function, *handed, **{key: Text(key) for key in shapes}, **options)
-        lines, result, name, form = [], ast.parse(call, mode="eval").body, "loss", case.labels
+        call = definitions.call(
+            option, record.function, *handed, **{key: Text(_held(key)) for key in shapes}, **options
+        )
+        lines, result, name = [], ast.parse(call, mode="eval").body, "loss"
     if case.is_weighted and case.config.loss.implementation == "custom":
         name = f"weighted_{name}"
         of_each = ast.parse(f"tf.gather(class_weights, {_indices(labels, form)})", mode="eval").body
@@ -62,7 +69,15 @@ def _body(
             lines.append(f"losses = {expression(result)}")
             result = ast.Name("losses", ast.Load())
         result = ast.BinOp(left=result, op=ast.Mult(), right=of_each)
-    return [*lines, f"return {expression(result)}"], name
+    return [*first, *lines, f"return {expression(result)}"], name
+
+
+def _to_indices(case: Case, labels: str, logits: str) -> list[str]:
+    """Return the statements that bring labels and logits to the form that a loss of the user's own takes."""
+    if case.config.dataset.labels == "one_hot":
+        return [f"{labels} = tf.argmax({labels}, axis=-1, output_type=tf.int32)"]
+    two = [f"{logits} = tf.concat([tf.zeros_like({logits}), {logits}], axis=-1)"] if case.logits == 1 else []
+    return [f"{labels} = tf.reshape(tf.cast({labels}, tf.int32), [-1])", *two]
 
 
 def _tables(case: Case, options: LossOptions, definitions: Definitions) -> tuple[list[str], Mapping[str, Tensor]]:
@@ -72,12 +87,14 @@ def _tables(case: Case, options: LossOptions, definitions: Definitions) -> tuple
     values = record.tables_of(task_of(case.data).known(case.data, costs), options, classes)
     if record.tables is None or not values:
         return [], {}
-    if values.keys() & TAKEN:
+    if values.keys() & TAKEN and not record.own:
         raise ConfigError(
             f"{option} has a table {min(values.keys() & TAKEN)}, a name that the script has for something else"
         )
     typed = arguments(options, record.tables, classes)
     try:
+        if record.own:
+            raise UndecidedError("it is handed what it asks for by name")
         named = {name: _listed(value) if isinstance(value, np.ndarray) else value for name, value in typed.items()}
         known, *_ = inspect.signature(record.tables).parameters
         found = specialise(record.tables, {known: _known(case, costs), **named})
@@ -91,8 +108,13 @@ def _tables(case: Case, options: LossOptions, definitions: Definitions) -> tuple
         lines, made = [], {name: repr(_listed(value)) for name, value in values.items()}
     # TensorFlow rounds a product with a constant otherwise than one with a variable.
     held = "np.float32({})" if record.constant_tables else "tf.Variable(np.float32({}), trainable=False)"
-    lines += [part for name in made for part in wrapped(f"{name} = {held.format(made[name])}")]
+    lines += [part for name in made for part in wrapped(f"{_held(name)} = {held.format(made[name])}")]
     return lines, {name: Tensor(np.shape(value)) for name, value in values.items()}
+
+
+def _held(table: str) -> str:
+    """Return what the script calls a table."""
+    return f"{table}_of_loss" if table in TAKEN else table
 
 
 def _known(case: Case, costs: Floats | None) -> Fields:

@@ -32,7 +32,7 @@ def assignment(name: str, node: ast.expr) -> list[str]:
 
 def function(name: str, parameters: Sequence[str], document: str, body: Sequence[str]) -> list[str]:
     """Return a function's definition."""
-    said = textwrap.wrap(document, WIDTH - 10)
+    said = textwrap.wrap(document, WIDTH - 10) or [f"{name}, as its file has it."]
     opened = [f'    """{said[0]}"""'] if len(said) == 1 else [f'    """{said[0]}', *indented(said[1:]), '    """']
     inner = [part for line in indented(body) for part in wrapped(line)]
     return [f"def {name}({', '.join(parameters)}):", *opened, *inner]
