@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from equipoise.api.evaluate_labels import evaluate_labels, has_several
 from equipoise.api.evaluation import Evaluation
 from equipoise.api.labels import class_names, indices_of
 from equipoise.api.logits import checked_logits
@@ -48,6 +49,8 @@ class How(TypedDict, total=False):
     groups : of classes by training samples: `terciles`, or two counts; by default terciles
     resamples : of the bootstrap for intervals; by default 1000
     test_counts_fixed : whether a design fixed how many test samples each class has
+    several_labels : whether a sample may have any number of labels; by default, whether y_test has rows of 0 and 1, one
+        number a label, of which some do not hold exactly one 1
     name : of the model, for the page
     """
 
@@ -59,6 +62,7 @@ class How(TypedDict, total=False):
     groups: Literal["terciles"] | tuple[int, int]
     resamples: int
     test_counts_fixed: bool
+    several_labels: bool
     name: str
 
 
@@ -75,8 +79,10 @@ def evaluate(
 
     Parameters
     ----------
-    y_test : the class of each test sample, as text, number or one-hot row
-    logits : (n, classes), or (n,) of the second of two classes; of probabilities: `eq.logits(probabilities)`
+    y_test : the class of each test sample, as text, number or one-hot row; of several labels a sample 0 and 1,
+        (n, labels)
+    logits : (n, classes), or (n,) of the second of two classes, or (n, labels); of probabilities:
+        `eq.logits(probabilities)`
     classes : names in the order of the logits; by default those of `weights`, or 0, 1, 2 …
     validation : labels and logits of other samples, on which decision rules are tuned; without it none is tuned
     weights : of `class_weights`, that the model was trained with (`none` for a model without any). They tell the
@@ -100,7 +106,16 @@ def evaluate(
     {'cat': 1.0, 'dog': 0.5}
     >>> r.rules.loc[["argmax", "tuned"], "balanced_accuracy"].to_dict()
     {'argmax': 0.75, 'tuned': 1.0}
+
+    A sample may have any number of labels; here the second one's threshold is tuned to 1.5.
+
+    >>> labels, scores = [[1, 0], [1, 1], [0, 0], [0, 1]], [[1.0, 1.0], [2.0, 2.0], [-1.0, -2.0], [-3.0, 3.0]]
+    >>> r = eq.evaluate(labels, scores, ["news", "sport"], validation=(labels, scores), decision="tuned")
+    >>> r.metrics["subset_accuracy"], r.rules["subset_accuracy"].to_dict()
+    (1.0, {'argmax': 0.75, 'tuned': 1.0})
     """
+    if how.get("several_labels", has_several(y_test)):
+        return evaluate_labels(y_test, logits, classes, validation, {**how, "weights": weights})
     names = _names(y_test, logits, classes, weights)
     test = _answers(y_test, logits, names, ("y_test", "logits"))
     labels, seen = validation or ((), np.empty((0, len(names))))

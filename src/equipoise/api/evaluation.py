@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equipoise.api.shown import Shown
-from equipoise.core.schema import ConfigError
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.evaluate import Evaluated
 
@@ -76,17 +75,9 @@ class Judged(Shown):
         return {"By class": self.per_class, "By decision rule, of the same logits": self.rules}
 
     def save(self, path: str | Path) -> Path:
-        """Write the page of a run's report, one HTML file that needs nothing else; return its path.
-
-        Raises
-        ------
-        ConfigError
-            If samples have several labels, of which there is no page.
-        """
+        """Write the page of a run's report, one HTML file that needs nothing else; return its path."""
         from equipoise.reports import run_page
 
-        if self.evidence.labels.ndim == 2:
-            raise ConfigError("there is no page of samples with several labels each; see per_class and intervals")
         file = Path(path)
         file.write_text(run_page.as_html(self.evidence, run_page.pictures(self.evidence)), encoding="utf-8")
         return file
@@ -107,7 +98,8 @@ class Evaluation(Judged):
     def title(self) -> str:
         """One line on the whole."""
         evidence = self.evidence
-        return f"{evidence.name}: {len(evidence.labels):,} test samples of {len(evidence.data.classes)} classes"
+        what = "classes" if evidence.labels.ndim == 1 else "labels"
+        return f"{evidence.name}: {len(evidence.labels):,} test samples of {len(evidence.data.classes)} {what}"
 
     @property
     def frame(self) -> "pd.DataFrame":

@@ -12,7 +12,7 @@ NEAR = 1e-3  # to 1, of the sum of a row of probabilities
 EPSILON = float(np.finfo(np.float64).eps)
 
 
-def logits(probabilities: Any) -> Floats:
+def logits(probabilities: Any, *, several_labels: bool = False) -> Floats:
     """Return logits of the probabilities of any library, for `evaluate`: their logarithms.
 
     Probabilities of 0 and 1 are taken for 2.2e-16 and 1 - 2.2e-16, as scikit-learn's `log_loss` does.
@@ -20,6 +20,8 @@ def logits(probabilities: Any) -> Floats:
     Parameters
     ----------
     probabilities : (n, classes), such as `predict_proba(x)`; or (n,), those of the second of two classes
+    several_labels : whether each column is the probability of a label of its own, (n, labels); their logits are the
+        logarithms of the odds
 
     Returns
     -------
@@ -39,17 +41,19 @@ def logits(probabilities: Any) -> Floats:
     >>> eq.logits([0.5, 0.1]).round(3)
     array([[ 0.   ],
            [-2.197]])
+    >>> eq.logits([[0.5, 0.9]], several_labels=True).round(3)
+    array([[0.   , 2.197]])
     """
     found: Floats = np.asarray(probabilities, np.float64)
     if found.ndim not in (1, 2) or not ((found >= 0) & (found <= 1)).all():
         raise ConfigError("probabilities: give numbers between 0 and 1, of shape (n, classes) or (n,)")
     kept = np.clip(found, EPSILON, 1 - EPSILON)
-    if found.ndim == 1 or found.shape[1] == 1:
-        odds: Floats = np.log(kept / (1 - kept)).reshape(-1, 1)
-        return odds
+    if several_labels or found.ndim == 1 or found.shape[1] == 1:
+        odds: Floats = np.log(kept / (1 - kept))
+        return odds.reshape(-1, 1) if found.ndim == 1 else odds
     if not _sum_to_one(found):
         raise ConfigError(
-            "probabilities: a row does not sum to 1; of several labels a sample nothing is evaluated here"
+            "probabilities: a row does not sum to 1; if a sample may have several labels: several_labels=True"
         )
     logarithms: Floats = np.log(kept)
     return logarithms

@@ -257,11 +257,11 @@ def of_labels(decision: Decision, labels: Integers, logits: Floats) -> dict[str,
 
     Parameters
     ----------
-    labels, logits : of the validation split, (n, labels)
+    labels, logits : of the validation split, (n, labels); without samples there is no rule that is tuned
     """
     found = {}
     for name, rule in DECISIONS.shipped.items():
-        if rule.of_labels is not None:
+        if rule.of_labels is not None and (len(labels) or not rule.needs_validation):
             function = rule.of_labels.function
             options = arguments(decision, function) if name == decision.name else rule.of_labels.beside
             found[name] = function(labels, logits, **options)

@@ -54,8 +54,6 @@ def draw(evidence: Evidence, folder: Path) -> list[str]:
     for name, png in drawn.items():
         (folder / FOLDER / f"{name}.png").write_bytes(png)
     files = [f"{FOLDER}/{name}.png" for name in drawn]
-    if evidence.labels.ndim == 2:
-        return files
     script = (folder / SCRIPT).read_text(encoding="utf-8") if (folder / SCRIPT).exists() else ""
     (folder / REPORT).write_text(as_html(evidence, drawn, script), encoding="utf-8")
     return [*files, REPORT]
@@ -112,6 +110,8 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes], script: str = "") ->
     """
     lead = [html.paragraph(_headline(evidence), kind="lead")]
     lead += [html.paragraph(note, kind="warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
+    if evidence.labels.ndim == 2:
+        return html.document(evidence.name, lead, [*_of_labels(evidence, drawn), *_plain_keras(script)])
     weighed = []
     if evidence.is_training_known:
         weighed.append(html.Part("What did the weights do?", _what_the_weights_did(evidence, drawn)))
@@ -125,8 +125,31 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes], script: str = "") ->
     return html.document(evidence.name, lead, [*parts, *_plain_keras(script)])
 
 
+def _of_labels(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[html.Part]:
+    """Return the parts of the page where a sample has any number of labels."""
+    captions = {
+        "training_curves": "Training and validation by epoch",
+        "what_the_weights_did": "Training samples with each label, weights of its positives, and recall",
+    }
+    trained = [html.image(drawn[name], caption) for name, caption in captions.items() if name in drawn]
+    curves = html.image(drawn["pr_curves"], "Precision and recall of each label")
+    return [
+        html.Part("Did it learn?", [_summary(evidence), *trained]),
+        html.Part(
+            "Which labels suffer?", [html.paragraph(_lowest_recalls(evidence)), *_classes(evidence, "label"), curves]
+        ),
+        html.Part("Do other thresholds do better?", [_rules(evidence)]),
+    ]
+
+
 def _headline(evidence: Evidence) -> str:
     counts = evidence.data.counts
+    if evidence.labels.ndim == 2:
+        each = evidence.labels.sum(axis=1).mean()
+        return (
+            f"{len(counts)} labels, {len(evidence.labels):,} test samples with {each:.2f} of them on average. "
+            f"Macro F1 {_with_interval(evidence, 'macro_f1')}."
+        )
     positive = f" The positive class is {evidence.weights.positive}." if evidence.weights.positive else ""
     training = (
         f"{counts.sum():,} training samples ({counts.max():,} of the most frequent class, {counts.min():,} of the "
@@ -150,8 +173,13 @@ def _did_it_learn(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
     if evidence.history:
         curves = html.image(drawn["training_curves"], "Training and validation by epoch")
         body += [html.paragraph(_best_epoch(evidence)), curves]
+    return [*body, _summary(evidence)]
+
+
+def _summary(evidence: Evidence) -> str:
+    summary = evidence.evaluation.summary
     rows = [[name, f"{value:.3f}", *_ends(evidence.intervals.get(name))] for name, value in summary.items()]
-    return [*body, html.table(["metric, test split", "value", "95 % from", "to"], rows)]
+    return html.table(["metric, test split", "value", "95 % from", "to"], rows)
 
 
 def _best_epoch(evidence: Evidence) -> str:
@@ -214,11 +242,11 @@ def _groups(evidence: Evidence) -> list[str]:
     )
 
 
-def _classes(evidence: Evidence) -> list[str]:
+def _classes(evidence: Evidence, what: str = "class") -> list[str]:
     """Show the metrics of each class; of many classes, the means by rank and the classes of the lowest recall."""
     per_class, order = evidence.evaluation.per_class, evidence.data.head_to_tail
     counted = _counted(evidence)
-    headings = ["class", *counted, *BY_CLASS.values()]
+    headings = [what, *counted, *BY_CLASS.values()]
     if len(order) <= MOST_ROWS:
         return [html.table(headings, _class_rows(evidence, order))]
     text = (
@@ -236,7 +264,8 @@ def _classes(evidence: Evidence) -> list[str]:
 
 def _counted(evidence: Evidence) -> dict[str, Any]:
     """Return samples and weight of each class, by the headings of their columns."""
-    support = {"n test": evidence.evaluation.confusion.sum(axis=1)}
+    of_labels = evidence.labels.ndim == 2
+    support = {"n test": evidence.labels.sum(axis=0) if of_labels else evidence.evaluation.confusion.sum(axis=1)}
     if not evidence.is_training_known:
         return support
     return {"n train": evidence.data.counts, **support, "weight": evidence.weights.weights}
@@ -314,9 +343,6 @@ def _shares(evidence: Evidence) -> str:
 
 def _post_hoc(evidence: Evidence) -> list[str]:
     rules = evidence.rules
-    names = list(next(iter(rules.values())))
-    headings = ["decision rule", *(name.replace("_", " ") for name in names)]
-    table = html.table(headings, [[rule, *(_number(found[name]) for name in names)] for rule, found in rules.items()])
     if "logit_adjusted" not in rules:
         text = f"The prior that this model learned under {_lacks(evidence)}, so its logits cannot be adjusted."
     else:
@@ -326,7 +352,14 @@ def _post_hoc(evidence: Evidence) -> list[str]:
             "To see what training with weights is worth, compare it with a run without weights that is adjusted in "
             f"this way: {command('compare')} shows it beside every sweep."
         )
-    return [html.paragraph(text), table]
+    return [html.paragraph(text), _rules(evidence)]
+
+
+def _rules(evidence: Evidence) -> str:
+    names = list(next(iter(evidence.rules.values())))
+    headings = ["decision rule", *(name.replace("_", " ") for name in names)]
+    rows = [[rule, *(_number(found[name]) for name in names)] for rule, found in evidence.rules.items()]
+    return html.table(headings, rows)
 
 
 def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:

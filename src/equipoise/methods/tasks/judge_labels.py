@@ -1,8 +1,12 @@
 """Predictions of any number of labels a sample, judged on the test split."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepared import Prepared
+from equipoise.data.types import ClassCounts
 from equipoise.methods.decisions import of_labels
 from equipoise.methods.priors import label_odds
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
@@ -11,16 +15,46 @@ from equipoise.metrics.intervals import label_intervals
 from equipoise.metrics.probabilities import OfLabels
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """What a model says of samples with any number of labels.
+
+    Attributes
+    ----------
+    labels : 0 and 1, int64 (n, labels)
+    logits : float64 (n, labels)
+    """
+
+    labels: Integers
+    logits: Floats
+
+
 def judge_labels(data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
     """Judge the predictions on the test split; thresholds are tuned on the validation split."""
-    validation, labels = (np.asarray(data.split(name).labels) for name in ("validation", "test"))
-    values, for_tuning = np.asarray(logits.test, np.float64), np.asarray(logits.validation, np.float64)
-    rules = of_labels(judging.decision, validation, for_tuning)
-    decided = {name: rule(values) for name, rule in rules.items()}
-    predicted = decided[judging.decision.name]
+    test, validation = (
+        Labelled(np.asarray(data.split(name).labels), np.asarray(values, np.float64))
+        for name, values in (("test", logits.test), ("validation", logits.validation))
+    )
     odds = label_odds(training.weights, training.loss)
     why = f"loss={training.loss.name} with gamma or clip: what it learns has no analytic form"
-    moved = OfLabels(odds, "" if odds is not None else why)
+    return judge_labelled(data, test, validation, OfLabels(odds, "" if odds is not None else why), judging)
+
+
+def judge_labelled(
+    data: ClassCounts, test: Labelled, validation: Labelled, moved: OfLabels, judging: Judging
+) -> Verdict:
+    """Judge the predictions on the test samples.
+
+    Parameters
+    ----------
+    data : the labels, and how many training samples have each
+    validation : what thresholds are tuned on; without samples none is
+    moved : makes probabilities of logits
+    """
+    labels, values = test.labels, test.logits
+    rules = of_labels(judging.decision, validation.labels, validation.logits)
+    decided = {name: rule(values) for name, rule in rules.items()}
+    predicted = decided[judging.decision.name]
     kinds = {"label": labels, "predicted": predicted, "p": moved.raw(values)}
     kinds |= {} if moved.uncorrected else {"p_corrected": moved(values)}
     return Verdict(
