@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from equipoise.config.model import Config
-from equipoise.core import source_code
+from equipoise.core import plugins, source_code
 from equipoise.data.sampling import RULES
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
@@ -21,6 +21,7 @@ from equipoise.methods.models import MODELS
 from equipoise.methods.weighting import STRATEGIES
 
 CODE = "code"  # a tag: the digest of each part, as JSON
+OWN_FILES = "own_files"  # a tag: where each option of the user's own came from, as JSON
 # Functions chosen by name count by themselves, not with the registries that know all of them.
 CHOSEN_AMONG = tuple(
     f"equipoise.{module}.{name}"
@@ -81,8 +82,20 @@ def training_code_sha256(config: Config) -> str:
 
 
 def tags(config: Config) -> dict[str, str]:
-    """Return the tags by which a run records its code."""
-    return {"code_sha256": code_sha256(config), CODE: json.dumps(code(config))}
+    """Return the tags by which a run records its code, and the files of the user's own options if it has any."""
+    found = {"code_sha256": code_sha256(config), CODE: json.dumps(code(config))}
+    own = {
+        f"{each.kind}={each.name}": f"{each.file.parent.name}/{each.file.name}"
+        for each in plugins.every()
+        if each.name in _chosen(config, each.kind)
+    }
+    return {**found, **({OWN_FILES: json.dumps(own)} if own else {})}
+
+
+def _chosen(config: Config, kind: str) -> tuple[str, ...]:
+    """Return the option that the config chooses of a kind."""
+    section = getattr(config, kind, None)
+    return (config.dataset.sampling,) if kind == "sampling" else (section.name,) if section else ()
 
 
 def changed(then: Mapping[str, str], config: Config, data_sha256: str) -> str:

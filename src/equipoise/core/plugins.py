@@ -30,6 +30,8 @@ from equipoise.core.state import kept
 from equipoise.core.streams import quiet
 
 FOLDER, VARIABLE, ENTRY_POINTS = "plugins", "EQUIPOISE_PLUGINS", "equipoise.plugins"
+# In the environment of a job that was sent the files along with the code: the one folder that holds them there.
+SENT = "EQUIPOISE_SENT_PLUGINS"
 PACKAGE = "equipoise_plugins"  # what the files are modules of, once they are imported
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -214,6 +216,17 @@ def every() -> Iterator[Own]:
         yield from read.options[file]
 
 
+def described(path: Path) -> list[Own]:
+    """Return the options of one file, wherever it lies, as its text describes them.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or a function is not what its mark says.
+    """
+    return list(_parsed(path, f"{PACKAGE}.{path.stem}"))
+
+
 def function(own: Own) -> Callable[..., Any]:
     """Return the function of an option; its file is imported if it is not yet, or has changed.
 
@@ -278,6 +291,8 @@ def loaded(kind: str) -> dict[str, Callable[..., Any]]:
 
 def folders() -> list[Path]:
     """Return the folders whose files may hold options; those that exist, each once."""
+    if SENT in os.environ:
+        return [Path(os.environ[SENT]).resolve()]
     named = os.environ.get(VARIABLE)
     places = [code_root() / FOLDER, Path.cwd() / FOLDER, *map(Path, (named or "").split(os.pathsep) if named else ())]
     if named and not all(place.is_dir() for place in places[2:]):

@@ -206,18 +206,22 @@ class OneOf:
         return {name: section for name, section in found.items() if section is not None}
 
     def __get_pydantic_core_schema__(self, common: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        members = []
         sections = self.sections
-        for name, functions in self.functions.items():
-            keys: dict[str, Any] = {
-                key: (annotation, defaults(function).get(key, ...))
-                for function in functions
-                for key, annotation in keywords(function).items()
-            }
-            keys["name"] = (Literal[name], ...)
-            members.append(create_model(name, __base__=sections.get(name, common), **keys))
+        members = [_option(name, sections.get(name, common), functions) for name, functions in self.functions.items()]
         union = functools.reduce(operator.or_, members)
         return handler.generate_schema(Annotated[union, Field(discriminator="name")] if len(members) > 1 else union)
+
+
+@functools.lru_cache(maxsize=1024)
+def _option(name: str, section: type[Section], functions: tuple[Callable[..., Any], ...]) -> type[Section]:
+    """Return the model of one option: the same one whenever a schema is made anew, so that its values stay valid."""
+    keys: dict[str, Any] = {
+        key: (annotation, defaults(function).get(key, ...))
+        for function in functions
+        for key, annotation in keywords(function).items()
+    }
+    keys["name"] = (Literal[name], ...)
+    return create_model(name, __base__=section, **keys)
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from equipoise.config.checks import check_together
 from equipoise.config.model import CONTROL, Config, validate
 from equipoise.config.overrides import as_config_error, check_name, or_one_value, parse, readable
 from equipoise.config.tree import SHIPPED, Tree
+from equipoise.core import plugins
 from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, dotted_keys, suggestion
 from equipoise.data.types import PATHS
@@ -30,6 +31,8 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED
         afresh = {override.key_or_group: str(override.value()) for override in typed if override.key_or_group in groups}
         own = {key: value for key, value in logged.tree.items() if key not in afresh}
         choices = {group: own[group]["name"] for group in groups & own.keys() if "name" in own[group]} | afresh
+        for group in choices.keys() - afresh.keys():
+            _check_there(group, choices[group], logged, tree)
         composed = compose("config", [f"{group}={option}" for group, option in sorted(choices.items())])
     laid = _laid_over(OmegaConf.to_container(composed, resolve=True), own)
     found = {}
@@ -46,6 +49,18 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED
         before = {key: logged.tree["dataset"].get(key) for key in PATHS if hasattr(config.dataset, key)}
     check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
     return config
+
+
+def _check_there(group: str, option: str, logged: LoggedConfig, tree: Tree) -> None:
+    """Make sure that an option which the run was computed under still is one."""
+    if option in tree.options()[group]:
+        return
+    file = logged.own_files.get(f"{group}={option}")
+    said = f"its file {file} is not here" if file else f"there is no such {group}"
+    raise ConfigError(
+        f"{group}={option}, which the run was computed under: {said}; put it into {plugins.FOLDER}/, "
+        f"or name its folder in {plugins.VARIABLE}"
+    )
 
 
 def _laid_over(tree: Any, own: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 Knows the section `dataset` alone, so that the stage `prepare` depends on no loss, model or other method.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +31,9 @@ def run_stage(check: Callable[[dict[str, Any]], Checked], step: Callable[[Checke
     """Take the step on what the check makes of params.yaml; returns the exit code."""
     process.begin()
     try:
-        checked = check(read_params(PARAMS))
+        params = read_params(PARAMS)
+        check_tracked(params)
+        checked = check(params)
         ARTIFACTS.mkdir(exist_ok=True)
         step(checked)
     except ConfigError as error:
@@ -116,6 +118,28 @@ def check_own(own: Own) -> None:
             f"{own.kind}={own.name}: the pipeline depends on {plugins.FOLDER}/ of the project, and "
             f"{own.file} lies elsewhere: put it there"
         )
+
+
+def check_tracked(params: Mapping[str, Any]) -> None:
+    """Make sure that a temporary workspace, which has what git tracks alone, has the user's own options.
+
+    Raises
+    ------
+    ConfigError
+        If a file of the project's plugins/ that holds a chosen option is not there.
+    """
+    project, here = project_root() / plugins.FOLDER, code_root() / plugins.FOLDER
+    for file in sorted(project.glob("*.py")):
+        if (here / file.name).exists():
+            continue
+        for own in plugins.described(file):
+            section = params.get(own.kind)
+            if isinstance(section, Mapping) and section.get("name") == own.name:
+                place = f"{plugins.FOLDER}/{file.name}"
+                raise ConfigError(
+                    f"{own.kind}={own.name}: {place} is not in this temporary workspace, which has what git tracks: "
+                    f"git add {place}"
+                )
 
 
 def own_files(dataset: Dataset) -> dict[str, str]:

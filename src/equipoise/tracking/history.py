@@ -10,11 +10,12 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from equipoise.config.identity import OWN_FILES
 from equipoise.config.model import JUDGING, VALUES, below
 from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError
@@ -185,10 +186,12 @@ class LoggedConfig:
     Attributes
     ----------
     working_directory : folder that its relative paths start from; None if it is not known
+    own_files : where each option of the user's own came from, as `loss=hinge` from `plugins/hinge.py`
     """
 
     tree: Mapping[str, Any]
     working_directory: Path | None
+    own_files: Mapping[str, str] = field(default_factory=dict)
 
 
 def config_of(store: Store, run: Logged) -> LoggedConfig:
@@ -202,8 +205,9 @@ def config_of(store: Store, run: Logged) -> LoggedConfig:
     from mlflow.exceptions import MlflowException
 
     try:
+        own_files = json.loads(run.tags.get(OWN_FILES, "{}"))
         found = read_json(store, run.id, CONFIG)
-        return LoggedConfig(found["config"], Path(found["working_directory"]))
+        return LoggedConfig(found["config"], Path(found["working_directory"]), own_files)
     except (MlflowException, OSError):
         return LoggedConfig(from_params(run.params), None)
     except (ValueError, TypeError, KeyError):

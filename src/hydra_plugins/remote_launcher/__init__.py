@@ -53,6 +53,8 @@ class RemoteLauncher(Launcher):
 
     def _job(self, number: int, overrides: Sequence[str], on_ray: Any) -> Any:
         from equipoise.sweeps.launchers.job import Job
+        from equipoise.sweeps.launchers.ray_jobs import ON_THIS_MACHINE
+        from equipoise.sweeps.launchers.sent_plugins import packed
         from equipoise.sweeps.progress import SPOKEN
 
         assert self.hydra_context is not None
@@ -70,6 +72,7 @@ class RemoteLauncher(Launcher):
             environment=_environment(on_ray),
             spoken=SPOKEN,
             only_on=socket.gethostname() if config.tracking.name == "local" else None,
+            plugins=packed() if on_ray and on_ray.address != ON_THIS_MACHINE else None,
         )
 
     def folder_there(self, on_ray: Any) -> Path:

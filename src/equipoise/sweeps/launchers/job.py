@@ -14,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from equipoise.core.schema import ConfigError
+from equipoise.sweeps.launchers.sent_plugins import Files, unpack
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -47,6 +48,7 @@ class Job:
     environment: Mapping[str, str]
     spoken: str  # name of the file in the job's folder that holds its terminal output
     only_on: str | None  # the only host that the job can log from; None if every host can
+    plugins: Files | None = None  # of the user's own options, for a machine that may not have them
 
     def __call__(self) -> Ended:
         if self.only_on not in (None, socket.gethostname()):
@@ -57,6 +59,8 @@ class Job:
         os.environ.update(self.environment)
         if os.path.isdir(self.directory):
             os.chdir(self.directory)
+        if self.plugins:
+            unpack(self.plugins)
         setup_globals()
         Singleton.set_state(self.singletons)
         HydraConfig.instance().set_config(self.config)
