@@ -77,7 +77,7 @@ def test_an_evaluation_of_a_run_s_predictions_is_the_run_s() -> None:
     assert r.rules.loc["logit_adjusted"].tolist() == pytest.approx(run.rules.loc["logit_adjusted"].tolist())
 
 
-def test_several_labels_have_no_page(tmp_path: Path) -> None:
+def test_several_labels_have_a_page_of_their_own(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": np.arange(200) % 9, "a": np.arange(200) % 9 > 6, "b": np.arange(200) % 2 == 0})
     frame.astype(int).to_csv(tmp_path / "table.csv", index=False)
     words = ["dataset=multilabel", f"dataset.path={tmp_path / 'table.csv'}", "dataset.targets=[a,b]", "loss=sigmoid"]
