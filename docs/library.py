@@ -64,6 +64,8 @@ class Chapter:
     names: tuple[str, ...]
 
 
+# of the user's own options, which docs/extend.md tells of
+MARKS = ("loss", "model", "weighting", "dataset", "decision", "sampling")
 CHAPTERS = (
     Chapter("eq.class_weights", "api/weights.py", ("class_weights", "Weights")),
     Chapter("eq.audit", "api/audit.py", ("audit",)),
@@ -74,6 +76,7 @@ CHAPTERS = (
     Chapter("The columns of eq.compare", "api/scores.py", ("Columns",)),
     Chapter("eq.run", "api/run.py", ("run", "Run")),
     Chapter("eq.sweep", "api/sweep.py", ("sweep", "Sweep")),
+    *(Chapter(f"eq.{mark}", "core/plugins.py", (mark,)) for mark in MARKS),
 )
 LOSSES = "losses.py"
 
