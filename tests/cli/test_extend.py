@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import REPOSITORY, clone_of
+from equipoise.core import plugins
+from helpers import REPOSITORY, clone_of, copy_project, train
 from processes import LIMIT
 
 pytestmark = pytest.mark.slow
@@ -27,6 +28,8 @@ BLOCK = re.compile(
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = clone_of(tmp_path_factory.mktemp("extended"))
     for where, name, place, anchor, text in BLOCK.findall(PAGE):
+        if name.startswith("plugins/"):
+            continue
         file = project / name
         if where == "At the end of":
             file.write_text(f"{file.read_text()}\n\n{text}")
@@ -63,6 +66,21 @@ def run(project: Path, *words: str, limit: int = LIMIT) -> str:
 def test_every_block_is_used() -> None:
     commands = len(re.findall(r"^```sh$", PAGE, re.MULTILINE))
     assert len(BLOCK.findall(PAGE)) + commands == PAGE.count("```") / 2
+
+
+def test_the_files_of_plugins_are_all_that_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    own = {name: text for _, name, _, _, text in BLOCK.findall(PAGE) if name.startswith("plugins/")}
+    for name, text in own.items():
+        (tmp_path / name).write_text(text)
+    project = copy_project(tmp_path / "project")
+    found = train(project, script="check.py", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    marked = re.findall(r"^@equipoise\.(\w+)\ndef (\w+)", "\n".join(own.values()), re.MULTILINE)
+    assert {kind for kind, _ in marked} == set(plugins.KINDS)
+    for kind, name in marked:
+        option = f"dataset.sampling={name}" if kind == "sampling" else f"{kind}={name}"
+        assert f"\n{option}: " in found.stdout
 
 
 def test_added_code_is_in_style(extended: Path) -> None:

@@ -4,6 +4,12 @@ from typing import Any
 
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
+from equipoise.core.registry import Registry
+from equipoise.data.catalogue import DATASETS
+from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.losses import LOSSES
+from equipoise.methods.models import MODELS
+from equipoise.methods.weighting import STRATEGIES
 
 # The groups of the config, and the keys that the shipped options have in their YAML besides their own.
 BESIDE: dict[str, dict[str, Any]] = {
@@ -13,6 +19,8 @@ BESIDE: dict[str, dict[str, Any]] = {
     "dataset": {"defaults": ["shared/whole@_here_", "_self_"], "scale": "standard"},
     "decision": {},
 }
+
+REGISTRIES: tuple[Registry[Any], ...] = (LOSSES, MODELS, STRATEGIES, DATASETS, DECISIONS)
 
 
 def names(group: str) -> list[str]:
@@ -30,6 +38,8 @@ def register() -> None:
     """Make all of them known to Hydra; those that were there before and are gone are forgotten."""
     from hydra.core.config_store import ConfigStore
 
+    for registry in REGISTRIES:
+        registry.own()  # refuses a name that the project has already, whose YAML would hide it
     store = ConfigStore.instance()
     for group in BESIDE:
         there = store.repo.get(group, {})

@@ -1,16 +1,17 @@
 """A composed config, or one section of it, made into a checked value."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipoise.config.messages import explained
 from equipoise.core.plugins import Own
-from equipoise.core.schema import ConfigError, OneOf, Section
+from equipoise.core.schema import ConfigError, OneOf, Section, keywords
 from equipoise.core.state import kept
 
+CHECKED = ConfigDict(strict=True, allow_inf_nan=False)  # as every section is
 Checked = TypeVar("Checked", bound=Section)
 
 
@@ -56,12 +57,31 @@ def admit_own(section: type[Section], composed: Mapping[str, Any]) -> None:
         for options in (each for each in field.metadata if isinstance(each, OneOf)):
             name = composed[group].get("name") if isinstance(composed.get(group), Mapping) else None
             if isinstance(name, str) and name not in options.registry.shipped and name in options.registry:
-                options.registry.function(name)
-                chosen.add(options.registry.own()[name])
+                own = options.registry.own()[name]
+                _check_defaults(own, options.registry.function(name))
+                chosen.add(own)
     made = kept(_Schemas).made
     if not chosen <= made.get(section, frozenset()):
         section.model_rebuild(force=True)
         made[section] = made.get(section, frozenset()) | chosen
+
+
+def _check_defaults(own: Own, function: Callable[..., Any]) -> None:
+    """Refuse annotations that are no types, and defaults that they do not allow."""
+    key = ""
+    try:
+        for key, annotation in keywords(function).items():
+            TypeAdapter(annotation, config=CHECKED).validate_python(own.defaults[key])
+    except ValidationError as error:
+        raise ConfigError(
+            f"{own}: the default of {key}, {own.defaults[key]!r}, is not what its annotation says: "
+            f"{error.errors()[0]['msg']}; change one of the two"
+        ) from None
+    except Exception as error:  # whatever an annotation may raise
+        said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        raise ConfigError(
+            f"{own}: an annotation of its options is no type: {said}; write int, float, bool, str, or a list of these"
+        ) from None
 
 
 def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

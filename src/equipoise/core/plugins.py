@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -311,10 +312,16 @@ def telling(option: str, function: Callable[..., Any]) -> Iterator[None]:
     except ConfigError:
         raise
     except Exception as error:  # whatever a function that anybody has written may raise
-        said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise ConfigError(
-            f"{option}: its function {function.__name__} fails: {said} ({place_in(function, error)})"
+            f"{option}: its function {function.__name__} fails: {_said(error)} ({place_in(function, error)})"
         ) from None
+
+
+def _said(error: Exception) -> str:
+    """Return an error's first line; of one in a layer, which Keras tells below a heading, the next one too."""
+    lines = [re.sub(r"\x1b\[\d*m", "", line) for line in str(error).splitlines() if line.strip()]
+    in_layer = bool(lines) and lines[0].startswith("Exception encountered when calling")
+    return f"{type(error).__name__}: {' '.join(lines[: 1 + in_layer])}"
 
 
 @contextlib.contextmanager
@@ -473,6 +480,8 @@ def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own
         raise ConfigError(f"{where} has options, and a sampling rule has none: dataset.sampling={node.name}")
     defaults = {}
     for option, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if option.arg.startswith("_"):
+            raise ConfigError(f"{where}: {option.arg} begins with _, which no option may: rename it")
         if default is None:
             raise ConfigError(f"{where}: {option.arg} has no default; write one: {option.arg}: float = 1.0")
         try:

@@ -14,6 +14,7 @@ from equipoise.data.splitting import Divided
 from equipoise.data.types import SPLIT_NAMES, SPLITS, Raw
 
 Pair = tuple[Array, Array]
+MOST_SAMPLES, MOST_NUMBERS = 10_000_000, 2**29  # beyond which a generator never ends, or does not fit in memory
 FORMS = (
     "a pair (features, labels) of arrays, a generator of such batches, a tf.data.Dataset, "
     "or a mapping of train, validation and test to these"
@@ -84,12 +85,19 @@ def _pair(found: Any, who: str, split: str) -> Pair:
     if found is None:
         raise ConfigError(f"{part} returns None; it must return {FORMS}: is its `return` missing?")
     if hasattr(found, "as_numpy_iterator"):
+        if int(found.cardinality()) == -1:  # tf.data.INFINITE_CARDINALITY
+            raise ConfigError(f"{part} gives a tf.data.Dataset that never ends: leave .repeat() out")
         found = found.as_numpy_iterator()
     features, labels = _joined(found, part) if isinstance(found, Iterator) else _two(found, part)
     if features.dtype.kind not in "fiub":
         raise ConfigError(f"{part} gives features of type {features.dtype}; they must be numbers: encode them")
     if features.ndim < 2:
         raise ConfigError(f"{part} gives features of shape {features.shape}; it must be (samples, …)")
+    odd = labels.dtype.kind == "O" and {
+        type(each).__name__ for each in labels.ravel() if not isinstance(each, str | bytes | int | float)
+    }
+    if odd:
+        raise ConfigError(f"{part} gives labels of type {listing(sorted(odd))}; a label is a number or a text")
     if labels.dtype.kind == "O" or labels.dtype.kind == "S":
         labels = np.array([label.decode() if isinstance(label, bytes) else str(label) for label in labels.ravel()])
     if len(features) != len(labels):
@@ -109,7 +117,17 @@ def _two(found: Any, part: str) -> Pair:
 
 def _joined(found: Iterable[Any], part: str) -> Pair:
     """Join batches, or samples one by one, which have a single label each."""
-    pairs = [_two(each, part) for each in found]
+    pairs: list[Pair] = []
+    samples = numbers = 0
+    for each in found:
+        features, labels = _two(each, part)
+        pairs.append((features, labels))
+        samples, numbers = samples + labels.size, numbers + features.size
+        if samples > MOST_SAMPLES or numbers > MOST_NUMBERS:
+            raise ConfigError(
+                f"{part} gives more than {MOST_SAMPLES:,} samples or {MOST_NUMBERS:,} numbers: does its generator end? "
+                "Larger data are read by dataset=tfrecord"
+            )
     if not pairs:
         raise ConfigError(f"{part} gives no batch; a tf.data.Dataset must not be repeated, nor a generator used up")
     of_samples = pairs[0][1].ndim == 0

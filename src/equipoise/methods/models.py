@@ -104,9 +104,7 @@ def _of_inputs(found: Any, shape: Shape, who: str) -> "keras.Model":
 
     if not isinstance(found, keras.Model):
         raise ConfigError(f"{who}: its function returns {type(found).__name__}; it must return a keras.Model")
-    if isinstance(found, keras.Sequential) and found.built:
-        return found
-    if type(found).__name__ == "Functional":
+    if (isinstance(found, keras.Sequential) and found.built) or type(found).__name__ == "Functional":
         if found.input_shape != (None, *shape):
             raise ConfigError(
                 f"{who}: its function takes inputs of shape {found.input_shape}; samples have the shape {shape}: "

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.config.model import Config, below, flat
+from equipoise.core import source_code
 from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.core.state import kept
 from equipoise.data.feed import Epochs, is_resident
@@ -205,7 +206,15 @@ def _graph(config: Config, data: Prepared) -> str:
     if config.dataset.sampling != NONE:
         variable.remove("trainer.epochs")
     tables = loss_function(config, data).in_graph
+    loss, model = LOSSES[config.loss.name], MODELS[config.model.name]
+    # Code of the user's own may be edited while a notebook lives.
+    own = [source_code.digest(each) for each, is_own in ((loss.function, loss.own), (model.build, model.own)) if is_own]
     return json.dumps(
-        [data.data_sha256, tables, {key: value for key, value in flat(config).items() if not below(key, variable)}],
+        [
+            data.data_sha256,
+            tables,
+            own,
+            {key: value for key, value in flat(config).items() if not below(key, variable)},
+        ],
         sort_keys=True,
     )

@@ -76,7 +76,7 @@ class Trial:
         except Exception as error:  # whatever a loss that anybody has written may raise
             raise ConfigError(
                 f"{self} fails on labels {labels.dtype.name} {tuple(labels.shape)} and logits float32 "
-                f"{tuple(logits.shape)}: {_said(error)} ({self.place(error)})"
+                f"{tuple(logits.shape)}: {_said(error)} ({self.place(error)}){_cure(error)}"
             ) from None
         return values, None if gradient is None else tf.convert_to_tensor(gradient).numpy()
 
@@ -152,7 +152,7 @@ def _check_values(trial: Trial, values: tf.Tensor) -> None:
     if not np.isfinite(values).all():
         raise ConfigError(
             f"{trial} is not finite: it returns {_first_odd(values)} for logits between {logits.min():.2f} "
-            f"and {logits.max():.2f}"
+            f"and {logits.max():.2f}; if it is meant for probabilities, take tf.nn.softmax(logits) first"
         )
 
 
@@ -204,6 +204,14 @@ def _check_built(built: Compiled, config: Config, data: Prepared) -> None:
 
 def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def _cure(error: Exception) -> str:
+    """Return what helps against TensorFlow's most common complaint, of whole numbers that meet fractions."""
+    types = ("int32", "int64", "float")
+    return (
+        "; labels are class indices: tf.one_hot makes rows of them" if sum(t in str(error) for t in types) > 1 else ""
+    )
 
 
 def _without_effect(trial: Trial, data: Prepared, gradient: Floats) -> list[str]:
