@@ -8,7 +8,7 @@ MISTAKES = [
     (["weighting=null"], "weighting=null: there is no such weighting"),
     (["~weighting"], "weighting is missing"),
     (["-m", "--cfg", "job"], "leave -m out"),
-    (["--config-name=other"], "its config is conf/"),
+    (["--config-name=other"], "there is no other.yaml in"),
     (["sweep=new"], "no effect without -m"),
     (["-m", "trainer.threads=1,2"], "nothing to sweep over"),
     (["trainer.batch_size=99999999999999999999999"], "must be less than or equal to"),

@@ -23,7 +23,16 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    create_model,
+)
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from equipoise.core.typed import list_in, mapping_in
@@ -167,6 +176,9 @@ class KeyOf:
         return core_schema.no_info_plain_validator_function(
             self._checked, serialization=core_schema.to_string_ser_schema()
         )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "enum": self.names}
 
     def _checked(self, value: Any) -> Any:
         if not isinstance(value, str) or value not in self.names:
