@@ -30,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     own.mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(plugins.VARIABLE, raising=False)
+    monkeypatch.delitem(sys.modules, f"{plugins.PACKAGE}.mine", raising=False)  # of another test's file
     return own
 
 
