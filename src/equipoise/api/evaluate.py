@@ -102,21 +102,29 @@ def evaluate(
     >>> r = eq.evaluate([0, 0, 1, 1], logits, ["cat", "dog"], validation=([0, 1], [[1.0, 0.0], [0.5, 0.0]]))
     >>> r.metrics["balanced_accuracy"]
     0.75
-    >>> r.per_class["recall"].to_dict()
-    {'cat': 1.0, 'dog': 0.5}
     >>> r.rules.loc[["argmax", "tuned"], "balanced_accuracy"].to_dict()
     {'argmax': 0.75, 'tuned': 1.0}
 
     A sample may have any number of labels; here the second one's threshold is tuned to 1.5.
 
     >>> labels, scores = [[1, 0], [1, 1], [0, 0], [0, 1]], [[1.0, 1.0], [2.0, 2.0], [-1.0, -2.0], [-3.0, 3.0]]
-    >>> r = eq.evaluate(labels, scores, ["news", "sport"], validation=(labels, scores), decision="tuned")
-    >>> r.metrics["subset_accuracy"], r.rules["subset_accuracy"].to_dict()
-    (1.0, {'argmax': 0.75, 'tuned': 1.0})
+    >>> eq.evaluate(labels, scores, validation=(labels, scores), decision="tuned").metrics["subset_accuracy"]
+    1.0
     """
     if how.get("several_labels", has_several(y_test)):
         return evaluate_labels(y_test, logits, classes, validation, {**how, "weights": weights})
     names = _names(y_test, logits, classes, weights)
+    return _of_classes(y_test, logits, names, validation, weights, how)
+
+
+def _of_classes(
+    y_test: Any,
+    logits: Any,
+    names: tuple[str, ...],
+    validation: tuple[Any, Any] | None,
+    weights: "Weights | None",
+    how: How,
+) -> Evaluation:
     test = _answers(y_test, logits, names, ("y_test", "logits"))
     labels, seen = validation or ((), np.empty((0, len(names))))
     tuned_on = _answers(labels, seen, names, ("the validation labels", "the validation logits"))
