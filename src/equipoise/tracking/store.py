@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import socket
+import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,12 @@ from equipoise.tracking.upload import outages
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
     from mlflow.entities import Run as LoggedRun
 
 LOCK_TIMEOUT = 120  # seconds; a fresh store's schema takes 3 to 9
 REQUEST = 10  # seconds for a store to answer
+GRANTED_WITHIN = 3  # seconds after a server has made an experiment
 REASONS = (
     "Connection refused|timed out|Connection reset|Connection aborted|"
     r"too many \d+ error responses|database is locked"
@@ -88,30 +91,42 @@ class Store:
         """
         from mlflow.exceptions import MlflowException
 
-        try:
-            known = self.client.get_experiment_by_name(name)
-            if known is None:
-                # Left to itself, MLflow would freeze a location below the current working directory.
-                location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
-                try:
-                    self.client.create_experiment(name, artifact_location=location)
-                except MlflowException as error:
-                    if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
-                        raise
-                known = self.client.get_experiment_by_name(name)
-        except MlflowException as error:
-            if error.get_http_status_code() == 403:
-                raise ConfigError(
-                    f"the MLflow experiment '{name}' on {self.uri} is another user's: ask for the permission EDIT on "
-                    "it, or set dataset.title"
-                ) from None
-            raise
+        until = time.monotonic() + GRANTED_WITHIN
+        while True:
+            try:
+                known = self._found_or_made(name)
+                break
+            except MlflowException as error:
+                if error.get_http_status_code() != 403:
+                    raise
+                # A server makes an experiment first and then grants it to who has asked, maybe in another process.
+                if time.monotonic() > until:
+                    raise ConfigError(
+                        f"the MLflow experiment '{name}' on {self.uri} is another user's: ask for the permission EDIT "
+                        "on it, or set dataset.title"
+                    ) from None
+                time.sleep(0.25)
         if known.lifecycle_stage == "deleted":
             raise ConfigError(
                 f"the MLflow experiment '{name}' was deleted: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} "
                 f"mlflow experiments restore --experiment-id {known.experiment_id}, or set dataset.title"
             )
         return str(known.experiment_id)
+
+    def _found_or_made(self, name: str) -> "Experiment":
+        from mlflow.exceptions import MlflowException
+
+        known = self.client.get_experiment_by_name(name)
+        if known is not None:
+            return known
+        # Left to itself, MLflow would freeze a location below the current working directory.
+        location = (self.root / "mlruns" / name).as_uri() if self.is_local else None
+        try:
+            self.client.create_experiment(name, artifact_location=location)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
+                raise
+        return self.client.get_experiment_by_name(name)
 
     def check_experiments(self, names: Set[str]) -> None:
         """Make sure that runs can be logged to these experiments, if the store answers.
