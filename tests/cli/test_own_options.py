@@ -1,5 +1,6 @@
 """The user's own options from plugins/, as a user types them: in every launcher, edited, gone, judged again."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from clusters import ELSEWHERE, ray_cluster
 from equipoise.tracking.store import Store, open_store
-from helpers import copy_project, jobs, train
+from helpers import clone_of, copy_project, jobs, train
 from processes import LIMIT
 from servers import Server, as_user
 
@@ -219,3 +220,33 @@ def test_shells_pages_and_messages_know_them(project: Path, here: Path) -> None:
         assert told in wrong.stderr
     weighed = train(project, "dataset=digits_lt", "weighting=cube_root,none", cwd=here, script="weights.py")
     assert "cube_root" in weighed.stdout, weighed.stderr
+
+
+def test_dvc_composes_them_and_names_a_file_that_git_does_not_track(tmp_path: Path) -> None:
+    """Nothing puts src/ on the path of `dvc`, as nothing does in an activated environment."""
+    clone, given = clone_of(tmp_path / "clone"), [word for line in SHORT for word in ("-S", line)]
+    hidden = ("PYTHONPATH", "CI", "EQUIPOISE_PLUGINS")
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    environment |= {"DVC_NO_ANALYTICS": "true"}
+
+    def run(*command: str) -> str:
+        found = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, timeout=LIMIT)
+        assert found.returncode == 0, found.stdout + found.stderr
+        return found.stdout + found.stderr
+
+    run("git", "init", "-q")
+    run("git", "add", "-A")
+    run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "the code")
+    write(clone / "plugins" / "hinge.py", HINGE.replace("from ._shared import FAR", "FAR = 1e9"))
+    run("dvc", "exp", "run", *given, "-S", "loss=hinge", "-S", "loss.margin=2.0")
+    assert newest(clone, loss="hinge").data.params["loss.margin"] == "2.0"
+    run("dvc", "exp", "run", "--queue", *given, "-S", "loss=hinge", "-S", "loss.margin=0.5")
+    told = run("dvc", "exp", "run", "--run-all")  # exits with 0 whatever becomes of them
+    assert "error: loss=hinge: plugins/hinge.py is not in this temporary workspace, which has what git" in told
+    run("git", "add", "plugins")
+    run("dvc", "exp", "run", "--queue", *given, "-S", "loss=hinge", "-S", "loss.margin=0.5")
+    run("dvc", "exp", "run", "--run-all")
+    assert newest(clone, loss="hinge").data.params["loss.margin"] == "0.5"
+    edit(clone / "plugins" / "hinge.py", "margin - mine", "1.0 * margin - mine")
+    assert set(json.loads(run("dvc", "status", "--json"))) == {"conf", "prepare", "train", "evaluate"}

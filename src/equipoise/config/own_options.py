@@ -31,26 +31,11 @@ def names(group: str) -> list[str]:
 def keys(group: str, name: str) -> dict[str, Any] | None:
     """Return the keys of one of the user's own options with their defaults; None if there is no such option."""
     own = plugins.options(group).get(name) if group in BESIDE else None
-    return None if own is None else {key: value for key, value in _node(own).items() if key != "defaults"}
+    return None if own is None else {key: value for key, value in node(own).items() if key != "defaults"}
 
 
-def register() -> None:
-    """Make all of them known to Hydra; those that were there before and are gone are forgotten."""
-    from hydra.core.config_store import ConfigStore
-
-    for registry in REGISTRIES:
-        registry.own()  # refuses a name that the project has already, whose YAML would hide it
-    store = ConfigStore.instance()
-    for group in BESIDE:
-        there = store.repo.get(group, {})
-        for own in plugins.options(group).values():
-            store.store(group=group, name=own.name, node=_node(own), provider=plugins.FOLDER)
-        for file in [file for file, node in there.items() if getattr(node, "provider", "") == plugins.FOLDER]:
-            if file.removesuffix(".yaml") not in plugins.options(group):
-                del there[file]
-
-
-def _node(own: Own) -> dict[str, Any]:
+def node(own: Own) -> dict[str, Any]:
+    """Return what would be the YAML of one of the user's own options."""
     function = {"function": own.name} if own.kind == "loss" else {}
     beside = BESIDE[own.kind]
     head = {"defaults": beside["defaults"]} if "defaults" in beside else {}

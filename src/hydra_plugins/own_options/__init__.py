@@ -4,7 +4,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 # At the top: DVC has this project on its path only while it loads its plugins.
-from equipoise.config.own_options import register
+from equipoise.config.stored_options import register
 
 
 class OwnOptions(SearchPathPlugin):
