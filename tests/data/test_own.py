@@ -79,7 +79,7 @@ WRONG = {
     r"gives no batch": lambda: iter(()),
     r"a mapping of training_set": lambda: {"training_set": (X, Y)},
     r"samples of the shapes \(1,\), \(2,\)": lambda: {"train": (X, Y), "test": (X[:, :1], Y)},
-    r"fails: ZeroDivisionError: division by zero \(test_own.py, line \d+\)": lambda: 1 / 0,
+    r"fails: ZeroDivisionError: division by zero \(.*test_own.py, line \d+\)": lambda: 1 / 0,
 }
 
 
