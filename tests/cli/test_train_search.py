@@ -100,10 +100,10 @@ def test_a_search_that_was_killed_goes_on_to_the_same_trials(
 ) -> None:
     command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed"]
     process = processes.start(command, stdout=subprocess.DEVNULL)
-    processes.until(lambda: len(jobs(store, sweep_id="killed")) == 3, process)
+    processes.until(lambda: len(jobs(store, sweep_id="killed")) == 2, process)
     process.kill()
     process.wait()
-    assert [run.info.status != "RUNNING" for run in jobs(store, sweep_id="killed")].count(True) >= 2
+    assert [run.info.status != "RUNNING" for run in jobs(store, sweep_id="killed")].count(True) >= 1
     search(project, FIVE, "sweep=killed")
     assert trials(project, store, "killed")[1].equals(trials(project, store, "whole")[1])
     statuses = sorted(run.info.status for run in jobs(store, sweep_id="killed"))
