@@ -98,17 +98,17 @@ def test_the_best_trial_can_be_run_by_itself(project: Path, store: Store, whole:
 def test_a_search_that_was_killed_goes_on_to_the_same_trials(
     project: Path, store: Store, whole: str, processes: Processes
 ) -> None:
-    command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed"]
+    command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed-search"]
     process = processes.start(command, stdout=subprocess.DEVNULL)
-    processes.until(lambda: len(jobs(store, sweep_id="killed")) == 2, process)
+    processes.until(lambda: len(jobs(store, sweep_id="killed-search")) == 3, process)
     process.kill()
     process.wait()
-    assert [run.info.status != "RUNNING" for run in jobs(store, sweep_id="killed")].count(True) >= 1
-    search(project, FIVE, "sweep=killed")
-    assert trials(project, store, "killed")[1].equals(trials(project, store, "whole")[1])
-    statuses = sorted(run.info.status for run in jobs(store, sweep_id="killed"))
+    assert [run.info.status != "RUNNING" for run in jobs(store, sweep_id="killed-search")].count(True) >= 2
+    search(project, FIVE, "sweep=killed-search")
+    assert trials(project, store, "killed-search")[1].equals(trials(project, store, "whole")[1])
+    statuses = sorted(run.info.status for run in jobs(store, sweep_id="killed-search"))
     assert statuses == ["FINISHED"] * 4 + ["KILLED"], "KILLED is the trial that was pruned"
-    again = search(project, FIVE, "sweep=killed")
+    again = search(project, FIVE, "sweep=killed-search")
     assert "epochs on cpu" not in again
 
 
