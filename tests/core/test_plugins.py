@@ -9,6 +9,7 @@ import pytest
 
 from equipoise.core import plugins
 from equipoise.core.schema import ConfigError
+from equipoise.data.sampling import RULES
 
 HINGE = '''
 import equipoise as eq
@@ -143,3 +144,25 @@ def test_a_failure_is_told_with_its_place_in_the_file(folder: Path) -> None:
     told = r"weighting=mine: its function mine fails: TypeError: .* \(plugins/mine.py, line 5\)"
     with pytest.raises(ConfigError, match=told), plugins.telling("weighting=mine", function):
         function(3)
+
+
+def test_what_a_file_imports_belongs_to_it_and_is_imported_anew_once_it_has_changed(folder: Path) -> None:
+    shared = write(folder, "FACTOR = 3\n", "_deep.py")
+    write(folder, "from . import _deep\n\nFACTOR = _deep.FACTOR\n", "_middle.py")
+    write(folder, "unused = 1\n", "_beside.py")
+    text = (
+        "import equipoise\nfrom ._middle import FACTOR\n\n@equipoise.weighting\ndef mine(counts):\n    return FACTOR\n"
+    )
+    write(folder, text, "chained.py")
+    own = plugins.options("weighting")["mine"]
+    assert [file.name for file in plugins.files_of(own)] == ["chained.py", "_middle.py", "_deep.py"]
+    assert plugins.function(own)(0) == 3
+    shared.write_text("FACTOR = 4\n")
+    os.utime(shared, ns=(1, 1))
+    assert plugins.function(plugins.options("weighting")["mine"])(0) == 4
+
+
+def test_a_shipped_sampling_rule_is_not_shadowed(folder: Path) -> None:
+    write(folder, "import equipoise\n\n@equipoise.sampling\ndef square_root(counts, progress):\n    return counts\n")
+    with pytest.raises(ConfigError, match=r"mine.py, line 4: sampling=square_root is the name of an option that the"):
+        RULES.own()

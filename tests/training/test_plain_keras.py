@@ -276,6 +276,7 @@ def run_and_script(cache: Path, folder: Path, *overrides: str) -> tuple[str, str
              splits.items()}, **{f"y_{name}": np.asarray(split.labels) for name, split in splits.items()})  # fmt: skip
     namespace: dict[str, Any] = {}
     exec(compile(text.replace(f'"{ARRAYS}"', repr(str(folder / ARRAYS))), ARRAYS, "exec"), namespace)
+    namespace["data"].close()  # the process of a script would end here
     return expected, namespace["digest"].hexdigest(), len(epochs), text
 
 

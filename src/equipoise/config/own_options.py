@@ -6,6 +6,7 @@ from equipoise.core import plugins
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
 from equipoise.data.catalogue import DATASETS
+from equipoise.data.sampling import RULES
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
@@ -20,7 +21,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "decision": {},
 }
 
-REGISTRIES: tuple[Registry[Any], ...] = (LOSSES, MODELS, STRATEGIES, DATASETS, DECISIONS)
+REGISTRIES: tuple[Registry[Any], ...] = (LOSSES, MODELS, STRATEGIES, DATASETS, DECISIONS, RULES)
 
 
 def names(group: str) -> list[str]:

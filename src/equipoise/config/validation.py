@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipoise.config.messages import explained
+from equipoise.core import plugins
 from equipoise.core.plugins import Own
 from equipoise.core.schema import ConfigError, OneOf, Section, keywords
 from equipoise.core.state import kept
@@ -63,7 +64,7 @@ def admit_own(section: type[Section], composed: Mapping[str, Any]) -> None:
     made = kept(_Schemas).made
     if not chosen <= made.get(section, frozenset()):
         section.model_rebuild(force=True)
-        made[section] = made.get(section, frozenset()) | chosen
+        made[section] = frozenset(plugins.loaded()) & frozenset(plugins.every())
 
 
 def _check_defaults(own: Own, function: Callable[..., Any]) -> None:

@@ -125,7 +125,7 @@ def sampling(function: Function) -> Function:
     return function
 
 
-# What a function may be, with the names of what it is handed; those in brackets may be left out.
+# What a function may be, with how many things it is handed at least, and the names of all.
 HANDED: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "loss": (2, ("labels", "logits", "counts", "prior", "costs")),
     "model": (2, ("shape", "logits")),
@@ -174,8 +174,7 @@ class _File:
 
     @classmethod
     def of(cls, path: Path, module: str) -> "_File":
-        found = path.stat()
-        return cls(path, module, (found.st_mtime_ns, found.st_size))
+        return cls(path, module, _stamp(path))
 
 
 class _Read:
@@ -183,11 +182,11 @@ class _Read:
 
     def __init__(self) -> None:
         self.options: dict[_File, tuple[Own, ...]] = {}
-        self.imported: dict[str, _File] = {}
+        self.imported: dict[str, tuple[tuple[int, int], ...]] = {}  # stamps of a module's files as it was imported
         self.loaded: dict[Own, Callable[..., Any]] = {}
         # Entry points, which do not change while a process lives; to look for them takes 5 ms.
         self.points = tuple(entry_points(group=ENTRY_POINTS))
-        self.packages: dict[str, list[Path]] = {}
+        self.packages: dict[str, Path] = {}
 
 
 def options(kind: str) -> dict[str, Own]:
@@ -231,25 +230,32 @@ def described(path: Path) -> list[Own]:
 
 
 def function(own: Own) -> Callable[..., Any]:
-    """Return the function of an option; its file is imported if it is not yet, or has changed.
+    """Return the function of an option; its file is imported if it is not yet, or if it or what it imports has changed.
 
     Raises
     ------
     ConfigError
         If the file cannot be imported.
     """
-    read = kept(_Read)
-    file = _File.of(own.file, own.module)
-    if read.imported.get(own.module) != file:
+    read, stamps = kept(_Read), tuple(map(_stamp, files_of(own)))
+    if own.module not in sys.modules or read.imported.get(own.module) != stamps:
         if own.module in read.imported:
-            source_code.read_anew()
-        read.loaded = {known: there for known, there in read.loaded.items() if known.module != own.module}
-        module = _imported(own.module, str(own), folders())
-        read.imported[own.module] = file
-    else:
-        module = sys.modules[own.module]
-    read.loaded[own] = getattr(module, own.name)
+            _forget(own)
+        _imported(own.module, str(own), folders())
+        read.imported[own.module] = stamps
+    read.loaded[own] = getattr(sys.modules[own.module], own.name)
     return read.loaded[own]
+
+
+def _forget(own: Own) -> None:
+    """Forget what was imported of a file, and of those that it imports."""
+    read = kept(_Read)
+    source_code.read_anew()
+    read.loaded = {known: there for known, there in read.loaded.items() if known.module != own.module}
+    for file in files_of(own)[1:]:
+        sys.modules.pop(f"{PACKAGE}.{file.stem}", None)
+        read.imported.pop(f"{PACKAGE}.{file.stem}", None)
+        vars(sys.modules[PACKAGE]).pop(file.stem, None)  # where `from . import` would find it
 
 
 def module_of(name: str, more: Path | None = None) -> ModuleType | None:
@@ -282,14 +288,30 @@ def of_module(name: str) -> Own | None:
 
 
 def files_of(own: Own) -> list[Path]:
-    """Return the option's file, and the files beside it that hold no options and that it may import."""
-    beside = sorted(own.file.parent.glob("_*.py")) if own.module.split(".")[0] == PACKAGE else []
-    return [own.file, *beside]
+    """Return the option's file, and those beside it that it imports, directly or not; of a package the file alone."""
+    found = [own.file]
+    for file in found if is_in_folder(own) else ():
+        tree = ast.parse(file.read_bytes())
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+        names = {name for node in imports for name in ([node.module] if node.module else [a.name for a in node.names])}
+        beside = [file.with_name(f"{name}.py") for name in sorted(names)]
+        found += [each for each in beside if each.is_file() and each not in found]
+    return found
 
 
-def loaded(kind: str) -> dict[str, Callable[..., Any]]:
-    """Return the functions of this kind that were loaded in this process."""
-    return {own.name: there for own, there in kept(_Read).loaded.items() if own.kind == kind}
+def is_in_folder(own: Own) -> bool:
+    """Return whether the option's file lies in a folder of options, and not in an installed package."""
+    return own.module.split(".")[0] == PACKAGE
+
+
+def loaded() -> dict[Own, Callable[..., Any]]:
+    """Return the functions that were loaded in this process, by their options."""
+    return dict(kept(_Read).loaded)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def folders() -> list[Path]:
@@ -367,11 +389,10 @@ def _files() -> Iterator[_File]:
             stems[path.stem] = path
             yield _File.of(path, f"{PACKAGE}.{path.stem}")
     for point in kept(_Read).points:
-        for path in _of_package(point):
-            yield _File.of(path, point.module)
+        yield _File.of(_of_package(point), point.module)
 
 
-def _of_package(point: EntryPoint) -> list[Path]:
+def _of_package(point: EntryPoint) -> Path:
     found = kept(_Read).packages
     if point.value not in found:
         try:
@@ -380,7 +401,7 @@ def _of_package(point: EntryPoint) -> list[Path]:
             spec = None
         if spec is None or spec.origin is None:
             raise ConfigError(f"the entry point {point.name} = {point.value} of {ENTRY_POINTS} names no module")
-        found[point.value] = [Path(spec.origin)]
+        found[point.value] = Path(spec.origin)
     return found[point.value]
 
 

@@ -80,8 +80,7 @@ class Registry(Mapping[str, Record]):
 
     def available(self) -> dict[str, Record]:
         """The records of the shipped options and of those that were loaded: no file is imported for it."""
-        own = self.own() if plugins.loaded(self.kind) else {}
-        more = {
-            name: self._record_of(there, own[name]) for name, there in plugins.loaded(self.kind).items() if name in own
-        }
-        return {**self.shipped, **more}
+        loaded = {known: there for known, there in plugins.loaded().items() if known.kind == self.kind}
+        there = set(self.own().values()) if loaded else set()
+        own = {known.name: self._record_of(function, known) for known, function in loaded.items() if known in there}
+        return {**self.shipped, **own}

@@ -94,9 +94,8 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
 
 def _log_own(config: Config, log: Run) -> None:
     """Log the files of the user's own options, as they are."""
-    for own in own_options(config):
-        for file in plugins.files_of(own):
-            log.log_file(file, plugins.FOLDER)
+    for file in dict.fromkeys(file for own in own_options(config) for file in plugins.files_of(own)):
+        log.log_file(file, plugins.FOLDER)
 
 
 def log_trained(config: Config, log: Run, data: Prepared, trained: Trained, learner: Learner) -> None:
@@ -111,13 +110,14 @@ def log_trained(config: Config, log: Run, data: Prepared, trained: Trained, lear
 
 def _log_model(config: Config, log: Run, step: int, model: Any, example: Floats) -> None:
     """Log a Keras model, with the files that define layers of its own."""
-    own = [each for each in own_options(config) if each.module in own_modules(model.to_json())]
+    modules = own_modules(model.to_json())
+    own = [each for each in own_options(config) if each.module in modules and plugins.is_in_folder(each)]
     code = list(dict.fromkeys(file for each in own for file in plugins.files_of(each)))
-    if code:
-        warn(
-            f"model={config.model.name} has layers of its own: it loads where {code[0].name} is in {plugins.FOLDER}/; "
-            "the run has the file, and MLflow's copy of the model carries it"
-        )
+    others = [module for module in modules if module not in [each.module for each in own]]
+    needed = [f"where {code[0].name} is in {plugins.FOLDER}/"] * bool(code) + [f"with {name}" for name in others]
+    carried = "; the run has the file, and MLflow's copy of the model carries it" if code else ""
+    if needed:
+        warn(f"model={config.model.name} has layers of its own: it loads {' and '.join(needed)}{carried}")
     log.log_model(model, example, step, code)
 
 
