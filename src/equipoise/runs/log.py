@@ -114,7 +114,7 @@ def _log_model(config: Config, log: Run, step: int, model: Any, example: Floats)
     own = [each for each in own_options(config) if each.module in modules and plugins.is_in_folder(each)]
     code = list(dict.fromkeys(file for each in own for file in plugins.files_of(each)))
     others = [module for module in modules if module not in [each.module for each in own]]
-    needed = [f"where {code[0].name} is in {plugins.FOLDER}/"] * bool(code) + [f"with {name}" for name in others]
+    needed = [f"where {file.name} is in {plugins.FOLDER}/" for file in code[:1]] + [f"with {name}" for name in others]
     carried = "; the run has the file, and MLflow's copy of the model carries it" if code else ""
     if needed:
         warn(f"model={config.model.name} has layers of its own: it loads {' and '.join(needed)}{carried}")
