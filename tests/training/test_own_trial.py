@@ -5,10 +5,15 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from equipoise.config.choice import choice
 from equipoise.core import plugins
 from equipoise.core.paths import ROOT
+from equipoise.data.sampling import sampling
+from equipoise.methods.decisions import DECISIONS, Known
+from equipoise.methods.weighting import class_weights
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
@@ -51,6 +56,16 @@ CE = "tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)"
 DENSE = "keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(logits{})])"
 PAIR = "np.random.default_rng(0).normal(size=(90, 4)), np.arange(90) % 3"
 MISTAKES = {
+    "an end of the process": Mistake(
+        "weighting", "raise SystemExit('bye')", "its function mine fails: SystemExit: bye"
+    ),
+    "an end of the process in a loss": Mistake("loss", "raise SystemExit('bye')", "SystemExit: bye"),
+    "an end of the process at import": Mistake(
+        "weighting",
+        "return 1 / counts",
+        "cannot be imported: SystemExit: bye",
+        above="import sys\nVALUE = sys.exit('bye')",
+    ),
     "a scalar loss": Mistake("loss", f"return tf.reduce_mean({CE})", "leave out the mean or the sum over the batch"),
     "a loss of rows": Mistake("loss", "return tf.nn.log_softmax(logits)", r"returns the shape \(20, 10\)"),
     "labels as float": Mistake(
@@ -250,3 +265,21 @@ def test_a_mended_file_is_tried_anew_in_the_same_process(folder: Path, capsys: p
     for more, code in ((", activation='softmax'", 2), ("", 0)):
         (folder / "plugins" / "mine.py").write_text(Mistake("model", f"return {DENSE.format(more)}", "").text)
         assert check.main(["model=mine", *HERE]) == code, capsys.readouterr().err
+
+
+def test_what_a_function_is_handed_it_may_change(folder: Path) -> None:
+    """Counts and logits that it changes are its own, and not those that all others are told by."""
+    text = f"{HEAD}\n\n@equipoise.weighting\ndef mine(counts):\n    counts += 1\n    return 1 / counts\n"
+    text += "\n\n@equipoise.sampling\ndef half(counts, progress):\n    counts //= 2\n    return counts / counts.sum()\n"
+    text += "\n\n@equipoise.decision\ndef shift(known):\n    known.logits[:] = 0\n    return known.logits[0]\n"
+    (folder / "plugins" / "mine.py").write_text(text)
+    counts = np.array([6, 2])
+    weights = class_weights(choice("weighting", "mine", {}), counts, ("a", "b"))
+    assert weights.weights == pytest.approx([1 / 7, 1 / 3])
+    drawn = sampling("half", np.array([0] * 6 + [1] * 2), counts, 1)
+    assert drawn is not None
+    assert drawn.shares.tolist() == [[0.75, 0.25]]
+    known = Known(np.array([0]), np.array([[1.0, 2.0]]), None, np.array([0.5, 0.5]), None)
+    assert DECISIONS["shift"](known)(known.logits).tolist() == [1]
+    assert known.logits.tolist() == [[1.0, 2.0]]
+    assert counts.tolist() == [6, 2]

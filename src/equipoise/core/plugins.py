@@ -333,13 +333,13 @@ def telling(option: str, function: Callable[..., Any]) -> Iterator[None]:
             yield
     except ConfigError:
         raise
-    except Exception as error:  # whatever a function that anybody has written may raise
+    except (Exception, SystemExit) as error:  # whatever a function that anybody has written may raise
         raise ConfigError(
             f"{option}: its function {function.__name__} fails: {_said(error)} ({place_in(function, error)})"
         ) from None
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """Return an error's first line; of one in a layer, which Keras tells below a heading, the next one too."""
     lines = [re.sub(r"\x1b\[\d*m", "", line) for line in str(error).splitlines() if line.strip()]
     in_layer = bool(lines) and lines[0].startswith("Exception encountered when calling")
@@ -358,7 +358,7 @@ def placing(function: Callable[..., Any]) -> Iterator[None]:
         raise ConfigError(f"{error} ({own.place})") from None
 
 
-def place_in(function: Callable[..., Any], error: Exception | None = None) -> str:
+def place_in(function: Callable[..., Any], error: BaseException | None = None) -> str:
     """Return where in the function's file it failed last; where it begins, if it did not fail there."""
     code = inspect.unwrap(function).__code__
     failed = traceback.extract_tb(error.__traceback__ if error else None)
@@ -416,7 +416,7 @@ def _imported(name: str, who: str, places: Sequence[Path]) -> ModuleType:
     with quiet():
         try:
             return importlib.import_module(name)
-        except Exception as error:  # whatever a file that anybody has written may raise
+        except (Exception, SystemExit) as error:  # whatever a file that anybody has written may raise
             sys.modules.pop(name, None)
             said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
             raise ConfigError(f"{who}: its file cannot be imported: {said}") from None

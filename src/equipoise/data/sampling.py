@@ -105,7 +105,7 @@ def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Samp
         return None
     share = RULES[rule]
     with plugins.telling(f"dataset.sampling={rule}", share):
-        found = [share(counts, epoch / max(1, epochs - 1)) for epoch in range(epochs)]
+        found = [share(counts.copy(), epoch / max(1, epochs - 1)) for epoch in range(epochs)]
     with plugins.placing(share):
         shares = np.stack([_checked(each, rule, counts) for each in found])
     return Sampling(shares, ByClass.of(labels, len(counts)))

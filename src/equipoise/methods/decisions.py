@@ -4,6 +4,7 @@ A decision rule takes what is known before the test split is seen, and returns t
 logits, float64 (n, classes), to class indices, int64 (n,). A rule tunes on the validation split alone.
 """
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,10 @@ class Known:
     effective: Floats | None
     target: Floats
     costs: Floats | None
+
+    def copy(self) -> "Known":
+        """Return the same in arrays of its own, which may be changed."""
+        return copy.deepcopy(self)
 
 
 @dataclass(frozen=True)
@@ -195,7 +200,7 @@ class Rule:
             If the user's own function returns anything but one finite number a class.
         """
         with plugins.telling(f"decision={self.function.__name__}", self.function):
-            found = self.function(known, **options)
+            found = self.function(known.copy() if self.own else known, **options)
             return _biased(found, self.function.__name__, len(known.target)) if self.own else found
 
     def is_applicable(self, known: Known) -> bool:

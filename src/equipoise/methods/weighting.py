@@ -214,7 +214,7 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     try:
         options = arguments(section, strategy, classes)
         with plugins.telling(f"weighting={section.name}", strategy):
-            weights = strategy(counts, **options)
+            weights = strategy(counts.copy(), **options)  # which it may change
     except ConfigError as error:
         raise ConfigError(f"weighting.{error}") from None
     with plugins.placing(strategy):

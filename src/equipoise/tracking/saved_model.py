@@ -97,8 +97,13 @@ def _check_archive(file: Path, name: str, carried: Path | None) -> dict[str, typ
 
 def own_modules(description: str) -> list[str]:
     """Return the modules of the layers that are not Keras's, in a model's description as JSON."""
-    modules = {str(part.get("module")) for part in _parts(json.loads(description))}
+    modules = {str(part.get("module")) for part in _parts(_layers(description))}
     return sorted(module for module in modules if module.split(".")[0] not in KERAS)
+
+
+def _layers(description: str) -> Any:
+    """Return what the description says of the layers, and not how the model was compiled."""
+    return json.loads(description)["config"]
 
 
 def _own_class(module: str, kind: str, carried: Path | None) -> type | None:
@@ -110,7 +115,7 @@ def _own_class(module: str, kind: str, carried: Path | None) -> type | None:
 
 def own_classes(description: str) -> dict[str, type]:
     """Return the classes of the user's own in a model's description as JSON, by their names."""
-    parts = ((str(part.get("module")), str(part["class_name"])) for part in _parts(json.loads(description)))
+    parts = ((str(part.get("module")), str(part["class_name"])) for part in _parts(_layers(description)))
     return {kind: found for module, kind in parts if (found := _own_class(module, kind, None)) is not None}
 
 

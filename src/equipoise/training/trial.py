@@ -73,7 +73,7 @@ class Trial:
             gradient = tape.gradient(values, logits)
         except ConfigError:
             raise
-        except Exception as error:  # whatever a loss that anybody has written may raise
+        except (Exception, SystemExit) as error:  # whatever a loss that anybody has written may raise
             raise ConfigError(
                 f"{self} fails on labels {labels.dtype.name} {tuple(labels.shape)} and logits float32 "
                 f"{tuple(logits.shape)}: {_said(error)} ({self.place(error)}){_cure(error)}"
@@ -86,7 +86,7 @@ class Trial:
         any_size = [tf.TensorSpec([None, *found.shape[1:]], found.dtype) for found in values]
         try:
             tf.function(self.function, autograph=False).get_concrete_function(*any_size)
-        except Exception as error:  # likewise
+        except (Exception, SystemExit) as error:  # likewise
             raise ConfigError(
                 f"{self} cannot be compiled for training, where tensors have no values yet: {_said(error)} "
                 f"({self.place(error)}); for a Python `if` or `and` on a tensor use keras.ops.where or tf.where, "
@@ -99,7 +99,7 @@ class Trial:
         low, high = float(tf.reduce_min(values)), float(tf.reduce_max(values))
         return f"{len(self.logits)} samples, values {low:.3g} to {high:.3g}, gradient finite"
 
-    def place(self, error: Exception | None = None) -> str:
+    def place(self, error: BaseException | None = None) -> str:
         """Return where in the loss's file it failed last; where the loss begins, if it did not fail there."""
         return plugins.place_in(LOSSES[self.name].function, error)
 
@@ -202,11 +202,11 @@ def _check_built(built: Compiled, config: Config, data: Prepared) -> None:
         )
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
-def _cure(error: Exception) -> str:
+def _cure(error: BaseException) -> str:
     """Return what helps against TensorFlow's most common complaint, of whole numbers that meet fractions."""
     types = ("int32", "int64", "float")
     return (
