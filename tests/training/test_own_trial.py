@@ -57,7 +57,7 @@ DENSE = "keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.lay
 PAIR = "np.random.default_rng(0).normal(size=(90, 4)), np.arange(90) % 3"
 MISTAKES = {
     "an end of the process": Mistake(
-        "weighting", "raise SystemExit('bye')", "its function mine fails: SystemExit: bye"
+        "weighting", "raise SystemExit('bye')", "^error: weighting=mine: its function mine fails: SystemExit: bye"
     ),
     "an end of the process in a loss": Mistake("loss", "raise SystemExit('bye')", "SystemExit: bye"),
     "an end of the process at import": Mistake(

@@ -213,11 +213,10 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     strategy = STRATEGIES[section.name]
     try:
         options = arguments(section, strategy, classes)
-        with plugins.telling(f"weighting={section.name}", strategy):
-            weights = strategy(counts.copy(), **options)  # which it may change
     except ConfigError as error:
         raise ConfigError(f"weighting.{error}") from None
-    with plugins.placing(strategy):
+    with plugins.telling(f"weighting={section.name}", strategy):
+        weights = strategy(counts.copy(), **options)  # which it may change
         _check(weights, section.name, classes)
     divisor = NORMALIZERS[section.normalize](weights, counts)
     if divisor == 0:
