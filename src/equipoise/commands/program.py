@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from equipoise.core.commands import EXTRA, PIPELINE, as_typed
+from equipoise.core.commands import EXTRA, as_typed, lacks_pipeline
 from equipoise.core.schema import ConfigError, complain, suggestion
 
 HERE = Path(__file__)
@@ -23,12 +23,9 @@ def main() -> int:
     name, *rest = words
     if name not in known:
         return complain(ConfigError(f"{name}: there is no such command{suggestion(name, list(known))}"))
-    try:
-        code: int = import_module(f"equipoise.commands.{name}").main(rest)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in PIPELINE:
-            raise
+    if lacks_pipeline():
         return complain(ConfigError(f"equipoise {name} {EXTRA}"))
+    code: int = import_module(f"equipoise.commands.{name}").main(rest)
     return code
 
 

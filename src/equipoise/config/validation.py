@@ -46,7 +46,9 @@ class _Schemas:
 
 
 def admit_own(section: type[Section], composed: Mapping[str, Any]) -> None:
-    """Have the section's schema know the options of the user's own that the config chooses; their files are imported.
+    """Have the section's schema know the options of the user's own that the config chooses, and none that are gone.
+
+    The files of those that it chooses are imported.
 
     Raises
     ------
@@ -61,10 +63,11 @@ def admit_own(section: type[Section], composed: Mapping[str, Any]) -> None:
                 own = options.registry.own()[name]
                 _check_defaults(own, options.registry.function(name))
                 chosen.add(own)
-    made = kept(_Schemas).made
-    if not chosen <= made.get(section, frozenset()):
+    schemas = kept(_Schemas).made
+    made = schemas.get(section, frozenset())
+    if not chosen <= made or (made and not made <= set(plugins.every())):
         section.model_rebuild(force=True)
-        made[section] = frozenset(plugins.loaded()) & frozenset(plugins.every())
+        schemas[section] = frozenset(plugins.loaded()) & frozenset(plugins.every())
 
 
 def _check_defaults(own: Own, function: Callable[..., Any]) -> None:

@@ -33,5 +33,10 @@ def ask_for_pipeline(name: str) -> None:
     ImportError
         If it is not installed, with the command that installs it.
     """
-    if any(find_spec(module) is None for module in ("hydra", "mlflow")):
+    if lacks_pipeline():
         raise ImportError(f"equipoise.{name} {EXTRA}")
+
+
+def lacks_pipeline() -> bool:
+    """Return whether what comes with the extra is not installed, or not all of it."""
+    return any(find_spec(module) is None for module in PIPELINE)
