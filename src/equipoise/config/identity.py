@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from equipoise.config.model import Config
-from equipoise.core import plugins, source_code
+from equipoise.config.model import Config, chosen_own
+from equipoise.core import source_code
 from equipoise.data.sampling import RULES
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
@@ -84,18 +84,8 @@ def training_code_sha256(config: Config) -> str:
 def tags(config: Config) -> dict[str, str]:
     """Return the tags by which a run records its code, and the files of the user's own options if it has any."""
     found = {"code_sha256": code_sha256(config), CODE: json.dumps(code(config))}
-    own = {
-        f"{each.kind}={each.name}": f"{each.file.parent.name}/{each.file.name}"
-        for each in plugins.every()
-        if each.name in _chosen(config, each.kind)
-    }
+    own = {f"{each.kind}={each.name}": f"{each.file.parent.name}/{each.file.name}" for each in chosen_own(config)}
     return {**found, **({OWN_FILES: json.dumps(own)} if own else {})}
-
-
-def _chosen(config: Config, kind: str) -> tuple[str, ...]:
-    """Return the option that the config chooses of a kind."""
-    section = getattr(config, kind, None)
-    return (config.dataset.sampling,) if kind == "sampling" else (section.name,) if section else ()
 
 
 def changed(then: Mapping[str, str], config: Config, data_sha256: str) -> str:

@@ -124,7 +124,7 @@ def annotations(key: str) -> list[Any]:
     return [hints[option] for hints in found if option in hints]
 
 
-def own_options(config: Config) -> list[Own]:
+def chosen_own(config: Config) -> list[Own]:
     """Return the options of the user's own that the config chooses."""
     names = {group: getattr(config, group).name for group in plugins.KINDS if group in Config.model_fields}
     found = [plugins.options(kind).get(name) for kind, name in (*names.items(), ("sampling", config.dataset.sampling))]

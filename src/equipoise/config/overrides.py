@@ -26,6 +26,8 @@ from equipoise.config.checks import check_together
 from equipoise.config.composing import is_value, refers
 from equipoise.config.model import VALUES, Config, annotations, validate
 from equipoise.config.tree import SHIPPED, Tree
+from equipoise.core import plugins
+from equipoise.core.plugins import Own
 from equipoise.core.schema import (
     ConfigError,
     Name,
@@ -222,7 +224,7 @@ def compose_one(lines: Sequence[str], tree: Tree = SHIPPED) -> Config:
     """
     parsed = [(line, _parse_one(line)) for line in lines]
     composed = copy.deepcopy(
-        _composed(tuple(line for line, override in parsed if not is_value(override)), tree, _loader(tree))
+        _composed(tuple(line for line, override in parsed if not is_value(override)), tree, _made_of(tree))
     )
     for line, override in parsed:
         if is_value(override):
@@ -254,13 +256,13 @@ def compose_dataset(lines: Sequence[str], tree: Tree = SHIPPED) -> Dataset:
 
 
 @functools.lru_cache(maxsize=256)
-def _composed(lines: tuple[str, ...], tree: Tree, loader: ConfigLoader | None) -> DictConfig:
+def _composed(lines: tuple[str, ...], tree: Tree, _: tuple[Own | ConfigLoader, ...]) -> DictConfig:
     return compose_words(lines, tree)
 
 
-def _loader(tree: Tree) -> ConfigLoader | None:
-    """Return what sets compositions of the user's own configs apart, which may change within a process."""
-    return None if tree == SHIPPED else GlobalHydra.instance().config_loader()
+def _made_of(tree: Tree) -> tuple[Own | ConfigLoader, ...]:
+    """Return what compositions depend on that may change within a process: the user's own options, and configs."""
+    return (*plugins.every(), *(() if tree == SHIPPED else (GlobalHydra.instance().config_loader(),)))
 
 
 def _resolved(composed: DictConfig, lines: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.config.checks import check_together
-from equipoise.config.model import Config, own_options, validate
+from equipoise.config.model import Config, chosen_own, validate
 from equipoise.core.paths import code_root, project_root
 from equipoise.runs.stage import check_files, check_own, own_files, read_params
 
@@ -25,7 +25,7 @@ def checked_config(params: dict[str, Any]) -> Config:
     config = validate(params)
     check_together(config)
     check_files(config.dataset)
-    for own in own_options(config):
+    for own in chosen_own(config):
         check_own(own)
     return config
 

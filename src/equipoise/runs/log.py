@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.config import advice, identity
-from equipoise.config.model import Config, config_sha256, own_options, training_sha256
+from equipoise.config.model import Config, chosen_own, config_sha256, training_sha256
 from equipoise.core import plugins
 from equipoise.core.colors import weighting_color
 from equipoise.core.schema import Floats
@@ -94,7 +94,7 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
 
 def _log_own(config: Config, log: Run) -> None:
     """Log the files of the user's own options, as they are."""
-    for file in dict.fromkeys(file for own in own_options(config) for file in plugins.files_of(own)):
+    for file in dict.fromkeys(file for own in chosen_own(config) for file in plugins.files_of(own)):
         log.log_file(file, plugins.FOLDER)
 
 
@@ -111,7 +111,7 @@ def log_trained(config: Config, log: Run, data: Prepared, trained: Trained, lear
 def _log_model(config: Config, log: Run, step: int, model: Any, example: Floats) -> None:
     """Log a Keras model, with the files that define layers of its own."""
     modules = own_modules(model.to_json())
-    own = [each for each in own_options(config) if each.module in modules and plugins.is_in_folder(each)]
+    own = [each for each in chosen_own(config) if each.module in modules and plugins.is_in_folder(each)]
     code = list(dict.fromkeys(file for each in own for file in plugins.files_of(each)))
     others = [module for module in modules if module not in [each.module for each in own]]
     needed = [f"where {file.name} is in {plugins.FOLDER}/" for file in code[:1]] + [f"with {name}" for name in others]

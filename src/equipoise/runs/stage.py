@@ -133,8 +133,9 @@ def check_tracked(params: Mapping[str, Any]) -> None:
         if (here / file.name).exists():
             continue
         for own in plugins.described(file):
-            section = params.get(own.kind)
-            if isinstance(section, Mapping) and section.get("name") == own.name:
+            section, key = ("dataset", "sampling") if own.kind == "sampling" else (own.kind, "name")
+            found = params.get(section)
+            if isinstance(found, Mapping) and found.get(key) == own.name:
                 place = f"{plugins.FOLDER}/{file.name}"
                 raise ConfigError(
                     f"{own.kind}={own.name}: {place} is not in this temporary workspace, which has what git tracks: "
