@@ -81,7 +81,7 @@ def held(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
     return None
 
 
-def held_between_writes(store: Store, sweep: str) -> Any:
+def held_between_requests(store: Store, sweep: str) -> Any:
     """Such a run, which leaves the store's lock to others while it stands still."""
     run = held(store, sweep)
     if run is not None and is_locked(store):
@@ -93,7 +93,7 @@ def held_between_writes(store: Store, sweep: str) -> Any:
 def is_locked(store: Store) -> bool:
     with contextlib.closing(sqlite3.connect(store.root / "mlflow.db", timeout=0)) as connection:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN EXCLUSIVE")  # a reader that stands still would keep writers out for ever
         except sqlite3.OperationalError:
             return True
         return False
@@ -271,7 +271,7 @@ def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(
 ) -> None:
     command = command_of(project, *JOBS, "sweep=shared")
     first = processes.start(command)
-    at_work = processes.until(lambda: held_between_writes(store, "shared"), first)
+    at_work = processes.until(lambda: held_between_requests(store, "shared"), first)
     outer = store.client.create_run(store.experiment("digits_lt"))
     second = processes.start(command, env={**os.environ, "MLFLOW_RUN_ID": outer.info.run_id})
     processes.until(lambda: "FINISHED" in {run.info.status for run in jobs(store, sweep_id="shared")}, second)
