@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,22 @@ def _no_store_in_the_environment() -> Iterator[None]:
     yield
     for name in written:
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def _path_of_modules() -> tuple[str, ...]:
+    return tuple(sys.path)
+
+
+@pytest.fixture(autouse=True)
+def _no_copy_of_the_project_is_imported(_path_of_modules: tuple[str, ...]) -> Iterator[None]:
+    """Forget the folders that MLflow puts before all others when it loads a model that brings this package along.
+
+    A process that a later test starts would import the model's copy, which has no conf/.
+    """
+    sys.path[:] = _path_of_modules
+    yield
+    sys.path[:] = _path_of_modules
 
 
 @pytest.fixture(autouse=True, scope="session")
