@@ -13,6 +13,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.own import raw_of
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
+from equipoise.data.texts import decoded
 
 X = np.arange(24, dtype=np.float64).reshape(12, 2)
 Y = np.array([0, 1] * 6)
@@ -70,11 +71,41 @@ def test_a_dataset_of_tensorflow_is_read_batch_by_batch(tensorflow: object) -> N
         assert raw.labels.tolist() == Y.tolist()
 
 
+TEXTS = ["ä b", "", "c" * 9, "d"] * 3
+
+
+def objects() -> Any:
+    return np.array(TEXTS, dtype=object), Y
+
+
+def single_texts() -> Any:
+    yield from zip(TEXTS, Y, strict=True)
+
+
+@pytest.mark.parametrize("form", [lambda: (TEXTS, Y), objects, single_texts, lambda: (np.char.encode(TEXTS), Y)])
+def test_texts_are_kept_as_they_are(form: Callable[[], Any], tmp_path: Path) -> None:
+    raw = raw_of(form, {}, "standard")
+    assert (raw.texts, raw.dimensions) == (True, 0)
+    rows = {"train": np.arange(8), "validation": np.arange(8, 10), "test": np.array([11, 10])}
+    loaded = raw.load(rows, tmp_path)
+    assert loaded.shape == ()
+    assert decoded(loaded.features["train"]).tolist() == TEXTS[:8]
+    assert decoded(loaded.features["test"]).tolist() == ["d", "c" * 9]
+    assert raw.content == raw_of(lambda: (TEXTS, Y), {}, "standard").content
+    assert raw.content != raw_of(lambda: (TEXTS[::-1], Y), {}, "standard").content
+    assert not raw_of(pairs, {}, "standard").texts
+
+
 WRONG = {
     r"returns None; it must return a pair .*: is its `return` missing\?": lambda: None,
     r"returns 3 things": lambda: (X, Y, Y),
     r"gives 12 samples and 11 labels": lambda: (X, Y[1:]),
-    r"features of type <U1; they must be numbers": lambda: (np.array([["a"], ["b"]]), [0, 1]),
+    r"sample 1 is of type NoneType; a text is a str": lambda: (np.array(["a", None], dtype=object), [0, 1]),
+    r"sample 1 holds the character 0": lambda: (["a", "b\0c"], [0, 1]),
+    r"sample 0 is no text in UTF-8": lambda: (["\udcff", "b"], [0, 1]),
+    r"sample 1 is no text in UTF-8": lambda: ([b"a", b"\xff"], [0, 1]),
+    r"samples of the shapes \(2,\), text": lambda: {"train": (X, Y), "test": (TEXTS, Y)},
+    r"features of type <U1 and shape \(2, 1\); they must be numbers": lambda: (np.array([["a"], ["b"]]), [0, 1]),
     r"features of shape \(12,\); it must be \(samples, …\)": lambda: (X[:, 0], Y),
     r"gives no batch": lambda: iter(()),
     r"a mapping of training_set": lambda: {"training_set": (X, Y)},

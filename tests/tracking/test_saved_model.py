@@ -90,7 +90,19 @@ def test_a_lambda_layer_is_refused(tmp_path: Path, tensorflow: Any) -> None:
         load_keras(tmp_path / "model.keras", "it")
 
 
-@pytest.mark.parametrize("member", ["custom_objects.cloudpickle", "../escape", "/absolute", "assets/vocabulary.txt"])
+@pytest.mark.parametrize(
+    "member",
+    [
+        *(
+            "custom_objects.cloudpickle",
+            "../escape",
+            "/absolute",
+            "assets/vocabulary.txt",
+            "assets/a/../../vocabulary.txt",
+        ),
+        "assets/a/b.txt",
+    ],
+)
 def test_nothing_else_may_lie_in_the_archive(good: Path, tmp_path: Path, member: str) -> None:
     file = changed(good, tmp_path / "model.keras", lambda tree: None)
     with zipfile.ZipFile(file, "a") as archive:

@@ -77,22 +77,33 @@ def _more(words: Sequence[str]) -> list[list[str]]:
         return [[]]
     more = []
     kind = DATASETS.shipped.get(typed.get("dataset", ""))
+    own_data, takes_texts = plugins.options("dataset"), "texts" in _handed("model", typed.get("model", ""))
     if "model" not in typed:
         more.append(f"model={next(name for name, model in MODELS.shipped.items() if model.dimensions is None)}")
     if "loss" not in typed and kind is not None and kind.several_labels:
         more.append(f"loss={next(name for name, loss in LOSSES.shipped.items() if loss.yes_or_no)}")
     if "dataset" in typed:
-        return [more]
+        of_texts = [own.name for own in plugins.options("model").values() if "texts" in own.handed]
+        others = of_texts if "model" not in typed and typed["dataset"] in own_data else []
+        return [more, *([f"model={name}", *more[1:]] for name in others)]
     loss = typed.get("loss", "")
-    own = plugins.options("loss").get(loss)
-    needs_costs = "costs" in own.handed if own else loss in LOSSES.shipped and LOSSES.shipped[loss].needs_costs
+    shipped = LOSSES.shipped.get(loss)
+    needs_costs = "costs" in _handed("loss", loss) or (shipped is not None and shipped.needs_costs)
     if "cost" not in typed and (needs_costs or typed.get("decision") == "cost"):
         more.append(COSTS)
     model = typed.get("model", "")
+    if takes_texts and own_data:
+        return [[f"dataset={name}", *more] for name in own_data]
     if model in plugins.options("model"):
         return [[*dataset, *more] for dataset in (DIGITS, VECTORS, SERIES)]
     needed = MODELS.shipped[model].dimensions if model in MODELS.shipped else None
     return [[*QUICK[needed], *more]]
+
+
+def _handed(kind: str, name: str) -> tuple[str, ...]:
+    """Return what one of the user's own functions is handed; nothing if there is no such function."""
+    own = plugins.options(kind).get(name)
+    return own.handed if own else ()
 
 
 def main(words: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from equipoise.methods import schedules
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES, Known
-from equipoise.methods.models import MODELS
+from equipoise.methods.models import MODELS, Architecture
 from equipoise.methods.priors import prior_factors
 from equipoise.methods.schedules import SCHEDULES
 from equipoise.methods.second_stages import SECOND_STAGES
@@ -52,7 +52,16 @@ def check_together(config: Config) -> None:
 
 
 def _check_model(config: Config, source: Source) -> None:
-    needed = MODELS[config.model.name].dimensions
+    model = MODELS[config.model.name]
+    if source.texts:
+        _check_texts(config, model)
+        return
+    if model.texts:
+        raise ConfigError(
+            f"model={config.model.name} takes texts; dataset={config.dataset.name} gives numbers: "
+            "choose a dataset of your own that gives texts"
+        )
+    needed = model.dimensions
     if needed is not None and needed != source.dimensions:
         fitting = [
             name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)
@@ -62,6 +71,25 @@ def _check_model(config: Config, source: Source) -> None:
             f"model={config.model.name} needs samples of {needed} dimensions ({dimensions}); "
             f"dataset={config.dataset.name} has {source.dimensions}: use model={' or '.join(fitting)}"
         )
+
+
+def _check_texts(config: Config, model: Architecture) -> None:
+    """Refuse what takes numbers alone."""
+    gives = f"dataset={config.dataset.name} gives texts"
+    if not model.own:
+        raise ConfigError(
+            f"model={config.model.name} takes numbers; {gives}: "
+            "choose a model of your own that makes numbers of them (docs/extend.md)"
+        )
+    demanded: dict[str, tuple[Any, Sequence[Any], str]] = {
+        "trainer.jit": (config.trainer.jit, ["auto", False], "XLA knows numbers alone"),
+        "trainer.engine": (config.trainer.engine, ["auto", "fit"], "it keeps numbers in memory"),
+        "trainer.strategy": (config.trainer.strategy, ["single"], "replicas are handed numbers alone"),
+    }
+    for option, (typed, possible, why) in demanded.items():
+        if typed not in possible:
+            said = str(typed).lower() if isinstance(typed, bool) else typed
+            raise ConfigError(f"{option}={said}: {gives}, and {why}: leave it out")
 
 
 def _check_loss(config: Config) -> None:

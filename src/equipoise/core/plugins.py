@@ -57,6 +57,9 @@ def loss(function: Function) -> Function:
 def model(function: Function) -> Function:
     """Mark a model: from the shape of one sample and the number of logits to an uncompiled `keras.Model`.
 
+    A third parameter named `texts` is handed the texts of the training split, str (n,), to learn a vocabulary of:
+    samples are then texts, and the model begins with `keras.Input(shape, dtype="string")`.
+
     >>> import equipoise as eq
     >>> @eq.model
     ... def mine(shape, logits, *, units: int = 8):
@@ -83,8 +86,9 @@ def weighting(function: Function) -> Function:
 def dataset(function: Function) -> Function:
     """Mark a dataset: from its options to (features, labels) in arrays, a generator of batches, or a tf.data.Dataset.
 
-    Features are numbers of shape (n, …), labels (n,) numbers or text. With a mapping of `train`, `validation` and
-    `test` to such pairs the splits are the data's own; otherwise they are divided as other data are.
+    Features are numbers of shape (n, …), or texts (n,); labels (n,) are numbers or text. With a mapping of
+    `train`, `validation` and `test` to such pairs the splits are the data's own; otherwise they are divided as other
+    data are.
 
     >>> import equipoise as eq
     >>> @eq.dataset
@@ -128,7 +132,7 @@ def sampling(function: Function) -> Function:
 # What a function may be, with how many things it is handed at least, and the names of all.
 HANDED: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "loss": (2, ("labels", "logits", "counts", "prior", "costs")),
-    "model": (2, ("shape", "logits")),
+    "model": (2, ("shape", "logits", "texts")),
     "weighting": (1, ("counts",)),
     "dataset": (0, ()),
     "decision": (1, ("known",)),
@@ -488,15 +492,16 @@ def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own
     if given.defaults:
         late = handed[-len(given.defaults)]
         raise ConfigError(f"{where}: put `*,` before {late}, so that it becomes {kind}.{late}: {form}")
-    if len(handed) < least or (kind != "loss" and len(handed) > least):
+    if len(handed) < least or len(handed) > len(names):
         raise ConfigError(f"{where} takes {listing(handed) or 'nothing'}; it must be like {form}")
-    if kind == "loss":
-        odd = [name for name in handed[2:] if name not in names[2:]]
-        if odd:
-            raise ConfigError(
-                f"{where} takes {odd[0]}: after labels and logits stand counts, prior or costs, which it is handed; "
-                f"if it is an option, put `*,` before it and give it a default"
-            )
+    odd = [name for name in handed[least:] if name not in names[least:]]
+    if odd:
+        *more, last = names[least:]
+        raise ConfigError(
+            f"{where} takes {odd[0]}: after {' and '.join(names[:least])} stand "
+            f"{' or '.join(filter(None, [', '.join(more), last]))}, which it is handed; "
+            "if it is an option, put `*,` before it and give it a default"
+        )
     if kind == "sampling" and given.kwonlyargs:
         raise ConfigError(f"{where} has options, and a sampling rule has none: dataset.sampling={node.name}")
     defaults = {}

@@ -149,7 +149,7 @@ def _divided(raw: Raw, options: Divided) -> Source:
 
     train = division.labels[division.rows["train"]]
     counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(division.classes))
-    return Source(division.classes, counts, raw.dimensions, raw.content, load)
+    return Source(division.classes, counts, raw.dimensions, raw.content, load, texts=raw.texts)
 
 
 def _in_their_files(rows: Integers, files: Sequence[int]) -> Integers:

@@ -134,7 +134,7 @@ def is_resident(samples: Samples) -> bool:
 
 
 def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
-    """Yield the features in their order, float32 (up to batch_size, *shape)."""
+    """Yield the features in their order, float32 (up to batch_size, *shape), or bytes of texts."""
     if isinstance(features, Images):
         rows = tf.data.Dataset.range(len(features)).batch(batch_size)
         samples = Samples(features, np.zeros(len(features), np.int64))
@@ -155,18 +155,18 @@ def _resident(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Ten
 
 
 def _mapped(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    shape = samples.features.shape[1:]
+    shape, dtype = samples.features.shape[1:], samples.features.dtype
     labels = tf.constant(np.asarray(samples.labels))
 
     def read(rows: Integers) -> Floats:  # pragma: no cover - runs in TensorFlow's threads
         # In ascending order, so that the disk is read forwards.
         order = np.argsort(rows)
-        found = np.empty((len(rows), *shape), np.float32)
+        found = np.empty((len(rows), *shape), dtype)
         found[order] = samples.features[rows[order]]
         return found
 
     def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
-        features = tf.numpy_function(read, [rows], tf.float32, stateful=False)
+        features = tf.numpy_function(read, [rows], tf.as_dtype(dtype), stateful=False)
         return tf.ensure_shape(features, (None, *shape)), tf.gather(labels, rows)
 
     return fetch

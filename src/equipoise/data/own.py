@@ -8,10 +8,11 @@ import numpy as np
 
 from equipoise.core import plugins
 from equipoise.core.schema import ConfigError, Integers, listing
+from equipoise.data import texts
 from equipoise.data.arrays.scaled import Array, Numbers, Scale, finite, scaled_as_learned, write_scaled
-from equipoise.data.labels import in_array
+from equipoise.data.labels import Labels, in_array
 from equipoise.data.splitting import Divided
-from equipoise.data.types import SPLIT_NAMES, SPLITS, Raw
+from equipoise.data.types import SPLIT_NAMES, SPLITS, Loaded, Raw
 
 Pair = tuple[Array, Array]
 MOST_SAMPLES, MOST_NUMBERS = 10_000_000, 2**29  # beyond which a generator never ends, or does not fit in memory
@@ -35,13 +36,13 @@ def raw_of(function: Callable[..., Any], options: Mapping[str, Any], scale: Scal
     Raises
     ------
     ConfigError
-        If it fails, or returns anything but numbers with a label each.
+        If it fails, or returns anything but numbers, or texts, with a label each.
     """
     who = f"dataset={function.__name__}"
     with plugins.telling(who, function):
         found = function(**options)
         parts = {name: _pair(value, who, name) for name, value in _by_split(found, who).items()}
-        shapes = sorted({str(features.shape[1:]) for features, _ in parts.values()})
+        shapes = sorted({_form(features) for features, _ in parts.values()})
         if len(shapes) > 1:
             raise ConfigError(f"{who}: its splits have samples of the shapes {listing(shapes)}; they must have one")
         features = np.concatenate([features for features, _ in parts.values()])
@@ -50,6 +51,9 @@ def raw_of(function: Callable[..., Any], options: Mapping[str, Any], scale: Scal
     places = [SPLITS.index(name) + 1 if name else 0 for name in parts]
     sizes = [len(features) for features, _ in parts.values()]
     given = np.repeat(places, sizes).astype(np.int8) if any(places) else None
+    content = _digest(features, values, given, scale)
+    if texts.are_texts(features):
+        return _of_texts(features, labels, content, given)
 
     def blocks() -> Iterator[tuple[int, Array]]:
         with plugins.placing(function):
@@ -60,12 +64,31 @@ def raw_of(function: Callable[..., Any], options: Mapping[str, Any], scale: Scal
         labels.classes,
         labels.indices,
         features.ndim - 1,
-        _digest(features, values, given, scale),
+        content,
         lambda rows, folder: write_scaled(numbers, rows, folder, scale),
         None,
         given,
         labels.notes,
         again=lambda learned: scaled_as_learned(numbers, learned),
+    )
+
+
+def _form(features: Array) -> str:
+    return "text" if texts.are_texts(features) else str(features.shape[1:])
+
+
+def _of_texts(features: texts.Texts, labels: Labels, content: str, given: Integers | None) -> Raw:
+    return Raw(
+        labels.classes,
+        labels.indices,
+        len(texts.SHAPE),
+        content,
+        lambda rows, folder: texts.written(features, rows, folder),
+        None,
+        given,
+        labels.notes,
+        again=lambda learned: Loaded({"test": features}, texts.SHAPE, preprocessing=learned),
+        texts=True,
     )
 
 
@@ -89,9 +112,14 @@ def _pair(found: Any, who: str, split: str) -> Pair:
             raise ConfigError(f"{part} gives a tf.data.Dataset that never ends: leave .repeat() out")
         found = found.as_numpy_iterator()
     features, labels = _joined(found, part) if isinstance(found, Iterator) else _two(found, part)
-    if features.dtype.kind not in "fiub":
-        raise ConfigError(f"{part} gives features of type {features.dtype}; they must be numbers: encode them")
-    if features.ndim < 2:
+    if features.ndim == 1 and texts.are_texts(features):
+        features = texts.encoded(features, part)
+    elif features.dtype.kind not in "fiub":
+        raise ConfigError(
+            f"{part} gives features of type {features.dtype} and shape {features.shape}; they must be numbers: encode "
+            "them; or texts, (samples,), for a model of your own that takes them"
+        )
+    elif features.ndim < 2:
         raise ConfigError(f"{part} gives features of shape {features.shape}; it must be (samples, …)")
     odd = labels.dtype.kind == "O" and {
         type(each).__name__ for each in labels.ravel() if not isinstance(each, str | bytes | int | float)

@@ -27,6 +27,7 @@ from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
 from equipoise.data.shards import Images, RecordArrays, RecordImages
 from equipoise.data.splitting import Divided
+from equipoise.data.texts import are_texts
 from equipoise.data.types import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels
 
 # Their code is part of every key, beside that of the chosen dataset; that of the other datasets is not.
@@ -144,7 +145,7 @@ def _check(source: Source, loaded: Splits, giver: str) -> None:
     if empty:
         raise ConfigError(f"no training sample of class {listing(empty)}: give some, or leave the class out")
     for name, samples in loaded.splits.items():
-        for start, block in _blocks(samples.features):
+        for start, block in () if are_texts(samples.features) else _blocks(samples.features):
             finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
             if not finite.all():
                 raise ConfigError(f"sample {start + int(np.argmin(finite))} of the {name} split holds NaN or infinity")
@@ -156,6 +157,8 @@ def _check_features(samples: Samples, shape: tuple[int, ...], giver: str) -> Non
     if isinstance(features, Images):
         if len(features) != count:
             raise ConfigError(f"{giver} {len(features)} images and {count} labels")
+        return
+    if are_texts(features) and features.shape == (count, *shape):
         return
     form = f"{getattr(features, 'dtype', type(features).__name__)} of shape {getattr(features, 'shape', '?')}"
     if form != f"float32 of shape {(count, *shape)}":
@@ -203,8 +206,8 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
             + digests[name].tobytes()
             + samples.labels.tobytes()
         )
-    identity = ArrayPreprocessing(shape=loaded.shape, shift=(0.0,), factor=(1.0,))
-    preprocessing.write(loaded.preprocessing or identity, folder)
+    learned = loaded.preprocessing or ArrayPreprocessing(shape=loaded.shape, shift=(0.0,), factor=(1.0,))
+    preprocessing.write(learned, folder)
     train = loaded.splits["train"]
     in_shards = isinstance(train.features, RecordArrays | RecordImages)
     shards: tuple[str, ...] = train.features.records.files if in_shards else ()

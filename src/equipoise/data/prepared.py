@@ -1,8 +1,8 @@
 """The contract between preparing and everything after it: arrays on disk, mapped into memory, with their metadata.
 
 A prepared dataset is a folder. For each split it holds
-- `<split>_features.npy` (float32), or `<split>_paths.npy` of images that are decoded while training, or
-  `<split>_places.npy` of samples that stay in shards,
+- `<split>_features.npy` (float32, or bytes of texts), or `<split>_paths.npy` of images that are decoded while training,
+  or `<split>_places.npy` of samples that stay in shards,
 - `<split>_ways.npy` (uint8) of images, files or in shards: how to decode each,
 - `<split>_labels.npy` (int64),
 - `<split>_rows.npy` (int64), the samples' numbers in their source.
@@ -27,6 +27,7 @@ from equipoise.data import seals
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.images.decoding import WAYS
 from equipoise.data.shards import MOST_SHARDS, RecordArrays, RecordImages, Records, shard_names
+from equipoise.data.texts import are_texts
 from equipoise.data.types import ClassCounts, Samples
 
 METADATA = "metadata.json"
@@ -75,7 +76,7 @@ class Prepared(ClassCounts):
         if (
             features.shape != (len(labels), *shape)
             or labels.dtype != np.int64
-            or features.dtype.kind != ("f" if self.image_root is None else "S")
+            or features.dtype.kind not in ("fS" if self.image_root is None else "S")
         ):
             raise _unknown(self.folder)
         if self.image_root is None:
@@ -130,12 +131,17 @@ class Prepared(ClassCounts):
         """Whether a sample may have several labels, or none."""
         return self.split("train").labels.ndim == 2
 
+    @functools.cached_property
+    def texts(self) -> bool:
+        """Whether the samples are texts, of which the model makes numbers."""
+        return are_texts(self.split("train").features)
+
 
 class Metadata(Section):
     """The keys of `metadata.json`; a file with other keys is of another version."""
 
     classes: Annotated[Names, Field(min_length=2)]
-    shape: Counts
+    shape: Counts | tuple[()]  # a text has none
     counts: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(strict=False)]
     data_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     reference: dict[str, float]

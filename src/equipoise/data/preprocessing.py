@@ -9,6 +9,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import ArrayPreprocessing, Preprocessing
 
 PREPROCESSING = "preprocessing.json"
@@ -17,6 +18,7 @@ KINDS: Mapping[str, type[Preprocessing]] = {
     "image": ImagePreprocessing,
     "series": SeriesPreprocessing,
     "table": TablePreprocessing,
+    "text": TextPreprocessing,
 }
 
 

@@ -117,8 +117,9 @@ class ClassCounts:
 
 @dataclass(frozen=True)
 class Samples:
-    """Features, float32 (n, *shape) or images still to be decoded, and class indices, int64 (n,), or 0/1 (n, labels).
+    """Features and class indices, int64 (n,), or 0/1 (n, labels).
 
+    Features are float32 (n, *shape), bytes of texts (n,), or images still to be decoded.
     `rows`, int64 (n,), are the samples' numbers in their origin, from 0; None where they have none.
     """
 
@@ -155,6 +156,7 @@ class Source:
     load: Callable[[int, Path], Splits]  # takes the split seed; may write `<split>_features.npy` into the folder
     turned: bool = False  # whether its two classes were exchanged, so that the positive one is last
     test_counts_fixed: bool = False  # whether a design fixes how many test samples each class has
+    texts: bool = False  # whether the samples are texts, of which the model makes numbers
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class Raw:
     notes : what a reader must know of the labels, groups and splits
     files : samples in each of the files that they come from, one after the other; empty if there is one file
     again : return the features of all samples, as the test split, by what was learned of other samples
+    texts : whether the samples are texts, of which the model makes numbers
     """
 
     classes: tuple[str, ...]
@@ -206,6 +209,7 @@ class Raw:
     notes: tuple[str, ...] = ()
     files: tuple[int, ...] = ()
     again: Callable[[Preprocessing], Loaded] | None = None
+    texts: bool = False
 
 
 def split_place(name: str) -> int:

@@ -1,11 +1,14 @@
 """Keras models that end in logits. TensorFlow is imported when a model is built, not before.
 
-A model function takes the shape of one sample and the number of logits, and returns an uncompiled model.
+A model function takes the shape of one sample and the number of logits, and returns an uncompiled model. One of the
+user's own may take the texts of the training split after them, to learn its vocabulary of.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import keras
 
 Shape = tuple[int, ...]
+Texts = np.ndarray[Any, np.dtype[np.object_]]
 
 
 def linear(shape: Shape, logits: int) -> "keras.Model":
@@ -75,6 +79,7 @@ class Architecture:
     dense : whether it is made of dense layers alone
     bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
     own : whether it is the user's own
+    texts : whether it is handed the texts of the training split
     """
 
     build: Callable[..., "keras.Model"]
@@ -82,9 +87,14 @@ class Architecture:
     dense: bool = False
     bits_known: bool = False
     own: bool = False
+    texts: bool = False
 
-    def __call__(self, shape: Shape, logits: int, **options: Any) -> "keras.Model":
+    def __call__(self, shape: Shape, logits: int, texts: Texts | None = None, /, **options: Any) -> "keras.Model":
         """Return the model, uncompiled.
+
+        Parameters
+        ----------
+        texts : str (n,), those of the training split; None: the samples are numbers
 
         Raises
         ------
@@ -93,12 +103,25 @@ class Architecture:
         """
         if not self.own:
             return self.build(shape, logits, **options)
-        who = f"model={self.build.__name__}"
+        who = f"model={self.build.__name__}" + (" (its samples are texts)" if texts is not None else "")
         with plugins.telling(who, self.build):
-            return _of_inputs(self.build(shape, logits, **options), shape, who)
+            handed = (texts,) if self.texts else ()
+            model = _of_inputs(self.build(shape, logits, *handed, **options), shape, who, of_texts=texts is not None)
+        if takes_texts(model) != (texts is not None):
+            other = 'keras.Input(shape, dtype="string")' if texts is not None else "keras.Input(shape)"
+            has, takes = ("numbers", "texts") if texts is None else ("texts", "numbers")
+            raise ConfigError(
+                f"model={self.build.__name__}: its function takes {takes}; samples are {has}: make it with {other}"
+            )
+        return model
 
 
-def _of_inputs(found: Any, shape: Shape, who: str) -> "keras.Model":
+def takes_texts(model: "keras.Model") -> bool:
+    """Return whether a model's samples are texts, of which its own layers make numbers."""
+    return bool(model.inputs[0].dtype == "string")
+
+
+def _of_inputs(found: Any, shape: Shape, who: str, *, of_texts: bool) -> "keras.Model":
     """Return the model as a function of its inputs, which a subclass of `keras.Model` need not be."""
     import keras
 
@@ -111,12 +134,12 @@ def _of_inputs(found: Any, shape: Shape, who: str) -> "keras.Model":
                 "make it with Input(shape)"
             )
         return found
-    inputs = keras.Input(shape, name="features")
+    inputs = keras.Input(shape, name="features", dtype="string" if of_texts else None)
     return keras.Model(inputs, found(inputs))
 
 
-def _of_own(function: Callable[..., "keras.Model"], _own: Own) -> Architecture:
-    return Architecture(function, own=True)
+def _of_own(function: Callable[..., "keras.Model"], own: Own) -> Architecture:
+    return Architecture(function, own=True, texts="texts" in own.handed)
 
 
 SHIPPED: Mapping[str, Architecture] = {

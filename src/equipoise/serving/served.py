@@ -23,10 +23,11 @@ from equipoise.data import preprocessing
 from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.data.texts import TextPreprocessing
 from equipoise.methods import decisions
 from equipoise.metrics import probabilities
 from equipoise.metrics.classification import class_logits
-from equipoise.serving.served_form import IMAGE
+from equipoise.serving.served_form import IMAGE, TEXT
 from equipoise.tracking.saved_model import load_keras
 from equipoise.training.predictor import Predictor
 
@@ -60,11 +61,13 @@ class Served(PythonModel):
             features, notes = self._features(model_input)
         except ConfigError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-        unreadable: Booleans = np.logical_not(np.isfinite(features).reshape(len(features), -1).all(axis=1))
+        if isinstance(self.learned, TextPreprocessing):
+            unreadable: Booleans = np.array([bool(note) for note in notes], bool)
+        else:
+            unreadable = np.logical_not(np.isfinite(features).reshape(len(features), -1).all(axis=1))
+            features = np.where(unreadable.reshape(-1, *[1] * len(self.shape)), np.float32(0), features)
         notes = [note or "holds NaN or infinity" if bad else note for note, bad in zip(notes, unreadable, strict=True)]
-        table = self._judged(
-            np.where(unreadable.reshape(-1, *[1] * len(self.shape)), np.float32(0), features), unreadable
-        )
+        table = self._judged(features, unreadable)
         table["notes"] = notes
         return table
 
@@ -94,7 +97,9 @@ class Served(PythonModel):
             rows = _by_column(rows)
             return self.learned.apply(rows), self.learned.unknown(rows)
         if isinstance(self.learned, ImagePreprocessing):
-            return self._one_by_one(_images(rows), self._decoded)
+            return self._one_by_one(_column(rows, IMAGE), self._decoded)
+        if isinstance(self.learned, TextPreprocessing):
+            return self._texts(_column(rows, TEXT))
         if (
             isinstance(self.learned, SeriesPreprocessing)
             and not isinstance(rows, pd.DataFrame)
@@ -103,6 +108,19 @@ class Served(PythonModel):
             return self._one_by_one(rows, lambda series: self.learned.apply([np.asarray(series, np.float64)]))
         values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
         return self.learned.apply(values), self.learned.unknown(values)
+
+    def _texts(self, rows: Iterable[Any]) -> tuple[Any, list[str]]:
+        """Return bytes (n,), of a row that is no text those of an empty one, and a note a row."""
+        found: list[Any] = []
+        notes = []
+        for row in rows:
+            try:
+                found += self.learned.apply([row]).tolist()
+                notes.append("")
+            except ConfigError:
+                found.append(b"")
+                notes.append("is no text")
+        return self.learned.apply(found), notes
 
     def _one_by_one(self, rows: Iterable[Any], apply: Callable[[Any], Floats]) -> tuple[Floats, list[str]]:
         """Apply it to each row by itself, so that a row that cannot be read does not affect the others."""
@@ -148,14 +166,15 @@ def _by_column(rows: Any) -> pd.DataFrame:
     return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
 
 
-def _images(rows: Any) -> Iterable[Any]:
+def _column(rows: Any, name: str) -> Iterable[Any]:
+    """Return what a column holds; rows without columns are what it would hold."""
     if not isinstance(rows, pd.DataFrame | Mapping):
         return np.atleast_1d(np.asarray(rows, object))
-    if IMAGE not in rows:
+    if name not in rows:
         raise ConfigError(
-            f"there is no column '{IMAGE}', which holds the images{suggestion(IMAGE, [str(name) for name in rows])}"
+            f"there is no column '{name}', which holds the {name}s{suggestion(name, [str(name) for name in rows])}"
         )
-    return rows[IMAGE]
+    return rows[name]
 
 
 mlflow.models.set_model(Served())

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import CategoricalColumn, Column, TablePreprocessing
 from equipoise.data.tables.pandas_types import PandasType
+from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
 from equipoise.metrics.probabilities import OfLabels, Probabilities
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-IMAGE = "image"  # the column of paths or encoded images
+IMAGE, TEXT = "image", "text"  # the columns of paths or encoded images, and of texts
+COLUMNS: Mapping[type[Preprocessing], str] = {ImagePreprocessing: IMAGE, TextPreprocessing: TEXT}
 GREY = 128
 
 
@@ -47,7 +49,7 @@ def _columns(learned: Preprocessing) -> dict[str, str]:
     """Return the columns of a row, each with its type; an array has none."""
     if isinstance(learned, TablePreprocessing):
         return {column.name: learned.pandas[column.name] for column in learned.columns}
-    return {IMAGE: "string"} if isinstance(learned, ImagePreprocessing) else {}
+    return {name: "string" for kind, name in COLUMNS.items() if isinstance(learned, kind)}
 
 
 def example(learned: Preprocessing) -> Any:
@@ -60,6 +62,8 @@ def example(learned: Preprocessing) -> Any:
         )
     if isinstance(learned, ImagePreprocessing):
         return pd.DataFrame({IMAGE: [_grey(learned)]})
+    if isinstance(learned, TextPreprocessing):
+        return pd.DataFrame({TEXT: ["a text"]})
     if isinstance(learned, SeriesPreprocessing):
         return np.array(learned.shift)[np.newaxis, :, np.newaxis]
     shape: tuple[int, ...] = vars(learned)["shape"]
@@ -73,6 +77,8 @@ def said(learned: Preprocessing) -> str:
     if isinstance(learned, ImagePreprocessing):
         content = "the image's file as bytes, base64 or data URL"
         return f"the column {IMAGE}: the path of an image where the model runs, or {content}"
+    if isinstance(learned, TextPreprocessing):
+        return f"the column {TEXT}: a text a row"
     if isinstance(learned, SeriesPreprocessing):
         steps, channels = learned.shape
         return f"a list of series, each of {channels - 1} channels by up to {steps} steps"

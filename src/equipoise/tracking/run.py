@@ -23,6 +23,7 @@ from equipoise.core.clock import clock
 from equipoise.core.locks import InUseError, locked
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.core.terminal import warn
+from equipoise.data.texts import are_texts, decoded
 from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.keys import param_key
 from equipoise.tracking.outbox import Outbox, read_journal
@@ -190,14 +191,17 @@ class Run:
         Parameters
         ----------
         code : files of the user's own that define layers of it, which go with the model
-        example : float32 (samples, *shape), a few samples, from which MLflow infers the signature
+        example : a few samples, from which MLflow infers the signature: float32 (samples, *shape), or bytes of texts
         step : at which MLflow shows it
         """
         import keras
         import mlflow
 
         view = keras.Model(model.input, model.output)
-        signature = mlflow.models.infer_signature(example, view(example).numpy())
+        logits = view(keras.ops.convert_to_tensor(example)).numpy()
+        if are_texts(example):  # MLflow writes the example as JSON, which has no bytes
+            example = decoded(example).astype(str)
+        signature = mlflow.models.infer_signature(example, logits)
         # Without explicit requirements MLflow would spend 40 s to find them.
         requirements = [f"{package}=={version(package)}" for package in ("tensorflow", "keras")]
         packed = self._packed(code) if code else None

@@ -7,6 +7,7 @@ MLflow's loader is not used: it runs what a pickle beside the model says, and im
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.weights.h5"
 MEMBERS = {"config.json", "metadata.json", WEIGHTS}
+VOCABULARY = re.compile(r"assets(/\w+)+/vocabulary\.txt")  # the words that a layer which makes numbers of texts knows
 KERAS = ("keras", "None")  # packages of Keras's own; numbers have none
 MOST_BYTES = 64 << 20  # of the architecture's description
 
@@ -62,7 +64,7 @@ def _check_archive(file: Path, name: str, carried: Path | None) -> dict[str, typ
             raise ConfigError(
                 f"{name} is packed, which Keras's own are not, and is not loaded: it may unpack to any size"
             )
-        odd = sorted(set(members) - MEMBERS)
+        odd = sorted(name for name in set(members) - MEMBERS if not VOCABULARY.fullmatch(name))
         if odd:
             raise ConfigError(
                 f"{name} holds {odd[0]!r}, which is no part of a Keras model of numbers alone, and is not loaded"

@@ -26,6 +26,7 @@ from equipoise.core.state import kept
 from equipoise.data.feed import Epochs, is_resident
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
+from equipoise.data.texts import decoded
 from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
@@ -62,7 +63,8 @@ def _drawn(config: Config, data: Prepared) -> keras.Model:
     architecture = MODELS[config.model.name]
     with strategy_of(config.trainer.strategy).scope():
         options = arguments(config.model, architecture.build)
-        model = architecture(data.shape, logits_of(config, data), **options)
+        texts = decoded(data.split("train").features) if data.texts else None
+        model = architecture(data.shape, logits_of(config, data), texts, **options)
         head = LOSSES[config.loss.name].head
         if head is not None:
             model = head(model, **arguments(config.loss, head))

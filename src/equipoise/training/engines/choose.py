@@ -63,6 +63,8 @@ def lets_xla_in(config: Config, device: str) -> bool:
 
 def _engine(config: Config, data: Prepared, device: str) -> tuple[type[Engine], str]:
     trainer, samples = config.trainer, data.split("train")
+    if data.texts:
+        return KerasFit, "the samples are texts"
     needed = 4 * len(samples.labels) * math.prod(data.shape)
     if trainer.strategy != "single":
         return Replicas, f"trainer.strategy={trainer.strategy}"

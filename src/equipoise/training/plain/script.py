@@ -44,6 +44,11 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
             f"dataset={config.dataset.name}: its images are decoded while a model trains, and no array holds them, "
             "so there is no script of plain Keras"
         )
+    if data.texts:
+        raise ConfigError(
+            f"dataset={config.dataset.name}: its samples are texts, of which the model makes numbers, "
+            "so there is no script of plain Keras"
+        )
     for brief in range(4):
         text = _written(Case(config, data, class_weights, origin, brief))
         if text.count("\n") <= MOST_LINES:
