@@ -46,6 +46,7 @@ def evidence(classes: int, *, trained: bool = True, corrected: bool = True) -> E
         corrected=log_softmax(logits) if corrected else None,
         evaluation=evaluation,
         intervals={"balanced_accuracy": Interval(0.1234, 0.9876)},
+        validation_rules={"argmax": {**rule, "mcc": 0.625}},
         rules={"argmax": rule, **({"logit_adjusted": {**rule, "balanced_accuracy": 0.875}} if corrected else {})},
         history=history if trained else [],
         shares={"gradient_share": weights.share},

@@ -132,7 +132,8 @@ def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[A
     }
     rules = ("argmax", "logit_adjusted", "tuned")
     expected |= {
-        f"decision/{rule}/{name}"
+        f"{split}decision/{rule}/{name}"
+        for split in ("", "val/")
         for rule in rules
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
     }

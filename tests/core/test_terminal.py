@@ -82,7 +82,7 @@ def test_a_run_and_its_rules_are_whole(width: int, monkeypatch: pytest.MonkeyPat
         )
         for rule in ("argmax", "logit_adjusted")
     }
-    print_rules(rules, "argmax")
+    print_rules({"tuned": {"mcc": 0.123}}, rules, "argmax")
     shown = file.getvalue()
     assert_within(shown, width)
     for values in evaluation.per_class["recall"], evaluation.per_class["average_precision"]:
@@ -90,8 +90,11 @@ def test_a_run_and_its_rules_are_whole(width: int, monkeypatch: pytest.MonkeyPat
             assert f"{value:.3f}" in shown
     assert "0.123 to 0.456" in shown
     assert shown.count("-0.424") == 12
-    for rule in ("argmax (configured)", "logit_adjusted"):
+    for rule in ("argmax (configured)", "logit_adjusted", "tuned"):
         assert rule in shown
+    titles = " ".join(shown.split())
+    chosen_by = titles.index("Validation split by decision rule")
+    assert chosen_by < titles.index("for choosing") < titles.index("Test split by decision rule")
 
 
 def test_messages_common_to_all_jobs_are_told_once(

@@ -23,7 +23,7 @@ from equipoise.methods.decisions import (
     applicable,
     as_json,
     from_json,
-    of_labels,
+    label_rules,
 )
 from equipoise.metrics.classification import decision_metrics
 
@@ -196,11 +196,12 @@ def test_beside_the_configured_rule_each_stands_with_the_options_of_its_yaml() -
 def test_several_labels_have_every_rule_that_is_for_them() -> None:
     labels, logits = np.array([[1], [1], [0], [0]]), np.array([[3.0], [1.0], [2.0], [0.5]])
     configured: Any = SimpleNamespace(name="tuned", metric="accuracy")
-    found = of_labels(configured, labels, logits)
+    found = {name: rule(labels, logits) for name, rule in label_rules(configured, has_validation=True).items()}
     assert found["argmax"](logits).ravel().tolist() == [1, 1, 1, 1]
     # Above 0.75 three of four are right; above 0 two are.
     assert found["tuned"](logits).ravel().tolist() == [1, 1, 1, 0]
     assert {"logit_adjusted", "cost"}.isdisjoint(found)
+    assert set(label_rules(configured, has_validation=False)) == {"argmax"}
 
 
 def test_decision_metrics_equal_scikit_learn() -> None:

@@ -240,6 +240,7 @@ def _evidence(verdict: Verdict, names: tuple[str, ...], weights: "Weights | None
         evaluation=with_notes(verdict, names),
         intervals=verdict.intervals,
         rules=verdict.rules,
+        validation_rules=verdict.validation_rules,
         history=(),
         shares={},
         warnings=(UNKNOWN,) if weights is None else (),

@@ -67,6 +67,7 @@ def evaluate_labels(
         evaluation=with_notes(verdict, labels),
         intervals=verdict.intervals,
         rules=verdict.rules,
+        validation_rules=verdict.validation_rules,
         history=(),
         shares={},
         warnings=(UNKNOWN,),

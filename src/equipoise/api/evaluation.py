@@ -58,6 +58,13 @@ class Judged(Shown):
         return pd.DataFrame(self.evidence.rules).T.rename_axis("rule")
 
     @property
+    def validation_rules(self) -> "pd.DataFrame":
+        """The same on the validation samples: what to choose a rule by. A tuned one is judged by cross-fitting."""
+        import pandas as pd
+
+        return pd.DataFrame(self.evidence.validation_rules).T.rename_axis("rule")
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know, a sentence each."""
         return (*self.evidence.warnings, *self.evidence.evaluation.notes)

@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -86,6 +87,7 @@ class Above:
 
 
 Decide = Biased | LeastCost | Above
+LabelRule = Callable[[Integers, Floats], Decide]  # from labels and logits of the validation split, (n, labels)
 
 
 def as_json(decide: Decide) -> dict[str, Any]:
@@ -203,6 +205,10 @@ class Rule:
             found = self.function(known.copy() if self.own else known, **options)
             return _biased(found, self.function.__name__, len(known.target)) if self.own else found
 
+    def is_tuned(self, options: Mapping[str, Any]) -> bool:
+        """Return whether the decision depends on the validation samples; that of the user's own function may."""
+        return self.own or self.needs_validation or options.get("tau") == "auto"
+
     def is_applicable(self, known: Known) -> bool:
         """Return whether it can stand beside the configured rule: all that it needs is known, and it takes no time."""
         return (
@@ -252,24 +258,22 @@ class Decision(Section):
 
 
 def applicable(known: Known, configured: str) -> dict[str, Rule]:
-    """Return the shipped rules for which all that they need is known, and the user's own that is configured."""
-    found = {name: rule for name, rule in DECISIONS.shipped.items() if rule.is_applicable(known)}
+    """Return the configured rule, and the shipped ones for which all that they need is known."""
+    found = {name: rule for name, rule in DECISIONS.shipped.items() if name == configured or rule.is_applicable(known)}
     return found if configured in DECISIONS.shipped else {configured: DECISIONS[configured], **found}
 
 
-def of_labels(decision: Decision, labels: Integers, logits: Floats) -> dict[str, Decide]:
+def label_rules(decision: Decision, *, has_validation: bool) -> dict[str, LabelRule]:
     """Return every rule for several labels a sample: the configured one, and the others with the options of `beside`.
 
-    Parameters
-    ----------
-    labels, logits : of the validation split, (n, labels); without samples there is no rule that is tuned
+    Each takes labels and logits of the validation split, (n, labels); without samples there is no rule that is tuned.
     """
-    found = {}
+    found: dict[str, LabelRule] = {}
     for name, rule in DECISIONS.shipped.items():
-        if rule.of_labels is not None and (len(labels) or not rule.needs_validation):
+        if rule.of_labels is not None and (has_validation or not rule.needs_validation):
             function = rule.of_labels.function
             options = arguments(decision, function) if name == decision.name else rule.of_labels.beside
-            found[name] = function(labels, logits, **options)
+            found[name] = partial(function, **options)
     return found
 
 

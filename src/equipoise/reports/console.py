@@ -10,6 +10,7 @@ from equipoise.core.schema import Integers
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import Interval
+from equipoise.reports.evidence import CHOOSING, JUDGING, ByRule
 
 # Of more classes than this, the table shows the most and the least frequent ones.
 MOST_ROWS = 40
@@ -57,14 +58,19 @@ def print_evaluation(
     terminal.console.print(Columns([*per_class, *overall]))
 
 
-def print_rules(by_rule: Mapping[str, Mapping[str, float]], configured: str) -> None:
-    """Print the metrics of each decision rule on the logits of the same model; the configured rule is marked."""
-    names = list(next(iter(by_rule.values())))
-    rows = [
-        [f"{rule} (configured)" if rule == configured else rule, *(f"{metrics[name]:.3f}" for name in names)]
-        for rule, metrics in by_rule.items()
-    ]
-    terminal.print_table("Test split by decision rule, of the same model", ["rule", *names], rows)
+def print_rules(validation: ByRule, test: ByRule, configured: str) -> None:
+    """Print the metrics of each decision rule on the logits of the same model; the configured rule is marked.
+
+    The validation split is what to choose a rule by; without validation samples there is none.
+    """
+    for split, by_rule, purpose in (("Validation split", validation, CHOOSING), ("Test split", test, JUDGING)):
+        if by_rule:
+            names = list(next(iter(by_rule.values())))
+            rows = [
+                [f"{rule} (configured)" if rule == configured else rule, *(f"{found[name]:.3f}" for name in names)]
+                for rule, found in by_rule.items()
+            ]
+            terminal.print_table(f"{split} by decision rule, of the same model: {purpose}", ["rule", *names], rows)
 
 
 def print_summary_line(evaluation: Evaluation) -> None:

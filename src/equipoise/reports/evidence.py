@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation, total_variation
 from equipoise.metrics.intervals import Interval
+
+# What a table of the validation split, or of the test split, is for.
+CHOOSING = "for choosing; what is tuned on it is cross-fitted"
+JUDGING = "for judging, not choosing"
+
+ByRule: TypeAlias = Mapping[str, Mapping[str, float]]  # decision rule to its metrics
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Evidence:
         None if the prior that the model learned under has no analytic form
     intervals : metric to the ends of its 95 % interval
     rules : decision rule to its metrics
+    validation_rules : the same of the validation split, each rule judged on samples that did not tune it
     optimizer : "" if it is not known
     history : one mapping per epoch; empty if the model was not trained here
     shares : what the audit measured, each float64 (classes,)
@@ -37,7 +45,8 @@ class Evidence:
     corrected: Floats | None
     evaluation: Evaluation
     intervals: Mapping[str, Interval]
-    rules: Mapping[str, Mapping[str, float]]
+    rules: ByRule
+    validation_rules: ByRule
     history: Sequence[dict[str, float]]
     shares: Mapping[str, Floats]
     warnings: Sequence[str]

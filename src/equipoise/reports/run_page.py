@@ -19,7 +19,7 @@ from equipoise.methods.weighting import SCALE_INVARIANT, learning_rate_factor
 from equipoise.metrics import ranks
 from equipoise.metrics.intervals import FEWEST, Interval
 from equipoise.reports import figures, html
-from equipoise.reports.evidence import Evidence
+from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
 from equipoise.reports.fonts import FAMILY, lettering
 
 # Below the run's folder.
@@ -138,7 +138,7 @@ def _of_labels(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[html.Part
         html.Part(
             "Which labels suffer?", [html.paragraph(_lowest_recalls(evidence)), *_classes(evidence, "label"), curves]
         ),
-        html.Part("Do other thresholds do better?", [_rules(evidence)]),
+        html.Part("Do other thresholds do better?", _rules(evidence)),
     ]
 
 
@@ -352,14 +352,22 @@ def _post_hoc(evidence: Evidence) -> list[str]:
             "To see what training with weights is worth, compare it with a run without weights that is adjusted in "
             f"this way: {command('compare')} shows it beside every sweep."
         )
-    return [html.paragraph(text), _rules(evidence)]
+    return [html.paragraph(text), *_rules(evidence)]
 
 
-def _rules(evidence: Evidence) -> str:
-    names = list(next(iter(evidence.rules.values())))
-    headings = ["decision rule", *(name.replace("_", " ") for name in names)]
-    rows = [[rule, *(_number(found[name]) for name in names)] for rule, found in evidence.rules.items()]
-    return html.table(headings, rows)
+def _rules(evidence: Evidence) -> list[str]:
+    """Return a table of the decision rules for each split, that to choose by first."""
+    found = []
+    for split, by_rule in (
+        (f"Validation split, {CHOOSING}:", evidence.validation_rules),
+        (f"Test split, {JUDGING}:", evidence.rules),
+    ):
+        if by_rule:
+            names = list(next(iter(by_rule.values())))
+            headings = ["decision rule", *(name.replace("_", " ") for name in names)]
+            rows = [[rule, *(_number(values[name]) for name in names)] for rule, values in by_rule.items()]
+            found += [html.paragraph(split), html.table(headings, rows)]
+    return found
 
 
 def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:

@@ -59,6 +59,7 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
         evaluation=with_notes(verdict, data.classes),
         intervals=verdict.intervals,
         rules=verdict.rules,
+        validation_rules=verdict.validation_rules,
         history=trained.history,
         shares=trained.shares if task.has_class_parts else {},
         warnings=notes(config, data, weights),

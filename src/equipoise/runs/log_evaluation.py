@@ -61,8 +61,9 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
     log.log_metrics(
         {
-            f"decision/{rule}/{name}": value
-            for rule, metrics in evidence.rules.items()
+            f"{where}decision/{rule}/{name}": value
+            for where, rules in (("", evidence.rules), ("val/", evidence.validation_rules))
+            for rule, metrics in rules.items()
             for name, value in metrics.items()
         }
     )

@@ -91,7 +91,7 @@ def _print(finished: Finished, config: Config, store: Store) -> None:
         print_summary_line(evidence.evaluation)
         return
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, finished.data.head_to_tail)
-    print_rules(evidence.rules, config.decision.name)
+    print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
     if (finished.folder / REPORT).exists():
         console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
     if finished.is_uploaded:

@@ -1,14 +1,15 @@
 """Predictions of one class a sample, judged on the test split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from equipoise.core.schema import Floats, Integers, arguments
 from equipoise.data.prepared import Prepared
-from equipoise.methods.decisions import DECISIONS, Decide, Decision, Known, applicable
+from equipoise.methods.cross_fitting import cross_fitted
+from equipoise.methods.decisions import Decision, Known, Rule, applicable
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
 from equipoise.metrics import ranks
@@ -73,9 +74,11 @@ def judge_answers(
     labels, values, effective = test.labels, test.logits, learned.prior
     costs, target = judging.costs, judging.target
     known = Known(validation.labels, validation.logits, effective, target, costs)
-    decide = _decision(known, judging.decision, classes)
-    predicted = decide(values)
-    predictions = Predictions(labels, values, predicted)
+    rules = _rules(known, judging.decision, classes)
+    decides = {name: rule(known, **options) for name, (rule, options) in rules.items()}
+    predicted = {name: decide(values) for name, decide in decides.items()}
+    configured = judging.decision.name
+    predictions = Predictions(labels, values, predicted[configured])
     evaluation = evaluate(predictions, classes, learned.groups, effective, target, costs)
     moved = OfClasses(effective, target, "" if effective is not None else judging.uncorrected())
     log_probabilities = {"": predictions.log_probabilities}
@@ -85,33 +88,27 @@ def judge_answers(
     intervals = class_intervals(
         predictions, learned.groups, corrected, fixed=judging.test_counts_fixed, resamples=judging.resamples
     )
+    on_validation, unjudged = cross_fitted(known, rules)
     return Verdict(
         labels=labels,
         log_probabilities=log_probabilities[""],
         corrected=corrected,
-        evaluation=evaluation,
+        evaluation=replace(evaluation, notes=(*evaluation.notes, *unjudged)),
         intervals={name: found for name, found in intervals.items() if name in evaluation.summary},
-        rules=_by_rule(known, judging.decision.name, predicted, labels, values),
-        decide=decide,
+        rules={name: decision_metrics(labels, found, values.shape[1], costs) for name, found in predicted.items()},
+        validation_rules=on_validation,
+        decide=decides[configured],
         probabilities=moved,
-        predictions=_predictions(classes, labels, predicted, log_probabilities),
+        predictions=_predictions(classes, labels, predicted[configured], log_probabilities),
     )
 
 
-def _decision(known: Known, decision: Decision, classes: Sequence[str]) -> Decide:
-    rule = DECISIONS[decision.name]
-    return rule(known, **arguments(decision, rule.function, classes))
-
-
-def _by_rule(
-    known: Known, configured: str, predicted: Integers, labels: Integers, logits: Floats
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of every rule for which all that it needs is known; `predicted` is by the configured one."""
-    found = {}
-    for name, rule in applicable(known, configured).items():
-        decided = predicted if name == configured else rule.function(known, **rule.beside)(logits)
-        found[name] = decision_metrics(labels, decided, logits.shape[1], known.costs)
-    return found
+def _rules(known: Known, configured: Decision, classes: Sequence[str]) -> dict[str, tuple[Rule, Mapping[str, Any]]]:
+    """Return the configured rule with its options, and every other for which all that it needs is known."""
+    return {
+        name: (rule, arguments(configured, rule.function, classes) if name == configured.name else rule.beside)
+        for name, rule in applicable(known, configured.name).items()
+    }
 
 
 def _predictions(

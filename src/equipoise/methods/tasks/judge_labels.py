@@ -1,5 +1,6 @@
 """Predictions of any number of labels a sample, judged on the test split."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import ClassCounts
-from equipoise.methods.decisions import of_labels
+from equipoise.methods.cross_fitting import FEWEST, decided_apart
+from equipoise.methods.decisions import LabelRule, label_rules
 from equipoise.methods.priors import label_odds
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
 from equipoise.metrics import multilabel
@@ -52,7 +54,8 @@ def judge_labelled(
     moved : makes probabilities of logits
     """
     labels, values = test.labels, test.logits
-    rules = of_labels(judging.decision, validation.labels, validation.logits)
+    makers = label_rules(judging.decision, has_validation=len(validation.labels) > 0)
+    rules = {name: make(validation.labels, validation.logits) for name, make in makers.items()}
     decided = {name: rule(values) for name, rule in rules.items()}
     predicted = decided[judging.decision.name]
     kinds = {"label": labels, "predicted": predicted, "p": moved.raw(values)}
@@ -64,6 +67,7 @@ def judge_labelled(
         evaluation=multilabel.evaluate(labels, values, predicted, data.classes, data.counts),
         intervals=label_intervals(labels, predicted, values, resamples=judging.resamples),
         rules={rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()},
+        validation_rules=_on_validation(validation, makers),
         decide=rules[judging.decision.name],
         probabilities=moved,
         predictions={
@@ -72,3 +76,26 @@ def judge_labelled(
             for kind, columns in kinds.items()
         },
     )
+
+
+def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule]) -> dict[str, dict[str, float]]:
+    """Return the metrics of every rule on the validation samples, each label decided by a threshold it did not tune.
+
+    Each label has folds of its own, since its threshold depends on no other label.
+    """
+    labels, logits = validation.labels, validation.logits
+    if len(labels) < FEWEST:
+        return {}
+
+    def decided(make: LabelRule, column: slice) -> Integers:
+        return decided_apart(
+            labels[:, column.start],
+            logits[:, column],
+            lambda samples: make(labels[samples, column], logits[samples, column]),
+        )
+
+    columns = [slice(index, index + 1) for index in range(labels.shape[1])]
+    return {
+        name: multilabel.decision_metrics(labels, np.hstack([decided(make, column) for column in columns]))
+        for name, make in makers.items()
+    }

@@ -74,6 +74,8 @@ class Verdict:
     log_probabilities : (n, classes), as predicted
     corrected : the same after the prior is moved; None if it is not
     rules : decision rule to metrics of what it makes of the same logits
+    validation_rules : the same of the validation split, each rule judged on samples that did not tune it; empty
+        without validation samples
     decide : the configured rule, as tuned
     probabilities : from logits to the probabilities where the model will be used
     predictions : a column each, a row for each test sample
@@ -85,6 +87,7 @@ class Verdict:
     evaluation: Evaluation
     intervals: Mapping[str, Interval]
     rules: Mapping[str, Mapping[str, float]]
+    validation_rules: Mapping[str, Mapping[str, float]]
     decide: Decide
     probabilities: Probabilities
     predictions: Mapping[str, Any]
