@@ -11,7 +11,7 @@ from equipoise.metrics.classification import Evaluation, total_variation
 from equipoise.metrics.intervals import Interval
 
 # What a table of the validation split, or of the test split, is for.
-CHOOSING = "for choosing; what is tuned on it is cross-fitted"
+CHOOSING = "for choosing, cross-fitted"
 JUDGING = "for judging, not choosing"
 
 ByRule: TypeAlias = Mapping[str, Mapping[str, float]]  # decision rule to its metrics
