@@ -37,7 +37,7 @@ def step(config: Config) -> None:
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, data.head_to_tail)
-    print_rules(evidence.rules, config.decision.name)
+    print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
 
 
 def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, str]) -> tuple[Evidence, Path]:
