@@ -19,7 +19,7 @@ def test_every_model_ends_in_logits(model: str) -> None:
 
     shape = (20, 3) if MODELS[model].dimensions == 2 else (8, 8, 1)
     config = composed("dataset=digits_lt", *needed(f"model={model}"), f"model={model}")
-    data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789")})
+    data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789"), "texts": False})
     built = build(config, data)
     assert built.output_shape == (None, 10)
     assert built.layers[-1].activation.__name__ == "linear"
