@@ -11,19 +11,18 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from equipoise.core import plugins
 from equipoise.core.paths import package_folder
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
-from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.metrics import probabilities
 from equipoise.metrics.orientation import orientation
 from equipoise.metrics.probabilities import OfClasses, Probabilities
-from equipoise.runs.log_evaluation import DECISION, PROBABILITIES
 from equipoise.serving import served_form
-from equipoise.tracking.artifacts import load_model, read_json
+from equipoise.serving.parts import write_parts
+from equipoise.serving.served_form import CLASSES, KERAS, PROBABILITIES
+from equipoise.tracking.artifacts import load_model, read_text
 from equipoise.tracking.history import Logged
 from equipoise.tracking.saved_model import own_modules
 from equipoise.tracking.store import Store
@@ -76,20 +75,18 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     """
     import mlflow
 
-    classes = list(read_json(store, run.id, "weights.json"))
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         parts = Path(folder) / "parts"
         parts.mkdir()
-        for path in (PREPROCESSING, DECISION, PROBABILITIES):
-            (parts / Path(path).name).write_text(json.dumps(_logged(store, run, path)))
-        (parts / "classes.json").write_text(json.dumps(classes))
+        write_parts(lambda path: read_text(store, run.id, path), run.id, parts)
+        classes = json.loads((parts / CLASSES).read_text(encoding="utf-8"))
         model = load_model(store, run.id)
-        model.save(parts / "model.keras")
+        model.save(parts / KERAS)
         own = filter(None, map(plugins.of_module, own_modules(model.to_json())))
         for file in (file for each in own for file in plugins.files_of(each)):
             shutil.copy(file, parts)
         learned = preprocessing.read(parts)
-        moved = probabilities.from_json(json.loads((parts / Path(PROBABILITIES).name).read_text()))
+        moved = probabilities.from_json(json.loads((parts / PROBABILITIES).read_text(encoding="utf-8")))
         about = {"decision": run.params["decision.name"], "probabilities": _said(moved, run)}
         found = store.client.create_logged_model(run.experiment_id, name="served", source_run_id=run.id)
         mlflow.pyfunc.log_model(
@@ -112,17 +109,6 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     return Registered(
         name, str(made.version), run, f"models:/{name}@{alias}", served_form.said(learned), about["probabilities"]
     )
-
-
-def _logged(store: Store, run: Logged, path: str) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return read_json(store, run.id, path)
-    except (MlflowException, OSError):
-        raise ConfigError(
-            f"run={run.id} has no {path}: an older version logged it; train it again, then register that run"
-        ) from None
 
 
 def _said(moved: Probabilities, run: Logged) -> str:

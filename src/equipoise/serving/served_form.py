@@ -1,4 +1,4 @@
-"""The form of a served model's input and output, as its page in MLflow shows it: types, an example and a sentence."""
+"""The form of a served model: its input and output, as its page in MLflow shows them, and its files."""
 
 import base64
 import io
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 IMAGE, TEXT = "image", "text"  # the columns of paths or encoded images, and of texts
 COLUMNS: Mapping[type[Preprocessing], str] = {ImagePreprocessing: IMAGE, TextPreprocessing: TEXT}
 GREY = 128
+# The files of a folder with all that a model answers by, beside what `prepare` learned.
+KERAS, CLASSES, DECISION, PROBABILITIES = "model.keras", "classes.json", "decision.json", "probabilities.json"
 
 
 def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities) -> "ModelSignature":

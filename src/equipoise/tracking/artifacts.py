@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -66,15 +67,36 @@ def load_model(store: Store, run: str) -> "keras.Model":
     ConfigError
         If the model is missing, damaged, or needs code of its own.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        return load_keras(_downloaded(store, run, folder), f"run={run}: its model")
+
+
+def download_model(store: Store, run: str, file: Path) -> None:
+    """Write the model that a run logged to a file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        found = _downloaded(store, run, folder)
+        if not found.is_file():
+            raise ConfigError(f"run={run}: its model has no {found.name}, and no other format is loaded")
+        shutil.copyfile(found, file)
+
+
+def _downloaded(store: Store, run: str, folder: str) -> Path:
+    """Download a run's model into the folder; return where its file of Keras should be."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()):
         try:
             found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
         except (mlflow.exceptions.MlflowException, OSError) as error:
             raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
-        return load_keras(found / "data" / "model.keras", f"run={run}: its model")
+    return found / "data" / "model.keras"
 
 
 def read_json(store: Store, run: str, path: str) -> Any:

@@ -111,6 +111,21 @@ def trained_run(store: Store, run: str, metrics: Sequence[str] = ()) -> Logged:
     return trained
 
 
+def judged_run(store: Store, run: str) -> Logged:
+    """Return the finished run that has trained a model, or has judged one again; `run` is its id, or `latest`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such run, or it is of another kind.
+    """
+    if run != "latest":
+        (found,) = chosen_runs(store, [run], ())
+        if found.tags.get("kind") == "evaluation" and "evaluated_run" in found.tags:
+            return found
+    return trained_run(store, run)
+
+
 def filtered_runs(store: Store, condition: str, metrics: Sequence[str]) -> list[Logged]:
     """Return the finished runs that match an MLflow filter, oldest first.
 

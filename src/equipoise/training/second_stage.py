@@ -43,7 +43,8 @@ def run_second_stage(model: keras.Model, predictor: Predictor, config: Config, d
 
 def _learned(model: keras.Model, config: Config, data: Prepared) -> Learned:
     head, trainer = model.layers[-1], config.trainer
-    features = Predictor(keras.Model(model.input, head.input))
+    # As a script of plain Keras has them, so that it ends with the same bits.
+    features = Predictor(keras.Model(model.input, head.input), in_blocks=False)
     kernel, bias = head.get_weights()
     return Learned(
         kernel=kernel,

@@ -1,0 +1,241 @@
+"""A model's answers to raw rows, prepared and decided as when it was judged: the one way from rows to classes.
+
+The served model, `predict.py` and a folder that was handed over all answer by it. It knows nothing of MLflow.
+"""
+
+import base64
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equipoise.core.paths import is_file
+from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, suggestion
+from equipoise.data import preprocessing
+from equipoise.data.arrays.scaled import SeriesPreprocessing
+from equipoise.data.images.dataset import ImagePreprocessing
+from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.data.texts import TextPreprocessing
+from equipoise.data.types import Preprocessing
+from equipoise.methods import decisions
+from equipoise.methods.decisions import Above, Decide
+from equipoise.metrics import probabilities
+from equipoise.metrics.classification import class_logits
+from equipoise.metrics.probabilities import Probabilities
+from equipoise.serving.served_form import CLASSES, DECISION, IMAGE, KERAS, PROBABILITIES, TEXT
+from equipoise.tracking.saved_model import load_keras
+from equipoise.training.predictor import Predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_BYTES = 256 << 20  # of an image's file
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows that were read.
+
+    Attributes
+    ----------
+    features : float32 (n, *shape), zeros for a row that cannot be read; of texts bytes (n,), or none
+    unreadable : (n,)
+    notes : for each row what training did not know, or why it cannot be read; or ""
+    """
+
+    features: Any
+    unreadable: Booleans
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The answer to rows.
+
+    Attributes
+    ----------
+    decided : int64 (n,) class indices, or 0 and 1 of (n, labels)
+    probabilities : by the name of their kind, float64 (n, classes): `p`, and `p_raw` if these are others
+    """
+
+    decided: Integers
+    probabilities: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A Keras model with all that it was judged with: what `prepare` learned, its classes, decision rule and priors."""
+
+    logits: Predictor
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    learned: Preprocessing
+    decide: Decide
+    moved: Probabilities
+
+    @property
+    def several(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return isinstance(self.decide, Above)
+
+    def __call__(self, rows: Any) -> "pd.DataFrame":
+        """Return each row's class, or 0 or 1 for each label, all probabilities, and a note on unknown values.
+
+        A row that cannot be read has no class and no probabilities, and its note says why.
+
+        Raises
+        ------
+        ConfigError
+            If the rows do not have the form that the model takes.
+        """
+        import pandas as pd
+
+        read = self.read(rows)
+        judged = self.judge(read.features)
+        if self.several:
+            table = pd.DataFrame(judged.decided, columns=[f"predicted({name})" for name in self.classes])
+        else:
+            table = pd.DataFrame({"predicted": np.array(self.classes)[judged.decided]})
+        if read.unreadable.any():
+            table = table.astype(object)
+            table[read.unreadable] = None
+        for kind, values in judged.probabilities.items():
+            values = np.where(read.unreadable[:, np.newaxis], np.nan, values)
+            table = table.join(pd.DataFrame(values, columns=[f"{kind}({name})" for name in self.classes]))
+        table["notes"] = read.notes
+        return table
+
+    def judge(self, features: Any) -> Judged:
+        """Return the answer to features as `read` gives them: a row's bits do not depend on the other rows."""
+        raw = self.logits(features) if len(features) else np.empty((0, len(self.classes)), np.float32)
+        logits = raw.astype(np.float64) if self.several else class_logits(raw)
+        found = {"p": self.moved(logits)} | ({} if self.moved.uncorrected else {"p_raw": self.moved.raw(logits)})
+        return Judged(self.decide(logits), found)
+
+    def read(self, rows: Any) -> Read:
+        """Return features as training made them of such rows."""
+        if isinstance(self.learned, TablePreprocessing):
+            rows = _by_column(rows)
+            encoded = self.learned.encode(rows)
+            return self._read(encoded.features, encoded.told())
+        if isinstance(self.learned, ImagePreprocessing):
+            return self._one_by_one(_column(rows, IMAGE), self._decoded)
+        if isinstance(self.learned, TextPreprocessing):
+            return self._texts(_column(rows, TEXT))
+        if _are_series(self.learned, rows, self.shape):
+            return self._one_by_one(rows, lambda series: self.learned.apply([np.asarray(series, np.float64)]))
+        values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
+        return self._read(self.learned.apply(values), self.learned.unknown(values))
+
+    def _read(self, features: Floats, notes: list[str]) -> Read:
+        bad: Booleans = np.logical_not(np.isfinite(features).reshape(len(features), -1).all(axis=1))
+        notes = [note or "holds NaN or infinity" if odd else note for note, odd in zip(notes, bad, strict=True)]
+        return Read(np.where(bad.reshape(-1, *[1] * len(self.shape)), np.float32(0), features), bad, notes)
+
+    def _texts(self, rows: Iterable[Any]) -> Read:
+        """Read texts, each by itself."""
+        found: list[Any] = []
+        notes = []
+        for row in rows:
+            try:
+                found += self.learned.apply([row]).tolist()
+                notes.append("")
+            except ConfigError:
+                found.append(b"")
+                notes.append("is no text")
+        return Read(self.learned.apply(found), np.array([bool(note) for note in notes], bool), notes)
+
+    def _one_by_one(self, rows: Iterable[Any], apply: Callable[[Any], Floats]) -> Read:
+        """Apply it to each row by itself, so that a row that cannot be read does not affect the others."""
+        found: list[Floats] = []
+        notes = []
+        for row in rows:
+            try:
+                found += [*apply(row)]
+                notes.append("")
+            except ConfigError as error:
+                found.append(np.full(self.shape, np.nan, np.float32))
+                notes.append(re.sub(r"^(image|series) 0 ", "", str(error)))
+        return self._read(np.stack(found) if found else np.empty((0, *self.shape), np.float32), notes)
+
+    def _decoded(self, image: Any) -> Floats:
+        """Return the features of an image: its encoded bytes, base64 of them, alone or in a data URL, or a path.
+
+        Raises
+        ------
+        ConfigError
+            If it is none of these. The message does not tell whether a file exists: any client may ask.
+        """
+        if isinstance(image, bytes | bytearray | memoryview | np.bytes_):
+            return self.learned.apply([bytes(image)])
+        unread = ConfigError("is no image: neither its bytes, nor base64 of them, nor the path of one that can be read")
+        if not isinstance(image, str):
+            raise unread
+        path = Path(image)
+        with contextlib.suppress(OSError, ConfigError):
+            if is_file(path) and path.stat().st_size <= MOST_BYTES:
+                return self.learned.apply([path.read_bytes()])
+        try:
+            data = base64.b64decode(re.sub(r"^data:[^,]*;base64,|\s", "", image), validate=True)
+        except ValueError:
+            raise unread from None
+        return self.learned.apply([data])
+
+
+def answers_of(folder: Path, carried: Path | None = None) -> Answers:
+    """Return the answers of the model in a folder of parts.
+
+    Parameters
+    ----------
+    carried : see `load_keras`
+
+    Raises
+    ------
+    ConfigError
+        If a part is missing or damaged, or the model needs code that is not here.
+    """
+    model = load_keras(folder / KERAS, f"the model in {folder}", carried)
+    learned = preprocessing.read(folder)
+    try:
+        classes, decision, moved = (
+            json.loads((folder / name).read_text(encoding="utf-8")) for name in (CLASSES, DECISION, PROBABILITIES)
+        )
+        decide, moved_by = decisions.from_json(decision), probabilities.from_json(moved)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{folder} is no folder with a model's parts, or is damaged: {error}") from None
+    return Answers(Predictor(model), tuple(model.input_shape[1:]), tuple(classes), learned, decide, moved_by)
+
+
+def _are_series(learned: Preprocessing, rows: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether the rows are series of their own lengths, and not arrays of the model's shape."""
+    if not isinstance(learned, SeriesPreprocessing) or hasattr(rows, "columns"):
+        return False
+    return bool(np.shape(rows[0]) != shape)
+
+
+def _by_column(rows: Any) -> Any:
+    """Return rows by their columns, from any form that these are made of; a mapping of single values is one row."""
+    if hasattr(rows, "columns") or hasattr(rows, "column_names") or hasattr(rows, "schema"):  # of pandas and of Arrow
+        return rows
+    import pandas as pd
+
+    if isinstance(rows, Mapping) and all(np.ndim(value) == 0 for value in rows.values()):
+        rows = [rows]
+    return pd.DataFrame(rows)
+
+
+def _column(rows: Any, name: str) -> Iterable[Any]:
+    """Return what a column holds; rows without columns are what it would hold."""
+    if not hasattr(rows, "columns") and not isinstance(rows, Mapping):
+        return np.atleast_1d(np.asarray(rows, object))
+    if name not in rows:
+        raise ConfigError(
+            f"there is no column '{name}', which holds the {name}s{suggestion(name, [str(name) for name in rows])}"
+        )
+    found: Iterable[Any] = rows[name]
+    return found
