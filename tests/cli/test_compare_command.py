@@ -81,6 +81,25 @@ def test_a_sweep_ends_with_the_table_that_compare_prints(
         ).read_bytes() == file.read_bytes()
 
 
+def test_validation_is_what_to_choose_by(project: Path, sweep: Any, store: Store) -> None:
+    """The means of the logged metrics, with a table of every decision rule, in files of their own."""
+    found = train(project, "sweep=small", "metric=val/macro_f1", script="compare.py")
+    assert found.returncode == 0, found.stderr
+    said = " ".join(found.stdout.split())
+    assert "validation split, for choosing" in said
+    assert "test split" not in said
+    assert "test split, for judging, not choosing" in " ".join(sweep.stdout.split())
+    written = json.loads((project / "outputs/comparison/small/validation.json").read_text())
+    (dataset,) = written["datasets"]
+    rows = {row["configuration"]: row for row in dataset["rows"]}
+    for weighting in ("none", "balanced"):
+        logged = [run.data.metrics for run in store.runs(sweep_id="small", weighting=weighting)]
+        for rule, mean in dataset["by_rule"][weighting].items():
+            assert mean == pytest.approx(np.mean([found[f"val/decision/{rule}/macro_f1"] for found in logged]))
+        assert rows[weighting]["metrics"]["macro_f1"]["mean"] == dataset["by_rule"][weighting]["argmax"]
+    assert {"argmax", "tuned"} <= set(dataset["by_rule"]["none"])
+
+
 def test_other_metrics_runs_and_filters(project: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = [str(run.info.run_id) for run in store.runs(sweep_id="small", model="mlp")]
     found = train(
@@ -116,6 +135,7 @@ def test_other_metrics_runs_and_filters(project: Path, store: Store, monkeypatch
         ("compare.py", ["sweep=absent"], "error: Sweep absent: no finished run"),
         ("compare.py", ["metrik=mcc"], "error: metrik=mcc: there is no option metrik; did you mean 'metric'?"),
         ("compare.py", ["runs=a", "sweep=b"], "error: sweep and runs contradict each other"),
+        ("compare.py", ["metric=val/mcc", "split=test"], "error: metric=val/mcc and split=test contradict each other"),
         ("compare.py", ["rope=-1"], "error: rope=-1: must be a number greater than 0"),
         ("evaluate.py", [], "error: run is missing"),
         ("evaluate.py", ["run=absent"], "error: there is no run absent"),

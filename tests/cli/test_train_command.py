@@ -141,7 +141,7 @@ def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[A
         "weight_sample_mean",
         "effective_sample_size",
     }
-    expected |= {"samples/train", "samples/test"}
+    expected |= {"samples/train", "samples/validation", "samples/test"}
     assert set(metrics) == expected
     files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json plain_keras.py"
     of_evaluation = "predictions.parquet per_class.json classes.json confusion_matrix.png training_curves.png"
@@ -157,7 +157,7 @@ def test_the_weights_are_those_of_the_counts(project: Path, runs: list[Any]) -> 
     metrics = runs[0].data.metrics
     assert [metrics[f"weight_share/{index}"] for index in range(10)] == pytest.approx([0.1] * 10)
     assert metrics["weight_sample_mean"] == pytest.approx(1)
-    assert (metrics["samples/train"], metrics["samples/test"]) == (sum(COUNTS), 500)
+    assert [metrics[f"samples/{split}"] for split in ("train", "validation", "test")] == [sum(COUNTS), 200, 500]
     for share in ("gradient_share", "loss_share"):
         start, end = ([metrics[f"{share}{when}/{index}"] for index in range(10)] for when in ("_start", ""))
         assert sum(start) == pytest.approx(1)

@@ -2,16 +2,19 @@
 
   python src/compare.py                                   the sweep whose run started last
   python src/compare.py sweep=930b94ec45 metric=macro_f1  another one, by another metric
+  python src/compare.py metric=val/macro_f1               by the validation split, to choose: with every decision rule
   python src/compare.py runs=RUN_ID,RUN_ID                these runs
   python src/compare.py filter="tags.model = 'cnn'"       what an MLflow filter finds; slow for thousands of runs
 
+  split=val           the validation split, to choose; if not typed, the test split, which is for judging
   baseline=balanced   what to compare with: a configuration as the table names it, or a weighting (none)
   tracking=server     the runs of the server that MLFLOW_TRACKING_URI names, instead of the project's own store
   rope=0.01           also the Bayesian test, in which differences up to this value count as equal: correlated t over
                       splits, signed-rank over the seeds of one split
 
 Prints a table for each data set, and writes comparison.csv, comparison.json and the page comparison.html below
-outputs/comparison. The files of a sweep are logged to its summary run as well.
+outputs/comparison; of the validation split they are called validation.*. The files of a sweep are logged to its summary
+run as well. On validation, what a decision rule tunes there is cross-fitted: its score is not that of its own tuning.
 """
 
 import hashlib
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from equipoise.tracking.history import Logged
     from equipoise.tracking.store import Store
 
-OPTIONS = ("sweep", "runs", "filter", "metric", "baseline", "rope", "tracking")
+OPTIONS = ("sweep", "runs", "filter", "metric", "split", "baseline", "rope", "tracking")
 SOURCES = OPTIONS[:3]
 
 
@@ -55,8 +58,10 @@ def _compare(words: Sequence[str]) -> None:
     rope = key_values.number(options, "rope")
     where = key_values.store(options)
 
+    from equipoise.comparison import splits
     from equipoise.tracking.store import existing_store
 
+    metric, split = splits.read(options.get("metric"), options.get("split"))
     advice = f"start some: {command('train')} -m weighting=none,balanced seed=0,1,2"
     store = existing_store(project_root(), where, advice)
 
@@ -65,14 +70,14 @@ def _compare(words: Sequence[str]) -> None:
     from equipoise.tracking.run import outer_run
 
     outer = outer_run(store)
-    metric = options.get("metric", "").removeprefix("test/") or None
-    chosen = _choose(store, options, compare.wanted(metric))
-    found = compare.compare(chosen.runs, metric, baseline=options.get("baseline"), rope=rope)
+    chosen = _choose(store, options, compare.wanted(metric, split))
+    found = compare.compare(chosen.runs, metric, split, baseline=options.get("baseline"), rope=rope)
     print_comparison(found, chosen.title)
+    stem = "comparison" if split == splits.TEST else "validation"
     texts = {
-        "comparison.csv": report.as_csv(found),
-        "comparison.json": report.as_json(found),
-        "comparison.html": report.as_html(found, chosen.title),
+        f"{stem}.csv": report.as_csv(found),
+        f"{stem}.json": report.as_json(found),
+        f"{stem}.html": report.as_html(found, chosen.title),
     }
     _write(texts, chosen.folder)
     _log(texts, chosen, store, outer)
@@ -111,7 +116,8 @@ def _log(texts: dict[str, str], chosen: Chosen, store: "Store", outer: str | Non
     if outer:
         log_comparison(store, outer, texts)
     logged = ", and logged to the sweep's summary run" if chosen.sweep else ""
-    console.print(f"Written to {chosen.folder}/comparison.html, .csv and .json{logged}", soft_wrap=True)
+    page = next(file for file in texts if file.endswith(".html"))
+    console.print(f"Written to {chosen.folder}/{page}, .csv and .json{logged}", soft_wrap=True)
 
 
 def main(words: Sequence[str]) -> int:

@@ -6,12 +6,12 @@ or of how a comparison is shown.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
 
-from equipoise.comparison import configurations, repetitions, significance
+from equipoise.comparison import configurations, repetitions, significance, splits
 from equipoise.comparison.configurations import Configuration
 from equipoise.comparison.repetitions import Difference, Place, Spread
 from equipoise.config import identity
@@ -43,13 +43,17 @@ class Table:
 
     Attributes
     ----------
-    test_over_train : test samples over training samples, mean over the splits; NaN if the runs do not say
+    test_over_train : judged samples over training samples, mean over the splits; NaN if the runs do not say
+    split : whose metrics count
+    by_rule : of the validation split, each configuration's mean by each decision rule; NaN if a run lacks it
     """
 
     dataset: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     test_over_train: float
+    split: str = splits.TEST
+    by_rule: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Comparison:
     """
 
     metric: str
+    split: str
     tables: tuple[Table, ...]
     overall: tuple[Overall, ...]
     ranking: significance.Ranking | None
@@ -96,26 +101,28 @@ class Comparison:
         return tuple(one.label for one in self.overall) if self.ranking else ()
 
 
-def wanted(metric: str | None) -> list[str]:
+def wanted(metric: str | None, split: str = splits.TEST) -> list[str]:
     """Return the metric keys, and beginnings of keys, that a comparison reads of a run."""
-    return [
-        *(f"test/{name}" for name in dict.fromkeys((*([metric] if metric else []), *PANEL))),
-        "test/recall/",
-        "test/precision/",
-        "count/",
-        "samples/",
-        "decision/",
-    ]
+    of_split = [f"{split}/{name}" for name in dict.fromkeys((*([metric] if metric else []), *PANEL))]
+    if split == splits.VALIDATION:  # no metrics by class
+        return [*of_split, splits.BY_RULE, "samples/"]
+    return [*of_split, "test/recall/", "test/precision/", "count/", "samples/", "decision/"]
 
 
 def compare(
-    runs: Sequence[Logged], metric: str | None, *, baseline: str | None = None, rope: float | None = None
+    runs: Sequence[Logged],
+    metric: str | None,
+    split: str = splits.TEST,
+    *,
+    baseline: str | None = None,
+    rope: float | None = None,
 ) -> Comparison:
     """Compare finished runs, oldest first; of those with the same configuration, seed and split the newest counts.
 
     Parameters
     ----------
-    metric : without `test/`; None: the first of the panel that any of the runs has
+    metric : without its split; None: the first of the panel that any of the runs has
+    split : whose metrics count
     baseline : a configuration's label, or a weighting; None: plain cross-entropy without any correction
     rope : half width of the region of practical equivalence
 
@@ -125,40 +132,60 @@ def compare(
         If no run has the metric, or no configuration is the baseline.
     """
     if metric is None:
-        metric = next((name for name in PANEL if any(f"test/{name}" in run.metrics for run in runs)), PANEL[0])
-    having = [run for run in runs if f"test/{metric}" in run.metrics]
+        metric = next((name for name in PANEL if _having(runs, name, split)), PANEL[0])
+    having = _having(runs, metric, split)
     if not having:
-        known = sorted(
-            {
-                key.removeprefix("test/")
-                for run in runs
-                for key in run.metrics
-                if key.startswith("test/") and key.count("/") == 1
-            }
-        )
-        raise ConfigError(f"metric={metric}: none of the {len(runs)} runs has it{suggestion(metric, known)}")
+        raise ConfigError(_lacking(runs, metric, split))
     datasets = configurations.by_dataset(having)
     # A setting that differs only between data sets, such as a model for one of them, sets no configurations apart.
     settings = sorted({key for members in datasets.values() for key in configurations.varied_params(members)})
-    tables = tuple(_table(name, members, settings, metric, baseline, rope) for name, members in datasets.items())
+    aim = _Aim(metric, split, baseline, rope)
+    tables = tuple(_table(name, members, settings, aim) for name, members in datasets.items())
     lacking = len(runs) - len(having)
     if lacking:
-        note = f"Omitted: {counted(lacking, 'run', 'runs')} without test/{metric}."
+        note = f"Omitted: {counted(lacking, 'run', 'runs')} without {split}/{metric}."
         tables = (replace(tables[0], notes=(*tables[0].notes, note)), *tables[1:])
-    return Comparison(metric, tables, *_across(tables, metric))
+    return Comparison(metric, split, tables, *_across(tables, metric))
 
 
-def _table(
-    dataset: str, runs: Sequence[Logged], varied: Sequence[str], metric: str, baseline: str | None, rope: float | None
-) -> Table:
+@dataclass(frozen=True)
+class _Aim:
+    """What a comparison is by, as `compare` takes it."""
+
+    metric: str
+    split: str
+    baseline: str | None
+    rope: float | None
+
+
+def _having(runs: Sequence[Logged], metric: str, split: str) -> list[Logged]:
+    return [run for run in runs if splits.key(run, metric, split) in run.metrics]
+
+
+def _lacking(runs: Sequence[Logged], metric: str, split: str) -> str:
+    """Say that no run has the metric, and what to do."""
+    known = splits.metrics(runs, split)
+    said = f"metric={metric}: none of the {len(runs)} runs has it{suggestion(metric, known)}"
+    if split == splits.TEST:
+        return said
+    if not known:
+        return (
+            f"{said}; an earlier version logged them, and judged no decision rule on validation: "
+            "to have it, run the same sweep with sweep=new"
+        )
+    return f"{said}; on validation there are {listing([*known, *splits.OF_EPOCHS])}"
+
+
+def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], aim: _Aim) -> Table:
+    metric = aim.metric
     by_settings = configurations.by_settings(runs, varied)
     shared, left_out = configurations.shared_places(by_settings)
-    found = configurations.merged(by_settings, shared, PANEL)
-    references = configurations.baselines(found, baseline)
+    trained = configurations.merged(by_settings, shared, PANEL, aim.split)
+    references = configurations.baselines(trained, aim.baseline)
     controls = [control for control in map(configurations.control, references) if control.values(metric)]
-    found = [*found, *controls]
+    found = [*trained, *controls]
     values = {name: _shared_values(found, name) for name in dict.fromkeys((metric, *PANEL))}
-    ratio = _test_over_train(found)
+    ratio = _test_over_train(found, splits.SAMPLES[aim.split])
     spreads = [
         {name: repetitions.spread(of_each[index], ratio) for name, of_each in values.items() if of_each[index]}
         for index in range(len(found))
@@ -167,20 +194,20 @@ def _table(
     ranks = _ranks(values[metric], metric) if comparable else [float("nan")] * len(found)
     front = _front(spreads) if all(_of_the_same_places(values[name]) for name in FRONT) else [False] * len(found)
     to_baseline, to_control = (
-        _differences(found, values[metric], of, metric, ratio, rope) for of in (references, controls)
+        _differences(found, values[metric], of, metric, ratio, aim.rope) for of in (references, controls)
     )
     rows = [Row(*row) for row in zip(found, spreads, ranks, to_baseline, to_control, front, strict=True)]
     rows.sort(
         key=lambda row: (-orientation(metric) * row.spreads[metric].mean if comparable else 0, row.configuration.label)
     )
-    table = Table(dataset, tuple(rows), (), ratio)
+    table = Table(dataset, tuple(rows), (), ratio, aim.split, _by_rule(trained, metric, aim.split))
     mixed = identity.differing(run.tags for run in runs)
     of_other_code = (
         [f"The runs used different code ({listing(mixed)}), which may explain differences between them."]
         if mixed
         else []
     )
-    return replace(table, notes=(*_notes(table), *([left_out] if left_out else []), *of_other_code))
+    return replace(table, notes=(*_notes(table, metric), *([left_out] if left_out else []), *of_other_code))
 
 
 def _shared_values(found: Sequence[Configuration], metric: str) -> list[dict[Place, float]]:
@@ -198,13 +225,28 @@ def _of_the_same_places(values: Sequence[Mapping[Place, float]]) -> bool:
     return len({frozenset(of_one) for of_one in values if of_one}) <= 1
 
 
-def _test_over_train(found: Sequence[Configuration]) -> float:
-    """Return the mean over the splits of test over training samples; NaN if the runs of a split did not log them."""
+def _by_rule(found: Sequence[Configuration], metric: str, split: str) -> dict[str, dict[str, float]]:
+    """Return each configuration's mean by each decision rule on the validation split; nothing for the test split."""
+    if split == splits.TEST or metric in splits.OF_EPOCHS:
+        return {}
+    rules = splits.rules(run for one in found for run in one.runs.values())
+    means: dict[str, dict[str, float]] = {}
+    for one in found:
+        of_rules = {rule: replace(one, rule=rule).values(metric) for rule in rules}
+        means[one.label] = {
+            rule: float(repetitions.repeated(values).mean()) if len(values) == len(one.runs) else float("nan")
+            for rule, values in of_rules.items()
+        }
+    return means
+
+
+def _test_over_train(found: Sequence[Configuration], judged: str) -> float:
+    """Return the mean over the splits of judged over training samples; NaN if the runs of a split did not log them."""
     ratios: dict[Place, list[float]] = {}
     for place, run in chain.from_iterable(one.runs.items() for one in found):
         known = ratios.setdefault(place[:-1], [])
-        if "samples/test" in run.metrics and run.metrics.get("samples/train"):
-            known.append(run.metrics["samples/test"] / run.metrics["samples/train"])
+        if f"samples/{judged}" in run.metrics and run.metrics.get("samples/train"):
+            known.append(run.metrics[f"samples/{judged}"] / run.metrics["samples/train"])
     return float(np.mean([np.mean(known) for known in ratios.values()])) if all(ratios.values()) else float("nan")
 
 
@@ -302,10 +344,12 @@ def _over_datasets(configurations: Sequence[Sequence[Row]], to: str, metric: str
     return repetitions.corrected(found)
 
 
-def _notes(table: Table) -> list[str]:
+def _notes(table: Table, metric: str) -> list[str]:
     rows = table.rows
     differences = [found for row in rows for found in (row.to_baseline, row.to_control) if found]
     notes = [*_said_of_tests(table, differences), *said_of_families(differences)]
+    if table.split == splits.VALIDATION and metric in splits.OF_EPOCHS:
+        notes.append(f"val/{metric} is that of the last epoch, which early stopping need not have kept.")
     best = {
         name: max((row for row in rows if name in row.spreads), key=lambda row: row.spreads[name].mean, default=None)
         for name in FRONT
@@ -338,14 +382,14 @@ def _said_of_tests(table: Table, differences: Sequence[Difference]) -> list[str]
         if np.isnan(table.test_over_train):
             notes.append(
                 f"p and intervals over {len(units)} {kind} are omitted: the {kind} share rows, and these runs of an "
-                "earlier version did not log how many samples they were trained and tested on. To have both, run the "
+                "earlier version did not log how many samples they were trained and judged on. To have both, run the "
                 "same sweep with sweep=new."
             )
         else:
+            sizes = f"n_{splits.SAMPLES[table.split]} / n_train = {table.test_over_train:.3g}"
             notes.append(
                 f"p and intervals are over {len(units)} {kind}{averaged}: the corrected resampled t test (Nadeau and "
-                f"Bengio 2003), df {len(units) - 1}, with n_test / n_train = {table.test_over_train:.3g}, which allows "
-                f"for rows that {kind} share."
+                f"Bengio 2003), df {len(units) - 1}, with {sizes}, which allows for rows that {kind} share."
             )
             if any(found.test == repetitions.CORRECTED and found.p is None for found in differences):
                 notes.append("Where all paired differences are equal, the t test is not defined, and p is omitted.")

@@ -7,6 +7,7 @@ places (split, fold and seed) count that all of them share: a mean over other ru
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from equipoise.comparison import splits
 from equipoise.comparison.repetitions import Place
 from equipoise.config.model import CONTROL
 from equipoise.core.schema import ConfigError, listing, suggestion
@@ -38,12 +39,14 @@ class Configuration:
     labels : what sets it apart; several if configurations trained the very same bits
     runs : the runs that count, by their place; in a comparison, those at places that all its configurations share
     rule : the decision rule whose metrics count, if it is not the configured one of the runs
+    split : whose metrics count
     """
 
     labels: tuple[str, ...]
     settings: tuple[Mapping[str, str], ...]
     runs: Mapping[Place, Logged]
     rule: str | None = None
+    split: str = splits.TEST
 
     @property
     def label(self) -> str:
@@ -51,8 +54,8 @@ class Configuration:
 
     def values(self, metric: str) -> dict[Place, float]:
         """Return the metric of each run that has it, by the run's place."""
-        key = f"decision/{self.rule}/{metric}" if self.rule else f"test/{metric}"
-        return {place: run.metrics[key] for place, run in self.runs.items() if key in run.metrics}
+        keys = {place: splits.key(run, metric, self.split, self.rule) for place, run in self.runs.items()}
+        return {place: run.metrics[keys[place]] for place, run in self.runs.items() if keys[place] in run.metrics}
 
 
 def dataset_title(run: Logged) -> str:
@@ -159,7 +162,10 @@ def shared_places(by_settings: Mapping[Settings, Mapping[Place, Logged]]) -> tup
 
 
 def merged(
-    by_settings: Mapping[Settings, Mapping[Place, Logged]], shared: set[Place], judged_by: Sequence[str]
+    by_settings: Mapping[Settings, Mapping[Place, Logged]],
+    shared: set[Place],
+    judged_by: Sequence[str],
+    split: str = splits.TEST,
 ) -> list[Configuration]:
     """Make configurations of the shared runs, or of all runs if none are shared.
 
@@ -175,13 +181,15 @@ def merged(
             (
                 place,
                 run.tags.get("weights_sha256", run.id),
-                tuple(run.metrics.get(f"test/{name}") for name in judged_by),
+                tuple(run.metrics.get(splits.key(run, name, split)) for name in judged_by),
             )
             for place, run in members.items()
         ]
         same.setdefault(tuple(sorted(bits, key=lambda item: item[0])), []).append(settings)
     return [
-        Configuration(tuple(_label(dict(one)) for one in alike), tuple(map(dict, alike)), counted[alike[0]])
+        Configuration(
+            tuple(_label(dict(one)) for one in alike), tuple(map(dict, alike)), counted[alike[0]], split=split
+        )
         for alike in same.values()
     ]
 

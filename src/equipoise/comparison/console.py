@@ -13,6 +13,9 @@ def print_comparison(comparison: Comparison, source: str) -> None:
         terminal.print_table(display.title(table), [heading.replace(" ", "\n") for heading in headings], rows)
         for note in table.notes:
             terminal.console.print(note)
+        headings, rows = display.rules(table, comparison.metric)
+        if rows:
+            terminal.print_table(display.rules_title(table, comparison.metric), headings, rows)
     if comparison.overall:
         headings, rows = display.overall_columns(comparison)
         terminal.print_table(

@@ -8,7 +8,9 @@ import numpy as np
 from equipoise.comparison.compare import PANEL, Comparison, Table
 from equipoise.comparison.repetitions import CORRECTED, PERMUTATION, WILCOXON, Difference, Spread
 from equipoise.comparison.significance import ALPHA
+from equipoise.comparison.splits import TITLES
 from equipoise.core.schema import listing
+from equipoise.metrics.orientation import orientation
 
 ABSENT = "–"
 # What the pairs of each test are.
@@ -67,7 +69,33 @@ def _differences(name: str, differences: Sequence[Difference | None]) -> list[Co
 
 def title(table: Table) -> str:
     """Return the title of the table."""
-    return f"{table.dataset}: test split, mean ± SD of the runs; paired differences{scope(table)}"
+    return f"{table.dataset}: {TITLES[table.split]}; mean ± SD of the runs; paired differences{scope(table)}"
+
+
+def rules(table: Table, metric: str) -> Cells:
+    """Return headings and one row per configuration: its mean by each decision rule; no rows for the test split.
+
+    The configuration with the best rule is first; the best mean of all is marked.
+    """
+    means = np.array([[*found.values()] for found in table.by_rule.values()])
+    if not means.size or np.isnan(means).all():
+        return [], []
+    scores = np.where(np.isnan(means), -np.inf, orientation(metric) * means)
+    labels, best = list(table.by_rule), scores.max()
+    rows = [
+        [
+            labels[row],
+            *(_number(value, ".3f") + " ●" * bool(score == best) for value, score in zip(*of_row, strict=True)),
+        ]
+        for row in np.argsort(-scores.max(axis=1), kind="stable")
+        for of_row in [(means[row], scores[row])]
+    ]
+    return ["configuration", *table.by_rule[labels[0]]], rows
+
+
+def rules_title(table: Table, metric: str) -> str:
+    """Return the title of the table of decision rules."""
+    return f"{table.dataset}: {TITLES[table.split]}; {words(metric)} by decision rule, mean of the runs; ● the best"
 
 
 def scope(table: Table) -> str:

@@ -12,6 +12,7 @@ from equipoise.comparison import display, pictures
 from equipoise.comparison.compare import Comparison, Row, Table
 from equipoise.comparison.display import words
 from equipoise.comparison.repetitions import Difference
+from equipoise.comparison.splits import TITLES
 from equipoise.reports import html
 
 # Columns of the CSV, as the attributes are called.
@@ -71,11 +72,13 @@ def as_json(comparison: Comparison) -> str:
             "test_over_train": table.test_over_train,
             "rows": [row(found) for found in table.rows],
             "notes": table.notes,
+            "by_rule": table.by_rule,
         }
 
     ranking = comparison.ranking
     whole = {
         "metric": comparison.metric,
+        "split": comparison.split,
         "datasets": [dataset(table) for table in comparison.tables],
         "overall": [{"configuration": one.label, **asdict(one)} for one in comparison.overall],
         "left_out": comparison.left_out,
@@ -93,8 +96,9 @@ def as_html(comparison: Comparison, source: str) -> str:
     ----------
     source : where the runs come from, as it was typed
     """
+    headline = f"{words(comparison.metric)} of the {TITLES[comparison.split]}"
     lead = html.paragraph(
-        f"{source}. Headline metric: {words(comparison.metric)}; every interval is a 95 % interval for the mean, "
+        f"{source}. Headline metric: {headline}; every interval is a 95 % interval for the mean, "
         "over splits or folds; of one split, over its seeds.",
         kind="lead",
     )
@@ -124,11 +128,15 @@ def _overall(comparison: Comparison) -> list[str]:
 
 
 def _known(table: Table, metric: str) -> list[str]:
-    return [
+    body = [
         html.paragraph(f"{display.title(table)}."),
         *map(html.paragraph, table.notes),
         html.table(*display.columns(table, metric)),
     ]
+    headings, rows = display.rules(table, metric)
+    if rows:
+        body += [html.paragraph(f"{display.rules_title(table, metric)}."), html.table(headings, rows)]
+    return body
 
 
 def _intervals(table: Table, metric: str) -> list[str]:

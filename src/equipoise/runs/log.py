@@ -71,7 +71,8 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
     log.log_metrics(
         {
             **keys.by_class(data, per_class),
-            "samples/train": len(data.split("train").labels),  # n_test / n_train is what a comparison over splits needs
+            # n_test / n_train is what a comparison over splits needs; log_evaluation adds n_test.
+            **{f"samples/{split}": len(data.split(split).labels) for split in ("train", "validation")},
             "weight_sample_mean": table.sample_mean,
             "effective_sample_size": table.effective_sample_size,
             "learning_rate_factor": learning_rate_factor(table, config.trainer.optimizer),
