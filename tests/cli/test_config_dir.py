@@ -26,6 +26,10 @@ def test_a_sweep_over_own_configs_is_done_by_joblib_resumed_and_judged_again(tmp
     assert first.returncode == 0, first.stdout + first.stderr
     logged = jobs(open_store(project))
     assert {(run.data.params["loss.gamma"], run.data.params["seed"]) for run in logged} == {("5.0", "7"), ("2.0", "7")}
+    assert {run.info.run_name for run in logged} == {
+        "none · focal · gamma 5 · seed 7",
+        "none · focal · gamma 2 · seed 7",
+    }
     again = train(project, *words, cwd=tmp_path)
     assert "2 of 2 jobs are finished already" in again.stdout, again.stdout + again.stderr
     assert len(jobs(open_store(project))) == 2

@@ -239,7 +239,9 @@ def test_dvc_composes_them_and_names_a_file_that_git_does_not_track(tmp_path: Pa
     run("git", "add", "-A")
     run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "the code")
     write(clone / "plugins" / "hinge.py", HINGE.replace("from ._shared import FAR", "FAR = 1e9"))
-    run("dvc", "exp", "run", *given, "-S", "loss=hinge", "-S", "loss.margin=2.0")
+    write(clone / "conf" / "loss" / "hinge_wide.yaml", "name: hinge\n")  # which takes the rest from the function
+    said = run("dvc", "exp", "run", *given, "-S", "loss=hinge_wide", "-S", "loss.margin=2.0")
+    assert "deprecated" not in said
     assert newest(clone, loss="hinge").data.params["loss.margin"] == "2.0"
     run("dvc", "exp", "run", "--queue", *given, "-S", "loss=hinge", "-S", "loss.margin=0.5")
     told = run("dvc", "exp", "run", "--run-all")  # exits with 0 whatever becomes of them

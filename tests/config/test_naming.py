@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from equipoise.config import naming
-from equipoise.config.naming import VARIED, run_name
+from equipoise.config.naming import VARIED, run_name, told_apart
 from equipoise.core.schema import ConfigError
 from helpers import composed
 
@@ -30,6 +30,21 @@ def test_a_run_is_called_by_what_its_sweep_varies(varied: str, name: str, monkey
         )
         == name
     )
+
+
+def test_variants_of_an_option_are_told_apart_by_what_they_differ_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if two YAML files had the name of one option, and other defaults."""
+    strong = ("loss=focal", "loss.gamma=5.0", "loss.implementation=sample_weight")
+    jobs = [composed("dataset=digits_lt", "model=linear", *words) for words in ((), ("loss=focal",), strong)]
+    assert told_apart(["seed", "loss"], jobs) == ["seed", "loss", "loss.implementation", "loss.gamma"]
+    assert told_apart(["seed", "loss"], jobs[:2]) == ["seed", "loss"], "options of other names"
+    assert told_apart(["loss", "loss.gamma"], jobs) == ["loss", "loss.implementation", "loss.gamma"]
+    monkeypatch.setenv(VARIED, "loss,loss.gamma")
+    assert [run_name(job) for job in jobs] == [
+        "none · class_weight · seed 0",
+        "none · focal · gamma 2 · seed 0",
+        "none · focal · gamma 5 · seed 0",
+    ]
 
 
 @pytest.fixture

@@ -123,9 +123,13 @@ MISTAKES = {
     "an exception in a decision": Mistake("decision", "return known.scores", "AttributeError: .*scores"),
     "data that are nothing": Mistake("dataset", "pass", r"returns None; it must return a pair .*`return` missing"),
     "features of objects": Mistake(
-        "dataset", "return np.array([[{}], [[]]], dtype=object), [0, 1]", "features of type object; .* encode them"
+        "dataset",
+        "return np.array([[{}], [[]]], dtype=object), [0, 1]",
+        "features of type object and shape .2, 1.; .* encode them",
     ),
-    "features of text": Mistake("dataset", "return [['a'], ['b']], [0, 1]", "features of type <U1; .* encode them"),
+    "features of text": Mistake(
+        "dataset", "return [['a'], ['b']], [0, 1]", "features of type <U1 and shape .2, 1.; .* encode them"
+    ),
     "features without an axis": Mistake(
         "dataset", "return np.arange(9.0), np.arange(9) % 3", r"must be \(samples, …\)"
     ),

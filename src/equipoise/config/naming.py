@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from equipoise.config.model import Config, flat
-from equipoise.core.schema import ConfigError, control_characters
+from equipoise.config.model import VALUES, Config, flat
+from equipoise.config.validation import flattened
+from equipoise.core.schema import ConfigError, Section, control_characters
 from equipoise.data.types import Dataset, title_of
 
 EXPERIMENT, EXPERIMENT_ID, RUN = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_NAME"
@@ -48,6 +50,30 @@ def ignored_variables(datasets: Iterable[Dataset]) -> list[str]:
     if os.environ.get(EXPERIMENT_ID) and "MLFLOW_RUN_ID" not in os.environ:  # `mlflow run` sets both
         notes.append(f"{EXPERIMENT_ID} is ignored; set {EXPERIMENT} instead")
     return notes
+
+
+def told_apart(varied: Iterable[str], jobs: Sequence[Config]) -> list[str]:
+    """Return the keys that a sweep varies, each followed by those in which jobs differ that choose one name for it.
+
+    Such are the variants of an option that a YAML makes by other defaults: `loss=hinge,hinge_wide` are both `hinge`.
+    """
+    typed, found = list(varied), []
+    for key in typed:
+        found.append(key)
+        if key not in Config.model_fields or key in VALUES:
+            continue
+        variants: dict[str, Section] = {repr(section): section for section in (getattr(job, key) for job in jobs)}
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for values in (flattened({key: section.model_dump(mode="json")}) for section in variants.values()):
+            by_name.setdefault(values[f"{key}.name"], []).append(values)
+        differing = {
+            each: None
+            for same in by_name.values()
+            for each in same[0]
+            if len({repr(values.get(each)) for values in same}) > 1 and each not in typed
+        }
+        found += differing
+    return found
 
 
 def run_name(config: Config) -> str:

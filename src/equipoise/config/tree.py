@@ -12,7 +12,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 
-from equipoise.config import own_options
+from equipoise.config import own_options, stored_options
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError, suggestion
 
@@ -40,6 +40,7 @@ class Tree:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Initialise Hydra with the search path that its main makes of the same flags."""
+        stored_options.register_variants(self._folders)
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             if self.folder is not None:
                 searched = GlobalHydra.instance().config_loader().get_search_path()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hydra.errors import CompactHydraException
 
 from equipoise.config.model import Config
-from equipoise.config.naming import VARIED, experiment_of, ignored_variables
+from equipoise.config.naming import VARIED, experiment_of, ignored_variables, told_apart
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import told_once, warn
@@ -69,7 +69,7 @@ def carry_out(plan: Plan, sweep: Sweep) -> Swept:
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
     planning.prepare_all(plan)
-    with told_once(), _named_by(sweep), summarised(store, plan, sweep) as state:
+    with told_once(), _named_by(told_apart(sweep.grid, plan.jobs)), summarised(store, plan, sweep) as state:
         for number, job in enumerate(plan.jobs):
             folder = sweep.folder / str(number)
             folder.mkdir(parents=True, exist_ok=True)
@@ -81,10 +81,10 @@ def carry_out(plan: Plan, sweep: Sweep) -> Swept:
 
 
 @contextlib.contextmanager
-def _named_by(sweep: Sweep) -> Iterator[None]:
+def _named_by(varied: Sequence[str]) -> Iterator[None]:
     """Within it runs are named by what the sweep varies."""
     before = os.environ.get(VARIED)
-    os.environ[VARIED] = ",".join(sweep.grid)
+    os.environ[VARIED] = ",".join(varied)
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from equipoise.config.model import CONTROL, Config, below
-from equipoise.config.naming import VARIED
+from equipoise.config.naming import VARIED, told_apart
 from equipoise.config.overrides import (
     MOST_JOBS,
     as_config_error,
@@ -34,7 +34,7 @@ from equipoise.config.overrides import (
     values_of,
     whole,
 )
-from equipoise.config.tree import SHIPPED, Tree, named
+from equipoise.config.tree import Tree, named
 from equipoise.core.clock import clock
 from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder, project_root
@@ -102,8 +102,9 @@ def plan(arguments: Sequence[str]) -> Plan | None:
 def words_for_hydra(arguments: Sequence[str], plan: Plan) -> list[str]:
     """Return the typed words and the plan's overrides, flags first: Hydra's parser refuses a flag between overrides."""
     words = whole(arguments)
-    overrides = get_args_parser().parse_intermixed_args(words).overrides
-    with SHIPPED.opened():
+    parsed = get_args_parser().parse_intermixed_args(words)
+    overrides = parsed.overrides
+    with named(parsed.config_name, parsed.config_dir).opened():  # what it makes known to Hydra stays known
         quoted = readable(overrides)
     return [*(word for word in words if word not in overrides), *quoted, *plan.handed_over]
 
@@ -191,7 +192,8 @@ def _plan_sweep(typed: _Typed) -> Plan:
         *_folders(typed),
         *_threads(typed.settings, jobs, at_once),
         f"sweep={sweep.id}",
-        f"++hydra.job.env_set.{VARIED}='{','.join(sweep.grid)}'",  # tells each job what its sweep varies
+        # Tells each job what its sweep varies.
+        f"++hydra.job.env_set.{VARIED}='{','.join(told_apart(sweep.grid, jobs))}'",
         *_planned(typed.settings),
     )
     return Plan(jobs, sweep, handed_over, typed.shows_config, searching)
