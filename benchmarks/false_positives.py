@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 import numpy as np
 
 from equipoise.comparison.compare import compare
-from equipoise.comparison.significance import ALPHA, holm, permutation_p
+from equipoise.comparison.significance import ALPHA, permutation_p
 from equipoise.core.schema import Floats, Integers
+from equipoise.metrics.multiplicity import holm
 from equipoise.tracking.history import Logged
 
 Labels = np.ndarray[tuple[int], np.dtype[np.bool_]]

@@ -41,6 +41,7 @@ from equipoise.data.shards import METADATA as SHARDS
 from equipoise.data.shards import Metadata as ShardMetadata
 from equipoise.data.types import SPLITS
 from equipoise.methods.weighting import class_weights
+from equipoise.runs.gating import read_gates
 from equipoise.runs.stage import read_params
 from equipoise.sweeps.planning import plan
 from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
@@ -660,6 +661,10 @@ def _read_costs(file: Path, _: Path) -> None:
     validate(tree)
 
 
+def _read_gates(file: Path, _: Path) -> None:
+    read_gates(str(file))
+
+
 @cache
 def _composed() -> str:
     return json.dumps(composed("dataset=digits_lt", "model=mlp").model_dump(mode="json"))
@@ -849,6 +854,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "costs": Kind(
         "costs.csv", lambda: [b",0,1\n0,0,5\n1,2.5,0\n", b'true,"a, b",c\n"a, b",0,1\nc,1e3,0\n'], _read_costs
+    ),
+    "gates": Kind(
+        "gates.yaml",
+        lambda: [b"- recall/fraud >= 0.8\n- test/ece < 1e-1\n", b"[\"recall/<=50K > 0.5\", 'recall/a: b <= .9']\n"],
+        _read_gates,
     ),
     "params": Kind(
         "params.yaml", lambda: [yaml.safe_dump(composed_tree()).encode(), _composed().encode()], _read_params

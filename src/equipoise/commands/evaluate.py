@@ -10,47 +10,96 @@
 
   python src/evaluate.py run=RUN_ID tracking=server                a run of the server that MLFLOW_TRACKING_URI names
 
+  python src/evaluate.py run=latest slices=[country,age_group]     recall by class in the slices of these columns of the
+                                                                   file, features or not, and which differ by more
+                                                                   than noise
+  python src/evaluate.py run=latest gates=gates.yaml               exit code 1 if a line of the file does not hold, such
+                                                                   as - recall/fraud >= 0.8, and 2 if one cannot be
+                                                                   judged; with slices: recall/fraud/country=DE >= 0.7
+
 Only dataset, decision and evaluation can be typed; otherwise the run's own options hold. The result is a new run beside
 the old one, tagged kind=evaluation and evaluated_run=RUN_ID; comparisons of a sweep omit it.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from equipoise.config.overrides import whole
 from equipoise.config.tree import divided
 from equipoise.core import key_values
 from equipoise.core.commands import command
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import ConfigError, counted, suggestion
+from equipoise.core.typed import list_in
+
+if TYPE_CHECKING:
+    from equipoise.metrics.gates import Checked
 
 
-def _evaluate(words: Sequence[str]) -> None:
+OPTIONS = ("run", "tracking", "slices", "gates")
+
+
+def _evaluate(words: Sequence[str]) -> int:
     tree, words = divided(whole(words))
-    own = [word for word in words if word.startswith(("run=", "tracking="))]
-    options = key_values.read(own, ["run", "tracking"])
+    for word in words:
+        _check_known(word)
+    own = [word for word in words if word.partition("=")[0] in OPTIONS]
+    options = key_values.read(own, OPTIONS)
     run, where = options.get("run"), key_values.store(options)
     if run is None:
         raise ConfigError("run is missing: run=latest, or run= and the id that a run prints at its end")
 
+    from equipoise.runs.gating import read_gates
+    from equipoise.runs.reevaluate import Asked, evaluate_again
     from equipoise.tracking.store import existing_store
 
+    asked = Asked(_names(options.get("slices", "")), read_gates(options["gates"]) if "gates" in options else ())
     store = existing_store(project_root(), where, f"train one: {command('train')}")
 
     from equipoise.core.terminal import console, warn
-    from equipoise.reports.console import print_evaluation
+    from equipoise.reports.console import print_evaluation, print_gates, print_slices
     from equipoise.reports.run_page import REPORT
-    from equipoise.runs.reevaluate import evaluate_again
 
-    judged = evaluate_again(store, run, [word for word in words if word not in own], tree)
+    judged = evaluate_again(store, run, [word for word in words if word not in own], tree, asked)
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
         warn(note)
     console.print(f"\n{evidence.name}, run {judged.of}, judged again", soft_wrap=True)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
+    if evidence.slices is not None:
+        print_slices(evidence.slices)
+    if judged.gates:
+        print_gates(judged.gates)
     if (judged.folder / REPORT).exists():
         console.print(f"Report: {judged.folder / REPORT}", soft_wrap=True)
     console.print(f"Logged as run {judged.run_id}. To open it in MLflow:", soft_wrap=True)
     console.print(f"  {store.page(judged.experiment_id, judged.run_id)}", soft_wrap=True)
+    return _verdict(judged.gates)
+
+
+def _check_known(word: str) -> None:
+    """Refuse what is nearly an option that no config has, such as `slice=`."""
+    key = word.partition("=")[0]
+    near = "" if key in OPTIONS else suggestion(key, ("slices", "gates"))
+    if "did you mean" in near:
+        raise ConfigError(f"{word}: there is no option {key}{near}")
+
+
+def _names(typed: str) -> tuple[str, ...]:
+    """Return the columns of `[country,age_group]`, each once; one column needs no brackets."""
+    found = list_in(typed)
+    return tuple(dict.fromkeys([typed] if found is None and typed else found or []))
+
+
+def _verdict(gates: "Sequence[Checked]") -> int:
+    """Tell of the gates that do not hold, and return the exit code."""
+    from equipoise.core.terminal import errors
+
+    failed = [gate for gate in gates if not gate.is_passed]
+    if failed:
+        lines = "".join(f"\n  {gate.told}" for gate in failed)
+        errors.print(f"{len(failed)} of {counted(len(gates), 'gate', 'gates')} failed:{lines}", soft_wrap=True)
+    return 1 if failed else 0
 
 
 def main(words: Sequence[str]) -> int:

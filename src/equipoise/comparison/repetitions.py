@@ -13,6 +13,7 @@ import numpy as np
 
 from equipoise.comparison import significance
 from equipoise.core.schema import Floats
+from equipoise.metrics.multiplicity import holm
 
 Place = tuple[str, ...]  # split seed, fold and seed, which two runs must share to be a pair
 CORRECTED, PERMUTATION, WILCOXON = "nadeau_bengio", "permutation", "wilcoxon"
@@ -167,7 +168,7 @@ def corrected(differences: Mapping[int, Difference]) -> dict[int, Difference]:
     found = {}
     for reference in {one.reference for one in differences.values()}:
         family = {key: one for key, one in differences.items() if one.reference == reference}
-        adjusted = significance.holm([1.0 if one.p is None else one.p for one in family.values()])
+        adjusted = holm([1.0 if one.p is None else one.p for one in family.values()])
         needed = significance.pairs_needed(len(family))
         for (key, one), p in zip(family.items(), adjusted, strict=True):
             least = 0 if one.test == CORRECTED else needed

@@ -5,7 +5,6 @@
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,15 +39,6 @@ def _signs(count: int) -> Integers:
     else:
         bits = np.random.default_rng(0).integers(0, 2, (DRAWS, count))
     return (1 - 2 * bits).astype(np.int8)
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p adjusted for as many comparisons as there are (Holm 1979)."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate([(len(p) - rank) * p[index] for rank, index in enumerate(order)])
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1)
-    return [float(value) for value in adjusted]
 
 
 def pairs_needed(comparisons: int, alpha: float = ALPHA) -> int:

@@ -13,14 +13,22 @@ import numpy as np
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
 from equipoise.core.schema import ConfigError, Integers, arguments, known_class
-from equipoise.data.arrays.dataset import lacks_array, npz, series
+from equipoise.data.arrays.dataset import arrays_as_columns, lacks_array, npz, series
 from equipoise.data.images.dataset import image_directory, lacks_folders
+from equipoise.data.labels import Spelled
 from equipoise.data.long_tailed import digits_lt, mnist_lt
 from equipoise.data.own import OwnDataset, raw_of
 from equipoise.data.shards import tfrecord
 from equipoise.data.splitting import Divided, divide
 from equipoise.data.synthetic import synthetic
-from equipoise.data.tables.dataset import csv, lacks_targets, multilabel, tabular
+from equipoise.data.tables.dataset import (
+    columns_of_file,
+    columns_of_shipped,
+    csv,
+    lacks_targets,
+    multilabel,
+    tabular,
+)
 from equipoise.data.types import SPLITS, Dataset, Raw, Samples, Source, Splits, check_labels
 
 
@@ -37,6 +45,8 @@ class Kind:
     lacks_labels : what an own file or folder lacks for a trained model to be judged on it; None if nothing. The second
         argument is the option that names it.
     own : whether it is the user's own
+    columns : read columns of the file with the test samples, which need not be features, as text; None if there are
+        none. The last argument is the option that names another file, if that is judged.
     """
 
     function: Callable[..., Any]
@@ -45,6 +55,7 @@ class Kind:
     read_in_place: bool = False
     lacks_labels: Callable[[Dataset, str], str | None] = lambda *_: None
     own: bool = False
+    columns: Callable[[Dataset, Sequence[str], str | None], Mapping[str, Spelled]] | None = None
 
     @property
     def section(self) -> type[Divided] | None:
@@ -69,12 +80,14 @@ SHIPPED: Mapping[str, Kind] = {
     "digits_lt": Kind(digits_lt),
     "synthetic": Kind(synthetic),
     "tfrecord": Kind(tfrecord, read_in_place=True),
-    "csv": Kind(csv, divided=True, lacks_labels=lacks_targets),
+    "csv": Kind(csv, divided=True, lacks_labels=lacks_targets, columns=columns_of_file),
     "image_directory": Kind(image_directory, divided=True, read_in_place=True, lacks_labels=lacks_folders),
-    "multilabel": Kind(multilabel, divided=True, several_labels=True, lacks_labels=lacks_targets),
-    "npz": Kind(npz, divided=True, lacks_labels=lacks_array),
-    "series": Kind(series, divided=True, lacks_labels=lacks_array),
-    "tabular": Kind(tabular, divided=True),
+    "multilabel": Kind(
+        multilabel, divided=True, several_labels=True, lacks_labels=lacks_targets, columns=columns_of_file
+    ),
+    "npz": Kind(npz, divided=True, lacks_labels=lacks_array, columns=arrays_as_columns),
+    "series": Kind(series, divided=True, lacks_labels=lacks_array, columns=arrays_as_columns),
+    "tabular": Kind(tabular, divided=True, columns=columns_of_shipped),
 }
 
 DATASETS: Registry[Kind] = Registry("dataset", SHIPPED, _of_own, tuple(OwnDataset.model_fields))

@@ -1,6 +1,6 @@
-"""A run's results in the terminal: its classes, its metrics and its decision rules."""
+"""A run's results in the terminal: its classes, its metrics, its decision rules, its slices and its gates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.columns import Columns
@@ -9,7 +9,10 @@ from equipoise.core import terminal
 from equipoise.core.schema import Integers
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation
+from equipoise.metrics.gates import Checked
 from equipoise.metrics.intervals import Interval
+from equipoise.metrics.slices import Slices
+from equipoise.reports import slice_table
 from equipoise.reports.evidence import CHOOSING, JUDGING, ByRule
 
 # Of more classes than this, the table shows the most and the least frequent ones.
@@ -71,6 +74,24 @@ def print_rules(validation: ByRule, test: ByRule, configured: str) -> None:
                 for rule, found in by_rule.items()
             ]
             terminal.print_table(f"{split} by decision rule, of the same model: {purpose}", ["rule", *names], rows)
+
+
+def print_slices(recalls: Slices) -> None:
+    """Print the recalls by class and slice, the lowest first, and which of them differ by more than noise."""
+    shown = recalls.with_samples
+    left = f" (the lowest {MOST_ROWS} of {len(shown)})" if len(shown) > MOST_ROWS else ""
+    terminal.print_table(f"Recall by class and slice{left}", slice_table.HEADINGS, slice_table.rows(shown[:MOST_ROWS]))
+    for line in slice_table.told(recalls):
+        terminal.console.print(line)
+
+
+def print_gates(gates: Sequence[Checked]) -> None:
+    """Print each gate with the value that was measured, and whether it is passed."""
+    rows = [
+        [str(one.gate), one.value, one.measured.interval or "–", "passed" if one.is_passed else "failed"]
+        for one in gates
+    ]
+    terminal.print_table("Gates", ["gate", "value", "95 %", "result"], rows)
 
 
 def print_summary_line(evaluation: Evaluation) -> None:

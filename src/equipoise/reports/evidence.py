@@ -9,6 +9,7 @@ from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation, total_variation
 from equipoise.metrics.intervals import Interval
+from equipoise.metrics.slices import Slices
 
 # What a table of the validation split, or of the test split, is for.
 CHOOSING = "for choosing, cross-fitted"
@@ -33,6 +34,7 @@ class Evidence:
     history : one mapping per epoch; empty if the model was not trained here
     shares : what the audit measured, each float64 (classes,)
     is_training_known : if not, `data` and `weights` count the test samples of each class, and no weight has a meaning
+    slices : recall by class and slice, if slices were asked for
     """
 
     name: str
@@ -51,6 +53,7 @@ class Evidence:
     shares: Mapping[str, Floats]
     warnings: Sequence[str]
     is_training_known: bool = True
+    slices: Slices | None = None
 
     @property
     def prediction_shift(self) -> float:

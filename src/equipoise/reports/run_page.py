@@ -18,7 +18,7 @@ from equipoise.core.schema import Integers
 from equipoise.methods.weighting import SCALE_INVARIANT, learning_rate_factor
 from equipoise.metrics import ranks
 from equipoise.metrics.intervals import FEWEST, Interval
-from equipoise.reports import figures, html
+from equipoise.reports import figures, html, slice_table
 from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
 from equipoise.reports.fonts import FAMILY, lettering
 
@@ -118,6 +118,7 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes], script: str = "") ->
     parts = [
         html.Part("Did it learn?", _did_it_learn(evidence, drawn)),
         html.Part("Which classes suffer?", _which_classes_suffer(evidence, drawn)),
+        *_slices(evidence),
         *weighed,
         html.Part("Would post-hoc adjustment have done as well?", _post_hoc(evidence)),
         html.Part("Can I trust the probabilities?", _calibration(evidence, drawn)),
@@ -138,6 +139,7 @@ def _of_labels(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[html.Part
         html.Part(
             "Which labels suffer?", [html.paragraph(_lowest_recalls(evidence)), *_classes(evidence, "label"), curves]
         ),
+        *_slices(evidence),
         html.Part("Do other thresholds do better?", _rules(evidence)),
     ]
 
@@ -396,6 +398,15 @@ def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
 
 def _lacks(evidence: Evidence) -> str:
     return "has no analytic form" if evidence.is_training_known else "is not known"
+
+
+def _slices(evidence: Evidence) -> list[html.Part]:
+    """Show the recalls by class and slice; return nothing if no slices were asked for."""
+    if evidence.slices is None:
+        return []
+    text = map(html.paragraph, slice_table.told(evidence.slices))
+    table = html.table(slice_table.HEADINGS, slice_table.rows(evidence.slices.with_samples[:MOST_ROWS]))
+    return [html.Part("Do slices differ?", [*text, table])]
 
 
 def _plain_keras(script: str) -> list[html.Part]:

@@ -9,6 +9,8 @@ from equipoise.core.clock import clock
 from equipoise.methods.decisions import as_json
 from equipoise.methods.tasks.task import Verdict
 from equipoise.metrics import probabilities
+from equipoise.metrics.gates import Checked
+from equipoise.metrics.slices import Slices
 from equipoise.reports import run_page
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.evaluate import Evaluated
@@ -16,6 +18,8 @@ from equipoise.tracking import keys
 from equipoise.tracking.run import Run
 
 # Below the run's folder.
+SLICES = "evaluation/slices"
+GATES = "evaluation/gates.json"
 PREDICTIONS = "evaluation/predictions.parquet"
 DECISION = "evaluation/decision.json"
 PROBABILITIES = "evaluation/probabilities.json"
@@ -28,6 +32,43 @@ def log_evaluation(log: Run, found: Evaluated) -> None:
     _log_numbers(log, evidence)
     _log_parquet(log, {**verdict.predictions, **found.origins})
     _log_tables(log, evidence, verdict)
+    if evidence.slices is not None:
+        _log_slices(log, evidence.slices)
+
+
+def _log_slices(log: Run, slices: Slices) -> None:
+    """Log the recall of each class and slice, as a table of MLflow and as CSV, the lowest first."""
+    import pandas as pd
+
+    found = slices.with_samples
+    columns: dict[str, list[Any]] = {
+        "class": [one.label for one in found],
+        "slice": [one.where for one in found],
+        "recall": [one.recall for one in found],
+        "recall_low": [one.low for one in found],
+        "recall_high": [one.high for one in found],
+        "n": [one.support for one in found],
+        "recall_elsewhere": [_or_none(one.rest) for one in found],
+        "n_elsewhere": [one.rest_support for one in found],
+        "p": [_or_none(one.p) for one in found],
+        "p_holm": [_or_none(one.adjusted) for one in found],
+        "against_elsewhere": [one.finding for one in found],
+    }
+    log.log_table(columns, f"{SLICES}.json")
+    log.log_text(pd.DataFrame(columns).to_csv(index=False), f"{SLICES}.csv")
+
+
+def log_gates(log: Run, gates: Sequence[Checked]) -> None:
+    """Log each gate with the value that was measured, and as a tag whether all are passed; nothing without gates."""
+    if not gates:
+        return
+    found = [{"gate": str(one.gate), "value": one.measured.value, "passed": one.is_passed} for one in gates]
+    log.log_json(found, GATES)
+    log.set_tag("gates", "passed" if all(one.is_passed for one in gates) else "failed")
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 @clock.part("pictures")

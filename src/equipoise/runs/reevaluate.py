@@ -4,7 +4,7 @@ The result is a run of its own beside the one that trained the model: what was l
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,13 +23,17 @@ from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
+from equipoise.data.slicing import SlicedColumn, sliced
 from equipoise.data.types import PATHS, Dataset
 from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics.gates import Checked, Gate
+from equipoise.metrics.slices import recall_by_slice
 from equipoise.reports.evidence import Evidence
-from equipoise.runs.evaluate import evaluate
+from equipoise.runs.evaluate import Evaluated, evaluate
+from equipoise.runs.gating import check_gates
 from equipoise.runs.inherit import inherit
 from equipoise.runs.log import log_inputs
-from equipoise.runs.log_evaluation import draw_and_log, log_evaluation
+from equipoise.runs.log_evaluation import draw_and_log, log_evaluation, log_gates
 from equipoise.runs.log_script import log_script_of
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import load_model, read_json
@@ -44,6 +48,17 @@ SHARES = ("loss_share_start", "loss_share", "gradient_share_start", "gradient_sh
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is to be found besides the evaluation itself: recall by the slices of these columns, and these gates."""
+
+    slices: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+
+NOTHING_MORE = Asked()
+
+
+@dataclass(frozen=True)
 class Judged:
     """A finished evaluation; `of` is the run that trained the model."""
 
@@ -51,10 +66,13 @@ class Judged:
     experiment_id: str
     of: str
     evidence: Evidence
+    gates: Sequence[Checked]
     folder: Path
 
 
-def evaluate_again(store: Store, run: str, overrides: Sequence[str], tree: Tree = SHIPPED) -> Judged:
+def evaluate_again(
+    store: Store, run: str, overrides: Sequence[str], tree: Tree = SHIPPED, asked: Asked = NOTHING_MORE
+) -> Judged:
     """Evaluate the model of a finished run and log what comes out as a run tagged `kind=evaluation`.
 
     Parameters
@@ -66,8 +84,8 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str], tree: Tree 
     Raises
     ------
     ConfigError
-        If there is no such run, an override names something that only training could change, or the data have
-        other classes or another shape.
+        If there is no such run, an override names something that only training could change, the data have other
+        classes or another shape, a column cannot be sliced, or a gate cannot be judged. Nothing is written then.
     """
     trained = history.trained_run(store, run, [f"{name}/" for name in SHARES])
     own, weights = history.config_of(store, trained), _weights(store, trained.id)
@@ -80,8 +98,11 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str], tree: Tree 
         )
     # All that depends on the training counts is about the data that the model has seen.
     data = replace(data, counts=weights.counts)
+    slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
     device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
-    answers = _answers(store, trained, config, data)
+    found = evaluate(config, data, weights, _answers(store, trained, config, data))
+    found = _with_slices(found, slicings, config.dataset)
+    gates = check_gates(asked.gates, found.evidence)
     folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{trained.id[:8]}-%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     experiment = given_experiment() or store.client.get_experiment(trained.experiment_id).name
@@ -89,11 +110,31 @@ def evaluate_again(store: Store, run: str, overrides: Sequence[str], tree: Tree 
     description = Description(experiment, f"{run_name(config)} · judged again", flat(config), tags)
     with start_run(store, description, folder, adopt=outer_run(store)) as log:
         log_inputs(config, log, data, weights)
-        found = evaluate(config, data, weights, answers)
         log_evaluation(log, found)
+        log_gates(log, gates)
         log_script_of(store, trained.id, log)
         draw_and_log(found.evidence, log)
-    return Judged(log.id, log.experiment_id, trained.id, found.evidence, folder)
+    return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder)
+
+
+def _slicings(was: Dataset, now: Dataset, data: Prepared, columns: Sequence[str]) -> dict[str, SlicedColumn]:
+    """Return the slices of the test samples by these columns of their own file."""
+    if not columns:
+        return {}
+    others = _others(was, now)
+    return sliced(now, columns, data.split("test").rows, others[-1] if others else None)
+
+
+def _with_slices(found: Evaluated, slicings: Mapping[str, SlicedColumn], dataset: Dataset) -> Evaluated:
+    """Return what was found with the recall in each slice, and notes on how slices were made."""
+    if not slicings:
+        return found
+    evidence, verdict = found.evidence, found.verdict
+    slices = recall_by_slice(verdict.labels, verdict.predicted, evidence.data.classes, slicings)
+    notes = [column.note for column in slicings.values() if column.note]
+    if getattr(dataset, "group", None):
+        notes.append("Rows of one dataset.group count as independent here: intervals are narrower, and p smaller.")
+    return replace(found, evidence=replace(evidence, slices=replace(slices, notes=tuple(notes))))
 
 
 def _answers(store: Store, trained: Logged, config: Config, data: Prepared) -> Trained:

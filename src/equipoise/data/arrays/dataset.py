@@ -1,13 +1,13 @@
 """Arrays: npz files of any kind of samples, and time series (npz, or the .ts text format of the UEA & UCR archive)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers, Name, Names, Section, listing
+from equipoise.core.schema import ConfigError, Integers, Name, Names, Section, listing, suggestion
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import (
     Array,
@@ -21,7 +21,7 @@ from equipoise.data.arrays.scaled import (
 )
 from equipoise.data.arrays.stored import Part, Stored, opened
 from equipoise.data.arrays.ts_files import read_ts
-from equipoise.data.labels import in_array
+from equipoise.data.labels import Spelled, in_array, spelled
 from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw
@@ -128,6 +128,33 @@ def lacks_array(dataset: Dataset, option: str) -> str | None:
     target = str(vars(dataset)["target"])
     there = file.suffix.lower() == ".ts" or target in npz_files.members(file)
     return None if there else f"{file} has no '{target}' (dataset.target)"
+
+
+def arrays_as_columns(dataset: Dataset, columns: Sequence[str], other: str | None) -> dict[str, Spelled]:
+    """Read arrays with one value for each test sample, as text.
+
+    Parameters
+    ----------
+    other : the option that names another file than the dataset's own, if that is judged
+
+    Raises
+    ------
+    ConfigError
+        If there is no such array, or it has not as many values as there are samples.
+    """
+    options = vars(dataset)
+    file = existing_file(str(options[other or "path"]), f"dataset.{other or 'path'}")
+    if other == "test_path" or file.suffix.lower() == ".ts":
+        raise ConfigError(f"slices={listing(columns)}: {file} is a .ts file, which has no columns; an npz may have")
+    if other and any(options.get(f"{split}_features") for split in SPLITS[1:]):
+        raise ConfigError("slices cannot be told in another file whose splits are arrays of their own")
+    names = npz_files.members(file)
+    features = options["features"] if other else options.get("test_features") or options["features"]
+    samples = npz_files.header(file, features)[0]
+    for name in columns:
+        if name not in names:
+            raise ConfigError(f"slices={name}: {file} has no such array{suggestion(name, names)}")
+    return {name: spelled(npz_files.whole(file, name, features, samples), f"'{name}' of {file}") for name in columns}
 
 
 def _of_arrays(stored: Stored, shape: tuple[int, ...], options: ArrayOptions, split: str | None, least: int) -> Raw:

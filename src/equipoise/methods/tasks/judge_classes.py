@@ -99,6 +99,7 @@ def judge_answers(
         validation_rules=on_validation,
         decide=decides[configured],
         probabilities=moved,
+        predicted=predicted[configured],
         predictions=_predictions(classes, labels, predicted[configured], log_probabilities),
     )
 

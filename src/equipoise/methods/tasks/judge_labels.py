@@ -70,6 +70,7 @@ def judge_labelled(
         validation_rules=_on_validation(validation, makers),
         decide=rules[judging.decision.name],
         probabilities=moved,
+        predicted=predicted,
         predictions={
             f"{kind}({name})": columns[:, index]
             for index, name in enumerate(data.classes)

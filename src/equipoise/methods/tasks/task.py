@@ -78,6 +78,7 @@ class Verdict:
         without validation samples
     decide : the configured rule, as tuned
     probabilities : from logits to the probabilities where the model will be used
+    predicted : by the configured rule, of the form of the labels
     predictions : a column each, a row for each test sample
     """
 
@@ -90,6 +91,7 @@ class Verdict:
     validation_rules: Mapping[str, Mapping[str, float]]
     decide: Decide
     probabilities: Probabilities
+    predicted: Integers
     predictions: Mapping[str, Any]
 
 
