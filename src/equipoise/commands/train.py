@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,10 +21,13 @@ from equipoise.core.clock import clock, imports_counted
 from equipoise.core.commands import command
 from equipoise.core.paths import config_folder, project_root
 from equipoise.core.schema import ConfigError, complain
-from equipoise.sweeps import planning
+from equipoise.sweeps import planning, race
 from equipoise.sweeps.launchers import choose
 from equipoise.sweeps.launchers.submitit_jobs import cores
 from equipoise.training.cluster import read_cluster
+
+if TYPE_CHECKING:
+    from equipoise.tracking.store import Store
 
 
 def main(words: Sequence[str]) -> int:
@@ -73,6 +77,8 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
     if plan.searching and store.answers:
         check_search(store, sweep.id, plan.jobs)
+    if plan.racing:
+        return _run_race(plan, plan.racing, sweep, store)
     # The trials of a search are not known yet.
     jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
     names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
@@ -91,6 +97,33 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
         for experiment, view in save_views(store, sweep.id):
             print(f"  {store.page(experiment, view=view)}")
     return 1 if state.unfinished else code
+
+
+def _run_race(plan: planning.Plan, planned: race.Planned, sweep: planning.Sweep, store: "Store") -> int:
+    from psutil import Process
+
+    from equipoise.core.terminal import told_once
+    from equipoise.runs import background
+    from equipoise.sweeps import race_report
+    from equipoise.sweeps.summary import summarised
+
+    if not store.answers:
+        raise ConfigError(
+            "the race reads its results from the store, which does not answer; start it, or tracking=local"
+        )
+    began = Process().create_time()
+    elsewhere = sweep.launcher != choose.IN_THIS_PROCESS
+    found = race.Race(store, sweep, planned, began)
+    found.begin()
+    with (
+        told_once(),
+        race.under_way(found),
+        summarised(store, plan, sweep),
+        nullcontext() if elsewhere or cores() == 1 else background.beside(race.MOST_JOBS),
+    ):
+        code = _run_hydra()
+    race_report.show(found)
+    return code
 
 
 def _takes_part(plan: planning.Plan) -> bool:
@@ -157,6 +190,7 @@ def train(composed: DictConfig) -> dict[str, float] | None:
         settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != choose.IN_THIS_PROCESS
     )
     searching = planning.search_settings(settings.sweeper) if config.sweep != "auto" else None
+    elsewhere = elsewhere or settings.sweeper._target_ == race.TARGET  # which has many jobs, and tells what they show
     with spoken(folder) if elsewhere else nullcontext(), imports_counted() if config.trainer.profile else nullcontext():
         return run_job(config, folder, searching)
 

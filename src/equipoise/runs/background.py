@@ -69,6 +69,11 @@ class Beside:
             drawn.set_exception(error)
         self._ends.append(self._closer.submit(_end, drawn, evidence, log, held))
 
+    def settle(self) -> None:
+        """Wait for the ends of all runs so far."""
+        for end in self._ends:
+            end.result()
+
     def close(self) -> None:
         """Wait for all ends."""
         self._closer.shutdown()

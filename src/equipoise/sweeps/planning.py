@@ -9,7 +9,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import NONE, ConfigError, suggestion
 from equipoise.data.prepare import prepare
-from equipoise.sweeps import search
+from equipoise.sweeps import candidates, race, search
 from equipoise.sweeps.launchers import choose
 
 # The plugins that replace Hydra's own.
@@ -59,6 +59,12 @@ class Plan:
     handed_over: tuple[str, ...]  # overrides for Hydra in addition to the typed ones
     shows_config: bool  # whether the config is shown and nothing is run
     searching: search.Settings | None = None  # how a search chooses its trials; None if every combination is a job
+    racing: race.Planned | None = None  # how a race chooses its repetitions
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the jobs are not known yet: `jobs` holds every option that one of them can have."""
+        return self.searching is not None or self.racing is not None
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,8 @@ def _plan_sweep(typed: _Typed) -> Plan:
     recipe = typed.settings.hydra.sweeper.get("params") or {}
     overrides = parse([f"{key}={value}" for key, value in recipe.items()]) + typed.overrides
     _check_varied(overrides)
+    if typed.settings.hydra.sweeper._target_ == race.TARGET:
+        return _plan_race(typed, overrides)
     searching = search_settings(typed.settings.hydra.sweeper)
     space = search.space(overrides) if searching else None
     jobs = _trials(space, typed.tree) if space else _jobs(overrides, typed.tree)
@@ -197,6 +205,42 @@ def _plan_sweep(typed: _Typed) -> Plan:
         *_planned(typed.settings),
     )
     return Plan(jobs, sweep, handed_over, typed.shows_config, searching)
+
+
+def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
+    options = _options(typed.settings.hydra.sweeper)
+    settings = race.read_settings({key: value for key, value in options.items() if key != "params"})
+    field = candidates.field(overrides)
+    decided = any(word.startswith("decision=") for word in field.given)
+    shared = [*field.given, *(() if decided else race.judged_by(settings.metric))]
+    baseline = compose_one([*shared, *field.baseline.words], typed.tree)
+    composed = {field.baseline: baseline}
+    reasons: dict[str, str] = {}
+    for candidate in field.candidates[1:]:
+        try:
+            composed[candidate] = compose_one([*shared, *candidate.words], typed.tree)
+        except ConfigError as error:
+            if field.typed:
+                raise ConfigError(f"{error}\n  (in the candidate {candidate.label})") from None
+            reasons[candidate.label] = str(error).splitlines()[0]
+    field = replace(field, candidates=tuple(composed))
+    at_once = choose.at_once(_options(typed.settings.hydra.launcher))
+    planned = race.Planned(settings, field, tuple(composed.values()), reasons, at_once)
+    sweep = replace(
+        _sweep(typed, overrides, [*typed.tree.flags, "race", settings.metric]),
+        command=f"{command('decide')} {shlex.join([*typed.tree.flags, *race.as_typed(typed.words)])}",
+        grid={word.partition("=")[0]: "" for candidate in field.candidates for word in candidate.words}
+        | {"dataset.split_seed": "", "seed": ""},
+    )
+    handed_over = (
+        *_folders(typed),
+        *_threads(typed.settings, planned.configs, len(planned.configs)),
+        "hydra/hydra_logging=disabled",  # which names every job
+        f"sweep={sweep.id}",
+        f"++hydra.job.env_set.{VARIED}='{','.join(sweep.grid)}'",
+        *_planned(typed.settings),
+    )
+    return Plan(planned.configs, sweep, handed_over, typed.shows_config, racing=planned)
 
 
 def _sweep(typed: _Typed, overrides: Sequence[Override], beside: Sequence[str]) -> Sweep:

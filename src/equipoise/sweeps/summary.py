@@ -45,7 +45,7 @@ class _Summary:
     store: Store
     run: Run
     sweep: Sweep
-    jobs: Sequence[Config]  # none for a search, whose trials are not known beforehand
+    jobs: Sequence[Config]  # none for a search or a race, whose jobs are not known beforehand
     commands: Sequence[str]  # that have run the sweep so far, oldest first
 
 
@@ -73,7 +73,9 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             open_store(store.root, "local" if store.is_local else "server")
             _fill(state, summary)
             _log(summary, state)
-            if plan.searching:
+            if plan.racing:
+                pass  # whoever began the race tells what it has shown
+            elif plan.searching:
                 search_report.show(store, sweep.id, plan.searching, sweep.flags)
             else:
                 _print(summary, state)
@@ -97,7 +99,7 @@ def _begun(store: Store, plan: Plan, sweep: Sweep) -> Iterator[_Summary]:
         for other in earlier:
             if other.info.run_id != run.id:
                 store.client.delete_run(other.info.run_id)
-        yield _Summary(store, run, sweep, () if plan.searching else plan.jobs, commands)
+        yield _Summary(store, run, sweep, () if plan.is_open else plan.jobs, commands)
 
 
 def _tell_earlier(summary: _Summary) -> None:

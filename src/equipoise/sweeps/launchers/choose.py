@@ -17,6 +17,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.sweeps.launchers import ray_jobs, submitit_jobs
 
 IN_THIS_PROCESS = "basic"  # Hydra's own launcher, which needs no YAML
+MOST = 1024  # jobs at the same time
 PACKAGES = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
     "ray": "ray",
@@ -142,6 +143,26 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
             )
         return max(1, cores // min(jobs, workers if workers > 0 else max(1, cores + 1 + workers)))
     return max(1, cores // min(jobs, submitit_jobs.at_once(options))) if options else None
+
+
+def at_once(composed: Mapping[str, Any]) -> int:
+    """Return how many jobs run at the same time; of a cluster, whose size changes, more than a race has.
+
+    Parameters
+    ----------
+    composed : `hydra.launcher`
+    """
+    if "n_jobs" in composed:
+        workers = int(composed["n_jobs"])
+        return workers if workers > 0 else max(1, submitit_jobs.cores() + 1 + workers)
+    options = read_options(composed)
+    if isinstance(options, ray_jobs.Options) and options.address == ray_jobs.ON_THIS_MACHINE:
+        return max(1, (options.cores or submitit_jobs.cores()) // options.num_cpus)
+    if options is None:
+        return 1
+    return (
+        MOST if isinstance(options, ray_jobs.Options | submitit_jobs.SlurmOptions) else submitit_jobs.at_once(options)
+    )
 
 
 def set_environment() -> None:

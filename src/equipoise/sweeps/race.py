@@ -1,0 +1,362 @@
+"""A race: the next repetition of the candidates that are left, again and again, until the time is up.
+
+Its state is its runs in the store: which candidate has which repetition. So a race that was killed goes on where it
+stopped, and the same command with more minutes goes further. `comparison.race` says who is left, and what was shown.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+from rich.progress import BarColumn, Progress, TextColumn
+
+from equipoise.comparison import race
+from equipoise.comparison.race import Design, Entry, Scores
+from equipoise.config import identity
+from equipoise.config.messages import explained
+from equipoise.config.model import Config, config_sha256
+from equipoise.core.paths import cache_folder
+from equipoise.core.schema import ConfigError, Positive, Section
+from equipoise.core.state import kept
+from equipoise.core.terminal import NOTE, WARNING, console, retell, warn
+from equipoise.data.prepare import prepare
+from equipoise.runs import background
+from equipoise.runs.weigh import weigh
+from equipoise.sweeps import candidates
+from equipoise.sweeps.candidates import Candidate
+from equipoise.sweeps.progress import SPOKEN
+from equipoise.tracking import history
+from equipoise.tracking.history import Logged
+from equipoise.tracking.store import Store
+
+if TYPE_CHECKING:
+    from equipoise.sweeps.planning import Sweep
+
+TARGET = "hydra_plugins.race.RaceSweeper"
+METRICS = ("macro_f1", "balanced_accuracy", "mcc", "accuracy", "worst_class_recall")  # what every rule is judged by
+ARGMAX = "argmax"
+RESERVE = 4.0  # seconds for the verdict and its page
+SECONDS = "race_seconds"  # tag of the summary run: what earlier commands have spent
+MOST_JOBS = 1 << 20
+ENDS = {
+    "time": "the time is up",
+    "worse": "all others are shown to be worse",
+    "enough": "more repetitions of these rows would narrow no interval by more than a twentieth",
+}
+
+Launch = Callable[[Sequence[Sequence[str]]], None]
+
+
+class Settings(Section):
+    """How long a race goes, and by what, as in conf/hydra/sweeper/race.yaml."""
+
+    metric: str
+    minutes: Positive
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A race as it is asked for: one config for each candidate, at the first repetition."""
+
+    settings: Settings
+    field: candidates.Field
+    configs: tuple[Config, ...]
+    unfit: Mapping[str, str]  # why others do not fit the data or the words, by label
+    at_once: int  # jobs that the launcher runs at the same time
+
+
+@dataclass(frozen=True)
+class Results:
+    """The scores of the finished runs, by metric; higher is better."""
+
+    validation: Mapping[str, Scores]
+    test: Mapping[str, Scores]
+    runs: Sequence[Logged]
+
+
+def read_settings(composed: Mapping[str, object]) -> Settings:
+    """Return the checked settings of `hydra.sweeper`, without its target and params.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each wrong setting.
+    """
+    try:
+        return Settings.model_validate(composed)
+    except ValidationError as error:
+        raise ConfigError(explained(error, composed, "hydra.sweeper")) from None
+
+
+def as_typed(words: Sequence[str]) -> list[str]:
+    """Return Hydra's words for a race as the user types them for `decide.py`."""
+    shown = (word.removeprefix("hydra.sweeper.") for word in words)
+    return [word for word in shown if word != "hydra/sweeper=race"]
+
+
+def judged_by(metric: str) -> tuple[str, ...]:
+    """Return the overrides by which every training is judged by a rule that is tuned for the metric, too."""
+    return ("decision=tuned", f"decision.metric={metric}")
+
+
+@dataclass
+class Race:
+    """One race under way in this process.
+
+    Attributes
+    ----------
+    began : `time.time()` when the process began
+    design : what a repetition is; known once the race begins
+    racing : candidates by label, without those that were left out for want of time or because they failed
+    out : why others are not in the race
+    """
+
+    store: Store
+    sweep: "Sweep"
+    planned: Planned
+    began: float
+    design: Design = Design(True, 0.0, 0.0)
+    racing: dict[str, tuple[Candidate, Config]] = field(default_factory=dict)
+    out: dict[str, str] = field(default_factory=dict)
+    ended: str = ENDS["time"]
+    earlier: float = 0.0
+    cost: float | None = None  # seconds of one job in one worker
+    trained: int = 0  # jobs that this process has launched
+
+    @property
+    def baseline(self) -> Entry:
+        return Entry(self.planned.field.baseline.label, ARGMAX)
+
+    @property
+    def metric(self) -> str:
+        return self.planned.settings.metric
+
+    @property
+    def spent(self) -> float:
+        """Seconds, with those of earlier commands."""
+        return self.earlier + time.time() - self.began
+
+    @property
+    def left(self) -> float:
+        return self.planned.settings.minutes * 60 - RESERVE - self.spent
+
+    def begin(self) -> None:
+        """Look at the data: what a repetition is, and which candidates have the same weights."""
+        first = self.planned.configs[0]
+        data = prepare(first.dataset, cache_folder())
+        other = prepare(_repeated(first, 1, splits=True).dataset, cache_folder())
+        rows = {name: len(data.split(name).labels) for name in ("train", "validation", "test")}
+        ratios = (rows[name] / rows["train"] for name in ("validation", "test"))
+        self.design = Design(data.data_sha256 != other.data_sha256, *ratios)
+        known: list[tuple[str, Config, np.ndarray]] = []
+        for candidate, config in zip(self.planned.field.candidates, self.planned.configs, strict=True):
+            weights = weigh(config, prepare(config.dataset, cache_folder())).weights
+            same = [label for label, other, values in known if _is_same(config, weights, other, values)]
+            if same:
+                self.out[candidate.label] = f"its weights are those of {same[0]}"
+            else:
+                known.append((candidate.label, config, weights))
+                self.racing[candidate.label] = (candidate, config)
+
+    def run(self, arguments: Sequence[str], launch: Launch) -> None:
+        """Race until the time is up, or nothing more can be learned.
+
+        Parameters
+        ----------
+        arguments : Hydra's overrides, of which those that name no candidate are of every job
+        launch : runs jobs, which are given by their overrides, and returns when they have ended
+        """
+        lists = {word.partition("=")[0] for candidate in self.planned.field.candidates for word in candidate.words}
+        shared = [word for word in arguments if word.partition("=")[0] not in lists]
+        shared += judged_by(self.metric) if not any(word.startswith("decision=") for word in shared) else ()
+        summary = self.store.runs(kind="sweep", sweep_id=self.sweep.id)[-1]
+        self.earlier = float(summary.data.tags.get(SECONDS, 0))
+        columns = (TextColumn("{task.description}"), BarColumn(16), TextColumn("{task.fields[told]}"))
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("race", total=self.planned.settings.minutes * 60, told="")
+            while batch := self._next():
+                since = time.monotonic()
+                progress.update(bar, completed=self.spent, told=self._told(batch))
+                launch([[*shared, *self.racing[label][0].words, *self._place(number)] for label, number in batch])
+                beside = background.current()
+                if beside:
+                    beside.settle()
+                self._book(batch, time.monotonic() - since)
+                self.store.client.set_tag(summary.info.run_id, SECONDS, f"{self.spent:.1f}")
+
+    def results(self) -> Results:
+        """Return what the finished runs of the present candidates, code and data scored."""
+        places = self._places()
+        runs = history.sweep_runs(self.store, self.sweep.id, ["decision/", "val/decision/"])
+        validation: dict[str, dict[Entry, dict[int, float]]] = {metric: {} for metric in METRICS}
+        test: dict[str, dict[Entry, dict[int, float]]] = {metric: {} for metric in METRICS}
+        counted = []
+        for run in runs:
+            place = places(run)
+            if place is None:
+                continue
+            counted.append(run)
+            for key, value in run.metrics.items():
+                *head, rule, metric = key.split("/")
+                if metric in METRICS:
+                    scores = validation if head[0] == "val" else test
+                    scores[metric].setdefault(Entry(place[0], rule), {})[place[1]] = value
+        order = {candidate.label: number for number, candidate in enumerate(self.planned.field.candidates)}
+        for scores in (*validation.values(), *test.values()):
+            ordered = sorted(scores.items(), key=lambda item: (order[item[0].candidate], item[0].rule != ARGMAX))
+            scores.clear()
+            scores.update(ordered)
+        return Results(validation, test, counted)
+
+    def _next(self) -> list[tuple[str, int]]:
+        """Return the next jobs, by candidate and repetition; none if the race is over."""
+        scores = self.results().validation[self.metric]
+        done = {
+            label: {n for e, values in scores.items() if e.candidate == label for n in values} for label in self.racing
+        }
+        gone = race.dropped(scores, self.baseline) if self.baseline in scores else {}
+        left = [
+            label
+            for label in self.racing
+            if label == self.baseline.candidate
+            or not done[label]
+            or any(e.candidate == label and e not in gone for e in scores)
+        ]
+        number = min(next(n for n in range(race.MOST_NEEDED) if n not in done[label]) for label in left)
+        if len(left) == 1 and len(self.racing) > 1:
+            self.ended = ENDS["worse"]
+            return []
+        if number >= race.enough(self.design.validation_over_train):
+            self.ended = ENDS["enough"]
+            return []
+        missing = [(label, number) for label in left if number not in done[label]]
+        if self.cost is None:
+            return missing[:1] if self.left > 0 else []
+        room = int(self.left / self.cost) * self.planned.at_once
+        if number == 0 and room < race.FIRST_LOOK * len(left):
+            missing = self._fewer(missing, max(1, room // race.FIRST_LOOK))
+        if room < len(missing):  # the baseline and those that promise most
+            gain = {label: _highest(scores, label, gone) for label, _ in missing} | {self.baseline.candidate: np.inf}
+            missing = sorted(missing, key=lambda job: -gain[job[0]])[:room]
+        alone = len(left) > 1 and [label for label, _ in missing] == [self.baseline.candidate]
+        return [] if alone else missing  # without another one it makes no pair
+
+    def _fewer(self, missing: list[tuple[str, int]], most: int) -> list[tuple[str, int]]:
+        """Leave out candidates for which the time is too short, and say so."""
+        kept_ones = [self.baseline.candidate, *(label for label in self.racing if label != self.baseline.candidate)][
+            :most
+        ]
+        lost = [label for label in self.racing if label not in kept_ones]
+        if lost:
+            assert self.cost is not None
+            minutes = self.cost * race.FIRST_LOOK * len(self.racing) / self.planned.at_once / 60 + self.spent / 60
+            warn(
+                f"{self.planned.settings.minutes:g} minutes are too short for {race.FIRST_LOOK} repetitions of "
+                f"{len(self.racing)} candidates at {self.cost:.1f} s a training; left out: {', '.join(lost)}. "
+                f"minutes={np.ceil(minutes):.0f} is enough for all"
+            )
+        for label in lost:
+            self.out[label] = "too little time"
+            self.racing.pop(label)
+        return [job for job in missing if job[0] in kept_ones]
+
+    def _book(self, batch: Sequence[tuple[str, int]], seconds: float) -> None:
+        """Learn from jobs that have ended what one takes, and which candidates fail."""
+        rounds = -(-len(batch) // self.planned.at_once)
+        self._retell(batch, self.trained)
+        self.trained += len(batch)
+        results = self.results()
+        if self.cost is None and results.runs:  # of the first job the process's imports are no part of the cost
+            info = self.store.client.get_run(results.runs[-1].id).info
+            self.cost = (info.end_time - info.start_time) / 1000
+        else:
+            self.cost = seconds / rounds
+        finished = {(e.candidate, n) for e, values in results.validation[self.metric].items() for n in values}
+        for label, number in batch:
+            if (label, number) not in finished:
+                self.out[label] = f"its repetition {number} failed"
+                self.racing.pop(label, None)
+        if self.baseline.candidate not in self.racing:
+            raise ConfigError("the baseline failed, so that there is nothing to compare with")
+
+    def _retell(self, batch: Sequence[tuple[str, int]], first: int) -> None:
+        """Show what the jobs have said of an error, and the first of all of the data; the rest stays in their folders."""
+        for index in range(first, first + len(batch)):
+            file = self.sweep.folder / str(index) / SPOKEN
+            lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+            for line in lines:
+                if line.startswith("error:") or (index == 0 and line.startswith((WARNING, NOTE))):
+                    retell(line)
+
+    def _told(self, batch: Sequence[tuple[str, int]]) -> str:
+        minutes = f"{self.spent / 60:.1f} of {self.planned.settings.minutes:g} minutes"
+        return (
+            f"{minutes}, repetition {batch[0][1] + 1}, {len(batch)} of {len(self.planned.field.candidates)} candidates"
+        )
+
+    def _place(self, number: int) -> list[str]:
+        return [f"seed={number}", *([f"dataset.split_seed={number}"] if self.design.splits else [])]
+
+    def _places(self) -> Callable[[Logged], tuple[str, int] | None]:
+        """Return the function from a run to its candidate and repetition; None for a run of other code or config."""
+        codes = {label: identity.code_sha256(config) for label, (_, config) in self.racing.items()}
+        known: dict[tuple[str, str], tuple[str, int]] = {}
+        reached = -1
+
+        def place(run: Logged) -> tuple[str, int] | None:
+            nonlocal reached
+            number = int(run.params.get("seed", -1))
+            for repetition in range(reached + 1, number + 1):
+                for label, (_, config) in self.racing.items():
+                    job = _repeated(config, repetition, splits=self.design.splits)
+                    known[config_sha256(job), codes[label]] = (label, repetition)
+            reached = max(reached, number)
+            return known.get((run.tags.get("config_sha256", ""), run.tags.get("code_sha256", "")))
+
+        return place
+
+
+def _repeated(config: Config, number: int, *, splits: bool) -> Config:
+    """Return a candidate's config at a repetition."""
+    dataset = config.dataset.model_copy(update={"split_seed": number}) if splits else config.dataset
+    return config.model_copy(update={"seed": number, "dataset": dataset})
+
+
+def _highest(scores: Scores, label: str, gone: Mapping[Entry, int]) -> float:
+    """Return the highest mean of a candidate's rules that are left; -inf without any."""
+    means = (np.mean([*values.values()]) for e, values in scores.items() if e.candidate == label and e not in gone)
+    return float(max(means, default=-np.inf))
+
+
+def _is_same(config: Config, weights: np.ndarray, other: Config, values: np.ndarray) -> bool:
+    """Whether two candidates differ in the name of their weighting alone, and weigh the classes the same."""
+    if config.model_copy(update={"weighting": other.weighting}) != other:
+        return False
+    scheduled = config.weighting.schedule != other.weighting.schedule
+    return not scheduled and bool(np.allclose(weights, values, rtol=1e-9))
+
+
+@dataclass
+class _Current:
+    race: Race | None = None
+
+
+@contextlib.contextmanager
+def under_way(race: Race) -> Iterator[Race]:
+    """Within it Hydra's sweeper finds the race, since Hydra hands nothing on to it."""
+    kept(_Current).race = race
+    try:
+        yield race
+    finally:
+        kept(_Current).race = None
+
+
+def current() -> Race:
+    """Return the race that is under way in this process."""
+    found = kept(_Current).race
+    assert found is not None, "decide.py begins the race"
+    return found

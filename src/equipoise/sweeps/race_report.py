@@ -1,0 +1,384 @@
+"""What a race has shown: the verdict in the terminal, and a page with the race drawn over its repetitions."""
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equipoise.comparison import race as statistics
+from equipoise.comparison.display import words
+from equipoise.comparison.race import Entry, Nested, Verdict
+from equipoise.comparison.repetitions import Difference, Spread
+from equipoise.core.commands import command
+from equipoise.core.paths import project_root
+from equipoise.core.schema import counted, listing
+from equipoise.core.terminal import console, print_table
+from equipoise.reports import html
+from equipoise.sweeps.race import ARGMAX, METRICS, Race, Results, judged_by
+from equipoise.tracking.artifacts import log_sweep_texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERDICT = "verdict"  # tag of the sweep's summary run
+
+
+@dataclass(frozen=True)
+class Told:
+    """A race and all that it has shown."""
+
+    race: Race
+    results: Results
+    verdict: Verdict
+    nested: Nested | None
+    gone: Mapping[Entry, int]  # entries that were dropped, and after how many repetitions
+
+    @property
+    def repetitions(self) -> int:
+        return len(self.results.validation[self.race.metric][self.race.baseline])
+
+
+def show(race: Race) -> None:
+    """Print the verdict, write the page, and log both to the sweep's summary run."""
+    results = race.results()
+    scores = results.validation[race.metric]
+    if not scores.get(race.baseline):
+        console.print("No repetition of the baseline was finished within the time: there is nothing to decide by.")
+        return
+    told = Told(
+        race,
+        results,
+        statistics.judge(scores, race.baseline, race.design),
+        statistics.nested(scores, results.test[race.metric], race.baseline, race.design),
+        statistics.dropped(scores, race.baseline),
+    )
+    headings, rows = disagreement(told)
+    if rows:
+        print_table("The metrics favour different ways (validation split)", headings, rows)
+    for line in lines(told):
+        console.print(line, soft_wrap=True)
+    folder = project_root() / "outputs" / "decide" / race.sweep.id
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"decision.html": page(told), "decision.json": as_json(told)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    log_sweep_texts(race.store, race.sweep.id, {run.experiment_id for run in results.runs}, texts)
+    summary = race.store.runs(kind="sweep", sweep_id=race.sweep.id)[-1].info.run_id
+    race.store.client.set_tag(summary, VERDICT, lines(told)[0])
+    console.print(f"The race, drawn: {folder / 'decision.html'}", soft_wrap=True)
+
+
+def lines(told: Told) -> list[str]:
+    """Return the verdict and what belongs to it, at most nine lines; the first is the verdict."""
+    return [_verdict(told), *_tested(told), *_control(told), *_change(told), _race(told), *_next(told)]
+
+
+def _verdict(told: Told) -> str:
+    race, verdict = told.race, told.verdict
+    metric = words(race.metric)
+    where = (
+        f"{counted(told.repetitions, 'split', 'splits')}"
+        if race.design.splits
+        else f"{told.repetitions} seeds on one split"
+    )
+    family = len({id(found) for found in verdict.differences.values()})
+    if verdict.choice != race.baseline:
+        found = verdict.differences[verdict.choice]
+        return (
+            f"Verdict: {_name(verdict.choice)}. By {metric} on the validation rows of {where} it is better than no "
+            f"weights with argmax by {_interval(found)}, p = {_p(found)} after Holm's correction for {family} alternatives."
+        )
+    if verdict.leader == race.baseline or verdict.leader not in verdict.differences:
+        return f"Verdict: no weights, argmax. By {metric} none of {family} alternatives is higher on the validation rows of {where}."
+    found = verdict.differences[verdict.leader]
+    return (
+        f"Verdict: no weights, argmax. By {metric} none of {family} alternatives is shown to be better on the validation "
+        f"rows of {where}; the highest, {_name(verdict.leader)}, differs by {_interval(found)}, p = {_p(found)}."
+    )
+
+
+def _tested(told: Told) -> list[str]:
+    nested = told.nested
+    if nested is None:
+        return []
+    metric = words(told.race.metric)
+    return [
+        f"On test rows, which chose nothing: whoever takes in each repetition what its validation rows prefer has "
+        f"{metric} {_mean(nested.spread)}, {_interval(nested.to_baseline)} against no weights with argmax."
+    ]
+
+
+def _control(told: Told) -> list[str]:
+    verdict, race = told.verdict, told.race
+    control = verdict.control
+    if control is None or control == verdict.choice or control not in verdict.differences:
+        return []
+    lead = ""
+    if verdict.to_control is not None:
+        sure = "shown" if verdict.to_control.is_shown else "not shown to be more than noise"
+        lead = f"; the verdict is ahead of it by {_interval(verdict.to_control)}, {sure}"
+    return [
+        f"The control that needs no training: no weights with decision={control.rule}, "
+        f"{_interval(verdict.differences[control])} against argmax{lead}."
+    ]
+
+
+def _change(told: Told) -> list[str]:
+    race, verdict = told.race, told.verdict
+    parts = []
+    others = {
+        metric: leader
+        for metric, leader in _leaders(told).items()
+        if leader != verdict.choice and metric != race.metric
+    }
+    if others:
+        parts.append(
+            "another metric: "
+            + "; ".join(f"{words(metric)} favours {_name(leader)}" for metric, leader in others.items())
+        )
+    if verdict.needed:
+        cost = race.spent / max(1, told.repetitions)
+        minutes = math.ceil((race.spent + cost * (verdict.needed - told.repetitions)) / 60)
+        parts.append(
+            f"about {verdict.needed - told.repetitions} more repetitions would show a difference of this size: minutes={minutes}"
+        )
+    elif verdict.rows_needed:
+        parts.append(
+            f"no number of repetitions would show such a difference; about {verdict.rows_needed:.1f} times as many rows might"
+        )
+    if not race.design.splits:
+        parts.append("other validation rows: the data name theirs, and all repetitions share them")
+    return [f"What would change it: {'; '.join(parts)}."] if parts else []
+
+
+def _race(told: Told) -> str:
+    race = told.race
+    entries = told.results.validation[race.metric]
+    runs = len(told.results.runs)
+    out = {**race.planned.unfit, **race.out}
+    left = (
+        "" if not out else " Not in it: " + listing([f"{label} ({reason})" for label, reason in out.items()], 6) + "."
+    )
+    return (
+        f"The race: {counted(len(statistics.orders(list(entries))), 'candidate', 'candidates')}, {len(entries)} with their "
+        f"rules, {runs} trainings, {race.spent / 60:.1f} minutes; it ended since {race.ended}.{left}"
+    )
+
+
+def _next(told: Told) -> list[str]:
+    race, choice = told.race, told.verdict.choice
+    candidate = race.racing[choice.candidate][0] if choice.candidate in race.racing else race.planned.field.baseline
+    given = [word for word in race.planned.field.given if not word.startswith("decision")]
+    decided = judged_by(race.metric) if choice.rule == "tuned" else (f"decision={choice.rule}",)
+    plain = {"weighting=none", "dataset.sampling=none", "decision=argmax"}
+    typed = [word for word in (*given, *candidate.words, *decided) if word not in plain]
+    train = shlex.join([*race.sweep.flags, *typed, "trainer.refit=true"])
+    return [
+        f"Train it on all rows:       {command('train')} {train}",
+        f"Register it:                {command('register')} run=latest",
+        f"Take it away, plain Keras:  {command('export')} run=latest output=train_plain.py",
+    ]
+
+
+def disagreement(told: Told) -> tuple[list[str], list[list[str]]]:
+    """Return headings, and a row for each metric with what it favours; no row if all favour the same."""
+    leaders = _leaders(told)
+    if len(set(leaders.values())) < 2:
+        return [], []
+    rows = []
+    for metric, leader in leaders.items():
+        scores = told.results.validation[metric]
+        found = statistics.to_baseline(scores, told.race.baseline, told.race.design).get(leader)
+        rows.append(
+            [
+                words(metric),
+                _name(leader),
+                f"{np.mean([*scores[leader].values()]):.3f}",
+                _interval(found) if found else "",
+                _sure(found),
+            ]
+        )
+    return ["metric", "favours", "mean", "− no weights, argmax", ""], rows
+
+
+def _leaders(told: Told) -> dict[str, Entry]:
+    """Return the entry with the highest mean by each metric, of those in the race to its end."""
+    alive = [entry for entry in told.results.validation[told.race.metric] if entry not in told.gone]
+    leaders = {}
+    for metric in dict.fromkeys((told.race.metric, *METRICS)):
+        scores = told.results.validation[metric]
+        means = {entry: np.mean([*scores[entry].values()]) for entry in alive if scores.get(entry)}
+        if means:
+            leaders[metric] = max(means, key=means.__getitem__)
+    return leaders
+
+
+def page(told: Told) -> str:
+    """Return the race as one page: the verdict, the race drawn, every entry, what metrics disagree on."""
+    race = told.race
+    said = lines(told)
+    lead = [html.paragraph(said[0], kind="lead"), *map(html.paragraph, said[1:-3])]
+    parts = [html.Part("What to type next", [html.code("\n".join(said[-3:]), "Three commands")])]
+    parts.append(
+        html.Part(
+            "The race",
+            [
+                html.picture(
+                    drawn(told),
+                    f"{words(race.metric)} minus that of no weights with argmax, mean of the repetitions so far",
+                ),
+                html.paragraph(
+                    "A candidate leaves (×) when all its rules are shown to be worse than the leader: a one-sided paired "
+                    "t test over these rows' repetitions, its level spent over looks and entries, so that the best is "
+                    "ever dropped with a probability of at most 5 %."
+                ),
+            ],
+        )
+    )
+    parts.append(html.Part("All entries", [html.table(*_entries(told))]))
+    headings, rows = disagreement(told)
+    if rows:
+        parts.append(html.Part("Where the metrics disagree", [html.table(headings, rows)]))
+    if told.nested:
+        chosen = [[_name(entry), str(count)] for entry, count in told.nested.chosen.items()]
+        parts.append(
+            html.Part("What each repetition's validation rows chose", [html.table(["entry", "repetitions"], chosen)])
+        )
+    parts.append(html.Part("How it was run", [html.paragraph(race.sweep.command)]))
+    return html.document(f"Decision by {words(race.metric)}", lead, parts)
+
+
+def _entries(told: Told) -> tuple[list[str], list[list[str]]]:
+    scores = told.results.validation[told.race.metric]
+    rows = []
+    for entry in sorted(scores, key=lambda entry: -np.mean([*scores[entry].values()])):
+        found = told.verdict.differences.get(entry)
+        ended = f"dropped after {told.gone[entry]}" if entry in told.gone else ""
+        rows.append(
+            [
+                _name(entry),
+                str(len(scores[entry])),
+                f"{np.mean([*scores[entry].values()]):.3f}",
+                _interval(found) if found else "",
+                _p(found) if found else "",
+                ended,
+            ]
+        )
+    return ["entry", "repetitions", words(told.race.metric), "− no weights, argmax", "p", ""], rows
+
+
+def drawn(told: Told) -> "Figure":
+    """Draw each candidate's best rule: the mean difference to the baseline after each repetition."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    from equipoise.core.colors import INK, MUTED, weighting_color
+
+    scores = told.results.validation[told.race.metric]
+    baseline = scores[told.race.baseline]
+    best: dict[str, Entry] = {}
+    for entry in sorted(scores, key=lambda entry: -np.mean([*scores[entry].values()])):
+        best.setdefault(entry.candidate, entry)
+    figure = Figure((8, 4.6), layout="constrained")
+    axes = figure.subplots()
+    ends = []
+    for number, (candidate, entry) in enumerate(best.items()):
+        shared = [repetition for repetition in sorted(scores[entry]) if repetition in baseline]
+        differences = np.array([scores[entry][repetition] - baseline[repetition] for repetition in shared])
+        means = np.cumsum(differences) / np.arange(1, len(differences) + 1)
+        config = told.race.racing[candidate][1] if candidate in told.race.racing else None
+        color = weighting_color(config.weighting.name if config else candidate)
+        dash = ("-", "--", "-.", ":")[number % 4]
+        axes.plot(np.arange(1, len(means) + 1), means, dash, color=color, linewidth=1.8)
+        gone = all(other in told.gone for other in scores if other.candidate == candidate)
+        axes.plot([len(means)], means[-1:], "x" if gone else "o", color=color, markersize=7)
+        ends.append((float(means[-1]), len(means), _name(entry), color))
+    axes.axhline(0, color=MUTED, linewidth=1, linestyle=":")
+    _label_ends(axes, ends, INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="repetitions", ylabel=f"{words(told.race.metric)}: difference to no weights")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def _label_ends(axes: "object", ends: Sequence[tuple[float, int, str, str]], ink: str) -> None:
+    """Name the lines beside the axes, from top to bottom, so far apart that no name meets another."""
+    handles = [axes.get_lines()[2 * index] for index in range(len(ends))]  # type: ignore[attr-defined]
+    order = sorted(range(len(ends)), key=lambda index: -ends[index][0])
+    axes.figure.legend(  # type: ignore[attr-defined]
+        [handles[index] for index in order],
+        [ends[index][2] for index in order],
+        loc="outside right center",
+        frameon=False,
+        fontsize=8,
+    )
+
+
+def as_json(told: Told) -> str:
+    """Return the verdict with all differences, the ids of the runs and what was left out; NaN becomes null."""
+    verdict = told.verdict
+    found = {
+        "metric": told.race.metric,
+        "choice": list(verdict.choice),
+        "departs": verdict.choice != told.race.baseline,
+        "leader": list(verdict.leader),
+        "control": verdict.control and list(verdict.control),
+        "needed_repetitions": verdict.needed,
+        "needed_rows_times": verdict.rows_needed,
+        "repetitions": told.repetitions,
+        "splits": told.race.design.splits,
+        "entries": [
+            {
+                "candidate": entry.candidate,
+                "rule": entry.rule,
+                "repetitions": len(values),
+                "mean": float(np.mean([*values.values()])),
+                "dropped_after": told.gone.get(entry),
+                "difference": _plain(verdict.differences.get(entry)),
+            }
+            for entry, values in told.results.validation[told.race.metric].items()
+        ],
+        "nested": told.nested and {"spread": _plain(told.nested.spread), "difference": _plain(told.nested.to_baseline)},
+        "not_in_the_race": {**told.race.planned.unfit, **told.race.out},
+        "runs": [run.id for run in told.results.runs],
+        "seconds": round(told.race.spent, 1),
+    }
+    return json.dumps(found, indent=1)
+
+
+def _plain(found: Difference | Spread | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(found).items()
+    }
+
+
+def _name(entry: Entry) -> str:
+    candidate = "no weights" if entry.candidate == "none" else entry.candidate
+    return f"{candidate}, {entry.rule}"
+
+
+def _mean(found: Spread) -> str:
+    return f"{found.mean:.3f}" if math.isnan(found.low) else f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"
+
+
+def _interval(found: Difference) -> str:
+    return (
+        f"{found.mean:+.3f}" if math.isnan(found.low) else f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    )
+
+
+def _p(found: Difference) -> str:
+    return "–" if found.p is None else "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
+
+
+def _sure(found: Difference | None) -> str:
+    if found is None or found.p is None:
+        return ""
+    return "shown" if found.is_shown else "not shown to differ"
