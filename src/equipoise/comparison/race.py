@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from equipoise.comparison import repetitions, significance
+from equipoise.comparison import repetitions
 from equipoise.comparison.repetitions import Difference, Place, Spread
 from equipoise.comparison.significance import ALPHA
 from equipoise.core.schema import Floats
@@ -193,11 +193,8 @@ def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, 
             found[entry] = _difference(scores, entry, baseline, design)
     corrected = repetitions.corrected(dict(enumerate(found.values())))
     found = {entry: corrected[number] for number, entry in enumerate(found)}
-    return found | {
-        entry: found[first]
-        for entry, values in scores.items()
-        if (first := same.get(tuple(sorted(_paired(values, scores[baseline]).items())))) in found
-    }
+    firsts = {entry: same.get(tuple(sorted(_paired(scores[entry], scores[baseline]).items()))) for entry in scores}
+    return {entry: found[first] for entry, first in firsts.items() if first is not None and entry != baseline}
 
 
 def nested(scores: Scores, tested: Scores, baseline: Entry, design: Design) -> Nested | None:

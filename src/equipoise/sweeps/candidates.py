@@ -109,9 +109,9 @@ def _is_of_hydra(override: Override) -> bool:
 
 def _whole(way: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Return the way to train with the plain methods' words added, without keys that the user has given one value."""
-    # An option of a group that the user has fixed would be of another choice.
-    own = {key: value for key, value in way.items() if key not in given and key.split(".")[0] not in given}
-    return {key: value for key, value in (PLAIN | own).items() if key not in given}
+    fixed = {group for group in ("weighting", "loss") if group in given}  # whose options would be of another choice
+    whole = {**PLAIN, **way}
+    return {key: value for key, value in whole.items() if key not in given and key.split(".")[0] not in fixed}
 
 
 def _is_plain(way: Mapping[str, str]) -> bool:

@@ -188,6 +188,16 @@ class Race:
                 self._book(batch, time.monotonic() - since)
                 self.store.client.set_tag(summary.info.run_id, SECONDS, f"{self.spent:.1f}")
 
+    @property
+    def absent(self) -> dict[str, str]:
+        """Why candidates are not in the race, by label."""
+        there = {entry.candidate for entry in self.results().validation[self.metric]}
+        known = {**self.planned.unfit, **self.out}
+        late = {
+            one.label: "too little time" for one in self.planned.field.candidates if one.label not in {*known, *there}
+        }
+        return known | late
+
     def results(self) -> Results:
         """Return what the finished runs of the present candidates, code and data scored."""
         places = self._places()
@@ -203,8 +213,8 @@ class Race:
             for key, value in run.metrics.items():
                 *head, rule, metric = key.split("/")
                 if metric in METRICS:
-                    scores = validation if head[0] == "val" else test
-                    scores[metric].setdefault(Entry(place[0], rule), {})[place[1]] = value
+                    of_split = validation if head[0] == "val" else test
+                    of_split[metric].setdefault(Entry(place[0], rule), {})[place[1]] = value
         order = {candidate.label: number for number, candidate in enumerate(self.planned.field.candidates)}
         for scores in (*validation.values(), *test.values()):
             ordered = sorted(scores.items(), key=lambda item: (order[item[0].candidate], item[0].rule != ARGMAX))
@@ -237,7 +247,7 @@ class Race:
         if self.cost is None:
             return missing[:1] if self.left > 0 else []
         room = int(self.left / self.cost) * self.planned.at_once
-        if number == 0 and room < race.FIRST_LOOK * len(left):
+        if len(done[self.baseline.candidate]) == 1 and room < race.FIRST_LOOK * len(left):
             missing = self._fewer(missing, max(1, room // race.FIRST_LOOK))
         if room < len(missing):  # the baseline and those that promise most
             gain = {label: _highest(scores, label, gone) for label, _ in missing} | {self.baseline.candidate: np.inf}
@@ -260,7 +270,6 @@ class Race:
                 f"minutes={np.ceil(minutes):.0f} is enough for all"
             )
         for label in lost:
-            self.out[label] = "too little time"
             self.racing.pop(label)
         return [job for job in missing if job[0] in kept_ones]
 

@@ -18,7 +18,7 @@ from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
 from equipoise.core.terminal import console, print_table
 from equipoise.reports import html
-from equipoise.sweeps.race import ARGMAX, METRICS, Race, Results, judged_by
+from equipoise.sweeps.race import METRICS, Race, Results, judged_by
 from equipoise.tracking.artifacts import log_sweep_texts
 
 if TYPE_CHECKING:
@@ -80,24 +80,21 @@ def lines(told: Told) -> list[str]:
 def _verdict(told: Told) -> str:
     race, verdict = told.race, told.verdict
     metric = words(race.metric)
-    where = (
-        f"{counted(told.repetitions, 'split', 'splits')}"
-        if race.design.splits
-        else f"{told.repetitions} seeds on one split"
-    )
+    splits = counted(told.repetitions, "split", "splits")
+    where = f"validation rows of {splits if race.design.splits else f'one split, {told.repetitions} seeds'}"
     family = len({id(found) for found in verdict.differences.values()})
     if verdict.choice != race.baseline:
         found = verdict.differences[verdict.choice]
         return (
-            f"Verdict: {_name(verdict.choice)}. By {metric} on the validation rows of {where} it is better than no "
-            f"weights with argmax by {_interval(found)}, p = {_p(found)} after Holm's correction for {family} alternatives."
+            f"Verdict: {_name(verdict.choice)}. It is shown to be better than no weights with argmax by {metric}: "
+            f"{_interval(found)}, p = {_p(found)} after Holm's correction for {family} alternatives ({where})."
         )
-    if verdict.leader == race.baseline or verdict.leader not in verdict.differences:
-        return f"Verdict: no weights, argmax. By {metric} none of {family} alternatives is higher on the validation rows of {where}."
+    if verdict.leader not in verdict.differences:
+        return f"Verdict: no weights with argmax. By {metric} none of {family} alternatives is higher ({where})."
     found = verdict.differences[verdict.leader]
     return (
-        f"Verdict: no weights, argmax. By {metric} none of {family} alternatives is shown to be better on the validation "
-        f"rows of {where}; the highest, {_name(verdict.leader)}, differs by {_interval(found)}, p = {_p(found)}."
+        f"Verdict: no weights with argmax. By {metric} none of {family} alternatives is shown to be better ({where}); "
+        f"the highest is {_name(verdict.leader)}: {_interval(found)}, p = {_p(found)}."
     )
 
 
@@ -105,10 +102,9 @@ def _tested(told: Told) -> list[str]:
     nested = told.nested
     if nested is None:
         return []
-    metric = words(told.race.metric)
     return [
-        f"On test rows, which chose nothing: whoever takes in each repetition what its validation rows prefer has "
-        f"{metric} {_mean(nested.spread)}, {_interval(nested.to_baseline)} against no weights with argmax."
+        f"On test rows that chose nothing (nested): choosing by validation rows has {words(told.race.metric)} "
+        f"{_mean(nested.spread)}, {_interval(nested.to_baseline)} against no weights with argmax."
     ]
 
 
@@ -144,11 +140,12 @@ def _change(told: Told) -> list[str]:
         cost = race.spent / max(1, told.repetitions)
         minutes = math.ceil((race.spent + cost * (verdict.needed - told.repetitions)) / 60)
         parts.append(
-            f"about {verdict.needed - told.repetitions} more repetitions would show a difference of this size: minutes={minutes}"
+            f"about {verdict.needed - told.repetitions} more repetitions, which would show a difference of this size "
+            f"(minutes={minutes})"
         )
     elif verdict.rows_needed:
         parts.append(
-            f"no number of repetitions would show such a difference; about {verdict.rows_needed:.1f} times as many rows might"
+            f"no number of repetitions would show such a difference; about {verdict.rows_needed:.2g} times as many rows might"
         )
     if not race.design.splits:
         parts.append("other validation rows: the data name theirs, and all repetitions share them")
@@ -159,7 +156,7 @@ def _race(told: Told) -> str:
     race = told.race
     entries = told.results.validation[race.metric]
     runs = len(told.results.runs)
-    out = {**race.planned.unfit, **race.out}
+    out = race.absent
     left = (
         "" if not out else " Not in it: " + listing([f"{label} ({reason})" for label, reason in out.items()], 6) + "."
     )
@@ -344,7 +341,7 @@ def as_json(told: Told) -> str:
             for entry, values in told.results.validation[told.race.metric].items()
         ],
         "nested": told.nested and {"spread": _plain(told.nested.spread), "difference": _plain(told.nested.to_baseline)},
-        "not_in_the_race": {**told.race.planned.unfit, **told.race.out},
+        "not_in_the_race": told.race.absent,
         "runs": [run.id for run in told.results.runs],
         "seconds": round(told.race.spent, 1),
     }
@@ -361,7 +358,7 @@ def _plain(found: Difference | Spread | None) -> dict[str, object] | None:
 
 def _name(entry: Entry) -> str:
     candidate = "no weights" if entry.candidate == "none" else entry.candidate
-    return f"{candidate}, {entry.rule}"
+    return f"{candidate} with {entry.rule}"
 
 
 def _mean(found: Spread) -> str:
