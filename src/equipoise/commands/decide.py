@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from equipoise.commands import train
 from equipoise.core import key_values
 from equipoise.core.schema import ConfigError, complain, suggestion
-from equipoise.sweeps.race import METRICS
+from equipoise.sweeps.race_plan import METRICS
 
 OWN = ("metric", "minutes")
 

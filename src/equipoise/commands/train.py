@@ -21,7 +21,7 @@ from equipoise.core.clock import clock, imports_counted
 from equipoise.core.commands import command
 from equipoise.core.paths import config_folder, project_root
 from equipoise.core.schema import ConfigError, complain
-from equipoise.sweeps import planning, race
+from equipoise.sweeps import planning, race_plan
 from equipoise.sweeps.launchers import choose
 from equipoise.sweeps.launchers.submitit_jobs import cores
 from equipoise.training.cluster import read_cluster
@@ -99,12 +99,12 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     return 1 if state.unfinished else code
 
 
-def _run_race(plan: planning.Plan, planned: race.Planned, sweep: planning.Sweep, store: "Store") -> int:
+def _run_race(plan: planning.Plan, planned: race_plan.Planned, sweep: planning.Sweep, store: "Store") -> int:
     from psutil import Process
 
     from equipoise.core.terminal import told_once
     from equipoise.runs import background
-    from equipoise.sweeps import race_report
+    from equipoise.sweeps import race, race_report
     from equipoise.sweeps.summary import summarised
 
     if not store.answers:
@@ -190,7 +190,9 @@ def train(composed: DictConfig) -> dict[str, float] | None:
         settings.mode == RunMode.MULTIRUN and settings.runtime.choices["hydra/launcher"] != choose.IN_THIS_PROCESS
     )
     searching = planning.search_settings(settings.sweeper) if config.sweep != "auto" else None
-    elsewhere = elsewhere or settings.sweeper._target_ == race.TARGET  # which has many jobs, and tells what they show
+    elsewhere = (
+        elsewhere or settings.sweeper._target_ == race_plan.TARGET
+    )  # which has many jobs, and tells what they show
     with spoken(folder) if elsewhere else nullcontext(), imports_counted() if config.trainer.profile else nullcontext():
         return run_job(config, folder, searching)
 

@@ -40,7 +40,7 @@ from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import NONE, ConfigError, suggestion
 from equipoise.data.prepare import prepare
-from equipoise.sweeps import candidates, race, search
+from equipoise.sweeps import candidates, race_plan, search
 from equipoise.sweeps.launchers import choose
 
 # The plugins that replace Hydra's own.
@@ -59,7 +59,7 @@ class Plan:
     handed_over: tuple[str, ...]  # overrides for Hydra in addition to the typed ones
     shows_config: bool  # whether the config is shown and nothing is run
     searching: search.Settings | None = None  # how a search chooses its trials; None if every combination is a job
-    racing: race.Planned | None = None  # how a race chooses its repetitions
+    racing: race_plan.Planned | None = None  # how a race chooses its repetitions
 
     @property
     def is_open(self) -> bool:
@@ -185,7 +185,7 @@ def _plan_sweep(typed: _Typed) -> Plan:
     recipe = typed.settings.hydra.sweeper.get("params") or {}
     overrides = parse([f"{key}={value}" for key, value in recipe.items()]) + typed.overrides
     _check_varied(overrides)
-    if typed.settings.hydra.sweeper._target_ == race.TARGET:
+    if typed.settings.hydra.sweeper._target_ == race_plan.TARGET:
         return _plan_race(typed, overrides)
     searching = search_settings(typed.settings.hydra.sweeper)
     space = search.space(overrides) if searching else None
@@ -209,10 +209,10 @@ def _plan_sweep(typed: _Typed) -> Plan:
 
 def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
     options = _options(typed.settings.hydra.sweeper)
-    settings = race.read_settings({key: value for key, value in options.items() if key != "params"})
+    settings = race_plan.read_settings({key: value for key, value in options.items() if key != "params"})
     field = candidates.field(overrides)
     decided = any(word.startswith("decision=") for word in field.given)
-    shared = [*field.given, *(() if decided else race.judged_by(settings.metric))]
+    shared = [*field.given, *(() if decided else race_plan.judged_by(settings.metric))]
     baseline = compose_one([*shared, *field.baseline.words], typed.tree)
     composed = {field.baseline: baseline}
     reasons: dict[str, str] = {}
@@ -225,10 +225,10 @@ def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
             reasons[candidate.label] = str(error).splitlines()[0]
     field = replace(field, candidates=tuple(composed))
     at_once = choose.at_once(_options(typed.settings.hydra.launcher))
-    planned = race.Planned(settings, field, tuple(composed.values()), reasons, at_once)
+    planned = race_plan.Planned(settings, field, tuple(composed.values()), reasons, at_once)
     sweep = replace(
         _sweep(typed, overrides, [*typed.tree.flags, "race", settings.metric]),
-        command=f"{command('decide')} {shlex.join([*typed.tree.flags, *race.as_typed(typed.words)])}",
+        command=f"{command('decide')} {shlex.join([*typed.tree.flags, *race_plan.as_typed(typed.words)])}",
         grid={word.partition("=")[0]: "" for candidate in field.candidates for word in candidate.words}
         | {"dataset.split_seed": "", "seed": ""},
     )

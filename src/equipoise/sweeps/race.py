@@ -8,36 +8,29 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 from rich.progress import BarColumn, Progress, TextColumn
 
 from equipoise.comparison import race
 from equipoise.comparison.race import Design, Entry, Scores
 from equipoise.config import identity
-from equipoise.config.messages import explained
 from equipoise.config.model import Config, config_sha256
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError, Positive, Section
+from equipoise.core.schema import ConfigError
 from equipoise.core.state import kept
 from equipoise.core.terminal import NOTE, WARNING, console, retell, warn
 from equipoise.data.prepare import prepare
 from equipoise.runs import background
 from equipoise.runs.weigh import weigh
-from equipoise.sweeps import candidates
 from equipoise.sweeps.candidates import Candidate
+from equipoise.sweeps.planning import Sweep
 from equipoise.sweeps.progress import SPOKEN
+from equipoise.sweeps.race_plan import METRICS, Planned, judged_by
 from equipoise.tracking import history
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store
 
-if TYPE_CHECKING:
-    from equipoise.sweeps.planning import Sweep
-
-TARGET = "hydra_plugins.race.RaceSweeper"
-METRICS = ("macro_f1", "balanced_accuracy", "mcc", "accuracy", "worst_class_recall")  # what every rule is judged by
 ARGMAX = "argmax"
 RESERVE = 4.0  # seconds for the verdict and its page
 SECONDS = "race_seconds"  # tag of the summary run: what earlier commands have spent
@@ -48,25 +41,8 @@ ENDS = {
     "enough": "more repetitions of these rows would narrow no interval by more than a twentieth",
 }
 
+UNKNOWN = Design(True, 0.0, 0.0)
 Launch = Callable[[Sequence[Sequence[str]]], None]
-
-
-class Settings(Section):
-    """How long a race goes, and by what, as in conf/hydra/sweeper/race.yaml."""
-
-    metric: str
-    minutes: Positive
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A race as it is asked for: one config for each candidate, at the first repetition."""
-
-    settings: Settings
-    field: candidates.Field
-    configs: tuple[Config, ...]
-    unfit: Mapping[str, str]  # why others do not fit the data or the words, by label
-    at_once: int  # jobs that the launcher runs at the same time
 
 
 @dataclass(frozen=True)
@@ -76,31 +52,6 @@ class Results:
     validation: Mapping[str, Scores]
     test: Mapping[str, Scores]
     runs: Sequence[Logged]
-
-
-def read_settings(composed: Mapping[str, object]) -> Settings:
-    """Return the checked settings of `hydra.sweeper`, without its target and params.
-
-    Raises
-    ------
-    ConfigError
-        With one line for each wrong setting.
-    """
-    try:
-        return Settings.model_validate(composed)
-    except ValidationError as error:
-        raise ConfigError(explained(error, composed, "hydra.sweeper")) from None
-
-
-def as_typed(words: Sequence[str]) -> list[str]:
-    """Return Hydra's words for a race as the user types them for `decide.py`."""
-    shown = (word.removeprefix("hydra.sweeper.") for word in words)
-    return [word for word in shown if word != "hydra/sweeper=race"]
-
-
-def judged_by(metric: str) -> tuple[str, ...]:
-    """Return the overrides by which every training is judged by a rule that is tuned for the metric, too."""
-    return ("decision=tuned", f"decision.metric={metric}")
 
 
 @dataclass
@@ -116,16 +67,17 @@ class Race:
     """
 
     store: Store
-    sweep: "Sweep"
+    sweep: Sweep
     planned: Planned
     began: float
-    design: Design = Design(True, 0.0, 0.0)
+    design: Design = UNKNOWN
     racing: dict[str, tuple[Candidate, Config]] = field(default_factory=dict)
     out: dict[str, str] = field(default_factory=dict)
     ended: str = ENDS["time"]
     earlier: float = 0.0
-    cost: float | None = None  # seconds of one job in one worker
-    trained: int = 0  # jobs that this process has launched
+    cost: float = 0.0  # seconds of one job in one worker, as the latest batch says
+    batches: int = 0  # that this process has launched
+    trained: int = 0  # jobs that it has launched
 
     @property
     def baseline(self) -> Entry:
@@ -244,10 +196,10 @@ class Race:
             self.ended = ENDS["enough"]
             return []
         missing = [(label, number) for label in left if number not in done[label]]
-        if self.cost is None:
-            return missing[:1] if self.left > 0 else []
+        if self.batches < 2:  # the first job pays for imports and the graph, the second tells what one takes
+            return missing[: 1 if self.batches == 0 else self.planned.at_once] if self.left > self.cost else []
         room = int(self.left / self.cost) * self.planned.at_once
-        if len(done[self.baseline.candidate]) == 1 and room < race.FIRST_LOOK * len(left):
+        if self.batches == 2 and len(done[self.baseline.candidate]) == 1 and room < race.FIRST_LOOK * len(left):
             missing = self._fewer(missing, max(1, room // race.FIRST_LOOK))
         if room < len(missing):  # the baseline and those that promise most
             gain = {label: _highest(scores, label, gone) for label, _ in missing} | {self.baseline.candidate: np.inf}
@@ -262,7 +214,6 @@ class Race:
         ]
         lost = [label for label in self.racing if label not in kept_ones]
         if lost:
-            assert self.cost is not None
             minutes = self.cost * race.FIRST_LOOK * len(self.racing) / self.planned.at_once / 60 + self.spent / 60
             warn(
                 f"{self.planned.settings.minutes:g} minutes are too short for {race.FIRST_LOOK} repetitions of "
@@ -279,11 +230,8 @@ class Race:
         self._retell(batch, self.trained)
         self.trained += len(batch)
         results = self.results()
-        if self.cost is None and results.runs:  # of the first job the process's imports are no part of the cost
-            info = self.store.client.get_run(results.runs[-1].id).info
-            self.cost = (info.end_time - info.start_time) / 1000
-        else:
-            self.cost = seconds / rounds
+        self.cost = seconds / rounds
+        self.batches += 1
         finished = {(e.candidate, n) for e, values in results.validation[self.metric].items() for n in values}
         for label, number in batch:
             if (label, number) not in finished:
@@ -293,7 +241,7 @@ class Race:
             raise ConfigError("the baseline failed, so that there is nothing to compare with")
 
     def _retell(self, batch: Sequence[tuple[str, int]], first: int) -> None:
-        """Show what the jobs have said of an error, and the first of all of the data; the rest stays in their folders."""
+        """Show the errors of the jobs, and what the first of all has said of the data; the rest stays in their files."""
         for index in range(first, first + len(batch)):
             file = self.sweep.folder / str(index) / SPOKEN
             lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
