@@ -241,7 +241,7 @@ class Race:
             raise ConfigError("the baseline failed, so that there is nothing to compare with")
 
     def _retell(self, batch: Sequence[tuple[str, int]], first: int) -> None:
-        """Show the errors of the jobs, and what the first of all has said of the data; the rest stays in their files."""
+        """Show the errors of the jobs, and what the first of all said of the data; the rest stays in their files."""
         for index in range(first, first + len(batch)):
             file = self.sweep.folder / str(index) / SPOKEN
             lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []

@@ -18,7 +18,8 @@ from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
 from equipoise.core.terminal import console, print_table
 from equipoise.reports import html
-from equipoise.sweeps.race import METRICS, Race, Results, judged_by
+from equipoise.sweeps.race import Race, Results
+from equipoise.sweeps.race_plan import METRICS, judged_by
 from equipoise.tracking.artifacts import log_sweep_texts
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _tested(told: Told) -> list[str]:
 
 
 def _control(told: Told) -> list[str]:
-    verdict, race = told.verdict, told.race
+    verdict = told.verdict
     control = verdict.control
     if control is None or control == verdict.choice or control not in verdict.differences:
         return []
@@ -144,25 +145,21 @@ def _change(told: Told) -> list[str]:
             f"(minutes={minutes})"
         )
     elif verdict.rows_needed:
-        parts.append(
-            f"no number of repetitions would show such a difference; about {verdict.rows_needed:.2g} times as many rows might"
-        )
+        rows = f"about {verdict.rows_needed:.2g} times as many rows"
+        parts.append(f"{rows}, and no number of repetitions of these, for a difference of this size")
     if not race.design.splits:
         parts.append("other validation rows: the data name theirs, and all repetitions share them")
     return [f"What would change it: {'; '.join(parts)}."] if parts else []
 
 
 def _race(told: Told) -> str:
-    race = told.race
-    entries = told.results.validation[race.metric]
-    runs = len(told.results.runs)
-    out = race.absent
-    left = (
-        "" if not out else " Not in it: " + listing([f"{label} ({reason})" for label, reason in out.items()], 6) + "."
-    )
+    race, entries = told.race, told.results.validation[told.race.metric]
+    out = [f"{label} ({reason})" for label, reason in race.absent.items()]
+    left = f" Not in it: {listing(out, 6)}." if out else ""
+    candidates = counted(len(statistics.orders(list(entries))), "candidate", "candidates")
     return (
-        f"The race: {counted(len(statistics.orders(list(entries))), 'candidate', 'candidates')}, {len(entries)} with their "
-        f"rules, {runs} trainings, {race.spent / 60:.1f} minutes; it ended since {race.ended}.{left}"
+        f"The race: {candidates}, {len(entries)} with their rules, {len(told.results.runs)} trainings, "
+        f"{race.spent / 60:.1f} minutes; it ended since {race.ended}.{left}"
     )
 
 
@@ -229,9 +226,9 @@ def page(told: Told) -> str:
                     f"{words(race.metric)} minus that of no weights with argmax, mean of the repetitions so far",
                 ),
                 html.paragraph(
-                    "A candidate leaves (×) when all its rules are shown to be worse than the leader: a one-sided paired "
-                    "t test over these rows' repetitions, its level spent over looks and entries, so that the best is "
-                    "ever dropped with a probability of at most 5 %."
+                    "A candidate leaves (×) when all its rules are shown to be worse than the leader on these rows: a "
+                    "one-sided paired t test over repetitions, its level spent over looks and entries, so that the best "
+                    "is ever dropped with a probability of at most 5 %."
                 ),
             ],
         )
