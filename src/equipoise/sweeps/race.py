@@ -1,7 +1,7 @@
 """A race: the next repetition of the candidates that are left, again and again, until the time is up.
 
 Its state is its runs in the store: which candidate has which repetition. So a race that was killed goes on where it
-stopped, and the same command with more minutes goes further. `comparison.race` says who is left, and what was shown.
+stopped, and the same command with more minutes goes further. `comparison.racing` says who is left, and what was shown.
 """
 
 import contextlib
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn
 
-from equipoise.comparison import race
-from equipoise.comparison.race import Design, Entry, Scores
+from equipoise.comparison import racing
+from equipoise.comparison.racing import Design, Entry, Scores
 from equipoise.config import identity
 from equipoise.config.model import Config, config_sha256
 from equipoise.core.paths import cache_folder
@@ -62,7 +62,7 @@ class Race:
     ----------
     began : `time.time()` when the process began
     design : what a repetition is; known once the race begins
-    racing : candidates by label, without those that were left out for want of time or because they failed
+    starters : candidates by label, without those that were left out for want of time or because they failed
     out : why others are not in the race
     """
 
@@ -71,7 +71,7 @@ class Race:
     planned: Planned
     began: float
     design: Design = UNKNOWN
-    racing: dict[str, tuple[Candidate, Config]] = field(default_factory=dict)
+    starters: dict[str, tuple[Candidate, Config]] = field(default_factory=dict)
     out: dict[str, str] = field(default_factory=dict)
     ended: str = ENDS["time"]
     earlier: float = 0.0
@@ -112,7 +112,7 @@ class Race:
                 self.out[candidate.label] = f"its weights are those of {same[0]}"
             else:
                 known.append((candidate.label, config, weights))
-                self.racing[candidate.label] = (candidate, config)
+                self.starters[candidate.label] = (candidate, config)
 
     def run(self, arguments: Sequence[str], launch: Launch) -> None:
         """Race until the time is up, or nothing more can be learned.
@@ -133,7 +133,7 @@ class Race:
             while batch := self._next():
                 since = time.monotonic()
                 progress.update(bar, completed=self.spent, told=self._told(batch))
-                launch([[*shared, *self.racing[label][0].words, *self._place(number)] for label, number in batch])
+                launch([[*shared, *self.starters[label][0].words, *self._place(number)] for label, number in batch])
                 beside = background.current()
                 if beside:
                     beside.settle()
@@ -178,29 +178,30 @@ class Race:
         """Return the next jobs, by candidate and repetition; none if the race is over."""
         scores = self.results().validation[self.metric]
         done = {
-            label: {n for e, values in scores.items() if e.candidate == label for n in values} for label in self.racing
+            label: {n for e, values in scores.items() if e.candidate == label for n in values}
+            for label in self.starters
         }
-        gone = race.dropped(scores, self.baseline) if self.baseline in scores else {}
+        gone = racing.dropped(scores, self.baseline) if self.baseline in scores else {}
         left = [
             label
-            for label in self.racing
+            for label in self.starters
             if label == self.baseline.candidate
             or not done[label]
             or any(e.candidate == label and e not in gone for e in scores)
         ]
-        number = min(next(n for n in range(race.MOST_NEEDED) if n not in done[label]) for label in left)
-        if len(left) == 1 and len(self.racing) > 1:
+        number = min(next(n for n in range(racing.MOST_NEEDED) if n not in done[label]) for label in left)
+        if len(left) == 1 and len(self.starters) > 1:
             self.ended = ENDS["worse"]
             return []
-        if number >= race.enough(self.design.validation_over_train):
+        if number >= racing.enough(self.design.validation_over_train):
             self.ended = ENDS["enough"]
             return []
         missing = [(label, number) for label in left if number not in done[label]]
         if self.batches < 2:  # the first job pays for imports and the graph, the second tells what one takes
             return missing[: 1 if self.batches == 0 else self.planned.at_once] if self.left > self.cost else []
         room = int(self.left / self.cost) * self.planned.at_once
-        if self.batches == 2 and len(done[self.baseline.candidate]) == 1 and room < race.FIRST_LOOK * len(left):
-            missing = self._fewer(missing, max(1, room // race.FIRST_LOOK))
+        if self.batches == 2 and len(done[self.baseline.candidate]) == 1 and room < racing.FIRST_LOOK * len(left):
+            missing = self._fewer(missing, max(1, room // racing.FIRST_LOOK))
         if room < len(missing):  # the baseline and those that promise most
             gain = {label: _highest(scores, label, gone) for label, _ in missing} | {self.baseline.candidate: np.inf}
             missing = sorted(missing, key=lambda job: -gain[job[0]])[:room]
@@ -209,19 +210,19 @@ class Race:
 
     def _fewer(self, missing: list[tuple[str, int]], most: int) -> list[tuple[str, int]]:
         """Leave out candidates for which the time is too short, and say so."""
-        kept_ones = [self.baseline.candidate, *(label for label in self.racing if label != self.baseline.candidate)][
+        kept_ones = [self.baseline.candidate, *(label for label in self.starters if label != self.baseline.candidate)][
             :most
         ]
-        lost = [label for label in self.racing if label not in kept_ones]
+        lost = [label for label in self.starters if label not in kept_ones]
         if lost:
-            minutes = self.cost * race.FIRST_LOOK * len(self.racing) / self.planned.at_once / 60 + self.spent / 60
+            minutes = self.cost * racing.FIRST_LOOK * len(self.starters) / self.planned.at_once / 60 + self.spent / 60
             warn(
-                f"{self.planned.settings.minutes:g} minutes are too short for {race.FIRST_LOOK} repetitions of "
-                f"{len(self.racing)} candidates at {self.cost:.1f} s a training; left out: {', '.join(lost)}. "
+                f"{self.planned.settings.minutes:g} minutes are too short for {racing.FIRST_LOOK} repetitions of "
+                f"{len(self.starters)} candidates at {self.cost:.1f} s a training; left out: {', '.join(lost)}. "
                 f"minutes={np.ceil(minutes):.0f} is enough for all"
             )
         for label in lost:
-            self.racing.pop(label)
+            self.starters.pop(label)
         return [job for job in missing if job[0] in kept_ones]
 
     def _book(self, batch: Sequence[tuple[str, int]], seconds: float) -> None:
@@ -236,8 +237,8 @@ class Race:
         for label, number in batch:
             if (label, number) not in finished:
                 self.out[label] = f"its repetition {number} failed"
-                self.racing.pop(label, None)
-        if self.baseline.candidate not in self.racing:
+                self.starters.pop(label, None)
+        if self.baseline.candidate not in self.starters:
             raise ConfigError("the baseline failed, so that there is nothing to compare with")
 
     def _retell(self, batch: Sequence[tuple[str, int]], first: int) -> None:
@@ -260,7 +261,7 @@ class Race:
 
     def _places(self) -> Callable[[Logged], tuple[str, int] | None]:
         """Return the function from a run to its candidate and repetition; None for a run of other code or config."""
-        codes = {label: identity.code_sha256(config) for label, (_, config) in self.racing.items()}
+        codes = {label: identity.code_sha256(config) for label, (_, config) in self.starters.items()}
         known: dict[tuple[str, str], tuple[str, int]] = {}
         reached = -1
 
@@ -268,7 +269,7 @@ class Race:
             nonlocal reached
             number = int(run.params.get("seed", -1))
             for repetition in range(reached + 1, number + 1):
-                for label, (_, config) in self.racing.items():
+                for label, (_, config) in self.starters.items():
                     job = _repeated(config, repetition, splits=self.design.splits)
                     known[config_sha256(job), codes[label]] = (label, repetition)
             reached = max(reached, number)

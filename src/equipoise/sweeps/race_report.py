@@ -3,15 +3,15 @@
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equipoise.comparison import race as statistics
+from equipoise.comparison import racing
 from equipoise.comparison.display import words
-from equipoise.comparison.race import Entry, Nested, Verdict
+from equipoise.comparison.racing import Entry, Nested, Verdict
 from equipoise.comparison.repetitions import Difference, Spread
 from equipoise.core.commands import command
 from equipoise.core.paths import project_root
@@ -53,9 +53,9 @@ def show(race: Race) -> None:
     told = Told(
         race,
         results,
-        statistics.judge(scores, race.baseline, race.design),
-        statistics.nested(scores, results.test[race.metric], race.baseline, race.design),
-        statistics.dropped(scores, race.baseline),
+        racing.judge(scores, race.baseline, race.design),
+        racing.nested(scores, results.test[race.metric], race.baseline, race.design),
+        racing.dropped(scores, race.baseline),
     )
     headings, rows = disagreement(told)
     if rows:
@@ -88,14 +88,14 @@ def _verdict(told: Told) -> str:
         found = verdict.differences[verdict.choice]
         return (
             f"Verdict: {_name(verdict.choice)}. It is shown to be better than no weights with argmax by {metric}: "
-            f"{_interval(found)}, p = {_p(found)} after Holm's correction for {family} alternatives ({where})."
+            f"{_interval(found)}{_with_p(found)} after Holm's correction for {family} alternatives ({where})."
         )
     if verdict.leader not in verdict.differences:
         return f"Verdict: no weights with argmax. By {metric} none of {family} alternatives is higher ({where})."
     found = verdict.differences[verdict.leader]
     return (
         f"Verdict: no weights with argmax. By {metric} none of {family} alternatives is shown to be better ({where}); "
-        f"the highest is {_name(verdict.leader)}: {_interval(found)}, p = {_p(found)}."
+        f"the highest is {_name(verdict.leader)}: {_interval(found)}{_with_p(found)}."
     )
 
 
@@ -127,16 +127,13 @@ def _control(told: Told) -> list[str]:
 def _change(told: Told) -> list[str]:
     race, verdict = told.race, told.verdict
     parts = []
-    others = {
-        metric: leader
-        for metric, leader in _leaders(told).items()
-        if leader != verdict.choice and metric != race.metric
-    }
-    if others:
-        parts.append(
-            "another metric: "
-            + "; ".join(f"{words(metric)} favours {_name(leader)}" for metric, leader in others.items())
-        )
+    favoured: dict[Entry, list[str]] = {}
+    for metric, leader in _leaders(told).items():
+        if leader != verdict.choice and metric != race.metric:
+            favoured.setdefault(leader, []).append(words(metric))
+    if favoured:
+        told_of = (f"{', '.join(metrics)}: {_name(leader)}" for leader, metrics in favoured.items())
+        parts.append(f"another metric ({'; '.join(told_of)})")
     if verdict.needed:
         cost = race.spent / max(1, told.repetitions)
         minutes = math.ceil((race.spent + cost * (verdict.needed - told.repetitions)) / 60)
@@ -156,7 +153,7 @@ def _race(told: Told) -> str:
     race, entries = told.race, told.results.validation[told.race.metric]
     out = [f"{label} ({reason})" for label, reason in race.absent.items()]
     left = f" Not in it: {listing(out, 6)}." if out else ""
-    candidates = counted(len(statistics.orders(list(entries))), "candidate", "candidates")
+    candidates = counted(len(racing.orders(list(entries))), "candidate", "candidates")
     return (
         f"The race: {candidates}, {len(entries)} with their rules, {len(told.results.runs)} trainings, "
         f"{race.spent / 60:.1f} minutes; it ended since {race.ended}.{left}"
@@ -165,7 +162,7 @@ def _race(told: Told) -> str:
 
 def _next(told: Told) -> list[str]:
     race, choice = told.race, told.verdict.choice
-    candidate = race.racing[choice.candidate][0] if choice.candidate in race.racing else race.planned.field.baseline
+    candidate = race.starters[choice.candidate][0] if choice.candidate in race.starters else race.planned.field.baseline
     given = [word for word in race.planned.field.given if not word.startswith("decision")]
     decided = judged_by(race.metric) if choice.rule == "tuned" else (f"decision={choice.rule}",)
     plain = {"weighting=none", "dataset.sampling=none", "decision=argmax"}
@@ -186,7 +183,7 @@ def disagreement(told: Told) -> tuple[list[str], list[list[str]]]:
     rows = []
     for metric, leader in leaders.items():
         scores = told.results.validation[metric]
-        found = statistics.to_baseline(scores, told.race.baseline, told.race.design).get(leader)
+        found = racing.to_baseline(scores, told.race.baseline, told.race.design).get(leader)
         rows.append(
             [
                 words(metric),
@@ -222,13 +219,13 @@ def page(told: Told) -> str:
             "The race",
             [
                 html.picture(
-                    drawn(told),
+                    _drawn(told),
                     f"{words(race.metric)} minus that of no weights with argmax, mean of the repetitions so far",
                 ),
                 html.paragraph(
                     "A candidate leaves (×) when all its rules are shown to be worse than the leader on these rows: a "
-                    "one-sided paired t test over repetitions, its level spent over looks and entries, so that the best "
-                    "is ever dropped with a probability of at most 5 %."
+                    "one-sided paired t test over repetitions, its level spent over looks and entries, so that the "
+                    "best is ever dropped with a probability of at most 5 %."
                 ),
             ],
         )
@@ -265,52 +262,23 @@ def _entries(told: Told) -> tuple[list[str], list[list[str]]]:
     return ["entry", "repetitions", words(told.race.metric), "− no weights, argmax", "p", ""], rows
 
 
-def drawn(told: Told) -> "Figure":
-    """Draw each candidate's best rule: the mean difference to the baseline after each repetition."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    from equipoise.core.colors import INK, MUTED, weighting_color
+def _drawn(told: Told) -> "Figure":
+    """Draw each candidate by its best rule, in the colour of its weighting."""
+    from equipoise.sweeps.race_figure import Line, race_figure
 
     scores = told.results.validation[told.race.metric]
     baseline = scores[told.race.baseline]
-    best: dict[str, Entry] = {}
+    configs = dict(zip(told.race.planned.field.candidates, told.race.planned.configs, strict=True))
+    weightings = {candidate.label: config.weighting.name for candidate, config in configs.items()}
+    lines: dict[str, Line] = {}
     for entry in sorted(scores, key=lambda entry: -np.mean([*scores[entry].values()])):
-        best.setdefault(entry.candidate, entry)
-    figure = Figure((8, 4.6), layout="constrained")
-    axes = figure.subplots()
-    ends = []
-    for number, (candidate, entry) in enumerate(best.items()):
+        if entry.candidate in lines:
+            continue
         shared = [repetition for repetition in sorted(scores[entry]) if repetition in baseline]
         differences = np.array([scores[entry][repetition] - baseline[repetition] for repetition in shared])
-        means = np.cumsum(differences) / np.arange(1, len(differences) + 1)
-        config = told.race.racing[candidate][1] if candidate in told.race.racing else None
-        color = weighting_color(config.weighting.name if config else candidate)
-        dash = ("-", "--", "-.", ":")[number % 4]
-        axes.plot(np.arange(1, len(means) + 1), means, dash, color=color, linewidth=1.8)
-        gone = all(other in told.gone for other in scores if other.candidate == candidate)
-        axes.plot([len(means)], means[-1:], "x" if gone else "o", color=color, markersize=7)
-        ends.append((float(means[-1]), len(means), _name(entry), color))
-    axes.axhline(0, color=MUTED, linewidth=1, linestyle=":")
-    _label_ends(axes, ends, INK)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="repetitions", ylabel=f"{words(told.race.metric)}: difference to no weights")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return figure
-
-
-def _label_ends(axes: "object", ends: Sequence[tuple[float, int, str, str]], ink: str) -> None:
-    """Name the lines beside the axes, from top to bottom, so far apart that no name meets another."""
-    handles = [axes.get_lines()[2 * index] for index in range(len(ends))]  # type: ignore[attr-defined]
-    order = sorted(range(len(ends)), key=lambda index: -ends[index][0])
-    axes.figure.legend(  # type: ignore[attr-defined]
-        [handles[index] for index in order],
-        [ends[index][2] for index in order],
-        loc="outside right center",
-        frameon=False,
-        fontsize=8,
-    )
+        gone = all(other in told.gone for other in scores if other.candidate == entry.candidate)
+        lines[entry.candidate] = Line(_name(entry), weightings[entry.candidate], differences, gone)
+    return race_figure(list(lines.values()), words(told.race.metric))
 
 
 def as_json(told: Told) -> str:
@@ -370,6 +338,12 @@ def _interval(found: Difference) -> str:
 
 def _p(found: Difference) -> str:
     return "–" if found.p is None else "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
+
+
+def _with_p(found: Difference) -> str:
+    if found.p is None:
+        return f"; too few repetitions to test, {found.needed} are needed" if found.needed else "; not to be tested yet"
+    return f", p {_p(found)}" if found.p < 0.001 else f", p = {_p(found)}"
 
 
 def _sure(found: Difference | None) -> str:

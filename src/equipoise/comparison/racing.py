@@ -9,6 +9,7 @@ entries (`dropped`). *Is it better than doing nothing?* asks for other rows as w
 corrected resampled t test with Holm's correction, as in every comparison, once, when the race is over (`judge`).
 """
 
+import bisect
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -251,8 +252,9 @@ def _needed(
     def reach(count: int) -> float:
         return float(stdtrit(count - 1, level) * deviation * math.sqrt(1 / count + ratio))
 
-    counts = sorted({*range(len(differences) + 1, 200), *np.geomspace(200, MOST_NEEDED, 60).astype(int).tolist()})
-    needed = next((count for count in counts if count > len(differences) and reach(count) <= mean), None)
+    counts = range(len(differences) + 1, MOST_NEEDED)
+    found = bisect.bisect_left(counts, True, key=lambda count: reach(count) <= mean)
+    needed = counts[found] if found < len(counts) else None
     return needed, None if needed else (reach(MOST_NEEDED) / mean) ** 2
 
 
