@@ -53,9 +53,9 @@ def sliced(
     if read is None or rows is None:
         able = [name for name, kind in SHIPPED.items() if kind.columns is not None]
         raise ConfigError(
-            f"slices={listing(columns)}: dataset={dataset.name} has no columns; those of {listing(able)} have, where "
-            "an array with one value for each sample is a column. Elsewhere, evaluate the samples of each slice by "
-            "themselves: run=latest dataset.path=FOLDER_OF_ONE_SLICE"
+            f"slices={listing(columns)}: dataset={dataset.name} has no columns; slices are for dataset={listing(able)} "
+            "(in an npz, an array with one value for each sample is a column). Elsewhere, evaluate the samples of each "
+            "slice by themselves: dataset.path=FOLDER_OF_ONE_SLICE"
         )
     found = read(dataset, columns, other)
     categorical = getattr(dataset, "categorical", ())

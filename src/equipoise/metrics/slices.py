@@ -5,6 +5,7 @@ the rest of the test split by Fisher's exact test, which holds for any number of
 correction for all tests of one call.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -132,6 +133,7 @@ def recall_by_slice(
     return _tested(found)
 
 
+@functools.lru_cache(maxsize=2**16)  # many classes in many slices have few samples, and so the same few tables
 def fisher_p(hits: int, support: int, rest_hits: int, rest_support: int) -> float:
     """Return the two-sided p that two shares of hits are equal, by Fisher's exact test."""
     from scipy.stats import fisher_exact

@@ -315,7 +315,7 @@ def _columns(
         if name not in table.columns:
             others = [other for other in table.columns if other not in targets]
             raise ConfigError(f"slices={name}: {table.name} has no such column{suggestion(name, others)}")
-        if name in targets:
+        if [name] == list(targets):
             raise ConfigError(f"slices={name}: that column holds the class, and recall is by class already")
     found, _ = written([table], columns)
     none = {"", *table.missing, *missing}
