@@ -68,7 +68,7 @@ def test_slices_and_gates_of_the_run_s_own_test_split(folder: Path, monkeypatch:
     )
 
     run, artifacts = newest(folder)
-    assert run.data.tags["gates"] == "failed"
+    assert (run.data.tags["gates"], run.data.tags["slices"]) == ("failed", "country, age")
     gates = json.loads((artifacts / "gates.json").read_text())
     assert [gate["passed"] for gate in gates] == [True, False, False, True]
     rows, predictions = table(1500, 0), pd.read_parquet(artifacts / "predictions.parquet")

@@ -37,7 +37,7 @@ def log_evaluation(log: Run, found: Evaluated) -> None:
 
 
 def _log_slices(log: Run, slices: Slices) -> None:
-    """Log the recall of each class and slice, as a table of MLflow and as CSV, the lowest first."""
+    """Log the recall of each class and slice, as a table of MLflow and as CSV, the lowest first; tag the run."""
     import pandas as pd
 
     found = slices.with_samples
@@ -56,6 +56,7 @@ def _log_slices(log: Run, slices: Slices) -> None:
     }
     log.log_table(columns, f"{SLICES}.json")
     log.log_text(pd.DataFrame(columns).to_csv(index=False), f"{SLICES}.csv")
+    log.set_tag("slices", ", ".join(slices.columns))
 
 
 def log_gates(log: Run, gates: Sequence[Checked]) -> None:
