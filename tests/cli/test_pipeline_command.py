@@ -379,7 +379,8 @@ def test_mistakes_in_registering(clone: Clone) -> None:
     for words, told in {
         ("metrc=val/log_loss",): "did you mean 'metric'",
         ("run=a", "sweep=b"): "contradict each other",
-        ("metric=val/nonsense", "sweep=latest"): "no finished run with a model has it",
+        ("metric=val/nonsense",): "no finished run with a model has it",
+        ("metric=test/macro_f1",): "the test split is for judging, not for choosing",
         ("run=nonsense",): "there is no run nonsense",
     }.items():
         found = train(clone, *words, script="register.py")

@@ -100,7 +100,7 @@ def test_a_model_of_texts_is_trained_judged_saved_loaded_and_served(folder: Path
     through_mlflow = mlflow.tensorflow.load_model(saved.model_uri)
     np.testing.assert_array_equal(through_mlflow(tf.constant(test)), logits)
 
-    made = register.register(store, logged, "reviews", "champion", "val/balanced_accuracy")
+    made = register.register(store, logged, "reviews", "champion", {})
     served = mlflow.pyfunc.load_model(made.uri)
     found = served.predict(pd.DataFrame({"text": test}))
     assert found["predicted"].tolist() == judged["predicted"].tolist()

@@ -59,7 +59,7 @@ def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, histor
     assert isinstance(finished, Finished)
     logged = history.chosen_runs(store, [finished.run_id], ["val/balanced_accuracy"])[0]
     with told_by_mlflow() as said:
-        made = register.register(store, logged, config.dataset.name, "champion", "val/balanced_accuracy")
+        made = register.register(store, logged, config.dataset.name, "champion", {})
     assert not [record for record in said if "input example" in record], "MLflow tries the example"
     return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), logged
 
@@ -400,4 +400,4 @@ def test_a_run_of_an_older_version_is_refused_with_advice(store: Store) -> None:
         ConfigError,
         match=r"has no preprocessing.json: an older version logged it; train it again, then register that run",
     ):
-        register.register(store, old, "old", "champion", "val/balanced_accuracy")
+        register.register(store, old, "old", "champion", {})

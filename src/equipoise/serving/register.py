@@ -1,4 +1,4 @@
-"""The best run's model in MLflow's registry, with all that it takes to use it.
+"""A run's model in MLflow's registry, with all that it takes to use it.
 
 That is: what was learned of the raw data, the class names, the decision rule and the priors.
 """
@@ -8,16 +8,14 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from equipoise.core import plugins
 from equipoise.core.paths import package_folder
-from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.metrics import probabilities
-from equipoise.metrics.orientation import orientation
 from equipoise.metrics.probabilities import OfClasses, Probabilities
 from equipoise.serving import served_form
 from equipoise.serving.parts import write_parts
@@ -49,24 +47,13 @@ class Registered:
     probabilities: str
 
 
-def best(runs: Sequence[Logged], metric: str) -> Logged:
-    """Return the run whose latest value of the metric is best; of several equal ones the oldest.
-
-    Raises
-    ------
-    ConfigError
-        If no run has a model and the metric.
-    """
-    candidates = [run for run in runs if metric in run.metrics and "weights_sha256" in run.tags]
-    if not candidates:
-        raise ConfigError(
-            f"metric={metric}: no finished run with a model has it; try val/balanced_accuracy or test/macro_f1"
-        )
-    return max(candidates, key=lambda run: run.metrics[metric] * orientation(metric))
-
-
-def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> Registered:
+def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str, str]) -> Registered:
     """Make a new version of the registered model from a run, and point the alias at it; TensorFlow must be started.
+
+    Parameters
+    ----------
+    run : that trained the model, or judged it again: its decision rule and its priors are those of the version
+    why : tags of the version that tell why it is this run
 
     Raises
     ------
@@ -80,7 +67,8 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
         parts.mkdir()
         write_parts(lambda path: read_text(store, run.id, path), run.id, parts)
         classes = json.loads((parts / CLASSES).read_text(encoding="utf-8"))
-        model = load_model(store, run.id)
+        trained = run.tags.get("evaluated_run", run.id)
+        model = load_model(store, trained)
         model.save(parts / KERAS)
         own = filter(None, map(plugins.of_module, own_modules(model.to_json())))
         for file in (file for each in own for file in plugins.files_of(each)):
@@ -88,7 +76,7 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
         learned = preprocessing.read(parts)
         moved = probabilities.from_json(json.loads((parts / PROBABILITIES).read_text(encoding="utf-8")))
         about = {"decision": run.params["decision.name"], "probabilities": _said(moved, run)}
-        found = store.client.create_logged_model(run.experiment_id, name="served", source_run_id=run.id)
+        found = store.client.create_logged_model(run.experiment_id, name="served", source_run_id=trained)
         mlflow.pyfunc.log_model(
             model_id=found.model_id,
             name="served",
@@ -103,7 +91,7 @@ def register(store: Store, run: Logged, name: str, alias: str, metric: str) -> R
     uri = f"models:/{found.model_id}"
     with contextlib.suppress(mlflow.exceptions.MlflowException):  # it exists already
         store.client.create_registered_model(name)
-    tags = {"metric": metric, "value": str(run.metrics[metric]), **about, "weights_sha256": run.tags["weights_sha256"]}
+    tags = {**why, **about, "weights_sha256": run.tags["weights_sha256"]}
     made = store.client.create_model_version(name, uri, run.id, tags=tags, model_id=found.model_id)
     store.client.set_registered_model_alias(name, alias, made.version)
     return Registered(
