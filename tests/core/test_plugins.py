@@ -98,6 +98,7 @@ MISTAKES = {
     "no default": ("loss", "labels, logits, *, margin: float", "margin has no default"),
     "option before the star": ("loss", "labels, logits, margin=1.0", r"put `\*,` before margin"),
     "unknown table": ("loss", "labels, logits, margin", "counts, prior or costs"),
+    "costs of labels": ("loss", "rows, logits, costs", "takes costs, which are of one class a sample, and rows"),
     "too few": ("loss", "labels", r"takes labels; it must be like mine\(labels, logits"),
     "too many": ("model", "shape, logits, texts, more", r"it must be like mine\(shape, logits"),
     "no texts": ("model", "shape, logits, more", "takes more: after shape and logits stand texts, which it is handed"),

@@ -317,6 +317,12 @@ def adjusted(labels, logits, prior, counts, *, tau: float = 1.0):
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits + tau * tf.math.log(prior) + 0 * counts)
 
 
+@equipoise.loss
+def rare(rows, logits, counts, *, power: float = 0.5):
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(rows, logits)
+    return tf.reduce_mean(losses * (tf.reduce_max(counts) / counts) ** power, axis=-1)
+
+
 @equipoise.weighting
 def cube_root(counts, *, strength: float = 1.0):
     return (counts.max() / counts) ** (strength / 3)
@@ -332,6 +338,8 @@ OF_OWN = {
     "sparse": ["loss=hinge", "loss.margin=0.5", "weighting=cube_root"],
     "one-hot": ["loss=adjusted", "dataset.labels=one_hot", "weighting=cube_root", "dataset.sampling=half"],
     "binary": ["loss=hinge", "dataset.labels=binary", "loss.implementation=sample_weight", "weighting=cube_root"],
+    "rows of a logit": ["loss=rare", "dataset.labels=binary"],
+    "rows": ["loss=rare", "trainer.epochs=3"],
 }
 
 
@@ -339,11 +347,12 @@ OF_OWN = {
 @pytest.mark.usefixtures("_float32")
 @pytest.mark.parametrize("case", OF_OWN)
 def test_a_script_of_the_users_own_options_does_too(
-    case: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: str, cache: Path, several: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "own_of_scripts.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    expected, found, _, text = run_and_script(cache, tmp_path, *TWO, *OF_OWN[case])
+    data = [word for word in several if not word.startswith("loss=")] if case == "rows" else TWO
+    expected, found, _, text = run_and_script(cache, tmp_path, *data, *OF_OWN[case])
     assert found == expected
     assert "equipoise" not in text

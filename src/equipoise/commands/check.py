@@ -12,6 +12,7 @@ from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, complain
 
 DIGITS, VECTORS, SERIES = ["dataset=digits_lt"], ["dataset=synthetic"], ["dataset=synthetic", "dataset.form=series"]
+TWO = ["dataset=synthetic", "dataset.class_counts=[80,40]", "dataset.labels=binary"]  # of a single logit
 QUICK = {None: DIGITS, 1: VECTORS, 2: SERIES, 3: DIGITS}  # by the dimensions of the samples that a model needs
 COSTS = "cost={0: {1: 5}}"  # of the classes of these
 
@@ -69,7 +70,7 @@ def _lines(words: Sequence[str]) -> Iterator[str]:
 def _more(words: Sequence[str]) -> list[list[str]]:
     """Return what goes with the typed words where something was not typed; several ways if none can be known to fit."""
     from equipoise.data.catalogue import DATASETS
-    from equipoise.methods.losses import LOSSES
+    from equipoise.methods.losses import LOSSES, of_labels
     from equipoise.methods.models import MODELS
 
     typed = dict(word.split("=", 1) for word in words if "=" in word)
@@ -92,6 +93,8 @@ def _more(words: Sequence[str]) -> list[list[str]]:
     if "cost" not in typed and (needs_costs or typed.get("decision") == "cost"):
         more.append(COSTS)
     model = typed.get("model", "")
+    if loss in of_labels() and not takes_texts:
+        return [[*TWO, *more]]
     if takes_texts and own_data:
         return [[f"dataset={name}", *more] for name in own_data]
     if model in plugins.options("model"):

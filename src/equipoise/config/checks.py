@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.config.model import Config, Trainer
+from equipoise.core.plugins import ROWS
 from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import surveyed
@@ -13,7 +14,7 @@ from equipoise.data.types import Source
 from equipoise.methods import schedules
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.decisions import DECISIONS
-from equipoise.methods.losses import LOSSES, Known
+from equipoise.methods.losses import LOSSES, Known, of_labels
 from equipoise.methods.models import MODELS, Architecture
 from equipoise.methods.priors import prior_factors
 from equipoise.methods.schedules import SCHEDULES
@@ -140,7 +141,7 @@ def _check_strategy(trainer: Trainer) -> None:
 def _check_several_labels(config: Config, source: Source) -> None:
     """Refuse what is meant for one class a sample and cannot be asked of several labels."""
     demanded: dict[str, tuple[Any, Sequence[Any]]] = {
-        "loss": (config.loss.name, [name for name, loss in LOSSES.items() if loss.yes_or_no]),
+        "loss": (config.loss.name, of_labels()),
         "loss.implementation": (config.loss.implementation, ["custom"]),
         "weighting": (config.weighting.name, list(POS_WEIGHTS)),
         "weighting.normalize": (config.weighting.normalize, [NONE]),
@@ -158,10 +159,17 @@ def _check_several_labels(config: Config, source: Source) -> None:
     for option, (typed, possible) in demanded.items():
         if typed not in possible:
             takes = " or ".join("null" if value is None else value for value in possible)
+            own = option == "loss" and LOSSES[typed].own
+            takes += f"; one of your own for several labels calls its first parameter {ROWS}" if own else ""
             raise ConfigError(
                 f"{option}={typed} is for one class a sample; dataset={config.dataset.name} takes {option}={takes}"
             )
     pos_weight = POS_WEIGHTS[config.weighting.name]
+    if pos_weight is not None and LOSSES[config.loss.name].positives is None:
+        raise ConfigError(
+            f"weighting={config.weighting.name} with several labels is loss.pos_weight, which "
+            f"loss={config.loss.name} does not know: use weighting=none; a loss of your own may take `counts`"
+        )
     if pos_weight is not None and getattr(config.loss, "pos_weight", None) is not None:
         raise ConfigError(
             f"weighting={config.weighting.name} with several labels is loss.pos_weight={pos_weight}: "

@@ -44,6 +44,9 @@ def loss(function: Function) -> Function:
     A third to fifth parameter named `counts`, `prior` or `costs` is handed what is known of the training split, float32
     (classes,), or of the costs, float32 (classes, classes). Labels are class indices whatever `dataset.labels` is.
 
+    If its first parameter is called `rows`, it is for several labels a sample, or for a single logit: it is handed 0
+    and 1 beside the logits, both float32 (n, labels), and counts and prior of each label's positives.
+
     >>> import equipoise as eq
     >>> @eq.loss
     ... def mine(labels, logits, *, floor: float = 0.0):
@@ -139,6 +142,7 @@ HANDED: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "sampling": (2, ("counts", "progress")),
 }
 KINDS = tuple(HANDED)
+ROWS = "rows"  # what a loss for several labels a sample calls its first parameter
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,11 @@ class Own:
     @property
     def place(self) -> str:
         return f"{shown(self.file)}, line {self.line}"
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether it is a loss for several labels a sample, each of which is true or not."""
+        return self.kind == "loss" and self.handed[0] == ROWS
 
     def __str__(self) -> str:
         return f"{self.kind}={self.name} ({self.place})"
@@ -501,6 +510,10 @@ def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own
             f"{where} takes {odd[0]}: after {' and '.join(names[:least])} stand "
             f"{' or '.join(filter(None, [', '.join(more), last]))}, which it is handed; "
             "if it is an option, put `*,` before it and give it a default"
+        )
+    if kind == "loss" and handed[0] == ROWS and "costs" in handed:
+        raise ConfigError(
+            f"{where} takes costs, which are of one class a sample, and {ROWS}, which are of several labels"
         )
     if kind == "sampling" and given.kwonlyargs:
         raise ConfigError(f"{where} has options, and a sampling rule has none: dataset.sampling={node.name}")

@@ -98,7 +98,8 @@ class Loss:
     needs_costs : whether it needs the costs of confusions
     constant_tables : hold the tables as constants of the graph, not in variables
     bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
-    own : whether it is the user's own, which takes class indices and a logit a class in every form of labels
+    own : whether it is the user's own, which takes class indices and a logit a class in every form of labels; if it is
+        `yes_or_no`, 0 and 1 beside each logit
     """
 
     function: Callable[..., "tf.Tensor"]
@@ -117,7 +118,7 @@ class Loss:
     def __call__(self, labels: "tf.Tensor", logits: "tf.Tensor", **given: Any) -> "tf.Tensor":
         """Return the loss of each sample, float32 (n,); `given` are its tables and options."""
         if self.own:
-            labels, logits = _index_form(labels, logits)
+            labels, logits = (_row_form if self.yes_or_no else _index_form)(labels, logits)
         return self.function(labels, logits, **given)
 
     @property
@@ -417,20 +418,29 @@ IMPLEMENTED: Mapping[str, Loss] = {name: loss for name, loss in SHIPPED.items() 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the user's own loss asks for by the names of its parameters."""
+    """What the user's own loss asks for by the names of its parameters: of each class, or of each logit's positives."""
 
     names: tuple[str, ...]
+    of_rows: bool
 
     def __call__(self, known: Known) -> dict[str, Floats]:
-        return {name: getattr(known, name) for name in self.names}
+        of_logits = {"counts": known.positives, "prior": known.positives / known.samples} if self.of_rows else {}
+        return {name: of_logits[name] if self.of_rows else getattr(known, name) for name in self.names}
 
 
 def _of_own(function: Callable[..., "tf.Tensor"], own: Own) -> Loss:
     asked = own.handed[2:]
-    return Loss(function, _Asked(asked) if asked else None, needs_costs="costs" in asked, own=True)
+    tables = _Asked(asked, own.of_rows) if asked else None
+    return Loss(function, tables, yes_or_no=own.of_rows, needs_costs="costs" in asked, own=True)
 
 
 LOSSES: Registry[Loss] = Registry("loss", SHIPPED, _of_own, ("function", "implementation"))
+
+
+def of_labels() -> list[str]:
+    """Return the names of the losses that take several labels a sample; no file of the user's own is imported."""
+    shipped = [name for name, loss in LOSSES.shipped.items() if loss.yes_or_no]
+    return [*shipped, *(name for name, own in LOSSES.own().items() if own.of_rows)]
 
 
 class LossOptions(Section):
@@ -451,6 +461,14 @@ def _softmax_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor"
     if logits.shape[-1] == 1:
         logits = tf.concat([tf.zeros_like(logits), logits], axis=-1)
     return tf.reshape(tf.cast(labels, tf.int32), [-1]), logits
+
+
+def _row_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+    """Labels as 0 and 1 beside each logit, and logits, both float32 (n, logits)."""
+    import tensorflow as tf
+
+    logits = tf.cast(logits, tf.float32)
+    return tf.reshape(tf.cast(labels, tf.float32), tf.shape(logits)), logits
 
 
 def _index_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:

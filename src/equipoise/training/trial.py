@@ -143,9 +143,11 @@ def _checked_loss(trial: Trial, data: Prepared) -> list[str]:
 def _check_values(trial: Trial, values: tf.Tensor) -> None:
     samples, logits = len(trial.logits), trial.logits
     if values.shape != (samples,):
+        of_each = LOSSES[trial.name].yes_or_no and values.shape == logits.shape
+        cure = "take the mean over its labels, axis=-1" if of_each else "leave out the mean or the sum over the batch"
         raise ConfigError(
             f"{trial} returns the shape {tuple(values.shape)} for {samples} samples; it must return one value a "
-            f"sample, ({samples},), which class weights multiply: leave out the mean or the sum over the batch"
+            f"sample, ({samples},), which class weights multiply: {cure}"
         )
     if values.dtype != tf.float32:
         raise ConfigError(f"{trial} returns {values.dtype.name}; it must return float32: tf.cast(…, tf.float32)")

@@ -10,6 +10,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.types import ClassCounts
 from equipoise.methods.cross_fitting import FEWEST, decided_apart
 from equipoise.methods.decisions import LabelRule, label_rules
+from equipoise.methods.losses import LOSSES
 from equipoise.methods.priors import label_odds
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
 from equipoise.metrics import multilabel
@@ -38,7 +39,8 @@ def judge_labels(data: Prepared, logits: Logits, training: Training, judging: Ju
         for name, values in (("test", logits.test), ("validation", logits.validation))
     )
     odds = label_odds(training.weights, training.loss)
-    why = f"loss={training.loss.name} with gamma or clip: what it learns has no analytic form"
+    how = "" if LOSSES[training.loss.name].own else " with gamma or clip"
+    why = f"loss={training.loss.name}{how}: what it learns has no analytic form"
     return judge_labelled(data, test, validation, OfLabels(odds, "" if odds is not None else why), judging)
 
 

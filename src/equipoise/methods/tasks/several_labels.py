@@ -20,7 +20,8 @@ class SeveralLabels:
     def weigh(self, weighting: Weighting, loss: LossOptions, data: Prepared) -> ClassWeights:
         """Return the factor of each label's positives."""
         of_positives = LOSSES[loss.name].positives
-        assert of_positives is not None, "no other loss takes several labels"
+        if of_positives is None:  # a loss of the user's own
+            return ClassWeights(data.classes, data.counts, np.ones(len(data.classes)))
         options = arguments(self.loss_options(weighting, loss), of_positives, data.classes)
         weights = np.broadcast_to(of_positives(self.known(data, None), **options), data.counts.shape)
         return ClassWeights(data.classes, data.counts, np.array(weights))

@@ -45,12 +45,13 @@ def _body(
     option, record = f"loss={case.config.loss.name}", LOSSES[case.config.loss.name]
     labels, logits, *tables = _parameters(record)
     absent = dict.fromkeys([name for name in tables if name not in shapes])
-    form: Any = Tensor((None,), INT32) if record.own else case.labels
-    first = _to_indices(case, labels, logits) if record.own else []
+    by_class = record.own and not record.yes_or_no
+    form: Any = Tensor((None,), INT32) if by_class else case.labels
+    first = _to_indices(case, labels, logits) if by_class else []
     try:
         if shapes.keys() & TAKEN:
             raise UndecidedError("the script has these names for something else")
-        width = max(2, case.logits) if record.own else case.logits
+        width = max(2, case.logits) if by_class else case.logits
         known = {labels: form, logits: Tensor((None, width)), **shapes, **absent, **options}
         found = specialise(record.function, known)
         definitions.add(option, found.names)
