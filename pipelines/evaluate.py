@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,10 +18,11 @@ from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.reports.console import print_evaluation, print_rules
 from equipoise.reports.evidence import Evidence
+from equipoise.runs.again import Again
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.log import config_tags, log_config, log_inputs
-from equipoise.runs.log_evaluation import PREDICTIONS, draw_and_log, log_evaluation
+from equipoise.runs.log_evaluation import PREDICTIONS, draw_and_log, log_evaluation, log_rule
 from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.weigh import weigh
 from equipoise.tracking import history
@@ -38,6 +40,8 @@ def step(config: Config) -> None:
         warn(note)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, data.head_to_tail)
     print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
+    if evidence.model:
+        print(evidence.model)
 
 
 def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, str]) -> tuple[Evidence, Path]:
@@ -77,9 +81,13 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
             for epoch, metrics in enumerate(trained.history):
                 log.log_metrics(metrics, step=epoch)
         judged = evaluate(config, data, weights, trained)
+        evidence = judged.evidence
         log_evaluation(log, judged)
-        draw_and_log(judged.evidence, log)
-    return judged.evidence, folder
+        if config.trainer.refit:
+            again = Again.of(config, trained, cache_folder())
+            evidence = replace(evidence, model=log_rule(again, log, trained, data))
+        draw_and_log(evidence, log)
+    return evidence, folder
 
 
 def _training_run(store: Store, digests: Mapping[str, str]) -> history.Logged | None:

@@ -1,20 +1,24 @@
 """Stage train: weigh, fit, and log what is known before the test split is seen."""
 
 import sys
+from dataclasses import replace
 
 from equipoise.config.model import Config, training_sha256
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
+from equipoise.runs.again import Again
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.fit import fit
 from equipoise.runs.log import log_inputs, log_trained
 from equipoise.runs.log_script import log_plain_keras
+from equipoise.runs.refit import refit
 from equipoise.runs.session import Session
 from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.start import start
 from equipoise.runs.weigh import tell, weigh
 from equipoise.tracking.store import open_store
+from equipoise.training.plain.case import Origin
 from equipoise.training.trained import save
 
 
@@ -36,7 +40,11 @@ def step(config: Config) -> None:
             with session.followed(config, data, log) as follow:
                 trained = fit(config, data, weights, learner, follow)
             log_trained(config, log, data, trained, learner)
-            log_plain_keras(config, log, data, weights, trained, learner)
+            if config.trainer.refit:
+                digest = refit(Again.of(config, trained, cache_folder()), log, trained)
+                trained = replace(trained, weights_sha256=digest)  # by which the next stage finds the run
+            else:
+                log_plain_keras(config, log, data, weights, Origin(log.id, learner.how, trained.weights_sha256))
             digests = {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256}
             save(trained, ARTIFACTS, digests)
 

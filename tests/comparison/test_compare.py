@@ -93,6 +93,13 @@ def test_the_same_bits_are_one_line() -> None:
     assert len(rows(compare(differently, "balanced_accuracy"))) == 2, "the same model judged by two rules is two lines"
 
 
+def test_a_model_that_was_trained_once_more_is_known_by_the_one_that_the_metrics_are_of() -> None:
+    once, more = (run("none", 0, 0.6, {"trainer.refit": refit}, digest=refit) for refit in ("False", "True"))
+    assert set(rows(compare([once, more], "mcc"))) == {"trainer.refit=False", "trainer.refit=True"}
+    more = replace(more, tags={**more.tags, "judged_weights_sha256": once.tags["weights_sha256"]})
+    assert set(rows(compare([once, more], "mcc"))) == {"trainer.refit=False = trainer.refit=True (bitwise identical)"}
+
+
 def test_labels_name_only_the_options_that_vary() -> None:
     runs = [run("power", 0, 0.5, {"weighting.alpha": alpha}) for alpha in ("0.3", "0.5")]
     runs += [run("none", 0, 0.5, {"trainer.threads": "1", "sweep": "x"}), run("balanced", 0, 0.5)]

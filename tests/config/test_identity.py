@@ -51,6 +51,13 @@ def test_the_code_of_each_choice_counts_and_other_code_does_not(monkeypatch: pyt
     )
 
 
+def test_the_code_of_a_second_training_counts_where_there_is_one() -> None:
+    again = CONFIG.model_copy(update={"trainer": CONFIG.trainer.model_copy(update={"refit": True})})
+    assert {**identity.code(again), "refit": ""} == {**identity.code(CONFIG), "refit": ""}
+    assert identity.code(again).keys() - identity.code(CONFIG).keys() == {"refit"}
+    assert identity.training_changed(TAGS, again) == "the code of refit has changed"
+
+
 def test_the_words_for_one_part() -> None:
     assert identity.changed(edited("training"), CONFIG, "it") == "the code of training has changed"
     assert identity.changed(TAGS, CONFIG, "other") == "the content of the data has changed"

@@ -1,11 +1,13 @@
 """Every shipped YAML is a valid option; digests and names follow from the config alone."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from equipoise.config.model import config_sha256, flat
+from equipoise.config.model import CONTROL, config_sha256, flat, training_sha256
 from equipoise.config.overrides import compose_dataset
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError, OneOf, names_as_text
@@ -109,6 +111,15 @@ def test_the_digest_leaves_out_what_changes_nothing() -> None:
     assert digest == config_sha256(composed("dataset.imbalance_ratio=100.0")), "however the number is written"
     assert digest != config_sha256(composed("seed=1"))
     assert digest != config_sha256(composed("weighting.normalize=sum"))
+
+
+def test_a_new_option_leaves_the_digest_of_older_runs_as_it_was() -> None:
+    left_out = (*CONTROL, "tracking.name", "dataset.positive")
+    kept = {key: value for key, value in flat(composed()).items() if key not in left_out}
+    assert kept.pop("trainer.refit") is False
+    older = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    assert config_sha256(composed()) == older != config_sha256(composed("trainer.refit=true"))
+    assert training_sha256(composed()) != training_sha256(composed("trainer.refit=true"))
 
 
 def test_a_class_may_be_named_by_a_number() -> None:

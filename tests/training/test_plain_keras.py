@@ -234,7 +234,7 @@ def test_no_option_is_passed_over() -> None:
     """Whoever adds an option here decides what a script makes of it."""
     trained_by = {"epochs", "batch_size", "optimizer", "learning_rate", "monitor", "early_stopping", "second_stage"}
     trained_by |= {"device", "precision", "threads", "jit", "engine", "strategy", "replicas", "deterministic"}
-    assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "resume", "profile"}
+    assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "refit", "resume", "profile"}
     of_data = {"name", "title", "positive", "split_seed", "target_prior"}
     assert Dataset.model_fields.keys() == of_data | {"labels", "sampling"}
     assert set(IMPLEMENTED) == {"class_weight", "sample_weight", "custom"}

@@ -169,7 +169,8 @@ def merged(
 ) -> list[Configuration]:
     """Make configurations of the shared runs, or of all runs if none are shared.
 
-    Settings that trained the same bits at every place, with the same metrics, are one configuration.
+    Settings that trained the same bits at every place, with the same metrics, are one configuration. The bits are
+    those that the metrics are of: a model that was trained once more on all rows does not count.
     """
     counted = {
         settings: {place: run for place, run in members.items() if not shared or place in shared}
@@ -180,7 +181,7 @@ def merged(
         bits = [
             (
                 place,
-                run.tags.get("weights_sha256", run.id),
+                run.tags.get("judged_weights_sha256", run.tags.get("weights_sha256", run.id)),
                 tuple(run.metrics.get(splits.key(run, name, split)) for name in judged_by),
             )
             for place, run in members.items()

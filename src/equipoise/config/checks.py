@@ -46,6 +46,7 @@ def check_together(config: Config) -> None:
             "leave one of the two out"
         )
     _check_strategy(config.trainer)
+    _check_refit(config)
     if DATASETS[config.dataset.name].several_labels:
         _check_several_labels(config, source)
     else:
@@ -135,6 +136,21 @@ def _check_strategy(trainer: Trainer) -> None:
         raise ConfigError(
             f"trainer.precision=mixed_float16 with {typed}: Keras looks for an overflow on the first replica alone; "
             "use mixed_bfloat16, which needs no scaling of the loss"
+        )
+
+
+def _check_refit(config: Config) -> None:
+    """Refuse to train once more on all rows where there is no way to."""
+    kind, trainer = DATASETS[config.dataset.name], config.trainer
+    if trainer.refit and kind.read_in_place and not kind.divided:
+        raise ConfigError(
+            f"trainer.refit=true with dataset={config.dataset.name}: the samples of each split stay in shards of their "
+            "own, and a model is trained on those of one split; leave trainer.refit out"
+        )
+    if trainer.refit and trainer.strategy != "single":
+        raise ConfigError(
+            f"trainer.refit=true with trainer.strategy={trainer.strategy}: a model is trained once more on one device; "
+            "leave one of the two out"
         )
 
 

@@ -42,6 +42,7 @@ TRAINING = (
     "equipoise.training.fit.fit",
     "equipoise.training.second_stage.run_second_stage",
 )
+REFIT = ("equipoise.runs.refit.trained_again", "equipoise.data.all_rows.together")
 EVALUATION = ("equipoise.runs.evaluate.evaluate",)
 # What a task judges by, which trains nothing.
 JUDGES = ("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judge_labels")
@@ -67,6 +68,8 @@ def code(config: Config) -> dict[str, str]:
         chosen[f"sampling={config.dataset.sampling}"] = RULES[config.dataset.sampling]
     found = {part: _of_record(record) for part, record in chosen.items()}
     found["training"] = _of_code(*TRAINING, without=JUDGES)
+    if config.trainer.refit:
+        found["refit"] = _of_code(*REFIT, without=JUDGES)
     found["evaluation"] = _of_code(*EVALUATION)
     return {part: digest[:DIGITS] for part, digest in found.items()}
 

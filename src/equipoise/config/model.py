@@ -40,6 +40,9 @@ CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "traine
 VALUES = ("seed", "cost", "sweep")
 # Sections that judge a trained model and do not change it.
 JUDGING = ("decision", "evaluation")
+# Left out of the digest with these values. Where `positive` is null, the data decide which class is positive, and their
+# digest records it; `refit` is younger than the digests of many runs, which are those of `false`.
+SILENT = (("dataset.positive", None), ("trainer.refit", False))
 
 
 # The metrics of the validation split that training and a search can go by.
@@ -66,6 +69,7 @@ class Trainer(Section):
     strategy: Literal["single", "mirrored", "multi_worker"]
     replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
+    refit: bool
     resume: bool
     profile: bool
 
@@ -152,10 +156,7 @@ def below(key: str, parts: Sequence[str]) -> bool:
 
 
 def _digest_without(config: Config, parts: Sequence[str]) -> str:
-    # Where this is null, the data decide which class is positive, and their digest records it.
     deciding = {
-        key: value
-        for key, value in flat(config).items()
-        if not below(key, parts) and (key, value) != ("dataset.positive", None)
+        key: value for key, value in flat(config).items() if not below(key, parts) and (key, value) not in SILENT
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

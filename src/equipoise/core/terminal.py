@@ -110,7 +110,8 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]
 
 
 def _told(metrics: Mapping[str, float]) -> str:
-    return f"loss {metrics['train/loss']:.4f}  val/balanced_accuracy {metrics['val/balanced_accuracy']:.3f}"
+    loss, judged = f"loss {metrics['train/loss']:.4f}", metrics.get("val/balanced_accuracy")
+    return loss if judged is None else f"{loss}  val/balanced_accuracy {judged:.3f}"
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

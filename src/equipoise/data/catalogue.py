@@ -93,8 +93,12 @@ SHIPPED: Mapping[str, Kind] = {
 DATASETS: Registry[Kind] = Registry("dataset", SHIPPED, _of_own, tuple(OwnDataset.model_fields))
 
 
-def source_of(dataset: Dataset) -> Source:
+def source_of(dataset: Dataset, change: Callable[[Source | Raw], Source | Raw] = lambda given: given) -> Source:
     """Return the configured source, surveyed but not yet loaded.
+
+    Parameters
+    ----------
+    change : of what the dataset's function gives, before it is divided
 
     Raises
     ------
@@ -102,7 +106,7 @@ def source_of(dataset: Dataset) -> Source:
         If the data cannot be what the config says.
     """
     kind = DATASETS[dataset.name]
-    found = kind(dataset)
+    found = change(kind(dataset))
     source = found if isinstance(found, Source) else _divided(found, dataset)  # type: ignore[arg-type]
     if kind.several_labels:
         return source

@@ -56,7 +56,7 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
     return made(
         source,
         dataset.split_seed,
-        cache / f"{dataset.name}-{_key(dataset, source)}",
+        cache / f"{dataset.name}-{cache_key(dataset, source)}",
         f"dataset={dataset.name}: its function gives",
     )
 
@@ -93,7 +93,7 @@ def _surveyed(dataset: str, section: type[Dataset]) -> Source:
     return source
 
 
-def _key(dataset: Dataset, source: Source) -> str:
+def cache_key(dataset: Dataset, source: Source) -> str:
     """Return a digest of what changes the arrays, and of the code that makes them.
 
     The label form, title, target prior and sampling do not change them, nor the folder in which a path is typed.

@@ -109,6 +109,7 @@ def as_html(evidence: Evidence, drawn: Mapping[str, bytes], script: str = "") ->
     script : that trains the same model in plain Keras; empty: there is none
     """
     lead = [html.paragraph(_headline(evidence), kind="lead")]
+    lead += [html.paragraph(evidence.model[0].upper() + evidence.model[1:] + ".")] if evidence.model else []
     lead += [html.paragraph(note, kind="warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
     if evidence.labels.ndim == 2:
         return html.document(evidence.name, lead, [*_of_labels(evidence, drawn), *_plain_keras(script)])

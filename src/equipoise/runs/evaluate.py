@@ -81,8 +81,13 @@ def rehearsed(config: Config, data: Prepared, weights: ClassWeights) -> Verdict:
         name: generator.normal(size=(len(data.split(name).labels), width)).astype(np.float32)
         for name in ("test", "validation")
     }
+    return without_intervals(config, data, weights, Logits(**made_up))
+
+
+def without_intervals(config: Config, data: Prepared, weights: ClassWeights, logits: Logits) -> Verdict:
+    """Judge the logits as `evaluate` does, but for intervals: what is wanted is the decision rule."""
     judging = replace(_judging(config, data, weights), resamples=0)
-    return task_of(data).judge(data, Logits(**made_up), training(config, data, weights), judging)
+    return task_of(data).judge(data, logits, training(config, data, weights), judging)
 
 
 def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:

@@ -80,17 +80,29 @@ def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) 
         }
     )
     log.log_profile("profile/weight", keys.profile(data, table.weights))
-    # As the model was trained under: a loss's own factor comes on top of them wherever they are read.
+    log_weights(log, data, weights)
+    log.log_json({"sha256": data.data_sha256, "notes": list(data.notes)}, "data.json")
+    log_preprocessing(log, data)
+    for file in sorted((log.folder / ".hydra").glob("*.yaml")):
+        log.log_file(file, "config")
+
+
+def log_weights(log: Run, data: Prepared, weights: ClassWeights) -> None:
+    """Log each class's count and weight, as the model was trained under.
+
+    A loss's own factor comes on top of the weights wherever they are read.
+    """
     rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
     by_name = {
         name: {"count": int(count), "weight": float(weight), "share": float(share)}
         for name, count, weight, share in rows
     }
     log.log_json(by_name, "weights.json")
-    log.log_json({"sha256": data.data_sha256, "notes": list(data.notes)}, "data.json")
+
+
+def log_preprocessing(log: Run, data: Prepared) -> None:
+    """Log how raw rows become the features that the model takes."""
     log.log_text((data.folder / PREPROCESSING).read_text(encoding="utf-8"), PREPROCESSING)
-    for file in sorted((log.folder / ".hydra").glob("*.yaml")):
-        log.log_file(file, "config")
 
 
 def _log_own(config: Config, log: Run) -> None:
@@ -100,13 +112,24 @@ def _log_own(config: Config, log: Run) -> None:
 
 
 def log_trained(config: Config, log: Run, data: Prepared, trained: Trained, learner: Learner) -> None:
-    """Log what is known once a learner has learned: its classes' shares, its second stage, its digest and itself."""
+    """Log what is known once a learner has learned: its classes' shares, its second stage, its digest and itself.
+
+    Of one that is only judged, and trained once more on all rows, the digest has another name, and no model is logged.
+    """
     at_end = {name: values for name, values in trained.shares.items() if not name.endswith("_start")}
     log.log_metrics(keys.by_class(data, at_end))
     for name, values in trained.second_stage.items():
         log.log_profile(f"second_stage/{name}", np.array(values))
-    log.set_tag("weights_sha256", trained.weights_sha256)
-    learner.save(functools.partial(_log_model, config, log, len(trained.history)))
+    if config.trainer.refit:
+        log.set_tag("judged_weights_sha256", trained.weights_sha256)
+    else:
+        log_learner(config, log, learner, len(trained.history), trained.weights_sha256)
+
+
+def log_learner(config: Config, log: Run, learner: Learner, epochs: int, digest: str) -> None:
+    """Log the model that a run hands over, and the digest of its weights."""
+    log.set_tag("weights_sha256", digest)
+    learner.save(functools.partial(_log_model, config, log, epochs))
 
 
 def _log_model(config: Config, log: Run, step: int, model: Any, example: Floats) -> None:

@@ -6,16 +6,19 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.clock import clock
+from equipoise.data.prepared import Prepared
 from equipoise.methods.decisions import as_json
-from equipoise.methods.tasks.task import Verdict
+from equipoise.methods.tasks.task import Logits, Verdict
 from equipoise.metrics import probabilities
 from equipoise.metrics.gates import Checked
 from equipoise.metrics.slices import Slices
 from equipoise.reports import run_page
 from equipoise.reports.evidence import Evidence
-from equipoise.runs.evaluate import Evaluated
+from equipoise.runs.again import Again
+from equipoise.runs.evaluate import Evaluated, without_intervals
 from equipoise.tracking import keys
 from equipoise.tracking.run import Run
+from equipoise.training.trained import Trained
 
 # Below the run's folder.
 SLICES = "evaluation/slices"
@@ -136,5 +139,29 @@ def _log_tables(log: Run, evidence: Evidence, verdict: Verdict) -> None:
         columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
     log.log_table(columns, "evaluation/per_class.json")
     log.log_json(keys.class_keys(data.classes), "evaluation/classes.json")
+    log_served(log, verdict)
+
+
+def log_rule(again: Again, log: Run, trained: Trained, judged: Prepared) -> str:
+    """Log the decision rule and the probabilities of the model that has learned from all rows.
+
+    They go by the prior that it learned under. What the rule tunes it tunes on the judged model's validation logits.
+
+    Parameters
+    ----------
+    trained, judged : the model that is judged, and its data
+
+    Returns
+    -------
+    In a sentence, which rows the two models have learned from.
+    """
+    logits = Logits(trained.logits, trained.validation_logits)
+    log_served(log, without_intervals(again.config, again.data, again.weights, logits))
+    first = len(judged.split("train").labels)
+    return f"model: trained once more on all {again.rows:,} rows; figures are of the training on {first:,}"
+
+
+def log_served(log: Run, verdict: Verdict) -> None:
+    """Log what makes predictions of the model's logits: the decision rule, and the probabilities."""
     log.log_json(as_json(verdict.decide), DECISION)
     log.log_json(probabilities.as_json(verdict.probabilities), PROBABILITIES)

@@ -10,18 +10,14 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.tracking.artifacts import read_text
 from equipoise.tracking.run import Run, reason
 from equipoise.tracking.store import Store
-from equipoise.training.learner import Learner
 from equipoise.training.plain.case import Origin
 from equipoise.training.plain.script import SCRIPT, plain_keras
-from equipoise.training.trained import Trained
 
 
-def log_plain_keras(
-    config: Config, log: Run, data: Prepared, weights: ClassWeights, trained: Trained, learner: Learner
-) -> None:
+def log_plain_keras(config: Config, log: Run, data: Prepared, weights: ClassWeights, origin: Origin) -> None:
     """Log a script that trains the model without this project, if there can be one: src/export.py says why not."""
     try:
-        script = plain_keras(config, data, weights, Origin(log.id, learner.how, trained.weights_sha256))
+        script = plain_keras(config, data, weights, origin)
     except ConfigError:
         return
     except Exception as error:  # a trained model is worth more than a script

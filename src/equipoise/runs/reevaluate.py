@@ -3,6 +3,7 @@
 The result is a run of its own beside the one that trained the model: what was logged once stays as it was.
 """
 
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +16,9 @@ from equipoise.config.naming import given_experiment, run_name
 from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core.commands import command, source
 from equipoise.core.paths import cache_folder, project_root
-from equipoise.core.schema import ConfigError, listing
+from equipoise.core.schema import ConfigError, Floats, listing
 from equipoise.core.terminal import warn
+from equipoise.data.all_rows import all_rows
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.originals import unchanged
 from equipoise.data.other_file import with_test_file
@@ -29,6 +31,7 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.gates import Checked, Gate
 from equipoise.metrics.slices import recall_by_slice
 from equipoise.reports.evidence import Evidence
+from equipoise.runs.again import DATA, VALIDATION, is_refit
 from equipoise.runs.evaluate import Evaluated, evaluate
 from equipoise.runs.gating import check_gates
 from equipoise.runs.inherit import inherit
@@ -147,13 +150,26 @@ def _answers(store: Store, trained: Logged, config: Config, data: Prepared) -> T
         raise ConfigError(f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {takes}")
     predictor, keys = Predictor(model), class_keys(data.classes)
     with unchanged(data):
-        logits, validation_logits = (predictor(data.split(name).features) for name in ("test", "validation"))
+        logits = predictor(data.split("test").features)
+        # A model that was trained once more has seen these rows: the judged one's answers are what rules are tuned on.
+        validation = (
+            _validation_logits(store, trained.id)
+            if is_refit(trained.tags)
+            else predictor(data.split("validation").features)
+        )
     shares = {}
     for name in SHARES:
         values = np.array([trained.metrics.get(f"{name}/{keys[label]}", np.nan) for label in data.classes])
         if not np.isnan(values).all():
             shares[name] = values
-    return Trained(logits, validation_logits, (), shares, trained.tags["weights_sha256"])
+    return Trained(logits, validation, (), shares, trained.tags["weights_sha256"])
+
+
+def _validation_logits(store: Store, run: str) -> Floats:
+    """Return what the judged model of a run that has trained another one has answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        found: Floats = np.load(store.client.download_artifacts(run, VALIDATION, folder), allow_pickle=False)
+    return found
 
 
 def _tags(trained: Logged, config: Config, data: Prepared) -> dict[str, str]:
@@ -182,10 +198,16 @@ def data_to_judge_on(trained: Logged, was: Dataset, config: Config) -> Prepared:
     Another file or folder is the test split as a whole. Of data that are encoded by their training rows, nothing else
     may differ.
     """
-    seen = prepare(was, cache_folder())
-    if config.dataset == was and seen.data_sha256 == trained.tags["data_sha256"]:
+    again = is_refit(trained.tags)
+    seen, sha256 = (all_rows if again else prepare)(was, cache_folder()), trained.tags[DATA if again else "data_sha256"]
+    if again and not _others(was, config.dataset):
+        raise ConfigError(
+            f"run={trained.id}: its model was trained once more on all rows (trainer.refit=true), these too: "
+            "judge it on another file, with dataset.path=…, or judge a run without trainer.refit"
+        )
+    if config.dataset == was and seen.data_sha256 == sha256:
         return seen
-    if seen.data_sha256 != trained.tags["data_sha256"]:
+    if seen.data_sha256 != sha256:
         if _is_fitted(seen, config):
             raise ConfigError(
                 f"the data that run {trained.id} was trained on have changed since, and with them how features are "
@@ -203,6 +225,8 @@ def data_to_judge_on(trained: Logged, was: Dataset, config: Config) -> Prepared:
     else:
         data = prepare(config.dataset, cache_folder())
         check_encoding(config, seen, data)
+    if again:  # by design, its validation rows are among those that it was trained on
+        data = replace(data, notes=tuple(note for note in data.notes if not note.startswith("leakage: ")))
     known = int(np.isin(row_digests(data.split("test")), row_digests(seen.split("train"))).sum())
     if known:
         whole = len(data.split("test").labels)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from equipoise.config.model import Config
@@ -13,16 +13,19 @@ from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.reports.evidence import Evidence
 from equipoise.runs import background
+from equipoise.runs.again import Again
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.fit import fit
 from equipoise.runs.log import log_inputs, log_trained
-from equipoise.runs.log_evaluation import log_evaluation
+from equipoise.runs.log_evaluation import log_evaluation, log_rule
 from equipoise.runs.log_script import log_plain_keras
+from equipoise.runs.refit import refit
 from equipoise.runs.session import Session, Settled, at_work
 from equipoise.runs.start import start
 from equipoise.runs.weigh import tell, weigh
 from equipoise.tracking.run import outer_run
 from equipoise.tracking.store import open_store
+from equipoise.training.plain.case import Origin
 
 
 @dataclass(frozen=True)
@@ -96,15 +99,21 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
         with session.followed(config, data, log) as follow:
             trained = fit(config, data, weights, learner, follow)
         log_trained(config, log, data, trained, learner)
-        log_plain_keras(config, log, data, weights, trained, learner)
+        if not config.trainer.refit:
+            log_plain_keras(config, log, data, weights, Origin(log.id, learner.how, trained.weights_sha256))
         found = evaluate(config, data, weights, trained)
+        evidence = found.evidence
         log_evaluation(log, found)
-        background.draw(found.evidence, log, session)
-    for note in found.evidence.evaluation.notes:
+        if config.trainer.refit:
+            again = Again.of(config, trained, cache or cache_folder())
+            refit(again, log, trained)
+            evidence = replace(evidence, model=log_rule(again, log, trained, data))
+        background.draw(evidence, log, session)
+    for note in evidence.evaluation.notes:
         warn(note)
     epochs = len(trained.history)
     where = (log.folder, log.is_uploaded)
-    return Finished(log.id, log.experiment_id, data, found.evidence, epochs, learner.place, *where)
+    return Finished(log.id, log.experiment_id, data, evidence, epochs, learner.place, *where)
 
 
 def take_part(config: Config) -> None:

@@ -14,9 +14,11 @@ from equipoise.config import identity
 from equipoise.config.model import Config
 from equipoise.core.paths import cache_folder
 from equipoise.core.schema import ConfigError
+from equipoise.data.all_rows import all_rows
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import SPLITS
+from equipoise.runs.again import DATA, EPOCHS, as_repeated, is_refit
 from equipoise.runs.inherit import inherit
 from equipoise.runs.weigh import weigh
 from equipoise.tracking import history
@@ -72,8 +74,8 @@ def export(store: Store, run: str, script: Path, arrays: str | None) -> Exported
     trained = history.trained_run(store, run)
     _check_names(script, arrays)
     config = inherit(history.config_of(store, trained), ())
-    data = prepare(config.dataset, cache_folder())
-    if data.data_sha256 != trained.tags["data_sha256"]:
+    data = (all_rows if is_refit(trained.tags) else prepare)(config.dataset, cache_folder())
+    if data.data_sha256 != trained.tags[DATA if is_refit(trained.tags) else "data_sha256"]:
         raise ConfigError(f"the data that run {trained.id} was trained on have changed since: train it again")
     file = script.with_suffix(".npz") if arrays in (None, "none") else Path(str(arrays))
     inside = file.resolve().is_relative_to(script.parent.resolve())
@@ -96,7 +98,9 @@ def _script(store: Store, run: Logged, config: Config, data: Prepared) -> str:
     try:
         return read_text(store, run.id, SCRIPT)
     except (MlflowException, OSError):
-        text = plain_keras(config, data, weigh(config, data), Origin(run.id, run.tags, run.tags["weights_sha256"]))
+        digest, refit = run.tags["weights_sha256"], int(run.tags[EPOCHS]) if is_refit(run.tags) else None
+        config = config if refit is None else as_repeated(config)
+        text = plain_keras(config, data, weigh(config, data), Origin(run.id, run.tags, digest, refit))
     changed = identity.training_changed(run.tags, config)
     if changed:
         raise ConfigError(f"run={run.id} has logged no {SCRIPT}, and {changed} since: train it again")

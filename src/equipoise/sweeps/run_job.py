@@ -87,6 +87,8 @@ def _print(finished: Finished, config: Config, store: Store) -> None:
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
     samples = finished.data.counts.sum()
     console.print(f"\n{name}: {epochs} on {finished.device}, {samples} training samples", soft_wrap=True)
+    if evidence.model:
+        console.print(evidence.model, soft_wrap=True)
     if config.sweep != "auto":
         print_summary_line(evidence.evaluation)
         return

@@ -47,7 +47,7 @@ def fit(
     Parameters
     ----------
     on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is
-        one; also for each epoch that a checkpoint has behind it
+        one; also for each epoch that a checkpoint has behind it. If it returns True, training ends with that epoch.
     checkpoints : where the state is kept at the end of an epoch; None: nowhere. Of several workers, the chief's decide.
 
     Raises
@@ -162,8 +162,10 @@ class Supervisor(keras.callbacks.Callback):
             metrics["weight_schedule"] = share
         metrics |= {f"val/{name}": value for name, value in self.task.epoch_metrics(labels, raw).items()}
         self.history.append(metrics)
-        self.on_epoch(epoch, metrics)
+        enough = self.on_epoch(epoch, metrics)
         self._stop_early(metrics)
+        if enough:
+            self.stopped = self.model.stop_training = True
         self._keep()
 
     def _stop_early(self, metrics: dict[str, float]) -> None:

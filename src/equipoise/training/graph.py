@@ -39,7 +39,7 @@ from equipoise.training.predictor import Predictor
 from equipoise.training.runtime import device_taken, strategy_of
 
 # What no graph holds: variables hold it, or it matters before or after the training's steps alone.
-OF_TRAINER = ("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "resume", "profile")
+OF_TRAINER = ("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "refit", "resume", "profile")
 NOT_IN_GRAPH = (
     *("seed", "weighting", "cost", "decision", "evaluation", "tracking", "sweep"),
     *(f"trainer.{key}" for key in OF_TRAINER),

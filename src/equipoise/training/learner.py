@@ -7,8 +7,8 @@ from equipoise.core.schema import Floats
 from equipoise.methods.weighting import ClassWeights
 from equipoise.training.checkpoints import Checkpoints
 
-# Told the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is one.
-OnEpoch = Callable[[int, dict[str, float]], None]
+# Told the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is one. True: enough.
+OnEpoch = Callable[[int, dict[str, float]], bool | None]
 # Handed the model, and some samples as it takes them.
 Keep = Callable[[Any, Floats], None]
 

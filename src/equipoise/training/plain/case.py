@@ -23,11 +23,13 @@ class Origin:
     run : its id
     how : what its tags say of `device`, `engine` and `xla`
     weights_sha256 : the digest of the trained weights
+    refit : the epochs of a model that was trained on all rows, once another was judged; None: it is the judged one
     """
 
     run: str
     how: Mapping[str, str]
     weights_sha256: str
+    refit: int | None = None
 
 
 @dataclass(frozen=True)

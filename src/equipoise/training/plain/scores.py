@@ -60,12 +60,11 @@ def early_stopping(case: Case) -> tuple[list[str], Piece, list[str]]:
 
 
 def evaluation(case: Case) -> list[str]:
-    """Return the statements that judge the model on the test split, and print the digest of its weights."""
+    """Return the statements that judge the model on the test split, if it has not seen it, and print its digest."""
     predicted, formula = score(case, "val/balanced_accuracy", "test")
+    judged = [*predicted, *wrapped(f"score = {formula}"), 'print("balanced accuracy on the test split:", score)']
     return [
-        *predicted,
-        *wrapped(f"score = {formula}"),
-        'print("balanced accuracy on the test split:", score)',
+        *(judged if case.origin.refit is None else []),
         "digest = hashlib.sha256()",
         "for array in model.get_weights():",
         '    digest.update(f"{array.dtype} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())',

@@ -61,7 +61,8 @@ def _written(case: Case) -> str:
     made, weighted, compiled = (write(case, definitions) for write in (model, weights, loss))
     rows, now = order(case, definitions), in_force(case, definitions)
     stage, (before, watched, after) = second_stage(case), early_stopping(case)
-    needs = {need for piece in (weighted, compiled, rows, stage, watched) for need in piece.needs}
+    needs = {"train", *(["test"] if case.origin.refit is None else [])}
+    needs |= {need for piece in (weighted, compiled, rows, stage, watched) for need in piece.needs}
     seeded, seeds = drawing(made)
     epoch = [*rows.lines, *seeds, *now.lines, _fitted(case, now.value), *watched.lines]
     code = [
@@ -77,7 +78,7 @@ def _written(case: Case) -> str:
         *_compiled(case, compiled.value),
         "",
         *(*seeded, *before),
-        "for epoch in range(EPOCHS):",
+        _epochs(case),
         *(part for line in indented(epoch) for part in wrapped(line)),
         *after,
         "",
@@ -96,11 +97,26 @@ def _header(case: Case) -> list[str]:
     return [
         f'"""{name}: the same training in plain Keras.',
         "",
-        *textwrap.wrap(f"With {versions} it ends with the weights of run {run}{near}", WIDTH),
+        *textwrap.wrap(f"With {versions} it ends with the weights of run {run}{near}{_rows(case)}", WIDTH),
         f"It reads the prepared arrays from {ARRAYS}, which this writes beside the script:",
         f"    {command('export')} run={run} output={SCRIPT}",
         '"""',
     ]
+
+
+def _rows(case: Case) -> str:
+    """Return what to know of the rows, if none is left to judge the model on."""
+    whole = len(case.data.split("train").labels)
+    told = f" The run trained it once more, on all {whole:,} rows, after it was judged: none is left to judge it on."
+    return told if case.origin.refit else ""
+
+
+def _epochs(case: Case) -> str:
+    """Return the head of the loop; a model that is trained once more is for as many epochs as the judged one kept."""
+    kept = case.origin.refit
+    if kept in (None, case.config.trainer.epochs):
+        return "for epoch in range(EPOCHS):"
+    return f"for epoch in range({kept}):  # of EPOCHS: as many as early stopping kept"
 
 
 def _doubt(case: Case) -> str:
@@ -128,7 +144,7 @@ def _settings(case: Case) -> list[str]:
 
 
 def _arrays(case: Case, needs: set[str]) -> list[str]:
-    splits, several = [split for split in SPLITS if split != "validation" or split in needs], case.data.several_labels
+    splits, several = [split for split in SPLITS if split in needs], case.data.several_labels
     form = "np.float32(y_train)" if several else LABELS.get(case.config.dataset.labels, "").format(case.logits)
     return [
         f'data = np.load("{ARRAYS}")',
