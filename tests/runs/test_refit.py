@@ -19,6 +19,7 @@ from equipoise.core.paths import ROOT
 from equipoise.core.schema import ConfigError
 from equipoise.data.preprocessing import read
 from equipoise.runs.again import Again, as_repeated, kept_epochs
+from equipoise.runs.dvc import TRAIN_STAGE
 from equipoise.runs.reevaluate import evaluate_again
 from equipoise.runs.refit import trained_again
 from equipoise.runs.run import Finished, train
@@ -26,7 +27,7 @@ from equipoise.tracking.store import open_store
 from equipoise.training import checkpoints
 from equipoise.training.checkpoints import Checkpoints, State
 from equipoise.training.trained import Trained
-from helpers import composed, write_small_shards
+from helpers import composed, program_of, write_small_shards
 from processes import LIMIT
 
 QUICK = ["trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0", "trainer.batch_size=16"]
@@ -243,6 +244,30 @@ class TestARun:
 
         model = load_model(open_store(runs.root), runs.more.run_id)
         return model.predict(read(runs.more.folder).apply(frame[["x", "z"]]), verbose=0).astype(np.float64)
+
+
+@pytest.mark.slow
+def test_the_stages_of_the_pipeline_leave_what_a_run_leaves(
+    tmp_path: Path, tensorflow: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ROOT, str(tmp_path))
+    small = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "model=linear", "decision=logit_adjusted", *QUICK]
+    config = composed(*small, *STOPPING, "trainer.refit=true")
+    finished, stages = train(config), [program_of(f"pipelines/{name}.py") for name in ("train", "evaluate")]
+    for stage in stages:
+        monkeypatch.setattr(stage, "ARTIFACTS", tmp_path)
+        stage.step(config)
+    store = open_store(tmp_path)
+    whole, staged = store.client.get_run(finished.run_id), store.runs(**{"mlflow.source.name": TRAIN_STAGE})[-1]
+    for tag in ("weights_sha256", "judged_weights_sha256", "refit_epochs", "refit_data_sha256"):
+        assert staged.data.tags[tag] == whole.data.tags[tag]
+    names = [name for name in whole.data.metrics if name.startswith("test/")]
+    assert {name: staged.data.metrics[name] for name in names} == {name: whole.data.metrics[name] for name in names}
+    for path in ("weights.json", "evaluation/decision.json", "evaluation/probabilities.json"):
+        assert (Path(staged.data.tags["folder"]) / path).read_text() == (finished.folder / path).read_text()
+    counts = np.array([60, 25, 8]) + sum(len(finished.data.split(name).labels) // 3 for name in ("test", "validation"))
+    bias = json.loads((finished.folder / "evaluation/decision.json").read_text())["bias"]
+    assert bias == pytest.approx(-np.log(counts / counts.sum()))
 
 
 @pytest.mark.slow

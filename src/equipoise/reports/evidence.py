@@ -33,9 +33,9 @@ class Evidence:
     optimizer : "" if it is not known
     history : one mapping per epoch; empty if the model was not trained here
     shares : what the audit measured, each float64 (classes,)
-    model : in a sentence, which rows the logged model has learned from, if it is not the model that is judged
     is_training_known : if not, `data` and `weights` count the test samples of each class, and no weight has a meaning
     slices : recall by class and slice, if slices were asked for
+    model : in a sentence, which rows the logged model has learned from, if it is not the model that is judged
     """
 
     name: str
