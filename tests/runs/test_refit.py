@@ -179,7 +179,7 @@ class TestARun:
 
         store, frame = open_store(runs.root), table(50, 1)
         (logged,) = chosen_runs(store, [runs.more.run_id], ["val/log_loss"])
-        made = register(store, logged, "mine", "champion", "val/log_loss")
+        made = register(store, logged, "mine", "champion", {})
         found = mlflow.pyfunc.load_model(made.uri).predict(frame[["x", "z"]])
         logits = self.logits(runs, frame)
         log_odds = (
