@@ -203,8 +203,8 @@ def data_to_judge_on(trained: Logged, was: Dataset, config: Config) -> Prepared:
     if again and not _others(was, config.dataset):
         raise ConfigError(
             f"run={trained.id}: its model was trained once more on all rows (trainer.refit=true), these too: "
-            "judge it on another file, with dataset.path=…, or judge a run without trainer.refit; another decision rule is "
-            f"typed as it is trained: {command('train')} … trainer.refit=true decision=…"
+            "judge it on another file, with dataset.path=…, or judge a run without trainer.refit; "
+            f"to decide otherwise, type it where it is trained: {command('train')} … decision=… trainer.refit=true"
         )
     if config.dataset == was and seen.data_sha256 == sha256:
         return seen
