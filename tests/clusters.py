@@ -52,7 +52,7 @@ class RayCluster:
             ]
         )
         self._until("Ray runtime started", self._head)
-        apart = ["unshare", "--mount", "--uts", *(["--map-root-user"] if os.geteuid() else []), "sh", "-c"]
+        apart = ["unshare", "--mount", "--uts", *_as_root(), "sh", "-c"]
         alone = 'hostname "$1" && mount -t tmpfs none "$2" && shift 2 && exec "$@"'
         self._node = self._start(
             [
@@ -80,6 +80,11 @@ class RayCluster:
         self._node.wait()
 
 
+def _as_root() -> list[str]:
+    """Return the flag that lets a user mount within what is unshared."""
+    return ["--map-root-user"] if os.geteuid() else []
+
+
 @contextlib.contextmanager
 def ray_cluster(project: Path) -> Iterator[RayCluster]:
     if shutil.which("unshare") is None:
@@ -90,8 +95,13 @@ def ray_cluster(project: Path) -> Iterator[RayCluster]:
 
 
 @contextlib.contextmanager
-def slurm() -> Iterator[Mapping[str, str]]:
-    """Start Slurm with one node; yield the environment that its commands need."""
+def slurm(hidden: Path | None = None) -> Iterator[Mapping[str, str]]:
+    """Start Slurm with one node; yield the environment that its commands need.
+
+    Parameters
+    ----------
+    hidden : a folder of which the node's jobs see nothing; None: they see all of this machine
+    """
     if shutil.which("slurmctld") is None:
         pytest.skip("needs Debian's slurm-wlm: make system")
     with tempfile.TemporaryDirectory(prefix="slurm-") as name:
@@ -147,9 +157,12 @@ def slurm() -> Iterator[Mapping[str, str]]:
         with ended_after() as processes, open(folder / "daemons.log", "ab") as log:
             munge = processes.start(munged, env=known, stdout=log, stderr=log)
             processes.until((folder / "munge").exists, munge)
+            node = ["slurmd", "-D"]
+            if hidden is not None:
+                alone = 'mount -t tmpfs none "$1" && shift && exec "$@"'
+                node = ["unshare", "--mount", *_as_root(), "sh", "-c", alone, "sh", str(hidden), *node]
             daemons = [
-                processes.start(command, env=known, stdout=log, stderr=log)
-                for command in (["slurmctld", "-D"], ["slurmd", "-D"])
+                processes.start(command, env=known, stdout=log, stderr=log) for command in (["slurmctld", "-D"], node)
             ]
             processes.until(is_idle, *daemons)
             yield environment

@@ -33,6 +33,7 @@ class RemoteLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from equipoise.sweeps.launchers import choose, ray_jobs, submitit_jobs
+        from equipoise.sweeps.launchers.sent_plugins import packed
 
         options = choose.read_options(self.composed)
         assert options is not None
@@ -43,6 +44,7 @@ class RemoteLauncher(Launcher):
         self.folder.mkdir(parents=True, exist_ok=True)
         numbered = enumerate(job_overrides, initial_job_idx)
         on_ray = options if isinstance(options, ray_jobs.Options) else None
+        self.sent = packed() if options.leaves_this_machine else None
         jobs = [self._job(number, overrides, on_ray) for number, overrides in numbered]
         if isinstance(options, ray_jobs.Options):
             outcomes = ray_jobs.run(jobs, options)
@@ -53,8 +55,6 @@ class RemoteLauncher(Launcher):
 
     def _job(self, number: int, overrides: Sequence[str], on_ray: Any) -> Any:
         from equipoise.sweeps.launchers.job import Job
-        from equipoise.sweeps.launchers.ray_jobs import ON_THIS_MACHINE
-        from equipoise.sweeps.launchers.sent_plugins import packed
         from equipoise.sweeps.progress import SPOKEN
 
         assert self.hydra_context is not None
@@ -72,7 +72,7 @@ class RemoteLauncher(Launcher):
             environment=_environment(on_ray),
             spoken=SPOKEN,
             only_on=socket.gethostname() if config.tracking.name == "local" else None,
-            plugins=packed() if on_ray and on_ray.address != ON_THIS_MACHINE else None,
+            plugins=self.sent,
         )
 
     def folder_there(self, on_ray: Any) -> Path:

@@ -92,7 +92,7 @@ def reach(options: Options | None, sweep: str, tracking: str) -> Reached:
     if isinstance(options, submitit_jobs.SlurmOptions):
         submitit_jobs.check()
         return Reached(tuple(_check_logging(submitit_jobs.other_hosts(options), tracking)))
-    if isinstance(options, ray_jobs.Options) and options.address != ray_jobs.ON_THIS_MACHINE:
+    if isinstance(options, ray_jobs.Options) and options.leaves_this_machine:
         ray_jobs.connect(options)
         notes = [*ray_jobs.lacking(options), *_check_logging(ray_jobs.other_hosts(), tracking)]
         return Reached(tuple(notes), ray_jobs.hold(sweep))

@@ -33,6 +33,11 @@ class Options(Section):
     num_gpus: Annotated[float, Field(ge=0, strict=False)]
     max_retries: Annotated[int, Field(ge=0)]
 
+    @property
+    def leaves_this_machine(self) -> bool:
+        """Whether jobs may run where this machine's files are not."""
+        return self.address != ON_THIS_MACHINE
+
 
 def connect(options: Options) -> None:
     """Connect this process to the cluster, unless it is connected already.

@@ -54,6 +54,11 @@ class Options(Section):
     stderr_to_stdout: bool
     array_parallelism: PositiveInt | None
 
+    @property
+    def leaves_this_machine(self) -> bool:
+        """Whether jobs may run where this machine's files are not, or later, when they may have been edited."""
+        return self.engine == SLURM
+
 
 class SlurmOptions(Options):
     """The options in conf/hydra/launcher/submitit_slurm.yaml."""
