@@ -5,6 +5,7 @@ stopped, and the same command with more minutes goes further. `comparison.racing
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +24,11 @@ from equipoise.core.terminal import NOTE, WARNING, console, retell, warn
 from equipoise.data.prepare import prepare
 from equipoise.runs import background
 from equipoise.runs.weigh import weigh
+from equipoise.sweeps import race_pace
 from equipoise.sweeps.candidates import Candidate
 from equipoise.sweeps.planning import Sweep
 from equipoise.sweeps.progress import SPOKEN
+from equipoise.sweeps.race_pace import Job, Over, Pace
 from equipoise.sweeps.race_plan import METRICS, Planned, judged_by
 from equipoise.tracking import history
 from equipoise.tracking.history import Logged
@@ -35,7 +38,7 @@ ARGMAX = "argmax"
 RESERVE = 4.0  # seconds for the verdict and its page
 SECONDS = "race_seconds"  # tag of the summary run: what earlier commands have spent
 MOST_JOBS = 1 << 20
-ENDS = {
+ENDS: Mapping[Over, str] = {
     "time": "the time is up",
     "worse": "all others are shown to be worse",
     "enough": "more repetitions of these rows would narrow no interval by more than a twentieth",
@@ -174,58 +177,24 @@ class Race:
             scores.update(ordered)
         return Results(validation, test, counted)
 
-    def _next(self) -> list[tuple[str, int]]:
-        """Return the next jobs, by candidate and repetition; none if the race is over."""
-        scores = self.results().validation[self.metric]
-        done = {
-            label: {n for e, values in scores.items() if e.candidate == label for n in values}
-            for label in self.starters
-        }
-        gone = racing.dropped(scores, self.baseline) if self.baseline in scores else {}
-        left = [
-            label
-            for label in self.starters
-            if label == self.baseline.candidate
-            or not done[label]
-            or any(e.candidate == label and e not in gone for e in scores)
-        ]
-        number = min(next(n for n in range(racing.MOST_NEEDED) if n not in done[label]) for label in left)
-        if len(left) == 1 and len(self.starters) > 1:
-            self.ended = ENDS["worse"]
-            return []
-        if number >= racing.enough(self.design.validation_over_train):
-            self.ended = ENDS["enough"]
-            return []
-        missing = [(label, number) for label in left if number not in done[label]]
-        if self.batches < 2:  # the first job pays for imports and the graph, the second tells what one takes
-            return missing[: 1 if self.batches == 0 else self.planned.at_once] if self.left > self.cost else []
-        room = int(self.left / self.cost) * self.planned.at_once
-        if self.batches == 2 and len(done[self.baseline.candidate]) == 1 and room < racing.FIRST_LOOK * len(left):
-            missing = self._fewer(missing, max(1, room // racing.FIRST_LOOK))
-        if room < len(missing):  # the baseline and those that promise most
-            gain = {label: _highest(scores, label, gone) for label, _ in missing} | {self.baseline.candidate: np.inf}
-            missing = sorted(missing, key=lambda job: -gain[job[0]])[:room]
-        alone = len(left) > 1 and [label for label, _ in missing] == [self.baseline.candidate]
-        return [] if alone else missing  # without another one it makes no pair
-
-    def _fewer(self, missing: list[tuple[str, int]], most: int) -> list[tuple[str, int]]:
-        """Leave out candidates for which the time is too short, and say so."""
-        kept_ones = [self.baseline.candidate, *(label for label in self.starters if label != self.baseline.candidate)][
-            :most
-        ]
-        lost = [label for label in self.starters if label not in kept_ones]
-        if lost:
-            minutes = self.cost * racing.FIRST_LOOK * len(self.starters) / self.planned.at_once / 60 + self.spent / 60
+    def _next(self) -> Sequence[Job]:
+        """Return the next jobs; none if the race is over."""
+        enough = racing.enough(self.design.validation_over_train)
+        pace = Pace(self.left, self.cost, self.batches, self.planned.at_once, enough)
+        found = race_pace.next_jobs(self.results().validation[self.metric], list(self.starters), self.baseline, pace)
+        if found.lost:
+            minutes = (self.spent + self.cost * racing.FIRST_LOOK * len(self.starters) / self.planned.at_once) / 60
             warn(
                 f"{self.planned.settings.minutes:g} minutes are too short for {racing.FIRST_LOOK} repetitions of "
-                f"{len(self.starters)} candidates at {self.cost:.1f} s a training; left out: {', '.join(lost)}. "
-                f"minutes={np.ceil(minutes):.0f} is enough for all"
+                f"{len(self.starters)} candidates at {self.cost:.1f} s a training; left out: {', '.join(found.lost)}; "
+                f"minutes={math.ceil(minutes)} is enough for all"
             )
-        for label in lost:
+        for label in found.lost:
             self.starters.pop(label)
-        return [job for job in missing if job[0] in kept_ones]
+        self.ended = ENDS[found.over]
+        return found.jobs
 
-    def _book(self, batch: Sequence[tuple[str, int]], seconds: float) -> None:
+    def _book(self, batch: Sequence[Job], seconds: float) -> None:
         """Learn from jobs that have ended what one takes, and which candidates fail."""
         rounds = -(-len(batch) // self.planned.at_once)
         self._retell(batch, self.trained)
@@ -241,7 +210,7 @@ class Race:
         if self.baseline.candidate not in self.starters:
             raise ConfigError("the baseline failed, so that there is nothing to compare with")
 
-    def _retell(self, batch: Sequence[tuple[str, int]], first: int) -> None:
+    def _retell(self, batch: Sequence[Job], first: int) -> None:
         """Show the errors of the jobs, and what the first of all said of the data; the rest stays in their files."""
         for index in range(first, first + len(batch)):
             file = self.sweep.folder / str(index) / SPOKEN
@@ -250,7 +219,7 @@ class Race:
                 if line.startswith("error:") or (index == 0 and line.startswith((WARNING, NOTE))):
                     retell(line)
 
-    def _told(self, batch: Sequence[tuple[str, int]]) -> str:
+    def _told(self, batch: Sequence[Job]) -> str:
         minutes = f"{self.spent / 60:.1f} of {self.planned.settings.minutes:g} minutes"
         return (
             f"{minutes}, repetition {batch[0][1] + 1}, {len(batch)} of {len(self.planned.field.candidates)} candidates"
@@ -282,12 +251,6 @@ def _repeated(config: Config, number: int, *, splits: bool) -> Config:
     """Return a candidate's config at a repetition."""
     dataset = config.dataset.model_copy(update={"split_seed": number}) if splits else config.dataset
     return config.model_copy(update={"seed": number, "dataset": dataset})
-
-
-def _highest(scores: Scores, label: str, gone: Mapping[Entry, int]) -> float:
-    """Return the highest mean of a candidate's rules that are left; -inf without any."""
-    means = (np.mean([*values.values()]) for e, values in scores.items() if e.candidate == label and e not in gone)
-    return float(max(means, default=-np.inf))
 
 
 def _is_same(config: Config, weights: np.ndarray, other: Config, values: np.ndarray) -> bool:
