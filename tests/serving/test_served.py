@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,25 @@ from PIL import Image
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.runs.run import Finished, run
-from equipoise.runs.session import Session
 from equipoise.serving import register
 from equipoise.tracking import history
 from equipoise.tracking.store import Store, open_store
-from helpers import composed, composed_dataset
+from helpers import composed_dataset
+from kinds import (
+    Kind,
+    a_shipped_table,
+    a_single_logit,
+    a_table,
+    a_typed_table,
+    arrays,
+    digits,
+    series,
+    several_labels,
+    trained,
+    unequal_series,
+)
 
 pytestmark = pytest.mark.slow
-
-# What is typed, and a function from row numbers to raw rows.
-Kind = tuple[list[str], Callable[[Any], Any]]
-QUICK = ("trainer.epochs=2", "trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0")
 
 
 @pytest.fixture(scope="module")
@@ -51,35 +57,11 @@ def registered(store: Store, *overrides: str) -> tuple[Any, pd.DataFrame, histor
     """A model that was trained in this process, as MLflow serves it; what was logged of its test split; and its run."""
     import mlflow
 
-    config = composed(*overrides, *QUICK)
-    folder = Path(store.root, "outputs", os.urandom(4).hex())
-    folder.mkdir(parents=True)
-    with Session(store, folder) as session:
-        finished = run(config, session, store.root / "cache")
-    assert isinstance(finished, Finished)
-    logged = history.chosen_runs(store, [finished.run_id], ["val/balanced_accuracy"])[0]
+    logged, expected = trained(store, *overrides)
     with told_by_mlflow() as said:
-        made = register.register(store, logged, config.dataset.name, "champion", {})
+        made = register.register(store, logged, logged.params["dataset.name"], "champion", {})
     assert not [record for record in said if "input example" in record], "MLflow tries the example"
-    return mlflow.pyfunc.load_model(made.uri), pd.read_parquet(folder / "evaluation" / "predictions.parquet"), logged
-
-
-def a_table(folder: Path, n: int = 200) -> pd.DataFrame:
-    """What pandas retypes when it reads it: truths, codes with zeros in front, whole numbers; and missing values."""
-    generator = np.random.default_rng(0)
-    label = np.where(generator.random(n) < 0.2, "rare", "often")
-    frame = pd.DataFrame({"x": generator.normal(size=n) + 2 * (label == "rare"), "whole": generator.integers(0, 9, n)})
-    frame["gaps"] = np.where(generator.random(n) < 0.1, np.nan, generator.normal(size=n))
-    for name, words in {
-        "flag": ["true", "false"],
-        "code": ["007", "010", "A12"],
-        "digits": ["02139", "10115"],
-        "city": ["bonn", "köln, süd"],
-    }.items():
-        frame[name] = generator.choice(words, n)
-    frame["y"] = label
-    frame.to_csv(folder / "t.csv", index=False)
-    return pd.read_csv(folder / "t.csv")
+    return mlflow.pyfunc.load_model(made.uri), expected, logged
 
 
 @pytest.fixture(scope="module")
@@ -233,85 +215,6 @@ def test_a_model_without_a_correction_says_so(store: Store, tmp_path: Path) -> N
     )
     version = store.client.get_model_version_by_alias("csv", "champion")
     assert (version.run_id, version.tags["probabilities"]) == (run.id, model.metadata.metadata["probabilities"])
-
-
-def a_typed_table(folder: Path) -> Kind:
-    """Categories that read as missing in a CSV, truths, whole numbers with gaps, decimals."""
-    frame = a_table(folder)
-    frame["flag"] = frame["flag"].astype(bool)
-    frame["city"] = np.where(frame["city"] == "bonn", "NA", "None")
-    frame.to_parquet(folder / "t.parquet", index=False)
-    return ["dataset=csv", f"dataset.path='{folder}/t.parquet'", "dataset.target=y"], lambda rows: frame.iloc[rows]
-
-
-def several_labels(folder: Path) -> Kind:
-    frame = a_table(folder)
-    frame["rain"] = (frame["x"] > 0.5).astype(int)
-    frame["wind"] = (frame["whole"] > 4).astype(int)
-    frame.drop(columns="y").to_csv(folder / "m.csv", index=False)
-    overrides = [
-        "dataset=multilabel",
-        f"dataset.path='{folder}/m.csv'",
-        "dataset.targets=[rain,wind]",
-        "loss=sigmoid",
-        "weighting=balanced",
-    ]
-    return overrides, lambda rows: pd.read_csv(folder / "m.csv").iloc[rows]
-
-
-def a_shipped_table(_: Path) -> Kind:
-    from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
-
-    folder = package_folder()
-    frame, _target = frame_of(shipped_tables(folder)["abalone9_18"], folder)
-    return ["dataset=tabular", "dataset.id=abalone9_18"], lambda rows: frame.iloc[rows]
-
-
-def arrays(folder: Path) -> Kind:
-    """Bytes of 4 by 3 pixels, standardised by channel."""
-    raw = np.random.default_rng(0).integers(0, 256, (120, 4, 3)).astype(np.uint8)
-    np.savez(folder / "a.npz", x=raw, y=np.arange(120) % 3)
-    return ["dataset=npz", f"dataset.path='{folder}/a.npz'"], lambda rows: raw[rows]
-
-
-def series(folder: Path) -> Kind:
-    raw = np.random.default_rng(0).normal(5, 3, (120, 16))
-    np.savez(folder / "s.npz", x=raw, y=np.arange(120) % 2)
-    return ["dataset=series", f"dataset.path='{folder}/s.npz'", "model=conv1d"], lambda rows: raw[rows]
-
-
-def unequal_series(folder: Path) -> Kind:
-    """A .ts file, whose rows are its series as they are: (channels, steps)."""
-    generator = np.random.default_rng(0)
-    raw = [generator.normal(5, 3, (2, generator.integers(6, 16))) for _ in range(80)]
-    lines = [
-        ":".join([*(",".join(map(repr, channel.tolist())) for channel in one), "ab"[number % 2]])
-        for number, one in enumerate(raw)
-    ]
-    (folder / "s.ts").write_text("@data\n" + "\n".join(lines))
-    return ["dataset=series", f"dataset.path='{folder}/s.ts'", "dataset.unequal=pad"], lambda rows: [
-        raw[row] for row in rows
-    ]
-
-
-def a_single_logit(folder: Path) -> Kind:
-    """It speaks of the rarer class, whose odds pos_weight multiplies."""
-    frame = a_table(folder)
-    overrides = [
-        "dataset=csv",
-        f"dataset.path='{folder}/t.csv'",
-        "dataset.target=y",
-        "dataset.labels=binary",
-        "loss=sigmoid",
-        "loss.pos_weight=9",
-    ]
-    return overrides, lambda rows: frame.iloc[rows]
-
-
-def digits(_: Path) -> Kind:
-    from sklearn.datasets import load_digits
-
-    return ["dataset=digits_lt", "weighting=balanced"], lambda rows: load_digits().images[rows]
 
 
 def shards(folder: Path) -> Kind:

@@ -8,6 +8,7 @@
 
   name=mnist_lt       of the registered model; the MLflow experiment's name if not typed
   alias=champion      by which the version can be asked for
+  export=FOLDER       also write it there, with a model card, to be used without this project
   metric=…            of the validation split, val/balanced_accuracy if not typed: the test split is for judging, not
                       for choosing
   tracking=server     of a run of the server that MLFLOW_TRACKING_URI names
@@ -16,12 +17,13 @@ The best is a configuration, by its mean over seeds and splits; of its runs the 
 decision rule needs no training: the model is judged again, as evaluate.py does, and the rule is tuned on the validation
 split. RUN_ID may be of a run that evaluate.py has logged.
 
-Then: mlflow models predict -m models:/NAME@champion -i rows.csv -t csv --env-manager local
+Then: python src/predict.py model=NAME@champion input=rows.csv output=predictions.csv
 """
 
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipoise.config.overrides import whole
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from equipoise.tracking.history import Logged
     from equipoise.tracking.store import Store
 
-OPTIONS = ("run", "sweep", "metric", "name", "alias", "tracking")
+OPTIONS = ("run", "sweep", "metric", "name", "alias", "export", "tracking")
 RULE = "decision"
 
 
@@ -67,7 +69,8 @@ class _Typed:
 def _register(words: Sequence[str]) -> None:
     typed = _read(words)
     options = typed.options
-    where = key_values.store(dict(options))
+    where = key_values.store(options)
+    folder = _folder(options)
 
     from equipoise.tracking.store import existing_store
 
@@ -87,7 +90,28 @@ def _register(words: Sequence[str]) -> None:
     print(f"{made.name}, version {made.version}: run {run.id} is {made.uri}")
     if chosen is not None:
         print(f"Chosen: {chosen.said}")
+    if folder is not None:
+        _hand_over(store, made.name, made.version, folder)
     _print_use(store, made.rows, made.probabilities, made.uri)
+
+
+def _folder(options: Mapping[str, str]) -> Path | None:
+    """Return the folder to write the model to, if one is named."""
+    if "export" not in options:
+        return None
+
+    from equipoise.serving.hand_over import checked_folder
+
+    return checked_folder(options["export"])
+
+
+def _hand_over(store: "Store", name: str, version: str, folder: Path) -> None:
+    from equipoise.serving.hand_over import hand_over
+
+    hand_over(store, name, version, folder)
+    print(f"{folder}: the model with its card, README.md. To use it without this project:")
+    print(f"  pip install -r {shlex.quote(f'{folder}/requirements.txt')}")
+    print(f"  python {shlex.quote(f'{folder}/predict.py')} rows.csv predictions.csv")
 
 
 def _read(words: Sequence[str]) -> _Typed:
@@ -168,6 +192,8 @@ def _print_use(store: "Store", rows: str, probabilities: str, uri: str) -> None:
     print(f"Rows: {rows}")
     print(f"Probabilities: {probabilities}")
     print("To use it:")
+    model = shlex.quote(uri.removeprefix("models:/"))
+    print(f"  {command('predict')} model={model} input=rows.csv output=predictions.csv")
     mlflow = f"  MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow models"
     print(f"{mlflow} predict -m {shlex.quote(uri)} -i rows.csv -t csv --env-manager local")
     print(f"{mlflow} serve -m {shlex.quote(uri)} --port 5001 --env-manager local")

@@ -1,7 +1,7 @@
 """Command lines of `key=value` words that are no config, and how every command except train.py ends."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from equipoise.core import process
 from equipoise.core.commands import as_typed
@@ -41,11 +41,16 @@ def read(words: Iterable[str], known: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def store(options: dict[str, str]) -> str:
+def store(options: Mapping[str, str]) -> str:
     """Return the store that `tracking=` names, by default the project's own."""
-    typed, known = options.get("tracking", "local"), ("local", "server")
+    return choice(options, "tracking", ("local", "server"))
+
+
+def choice(options: Mapping[str, str], key: str, known: Sequence[str]) -> str:
+    """Return one of the known words, the first if the key was not typed."""
+    typed = options.get(key, known[0])
     if typed not in known:
-        raise ConfigError(f"tracking={typed}: there is no such tracking{suggestion(typed, known)}")
+        raise ConfigError(f"{key}={typed}: there is no such {key}{suggestion(typed, known)}")
     return typed
 
 

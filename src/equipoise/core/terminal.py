@@ -9,7 +9,14 @@ from typing import TextIO
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +27,7 @@ from equipoise.core.state import kept
 WIDTH = 132  # columns where there is no terminal, unless COLUMNS gives another number
 LEAST_NAME = 24  # columns for the name of a row, if it is that long
 WARNING, NOTE = "warning: ", "note: "
+LEAST_COUNTED = 2_000  # things that take long enough for a bar
 GAP = 2  # blanks between two columns of a table; half of it at either end
 
 # No markup: brackets in a path or a class name are part of it.
@@ -107,6 +115,23 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=epochs, metrics="")
         yield lambda metrics: progress.update(task, advance=1, metrics=_told(metrics))
+
+
+@contextlib.contextmanager
+def counting(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
+    """Show a live bar of things that are done one after the other, and yield the function that adds some.
+
+    Parameters
+    ----------
+    total : how many there are, nearly; None if that is not known
+    """
+    shown = total is None or total >= LEAST_COUNTED
+    columns = (BarColumn(16), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=console, disable=not shown) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.update(task, advance=done)
+        done = progress.tasks[task].completed
+        progress.update(task, total=done)
 
 
 def _told(metrics: Mapping[str, float]) -> str:

@@ -83,6 +83,12 @@ class Answers:
         """Whether a row may have several labels, or none."""
         return isinstance(self.decide, Above)
 
+    @property
+    def nothing(self) -> Read:
+        """What no row is read as."""
+        kind = "S1" if isinstance(self.learned, TextPreprocessing) else np.float32
+        return Read(np.empty((0, *self.shape), kind), np.empty(0, bool), [])
+
     def __call__(self, rows: Any) -> "pd.DataFrame":
         """Return each row's class, or 0 or 1 for each label, all probabilities, and a note on unknown values.
 

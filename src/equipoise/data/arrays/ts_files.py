@@ -7,15 +7,19 @@ import numpy as np
 from equipoise.core.schema import ConfigError, Floats
 
 
-def read_ts(file: Path) -> tuple[list[Floats], list[str]]:
+def read_ts(file: Path, *, needs_labels: bool = True) -> tuple[list[Floats], list[str]]:
     """Read the samples of a .ts file, each float64 (channels, steps), and their class labels as text.
 
     Format: lines `@key value`, then `@data`; each line after it is the channels joined by `:`, their values by `,`,
     and the class label last (Middlehurst et al. 2024, aeon).
+
+    Parameters
+    ----------
+    needs_labels : whether a file that says that it has none is refused; otherwise its labels are ""
     """
     samples: list[Floats] = []
     labels: list[str] = []
-    in_data = False
+    in_data, labelled = False, True
     try:
         with open(file, encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
@@ -23,9 +27,12 @@ def read_ts(file: Path) -> tuple[list[Floats], list[str]]:
                 if not text or text.startswith("#"):
                     continue
                 if in_data:
-                    sample, label = _ts_line(text, file, number)
+                    sample, label = _ts_line(text if labelled else f"{text}:", file, number)
                     samples.append(sample)
                     labels.append(label)
+                    continue
+                if text.lower().split()[:2] == ["@classlabel", "false"] and not needs_labels:
+                    labelled = False
                     continue
                 _check_ts_header(text.lower(), file)
                 in_data = text.lower() == "@data"

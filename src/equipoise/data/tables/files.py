@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from equipoise.core.schema import ConfigError, as_typed, listing
+from equipoise.core.schema import ConfigError, as_typed, counted, listing
 from equipoise.data.cells import MISSING, OF_PANDAS
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ UNPACKING_ERRORS = (
 )
 
 
-Batches = Callable[[Sequence[str]], "Iterator[pa.RecordBatch]"]
+# Takes the columns to read and, for rows that have not as many cells as the header, a function of the row's number,
+# from 0, and what is wrong with it; then such rows are left out. Without the function they are an error.
+OnOdd = Callable[[int, str], None]
+Batches = Callable[..., "Iterator[pa.RecordBatch]"]
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,13 @@ def is_index(name: str) -> bool:
     return re.fullmatch(r"__index_level_\d+__|Unnamed: \d+(\.\d+)?", name) is not None
 
 
-def open_table(file: Path, separator: str = ",") -> Table:
+def open_table(file: Path, separator: str = ",", option: str = "dataset.separator", least: int = 2) -> Table:
     """Open a CSV or Parquet file as a table.
+
+    Parameters
+    ----------
+    option : that names the separator
+    least : columns that a CSV must have; with fewer it is probably read with a wrong separator
 
     Raises
     ------
@@ -109,7 +117,7 @@ def open_table(file: Path, separator: str = ",") -> Table:
     for magic, kind in OTHERS.items():
         if start.startswith(magic):
             raise ConfigError(f"{file} is {kind}: save it as CSV or Parquet")
-    return _open_csv(file, separator, _opener(file, start))
+    return _open_csv(file, separator, _opener(file, start), (option, least))
 
 
 def _opener(file: Path, start: bytes) -> Callable[[], IO[bytes]]:
@@ -135,7 +143,7 @@ def _member(file: Path) -> IO[bytes]:
         return archive.open(names[0])
 
 
-def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Table:
+def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]], typed: tuple[str, int]) -> Table:
     try:
         with opener() as stream:
             start = stream.read(4)
@@ -156,35 +164,62 @@ def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]]) -> Ta
     except (*UNPACKING_ERRORS, csv_module.Error) as error:
         raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
     names = _column_names(header, file)
-    if len(header) < 2:
+    option, least = typed
+    if len(header) < least:
         raise ConfigError(
-            f"{file} has one column when read with dataset.separator={separator!r}: {_other_separator(''.join(header))}"
+            f"{file} has one column when read with {option}={separator!r}: {_other_separator(''.join(header), option)}"
         )
+    content = _Csv(file, opener, encoding, separator, 1 if of_excel else 0, names)
+    return Table(str(file), names, content.batches, (*MISSING, *OF_PANDAS), is_text=True)
 
-    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+
+@dataclass(frozen=True)
+class _Csv:
+    """The content of a CSV; `above` is the number of lines above its header."""
+
+    file: Path
+    opener: Callable[[], IO[bytes]]
+    encoding: str
+    separator: str
+    above: int
+    names: tuple[str, ...]
+
+    def batches(self, columns: Sequence[str], on_odd: OnOdd | None = None) -> "Iterator[pa.RecordBatch]":
+        """Implement `Batches`."""
         import pyarrow as pa
         from pyarrow import csv as arrow
 
-        numbers = [f"{index}" for index in range(len(names))]
+        def odd(row: "arrow.InvalidRow") -> str:
+            assert on_odd is not None
+            found = counted(row.actual_columns, "cell", "cells")
+            on_odd(row.number - 2 - self.above, f"has {found}, and the header {row.expected_columns}")
+            return "skip"
+
+        numbers = [f"{index}" for index in range(len(self.names))]
+        wanted = [str(self.names.index(name)) for name in columns]
         read = arrow.ReadOptions(
-            block_size=BLOCK_BYTES, column_names=numbers, skip_rows=1 if of_excel else 0, skip_rows_after_names=1
+            use_threads=on_odd is None,  # with threads no row would know its number
+            block_size=BLOCK_BYTES,
+            column_names=numbers,
+            skip_rows=self.above,
+            skip_rows_after_names=1,
         )
-        wanted = [str(names.index(name)) for name in columns]
-        parse = arrow.ParseOptions(delimiter=separator, newlines_in_values=True)
+        parse = arrow.ParseOptions(
+            delimiter=self.separator, newlines_in_values=True, invalid_row_handler=odd if on_odd else None
+        )
         convert = arrow.ConvertOptions(
             column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False
         )
         try:
-            with opener() as raw, pa.PythonFile(raw, "r") as unpacked:
-                stream = pa.transcoding_input_stream(unpacked, encoding, "utf-8") if encoding == "utf-16" else unpacked
+            with self.opener() as raw, pa.PythonFile(raw, "r") as stream:
+                if self.encoding == "utf-16":
+                    stream = pa.transcoding_input_stream(stream, self.encoding, "utf-8")
                 for batch in arrow.open_csv(stream, read, parse, convert):
                     yield pa.RecordBatch.from_arrays(batch.columns, names=list(columns))
         except UnicodeError:
-            raise _not_utf8(file) from None
+            raise _not_utf8(self.file) from None
         except (pa.ArrowInvalid, *UNPACKING_ERRORS) as error:
-            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
-
-    return Table(str(file), names, batches, (*MISSING, *OF_PANDAS), is_text=True)
+            raise ConfigError(f"{self.file} cannot be read: {_first_line(error)}") from None
 
 
 def _check_comments(file: Path, header: Sequence[str], rows: Iterator[list[str]]) -> None:
@@ -202,12 +237,12 @@ def _check_comments(file: Path, header: Sequence[str], rows: Iterator[list[str]]
         )
 
 
-def _other_separator(line: str) -> str:
+def _other_separator(line: str, option: str) -> str:
     """Return what to try for a line in which the separator does not occur."""
     mark, name = max(
         {";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}.items(), key=lambda pair: line.count(pair[0])
     )
-    return f"try {as_typed('dataset.separator', name)}" if mark in line else "name the separator it uses"
+    return f"try {as_typed(option, name)}" if mark in line else "name the separator it uses"
 
 
 def _check_unpacked(file: Path, start: bytes) -> None:
@@ -260,7 +295,7 @@ def _open_parquet(file: Path) -> Table:
     if twice:
         raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
 
-    def batches(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+    def batches(columns: Sequence[str], on_odd: OnOdd | None = None) -> "Iterator[pa.RecordBatch]":
         try:
             yield from parquet.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns))
         except (pa.ArrowInvalid, OSError) as error:

@@ -1,0 +1,66 @@
+"""The file that predictions are written to: whole, or not at all. Without TensorFlow."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equipoise.core.schema import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = (".csv", ".parquet")
+
+
+def checked_output(output: str, source: str) -> Path:
+    """Return the file to write.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be written, is of another format, or is what is read.
+    """
+    file = Path(output).expanduser()
+    if file.suffix.lower() not in FORMATS:
+        raise ConfigError(f"output={output}: the name must end in {' or '.join(FORMATS)}")
+    if not file.parent.is_dir():
+        raise ConfigError(f"output={output}: there is no folder {file.parent}")
+    if file.is_dir():
+        raise ConfigError(f"output={output} is a folder, not a file")
+    if file.resolve() == Path(source).expanduser().resolve():
+        raise ConfigError(f"output={output} is the input, which would be lost: name another file")
+    if not os.access(file.parent, os.W_OK):
+        raise ConfigError(f"output={output}: the folder {file.parent} may not be written to")
+    return file
+
+
+@contextlib.contextmanager
+def written(file: Path) -> "Iterator[Callable[[pa.Table], None]]":
+    """Yield a function that adds rows; the file appears, or is replaced, when all are there."""
+    import pyarrow.csv as arrow
+    import pyarrow.parquet as parquet
+
+    aside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    writer: Any = None
+
+    def write(table: "pa.Table") -> None:
+        nonlocal writer
+        if writer is None:
+            make = arrow.CSVWriter if file.suffix.lower() == ".csv" else parquet.ParquetWriter
+            writer = make(str(aside), table.schema)
+        writer.write_table(table)
+
+    try:
+        yield write
+        if writer is not None:
+            writer.close()
+            os.replace(aside, file)
+    except OSError as error:
+        raise ConfigError(f"output={file} cannot be written: {error.strerror or error}") from None
+    finally:
+        if writer is not None:
+            with contextlib.suppress(OSError):
+                writer.close()
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,32 @@
+"""Predict rows, and tell what came of it: the one way of the command and of a folder that was handed over."""
+
+from pathlib import Path
+
+from equipoise.serving.request import Request
+
+
+def predict(request: Request, parts: Path, carried: Path | None = None) -> int:
+    """Predict by the model in a folder of parts; return the exit code, 1 if a row cannot be read.
+
+    Parameters
+    ----------
+    carried : a folder of code that goes with the model and is trusted as this code is
+
+    Raises
+    ------
+    ConfigError
+        If the input is not what the model takes, or a part is missing or damaged. Nothing is written.
+    """
+    from equipoise.training import runtime
+
+    runtime.start("auto", "auto", deterministic=True)
+
+    from equipoise.core.terminal import console, errors
+    from equipoise.serving.answers import answers_of
+    from equipoise.serving.predictions import said, told, write_predictions
+
+    found = write_predictions(answers_of(parts, carried), request)
+    console.print(said(found, request.file), soft_wrap=True)
+    for line in told(found):
+        errors.print(line, soft_wrap=True)
+    return 1 if found.bad else 0

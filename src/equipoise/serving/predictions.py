@@ -1,0 +1,143 @@
+"""Predictions of a file or folder, as long as it may be: read in blocks, answered, and written block by block."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equipoise.core.schema import ConfigError, counted
+from equipoise.core.terminal import counting
+from equipoise.serving.answers import Answers
+from equipoise.serving.inputs import Block, open_input
+from equipoise.serving.outputs import written
+from equipoise.serving.request import Request
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOTES = "notes"
+MOST_LISTED = 10  # rows that cannot be read, by name
+
+
+@dataclass
+class Predicted:
+    """What came of an input.
+
+    Attributes
+    ----------
+    place : what tells a row: `row` or `path`
+    rows, noted : how many rows there are, and how many have a note and a class
+    bad : how many cannot be read
+    listed : the first of them, each with why
+    by_class : how many rows got each class, or each label
+    """
+
+    place: str
+    rows: int = 0
+    noted: int = 0
+    bad: int = 0
+    listed: list[str] = field(default_factory=list)
+    by_class: dict[str, int] = field(default_factory=dict)
+
+
+def write_predictions(answers: Answers, request: Request) -> Predicted:
+    """Predict all rows, and write a row for each of them to the file, which appears once it is whole.
+
+    A row that cannot be read has no class, and its note says why.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such source, it is not what the model takes, or no row of it can be read. Nothing is written.
+    """
+    given = open_input(request, answers)
+    _check_key(request.key, answers, given.place)
+    found = Predicted(given.place, by_class=dict.fromkeys(answers.classes, 0))
+    with written(request.file) as write, counting(given.rows, "rows") as advance:
+        for block in given.blocks():
+            table = _answered(answers, block, given.place, request.key)
+            _count(found, block, table, answers)
+            if found.bad and not request.skip:
+                raise ConfigError(f"input={request.source}: {found.listed[0]}; on_bad_row=skip predicts the others")
+            write(table)
+            advance(table.num_rows)
+        if found.rows == found.bad:
+            why = f"no row of its {found.rows} can be read: {found.listed[0]}" if found.rows else "it has no rows"
+            raise ConfigError(f"input={request.source}: {why}")
+    return found
+
+
+def _check_key(key: str | None, answers: Answers, place: str) -> None:
+    """Refuse a key that is called as another column of the output.
+
+    Raises
+    ------
+    ConfigError
+        If it is.
+    """
+    names = [place, *_decided_names(answers), *(f"p({name})" for name in answers.classes), NOTES]
+    if key in names:
+        raise ConfigError(f"key={key}: the output has a column of that name: rename it, or leave it out")
+
+
+def said(found: Predicted, output: Path) -> str:
+    """Say what came of an input, in a few lines."""
+    shares = ", ".join(f"{name} {count:,}" for name, count in found.by_class.items() if count)
+    lines = [f"{output}: {counted(found.rows, 'row', 'rows')}; predicted: {shares or 'nothing'}"]
+    if found.noted:
+        lines.append(f"{counted(found.noted, 'row has', 'rows have')} a note: values that training did not know")
+    return "\n".join(lines)
+
+
+def told(found: Predicted) -> list[str]:
+    """Return a line for all rows that cannot be read, and a line for each of the first of them."""
+    if not found.bad:
+        return []
+    more = found.bad - len(found.listed)
+    lines = [f"{found.bad} of {found.rows} rows cannot be read; they have no class:", *found.listed]
+    return [*lines, *([f"and {more} more: their notes say why"] if more else [])]
+
+
+def _decided_names(answers: Answers) -> list[str]:
+    return [f"predicted({name})" for name in answers.classes] if answers.several else ["predicted"]
+
+
+def _answered(answers: Answers, block: Block, place: str, key: str | None) -> "pa.Table":
+    """Return the output's rows."""
+    import pyarrow as pa
+
+    read = block.read
+    judged = answers.judge(read.features)
+    columns: dict[str, Any] = {place: block.places}
+    if key is not None:
+        columns[key] = block.keys
+    if answers.several:
+        for name, decided in zip(_decided_names(answers), judged.decided.T, strict=True):
+            columns[name] = pa.array(decided, mask=read.unreadable)
+    else:
+        columns["predicted"] = pa.array(answers.classes, pa.string()).take(
+            pa.array(judged.decided, mask=read.unreadable)
+        )
+    for name, values in zip(answers.classes, judged.probabilities["p"].T, strict=True):
+        columns[f"p({name})"] = pa.array(values, mask=read.unreadable)
+    columns[NOTES] = pa.array([note or None for note in read.notes], pa.string())
+    return pa.table(columns)
+
+
+def _count(found: Predicted, block: Block, table: "pa.Table", answers: Answers) -> None:
+    """Add a block to what came of the input."""
+    bad = np.flatnonzero(block.read.unreadable)
+    found.rows += table.num_rows
+    found.bad += len(bad)
+    found.noted += sum(map(bool, block.read.notes)) - len(bad)
+    for row in bad[: MOST_LISTED - len(found.listed)]:
+        found.listed.append(f"{found.place} {block.places[row]}: {block.read.notes[row]}")
+    if answers.several:
+        for name in answers.classes:
+            found.by_class[name] += int(np.nansum(table.column(f"predicted({name})").to_numpy()))
+    else:
+        counts = table.column("predicted").value_counts()
+        for each in counts.to_pylist():
+            if each["values"] is not None:
+                found.by_class[each["values"]] += each["counts"]

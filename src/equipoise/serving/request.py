@@ -1,0 +1,57 @@
+"""What is asked for when rows are to be predicted, read from the command line and checked without TensorFlow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from equipoise.core import key_values
+from equipoise.core.schema import ConfigError
+from equipoise.data.paths import existing_file
+from equipoise.serving.outputs import checked_output
+
+OPTIONS = ("input", "output", "key", "on_bad_row", "separator", "array")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to read, how, and what to write.
+
+    Attributes
+    ----------
+    source, file : the file or folder to read, and the file to write
+    key : the column, or the array of an npz, that tells which row is which
+    separator : of a CSV
+    array : of an npz, with the samples
+    skip : whether to go on after a row that cannot be read
+    """
+
+    source: str
+    file: Path
+    key: str | None = None
+    separator: str = ","
+    array: str | None = None
+    skip: bool = True
+
+
+def read_request(options: Mapping[str, str]) -> Request:
+    """Return what was asked for.
+
+    Raises
+    ------
+    ConfigError
+        If something is missing or wrong.
+    """
+    for key, example in (("input", "rows.csv"), ("output", "predictions.csv")):
+        if key not in options:
+            raise ConfigError(f"{key} is missing, such as {key}={example}")
+    source = options["input"]
+    if not Path(source).expanduser().is_dir():
+        existing_file(source, "input")
+    typed = options.get("separator", ",")
+    # In quotation marks, as the config needs some marks.
+    separator = {"tab": "\t", "\\t": "\t"}.get(typed, typed[1:-1] if typed[:1] == typed[2:] == '"' else typed)
+    if len(separator) != 1:
+        raise ConfigError(f"separator={typed}: must be one character, such as ';', or tab")
+    skip = key_values.choice(options, "on_bad_row", ("skip", "error")) == "skip"
+    file = checked_output(options["output"], source)
+    return Request(source, file, options.get("key"), separator, options.get("array"), skip)
