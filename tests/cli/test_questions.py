@@ -14,12 +14,12 @@ import pytest
 from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY, copy_project
 from processes import LIMIT
+from quotes import blocks, stands_in
 
 pytestmark = pytest.mark.slow
 
 PAGE = (REPOSITORY / "docs" / "questions.md").read_text()
 QUESTIONS = re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
-FLOAT = r"[-+]?\d+\.\d+"
 # Another processor, other last bits: a few of 500 test samples may change their class.
 TOLERANCE = 0.03
 # Intervals are not quoted, and cost more than the training.
@@ -37,22 +37,8 @@ for words in json.load(sys.stdin):
 """
 
 
-def blocks(answer: str, language: str) -> list[str]:
-    return [line for block in re.findall(rf"```{language}\n(.*?)```", answer, re.DOTALL) for line in block.splitlines()]
-
-
 def is_recipe(command: str) -> bool:
     return "experiment=" in command
-
-
-def stands_in(quoted: str, output: str, tolerance: float) -> bool:
-    """Whether the words stand in one line of the output, with the same numbers or nearly; `…` is anything."""
-    words = re.split(FLOAT, " ".join(quoted.split()))
-    pattern = f"({FLOAT})".join(re.escape(part).replace("…", ".*") for part in words)
-    expected = [float(number) for number in re.findall(FLOAT, quoted)]
-    lines = (" ".join(line.split()) for line in output.splitlines())
-    found = ([float(number) for number in match.groups()] for line in lines for match in re.finditer(pattern, line))
-    return any(numbers == pytest.approx(expected, abs=tolerance, rel=0) for numbers in found)
 
 
 @pytest.fixture(scope="module")
