@@ -6,19 +6,20 @@ where the data name their splits. All scores here are of validation rows, higher
 Two questions, two tests. *Is another repetition of this entry worth its time?* asks for the mean over all splits of
 these very rows, of which the repetitions are independent draws: a paired t test, with the error spent over looks and
 entries (`dropped`). *Is it better than doing nothing?* asks for other rows as well, which the splits share: the
-corrected resampled t test with Holm's correction, as in every comparison, once, when the race is over (`judge`).
+corrected resampled t test of every comparison, one-sided, with Holm's correction, once, when the race is over
+(`judge`). So the probability to depart from the baseline where nothing is better is at most ALPHA.
 """
 
 import bisect
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from equipoise.comparison import repetitions
+from equipoise.comparison import repetitions, significance
 from equipoise.comparison.repetitions import Difference, Place, Spread
 from equipoise.comparison.significance import ALPHA
 from equipoise.core.schema import Floats
@@ -163,7 +164,7 @@ def judge(scores: Scores, baseline: Entry, design: Design) -> Verdict:
     differences = to_baseline(scores, baseline, design)
     racing = [entry for entry in scores if scores[entry] and entry not in dropped(scores, baseline)]
     gain = {entry: differences[entry].mean if entry in differences else 0.0 for entry in racing}
-    better = [entry for entry in racing if entry in differences and differences[entry].is_shown and gain[entry] > 0]
+    better = [entry for entry in racing if entry in differences and differences[entry].is_shown]
     choice = max(better, key=gain.__getitem__, default=baseline)
     leader = max(racing, key=gain.__getitem__)
     rules = [entry for entry in gain if entry.candidate == baseline.candidate and entry != baseline]
@@ -178,8 +179,9 @@ def judge(scores: Scores, baseline: Entry, design: Design) -> Verdict:
 
 
 def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, Difference]:
-    """Return each entry's paired difference to the baseline, after Holm's correction for all of them.
+    """Return each entry's paired difference to the baseline; p is one-sided, after Holm's correction for all of them.
 
+    The interval is that of one difference, two-sided.
     Entries that always score the same as the baseline have none; of those that always score the same as one another,
     which are one way by two names, one counts.
     """
@@ -192,8 +194,11 @@ def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, 
         first = same.setdefault(tuple(sorted(shared.items())), entry)
         if first == entry:
             found[entry] = _difference(scores, entry, baseline, design)
-    corrected = repetitions.corrected(dict(enumerate(found.values())))
-    found = {entry: corrected[number] for number, entry in enumerate(found)}
+    p = significance.holm([_p_better(one) for one in found.values()])
+    found = {
+        entry: replace(one, p=adjusted, needed=0, comparisons=len(found))
+        for (entry, one), adjusted in zip(found.items(), p, strict=True)
+    }
     firsts = {entry: same.get(tuple(sorted(_paired(scores[entry], scores[baseline]).items()))) for entry in scores}
     return {entry: found[first] for entry, first in firsts.items() if first is not None and entry != baseline}
 
@@ -224,6 +229,13 @@ def nested(scores: Scores, tested: Scores, baseline: Entry, design: Design) -> N
     )
 
 
+def _p_better(found: Difference) -> float:
+    """Return p of a difference of at most 0, from the two-sided one; 1 where the test is not defined."""
+    if found.p is None:
+        return 1.0
+    return found.p / 2 if found.mean > 0 else 1 - found.p / 2
+
+
 def _paired(values: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
     return {repetition: value - others[repetition] for repetition, value in values.items() if repetition in others}
 
@@ -247,7 +259,7 @@ def _needed(
     if len(differences) < 2 or not design.splits:
         return None, None
     mean, deviation, ratio = differences.mean(), differences.std(ddof=1), design.validation_over_train
-    level = 1 - ALPHA / 2 / max(1, comparisons)
+    level = 1 - ALPHA / max(1, comparisons)
 
     def reach(count: int) -> float:
         return float(stdtrit(count - 1, level) * deviation * math.sqrt(1 / count + ratio))

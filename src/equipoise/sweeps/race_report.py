@@ -88,7 +88,7 @@ def _verdict(told: Told) -> str:
         found = verdict.differences[verdict.choice]
         return (
             f"Verdict: {_name(verdict.choice)}. It is shown to be better than no weights with argmax by {metric}: "
-            f"{_interval(found)}{_with_p(found)} after Holm's correction for {family} alternatives ({where})."
+            f"{_interval(found)}{_with_p(found)} (one-sided, Holm's correction for {family} alternatives; {where})."
         )
     if verdict.leader not in verdict.differences:
         return f"Verdict: no weights with argmax. By {metric} none of {family} alternatives is higher ({where})."
@@ -342,11 +342,11 @@ def _p(found: Difference) -> str:
 
 def _with_p(found: Difference) -> str:
     if found.p is None:
-        return f"; too few repetitions to test, {found.needed} are needed" if found.needed else "; not to be tested yet"
+        return ""
     return f", p {_p(found)}" if found.p < 0.001 else f", p = {_p(found)}"
 
 
 def _sure(found: Difference | None) -> str:
     if found is None or found.p is None:
         return ""
-    return "shown" if found.is_shown else "not shown to differ"
+    return "shown to be better" if found.is_shown else "not shown to be better"
