@@ -19,10 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from equipoise.comparison import repetitions, significance
+from equipoise.comparison import repetitions
 from equipoise.comparison.repetitions import Difference, Place, Spread
 from equipoise.comparison.significance import ALPHA
 from equipoise.core.schema import Floats
+from equipoise.metrics import multiplicity
 
 FIRST_LOOK = 5  # repetitions; fewer show nothing after the correction for looks and entries
 GROWTH = math.sqrt(2)  # of the repetitions from one look to the next
@@ -194,7 +195,7 @@ def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, 
         first = same.setdefault(tuple(sorted(shared.items())), entry)
         if first == entry:
             found[entry] = _difference(scores, entry, baseline, design)
-    p = significance.holm([_p_better(one) for one in found.values()])
+    p = multiplicity.holm([_p_better(one) for one in found.values()])
     found = {
         entry: replace(one, p=adjusted, needed=0, comparisons=len(found))
         for (entry, one), adjusted in zip(found.items(), p, strict=True)
