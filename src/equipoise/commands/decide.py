@@ -4,9 +4,7 @@
   python src/decide.py dataset=digits_lt metric=balanced_accuracy minutes=5 hydra/launcher=joblib
   python src/decide.py dataset=digits_lt weighting=none,balanced,power loss=class_weight,focal
 
-  metric=macro_f1   what decides: macro_f1 (precision and recall, each class alike), balanced_accuracy (recall alone,
-                    each class alike), mcc (all cells of the confusion matrix), accuracy (each row alike) or
-                    worst_class_recall
+  metric=macro_f1   what decides: macro_f1, balanced_accuracy, mcc, accuracy or worst_class_recall
   minutes=10        for everything; the same command goes on where it stopped, with more minutes further
 
 All other words are overrides as of train.py. Values that are typed as lists are the candidates; without a list they are
@@ -35,17 +33,20 @@ def main(words: Sequence[str]) -> int:
     others = [word for word in words if word not in own]
     try:
         options = key_values.read(own, OWN)
-        metric = options.get("metric", METRICS[0]).removeprefix("val/")
+        metric = options.get("metric", next(iter(METRICS))).removeprefix("val/")
         if metric.startswith("test/"):
             raise ConfigError(f"metric={metric}: test rows judge, and choose nothing; try metric={metric[5:]}")
         if metric not in METRICS:
-            raise ConfigError(f"metric={metric}: no decision rule is judged by it{suggestion(metric, METRICS)}")
+            raise ConfigError(f"metric={metric}: no decision rule is judged by it{suggestion(metric, [*METRICS])}")
         key_values.number(options, "minutes")
         flags = [word for word in others if word.startswith("-") and not word.startswith(("--config-", "-cd", "-cn"))]
         if flags:
             raise ConfigError(f"{flags[0]}: there is no such flag; `decide` takes overrides, metric= and minutes=")
     except ConfigError as error:
         return complain(error)
+    if "metric" not in options:
+        told = "; ".join(f"{name}: {what}" for name, what in METRICS.items())
+        print(f"note: metric={metric} decides, since none is typed. {told}.")
     settings = {"metric": metric, "minutes": options.get("minutes", "10")}
     typed = [f"hydra.sweeper.{key}={value}" for key, value in settings.items()]
     return train.main(["-m", "hydra/sweeper=race", *typed, *others])

@@ -11,7 +11,14 @@ from equipoise.core.schema import ConfigError, Positive, Section
 from equipoise.sweeps import candidates
 
 TARGET = "hydra_plugins.race.RaceSweeper"
-METRICS = ("macro_f1", "balanced_accuracy", "mcc", "accuracy", "worst_class_recall")  # what every rule is judged by
+# What every rule is judged by, and what it values.
+METRICS: Mapping[str, str] = {
+    "macro_f1": "precision and recall, each class alike",
+    "balanced_accuracy": "recall, each class alike",
+    "mcc": "every cell of the confusion matrix",
+    "accuracy": "each row alike",
+    "worst_class_recall": "the class that is found least",
+}
 
 
 class Settings(Section):
