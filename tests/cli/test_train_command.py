@@ -130,6 +130,8 @@ def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[A
         "train/loss",
         *(f"val/{name}" for name in ("loss", "log_loss", "accuracy", "balanced_accuracy", "macro_f1")),
     }
+    watched = ("log_loss", "accuracy", "balanced_accuracy", "macro_f1")
+    expected |= {f"val/{name}_{end}" for name in watched for end in ("low", "high")}
     rules = ("argmax", "logit_adjusted", "tuned")
     expected |= {
         f"{split}decision/{rule}/{name}"

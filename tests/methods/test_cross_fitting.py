@@ -1,9 +1,11 @@
 """What is tuned on the validation split is judged there by folds that did not tune it: by hand, and by scikit-learn."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as oracle
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
@@ -73,6 +75,19 @@ def test_a_tuned_rule_is_judged_as_scikit_learn_cross_validates_it(noise: Answer
     )
     of_its_own_tuning = oracle.f1_score(noise.labels, found.decide(noise.logits), average="macro")
     assert scores["macro_f1"] < of_its_own_tuning - 0.1  # of logits that say nothing
+
+
+def test_intervals_on_validation_are_of_what_was_cross_fitted(noise: Answers) -> None:
+    """Without resamples there are those that need none: accuracy's is Wilson's."""
+    found = verdict(noise, judging("tuned", metric="macro_f1"))
+    hits = round(found.validation_rules["tuned"]["accuracy"] * 40)
+    expected = binomtest(hits, 40).proportion_ci(method="wilson")
+    interval = found.validation_intervals["accuracy"]
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    resampled = verdict(noise, replace(judging("tuned", metric="macro_f1"), resamples=1000)).validation_intervals
+    of_f1, value = resampled["macro_f1"], found.validation_rules["tuned"]["macro_f1"]
+    assert of_f1.low < value < of_f1.high
+    assert "macro_auroc" not in resampled
 
 
 def test_a_rule_that_tunes_nothing_is_judged_on_all_samples(noise: Answers) -> None:
@@ -149,5 +164,6 @@ def test_an_own_rule_that_fails_on_a_part_has_no_score_and_says_so(noise: Answer
     rules = {"own": (Rule(all_or_nothing, own=True), {}), "argmax": (Rule(decisions.argmax), {})}
     found, (note,) = cross_fitted(known, rules)
     assert set(found) == {"argmax"}
+    assert found["argmax"].tolist() == noise.logits.argmax(axis=1).tolist()
     assert note.startswith("val/decision/own is omitted")
     assert "shape (2,)" in note

@@ -16,7 +16,6 @@ import numpy as np
 
 from equipoise.core.schema import Booleans, ConfigError, Floats, Integers
 from equipoise.methods.decisions import Decide, Known, Rule
-from equipoise.metrics.classification import decision_metrics
 
 FOLDS = 5
 FEWEST = 2  # samples: one to tune on, and one to judge
@@ -24,27 +23,25 @@ FEWEST = 2  # samples: one to tune on, and one to judge
 
 def cross_fitted(
     known: Known, rules: Mapping[str, tuple[Rule, Mapping[str, Any]]]
-) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Return the metrics of each rule on the validation samples, and why a rule has none, a sentence each.
+) -> tuple[dict[str, Integers], list[str]]:
+    """Return what each rule decides of the validation samples, int64 (n,), and why one decides nothing, in sentences.
 
-    A rule that is tuned has none of fewer than FEWEST samples, and none if it is the user's own and fails on a part.
+    A rule that is tuned has no decision on fewer than FEWEST samples, nor if it is the user's own and fails on a part.
 
     Parameters
     ----------
     rules : by their names, each with its options
     """
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, Integers] = {}
     notes = []
     for name, (rule, options) in rules.items():
         is_tuned = rule.is_tuned(options)
         if len(known.labels) < (FEWEST if is_tuned else 1):
             continue
         try:
-            decided = _tuned_apart(known, rule, options) if is_tuned else rule(known, **options)(known.logits)
+            found[name] = _tuned_apart(known, rule, options) if is_tuned else rule(known, **options)(known.logits)
         except ConfigError as error:
             notes.append(f"val/decision/{name} is omitted, since a part of the validation samples is too few: {error}")
-            continue
-        found[name] = decision_metrics(known.labels, decided, known.logits.shape[1], known.costs)
     return found, notes
 
 

@@ -82,6 +82,7 @@ def class_intervals(
     *,
     fixed: bool,
     resamples: int,
+    ranked: bool = True,
     seed: int = 0,
 ) -> dict[str, Interval]:
     """Return the intervals of the summary metrics, where a sample has one class.
@@ -92,6 +93,7 @@ def class_intervals(
     corrected : float64 (n, classes), the log probabilities after the prior is moved, if it is
     fixed : whether a design fixed the number of test samples of each class
     resamples : of the bootstrap; 0: only the intervals that need none
+    ranked : whether macro AP and AUROC, which take most of the time, have theirs
 
     Returns
     -------
@@ -104,7 +106,7 @@ def class_intervals(
     if resamples:
         strata = labels if fixed else np.zeros_like(labels)
         resampled = resampled_counts(strata, resamples, np.random.default_rng(seed))
-        drawn = _bootstrap(predictions, corrected, resampled)
+        drawn = _bootstrap(predictions, corrected, resampled, ranked=ranked)
         # The variance of a mean is n / (n - 1) times that of its resamples; within strata it is n / (n - strata) times.
         factor = np.sqrt(len(labels) / max(1, len(labels) - len(np.unique(strata))))
         present, errors = support > 0, int(np.sum(labels != predicted))
@@ -113,7 +115,7 @@ def class_intervals(
 
 
 def label_intervals(
-    labels: Integers, predicted: Integers, logits: Floats, *, resamples: int, seed: int = 0
+    labels: Integers, predicted: Integers, logits: Floats, *, resamples: int, ranked: bool = True, seed: int = 0
 ) -> dict[str, Interval]:
     """Return the intervals of the summary metrics, where a sample has any number of labels and is drawn with all.
 
@@ -131,7 +133,7 @@ def label_intervals(
         found["worst_class_recall"] = _least(hits, positives)
     if resamples:
         resampled = resampled_counts(np.zeros(len(labels), np.int64), resamples, np.random.default_rng(seed))
-        drawn = _bootstrap_labels(labels, predicted, logits, resampled)
+        drawn = _bootstrap_labels(labels, predicted, logits, resampled, ranked=ranked)
         factor = np.sqrt(len(labels) / max(1, len(labels) - 1))
         found = {**_by_deviation(drawn, factor, hits, positives, int(np.sum(~right))), **found}
     return found
@@ -182,7 +184,9 @@ def _least(hits: Integers, support: Integers) -> Interval:
     return Interval(*least_interval(hits, support), rough=_has_few(support, FEWEST), wide=len(support) > 1)
 
 
-def _bootstrap(predictions: Predictions, corrected: Floats | None, resampled: Iterable[Floats]) -> dict[str, Floats]:
+def _bootstrap(
+    predictions: Predictions, corrected: Floats | None, resampled: Iterable[Floats], *, ranked: bool
+) -> dict[str, Floats]:
     """Return for each metric its value in the test split, and then in each resample; NaN where it is not defined."""
     labels, predicted, classes = predictions.labels, predictions.predicted, predictions.logits.shape[1]
     scores = sample_scores(labels, predictions.log_probabilities)
@@ -191,8 +195,8 @@ def _bootstrap(predictions: Predictions, corrected: Floats | None, resampled: It
     of_each = (labels, predicted, np.where(predicted == labels, labels, -1))
     sums = sparse.vstack([_indicators(indices, classes) for indices in of_each]).tocsr()
     sampled = np.array(list(scores.values()))
-    ranked = np.unique(labels) if classes * len(labels) <= MOST_RANKED else ()
-    rankings = [Ranking(labels == index, predictions.log_probabilities[:, index]) for index in ranked]
+    to_rank = np.unique(labels) if ranked and classes * len(labels) <= MOST_RANKED else ()
+    rankings = [Ranking(labels == index, predictions.log_probabilities[:, index]) for index in to_rank]
     drawn: dict[str, list[Floats]] = {}
     for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
         support, told, hits = (sums @ counts).astype(np.float64).reshape(3, classes, -1).swapaxes(1, 2)
@@ -204,13 +208,14 @@ def _bootstrap(predictions: Predictions, corrected: Floats | None, resampled: It
 
 
 def _bootstrap_labels(
-    labels: Integers, predicted: Integers, logits: Floats, resampled: Iterable[Floats]
+    labels: Integers, predicted: Integers, logits: Floats, resampled: Iterable[Floats], *, ranked: bool
 ) -> dict[str, Floats]:
     """Return the same where a sample has any number of labels."""
     scores = multilabel.sample_scores(labels, predicted, logits)
     sums = sparse.csr_array(np.hstack([labels * predicted, predicted, labels]).T.astype(np.float32))
     sampled = np.array(list(scores.values()))
-    rankings = [Ranking(labels[:, index] == 1, logits[:, index]) for index in np.flatnonzero(labels.any(axis=0))]
+    to_rank = np.flatnonzero(labels.any(axis=0)) if ranked else ()
+    rankings = [Ranking(labels[:, index] == 1, logits[:, index]) for index in to_rank]
     drawn: dict[str, list[Floats]] = {}
     for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
         hits, told, positives = (sums @ counts).astype(np.float64).reshape(3, labels.shape[1], -1).swapaxes(1, 2)

@@ -20,6 +20,7 @@ from equipoise.tracking import keys
 from equipoise.tracking.run import Run
 from equipoise.training.trained import Trained
 
+WATCHED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")  # metrics that have intervals on validation
 # Below the run's folder.
 SLICES = "evaluation/slices"
 GATES = "evaluation/gates.json"
@@ -33,6 +34,14 @@ def log_evaluation(log: Run, found: Evaluated) -> None:
     """Log all that is known of the predictions on the test split, but for its pictures."""
     evidence, verdict = found.evidence, found.verdict
     _log_numbers(log, evidence)
+    log.log_metrics(
+        {
+            f"val/{name}_{end}": getattr(interval, end)
+            for name, interval in verdict.validation_intervals.items()
+            for end in ("low", "high")
+            if name in WATCHED
+        }
+    )
     _log_parquet(log, {**verdict.predictions, **found.origins})
     _log_tables(log, evidence, verdict)
     if evidence.slices is not None:

@@ -11,7 +11,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.methods.cross_fitting import cross_fitted
 from equipoise.methods.decisions import Decision, Known, Rule, applicable
 from equipoise.methods.priors import effective_prior
-from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
+from equipoise.methods.tasks.task import VALIDATION_RESAMPLES, Judging, Logits, Training, Verdict
 from equipoise.metrics import ranks
 from equipoise.metrics.classification import (
     Predictions,
@@ -21,7 +21,7 @@ from equipoise.metrics.classification import (
     frequency_groups,
     most_probable,
 )
-from equipoise.metrics.intervals import class_intervals
+from equipoise.metrics.intervals import Interval, class_intervals
 from equipoise.metrics.probabilities import OfClasses
 
 MOST_PROBABLE = 5  # classes of each sample among the predictions, where there are too many for a column each
@@ -89,14 +89,20 @@ def judge_answers(
         predictions, learned.groups, corrected, fixed=judging.test_counts_fixed, resamples=judging.resamples
     )
     on_validation, unjudged = cross_fitted(known, rules)
+    of_rules = ((known.labels, on_validation), (labels, predicted))
+    on_validation_by_rule, by_rule = (
+        {name: decision_metrics(truth, found, values.shape[1], costs) for name, found in decided.items()}
+        for truth, decided in of_rules
+    )
     return Verdict(
         labels=labels,
         log_probabilities=log_probabilities[""],
         corrected=corrected,
         evaluation=replace(evaluation, notes=(*evaluation.notes, *unjudged)),
         intervals={name: found for name, found in intervals.items() if name in evaluation.summary},
-        rules={name: decision_metrics(labels, found, values.shape[1], costs) for name, found in predicted.items()},
-        validation_rules=on_validation,
+        rules=by_rule,
+        validation_rules=on_validation_by_rule,
+        validation_intervals=_validation_intervals(known, on_validation.get(configured), judging),
         decide=decides[configured],
         probabilities=moved,
         predicted=predicted[configured],
@@ -110,6 +116,14 @@ def _rules(known: Known, configured: Decision, classes: Sequence[str]) -> dict[s
         name: (rule, arguments(configured, rule.function, classes) if name == configured.name else rule.beside)
         for name, rule in applicable(known, configured.name).items()
     }
+
+
+def _validation_intervals(known: Known, decided: Integers | None, judging: Judging) -> dict[str, Interval]:
+    if decided is None:
+        return {}
+    resamples = min(judging.resamples, VALIDATION_RESAMPLES)
+    predictions = Predictions(known.labels, known.logits, decided)
+    return class_intervals(predictions, {}, fixed=judging.test_counts_fixed, resamples=resamples, ranked=False)
 
 
 def _predictions(

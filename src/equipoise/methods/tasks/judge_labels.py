@@ -12,9 +12,9 @@ from equipoise.methods.cross_fitting import FEWEST, decided_apart
 from equipoise.methods.decisions import LabelRule, label_rules
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.priors import label_odds
-from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
+from equipoise.methods.tasks.task import VALIDATION_RESAMPLES, Judging, Logits, Training, Verdict
 from equipoise.metrics import multilabel
-from equipoise.metrics.intervals import label_intervals
+from equipoise.metrics.intervals import Interval, label_intervals
 from equipoise.metrics.probabilities import OfLabels
 
 
@@ -60,6 +60,7 @@ def judge_labelled(
     rules = {name: make(validation.labels, validation.logits) for name, make in makers.items()}
     decided = {name: rule(values) for name, rule in rules.items()}
     predicted = decided[judging.decision.name]
+    on_validation = _on_validation(validation, makers)
     kinds = {"label": labels, "predicted": predicted, "p": moved.raw(values)}
     kinds |= {} if moved.uncorrected else {"p_corrected": moved(values)}
     return Verdict(
@@ -69,7 +70,10 @@ def judge_labelled(
         evaluation=multilabel.evaluate(labels, values, predicted, data.classes, data.counts),
         intervals=label_intervals(labels, predicted, values, resamples=judging.resamples),
         rules={rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()},
-        validation_rules=_on_validation(validation, makers),
+        validation_rules={
+            rule: multilabel.decision_metrics(validation.labels, found) for rule, found in on_validation.items()
+        },
+        validation_intervals=_validation_intervals(validation, on_validation.get(judging.decision.name), judging),
         decide=rules[judging.decision.name],
         probabilities=moved,
         predicted=predicted,
@@ -81,8 +85,8 @@ def judge_labelled(
     )
 
 
-def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule]) -> dict[str, dict[str, float]]:
-    """Return the metrics of every rule on the validation samples, each label decided by a threshold it did not tune.
+def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule]) -> dict[str, Integers]:
+    """Return what every rule decides of the validation samples, each label by a threshold that they did not tune.
 
     Each label has folds of its own, since its threshold depends on no other label.
     """
@@ -98,7 +102,11 @@ def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule]) -> dic
         )
 
     columns = [slice(index, index + 1) for index in range(labels.shape[1])]
-    return {
-        name: multilabel.decision_metrics(labels, np.hstack([decided(make, column) for column in columns]))
-        for name, make in makers.items()
-    }
+    return {name: np.hstack([decided(make, column) for column in columns]) for name, make in makers.items()}
+
+
+def _validation_intervals(validation: Labelled, decided: Integers | None, judging: Judging) -> dict[str, Interval]:
+    if decided is None:
+        return {}
+    resamples = min(judging.resamples, VALIDATION_RESAMPLES)
+    return label_intervals(validation.labels, decided, validation.logits, resamples=resamples, ranked=False)

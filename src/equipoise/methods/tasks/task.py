@@ -15,6 +15,9 @@ from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import Interval
 from equipoise.metrics.probabilities import Probabilities
 
+# Resamples for intervals on the validation split, which tell choices that are alike from those that are not.
+VALIDATION_RESAMPLES = 200
+
 
 @dataclass(frozen=True)
 class Training:
@@ -76,6 +79,7 @@ class Verdict:
     rules : decision rule to metrics of what it makes of the same logits
     validation_rules : the same of the validation split, each rule judged on samples that did not tune it; empty
         without validation samples
+    validation_intervals : of the configured rule there, without macro AP and AUROC
     decide : the configured rule, as tuned
     probabilities : from logits to the probabilities where the model will be used
     predicted : by the configured rule, of the form of the labels
@@ -89,6 +93,7 @@ class Verdict:
     intervals: Mapping[str, Interval]
     rules: Mapping[str, Mapping[str, float]]
     validation_rules: Mapping[str, Mapping[str, float]]
+    validation_intervals: Mapping[str, Interval]
     decide: Decide
     probabilities: Probabilities
     predicted: Integers
