@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from equipoise.tracking.artifacts import read_json
 from equipoise.tracking.store import Store, open_store
 from helpers import jobs, train
 from processes import Processes
@@ -142,3 +143,28 @@ def test_two_metrics_and_two_trials_at_once(project: Path, store: Store) -> None
     assert table["val/log_loss"].notna().all()
     hydras = {run.data.tags["pid"] for run in jobs(store, sweep_id="two_metrics")}
     assert len(hydras) == 2, "in processes of their own"
+
+
+def test_each_trial_is_the_mean_over_the_seeds_that_are_named(project: Path, store: Store) -> None:
+    """Nothing of the test split is printed, and nothing of it guides the search."""
+    printed = search(project, "hydra.sweeper.n_trials=3", "seed=0,1", "hydra.sweeper.pruner=none", "sweep=repeated")
+    assert "Search repeated: 3 trials finished" in printed
+    assert "mean ± SD of 2 repetitions" in " ".join(printed.split())
+    assert "register.py sweep=repeated metric=val/balanced_accuracy" in printed
+    runs = jobs(store, sweep_id="repeated")
+    assert len(runs) == 6
+    _, table = trials(project, store, "repeated")
+    for number, value in zip(table["trial"], table["val/balanced_accuracy"], strict=True):
+        of_trial = [run.data for run in runs if run.data.tags["trial"] == str(number)]
+        assert sorted(data.tags["seed"] for data in of_trial) == ["0", "1"]
+        each = [data.metrics["val/decision/argmax/balanced_accuracy"] for data in of_trial]
+        assert value == pytest.approx(sum(each) / 2)
+    assert "val/balanced_accuracy 0." in printed
+    assert not [word for word in ("macro_f1", "mcc", "test split") if word in printed], "what a run of a sweep prints"
+    (summary,) = store.runs(kind="sweep", sweep_id="repeated")
+    logged = read_json(store, summary.info.run_id, "jobs.json")
+    found = {dict(zip(logged["columns"], row, strict=True))["run"]: row for row in logged["data"]}
+    of_metric = logged["columns"].index("balanced_accuracy")
+    for run in runs:
+        logged_for_run = run.data.metrics["val/decision/argmax/balanced_accuracy"]
+        assert found[run.info.run_id][of_metric] == pytest.approx(logged_for_run)

@@ -13,6 +13,7 @@ from equipoise.tracking.store import open_store
 from helpers import composed
 
 SEARCH = ["-m", "hydra/sweeper=optuna", "dataset=digits_lt", "model=mlp", "weighting=power"]
+LIST = "weighting.alpha=0.5,1.0"
 SETTINGS = {
     "n_trials": 6,
     "n_jobs": 1,
@@ -69,6 +70,8 @@ def test_every_option_and_both_ends_are_checked() -> None:
     ("overrides", "message"),
     [
         ([], "there is nothing to search"),
+        (["seed=0,1"], "there is nothing to search; type a list or an interval"),
+        ([LIST, "seed=interval(0,5)"], "seed=interval(0,5): trials are repeated, so give a list: seed=0,1,2"),
         (["weighting.alpah=interval(0,1)"], "there is no option weighting.alpah; did you mean 'weighting.alpha'?"),
         (["weighting.alpha=interval(-1,1)"], "weighting.alpha=-1.0: must be greater than or equal to 0"),
         (["weighting.alpha=interval(1,0)"], "from a smaller to a larger number"),
@@ -77,21 +80,21 @@ def test_every_option_and_both_ends_are_checked() -> None:
         (["model.hidden=[8],[x]"], "model.hidden.0=x: must be a valid integer"),
         (["weighting=none,balnced"], "weighting=balnced: there is no such weighting; did you mean 'balanced'?"),
         (
-            ["seed=0,1", "hydra.sweeper.metric=val/macro_f2"],
+            [LIST, "hydra.sweeper.metric=val/macro_f2"],
             "hydra.sweeper.metric=val/macro_f2: must be 'val/balanced_accuracy', 'val/macro_f1'",
         ),
-        (["seed=0,1", "hydra.sweeper.metric=[]"], "hydra.sweeper.metric=[]"),
+        ([LIST, "hydra.sweeper.metric=[]"], "hydra.sweeper.metric=[]"),
         (
-            ["seed=0,1", "hydra.sweeper.sampler=tpee"],
+            [LIST, "hydra.sweeper.sampler=tpee"],
             "hydra.sweeper.sampler=tpee: must be 'tpe', 'random', 'qmc' or 'nsgaii'",
         ),
-        (["seed=0,1", "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be greater than or equal to 1"),
-        (["seed=0,1", "+hydra.sweeper.n_trial=9"], "there is no such option; did you mean 'n_trials'?"),
+        ([LIST, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: must be greater than or equal to 1"),
+        ([LIST, "+hydra.sweeper.n_trial=9"], "there is no such option; did you mean 'n_trials'?"),
         (
-            ["seed=0,1", "hydra.sweeper.metric=[val/macro_f1,val/log_loss]", "hydra.sweeper.pruner=median"],
+            [LIST, "hydra.sweeper.metric=[val/macro_f1,val/log_loss]", "hydra.sweeper.pruner=median"],
             "hydra.sweeper.pruner=median needs a single metric",
         ),
-        (["seed=0,1", "trainer.second_stage=crt"], "use trainer.second_stage=none"),
+        ([LIST, "trainer.second_stage=crt"], "use trainer.second_stage=none"),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(overrides: list[str], message: str) -> None:
@@ -110,9 +113,9 @@ def test_a_search_has_an_id_of_its_own() -> None:
     grid, searched, longer = (
         plan(words)
         for words in (
-            ["-m", "seed=0,1"],
-            [*SEARCH[:2], "seed=0,1"],
-            [*SEARCH[:2], "seed=0,1", "hydra.sweeper.n_trials=99"],
+            ["-m", *SEARCH[2:], LIST],
+            [*SEARCH, LIST],
+            [*SEARCH, LIST, "hydra.sweeper.n_trials=99"],
         )
     )
     assert grid
@@ -120,7 +123,7 @@ def test_a_search_has_an_id_of_its_own() -> None:
     assert longer
     assert grid.sweep.id != searched.sweep.id
     assert searched.sweep.id == longer.sweep.id, "more trials are the same search"
-    assert [config.seed for config in searched.jobs] == [0, 1]
+    assert [vars(config.weighting)["alpha"] for config in searched.jobs] == [0.5, 1.0]
 
 
 def drive(root: Path, chosen: search.Settings, searched: search.Space, outcomes: Any) -> list[list[str]]:
@@ -152,6 +155,104 @@ def test_the_same_seed_gives_the_same_trials_at_once_or_continued(sampler: str, 
         assert len({tuple(job) for job in whole}) == 6
     if sampler != "qmc":
         assert drive(tmp_path / "other", settings(sampler=sampler, seed=1), searched, parabola) != whole
+
+
+REPEATED = ("weighting.alpha=interval(0,1)", "seed=0,1", "dataset.split_seed=range(0,3)")
+
+
+def test_several_seeds_and_splits_repeat_each_trial() -> None:
+    found = space(*REPEATED)
+    assert set(found.searched) == {"weighting.alpha"}
+    assert found.repeated == {"seed": ("0", "1"), "dataset.split_seed": ("0", "1", "2")}
+    assert found.repetitions[:4] == [
+        ["seed=0", "dataset.split_seed=0"],
+        ["seed=0", "dataset.split_seed=1"],
+        ["seed=0", "dataset.split_seed=2"],
+        ["seed=1", "dataset.split_seed=0"],
+    ]
+    assert (len(found.repetitions), found.units) == (6, 3)
+    checked = list(search.to_check(found))
+    assert checked[:6] == [["weighting.alpha=0.0", *one] for one in found.repetitions]
+    assert checked[6:] == [["weighting.alpha=1.0", "seed=0", "dataset.split_seed=0"]]
+    assert (space("weighting.alpha=0,1", "seed=3").repetitions, space("seed=3").given) == ([[]], ("seed=3",))
+
+
+def test_a_trial_counts_by_the_mean_over_its_repetitions(tmp_path: Path) -> None:
+    """The seed adds 0, 0.1 or 0.5; what is told is the mean, 0.2 above the parabola."""
+    searched = space("weighting.alpha=interval(0,1)", "seed=0,1,2")
+
+    def noisy(job: dict[str, str]) -> dict[str, float]:
+        level = parabola(job)["val/macro_f1"] + {"0": 0.0, "1": 0.1, "2": 0.5}[job["seed"]]
+        return {"val/macro_f1": level, "val/macro_f1_standard_error": 0.03}
+
+    launched = drive(tmp_path, settings(n_trials=2), searched, noisy)
+    assert [job[-1] for job in launched] == ["seed=0", "seed=1", "seed=2"] * 2
+    for trial in search.load(tmp_path, "s", settings()).trials:
+        level = 1 - (trial.params["weighting.alpha"] - 0.3) ** 2
+        assert trial.value == pytest.approx(level + 0.2)
+        assert trial.user_attrs[search.REPETITIONS] == [pytest.approx([level, level + 0.1, level + 0.5])]
+        assert trial.user_attrs[search.STANDARD_ERRORS] == {"val/macro_f1": pytest.approx(0.03)}, "one split"
+
+
+def test_splits_measure_a_trial_more_exactly_than_seeds(tmp_path: Path) -> None:
+    """Of errors 0.03 and 0.04 on two splits: the root of (0.03^2 + 0.04^2) / 2, over the root of 2."""
+    searched = space("weighting.alpha=interval(0,1)", "dataset.split_seed=0,1")
+
+    def exact(job: dict[str, str]) -> dict[str, float]:
+        return {"val/macro_f1": 0.5, "val/macro_f1_standard_error": 0.03 + 0.01 * int(job["dataset.split_seed"])}
+
+    drive(tmp_path, settings(n_trials=1), searched, exact)
+    (trial,) = search.load(tmp_path, "s", settings()).trials
+    assert trial.user_attrs[search.STANDARD_ERRORS]["val/macro_f1"] == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(("ending", "state"), [({}, "PRUNED"), (None, "FAIL")])
+def test_a_trial_that_ends_in_its_first_repetition_has_no_other(ending: Any, state: str, tmp_path: Path) -> None:
+    searched, ended = space("weighting.alpha=interval(0,1)", "seed=0,1"), []
+
+    def first_ends(job: dict[str, str]) -> Any:
+        ended.append(job)
+        return ending if len(ended) == 1 else parabola(job)
+
+    launched = drive(tmp_path, settings(n_trials=2), searched, first_ends)
+    trials = search.load(tmp_path, "s", settings()).trials
+    assert [trial.state.name for trial in trials][:2] == [state, "COMPLETE"]
+    assert [job[-1] for job in launched][:3] == ["seed=0", "seed=0", "seed=1"]
+
+
+def test_a_trial_of_which_a_later_repetition_fails_has_failed(tmp_path: Path) -> None:
+    searched = space("weighting.alpha=interval(0,1)", "seed=0,1")
+    drive(tmp_path, settings(n_trials=1), searched, lambda job: None if job["seed"] == "1" else parabola(job))
+    assert search.load(tmp_path, "s", settings()).trials[0].state.name == "FAIL"
+
+
+def test_only_the_first_repetition_may_be_pruned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(search.TRIAL, "7.1")
+    assert search.trial() == "7"
+    assert search.watch(tmp_path, settings(), composed()) is None
+
+
+def test_a_search_with_other_repetitions_is_another(tmp_path: Path) -> None:
+    drive(tmp_path, settings(n_trials=1), space("weighting.alpha=interval(0,1)", "seed=0,1"), parabola)
+    with pytest.raises(ConfigError, match=r"over weighting.alpha 0.0 to 1.0, each at seed=0,1: use sweep=new"):
+        search.check_known(tmp_path, "s", settings(), space("weighting.alpha=interval(0,1)"))
+
+
+def test_what_validation_cannot_tell_apart_is_said(tmp_path: Path) -> None:
+    """Of the values 0.5, 0.6 and 0.65 with an error of 0.06, only the last two are alike; with 0.04 none is."""
+    for error, said in ((0.06, ["trial 2 from 1 other trial"]), (0.04, [])):
+        values = iter((0.5, 0.6, 0.65))
+
+        def risen(_: dict[str, str], error: float = error, values: Any = values) -> dict[str, float]:
+            return {"val/macro_f1": next(values), "val/macro_f1_standard_error": error}
+
+        root = tmp_path / str(error)
+        drive(root, settings(n_trials=3), space("weighting.alpha=interval(0,1)"), risen)
+        found = search_report.said_of_noise(search.load(root, "s", settings()), settings(), 200)
+        assert len(found) == len(said)
+        for line, part in zip(found, said, strict=True):
+            assert part in line
+            assert "one standard error of val/macro_f1 on 200 rows, 0.0600" in line
 
 
 def test_one_command_at_a_time_searches(tmp_path: Path) -> None:
@@ -230,3 +331,10 @@ def test_a_trial_counts_by_the_weights_that_it_ends_with() -> None:
     }
     by_loss = composed("trainer.early_stopping=2", "trainer.monitor=val/log_loss")
     assert search.outcome(points, both, by_loss) == {"val/balanced_accuracy": 0.5, "val/log_loss": 0.9}
+
+
+def test_a_standard_error_is_read_off_the_95_percent_interval() -> None:
+    values = {"val/macro_f1": 0.5, "val/balanced_accuracy": 0.5, "val/macro_f1_low": 0.42, "val/macro_f1_high": 0.55}
+    points = [{"key": key, "step": 0, "value": value} for key, value in values.items()]
+    found = search.outcome(points, settings(), composed())
+    assert found == {"val/macro_f1": 0.5, "val/macro_f1_standard_error": pytest.approx(0.13 / 2 / 1.96, rel=1e-4)}

@@ -80,8 +80,9 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     if plan.racing:
         return _run_race(plan, plan.racing, sweep, store)
     # The trials of a search are not known yet.
-    jobs = plan.jobs[:1] * plan.searching.n_trials if plan.searching else plan.jobs
-    names = [f"trial {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
+    jobs = plan.jobs[:1] * (plan.searching.n_trials * plan.repetitions) if plan.searching else plan.jobs
+    of_trials = "trial" if plan.repetitions == 1 else "job"
+    names = [f"{of_trials} {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
     following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
     # A trial that was told to the search must be a run that is there.
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1

@@ -59,6 +59,7 @@ class Plan:
     handed_over: tuple[str, ...]  # overrides for Hydra in addition to the typed ones
     shows_config: bool  # whether the config is shown and nothing is run
     searching: search.Settings | None = None  # how a search chooses its trials; None if every combination is a job
+    repetitions: int = 1  # of each trial of a search
     racing: race_plan.Planned | None = None  # how a race chooses its repetitions
 
     @property
@@ -195,7 +196,8 @@ def _plan_sweep(typed: _Typed) -> Plan:
     sweep = _sweep(typed, overrides, [*typed.tree.flags, *["search"] * bool(searching)])
     if searching and space:
         search.check_known(project_root(), sweep.id, searching, space)
-    at_once = searching.n_jobs if searching else len(jobs)
+    repetitions = len(space.repetitions) if space else 1
+    at_once = searching.n_jobs * repetitions if searching else len(jobs)
     handed_over = (
         *_folders(typed),
         *_threads(typed.settings, jobs, at_once),
@@ -204,7 +206,7 @@ def _plan_sweep(typed: _Typed) -> Plan:
         f"++hydra.job.env_set.{VARIED}='{','.join(told_apart(sweep.grid, jobs))}'",
         *_planned(typed.settings),
     )
-    return Plan(jobs, sweep, handed_over, typed.shows_config, searching)
+    return Plan(jobs, sweep, handed_over, typed.shows_config, searching, repetitions)
 
 
 def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
@@ -345,7 +347,8 @@ def _trials(space: search.Space, tree: Tree) -> tuple[Config, ...]:
     if not space.searched:
         raise ConfigError(
             "hydra/sweeper=optuna: there is nothing to search; "
-            "type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'"
+            "type a list or an interval: 'trainer.learning_rate=tag(log,interval(1e-4,1e-1))'; "
+            "seeds, splits and folds repeat each trial"
         )
     configs = _compose_all(search.to_check(space), tree)
     if any(config.trainer.second_stage != NONE for config in configs):

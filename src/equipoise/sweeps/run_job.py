@@ -57,8 +57,9 @@ def run_job(config: Config, folder: Path, searching: search.Settings | None) -> 
         if not (searching and found.run):
             return None
         return search.outcome(store.points(found.run, search.watched(searching, config)), searching, config)
-    _print(found, config, store)
-    return search.outcome(read_journal(found.folder), searching, config) if in_a_sweep and searching else None
+    outcome = search.outcome(read_journal(found.folder), searching, config) if in_a_sweep and searching else None
+    _print(found, config, store, outcome)
+    return outcome
 
 
 def _fail(error: Exception, config: Config, folder: Path) -> NoReturn:
@@ -82,13 +83,18 @@ def _from_outside(error: Exception) -> bool:
     return unloaded or isinstance(error, OSError | MemoryError)
 
 
-def _print(finished: Finished, config: Config, store: Store) -> None:
+def _print(finished: Finished, config: Config, store: Store, outcome: dict[str, float] | None) -> None:
+    """Print what came out; of a trial what the search goes by, and nothing of the test split, which does not choose."""
     evidence, name = finished.evidence, run_name(config)
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
     samples = finished.data.counts.sum()
     console.print(f"\n{name}: {epochs} on {finished.device}, {samples} training samples", soft_wrap=True)
     if evidence.model:
         console.print(evidence.model, soft_wrap=True)
+    if outcome is not None:
+        shown = (f"{key} {value:.3f}" for key, value in outcome.items() if not key.endswith(search.ERROR))
+        console.print("  ".join(shown), soft_wrap=True)
+        return
     if config.sweep != "auto":
         print_summary_line(evidence.evaluation)
         return

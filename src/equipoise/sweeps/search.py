@@ -7,8 +7,10 @@ continues where it was interrupted, and prunes hopeless trials. Optuna is import
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +19,7 @@ from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from pydantic import BeforeValidator, Field, ValidationError
 
+from equipoise.comparison.configurations import REPETITION
 from equipoise.config.messages import explained
 from equipoise.config.model import Config, Monitored
 from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed
@@ -27,8 +30,13 @@ if TYPE_CHECKING:
     import optuna
 
 TARGET = "hydra_plugins.optuna_search.OptunaSweeper"
-TRIAL = "EQUIPOISE_TRIAL"  # variable in the environment of a trial's process: the trial's id in Optuna's storage
-OVERRIDES = "overrides"  # attribute of a trial: the overrides of its job
+# Variable in the environment of a trial's process: the trial's id in Optuna's storage, and after a point the number of
+# the repetition unless it is the first.
+TRIAL = "EQUIPOISE_TRIAL"
+# Attributes of a trial: the overrides of its jobs, each repetition's metrics, and how exactly validation measures each.
+OVERRIDES, REPETITIONS, STANDARD_ERRORS = "overrides", "repetitions", "standard_errors"
+ERROR = "_standard_error"  # what ends the name of a metric's standard error
+Z = 1.959964  # standard errors that a 95 % interval reaches to either side
 
 # The metrics that a trial's job returns: empty if it was pruned, None if it failed.
 Outcome = Mapping[str, float] | None
@@ -89,6 +97,18 @@ class Space:
 
     given: tuple[str, ...]  # overrides with one value
     searched: Mapping[str, Among | Between]  # by the key of the override
+    repeated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # seeds, splits and folds of each trial
+
+    @property
+    def repetitions(self) -> list[list[str]]:
+        """The overrides of each repetition of a trial; one without any if nothing is repeated."""
+        words = ([f"{key}={value}" for value in values] for key, values in self.repeated.items())
+        return [list(one) for one in product(*words)]
+
+    @property
+    def units(self) -> int:
+        """How many splits or folds a trial has, each with validation samples of its own."""
+        return prod(len(values) for key, values in self.repeated.items() if key != "seed")
 
 
 def read_settings(composed: Any) -> Settings:
@@ -116,6 +136,8 @@ def read_settings(composed: Any) -> Settings:
 def space(overrides: Sequence[Override]) -> Space:
     """Return the space that the overrides span in Hydra's syntax: lists, choice, range, interval, tag(log, …).
 
+    Several seeds, splits or folds are not searched: each trial is trained on all of them.
+
     Raises
     ------
     ConfigError
@@ -123,30 +145,38 @@ def space(overrides: Sequence[Override]) -> Space:
     """
     given: dict[str, str] = {}
     searched: dict[str, Among | Between] = {}
+    repeated: dict[str, tuple[str, ...]] = {}
     for override in overrides:
         key = override.get_key_element()
         if key.startswith("hydra"):
             continue  # an option of the search itself
-        for there in (given, searched):
+        for there in (given, searched, repeated):
             there.pop(key, None)  # the last override of a key counts
-        if override.is_sweep_override():
+        if override.is_sweep_override() and key in REPETITION:
+            repeated[key] = _repeated(override)
+        elif override.is_sweep_override():
             searched[key] = _searched(override)
         else:
             given[key] = f"{key}={override.get_value_element_as_str()}"
-    return Space(tuple(given.values()), searched)
+    return Space(tuple(given.values()), searched, repeated)
 
 
 def to_check(searched: Space) -> Iterator[list[str]]:
-    """Yield jobs, as overrides, that together hold every value of a list and both ends of every interval."""
+    """Yield jobs, as overrides, that together hold every value of a list and both ends of every interval.
+
+    The first values have all repetitions, the others one.
+    """
     ends = {
         key: values.values if isinstance(values, Among) else (_typed(values.low), _typed(values.high))
         for key, values in searched.searched.items()
     }
     first = {key: values[0] for key, values in ends.items()}
-    yield [*searched.given, *(f"{key}={value}" for key, value in first.items())]
+    for repetition in searched.repetitions:
+        yield [*searched.given, *(f"{key}={value}" for key, value in first.items()), *repetition]
+    once = searched.repetitions[0]
     for key, values in ends.items():
         for value in values[1:]:
-            yield [*searched.given, *(f"{name}={typed}" for name, typed in (first | {key: value}).items())]
+            yield [*searched.given, *(f"{name}={typed}" for name, typed in (first | {key: value}).items()), *once]
 
 
 def check_known(root: Path, sweep: str, settings: Settings, searched: Space) -> None:
@@ -162,7 +192,8 @@ def check_known(root: Path, sweep: str, settings: Settings, searched: Space) -> 
     known = load(root, sweep, settings).user_attrs.get("search")
     if known is not None and known != _identity(settings, searched):
         raise ConfigError(
-            f"sweep={sweep} is a search for {known['metric']} over {known['among']}: use sweep=new, or another id"
+            f"sweep={sweep} is a search for {known['metric']} over {known['among']}"
+            f"{known.get('repeated', '')}: use sweep=new, or another id"
         )
 
 
@@ -195,35 +226,52 @@ def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Lau
                     interrupted.pop(0) if interrupted else _ask(study, settings, searched)
                     for _ in range(min(left, settings.n_jobs))
                 ]
-                outcomes = launch(
-                    [
-                        [*trial.user_attrs[OVERRIDES], f"++hydra.job.env_set.{TRIAL}='{trial._trial_id}'"]
-                        for trial in batch
-                    ]
-                )
-                for trial, outcome in zip(batch, outcomes, strict=True):
-                    _tell(study, trial, settings, outcome)
+                for trial, outcomes in zip(batch, _outcomes(batch, searched, launch), strict=True):
+                    _tell(study, trial, settings, outcomes, searched.units)
                 left -= len(batch)
     except Timeout:
         raise ConfigError(f"sweep={sweep} is being searched by another process") from None
 
 
+def _outcomes(batch: "Sequence[optuna.trial.FrozenTrial]", space: Space, launch: Launch) -> list[list[Outcome]]:
+    """Return the outcomes of each trial's repetitions; what fails or is pruned in the first one has no others."""
+    first, *others = space.repetitions
+    found = [[outcome] for outcome in launch([_job(trial, first, 0) for trial in batch])]
+    going_on = [number for number, outcomes in enumerate(found) if outcomes[0]]
+    jobs = [
+        (number, _job(batch[number], words, place))
+        for number in going_on
+        for place, words in enumerate(others, start=1)
+    ]
+    if jobs:
+        for (number, _), outcome in zip(jobs, launch([job for _, job in jobs]), strict=True):
+            found[number].append(outcome)
+    return found
+
+
+def _job(trial: "optuna.trial.FrozenTrial", repetition: Sequence[str], place: int) -> list[str]:
+    """Return the overrides of a repetition of a trial, of which the first alone may be pruned."""
+    name = f"{trial._trial_id}.{place}" if place else str(trial._trial_id)
+    return [*trial.user_attrs[OVERRIDES], *repetition, f"++hydra.job.env_set.{TRIAL}='{name}'"]
+
+
 def trial() -> str | None:
     """Return the number of the trial that this process carries out, if it does."""
-    return os.environ.get(TRIAL)
+    return os.environ[TRIAL].partition(".")[0] if TRIAL in os.environ else None
 
 
 def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapping[str, float]], None] | None:
     """Return the function that a trial's process calls after each epoch to prune a hopeless trial.
 
-    It raises `Pruned` to end the trial. Outside of a search that prunes, return None.
+    It raises `Pruned` to end the trial. Outside of a search that prunes, and after a trial's first repetition, return
+    None: trials are pruned by what the same seed and split showed of others.
 
     Raises
     ------
     ConfigError
         If this machine does not see the search's file.
     """
-    if TRIAL not in os.environ or not settings.prunes:
+    if "." in os.environ.get(TRIAL, ".") or not settings.prunes:
         return None
     if not _file(root, config.sweep).exists():
         raise ConfigError(
@@ -244,11 +292,14 @@ def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapp
 
 def watched(settings: Settings, config: Config) -> list[str]:
     """Return the metrics that `outcome` reads."""
-    return [*settings.metric, config.trainer.monitor]
+    ends = (f"{key}_{end}" for key in settings.metric for end in ("low", "high"))
+    return [*settings.metric, config.trainer.monitor, *ends]
 
 
 def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Config) -> dict[str, float]:
     """Return the metrics of a finished run's final weights: of its last epoch, or of its best one if it stops early.
+
+    Beside each is its standard error, `<metric>_standard_error`, by the 95 % interval that the run has logged.
 
     Parameters
     ----------
@@ -264,7 +315,12 @@ def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Con
         if config.trainer.early_stopping is None
         else max(sorted(monitored), key=lambda epoch: better * monitored[epoch])
     )
-    return {key: history[key][kept] for key in settings.metric}
+    found: dict[str, float] = {key: history[key][kept] for key in settings.metric}
+    for key in settings.metric:
+        low, high = ([*history[f"{key}_{end}"].values()] for end in ("low", "high"))
+        if low and high:
+            found[f"{key}{ERROR}"] = (high[-1] - low[-1]) / (2 * Z)
+    return found
 
 
 def load(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
@@ -312,9 +368,18 @@ def _searched(override: Override) -> Among | Between:
     return Among(tuple(dict.fromkeys(override.sweep_string_iterator())))
 
 
+def _repeated(override: Override) -> tuple[str, ...]:
+    """Return the seeds, splits or folds of each trial."""
+    if override.is_interval_sweep():
+        raise ConfigError(f"{override.input_line}: trials are repeated, so give a list: {override.key_or_group}=0,1,2")
+    return tuple(dict.fromkeys(override.sweep_string_iterator()))
+
+
 def _identity(settings: Settings, searched: Space) -> dict[str, str]:
     among = (f"{key} {values}" for key, values in sorted(searched.searched.items()))
-    return {"metric": ", ".join(settings.metric), "among": "; ".join(among)}
+    found = {"metric": ", ".join(settings.metric), "among": "; ".join(among)}
+    repeated = (f"{key}={','.join(values)}" for key, values in sorted(searched.repeated.items()))
+    return found | ({"repeated": f", each at {' '.join(repeated)}"} if searched.repeated else {})
 
 
 def _file(root: Path, sweep: str) -> Path:
@@ -370,13 +435,30 @@ def _distribution(values: Among | Between) -> "optuna.distributions.BaseDistribu
     return FloatDistribution(values.low, values.high, log=values.log)
 
 
-def _tell(study: "optuna.Study", trial: "optuna.trial.FrozenTrial", settings: Settings, outcome: Outcome) -> None:
+def _tell(
+    study: "optuna.Study",
+    trial: "optuna.trial.FrozenTrial",
+    settings: Settings,
+    outcomes: Sequence[Outcome],
+    units: int,
+) -> None:
+    """Tell the mean over the repetitions; without one of them the trial has failed, or was pruned."""
     from optuna.trial import TrialState
 
-    if outcome:
-        study.tell(trial.number, [outcome[key] for key in settings.metric])
-    else:
-        study.tell(trial.number, state=TrialState.FAIL if outcome is None else TrialState.PRUNED)
+    found = [outcome for outcome in outcomes if outcome]
+    if len(found) < len(outcomes):
+        study.tell(trial.number, state=TrialState.FAIL if None in outcomes else TrialState.PRUNED)
+        return
+    errors = {
+        # Seeds on one split share its validation samples.
+        key: float(np.sqrt(np.mean([one[f"{key}{ERROR}"] ** 2 for one in found]) / units))
+        for key in settings.metric
+        if all(f"{key}{ERROR}" in one for one in found)
+    }
+    values = [[one[key] for one in found] for key in settings.metric]
+    for name, attribute in ((REPETITIONS, values), (STANDARD_ERRORS, errors)):
+        study._storage.set_trial_user_attr(trial._trial_id, name, attribute)
+    study.tell(trial.number, [float(np.mean(of_each)) for of_each in values])
 
 
 def _typed(value: Any) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equipoise.comparison import compare
 from equipoise.core.commands import command
-from equipoise.core.terminal import console, print_table
+from equipoise.core.schema import counted
+from equipoise.core.terminal import console, print_table, warn
 from equipoise.metrics.orientation import orientation
 from equipoise.sweeps import search
 from equipoise.tracking import history
@@ -36,10 +36,14 @@ def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[st
     finished, pruned, failed = (len(_trials(study, state)) for state in ("COMPLETE", "PRUNED", "FAIL"))
     counts = f"{finished} trials finished, {pruned} pruned, {failed} failed"
     console.print(f"\nSearch {sweep}: {counts}", style="bold", soft_wrap=True)
-    runs = history.sweep_runs(store, sweep, compare.wanted(None))
+    runs = history.sweep_runs(store, sweep, ["samples/"])
     if not finished or not runs:
         return
     _print_best(study, settings, flags)
+    for line in said_of_noise(study, settings, int(runs[-1].metrics.get("samples/validation", 0))):
+        warn(line)
+    console.print("To register the model of the best, the median of its runs:", soft_wrap=True)
+    console.print(f"  {command('register')} sweep={sweep} metric={settings.metric[0]}", soft_wrap=True)
     importance = _importance(study, settings)
     for metric, shares in importance.items():
         listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
@@ -60,16 +64,62 @@ def _print_best(study: "optuna.Study", settings: search.Settings, flags: Sequenc
     words = [key.rpartition(".")[2] for key in keys]
     options = [word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)]
     rows = [
-        [str(trial.number), *(f"{value:.4f}" for value in trial.values), *(_short(trial.params[key]) for key in keys)]
+        [
+            str(trial.number),
+            *(_mean(trial, index) for index in range(len(settings.metric))),
+            *(_short(trial.params[key]) for key in keys),
+        ]
         for trial in best
     ]
-    title = "Trials that no other beats in all metrics" if several else "Best trials, by the validation split"
+    title = "Trials that no other beats in all metrics" if several else "Best trials"
+    title += ", by the validation split"
+    repetitions = len(_repeated(best[0], 0))
+    title += f", mean ± SD of {repetitions} repetitions" if repetitions > 1 else ""
     print_table(title, ["trial", *settings.metric, *options], rows)
     again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
     # A recipe may ask for a sweep.
     again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
     typed = f"{command('train')} {shlex.join([*flags, *again])}"
     console.print(f"The first of them again, as a run of its own:\n  {typed}", soft_wrap=True)
+
+
+def said_of_noise(study: "optuna.Study", settings: search.Settings, rows: int) -> list[str]:
+    """Say which trials the validation samples cannot tell from the best one, in a sentence for each metric.
+
+    They are those whose difference is below one standard error of the best one's metric, of its 95 % interval on these
+    samples. All trials are measured on the same samples, so of some differences more is known than that.
+
+    Parameters
+    ----------
+    rows : validation samples; 0 if that is not known
+    """
+    trials, said = _trials(study, "COMPLETE"), []
+    for index, metric in enumerate(settings.metric):
+        sign = orientation(metric)
+        best, *others = sorted(trials, key=lambda trial: -sign * trial.values[index])
+        error = best.user_attrs.get(search.STANDARD_ERRORS, {}).get(metric)
+        alike = [trial for trial in others if error and abs(trial.values[index] - best.values[index]) < error]
+        if alike:
+            count = counted(len(alike), "other trial", "other trials")
+            of_rows = f" on {rows} rows" if rows else ""
+            said.append(
+                f"validation cannot tell trial {best.number} from {count}: they differ by less than one standard "
+                f"error of {metric}{of_rows}, {error:.4f}; more rows tell more, and so do more splits for each trial: "
+                "dataset.split_seed=0,1,2"
+            )
+    return said
+
+
+def _repeated(trial: "optuna.trial.FrozenTrial", index: int) -> list[float]:
+    """Return the metric of each repetition; of a trial of an earlier version, of the only one."""
+    found: list[list[float]] = trial.user_attrs.get(search.REPETITIONS, [[value] for value in trial.values])
+    return found[index]
+
+
+def _mean(trial: "optuna.trial.FrozenTrial", index: int) -> str:
+    values = _repeated(trial, index)
+    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{trial.values[index]:.4f}{spread}"
 
 
 def _importance(study: "optuna.Study", settings: search.Settings) -> dict[str, dict[str, float]]:

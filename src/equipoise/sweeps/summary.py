@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from equipoise.comparison import compare, display
+from equipoise.comparison import compare, display, splits
 from equipoise.comparison.compare import PANEL, Comparison
 from equipoise.comparison.console import print_comparison
 from equipoise.config import identity
@@ -45,6 +45,7 @@ class _Summary:
     store: Store
     run: Run
     sweep: Sweep
+    split: str  # whose metrics are compared: validation in a search, which the test split must not guide
     jobs: Sequence[Config]  # none for a search or a race, whose jobs are not known beforehand
     commands: Sequence[str]  # that have run the sweep so far, oldest first
 
@@ -93,13 +94,14 @@ def _begun(store: Store, plan: Plan, sweep: Sweep) -> Iterator[_Summary]:
     commands = list(dict.fromkeys([*typed, sweep.command]))
     tags = {"kind": "sweep", "sweep_id": sweep.id, "commands": "\n".join(commands)[-MOST_CHARACTERS:]}
     description = Description(experiment, f"sweep {sweep.id}", sweep.grid, tags)
+    split = splits.VALIDATION if plan.searching else splits.TEST
     adopted = outer_run(store) or (earlier[-1].info.run_id if earlier else None)
     sweep.folder.mkdir(parents=True, exist_ok=True)
     with start_run(store, description, sweep.folder, adopt=adopted) as run:
         for other in earlier:
             if other.info.run_id != run.id:
                 store.client.delete_run(other.info.run_id)
-        yield _Summary(store, run, sweep, () if plan.is_open else plan.jobs, commands)
+        yield _Summary(store, run, sweep, split, () if plan.is_open else plan.jobs, commands)
 
 
 def _tell_earlier(summary: _Summary) -> None:
@@ -144,13 +146,14 @@ def _warn_of_versions(summary: _Summary, done: Sequence[Logged], names: Mapping[
 
 
 def _fill(state: State, summary: _Summary) -> None:
-    """Compare the finished runs by the metric that the jobs monitor, if the test split has it."""
+    """Compare the finished runs by the metric that the jobs monitor, if the split has it."""
     monitored = {job.trainer.monitor.removeprefix("val/") for job in summary.jobs}
     metric = monitored.pop() if len(monitored) == 1 else None
-    state.runs = history.sweep_runs(summary.store, summary.sweep.id, compare.wanted(metric))
-    if not any(f"test/{metric}" in run.metrics for run in state.runs):
+    split = summary.split
+    state.runs = history.sweep_runs(summary.store, summary.sweep.id, compare.wanted(metric, split))
+    if metric is not None and not any(splits.key(run, metric, split) in run.metrics for run in state.runs):
         metric = None
-    state.compared = compare.compare(state.runs, metric) if state.runs else None
+    state.compared = compare.compare(state.runs, metric, split) if state.runs else None
     state.unfinished = unfinished(summary.store, summary.sweep.id, summary.jobs)
 
 
@@ -169,7 +172,7 @@ Rows = tuple[list[str], list[list[str | float | None]]]
 
 def _log(summary: _Summary, state: State) -> None:
     run = summary.run
-    tables = {"results.json": _results(state), "jobs.json": _jobs(state)}
+    tables = {"results.json": _results(state), "jobs.json": _jobs(state, summary.split)}
     for path, (headings, rows) in tables.items():
         run.log_table({heading: [row[column] for row in rows] for column, heading in enumerate(headings)}, path)
     for name, count in (("jobs", len(summary.jobs)), ("jobs_unfinished", len(state.unfinished))):
@@ -193,9 +196,9 @@ def _results(state: State) -> Rows:
     return headings, [[row.get(heading) for heading in headings] for row in rows]
 
 
-def _jobs(state: State) -> Rows:
+def _jobs(state: State, split: str) -> Rows:
     """Return one row for each job, named by what sets it apart; jobs without a finished run stand last."""
-    metrics = [name for name in PANEL if any(f"test/{name}" in run.metrics for run in state.runs)]
+    metrics = [name for name in PANEL if any(splits.key(run, name, split) in run.metrics for run in state.runs)]
     settings = [
         {f"{key.removesuffix('.name')}={value}" for key, value in run.params.items() if not key.startswith(CONTROL)}
         for run in state.runs
@@ -204,7 +207,9 @@ def _jobs(state: State) -> Rows:
     rows: list[list[str | float | None]] = []
     for run, mine in zip(state.runs, settings, strict=True):
         label = " ".join(sorted(mine - shared)) if shared else run.tags.get("mlflow.runName", run.id)
-        rows.append([label, "FINISHED", None, *(run.metrics.get(f"test/{name}") for name in metrics), run.id])
+        rows.append(
+            [label, "FINISHED", None, *(run.metrics.get(splits.key(run, name, split)) for name in metrics), run.id]
+        )
     rows.sort(key=lambda row: str(row[0]))
     rows += [[job.label, "UNFINISHED", job.reason, *[None] * len(metrics), None] for job in state.unfinished]
     return ["job", "status", "reason", *metrics, "run"], rows
