@@ -127,6 +127,13 @@ def test_log_loss_is_that_of_the_last_epoch(runs: list[Logged]) -> None:
     assert "val/log_loss is that of the last epoch, which early stopping need not have kept." in table.notes
 
 
+def test_log_loss_is_shown_only_where_it_is_asked_for(runs: list[Logged]) -> None:
+    """It is of the last epoch, and of no other decision rule than the configured one."""
+    (table,) = compare(runs, "macro_f1", "val").tables
+    assert all("log_loss" not in row.spreads for row in table.rows)
+    assert splits.key(runs[0], "log_loss", "val", "logit_adjusted") not in runs[0].metrics
+
+
 def test_a_metric_that_validation_lacks(runs: list[Logged]) -> None:
     with pytest.raises(ConfigError, match=r"on validation there are macro_f1, log_loss"):
         compare(runs, "brier", "val")

@@ -38,6 +38,7 @@ def test_lower_is_better_where_it_is() -> None:
     ]
     found = choose(runs, "log_loss")
     assert (found.configuration, found.value) == ("low", pytest.approx(0.3))
+    assert choose(runs, "log_loss", "tuned") == found, "which no decision rule changes"
 
 
 def test_of_an_even_number_the_worse_run_in_the_middle_is_kept() -> None:

@@ -184,7 +184,8 @@ def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], aim: _Ai
     references = configurations.baselines(trained, aim.baseline)
     controls = [control for control in map(configurations.control, references) if control.values(metric)]
     found = [*trained, *controls]
-    values = {name: _shared_values(found, name) for name in dict.fromkeys((metric, *PANEL))}
+    shown = (metric, *(name for name in PANEL if aim.split == splits.TEST or name not in splits.OF_EPOCHS))
+    values = {name: _shared_values(found, name) for name in dict.fromkeys(shown)}
     ratio = _test_over_train(found, splits.SAMPLES[aim.split])
     spreads = [
         {name: repetitions.spread(of_each[index], ratio) for name, of_each in values.items() if of_each[index]}

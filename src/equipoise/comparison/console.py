@@ -15,6 +15,7 @@ def print_comparison(comparison: Comparison, source: str) -> None:
             terminal.console.print(note)
         headings, rows = display.rules(table, comparison.metric)
         if rows:
+            terminal.console.print()
             terminal.print_table(display.rules_title(table, comparison.metric), headings, rows)
     if comparison.overall:
         headings, rows = display.overall_columns(comparison)

@@ -9,7 +9,8 @@ from equipoise.tracking.history import Logged
 TEST, VALIDATION = "test", "val"
 TITLES = {TEST: f"test split, {JUDGING}", VALIDATION: f"validation split, {CHOOSING}"}
 SAMPLES = {TEST: "test", VALIDATION: "validation"}  # the split in `samples/<split>`
-OF_EPOCHS = ("log_loss",)  # of the validation split, which no decision rule changes: that of the last epoch counts
+# Metrics of the validation split that no decision rule changes: that of the last epoch counts, of the configured rule.
+OF_EPOCHS = ("log_loss",)
 BY_RULE = "val/decision/"
 
 
@@ -40,7 +41,7 @@ def key(run: Logged, metric: str, split: str, rule: str | None = None) -> str:
     """
     if split == TEST:
         return f"decision/{rule}/{metric}" if rule else f"test/{metric}"
-    if metric in OF_EPOCHS:
+    if metric in OF_EPOCHS and rule is None:
         return f"val/{metric}"
     return f"{BY_RULE}{rule or run.params.get('decision.name', 'argmax')}/{metric}"
 

@@ -64,13 +64,14 @@ def choose(runs: Sequence[Logged], metric: str, rule: str | None = None) -> Chos
     Parameters
     ----------
     metric : without `val/`
-    rule : the decision rule to judge all runs by; None: each run's own
+    rule : the decision rule to judge all runs by; None: each run's own; of no effect on log loss
 
     Raises
     ------
     ConfigError
         If no run has a model and the metric.
     """
+    rule = None if metric in splits.OF_EPOCHS else rule
     candidates = [run for run in runs if _has(run, metric, rule)]
     if not candidates:
         raise ConfigError(_lacking(runs, metric, rule))
