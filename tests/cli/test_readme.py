@@ -23,7 +23,7 @@ CUT_DOWN = {
     "python src/decide.py dataset=digits_lt model=mlp": " weighting=none,balanced trainer.epochs=1 minutes=0.5",
     "python src/train.py experiment=mnist_lt_control": (
         " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1"
-    )
+    ),
 }
 # This suite is what `make test` runs, and the others do not end: each has a test of its own.
 APART = {"make test", "make ui", "make server"}
