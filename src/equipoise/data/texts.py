@@ -74,7 +74,7 @@ def written(texts: Texts, rows: Mapping[str, Integers], folder: Path) -> Loaded:
     """Write the texts of each split into the folder."""
     for split, members in rows.items():
         np.save(folder / f"{split}_features.npy", texts[members], allow_pickle=False)
-    features = {split: np.load(folder / f"{split}_features.npy", mmap_mode="r") for split in rows}
+    features = {split: np.load(folder / f"{split}_features.npy", mmap_mode="r", allow_pickle=False) for split in rows}
     return Loaded(features, SHAPE, preprocessing=TextPreprocessing())
 
 
