@@ -140,12 +140,12 @@ def test_every_row_has_the_bits_that_were_logged(
     case: Callable[[Path], Case], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In blocks of any number of rows, though the model was judged on some of the rows, in batches of their own."""
-    from equipoise.serving import inputs
+    from equipoise.serving import blocks
 
     typed, source, words = case(tmp_path)
     run, expected = trained(store, "model=linear", *typed)
     for rows in (1, 100_000):
-        monkeypatch.setattr(inputs, "ROWS", rows)
+        monkeypatch.setattr(blocks, "ROWS", rows)
         found, told = predicted(run.id, source, tmp_path / f"{rows}.parquet", *words)
         assert_as_logged(found, expected)
         assert found["row"].tolist() == list(range(len(found)))
@@ -200,8 +200,7 @@ def test_rows_with_another_number_of_cells_are_listed_and_the_others_keep_their_
     of_table: tuple[str, pd.DataFrame, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the beginning, in the middle, next to each other and at the end; in blocks of any size."""
-    from equipoise.data.tables import files
-    from equipoise.serving import inputs
+    from equipoise.serving import blocks, table_rows
 
     run, expected, source = of_table
     head, *lines = source.read_text().splitlines()
@@ -213,8 +212,8 @@ def test_rows_with_another_number_of_cells_are_listed_and_the_others_keep_their_
     good = [number for number in range(len(lines)) if number not in at]
     moved = expected.assign(row=[good[row] for row in expected["row"]])
     for block_bytes, rows in ((1 << 20, 16_384), (1 << 20, 7), (700, 16_384), (700, 3)):
-        monkeypatch.setattr(files, "BLOCK_BYTES", block_bytes)
-        monkeypatch.setattr(inputs, "ROWS", rows)
+        monkeypatch.setattr(table_rows, "AHEAD", block_bytes)
+        monkeypatch.setattr(blocks, "ROWS", rows)
         found, told = predicted(run, file, tmp_path / "p.parquet", "key=city")
         assert_as_logged(found, moved)
         assert found["row"].tolist() == list(range(len(lines)))
@@ -241,6 +240,33 @@ def test_notes_tell_what_training_did_not_know(of_table: tuple[str, pd.DataFrame
     assert found["notes"].tolist()[:2] == notes
     assert found["notes"][2:].isna().all()
     assert (told.noted, told.bad) == (2, 0)
+
+
+def test_a_store_that_mlflow_must_be_asked_gives_the_same_parts(
+    of_table: tuple[str, pd.DataFrame, Path], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a server's must be: of a run, and of a registered model by its alias."""
+    from equipoise.serving import parts, register
+    from equipoise.tracking import history
+
+    def content(folder: Path) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.name != "model.keras"}
+
+    run, expected, source = of_table
+    register.register(store, history.judged_run(store, run), "by a client", "champion", {})
+    with parts.parts_of_run(run, "local") as of_run, parts.parts_of_model("by a client@champion", "local") as of_model:
+        quick = content(of_run), content(of_model)
+    monkeypatch.setattr(parts, "run_folders", lambda *_: None)
+    monkeypatch.setattr(parts, "registered_folder", lambda *_: None)
+    with parts.parts_of_run(run, "local") as of_run, parts.parts_of_model("by a client@champion", "local") as of_model:
+        assert (content(of_run), content(of_model)) == quick
+        assert len(quick[0]) == 4
+        assert (of_model / "model.keras").is_file()
+    found, _ = predicted(run, source, tmp_path / "p.parquet")
+    assert_as_logged(found, expected)
+    for alias, why in (("nobody", r"did you mean 'by a client@champion'\?"), ("", r"there is no such folder")):
+        with pytest.raises(ConfigError, match=why), parts.parts_of_model(f"by a client@{alias}", "local"):
+            pass
 
 
 @pytest.mark.parametrize(

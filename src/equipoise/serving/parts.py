@@ -130,7 +130,8 @@ def _ask_for_model(store: Store, name: str, alias: str, folder: str) -> Path:
         near = suggestion(f"{name}@{alias}", known) if known else f"; register one: {command('register')}"
         raise ConfigError(f"model={name}@{alias}: there is no such registered model{near}") from None
     try:
-        return Path(mlflow.artifacts.download_artifacts(f"{version.source}/{SERVED_PARTS}", dst_path=folder))
+        place = store.client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
+        return Path(mlflow.artifacts.download_artifacts(f"{place}/{SERVED_PARTS}", dst_path=folder))
     except (MlflowException, OSError) as error:
         raise ConfigError(
             f"model={name}@{alias}: it is none that {command('register')} registered: {str(error).splitlines()[0]}"

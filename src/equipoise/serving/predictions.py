@@ -9,7 +9,8 @@ import numpy as np
 from equipoise.core.schema import ConfigError, counted
 from equipoise.core.terminal import counting
 from equipoise.serving.answers import Answers
-from equipoise.serving.inputs import Block, open_input
+from equipoise.serving.blocks import Block
+from equipoise.serving.inputs import open_input
 from equipoise.serving.outputs import written
 from equipoise.serving.request import Request
 

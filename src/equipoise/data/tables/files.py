@@ -54,7 +54,8 @@ UNPACKING_ERRORS = (
 
 
 # Takes the columns to read and, for rows that have not as many cells as the header, a function of the row's number,
-# from 0, and what is wrong with it; then such rows are left out. Without the function they are an error.
+# from 0, and what is wrong with it; then such rows are left out. Without the function they are an error. At last the
+# size of the blocks that a CSV is read in, of which Arrow reads up to 32 ahead.
 OnOdd = Callable[[int, str], None]
 Batches = Callable[..., "Iterator[pa.RecordBatch]"]
 
@@ -184,7 +185,9 @@ class _Csv:
     above: int
     names: tuple[str, ...]
 
-    def batches(self, columns: Sequence[str], on_odd: OnOdd | None = None) -> "Iterator[pa.RecordBatch]":
+    def batches(
+        self, columns: Sequence[str], on_odd: OnOdd | None = None, block_bytes: int | None = None
+    ) -> "Iterator[pa.RecordBatch]":
         """Implement `Batches`."""
         import pyarrow as pa
         from pyarrow import csv as arrow
@@ -199,7 +202,7 @@ class _Csv:
         wanted = [str(self.names.index(name)) for name in columns]
         read = arrow.ReadOptions(
             use_threads=on_odd is None,  # with threads no row would know its number
-            block_size=BLOCK_BYTES,
+            block_size=block_bytes or BLOCK_BYTES,
             column_names=numbers,
             skip_rows=self.above,
             skip_rows_after_names=1,
@@ -295,7 +298,7 @@ def _open_parquet(file: Path) -> Table:
     if twice:
         raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
 
-    def batches(columns: Sequence[str], on_odd: OnOdd | None = None) -> "Iterator[pa.RecordBatch]":
+    def batches(columns: Sequence[str], *_: Any) -> "Iterator[pa.RecordBatch]":
         try:
             yield from parquet.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns))
         except (pa.ArrowInvalid, OSError) as error:
