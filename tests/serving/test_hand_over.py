@@ -189,6 +189,12 @@ print(json.dumps([sys.modules["equipoise"].__file__, sys.modules["equipoise_plug
         ):
             found = alone(tmp_path / str(len(words)), f"{moved}/predict.py", *words)
             assert (found.returncode, found.stdout, found.stderr) == (2, "", f"error: {why}\n")
+        texts = [
+            file.read_text()
+            for file in moved.rglob("*")
+            if file.suffix in ("", ".md", ".yaml", ".json") and file.is_file()
+        ]
+        assert not any(str(project) in text or "/tmp" in text for text in texts), "it names no folder of its author"
         assert len((moved / "predict.py").read_text().splitlines()) <= 40
     finally:
         moved.rename(project / "model")
@@ -287,6 +293,10 @@ def test_the_card_warns_of_what_is_weak_and_shows_names_as_they_are() -> None:
     assert "secret" not in text, "folders of who trained it are nobody's business"
     text = card(record(why={"metric": "test/macro_f1", "value": "0.5"}))
     assert "It was chosen by test/macro_f1, of the very rows that judge it" in text
+    rows = {"samples/train": 80.0, "samples/validation": 5.0, "samples/test": 15.0}
+    text = card(record(tags={"refit": "true", "slices": "country, age"}, metrics=rows))
+    assert "was trained once more, on all 100 rows (`trainer.refit=true`)" in text
+    assert "its recall by country, age stands in the run's evaluation/slices" in text
     many = [{"class": f"class {number}", "recall": number / 100, "recall_low": 0.9} for number in range(100)]
     text = card(record(per_class=many))
     assert "| class 19 |" in text

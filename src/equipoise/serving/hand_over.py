@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from equipoise.core.paths import package_folder
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
@@ -67,6 +69,7 @@ def hand_over(store: Store, name: str, number: str, folder: Path) -> None:
             aside = Path(temporary) / "model"
             mlflow.artifacts.download_artifacts(found.source, dst_path=str(aside))
             (aside / META).unlink(missing_ok=True)
+            _forget_places(aside / "MLmodel")
             shutil.copyfile(package_folder() / "serving" / "standalone.py", aside / SCRIPT)
             record = record_of(store, name, number, aside / SERVED_PARTS)
             (aside / CARD).write_text(card(record), encoding="utf-8")
@@ -75,6 +78,17 @@ def hand_over(store: Store, name: str, number: str, folder: Path) -> None:
             aside.rename(folder)
     except OSError as error:
         raise ConfigError(f"export={folder} cannot be written: {error.strerror or error}") from None
+
+
+def _forget_places(description: Path) -> None:
+    """Take the folders of this machine out of MLflow's description of the model, which needs none of them."""
+    found = yaml.safe_load(description.read_text(encoding="utf-8"))
+    function = found["flavors"]["python_function"]
+    found["artifact_path"] = "model"
+    function["model_code_path"] = Path(function["model_code_path"]).name
+    for artifact in function["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    description.write_text(yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
 
 
 def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
@@ -128,8 +142,6 @@ def _overrides(store: Store, run: str) -> list[str]:
 
 def _word(text: str) -> str:
     """Return a word of YAML's list, which may be quoted."""
-    import yaml
-
     return str(yaml.safe_load(text))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from equipoise.core.commands import as_typed
 from equipoise.core.schema import counted, listing, printable
+from equipoise.runs.again import is_refit
 
 MOST_CLASSES = 20  # with a line each; of more those of the lowest recall
 MOST_COLUMNS = 40
@@ -149,9 +150,16 @@ def _uses(record: Record) -> list[str]:
         "from there",
         *_weak(record),
         _of_probabilities(record),
-        "- to decide on people without a person's review: how it differs between groups of people is not known from "
-        "these records",
+        f"- to decide on people without a person's review: {_groups(record)}",
     ]
+
+
+def _groups(record: Record) -> str:
+    """Return what is known of groups of people."""
+    slices = record.tags.get("slices")
+    if slices is None:
+        return "how it differs between groups of people is not known from these records"
+    return f"its recall by {_text(slices)} stands in the run's evaluation/slices, and other groups were not looked at"
 
 
 def _weak(record: Record) -> list[str]:
@@ -227,6 +235,14 @@ def _training(record: Record) -> list[str]:
         f"{_text(source)}{kind}{shown}; data_sha256 `{tags.get('data_sha256', 'not known')[:16]}…`. Counts by class "
         "stand in the table below.",
     ]
+    if is_refit(tags):
+        every = [record.metric(f"samples/{split}") for split in ("train", "validation", "test")]
+        rows_of_all = f" {int(sum(filter(None, every))):,}" if None not in every else ""
+        lines += [
+            "",
+            f"Once it was judged, the model was trained once more, on all{rows_of_all} rows (`trainer.refit=true`). "
+            "The figures below are those of the first training, whose test rows it had not seen.",
+        ]
     if record.priors:
         told = [
             f"{of} {listing([f'{_text(name)} {share:.4g}' for name, share in shares.items()], 8)}"
