@@ -19,6 +19,7 @@ from equipoise.methods.decisions import (
     Above,
     Biased,
     Known,
+    Leaders,
     LeastCost,
     applicable,
     as_json,
@@ -191,6 +192,25 @@ def test_beside_the_configured_rule_each_stands_with_the_options_of_its_yaml() -
     for name, rule in DECISIONS.items():
         typed = yaml.safe_load((config_folder() / "decision" / f"{name}.yaml").read_text())
         assert typed == {"name": name, **rule.beside}
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_leaders_are_those_that_are_found_afresh(kind: Any) -> None:
+    """Under biases that change one at a time, with many ties: logits and most biases are whole numbers."""
+    generator = np.random.default_rng(0)
+    logits, bias = generator.integers(-2, 3, (50, 4)).astype(kind), np.zeros(4)
+    leaders = Leaders(logits)
+    for step in range(200):
+        index = int(generator.integers(4))
+        bias[index] = generator.integers(-3, 4) if step % 5 else generator.normal()
+        leaders.set_bias(index, bias[index])
+        for of in range(4):
+            others = logits + bias
+            others[:, of] = -np.inf
+            rival, score = leaders.rivals(of)
+            np.testing.assert_array_equal(rival, others.argmax(axis=1))
+            np.testing.assert_array_equal(score, others.max(axis=1))
+        np.testing.assert_array_equal(leaders.first, (logits + bias).argmax(axis=1))
 
 
 def test_several_labels_have_every_rule_that_is_for_them() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equipoise.api.shown import Shown
-from equipoise.reports.evidence import Evidence
+from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
 from equipoise.runs.evaluate import Evaluated
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ class Judged(Shown):
 
     def more(self) -> dict[str, "pd.DataFrame"]:
         """Return the other tables by their titles."""
-        return {"By class": self.per_class, "By decision rule, of the same logits": self.rules}
+        of_rules = {f"By decision rule, of the same logits: {JUDGING}": self.rules}
+        if self.evidence.validation_rules:
+            of_rules = {f"Validation by decision rule: {CHOOSING}": self.validation_rules, **of_rules}
+        return {"By class": self.per_class, **of_rules}
 
     def save(self, path: str | Path) -> Path:
         """Write the page of a run's report, one HTML file that needs nothing else; return its path."""

@@ -134,17 +134,18 @@ def tuned(
     Coordinate ascent from b = 0 until a pass over the classes improves nothing; of equally good biases it takes that
     nearest to 0. With two classes it tunes a threshold.
     """
-    bias = np.zeros(known.logits.shape[1])
-    best = _score(known, np.argmax(known.logits, axis=1), metric)
+    leaders = Leaders(known.logits)
+    best = _score(known, leaders.first, metric)
     for _ in range(MOST_PASSES):
         before = best
-        for index in range(len(bias)):
-            candidate, score = _best_bias(known, bias, index, metric)
+        for index in range(len(leaders.bias)):
+            candidate, score = _best_bias(known, leaders, index, metric)
             if score > best + TIE:
-                bias[index], best = candidate, score
+                leaders.set_bias(index, candidate)
+                best = score
         if best == before:
             break
-    return Biased(bias)
+    return Biased(leaders.bias)
 
 
 def cost(known: Known) -> Decide:
@@ -285,18 +286,54 @@ def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
     return chosen
 
 
-def _best_bias(known: Known, bias: Floats, index: int, metric: str) -> tuple[float, float]:
+class Leaders:
+    """The two best classes of each sample, under biases that change one at a time.
+
+    To find them afresh for each class would take most of the time of tuning a hundred classes.
+
+    Attributes
+    ----------
+    bias : float64 (classes,)
+    first, second : int64 (n,), the class with the highest z + b, and the one after it; of equal ones the first
+    """
+
+    def __init__(self, logits: Floats) -> None:
+        self.logits, self.bias = logits, np.zeros(logits.shape[1])
+        self._sums = np.array(logits, np.float64)
+        self.first, self.second = (np.empty(len(logits), np.int64) for _ in range(2))
+        self._find(np.arange(len(logits)))
+
+    def set_bias(self, index: int, bias: float) -> None:
+        """Set the bias of one class: of a sample of which it was no leader and is none, the leaders stay."""
+        self.bias[index] = bias
+        sums = self.logits[:, index].astype(np.float64) + bias
+        second = self._sums[np.arange(len(sums)), self.second]
+        concerned = (self.first == index) | (self.second == index) | (sums >= second)
+        self._sums[:, index] = sums
+        self._find(np.flatnonzero(concerned))
+
+    def rivals(self, index: int) -> tuple[Integers, Floats]:
+        """Return the best of the other classes, int64 (n,), and its z + b, float64 (n,)."""
+        rival: Integers = np.where(self.first == index, self.second, self.first)
+        return rival, self._sums[np.arange(len(rival)), rival]
+
+    def _find(self, rows: Integers) -> None:
+        sums, each = self._sums[rows], np.arange(len(rows))
+        self.first[rows] = first = np.argmax(sums, axis=1)
+        sums[each, first] = -np.inf
+        self.second[rows] = np.argmax(sums, axis=1)
+
+
+def _best_bias(known: Known, leaders: Leaders, index: int, metric: str) -> tuple[float, float]:
     """Return the best bias of one class while those of the others are fixed, and its score.
 
     Of equally good biases it is that nearest to 0. From some bias on, its threshold, a sample is given to the class;
     between two thresholds nothing changes. So the counts behind the metric follow, for all candidates at once, from
     sums over the sorted thresholds.
     """
-    classes = len(bias)
-    others = known.logits + bias
-    others[:, index] = -np.inf
-    rival = np.argmax(others, axis=1)
-    threshold = others[np.arange(len(rival)), rival] - known.logits[:, index]
+    classes = len(leaders.bias)
+    rival, of_rival = leaders.rivals(index)
+    threshold = of_rival - known.logits[:, index]
     candidates = cuts(threshold)
     if len(candidates) > MOST_CANDIDATES:
         candidates = candidates[np.linspace(0, len(candidates) - 1, MOST_CANDIDATES).round().astype(int)]
