@@ -101,8 +101,8 @@ CHAPTERS = (
         "decision",
         "From logits to a class. Every run logs the results of each rule on the same model (`decision/<rule>/…`); in "
         "the recipes of the other chapters, they are the lines with *post-hoc*, *tuned* and *cost*. To choose one, "
-        "compare them on validation, where what is tuned is cross-fitted (`val/decision/<rule>/…`): `python src/compare.py "
-        "split=val`; `python src/register.py decision=tuned` takes it without training.",
+        "compare them on validation, where what is tuned is cross-fitted (`val/decision/<rule>/…`): "
+        "`python src/compare.py split=val`; `python src/register.py decision=tuned` takes it without training.",
     ),
     Chapter(
         "Sampling",

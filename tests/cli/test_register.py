@@ -79,6 +79,7 @@ def test_a_decision_rule_is_taken_without_training(project: Path, store: Store) 
     trained = store.client.get_run(judged.data.tags["evaluated_run"])
     assert made.tags["decision"] == "tuned"
     assert made.tags["weights_sha256"] == trained.data.tags["weights_sha256"]
+    assert judged.data.tags["keras"] == trained.data.tags["keras"]
     folder = parts(project, "rule")
     decision = json.loads((folder / "decision.json").read_text())
     assert decision == read_json(store, made.run_id, DECISION)

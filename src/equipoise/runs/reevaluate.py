@@ -174,6 +174,7 @@ def _validation_logits(store: Store, run: str) -> Floats:
 
 def _tags(trained: Logged, config: Config, data: Prepared) -> dict[str, str]:
     kept = ("weighting", "loss", "function", "implementation", "model", "seed", "weights_sha256", "mlflow.runColor")
+    kept += ("tensorflow", "keras")  # that trained the model
     return {key: trained.tags[key] for key in kept if key in trained.tags} | {
         "kind": "evaluation",
         "evaluated_run": trained.id,
