@@ -173,8 +173,8 @@ def _validation_logits(store: Store, run: str) -> Floats:
 
 
 def _tags(trained: Logged, config: Config, data: Prepared) -> dict[str, str]:
-    kept = ("weighting", "loss", "function", "implementation", "model", "seed", "weights_sha256", "mlflow.runColor")
-    kept += ("tensorflow", "keras")  # that trained the model
+    of_training = ("weighting", "loss", "function", "implementation", "model", "seed", "weights_sha256")
+    kept = (*of_training, "tensorflow", "keras", "mlflow.runColor")
     return {key: trained.tags[key] for key in kept if key in trained.tags} | {
         "kind": "evaluation",
         "evaluated_run": trained.id,
