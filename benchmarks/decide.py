@@ -261,7 +261,7 @@ def raced(found: DataSet, minutes: float, design: Design, *, drops: bool = True)
 
 
 def false_departures(size: int, datasets: int) -> None:
-    design = Design(True, 1 / 7, 2 / 7)
+    design = Design(True, True, 1 / 7, 2 / 7)
     departed = dict.fromkeys(BUDGETS, 0)
     for seed in range(datasets):
         found = null_data_set(size, seed)
@@ -272,7 +272,7 @@ def false_departures(size: int, datasets: int) -> None:
 
 
 def regrets(title: str, counts: tuple[int, ...], metric: str, datasets: int) -> None:
-    design = Design(True, 1 / 7, 2 / 7)
+    design = Design(True, True, 1 / 7, 2 / 7)
     ways: Mapping[str, Callable[[DataSet, float], Entry]] = {
         "race": lambda found, minutes: raced(found, minutes, design).choice,
         "grid, as cautious": lambda found, minutes: raced(found, minutes, design, drops=False).choice,

@@ -12,7 +12,7 @@ from equipoise.comparison import racing
 from equipoise.comparison.racing import Design, Entry
 
 NONE, A, B = Entry("none", "argmax"), Entry("a", "argmax"), Entry("b", "argmax")
-DESIGN = Design(splits=True, validation_over_train=0.15, test_over_train=0.3)
+DESIGN = Design(splits=True, tests=True, validation_over_train=0.15, test_over_train=0.3)
 
 
 def scores(columns: dict[Entry, np.ndarray]) -> dict[Entry, dict[int, float]]:
@@ -95,13 +95,13 @@ def test_where_nothing_is_shown_it_stays_and_says_what_would_show_it() -> None:
         return bool(2 * stats.t.sf(mean / error, count - 1) <= 0.05)
 
     if verdict.needed is None:
-        assert not shown(10_000)
+        assert not shown(racing.enough(0.15))
         assert verdict.rows_needed is not None
         assert verdict.rows_needed > 1
     else:
         assert shown(verdict.needed)
         assert not shown(verdict.needed - 1)
-    more = racing.judge(found, NONE, Design(True, 0.001, 0.3))
+    more = racing.judge(found, NONE, Design(True, True, 0.001, 0.3))
     assert more.needed is not None
     assert shown(more.needed, 0.001)
     assert not shown(more.needed - 1, 0.001)
@@ -132,18 +132,22 @@ def test_one_way_by_two_names_is_one_alternative() -> None:
     assert differences[A].comparisons == 1
 
 
-def test_on_one_split_the_seeds_are_permuted_and_no_repetitions_are_promised() -> None:
-    found = drawn({NONE: 0.7, A: 0.8}, 8, seed=0)
-    verdict = racing.judge(found, NONE, Design(False, 0.15, 0.3))
-    assert verdict.choice == A
-    assert verdict.differences[A].test == "permutation"
-    assert verdict.differences[A].p == pytest.approx(1 / 2**8)
-    few = racing.judge(
-        {entry: {key: values[key] for key in range(4)} for entry, values in found.items()},
-        NONE,
-        Design(False, 0.15, 0.3),
-    )
-    assert (few.choice, few.needed, few.rows_needed) == (NONE, None, None)
+def test_seeds_on_the_same_validation_rows_show_nothing() -> None:
+    """Other rows may prefer another entry, and no number of seeds tells."""
+    found = drawn({NONE: 0.7, A: 0.8}, 40, seed=0)
+    verdict = racing.judge(found, NONE, Design(False, False, 0.15, 0.3))
+    assert (verdict.choice, verdict.leader, verdict.needed, verdict.rows_needed) == (NONE, A, None, None)
+    assert verdict.differences[A].p is None
+    assert math.isnan(verdict.differences[A].low)
+
+
+def test_intervals_hold_for_all_alternatives_at_once() -> None:
+    found = drawn({NONE: 0.7, A: 0.75, B: 0.76}, 12, seed=5)
+    for entry, one in racing.to_baseline(found, NONE, DESIGN).items():
+        difference = np.array([found[entry][key] - found[NONE][key] for key in range(12)])
+        error = difference.std(ddof=1) * math.sqrt(1 / 12 + 0.15)
+        reach = stats.t.ppf(1 - 0.05 / 4, 11) * error
+        assert (one.low, one.high) == pytest.approx((one.mean - reach, one.mean + reach))
 
 
 def test_nested_judges_by_the_test_rows_what_the_validation_rows_prefer() -> None:
@@ -155,6 +159,9 @@ def test_nested_judges_by_the_test_rows_what_the_validation_rows_prefer() -> Non
     assert found.spread.mean == pytest.approx((0.45 + 0.5 + 0.6) / 3)
     assert found.to_baseline.mean == pytest.approx(0.05 / 3)
     assert racing.nested(validation, {}, NONE, DESIGN) is None
+    same = racing.nested(validation, test, NONE, Design(True, False, 0.15, 0.3))
+    assert same is not None
+    assert math.isnan(same.spread.low), "test rows that all repetitions share"
 
 
 def test_enough_is_where_more_repetitions_narrow_nothing() -> None:

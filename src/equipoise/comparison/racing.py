@@ -7,7 +7,8 @@ Two questions, two tests. *Is another repetition of this entry worth its time?* 
 these very rows, of which the repetitions are independent draws: a paired t test, with the error spent over looks and
 entries (`dropped`). *Is it better than doing nothing?* asks for other rows as well, which the splits share: the
 corrected resampled t test of every comparison, one-sided, with Holm's correction, once, when the race is over
-(`judge`). So the probability to depart from the baseline where nothing is better is at most ALPHA.
+(`judge`). So the probability to depart from the baseline where nothing is better is about ALPHA at most. Where all
+repetitions share their validation rows, no number of seeds tells what other rows would give, and nothing is shown.
 """
 
 import bisect
@@ -47,28 +48,24 @@ class Design:
 
     Attributes
     ----------
-    splits : whether each is a split of its own; otherwise only the seed differs
+    splits : whether each has validation rows of its own; otherwise all share theirs
+    tests : whether each has test rows of its own
     validation_over_train, test_over_train : rows of the one over rows of the other, in a repetition
     """
 
     splits: bool
+    tests: bool
     validation_over_train: float
     test_over_train: float
-
-    def places(self, values: Mapping[int, float]) -> dict[Place, float]:
-        """Return values by the places that a comparison knows: split seed, fold and seed."""
-        return {
-            (f"{key:06}", "", "0") if self.splits else ("0", "", f"{key:06}"): value for key, value in values.items()
-        }
 
 
 @dataclass(frozen=True)
 class Nested:
-    """What choosing by validation is worth: in each repetition the entry that its validation rows prefer, on its test.
+    """What it is worth to choose by one repetition's validation rows: the entry that they prefer, on its test rows.
 
     Attributes
     ----------
-    spread : of the chosen entries' test scores
+    spread : of the chosen entries' test scores; without an interval if all repetitions share their test rows
     to_baseline : paired differences to the baseline on the same test rows
     chosen : how often each entry was
     """
@@ -86,7 +83,7 @@ class Verdict:
     ----------
     choice : the entry to use: the highest of those shown to be better than the baseline, or else the baseline
     leader : the entry with the highest mean over the repetitions, of those in the race to its end
-    differences : to the baseline, after Holm's correction; none for an entry that always scores the same as it
+    differences : to the baseline, with simultaneous intervals, as `to_baseline` has them
     control : the highest of the baseline candidate's other rules, which need no other training; None without any
     to_control : the choice minus the control; None if one is the other, or a baseline's rule is the choice
     needed : repetitions in all that would show the leader's difference, if it stays as it is; None if no number would
@@ -116,8 +113,9 @@ def dropped(scores: Scores, baseline: Entry) -> dict[Entry, int]:
 
     At look k each entry that is left is compared with the one of the highest mean by a one-sided paired t test at
     ALPHA / (k (k + 1)) / (entries - 1). The levels of all looks and entries sum to ALPHA, so the probability that the
-    best entry is ever dropped is at most ALPHA, whatever the number of looks. The baseline stays: all others are
-    compared with it.
+    best entry is ever dropped is at most ALPHA, whatever the number of looks, if differences are roughly normal. It is
+    higher where an entry gains rarely and much, as by the one validation row of a rare class. The baseline stays: all
+    others are compared with it.
     """
     left, found = list(scores), dict[Entry, int]()
     most = max((max(values, default=-1) + 1 for values in scores.values()), default=0)
@@ -145,7 +143,7 @@ def _one_sided(differences: Floats) -> Floats:
 
 
 def enough(ratio: float) -> int:
-    """Return the repetitions beyond which the corrected interval narrows by less than WIDER.
+    """Return the repetitions beyond which the corrected interval narrows by no more than WIDER.
 
     Its width goes by sqrt(1 / J + ratio), where `ratio` is validation rows over training rows.
     """
@@ -175,14 +173,15 @@ def judge(scores: Scores, baseline: Entry, design: Design) -> Verdict:
         to_control = _difference(scores, choice, control, design)
     needed, rows = (None, None)
     if choice == baseline and gain[leader] > 0:
-        needed, rows = _needed(scores, leader, baseline, design, len(differences))
+        needed, rows = _needed(scores, leader, baseline, design, differences[leader].comparisons)
     return Verdict(choice, leader, differences, control, to_control, needed, rows)
 
 
 def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, Difference]:
     """Return each entry's paired difference to the baseline; p is one-sided, after Holm's correction for all of them.
 
-    The interval is that of one difference, two-sided.
+    The 95 % intervals are simultaneous, by Bonferroni, so that of an entry which was chosen for being high holds, too.
+    Without splits there is neither.
     Entries that always score the same as the baseline have none; of those that always score the same as one another,
     which are one way by two names, one counts.
     """
@@ -197,7 +196,7 @@ def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, 
             found[entry] = _difference(scores, entry, baseline, design)
     p = multiplicity.holm([_p_better(one) for one in found.values()])
     found = {
-        entry: replace(one, p=adjusted, needed=0, comparisons=len(found))
+        entry: _simultaneous(replace(one, p=adjusted if design.splits else None, needed=0, comparisons=len(found)))
         for (entry, one), adjusted in zip(found.items(), p, strict=True)
     }
     firsts = {entry: same.get(tuple(sorted(_paired(scores[entry], scores[baseline]).items()))) for entry in scores}
@@ -207,7 +206,8 @@ def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, 
 def nested(scores: Scores, tested: Scores, baseline: Entry, design: Design) -> Nested | None:
     """Return what the choice by each repetition's validation rows scores on its test rows; None without any.
 
-    No test row takes part in the choice that it judges. Of equal scores the first entry is chosen.
+    No test row of a repetition chooses in it. Which entries are still there was decided in earlier repetitions, whose
+    validation rows overlap these. Of equal scores the first entry is chosen.
 
     Parameters
     ----------
@@ -222,12 +222,23 @@ def nested(scores: Scores, tested: Scores, baseline: Entry, design: Design) -> N
         return None
     values = {repetition: tested[entry][repetition] for repetition, entry in chosen.items()}
     differences = {repetition: value - tested[baseline][repetition] for repetition, value in values.items()}
-    ratio = design.test_over_train
+    ratio = design.test_over_train if design.tests else math.nan
     return Nested(
-        repetitions.spread(design.places(values), ratio),
-        repetitions.difference(baseline.candidate, design.places(differences), ratio, 1, None),
+        repetitions.spread(_places(values), ratio),
+        repetitions.difference(baseline.candidate, _places(differences), ratio, 1, None),
         dict(Counter(chosen.values()).most_common()),
     )
+
+
+def _simultaneous(found: Difference) -> Difference:
+    """Return the difference with the interval that holds for all comparisons at once; without p there is none."""
+    from scipy.special import stdtrit
+
+    if found.p is None or math.isnan(found.low):
+        return replace(found, low=math.nan, high=math.nan)
+    each, all_of_them = (stdtrit(found.pairs - 1, 1 - ALPHA / 2 / count) for count in (1, found.comparisons))
+    reach = (found.high - found.low) / 2 * float(all_of_them / each)
+    return replace(found, low=found.mean - reach, high=found.mean + reach)
 
 
 def _p_better(found: Difference) -> float:
@@ -241,9 +252,15 @@ def _paired(values: Mapping[int, float], others: Mapping[int, float]) -> dict[in
     return {repetition: value - others[repetition] for repetition, value in values.items() if repetition in others}
 
 
+def _places(values: Mapping[int, float]) -> dict[Place, float]:
+    """Return values by the places that a comparison knows: each repetition is a split of its own."""
+    return {(f"{key:06}", "", "0"): value for key, value in values.items()}
+
+
 def _difference(scores: Scores, entry: Entry, reference: Entry, design: Design) -> Difference:
-    shared = design.places(_paired(scores[entry], scores[reference]))
-    return repetitions.difference(reference.candidate, shared, design.validation_over_train, 1, None)
+    shared = _places(_paired(scores[entry], scores[reference]))
+    ratio = design.validation_over_train if design.splits else math.nan
+    return repetitions.difference(reference.candidate, shared, ratio, 1, None)
 
 
 def _needed(
@@ -260,15 +277,15 @@ def _needed(
     if len(differences) < 2 or not design.splits:
         return None, None
     mean, deviation, ratio = differences.mean(), differences.std(ddof=1), design.validation_over_train
-    level = 1 - ALPHA / max(1, comparisons)
 
     def reach(count: int) -> float:
-        return float(stdtrit(count - 1, level) * deviation * math.sqrt(1 / count + ratio))
+        return float(stdtrit(count - 1, 1 - ALPHA / comparisons) * deviation * math.sqrt(1 / count + ratio))
 
-    counts = range(len(differences) + 1, MOST_NEEDED)
+    last = max(enough(ratio), len(differences))
+    counts = range(len(differences) + 1, last + 1)
     found = bisect.bisect_left(counts, True, key=lambda count: reach(count) <= mean)
     needed = counts[found] if found < len(counts) else None
-    return needed, None if needed else (reach(MOST_NEEDED) / mean) ** 2
+    return needed, None if needed else (reach(last) / mean) ** 2
 
 
 def orders(entries: Sequence[Entry]) -> list[str]:

@@ -87,6 +87,14 @@ class Prepared(ClassCounts):
             ImageFiles(self.image_root, features, (height, width, channels), self.image_formats, ways), labels
         )
 
+    def has_same_rows(self, other: "Prepared", split: str) -> bool:
+        """Whether the same rows of the same source are in the split, in the same order, however they are scaled."""
+        # Rows are known by their number, their path or their place in a shard; what was generated is known by itself.
+        kind = next(
+            kind for kind in ("rows", "paths", "places", "features") if (self.folder / f"{split}_{kind}.npy").exists()
+        )
+        return np.array_equal(self._array(split, kind), other._array(split, kind))
+
     def _in_shards(self, name: str, root: str) -> Samples:
         places, labels = self._array(name, "places"), self._array(name, "labels")
         if places.shape != (len(labels), 3) or places.dtype != np.int64 or labels.dtype != np.int64:

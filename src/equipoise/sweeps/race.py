@@ -36,6 +36,7 @@ from equipoise.tracking.store import Store
 
 ARGMAX = "argmax"
 RESERVE = 4.0  # seconds for the verdict and its page
+VERDICT = "verdict"  # tag of the summary run
 SECONDS = "race_seconds"  # tag of the summary run: what earlier commands have spent
 MOST_JOBS = 1 << 20
 ENDS: Mapping[Over, str] = {
@@ -44,7 +45,7 @@ ENDS: Mapping[Over, str] = {
     "enough": "more repetitions of these rows would narrow no interval by more than a twentieth",
 }
 
-UNKNOWN = Design(True, 0.0, 0.0)
+UNKNOWN = Design(splits=True, tests=True, validation_over_train=0.0, test_over_train=0.0)
 Launch = Callable[[Sequence[Sequence[str]]], None]
 
 
@@ -78,6 +79,7 @@ class Race:
     out: dict[str, str] = field(default_factory=dict)
     ended: str = ENDS["time"]
     earlier: float = 0.0
+    judged: str = ""  # the verdict of an earlier command
     cost: float = 0.0  # seconds of one job in one worker, as the latest batch says
     batches: int = 0  # that this process has launched
     trained: int = 0  # jobs that it has launched
@@ -103,10 +105,11 @@ class Race:
         """Look at the data: what a repetition is, and which candidates have the same weights."""
         first = self.planned.configs[0]
         data = prepare(first.dataset, cache_folder())
-        other = prepare(_repeated(first, 1, splits=True).dataset, cache_folder())
+        other = prepare(_repeated(first, 1).dataset, cache_folder())
         rows = {name: len(data.split(name).labels) for name in ("train", "validation", "test")}
         ratios = (rows[name] / rows["train"] for name in ("validation", "test"))
-        self.design = Design(data.data_sha256 != other.data_sha256, *ratios)
+        own = (not data.has_same_rows(other, split) for split in ("validation", "test"))
+        self.design = Design(*own, *ratios)
         known: list[tuple[str, Config, np.ndarray]] = []
         for candidate, config in zip(self.planned.field.candidates, self.planned.configs, strict=True):
             weights = weigh(config, prepare(config.dataset, cache_folder())).weights
@@ -130,6 +133,7 @@ class Race:
         shared += judged_by(self.metric) if not any(word.startswith("decision=") for word in shared) else ()
         summary = self.store.runs(kind="sweep", sweep_id=self.sweep.id)[-1]
         self.earlier = float(summary.data.tags.get(SECONDS, 0))
+        self.judged = summary.data.tags.get(VERDICT, "")
         columns = (TextColumn("{task.description}"), BarColumn(16), TextColumn("{task.fields[told]}"))
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task("race", total=self.planned.settings.minutes * 60, told="")
@@ -179,7 +183,7 @@ class Race:
 
     def _next(self) -> Sequence[Job]:
         """Return the next jobs; none if the race is over."""
-        enough = racing.enough(self.design.validation_over_train)
+        enough = racing.enough(self.design.validation_over_train) if self.design.splits else racing.MOST_NEEDED
         pace = Pace(self.left, self.cost, self.batches, self.planned.at_once, enough)
         found = race_pace.next_jobs(self.results().validation[self.metric], list(self.starters), self.baseline, pace)
         if found.lost:
@@ -226,7 +230,7 @@ class Race:
         )
 
     def _place(self, number: int) -> list[str]:
-        return [f"seed={number}", *([f"dataset.split_seed={number}"] if self.design.splits else [])]
+        return [f"seed={number}", f"dataset.split_seed={number}"]
 
     def _places(self) -> Callable[[Logged], tuple[str, int] | None]:
         """Return the function from a run to its candidate and repetition; None for a run of other code or config."""
@@ -239,7 +243,7 @@ class Race:
             number = int(run.params.get("seed", -1))
             for repetition in range(reached + 1, number + 1):
                 for label, (_, config) in self.starters.items():
-                    job = _repeated(config, repetition, splits=self.design.splits)
+                    job = _repeated(config, repetition)
                     known[config_sha256(job), codes[label]] = (label, repetition)
             reached = max(reached, number)
             return known.get((run.tags.get("config_sha256", ""), run.tags.get("code_sha256", "")))
@@ -247,9 +251,9 @@ class Race:
         return place
 
 
-def _repeated(config: Config, number: int, *, splits: bool) -> Config:
-    """Return a candidate's config at a repetition."""
-    dataset = config.dataset.model_copy(update={"split_seed": number}) if splits else config.dataset
+def _repeated(config: Config, number: int) -> Config:
+    """Return a candidate's config at a repetition; a split that the data name themselves stays as it is."""
+    dataset = config.dataset.model_copy(update={"split_seed": number})
     return config.model_copy(update={"seed": number, "dataset": dataset})
 
 

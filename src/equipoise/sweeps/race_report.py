@@ -18,14 +18,12 @@ from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
 from equipoise.core.terminal import console, print_table
 from equipoise.reports import html
-from equipoise.sweeps.race import Race, Results
+from equipoise.sweeps.race import VERDICT, Race, Results
 from equipoise.sweeps.race_plan import METRICS, judged_by
 from equipoise.tracking.artifacts import log_sweep_texts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-VERDICT = "verdict"  # tag of the sweep's summary run
 
 
 @dataclass(frozen=True)
@@ -80,22 +78,26 @@ def lines(told: Told) -> list[str]:
 
 def _verdict(told: Told) -> str:
     race, verdict = told.race, told.verdict
-    metric = words(race.metric)
-    splits = counted(told.repetitions, "split", "splits")
-    where = f"validation rows of {splits if race.design.splits else f'one split, {told.repetitions} seeds'}"
-    family = len({id(found) for found in verdict.differences.values()})
+    metric, splits = words(race.metric), counted(told.repetitions, "split", "splits")
+    found = verdict.differences.get(verdict.choice if verdict.choice != race.baseline else verdict.leader)
+    family = f"{found.comparisons if found else len(verdict.differences)} alternatives"
+    if found is None:
+        return f"Verdict: no weights with argmax. By {metric} no alternative is higher (validation rows of {splits})."
+    if not race.design.splits:
+        return (
+            f"Verdict: no weights with argmax. The data name their validation rows, so that seeds alone differ, and "
+            f"nothing can be shown for other rows. On these, {_name(verdict.leader)} has the highest {metric}: "
+            f"{_interval(found)}."
+        )
     if verdict.choice != race.baseline:
-        found = verdict.differences[verdict.choice]
         return (
             f"Verdict: {_name(verdict.choice)}. It is shown to be better than no weights with argmax by {metric}: "
-            f"{_interval(found)}{_with_p(found)} (one-sided, Holm's correction for {family} alternatives; {where})."
+            f"{_interval(found)}{_with_p(found)} (one-sided, Holm's correction for {family}; validation rows of "
+            f"{splits})."
         )
-    if verdict.leader not in verdict.differences:
-        return f"Verdict: no weights with argmax. By {metric} none of {family} alternatives is higher ({where})."
-    found = verdict.differences[verdict.leader]
     return (
-        f"Verdict: no weights with argmax. By {metric} none of {family} alternatives is shown to be better ({where}); "
-        f"the highest is {_name(verdict.leader)}: {_interval(found)}{_with_p(found)}."
+        f"Verdict: no weights with argmax. By {metric} none of {family} is shown to be better (validation rows of "
+        f"{splits}); the highest is {_name(verdict.leader)}: {_interval(found)}{_with_p(found)}."
     )
 
 
@@ -103,9 +105,11 @@ def _tested(told: Told) -> list[str]:
     nested = told.nested
     if nested is None:
         return []
+    known = "" if told.race.design.tests else "; all repetitions share their test rows, so there is no interval"
     return [
-        f"On test rows that chose nothing (nested): choosing by validation rows has {words(told.race.metric)} "
-        f"{_mean(nested.spread)}, {_interval(nested.to_baseline)} against no weights with argmax."
+        "On test rows, which chose nothing in their repetition: what one split's validation rows prefer has "
+        f"{words(told.race.metric)} {_mean(nested.spread)}, {_interval(nested.to_baseline)} against no weights with "
+        f"argmax{known}."
     ]
 
 
@@ -116,7 +120,7 @@ def _control(told: Told) -> list[str]:
         return []
     lead = ""
     if verdict.to_control is not None:
-        sure = "shown" if verdict.to_control.is_shown else "not shown to be more than noise"
+        sure = "shown" if verdict.to_control.is_shown else "not shown to be more than noise: it is the cheaper answer"
         lead = f"; the verdict is ahead of it by {_interval(verdict.to_control)}, {sure}"
     return [
         f"The control that needs no training: no weights with decision={control.rule}, "
@@ -145,7 +149,7 @@ def _change(told: Told) -> list[str]:
         rows = f"about {verdict.rows_needed:.2g} times as many rows"
         parts.append(f"{rows}, and no number of repetitions of these, for a difference of this size")
     if not race.design.splits:
-        parts.append("other validation rows: the data name theirs, and all repetitions share them")
+        parts.append("splits that are drawn: data without validation rows of their own")
     return [f"What would change it: {'; '.join(parts)}."] if parts else []
 
 
@@ -153,10 +157,11 @@ def _race(told: Told) -> str:
     race, entries = told.race, told.results.validation[told.race.metric]
     out = [f"{label} ({reason})" for label, reason in race.absent.items()]
     left = f" Not in it: {listing(out, 6)}." if out else ""
+    earlier = " It had a verdict before, which p does not allow for." if race.judged and race.trained else ""
     candidates = counted(len(racing.orders(list(entries))), "candidate", "candidates")
     return (
         f"The race: {candidates}, {len(entries)} with their rules, {len(told.results.runs)} trainings, "
-        f"{race.spent / 60:.1f} minutes; it ended since {race.ended}.{left}"
+        f"{race.spent / 60:.1f} minutes; it ended since {race.ended}.{earlier}{left}"
     )
 
 
