@@ -82,7 +82,6 @@ def class_intervals(
     *,
     fixed: bool,
     resamples: int,
-    ranked: bool = True,
     seed: int = 0,
 ) -> dict[str, Interval]:
     """Return the intervals of the summary metrics, where a sample has one class.
@@ -93,20 +92,40 @@ def class_intervals(
     corrected : float64 (n, classes), the log probabilities after the prior is moved, if it is
     fixed : whether a design fixed the number of test samples of each class
     resamples : of the bootstrap; 0: only the intervals that need none
-    ranked : whether macro AP and AUROC, which take most of the time, have theirs
 
     Returns
     -------
     Metric name to interval, without macro AP and AUROC if classes x samples exceed 20 million.
     """
-    labels, predicted = predictions.labels, predictions.predicted
+    return _class_intervals(predictions, groups, corrected, _Drawing(fixed, resamples, seed))
+
+
+def unranked_intervals(predictions: Predictions, *, fixed: bool, resamples: int) -> dict[str, Interval]:
+    """Return the same without groups, and without macro AP and AUROC, which take most of the time."""
+    return _class_intervals(predictions, {}, None, _Drawing(fixed, resamples, seed=0, ranked=False))
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """How samples are drawn again, as `class_intervals` takes it."""
+
+    fixed: bool
+    resamples: int
+    seed: int
+    ranked: bool = True
+
+
+def _class_intervals(
+    predictions: Predictions, groups: Mapping[str, Integers], corrected: Floats | None, drawing: _Drawing
+) -> dict[str, Interval]:
+    labels, predicted, fixed = predictions.labels, predictions.predicted, drawing.fixed
     counts = Counts.of(labels, predicted, predictions.logits.shape[1])
     hits, support = counts.hits, counts.support
     found = _of_recalls(hits, support, groups, fixed)
-    if resamples:
+    if drawing.resamples:
         strata = labels if fixed else np.zeros_like(labels)
-        resampled = resampled_counts(strata, resamples, np.random.default_rng(seed))
-        drawn = _bootstrap(predictions, corrected, resampled, ranked=ranked)
+        resampled = resampled_counts(strata, drawing.resamples, np.random.default_rng(drawing.seed))
+        drawn = _bootstrap(predictions, corrected, resampled, ranked=drawing.ranked)
         # The variance of a mean is n / (n - 1) times that of its resamples; within strata it is n / (n - strata) times.
         factor = np.sqrt(len(labels) / max(1, len(labels) - len(np.unique(strata))))
         present, errors = support > 0, int(np.sum(labels != predicted))

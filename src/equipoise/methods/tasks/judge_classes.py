@@ -21,7 +21,7 @@ from equipoise.metrics.classification import (
     frequency_groups,
     most_probable,
 )
-from equipoise.metrics.intervals import Interval, class_intervals
+from equipoise.metrics.intervals import Interval, class_intervals, unranked_intervals
 from equipoise.metrics.probabilities import OfClasses
 
 MOST_PROBABLE = 5  # classes of each sample among the predictions, where there are too many for a column each
@@ -123,7 +123,7 @@ def _validation_intervals(known: Known, decided: Integers | None, judging: Judgi
         return {}
     resamples = min(judging.resamples, VALIDATION_RESAMPLES)
     predictions = Predictions(known.labels, known.logits, decided)
-    return class_intervals(predictions, {}, fixed=judging.test_counts_fixed, resamples=resamples, ranked=False)
+    return unranked_intervals(predictions, fixed=judging.test_counts_fixed, resamples=resamples)
 
 
 def _predictions(
