@@ -22,6 +22,8 @@ from equipoise.methods.tasks.task import Judging, Verdict
 from equipoise.metrics.multilabel import best_thresholds
 from equipoise.metrics.probabilities import OfLabels
 
+OURS = {"argmax", "logit_adjusted", "tuned", "cost"}  # rules beside which others may be added
+
 
 def judging(decision: str, costs: Floats | None = None, **options: Any) -> Judging:
     uniform = np.full(3, 1 / 3)
@@ -97,7 +99,7 @@ def test_a_rule_that_tunes_nothing_is_judged_on_all_samples(noise: Answers) -> N
     for rule, predicted in (("argmax", noise.logits.argmax(axis=1)), ("logit_adjusted", adjusted)):
         assert found[rule]["mcc"] == pytest.approx(oracle.matthews_corrcoef(noise.labels, predicted))
         assert found[rule]["expected_cost"] == pytest.approx(costs[noise.labels, predicted].mean())
-    assert set(found) == {"argmax", "logit_adjusted", "tuned", "cost"}
+    assert OURS <= set(found)
 
 
 def test_an_automatic_tau_is_cross_fitted(noise: Answers) -> None:
@@ -130,7 +132,7 @@ def test_the_only_sample_of_a_class_is_decided_without_it() -> None:
 @pytest.mark.parametrize(("samples", "rules"), [(0, set()), (1, {"argmax"}), (2, {"argmax", "tuned"})])
 def test_too_few_samples_judge_no_rule_that_is_tuned(samples: int, rules: set[str]) -> None:
     validation = Answers(np.zeros(samples, np.int64), np.zeros((samples, 3)))
-    assert set(verdict(validation, judging("argmax")).validation_rules) == rules
+    assert OURS & set(verdict(validation, judging("argmax")).validation_rules) == rules
 
 
 def test_each_label_has_folds_of_its_own() -> None:

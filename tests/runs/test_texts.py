@@ -12,6 +12,7 @@ import pytest
 from equipoise.commands import check
 from equipoise.core import plugins
 from equipoise.core.schema import ConfigError
+from equipoise.data import feed
 from equipoise.data.prepare import prepare
 from equipoise.methods.weighting import class_weights
 from equipoise.runs.run import Finished, run
@@ -22,6 +23,7 @@ from equipoise.tracking.artifacts import load_model
 from equipoise.tracking.store import open_store
 from equipoise.training.checkpoints import Checkpoints
 from helpers import composed
+from trainings import fit as fit_three_epochs
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
@@ -136,6 +138,13 @@ def test_a_training_that_is_interrupted_ends_with_the_same_bits(folder: Path) ->
     assert kept().newest() is not None, "there is something to go on with"
     fit.fit(begun, config, data, weights, functools.partial(on_epoch, -1), kept())
     assert fit.weights_sha256(begun.model) == fit.weights_sha256(whole.model)
+
+
+def test_texts_that_stay_on_the_disk_train_the_same_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_memory, *_ = fit_three_epochs(folder / "cache", *WORDS)
+    monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
+    read, *_ = fit_three_epochs(folder / "cache", *WORDS)
+    assert read == in_memory
 
 
 REFUSED = {
