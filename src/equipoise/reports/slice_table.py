@@ -23,13 +23,13 @@ def told(slices: Slices) -> list[str]:
     found = slices.with_samples
     shown = [one for one in found if one.finding in ("lower", "higher")]
     small = sum(one.finding == "too few rows" for one in found)
-    more = len(shown) - MOST_TOLD
+    more, verb = len(shown) - MOST_TOLD, "differs" if len(shown) == 1 else "differ"
     return [
         *slices.notes,
         "Each recall is compared with that of the same class in the column's other slices (elsewhere): Fisher's exact "
         f"test, p after Holm's correction for {counted(slices.tests, 'test', 'tests')}, all of this call.",
         *([f"Too few rows, in {small}: not even a recall of 0 or 1 would be shown to differ."] if small else []),
-        f"{len(shown)} of {counted(len(found), 'recall', 'recalls')} differ by more than noise (p at most 0.05); the "
+        f"{len(shown)} of {counted(len(found), 'recall', 'recalls')} {verb} by more than noise (p at most 0.05); the "
         "others are not shown to differ, which does not show that they are equal.",
         *map(_difference, shown[:MOST_TOLD]),
         *([f"  … and {more} more in the table"] if more > 0 else []),
