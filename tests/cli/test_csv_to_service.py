@@ -1,0 +1,79 @@
+"""The commands of docs/csv_to_service.md in their order, as a user types them, and what they print."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import REPOSITORY, copy_project
+from processes import LIMIT, ended_after
+from quotes import blocks, stands_in
+from servers import answers, free_port
+
+pytestmark = pytest.mark.slow
+
+PAGE = (REPOSITORY / "docs" / "csv_to_service.md").read_text()
+CHAPTERS = re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
+SERVER = "mlflow models serve"
+# Another processor, other last bits, and other weights after them; a few of 1,078 rows may change their class.
+TOLERANCE = 0.05
+MINUTES = re.compile(r"minutes=\d+")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copy_project(tmp_path_factory.mktemp("story") / "equipoise")
+    (folder / "examples").symlink_to(REPOSITORY / "examples")
+    for chapter in CHAPTERS:
+        lines = blocks(chapter[1], "yaml")
+        if lines:
+            (folder / lines[0].removeprefix("# ")).write_text("\n".join(lines))
+    return folder
+
+
+def typed(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Return what a command ends in; a race of minutes is cut short, and a server is asked and ended."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": ""}
+    options = {"shell": True, "cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": LIMIT}
+    return subprocess.run(MINUTES.sub("minutes=1", command), **options)  # type: ignore[call-overload, no-any-return]
+
+
+def asked(server: str, request: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Start the server on a port that is free, send it the request once it answers, and end it."""
+    port = str(free_port())
+    words = server.replace("5001", port)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": ""}
+    with ended_after() as processes:
+        started = processes.start(
+            ["bash", "-c", words], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        processes.until(lambda: answers(f"http://127.0.0.1:{port}/ping"), started)
+        return typed(request.replace("5001", port), folder)
+
+
+def test_every_chapter_has_commands_and_what_came_out() -> None:
+    assert len(CHAPTERS) == PAGE.count("\n## ") >= 6
+    assert PAGE.count("```sh") == len(re.findall(r"^```sh$", PAGE, re.MULTILINE))
+    scripts = re.findall(r"^python src/(\w+)\.py", PAGE, re.MULTILINE)
+    assert list(dict.fromkeys(scripts)) == ["decide", "train", "evaluate", "register", "predict"]
+
+
+def test_the_commands_print_what_is_quoted(project: Path) -> None:
+    for title, body in CHAPTERS:
+        printed, commands = "", blocks(body, "sh")
+        for place, command in enumerate(commands):
+            if SERVER in command:
+                found = asked(command, commands[place + 1], project)
+            elif place and SERVER in commands[place - 1]:
+                continue
+            else:
+                found = typed(command, project)
+            assert found.returncode == 0, f"{command}\n{found.stdout}\n{found.stderr}"
+            printed += found.stdout + found.stderr
+        for line in blocks(body, "text"):
+            # How far a race comes, and so all of its numbers, is a matter of time.
+            quoted = f"{line.split(':')[0]}:" if "decide.py" in body else line
+            assert stands_in(quoted, printed, TOLERANCE), f"{title}\n{line}\nnot in\n{printed}"
