@@ -25,8 +25,9 @@ CUT_DOWN = {
     "python src/decide.py dataset=digits_lt model=mlp": " weighting=none,balanced trainer.epochs=1 minutes=0.5",
     RECIPE: " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1",
 }
-# This suite is what `make test` runs, and the others do not end: each has a test of its own.
-APART = {"make test", "make ui", "make server"}
+# This suite is what `make test` runs, the servers do not end, and rows to predict are the user's: each has a test of
+# its own, that of the last in test_csv_to_service.py.
+APART = {"make test", "make ui", "make server", "python src/predict.py input=rows.csv output=found.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_the_readme_is_short_and_has_commands() -> None:
     assert README.count("```sh") == len(BLOCKS), "no block is passed over"
     assert {command.split()[0] for command in COMMANDS} == {"make", "python"}
     scripts = {command.split("src/")[1].split(".py")[0] for command in COMMANDS if "src/" in command}
-    assert scripts == {"train", "weights", "compare", "decide", "evaluate", "export", "register"}
+    assert scripts == {"train", "weights", "compare", "decide", "evaluate", "export", "predict", "register"}
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (REPOSITORY / picture).is_file(), picture
     assert set(CUT_DOWN) | APART <= set(COMMANDS), "an exception for a command that the README no longer has"
