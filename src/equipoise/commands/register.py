@@ -192,8 +192,9 @@ def _print_use(store: "Store", rows: str, probabilities: str, uri: str) -> None:
     print(f"Rows: {rows}")
     print(f"Probabilities: {probabilities}")
     print("To use it:")
+    where = "" if store.is_local else " tracking=server"
     model = shlex.quote(uri.removeprefix("models:/"))
-    print(f"  {command('predict')} model={model} input=rows.csv output=predictions.csv")
+    print(f"  {command('predict')} model={model}{where} input=rows.csv output=predictions.csv")
     mlflow = f"  MLFLOW_TRACKING_URI={shlex.quote(store.uri)} mlflow models"
     print(f"{mlflow} predict -m {shlex.quote(uri)} -i rows.csv -t csv --env-manager local")
     print(f"{mlflow} serve -m {shlex.quote(uri)} --port 5001 --env-manager local")

@@ -122,11 +122,11 @@ def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
 
 
 def _priors(moved: Any, classes: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
-    """Return the class frequencies that the model learned under, and those that p(class) is under."""
-    if not isinstance(moved, OfClasses):
+    """Return the class frequencies that the model learned under, and those that p(class) is under; none if unknown."""
+    if not isinstance(moved, OfClasses) or moved.effective is None:
         return {}
     by_use = {"learned": moved.effective, "of p(class)": moved.target}
-    return {of: dict(zip(classes, shares.tolist(), strict=True)) for of, shares in by_use.items() if shares is not None}
+    return {of: dict(zip(classes, shares.tolist(), strict=True)) for of, shares in by_use.items()}
 
 
 def _overrides(store: Store, run: str) -> list[str]:

@@ -54,7 +54,8 @@ class Record:
     columns : of a row; none where it has no names
     several : whether a row may have several labels
     per_class : one mapping a class, in the order of the table that the run logged
-    priors : what it learned under and what p(class) is under, by the names of the classes; empty if not known
+    priors : what it learned under and what p(class) is under, by the names of the classes; empty if the first is not
+        known
     notes : on the data
     overrides : as they were typed for the run; empty if not known
     """
@@ -243,12 +244,15 @@ def _training(record: Record) -> list[str]:
             f"Once it was judged, the model was trained once more, on all{rows_of_all} rows (`trainer.refit=true`). "
             "The figures below are those of the first training, whose test rows it had not seen.",
         ]
-    if record.priors:
+    counts = {str(row["class"]): row["count"] for row in record.per_class if row.get("count") is not None}
+    frequencies = {name: count / (rows or math.nan) for name, count in counts.items()}
+    priors = {"in training": frequencies, **record.priors} if counts and rows else record.priors
+    if priors:
         told = [
             f"{of} {listing([f'{_text(name)} {share:.4g}' for name, share in shares.items()], 8)}"
-            for of, shares in record.priors.items()
+            for of, shares in priors.items()
         ]
-        lines += ["", f"Prior {'; '.join(told)}."]
+        lines += ["", f"{'Frequency' if record.several else 'Prior'} {'; '.join(told)}."]
     return lines
 
 
