@@ -245,7 +245,7 @@ def test_the_card_tells_what_the_records_say(project: Path, logged: pd.DataFrame
     assert f"On {len(logged)} test rows" in text
     shares = {name: f"{count / sum(counts.values()):.4g}" for name, count in counts.items()}
     prior = f"often {shares['often']}, rare {shares['rare']}"
-    assert f"Prior in training {prior}; learned often 0.5, rare 0.5; of p(class) {prior}." in text
+    assert f"Prior in training, of p(class): {prior}; learned: often 0.5, rare 0.5." in text
     assert f"python src/train.py {' '.join(TYPED)} model=doubling evaluation.resamples=50" in text
     assert "chosen by val/balanced_accuracy" in text
 
@@ -289,7 +289,7 @@ def test_the_card_warns_of_what_is_weak_and_shows_names_as_they_are() -> None:
     assert "to be relied on to find the classes \\*c\\*, none at all: see the recall below" in text
     assert "none at all: fewer than 30 test rows, so that little is known of it" in text
     assert "80 to 1 between its classes" in text
-    assert "Prior in training a\\|b 0.8, \\*c\\* 0.19, none at all 0.01." in text
+    assert "Prior in training: a\\|b 0.8, \\*c\\* 0.19, none at all 0.01." in text
     assert "where p(class) must be a probability: it is the model's own" in text
     assert "| a\\|b | 800 | 800 | 0.900 | 0.700 to 1.000 | 0.500 | 0.500 |" in text
     assert "with uncommitted changes" in text

@@ -244,16 +244,22 @@ def _training(record: Record) -> list[str]:
             f"Once it was judged, the model was trained once more, on all{rows_of_all} rows (`trainer.refit=true`). "
             "The figures below are those of the first training, whose test rows it had not seen.",
         ]
+    return [*lines, *_priors(record)]
+
+
+def _priors(record: Record) -> list[str]:
+    """Return the class frequencies in training, those that it learned, and those that p(class) is under."""
     counts = {str(row["class"]): row["count"] for row in record.per_class if row.get("count") is not None}
-    frequencies = {name: count / (rows or math.nan) for name, count in counts.items()}
-    priors = {"in training": frequencies, **record.priors} if counts and rows else record.priors
-    if priors:
-        told = [
-            f"{of} {listing([f'{_text(name)} {share:.4g}' for name, share in shares.items()], 8)}"
-            for of, shares in priors.items()
-        ]
-        lines += ["", f"{'Frequency' if record.several else 'Prior'} {'; '.join(told)}."]
-    return lines
+    rows = record.metric("samples/train")
+    found = dict(record.priors)
+    if counts and rows:
+        found = {"in training": {name: count / rows for name, count in counts.items()}, **found}
+    uses: dict[str, list[str]] = {}
+    for use, shares in found.items():
+        text = listing([f"{_text(name)} {shares[name]:.4g}" for name in record.classes], 8)
+        uses.setdefault(text, []).append(use)
+    told = [f"{', '.join(of)}: {text}" for text, of in uses.items()]
+    return ["", f"{'Frequency' if record.several else 'Prior'} {'; '.join(told)}."] if told else []
 
 
 def _evaluation(record: Record) -> list[str]:
