@@ -1,6 +1,7 @@
 """Predictions of a file have the bits that were logged when the model was judged, whatever rows are beside a row."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,47 @@ def test_notes_tell_what_training_did_not_know(of_table: tuple[str, pd.DataFrame
     assert found["notes"].tolist()[:2] == notes
     assert found["notes"][2:].isna().all()
     assert (told.noted, told.bad) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        ("classes.json", '["often", "rare", "never"]'),
+        ("classes.json", '["often"]'),
+        ("classes.json", '["often", "often"]'),
+        ("classes.json", '["often", 1]'),
+        ("classes.json", '["often", "\\u001b[2J"]'),
+        ("classes.json", "7"),
+        ("classes.json", "{"),
+        ("decision.json", '{"kind": "Biased", "bias": [0, 0, 0]}'),
+        ("decision.json", '{"kind": "Biased", "bias": ["a", "b"]}'),
+        ("decision.json", '{"kind": "Above", "thresholds": [0, 0, 0]}'),
+        ("decision.json", '{"kind": "Known"}'),
+        ("decision.json", '{"kind": "LeastCost", "costs": [[0, 1]], "effective": null, "target": [1, 1]}'),
+        ("decision.json", "[]"),
+        ("probabilities.json", '{"kind": "OfClasses", "effective": [0.5, 0.5], "target": [1, 1, 1]}'),
+        ("probabilities.json", "null"),
+        ("preprocessing.json", '{"kind": "array", "shape": [13], "shift": [0], "factor": [1], "more": 1}'),
+        ("preprocessing.json", '{"kind": "array", "shape": [12], "shift": [0], "factor": [1]}'),
+        ("preprocessing.json", '{"kind": "table", "columns": []}'),
+        ("model.keras", "no model"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused_in_a_line(
+    part: str, content: str, of_table: tuple[str, pd.DataFrame, Path], tmp_path: Path
+) -> None:
+    from equipoise.serving.answers import answers_of
+    from equipoise.serving.parts import parts_of_model
+
+    with parts_of_run(of_table[0], "local") as folder:
+        shutil.copytree(folder, tmp_path / "parts")
+    with parts_of_model(str(tmp_path / "parts"), "local") as folder:
+        assert answers_of(folder).classes == ("often", "rare")
+        (folder / part).write_text(content)
+        with pytest.raises(ConfigError) as caught:
+            answers_of(folder)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).isprintable()
 
 
 def test_a_store_that_mlflow_must_be_asked_gives_the_same_parts(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equipoise.core.paths import is_file
-from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, suggestion
+from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, control_characters, suggestion
 from equipoise.data import preprocessing
 from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
@@ -211,10 +211,38 @@ def answers_of(folder: Path, carried: Path | None = None) -> Answers:
         classes, decision, moved = (
             json.loads((folder / name).read_text(encoding="utf-8")) for name in (CLASSES, DECISION, PROBABILITIES)
         )
-        decide, moved_by = decisions.from_json(decision), probabilities.from_json(moved)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"{folder} is no folder with a model's parts, or is damaged: {error}") from None
-    return Answers(Predictor(model), tuple(model.input_shape[1:]), tuple(classes), learned, decide, moved_by)
+        rule, probable = decisions.from_json(decision), probabilities.from_json(moved)
+        answers = Answers(Predictor(model), tuple(model.input_shape[1:]), tuple(classes), learned, rule, probable)
+        _check(answers)
+    except Exception as error:  # whatever damaged parts make JSON and NumPy raise
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"{folder}: its parts are damaged, or do not fit together: {said}") from None
+    return answers
+
+
+def _check(answers: Answers) -> None:
+    """Try one row.
+
+    Raises
+    ------
+    ValueError
+        If the parts, which may come from anyone, do not fit together.
+    """
+    names = answers.classes
+    if not all(isinstance(name, str) and not control_characters(name) for name in names) or len({*names}) < len(names):
+        raise ValueError(f"{CLASSES} is no list of names")
+    takes = (
+        (answers.learned.width,) if isinstance(answers.learned, TablePreprocessing) else vars(answers.learned)["shape"]
+    )
+    if tuple(takes) != answers.shape:
+        raise ValueError(
+            f"what was learned of the data has the shape {tuple(takes)}, and the model takes {answers.shape}"
+        )
+    judged = answers.judge(np.zeros((1, *answers.shape), answers.nothing.features.dtype))
+    shapes = [np.shape(values) for values in judged.probabilities.values()]
+    decided = (1, len(names)) if answers.several else (1,)
+    if {*shapes} != {(1, len(names))} or judged.decided.shape != decided or judged.decided.max() >= max(2, len(names)):
+        raise ValueError(f"{len(names)} names of classes do not fit the model's answer")
 
 
 def _are_series(learned: Preprocessing, rows: Any, shape: tuple[int, ...]) -> bool:
