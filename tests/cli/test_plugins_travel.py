@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from clusters import ELSEWHERE, ray_cluster, slurm
+from clusters import slurm
 from equipoise.tracking.store import Store, open_store
 from helpers import clone_of, copy_project, jobs, train
 from processes import LIMIT
-from servers import Server, as_user
 
 pytestmark = pytest.mark.slow
 
@@ -129,23 +128,6 @@ def test_every_launcher_trains_them_to_the_same_bits(
     assert set(calm) == {"class_weight", "hinge"}
     assert len(set(calm.values())) == 2
     assert all(line.startswith("warning: ") for line in found.stderr.splitlines()), found.stderr
-
-
-def test_files_travel_to_a_machine_that_has_none_of_the_folders(
-    project: Path, here: Path, calm: dict[str, str], server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is sent src/ alone; what is finished there is finished for this machine, too: the same code was meant."""
-    command = [*SWEEP[:-1], "loss=hinge", "seed=0,1,2,3", "sweep=far", "tracking=server"]
-    with ray_cluster(here) as cluster:
-        for name, value in {**as_user(server.uri, "admin", server.password), **cluster.environment}.items():
-            monkeypatch.setenv(name, value)
-        there = train(project, *command, "hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", cwd=here)
-        assert there.returncode == 0, there.stdout + there.stderr
-    runs = jobs(open_store(project, "server"), sweep_id="far")
-    assert ELSEWHERE in {run.data.tags["host"] for run in runs}, "the machine that has no plugins/ had jobs"
-    assert calm["hinge"] in {run.data.tags["weights_sha256"] for run in runs}
-    again = train(project, *command, cwd=here)
-    assert "4 of 4 jobs are finished already" in again.stdout, again.stdout + again.stderr
 
 
 def test_an_edit_of_the_function_repeats_its_jobs_and_nothing_else(project: Path, here: Path, calm: Any) -> None:

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -247,14 +249,30 @@ def waiting(store: Store, turns: Path) -> Any:
     return runs.get("RUNNING") if "FINISHED" in runs else None
 
 
+@pytest.fixture
+def turns(project: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder for the rule's notes; plugins/ of the project has the rule as long as the test runs."""
+    file = project / "plugins" / "patient.py"
+    file.parent.mkdir()
+    file.write_text(PATIENT)
+    (tmp_path / "turns").mkdir()
+    yield tmp_path / "turns"
+    shutil.rmtree(file.parent)
+
+
 def test_a_machine_of_a_ray_cluster_is_lost(
-    project: Path, store: Store, server: Server, tmp_path: Path, processes: Processes, monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    store: Store,
+    server: Server,
+    turns: Path,
+    tmp_path: Path,
+    processes: Processes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The other machine sees nothing of the project but the code that it is sent, and the server."""
-    for name in ("plugins", "turns"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "plugins" / "patient.py").write_text(PATIENT)
-    monkeypatch.setenv("EQUIPOISE_PLUGINS", str(tmp_path / "plugins"))
+    """The other machine sees nothing of the project but the code that it is sent, that of plugins/ too, and the server.
+
+    What is finished there is finished for this machine: the same code was meant.
+    """
     with ray_cluster(project) as cluster:
         for name, value in {**as_user(server.uri, "admin", server.password), **cluster.environment}.items():
             monkeypatch.setenv(name, value)
@@ -262,7 +280,7 @@ def test_a_machine_of_a_ray_cluster_is_lost(
             *JOBS,
             "seed=0,1",
             "decision=patient",
-            f"decision.folder={tmp_path}/turns",
+            f"decision.folder={turns}",
             "sweep=ray_cluster",
             "hydra/launcher=ray",
             f"hydra.launcher.address={cluster.address}",
@@ -274,7 +292,7 @@ def test_a_machine_of_a_ray_cluster_is_lost(
         )
         process = processes.start(command_of(project, *command, "tracking=server", "hydra.launcher.max_retries=0"))
         remote = open_store(project, "server")
-        lost = processes.until(lambda: waiting(remote, tmp_path / "turns"), process)
+        lost = processes.until(lambda: waiting(remote, turns), process)
         second = train(project, *command, "tracking=server")
         assert second.returncode == 2
         assert "sweep=ray_cluster is being run on this cluster by another process" in second.stderr
