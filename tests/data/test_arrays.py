@@ -312,3 +312,14 @@ def test_a_test_file_of_series(tmp_path: Path) -> None:
     found = prepared(tmp_path, "series", *files, "dataset.scale=none").split("test")
     assert found.features[..., 0].tolist() == [[number, 3, 2] for number in range(20)]
     assert found.labels.tolist() == [0, 1] * 10
+
+
+def test_series_without_labels_are_read_where_none_are_needed(tmp_path: Path) -> None:
+    from equipoise.data.arrays.ts_files import read_ts
+
+    file = write(tmp_path / "t.ts", "@classLabel false\n@data\n1,2,3:4,5,6\n7,8:9,10\n")
+    samples, labels = read_ts(file, needs_labels=False)
+    assert [sample.tolist() for sample in samples] == [[[1, 2, 3], [4, 5, 6]], [[7, 8], [9, 10]]]
+    assert labels == ["", ""]
+    with pytest.raises(ConfigError, match=r"has no class labels"):
+        read_ts(file)

@@ -10,7 +10,7 @@ from equipoise.serving.answers import Answers, Read
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS, MOST_BYTES = 16_384, 64 << 20  # in a block at most, and of its features
+ROWS, MOST_BYTES = 16_384, 64 << 20  # in a block at most, and of its features, or of its probabilities
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,5 @@ class Input:
 
 
 def at_once(answers: Answers) -> int:
-    """Return how many rows a block may have, by the size of what the model takes."""
-    return max(1, min(ROWS, MOST_BYTES // (4 * math.prod(answers.shape))))
+    """Return how many rows a block may have, by the size of what the model takes and gives."""
+    return max(1, min(ROWS, MOST_BYTES // max(4 * math.prod(answers.shape), 8 * len(answers.classes))))

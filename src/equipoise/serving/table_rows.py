@@ -45,7 +45,7 @@ def of_table(file: Path, answers: Answers, request: Request) -> Input:
             )
     _check_columns(table, wanted, request)
     batches = partial(_batches, table, wanted, request.key, answers)
-    return Input("row", rows_in(file), lambda: _numbered(batches, wanted, request.key, read, answers.nothing))
+    return Input("row", rows_in(file), lambda: numbered(batches, wanted, request.key, read, answers.nothing))
 
 
 def _check_columns(table: Table, wanted: Sequence[str], request: Request) -> None:
@@ -72,7 +72,7 @@ def _batches(
         yield from (batch.slice(first, rows) for first in range(0, batch.num_rows, rows))
 
 
-def _numbered(
+def numbered(
     batches: "Callable[[Callable[[int, str], None]], Iterator[pa.RecordBatch]]",
     wanted: Sequence[str],
     key: str | None,
