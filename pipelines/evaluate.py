@@ -108,7 +108,7 @@ def _training_run(store: Store, digests: Mapping[str, str]) -> history.Logged | 
 def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:
     """Write the numbers that DVC compares, and the tables that it draws."""
     found, classes = evidence.evaluation, evidence.data.classes
-    metrics = {"test": found.summary, "decision": evidence.rules}
+    metrics = {"test": found.summary, "decision": evidence.rules, "val": {"decision": evidence.validation_rules}}
     (ARTIFACTS / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     per_class = pd.DataFrame(
         {"class": classes, **{name: found.per_class[name] for name in ("recall", "precision", "f1")}}

@@ -95,7 +95,9 @@ def assert_recorded_is_trained(folder: Path, logged: Any) -> None:
     """params.yaml, as DVC wrote it, is what the run says it was trained and judged on."""
     assert logged.info.status == "FINISHED"
     assert logged.data.tags["config_sha256"] == config_sha256(validate(params(folder)))
-    assert logged.data.metrics["test/accuracy"] == metrics(folder)["test"]["accuracy"]
+    written = metrics(folder)
+    assert logged.data.metrics["test/accuracy"] == written["test"]["accuracy"]
+    assert logged.data.metrics["val/decision/tuned/mcc"] == written["val"]["decision"]["tuned"]["mcc"]
     assert logged.data.tags["mlflow.source.git.commit"]
 
 
