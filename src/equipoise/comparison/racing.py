@@ -180,8 +180,8 @@ def judge(scores: Scores, baseline: Entry, design: Design) -> Verdict:
 def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, Difference]:
     """Return each entry's paired difference to the baseline; p is one-sided, after Holm's correction for all of them.
 
-    The 95 % intervals are simultaneous, by Bonferroni, so that of an entry which was chosen for being high holds, too.
-    Without splits there is neither.
+    The ends of its interval are 95 % bounds that hold for all entries at once, by Bonferroni, and so for one that was
+    chosen for being high, too. Without splits there is neither.
     Entries that always score the same as the baseline have none; of those that always score the same as one another,
     which are one way by two names, one counts.
     """
@@ -231,12 +231,15 @@ def nested(scores: Scores, tested: Scores, baseline: Entry, design: Design) -> N
 
 
 def _simultaneous(found: Difference) -> Difference:
-    """Return the difference with the interval that holds for all comparisons at once; without p there is none."""
+    """Return the difference with bounds that hold for all comparisons at once; without p there is none.
+
+    Each end is a 95 % bound, as the one-sided test has it: what Bonferroni's correction shows is above 0.
+    """
     from scipy.special import stdtrit
 
     if found.p is None or math.isnan(found.low):
         return replace(found, low=math.nan, high=math.nan)
-    each, all_of_them = (stdtrit(found.pairs - 1, 1 - ALPHA / 2 / count) for count in (1, found.comparisons))
+    each, all_of_them = (stdtrit(found.pairs - 1, 1 - level) for level in (ALPHA / 2, ALPHA / found.comparisons))
     reach = (found.high - found.low) / 2 * float(all_of_them / each)
     return replace(found, low=found.mean - reach, high=found.mean + reach)
 
