@@ -127,7 +127,7 @@ def test_rows_that_cannot_be_read_are_listed_and_the_code_is_1(project: Path, tm
     found = predict(project, f"input={tmp_path}/rows.csv", f"output={tmp_path}/p.csv")
     assert found.returncode == 1
     listed = found.stderr.splitlines()
-    assert listed[:2] == ["13 of 17 rows cannot be read; they have no class:", "row 2: has 1 cell, and the header 8"]
+    assert listed[:2] == ["13 of 17 rows cannot be read, and have no class:", "row 2: has 1 cell, and the header 8"]
     assert (len(listed), listed[-1]) == (12, "and 3 more: their notes say why")
     assert (
         pd.read_csv(tmp_path / "p.csv")["predicted"].notna().tolist() == [True, True, False, True, True] + [False] * 12

@@ -349,12 +349,12 @@ def test_a_mistake_is_told_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("case", "name", "why"),
     [
-        (of_csv, "a.npz", "is no such file; the model takes rows of a table, in a CSV or Parquet file"),
+        (of_csv, "a.npz", "is of another kind; the model takes rows of a table, in a CSV or Parquet file"),
         (of_csv, "pictures", "is a folder; the model takes rows of a table"),
         (of_arrays, "t.csv", "has 8 columns of numbers; the model takes 12, a sample of shape (4, 3) in C order"),
         (of_arrays, "s.npz", "has no array of samples of shape (4, 3), which the model takes; it has 'x' (120, 16)"),
         (of_arrays, "two.npz", "has several arrays that the model takes: name one by array=a or array=b"),
-        (of_unequal_series, "t.csv", "is no such file; the model takes series"),
+        (of_unequal_series, "t.csv", "is of another kind; the model takes series"),
     ],
 )
 def test_what_the_model_does_not_take_is_refused(

@@ -47,7 +47,7 @@ def open_input(request: Request, answers: Answers) -> Input:
     if suffix in TEXT_NAMES and kind == "text":
         return of_lines(file, answers, request)
     if kind == "series" or suffix in (".npz", ".ts") or suffix in SUFFIXES:
-        raise _wrong(path, "is no such file", kind)
+        raise _wrong(path, "is of another kind", kind)
     return of_table(file, answers, request)
 
 

@@ -17,6 +17,7 @@ from equipoise.runs.again import is_refit
 
 MOST_CLASSES = 20  # with a line each; of more those of the lowest recall
 MOST_COLUMNS = 40
+UNEVEN = 1.5  # times as many training rows of one class as of another
 LITTLE, LOW = 30, 0.5  # test rows that tell little of a class, and a recall that is low
 TASKS = {"table": "tabular-classification", "image": "image-classification", "text": "text-classification"}
 # The metrics that it shows, as runs log them, with what they are.
@@ -126,13 +127,18 @@ def _details(record: Record) -> list[str]:
     return [
         "## Model details",
         "",
-        f"- **Model**: `{params.get('model.name')}` (Keras): {params.get('trainer.epochs')} epochs of the loss "
+        f"- **Model**: `{params.get('model.name')}` (Keras): {_epochs(params)} of the loss "
         f"`{params.get('loss.name')}` with class weights `{params.get('weighting.name')}`, seed {params.get('seed')}",
         f"- **Decision rule**: `{rule}`" + (f": {RULES[rule]}" if rule in RULES and not record.several else ""),
         *([f"- **Positive class**: {_text(positive)}"] if positive else []),
         f"- **Probabilities**: {record.probabilities}",
         f"- **Trained on**: {record.trained_on}",
     ]
+
+
+def _epochs(params: Mapping[str, str]) -> str:
+    typed = params.get("trainer.epochs", "")
+    return counted(int(typed), "epoch", "epochs") if typed.isdigit() else "some epochs"
 
 
 def _uses(record: Record) -> list[str]:
@@ -186,7 +192,7 @@ def _risks(record: Record) -> list[str]:
     known = f"fewer than {LITTLE} test rows, so that little is known of {'them' if len(few) > 1 else 'it'}"
     found = [f"- {listing(few, 8)}: {known}"] if few else []
     counts = [_number(row.get("count"), math.nan) for row in record.per_class]
-    if counts and min(counts) > 0:
+    if counts and min(counts) > 0 and max(counts) / min(counts) >= UNEVEN:
         found.append(f"- The training split is imbalanced: {max(counts) / min(counts):.4g} to 1 between its classes")
     chosen = record.why.get("metric", "")
     if chosen.startswith("test/"):

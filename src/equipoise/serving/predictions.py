@@ -96,7 +96,8 @@ def told(found: Predicted) -> list[str]:
     if not found.bad:
         return []
     more = found.bad - len(found.listed)
-    lines = [f"{found.bad} of {found.rows} rows cannot be read; they have no class:", *found.listed]
+    has = "has" if found.bad == 1 else "have"
+    lines = [f"{found.bad} of {found.rows} rows cannot be read, and {has} no class:", *found.listed]
     return [*lines, *([f"and {more} more: their notes say why"] if more else [])]
 
 
