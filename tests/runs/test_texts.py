@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from equipoise.commands import check
+from equipoise.commands import weights as weights_command
 from equipoise.core import plugins
 from equipoise.core.schema import ConfigError
 from equipoise.data import feed
 from equipoise.data.prepare import prepare
+from equipoise.data.write_shards import write_shards
 from equipoise.methods.weighting import class_weights
 from equipoise.runs.run import Finished, run
 from equipoise.runs.session import Session
@@ -173,6 +175,14 @@ def test_check_finds_the_model_to_the_texts_and_the_texts_to_the_model(
         said = capsys.readouterr().out
         assert "dataset=reviews: 168 samples of shape () to train on, 2 classes" in said
         assert "model=bag: " in said
+
+
+def test_weights_are_shown_and_shards_are_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert weights_command.main(["dataset=reviews", "weighting=balanced"]) == 0, capsys.readouterr().err
+    assert re.search(r"bad +42 +2\b", capsys.readouterr().out), "168 / (2 * 42)"
+    with pytest.raises(ConfigError, match="these samples are texts"):
+        write_shards(prepare(composed(*WORDS).dataset, folder / "cache"), folder / "shards", 2)
+    assert not (folder / "shards").exists()
 
 
 def test_there_is_no_script_of_plain_keras(folder: Path) -> None:

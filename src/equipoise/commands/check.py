@@ -71,21 +71,20 @@ def _more(words: Sequence[str]) -> list[list[str]]:
     """Return what goes with the typed words where something was not typed; several ways if none can be known to fit."""
     from equipoise.data.catalogue import DATASETS
     from equipoise.methods.losses import LOSSES, of_labels
-    from equipoise.methods.models import MODELS
+    from equipoise.methods.models import MODELS, of_texts
 
     typed = dict(word.split("=", 1) for word in words if "=" in word)
     if "experiment" in typed:
         return [[]]
     more = []
     kind = DATASETS.shipped.get(typed.get("dataset", ""))
-    own_data, takes_texts = plugins.options("dataset"), "texts" in _handed("model", typed.get("model", ""))
+    own_data, takes_texts = plugins.options("dataset"), typed.get("model") in of_texts()
     if "model" not in typed:
         more.append(f"model={next(name for name, model in MODELS.shipped.items() if model.dimensions is None)}")
     if "loss" not in typed and kind is not None and kind.several_labels:
         more.append(f"loss={next(name for name, loss in LOSSES.shipped.items() if loss.yes_or_no)}")
     if "dataset" in typed:
-        of_texts = [own.name for own in plugins.options("model").values() if "texts" in own.handed]
-        others = of_texts if "model" not in typed and typed["dataset"] in own_data else []
+        others = of_texts() if "model" not in typed and typed["dataset"] in own_data else []
         return [more, *([f"model={name}", *more[1:]] for name in others)]
     loss = typed.get("loss", "")
     shipped = LOSSES.shipped.get(loss)

@@ -16,7 +16,7 @@ from equipoise.core.terminal import note, print_table, warn
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import prepare
 from equipoise.methods.losses import LOSSES
-from equipoise.methods.models import MODELS
+from equipoise.methods.models import MODELS, of_texts
 from equipoise.methods.weighting import POS_WEIGHTS, STRATEGIES, ClassWeights
 from equipoise.reports.console import shown_classes
 from equipoise.runs.weigh import shown, weigh
@@ -30,15 +30,9 @@ def show(typed: Sequence[str]) -> None:
     defaults = {
         "weighting": ",".join(POS_WEIGHTS if several else untyped),
         "loss": next(name for name, loss in LOSSES.items() if loss.yes_or_no == several),
-        # No model is built, so any that takes samples of every shape will do.
-        "model": next(name for name, model in MODELS.items() if model.dimensions is None),
     }
-    typed = [
-        *typed,
-        *(f"{key}={value}" for key, value in defaults.items() if not any(word.startswith(f"{key}=") for word in typed)),
-    ]
-    plan = planning.plan(["-m", *typed])
-    assert plan is not None, "help is answered already"
+    more = [f"{key}={value}" for key, value in defaults.items() if not _is_typed(key, typed)]
+    plan = _planned([*typed, *more])
     columns = [(_heading(job, plan.jobs), job, _weigh(job)) for job in plan.jobs]
     first = columns[0][2]
     if any(weights.classes != first.classes or (weights.counts != first.counts).any() for _, _, weights in columns):
@@ -52,6 +46,25 @@ def show(typed: Sequence[str]) -> None:
         of_step = advice.learning_rate_note(heading, weights, job.trainer.optimizer)
         if of_step is not None:
             warn(of_step)
+
+
+def _planned(words: Sequence[str]) -> planning.Plan:
+    """Plan the jobs. No model is built, so any that takes samples of every shape will do, or one that takes texts."""
+    every_shape = next(name for name, model in MODELS.items() if model.dimensions is None)
+    tried = [[]] if _is_typed("model", words) else [[f"model={name}"] for name in (every_shape, *of_texts())]
+    for more in tried:
+        try:
+            plan = planning.plan(["-m", *words, *more])
+            assert plan is not None, "help is answered already"
+            return plan
+        except ConfigError as error:
+            if more == tried[-1] or not str(error).startswith("model="):
+                raise
+    raise AssertionError("there is a model of every shape")
+
+
+def _is_typed(key: str, words: Sequence[str]) -> bool:
+    return any(word.startswith(f"{key}=") for word in words)
 
 
 def _weigh(job: Config) -> ClassWeights:

@@ -26,11 +26,13 @@ def write_shards(data: Prepared, output: Path, shards: int) -> None:
     Raises
     ------
     ConfigError
-        If the folder is there already or cannot be written, a split has fewer samples than shards, or a sample may have
-        several labels.
+        If the folder is there already or cannot be written, a split has fewer samples than shards, a sample may have
+        several labels, or samples are texts.
     """
     if data.several_labels:
         raise ConfigError("shards hold one class for each sample, and these samples have several labels")
+    if data.texts:
+        raise ConfigError("shards hold numbers and images, and these samples are texts")
     sizes = {name: len(data.split(name).labels) for name in SPLITS}
     smallest = min(SPLITS, key=lambda name: sizes[name])
     fewest = sizes[smallest]

@@ -152,6 +152,11 @@ SHIPPED: Mapping[str, Architecture] = {
 MODELS: Registry[Architecture] = Registry("model", SHIPPED, _of_own)
 
 
+def of_texts() -> list[str]:
+    """Return the names of the user's own models that are handed texts; no file is imported."""
+    return [name for name, own in MODELS.own().items() if "texts" in own.handed]
+
+
 class ModelOptions(Section):
     """The keys that every model has."""
 
