@@ -332,7 +332,8 @@ def _name(entry: Entry) -> str:
 
 
 def _mean(found: Spread) -> str:
-    return f"{found.mean:.3f}" if math.isnan(found.low) else f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"
+    highest = min(found.high, 1.0)  # of every metric of a race
+    return f"{found.mean:.3f}" if math.isnan(found.low) else f"{found.mean:.3f} ({found.low:.3f} to {highest:.3f})"
 
 
 def _interval(found: Difference) -> str:
