@@ -230,7 +230,7 @@ def page(told: Told) -> str:
                 html.paragraph(
                     "A candidate leaves (×) when all its rules are shown to be worse than the leader on these rows: a "
                     "one-sided paired t test over repetitions, its level spent over looks and entries, so that the "
-                    "best is ever dropped with a probability of at most 5 %."
+                    "best is ever dropped with a probability of about 5 % at most."
                 ),
             ],
         )
