@@ -161,11 +161,11 @@ def judge(scores: Scores, baseline: Entry, design: Design) -> Verdict:
     if not scores.get(baseline):
         raise ValueError("the baseline has no score")
     differences = to_baseline(scores, baseline, design)
-    racing = [entry for entry in scores if scores[entry] and entry not in dropped(scores, baseline)]
-    gain = {entry: differences[entry].mean if entry in differences else 0.0 for entry in racing}
-    better = [entry for entry in racing if entry in differences and differences[entry].is_shown]
+    gone = dropped(scores, baseline)
+    gain = gains({entry: values for entry, values in scores.items() if entry not in gone}, scores[baseline])
+    better = [entry for entry in gain if entry in differences and differences[entry].is_shown]
     choice = max(better, key=gain.__getitem__, default=baseline)
-    leader = max(racing, key=gain.__getitem__)
+    leader = max(gain, key=gain.__getitem__)
     rules = [entry for entry in gain if entry.candidate == baseline.candidate and entry != baseline]
     control = max(rules, key=gain.__getitem__, default=None)
     to_control = None
@@ -201,6 +201,12 @@ def to_baseline(scores: Scores, baseline: Entry, design: Design) -> dict[Entry, 
     }
     firsts = {entry: same.get(tuple(sorted(_paired(scores[entry], scores[baseline]).items()))) for entry in scores}
     return {entry: found[first] for entry, first in firsts.items() if first is not None and entry != baseline}
+
+
+def gains(scores: Scores, baseline: Mapping[int, float]) -> dict[Entry, float]:
+    """Return each entry's mean paired difference to the baseline, over the repetitions that both have."""
+    paired = {entry: [*_paired(values, baseline).values()] for entry, values in scores.items()}
+    return {entry: float(np.mean(differences)) for entry, differences in paired.items() if differences}
 
 
 def nested(scores: Scores, tested: Scores, baseline: Entry, design: Design) -> Nested | None:

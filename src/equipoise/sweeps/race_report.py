@@ -11,7 +11,7 @@ import numpy as np
 
 from equipoise.comparison import racing
 from equipoise.comparison.display import words
-from equipoise.comparison.racing import Entry, Nested, Verdict
+from equipoise.comparison.racing import Entry, Nested, Scores, Verdict
 from equipoise.comparison.repetitions import Difference, Spread
 from equipoise.core.commands import command
 from equipoise.core.paths import project_root
@@ -202,14 +202,15 @@ def disagreement(told: Told) -> tuple[list[str], list[list[str]]]:
 
 
 def _leaders(told: Told) -> dict[str, Entry]:
-    """Return the entry with the highest mean by each metric, of those in the race to its end."""
+    """Return the entry that is furthest ahead of the baseline by each metric, of those in the race to its end."""
+    baseline = told.race.baseline
     alive = [entry for entry in told.results.validation[told.race.metric] if entry not in told.gone]
     leaders = {}
     for metric in dict.fromkeys((told.race.metric, *METRICS)):
         scores = told.results.validation[metric]
-        means = {entry: np.mean([*scores[entry].values()]) for entry in alive if scores.get(entry)}
-        if means:
-            leaders[metric] = max(means, key=means.__getitem__)
+        gains = racing.gains({entry: scores[entry] for entry in alive if scores.get(entry)}, scores.get(baseline, {}))
+        if gains:
+            leaders[metric] = max(gains, key=gains.__getitem__)
     return leaders
 
 
@@ -251,7 +252,7 @@ def page(told: Told) -> str:
 def _entries(told: Told) -> tuple[list[str], list[list[str]]]:
     scores = told.results.validation[told.race.metric]
     rows = []
-    for entry in sorted(scores, key=lambda entry: -np.mean([*scores[entry].values()])):
+    for entry in _by_gain(scores, told):
         found = told.verdict.differences.get(entry)
         ended = f"dropped after {told.gone[entry]}" if entry in told.gone else ""
         rows.append(
@@ -276,7 +277,7 @@ def _drawn(told: Told) -> "Figure":
     configs = dict(zip(told.race.planned.field.candidates, told.race.planned.configs, strict=True))
     weightings = {candidate.label: config.weighting.name for candidate, config in configs.items()}
     lines: dict[str, Line] = {}
-    for entry in sorted(scores, key=lambda entry: -np.mean([*scores[entry].values()])):
+    for entry in _by_gain(scores, told):
         if entry.candidate in lines:
             continue
         shared = [repetition for repetition in sorted(scores[entry]) if repetition in baseline]
@@ -284,6 +285,11 @@ def _drawn(told: Told) -> "Figure":
         gone = all(other in told.gone for other in scores if other.candidate == entry.candidate)
         lines[entry.candidate] = Line(_name(entry), weightings[entry.candidate], differences, gone)
     return race_figure(list(lines.values()), words(told.race.metric))
+
+
+def _by_gain(scores: Scores, told: Told) -> list[Entry]:
+    gains = racing.gains(scores, scores[told.race.baseline])
+    return sorted(gains, key=lambda entry: -gains[entry])
 
 
 def as_json(told: Told) -> str:
