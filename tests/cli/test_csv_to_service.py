@@ -38,7 +38,7 @@ def typed(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Return what a command ends in; a race of minutes is cut short, and a server is asked and ended."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": ""}
     options = {"shell": True, "cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": LIMIT}
-    return subprocess.run(MINUTES.sub("minutes=1", command), **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(MINUTES.sub("minutes=0.3", command), **options)  # type: ignore[call-overload, no-any-return]
 
 
 def asked(server: str, request: str, folder: Path) -> "subprocess.CompletedProcess[str]":

@@ -33,7 +33,7 @@ RACE = (
     "loss=custom,hinge",
     "metric=balanced_accuracy",
 )
-MINUTES = 1
+MINUTES = 0.8
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def newest(project: Path, **tags: str) -> Any:
     return jobs(open_store(project), **tags)[-1]
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_slurm", "ray"])
+@pytest.mark.parametrize("launcher", ["submitit_slurm", "ray"])  # joblib: test_decide_command.py
 def test_every_launcher_trains_them_to_the_same_bits(
     launcher: str, project: Path, here: Path, calm: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

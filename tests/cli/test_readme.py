@@ -22,7 +22,7 @@ RECIPE = "python src/train.py experiment=mnist_lt_control"
 # As written they take minutes; these overrides cut grids down to two jobs, or jobs to an epoch, and leave the rest.
 CUT_DOWN = {
     "python src/train.py -m loss=class_weight,sample_weight,custom weighting=balanced": " trainer.epochs=1",
-    "python src/decide.py dataset=digits_lt model=mlp": " weighting=none,balanced trainer.epochs=1 minutes=0.5",
+    "python src/decide.py dataset=digits_lt model=mlp": " weighting=none,balanced trainer.epochs=1 minutes=0.3",
     RECIPE: " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1",
 }
 # This suite is what `make test` runs, the servers do not end, and rows to predict are the user's: each has a test of

@@ -72,24 +72,18 @@ def running(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
 
 
 def held(store: Store, sweep: str, finished: int = 0, **tags: str) -> Any:
-    """Such a run, whose process stands still so that the run cannot end before the process is killed."""
+    """Such a run, whose process stands still so that the run cannot end before the process is killed.
+
+    It leaves the store's lock to others while it stands.
+    """
     run = running(store, sweep, finished, **tags)
     if run is None:
         return None
     os.kill(pid_of(run), signal.SIGSTOP)
-    if store.client.get_run(run.info.run_id).info.status == "RUNNING":
+    if not is_locked(store) and store.client.get_run(run.info.run_id).info.status == "RUNNING":
         return run
-    os.kill(pid_of(run), signal.SIGCONT)  # it was over already
+    os.kill(pid_of(run), signal.SIGCONT)  # in the midst of a request, or over already
     return None
-
-
-def held_between_requests(store: Store, sweep: str) -> Any:
-    """Such a run, which leaves the store's lock to others while it stands still."""
-    run = held(store, sweep)
-    if run is not None and is_locked(store):
-        os.kill(pid_of(run), signal.SIGCONT)
-        return None
-    return run
 
 
 def is_locked(store: Store) -> bool:
@@ -330,7 +324,7 @@ def test_two_launchers_share_one_sweep_and_an_outer_run_becomes_its_summary(
 ) -> None:
     command = command_of(project, *JOBS, "sweep=shared")
     first = processes.start(command)
-    at_work = processes.until(lambda: held_between_requests(store, "shared"), first)
+    at_work = processes.until(lambda: held(store, "shared"), first)
     outer = store.client.create_run(store.experiment("digits_lt"))
     second = processes.start(command, env={**os.environ, "MLFLOW_RUN_ID": outer.info.run_id})
     processes.until(lambda: "FINISHED" in {run.info.status for run in jobs(store, sweep_id="shared")}, second)

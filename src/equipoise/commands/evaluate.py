@@ -49,17 +49,17 @@ def _evaluate(words: Sequence[str]) -> int:
     if run is None:
         raise ConfigError("run is missing: run=latest, or run= and the id that a run prints at its end")
 
-    from equipoise.runs.gating import read_gates
-    from equipoise.runs.reevaluate import Asked, evaluate_again
     from equipoise.tracking.store import existing_store
 
-    asked = Asked(_names(options.get("slices", "")), read_gates(options["gates"]) if "gates" in options else ())
     store = existing_store(project_root(), where, f"train one: {command('train')}")
 
     from equipoise.core.terminal import console, warn
     from equipoise.reports.console import print_evaluation, print_gates, print_slices
     from equipoise.reports.run_page import REPORT
+    from equipoise.runs.gating import read_gates
+    from equipoise.runs.reevaluate import Asked, evaluate_again
 
+    asked = Asked(_names(options.get("slices", "")), read_gates(options["gates"]) if "gates" in options else ())
     judged = evaluate_again(store, run, [word for word in words if word not in own], tree, asked)
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
