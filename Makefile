@@ -10,9 +10,8 @@ HOSTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := \#
-# One worker a core; tests of one file stay together, since they share trained models. In their order, the files with the
-# longest tests come first; xdist would put them last, since they have few.
-PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# One worker a core; tests of one file stay together, since they share trained models.
+PARALLEL := -n logical --maxprocesses 8 --dist loadfile
 EXTRAS := gpu sweeps server s3 dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
