@@ -64,6 +64,7 @@ def test_the_median_run_of_the_configuration_with_the_best_mean(project: Path, s
     assert float(made.tags["mean"]) == pytest.approx(np.mean([*values[best].values()]))
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_a_decision_rule_is_taken_without_training(project: Path, store: Store) -> None:
     """The rule is what evaluate.py tunes, and the registered model answers by it."""
     from equipoise.serving.answers import answers_of
