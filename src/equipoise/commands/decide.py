@@ -42,6 +42,9 @@ def main(words: Sequence[str]) -> int:
         flags = [word for word in others if word.startswith("-") and not word.startswith(("--config-", "-cd", "-cn"))]
         if flags:
             raise ConfigError(f"{flags[0]}: there is no such flag; `decide` takes overrides, metric= and minutes=")
+        searches = [word for word in others if word.startswith(("hydra/sweeper", "hydra.sweeper"))]
+        if searches:
+            raise ConfigError(f"{searches[0]}: decide races, and takes no other way to choose its jobs")
     except ConfigError as error:
         return complain(error)
     if "metric" not in options:

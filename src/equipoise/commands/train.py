@@ -123,8 +123,7 @@ def _run_race(plan: planning.Plan, planned: race_plan.Planned, sweep: planning.S
         nullcontext() if elsewhere or cores() == 1 else background.beside(race.MOST_JOBS),
     ):
         code = _run_hydra()
-    race_report.show(found)
-    return code
+    return code or race_report.show(found)
 
 
 def _takes_part(plan: planning.Plan) -> bool:

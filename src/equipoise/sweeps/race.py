@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from hydra.errors import CompactHydraException
 from rich.progress import BarColumn, Progress, TextColumn
 
 from equipoise.comparison import racing
@@ -18,7 +19,6 @@ from equipoise.comparison.racing import Design, Entry, Scores
 from equipoise.config import identity
 from equipoise.config.model import Config, config_sha256
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError
 from equipoise.core.state import kept
 from equipoise.core.terminal import NOTE, WARNING, console, retell, warn
 from equipoise.data.prepare import prepare
@@ -212,7 +212,7 @@ class Race:
                 self.out[label] = f"its repetition {number} failed"
                 self.starters.pop(label, None)
         if self.baseline.candidate not in self.starters:
-            raise ConfigError("the baseline failed, so that there is nothing to compare with")
+            raise CompactHydraException("the baseline failed, so that there is nothing to compare with")
 
     def _retell(self, batch: Sequence[Job], first: int) -> None:
         """Show the errors of the jobs, and what the first of all said of the data; the rest stays in their files."""

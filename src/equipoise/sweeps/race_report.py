@@ -16,7 +16,7 @@ from equipoise.comparison.repetitions import Difference, Spread
 from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
-from equipoise.core.terminal import console, print_table
+from equipoise.core.terminal import console, errors, print_table
 from equipoise.reports import html
 from equipoise.sweeps.race import VERDICT, Race, Results
 from equipoise.sweeps.race_plan import METRICS, judged_by
@@ -41,13 +41,13 @@ class Told:
         return len(self.results.validation[self.race.metric][self.race.baseline])
 
 
-def show(race: Race) -> None:
-    """Print the verdict, write the page, and log both to the sweep's summary run."""
+def show(race: Race) -> int:
+    """Print the verdict, write the page, and log both to the summary run; return the exit code, 1 without a verdict."""
     results = race.results()
     scores = results.validation[race.metric]
     if not scores.get(race.baseline):
-        console.print("No repetition of the baseline was finished within the time: there is nothing to decide by.")
-        return
+        errors.print("error: no repetition was finished within the time, so there is nothing to decide by")
+        return 1
     told = Told(
         race,
         results,
@@ -69,6 +69,7 @@ def show(race: Race) -> None:
     summary = race.store.runs(kind="sweep", sweep_id=race.sweep.id)[-1].info.run_id
     race.store.client.set_tag(summary, VERDICT, lines(told)[0])
     console.print(f"The race, drawn: {folder / 'decision.html'}", soft_wrap=True)
+    return 0
 
 
 def lines(told: Told) -> list[str]:
@@ -169,7 +170,10 @@ def _next(told: Told) -> list[str]:
     race, choice = told.race, told.verdict.choice
     candidate = race.starters[choice.candidate][0] if choice.candidate in race.starters else race.planned.field.baseline
     given = [word for word in race.planned.field.given if not word.startswith("decision")]
-    decided = judged_by(race.metric) if choice.rule == "tuned" else (f"decision={choice.rule}",)
+    # The rule that the trainings had, with its options as they were typed, or another that stands beside it in each.
+    typed_rule = tuple(word for word in race.planned.field.given if word.startswith("decision"))
+    had = race.planned.configs[0].decision.name
+    decided = (typed_rule or judged_by(race.metric)) if choice.rule == had else (f"decision={choice.rule}",)
     plain = {"weighting=none", "dataset.sampling=none", "decision=argmax"}
     typed = [word for word in (*given, *candidate.words, *decided) if word not in plain]
     train = shlex.join([*race.sweep.flags, *typed, "trainer.refit=true"])

@@ -74,11 +74,9 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             open_store(store.root, "local" if store.is_local else "server")
             _fill(state, summary)
             _log(summary, state)
-            if plan.racing:
-                pass  # whoever began the race tells what it has shown
-            elif plan.searching:
+            if plan.searching:
                 search_report.show(store, sweep.id, plan.searching, sweep.flags)
-            else:
+            elif not plan.racing:  # whose verdict comes once the summary run is closed
                 _print(summary, state)
     if state.unfinished:
         store.client.set_terminated(summary.run.id, "FAILED")
