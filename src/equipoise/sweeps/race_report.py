@@ -83,7 +83,8 @@ def _verdict(told: Told) -> str:
     found = verdict.differences.get(verdict.choice if verdict.choice != race.baseline else verdict.leader)
     family = f"{found.comparisons if found else len(verdict.differences)} alternatives"
     if found is None:
-        return f"Verdict: no weights with argmax. By {metric} no alternative is higher (validation rows of {splits})."
+        rows = f"validation rows of {splits}" if race.design.splits else "on the validation rows that the data name"
+        return f"Verdict: no weights with argmax. By {metric} no alternative is higher ({rows})."
     if not race.design.splits:
         return (
             f"Verdict: no weights with argmax. The data name their validation rows, so that seeds alone differ, and "
