@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 HASH := \#
 # One worker a core; tests of one file stay together, since they share trained models.
 PARALLEL := -n logical --maxprocesses 8 --dist loadfile
-EXTRAS := gpu sweeps server s3 dev bench
+EXTRAS := gpu sweeps server s3 docs dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 export PATH := $(CURDIR)/$(BIN):$(PATH)
