@@ -228,6 +228,31 @@ def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> "sp
     return sparse.csr_array((np.ones(len(labels), np.int64), (labels, predicted)), shape=(classes, classes))
 
 
+def mistakes(confusion: "sparse.csr_array", most: int) -> list[tuple[int, int, int, int]]:
+    """Return the most frequent mistakes: true class, predicted class, how often, and the samples of the true class.
+
+    Of equally frequent ones, the larger share of the true class comes first.
+    """
+    cells, support = confusion.tocoo(), confusion.sum(axis=1)
+    wrong = np.flatnonzero((cells.row != cells.col) & (cells.data > 0))
+    worst = wrong[np.lexsort((-cells.data[wrong] / support[cells.row[wrong]], -cells.data[wrong]))][:most]
+    return [
+        (int(cells.row[cell]), int(cells.col[cell]), int(cells.data[cell]), int(support[cells.row[cell]]))
+        for cell in worst
+    ]
+
+
+def confusion_of_groups(confusion: "sparse.csr_array", groups: Sequence[Integers]) -> Integers:
+    """Return the confusion matrix of groups of classes, int64 (true group, predicted group)."""
+    from scipy import sparse
+
+    rows, columns = np.repeat(np.arange(len(groups)), [len(found) for found in groups]), np.concatenate(groups)
+    shape = (len(groups), confusion.shape[0])
+    belongs = sparse.csr_array((np.ones(len(columns), np.int64), (rows, columns)), shape=shape)
+    blocks: Integers = (belongs @ confusion @ belongs.T).toarray()
+    return blocks
+
+
 def reliability(labels: Integers, log_probabilities: Floats, bins: int = BINS) -> tuple[Floats, Floats, Integers]:
     """Return mean confidence, accuracy and size of each equal-width bin of the top class's probability."""
     confidence, hit = _top(labels, log_probabilities)

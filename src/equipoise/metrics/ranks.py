@@ -21,3 +21,9 @@ def means(values: Floats, members: dict[str, Integers]) -> dict[str, float]:
     """Return each group's mean over the classes whose value is defined; NaN for a group without any."""
     defined = {name: values[found][~np.isnan(values[found])] for name, found in members.items()}
     return {name: float(found.mean()) if len(found) else np.nan for name, found in defined.items()}
+
+
+def quantiles(values: Floats, members: dict[str, Integers], shares: tuple[float, ...]) -> Floats:
+    """Return the quantiles of each group's values that are defined, (shares, groups); NaN for a group without any."""
+    defined = [values[found][~np.isnan(values[found])] for found in members.values()]
+    return np.array([np.quantile(found, shares) if len(found) else np.full(len(shares), np.nan) for found in defined]).T

@@ -25,7 +25,13 @@ from equipoise.core.schema import Floats, Integers
 from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import ranks
-from equipoise.metrics.classification import Evaluation, precision_recall, reliability
+from equipoise.metrics.classification import (
+    Evaluation,
+    confusion_of_groups,
+    mistakes,
+    precision_recall,
+    reliability,
+)
 
 # Above this many classes, cells hold no counts, lines no labels, and axes only some of the names.
 MOST_LABELLED = 20
@@ -33,6 +39,7 @@ MOST_LABELLED = 20
 MOST_DRAWN = 200
 RANK_GROUPS = 20
 MOST_PAIRS = 15
+SPREAD = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of a group
 SMALL = 8  # points
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as the eye weighs them
 # Settings of Matplotlib under which these pictures are drawn.
@@ -79,10 +86,7 @@ def _confusion_of_groups(
     counts: sparse.csr_array, classes: Sequence[str], head_to_tail: Integers, color: str
 ) -> Figure:
     members = _groups(head_to_tail)
-    rows = np.repeat(np.arange(len(members)), [len(found) for found in members.values()])
-    columns = np.concatenate(list(members.values()))
-    belongs = sparse.csr_array((np.ones(len(columns), np.int64), (rows, columns)), shape=(len(members), len(classes)))
-    blocks = (belongs @ counts @ belongs.T).toarray()
+    blocks = confusion_of_groups(counts, list(members.values()))
     totals = blocks.sum(axis=1, keepdims=True)
     shares = np.divide(blocks, totals, out=np.full(blocks.shape, np.nan), where=totals > 0)
     name, side = 0.5 + _longest(_named(list(members)).values()), 5.5
@@ -116,13 +120,9 @@ def _worst_pairs(counts: sparse.csr_array, classes: Sequence[str]) -> list[tuple
 
     Of equally frequent ones, the larger share of the true class comes first.
     """
-    cells, support = counts.tocoo(), counts.sum(axis=1)
-    wrong = np.flatnonzero(cells.row != cells.col)
-    worst = wrong[np.lexsort((-cells.data[wrong] / support[cells.row[wrong]], -cells.data[wrong]))][:MOST_PAIRS]
-    found = ((cells.row[cell], cells.col[cell], int(cells.data[cell])) for cell in worst)
     return [
-        (f"{_short(classes[row])} → {_short(classes[column])}", mistaken, int(support[row]))
-        for row, column, mistaken in found
+        (f"{_short(classes[row])} → {_short(classes[column])}", mistaken, support)
+        for row, column, mistaken, support in mistakes(counts, MOST_PAIRS)
     ]
 
 
@@ -330,11 +330,10 @@ def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers, color: s
 
     Shown are the mean, the median, the middle half and the middle four fifths of the classes.
     """
-    groups = [values[members][~np.isnan(values[members])] for members in _groups(head_to_tail).values()]
+    groups = _groups(head_to_tail)
     places = (np.arange(len(groups)) + 0.5) * len(head_to_tail) / len(groups)
-    shares = (0.1, 0.25, 0.5, 0.75, 0.9)
-    lines = np.array([np.quantile(found, shares) if len(found) else np.full(5, np.nan) for found in groups]).T
-    means = [found.mean() if len(found) else np.nan for found in groups]
+    lines = ranks.quantiles(values, groups, SPREAD)
+    means = list(ranks.means(values, groups).values())
     axes.fill_between(
         places, lines[0], lines[4], color=color, alpha=0.15, linewidth=0, label="10 to 90 % of the classes"
     )

@@ -48,10 +48,19 @@ class Chart:
     ----------
     spec : Vega-Lite; with the width `container` it takes the width that there is
     caption : what it shows, in a sentence; screen readers read it
+    widest : pixels that it takes at most; 0: all that there are
     """
 
     spec: dict[str, Any]
     caption: str
+    widest: int = 0
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Charts beside each other where the screen is wide enough."""
+
+    charts: Sequence[Chart]
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ class Code:
     title: str
 
 
-Block: TypeAlias = Text | Table | Chart | Legend | Picture | Code
+Block: TypeAlias = Text | Table | Chart | Beside | Legend | Picture | Code
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,7 @@ class Page:
 
     def as_html(self) -> str:
         """Return the page as one HTML file."""
-        has_charts = any(isinstance(block, Chart) for part in self.parts for block in part.blocks)
+        has_charts = any(isinstance(block, Chart | Beside) for part in self.parts for block in part.blocks)
         return _environment().get_template("page.html").render(page=self, vega=vega.compressed() if has_charts else "")
 
 

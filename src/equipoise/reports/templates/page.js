@@ -30,7 +30,7 @@ for (const button of document.querySelectorAll("button.copy")) {
 const views = [];
 
 function configOf(width) {
-  const narrow = width < 560;
+  const narrow = width < 560, columns = Math.max(2, Math.min(5, Math.floor(width / 190)));
   return {
     background: null,
     font: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
@@ -43,8 +43,8 @@ function configOf(width) {
     axisQuantitative: {tickCount: narrow ? 4 : 7},
     header: {labelFontSize: 12, titleFontSize: 12, labelLimit: width},
     legend: {
-      labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal", orient: "top", labelLimit: Math.round(width * 0.8),
-      columns: narrow ? 2 : 6,
+      labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal", orient: "top", columns,
+      labelLimit: Math.round(width / columns) - 32,
     },
     title: {fontSize: 13, anchor: "start", fontWeight: 600, limit: width},
   };
@@ -113,10 +113,13 @@ for (const button of document.querySelectorAll(".legend button")) {
   button.addEventListener("click", () => isolate(isPressed() ? null : button.dataset.name));
 }
 
-// On paper every chart has the width of the sheet, and all code is open.
+// On paper every chart has the width of the sheet, or of half of it, and all code is open.
 function toPaper() {
   for (const details of document.querySelectorAll("details")) details.open = true;
-  for (const view of views) resized(view, 660);
+  for (const view of views) {
+    const figure = view.container().closest("figure");
+    resized(view, Math.min(figure.closest(".beside") ? 330 : 680, parseInt(figure.style.maxWidth) || 680));
+  }
 }
 
 function resized(view, width) {
