@@ -31,8 +31,8 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro study ui server doctor bench pictures \
-	methods system audit lowest newest lock clean
+.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro study docs ui server doctor bench \
+	pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -98,6 +98,11 @@ ui: setup  ## Open MLflow on the project's runs; each run and sweep prints the c
 server:  ## Start a tracking server with users and permissions, on PostgreSQL; PORT=5001, HOSTS=mlflow.example.org
 	@$(MAKE) --no-print-directory setup EXTRA=server
 	@python src/server.py port=$(PORT) $(if $(HOSTS),hosts=$(HOSTS))
+
+docs:  ## Build the documentation as a site in site/, to be read without a server or a network; links are checked
+	@$(MAKE) --no-print-directory setup EXTRA=docs
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet $(ARGS)
+	@echo "Open $(CURDIR)/site/index.html"
 
 doctor: setup  ## Print versions, device and store
 	@python src/doctor.py

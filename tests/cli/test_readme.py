@@ -11,6 +11,7 @@ import pytest
 
 from helpers import REPOSITORY, clone_of
 from processes import LIMIT, Processes
+from quotes import blocks, stands_in
 from servers import answers, free_port
 
 pytestmark = pytest.mark.slow
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.slow
 README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+QUOTED = blocks((REPOSITORY / "docs/index.md").read_text(), "text")
+TOLERANCE = 0.05  # another processor, other last bits, and other weights after them
 RECIPE = "python src/train.py experiment=mnist_lt_control"
 # As written they take minutes; these overrides cut grids down to two jobs, or jobs to an epoch, and leave the rest.
 CUT_DOWN = {
@@ -69,6 +72,10 @@ def test_the_commands_in_their_order(clone: Path) -> None:
     for command in commands:
         found = shell(command + CUT_DOWN.get(command, ""), clone)
         assert found.returncode == 0, f"{command}\n{found.stdout}\n{found.stderr}"
+        if command == commands[0]:
+            missing = [line for line in QUOTED if not stands_in(line, found.stdout, TOLERANCE)]
+            assert missing == [], "of what docs/index.md says that make train prints"
+            assert len(QUOTED) > 40
     assert (clone / "mlflow.db").is_file()
     drawn = shell("python docs/pictures.py" + CUT_DOWN[RECIPE], clone)
     assert drawn.returncode == 0, drawn.stderr
