@@ -1,6 +1,7 @@
 """`python src/compare.py` and `python src/evaluate.py` as a user runs them, after a small sweep."""
 
 import csv
+import html
 import json
 import os
 import subprocess
@@ -53,6 +54,10 @@ def table(output: str) -> list[str]:
 def test_a_sweep_ends_with_the_table_that_compare_prints(
     project: Path, sweep: Any, store: Store, tmp_path: Path
 ) -> None:
+    folder = project / "outputs/comparison/small"
+    by_sweep = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert sorted(by_sweep) == ["comparison.csv", "comparison.html", "comparison.json"]
+    assert f"Written to {folder}/comparison.html, .csv and .json" in sweep.stdout
     found = train(project, "sweep=small", script="compare.py", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert table(sweep.stdout) == table(found.stdout)
@@ -62,7 +67,6 @@ def test_a_sweep_ends_with_the_table_that_compare_prints(
     assert "2 pairs and so many comparisons no difference could reach significance" in notes
     assert list(tmp_path.iterdir()) == [], "nothing lands in the working directory"
 
-    folder = project / "outputs/comparison/small"
     rows = list(csv.DictReader((folder / "comparison.csv").read_text().splitlines()))
     for weighting in ("none", "balanced"):
         runs = store.runs(sweep_id="small", weighting=weighting)
@@ -79,6 +83,23 @@ def test_a_sweep_ends_with_the_table_that_compare_prints(
         assert (
             project / "mlruns/digits_lt" / summary.info.run_id / "artifacts" / file.name
         ).read_bytes() == file.read_bytes()
+
+
+def test_the_verdict_stands_first_in_every_place(project: Path, sweep: Any, store: Store) -> None:
+    """In the terminal, on the page, in the summary run's note and in the experiment's description."""
+    (verdict,) = [line for line in sweep.stdout.splitlines() if line.startswith("Verdict on digits_lt (test split, ")]
+    assert table(sweep.stdout)[:2] == ["Sweep small", verdict]
+    runs = {name: store.runs(sweep_id="small", weighting=name) for name in ("none", "balanced")}
+    means = {name: np.mean([run.data.metrics["test/balanced_accuracy"] for run in of]) for name, of in runs.items()}
+    assert f"is highest by balanced accuracy ({max(means.values()):.3f})" in verdict
+    assert "2 seeds are too few to test" in verdict
+    (summary,) = store.runs(kind="sweep", sweep_id="small")
+    assert summary.data.tags["mlflow.note.content"].startswith(f"{verdict}\n\n**Sweep small**")
+    experiment = store.client.get_experiment(summary.info.experiment_id)
+    assert experiment.tags["mlflow.note.content"].startswith(f"{verdict}\n\nSweep small,")
+    page = (project / "outputs/comparison/small/comparison.html").read_text()
+    assert html.escape(verdict) in page
+    assert page.index(html.escape(verdict)) < page.index("<table"), "before all numbers"
 
 
 def test_validation_is_what_to_choose_by(project: Path, sweep: Any, store: Store) -> None:

@@ -1,8 +1,14 @@
 """A comparison as headings, rows and sentences: nothing empty is shown, and no number that is not defined."""
 
+import io
+
+import pytest
+
 from comparisons import run, several, sweep
 from equipoise.comparison import display
 from equipoise.comparison.compare import compare
+from equipoise.comparison.console import print_comparison
+from equipoise.core import terminal
 
 
 def test_columns_without_content_are_left_out() -> None:
@@ -33,3 +39,27 @@ def test_two_configurations_on_several_data_sets_are_not_ranked() -> None:
     assert display.ranking_lines(compare(runs, "balanced_accuracy")) == [
         "Over several data sets, Friedman's test needs three configurations that all of them have."
     ]
+
+
+def test_in_a_narrow_terminal_the_table_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns: every mean, difference and p, no line broken off or cut; the page has what is left out."""
+    control = {"decision/logit_adjusted/balanced_accuracy": 0.55}
+    runs = sweep(8, {"none": 0, "balanced": 0.3, "effective_number": 0.1}, worst_class_recall=0.1, **control)
+    comparison = compare(runs, "balanced_accuracy")
+    monkeypatch.setattr(terminal.console, "_width", 80)
+    file = io.StringIO()
+    with terminal.written_to(file):
+        print_comparison(comparison, "these", "Verdict")
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "(continued)" not in file.getvalue()
+    assert "…" not in file.getvalue()
+    shown = " ".join(file.getvalue().split())
+    for row in comparison.tables[0].rows:
+        found = row.spreads["balanced_accuracy"]
+        assert f"{found.mean:.3f} ± {found.deviation:.3f}" in shown
+        for difference in (row.to_baseline, row.to_control):
+            assert difference is None or f"{difference.mean:+.3f}" in shown
+    assert "Columns that are too many for this width are on the page: runs, mean rank, macro F1, MCC," in shown
+    wide = next(display.narrowed(comparison.tables[0], "balanced_accuracy"))
+    assert (wide[:2], wide[2]) == (display.columns(comparison.tables[0], "balanced_accuracy"), [])

@@ -87,7 +87,7 @@ def test_every_rule_is_compared_on_validation_alone(runs: list[Logged]) -> None:
         [["none", "0.450", "0.900 ●"], ["balanced", "0.300", "0.600"]],
     )
     assert display.rules(compare(runs, "macro_f1").tables[0], "macro_f1") == ([], [])
-    page = report.as_html(comparison, "these")
+    page = report.as_html(comparison, "these", "Verdict")
     assert "0.900 ●" in page
     assert json.loads(report.as_json(comparison))["split"] == "val"
 

@@ -12,15 +12,15 @@
   rope=0.01           also the Bayesian test, in which differences up to this value count as equal: correlated t over
                       splits, signed-rank over the seeds of one split
 
-Prints a table for each data set, and writes comparison.csv, comparison.json and the page comparison.html below
-outputs/comparison; of the validation split they are called validation.*. The files of a sweep are logged to its summary
-run as well. On validation, what a decision rule tunes there is cross-fitted: its score is not that of its own tuning.
+Prints the verdict in a sentence and a table for each data set, and writes comparison.csv, comparison.json and the page
+comparison.html below outputs/comparison; of the validation split they are called validation.*. The files of a sweep are
+logged to its summary run as well. On validation, what a decision rule tunes there is cross-fitted: its score is not
+that of its own tuning.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipoise.core import key_values
@@ -45,9 +45,9 @@ class Chosen:
     sweep: str | None  # None if the runs are not chosen by their sweep
 
     @property
-    def folder(self) -> Path:
+    def name(self) -> str:
         digest = hashlib.sha256(" ".join(run.id for run in self.runs).encode()).hexdigest()
-        return project_root() / "outputs" / "comparison" / (self.sweep or f"runs-{digest[:10]}")
+        return self.sweep or f"runs-{digest[:10]}"
 
 
 def _compare(words: Sequence[str]) -> None:
@@ -65,22 +65,21 @@ def _compare(words: Sequence[str]) -> None:
     advice = f"start some: {command('train')} -m weighting=none,balanced seed=0,1,2"
     store = existing_store(project_root(), where, advice)
 
-    from equipoise.comparison import compare, report
+    from equipoise.comparison import compare, files, verdict
     from equipoise.comparison.console import print_comparison
+    from equipoise.core.terminal import console
     from equipoise.tracking.run import outer_run
 
     outer = outer_run(store)
     chosen = _choose(store, options, compare.wanted(metric, split))
     found = compare.compare(chosen.runs, metric, split, baseline=options.get("baseline"), rope=rope)
-    print_comparison(found, chosen.title)
-    stem = "comparison" if split == splits.TEST else "validation"
-    texts = {
-        f"{stem}.csv": report.as_csv(found),
-        f"{stem}.json": report.as_json(found),
-        f"{stem}.html": report.as_html(found, chosen.title),
-    }
-    _write(texts, chosen.folder)
+    said = verdict.headline(found, files.missing(store, chosen.sweep) if chosen.sweep else "")
+    print_comparison(found, chosen.title, said)
+    texts = files.texts(found, chosen.title, said)
+    where = files.write(texts, files.folder(chosen.name))
     _log(texts, chosen, store, outer)
+    logged = ", and logged to the sweep's summary run" if chosen.sweep else ""
+    console.print(f"{where}{logged}", soft_wrap=True)
 
 
 def _choose(store: "Store", options: Mapping[str, str], metrics: Sequence[str]) -> Chosen:
@@ -101,23 +100,13 @@ def _choose(store: "Store", options: Mapping[str, str], metrics: Sequence[str]) 
     return chosen
 
 
-def _write(texts: Mapping[str, str], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, text in texts.items():
-        (folder / file).write_text(text, encoding="utf-8")
-
-
-def _log(texts: dict[str, str], chosen: Chosen, store: "Store", outer: str | None) -> None:
-    from equipoise.core.terminal import console
+def _log(texts: Mapping[str, str], chosen: Chosen, store: "Store", outer: str | None) -> None:
     from equipoise.tracking.artifacts import log_comparison, log_sweep_texts
 
     if chosen.sweep:
         log_sweep_texts(store, chosen.sweep, {run.experiment_id for run in chosen.runs}, texts)
     if outer:
         log_comparison(store, outer, texts)
-    logged = ", and logged to the sweep's summary run" if chosen.sweep else ""
-    page = next(file for file in texts if file.endswith(".html"))
-    console.print(f"Written to {chosen.folder}/{page}, .csv and .json{logged}", soft_wrap=True)
 
 
 def main(words: Sequence[str]) -> int:

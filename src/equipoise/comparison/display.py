@@ -1,7 +1,7 @@
 """A comparison as headings, rows and sentences: what the terminal and the page show."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from equipoise.metrics.orientation import orientation
 ABSENT = "–"
 # What the pairs of each test are.
 PAIRS = {CORRECTED: "splits", PERMUTATION: "seeds", WILCOXON: "data\u00a0sets"}
+
+# Columns, besides other metrics, that a narrow terminal leaves to the page.
+_DISPENSABLE = ("runs", "SD\u00a0splits", "SD\u00a0seeds", "mean rank", "on front")
 
 Column = tuple[str, list[str]]  # its heading and its cells
 Cells = tuple[list[str], list[list[str]]]  # headings, and rows
@@ -35,6 +38,26 @@ def columns(table: Table, metric: str) -> Cells:
         ("on front", ["●" if row.on_front else "" for row in table.rows]),
     ]
     return _as_rows([(heading, cells) for heading, cells in found if any(cell not in ("", ABSENT) for cell in cells)])
+
+
+def narrowed(table: Table, metric: str) -> Iterator[tuple[list[str], list[list[str]], list[str]]]:
+    """Yield headings, rows and the columns that are left out: all first, then ever fewer of them.
+
+    Means, paired differences and p stay; of the differences, the last to go is in how many pairs they are better.
+    """
+    headings, rows = columns(table, metric)
+    dispensable = [heading for heading in headings if heading in _DISPENSABLE or heading in map(words, PANEL)]
+    dispensable = [heading for heading in dispensable if heading != words(metric)]
+    for count in range(len(dispensable) + 1):
+        left_out = dispensable[len(dispensable) - count :]
+        kept = [index for index, heading in enumerate(headings) if heading not in left_out]
+        yield [headings[index] for index in kept], [[row[index] for index in kept] for row in rows], left_out
+    heads, cells = [headings[index] for index in kept], [[row[index] for index in kept] for row in rows]
+    yield (
+        [heading.partition(" (better")[0] for heading in heads],
+        [[cell.partition(" (")[0] if cell[:1] in "+-" else cell for cell in row] for row in cells],
+        [*left_out, "better in"],
+    )
 
 
 def _as_rows(columns: Sequence[Column]) -> Cells:
@@ -230,6 +253,19 @@ def _number(value: float, form: str) -> str:
 
 def _difference(found: Difference | None) -> str:
     return "" if found is None else f"{found.mean:+.3f} ({found.better}/{found.pairs})"
+
+
+def interval(found: Difference) -> str:
+    """Return a difference with its interval, if it has one."""
+    bounds = "" if math.isnan(found.low) else f" ({found.low:+.3f} to {found.high:+.3f})"
+    return f"{found.mean:+.3f}{bounds}"
+
+
+def p_of(found: Difference) -> str:
+    """Return p as the end of a clause; "" if the difference was not tested."""
+    if found.p is None:
+        return ""
+    return f", p = {found.p:.3f}" if found.p >= 0.001 else ", p < 0.001"
 
 
 def _p(found: Difference | None) -> str:

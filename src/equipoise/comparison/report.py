@@ -89,18 +89,19 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(_without_nan(whole), indent=1)
 
 
-def as_html(comparison: Comparison, source: str) -> str:
-    """Return one page: over all data sets first, then each of them.
+def as_html(comparison: Comparison, source: str, said: str) -> str:
+    """Return one page: the verdict, what holds over all data sets, then each of them.
 
     Parameters
     ----------
     source : where the runs come from, as it was typed
+    said : the verdict
     """
     headline = f"{words(comparison.metric)} of the {TITLES[comparison.split]}"
+    verdict = html.paragraph(said, kind="lead")
     lead = html.paragraph(
         f"{source}. Headline metric: {headline}; every interval is a 95 % interval for the mean, "
-        "over splits or folds; of one split, over its seeds.",
-        kind="lead",
+        "over splits or folds; of one split, over its seeds."
     )
     parts = [html.Part("Over all data sets", _overall(comparison))] if comparison.overall else []
     for table in comparison.tables:
@@ -111,7 +112,9 @@ def as_html(comparison: Comparison, source: str) -> str:
             ("all intervals", _intervals(table, comparison.metric)),
         ):
             parts.append(html.Part(of_dataset + subject if of_dataset else subject.capitalize(), body))
-    return html.document(f"Comparison of {', '.join(table.dataset for table in comparison.tables)}", [lead], parts)
+    return html.document(
+        f"Comparison of {', '.join(table.dataset for table in comparison.tables)}", [verdict, lead], parts
+    )
 
 
 def _overall(comparison: Comparison) -> list[str]:

@@ -141,7 +141,10 @@ def _told(metrics: Mapping[str, float]) -> str:
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a plain table, text to the left and numbers to the right, in parts where the terminal is narrow."""
-    for table in tables(title, headings, rows, console.width):
+    for number, table in enumerate(tables(title, headings, rows, console.width)):
+        # By itself: as the table's own it would be broken to the width of a narrow table.
+        console.print(f"{title} (continued)" if number else title, style="italic")
+        table.title = None
         console.print(table)
 
 

@@ -26,6 +26,7 @@ from equipoise.runs import background
 from equipoise.runs.weigh import weigh
 from equipoise.sweeps import race_pace
 from equipoise.sweeps.candidates import Candidate
+from equipoise.sweeps.descriptions import VERDICT
 from equipoise.sweeps.planning import Sweep
 from equipoise.sweeps.progress import SPOKEN
 from equipoise.sweeps.race_pace import Job, Over, Pace
@@ -36,7 +37,6 @@ from equipoise.tracking.store import Store
 
 ARGMAX = "argmax"
 RESERVE = 4.0  # seconds for the verdict and its page
-VERDICT = "verdict"  # tag of the summary run
 SECONDS = "race_seconds"  # tag of the summary run: what earlier commands have spent
 MOST_JOBS = 1 << 20
 ENDS: Mapping[Over, str] = {

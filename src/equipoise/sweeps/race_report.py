@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equipoise.comparison import racing
-from equipoise.comparison.display import words
+from equipoise.comparison.display import interval, p_of, words
 from equipoise.comparison.racing import Entry, Nested, Scores, Verdict
 from equipoise.comparison.repetitions import Difference, Spread
 from equipoise.core.commands import command
@@ -18,7 +18,8 @@ from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
 from equipoise.core.terminal import console, errors, print_table
 from equipoise.reports import html
-from equipoise.sweeps.race import VERDICT, Race, Results
+from equipoise.sweeps import descriptions
+from equipoise.sweeps.race import Race, Results
 from equipoise.sweeps.race_plan import METRICS, judged_by
 from equipoise.tracking.artifacts import log_sweep_texts
 
@@ -66,8 +67,7 @@ def show(race: Race) -> int:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     log_sweep_texts(race.store, race.sweep.id, {run.experiment_id for run in results.runs}, texts)
-    summary = race.store.runs(kind="sweep", sweep_id=race.sweep.id)[-1].info.run_id
-    race.store.client.set_tag(summary, VERDICT, lines(told)[0])
+    descriptions.open_note(race.store, race.sweep.id, lines(told)[0])
     console.print(f"The race, drawn: {folder / 'decision.html'}", soft_wrap=True)
     return 0
 
@@ -89,17 +89,17 @@ def _verdict(told: Told) -> str:
         return (
             f"Verdict: no weights with argmax. The data name their validation rows, so that seeds alone differ, and "
             f"nothing can be shown for other rows. On these, {_name(verdict.leader)} has the highest {metric}: "
-            f"{_interval(found)}."
+            f"{interval(found)}."
         )
     if verdict.choice != race.baseline:
         return (
             f"Verdict: {_name(verdict.choice)}. It is shown to be better than no weights with argmax by {metric}: "
-            f"{_interval(found)}{_with_p(found)} (one-sided, Holm's correction for {family}; validation rows of "
+            f"{interval(found)}{p_of(found)} (one-sided, Holm's correction for {family}; validation rows of "
             f"{splits})."
         )
     return (
         f"Verdict: no weights with argmax. By {metric} none of {family} is shown to be better (validation rows of "
-        f"{splits}); the highest is {_name(verdict.leader)}: {_interval(found)}{_with_p(found)}."
+        f"{splits}); the highest is {_name(verdict.leader)}: {interval(found)}{p_of(found)}."
     )
 
 
@@ -110,7 +110,7 @@ def _tested(told: Told) -> list[str]:
     known = "" if told.race.design.tests else "; all repetitions share their test rows, so there is no interval"
     return [
         "On test rows, which chose nothing in their repetition: what one split's validation rows prefer has "
-        f"{words(told.race.metric)} {_mean(nested.spread)}, {_interval(nested.to_baseline)} against no weights with "
+        f"{words(told.race.metric)} {_mean(nested.spread)}, {interval(nested.to_baseline)} against no weights with "
         f"argmax{known}."
     ]
 
@@ -123,10 +123,10 @@ def _control(told: Told) -> list[str]:
     lead = ""
     if verdict.to_control is not None:
         sure = "shown" if verdict.to_control.is_shown else "not shown to be more than noise: it is the cheaper answer"
-        lead = f"; the verdict is ahead of it by {_interval(verdict.to_control)}, {sure}"
+        lead = f"; the verdict is ahead of it by {interval(verdict.to_control)}, {sure}"
     return [
         f"The control that needs no training: no weights with decision={control.rule}, "
-        f"{_interval(verdict.differences[control])} against argmax{lead}."
+        f"{interval(verdict.differences[control])} against argmax{lead}."
     ]
 
 
@@ -199,7 +199,7 @@ def disagreement(told: Told) -> tuple[list[str], list[list[str]]]:
                 words(metric),
                 _name(leader),
                 f"{np.mean([*scores[leader].values()]):.3f}",
-                _interval(found) if found else "",
+                interval(found) if found else "",
                 _sure(found),
             ]
         )
@@ -265,7 +265,7 @@ def _entries(told: Told) -> tuple[list[str], list[list[str]]]:
                 _name(entry),
                 str(len(scores[entry])),
                 f"{np.mean([*scores[entry].values()]):.3f}",
-                _interval(found) if found else "",
+                interval(found) if found else "",
                 _p(found) if found else "",
                 ended,
             ]
@@ -347,20 +347,8 @@ def _mean(found: Spread) -> str:
     return f"{found.mean:.3f}" if math.isnan(found.low) else f"{found.mean:.3f} ({found.low:.3f} to {highest:.3f})"
 
 
-def _interval(found: Difference) -> str:
-    return (
-        f"{found.mean:+.3f}" if math.isnan(found.low) else f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-    )
-
-
 def _p(found: Difference) -> str:
     return "–" if found.p is None else "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
-
-
-def _with_p(found: Difference) -> str:
-    if found.p is None:
-        return ""
-    return f", p {_p(found)}" if found.p < 0.001 else f", p = {_p(found)}"
 
 
 def _sure(found: Difference | None) -> str:

@@ -11,7 +11,7 @@ from equipoise.core.commands import command
 from equipoise.core.schema import counted
 from equipoise.core.terminal import console, print_table, warn
 from equipoise.metrics.orientation import orientation
-from equipoise.sweeps import search
+from equipoise.sweeps import descriptions, search
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import log_sweep_figures, log_sweep_texts
 from equipoise.tracking.store import Store
@@ -39,6 +39,9 @@ def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[st
     runs = history.sweep_runs(store, sweep, ["samples/"])
     if not finished or not runs:
         return
+    said = verdict(study, settings)
+    console.print(said, soft_wrap=True)
+    descriptions.open_note(store, sweep, said)
     _print_best(study, settings, flags)
     for line in said_of_noise(study, settings, int(runs[-1].metrics.get("samples/validation", 0))):
         warn(line)
@@ -83,6 +86,23 @@ def _print_best(study: "optuna.Study", settings: search.Settings, flags: Sequenc
     console.print(f"The first of them again, as a run of its own:\n  {typed}", soft_wrap=True)
 
 
+def verdict(study: "optuna.Study", settings: search.Settings) -> str:
+    """Return what the search has found in one sentence: its best trial, and how sure the validation split is of it."""
+    trials, metric = _trials(study, "COMPLETE"), settings.metric[0]
+    sign = orientation(metric)
+    best = max(trials, key=lambda trial: sign * trial.values[0])
+    alike, _ = _alike(trials, metric, 0)
+    sure = f", which validation cannot tell from {counted(len(alike), 'other trial', 'other trials')}" if alike else ""
+    several = len(settings.metric) > 1
+    front = f"; {len(study.best_trials)} are beaten by none in all of {', '.join(settings.metric)}" if several else ""
+    end = "highest" if sign > 0 else "lowest"
+    return (
+        f"Verdict (validation split, for choosing): of {counted(len(trials), 'trial', 'trials')} number "
+        f"{best.number} is {end} by {metric} ({_mean(best, 0)}){sure}{front}; as the best of them "
+        "its value flatters it, and the test split judges."
+    )
+
+
 def said_of_noise(study: "optuna.Study", settings: search.Settings, rows: int) -> list[str]:
     """Say which trials the validation samples cannot tell from the best one, in a sentence for each metric.
 
@@ -95,10 +115,8 @@ def said_of_noise(study: "optuna.Study", settings: search.Settings, rows: int) -
     """
     trials, said = _trials(study, "COMPLETE"), []
     for index, metric in enumerate(settings.metric):
-        sign = orientation(metric)
-        best, *others = sorted(trials, key=lambda trial: -sign * trial.values[index])
-        error = best.user_attrs.get(search.STANDARD_ERRORS, {}).get(metric)
-        alike = [trial for trial in others if error and abs(trial.values[index] - best.values[index]) < error]
+        best = max(trials, key=lambda trial: orientation(metric) * trial.values[index])
+        alike, error = _alike(trials, metric, index)
         if alike:
             count = counted(len(alike), "other trial", "other trials")
             of_rows = f" on {rows} rows" if rows else ""
@@ -108,6 +126,15 @@ def said_of_noise(study: "optuna.Study", settings: search.Settings, rows: int) -
                 "dataset.split_seed=0,1,2"
             )
     return said
+
+
+def _alike(
+    trials: Sequence["optuna.trial.FrozenTrial"], metric: str, index: int
+) -> tuple[list["optuna.trial.FrozenTrial"], float]:
+    """Return the trials that are within one standard error of the best one, and that error; 0 if it is not known."""
+    best, *others = sorted(trials, key=lambda trial: -orientation(metric) * trial.values[index])
+    error: float = best.user_attrs.get(search.STANDARD_ERRORS, {}).get(metric) or 0.0
+    return [trial for trial in others if abs(trial.values[index] - best.values[index]) < error], error
 
 
 def _repeated(trial: "optuna.trial.FrozenTrial", index: int) -> list[float]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from equipoise.comparison import compare, display, splits
+from equipoise.comparison import compare, display, files, splits, verdict
 from equipoise.comparison.compare import PANEL, Comparison
 from equipoise.comparison.console import print_comparison
 from equipoise.config import identity
@@ -14,16 +14,18 @@ from equipoise.config.naming import experiment_of
 from equipoise.core.commands import command
 from equipoise.core.schema import listing
 from equipoise.core.terminal import console, warn
-from equipoise.sweeps import search_report
+from equipoise.sweeps import descriptions, search_report
+from equipoise.sweeps.descriptions import NOTE
 from equipoise.sweeps.jobs import Unfinished, await_others, data_digests, labels, unfinished
 from equipoise.sweeps.planning import Plan, Sweep
 from equipoise.tracking import history
+from equipoise.tracking.artifacts import log_sweep_texts
 from equipoise.tracking.history import Logged
 from equipoise.tracking.run import Description, Run, outer_run, start_run
 from equipoise.tracking.store import Store, open_store
 
 SEVERAL_DATASETS = "sweeps"  # the experiment of a sweep over several data sets
-COMMIT, NOTE = "mlflow.source.git.commit", "mlflow.note.content"
+COMMIT = "mlflow.source.git.commit"
 VERSIONS = ("tensorflow", "keras")  # packages, which are tags of a run as well
 PATIENCE = 10  # seconds that interrupted workers have to end
 MOST_CHARACTERS = 7500  # of a tag
@@ -31,11 +33,17 @@ MOST_CHARACTERS = 7500  # of a tag
 
 @dataclass
 class State:
-    """How a sweep stands."""
+    """How a sweep stands.
+
+    Attributes
+    ----------
+    said : the verdict; "" without a finished run, and of a race or a search, which have verdicts of their own
+    """
 
     runs: Sequence[Logged] = ()
     compared: Comparison | None = None
     unfinished: Sequence[Unfinished] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,10 @@ class _Summary:
     split: str  # whose metrics are compared: validation in a search, which the test split must not guide
     jobs: Sequence[Config]  # none for a search or a race, whose jobs are not known beforehand
     commands: Sequence[str]  # that have run the sweep so far, oldest first
+
+    def page(self, name: str) -> str:
+        """Return the address of a file that was logged to the run, on a server."""
+        return f"{self.store.uri}/#/experiments/{self.run.experiment_id}/runs/{self.run.id}/artifacts/{name}"
 
 
 @contextlib.contextmanager
@@ -73,11 +85,15 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             # Opening the store closes the runs of processes that are gone.
             open_store(store.root, "local" if store.is_local else "server")
             _fill(state, summary)
+            if state.compared and not (plan.searching or plan.racing):
+                missing = f"{len(state.unfinished)} of {len(summary.jobs)} jobs" if state.unfinished else ""
+                state.said = verdict.headline(state.compared, missing)
             _log(summary, state)
             if plan.searching:
                 search_report.show(store, sweep.id, plan.searching, sweep.flags)
             elif not plan.racing:  # whose verdict comes once the summary run is closed
                 _print(summary, state)
+                _publish(summary, state)
     if state.unfinished:
         store.client.set_terminated(summary.run.id, "FAILED")
 
@@ -157,12 +173,38 @@ def _fill(state: State, summary: _Summary) -> None:
 
 def _print(summary: _Summary, state: State) -> None:
     if state.compared:
-        print_comparison(state.compared, f"Sweep {summary.sweep.id}")
+        print_comparison(state.compared, f"Sweep {summary.sweep.id}", state.said)
     if state.unfinished:
         missing = f"{len(state.unfinished)} of {len(summary.jobs)} jobs did not finish"
         warn(f"{missing}; the same command again does only these:")
         for job in state.unfinished:
             warn(f"  {job.label}: {job.reason}")
+
+
+def _publish(summary: _Summary, state: State) -> None:
+    """Write the comparison's files, log them to the summary run, and describe the experiments by the verdict."""
+    if not state.compared:
+        return
+    store, sweep = summary.store, summary.sweep.id
+    texts = files.texts(state.compared, f"Sweep {sweep}", state.said)
+    where = files.write(texts, files.folder(sweep))
+    log_sweep_texts(store, sweep, {run.experiment_id for run in state.runs}, texts)
+    console.print(f"{where}, and logged to the sweep's summary run", soft_wrap=True)
+    if not store.is_local:
+        console.print(f"  {summary.page([*texts][-1])}", soft_wrap=True)
+    for experiment, said in _by_experiment(summary, state, state.compared).items():
+        descriptions.describe(store, experiment, sweep, said)
+
+
+def _by_experiment(summary: _Summary, state: State, compared: Comparison) -> dict[str, str]:
+    """Return the verdicts on the data sets of each experiment; that over all of them is of the summary's experiment."""
+    found: dict[str, list[str]] = {}
+    for table in compared.tables if len(compared.tables) > 1 else ():
+        runs = (run for row in table.rows for run in row.configuration.runs.values())
+        for experiment in dict.fromkeys(run.experiment_id for run in runs):
+            found.setdefault(experiment, []).append(verdict.of_table(table, compared.metric))
+    found.setdefault(summary.run.experiment_id, []).insert(0, state.said)
+    return {experiment: "\n\n".join(said) for experiment, said in found.items()}
 
 
 Rows = tuple[list[str], list[list[str | float | None]]]
@@ -173,7 +215,7 @@ def _log(summary: _Summary, state: State) -> None:
     tables = {"results.json": _results(state), "jobs.json": _jobs(state, summary.split)}
     for path, (headings, rows) in tables.items():
         run.log_table({heading: [row[column] for row in rows] for column, heading in enumerate(headings)}, path)
-    for name, count in (("jobs", len(summary.jobs)), ("jobs_unfinished", len(state.unfinished))):
+    for name, count in ((files.JOBS, len(summary.jobs)), (files.UNFINISHED, len(state.unfinished))):
         run.set_tag(name, str(count))
     run.set_tag(NOTE, _note(summary, state)[:MOST_CHARACTERS])
 
@@ -218,6 +260,7 @@ def _note(summary: _Summary, state: State) -> str:
     sweep, jobs = summary.sweep, summary.jobs
     grid = " × ".join(f"`{key}={values}`" for key, values in sweep.grid.items()) or "one job"
     lines = [
+        *([state.said, ""] if state.said else []),
         f"**Sweep {sweep.id}**: {len(jobs) or len(state.runs)} jobs, {grid}",
         "",
         *(f"    {command}" for command in summary.commands),
