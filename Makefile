@@ -10,8 +10,10 @@ HOSTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := \#
-# One worker a core; tests of one file stay together, since they share trained models.
-PARALLEL := -n logical --maxprocesses 8 --dist loadfile
+# One worker more than cores: many tests wait for a server or a cluster. Tests of one file stay together, since they
+# share trained models, and files keep their order: xdist would put those last that have few tests, and long ones.
+WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 EXTRAS := gpu sweeps server s3 docs dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate

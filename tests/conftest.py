@@ -108,6 +108,13 @@ def processes() -> Iterator[Processes]:
         yield begun
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _tensorflow_first(request: pytest.FixtureRequest) -> None:
+    """Start TensorFlow before any test of a worker could use it in another way; a single file runs without."""
+    if hasattr(request.config, "workerinput"):
+        request.getfixturevalue("tensorflow")
+
+
 @pytest.fixture(scope="session")
 def tensorflow(pytestconfig: pytest.Config) -> object:
     """TensorFlow, started once as a run starts it."""

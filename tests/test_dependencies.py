@@ -139,6 +139,7 @@ def test_params_yaml_is_the_composed_default() -> None:
     assert yaml.safe_load((REPOSITORY / "params.yaml").read_text()) == composed().model_dump(mode="json")
 
 
+@pytest.mark.slow
 def test_an_edit_of_conf_that_params_yaml_lacks_is_told(project: Path) -> None:
     assert ran(project, "conf.py").returncode == 0
     left = (project / "artifacts" / "conf.txt").read_text()

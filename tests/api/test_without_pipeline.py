@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from helpers import REPOSITORY
 
 EXTRA = "needs equipoise[pipeline]: pip install 'equipoise[pipeline]'"
@@ -45,6 +47,7 @@ def ran(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=REPOSITORY / "src", capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_weights_losses_comparison_and_evaluation_need_the_core_alone() -> None:
     """Weights n / (k n_c) are 4/6 and 4/2; a balanced softmax adds log 3 and log 1 to the logits of each sample.
 
@@ -55,6 +58,7 @@ def test_weights_losses_comparison_and_evaluation_need_the_core_alone() -> None:
     assert found.stdout.splitlines() == ["[0.6667, 2.0]", "0.7014", "Compared", "0.75"]
 
 
+@pytest.mark.slow
 def test_the_core_asks_for_nothing_that_windows_lacks() -> None:
     found = ran(ON_WINDOWS + CORE)
     assert found.returncode == 0, found.stderr

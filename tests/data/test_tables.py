@@ -342,6 +342,7 @@ ROWS_OF_TWO_CLASSES = st.lists(
 )
 
 
+@pytest.mark.slow
 def test_any_small_csv_is_prepared_or_refused(tmp_path: Path) -> None:
     prepared_of, refused_of = [], []
 

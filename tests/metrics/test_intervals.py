@@ -187,6 +187,7 @@ def test_a_class_without_test_samples_and_one_class_alone() -> None:
     assert alone["accuracy"].high == 1
 
 
+@pytest.mark.slow
 def test_resampled_intervals_hold_in_about_95_percent_of_test_splits() -> None:
     """Over 300 test splits with counts as found, 0.95 has a standard error of 0.013; 1.5 % more are let go."""
     generator = np.random.default_rng(0)

@@ -24,6 +24,7 @@ def predictions(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return rows, generator.normal(size=rows.shape) * 3
 
 
+@pytest.mark.slow
 @given(predictions())
 def test_equal_to_scikit_learn(drawn: tuple[np.ndarray, np.ndarray]) -> None:
     labels, logits = drawn

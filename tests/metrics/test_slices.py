@@ -126,6 +126,7 @@ def test_several_labels_a_sample() -> None:
     }
 
 
+@pytest.mark.slow
 def test_false_alarms_are_rare_where_no_slice_differs() -> None:
     """The chance of any false alarm in a call is at most 5 %, whatever the sizes of classes and slices."""
     generator, alarms, calls = np.random.default_rng(0), 0, 150

@@ -95,6 +95,7 @@ def test_a_sweep_is_the_product_of_its_lists() -> None:
     assert {job.trainer.epochs for job in found.jobs} == {2}
 
 
+@pytest.mark.slow
 def test_a_large_sweep_is_checked_to_its_last_job() -> None:
     with pytest.raises(ConfigError, match=r"trainer\.batch_size=0: must be greater"):
         plan(["-m", "seed=range(400)", "trainer.batch_size=8,0"])

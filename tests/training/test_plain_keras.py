@@ -129,6 +129,7 @@ def script(cache: Path, *overrides: str, **how: str) -> str:
     return plain_keras(config, data, weigh(config, data), Origin("4a1f", {"device": "cpu", **how}, "0" * 64))
 
 
+@pytest.mark.slow
 def test_every_script_can_be_read(cache: Path, several: list[str], tmp_path: Path) -> None:
     cases = {**PUT_IN, **OTHERS, **{f"several {name}": [*several, *options] for name, options in SEVERAL.items()}}
     assert {words[0] for name in cases if (words := name.split())} >= LOSSES.keys()
