@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import requests
 
 from equipoise.tracking.artifacts import read_json
 from equipoise.tracking.store import Store, open_store
 from helpers import jobs, train
 from processes import Processes
+from servers import answers, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +96,19 @@ def test_the_best_trial_can_be_run_by_itself(project: Path, store: Store, whole:
     run = store.runs(weighting="power")[-1]
     assert "sweep_id" not in run.data.tags
     assert run.data.metrics["val/balanced_accuracy"] == table["val/balanced_accuracy"].max()
+
+
+def test_the_dashboard_shows_the_trials(whole: str, processes: Processes) -> None:
+    command = shlex.split(next(line for line in whole.splitlines() if line.startswith("  optuna-dashboard ")))
+    address = f"http://127.0.0.1:{free_port()}"
+    program = str(Path(sys.executable).with_name(command[0]))
+    process = processes.start([program, *command[1:], "--port", address.rpartition(":")[2], "--server", "wsgiref"])
+    processes.until(lambda: answers(f"{address}/dashboard"), process)
+    (study,) = requests.get(f"{address}/api/studies", timeout=30).json()["study_summaries"]
+    assert study["study_name"] == "whole"
+    shown = requests.get(f"{address}/api/studies/{study['study_id']}", timeout=30).json()
+    assert shown["objective_names"] == ["val/balanced_accuracy"]
+    assert [trial["state"] for trial in shown["trials"]] == ["Complete"] * 4 + ["Pruned"]
 
 
 def test_a_search_that_was_killed_goes_on_to_the_same_trials(

@@ -5,6 +5,7 @@ continues where it was interrupted, and prunes hopeless trials. Optuna is import
 """
 
 import os
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -217,6 +218,7 @@ def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Lau
         with lock:
             study = load(root, sweep, settings)
             study.set_user_attr("search", _identity(settings, searched))
+            _name_metrics(study, settings)
             interrupted = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             left = settings.n_trials - len(
                 study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -339,6 +341,20 @@ def load(root: Path, sweep: str, settings: Settings) -> "optuna.Study":
     return optuna.create_study(
         storage=storage, study_name=sweep, directions=directions, pruner=_pruner(settings), load_if_exists=True
     )
+
+
+def dashboard(root: Path, sweep: str) -> str:
+    """Return the command that shows a search's trials in a browser, while it runs and after."""
+    return f"optuna-dashboard {shlex.quote(str(_file(root, sweep)))}"
+
+
+def _name_metrics(study: "optuna.Study", settings: Settings) -> None:
+    """Let the dashboard show the metrics' names, not `Objective 0`."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([*settings.metric])
 
 
 def _searched(override: Override) -> Among | Between:

@@ -51,6 +51,7 @@ def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[st
     for metric, shares in importance.items():
         listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
         console.print(f"What {metric} depends on: {listed}", soft_wrap=True)
+    console.print(f"To see its trials in a browser:\n  {search.dashboard(store.root, sweep)}", soft_wrap=True)
     experiments = {run.experiment_id for run in runs}
     log_sweep_texts(store, sweep, experiments, {"search/trials.csv": _as_csv(study, settings)})
     pictures = {f"search/{name}.png": figure for name, figure in _pictures(study, settings, importance).items()}
