@@ -23,7 +23,10 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "dvc.yaml"
 PACKAGE = ROOT / "src" / "equipoise"
-PRINTING = ("equipoise.core.terminal", "equipoise.reports.console", "equipoise.comparison.console")
+PRINTING = (
+    *("equipoise.core.terminal", "equipoise.core.bars", "equipoise.config.differences"),
+    *("equipoise.reports.console", "equipoise.comparison.console"),
+)
 COLORS = "equipoise.core.colors"
 # A task also judges, which training does not ask of it.
 JUDGING = (

@@ -79,7 +79,7 @@ def test_three_implementations_one_digest(sweep: Any, runs: list[Any]) -> None:
     (digest,) = {run.data.tags["weights_sha256"] for run in runs}
     assert len({run.data.tags["sweep_id"] for run in runs}) == 1
     assert len({run.data.tags["config_sha256"] for run in runs}) == 3
-    table = sweep.stdout[sweep.stdout.index("Sweep ") :]
+    table = sweep.stdout[sweep.stdout.rindex("\nSweep ") :]
     assert len(digest) == 64
     name = " ".join(
         re.split(" {2,}", line.strip())[0] for line in table.splitlines()

@@ -162,3 +162,20 @@ def test_a_run_in_ascii_in_a_narrow_pipe(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
     tables = found.stdout[found.stdout.index("Test split by class") : found.stdout.index("Report: ")]
     assert max(map(len, tables.splitlines())) <= 60 + len("\\u65e5\\u672c"), "what replaces a character is wider"
+
+
+def test_quietly_there_are_warnings_and_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    words, is_quiet = terminal.without_quiet(["-m", "--quiet", "seed=0,1"])
+    assert (words, is_quiet) == (["-m", "seed=0,1"], True)
+    assert terminal.without_quiet(["seed=0"]) == (["seed=0"], False)
+    with terminal.quietly(is_quiet):
+        terminal.note("engine=auto takes fit")
+        terminal.console.print("a job")
+        terminal.print_table("Table", ["a"], [["1"]])
+        terminal.warn("leakage")
+        terminal.retell("error: a job failed")
+        with terminal.aloud():
+            terminal.console.print("verdict")
+        terminal.console.print("another job")
+    terminal.console.print("loud again")
+    assert capsys.readouterr() == ("verdict\nloud again\n", "warning: leakage\nerror: a job failed\n")

@@ -80,6 +80,33 @@ def test_quick_answers_load_no_heavy_library(command: list[str], code: int) -> N
     }
 
 
+def test_what_will_be_done_is_said_first() -> None:
+    """Before a heavy library is loaded, and of a sweep before its jobs are composed, as one with a mistake shows."""
+    program = """
+import sys
+from equipoise.commands import train
+
+def say(line):
+    print(line, sorted({"tensorflow", "keras", "mlflow", "sklearn", "pandas", "scipy"} & set(sys.modules)))
+
+train.planning.plan(["-m", "weighting=none,balanced", "seed=0,1", "trainer.epochs=2", "sweep=mine"], say)
+train.planning.plan(["dataset=digits_lt", "weighting=balanced"], say)
+train.planning.plan(["--cfg", "job"], say)
+"""
+    command, folder = [sys.executable, "-X", "utf8", "-c", program], config_folder().parent / "src"
+    found = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+    assert found.stdout.splitlines() == [
+        "Sweep mine: 4 jobs of weighting=none,balanced × seed=0,1 []",
+        "differs from the default: trainer.epochs=2 (30) []",
+        "balanced · class_weight · cnn · seed 0: one run of 30 epochs on digits_lt []",
+        "differs from the default: dataset=digits_lt, weighting=balanced []",
+    ], found.stderr
+    said: list[str] = []
+    with pytest.raises(ConfigError):
+        plan(["-m", "dataset=synthetic", "model=cnn", "seed=0,1", "sweep=mine"], said.append)
+    assert said == ["Sweep mine: 2 jobs of seed=0,1"]
+
+
 def test_the_config_of_a_sweep_is_shown_as_that_of_a_run() -> None:
     found = plan(["--cfg", "job", "hydra.mode=MULTIRUN", "seed=0,1"])
     assert found is not None

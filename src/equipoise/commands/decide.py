@@ -6,6 +6,7 @@
 
   metric=macro_f1   what decides: macro_f1, balanced_accuracy, mcc, accuracy or worst_class_recall
   minutes=10        for everything; the same command goes on where it stopped, with more minutes further
+  --quiet           warnings, errors and the verdict alone
 
 All other words are overrides as of train.py. Values that are typed as lists are the candidates; without a list they are
 no weights, power, balanced, effective number, balanced softmax, focal, LDAM-DRW and class-balanced sampling. Each is
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from equipoise.commands import train
 from equipoise.core import key_values
 from equipoise.core.schema import ConfigError, complain, suggestion
+from equipoise.core.terminal import QUIET
 from equipoise.sweeps.race_plan import METRICS
 
 OWN = ("metric", "minutes")
@@ -39,7 +41,8 @@ def main(words: Sequence[str]) -> int:
         if metric not in METRICS:
             raise ConfigError(f"metric={metric}: no decision rule is judged by it{suggestion(metric, [*METRICS])}")
         key_values.number(options, "minutes")
-        flags = [word for word in others if word.startswith("-") and not word.startswith(("--config-", "-cd", "-cn"))]
+        taken = ("--config-", "-cd", "-cn", QUIET)
+        flags = [word for word in others if word.startswith("-") and not word.startswith(taken)]
         if flags:
             raise ConfigError(f"{flags[0]}: there is no such flag; `decide` takes overrides, metric= and minutes=")
         searches = [word for word in others if word.startswith(("hydra/sweeper", "hydra.sweeper"))]
@@ -47,7 +50,7 @@ def main(words: Sequence[str]) -> int:
             raise ConfigError(f"{searches[0]}: decide races, and takes no other way to choose its jobs")
     except ConfigError as error:
         return complain(error)
-    if "metric" not in options:
+    if "metric" not in options and QUIET not in words:
         told = "; ".join(f"{name}: {what}" for name, what in METRICS.items())
         print(f"note: metric={metric} decides, since none is typed. {told}.")
     settings = {"metric": metric, "minutes": options.get("minutes", "10")}

@@ -17,6 +17,8 @@
                                                                    as - recall/fraud >= 0.8, and 2 if one cannot be
                                                                    judged; with slices: recall/fraud/country=DE >= 0.7
 
+  --quiet                                                          warnings, errors, gates and the headline alone
+
 Only dataset, decision and evaluation can be typed; otherwise the run's own options hold. The result is a new run beside
 the old one, tagged kind=evaluation and evaluated_run=RUN_ID; comparisons of a sweep omit it.
 """
@@ -34,13 +36,15 @@ from equipoise.core.typed import list_in
 
 if TYPE_CHECKING:
     from equipoise.metrics.gates import Checked
+    from equipoise.runs.reevaluate import Judged
+    from equipoise.tracking.store import Store
 
 
 OPTIONS = ("run", "tracking", "slices", "gates")
 
 
 def _evaluate(words: Sequence[str]) -> int:
-    tree, words = divided(whole(words))
+    tree, words = divided(words)
     for word in words:
         _check_known(word)
     own = [word for word in words if word.partition("=")[0] in OPTIONS]
@@ -53,9 +57,8 @@ def _evaluate(words: Sequence[str]) -> int:
 
     store = existing_store(project_root(), where, f"train one: {command('train')}")
 
-    from equipoise.core.terminal import console, warn
-    from equipoise.reports.console import print_evaluation, print_gates, print_slices
-    from equipoise.reports.run_page import REPORT
+    from equipoise.core.terminal import aloud, console, warn
+    from equipoise.reports.console import headline, print_evaluation, print_slices
     from equipoise.runs.gating import read_gates
     from equipoise.runs.reevaluate import Asked, evaluate_again
 
@@ -68,13 +71,25 @@ def _evaluate(words: Sequence[str]) -> int:
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
     if evidence.slices is not None:
         print_slices(evidence.slices)
+    line = f"{evidence.name}: {headline(evidence.evaluation)}" if console.quiet else ""
+    with aloud():
+        _print_result(judged, store, line)
+    return _verdict(judged.gates)
+
+
+def _print_result(judged: "Judged", store: "Store", line: str) -> None:
+    from equipoise.core.terminal import console
+    from equipoise.reports.console import print_gates
+    from equipoise.reports.run_page import REPORT
+
     if judged.gates:
         print_gates(judged.gates)
+    if line:
+        console.print(line, soft_wrap=True)
     if (judged.folder / REPORT).exists():
         console.print(f"Report: {judged.folder / REPORT}", soft_wrap=True)
     console.print(f"Logged as run {judged.run_id}. To open it in MLflow:", soft_wrap=True)
     console.print(f"  {store.page(judged.experiment_id, judged.run_id)}", soft_wrap=True)
-    return _verdict(judged.gates)
 
 
 def _check_known(word: str) -> None:
@@ -104,4 +119,4 @@ def _verdict(gates: "Sequence[Checked]") -> int:
 
 def main(words: Sequence[str]) -> int:
     """Do what was typed; return the exit code."""
-    return key_values.answer(words, __doc__, _evaluate)
+    return key_values.answer(whole(words), __doc__, _evaluate, can_be_quiet=True)

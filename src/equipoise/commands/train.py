@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from equipoise.config.model import Config, validate
 from equipoise.config.naming import experiment_of, ignored_variables
+from equipoise.config.overrides import whole
 from equipoise.core import interruption, process
 from equipoise.core.clock import clock, imports_counted
 from equipoise.core.commands import command
 from equipoise.core.paths import config_folder, project_root
 from equipoise.core.schema import ConfigError, complain
+from equipoise.core.terminal import aloud, console, quietly, without_quiet
 from equipoise.sweeps import planning, race_plan
 from equipoise.sweeps.launchers import choose
 from equipoise.sweeps.launchers.submitit_jobs import cores
@@ -34,8 +37,14 @@ def main(words: Sequence[str]) -> int:
     """Check every job of the command line, then hand over to Hydra; return the exit code."""
     clock.begin_process()
     process.begin()
+    words, is_quiet = without_quiet(whole(words))
+    with quietly(is_quiet):
+        return _main(words)
+
+
+def _main(words: Sequence[str]) -> int:
     try:
-        plan = planning.plan(words)
+        plan = planning.plan(words, announce=partial(console.print, soft_wrap=True))
         takes_part, reached = False, choose.Reached()
         if plan and not plan.shows_config:
             # Here and not in the jobs: data that are wrong, or a server that refuses, are a user's mistake, too.
@@ -63,6 +72,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reached) -> int:
+    from equipoise.core.bars import jobs_bar
     from equipoise.core.terminal import told_once, warn
     from equipoise.runs import background
     from equipoise.sweeps.jobs import check_search, labels, save_views
@@ -83,7 +93,8 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     jobs = plan.jobs[:1] * (plan.searching.n_trials * plan.repetitions) if plan.searching else plan.jobs
     of_trials = "trial" if plan.repetitions == 1 else "job"
     names = [f"{of_trials} {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
-    following = followed(sweep.folder, names, [job.trainer.epochs for job in jobs]) if elsewhere else nullcontext()
+    epochs = [job.trainer.epochs for job in jobs]
+    following = followed(sweep.folder, names, epochs) if elsewhere else jobs_bar(len(jobs))
     # A trial that was told to the search must be a run that is there.
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
     with (
@@ -94,9 +105,11 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     ):
         code = _run_hydra()
     if store.answers:
-        print("To compare its runs in MLflow:")
-        for experiment, view in save_views(store, sweep.id):
-            print(f"  {store.page(experiment, view=view)}")
+        views = save_views(store, sweep.id)
+        with aloud():
+            console.print("To compare its runs in MLflow:")
+            for experiment, view in views:
+                console.print(f"  {store.page(experiment, view=view)}", soft_wrap=True)
     return 1 if state.unfinished else code
 
 
@@ -145,7 +158,6 @@ def _takes_part(plan: planning.Plan) -> bool:
 
 
 def _take_part(config: Config) -> int:
-    from equipoise.core.terminal import console
     from equipoise.runs.run import take_part
 
     try:

@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 
 from equipoise.comparison import splits
 from equipoise.comparison.repetitions import Place
-from equipoise.config.model import CONTROL
+from equipoise.config.model import CONTROL, REPETITION
 from equipoise.core.schema import ConfigError, listing, suggestion
 from equipoise.tracking.history import Logged
 
-# Runs that differ only in these are repetitions of one configuration.
-REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
 # Keys of a dataset that do not change which data it is.
 OF_THE_CONFIGURATION = ("dataset.labels", "dataset.sampling", "dataset.target_prior")
 CONTROL_RULE = "logit_adjusted"

@@ -49,7 +49,7 @@ JUDGES = ("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judg
 BESIDE = (
     *("equipoise.core.clock", "equipoise.training.cluster", "equipoise.training.checkpoints"),
     *("equipoise.tracking.run", "equipoise.tracking.store", "equipoise.tracking.gpu_usage", "equipoise.config.naming"),
-    *("equipoise.core.terminal", "equipoise.runs.follow", "equipoise.tracking.keys"),
+    *("equipoise.core.terminal", "equipoise.core.bars", "equipoise.runs.follow", "equipoise.tracking.keys"),
 )
 DATA = "the content of the data"
 JUDGING = ("decision", "evaluation")  # parts that the trained weights do not depend on

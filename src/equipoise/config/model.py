@@ -36,6 +36,8 @@ from equipoise.methods.weighting import STRATEGIES, Weighting
 
 # Options that change how a run is carried out but not its result; the config's digest omits them.
 CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile")
+# What repeats a configuration, rather than being part of it.
+REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
 # The options that belong to no group.
 VALUES = ("seed", "cost", "sweep")
 # Sections that judge a trained model and do not change it.

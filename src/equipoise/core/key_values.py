@@ -8,9 +8,26 @@ from equipoise.core.commands import as_typed
 from equipoise.core.schema import ConfigError, complain, suggestion
 
 
-def answer(words: Sequence[str], document: str | None, act: Callable[[Sequence[str]], int | None]) -> int:
-    """Do what was typed, or print the document if help is asked for; return the exit code, 2 for a user's mistake."""
+def answer(
+    words: Sequence[str],
+    document: str | None,
+    act: Callable[[Sequence[str]], int | None],
+    *,
+    can_be_quiet: bool = False,
+) -> int:
+    """Do what was typed, or print the document if help is asked for; return the exit code, 2 for a user's mistake.
+
+    Parameters
+    ----------
+    can_be_quiet : whether the command takes --quiet, and says aloud what is its result
+    """
     process.begin()
+    if can_be_quiet:
+        from equipoise.core.terminal import quietly, without_quiet  # not where a served model does without rich
+
+        words, is_quiet = without_quiet(words)
+        with quietly(is_quiet):
+            return answer(words, document, act)
     if {"-h", "--help"} & set(words):
         print(as_typed(document or "").strip())
         return 0

@@ -8,22 +8,33 @@ EVERY = 0.1  # seconds between two changes of what is shown
 
 
 class LiveLine:
-    """A bar with the number of epochs and a text, changed in place.
+    """A bar with the number of epochs, or of other steps, and a text, changed in place.
 
     Parameters
     ----------
-    total : epochs
+    total : steps
     update : shows a line in place of the one before
     clock : seconds
+    steps : what they are
     """
 
-    def __init__(self, total: int, update: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._total, self._update, self._clock = total, update, clock
+    def __init__(
+        self,
+        total: int,
+        update: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        steps: str = "epochs",
+    ) -> None:
+        self._total, self._update, self._clock, self._steps = total, update, clock, steps
         self._done, self._text, self._shown_at = 0, "", float("-inf")
 
     def advance(self, text: str) -> None:
-        """Count an epoch; show it, unless something was shown a moment ago."""
-        self._done, self._text = self._done + 1, text
+        """Count a step; show it, unless something was shown a moment ago."""
+        self.move(self._done + 1, text)
+
+    def move(self, done: int, text: str) -> None:
+        """Say how many steps are done; show it, unless something was shown a moment ago."""
+        self._done, self._text = done, text
         if self._clock() - self._shown_at >= EVERY:
             self.show()
 
@@ -31,12 +42,12 @@ class LiveLine:
         """Show how far it is."""
         self._shown_at = self._clock()
         filled = CELLS * self._done // self._total
-        self._update(f"{'━' * filled}{'─' * (CELLS - filled)} {self._done}/{self._total} epochs  {self._text}")
+        self._update(f"{'━' * filled}{'─' * (CELLS - filled)} {self._done}/{self._total} {self._steps}  {self._text}")
 
 
-def line_below(total: int) -> LiveLine:
+def line_below(total: int, steps: str = "epochs") -> LiveLine:
     """Return a line below the cell that is being run."""
     from IPython.display import display
 
     handle = display({"text/plain": ""}, raw=True, display_id=True)
-    return LiveLine(total, lambda line: handle.update({"text/plain": line}, raw=True))
+    return LiveLine(total, lambda line: handle.update({"text/plain": line}, raw=True), steps=steps)

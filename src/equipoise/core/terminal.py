@@ -1,33 +1,24 @@
-"""What a run shows in the terminal: a live bar while it trains, then its tables."""
+"""What a command says in the terminal: messages, warnings and tables, and what is left of them under --quiet."""
 
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from equipoise.core import notebook
 from equipoise.core.schema import printable
 from equipoise.core.state import kept
 
 WIDTH = 132  # columns where there is no terminal, unless COLUMNS gives another number
 LEAST_NAME = 24  # columns for the name of a row, if it is that long
 WARNING, NOTE = "warning: ", "note: "
-LEAST_COUNTED = 2_000  # things that take long enough for a bar
+QUIET = "--quiet"  # a flag: only warnings, errors and the result are shown
 GAP = 2  # blanks between two columns of a table; half of it at either end
 
 # No markup: brackets in a path or a class name are part of it.
@@ -90,6 +81,33 @@ def retell(line: str) -> None:
 
 
 @contextlib.contextmanager
+def quietly(is_quiet: bool = True) -> Iterator[None]:
+    """Show only warnings, errors and what is said aloud, if it is to be quiet."""
+    before = console.quiet
+    console.quiet = before or is_quiet
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
+@contextlib.contextmanager
+def aloud() -> Iterator[None]:
+    """Show the result, which the body prints on the console, under --quiet too."""
+    before = console.quiet
+    console.quiet = False
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
+def without_quiet(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the typed words without --quiet, and whether it was among them."""
+    return [word for word in words if word != QUIET], QUIET in words
+
+
+@contextlib.contextmanager
 def written_to(file: TextIO) -> Iterator[None]:
     """Write to the file what the body would show in the terminal."""
     before = console.file, errors.file
@@ -98,45 +116,6 @@ def written_to(file: TextIO) -> Iterator[None]:
         yield
     finally:
         console.file, errors.file = before
-
-
-@contextlib.contextmanager
-def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """Show a live bar, and yield the function to call with each epoch's metrics.
-
-    Without a terminal, only the end of the bar is printed; a notebook shows it below the cell.
-    """
-    if console.is_jupyter:
-        line = notebook.line_below(epochs)
-        yield lambda metrics: line.advance(_told(metrics))
-        line.show()
-        return
-    columns = (BarColumn(16), MofNCompleteColumn(), TextColumn("epochs  {task.fields[metrics]}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=epochs, metrics="")
-        yield lambda metrics: progress.update(task, advance=1, metrics=_told(metrics))
-
-
-@contextlib.contextmanager
-def counting(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
-    """Show a live bar of things that are done one after the other, and yield the function that adds some.
-
-    Parameters
-    ----------
-    total : how many there are, nearly; None if that is not known
-    """
-    shown = total is None or total >= LEAST_COUNTED
-    columns = (BarColumn(16), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn(elapsed_when_finished=True))
-    with Progress(*columns, console=console, disable=not shown) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda done: progress.update(task, advance=done)
-        done = progress.tasks[task].completed
-        progress.update(task, total=done)
-
-
-def _told(metrics: Mapping[str, float]) -> str:
-    loss, judged = f"loss {metrics['train/loss']:.4f}", metrics.get("val/balanced_accuracy")
-    return loss if judged is None else f"{loss}  val/balanced_accuracy {judged:.3f}"
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -94,13 +94,10 @@ def print_gates(gates: Sequence[Checked]) -> None:
     terminal.print_table("Gates", ["gate", "value", "95 %", "result"], rows)
 
 
-def print_summary_line(evaluation: Evaluation) -> None:
-    """Print the headline metrics alone, as each of many jobs does."""
+def headline(evaluation: Evaluation) -> str:
+    """Return the headline metrics in a line, as each of many jobs shows them."""
     shown = ("balanced_accuracy", "macro_f1", "mcc")
-    terminal.console.print(
-        "  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary),
-        soft_wrap=True,
-    )
+    return "  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary)
 
 
 def shown_classes(head_to_tail: Integers) -> list[int | None]:

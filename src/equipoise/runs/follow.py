@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from equipoise.config.model import Config
+from equipoise.core.bars import epochs_bar
 from equipoise.core.schema import Floats
-from equipoise.core.terminal import console, progress_bar
+from equipoise.core.terminal import console
 from equipoise.data.prepared import Prepared
 from equipoise.tracking import gpu_usage
 from equipoise.tracking.keys import by_class
@@ -43,7 +44,7 @@ def following(
     done = len(newest.values["history"]) if newest else 0
     if newest is not None:
         console.print(f"Going on after epoch {done} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
-    with progress_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
+    with epochs_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
         def begin(shares: Mapping[str, Floats]) -> None:
             log.log_metrics(by_class(data, shares))

@@ -6,7 +6,8 @@ rows are kept: what a decision rule tunes is tuned on them.
 
 import numpy as np
 
-from equipoise.core.terminal import console, progress_bar
+from equipoise.core.bars import epochs_bar
+from equipoise.core.terminal import console
 from equipoise.data.originals import unchanged
 from equipoise.runs import resume
 from equipoise.runs.again import DATA, EPOCHS, REFIT, VALIDATION, Again
@@ -56,7 +57,7 @@ def trained_again(again: Again, places: Checkpoints) -> Learner:
     config, data, device = again.config, again.data, runtime.device_taken()
     console.print(f"Training once more, on all {again.rows:,} rows", soft_wrap=True)
     learner = KerasLearner(config, data, device, 1, choice_of(config, data, device))
-    with progress_bar(again.epochs) as advance:
+    with epochs_bar(again.epochs) as advance:
 
         def epoch(number: int, metrics: dict[str, float]) -> bool:
             advance({"train/loss": metrics["train/loss"]})  # the validation rows are training rows here

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equipoise.core.bars import counting
 from equipoise.core.schema import ConfigError, counted
-from equipoise.core.terminal import counting
 from equipoise.serving.answers import Answers
 from equipoise.serving.blocks import Block
 from equipoise.serving.inputs import open_input

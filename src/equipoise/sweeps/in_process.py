@@ -13,6 +13,7 @@ from hydra.errors import CompactHydraException
 
 from equipoise.config.model import Config
 from equipoise.config.naming import VARIED, experiment_of, ignored_variables, told_apart
+from equipoise.core.bars import jobs_bar
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import told_once, warn
@@ -69,7 +70,8 @@ def carry_out(plan: Plan, sweep: Sweep) -> Swept:
     store = open_store(project_root(), plan.jobs[0].tracking.name, needed=False)
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
     planning.prepare_all(plan)
-    with told_once(), _named_by(told_apart(sweep.grid, plan.jobs)), summarised(store, plan, sweep) as state:
+    named = _named_by(told_apart(sweep.grid, plan.jobs))
+    with told_once(), named, summarised(store, plan, sweep) as state, jobs_bar(len(plan.jobs)):
         for number, job in enumerate(plan.jobs):
             folder = sweep.folder / str(number)
             folder.mkdir(parents=True, exist_ok=True)

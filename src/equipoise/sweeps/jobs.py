@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from equipoise.comparison import configurations
 from equipoise.config import identity
-from equipoise.config.model import Config, config_sha256, flat
+from equipoise.config.model import REPETITION, Config, config_sha256, flat
 from equipoise.core.paths import cache_folder
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console
@@ -125,7 +125,7 @@ def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
     opened = []
     for experiment in dict.fromkeys(run.experiment_id for run in runs):
         members = [run for run in runs if run.experiment_id == experiment]
-        repetition = [key for key in configurations.REPETITION if len({run.params.get(key) for run in members}) > 1]
+        repetition = [key for key in REPETITION if len({run.params.get(key) for run in members}) > 1]
         baseline = _baseline(store, experiment, views.condition_of_sweep(sweep))
         of_sweep = views.of_sweep(sweep, configurations.varied_params(members), repetition, baseline)
         _save(store, experiment, sweep, of_sweep)

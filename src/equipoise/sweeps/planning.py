@@ -3,12 +3,13 @@
 A plan holds the jobs that a command line asks for, and the launcher, folder and id of a sweep.
 """
 
+import contextlib
 import hashlib
 import math
 import secrets
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from equipoise.config.differences import differences
 from equipoise.config.model import CONTROL, Config, below
-from equipoise.config.naming import VARIED, told_apart
+from equipoise.config.naming import VARIED, experiment_of, run_name, told_apart
 from equipoise.config.overrides import (
     MOST_JOBS,
     as_config_error,
@@ -38,7 +40,7 @@ from equipoise.config.tree import Tree, named
 from equipoise.core.clock import clock
 from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder, project_root
-from equipoise.core.schema import NONE, ConfigError, suggestion
+from equipoise.core.schema import NONE, ConfigError, counted, suggestion
 from equipoise.data.prepare import prepare
 from equipoise.sweeps import candidates, race_plan, search
 from equipoise.sweeps.launchers import choose
@@ -48,6 +50,9 @@ PLANNED = {
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": "hydra_plugins.planned.PlannedSweeper",
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher": "hydra_plugins.planned.PlannedLauncher",
 }
+
+
+MOST_CHARACTERS = 100  # of what a sweep varies, on its first line
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,13 @@ class Sweep:
     folder: Path  # in which Hydra makes a folder for each job
 
 
-def plan(arguments: Sequence[str]) -> Plan | None:
+def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None) -> Plan | None:
     """Compose and check every job; return None if the command line asks for help or the like.
+
+    Parameters
+    ----------
+    announce : told what will be done as soon as that is known, of a sweep before its jobs are composed, and then what
+        its config has that the default has not
 
     Raises
     ------
@@ -102,8 +112,11 @@ def plan(arguments: Sequence[str]) -> Plan | None:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
     choose.forget_schemas()
     with tree.opened(), as_config_error():
-        words = readable(parsed.overrides)
-        return _plan(words, tree, multirun=parsed.multirun, shows_config=parsed.cfg is not None)
+        typed = _read(readable(parsed.overrides), tree, announce, shows_config=parsed.cfg is not None)
+        is_sweep = parsed.multirun or str(typed.settings.hydra.mode).endswith("MULTIRUN")
+        found = _plan_sweep(typed) if is_sweep else _plan_run(typed)
+        _say_differences(typed)
+        return found
 
 
 def words_for_hydra(arguments: Sequence[str], plan: Plan) -> list[str]:
@@ -142,13 +155,19 @@ class _Typed:
     settings: DictConfig  # Hydra's own included, without what is swept over
     stamp: str  # of this command, in the names of its folders
     shows_config: bool
+    announce: Callable[[str], None] | None
 
     @property
     def launcher(self) -> str:
         return str(self.settings.hydra.runtime.choices["hydra/launcher"])
 
+    def say(self, line: str) -> None:
+        """Say what will be done, if anybody wants to know."""
+        if self.announce:
+            self.announce(line)
 
-def _plan(words: list[str], tree: Tree, *, multirun: bool, shows_config: bool) -> Plan:
+
+def _read(words: list[str], tree: Tree, announce: Callable[[str], None] | None, *, shows_config: bool) -> _Typed:
     overrides = parse(words)
     for override in overrides:
         _check_launcher(override)
@@ -157,9 +176,7 @@ def _plan(words: list[str], tree: Tree, *, multirun: bool, shows_config: bool) -
     settings = compose_words(single, tree, return_hydra_config=True)
     _check_settings(settings, overrides)
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
-    typed = _Typed(words, tree, overrides, settings, stamp, shows_config)
-    is_sweep = multirun or str(settings.hydra.mode).endswith("MULTIRUN")
-    return _plan_sweep(typed) if is_sweep else _plan_run(typed)
+    return _Typed(words, tree, overrides, settings, stamp, shows_config, None if shows_config else announce)
 
 
 def _plan_run(typed: _Typed) -> Plan:
@@ -172,7 +189,23 @@ def _plan_run(typed: _Typed) -> Plan:
         raise ConfigError(f"hydra/launcher={typed.launcher} runs the jobs of a sweep: add -m")
     if typed.settings.sweep == "new":
         raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
-    return Plan((compose_one(typed.words, typed.tree),), None, _folders(typed), typed.shows_config)
+    job = compose_one(typed.words, typed.tree)
+    length = counted(job.trainer.epochs, "epoch", "epochs")
+    typed.say(f"{run_name(job)}: one run of {length} on {experiment_of(job.dataset)}")
+    return Plan((job,), None, _folders(typed), typed.shows_config)
+
+
+def _say_differences(typed: _Typed) -> None:
+    """Say what the config has that the default has not, as far as all jobs have it."""
+    if typed.announce is None:
+        return
+    composed = typed.settings.copy()
+    with open_dict(composed):
+        del composed["hydra"]
+    with contextlib.suppress(OmegaConfBaseException):  # what refers to a value that only a job has
+        resolved: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
+        found = differences(resolved, typed.tree)
+        typed.say(f"differs from the default: {', '.join(found)}" if found else "the default config")
 
 
 def _plan_sweep(typed: _Typed) -> Plan:
@@ -190,10 +223,16 @@ def _plan_sweep(typed: _Typed) -> Plan:
         return _plan_race(typed, overrides)
     searching = search_settings(typed.settings.hydra.sweeper)
     space = search.space(overrides) if searching else None
-    jobs = _trials(space, typed.tree) if space else _jobs(overrides, typed.tree)
+    sweep = _sweep(typed, overrides, [*typed.tree.flags, *["search"] * bool(searching)])
+    if searching and space:
+        typed.say(f"Sweep {sweep.id}: a search of {counted(searching.n_trials, 'trial', 'trials')}")
+        jobs = _trials(space, typed.tree)
+    else:
+        lines = _jobs(overrides)
+        typed.say(f"Sweep {sweep.id}: {counted(len(lines), 'job', 'jobs')}{_varied(sweep)}")
+        jobs = _compose_all(lines, typed.tree)
     if typed.shows_config:
         return Plan(jobs, None, _folders(typed), shows_config=True)
-    sweep = _sweep(typed, overrides, [*typed.tree.flags, *["search"] * bool(searching)])
     if searching and space:
         search.check_known(project_root(), sweep.id, searching, space)
     repetitions = len(space.repetitions) if space else 1
@@ -201,6 +240,7 @@ def _plan_sweep(typed: _Typed) -> Plan:
     handed_over = (
         *_folders(typed),
         *_threads(typed.settings, jobs, at_once),
+        *_without_hydra_log(typed),
         f"sweep={sweep.id}",
         # Tells each job what its sweep varies.
         f"++hydra.job.env_set.{VARIED}='{','.join(told_apart(sweep.grid, jobs))}'",
@@ -213,6 +253,9 @@ def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
     options = _options(typed.settings.hydra.sweeper)
     settings = race_plan.read_settings({key: value for key, value in options.items() if key != "params"})
     field = candidates.field(overrides)
+    sweep = _sweep(typed, overrides, [*typed.tree.flags, "race", settings.metric])
+    starters = counted(len(field.candidates), "candidate", "candidates")
+    typed.say(f"Sweep {sweep.id}: a race of {starters}, within {settings.minutes:g} minutes")
     decided = any(word.startswith("decision=") for word in field.given)
     shared = [*field.given, *(() if decided else race_plan.judged_by(settings.metric))]
     baseline = compose_one([*shared, *field.baseline.words], typed.tree)
@@ -229,7 +272,7 @@ def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
     at_once = choose.at_once(_options(typed.settings.hydra.launcher))
     planned = race_plan.Planned(settings, field, tuple(composed.values()), reasons, at_once)
     sweep = replace(
-        _sweep(typed, overrides, [*typed.tree.flags, "race", settings.metric]),
+        sweep,
         command=f"{command('decide')} {shlex.join([*typed.tree.flags, *race_plan.as_typed(typed.words)])}",
         grid={word.partition("=")[0]: "" for candidate in field.candidates for word in candidate.words}
         | {"dataset.split_seed": "", "seed": ""},
@@ -237,7 +280,7 @@ def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
     handed_over = (
         *_folders(typed),
         *_threads(typed.settings, planned.configs, len(planned.configs)),
-        "hydra/hydra_logging=disabled",  # which names every job
+        *_without_hydra_log(typed),
         f"sweep={sweep.id}",
         f"++hydra.job.env_set.{VARIED}='{','.join(sweep.grid)}'",
         *_planned(typed.settings),
@@ -297,6 +340,13 @@ def _threads(settings: DictConfig, jobs: Sequence[Config], at_once: int) -> tupl
     return (f"trainer.threads={share}",) if share and all(job.trainer.threads == "auto" for job in jobs) else ()
 
 
+def _without_hydra_log(typed: _Typed) -> list[str]:
+    """Return the override that keeps Hydra from naming every job, unless the user typed how it logs."""
+    keys = {override.key_or_group.replace("/", ".") for override in typed.overrides}
+    is_typed = any(below(key, ("hydra.hydra_logging", "hydra.verbose")) for key in keys)
+    return [] if is_typed else ["hydra/hydra_logging=disabled"]
+
+
 def _planned(settings: DictConfig) -> list[str]:
     """Return the overrides that replace Hydra's own sweeper and launcher by those which rely on the plan."""
     return [
@@ -306,8 +356,14 @@ def _planned(settings: DictConfig) -> list[str]:
     ]
 
 
-def _jobs(overrides: list[Override], tree: Tree) -> tuple[Config, ...]:
-    """Return the config of every combination of values, in the order of Hydra's basic sweeper."""
+def _varied(sweep: Sweep) -> str:
+    """Return what the sweep varies, as it was typed."""
+    grid = " × ".join(f"{key}={values}" for key, values in sweep.grid.items())
+    return f" of {grid if len(grid) <= MOST_CHARACTERS else ' × '.join(sweep.grid)}" * bool(grid)
+
+
+def _jobs(overrides: list[Override]) -> list[list[str]]:
+    """Return the words of every combination of values, in the order of Hydra's basic sweeper."""
     for override in overrides:
         if override.is_interval_sweep():
             raise ConfigError(
@@ -319,7 +375,7 @@ def _jobs(overrides: list[Override], tree: Tree) -> tuple[Config, ...]:
         product = " times ".join(f"{number} values of {key}" for key, number in numbers.items())
         raise ConfigError(f"{product} are more than {MOST_JOBS} jobs")
     batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    return _compose_all((lines for batch in batches for lines in batch), tree)
+    return [list(lines) for batch in batches for lines in batch]
 
 
 def _compose_all(jobs: Iterable[Sequence[str]], tree: Tree) -> tuple[Config, ...]:

@@ -1,4 +1,4 @@
-"""Show the jobs of worker processes in the launcher's terminal: a live line for each, and its messages at its end.
+"""Show the jobs of worker processes in the launcher's terminal: one bar, and each job's messages at its end.
 
 A worker's own terminal may be a log file on another machine. It writes its messages into its job's folder, which holds
 the journal of its epochs as well; the launcher reads both.
@@ -9,9 +9,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-from equipoise.core.terminal import console, retell, written_to
+from equipoise.core.bars import Job, Jobs, jobs_bar, told
+from equipoise.core.terminal import retell, written_to
 from equipoise.tracking.outbox import read_journal
 
 SPOKEN = "terminal.log"  # in a job's folder, once the job has ended
@@ -37,19 +36,10 @@ def followed(folder: Path, labels: Sequence[str], epochs: Sequence[int]) -> Iter
     ----------
     labels, epochs : one for each job
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(16),
-        MofNCompleteColumn(),
-        TextColumn("epochs  {task.fields[metrics]}"),
-        TimeElapsedColumn(),
-    )
     over = threading.Event()
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as progress:
-        jobs = [
-            _Job(folder / str(number), label, total, progress)
-            for number, (label, total) in enumerate(zip(labels, epochs, strict=True))
-        ]
+    with jobs_bar(len(labels)) as bar:
+        each = zip(labels, epochs, strict=True)
+        jobs = [_Followed(folder / str(number), label, total, bar) for number, (label, total) in enumerate(each)]
 
         def follow() -> None:
             while not over.wait(INTERVAL):
@@ -67,10 +57,12 @@ def followed(folder: Path, labels: Sequence[str], epochs: Sequence[int]) -> Iter
                 job.look(last=True)
 
 
-class _Job:
-    def __init__(self, folder: Path, label: str, epochs: int, progress: Progress) -> None:
-        self.folder, self.label, self.epochs, self.progress = folder, label, epochs, progress
-        self.task: TaskID | None = None
+class _Followed:
+    """A job whose folder is looked at."""
+
+    def __init__(self, folder: Path, label: str, epochs: int, bar: Jobs) -> None:
+        self.folder, self.label, self.epochs, self.bar = folder, label, epochs, bar
+        self.job: Job | None = None
         self.over = False
 
     def look(self, *, last: bool = False) -> None:
@@ -78,24 +70,22 @@ class _Job:
             return
         speaking, spoken = self.folder / SPEAKING, self.folder / SPOKEN
         self.over = spoken.exists() or (last and speaking.exists())
-        if self.over:
-            self._say((spoken if spoken.exists() else speaking).read_text(encoding="utf-8"))
-        elif speaking.exists():
-            self._advance()
+        if self.job is None and (self.over or speaking.exists()):
+            self.job = self.bar.begin(self.label, self.epochs)
+        if self.job and self.over:
+            epoch = self._advance(self.job)
+            self.job.needs_work = epoch > 0
+            self.bar.end(self.job)
+            for line in (spoken if spoken.exists() else speaking).read_text(encoding="utf-8").splitlines():
+                retell(line)
+        elif self.job:
+            self._advance(self.job)
 
-    def _advance(self) -> None:
-        if self.task is None:
-            self.task = self.progress.add_task(self.label, total=self.epochs, metrics="")
-        points = read_journal(self.folder)
-        latest = {point["key"]: point for point in points}
-        if "val/balanced_accuracy" in latest:
-            point = latest["val/balanced_accuracy"]
-            self.progress.update(
-                self.task, completed=point["step"] + 1, metrics=f"val/balanced_accuracy {point['value']:.3f}"
-            )
-
-    def _say(self, text: str) -> None:
-        if self.task is not None:
-            self.progress.remove_task(self.task)
-        for line in text.splitlines():
-            retell(line)
+    def _advance(self, job: Job) -> int:
+        """Show how far the job is, and return how many epochs are done."""
+        latest = {point["key"]: point for point in read_journal(self.folder)}
+        point = latest.get("train/loss")
+        if point is None:
+            return 0
+        self.bar.reach(job, point["step"] + 1, told({key: one["value"] for key, one in latest.items()}))
+        return int(point["step"]) + 1

@@ -8,13 +8,14 @@ from hydra.errors import CompactHydraException
 
 from equipoise.config.model import Config
 from equipoise.config.naming import run_name
+from equipoise.core import bars
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
-from equipoise.core.terminal import console, errors
-from equipoise.reports.console import print_evaluation, print_rules, print_summary_line
+from equipoise.core.terminal import aloud, console, errors
+from equipoise.reports.console import headline, print_evaluation, print_rules
 from equipoise.reports.run_page import REPORT
 from equipoise.runs import resume
-from equipoise.runs.run import Finished, run
+from equipoise.runs.run import NEVER_PREDICTED, Finished, run
 from equipoise.runs.session import Session, Settled
 from equipoise.sweeps import jobs, search
 from equipoise.tracking.outbox import read_journal
@@ -36,6 +37,13 @@ def run_job(config: Config, folder: Path, searching: search.Settings | None) -> 
     -------
     In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
     """
+    with bars.job(run_name(config), config.trainer.epochs) as counted:
+        return _run_job(config, folder, searching, counted)
+
+
+def _run_job(
+    config: Config, folder: Path, searching: search.Settings | None, counted: bars.Job | None
+) -> dict[str, float] | None:
     in_a_sweep = config.sweep != "auto"
     try:
         store = open_store(project_root(), config.tracking.name, needed=False)
@@ -51,6 +59,8 @@ def run_job(config: Config, folder: Path, searching: search.Settings | None) -> 
     except Exception as error:
         _fail(error, config, folder)
     if isinstance(found, Settled):
+        if counted:
+            counted.needs_work = False
         console.print(f"{run_name(config)} {found.reason}", soft_wrap=True)
         if found.pruned:
             return {}
@@ -87,19 +97,28 @@ def _print(finished: Finished, config: Config, store: Store, outcome: dict[str, 
     """Print what came out; of a trial what the search goes by, and nothing of the test split, which does not choose."""
     evidence, name = finished.evidence, run_name(config)
     epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    samples = finished.data.counts.sum()
-    console.print(f"\n{name}: {epochs} on {finished.device}, {samples} training samples", soft_wrap=True)
-    if evidence.model:
-        console.print(evidence.model, soft_wrap=True)
+    done = f"{name}: {epochs} on {finished.device}"
     if outcome is not None:
         shown = (f"{key} {value:.3f}" for key, value in outcome.items() if not key.endswith(search.ERROR))
-        console.print("  ".join(shown), soft_wrap=True)
-        return
-    if config.sweep != "auto":
-        print_summary_line(evidence.evaluation)
-        return
-    print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, finished.data.head_to_tail)
-    print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
+        console.print("  ".join([done, *shown]), soft_wrap=True)
+    elif config.sweep != "auto":
+        never = [note.partition(";")[0] for note in evidence.evaluation.notes if note.startswith(NEVER_PREDICTED)]
+        console.print("  ".join([done, headline(evidence.evaluation), *never]), soft_wrap=True)
+    else:
+        console.print(f"\n{done}, {finished.data.counts.sum()} training samples", soft_wrap=True)
+        print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, finished.data.head_to_tail)
+        print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
+    if evidence.model:
+        console.print(evidence.model, soft_wrap=True)
+    if config.sweep == "auto":
+        line = f"{name}: {headline(evidence.evaluation)}" if console.quiet else ""
+        with aloud():
+            _print_where(finished, store, line)
+
+
+def _print_where(finished: Finished, store: Store, line: str) -> None:
+    if line:
+        console.print(line, soft_wrap=True)
     if (finished.folder / REPORT).exists():
         console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
     if finished.is_uploaded:

@@ -20,9 +20,8 @@ from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from pydantic import BeforeValidator, Field, ValidationError
 
-from equipoise.comparison.configurations import REPETITION
 from equipoise.config.messages import explained
-from equipoise.config.model import Config, Monitored
+from equipoise.config.model import REPETITION, Config, Monitored
 from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed
 from equipoise.metrics.orientation import orientation
 from equipoise.tracking.run import Pruned
