@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -99,6 +100,18 @@ def pid_of(run: Any) -> int:
     return int(run.data.tags["pid"])
 
 
+def test_a_sweep_says_what_it_does_then_a_line_for_each_job(calm: Any) -> None:
+    lines = calm.stdout.splitlines()
+    assert lines[:2] == [
+        "Sweep calm: 2 jobs of weighting=none,balanced",
+        "differs from the default: dataset=digits_lt, model=linear, trainer.epochs=200 (30), trainer.threads=1 (auto)",
+    ]
+    of_jobs = [line for line in lines if ": 200 epochs on cpu  balanced_accuracy 0." in line]
+    assert [line.partition(":")[0] for line in of_jobs] == ["none · seed 0", "balanced · seed 0"]
+    assert "HYDRA" not in calm.stdout
+    assert "━━━" not in calm.stdout, "no bar without a terminal"
+
+
 def test_the_summary_run_tells_the_sweep(store: Store, calm: Any) -> None:
     run = summary(store, "calm")
     assert (run.info.status, run.info.run_name, run.data.params) == (
@@ -137,8 +150,15 @@ def test_every_launcher_gives_the_same_bits(launcher: str, project: Path, store:
 
 
 def test_alone_and_in_another_order_it_is_the_same(project: Path, store: Store) -> None:
-    found = train(project, *JOBS[:-1], "weighting=balanced,none", "sweep=reversed")
+    found = train(project, *JOBS[:-1], "weighting=balanced,none", "--quiet", "sweep=reversed")
     assert found.returncode == 0, found.stderr
+    assert [line.split()[0] for line in found.stdout.split("\n\n")[-1].strip().splitlines()[:3]] == [
+        "Sweep",
+        "Verdict",
+        "Written",
+    ]
+    assert not re.search("epochs on cpu|^note|Mean|differs", found.stdout, re.M), found.stdout
+    assert "--quiet" not in summary(store, "reversed").data.tags["commands"], "it is no part of the sweep"
     assert digests(store, "reversed") == digests(store, "calm")
     alone = train(project, *JOBS[1:-1], "weighting=balanced")
     assert alone.returncode == 0, alone.stderr

@@ -313,6 +313,7 @@ class TestWordsWithoutQuotes:
         ]  # fmt: skip
         project = (REPOSITORY / "MLproject").read_text()
         assert project.count("overrides={overrides}") == 3
+        assert whole(["overrides=--quiet seed=3"]) == whole(["overrides=seed=3 --quiet"])[::-1] == ["--quiet", "seed=3"]
         assert "$(echo" not in project
 
 

@@ -12,6 +12,8 @@
   rope=0.01           also the Bayesian test, in which differences up to this value count as equal: correlated t over
                       splits, signed-rank over the seeds of one split
 
+  --quiet             warnings, errors and the verdict alone
+
 Prints the verdict in a sentence and a table for each data set, and writes comparison.csv, comparison.json and the page
 comparison.html below outputs/comparison; of the validation split they are called validation.*. The files of a sweep are
 logged to its summary run as well. On validation, what a decision rule tunes there is cross-fitted: its score is not
@@ -67,7 +69,7 @@ def _compare(words: Sequence[str]) -> None:
 
     from equipoise.comparison import compare, files, verdict
     from equipoise.comparison.console import print_comparison
-    from equipoise.core.terminal import console
+    from equipoise.core.terminal import say
     from equipoise.tracking.run import outer_run
 
     outer = outer_run(store)
@@ -79,7 +81,7 @@ def _compare(words: Sequence[str]) -> None:
     where = files.write(texts, files.folder(chosen.name))
     _log(texts, chosen, store, outer)
     logged = ", and logged to the sweep's summary run" if chosen.sweep else ""
-    console.print(f"{where}{logged}", soft_wrap=True)
+    say(f"{where}{logged}")
 
 
 def _choose(store: "Store", options: Mapping[str, str], metrics: Sequence[str]) -> Chosen:
@@ -111,4 +113,4 @@ def _log(texts: Mapping[str, str], chosen: Chosen, store: "Store", outer: str | 
 
 def main(words: Sequence[str]) -> int:
     """Do what was typed; return the exit code."""
-    return key_values.answer(words, __doc__, _compare)
+    return key_values.answer(words, __doc__, _compare, can_be_quiet=True)

@@ -58,7 +58,7 @@ def _evaluate(words: Sequence[str]) -> int:
     store = existing_store(project_root(), where, f"train one: {command('train')}")
 
     from equipoise.core.terminal import aloud, console, warn
-    from equipoise.reports.console import headline, print_evaluation, print_slices
+    from equipoise.reports.console import headline, print_evaluation, print_gates, print_slices
     from equipoise.runs.gating import read_gates
     from equipoise.runs.reevaluate import Asked, evaluate_again
 
@@ -71,25 +71,23 @@ def _evaluate(words: Sequence[str]) -> int:
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
     if evidence.slices is not None:
         print_slices(evidence.slices)
-    line = f"{evidence.name}: {headline(evidence.evaluation)}" if console.quiet else ""
     with aloud():
-        _print_result(judged, store, line)
+        if judged.gates:
+            print_gates(judged.gates)
+    _say_where(judged, store, f"{evidence.name}: {headline(evidence.evaluation)}" if console.quiet else "")
     return _verdict(judged.gates)
 
 
-def _print_result(judged: "Judged", store: "Store", line: str) -> None:
-    from equipoise.core.terminal import console
-    from equipoise.reports.console import print_gates
+def _say_where(judged: "Judged", store: "Store", line: str) -> None:
+    from equipoise.core.terminal import say
     from equipoise.reports.run_page import REPORT
 
-    if judged.gates:
-        print_gates(judged.gates)
     if line:
-        console.print(line, soft_wrap=True)
+        say(line)
     if (judged.folder / REPORT).exists():
-        console.print(f"Report: {judged.folder / REPORT}", soft_wrap=True)
-    console.print(f"Logged as run {judged.run_id}. To open it in MLflow:", soft_wrap=True)
-    console.print(f"  {store.page(judged.experiment_id, judged.run_id)}", soft_wrap=True)
+        say(f"Report: {judged.folder / REPORT}")
+    say(f"Logged as run {judged.run_id}. To open it in MLflow:")
+    say(f"  {store.page(judged.experiment_id, judged.run_id)}")
 
 
 def _check_known(word: str) -> None:

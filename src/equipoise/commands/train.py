@@ -23,7 +23,7 @@ from equipoise.core.clock import clock, imports_counted
 from equipoise.core.commands import command
 from equipoise.core.paths import config_folder, project_root
 from equipoise.core.schema import ConfigError, complain
-from equipoise.core.terminal import aloud, console, quietly, without_quiet
+from equipoise.core.terminal import console, quietly, say, without_quiet
 from equipoise.sweeps import planning, race_plan
 from equipoise.sweeps.launchers import choose
 from equipoise.sweeps.launchers.submitit_jobs import cores
@@ -106,10 +106,9 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
         code = _run_hydra()
     if store.answers:
         views = save_views(store, sweep.id)
-        with aloud():
-            console.print("To compare its runs in MLflow:")
-            for experiment, view in views:
-                console.print(f"  {store.page(experiment, view=view)}", soft_wrap=True)
+        say("To compare its runs in MLflow:")
+        for experiment, view in views:
+            say(f"  {store.page(experiment, view=view)}")
     return 1 if state.unfinished else code
 
 

@@ -12,12 +12,12 @@ def print_comparison(comparison: Comparison, source: str, said: str) -> None:
     ----------
     said : the verdict that stands first
     """
-    terminal.console.print(f"\n{source}", style="bold")
-    terminal.console.print(said, soft_wrap=True)
+    terminal.say(f"\n{source}", style="bold")
+    terminal.say(said)
     for table in comparison.tables:
         terminal.console.print()
         if len(comparison.tables) > 1:
-            terminal.console.print(verdict.of_table(table, comparison.metric), soft_wrap=True)
+            terminal.say(verdict.of_table(table, comparison.metric))
         _print_table(table, comparison.metric)
     if comparison.overall:
         headings, rows = display.overall_columns(comparison)

@@ -46,7 +46,7 @@ DEEPEST = 20  # brackets in brackets; no option needs more than two
 # The words whose value may be a text: options of a group, but no group and no option of Hydra's.
 OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
 # The blanks between two words, outside of quotation marks.
-BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")
+BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w|--quiet(?:\s|$))(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")
 BACKSLASH = "\\"
 MOST_JOBS = 100_000  # in a sweep: Hydra lists all of them before the first begins
 

@@ -102,6 +102,12 @@ def aloud() -> Iterator[None]:
         console.quiet = before
 
 
+def say(line: str, style: str | None = None) -> None:
+    """Show one line of the result, under --quiet too."""
+    with aloud():
+        console.print(line, style=style, soft_wrap=True)
+
+
 def without_quiet(words: Sequence[str]) -> tuple[list[str], bool]:
     """Return the typed words without --quiet, and whether it was among them."""
     return [word for word in words if word != QUIET], QUIET in words

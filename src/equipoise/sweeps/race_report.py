@@ -16,7 +16,7 @@ from equipoise.comparison.repetitions import Difference, Spread
 from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
-from equipoise.core.terminal import console, errors, print_table
+from equipoise.core.terminal import errors, print_table, say
 from equipoise.reports import html
 from equipoise.sweeps import descriptions
 from equipoise.sweeps.race import Race, Results
@@ -60,7 +60,7 @@ def show(race: Race) -> int:
     if rows:
         print_table("The metrics favour different ways (validation split)", headings, rows)
     for line in lines(told):
-        console.print(line, soft_wrap=True)
+        say(line)
     folder = project_root() / "outputs" / "decide" / race.sweep.id
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"decision.html": page(told), "decision.json": as_json(told)}
@@ -68,7 +68,7 @@ def show(race: Race) -> int:
         (folder / name).write_text(text, encoding="utf-8")
     log_sweep_texts(race.store, race.sweep.id, {run.experiment_id for run in results.runs}, texts)
     descriptions.open_note(race.store, race.sweep.id, lines(told)[0])
-    console.print(f"The race, drawn: {folder / 'decision.html'}", soft_wrap=True)
+    say(f"The race, drawn: {folder / 'decision.html'}")
     return 0
 
 

@@ -11,7 +11,7 @@ from equipoise.config.naming import run_name
 from equipoise.core import bars
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
-from equipoise.core.terminal import aloud, console, errors
+from equipoise.core.terminal import console, errors, say
 from equipoise.reports.console import headline, print_evaluation, print_rules
 from equipoise.reports.run_page import REPORT
 from equipoise.runs import resume
@@ -111,17 +111,15 @@ def _print(finished: Finished, config: Config, store: Store, outcome: dict[str, 
     if evidence.model:
         console.print(evidence.model, soft_wrap=True)
     if config.sweep == "auto":
-        line = f"{name}: {headline(evidence.evaluation)}" if console.quiet else ""
-        with aloud():
-            _print_where(finished, store, line)
+        _say_where(finished, store, f"{name}: {headline(evidence.evaluation)}" if console.quiet else "")
 
 
-def _print_where(finished: Finished, store: Store, line: str) -> None:
+def _say_where(finished: Finished, store: Store, line: str) -> None:
     if line:
-        console.print(line, soft_wrap=True)
+        say(line)
     if (finished.folder / REPORT).exists():
-        console.print(f"Report: {finished.folder / REPORT}", soft_wrap=True)
+        say(f"Report: {finished.folder / REPORT}")
     if finished.is_uploaded:
         jobs.save_overview(store, finished.experiment_id)
-        console.print(f"Logged as run {finished.run_id}. To open it in MLflow:", soft_wrap=True)
-        console.print(f"  {store.page(finished.experiment_id, finished.run_id)}", soft_wrap=True)
+        say(f"Logged as run {finished.run_id}. To open it in MLflow:")
+        say(f"  {store.page(finished.experiment_id, finished.run_id)}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from equipoise.core.commands import command
 from equipoise.core.schema import counted
-from equipoise.core.terminal import aloud, console, print_table, warn
+from equipoise.core.terminal import console, print_table, say, warn
 from equipoise.metrics.orientation import orientation
 from equipoise.sweeps import descriptions, search
 from equipoise.tracking import history
@@ -40,8 +40,7 @@ def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[st
     if not finished or not runs:
         return
     said = verdict(study, settings)
-    with aloud():
-        console.print(said, soft_wrap=True)
+    say(said)
     descriptions.open_note(store, sweep, said)
     _print_best(study, settings, flags)
     for line in said_of_noise(study, settings, int(runs[-1].metrics.get("samples/validation", 0))):

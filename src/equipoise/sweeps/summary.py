@@ -13,7 +13,7 @@ from equipoise.config.model import CONTROL, Config, config_sha256
 from equipoise.config.naming import experiment_of
 from equipoise.core.commands import command
 from equipoise.core.schema import listing
-from equipoise.core.terminal import console, warn
+from equipoise.core.terminal import console, say, warn
 from equipoise.sweeps import descriptions, search_report
 from equipoise.sweeps.descriptions import NOTE
 from equipoise.sweeps.jobs import Unfinished, await_others, data_digests, labels, unfinished
@@ -189,9 +189,9 @@ def _publish(summary: _Summary, state: State) -> None:
     texts = files.texts(state.compared, f"Sweep {sweep}", state.said)
     where = files.write(texts, files.folder(sweep))
     log_sweep_texts(store, sweep, {run.experiment_id for run in state.runs}, texts)
-    console.print(f"{where}, and logged to the sweep's summary run", soft_wrap=True)
+    say(f"{where}, and logged to the sweep's summary run")
     if not store.is_local:
-        console.print(f"  {summary.page([*texts][-1])}", soft_wrap=True)
+        say(f"  {summary.page([*texts][-1])}")
     for experiment, said in _by_experiment(summary, state, state.compared).items():
         descriptions.describe(store, experiment, sweep, said)
 
