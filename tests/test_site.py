@@ -17,15 +17,17 @@ import equipoise
 from helpers import REPOSITORY
 
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
+CODE = {"pre", "code", "script", "style"}
 BROWSER = "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
 
 
 class Parts(HTMLParser):
-    """What a page links to, what it fetches, and the places that can be linked to."""
+    """What a page links to, what it fetches, the places that can be linked to, and its text beside code."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
         self.links, self.fetched, self.places = set[str](), set[str](), set[str]()
+        self.text, self._code = "", 0
         self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -35,6 +37,13 @@ class Parts(HTMLParser):
             self.links.add(found["href"])
         if tag in FETCHED and FETCHED[tag] in found:
             self.fetched.add(found[FETCHED[tag]])
+        self._code += tag in CODE
+
+    def handle_endtag(self, tag: str) -> None:
+        self._code -= tag in CODE
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._code else data
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +86,11 @@ def test_every_link_of_the_built_pages_leads_somewhere(pages: dict[Path, Parts])
                 assert unquote(address.fragment) in pages[target].places, f"{page.name}: {link}"
             checked += 1
     assert checked > 500
+
+
+def test_no_mark_of_markdown_is_left_in_the_text(pages: dict[Path, Parts]) -> None:
+    marks = re.compile(r"\*\*|\]\(|`|\| ---|^ *(?:-|>>>|\.\.\.) ", re.MULTILINE)
+    assert {page.name: found[0] for page, parts in pages.items() if (found := marks.search(parts.text))} == {}
 
 
 def test_nothing_is_fetched_from_elsewhere(site: Path, pages: dict[Path, Parts]) -> None:

@@ -47,6 +47,8 @@ def loss(function: Function) -> Function:
     If its first parameter is called `rows`, it is for several labels a sample, or for a single logit: it is handed 0
     and 1 beside the logits, both float32 (n, labels), and counts and prior of each label's positives.
 
+    Examples
+    --------
     >>> import equipoise as eq
     >>> @eq.loss
     ... def mine(labels, logits, *, floor: float = 0.0):
@@ -63,6 +65,8 @@ def model(function: Function) -> Function:
     A third parameter named `texts` is handed the texts of the training split, str (n,), to learn a vocabulary of:
     samples are then texts, and the model begins with `keras.Input(shape, dtype="string")`.
 
+    Examples
+    --------
     >>> import equipoise as eq
     >>> @eq.model
     ... def mine(shape, logits, *, units: int = 8):
@@ -76,6 +80,8 @@ def model(function: Function) -> Function:
 def weighting(function: Function) -> Function:
     """Mark a weighting: from the training counts, int64 (classes,), to one weight a class, float64 (classes,).
 
+    Examples
+    --------
     >>> import equipoise as eq
     >>> @eq.weighting
     ... def mine(counts, *, strength: float = 1.0):
@@ -93,6 +99,8 @@ def dataset(function: Function) -> Function:
     `train`, `validation` and `test` to such pairs the splits are the data's own; otherwise they are divided as other
     data are.
 
+    Examples
+    --------
     >>> import equipoise as eq
     >>> @eq.dataset
     ... def mine(*, samples: int = 4):
@@ -109,6 +117,8 @@ def decision(function: Function) -> Function:
     It is handed an object with `labels`, int64 (n,); `logits`, float64 (n, classes); `effective`, the prior that the
     model learned under, or None; `target`, the prior where it will be used; and `costs`, or None.
 
+    Examples
+    --------
     >>> import equipoise as eq
     >>> @eq.decision
     ... def mine(known, *, tau: float = 1.0):
@@ -122,6 +132,8 @@ def decision(function: Function) -> Function:
 def sampling(function: Function) -> Function:
     """Mark a sampling rule: from counts, int64 (classes,), and the progress from 0 to 1 to each class's share.
 
+    Examples
+    --------
     >>> import equipoise as eq
     >>> @eq.sampling
     ... def mine(counts, progress):
