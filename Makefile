@@ -103,7 +103,7 @@ server:  ## Start a tracking server with users and permissions, on PostgreSQL; P
 
 docs:  ## Build the documentation as a site in site/, to be read without a server or a network; links are checked
 	@$(MAKE) --no-print-directory setup EXTRA=docs
-	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict $(ARGS)  # with --quiet it would not be strict
 	@echo "Open $(CURDIR)/site/index.html"
 
 doctor: setup  ## Print versions, device and store

@@ -33,8 +33,10 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
     def moved(link: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(folder, link[1]))
-        inside = target.removeprefix("docs/") if target.startswith("docs/") or target in TAKEN_ALONG else f"../{target}"
-        return posixpath.relpath(inside, posixpath.dirname(name))
+        in_docs = target.startswith("docs/") and target.removeprefix("docs/") not in TAKEN_ALONG
+        if not in_docs and target not in TAKEN_ALONG:
+            target = f"../{target}"  # the site has no such file, which MkDocs says
+        return posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(name))
 
     return LINK.sub(moved, markdown)
 
