@@ -14,6 +14,7 @@ from mkdocs.structure.files import File, Files
 
 # Files of the repository that pages link to; those in Markdown are pages themselves.
 TAKEN_ALONG = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "examples/library.ipynb")
+CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)#\s]+)")
 
 
@@ -38,7 +39,9 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
             target = f"../{target}"  # the site has no such file, which MkDocs says
         return posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(name))
 
-    return LINK.sub(moved, markdown)
+    texts = CODE.split(markdown)
+    texts[::2] = [LINK.sub(moved, text) for text in texts[::2]]
+    return "".join(texts)
 
 
 def library() -> str:

@@ -23,12 +23,12 @@ BROWSER = "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-ba
 
 
 class Parts(HTMLParser):
-    """What a page links to, what it fetches, the places that can be linked to, and its text beside code."""
+    """What a page links to, what it fetches, the places that can be linked to, its text and its code."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
         self.links, self.fetched, self.places = set[str](), set[str](), set[str]()
-        self.text, self._code = "", 0
+        self.text, self.code, self._depth = "", "", 0
         self.feed(page.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -38,13 +38,16 @@ class Parts(HTMLParser):
             self.links.add(found["href"])
         if tag in FETCHED and FETCHED[tag] in found:
             self.fetched.add(found[FETCHED[tag]])
-        self._code += tag in CODE
+        self._depth += tag in CODE
 
     def handle_endtag(self, tag: str) -> None:
-        self._code -= tag in CODE
+        self._depth -= tag in CODE
 
     def handle_data(self, data: str) -> None:
-        self.text += "" if self._code else data
+        if self._depth:
+            self.code += data
+        else:
+            self.text += data
 
 
 def build(project: Path, site: Path) -> "subprocess.CompletedProcess[str]":
@@ -123,6 +126,17 @@ def test_a_link_that_leads_nowhere_is_named_by_what_builds_the_site(tmp_path: Pa
 def test_no_mark_of_markdown_is_left_in_the_text(pages: dict[Path, Parts]) -> None:
     marks = re.compile(r"\*\*|\]\(|`|\| ---|^ *(?:-|>>>|\.\.\.) ", re.MULTILINE)
     assert {page.name: found[0] for page, parts in pages.items() if (found := marks.search(parts.text))} == {}
+
+
+def test_code_is_shown_as_it_is_written(site: Path, pages: dict[Path, Parts]) -> None:
+    """What looks like a link in it, `](`, is none."""
+    checked = 0
+    for file in {*REPOSITORY.glob("docs/**/*.md")} - {REPOSITORY / "docs/library.md"}:
+        page = site / file.relative_to(REPOSITORY / "docs").with_suffix(".html")
+        for block in re.findall(r"^```\w+\n(.*?)^```$", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            assert block.strip("\n") in pages[page].code, f"{file.name}: {block}"
+            checked += 1
+    assert checked > 150
 
 
 def test_nothing_is_fetched_from_elsewhere(site: Path, pages: dict[Path, Parts]) -> None:
