@@ -6,6 +6,7 @@ family larger, and Friedman's p smaller, than the data justify.
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ import numpy as np
 from equipoise.comparison.compare import Comparison, compare, wanted
 from equipoise.comparison.configurations import dataset_title
 from equipoise.comparison.display import overall_columns, overall_lines, ranking_lines
-from equipoise.comparison.pictures import critical_difference_diagram
+from equipoise.comparison.drawings import critical_difference
+from equipoise.comparison.looks import looks, looks_over_datasets
 from equipoise.core.paths import project_root
+from equipoise.reports import charts
 from equipoise.tracking import history
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store, open_store
 
 SWEEP = "study"
+PIXELS = 720  # of a picture's width
 METRICS = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
 # These are `balanced` times a number, which Adam divides out, or nearly so: `balanced` stands for them.
 REPRESENTED = ("inverse", "max_ratio", "median_frequency", "effective_number")
@@ -79,8 +83,9 @@ def draw(ranked: Mapping[str, Comparison], folder: Path) -> None:
     """Draw the diagrams of mean ranks."""
     for metric, found in ranked.items():
         if found.ranking:
-            names = [_methods(one.labels) for one in found.overall]
-            critical_difference_diagram(found.ranking, names).savefig(folder / f"{metric}.png", dpi=110)
+            drawn = looks_over_datasets(looks(found), found.overall)
+            named = [replace(look, name=_methods(one.labels)) for look, one in zip(drawn, found.overall, strict=True)]
+            (folder / f"{metric}.png").write_bytes(charts.png(critical_difference(found.ranking, named), PIXELS))
 
 
 def over_datasets(comparisons: Mapping[str, Comparison], ranked: Mapping[str, Comparison]) -> str:

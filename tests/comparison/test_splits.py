@@ -9,6 +9,7 @@ import pytest
 from comparisons import run
 from equipoise.comparison import display, report, splits
 from equipoise.comparison.compare import compare, wanted
+from equipoise.comparison.page import Context, page
 from equipoise.core.schema import ConfigError
 from equipoise.tracking.history import Logged
 
@@ -87,8 +88,8 @@ def test_every_rule_is_compared_on_validation_alone(runs: list[Logged]) -> None:
         [["none", "0.450", "0.900 ●"], ["balanced", "0.300", "0.600"]],
     )
     assert display.rules(compare(runs, "macro_f1").tables[0], "macro_f1") == ([], [])
-    page = report.as_html(comparison, "these", "Verdict")
-    assert "0.900 ●" in page
+    shown = page(comparison, Context("these", "Verdict")).as_html()
+    assert "0.900 ●" in shown
     assert json.loads(report.as_json(comparison))["split"] == "val"
 
 

@@ -77,7 +77,7 @@ def _compare(words: Sequence[str]) -> None:
     found = compare.compare(chosen.runs, metric, split, baseline=options.get("baseline"), rope=rope)
     said = verdict.headline(found, files.missing(store, chosen.sweep) if chosen.sweep else "")
     print_comparison(found, chosen.title, said)
-    texts = files.texts(found, chosen.title, said)
+    texts = files.texts(store, found, chosen.title, said, chosen.sweep)
     where = files.write(texts, files.folder(chosen.name))
     _log(texts, chosen, store, outer)
     logged = ", and logged to the sweep's summary run" if chosen.sweep else ""

@@ -261,6 +261,11 @@ def interval(found: Difference) -> str:
     return f"{found.mean:+.3f}{bounds}"
 
 
+def signed(value: float) -> str:
+    """Return a difference; a dash where it is not defined."""
+    return _number(value, "+.3f")
+
+
 def p_of(found: Difference) -> str:
     """Return p as the end of a clause; "" if the difference was not tested."""
     if found.p is None:

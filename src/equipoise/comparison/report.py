@@ -1,4 +1,4 @@
-"""A comparison as CSV, JSON and one self-contained page."""
+"""A comparison as CSV and JSON."""
 
 import csv
 import io
@@ -8,12 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from equipoise.comparison import display, pictures
 from equipoise.comparison.compare import Comparison, Row, Table
-from equipoise.comparison.display import words
 from equipoise.comparison.repetitions import Difference
-from equipoise.comparison.splits import TITLES
-from equipoise.reports import html
 
 # Columns of the CSV, as the attributes are called.
 SPREAD = ("runs", "units", "mean", "deviation", "low", "high", "between_splits", "between_seeds")
@@ -87,93 +83,6 @@ def as_json(comparison: Comparison) -> str:
         else {**asdict(ranking), "ranks": dict(zip(comparison.ranked, ranking.ranks.tolist(), strict=True))},
     }
     return json.dumps(_without_nan(whole), indent=1)
-
-
-def as_html(comparison: Comparison, source: str, said: str) -> str:
-    """Return one page: the verdict, what holds over all data sets, then each of them.
-
-    Parameters
-    ----------
-    source : where the runs come from, as it was typed
-    said : the verdict
-    """
-    headline = f"{words(comparison.metric)} of the {TITLES[comparison.split]}"
-    verdict = html.paragraph(said, kind="lead")
-    lead = html.paragraph(
-        f"{source}. Headline metric: {headline}; every interval is a 95 % interval for the mean, "
-        "over splits or folds; of one split, over its seeds."
-    )
-    parts = [html.Part("Over all data sets", _overall(comparison))] if comparison.overall else []
-    for table in comparison.tables:
-        of_dataset = f"{table.dataset}: " if len(comparison.tables) > 1 else ""
-        for subject, body in (
-            ("what is known", _known(table, comparison.metric)),
-            ("pictures", _pictures(table, comparison.metric)),
-            ("all intervals", _intervals(table, comparison.metric)),
-        ):
-            parts.append(html.Part(of_dataset + subject if of_dataset else subject.capitalize(), body))
-    return html.document(
-        f"Comparison of {', '.join(table.dataset for table in comparison.tables)}", [verdict, lead], parts
-    )
-
-
-def _overall(comparison: Comparison) -> list[str]:
-    said = [f"{display.overall_title(comparison)}.", *display.overall_lines(comparison)]
-    body = [
-        *map(html.paragraph, said),
-        html.table(*display.overall_columns(comparison)),
-        *map(html.paragraph, display.ranking_lines(comparison)),
-    ]
-    if comparison.ranking is not None:
-        diagram = pictures.critical_difference_diagram(comparison.ranking, comparison.ranked)
-        body.append(html.picture(diagram, "Mean ranks; a bar joins ranks that are not shown to differ"))
-    return body
-
-
-def _known(table: Table, metric: str) -> list[str]:
-    body = [
-        html.paragraph(f"{display.title(table)}."),
-        *map(html.paragraph, table.notes),
-        html.table(*display.columns(table, metric)),
-    ]
-    headings, rows = display.rules(table, metric)
-    if rows:
-        body += [html.paragraph(f"{display.rules_title(table, metric)}."), html.table(headings, rows)]
-    return body
-
-
-def _intervals(table: Table, metric: str) -> list[str]:
-    body = [html.table(*display.intervals(table))]
-    headings, rows = display.difference_intervals(table)
-    if rows:
-        body += [html.paragraph(f"Paired differences of {words(metric)}:"), html.table(headings, rows)]
-    return body
-
-
-def _pictures(table: Table, metric: str) -> list[str]:
-    configured = [row for row in table.rows if row.configuration.rule is None]
-    drawn = configured[: pictures.MOST_DRAWN]
-    body = []
-    if len(drawn) < len(configured):
-        body.append(html.paragraph(f"The pictures show the {len(drawn)} configurations with the best {words(metric)}."))
-    for figure, caption in (
-        (
-            pictures.differences_figure(table, metric),
-            f"paired differences of {words(metric)}, mean with 95 % interval{display.scope(table)}",
-        ),
-        (pictures.recall_profile(drawn), "recall of each class, most frequent in training first, mean of the runs"),
-        (
-            pictures.scatter_figure(drawn),
-            "balanced accuracy against macro F1 and MCC; bold marks are means, faint ones runs",
-        ),
-        (
-            pictures.minority_figure(drawn),
-            "recall of the rarer half of the classes against precision of the more frequent half; means of the runs",
-        ),
-    ):
-        if figure:
-            body.append(html.picture(figure, f"{table.dataset}: {caption}"))
-    return body
 
 
 def _flat(found: Difference | None) -> list[Any]:

@@ -106,7 +106,7 @@ def _told(entries: Sequence[_Entry], metric: str) -> str:
     if found is None:
         return f"{lead}; no baseline has its other settings, so that nothing is compared with it"
     of_whom = "" if len(best) == 1 else f"{leader.label}, "
-    return f"{lead}: {of_whom}{_difference(found)}{_control(leader, best, entries)}"
+    return f"{lead}: {of_whom}{_difference(found)}{_shown(found, entries)}{_control(leader, best, entries)}"
 
 
 def _named(entry: _Entry, references: set[str]) -> str:
@@ -150,6 +150,18 @@ def evidence(found: Difference) -> str:
 
 def _sure(found: Difference) -> str:
     return "more than" if found.is_shown else "not shown to be more than"
+
+
+def _shown(leading: Difference, entries: Sequence[_Entry]) -> str:
+    """Return what is shown to be better than the baseline where the highest is not; "" if nothing is."""
+    if leading.is_shown:
+        return ""
+    sign = 1 if leading.mean > 0 else -1
+    for one in entries:
+        found = one.to_baseline
+        if found and found.is_shown and sign * found.mean > 0 and found.reference == leading.reference:
+            return f"; shown to be better is {one.label}: {interval(found)}{p_of(found)}"
+    return ""
 
 
 def _runner_up(baseline: _Entry, best: Sequence[_Entry], entries: Sequence[_Entry]) -> str:

@@ -45,6 +45,20 @@ def chart(drawn: "altair.TopLevelMixin", caption: str, widest: int = 0) -> Chart
     return Chart(spec, caption, widest)
 
 
+def png(drawn: Chart, width: int) -> bytes:
+    """Return a chart as a PNG on white paper, for a page that cannot draw it.
+
+    Parameters
+    ----------
+    width : pixels
+    """
+    import vl_convert
+
+    spec = {key: value for key, value in drawn.spec.items() if key != "autosize"}
+    found: bytes = vl_convert.vegalite_to_png({**spec, "width": width, "background": "white"}, scale=1.5)
+    return found
+
+
 def data(rows: Sequence[Mapping[str, Any]]) -> "altair.Data":
     """Return rows as the data of a chart; numbers that are not finite must be None."""
     import altair

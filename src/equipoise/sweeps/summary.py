@@ -186,7 +186,7 @@ def _publish(summary: _Summary, state: State) -> None:
     if not state.compared:
         return
     store, sweep = summary.store, summary.sweep.id
-    texts = files.texts(state.compared, f"Sweep {sweep}", state.said)
+    texts = files.texts(store, state.compared, f"Sweep {sweep}", state.said, sweep)
     where = files.write(texts, files.folder(sweep))
     log_sweep_texts(store, sweep, {run.experiment_id for run in state.runs}, texts)
     say(f"{where}, and logged to the sweep's summary run")

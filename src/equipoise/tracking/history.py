@@ -175,6 +175,30 @@ def _metrics_from_sqlite(
     return found, int(connection.execute(f"SELECT COUNT(*) {runs}", values).fetchone()[0])
 
 
+def by_epoch(store: Store, runs: Sequence[str], key: str) -> dict[str, list[float]]:
+    """Return a metric of each run by epoch, by the run's id; runs without it are left out.
+
+    A server is asked run by run.
+    """
+    found: dict[str, dict[int, float]] = {}
+    if store.uri.startswith(SQLITE):
+        with contextlib.suppress(sqlite3.DatabaseError), _reading(store) as connection:
+            for start in range(0, len(runs), AT_ONCE):
+                part = runs[start : start + AT_ONCE]
+                points = connection.execute(
+                    "SELECT run_uuid, step, value FROM metrics WHERE is_nan = 0 AND key = ? "
+                    f"AND run_uuid IN ({','.join('?' * len(part))}) ORDER BY step, timestamp",
+                    [key, *part],
+                )
+                for run, step, value in points:
+                    found.setdefault(run, {})[step] = value
+            return {run: list(values.values()) for run, values in found.items()}
+    for run in runs:
+        for point in sorted(store.client.get_metric_history(run, key), key=lambda point: (point.step, point.timestamp)):
+            found.setdefault(run, {})[point.step] = point.value
+    return {run: list(values.values()) for run, values in found.items()}
+
+
 def latest_sweep(store: Store) -> str:
     """Return the id of the sweep that the newest run belongs to.
 
