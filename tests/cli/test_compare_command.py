@@ -47,7 +47,7 @@ def store(project: Path, sweep: Any) -> Store:
 def table(output: str) -> list[str]:
     """From the line that names the sweep to the last note, without where to look further."""
     lines = output.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith("Sweep "))
+    start = next(number for number, line in enumerate(lines) if line.startswith("Sweep ") and ":" not in line)
     return [line for line in lines[start:] if not line.startswith(("Written", "To see", "To compare", "  make -C"))]
 
 
