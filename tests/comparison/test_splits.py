@@ -9,7 +9,7 @@ import pytest
 from comparisons import run
 from equipoise.comparison import display, report, splits
 from equipoise.comparison.compare import compare, wanted
-from equipoise.comparison.page import Context, page
+from equipoise.comparison.comparison_page import Context, page
 from equipoise.core.schema import ConfigError
 from equipoise.tracking.history import Logged
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from equipoise.comparison import report, splits, stored
 from equipoise.comparison.compare import PANEL, Comparison
-from equipoise.comparison.page import MOST_DATASETS, Context, page
+from equipoise.comparison.comparison_page import MOST_DATASETS, Context, page
 from equipoise.comparison.repetitions import Place
 from equipoise.core.paths import project_root
 from equipoise.core.schema import listing

@@ -12,8 +12,8 @@ import pytest
 from comparisons import on_splits, run, several, study, sweep
 from equipoise.comparison import by_class, display, drawings, verdict
 from equipoise.comparison.compare import Comparison, compare
+from equipoise.comparison.comparison_page import MOST_DRAWN, Context, page
 from equipoise.comparison.looks import looks
-from equipoise.comparison.page import MOST_DRAWN, Context, page
 from equipoise.comparison.stored import Confusion, Curve
 from equipoise.core.colors import weighting_color
 from equipoise.methods.weighting import STRATEGIES
