@@ -97,9 +97,8 @@ def _data(case: Case, folder: Path) -> Any:
         Samples(files(case.shape[0]), np.arange(case.shape[0]) % CLASSES) if case.from_files else samples(case.shape[0])
     )
     splits, counts = {"train": train, "validation": samples(VALIDATION)}, np.bincount(train.labels)
-    return SimpleNamespace(
-        classes=tuple("0123456789"), shape=case.shape[1:], counts=counts, several_labels=False, split=splits.__getitem__
-    )
+    known = {"shape": case.shape[1:], "counts": counts, "several_labels": False, "texts": False}
+    return SimpleNamespace(classes=tuple("0123456789"), split=splits.__getitem__, **known)
 
 
 def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, Callable[[], float]]:

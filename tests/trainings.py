@@ -30,6 +30,17 @@ HUGE = [
 TWO = [*SMALL, "dataset.class_counts=[80,13]"]
 
 
+def small_resnet(shape: tuple[int, ...], logits: int, *, depth: int) -> Any:
+    """Two blocks of `model=resnet`, which TensorFlow compiles in a moment."""
+    from keras import Input, Model, layers
+
+    from equipoise.methods.models import _normalised, _residual
+
+    inputs = Input(shape, name="features")
+    x = _residual(_residual(_normalised(inputs, 4, 1), 4, 1), 8, 2)
+    return Model(inputs, layers.Dense(logits, name="logits")(layers.GlobalAveragePooling2D()(x)))
+
+
 def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:
     """Train three epochs; return the weights' digest, the history, the model and the data."""
     from equipoise.training import fit as training

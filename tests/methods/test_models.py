@@ -56,3 +56,40 @@ def test_conv1d_halves_the_series_after_each_convolution() -> None:
     # 9 steps become 5 and 3.
     found = parameters("conv1d", (9, 2), filters=(4, 8), kernel_size=3, hidden=5, dropout=0.0)
     assert found == (3 * 2 + 1) * 4 + (3 * 4 + 1) * 8 + (3 * 8 + 1) * 5 + (5 + 1) * 2
+
+
+def by_hand(blocks: int) -> int:
+    """The weights to train of a ResNet of so many blocks a stage: convolutions, two a filter of batch norm, head."""
+    norms = sum(2 * filters * 2 * blocks for filters in (16, 32, 64)) + 2 * 16
+    first = 3 * 3 * 3 * 16
+    entering = 9 * (16 * 16 + 16 * 32 + 32 * 64)  # the first convolution of each stage
+    others = sum(9 * filters * filters * (2 * blocks - 1) for filters in (16, 32, 64))
+    return norms + first + entering + others + 65 * 10
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+def test_resnet_has_the_parameters_of_the_paper(depth: int, millions: float) -> None:
+    found = MODELS["resnet"].build((32, 32, 3), 10, depth=depth)
+    trained = sum(variable.numpy().size for variable in found.trainable_variables)
+    assert trained == by_hand((depth - 2) // 6)
+    assert trained / 1e6 == pytest.approx(millions, abs=0.05 if millions == 1.7 else 0.005)
+    convolutions = [layer for layer in found.layers if type(layer).__name__ == "Conv2D"]
+    assert len(convolutions) == depth - 1, "and one dense layer"
+    assert found.get_layer(index=-2).output.shape == (None, 64)
+
+
+def test_resnet_s_shortcut_takes_every_second_pixel_and_new_filters_are_zero() -> None:
+    """With convolutions of zeros, batch norm leaves 0 beside the shortcut, so that only that is left."""
+    found = MODELS["resnet"].build((4, 4, 1), 2, depth=20)
+    first, *others = [layer for layer in found.layers if type(layer).__name__ == "Conv2D"]
+    first.set_weights([np.ones(first.kernel.shape, np.float32)])
+    for layer in others:
+        layer.set_weights([np.zeros(layer.kernel.shape, np.float32)])
+    image = np.zeros((1, 4, 4, 1), np.float32)
+    image[0, 0, 0] = 9.0  # of the first convolution: 9 in the corner's 2 x 2 pixels, of which the first is taken twice
+    import keras
+
+    pooled = keras.Model(found.input, found.get_layer(index=-2).output)(image).numpy()[0]
+    assert pooled[:24] == pytest.approx(np.zeros(24), abs=1e-6)
+    assert pooled[24:40] == pytest.approx(np.full(16, 9 / np.sqrt(1.001)), rel=1e-5)
+    assert pooled[40:] == pytest.approx(np.zeros(24), abs=1e-6)

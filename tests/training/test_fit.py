@@ -9,8 +9,9 @@ import pytest
 from equipoise.core.schema import ConfigError
 from equipoise.data.sampling import RULES
 from equipoise.data.types import SPLITS
+from equipoise.methods.models import MODELS, Architecture
 from options import SOFTMAX_LOSSES, of_loss
-from trainings import IMPLEMENTATIONS, SMALL, TWO, fit
+from trainings import IMPLEMENTATIONS, SMALL, TWO, fit, small_resnet
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
@@ -91,6 +92,17 @@ def test_the_implementations_agree_on_the_users_own_data(
     digests = {fit(cache, *shared, f"loss={name}")[0] for name in IMPLEMENTATIONS}
     assert len(digests) == 1
     assert digests != {fit(cache, *shared, "weighting=none")[0]}
+
+
+def test_batch_norm_learns_the_same_by_every_implementation(
+    cache: Path, own_data: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS.shipped, "resnet", Architecture(small_resnet, dimensions=3))  # type: ignore[arg-type]
+    shared = [*own_data["images"], "model=resnet", "trainer.batch_size=16", "trainer.epochs=1"]
+    ways = [[f"loss={name}"] for name in IMPLEMENTATIONS] + [["loss=custom", "trainer.engine=resident"]]
+    digests = [fit(cache, *shared, "weighting=balanced", *way)[0] for way in ways]
+    assert len(set(digests)) == 1
+    assert digests[0] != fit(cache, *shared, "weighting=none")[0]
 
 
 def test_a_thousand_classes_are_weighed_alike(cache: Path) -> None:

@@ -6,7 +6,7 @@ user's own may take the texts of the training split after them, to learn its voc
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -67,6 +67,43 @@ def conv1d(
     x = layers.Dense(hidden, activation="relu")(layers.Flatten()(x))
     x = layers.Dropout(dropout)(x) if dropout else x
     return Model(inputs, layers.Dense(logits, dtype="float32", name="logits")(x))
+
+
+def resnet(shape: Shape, logits: int, *, depth: Literal[20, 32, 44, 56, 110]) -> "keras.Model":
+    """The residual network of He et al. (2016, section 4.2) for small images: shortcuts without weights, and 16 filters.
+
+    Three stages of (depth - 2) / 6 blocks; the second and the third halve the image and have twice the filters.
+    """
+    from keras import Input, Model, layers
+
+    inputs = Input(shape, name="features")
+    x = layers.Activation("relu")(_normalised(inputs, 16, 1))
+    for stage in (0, 1, 2):
+        for block in range((depth - 2) // 6):
+            x = _residual(x, 16 * 2**stage, 2 if stage and not block else 1)
+    x = layers.GlobalAveragePooling2D()(x)
+    head = layers.Dense(logits, kernel_initializer="he_normal", dtype="float32", name="logits")
+    return Model(inputs, head(x))
+
+
+def _normalised(x: Any, filters: int, strides: int) -> Any:
+    """A convolution, and batch norm, which has the biases."""
+    from keras import layers
+
+    convolution = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")
+    return layers.BatchNormalization(momentum=0.9)(convolution(x))
+
+
+def _residual(x: Any, filters: int, strides: int) -> Any:
+    """Two convolutions beside a shortcut, which takes every second pixel, and has zeros for new filters (option A)."""
+    from keras import layers, ops
+
+    found = layers.Activation("relu")(_normalised(x, filters, strides))
+    found = _normalised(found, filters, 1)
+    if strides > 1:
+        new = (filters - x.shape[-1]) // 2
+        x = ops.pad(x[:, ::2, ::2], [[0, 0], [0, 0], [0, 0], [new, new]])
+    return layers.Activation("relu")(layers.Add()([x, found]))
 
 
 @dataclass(frozen=True)
@@ -147,6 +184,7 @@ SHIPPED: Mapping[str, Architecture] = {
     "mlp": Architecture(mlp, dense=True, bits_known=True),
     "cnn": Architecture(cnn, dimensions=3, bits_known=True),
     "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
+    "resnet": Architecture(resnet, dimensions=3),
 }
 
 MODELS: Registry[Architecture] = Registry("model", SHIPPED, _of_own)

@@ -68,7 +68,16 @@ def _drawn(config: Config, data: Prepared) -> keras.Model:
         head = LOSSES[config.loss.name].head
         if head is not None:
             model = head(model, **arguments(config.loss, head))
+    if config.trainer.strategy != "single":
+        _normalise_together(model)
     return model
+
+
+def _normalise_together(model: keras.Model) -> None:
+    """Make batch norm take the whole batch's statistics, as on one device, and not those of each replica's part."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 class Compiled:
