@@ -70,7 +70,7 @@ def conv1d(
 
 
 def resnet(shape: Shape, logits: int, *, depth: Literal[20, 32, 44, 56, 110]) -> "keras.Model":
-    """The residual network of He et al. (2016, section 4.2) for small images: shortcuts without weights, and 16 filters.
+    """The residual network of He et al. (2016, section 4.2) for small images: shortcuts without weights, 16 filters.
 
     Three stages of (depth - 2) / 6 blocks; the second and the third halve the image and have twice the filters.
     """
