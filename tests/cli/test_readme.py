@@ -28,9 +28,9 @@ CUT_DOWN = {
     "python src/decide.py dataset=digits_lt model=mlp": " weighting=none,balanced trainer.epochs=1 minutes=0.3",
     RECIPE: " weighting=none,balanced seed=0 dataset.split_seed=0 trainer.epochs=1",
 }
-# This suite is what `make test` runs, the servers do not end, and rows to predict are the user's: each has a test of
-# its own, that of the last in test_csv_to_service.py.
-APART = {"make test", "make ui", "make server", "python src/predict.py input=rows.csv output=found.csv"}
+# This suite is what `make test` runs, the servers do not end, the site is built in test_site.py, and rows to predict
+# are the user's: each has a test of its own, that of the last in test_csv_to_service.py.
+APART = {"make test", "make ui", "make server", "make docs", "python src/predict.py input=rows.csv output=found.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,13 @@ def test_make_test_runs_the_whole_suite(clone: Path) -> None:
     command = planned.stdout.splitlines()[-1].split()
     assert command[:3] == ["python", "-m", "pytest"]
     assert not {"-m", "-k", "--ignore", "--deselect"} & set(command[3:])
+
+
+def test_make_docs_builds_what_the_tests_of_the_site_build(clone: Path) -> None:
+    planned = shell("make -n docs", clone)
+    assert planned.returncode == 0
+    assert "requirements/docs.txt" in planned.stdout
+    assert "mkdocs build --strict" in planned.stdout.splitlines()[-2]
 
 
 def test_make_ui_serves_the_runs(clone: Path, processes: Processes) -> None:
