@@ -23,6 +23,7 @@ JOBS = [
     ["weighting=balanced", "seed=1", "trainer.learning_rate=0.02", "trainer.epochs=2", "decision=tuned"],
     ["weighting=power", "weighting.schedule=ramp", "trainer.early_stopping=1", "trainer.epochs=5", "seed=2"],
     ["weighting=manual", "weighting.weights={0:1e30,1:1e30,2:1e30}", "trainer.learning_rate=1e9", "trainer.epochs=2"],
+    ["weighting=balanced", "trainer.schedule=cosine", "trainer.schedule_end=0.1", "trainer.epochs=3"],
     ["weighting=none", "seed=0", "trainer.epochs=3"],
 ]
 SHARED = {
@@ -34,6 +35,7 @@ SHARED = {
     "resident, one loss of many": ["trainer.engine=resident", "loss=ldam"],
     "fit, XLA": ["trainer.engine=fit", "loss=class_weight", "trainer.jit=true"],
     "resident, XLA": ["trainer.engine=resident", "loss=custom", "trainer.jit=true", "model.dropout=0.3"],
+    "an average of weights": ["loss=custom", "trainer.ema=0.8", "trainer.weight_decay=0.01"],
     "16 bits": ["trainer.engine=fit", "loss=custom", "trainer.precision=mixed_bfloat16"],
 }
 

@@ -17,6 +17,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.sampling import RULES
 from equipoise.data.types import SPLITS, Dataset
+from equipoise.methods.learning_rates import LEARNING_RATES, LearningRate
 from equipoise.methods.losses import IMPLEMENTED, LOSSES
 from equipoise.methods.models import MODELS
 from equipoise.methods.schedules import SCHEDULES
@@ -84,6 +85,13 @@ OTHERS = {
     "programs of xla": [*MLP, "dataset.class_counts=[500,250,51]", "trainer.batch_size=4", "loss=custom"],
     "half precision": [*MLP, THREE, "trainer.precision=mixed_float16", "weighting=max_ratio"],
     "bfloat16": [*MLP, THREE, "trainer.precision=mixed_bfloat16"],
+    **{f"learning rate {name}": [*MLP, THREE, f"trainer.schedule={name}", "trainer.epochs=4",
+                                 "trainer.schedule_patience=1"] for name in LEARNING_RATES if name != "constant"},
+    "ordinary": [*MLP, THREE, "trainer.weight_decay=0.1", "trainer.clip_norm=0.5", "trainer.ema=0.9"],
+    "an average stops": [*MLP, THREE, *STOPPED[-2:], "trainer.early_stopping=2", "trainer.ema=0.5",
+                         "trainer.monitor=val/log_loss"],
+    "half precision, ordinary": [*MLP, THREE, "trainer.precision=mixed_float16", "trainer.weight_decay=0.1",
+                                 "trainer.clip_norm=0.5", "trainer.ema=0.9"],
     "a large seed": [*MLP, THREE, "seed=4294967295"],
     "no weights": [*MLP, THREE, "weighting=none", "loss=custom"],
     **{name: [*(["dataset=digits_lt", "trainer.epochs=1"] if model.dimensions == 3 else [*SMALL, THREE]),
@@ -235,6 +243,7 @@ def test_no_option_is_passed_over() -> None:
     """Whoever adds an option here decides what a script makes of it."""
     trained_by = {"epochs", "batch_size", "optimizer", "learning_rate", "monitor", "early_stopping", "second_stage"}
     trained_by |= {"device", "precision", "threads", "jit", "engine", "strategy", "replicas", "deterministic"}
+    trained_by |= {"weight_decay", "clip_norm", "ema", *LearningRate.model_fields}
     assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "refit", "resume", "profile"}
     of_data = {"name", "title", "positive", "split_seed", "target_prior"}
     assert Dataset.model_fields.keys() == of_data | {"labels", "sampling"}

@@ -49,6 +49,10 @@ CASES = {
         "trainer.optimizer=sgd",
     ],
     "scheduled weights": ["weighting=balanced", "weighting.schedule=ramp", "trainer.optimizer=adamw"],
+    "ordinary": [
+        *("trainer.weight_decay=0.1", "trainer.clip_norm=0.2", "trainer.ema=0.9"),
+        *("trainer.schedule=reduce_on_plateau", "trainer.schedule_patience=1", "trainer.optimizer=sgd"),
+    ],
     "drawn samples": ["dataset.sampling=class_balanced"],
     "stopped early": [
         "trainer.epochs=40",

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 SMALL = [*trainings.SMALL, "trainer.epochs=3", "trainer.learning_rate=0.01", "weighting=balanced"]
 TWO = ["dataset.class_counts=[80,13]", "dataset.labels=binary"]
 DEFERRED = ["weighting.schedule=deferred", "weighting.start=0.5"]
+ORDINARY = ["trainer.weight_decay=0.1", "trainer.clip_norm=0.5", "trainer.ema=0.9"]
 STOPPING = [
     "trainer.epochs=40",
     "trainer.early_stopping=2",
@@ -68,6 +69,9 @@ CASES = {
     "a last batch of one sample": ["loss=custom", "trainer.batch_size=46", "trainer.optimizer=sgd"],
     "one batch": ["loss=sample_weight", "trainer.batch_size=1000"],
     "batches of one sample": ["loss=custom", "trainer.batch_size=1", "trainer.epochs=1"],
+    "ordinary": ["loss=custom", *ORDINARY, "trainer.schedule=warmup_cosine"],
+    "ordinary, float16": ["loss=custom", *ORDINARY, "trainer.precision=mixed_float16", *DEFERRED],
+    "XLA, ordinary": ["loss=custom", *ORDINARY, "trainer.schedule=step", "trainer.jit=true"],
     "float16": ["loss=custom", "trainer.precision=mixed_float16"],
     "bfloat16": ["loss=sample_weight", "trainer.precision=mixed_bfloat16"],
     "Conv1D": ["loss=custom", *SERIES],
@@ -176,6 +180,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
 ) -> None:
     overrides = [
         f"trainer.jit={jit}",
+        *(ORDINARY if jit == "false" else []),
+        "trainer.schedule=reduce_on_plateau",
+        "trainer.schedule_patience=1",
         *SMALL,
         *DEFERRED,
         "loss=custom",

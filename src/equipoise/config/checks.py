@@ -152,6 +152,11 @@ def _check_refit(config: Config) -> None:
             f"trainer.refit=true with trainer.strategy={trainer.strategy}: a model is trained once more on one device; "
             "leave one of the two out"
         )
+    if trainer.refit and trainer.schedule == "reduce_on_plateau":
+        raise ConfigError(
+            "trainer.refit=true with trainer.schedule=reduce_on_plateau: the rows whose plateau it watches are trained on "
+            "then; use trainer.schedule=cosine, or leave one of the two out"
+        )
 
 
 def _check_several_labels(config: Config, source: Source) -> None:

@@ -29,6 +29,7 @@ from equipoise.core.schema import (
 )
 from equipoise.methods.costs import Costs
 from equipoise.methods.decisions import DECISIONS, Decision
+from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES, LossOptions
 from equipoise.methods.models import MODELS, ModelOptions
 from equipoise.methods.second_stages import SECOND_STAGES
@@ -43,21 +44,36 @@ VALUES = ("seed", "cost", "sweep")
 # Sections that judge a trained model and do not change it.
 JUDGING = ("decision", "evaluation")
 # Left out of the digest with these values. Where `positive` is null, the data decide which class is positive, and their
-# digest records it; `refit` is younger than the digests of many runs, which are those of `false`.
-SILENT = (("dataset.positive", None), ("trainer.refit", False))
+# digest records it; the other keys are younger than the digests of many runs, which are those without them.
+SILENT = (
+    ("dataset.positive", None),
+    ("trainer.refit", False),
+    ("trainer.schedule", "constant"),
+    ("trainer.schedule_warmup", 0.1),
+    ("trainer.schedule_end", 0.0),
+    ("trainer.schedule_drops", [0.6, 0.8]),
+    ("trainer.schedule_factor", 0.1),
+    ("trainer.schedule_patience", 5),
+    ("trainer.weight_decay", None),
+    ("trainer.clip_norm", None),
+    ("trainer.ema", None),
+)
 
 
 # The metrics of the validation split that training and a search can go by.
 Monitored = Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
 
 
-class Trainer(Section):
+class Trainer(LearningRate):
     """How to train."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000_000)]
     batch_size: Annotated[int, Field(ge=1, le=10_000_000)]
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0, le=1e9)] | None
+    clip_norm: Positive | None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None
     monitor: Monitored
     early_stopping: PositiveInt | None
     second_stage: Annotated[str, KeyOf(SECOND_STAGES, NONE)]

@@ -7,7 +7,7 @@ import hashlib
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ from equipoise.core.clock import clock
 from equipoise.core.schema import ConfigError, Floats, listing
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import check_labels
+from equipoise.methods.learning_rates import factor_at
 from equipoise.methods.schedules import SCHEDULES, share_at, stretches, weights_at
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.weighting import ClassWeights
@@ -27,6 +28,7 @@ from equipoise.training.checkpoints import Checkpoints, State, pack, unpack
 from equipoise.training.divergence import Divergence
 from equipoise.training.graph import Compiled
 from equipoise.training.learner import OnEpoch
+from equipoise.training.optimizer import Average
 from equipoise.training.workers import from_chief
 
 
@@ -46,8 +48,8 @@ def fit(
 
     Parameters
     ----------
-    on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` if there is
-        one; also for each epoch that a checkpoint has behind it. If it returns True, training ends with that epoch.
+    on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` and
+        `learning_rate` if these change; also for each epoch that a checkpoint has behind it. If it returns True, training ends with that epoch.
     checkpoints : where the state is kept at the end of an epoch; None: nowhere. Of several workers, the chief's decide.
 
     Raises
@@ -109,6 +111,8 @@ class Supervisor(keras.callbacks.Callback):
         self.best_weights: Sequence[Floats] | None = None
         self.history: list[dict[str, float]] = []
         self.seconds: list[float] = []  # of each epoch's steps
+        self.average = Average() if config.trainer.ema is not None else None
+        self.rate = config.trainer.learning_rate
 
     @property
     def done(self) -> int:
@@ -123,6 +127,8 @@ class Supervisor(keras.callbacks.Callback):
         model.set_weights(state.arrays["weights"])
         for variable, value in zip(model.optimizer.variables, state.arrays["optimizer"], strict=True):
             variable.assign(value)
+        if self.average:
+            self.average.put_in(model)
         self.best, self.waited, self.stopped = values["best"], values["waited"], values["stopped"]
         self.best_weights = state.arrays["best"] or None
         for epoch, metrics in enumerate(values["history"]):
@@ -131,7 +137,10 @@ class Supervisor(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.epoch = epoch
+        if self.average:
+            self.average.take_out(self.model)
         self.compiled.set_epoch(epoch)
+        self._set_learning_rate(epoch)
         self.begun = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -142,6 +151,8 @@ class Supervisor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.seconds.append(time.perf_counter() - self.begun)
         loss = float((logs or {})["loss"])
+        if self.average:
+            self.average.put_in(self.model)
         labels = np.asarray(self.validation.labels)
         raw = self.compiled.predict(self.validation.features)
         # The loss is from before the last steps, the predictions are from after them.
@@ -160,6 +171,8 @@ class Supervisor(keras.callbacks.Callback):
         }
         if SCHEDULES[self.config.weighting.schedule].has_start:
             metrics["weight_schedule"] = share
+        if self.config.trainer.schedule != "constant":
+            metrics["learning_rate"] = self.rate
         metrics |= {f"val/{name}": value for name, value in self.task.epoch_metrics(labels, raw).items()}
         self.history.append(metrics)
         enough = self.on_epoch(epoch, metrics)
@@ -172,16 +185,7 @@ class Supervisor(keras.callbacks.Callback):
         trainer = self.config.trainer
         if trainer.early_stopping is None:
             return
-        watched = metrics.get(trainer.monitor, math.nan)
-        if math.isnan(watched):
-            known = listing(
-                [name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)]
-            )
-            raise ConfigError(
-                f"trainer.monitor={trainer.monitor} is not defined on these validation samples, "
-                f"so early stopping has nothing to watch: use {known}"
-            )
-        value = watched * orientation(trainer.monitor)
+        value = self._score(metrics, "early stopping")
         if value > self.best:
             self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
         else:
@@ -191,13 +195,40 @@ class Supervisor(keras.callbacks.Callback):
             from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"
         )
 
+    def _set_learning_rate(self, epoch: int) -> None:
+        trainer, scores = self.config.trainer, []
+        if trainer.schedule == "constant":
+            return
+        if trainer.schedule == "reduce_on_plateau":
+            scores = [self._score(metrics, "trainer.schedule=reduce_on_plateau") for metrics in self.history]
+        # As of stopping, the chief decides.
+        factor = np.float64(factor_at(trainer, epoch, trainer.epochs, scores))
+        (factor,) = np.frombuffer(from_chief(self.compiled.strategy, factor.tobytes()))
+        self.rate = trainer.learning_rate * float(factor)
+        self.compiled.set_learning_rate(self.rate)
+
+    def _score(self, metrics: Mapping[str, float], who: str) -> float:
+        """Return what an epoch is worth by `trainer.monitor`: higher is better."""
+        monitor = self.config.trainer.monitor
+        watched = metrics.get(monitor, math.nan)
+        if math.isnan(watched):
+            known = listing(
+                [name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)]
+            )
+            raise ConfigError(
+                f"trainer.monitor={monitor} is not defined on these validation samples, "
+                f"so {who} has nothing to watch: use {known}"
+            )
+        return watched * orientation(monitor)
+
     def _keep(self) -> None:
         last = self.stopped or self.done == self.config.trainer.epochs
         if self.checkpoints is None or not self.checkpoints.due(last=last):
             return
         values = {"best": self.best, "waited": self.waited, "stopped": self.stopped, "history": self.history}
         optimizer = [variable.numpy() for variable in self.model.optimizer.variables]
-        arrays = {"weights": self.model.get_weights(), "optimizer": optimizer, "best": self.best_weights or []}
+        weights = self.average.trained if self.average else self.model.get_weights()
+        arrays = {"weights": weights, "optimizer": optimizer, "best": self.best_weights or []}
         self.checkpoints.save(self.done, State(arrays, values))
 
     def restore_best(self) -> None:

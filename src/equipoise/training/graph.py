@@ -28,18 +28,22 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.data.texts import decoded
 from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss
+from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
 from equipoise.training.divergence import FirstBadStep
 from equipoise.training.engines.choose import choice_of
 from equipoise.training.engines.engine import Choice, Work
 from equipoise.training.loss import logits_of, loss_function
-from equipoise.training.precision import loss_scaled
+from equipoise.training.optimizer import optimizer_of
 from equipoise.training.predictor import Predictor
 from equipoise.training.runtime import device_taken, strategy_of
 
 # What no graph holds: variables hold it, or it matters before or after the training's steps alone.
-OF_TRAINER = ("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "refit", "resume", "profile")
+OF_TRAINER = (
+    *("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "refit", "resume", "profile"),
+    *LearningRate.model_fields,
+)
 NOT_IN_GRAPH = (
     *("seed", "weighting", "cost", "decision", "evaluation", "tracking", "sweep"),
     *(f"trainer.{key}" for key in OF_TRAINER),
@@ -135,12 +139,16 @@ class Compiled:
             self._at_start = [variable.numpy() for variable in self.model.optimizer.variables]
         for variable, value in zip(self.model.optimizer.variables, self._at_start, strict=True):
             variable.assign(value)
-        self.model.optimizer.learning_rate = config.trainer.learning_rate
+        self.set_learning_rate(config.trainer.learning_rate)
         return functools.partial(self._engine.fit, watch)
 
     def set_weights(self, weights: Floats) -> None:
         """Set the class weights from here on."""
         self._table.assign(weights)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Set the learning rate from here on."""
+        self.model.optimizer.learning_rate = rate
 
     def set_epoch(self, epoch: int) -> None:
         """Set what the epoch decides: the order of the samples, and what dropout and the like draw, by the seed."""
@@ -168,14 +176,12 @@ class Compiled:
         drawn = sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs)
         epochs = Epochs(train, len(data.classes), config.dataset.labels, self._seed, self._epoch, drawn)
         batch_size, taken = config.trainer.batch_size, self.first_bad.taken
-        return Work(self.model, self.strategy, epochs, batch_size, self._choice, taken)
+        return Work(self.model, self.strategy, epochs, batch_size, self._choice, taken, config.trainer.clip_norm)
 
     def _compile(self, config: Config, weights: Floats) -> None:
-        trainer = config.trainer
-        described = {"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}}
         how = {"jit_compile": self._choice.xla, "steps_per_execution": self.work.steps_per_call}
         with self.strategy.scope():
-            optimizer = loss_scaled(keras.optimizers.get(described), trainer.precision, weights)
+            optimizer = optimizer_of(config.trainer, self.model, weights)
             self.model.compile(optimizer, self._parts().loss, **how)
             optimizer.build(self.model.trainable_variables)
         self._engine.begin(self._parts)

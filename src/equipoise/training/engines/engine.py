@@ -49,6 +49,7 @@ class Work:
     epochs, batch_size : the samples that it is trained on; the last batch of an epoch may be smaller
     choice : of the engine, and whether XLA compiles its steps
     taken : int64 variable, the steps of the epoch so far
+    clip_norm : the longest gradient; None: any
     """
 
     model: keras.Model
@@ -57,6 +58,7 @@ class Work:
     batch_size: int
     choice: Choice
     taken: tf.Variable
+    clip_norm: float | None = None
 
     @property
     def count(self) -> int:

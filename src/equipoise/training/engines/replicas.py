@@ -84,6 +84,10 @@ class Replicas(Engine):
             total = counts * tf.reduce_sum(losses * weights[0] if weights else losses)
             loss = total / tf.cast(size, tf.float32)
         gradients = tape.gradient(loss, self.model.trainable_variables)
+        if self.work.clip_norm is not None:
+            whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            length = tf.linalg.global_norm(whole)
+            gradients, _ = tf.clip_by_global_norm(gradients, self.work.clip_norm, use_norm=length)
         # The optimiser adds up the gradients of all replicas.
         self.model.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
         self._total.assign_add(total)

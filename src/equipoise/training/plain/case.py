@@ -87,8 +87,13 @@ class Case:
     @property
     def optimizer(self) -> str:
         """The optimiser, as an expression."""
+        return self.optimizer_with()
+
+    def optimizer_with(self, **options: float) -> str:
+        """The optimiser with more than its learning rate, as an expression."""
         trainer = self.config.trainer
-        return f"keras.optimizers.{OPTIMIZERS[trainer.optimizer]}({trainer.learning_rate!r})"
+        typed = [repr(trainer.learning_rate), *(f"{name}={value!r}" for name, value in options.items())]
+        return f"keras.optimizers.{OPTIMIZERS[trainer.optimizer]}({', '.join(typed)})"
 
 
 @dataclass(frozen=True)

@@ -42,14 +42,16 @@ def score(case: Case, metric: str, split: str) -> tuple[list[str], str]:
 def early_stopping(case: Case) -> tuple[list[str], Piece, list[str]]:
     """Return the statements before the loop, at the end of an epoch, and after the loop."""
     trainer = case.config.trainer
-    if trainer.early_stopping is None:
+    stops, scored = trainer.early_stopping is not None, trainer.schedule == "reduce_on_plateau"
+    if not (stops or scored):
         return [], Piece(), []
     predicted, formula = score(case, trainer.monitor, "validation")
     if trainer.monitor == "val/log_loss":
         formula = formula.removeprefix("-") if formula.startswith("-") else f"-{formula}"
-    epoch = [
-        *predicted,
-        *wrapped(f"score = {formula}"),
+    epoch = [*predicted, *wrapped(f"score = {formula}"), *(["scores.append(score)"] if scored else [])]
+    if not stops:
+        return [], Piece(epoch, needs=["validation"]), []
+    epoch += [
         "waited = 0 if score > best else waited + 1",
         "if waited == 0:",
         "    best, best_weights = score, model.get_weights()",

@@ -19,11 +19,11 @@ from equipoise.training.plain.definitions import USUAL, Definitions
 from equipoise.training.plain.loss import loss
 from equipoise.training.plain.model import drawing, model
 from equipoise.training.plain.order import order
+from equipoise.training.plain.rates import average, learning_rate, optimizer
 from equipoise.training.plain.scores import early_stopping, evaluation
 from equipoise.training.plain.second_stage import second_stage
 from equipoise.training.plain.weighting import in_force, weights
 from equipoise.training.plain.writing import WIDTH, in_docstring, indented, wrapped
-from equipoise.training.precision import initial_scale
 
 MOST_LINES = 80
 SCRIPT, ARRAYS = "plain_keras.py", "plain_keras.npz"
@@ -61,10 +61,12 @@ def _written(case: Case) -> str:
     made, weighted, compiled = (write(case, definitions) for write in (model, weights, loss))
     rows, now = order(case, definitions), in_force(case, definitions)
     stage, (before, watched, after) = second_stage(case), early_stopping(case)
+    stepping, (at_first, rate), (kept, averaged) = optimizer(case), learning_rate(case, definitions), average(case)
     needs = {"train", *(["test"] if case.origin.refit is None else [])}
     needs |= {need for piece in (weighted, compiled, rows, stage, watched) for need in piece.needs}
     seeded, seeds = drawing(made)
-    epoch = [*rows.lines, *seeds, *now.lines, _fitted(case, now.value), *watched.lines]
+    epoch = [*rows.lines, *seeds, *averaged.lines, *now.lines, *rate]
+    epoch += [_fitted(case, now.value, averaged.value), *watched.lines]
     code = [
         *_settings(case),
         "",
@@ -75,9 +77,10 @@ def _written(case: Case) -> str:
         "",
         *weighted.lines,
         *compiled.lines,
-        *_compiled(case, compiled.value),
+        *stepping.lines,
+        *_compiled(case, stepping.value, compiled.value),
         "",
-        *(*seeded, *before),
+        *(*seeded, *kept, *at_first, *before),
         _epochs(case),
         *(part for line in indented(epoch) for part in wrapped(line)),
         *after,
@@ -154,17 +157,13 @@ def _arrays(case: Case, needs: set[str]) -> list[str]:
     ]
 
 
-def _compiled(case: Case, value: str) -> list[str]:
-    trainer, optimizer = case.config.trainer, case.optimizer
-    if trainer.precision == "mixed_float16":
-        scale = initial_scale(case.factors)
-        optimizer = f"keras.optimizers.LossScaleOptimizer({optimizer}, initial_scale={scale!r})"
+def _compiled(case: Case, optimizer: str, value: str) -> list[str]:
     jit = case.origin.how.get("xla") == "true"
     return wrapped(f"model.compile({optimizer}, {value}, jit_compile={jit})")
 
 
-def _fitted(case: Case, handed: str) -> str:
-    call = ["x_train[order]", f"{case.label_array}[order]", "batch_size=BATCH_SIZE", "shuffle=False", handed]
+def _fitted(case: Case, *handed: str) -> str:
+    call = ["x_train[order]", f"{case.label_array}[order]", "batch_size=BATCH_SIZE", "shuffle=False", *handed]
     call += ["initial_epoch=epoch", "epochs=epoch + 1", "verbose=2"]
     return f"model.fit({', '.join(filter(None, call))})"
 
