@@ -154,8 +154,8 @@ def _check_refit(config: Config) -> None:
         )
     if trainer.refit and trainer.schedule == "reduce_on_plateau":
         raise ConfigError(
-            "trainer.refit=true with trainer.schedule=reduce_on_plateau: the rows whose plateau it watches are trained on "
-            "then; use trainer.schedule=cosine, or leave one of the two out"
+            "trainer.refit=true with trainer.schedule=reduce_on_plateau: the rows whose plateau it watches "
+            "are trained on then; use trainer.schedule=cosine, or leave one of the two out"
         )
 
 

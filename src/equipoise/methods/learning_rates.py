@@ -40,7 +40,7 @@ def step(
 ) -> float:
     """`factor` once more from each share of the epochs in `drops` on (He et al. 2016)."""
     # What is taken off keeps 0.07 * 100 from becoming 8.
-    return float(schedule_factor ** sum(epoch >= share * epochs - 1e-9 for share in schedule_drops))
+    return float(schedule_factor ** len([share for share in schedule_drops if epoch >= share * epochs - 1e-9]))
 
 
 def reduce_on_plateau(

@@ -49,7 +49,8 @@ def fit(
     Parameters
     ----------
     on_epoch : called with the epoch, from 0, and its metrics: `train/loss`, `val/…`, and `weight_schedule` and
-        `learning_rate` if these change; also for each epoch that a checkpoint has behind it. If it returns True, training ends with that epoch.
+        `learning_rate` if these change; also for each epoch that a checkpoint has behind it. If it returns True,
+        training ends with that epoch.
     checkpoints : where the state is kept at the end of an epoch; None: nowhere. Of several workers, the chief's decide.
 
     Raises
