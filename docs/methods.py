@@ -88,8 +88,8 @@ CHAPTERS = (
         "trainer.schedule=…",
         (),
         words="A factor of `trainer.learning_rate` for each epoch e of E, from 0, logged as `learning_rate`; options "
-        "are `trainer.schedule_…`. A second stage has the constant rate. Beside it: `trainer.weight_decay` (v - v x decay "
-        "x rate in every step of any optimizer, not on biases and norms), `trainer.clip_norm` (of all gradients "
+        "are `trainer.schedule_…`. A second stage has the constant rate. Beside it: `trainer.weight_decay` (v - v x "
+        "decay x rate in every step of any optimizer, not on biases and norms), `trainer.clip_norm` (of all gradients "
         "together) and `trainer.ema` (an average of the weights after every step, which is judged and saved).",
     ),
     Chapter(
