@@ -89,7 +89,7 @@ class Judged(Shown):
         from equipoise.reports import run_page
 
         file = Path(path)
-        file.write_text(run_page.as_html(self.evidence, run_page.pictures(self.evidence)), encoding="utf-8")
+        file.write_text(run_page.as_html(self.evidence), encoding="utf-8")
         return file
 
 

@@ -10,6 +10,7 @@ from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation, total_variation
 from equipoise.metrics.intervals import Interval
 from equipoise.metrics.slices import Slices
+from equipoise.reports.page import Fact
 
 # What a table of the validation split, or of the test split, is for.
 CHOOSING = "for choosing, cross-fitted"
@@ -36,6 +37,7 @@ class Evidence:
     is_training_known : if not, `data` and `weights` count the test samples of each class, and no weight has a meaning
     slices : recall by class and slice, if slices were asked for
     model : in a sentence, which rows the logged model has learned from, if it is not the model that is judged
+    facts : where the run comes from, for the page's header: data, configuration, command, commit, versions, date, run
     """
 
     name: str
@@ -56,6 +58,7 @@ class Evidence:
     is_training_known: bool = True
     slices: Slices | None = None
     model: str = ""
+    facts: Sequence[Fact] = ()
 
     @property
     def prediction_shift(self) -> float:

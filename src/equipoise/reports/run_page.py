@@ -1,26 +1,21 @@
 """A run's evidence, as pictures and as one self-contained page in the order in which a reader asks."""
 
-import io
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
-from equipoise.core.colors import weighting_color
 from equipoise.core.commands import command
 from equipoise.core.schema import Integers
 from equipoise.methods.weighting import SCALE_INVARIANT, learning_rate_factor
 from equipoise.metrics import ranks
+from equipoise.metrics.classification import mistakes
 from equipoise.metrics.intervals import FEWEST, Interval
-from equipoise.reports import figures, html, slice_table
+from equipoise.reports import curve_charts, run_charts, slice_table
 from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
-from equipoise.reports.fonts import FAMILY, lettering
+from equipoise.reports.page import Beside, Block, Code, Fact, Page, Part, Table, Text
+from equipoise.reports.run_pictures import pictures
 
 # Below the run's folder.
 FOLDER = "evaluation"
@@ -55,141 +50,124 @@ def draw(evidence: Evidence, folder: Path) -> list[str]:
         (folder / FOLDER / f"{name}.png").write_bytes(png)
     files = [f"{FOLDER}/{name}.png" for name in drawn]
     script = (folder / SCRIPT).read_text(encoding="utf-8") if (folder / SCRIPT).exists() else ""
-    (folder / REPORT).write_text(as_html(evidence, drawn, script), encoding="utf-8")
+    (folder / REPORT).write_text(as_html(evidence, script), encoding="utf-8")
     return [*files, REPORT]
 
 
-def pictures(evidence: Evidence) -> dict[str, bytes]:
-    """Return PNGs by name, without those of the training as far as it is not known.
-
-    Each is drawn once, for MLflow and for the page: of a small run that takes as long as all the rest.
-    """
-    letters = lettering(evidence.data.classes)
-    with rc_context({**figures.STYLE, "font.family": [FAMILY, *letters.families]}):
-        return {name: _as_png(figure) for name, figure in _figures(evidence, letters.names).items()}
-
-
-def _as_png(figure: Figure) -> bytes:
-    canvas, file = FigureCanvasAgg(figure), io.BytesIO()
-    canvas.draw()  # type: ignore[no-untyped-call]
-    opaque = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
-    opaque.save(file, "png", compress_level=1)  # hardly larger, in a third of the time
-    return file.getvalue()
-
-
-def _figures(evidence: Evidence, names: tuple[str, ...]) -> dict[str, Figure]:
-    """Draw the run's figures with these names for its classes."""
-    data, evaluation = replace(evidence.data, classes=names), evidence.evaluation
-    labels, predicted, corrected = evidence.labels, evidence.log_probabilities, evidence.corrected
-    color = weighting_color(evidence.weighting)
-    shares = {} if labels.ndim == 2 else evidence.shares
-    trained = {"training_curves": figures.training_curves(evidence.history, color)} if evidence.history else {}
-    if evidence.is_training_known:
-        did = figures.what_the_weights_did(data, evidence.weights, evaluation, shares, color)
-        trained = {"what_the_weights_did": did, **trained}
-    if labels.ndim == 2:
-        return {
-            "pr_curves": figures.precision_recall_curves(labels == 1, predicted, evaluation, data, color),
-            **trained,
-        }
-    return {
-        "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, color),
-        "pr_curves": figures.precision_recall_curves(labels, predicted, evaluation, data, color),
-        "reliability": figures.reliability_diagram(labels, predicted, corrected, color),
-        **trained,
-    }
-
-
-def as_html(evidence: Evidence, drawn: Mapping[str, bytes], script: str = "") -> str:
+def as_html(evidence: Evidence, script: str = "") -> str:
     """Return the page, without what is not known.
 
     Parameters
     ----------
-    drawn : what `pictures` returned
     script : that trains the same model in plain Keras; empty: there is none
     """
-    lead = [html.paragraph(_headline(evidence), kind="lead")]
-    lead += [html.paragraph(evidence.model[0].upper() + evidence.model[1:] + ".")] if evidence.model else []
-    lead += [html.paragraph(note, kind="warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
-    if evidence.labels.ndim == 2:
-        return html.document(evidence.name, lead, [*_of_labels(evidence, drawn), *_plain_keras(script)])
+    notes = [Text(evidence.model[0].upper() + evidence.model[1:] + ".")] if evidence.model else []
+    notes += [Text(note, "warning") for note in (*evidence.warnings, *evidence.evaluation.notes)]
+    parts = _of_labels(evidence) if evidence.labels.ndim == 2 else _of_classes(evidence)
+    return Page(
+        "Run", evidence.name, _verdict(evidence), _facts(evidence), notes, [*parts, *_plain_keras(script)]
+    ).as_html()
+
+
+def _of_classes(evidence: Evidence) -> list[Part]:
+    """Return the parts of the page where a sample has one class."""
     weighed = []
     if evidence.is_training_known:
-        weighed.append(html.Part("What did the weights do?", _what_the_weights_did(evidence, drawn)))
-    parts = [
-        html.Part("Did it learn?", _did_it_learn(evidence, drawn)),
-        html.Part("Which classes suffer?", _which_classes_suffer(evidence, drawn)),
+        weighed.append(Part("What did the weights do?", _what_the_weights_did(evidence)))
+    return [
+        Part("Did it learn?", _did_it_learn(evidence)),
+        Part("Which classes suffer?", _which_classes_suffer(evidence)),
         *_slices(evidence),
         *weighed,
-        html.Part("Would post-hoc adjustment have done as well?", _post_hoc(evidence)),
-        html.Part("Can I trust the probabilities?", _calibration(evidence, drawn)),
+        Part("Would post-hoc adjustment have done as well?", _post_hoc(evidence)),
+        *_two_classes(evidence),
+        Part("Can I trust the probabilities?", _calibration(evidence)),
     ]
-    return html.document(evidence.name, lead, [*parts, *_plain_keras(script)])
 
 
-def _of_labels(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[html.Part]:
+def _of_labels(evidence: Evidence) -> list[Part]:
     """Return the parts of the page where a sample has any number of labels."""
-    captions = {
-        "training_curves": "Training and validation by epoch",
-        "what_the_weights_did": "Training samples with each label, weights of its positives, and recall",
-    }
-    trained = [html.image(drawn[name], caption) for name, caption in captions.items() if name in drawn]
-    curves = html.image(drawn["pr_curves"], "Precision and recall of each label")
+    suffer = [
+        Text(_lowest_recalls(evidence)),
+        *run_charts.recall(evidence, "label"),
+        *_classes(evidence, "label"),
+        *curve_charts.precision_recall(evidence, "label"),
+    ]
+    weighed = [Part("What did the weights do?", [run_charts.shares(evidence)])] if evidence.is_training_known else []
     return [
-        html.Part("Did it learn?", [_summary(evidence), *trained]),
-        html.Part(
-            "Which labels suffer?", [html.paragraph(_lowest_recalls(evidence)), *_classes(evidence, "label"), curves]
-        ),
+        Part("Did it learn?", [*_curves(evidence), _summary(evidence)]),
+        Part("Which labels suffer?", suffer),
         *_slices(evidence),
-        html.Part("Do other thresholds do better?", _rules(evidence)),
+        *weighed,
+        Part("Do other thresholds do better?", [*curve_charts.thresholds_of_labels(evidence), *_rules(evidence)]),
+        Part("Can I trust the probabilities?", [_probabilities(evidence), Beside(curve_charts.calibration(evidence))]),
     ]
 
 
-def _headline(evidence: Evidence) -> str:
-    counts = evidence.data.counts
+def _verdict(evidence: Evidence) -> list[str]:
+    """Return the answers, a sentence or two each: how good, what the free control reaches, who suffers."""
+    positive = f" The positive class is {evidence.weights.positive}." if evidence.weights.positive else ""
     if evidence.labels.ndim == 2:
         each = evidence.labels.sum(axis=1).mean()
-        return (
-            f"{len(counts)} labels, {len(evidence.labels):,} test samples with {each:.2f} of them on average. "
-            f"Macro F1 {_with_interval(evidence, 'macro_f1')}."
+        how_good = (
+            f"Macro F1 {_with_interval(evidence, 'macro_f1')}, over {len(evidence.data.classes)} labels and "
+            f"{len(evidence.labels):,} test samples with {each:.2f} of them on average."
         )
-    positive = f" The positive class is {evidence.weights.positive}." if evidence.weights.positive else ""
-    training = (
-        f"{counts.sum():,} training samples ({counts.max():,} of the most frequent class, {counts.min():,} of the "
-        "rarest), "
+        return [how_good, _lowest_recalls(evidence)]
+    how_good = (
+        f"Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}, on {len(evidence.labels):,} test samples "
+        f"of {_present(evidence)} classes; one class for every sample would reach {1 / _present(evidence):.3f}."
     )
-    return (
-        f"{len(counts)} classes, {training if evidence.is_training_known else ''}{len(evidence.labels):,} test samples."
-        f"{positive} "
-        f"Balanced accuracy {_with_interval(evidence, 'balanced_accuracy')}."
-    )
+    return [how_good + positive, *_of_control(evidence), _lowest_recalls(evidence)]
 
 
-def _did_it_learn(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
-    summary = evidence.evaluation.summary
-    present = int((evidence.evaluation.confusion.sum(axis=1) > 0).sum())
+def _of_control(evidence: Evidence) -> list[str]:
+    """Say in a sentence what post-hoc adjustment reaches; nothing if it is not known."""
+    if "logit_adjusted" not in evidence.rules:
+        return []
+    reached, plain = (evidence.rules[name]["balanced_accuracy"] for name in ("logit_adjusted", "argmax"))
+    return [f"Post-hoc adjustment of the same logits reaches {reached:.3f}, {reached - plain:+.3f} against argmax."]
+
+
+def _present(evidence: Evidence) -> int:
+    """Return how many classes have test samples."""
+    return int((evidence.evaluation.confusion.sum(axis=1) > 0).sum())
+
+
+def _facts(evidence: Evidence) -> list[Fact]:
+    """Return what the header tells; of a run whose training is not known, its classes and samples alone."""
+    if evidence.facts:
+        return list(evidence.facts)
+    what = "classes" if evidence.labels.ndim == 1 else "labels"
+    return [("Data", [f"{len(evidence.labels):,} test samples", f"{len(evidence.data.classes):,} {what}"])]
+
+
+def _did_it_learn(evidence: Evidence) -> list[Block]:
     text = (
-        f"Predicting one class for every sample would reach a balanced accuracy of {1 / present:.3f}; "
-        f"this model reaches {summary['balanced_accuracy']:.3f}."
+        f"Predicting one class for every sample would reach a balanced accuracy of {1 / _present(evidence):.3f}; "
+        f"this model reaches {evidence.evaluation.summary['balanced_accuracy']:.3f}."
     )
-    body = [html.paragraph(text)]
-    if evidence.history:
-        curves = html.image(drawn["training_curves"], "Training and validation by epoch")
-        body += [html.paragraph(_best_epoch(evidence)), curves]
-    return [*body, _summary(evidence)]
+    return [Text(text), *_curves(evidence), _summary(evidence)]
 
 
-def _summary(evidence: Evidence) -> str:
+def _curves(evidence: Evidence) -> list[Block]:
+    """Show the training by epoch; return nothing if it is not known."""
+    if not evidence.history:
+        return []
+    return [Text(_best_epoch(evidence)), Beside(run_charts.training_curves(evidence))]
+
+
+def _summary(evidence: Evidence) -> Table:
     summary = evidence.evaluation.summary
     rows = [[name, f"{value:.3f}", *_ends(evidence.intervals.get(name))] for name, value in summary.items()]
-    return html.table(["metric, test split", "value", "95 % from", "to"], rows)
+    return Table(["metric, test split", "value", "95 % from", "to"], rows)
 
 
 def _best_epoch(evidence: Evidence) -> str:
     losses = [metrics["val/log_loss"] for metrics in evidence.history]
-    best, epochs = int(np.argmin(losses)) + 1, len(losses)
+    best, epochs = run_charts.best_epoch(evidence.history), len(losses)
     text = (
-        f"The unweighted validation log loss was lowest in epoch {best} of {epochs}, at {min(losses):.3f}, "
+        f"The unweighted validation log loss was lowest in epoch {best} of {epochs}, at {losses[best - 1]:.3f}, "
         f"and ended at {losses[-1]:.3f}."
     )
     if best < EARLY * epochs:
@@ -200,39 +178,51 @@ def _best_epoch(evidence: Evidence) -> str:
     return text
 
 
-def _which_classes_suffer(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
+def _which_classes_suffer(evidence: Evidence) -> list[Block]:
     return [
-        html.paragraph(_lowest_recalls(evidence)),
-        *map(html.paragraph, _most_frequent_mistake(evidence)),
+        Text(_lowest_recalls(evidence)),
+        *_most_frequent_mistake(evidence),
+        *run_charts.recall(evidence),
         *_groups(evidence),
         *_classes(evidence),
-        html.image(drawn["confusion_matrix"], "Confusion matrix"),
-        html.image(drawn["pr_curves"], "Precision and recall of each class against the rest"),
+        Beside([run_charts.confusion(evidence), *run_charts.most_frequent_mistakes(evidence)]),
+        *(curve_charts.precision_recall(evidence) if len(evidence.data.classes) > 2 else []),
     ]
 
 
 def _lowest_recalls(evidence: Evidence) -> str:
-    data, recall = evidence.data, evidence.evaluation.per_class["recall"]
+    """Name the classes of the lowest recall, with their intervals and how many samples they have."""
+    data, per_class = evidence.data, evidence.evaluation.per_class
+    recall, low, high = (per_class[name] for name in ("recall", "recall_low", "recall_high"))
     worst = [index for index in np.argsort(recall, kind="stable")[:3] if not np.isnan(recall[index])]
-    named = (f"{data.classes[index]} ({recall[index]:.2f}, n = {data.counts[index]})" for index in worst)
+    named = [
+        f"{data.classes[index]} ({recall[index]:.2f}, 95 % from {low[index]:.2f} to {high[index]:.2f}, "
+        f"n\u00a0=\u00a0{data.counts[index]})"
+        for index in worst
+    ]
     return f"Lowest recall: {', '.join(named)}."
 
 
-def _most_frequent_mistake(evidence: Evidence) -> list[str]:
+def _most_frequent_mistake(evidence: Evidence) -> list[Block]:
     """Name it in a sentence; return none if no sample is predicted wrongly."""
-    classes, confusion = evidence.data.classes, evidence.evaluation.confusion
-    cells = confusion.tocoo()
-    mistaken = np.where(cells.row != cells.col, cells.data, 0)
-    if not mistaken.any():
-        return []
-    truth, taken = cells.row[mistaken.argmax()], cells.col[mistaken.argmax()]
+    classes = evidence.data.classes
     return [
-        f"Most frequent mistake: {classes[truth]} predicted as {classes[taken]}, "
-        f"{mistaken.max()} of {confusion[[truth]].sum()} samples."
+        Text(f"Most frequent mistake: {classes[truth]} predicted as {classes[taken]}, {count} of {support} samples.")
+        for truth, taken, count, support in mistakes(evidence.evaluation.confusion, 1)
     ]
 
 
-def _groups(evidence: Evidence) -> list[str]:
+def _two_classes(evidence: Evidence) -> list[Part]:
+    """Show what comes of each threshold; return nothing if there are more classes than two, or one has no samples."""
+    if len(evidence.data.classes) > 2 or _present(evidence) < 2:
+        return []
+    named = evidence.weights.positive
+    positive = evidence.data.classes.index(named) if named else int(evidence.data.head_to_tail[-1])
+    curves, by_threshold = curve_charts.of_two_classes(evidence, positive)
+    return [Part("Which threshold?", [by_threshold, Beside(curves)])]
+
+
+def _groups(evidence: Evidence) -> list[Block]:
     """Show the mean recall of each frequency group; return nothing if there are no groups."""
     classes, summary = evidence.data.classes, evidence.evaluation.summary
     rows = []
@@ -240,18 +230,16 @@ def _groups(evidence: Evidence) -> list[str]:
         metric = f"recall_{name}"
         shown = ", ".join(classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "")
         rows.append([name, shown, _number(summary.get(metric, np.nan)), *_ends(evidence.intervals.get(metric))])
-    return (
-        [html.table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows)] if rows else []
-    )
+    return [Table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows)] if rows else []
 
 
-def _classes(evidence: Evidence, what: str = "class") -> list[str]:
+def _classes(evidence: Evidence, what: str = "class") -> list[Block]:
     """Show the metrics of each class; of many classes, the means by rank and the classes of the lowest recall."""
     per_class, order = evidence.evaluation.per_class, evidence.data.head_to_tail
     counted = _counted(evidence)
     headings = [what, *counted, *BY_CLASS.values()]
     if len(order) <= MOST_ROWS:
-        return [html.table(headings, _class_rows(evidence, order))]
+        return [Table(headings, _class_rows(evidence, order))]
     text = (
         f"There are {len(order):,} classes: the first table has means by rank, the second the {LOWEST} classes with "
         "the lowest recall; evaluation/per_class.json has every class."
@@ -259,9 +247,9 @@ def _classes(evidence: Evidence, what: str = "class") -> list[str]:
     values = {**counted, **{name: per_class[name] for name in BY_CLASS}}
     worst = np.argsort(per_class["recall"], kind="stable")[:LOWEST]
     return [
-        html.paragraph(text),
-        html.table(["classes", *headings[1:]], _by_rank(order, values)),
-        html.table(headings, _class_rows(evidence, worst)),
+        Text(text),
+        Table(["classes", *headings[1:]], _by_rank(order, values)),
+        Table(headings, _class_rows(evidence, worst)),
     ]
 
 
@@ -301,7 +289,7 @@ def _by_rank(head_to_tail: Integers, values: Mapping[str, Any]) -> list[list[str
     ]
 
 
-def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
+def _what_the_weights_did(evidence: Evidence) -> list[Block]:
     weights, optimizer = evidence.weights, evidence.optimizer
     if not optimizer:
         scale = "an optimiser without a scale of its own, such as sgd, takes steps that are larger by it"
@@ -319,15 +307,14 @@ def _what_the_weights_did(evidence: Evidence, drawn: Mapping[str, bytes]) -> lis
         f"{evidence.prediction_shift:.3f} (0: every class is predicted as often as it occurs)."
     )
     return [
-        html.paragraph(size),
-        html.paragraph(shift),
-        html.image(drawn["what_the_weights_did"], "Training samples, weights, shares of all weight, and recall"),
-        html.paragraph("Each class's share in training:"),
+        Text(size),
+        Text(shift),
+        run_charts.shares(evidence),
         _shares(evidence),
     ]
 
 
-def _shares(evidence: Evidence) -> str:
+def _shares(evidence: Evidence) -> Table:
     data, weights, order = evidence.data, evidence.weights, evidence.data.head_to_tail
     measured = {
         key: f"{kind}, {when}"
@@ -341,10 +328,10 @@ def _shares(evidence: Evidence) -> str:
         [name.replace("ranks_", "ranks "), *(_percent(values[members].sum()) for values in columns.values())]
         for name, members in groups.items()
     ]
-    return html.table(["class", *columns], rows)
+    return Table(["class", *columns], rows, "Each class's share in training")
 
 
-def _post_hoc(evidence: Evidence) -> list[str]:
+def _post_hoc(evidence: Evidence) -> list[Block]:
     rules = evidence.rules
     if "logit_adjusted" not in rules:
         text = f"The prior that this model learned under {_lacks(evidence)}, so its logits cannot be adjusted."
@@ -355,62 +342,64 @@ def _post_hoc(evidence: Evidence) -> list[str]:
             "To see what training with weights is worth, compare it with a run without weights that is adjusted in "
             f"this way: {command('compare')} shows it beside every sweep."
         )
-    return [html.paragraph(text), *_rules(evidence)]
+    return [Text(text), *_rules(evidence)]
 
 
-def _rules(evidence: Evidence) -> list[str]:
-    """Return a table of the decision rules for each split, that to choose by first."""
-    found = []
+def _rules(evidence: Evidence) -> list[Block]:
+    """Return a chart of the decision rules, and a table for each split, that to choose by first."""
+    found: list[Block] = [*curve_charts.rules(evidence)]
     for split, by_rule in (
-        (f"Validation split, {CHOOSING}:", evidence.validation_rules),
-        (f"Test split, {JUDGING}:", evidence.rules),
+        (f"Validation split, {CHOOSING}", evidence.validation_rules),
+        (f"Test split, {JUDGING}", evidence.rules),
     ):
         if by_rule:
             names = list(next(iter(by_rule.values())))
             headings = ["decision rule", *(name.replace("_", " ") for name in names)]
             rows = [[rule, *(_number(values[name]) for name in names)] for rule, values in by_rule.items()]
-            found += [html.paragraph(split), html.table(headings, rows)]
+            found.append(Table(headings, rows, split))
     return found
 
 
-def _calibration(evidence: Evidence, drawn: Mapping[str, bytes]) -> list[str]:
-    summary = evidence.evaluation.summary
-    as_predicted = (_number(summary.get(name, np.nan)) for name in ("log_loss", "ece", "ece_classwise", "brier"))
-    rows = [["as predicted", *as_predicted]]
+def _calibration(evidence: Evidence) -> list[Block]:
     if evidence.corrected is None:
         text = (
             f"The prior that this model learned under {_lacks(evidence)}, so its probabilities are shown as they are."
         )
     else:
-        corrected = (_number(summary[name]) for name in ("log_loss_corrected", "ece_corrected"))
-        rows.append(["moved to the target prior", *corrected, ABSENT, ABSENT])
-        change = summary["ece_corrected"] - summary["ece"]
+        change = evidence.evaluation.summary["ece_corrected"] - evidence.evaluation.summary["ece"]
         text = (
             "Moving the probabilities from the prior that the model learned under to the target prior changes "
             f"the calibration error by {change:+.3f}."
         )
-    caption = "Accuracy against confidence; on the diagonal the two are equal"
-    return [
-        html.paragraph(text),
-        html.table(["probabilities", "log loss", "ECE, top label", "ECE, class-wise", "Brier"], rows),
-        html.image(drawn["reliability"], caption),
-    ]
+    return [Text(text), _probabilities(evidence), Beside(curve_charts.calibration(evidence))]
+
+
+def _probabilities(evidence: Evidence) -> Table:
+    """Show how good the probabilities are, as predicted and after the prior is moved, as far as it is known."""
+    summary = evidence.evaluation.summary
+    names = {"log_loss": "log loss", "ece": "ECE, top label", "ece_classwise": "ECE, class-wise", "brier": "Brier"}
+    shown = {name: title for name, title in names.items() if name in summary}
+    rows = [["as predicted", *(_number(summary[name]) for name in shown)]]
+    if evidence.corrected is not None:
+        corrected = (summary.get(f"{name}_corrected", np.nan) for name in shown)
+        rows.append(["moved to the target prior", *map(_number, corrected)])
+    return Table(["probabilities", *shown.values()], rows)
 
 
 def _lacks(evidence: Evidence) -> str:
     return "has no analytic form" if evidence.is_training_known else "is not known"
 
 
-def _slices(evidence: Evidence) -> list[html.Part]:
+def _slices(evidence: Evidence) -> list[Part]:
     """Show the recalls by class and slice; return nothing if no slices were asked for."""
     if evidence.slices is None:
         return []
-    text = map(html.paragraph, slice_table.told(evidence.slices))
-    table = html.table(slice_table.HEADINGS, slice_table.rows(evidence.slices.with_samples[:MOST_ROWS]))
-    return [html.Part("Do slices differ?", [*text, table])]
+    text = map(Text, slice_table.told(evidence.slices))
+    table = Table(slice_table.HEADINGS, slice_table.rows(evidence.slices.with_samples[:MOST_ROWS]))
+    return [Part("Do slices differ?", [*text, table])]
 
 
-def _plain_keras(script: str) -> list[html.Part]:
+def _plain_keras(script: str) -> list[Part]:
     """Show the script; return nothing if there is none."""
     if not script:
         return []
@@ -418,7 +407,7 @@ def _plain_keras(script: str) -> list[html.Part]:
         f"{len(script.splitlines())} lines with TensorFlow, Keras and NumPy alone train the same model with the same "
         "loss, weights and order of samples. Their first lines say how to get the arrays that they read."
     )
-    return [html.Part("The same in plain Keras", [html.paragraph(text), html.code(script, SCRIPT)])]
+    return [Part("The same in plain Keras", [Text(text), Code(script, SCRIPT)])]
 
 
 def _with_interval(evidence: Evidence, name: str) -> str:

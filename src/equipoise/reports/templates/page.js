@@ -39,12 +39,12 @@ function configOf(width) {
       labelFontSize: 11, titleFontSize: 12, titleFontWeight: "normal", labelLimit: Math.round(width * 0.36),
       gridOpacity: 0.8, labelOverlap: true,
     },
-    axisX: {labelLimit: 90},
+    axisX: {labelLimit: 90, titleLimit: Math.round(width * 0.6)},
     axisQuantitative: {tickCount: narrow ? 4 : 7},
     header: {labelFontSize: 12, titleFontSize: 12, labelLimit: width},
     legend: {
       labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal", orient: "top", columns,
-      labelLimit: Math.round(width / columns) - 32,
+      labelLimit: Math.round((width - 60) / columns) - 30,
     },
     title: {fontSize: 13, anchor: "start", fontWeight: 600, limit: width},
   };
