@@ -1,9 +1,12 @@
 """A run that was never trained: plausible data, weights, logits and metrics, for what draws and reports."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics import multilabel
 from equipoise.metrics.classification import Evaluation, Predictions, evaluate, frequency_groups, log_softmax
 from equipoise.metrics.intervals import Interval
 from equipoise.reports.evidence import Evidence
@@ -51,4 +54,32 @@ def evidence(classes: int, *, trained: bool = True, corrected: bool = True) -> E
         history=history if trained else [],
         shares={"gradient_share": weights.share},
         warnings=["weights that do nothing"],
+    )
+
+
+def evidence_of_labels(count: int) -> Evidence:
+    """A run whose samples have any number of so many labels; the weights are 1."""
+    generator = np.random.default_rng(0)
+    often = np.linspace(0.4, 0.05, count)
+    labels = (generator.random((300, count)) < often).astype(np.int64)
+    labels[0] = 1
+    logits = generator.normal(size=labels.shape) + 2.5 * labels - 1.5
+    predicted = (logits > 0).astype(np.int64)
+    names, counts = tuple(f"label {index}" for index in range(count)), (3000 * often).astype(np.int64)
+    rules = {
+        name: multilabel.decision_metrics(labels, found)
+        for name, found in (("argmax", predicted), ("tuned", (logits > 0.5).astype(np.int64)))
+    }
+    return replace(
+        evidence(2),
+        data=ClassCounts(names, counts),
+        weights=ClassWeights(names, counts, np.ones(count)),
+        labels=labels,
+        log_probabilities=-np.log1p(np.exp(-logits)),
+        corrected=None,
+        evaluation=multilabel.evaluate(labels, logits, predicted, names, counts),
+        intervals={"macro_f1": Interval(0.25, 0.75)},
+        rules=rules,
+        validation_rules=rules,
+        shares={},
     )

@@ -10,7 +10,7 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
-from equipoise.reports import fonts, run_page
+from equipoise.reports import fonts, run_pictures
 from examples import evidence
 
 ODD = (
@@ -82,8 +82,8 @@ def test_odd_names_are_drawn_without_a_warning(names: tuple[str, ...]) -> None:
     named = replace(run, data=replace(run.data, classes=names))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn = run_page.pictures(named)
-    assert set(drawn) == set(run_page.pictures(run))
+        drawn = run_pictures.pictures(named)
+    assert set(drawn) == set(run_pictures.pictures(run))
 
 
 def test_a_font_that_is_found_is_drawn_with(tmp_path: Path) -> None:

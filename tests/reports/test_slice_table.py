@@ -13,7 +13,7 @@ from equipoise.core.schema import Integers
 from equipoise.metrics.gates import Checked, Gate, Measured
 from equipoise.metrics.slices import Slices, recall_by_slice
 from equipoise.reports.console import print_gates, print_slices
-from equipoise.reports.run_page import as_html, pictures
+from equipoise.reports.run_page import as_html
 from equipoise.reports.slice_table import HEADINGS, rows, told
 from examples import evidence
 from pages import check_self_contained
@@ -81,8 +81,8 @@ def test_tables_fit(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_page_has_them_where_they_were_asked_for() -> None:
     found = replace(evidence(2), slices=slices(6, 15))
-    page = as_html(found, pictures(found))
+    page = as_html(found)
     check_self_contained(page)
     assert page.index("Which classes suffer?</h2>") < page.index("Do slices differ?</h2>")
-    assert "<td>fraud, c=&lt;0&gt;</td><td>30</td><td>0.200</td>" in page
+    assert '<th scope="row">fraud, c=&lt;0&gt;</th><td>30</td><td>0.200</td>' in page
     assert "2 of 2 recalls differ by more than noise" in page

@@ -19,7 +19,7 @@ Binned: TypeAlias = tuple[Floats, Floats, Integers]  # mean probability, how oft
 MOST_CURVES = 20  # above this many, the classes of the lowest average precision have one, and groups show the rest
 WORST = 10
 MOST_POINTS = 200  # of a curve
-BROAD = 820
+BROAD = 680
 # From head to tail; colour-blind readers can tell them apart, and none is too light or too dark for its paper.
 HEAD_TO_TAIL = ("#2478c0", "#8f7fc4", "#d9662b")
 BINS = 15

@@ -72,7 +72,7 @@ def _by_epoch(evidence: Evidence, titles: Mapping[str, str], title: str) -> Char
     dashes = [DASHES[2], *DASHES[:2]] if title == "loss" else DASHES
     colors = [MUTED if key == "train/loss" else color for key in titles]
     look = {"color": series(names, colors, **OF_LINES), "strokeDash": series(names, dashes, **OF_LINES)}
-    x = field("epoch", scale={"nice": False}, axis={"tickMinStep": 1, "grid": False})
+    x = field("epoch", scale={"nice": False, "zero": False}, axis={"tickMinStep": 1, "grid": False})
     y = field("value", f"{title}, log scale" if is_log else title)
     y["scale"] = {"type": "log", "nice": False} if is_log else {"zero": title == "loss"}
     tooltip = told(curve="", epoch="epoch:.0f", value="value:.4g")

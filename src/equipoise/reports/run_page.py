@@ -1,5 +1,6 @@
 """A run's evidence, as pictures and as one self-contained page in the order in which a reader asks."""
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ ABSENT = "–"
 # If the best epoch lies before this share of the training, the epochs after it overfitted.
 EARLY = 0.7
 MOST_ROWS = 200  # of a table with one row per class; with more classes, it has one per group of ranks
+LONGEST = 60  # characters of a class name
 LOWEST = 20  # classes of the lowest recall, which have rows of their own even then
 COUNTED = ("n train", "n test", "weight")  # headings of columns that are no metrics
 # Metrics of each class, in the order of their columns, and the headings.
@@ -106,7 +108,8 @@ def _of_labels(evidence: Evidence) -> list[Part]:
 
 def _verdict(evidence: Evidence) -> list[str]:
     """Return the answers, a sentence or two each: how good, what the free control reaches, who suffers."""
-    positive = f" The positive class is {evidence.weights.positive}." if evidence.weights.positive else ""
+    named = evidence.weights.positive
+    positive = f" The positive class is {_legible(named)}." if named else ""
     if evidence.labels.ndim == 2:
         each = evidence.labels.sum(axis=1).mean()
         how_good = (
@@ -196,7 +199,7 @@ def _lowest_recalls(evidence: Evidence) -> str:
     recall, low, high = (per_class[name] for name in ("recall", "recall_low", "recall_high"))
     worst = [index for index in np.argsort(recall, kind="stable")[:3] if not np.isnan(recall[index])]
     named = [
-        f"{data.classes[index]} ({recall[index]:.2f}, 95 % from {low[index]:.2f} to {high[index]:.2f}, "
+        f"{_legible(data.classes[index])} ({recall[index]:.2f}, 95 % from {low[index]:.2f} to {high[index]:.2f}, "
         f"n\u00a0=\u00a0{data.counts[index]})"
         for index in worst
     ]
@@ -205,7 +208,7 @@ def _lowest_recalls(evidence: Evidence) -> str:
 
 def _most_frequent_mistake(evidence: Evidence) -> list[Block]:
     """Name it in a sentence; return none if no sample is predicted wrongly."""
-    classes = evidence.data.classes
+    classes = [_legible(name) for name in evidence.data.classes]
     return [
         Text(f"Most frequent mistake: {classes[truth]} predicted as {classes[taken]}, {count} of {support} samples.")
         for truth, taken, count, support in mistakes(evidence.evaluation.confusion, 1)
@@ -228,7 +231,7 @@ def _groups(evidence: Evidence) -> list[Block]:
     rows = []
     for name, members in evidence.evaluation.groups.items():
         metric = f"recall_{name}"
-        shown = ", ".join(classes[index] for index in members[:12]) + (" …" if len(members) > 12 else "")
+        shown = ", ".join(_legible(classes[index]) for index in members[:12]) + (" …" if len(members) > 12 else "")
         rows.append([name, shown, _number(summary.get(metric, np.nan)), *_ends(evidence.intervals.get(metric))])
     return [Table(["group by training samples", "classes", "mean recall", "95 % from", "to"], rows)] if rows else []
 
@@ -272,7 +275,7 @@ def _class_rows(evidence: Evidence, shown: Integers) -> list[list[str]]:
         if 0 < support[index] < FEWEST:
             numbers["recall_high"] += ", rough"
         cells = [f"{values[index]:.4g}" if name == "weight" else str(values[index]) for name, values in counted.items()]
-        rows.append([evidence.weights.label(index), *cells, *numbers.values()])
+        rows.append([_legible(evidence.weights.label(index)), *cells, *numbers.values()])
     return rows
 
 
@@ -323,11 +326,11 @@ def _shares(evidence: Evidence) -> Table:
     }
     columns = {"samples": weights.counts / weights.counts.sum(), "weights": weights.share}
     columns |= {title: evidence.shares[key] for key, title in measured.items() if key in evidence.shares}
-    groups = {data.classes[i]: np.array([i]) for i in order} if len(order) <= MOST_ROWS else ranks.groups(order)
-    rows = [
-        [name.replace("ranks_", "ranks "), *(_percent(values[members].sum()) for values in columns.values())]
-        for name, members in groups.items()
-    ]
+    if len(order) <= MOST_ROWS:
+        groups = [(_legible(data.classes[index]), np.array([index])) for index in order]
+    else:
+        groups = [(name.replace("ranks_", "ranks "), members) for name, members in ranks.groups(order).items()]
+    rows = [[name, *(_percent(values[members].sum()) for values in columns.values())] for name, members in groups]
     return Table(["class", *columns], rows, "Each class's share in training")
 
 
@@ -418,6 +421,16 @@ def _with_interval(evidence: Evidence, name: str) -> str:
 
 def _ends(interval: Interval | None) -> list[str]:
     return [ABSENT, ABSENT] if interval is None else [f"{interval.low:.3f}", f"{interval.high:.3f}{interval.remark}"]
+
+
+def _legible(name: str) -> str:
+    """Return a class name as text shows it: not too long, and if it is written from right to left, set apart by marks.
+
+    Without these the numbers after it would be shown before it.
+    """
+    cut = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+    is_leftward = any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in cut)
+    return f"\u2068{cut}\u2069" if is_leftward else cut
 
 
 def _number(value: float) -> str:

@@ -3,6 +3,7 @@
 The result is a run of its own beside the one that trained the model: what was logged once stays as it was.
 """
 
+import shlex
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ from equipoise.metrics.slices import recall_by_slice
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.again import DATA, VALIDATION, is_refit
 from equipoise.runs.evaluate import Evaluated, evaluate
+from equipoise.runs.facts import facts
 from equipoise.runs.gating import check_gates
 from equipoise.runs.inherit import inherit
 from equipoise.runs.log import log_inputs
@@ -116,7 +118,8 @@ def evaluate_again(
         log_evaluation(log, found)
         log_gates(log, gates)
         log_script_of(store, trained.id, log)
-        draw_and_log(found.evidence, log)
+        typed = f"{command('evaluate')} {shlex.join((f'run={trained.id}', *overrides))}"
+        draw_and_log(replace(found.evidence, facts=facts(config, data, log, typed)), log)
     return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder)
 
 

@@ -15,6 +15,7 @@ from equipoise.reports.evidence import Evidence
 from equipoise.runs import background
 from equipoise.runs.again import Again
 from equipoise.runs.evaluate import evaluate
+from equipoise.runs.facts import facts
 from equipoise.runs.fit import fit
 from equipoise.runs.log import log_inputs, log_trained
 from equipoise.runs.log_evaluation import log_evaluation, log_rule
@@ -104,7 +105,7 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
         if not config.trainer.refit:
             log_plain_keras(config, log, data, weights, Origin(log.id, learner.how, trained.weights_sha256))
         found = evaluate(config, data, weights, trained)
-        evidence = found.evidence
+        evidence = replace(found.evidence, facts=facts(config, data, log))
         log_evaluation(log, found)
         if config.trainer.refit:
             again = Again.of(config, trained, cache or cache_folder())

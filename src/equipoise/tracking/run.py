@@ -70,6 +70,7 @@ class Run:
         )
         self._tables: list[dict[str, str]] = []
         self._adopted = adopted
+        self.tags: Mapping[str, str] = {}  # that it was begun with
 
     @property
     def folder(self) -> Path:
@@ -250,6 +251,7 @@ class Run:
         """Write down the first operation of all, which makes the run in the store, or continues one, and upload it."""
         now = int(time.time() * 1000)
         tags = {**description.tags, **process_tags(), **git_tags(), "folder": str(self.folder)}
+        self.tags = tags
         self.outbox.add(
             "begin",
             adopt=adopt,
