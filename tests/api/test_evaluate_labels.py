@@ -89,7 +89,7 @@ def test_the_page_has_every_label_and_rule(model: OneVsRestClassifier, tmp_path:
     r = judged(model, name="one against the rest")
     page = r.save(tmp_path / "report.html").read_text()
     check_self_contained(page)
-    for text in ("4 labels, 200 test samples", "Which labels suffer?", *NAMES, "tuned", "subset_accuracy"):
+    for text in ("4 labels and 200 test samples", "Which labels suffer?", *NAMES, "tuned", "subset_accuracy"):
         assert text in page
     assert f"<td>{r.metrics['hamming_loss']:.3f}</td>" in page
     assert "macro_f1" in r._repr_html_()
