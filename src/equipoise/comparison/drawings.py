@@ -437,7 +437,7 @@ def _gradient(title: str) -> "altair.Legend":
     return alt.Legend(title=title, orient="top", gradientLength=180, format="+.2f", tickCount=5)
 
 
-def _column_axis(columns: Sequence[str], title: str) -> "altair.Axis":
+def _column_axis(columns: Sequence[str], title: str) -> charts.Spec:
     return charts.name_axis(labelExpr="columns[datum.value]", title=title, labelAngle=_angle(columns))
 
 
