@@ -10,6 +10,8 @@ HOSTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := \#
+# What `dvc plots show` draws on, by .dvc/config.
+PLOTS_PAGE := .dvc/tmp/made_by_make_setup.html
 # One worker more than cores: many tests wait for a server or a cluster. Tests of one file stay together, since they
 # share trained models, and files keep their order: xdist would put those last that have few tests, and long ones.
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
@@ -33,8 +35,8 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro study docs ui server doctor bench \
-	pictures methods system audit lowest newest lock clean
+.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro experiments study docs ui server \
+	doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -42,6 +44,7 @@ help:  ## Show this list
 setup: $(BIN)/uv  ## Make .venv with the pinned dependencies; EXTRA="gpu …" adds optional groups
 	$(call install,requirements.txt)
 	$(foreach extra,$(EXTRA),$(call install,requirements/$(extra).txt))
+	@[ $(PLOTS_PAGE) -nt requirements.txt ] || PYTHONPATH=src python pipelines/plots_page.py
 
 dev: setup
 	$(call install,requirements/dev.txt)
@@ -81,6 +84,10 @@ params: setup  ## Write params.yaml from conf/, and the dependencies of the DVC 
 
 repro: setup  ## Bring the DVC pipeline up to date: dvc repro; ARGS="…" adds options
 	@dvc repro $(ARGS)
+
+# Without options DVC has a column for every option and every file that a stage depends on.
+experiments: setup  ## Show DVC's experiments in 120 columns: headline metrics, and the options that differ
+	@dvc exp show --no-pager --only-changed --drop 'Created|(src|pipelines|artifacts|conf|plugins|data)(/|$$)' $(ARGS)
 
 # A run prints RUN=experiment/run at its end, a sweep VIEW=experiment/view, a saved view.
 OF_RUN = $(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning

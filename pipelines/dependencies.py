@@ -1,7 +1,8 @@
 """Write into dvc.yaml the code that each stage depends on: python pipelines/dependencies.py.
 
 A stage depends on the modules that its program imports, directly or not, at its start or later. Some modules do not
-count, and what they import counts only where another module imports it, too: those that only print; for training also
+count, and what they import counts only where another module imports it, too: those that only print, and the page that
+`dvc plots show` fills; for training also
 the colours of pictures and what judges a trained model; an `__init__.py` that holds a docstring alone; and that of the
 package itself, the list of what the library offers to scripts.
 
@@ -25,7 +26,7 @@ PIPELINE = ROOT / "dvc.yaml"
 PACKAGE = ROOT / "src" / "equipoise"
 PRINTING = (
     *("equipoise.core.terminal", "equipoise.core.bars", "equipoise.config.differences"),
-    *("equipoise.reports.console", "equipoise.comparison.console"),
+    *("equipoise.reports.console", "equipoise.comparison.console", "equipoise.runs.dvc_page"),
 )
 COLORS = "equipoise.core.colors"
 # A task also judges, which training does not ask of it.

@@ -20,6 +20,7 @@ from equipoise.reports.console import print_evaluation, print_rules
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.again import Again
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
+from equipoise.runs.dvc_page import write_page
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.log import config_tags, log_config, log_inputs
 from equipoise.runs.log_evaluation import PREDICTIONS, draw_and_log, log_evaluation, log_rule
@@ -30,12 +31,15 @@ from equipoise.tracking.run import Description, start_run
 from equipoise.tracking.store import Store, open_store
 from equipoise.training.trained import Trained, load
 
+# Few, so that `dvc exp show` has room for them: choose by the first, judge by the others.
+HEADLINES = {"val": ("macro_f1",), "test": ("macro_f1", "balanced_accuracy", "mcc")}
+
 
 def step(config: Config) -> None:
     data = prepare(config.dataset, cache_folder())
     trained, digests = load(ARTIFACTS)
     evidence, folder = _judge(config, data, trained, digests)
-    _write(evidence, pd.read_parquet(folder / PREDICTIONS))
+    _write(evidence, config.decision.name, pd.read_parquet(folder / PREDICTIONS))
     for note in (*data.notes, *evidence.evaluation.notes):
         warn(note)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, data.head_to_tail)
@@ -105,11 +109,18 @@ def _training_run(store: Store, digests: Mapping[str, str]) -> history.Logged | 
     )
 
 
-def _write(evidence: Evidence, predictions: pd.DataFrame) -> None:
-    """Write the numbers that DVC compares, and the tables that it draws."""
+def _write(evidence: Evidence, rule: str, predictions: pd.DataFrame) -> None:
+    """Write the numbers that DVC compares, the tables that it draws, and the page that it draws them on."""
     found, classes = evidence.evaluation, evidence.data.classes
-    metrics = {"test": found.summary, "decision": evidence.rules, "val": {"decision": evidence.validation_rules}}
-    (ARTIFACTS / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n")
+    every = {"test": found.summary, "decision": evidence.rules, "val": {"decision": evidence.validation_rules}}
+    (ARTIFACTS / "evaluation.json").write_text(json.dumps(every, indent=1, sort_keys=True) + "\n")
+    validation = evidence.validation_rules.get(rule, {})
+    few = {
+        "val": {name: validation[name] for name in HEADLINES["val"] if name in validation},
+        "test": {name: found.summary[name] for name in HEADLINES["test"] if name in found.summary},
+    }
+    (ARTIFACTS / "metrics.json").write_text(json.dumps(few, indent=1) + "\n")
+    write_page()
     per_class = pd.DataFrame(
         {"class": classes, **{name: found.per_class[name] for name in ("recall", "precision", "f1")}}
     )

@@ -3,18 +3,21 @@
 import sys
 from dataclasses import replace
 
+from equipoise.config.differences import line_of_params
 from equipoise.config.model import Config, training_sha256
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError
+from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
 from equipoise.runs.again import Again
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
+from equipoise.runs.dvc_training import keep_model, live_curves
 from equipoise.runs.fit import fit
 from equipoise.runs.log import log_inputs, log_trained
 from equipoise.runs.log_script import log_plain_keras
 from equipoise.runs.refit import refit
 from equipoise.runs.session import Session
-from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
+from equipoise.runs.stage import ARTIFACTS, PARAMS, read_params, run_stage
 from equipoise.runs.start import start
 from equipoise.runs.weigh import tell, weigh
 from equipoise.tracking.store import open_store
@@ -27,9 +30,11 @@ def step(config: Config) -> None:
         raise ConfigError(
             "trainer.strategy=multi_worker: a stage is one process; use python src/train.py in each worker"
         )
+    console.print(line_of_params(read_params(PARAMS)), soft_wrap=True)
     data = prepare(config.dataset, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
-    with Session(open_store(project_root(), config.tracking.name, needed=False), run_folder(), tags=tags) as session:
+    store = open_store(project_root(), config.tracking.name, needed=False)
+    with live_curves() as watch, Session(store, run_folder(), tags=tags, watch=watch) as session:
         session.begin(config, data)
         learner = start(config, data)
         with session.opened(config, data, learner) as log:
@@ -41,9 +46,10 @@ def step(config: Config) -> None:
                 trained = fit(config, data, weights, learner, follow)
             log_trained(config, log, data, trained, learner)
             if config.trainer.refit:
-                digest = refit(Again.of(config, trained, cache_folder()), log, trained)
+                digest = refit(Again.of(config, trained, cache_folder()), log, trained, keep_model)
                 trained = replace(trained, weights_sha256=digest)  # by which the next stage finds the run
             else:
+                learner.save(keep_model)
                 log_plain_keras(config, log, data, weights, Origin(log.id, learner.how, trained.weights_sha256))
             digests = {"training_sha256": training_sha256(config), "data_sha256": data.data_sha256}
             save(trained, ARTIFACTS, digests)

@@ -15,7 +15,8 @@ from helpers import REPOSITORY, composed, copy_project
 
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 PACKAGE = "src/equipoise"
-PRINTING = {f"{PACKAGE}/{name}.py" for name in ("core/terminal", "reports/console", "comparison/console")}
+PRINTS = ("core/terminal", "core/bars", "config/differences", "reports/console", "comparison/console", "runs/dvc_page")
+PRINTING = {f"{PACKAGE}/{name}.py" for name in PRINTS}
 JUDGING = ("methods/tasks/judge_classes", "methods/tasks/judge_labels", "metrics/intervals", "metrics/probabilities")
 NEEDLESS_TO_TRAINING = PRINTING | {f"{PACKAGE}/{name}.py" for name in ("core/colors", *JUDGING)}
 

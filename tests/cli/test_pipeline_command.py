@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from equipoise.config.model import config_sha256, validate
-from helpers import clone_of, served, train
+from equipoise.data.prepare import prepare
+from helpers import REPOSITORY, clone_of, served, train
 from processes import LIMIT, ended_after
 from servers import free_port
 
@@ -38,6 +39,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     commit(folder, "the code")
     found = dvc(folder, "exp", "run", "--name", "first", *small(), "-S", "weighting=balanced")
     assert "Running stage 'prepare'" in found
+    assert "differs from the default: dataset=digits_lt, model=linear, weighting=balanced" in found
+    differing = json.loads(dvc(folder, "metrics", "diff", "--json"))["artifacts/metrics.json"]
+    before = json.loads((REPOSITORY / "artifacts" / "metrics.json").read_text())
+    for name, value in before["test"].items():
+        assert differing[f"test.{name}"]["old"] == value, "of the default config, as git has it in a fresh clone"
+        assert differing[f"test.{name}"]["new"] == metrics(folder)["test"][name]
     commit(folder, "the first results")
     return folder
 
@@ -88,7 +95,7 @@ def params(folder: Path) -> dict[str, Any]:
 
 
 def metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "artifacts" / "metrics.json").read_text())
+    return json.loads((folder / "artifacts" / "evaluation.json").read_text())
 
 
 def assert_recorded_is_trained(folder: Path, logged: Any) -> None:
@@ -99,6 +106,10 @@ def assert_recorded_is_trained(folder: Path, logged: Any) -> None:
     assert logged.data.metrics["test/accuracy"] == written["test"]["accuracy"]
     assert logged.data.metrics["val/decision/tuned/mcc"] == written["val"]["decision"]["tuned"]["mcc"]
     assert logged.data.tags["mlflow.source.git.commit"]
+    few = json.loads((folder / "artifacts" / "metrics.json").read_text())
+    assert few["test"] == {name: written["test"][name] for name in ("macro_f1", "balanced_accuracy", "mcc")}
+    rule = params(folder)["decision"]["name"]
+    assert few["val"] == {"macro_f1": written["val"]["decision"][rule]["macro_f1"]}
 
 
 def test_a_pipeline_that_has_run_is_up_to_date_and_has_one_run(clone: Clone) -> None:
@@ -117,7 +128,29 @@ def test_a_pipeline_that_has_run_is_up_to_date_and_has_one_run(clone: Clone) -> 
     assert {row["class"]: float(row["recall"]) for row in rows["recall_by_class"]} == {
         str(c): only.data.metrics[f"test/recall/{c}"] for c in range(10)
     }
-    assert {row["field"] for row in rows["loss"]} == {"train/loss", "val/loss", "val/log_loss"}
+    assert {row["filename"] for row in rows["loss"]} == {"train/loss.tsv", "val/loss.tsv", "val/log_loss.tsv"}
+    assert "vegaEmbed=" in page or "window.vegaEmbed" in page
+    assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", page), "it needs no network"
+
+
+def test_training_leaves_its_curves_and_its_model(clone: Clone) -> None:
+    """The curves are those in MLflow, and the model that dvc.yaml names gives the logits that were judged."""
+    from equipoise.tracking.saved_model import load_keras
+
+    (only,) = runs(clone)
+    history = pd.read_csv(clone / "artifacts" / "history.csv")
+    curves = clone / "artifacts" / "live" / "plots" / "metrics"
+    for name in ("train/loss", "val/macro_f1", "val/log_loss"):
+        curve = pd.read_csv(curves / f"{name}.tsv", sep="\t")
+        assert curve["step"].tolist() == [0]
+        assert curve[name.split("/")[1]].tolist() == history[name].tolist() == [only.data.metrics[name]]
+    named = yaml.safe_load((clone / "dvc.yaml").read_text())["artifacts"]["model"]
+    assert (named["path"], named["type"]) == ("artifacts/model.keras", "model")
+    model = load_keras(clone / named["path"], "the model")
+    cached = prepare(validate(params(clone)).dataset, clone / "cache")
+    with np.load(clone / "artifacts" / "trained.npz") as trained:
+        logits = model.predict(cached.split("test").features, verbose=0)
+        np.testing.assert_allclose(logits, trained["logits"], atol=1e-4)
 
 
 def test_each_change_runs_the_stages_that_depend_on_it(clone: Clone) -> None:
@@ -133,6 +166,9 @@ def test_each_change_runs_the_stages_that_depend_on_it(clone: Clone) -> None:
         "src/equipoise/reports/figures.py": {"evaluate"},
         "src/equipoise/data/splitting.py": {"conf", "prepare", "train", "evaluate"},
         "src/equipoise/reports/html.py": {"evaluate"},
+        "src/equipoise/runs/dvc_training.py": {"train"},
+        "src/equipoise/runs/dvc_page.py": set(),
+        "src/equipoise/core/bars.py": set(),
         "src/equipoise/core/terminal.py": set(),
         "src/equipoise/core/colors.py": {"evaluate"},
         "src/equipoise/metrics/intervals.py": {"evaluate"},
@@ -198,8 +234,20 @@ def test_an_experiment_and_train_py_train_the_same(clone: Clone) -> None:
     for tag in ("weights_sha256", "config_sha256", "training_sha256", "data_sha256"):
         assert by_hand.data.tags[tag] == newest.data.tags[tag]
     assert "weighting.name" in dvc(clone, "params", "diff")
-    assert "test.accuracy" in dvc(clone, "metrics", "show")
+    assert "test.balanced_accuracy" in dvc(clone, "metrics", "show")
     assert "second" in dvc(clone, "exp", "show", "--csv")
+    shown = run(clone, "env", "COLUMNS=120", "make", "--no-print-directory", "-o", "setup", "experiments")
+    assert max(map(len, shown.splitlines())) <= 120
+    heading = next(line for line in shown.splitlines() if "Experiment" in line).split()
+    assert heading[:6] == [
+        "Experiment",
+        "val.macro_f1",
+        "test.macro_f1",
+        "test.balanced_accuracy",
+        "test.mcc",
+        heading[5],
+    ]
+    assert heading[5].startswith("weighting."), "what differs, and nothing else"
 
 
 def test_mlflow_run_is_the_same_run_again(clone: Clone) -> None:
@@ -243,7 +291,7 @@ def test_a_grid_in_temporary_workspaces_lands_in_the_one_store(clone: Clone) -> 
         assert logged.info.status == "FINISHED"
         assert logged.data.tags["dvc_exp"] in names
         shown = json.loads(dvc(clone, "metrics", "diff", "HEAD", logged.data.tags["dvc_exp"], "--json", "--all"))
-        assert shown["artifacts/metrics.json"]["test.accuracy"]["new"] == logged.data.metrics["test/accuracy"]
+        assert shown["artifacts/metrics.json"]["test.macro_f1"]["new"] == logged.data.metrics["test/macro_f1"]
         assert Path(logged.data.tags["folder"]).is_dir()
 
 

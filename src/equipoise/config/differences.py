@@ -45,6 +45,17 @@ def differences(composed: Mapping[str, Any], tree: Tree = SHIPPED) -> list[str]:
     return [*(f"{group}={others[group]}" for group in groups), *of_values]
 
 
+def line(found: list[str]) -> str:
+    """Return the differences as one line."""
+    return f"differs from the default: {', '.join(found)}" if found else "the default config"
+
+
+def line_of_params(params: Mapping[str, Any]) -> str:
+    """Return the differences of params.yaml as one line; Hydra must not be initialised."""
+    with SHIPPED.opened():
+        return line(differences(params))
+
+
 def _is_named(section: Any) -> bool:
     return isinstance(section, Mapping) and isinstance(section.get("name"), str)
 

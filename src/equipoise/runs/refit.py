@@ -15,17 +15,18 @@ from equipoise.runs.log import log_learner, log_preprocessing, log_weights
 from equipoise.runs.log_script import log_plain_keras
 from equipoise.tracking.run import Run
 from equipoise.training.checkpoints import FOLDER, Checkpoints
-from equipoise.training.learner import Learner
+from equipoise.training.learner import Keep, Learner
 from equipoise.training.plain.case import Origin
 from equipoise.training.trained import Trained
 
 
-def refit(again: Again, log: Run, trained: Trained) -> str:
+def refit(again: Again, log: Run, trained: Trained, keep: Keep | None = None) -> str:
     """Train once more on all rows, and log that model with all that goes with it; return its weights' digest.
 
     Parameters
     ----------
     trained : the model that is judged
+    keep : is handed the new model, too
 
     Raises
     ------
@@ -43,6 +44,8 @@ def refit(again: Again, log: Run, trained: Trained) -> str:
     log_preprocessing(log, data)
     _log_validation(log, trained)
     log_learner(config, log, learner, again.epochs, digest)
+    if keep:
+        learner.save(keep)
     log_plain_keras(config, log, data, weights, Origin(log.id, learner.how, digest, again.epochs))
     return digest
 

@@ -20,7 +20,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from equipoise.config.differences import differences
+from equipoise.config.differences import differences, line
 from equipoise.config.model import CONTROL, Config, below
 from equipoise.config.naming import VARIED, experiment_of, run_name, told_apart
 from equipoise.config.overrides import (
@@ -204,8 +204,7 @@ def _say_differences(typed: _Typed) -> None:
         del composed["hydra"]
     with contextlib.suppress(OmegaConfBaseException):  # what refers to a value that only a job has
         resolved: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
-        found = differences(resolved, typed.tree)
-        typed.say(f"differs from the default: {', '.join(found)}" if found else "the default config")
+        typed.say(line(differences(resolved, typed.tree)))
 
 
 def _plan_sweep(typed: _Typed) -> Plan:
