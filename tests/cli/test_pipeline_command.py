@@ -128,7 +128,8 @@ def test_a_pipeline_that_has_run_is_up_to_date_and_has_one_run(clone: Clone) -> 
     assert {row["class"]: float(row["recall"]) for row in rows["recall_by_class"]} == {
         str(c): only.data.metrics[f"test/recall/{c}"] for c in range(10)
     }
-    assert {row["filename"] for row in rows["loss"]} == {"train/loss.tsv", "val/loss.tsv", "val/log_loss.tsv"}
+    lines = {row["filename::field"] for row in rows["loss"]}
+    assert lines == {"train/loss.tsv::loss", "val/loss.tsv::loss", "val/log_loss.tsv::log_loss"}
     assert "vegaEmbed=" in page or "window.vegaEmbed" in page
     assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", page), "it needs no network"
 

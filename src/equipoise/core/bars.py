@@ -110,7 +110,7 @@ class Jobs:
 
     def reach(self, job: Job, epoch: int, told: str) -> None:
         """Show how many epochs of the job are done, and what is said of the last one."""
-        job.done = max(job.done, min(1.0, epoch / job.epochs))
+        job.done = max(job.done, min(1.0, epoch / (job.epochs + 1)))  # judging takes its time, too
         if self._drawn:
             text = f"{epoch}/{job.epochs} epochs  {job.label}  {told}"
             if job.row is None:

@@ -44,7 +44,7 @@ def keep_model(model: "keras.Model", _: Floats) -> None:
     import keras
 
     part = MODEL.with_name(f"part-{MODEL.name}")
-    keras.Model(model.input, model.output).save(part)
+    keras.Model(model.input, model.output, name=model.name).save(part)
     _write_undated(part, MODEL)
     part.unlink()
 
