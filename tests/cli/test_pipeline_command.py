@@ -3,6 +3,7 @@
 The tests share the runs of one clone, and run in order.
 """
 
+import functools
 import json
 import os
 import re
@@ -139,10 +140,11 @@ def test_training_leaves_its_curves_and_its_model(clone: Clone) -> None:
     from equipoise.tracking.saved_model import load_keras
 
     (only,) = runs(clone)
-    history = pd.read_csv(clone / "artifacts" / "history.csv")
+    read = functools.partial(pd.read_csv, float_precision="round_trip")
+    history = read(clone / "artifacts" / "history.csv")
     curves = clone / "artifacts" / "live" / "plots" / "metrics"
     for name in ("train/loss", "val/macro_f1", "val/log_loss"):
-        curve = pd.read_csv(curves / f"{name}.tsv", sep="\t")
+        curve = read(curves / f"{name}.tsv", sep="\t")
         assert curve["step"].tolist() == [0]
         assert curve[name.split("/")[1]].tolist() == history[name].tolist() == [only.data.metrics[name]]
     named = yaml.safe_load((clone / "dvc.yaml").read_text())["artifacts"]["model"]
