@@ -6,7 +6,7 @@ from typing import Any
 from equipoise.config.model import Config
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.methods.weighting import class_weights
+from equipoise.runs.weigh import weigh
 from helpers import composed
 
 IMPLEMENTATIONS = ("class_weight", "sample_weight", "custom")
@@ -48,7 +48,7 @@ def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any,
 
     config: Config = composed("trainer.epochs=3", *overrides)
     data = prepare(config.dataset, cache)
-    weights = class_weights(config.weighting, data.counts, data.classes)
+    weights = weigh(config, data)
     built = Compiled(config, data)
     history: list[dict[str, float]] = []
     training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))

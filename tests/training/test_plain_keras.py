@@ -282,7 +282,8 @@ def run_and_script(cache: Path, folder: Path, *overrides: str) -> tuple[str, str
     expected = learner.weights_sha256()
     text = plain_keras(config, data, weights, Origin("4a1f", learner.how, expected))
     splits = {name: data.split(name) for name in SPLITS}
-    np.savez(folder / ARRAYS, allow_pickle=False, **{f"x_{name}": np.asarray(split.features) for name, split in
+    rows = {f"w_{name}": split.weights for name, split in splits.items() if split.weights is not None}
+    np.savez(folder / ARRAYS, allow_pickle=False, **rows, **{f"x_{name}": np.asarray(split.features) for name, split in
              splits.items()}, **{f"y_{name}": np.asarray(split.labels) for name, split in splits.items()})  # fmt: skip
     namespace: dict[str, Any] = {}
     exec(compile(text.replace(f'"{ARRAYS}"', repr(str(folder / ARRAYS))), ARRAYS, "exec"), namespace)
@@ -308,6 +309,39 @@ def test_a_script_ends_with_the_run_s_bits(case: str, cache: Path, tmp_path: Pat
 def test_a_script_of_several_labels_does_too(case: str, cache: Path, several: list[str], tmp_path: Path) -> None:
     expected, found, *_ = run_and_script(cache, tmp_path, *several, "trainer.epochs=6", *SEVERAL[case])
     assert found == expected
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Arrays of three classes whose rows have weights."""
+    generator, y = np.random.default_rng(0), np.repeat([0, 1, 2], [60, 25, 10])
+    file = tmp_path_factory.mktemp("rows") / "rows.npz"
+    np.savez(file, x=generator.normal(size=(95, 3)) + y[:, None], y=y, w=generator.random(95) * 3 + 0.1)
+    return ["dataset=npz", f"dataset.path='{file}'", "dataset.weight=w", "model=linear", "trainer.epochs=3"]
+
+
+ROWS = {
+    **{how: ["weighting=balanced", f"loss={how}"] for how in IMPLEMENTED},
+    "no weights": ["weighting=none"],
+    "a schedule": ["weighting=power", "weighting.schedule=deferred", "loss=custom"],
+    "by weight": ["weighting=effective_number", "dataset.count=weight", "loss=balanced_softmax"],
+    "scaled": ["weighting=none", "weighting.normalize=sample_mean", "trainer.optimizer=sgd"],
+    "crt": ["weighting=none", "trainer.second_stage=crt"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_float32")
+@pytest.mark.parametrize("case", ROWS)
+def test_a_script_takes_the_rows_weights(case: str, cache: Path, rows: list[str], tmp_path: Path) -> None:
+    expected, found, _, text = run_and_script(cache, tmp_path, *rows, *ROWS[case])
+    assert found == expected
+    assert "w_train[order]" in text
+
+
+def test_counts_of_two_kinds_are_refused(cache: Path, rows: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"dataset\.count=weight with dataset\.sampling or trainer\.second_stage"):
+        script(cache, *rows, "dataset.count=weight", "trainer.second_stage=crt")
 
 
 OWN = """

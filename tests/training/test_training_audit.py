@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from equipoise.data.types import Samples
+
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
@@ -15,8 +17,7 @@ def test_shares_of_loss_and_gradient_by_hand() -> None:
     shares = audit(
         lambda features: np.zeros((len(features), 2), np.float32),
         cross_entropy,
-        np.zeros((4, 1), np.float32),
-        labels,
+        Samples(np.zeros((4, 1), np.float32), labels),
         weights,
         "sparse",
     )

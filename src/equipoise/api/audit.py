@@ -69,6 +69,7 @@ def audit(
 
 
 def _shares(model: "keras.Model", x: Any, y: Any, weights: "Weights", function: "PerSample") -> "Shares":
+    from equipoise.data.types import Samples
     from equipoise.training.audit import audit as measured
 
     classes = len(weights.classes)
@@ -81,7 +82,7 @@ def _shares(model: "keras.Model", x: Any, y: Any, weights: "Weights", function: 
     labels = weights.indices(y)
     is_single = predict(np.arange(min(1, len(labels)))).shape[1] == 1
     form: LabelForm = "binary" if is_single else "one_hot" if np.ndim(y) == 2 and np.shape(y)[1] > 1 else "sparse"
-    return measured(predict, function, np.arange(len(labels)), labels, weights.weights, form)
+    return measured(predict, function, Samples(np.arange(len(labels)), labels), weights.weights, form)
 
 
 def _rows(x: Any, rows: Integers) -> Any:

@@ -12,7 +12,7 @@ from equipoise.config.tree import divided
 from equipoise.core import key_values
 from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import ConfigError, as_typed
 from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
 from equipoise.training import runtime
@@ -31,13 +31,15 @@ def shard(typed: Sequence[str]) -> None:
     runtime.start("cpu", "auto", deterministic=True)
     from equipoise.data.write_shards import write_shards
 
-    write_shards(data, output, shards)
+    weight = getattr(dataset, "weight", None)
+    write_shards(data, output, shards, weight)
     sizes = " + ".join(f"{len(data.split(name).labels):,}" for name in ("train", "validation", "test"))
     console.print(
         f"{sizes} samples (train, validation, test) in {shards} shards a split in {output}. To train on them:",
         soft_wrap=True,
     )
-    console.print(f"  {command('train')} dataset=tfrecord dataset.path={output.resolve()}", soft_wrap=True)
+    more = f" {as_typed('dataset.weight', weight)}" if weight else ""
+    console.print(f"  {command('train')} dataset=tfrecord dataset.path={output.resolve()}{more}", soft_wrap=True)
 
 
 def main(words: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from equipoise.config.model import Config, Trainer
 from equipoise.core.plugins import ROWS
 from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
 from equipoise.data.catalogue import DATASETS
-from equipoise.data.prepare import surveyed
+from equipoise.data.prepare import counted_by, surveyed
 from equipoise.data.types import Source
 from equipoise.methods import schedules
 from equipoise.methods.costs import cost_matrix
@@ -19,7 +19,7 @@ from equipoise.methods.models import MODELS, Architecture
 from equipoise.methods.priors import prior_factors
 from equipoise.methods.schedules import SCHEDULES
 from equipoise.methods.second_stages import SECOND_STAGES
-from equipoise.methods.weighting import POS_WEIGHTS, ClassWeights, class_weights
+from equipoise.methods.weighting import POS_WEIGHTS, ClassWeights, weighed
 
 
 def check_together(config: Config) -> None:
@@ -31,7 +31,9 @@ def check_together(config: Config) -> None:
         If the data are not what the config says, or two options contradict each other.
     """
     source = surveyed(config.dataset)
-    weights = class_weights(config.weighting, source.counts, source.classes)
+    _check_row_weights(config, source)
+    counts = source.counts_by(counted_by(config.dataset))
+    weights = weighed(config.weighting, counts)
     if config.weighting.name == NONE and SCHEDULES[config.weighting.schedule].has_start:
         raise ConfigError(
             f"weighting.schedule={config.weighting.schedule}: weighting=none has no weights to put in later; "
@@ -51,6 +53,15 @@ def check_together(config: Config) -> None:
         _check_several_labels(config, source)
     else:
         _check_one_label(config, weights)
+
+
+def _check_row_weights(config: Config, source: Source) -> None:
+    """Refuse what asks for row weights where there are none."""
+    if source.masses is None and counted_by(config.dataset) == "weight":
+        raise ConfigError(
+            f"dataset.count=weight: the rows of dataset={config.dataset.name} have no weights: "
+            "name their column with dataset.weight"
+        )
 
 
 def _check_model(config: Config, source: Source) -> None:
@@ -267,7 +278,7 @@ def _check_loss_of_labels(config: Config, weights: ClassWeights, costs: Floats |
         )
     _check_options(config, weights.classes)
     try:
-        record.tables_of(Known.of_classes(weights.counts, costs), loss, weights.classes)
+        record.tables_of(Known.of_classes(weights.counted, costs), loss, weights.classes)
     except ConfigError as error:
         raise ConfigError(f"loss.{error}") from None
     except Exception as error:  # whatever tables that anybody has written may raise

@@ -57,6 +57,8 @@ SILENT = (
     ("trainer.weight_decay", None),
     ("trainer.clip_norm", None),
     ("trainer.ema", None),
+    *((f"dataset.{key}", None) for key in ("weight", "validation_weight", "test_weight")),
+    ("dataset.count", "rows"),
 )
 
 

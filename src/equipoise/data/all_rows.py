@@ -11,7 +11,7 @@ import numpy as np
 from equipoise.core import source_code
 from equipoise.core.schema import Integers
 from equipoise.data.catalogue import source_of
-from equipoise.data.prepare import cache_key, made, surveyed
+from equipoise.data.prepare import cache_key, counted_by, made, surveyed
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, Samples, Source, Splits
 
@@ -29,7 +29,8 @@ def all_rows(dataset: Dataset, cache: Path) -> Prepared:
     """
     key = f"{cache_key(dataset, surveyed(dataset))} {source_code.digest(together)}"
     folder = cache / f"{dataset.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    return made(source_of(dataset, together), dataset.split_seed, folder, f"dataset={dataset.name}: its function gives")
+    giver = f"dataset={dataset.name}: its function gives"
+    return replace(made(source_of(dataset, together), dataset.split_seed, folder, giver), count=counted_by(dataset))
 
 
 def together(given: Source | Raw) -> Source | Raw:
@@ -49,9 +50,11 @@ def together(given: Source | Raw) -> Source | Raw:
 def _joined(loaded: Splits) -> Splits:
     parts = [loaded.splits[name] for name in SPLITS]
     rows = [part.rows for part in parts if part.rows is not None]
+    weights = [part.weights for part in parts if part.weights is not None]
     train = Samples(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate(rows) if len(rows) == len(parts) else None,
+        np.concatenate(weights) if len(weights) == len(parts) else None,
     )
     return replace(loaded, splits={**loaded.splits, "train": train}, equal_by_chance=math.inf)

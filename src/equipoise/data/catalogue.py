@@ -18,8 +18,9 @@ from equipoise.data.images.dataset import image_directory, lacks_folders
 from equipoise.data.labels import Spelled
 from equipoise.data.long_tailed import digits_lt, mnist_lt
 from equipoise.data.own import OwnDataset, raw_of
+from equipoise.data.row_weights import kept_rows, left_out_note
 from equipoise.data.shards import tfrecord
-from equipoise.data.splitting import Divided, divide
+from equipoise.data.splitting import Divided, Division, divide
 from equipoise.data.synthetic import synthetic
 from equipoise.data.tables.dataset import (
     columns_of_file,
@@ -29,7 +30,7 @@ from equipoise.data.tables.dataset import (
     multilabel,
     tabular,
 )
-from equipoise.data.types import SPLITS, Dataset, Raw, Samples, Source, Splits, check_labels
+from equipoise.data.types import SPLITS, Dataset, Masses, Raw, Samples, Source, Splits, check_labels
 
 
 @dataclass(frozen=True)
@@ -147,26 +148,45 @@ def _turned(source: Source) -> Source:
             splits={name: replace(samples, labels=1 - samples.labels) for name, samples in loaded.splits.items()},
         )
 
-    return replace(source, classes=source.classes[::-1], counts=source.counts[::-1], load=load, turned=True)
+    classes, counts, masses = source.classes[::-1], source.counts[::-1], source.masses
+    masses = masses and replace(masses, sums=masses.sums[::-1], squares=masses.squares[::-1])
+    return replace(source, classes=classes, counts=counts, load=load, turned=True, masses=masses)
 
 
 def _divided(raw: Raw, options: Divided) -> Source:
     check_labels(raw.labels, len(raw.classes), f"dataset={options.name}: its function gives")
-    division = divide(raw.labels, raw.classes, options, raw.groups, raw.given)
+    division = _division(raw, options)
 
     def load(_seed: int, folder: Path) -> Splits:
         loaded = raw.load(division.rows, folder)
         rows = loaded.rows or division.rows
         splits = {
-            name: Samples(loaded.features[name], division.labels[rows[name]], _in_their_files(rows[name], raw.files))
+            name: Samples(
+                loaded.features[name],
+                division.labels[rows[name]],
+                _in_their_files(rows[name], raw.files),
+                None if raw.weights is None else raw.weights[rows[name]],
+            )
             for name in SPLITS
         }
-        notes = (*raw.notes, *division.notes, *loaded.notes)
+        notes = (*raw.notes, *left_out_note(raw.weights), *division.notes, *loaded.notes)
         return Splits(splits, loaded.shape, {}, notes, loaded.digests, loaded.preprocessing, loaded.equal_by_chance)
 
-    train = division.labels[division.rows["train"]]
-    counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(division.classes))
-    return Source(division.classes, counts, raw.dimensions, raw.content, load, texts=raw.texts)
+    rows, classes = division.rows["train"], division.classes
+    train = division.labels[rows]
+    counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(classes))
+    masses = None if raw.weights is None else Masses.of(train, raw.weights[rows], len(classes))
+    return Source(classes, counts, raw.dimensions, raw.content, load, texts=raw.texts, masses=masses)
+
+
+def _division(raw: Raw, options: Divided) -> Division:
+    """Divide the samples, as if those of weight 0 were not there."""
+    kept = kept_rows(raw.weights, len(raw.labels))
+    groups, given = (None if values is None else values[kept] for values in (raw.groups, raw.given))
+    found = divide(raw.labels[kept], raw.classes, options, groups, given)
+    labels = np.full_like(raw.labels, -1)
+    labels[kept] = found.labels
+    return replace(found, labels=labels, rows={name: kept[rows] for name, rows in found.rows.items()})
 
 
 def _in_their_files(rows: Integers, files: Sequence[int]) -> Integers:

@@ -1,7 +1,7 @@
 """Prepared samples as batches, by tf.data or gathered from memory, in an order that depends on seed and epoch alone.
 
 Small arrays are gathered from memory, for tf.data a whole epoch at once. Large arrays are read batch by batch from the
-mapped file or from shards, and images are decoded in parallel. This module knows nothing of weights.
+mapped file or from shards, and images are decoded in parallel. This module knows nothing of class weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,6 +25,8 @@ MOST_RESIDENT_BYTES = 256 << 20
 @dataclass(frozen=True)
 class Epochs:
     """The samples of a split in epochs of (features, labels), each in an order that is a function of (seed, epoch).
+
+    Where rows have weights of their own, these come third, float32 (n,).
 
     Attributes
     ----------
@@ -58,7 +60,7 @@ class Epochs:
         batches = epochs.flat_map(lambda later: _in_batches(gathered(self.rows(later)), count, batch_size))
         batches = batches if part == (0, 1) else batches.map(_part_of(*part))
         batches = batches if resident else _fetched(batches, self.samples)
-        batches = batches.map(lambda features, index: (features, encode(index, self.classes, self.labels)))
+        batches = batches.map(self._encoded)
         length = tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(length))
         return batches.prefetch(2).with_options(_untuned()) if resident else batches.prefetch(tf.data.AUTOTUNE)
@@ -69,7 +71,10 @@ class Epochs:
         if not is_resident(samples):
             samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
         batches = ResidentBatches(lambda: self.rows(0), _resident(samples))
-        return batches.map(lambda features, index: (features, encode(index, self.classes, self.labels)))
+        return batches.map(self._encoded)
+
+    def _encoded(self, features: tf.Tensor, index: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return (features, encode(index, self.classes, self.labels), *weights)
 
     def rows(self, later: int | tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
         """Draw the rows, int64 (n,), of the epoch that is so many later."""
@@ -149,14 +154,26 @@ def _fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
     return rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _resident(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    features, labels = tf.constant(np.asarray(samples.features)), tf.constant(np.asarray(samples.labels))
-    return lambda rows: (tf.gather(features, rows), tf.gather(labels, rows))
+# From row numbers to a batch: features, label index, and the rows' weights if they have any.
+Fetch = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
 
-def _mapped(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+def _resident(samples: Samples) -> Fetch:
+    features, beside = tf.constant(np.asarray(samples.features)), _beside(samples)
+    return lambda rows: (tf.gather(features, rows), *beside(rows))
+
+
+def _beside(samples: Samples) -> Fetch:
+    """Return what gathers, of some of the rows, all but the features."""
+    held = [tf.constant(np.asarray(samples.labels))]
+    if samples.weights is not None:
+        held.append(tf.constant(np.asarray(samples.weights, np.float32)))
+    return lambda rows: tuple(tf.gather(values, rows) for values in held)
+
+
+def _mapped(samples: Samples) -> Fetch:
     shape, dtype = samples.features.shape[1:], samples.features.dtype
-    labels = tf.constant(np.asarray(samples.labels))
+    beside = _beside(samples)
 
     def read(rows: Integers) -> Floats:  # pragma: no cover - runs in TensorFlow's threads
         # In ascending order, so that the disk is read forwards.
@@ -165,25 +182,25 @@ def _mapped(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tenso
         found[order] = samples.features[rows[order]]
         return found
 
-    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, ...]:  # pragma: no cover - runs as AutoGraph has rewritten it
         features = tf.numpy_function(read, [rows], tf.as_dtype(dtype), stateful=False)
-        return tf.ensure_shape(features, (None, *shape)), tf.gather(labels, rows)
+        return (tf.ensure_shape(features, (None, *shape)), *beside(rows))
 
     return fetch
 
 
-def _decoded(samples: Samples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    images, labels = samples.features, tf.constant(np.asarray(samples.labels))
+def _decoded(samples: Samples) -> Fetch:
+    images, beside = samples.features, _beside(samples)
     ways, occurring = tf.constant(np.asarray(images.ways)), np.unique(images.ways).tolist()
     read = _from_files(images) if isinstance(images, ImageFiles) else _from_records(images)
 
-    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
+    def fetch(rows: tf.Tensor) -> tuple[tf.Tensor, ...]:  # pragma: no cover - runs as AutoGraph has rewritten it
         # One image after the other within a batch, batches in parallel: less to hand around than image by image.
         if len(occurring) == 1:
             found = read(rows, (), lambda data: decode(data, occurring[0], images.shape, occurring))
         else:
             found = read(rows, (tf.gather(ways, rows),), lambda data, way: decode(data, way, images.shape))
-        return tf.ensure_shape(found, (None, *images.shape)), tf.gather(labels, rows)
+        return (tf.ensure_shape(found, (None, *images.shape)), *beside(rows))
 
     return fetch
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from equipoise.core import source_code
-from equipoise.core.schema import ConfigError, Integers, arguments, listing, named, suggestion
+from equipoise.core.schema import ConfigError, Floats, Integers, arguments, listing, named, suggestion
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.images.dataset import ImageFiles
@@ -17,7 +17,7 @@ from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.prepare import CHOSEN_AMONG, made
 from equipoise.data.prepared import Prepared
 from equipoise.data.tables.columns import TablePreprocessing
-from equipoise.data.tables.dataset import encoded_file
+from equipoise.data.tables.dataset import encoded_file, weights_in_file
 from equipoise.data.tables.files import open_table
 from equipoise.data.types import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits
 
@@ -42,15 +42,16 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
         table = open_table(file, getattr(dataset, "separator", ","))
         features, labels = encoded_file(table, targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
         loaded, content = Loaded({"test": features}, seen.shape), digest_of(file)
+        weights = weights_in_file(table, dataset)
     else:
-        loaded, labels, content = _again(learned, dataset, path, seen.classes)
+        loaded, labels, content, weights = _again(learned, dataset, path, seen.classes)
     rows = (loaded.rows or {"test": np.arange(len(labels))})["test"]
     splits = {
         **{name: seen.split(name) for name in ("train", "validation")},
-        "test": Samples(loaded.features["test"], labels[rows], rows),
+        "test": _of_weight(Samples(loaded.features["test"], labels[rows], rows), weights),
     }
     splits = _with_one_root(splits)
-    digests = {"test": loaded.digests["test"]} if loaded.digests else None
+    digests = {"test": loaded.digests["test"]} if loaded.digests and weights is None else None
     source = Source(
         seen.classes,
         seen.counts,
@@ -58,12 +59,27 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
         content,
         lambda *_: Splits(splits, seen.shape, {}, loaded.notes, digests, learned),
     )
+    column = getattr(dataset, "weight", None)
+    content += f" {column}" if column else ""
     key = hashlib.sha256(f"{content} {source_code.digest(with_test_file, without=CHOSEN_AMONG)}".encode()).hexdigest()
-    return made(source, 0, cache / f"{seen.folder.name}-{key[:16]}", f"dataset.{option} gives")
+    return replace(
+        made(source, 0, cache / f"{seen.folder.name}-{key[:16]}", f"dataset.{option} gives"), count=seen.count
+    )
 
 
-def _again(learned: Preprocessing, dataset: Dataset, path: str, classes: Sequence[str]) -> tuple[Loaded, Integers, str]:
-    """Load all samples of a file or folder by what was learned of other samples; their labels; and its digest."""
+def _of_weight(samples: Samples, weights: Floats | None) -> Samples:
+    """Return the samples with their weights, without those whose weight is 0."""
+    if weights is None or samples.rows is None:
+        return samples
+    kept = np.flatnonzero(weights[samples.rows])
+    rows = samples.rows[kept]
+    return Samples(samples.features[kept], samples.labels[kept], rows, weights[rows])
+
+
+def _again(
+    learned: Preprocessing, dataset: Dataset, path: str, classes: Sequence[str]
+) -> tuple[Loaded, Integers, str, Floats | None]:
+    """Load all samples of a file or folder by what was learned of others; their labels; its digest; their weights."""
     own = {key: path if key == "path" else None for key in PATHS if hasattr(dataset, key)}
     function = DATASETS[dataset.name].function
     raw = function(1, **arguments(dataset.model_copy(update=own), function))
@@ -78,7 +94,7 @@ def _again(learned: Preprocessing, dataset: Dataset, path: str, classes: Sequenc
             f"{path} has the class {listing(odd, 3)}, which the model does not know; it knows {listing(classes)}{hint}"
         )
     place = np.array([classes.index(name) for name in meant if name is not None], dtype=np.int64)
-    return raw.again(learned), place[raw.labels], raw.content
+    return raw.again(learned), place[raw.labels], raw.content, raw.weights
 
 
 def _with_one_root(splits: Mapping[str, Samples]) -> dict[str, Samples]:

@@ -11,6 +11,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,17 @@ from equipoise.data.prepared import METADATA, Prepared, open_prepared, seal
 from equipoise.data.shards import Images, RecordArrays, RecordImages
 from equipoise.data.splitting import Divided
 from equipoise.data.texts import are_texts
-from equipoise.data.types import PATHS, SPLITS, ArrayPreprocessing, Dataset, Samples, Source, Splits, check_labels
+from equipoise.data.types import (
+    PATHS,
+    SPLITS,
+    ArrayPreprocessing,
+    CountedBy,
+    Dataset,
+    Samples,
+    Source,
+    Splits,
+    check_labels,
+)
 
 # Their code is part of every key, beside that of the chosen dataset; that of the other datasets is not.
 MAKING, CHOSEN_AMONG = (
@@ -53,12 +64,18 @@ def prepare(dataset: Dataset, cache: Path) -> Prepared:
         If the data are not what the config says or cannot be learned from; nothing is left in the cache then.
     """
     source = surveyed(dataset)
-    return made(
+    found = made(
         source,
         dataset.split_seed,
         cache / f"{dataset.name}-{cache_key(dataset, source)}",
         f"dataset={dataset.name}: its function gives",
     )
+    return replace(found, count=counted_by(dataset))
+
+
+def counted_by(dataset: Dataset) -> CountedBy:
+    """Return what is counted where a count of the dataset's classes decides something."""
+    return getattr(dataset, "count", "rows")
 
 
 def made(source: Source, split_seed: int, folder: Path, giver: str) -> Prepared:
@@ -96,10 +113,11 @@ def _surveyed(dataset: str, section: type[Dataset]) -> Source:
 def cache_key(dataset: Dataset, source: Source) -> str:
     """Return a digest of what changes the arrays, and of the code that makes them.
 
-    The label form, title, target prior and sampling do not change them, nor the folder in which a path is typed.
+    The label form, title, target prior, sampling and what is counted do not change them, nor the folder in which a path
+    is typed.
     """
     function = DATASETS[dataset.name].function
-    names = [*(name for name in keywords(function) if name not in PATHS), "split_seed"]
+    names = [*(name for name in keywords(function) if name not in (*PATHS, "count")), "split_seed"]
     if isinstance(dataset, Divided):
         names += [name for name in Divided.model_fields if name not in Dataset.model_fields]
     options = {name: getattr(dataset, name) for name in names} | (
@@ -201,6 +219,9 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
             np.save(folder / f"{name}_rows.npy", np.ascontiguousarray(samples.rows), allow_pickle=False)
         if name not in digests:
             digests[name] = row_digests(samples)
+        if samples.weights is not None:
+            np.save(folder / f"{name}_weights.npy", np.asarray(samples.weights, np.float64), allow_pickle=False)
+            digest.update(np.asarray(samples.weights, np.float64).tobytes())
         digest.update(
             f"{name} {loaded.shape} {samples.labels.shape} ".encode()
             + digests[name].tobytes()

@@ -5,7 +5,8 @@ A prepared dataset is a folder. For each split it holds
   or `<split>_places.npy` of samples that stay in shards,
 - `<split>_ways.npy` (uint8) of images, files or in shards: how to decode each,
 - `<split>_labels.npy` (int64),
-- `<split>_rows.npy` (int64), the samples' numbers in their source.
+- `<split>_rows.npy` (int64), the samples' numbers in their source,
+- `<split>_weights.npy` (float64), if the samples have weights of their own.
 
 Beside them lie `preprocessing.json` and, written last, `metadata.json`, with the digest of every other file and of
 itself. This module knows nothing of where the samples came from.
@@ -15,20 +16,20 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise.core.schema import ConfigError, Counts, Integers, Names, Section
+from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Names, Section
 from equipoise.data import seals
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.images.decoding import WAYS
 from equipoise.data.shards import MOST_SHARDS, RecordArrays, RecordImages, Records, shard_names
 from equipoise.data.texts import are_texts
-from equipoise.data.types import ClassCounts, Samples
+from equipoise.data.types import ClassCounts, Masses, Samples
 
 METADATA = "metadata.json"
 
@@ -68,6 +69,11 @@ class Prepared(ClassCounts):
         ConfigError
             If the arrays are damaged or do not fit the metadata.
         """
+        samples = self._bare(name)
+        weights = self._weights(name, len(samples.labels))
+        return samples if weights is None else replace(samples, weights=weights)
+
+    def _bare(self, name: str) -> Samples:
         if self.shard_root is not None:
             return self._in_shards(name, self.shard_root)
         features = self._array(name, "features" if self.image_root is None else "paths")
@@ -123,6 +129,14 @@ class Prepared(ClassCounts):
         if rows.shape != (samples,) or rows.dtype != np.int64:
             raise _unknown(self.folder)
         return rows
+
+    def _weights(self, name: str, samples: int) -> Floats | None:
+        if not (self.folder / f"{name}_weights.npy").exists():
+            return None
+        weights = self._array(name, "weights")
+        if weights.shape != (samples,) or weights.dtype != np.float64:
+            raise _unknown(self.folder)
+        return weights
 
     def _array(self, split: str, kind: str) -> "np.ndarray[Any, np.dtype[Any]]":
         try:
@@ -194,8 +208,16 @@ def open_prepared(folder: Path) -> Prepared:
             f"{folder / damaged} is damaged, or was changed after it was prepared: "
             f"delete the folder {folder}, and it is made again"
         )
-    values = found.model_dump(exclude={"files", "sha256"})
-    return Prepared(folder=folder, **{**values, "counts": np.array(found.counts, dtype=np.int64)})
+    values = found.model_dump(exclude={"files", "sha256"}) | {"counts": np.array(found.counts, dtype=np.int64)}
+    return Prepared(folder=folder, **values, masses=_masses(folder, len(found.classes)))
+
+
+def _masses(folder: Path, classes: int) -> Masses | None:
+    """Add up the row weights of the training split, if it has any."""
+    if not (folder / "train_weights.npy").exists():
+        return None
+    weights, labels = (np.load(folder / f"train_{kind}.npy", allow_pickle=False) for kind in ("weights", "labels"))
+    return Masses.of(labels, weights, classes)
 
 
 def _sha256(metadata: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
 """TFRecord shards: samples in a few large files, each of which can be read alone, since an index says where it lies.
 
 A folder of shards holds `<split>-00000-of-00016.tfrecord`, whose records are `tf.train.Example`s with `features`
-(float32, row by row) or `image` (an encoded file) and `label`; `index.npz`, with each sample's label and the place
-of its payload; and `metadata.json`, with classes, shape, and digests of all files. So counts are known before a
-shard is read, and the order of the samples, drawing and audit are those of arrays, to the bit. Pure NumPy.
+(float32, row by row) or `image` (an encoded file), `label`, and `weight` where rows have weights; `index.npz`, with
+each sample's label, weight and the place of its payload; and `metadata.json`, with classes, shape, and digests of all
+files. So counts are known before a shard is read, and the order of the samples, drawing and audit are those of arrays,
+to the bit. Pure NumPy.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from equipoise.data import preprocessing
 from equipoise.data.images.dataset import MOST_SIDE, ImageFiles, ImagePreprocessing
 from equipoise.data.images.decoding import examine
 from equipoise.data.paths import digest_of, existing_folder
-from equipoise.data.types import SPLITS, ArrayPreprocessing, Preprocessing, Samples, Source, Splits
+from equipoise.data.types import SPLITS, ArrayPreprocessing, Masses, Preprocessing, RowWeights, Samples, Source, Splits
 
 METADATA, INDEX = "metadata.json", "index.npz"
 MOST_SHARDS = 99_999  # five digits in a file's name
@@ -47,6 +48,7 @@ class Metadata(Section):
     reference: dict[Word, float]
     notes: Names
     test_counts_fixed: bool = False  # shards of an older version have no such key
+    weight: str | None = None  # the column that the samples' weights were; None: they have none
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def shard_names(split: str, shards: int) -> tuple[str, ...]:
     return tuple(f"{split}-{number:05d}-of-{shards:05d}.tfrecord" for number in range(shards))
 
 
-def tfrecord(*, path: Name) -> Source:
+def tfrecord(*, path: Name, weights: RowWeights) -> Source:
     """TFRecord shards that `src/shards.py` wrote, with their splits.
 
     Parameters
@@ -148,9 +150,17 @@ def tfrecord(*, path: Name) -> Source:
     """
     root = existing_folder(path, "dataset.path")
     metadata = _metadata(root)
+    _check_weight(root, metadata, weights.weight)
     _check_sizes(root, metadata)
     index = {name: _index(root, metadata, name) for name in SPLITS}
     counts = np.bincount(index["train"][0], minlength=len(metadata.classes))
+    by_split = {name: _weights(root, weights.weight, name, len(labels)) for name, (labels, _) in index.items()}
+    of_train = by_split["train"]
+    masses = None if of_train is None else Masses.of(index["train"][0], of_train, len(metadata.classes))
+    unread = (
+        f"the shards hold the row weights '{metadata.weight}', which are not read; dataset.weight={metadata.weight}"
+    )
+    notes = (*metadata.notes, *([f"{unread} reads them"] if metadata.weight and weights.weight is None else []))
 
     def load(_seed: int, _folder: Path) -> Splits:
         for name, (_, sha256) in metadata.files.items():
@@ -163,12 +173,9 @@ def tfrecord(*, path: Name) -> Source:
         for name, (labels, places) in index.items():
             files = tuple(str(root / shard) for shard in shard_names(name, metadata.shards))
             records = Records(files, places)
-            splits[name] = Samples(
-                _images(records, metadata, name) if metadata.formats else RecordArrays(records, metadata.shape), labels
-            )
-        return Splits(
-            splits, metadata.shape, metadata.reference, metadata.notes, preprocessing=_preprocessing(root, metadata)
-        )
+            features = _images(records, metadata, name) if metadata.formats else RecordArrays(records, metadata.shape)
+            splits[name] = Samples(features, labels, weights=by_split[name])
+        return Splits(splits, metadata.shape, metadata.reference, notes, preprocessing=_preprocessing(root, metadata))
 
     return Source(
         metadata.classes,
@@ -177,7 +184,34 @@ def tfrecord(*, path: Name) -> Source:
         _content(root, metadata),
         load,
         test_counts_fixed=metadata.test_counts_fixed,
+        masses=masses,
     )
+
+
+def _check_weight(root: Path, metadata: Metadata, typed: str | None) -> None:
+    if typed is None or typed == metadata.weight:
+        return
+    held = "no row weights" if metadata.weight is None else f"the row weights '{metadata.weight}'"
+    raise ConfigError(
+        f"dataset.weight={typed}: {root} holds {held}; shards hold those that the data were prepared with: "
+        f"write them with {command('shards')} dataset=… dataset.weight={typed}"
+    )
+
+
+def _weights(root: Path, typed: str | None, split: str, samples: int) -> Floats | None:
+    """Read the row weights of a split, float64 (n,), if they are asked for."""
+    if typed is None:
+        return None
+    found: Floats = np.empty(0)
+    try:
+        with open(root / INDEX, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            found = archive[f"{split}_weights"]
+        sound = found.dtype == np.float64 and found.shape == (samples,) and np.isfinite(found).all() and found.min() > 0
+    except Exception:  # whatever a damaged archive makes NumPy raise
+        sound = False
+    if not sound:
+        raise ConfigError(f"{root / INDEX} does not hold the row weights of its {split} split: write the shards anew")
+    return found
 
 
 def _preprocessing(root: Path, metadata: Metadata) -> Preprocessing:

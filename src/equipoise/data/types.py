@@ -35,6 +35,7 @@ PATHS = ("path", "test_path")  # options that name a file or folder, relative to
 SPLIT_NAMES = {"train": 1, "training": 1, "validation": 2, "valid": 2, "val": 2, "dev": 2, "test": 3, "testing": 3}
 
 LabelForm = Literal["sparse", "one_hot", "binary"]
+CountedBy = Literal["rows", "weight"]  # what `dataset.count` counts
 
 
 class Dataset(Section):
@@ -47,6 +48,19 @@ class Dataset(Section):
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
     sampling: Annotated[str, KeyOf(RULES, NONE)]
+
+
+class RowWeights(Section):
+    """Keys of datasets whose rows may have weights of their own, as of a survey.
+
+    Attributes
+    ----------
+    weight : the column, or the array, that holds them; it is no feature
+    count : whether rows, or sums of their weights, are the counts that weightings, losses and priors take
+    """
+
+    weight: Name | None
+    count: CountedBy
 
 
 class HeldOut(Section):
@@ -91,6 +105,35 @@ class ArrayPreprocessing(Preprocessing):
 
 
 @dataclass(frozen=True)
+class Masses:
+    """What the row weights of a training split add up to.
+
+    Attributes
+    ----------
+    sums, squares : float64 (classes,), of the weights of each class's rows, or each label's positives, and of their
+        squares
+    total : of the weights of all rows
+    """
+
+    sums: Floats
+    squares: Floats
+    total: float
+
+    @classmethod
+    def of(cls, labels: Integers, weights: Floats, classes: int) -> "Masses":
+        """Add up weights, (n,), by class indices, int64 (n,), or by 0/1 of shape (n, labels)."""
+        each = (np.asarray(weights, np.float64), np.square(weights, dtype=np.float64))
+        of_several = labels.ndim == 2
+        sums, squares = (
+            values @ labels.astype(np.float64)
+            if of_several
+            else np.bincount(labels, values, classes).astype(np.float64)
+            for values in each
+        )
+        return cls(sums, squares, float(each[0].sum()))
+
+
+@dataclass(frozen=True)
 class ClassCounts:
     """The classes of some data, and how often each of them occurs.
 
@@ -98,15 +141,29 @@ class ClassCounts:
     ----------
     classes : names, in the order of the label indices
     counts : int64 (classes,), the samples of each class in the training split
+    masses : what their row weights add up to; None where rows have none
+    count : whether the rows or their weights are counted where a count decides something
     """
 
     classes: tuple[str, ...]
     counts: Integers
+    masses: Masses | None = field(default=None, kw_only=True)
+    count: CountedBy = field(default="rows", kw_only=True)
+
+    @property
+    def counted(self) -> Integers | Floats:
+        """n_c as weightings, losses and priors take it, (classes,): rows, or sums of row weights."""
+        return self.counts if self.masses is None or self.count == "rows" else self.masses.sums
+
+    @property
+    def sums(self) -> Integers | Floats:
+        """What the rows of each class add up to in a loss before class weights, (classes,)."""
+        return self.counts if self.masses is None else self.masses.sums
 
     @property
     def prior(self) -> Floats:
         """p_c = n_c / N."""
-        prior: Floats = self.counts / self.counts.sum()
+        prior: Floats = self.counted / self.counted.sum()
         return prior
 
     @property
@@ -121,11 +178,13 @@ class Samples:
 
     Features are float32 (n, *shape), bytes of texts (n,), or images still to be decoded.
     `rows`, int64 (n,), are the samples' numbers in their origin, from 0; None where they have none.
+    `weights`, float64 (n,), above 0, multiply the samples' losses; None where all count alike.
     """
 
     features: Any
     labels: Integers
     rows: Integers | None = None
+    weights: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +216,11 @@ class Source:
     turned: bool = False  # whether its two classes were exchanged, so that the positive one is last
     test_counts_fixed: bool = False  # whether a design fixes how many test samples each class has
     texts: bool = False  # whether the samples are texts, of which the model makes numbers
+    masses: Masses | None = None  # of the row weights of the training split; None where rows have none
+
+    def counts_by(self, count: CountedBy) -> ClassCounts:
+        """Return the classes' counts, with what is counted where they decide something."""
+        return ClassCounts(self.classes, self.counts, masses=self.masses, count=count)
 
 
 @dataclass(frozen=True)
@@ -197,6 +261,7 @@ class Raw:
     files : samples in each of the files that they come from, one after the other; empty if there is one file
     again : return the features of all samples, as the test split, by what was learned of other samples
     texts : whether the samples are texts, of which the model makes numbers
+    weights : float64 (n,), not below 0, that multiply the samples' losses; None where all count alike
     """
 
     classes: tuple[str, ...]
@@ -210,6 +275,7 @@ class Raw:
     files: tuple[int, ...] = ()
     again: Callable[[Preprocessing], Loaded] | None = None
     texts: bool = False
+    weights: Floats | None = None
 
 
 def split_place(name: str) -> int:

@@ -20,8 +20,12 @@ BLOCK_ROWS = 256
 HEAD, TAIL = 12, 4  # bytes of a record before and after its data: their length and two checksums
 
 
-def write_shards(data: Prepared, output: Path, shards: int) -> None:
+def write_shards(data: Prepared, output: Path, shards: int, weight: str | None = None) -> None:
     """Write the three splits, each dealt evenly over so many shards; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    weight : the column or array that the samples' weights are, if they have any
 
     Raises
     ------
@@ -45,15 +49,15 @@ def write_shards(data: Prepared, output: Path, shards: int) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as aside:
-            _write(data, Path(aside), shards)
+            _write(data, Path(aside), shards, weight)
             os.chmod(aside, 0o755)
             os.rename(aside, output)
     except OSError as error:
         raise ConfigError(f"output={output} cannot be written: {error.strerror or error}") from None
 
 
-def _write(data: Prepared, folder: Path, shards: int) -> None:
-    index: dict[str, Integers] = {}
+def _write(data: Prepared, folder: Path, shards: int, weight: str | None) -> None:
+    index: dict[str, Any] = {}
     for split in SPLITS:
         samples = data.split(split)
         places = np.empty((len(samples.labels), 3), np.int64)
@@ -63,6 +67,7 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
                 written(str(folder / name), samples, np.arange(number, len(samples.labels), shards))
             )
         index |= {f"{split}_labels": np.asarray(samples.labels), f"{split}_places": places}
+        index |= {} if samples.weights is None else {f"{split}_weights": np.asarray(samples.weights)}
     np.savez(folder / INDEX, allow_pickle=False, **index)
     preprocessing.write(preprocessing.read(data.folder), folder)
     metadata = Metadata(
@@ -76,6 +81,7 @@ def _write(data: Prepared, folder: Path, shards: int) -> None:
         # Whoever prepares the shards looks for leakage and missing classes again.
         notes=tuple(note for note in data.notes if not note.startswith(("leakage:", "validation:"))),
         test_counts_fixed=data.test_counts_fixed,
+        weight=weight,
     )
     (folder / METADATA).write_text(metadata.model_dump_json(indent=1), encoding="utf-8")
 
@@ -90,6 +96,9 @@ def written(file: str, samples: Samples, rows: Integers) -> Iterator[tuple[int, 
                 key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[payload])),
                 "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[int(samples.labels[row])])),
             }
+            if samples.weights is not None:
+                value = [float(samples.weights[row])]
+                feature["weight"] = tf.train.Feature(float_list=tf.train.FloatList(value=value))
             record = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
             writer.write(record)
             yield start + HEAD + record.index(payload), len(payload)

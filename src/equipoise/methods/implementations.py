@@ -4,6 +4,10 @@ An implementation takes the parts of a training run and the table of class weigh
 (classes,), and returns the parts with the weights put in. Two of them read the variable at every step. The third,
 Keras's `class_weight`, reads it once for each call of `fit`, so that a new table needs a new call, which compiles
 nothing. In all three Keras divides the weighted sum of the losses by the batch size.
+
+Where rows have weights of their own, each multiplies the weight of its row's class before the loss is multiplied, in
+float32: so the bits are the same whichever way is taken. Keras refuses `class_weight` beside weights of samples; there
+`sample_weight` stands in for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,6 +34,11 @@ class PerSampleLoss(keras.losses.Loss):
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         return self.function(y_true, y_pred)
 
+    def weighted(self, y_true: tf.Tensor, y_pred: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
+        """Return the value of each sample as `fit` adds it up, (n,), times its weight if it has one."""
+        losses = self.call(y_true, y_pred)
+        return losses * weights[0] if weights else losses
+
 
 class ClassWeightedLoss(PerSampleLoss):
     """A loss times the weight of the true class, which a variable holds: other weights need no new compilation."""
@@ -40,6 +49,26 @@ class ClassWeightedLoss(PerSampleLoss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         return super().call(y_true, y_pred) * tf.gather(self.table, class_indices(y_true))
+
+
+class RowWeightedLoss(PerSampleLoss):
+    """The same, times the row's own weight, handed over as the sample's: Keras would multiply by it later."""
+
+    def __init__(self, function: PerSample, name: str, table: tf.Variable) -> None:
+        super().__init__(function, name)
+        self.table = table
+
+    def __call__(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> tf.Tensor:
+        return super().__call__(y_true, y_pred, _weights(self.table, y_true, sample_weight))
+
+    def weighted(self, y_true: tf.Tensor, y_pred: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
+        return super().weighted(y_true, y_pred, _weights(self.table, y_true, *weights))
+
+
+def _weights(table: tf.Variable, labels: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
+    """Return the weight of each sample: its class's, times its row's own if it has one."""
+    of_classes = tf.gather(table, class_indices(labels))
+    return of_classes * rows[0] if rows else of_classes
 
 
 def check_labels(labels: Integers | Floats, weights: Floats, classes: int) -> None:
@@ -82,11 +111,17 @@ def check_labels(labels: Integers | Floats, weights: Floats, classes: int) -> No
 
 @dataclass(frozen=True)
 class Parts:
-    """What `compile` and `fit` are called with."""
+    """What `compile` and `fit` are called with.
+
+    Attributes
+    ----------
+    has_rows : whether the rows have weights of their own, the third element of the batches
+    """
 
     batches: tf.data.Dataset | ResidentBatches
     loss: PerSampleLoss
     fit: Mapping[str, Any] = field(default_factory=dict)
+    has_rows: bool = False
 
 
 def class_weight(parts: Parts, table: tf.Variable) -> Parts:
@@ -99,26 +134,29 @@ def class_weight(parts: Parts, table: tf.Variable) -> Parts:
 
 def sample_weight(parts: Parts, table: tf.Variable) -> Parts:
     """The dataset's third element: (features, labels, weight of each sample)."""
-    weighted = parts.batches.map(lambda features, labels: (features, labels, tf.gather(table, class_indices(labels))))
+    weighted = parts.batches.map(lambda features, labels, *rows: (features, labels, _weights(table, labels, *rows)))
     return replace(parts, batches=weighted)
 
 
 def custom(parts: Parts, table: tf.Variable) -> Parts:
     """The loss function itself multiplies each sample's loss by the weight of its true class."""
-    loss = parts.loss
-    return replace(parts, loss=ClassWeightedLoss(loss.function, loss.name, table))
+    loss, kind = parts.loss, RowWeightedLoss if parts.has_rows else ClassWeightedLoss
+    return replace(parts, loss=kind(loss.function, loss.name, table))
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """A way to put class weights in, and the way that stands in for it where Keras's `fit` takes no step."""
+    """A way to put class weights in, and the way that stands in for it.
+
+    It does where Keras's `fit` takes no step, and where rows have weights of their own.
+    """
 
     put_in: Callable[[Parts, tf.Variable], Parts]
-    without_fit: str | None = None
+    instead: str | None = None
 
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {
-    "class_weight": Implementation(class_weight, without_fit="sample_weight"),
+    "class_weight": Implementation(class_weight, instead="sample_weight"),
     "sample_weight": Implementation(sample_weight),
     "custom": Implementation(custom),
 }

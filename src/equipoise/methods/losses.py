@@ -48,20 +48,20 @@ class Known:
     Attributes
     ----------
     counts : float64 (classes,), the samples of each class; of several labels a sample, those that have the label
-    samples : how many there are in all
+    samples : how many there are in all; of rows that are counted by their weights, the sum of these
     costs : float64 (true class, predicted class), or None
     several_labels : whether a sample may have several labels
     """
 
     counts: Floats
-    samples: int
+    samples: float
     costs: Floats | None = None
     several_labels: bool = False
 
     @classmethod
-    def of_classes(cls, counts: Integers, costs: Floats | None = None) -> "Known":
+    def of_classes(cls, counts: Integers | Floats, costs: Floats | None = None) -> "Known":
         """Where each sample has one class."""
-        return cls(counts.astype(np.float64), int(counts.sum()), costs)
+        return cls(counts.astype(np.float64), counts.sum().item(), costs)
 
     @property
     def prior(self) -> Floats:

@@ -18,7 +18,8 @@ def effective_prior(
 ) -> Floats | None:
     """Return q_c, (classes,), proportional to p_c w_c, the sampling ratio and the loss's factor; None if not known.
 
-    A model trained with weights w on frequencies p has learned the posterior under q; under a logit-adjusted loss the
+    With row weights p_c is their share of class c, whatever `dataset.count` says: so the loss sees the classes. A model
+    trained with weights w on frequencies p has learned the posterior under q; under a logit-adjusted loss the
     part p^tau is in the loss and not in the logits. A schedule counts by the weights that it ends with. Sampling whose
     shares change during training has no such form. After a second stage only the stage's own prior counts.
     """
@@ -37,19 +38,19 @@ def effective_prior(
 
 def label_odds(weights: ClassWeights, loss: LossOptions) -> Floats | None:
     """Return what the loss multiplies the odds of each of several labels by, (labels,); None if that is not known."""
-    known = Known(weights.counts.astype(np.float64), int(weights.counts.sum()), several_labels=True)
+    known = Known(weights.counted.astype(np.float64), weights.counted.sum(), several_labels=True)
     return None if _factors(LOSSES[loss.name].prior, known, loss, weights.classes) is None else weights.weights
 
 
 def prior_factors(loss: LossOptions, weights: ClassWeights) -> Floats | None:
     """Return the factor a class, (classes,), by which the loss moves the prior of the raw logits; None if not known."""
-    return _factors(LOSSES[loss.name].prior, Known.of_classes(weights.counts), loss, weights.classes)
+    return _factors(LOSSES[loss.name].prior, Known.of_classes(weights.counted), loss, weights.classes)
 
 
 def favour_factors(loss: LossOptions, weights: ClassWeights) -> Floats | None:
     """Return the factor a class, (classes,), by which the loss itself favours rare classes; None if not known."""
     record = LOSSES[loss.name]
-    return _factors(record.favours or record.prior, Known.of_classes(weights.counts), loss, weights.classes)
+    return _factors(record.favours or record.prior, Known.of_classes(weights.counted), loss, weights.classes)
 
 
 def target_prior(dataset: Dataset, data: ClassCounts) -> Floats:

@@ -30,6 +30,7 @@ class Learned:
     kernel, bias : of the last layer, float32 (features, logits) and (logits,)
     features : from a split's name to what reaches the last layer, float32 (n, features)
     labels : from a split's name to class indices, int64 (n,)
+    rows : the training samples' own weights, float64 (n,); None: they have none
     classes : how many there are
     form : of the labels that a loss takes
     optimizer : Keras's description of it
@@ -47,6 +48,7 @@ class Learned:
     batch_size: int
     optimizer: Mapping[str, Any]
     jit: bool
+    rows: Floats | None = None
 
 
 # A new kernel and bias, and what the stage says of itself.
@@ -72,7 +74,8 @@ class SecondStage:
 def crt(learned: Learned) -> tuple[Floats, Floats, Curves]:
     """Classifier re-training: the last layer drawn anew and trained by cross-entropy on class-balanced samples.
 
-    For as many epochs, of as many samples each, as the first stage; class weights take no part in it.
+    For as many epochs, of as many samples each, as the first stage; class weights take no part in it. Row weights do
+    within each class, where their mean is made 1, so that the classes stay even.
     """
     import keras
     import tensorflow as tf
@@ -85,10 +88,13 @@ def crt(learned: Learned) -> tuple[Floats, Floats, Curves]:
     steps = -(-len(labels) // batch_size)
     rows = ByClass.of(labels, learned.classes).balanced(learned.epochs * steps * batch_size, learned.seed)
 
+    beside = () if learned.rows is None else (tf.constant(within_classes(learned.rows, labels)),)
+
     def fetch(
         chosen: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:  # pragma: no cover - runs as AutoGraph has rewritten it
-        return tf.gather(inputs, chosen), encode(tf.gather(indices, chosen), learned.classes, learned.form)
+    ) -> tuple[tf.Tensor, ...]:  # pragma: no cover - runs as AutoGraph has rewritten it
+        encoded = encode(tf.gather(indices, chosen), learned.classes, learned.form)
+        return (tf.gather(inputs, chosen), encoded, *(tf.gather(values, chosen) for values in beside))
 
     batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).map(fetch).prefetch(tf.data.AUTOTUNE)
     keras.utils.set_random_seed(learned.seed)
@@ -100,6 +106,12 @@ def crt(learned: Learned) -> tuple[Floats, Floats, Curves]:
     history = classifier.fit(batches, epochs=learned.epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
     kernel, bias = classifier.get_weights()
     return kernel, bias, {"train/loss": history.history["loss"]}
+
+
+def within_classes(rows: Floats, labels: Integers) -> Floats:
+    """Return row weights over the mean of their class, float32 (n,)."""
+    means = np.bincount(labels, rows) / np.bincount(labels)
+    return (np.asarray(rows) / means[labels]).astype(np.float32)
 
 
 def _uniform(classes: int) -> Floats:

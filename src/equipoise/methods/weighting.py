@@ -25,6 +25,7 @@ from equipoise.core.schema import (
     arguments,
     listing,
 )
+from equipoise.data.types import ClassCounts
 from equipoise.methods.schedules import Schedule
 
 
@@ -111,14 +112,15 @@ STRATEGIES: Registry[Callable[..., Floats]] = Registry(
     "weighting", SHIPPED, lambda function, _own: function, ("normalize", *Schedule.model_fields)
 )
 
-# Each divides the weights by a statistic of theirs, which is 1 afterwards.
-NORMALIZERS: Mapping[str, Callable[[Floats, Integers], float]] = {
-    "none": lambda weights, counts: 1.0,
-    "sample_mean": lambda weights, counts: float(weights @ counts / counts.sum()),
-    "class_mean": lambda weights, counts: float(weights.mean()),
-    "sum": lambda weights, counts: float(weights.sum()),
-    "max": lambda weights, counts: float(weights.max()),
-    "min": lambda weights, counts: float(weights.min()),
+# Each divides the weights by a statistic of theirs, which is 1 afterwards. `sums` are what the rows of each class add
+# up to: their number, or the sum of their own weights, so that `sample_mean` keeps the scale of the loss.
+NORMALIZERS: Mapping[str, Callable[[Floats, Integers | Floats, int], float]] = {
+    "none": lambda weights, sums, samples: 1.0,
+    "sample_mean": lambda weights, sums, samples: float(weights @ sums / samples),
+    "class_mean": lambda weights, sums, samples: float(weights.mean()),
+    "sum": lambda weights, sums, samples: float(weights.sum()),
+    "max": lambda weights, sums, samples: float(weights.max()),
+    "min": lambda weights, sums, samples: float(weights.min()),
 }
 
 
@@ -136,11 +138,9 @@ class Weighting(Schedule):
 
 
 @dataclass(frozen=True)
-class ClassWeights:
+class ClassWeights(ClassCounts):
     """The weights of a run and the counts that they came from, in class order; of two classes the positive one."""
 
-    classes: tuple[str, ...]
-    counts: Integers
     weights: Floats
     positive: str | None = None
 
@@ -150,20 +150,21 @@ class ClassWeights:
 
     @property
     def share(self) -> Floats:
-        """n_c w_c / sum: each class's part of all the weight in the data."""
-        mass = self.counts * self.weights
+        """n_c w_c / sum: each class's part of all the weight in the data, with row weights for the n_c rows."""
+        mass = self.sums * self.weights
         share: Floats = mass / mass.sum()
         return share
 
     @property
     def sample_mean(self) -> float:
         """sum p_c w_c: the factor on the loss, since Keras divides by the batch size and not by the weights."""
-        return float(self.counts @ self.weights / self.counts.sum())
+        return float(self.sums @ self.weights / self.counts.sum())
 
     @property
     def effective_sample_size(self) -> float:
-        """(sum n_c w_c)^2 / sum n_c w_c^2 (Kish 1965)."""
-        return float((self.counts @ self.weights) ** 2 / (self.counts @ self.weights**2))
+        """(sum n_c w_c)^2 / sum n_c w_c^2, over rows if they have weights of their own (Kish 1965)."""
+        squares = self.counts if self.masses is None else self.masses.squares
+        return float((self.sums @ self.weights) ** 2 / (squares @ self.weights**2))
 
 
 def _check(weights: Any, name: str, classes: Sequence[str]) -> None:
@@ -192,7 +193,7 @@ def learning_rate_factor(weights: ClassWeights, optimizer: str) -> float:
 
 
 def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) -> ClassWeights:
-    """Return the normalised weights of the configured strategy.
+    """Return the normalised weights of the configured strategy, where rows have no weights of their own.
 
     Parameters
     ----------
@@ -205,6 +206,18 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     ConfigError
         If a class has no training sample, or the strategy's options do not fit the classes.
     """
+    return weighed(section, ClassCounts(tuple(classes), counts))
+
+
+def weighed(section: Weighting, data: ClassCounts) -> ClassWeights:
+    """Return the normalised weights of the configured strategy.
+
+    Raises
+    ------
+    ConfigError
+        As `class_weights` does.
+    """
+    counts, classes = data.counted, data.classes
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
         raise ConfigError(
@@ -218,7 +231,7 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
     with plugins.telling(f"weighting={section.name}", strategy):
         weights = strategy(counts.copy(), **options)  # which it may change
         _check(weights, section.name, classes)
-    divisor = NORMALIZERS[section.normalize](weights, counts)
+    divisor = NORMALIZERS[section.normalize](weights, data.sums, data.counts.sum())
     if divisor == 0:
         raise ConfigError(
             f"weighting.normalize={section.normalize}: that statistic of the weights is 0; choose another"
@@ -230,4 +243,4 @@ def class_weights(section: Weighting, counts: Integers, classes: Sequence[str]) 
         raise ConfigError(
             f"weighting={section.name}: the weights are too large or too small for float32; choose milder parameters"
         )
-    return ClassWeights(tuple(classes), counts, normalised)
+    return ClassWeights(classes, data.counts, normalised, masses=data.masses, count=data.count)

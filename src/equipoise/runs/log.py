@@ -1,6 +1,7 @@
 """The step `log`, up to the trained model: what a run's inputs and its training leave in MLflow."""
 
 import functools
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,14 @@ def log_weights(log: Run, data: Prepared, weights: ClassWeights) -> None:
 
     A loss's own factor comes on top of the weights wherever they are read.
     """
-    rows = zip(data.classes, weights.counts, weights.weights, weights.share, strict=True)
-    by_name = {
-        name: {"count": int(count), "weight": float(weight), "share": float(share)}
-        for name, count, weight, share in rows
+    columns: dict[str, Sequence[float]] = {
+        "count": weights.counts.tolist(),
+        "weight": weights.weights.tolist(),
+        "share": weights.share.tolist(),
     }
+    if weights.masses is not None:  # of the rows' own weights
+        columns |= {"row_weights": weights.masses.sums.tolist(), "squares": weights.masses.squares.tolist()}
+    by_name = {name: {key: values[row] for key, values in columns.items()} for row, name in enumerate(data.classes)}
     log.log_json(by_name, "weights.json")
 
 

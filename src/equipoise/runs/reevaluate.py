@@ -27,7 +27,7 @@ from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
 from equipoise.data.slicing import SlicedColumn, sliced
-from equipoise.data.types import PATHS, Dataset
+from equipoise.data.types import PATHS, Dataset, Masses
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.gates import Checked, Gate
 from equipoise.metrics.slices import recall_by_slice
@@ -102,7 +102,8 @@ def evaluate_again(
             f"the model was trained on {listing(weights.classes)}"
         )
     # All that depends on the training counts is about the data that the model has seen.
-    data = replace(data, counts=weights.counts)
+    weights = replace(weights, count=data.count)
+    data = replace(data, counts=weights.counts, masses=weights.masses)
     slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
     device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
     found = evaluate(config, data, weights, _answers(store, trained, config, data))
@@ -283,4 +284,8 @@ def check_encoding(config: Config, seen: Prepared, data: Prepared) -> None:
 def _weights(store: Store, run: str) -> ClassWeights:
     table = read_json(store, run, "weights.json")
     counts = np.array([row["count"] for row in table.values()], dtype=np.int64)
-    return ClassWeights(tuple(table), counts, np.array([row["weight"] for row in table.values()]))
+    found = ClassWeights(tuple(table), counts, np.array([row["weight"] for row in table.values()]))
+    if not all("row_weights" in row for row in table.values()):
+        return found
+    sums, squares = (np.array([row[key] for row in table.values()]) for key in ("row_weights", "squares"))
+    return replace(found, masses=Masses(sums, squares, float(sums.sum())))

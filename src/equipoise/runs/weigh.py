@@ -33,7 +33,19 @@ def drawing(config: Config, data: Prepared) -> Sampling | None:
 
 def notes(config: Config, data: Prepared, weights: ClassWeights) -> list[str]:
     """Return what cannot have the effect that was meant, and what is corrected twice, a sentence each."""
-    return advice.notes(config, weights) if task_of(data).has_class_parts else []
+    of_classes = advice.notes(config, weights) if task_of(data).has_class_parts else []
+    return [*of_classes, *_of_rows(config, data)]
+
+
+def _of_rows(config: Config, data: Prepared) -> list[str]:
+    """Return how the rows' own weights are put in, where that is not the way that was asked for."""
+    how = config.loss.implementation
+    if data.masses is None or how != "class_weight":
+        return []
+    return [
+        f"loss.implementation={how} with dataset.weight: Keras refuses class_weight beside weights of rows, so the "
+        "product of both goes in as sample_weight, to the same bits"
+    ]
 
 
 def tell(config: Config, data: Prepared, weights: ClassWeights) -> None:

@@ -139,6 +139,7 @@ def _write_arrays(data: Prepared, file: Path) -> None:
     for name in SPLITS:
         samples = data.split(name)
         arrays |= {f"x_{name}": np.asarray(samples.features), f"y_{name}": np.asarray(samples.labels)}
+        arrays |= {} if samples.weights is None else {f"w_{name}": np.asarray(samples.weights)}
     part = file.with_name(f".{file.name}.part")
     with open(part, "wb") as opened:
         np.savez_compressed(opened, allow_pickle=False, **arrays)

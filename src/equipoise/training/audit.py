@@ -10,7 +10,7 @@ import tensorflow as tf
 from equipoise.core.clock import clock
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.feed import encode
-from equipoise.data.types import LabelForm
+from equipoise.data.types import LabelForm, Samples
 from equipoise.methods.implementations import PerSample
 
 # Shares are estimated on this many training samples at most.
@@ -30,8 +30,7 @@ class Shares:
 def audit(
     predict: Callable[[Any], Floats],
     function: PerSample,
-    features: Any,
-    labels: Integers,
+    samples: Samples,
     weights: Floats,
     form: LabelForm,
 ) -> Shares:
@@ -42,15 +41,17 @@ def audit(
     predict : features to logits, float32 (n, logits)
     weights : float64 (classes,)
     """
-    chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_SAMPLES])
-    labels = np.asarray(labels)[chosen]
+    chosen = np.sort(np.random.default_rng(0).permutation(len(samples.labels))[:MOST_SAMPLES])
+    labels = np.asarray(samples.labels)[chosen]
+    own = 1.0 if samples.weights is None else np.asarray(samples.weights)[chosen]
     losses, norms = np.empty((2, len(labels)), np.float32)
-    for rows in _blocks(len(labels), len(weights)):
-        logits = tf.constant(predict(features[chosen[rows]]))
+    for block in _blocks(len(labels), len(weights)):
+        logits = tf.constant(predict(samples.features[chosen[block]]))
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            weighted = _weighted(function, labels[rows], logits, weights, form)
-        losses[rows], norms[rows] = weighted, tf.norm(tape.gradient(weighted, logits), axis=-1)
+            weighted = _weighted(function, labels[block], logits, weights, form)
+        losses[block], norms[block] = weighted, tf.norm(tape.gradient(weighted, logits), axis=-1)
+    losses, norms = losses * own, norms * own
     return Shares(_share(labels, losses, len(weights)), _share(labels, norms, len(weights)))
 
 

@@ -100,7 +100,7 @@ class Divergence:
 
     def _held(self, step: int) -> str:
         """Return the classes of a batch, the most frequent first."""
-        _, labels = next(iter(self._work.epochs.batches(self._work.batch_size).skip(step).take(1)))
+        _, labels, *_ = next(iter(self._work.epochs.batches(self._work.batch_size).skip(step).take(1)))
         if labels.shape.rank == 2 and self._config.dataset.labels == "sparse":  # several labels a sample
             found = labels.numpy().sum(axis=0)
         else:

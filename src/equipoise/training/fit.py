@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from equipoise.config.model import Config
 from equipoise.core.clock import clock
-from equipoise.core.schema import ConfigError, Floats, listing
+from equipoise.core.schema import ConfigError, Floats, Integers, listing
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import check_labels
 from equipoise.methods.learning_rates import factor_at
@@ -166,9 +166,7 @@ class Supervisor(keras.callbacks.Callback):
         in_force = weights_at(self.weights, share)
         metrics = {
             "train/loss": loss,
-            "val/loss": float(
-                weighted_losses(self.compiled.function, labels, raw, in_force, self.config.dataset.labels).mean()
-            ),
+            "val/loss": self._loss(labels, raw, in_force),
         }
         if SCHEDULES[self.config.weighting.schedule].has_start:
             metrics["weight_schedule"] = share
@@ -181,6 +179,12 @@ class Supervisor(keras.callbacks.Callback):
         if enough:
             self.stopped = self.model.stop_training = True
         self._keep()
+
+    def _loss(self, labels: Integers, raw: Floats, weights: Floats) -> float:
+        """Return the mean loss on the validation split, weighted as in training."""
+        losses = weighted_losses(self.compiled.function, labels, raw, weights, self.config.dataset.labels)
+        rows = self.validation.weights
+        return float((losses if rows is None else losses * rows).mean())
 
     def _stop_early(self, metrics: dict[str, float]) -> None:
         trainer = self.config.trainer

@@ -36,6 +36,7 @@ from equipoise.training.engines.choose import choice_of
 from equipoise.training.engines.engine import Choice, Work
 from equipoise.training.loss import logits_of, loss_function
 from equipoise.training.optimizer import optimizer_of
+from equipoise.training.precision import with_rows
 from equipoise.training.predictor import Predictor
 from equipoise.training.runtime import device_taken, strategy_of
 
@@ -117,7 +118,8 @@ class Compiled:
         holds = self._choice.engine.holds_samples or is_resident(samples)
         self.resident_bytes = 4 * len(samples.labels) * math.prod(data.shape) if holds else 0
         watched = self.first_bad.watched(function.reading(self._tables))
-        bare = Parts(self._engine.batches(), PerSampleLoss(watched, config.loss.function))
+        loss, has_rows = PerSampleLoss(watched, config.loss.function), samples.weights is not None
+        bare = Parts(self._engine.batches(), loss, has_rows=has_rows)
         put_in = IMPLEMENTATIONS[self._engine.put_in(config.loss.implementation)].put_in
         self._parts = functools.partial(put_in, bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
@@ -181,7 +183,8 @@ class Compiled:
     def _compile(self, config: Config, weights: Floats) -> None:
         how = {"jit_compile": self._choice.xla, "steps_per_execution": self.work.steps_per_call}
         with self.strategy.scope():
-            optimizer = optimizer_of(config.trainer, self.model, weights)
+            largest = with_rows(weights, self.work.epochs.samples)
+            optimizer = optimizer_of(config.trainer, self.model, largest)
             self.model.compile(optimizer, self._parts().loss, **how)
             optimizer.build(self.model.trainable_variables)
         self._engine.begin(self._parts)

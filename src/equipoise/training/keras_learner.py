@@ -48,8 +48,7 @@ class KerasLearner:
         if not task_of(self._data).has_class_parts:
             return {}
         samples, form = self._data.split("train"), self._config.dataset.labels
-        function = self.compiled.function
-        return asdict(audit(self.compiled.predict, function, samples.features, samples.labels, weights, form))
+        return asdict(audit(self.compiled.predict, self.compiled.function, samples, weights, form))
 
     def second_stage(self) -> Mapping[str, Sequence[float]]:
         """Train the second stage, if there is one; return its curves."""

@@ -18,7 +18,7 @@ def optimizer_of(trainer: Trainer, model: "keras.Model", weights: Floats) -> "ke
 
     Parameters
     ----------
-    weights : float64 (classes,), the class weights, by which half precision scales the loss
+    weights : float64 (classes,), the largest weight of a sample of each class, by which half precision scales the loss
     """
     import keras
 

@@ -7,7 +7,10 @@ gradient is taken, and the gradient down again; bfloat16 has the range of float3
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from equipoise.core.schema import Floats
+from equipoise.data.types import Samples
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +33,11 @@ def loss_scaled(
     if precision != "mixed_float16":
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=initial_scale(weights))
+
+
+def with_rows(weights: Floats, samples: Samples) -> Floats:
+    """Return class weights, float64 (classes,), times the largest weight that a row has of its own."""
+    return weights if samples.weights is None else weights * float(np.max(samples.weights))
 
 
 def initial_scale(weights: Floats) -> float:

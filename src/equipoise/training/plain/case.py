@@ -10,6 +10,7 @@ from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.weighting import ClassWeights
 from equipoise.training.plain.tensors import Tensor
 from equipoise.training.plain.writing import WIDTH, comment, summary
+from equipoise.training.precision import with_rows
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
 
@@ -75,9 +76,29 @@ class Case:
         return task_of(self.data).factors(self.weights)
 
     @property
+    def largest(self) -> Floats:
+        """The largest factor of a sample's loss in each class."""
+        return with_rows(self.factors, self.data.split("train"))
+
+    @property
     def is_weighted(self) -> bool:
         """Whether there are weights other than 1."""
         return bool((self.factors != 1).any())
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows have weights of their own."""
+        return self.data.masses is not None
+
+    @property
+    def by_weight(self) -> bool:
+        """Whether counts are sums of the rows' weights."""
+        return self.has_rows and self.data.count == "weight"
+
+    @property
+    def how(self) -> str:
+        """How the weights are put in, to the same bits as in the run."""
+        return "sample_weight" if self.has_rows else self.config.loss.implementation
 
     @property
     def is_scheduled(self) -> bool:

@@ -28,7 +28,7 @@ CROSS_ENTROPIES = {
 def loss(case: Case, definitions: Definitions) -> Piece:
     """Return the statements that make the loss; the value is what `compile` is handed."""
     config = case.config
-    record, weighted = LOSSES[config.loss.name], case.is_weighted and config.loss.implementation == "custom"
+    record, weighted = LOSSES[config.loss.name], case.is_weighted and case.how == "custom"
     if record.function is cross_entropy and not weighted:
         return Piece(value=CROSS_ENTROPIES[config.dataset.labels])
     options = task_of(case.data).loss_options(config.weighting, config.loss)
@@ -63,7 +63,7 @@ def _body(
             option, record.function, *handed, **{key: Text(_held(key)) for key in shapes}, **options
         )
         lines, result, name = [], ast.parse(call, mode="eval").body, "loss"
-    if case.is_weighted and case.config.loss.implementation == "custom":
+    if case.is_weighted and case.how == "custom":
         name = f"weighted_{name}"
         of_each = ast.parse(f"tf.gather(class_weights, {_indices(labels, form)})", mode="eval").body
         if len(expression(result)) + len(expression(of_each)) > WIDTH - 20:
@@ -121,10 +121,11 @@ def _held(table: str) -> str:
 def _known(case: Case, costs: Floats | None) -> Fields:
     """Return what a loss may know of the training split, as expressions of the script."""
     several = case.data.several_labels
+    samples = 'data["w_train"].sum()' if case.by_weight else "len(y_train)"
     texts = {
         "counts": "counts",
-        "samples": "len(y_train)",
-        "prior": "counts / len(y_train)",
+        "samples": samples,
+        "prior": f"counts / {samples}",
         "positives": "counts" if several else "counts[1:]",
         "costs": repr(None if costs is None else _listed(costs)),
     }

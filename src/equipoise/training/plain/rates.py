@@ -27,7 +27,7 @@ def optimizer(case: Case) -> Piece:
         ]
         made = "optimizer"
     if trainer.precision == "mixed_float16":
-        made = f"keras.optimizers.LossScaleOptimizer({made}, initial_scale={initial_scale(case.factors)!r})"
+        made = f"keras.optimizers.LossScaleOptimizer({made}, initial_scale={initial_scale(case.largest)!r})"
     return Piece(lines, made)
 
 

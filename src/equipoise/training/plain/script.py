@@ -7,7 +7,7 @@ from importlib.metadata import version
 from equipoise.config.model import Config
 from equipoise.config.naming import run_name
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import NONE, ConfigError
 from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
 from equipoise.data.types import SPLITS, title_of
@@ -47,6 +47,12 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
     if data.texts:
         raise ConfigError(
             f"dataset={config.dataset.name}: its samples are texts, of which the model makes numbers, "
+            "so there is no script of plain Keras"
+        )
+    sampled = config.dataset.sampling != NONE or config.trainer.second_stage != NONE
+    if sampled and data.masses is not None and data.count == "weight":
+        raise ConfigError(
+            "dataset.count=weight with dataset.sampling or trainer.second_stage: counts of two kinds, "
             "so there is no script of plain Keras"
         )
     for brief in range(4):
@@ -153,8 +159,15 @@ def _arrays(case: Case, needs: set[str]) -> list[str]:
         f'data = np.load("{ARRAYS}")',
         *(f'x_{split}, y_{split} = data["x_{split}"], data["y_{split}"]' for split in splits),
         *([f"labels = {form}"] if form else []),
-        *([f"counts = {'y_train.sum(axis=0)' if several else 'np.bincount(y_train)'}"] if "counts" in needs else []),
+        *(['w_train = np.float32(data["w_train"])'] if case.has_rows else []),
+        *([f"counts = {_counts(case)}"] if "counts" in needs else []),
     ]
+
+
+def _counts(case: Case) -> str:
+    if case.data.several_labels:
+        return 'data["w_train"] @ y_train' if case.by_weight else "y_train.sum(axis=0)"
+    return 'np.bincount(y_train, data["w_train"])' if case.by_weight else "np.bincount(y_train)"
 
 
 def _compiled(case: Case, optimizer: str, value: str) -> list[str]:

@@ -13,6 +13,8 @@ FEATURES = (
     "backbone.compile(jit_compile=False)",
     "features = backbone.predict({}, batch_size=1024, verbose=0)",
 )
+# Row weights over the mean of their class.
+EVEN = 'even = np.float32(data["w_train"] / (np.bincount(y_train, data["w_train"]) / counts)[y_train])'
 
 
 def second_stage(case: Case) -> Piece:
@@ -47,7 +49,11 @@ def _crt(case: Case) -> Piece:
         *wrapped(
             f"classifier.compile({case.optimizer}, {CROSS_ENTROPIES[case.config.dataset.labels]}, jit_compile={jit})"
         ),
-        f"classifier.fit(features[rows], {labels}[rows], batch_size=BATCH_SIZE, shuffle=False, verbose=2)",
+        *([EVEN] if case.has_rows else []),
+        *wrapped(
+            f"classifier.fit(features[rows], {labels}[rows], batch_size=BATCH_SIZE, shuffle=False, verbose=2"
+            f"{', sample_weight=even[rows]' if case.has_rows else ''})"
+        ),
         "model.layers[-1].set_weights(classifier.get_weights())",
         "",
     ]

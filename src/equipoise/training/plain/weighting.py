@@ -19,7 +19,7 @@ def weights(case: Case, definitions: Definitions) -> Piece:
     """
     if not case.is_weighted:
         return Piece()
-    section, how, target = case.config.weighting, case.config.loss.implementation, "class_weights"
+    section, how, target = case.config.weighting, case.how, "class_weights"
     target = "full" if case.is_scheduled else target
     lines = case.said(f"weighting={section.name}", STRATEGIES[section.name].__doc__)
     if len(case.data.classes) <= MOST_NAMED and not case.brief:
@@ -40,11 +40,11 @@ def weights(case: Case, definitions: Definitions) -> Piece:
 
 def in_force(case: Case, definitions: Definitions) -> Piece:
     """Return the statements that set the weights of an epoch; the value is what `fit` is handed of them."""
-    how = case.config.loss.implementation
+    how, handed = case.how, {"class_weight": "class_weight=class_weight", "sample_weight": _of_samples(case)}
     if not case.is_weighted:
-        return Piece()
+        return Piece(value=_of_samples(case) if case.has_rows else "")
     if not case.is_scheduled:
-        return Piece(value=HANDED.get(how, ""))
+        return Piece(value=handed.get(how, ""))
     schedule = case.config.weighting
     option, share = f"weighting.schedule={schedule.schedule}", SCHEDULES[schedule.schedule].share
     lines = case.said(option, share.__doc__, WIDTH - 4)
@@ -57,10 +57,13 @@ def in_force(case: Case, definitions: Definitions) -> Piece:
     lines.append(f"class_weights = np.float32({now})")
     if how == "class_weight":
         lines.append("class_weight = dict(enumerate(class_weights.tolist()))")
-    return Piece(lines, HANDED[how])
+    return Piece(lines, handed[how])
 
 
-HANDED = {"class_weight": "class_weight=class_weight", "sample_weight": "sample_weight=class_weights[y_train[order]]"}
+def _of_samples(case: Case) -> str:
+    """Return what `fit` is handed for each sample: the weight of its class, times that of its row."""
+    each = ["class_weights[y_train[order]]"] if case.is_weighted else []
+    return f"sample_weight={' * '.join([*each, *(['w_train[order]'] if case.has_rows else [])])}"
 
 
 def _by_name(case: Case) -> list[str]:
@@ -75,10 +78,11 @@ def _by_name(case: Case) -> list[str]:
 
 def _formula(case: Case, target: str, definitions: Definitions) -> list[str]:
     """Return the statements that make the weights of the training counts, under this name."""
-    section, counts = case.config.weighting, case.data.counts
+    section, data = case.config.weighting, case.data
+    counts = data.counted
     strategy = STRATEGIES[section.name]
     options = arguments(section, strategy, case.data.classes)
     typed = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in options.items()}
     lines = definitions.result_of(f"weighting={section.name}", target, strategy, Text("counts"), **typed)
-    divisor = NORMALIZERS[section.normalize](strategy(counts, **options), counts)
+    divisor = NORMALIZERS[section.normalize](strategy(counts, **options), data.sums, data.counts.sum())
     return lines if divisor == 1 else [*lines, f"{target} = np.divide({target}, {divisor!r})"]
