@@ -6,6 +6,7 @@ of RssAnon, sampled ten times a second: it leaves out pages of mapped files, whi
 The fitted line is a + b·n^k with the size n; k is 1 where twice the size takes twice as long.
 """
 
+import json
 import os
 import shutil
 import statistics
@@ -23,6 +24,9 @@ import numpy as np
 from scipy.optimize import nnls
 
 from equipoise.comparison.compare import PANEL
+from equipoise.metrics.ranks import MOST_KEYED
+from equipoise.runs.log_evaluation import KEYED
+from equipoise.tracking.history import CLASS_COUNTS
 from equipoise.tracking.store import Store, open_store
 from paired import REPOSITORY, copy_project, seconds, table
 
@@ -209,7 +213,7 @@ def _fill(store: Store, runs: int) -> None:
     from mlflow.entities import Metric, Param
 
     experiment = store.experiment(SWEEP)
-    keys = [f"test/{name}" for name in PANEL] + [f"{name}/{index}" for name in PER_CLASS for index in range(KEYED)]
+    keys = [f"test/{name}" for name in PANEL] + [f"{name}/{index}" for name in PER_CLASS for index in range(MOST_KEYED)]
     for number in range(len(store.runs(sweep_id=SWEEP)), runs):
         seed, which = divmod(number, CONFIGURATIONS)
         params = {
@@ -221,7 +225,12 @@ def _fill(store: Store, runs: int) -> None:
         params |= {"weighting.alpha": str(which / 10)} if which else {}
         run = store.client.create_run(
             experiment,
-            tags={"sweep_id": SWEEP, "weights_sha256": f"{number:064x}", "weighting": params["weighting.name"]},
+            tags={
+                "sweep_id": SWEEP,
+                "weights_sha256": f"{number:064x}",
+                "weighting": params["weighting.name"],
+                CLASS_COUNTS: json.dumps({f"{index}": 100 - index for index in range(MOST_KEYED)}),
+            },
         )
         values = np.random.default_rng(number).uniform(size=len(keys)).tolist()
         metrics = [Metric(key, value, 0, 0) for key, value in zip(keys, values, strict=True)]
@@ -229,11 +238,8 @@ def _fill(store: Store, runs: int) -> None:
         store.client.set_terminated(run.info.run_id)
 
 
-SWEEP, CONFIGURATIONS, KEYED = "benchmark", 5, 47
-PER_CLASS = (
-    *(f"test/{name}" for name in ("recall", "precision", "f1", "average_precision", "auroc", "predicted_share")),
-    "count",
-)
+SWEEP, CONFIGURATIONS = "benchmark", 5
+PER_CLASS = (*(f"test/{name}" for name in KEYED), "weight")
 SERIES = (
     Series(
         (10_000, 100_000, 300_000, 1_000_000),

@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(f"{len(runs)} of {len(found.jobs)} runs are complete; first: python src/train.py {RECIPE}")
     figure = Figure((8, 3.6), layout="constrained")
     axes = figure.subplots()
-    counts = [int(runs[0].metrics[f"count/{index}"]) for index in range(10)]
+    counts = [int(runs[0].class_counts[f"{index}"]) for index in range(10)]
     for name in dict.fromkeys(job.weighting.name for job in found.jobs):
         recall = np.array(
             [

@@ -22,8 +22,9 @@ from equipoise.runs.again import Again
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.dvc_page import write_page
 from equipoise.runs.evaluate import evaluate
-from equipoise.runs.log import config_tags, log_config, log_inputs
+from equipoise.runs.log import config_tags, log_config, log_input_metrics, log_inputs
 from equipoise.runs.log_evaluation import PREDICTIONS, draw_and_log, log_evaluation, log_rule
+from equipoise.runs.note import log_note
 from equipoise.runs.stage import ARTIFACTS, PARAMS, run_stage
 from equipoise.runs.weigh import weigh
 from equipoise.tracking import history
@@ -87,6 +88,8 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
         judged = evaluate(config, data, weights, trained)
         evidence = judged.evidence
         log_evaluation(log, judged)
+        log_input_metrics(config, log, data, weights)
+        log_note(log, evidence)
         if config.trainer.refit:
             again = Again.of(config, trained, cache_folder())
             evidence = replace(evidence, model=log_rule(again, log, trained, data))

@@ -8,10 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,7 +21,7 @@ from equipoise.config.composing import is_value
 from equipoise.config.model import Config, validate
 from equipoise.config.overrides import compose_one, parse
 from equipoise.core.paths import config_folder
-from equipoise.tracking.history import LoggedConfig
+from equipoise.tracking.history import LoggedConfig, as_logged
 from equipoise.tracking.store import Store
 from processes import LIMIT
 
@@ -146,6 +148,17 @@ def imported_modules(errors: str) -> set[str]:
     found = {line.rsplit("|", 1)[-1].strip() for line in errors.splitlines() if line.startswith("import time:")}
     assert "equipoise" in found, "the process told nothing of its imports"
     return found
+
+
+def read_back(run: Any) -> Mapping[str, float]:
+    """Return a run's metrics with all that its decision rules made of the same answers."""
+    return as_logged(run, [*run.data.metrics, "decision/", "val/decision/"]).metrics
+
+
+def by_class(run_artifacts: Path) -> pd.DataFrame:
+    """Return a run's table of its classes, by their names, in the order of these."""
+    table = json.loads((run_artifacts / "evaluation" / "per_class.json").read_text())
+    return pd.DataFrame(table["data"], columns=table["columns"]).set_index("class").sort_index()
 
 
 def jobs(store: Store, **tags: str) -> list[Any]:

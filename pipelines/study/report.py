@@ -32,7 +32,7 @@ REPRESENTED = ("inverse", "max_ratio", "median_frequency", "effective_number")
 def main() -> int:
     """Write everything; return the exit code."""
     store = open_store(project_root())
-    runs = history.sweep_runs(store, SWEEP, [*wanted(None), "count/"])
+    runs = history.sweep_runs(store, SWEEP, wanted(None))
     comparisons = {metric: compare(runs, metric) for metric in METRICS}
     representatives = [run for run in runs if run.tags["weighting"] not in REPRESENTED]
     ranked = {metric: compare(representatives, metric) for metric in METRICS}
@@ -57,7 +57,7 @@ def _datasets(runs: Sequence[Logged]) -> str:
     first = {dataset_title(run): run for run in reversed(runs)}
     lines = []
     for name, run in sorted(first.items()):
-        counts = sorted(value for key, value in run.metrics.items() if key.startswith("count/"))
+        counts = sorted(run.class_counts.values())
         lines.append(
             [
                 name,

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 import equipoise as eq
 from equipoise.api.evaluate import How
 from equipoise.config.choice import choice
-from helpers import composed
+from helpers import composed, read_back
 from pages import check_self_contained
 
 NAMES = np.array(["emu", "cat", "dog"])
@@ -241,6 +241,6 @@ def test_logged_into_the_run_that_is_open(logistic: Any, tmp_path: Path, monkeyp
         r.intervals.loc["balanced_accuracy", "low"]
     )
     rule = r.rules.loc["tuned", "mcc"]
-    assert found.data.metrics["decision/tuned/mcc"] == pytest.approx(rule)
+    assert read_back(found)["decision/tuned/mcc"] == pytest.approx(rule)
     files = {file.path for file in client.list_artifacts(run.info.run_id, "evaluation")}
     assert {"evaluation/report.html", "evaluation/per_class.json", "evaluation/predictions.parquet"} <= files

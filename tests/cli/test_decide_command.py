@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.tracking.store import open_store
-from helpers import copy_project, train
+from helpers import copy_project, read_back, train
 from processes import ended_after
 
 HINGE = '''
@@ -80,11 +80,11 @@ def test_a_race_that_is_killed_goes_on_with_two_workers_and_ends_in_time(tmp_pat
         "logit_adjusted",
         "tuned",
     }
-    mine = {run.info.run_id: run.data for run in done}
+    mine = {run.info.run_id: run for run in done}
     values = [
-        mine[run].metrics["val/decision/tuned/balanced_accuracy"]
+        read_back(mine[run])["val/decision/tuned/balanced_accuracy"]
         for run in found["runs"]
-        if mine[run].params["loss.name"] == "hinge"
+        if mine[run].data.params["loss.name"] == "hinge"
     ]
     (tuned,) = [one for one in found["entries"] if (one["candidate"], one["rule"]) == ("hinge", "tuned")]
     assert tuned["mean"] == pytest.approx(sum(values) / len(values))

@@ -39,10 +39,10 @@ def test_many_classes_are_trained_from_shards_and_logged_by_rank(project: Path, 
         "evaluation.resamples=100",
     )
     assert found.returncode == 0, found.stderr
-    assert "1,100 classes, more than 1,000: MLflow gets the means of 10 groups of ranks" in found.stderr
+    assert "1,100 classes, more than 20: MLflow's metrics by class are means of 10 groups of ranks" in found.stdout
     (run,) = open_store(project).runs(dataset="tfrecord")
     metrics = run.data.metrics
-    assert len(metrics) < 400
+    assert len(metrics) < 110
     folder = project / "mlruns" / "tfrecord-shards" / run.info.run_id / "artifacts" / "evaluation"
     table = json.loads((folder / "per_class.json").read_text())
     recall = np.array([np.nan if row[1] is None else row[1] for row in table["data"]])

@@ -13,7 +13,7 @@ from equipoise.methods.decisions import from_json
 from equipoise.tracking.artifacts import read_json
 from equipoise.tracking.located import registered_folder
 from equipoise.tracking.store import Store, open_store
-from helpers import composed, copy_project, train
+from helpers import composed, copy_project, read_back, train
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def test_the_median_run_of_the_configuration_with_the_best_mean(project: Path, s
     assert found.returncode == 0, found.stderr
     values = {
         name: {
-            str(run.info.run_id): run.data.metrics["val/decision/argmax/macro_f1"]
+            str(run.info.run_id): read_back(run)["val/decision/argmax/macro_f1"]
             for run in store.runs(sweep_id="small", weighting=name)
         }
         for name in ("none", "balanced")

@@ -24,7 +24,7 @@ from equipoise.data.prepare import prepare
 from equipoise.methods.weighting import STRATEGIES
 from equipoise.runs import resume
 from equipoise.tracking.store import Store, open_store
-from helpers import composed, copy_project, imported_modules, jobs, served, train
+from helpers import by_class, composed, copy_project, imported_modules, jobs, read_back, served, train
 from options import needed
 from processes import Process, Processes
 
@@ -115,36 +115,42 @@ def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[A
     whole += " log_loss_corrected ece_corrected macro_average_precision macro_auroc"
     whole += " recall_many recall_medium recall_few worst_class_recall"
     expected = {f"test/{name}" for name in whole.split()}
-    intervals = "accuracy balanced_accuracy macro_f1 weighted_f1 g_mean mcc cohen_kappa worst_class_recall"
-    intervals += " log_loss brier log_loss_corrected macro_average_precision macro_auroc"
-    intervals += " recall_many recall_medium recall_few"
+    intervals = "balanced_accuracy macro_f1 mcc worst_class_recall log_loss"
     expected |= {f"test/{name}_{end}" for name in intervals.split() for end in ("low", "high")} | {
         "test/prediction_shift",
         "learning_rate_factor",
     }
-    per_class = "test/prevalence test/recall_low test/recall_high effective_prior "
-    per_class += "test/recall test/precision test/f1 test/average_precision test/auroc test/predicted_share"
-    per_class += " weight count weight_share gradient_share_start gradient_share loss_share_start loss_share"
-    expected |= {f"{name}/{index}" for name in per_class.split() for index in range(10)}
+    of_each = "test/recall test/precision test/f1 test/average_precision weight"
+    expected |= {f"{name}/{index}" for name in of_each.split() for index in range(10)}
     expected |= {
         "train/loss",
         *(f"val/{name}" for name in ("loss", "log_loss", "accuracy", "balanced_accuracy", "macro_f1")),
     }
-    watched = ("log_loss", "accuracy", "balanced_accuracy", "macro_f1")
-    expected |= {f"val/{name}_{end}" for name in watched for end in ("low", "high")}
-    rules = ("argmax", "logit_adjusted", "tuned")
-    expected |= {
-        f"{split}decision/{rule}/{name}"
-        for split in ("", "val/")
-        for rule in rules
-        for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
-    }
-    expected |= {f"profile/{name}" for name in ("recall", "precision", "f1", "weight")} | {
-        "weight_sample_mean",
-        "effective_sample_size",
-    }
+    rules, of_rules = ("logit_adjusted", "tuned"), ("balanced_accuracy", "macro_f1")
+    expected |= {f"decision/{rule}/{name}" for rule in rules for name in of_rules}
+    profiles = "recall precision f1 auroc predicted_share weight weight_share gradient_share loss_share"
+    expected |= {f"profile/{name}" for name in profiles.split()} | {"weight_sample_mean", "effective_sample_size"}
     expected |= {"samples/train", "samples/validation", "samples/test"}
     assert set(metrics) == expected
+    assert len(metrics) < 110, "of ten classes"
+    every = {
+        f"{split}decision/{rule}/{name}"
+        for split in ("", "val/")
+        for rule in ("argmax", *rules)
+        for name in (*of_rules, "accuracy", "mcc", "worst_class_recall")
+    }
+    assert {key for key in read_back(run) if "decision/" in key} == every
+    assert all(read_back(run)[key] == metrics[key] for key in every & set(metrics))
+    assert json.loads(tags["class_counts"]) == {f"{index}": count for index, count in enumerate(COUNTS)}
+    columns = "recall precision f1 average_precision auroc predicted_share prevalence recall_low recall_high"
+    columns += (
+        " weight_share loss_share_start gradient_share_start loss_share gradient_share effective_prior count weight"
+    )
+    assert sorted(by_class(artifact(project, run, ""))) == sorted(columns.split())
+    ends = json.loads(artifact(project, run, "evaluation/intervals.json").read_text())
+    assert set(ends["test"]) > {"accuracy", "brier", "macro_auroc", "recall_few"}
+    assert ends["test"]["mcc"]["low"] == metrics["test/mcc_low"]
+    assert ends["val"]["macro_f1"]["low"] < metrics["val/macro_f1"] < ends["val"]["macro_f1"]["high"]
     files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json plain_keras.py"
     of_evaluation = "predictions.parquet per_class.json classes.json confusion_matrix.png training_curves.png"
     of_evaluation += " pr_curves.png reliability.png what_the_weights_did.png report.html"
@@ -156,17 +162,18 @@ def test_the_weights_are_those_of_the_counts(project: Path, runs: list[Any]) -> 
     table = json.loads(artifact(project, runs[0], "weights.json").read_text())
     assert [row["count"] for row in table.values()] == COUNTS
     assert [row["weight"] for row in table.values()] == [sum(COUNTS) / (10 * count) for count in COUNTS]
-    metrics = runs[0].data.metrics
-    assert [metrics[f"weight_share/{index}"] for index in range(10)] == pytest.approx([0.1] * 10)
+    metrics, found = runs[0].data.metrics, by_class(artifact(project, runs[0], ""))
+    assert found["count"].tolist() == COUNTS
+    assert found["weight_share"].tolist() == pytest.approx([0.1] * 10)
     assert metrics["weight_sample_mean"] == pytest.approx(1)
     assert [metrics[f"samples/{split}"] for split in ("train", "validation", "test")] == [sum(COUNTS), 200, 500]
     for share in ("gradient_share", "loss_share"):
-        start, end = ([metrics[f"{share}{when}/{index}"] for index in range(10)] for when in ("_start", ""))
+        start, end = (found[f"{share}{when}"].tolist() for when in ("_start", ""))
         assert sum(start) == pytest.approx(1)
         assert sum(end) == pytest.approx(1)
         assert start != pytest.approx(end, abs=1e-3), "training has changed it"
     # Before training every class's loss is near log 10, so its share of the loss is near its share of the weight.
-    assert [metrics[f"loss_share_start/{index}"] for index in range(10)] == pytest.approx([0.1] * 10, abs=0.05)
+    assert found["loss_share_start"].tolist() == pytest.approx([0.1] * 10, abs=0.05)
 
 
 def test_metrics_follow_from_the_stored_predictions(project: Path, runs: list[Any]) -> None:
@@ -197,6 +204,8 @@ def test_profiles_run_from_head_to_tail(store: Store, runs: list[Any]) -> None:
     assert [profile[rank] for rank in range(10)] == [
         runs[0].data.metrics[f"test/recall/{index}"] for index in range(10)
     ]
+    shares = store.client.get_metric_history(runs[0].info.run_id, "profile/loss_share")
+    assert sum(point.value for point in shares) == pytest.approx(1)
     epochs = store.client.get_metric_history(runs[0].info.run_id, "val/log_loss")
     assert [point.step for point in epochs] == [0, 1, 2]
 
@@ -339,13 +348,14 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     (run,) = store.runs(dataset="csv")
     assert store.client.get_experiment(run.info.experiment_id).name == "csv-my_table"
     metrics = run.data.metrics
-    assert [metrics[f"count/{key}"] for key in ("größe _L_", "größe _L__2", "a_b")] == [84, 42, 14]
+    assert json.loads(run.data.tags["class_counts"]) == {"größe _L_": 84, "größe _L__2": 42, "a_b": 14}
     assert [metrics[f"weight/{key}"] for key in ("größe _L_", "größe _L__2", "a_b")] == [
         140 / (3 * 84),
         140 / (3 * 42),
         140 / (3 * 14),
     ]
-    assert metrics["effective_weight/a_b"] == pytest.approx(140 / (3 * 14) * metrics["sampling_ratio/a_b"])
+    table = by_class(project / "mlruns/csv-my_table" / run.info.run_id / "artifacts")
+    assert table["effective_weight"]["a/b"] == pytest.approx(140 / (3 * 14) * table["sampling_ratio"]["a/b"])
     assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["data_sha256"][:32]
     classes = json.loads(
         (project / "mlruns/csv-my_table" / run.info.run_id / "artifacts/evaluation/classes.json").read_text()
@@ -418,16 +428,20 @@ def test_methods_and_their_evidence(project: Path, store: Store) -> None:
     for overrides in sweeps:
         found = train(project, "-m", *short, *overrides)
         assert found.returncode == 0, found.stdout + found.stderr
-    losses = {run.data.tags["loss"]: run.data.metrics for run in jobs(store, sweep_id="methods_losses")}
+    losses = {run.data.tags["loss"]: read_back(run) for run in jobs(store, sweep_id="methods_losses")}
+    tables = {
+        run.data.tags["loss"]: by_class(artifact(project, run, "")) for run in jobs(store, sweep_id="methods_losses")
+    }
     for name in ("balanced_softmax", "logit_adjusted"):
-        assert [losses[name][f"effective_prior/{index}"] for index in range(10)] == pytest.approx([0.1] * 10)
+        assert tables[name]["effective_prior"].tolist() == pytest.approx([0.1] * 10)
         assert losses[name]["decision/logit_adjusted/accuracy"] == losses[name]["decision/argmax/accuracy"]
-        assert losses[name]["correction/9"] / losses[name]["correction/0"] == pytest.approx(COUNTS[0] / COUNTS[-1])
+        correction = tables[name]["correction"]
+        assert correction["9"] / correction["0"] == pytest.approx(COUNTS[0] / COUNTS[-1])
     for name in ("vs", "poly", "label_smoothing", "focal", "ldam"):
-        assert "effective_prior/0" not in losses[name]
+        assert "effective_prior" not in tables[name]
         assert "decision/logit_adjusted/accuracy" not in losses[name]
     for run in jobs(store, sweep_id="methods_costs"):
-        metrics, rule = run.data.metrics, run.data.tags["decision"]
+        metrics, rule = read_back(run), run.data.tags["decision"]
         for metric in ("accuracy", "macro_f1", "expected_cost"):
             assert metrics[f"test/{metric}"] == metrics[f"decision/{rule}/{metric}"]
         assert ("decision/logit_adjusted/mcc" in metrics) == (run.data.tags["loss"] == "class_weight")
@@ -473,7 +487,8 @@ def test_several_labels_a_sample(project: Path, store: Store, tmp_path: Path) ->
         assert run.data.metrics["test/hamming_loss"] == pytest.approx(oracle.hamming_loss(truth, predicted))
         assert "decision/tuned/macro_f1" in run.data.metrics
     weights = [runs["balanced"].data.metrics[f"weight/{name}"] for name in ("rain", "wind")]
-    counts = [runs["balanced"].data.metrics[f"count/{name}"] for name in ("rain", "wind")]
+    found_counts = json.loads(runs["balanced"].data.tags["class_counts"])
+    counts = [found_counts[name] for name in ("rain", "wind")]
     assert weights == pytest.approx([(210 - count) / count for count in counts])
     assert runs["balanced"].data.metrics["test/recall/rain"] > runs["none"].data.metrics["test/recall/rain"]
     assert "balanced" in found.stdout[found.stdout.index("Sweep") :]
@@ -482,7 +497,7 @@ def test_several_labels_a_sample(project: Path, store: Store, tmp_path: Path) ->
     )
     assert again.returncode == 0, again.stderr
     (judged,) = store.runs(kind="evaluation", evaluated_run=str(runs["none"].info.run_id))
-    assert judged.data.metrics["test/macro_f1"] == judged.data.metrics["decision/tuned/macro_f1"]
+    assert judged.data.metrics["test/macro_f1"] == read_back(judged)["decision/tuned/macro_f1"]
     assert train(project, f"run={runs['none'].info.run_id}", "name=weather", script="register.py").returncode == 0
     here = served(project, "weather", tmp_path / "weather.csv")
     predictions = pd.read_parquet(

@@ -324,17 +324,21 @@ def test_a_trial_counts_by_the_weights_that_it_ends_with() -> None:
         for step, value in enumerate(history)
     ]
     both = settings(["val/balanced_accuracy", "val/log_loss"])
-    assert search.outcome(points, both, composed()) == {"val/balanced_accuracy": 0.5, "val/log_loss": 0.9}
-    assert search.outcome(points, both, composed("trainer.early_stopping=2")) == {
+    assert search.outcome(points, {}, both, composed()) == {"val/balanced_accuracy": 0.5, "val/log_loss": 0.9}
+    assert search.outcome(points, {}, both, composed("trainer.early_stopping=2")) == {
         "val/balanced_accuracy": 0.6,
         "val/log_loss": 1.0,
     }
     by_loss = composed("trainer.early_stopping=2", "trainer.monitor=val/log_loss")
-    assert search.outcome(points, both, by_loss) == {"val/balanced_accuracy": 0.5, "val/log_loss": 0.9}
+    assert search.outcome(points, {}, both, by_loss) == {"val/balanced_accuracy": 0.5, "val/log_loss": 0.9}
 
 
 def test_a_standard_error_is_read_off_the_95_percent_interval() -> None:
     values = {"val/macro_f1": 0.5, "val/balanced_accuracy": 0.5, "val/macro_f1_low": 0.42, "val/macro_f1_high": 0.55}
     points = [{"key": key, "step": 0, "value": value} for key, value in values.items()]
-    found = search.outcome(points, settings(), composed())
-    assert found == {"val/macro_f1": 0.5, "val/macro_f1_standard_error": pytest.approx(0.13 / 2 / 1.96, rel=1e-4)}
+    found = search.outcome(points, {}, settings(), composed())
+    expected = {"val/macro_f1": 0.5, "val/macro_f1_standard_error": pytest.approx(0.13 / 2 / 1.96, rel=1e-4)}
+    assert found == expected, "of an older run, whose metrics they are"
+    ends = {"val/macro_f1_low": 0.42, "val/macro_f1_high": 0.55}
+    assert search.outcome(points[:2], ends, settings(), composed()) == expected
+    assert search.outcome(points[:2], {}, settings(), composed()) == {"val/macro_f1": 0.5}

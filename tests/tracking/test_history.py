@@ -139,3 +139,69 @@ def test_params_that_are_no_config_and_a_run_that_was_judged_again(tmp_path: Pat
     store.client.set_terminated(run)
     for (found,) in (history.sweep_runs(store, "s", KEYS), history.chosen_runs(store, [run], KEYS)):
         assert found.params == {"seed": "1", "model.name": "mlp", **judged}
+
+
+FEW, MANY = {"b": 30, "a": 5}, {f"c{number}": 100 - number for number in range(21)}
+
+
+@pytest.fixture(scope="module")
+def by_versions(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Sweeps of one run each with the same numbers: as older versions logged them, and as this one does."""
+    store = open_store(tmp_path_factory.mktemp("versions"))
+    rules = {"": {"tuned": {"macro_f1": 0.5}}, "val/": {"argmax": {"macro_f1": 0.25}}}
+    old_rules = {"decision/tuned/macro_f1": 0.5, "val/decision/argmax/macro_f1": 0.25}
+    for size, counts in (("few", FEW), ("many", MANY)):
+        of_each = {f"test/recall/{name}": count / 200 for name, count in counts.items() if name != "c1"}
+        logged = {
+            "old": ({**{f"count/{name}": count for name, count in counts.items()}, **of_each, **old_rules}, {}),
+            "new": (
+                of_each if size == "few" else {"test/recall/ranks_1-2": 0.5},
+                {history.CLASS_COUNTS: json.dumps(counts), history.RULES: json.dumps(rules)},
+            ),
+            "long names": ({"test/recall/ranks_1-2": 0.5}, {history.RULES: json.dumps(rules)}),
+        }
+        for version, (metrics, tags) in logged.items():
+            sweep = f"{size} {version}"
+            run = store.client.create_run(store.experiment("one"), tags={"sweep_id": sweep, **tags}).info.run_id
+            for key, value in metrics.items():
+                store.client.log_metric(run, key, value)
+            for rank, (name, count) in enumerate(counts.items()):
+                if name != "c1":  # not defined
+                    store.client.log_metric(run, "profile/recall", 9, step=rank, timestamp=1)
+                    store.client.log_metric(run, "profile/recall", count / 200, step=rank, timestamp=2)
+            store.client.set_terminated(run)
+    return store
+
+
+ASKED = ["test/recall/", "profile/recall", "count/", "decision/", "val/decision/"]
+
+
+def test_runs_of_older_versions_read_the_same(by_versions: Store) -> None:
+    for size, counts in (("few", FEW), ("many", MANY)):
+        for version in ("old", "new"):
+            condition = f"tags.sweep_id = '{size} {version}'"
+            (found,), (slow,) = (
+                history.sweep_runs(by_versions, f"{size} {version}", ASKED),
+                history.filtered_runs(by_versions, condition, ASKED),
+            )
+            assert found == slow
+            assert list(found.class_counts.items()) == list(counts.items()), "head to tail"
+            recall = {name: count / 200 for name, count in counts.items()}
+            absent = {"c1": float("nan")} if "c1" in recall else {}
+            assert found.by_class("recall") == pytest.approx(recall | absent, nan_ok=True)
+            assert found.metrics["decision/tuned/macro_f1"] == 0.5
+            assert found.metrics["val/decision/argmax/macro_f1"] == 0.25
+    (only,) = history.sweep_runs(by_versions, "few new", ["decision/"])
+    assert only.metrics == {"decision/tuned/macro_f1": 0.5}, "what is not asked for is not there"
+
+
+def test_classes_whose_names_are_too_long_for_a_tag_are_ranks(by_versions: Store) -> None:
+    (found,) = history.sweep_runs(by_versions, "many long names", ASKED)
+    assert found.class_counts == {}
+    assert list(found.by_class("recall").items())[::20] == [("rank 1", 0.5), ("rank 21", 0.4)]
+
+
+def test_nothing_asked_for_is_read_by_sql(by_versions: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_from_client", lambda *_: pytest.fail("the client is slow"))
+    (found,) = history.sweep_runs(by_versions, "few new", ())
+    assert found.metrics == {}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equipoise.metrics import ranks
-from equipoise.tracking.keys import by_class, class_keys, param_key, profile
+from equipoise.tracking.keys import by_class, class_keys, param_key, points, profile
 
 
 def data(classes: tuple[str, ...], head_to_tail: list[int]) -> Any:
@@ -42,6 +42,7 @@ def test_values_of_few_classes_have_a_key_each() -> None:
 
 def test_values_of_many_classes_are_means_of_groups_of_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranks, "MOST_KEYED", 19)
+    monkeypatch.setattr(ranks, "MOST_POINTS", 19)
     twenty = data(tuple("abcdefghijklmnopqrst"), list(range(19, -1, -1)))
     values = np.arange(20.0)  # by rank: 19, 18, …, NaN, 0
     values[1] = np.nan
@@ -49,3 +50,12 @@ def test_values_of_many_classes_are_means_of_groups_of_ranks(monkeypatch: pytest
     assert list(found)[:2] == ["count/ranks_1-2", "count/ranks_3-4"]
     assert list(found.values()) == [18.5, 16.5, 14.5, 12.5, 10.5, 8.5, 6.5, 4.5, 2.5, 0]
     np.testing.assert_array_equal(profile(twenty, values), values[::-1])
+    assert points(twenty)[:2] == ["ranks_1-1", "ranks_2-2"], "a hundred groups, or as many as there are classes"
+
+
+def test_of_more_than_twenty_classes_metrics_are_groups_and_profiles_are_whole() -> None:
+    classes = tuple(f"c/{number}" for number in range(21))
+    many = data(classes, list(range(20, -1, -1)))
+    assert next(iter(by_class(many, {"weight": np.arange(21.0)}))) == "weight/ranks_1-2"
+    assert points(many)[:2] == ["c_20", "c_19"]
+    assert len(profile(many, np.arange(21.0))) == len(points(many)) == 21

@@ -62,14 +62,12 @@ def gains(table: Table) -> Gains | None:
 
 def counts(configuration: Configuration) -> Mapping[str, float]:
     """Return the training samples of each class, from head to tail; empty if the runs do not say."""
-    first = next(iter(configuration.runs.values()))
-    found = {key.removeprefix("count/"): value for key, value in first.metrics.items() if key.startswith("count/")}
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    return next(iter(configuration.runs.values())).class_counts
 
 
 def classes(configuration: Configuration) -> list[str]:
-    """Return the classes from head to tail."""
-    return list(counts(configuration))
+    """Return the classes from head to tail; their ranks if the names of so many are not known."""
+    return list(next(iter(configuration.runs.values())).by_class("recall"))
 
 
 def in_order(names: Iterable[str], configuration: Configuration) -> list[str]:
@@ -82,9 +80,8 @@ def in_order(names: Iterable[str], configuration: Configuration) -> list[str]:
 def means(configuration: Configuration, metric: str) -> Floats:
     """Return the mean of a metric over the runs, float64 (classes,), head to tail; NaN for a class without any."""
     names = classes(configuration)
-    cells = [
-        [run.metrics.get(f"test/{metric}/{name}", np.nan) for name in names] for run in configuration.runs.values()
-    ]
+    of_each = [run.by_class(metric) for run in configuration.runs.values()]
+    cells = [[found.get(name, np.nan) for name in names] for found in of_each]
     values = np.array(cells).reshape(len(cells), len(names))
     defined = (~np.isnan(values)).sum(axis=0)
     found: Floats = np.where(defined > 0, np.nansum(values, axis=0) / np.maximum(defined, 1), np.nan)

@@ -20,6 +20,8 @@ from equipoise.metrics.orientation import orientation
 from equipoise.tracking.history import Logged
 
 PANEL = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")
+# What the pictures of classes read; of many classes the profiles, and of runs of an older version the counts.
+BY_CLASS = ("test/recall/", "test/precision/", "profile/recall", "profile/precision", "count/")
 # Metrics that can disagree under imbalance. A configuration is on the front if no other is better in one of them and
 # at least as good in the others.
 FRONT = ("balanced_accuracy", "macro_f1", "mcc")
@@ -106,7 +108,7 @@ def wanted(metric: str | None, split: str = splits.TEST) -> list[str]:
     of_split = [f"{split}/{name}" for name in dict.fromkeys((*([metric] if metric else []), *PANEL))]
     if split == splits.VALIDATION:  # no metrics by class
         return [*of_split, splits.BY_RULE, "samples/"]
-    return [*of_split, "test/recall/", "test/precision/", "count/", "samples/", "decision/"]
+    return [*of_split, *BY_CLASS, "samples/", "decision/"]
 
 
 def compare(

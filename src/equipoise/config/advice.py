@@ -82,7 +82,7 @@ def _sampled_too(config: Config, weights: ClassWeights) -> str | None:
         return None
     return (
         f"dataset.sampling={sampling} and weighting={weighting} correct the imbalance twice: "
-        "what counts is their product, logged as effective_weight/<class>"
+        "what counts is their product, `effective_weight` in evaluation/per_class.json"
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from equipoise.core.schema import Floats, Integers
 
-MOST_KEYED = 1000  # classes; up to so many, each has keys of its own in MLflow and a step of its own in a profile
+MOST_KEYED = 20  # classes; up to so many, each has metrics of its own in MLflow
+MOST_POINTS = 1000  # classes; up to so many, each has a point of its own in a profile, and a column of predictions
 GROUPS = 10
 PROFILE_POINTS = 100
 

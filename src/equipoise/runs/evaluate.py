@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from equipoise.config import advice
 from equipoise.config.model import Config
 from equipoise.config.naming import run_name
 from equipoise.core.clock import clock
+from equipoise.core.schema import Floats
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.prepared import Prepared
 from equipoise.methods.costs import cost_matrix
@@ -23,7 +24,7 @@ from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import rough_note
 from equipoise.reports.evidence import Evidence
 from equipoise.reports.fonts import lettering
-from equipoise.runs.weigh import notes, shown, training
+from equipoise.runs.weigh import corrections, notes, shown, training
 from equipoise.training.trained import Trained
 
 
@@ -35,11 +36,15 @@ class Evaluated:
     ----------
     verdict : what the evidence is taken from
     origins : columns that say where each test sample is found again
+    corrections : what corrects the class balance beside the weights, each float64 (classes,)
+    rule : the configured decision rule; "" if none is
     """
 
     evidence: Evidence
     verdict: Verdict
     origins: Mapping[str, Any]
+    corrections: Mapping[str, Floats] = field(default_factory=dict)
+    rule: str = ""
 
 
 @clock.part("evaluate")
@@ -64,7 +69,7 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
         shares=trained.shares if task.has_class_parts else {},
         warnings=notes(config, data, weights),
     )
-    return Evaluated(evidence, verdict, _origins(data))
+    return Evaluated(evidence, verdict, _origins(data), corrections(config, data, weights), config.decision.name)
 
 
 def rehearsed(config: Config, data: Prepared, weights: ClassWeights) -> Verdict:

@@ -15,7 +15,7 @@ from equipoise.training.trained import Trained
 def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner, follow: Follow) -> Trained:
     """Train the learner in place, and return what is known of its training and its logits for the other splits."""
     at_start = _shares(config, weights, learner, 0, "_start")
-    follow.begin(at_start)
+    follow.begin()
     history: list[dict[str, float]] = []
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 from equipoise.config.model import Config
 from equipoise.core.bars import epochs_bar
-from equipoise.core.schema import Floats
 from equipoise.core.terminal import console
-from equipoise.data.prepared import Prepared
 from equipoise.tracking import gpu_usage
-from equipoise.tracking.keys import by_class
 from equipoise.tracking.run import Run
 from equipoise.training import runtime
 from equipoise.training.checkpoints import Checkpoints
@@ -25,20 +22,18 @@ class Follow:
 
     Attributes
     ----------
-    begin : told each class's part of the loss and of the gradient before the first step
+    begin : told that the first step is next
     epoch : told each epoch, from 0, and its metrics
     checkpoints : where the state is kept at the end of an epoch
     """
 
-    begin: Callable[[Mapping[str, Floats]], None]
+    begin: Callable[[], None]
     epoch: Callable[[int, dict[str, float]], None]
     checkpoints: Checkpoints
 
 
 @contextlib.contextmanager
-def following(
-    config: Config, data: Prepared, log: Run, checkpoints: Checkpoints, watch: Watch | None
-) -> Iterator[Follow]:
+def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch | None) -> Iterator[Follow]:
     """Log and show the training that the body carries out."""
     newest = checkpoints.newest()
     done = len(newest.values["history"]) if newest else 0
@@ -46,14 +41,10 @@ def following(
         console.print(f"Going on after epoch {done} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
     with epochs_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
-        def begin(shares: Mapping[str, Floats]) -> None:
-            log.log_metrics(by_class(data, shares))
-            log.flush()
-
         def epoch(number: int, metrics: dict[str, float]) -> None:
             log.log_metrics({**metrics, **(usage() if number >= done else {})}, step=number)
             advance(metrics)
             if watch:
                 watch(number, metrics)
 
-        yield Follow(begin, epoch, checkpoints)
+        yield Follow(log.flush, epoch, checkpoints)

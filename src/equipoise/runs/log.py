@@ -1,14 +1,15 @@
 """The step `log`, up to the trained model: what a run's inputs and its training leave in MLflow."""
 
 import functools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equipoise.config import advice, identity
+from equipoise.config import identity
 from equipoise.config.model import Config, chosen_own, config_sha256, training_sha256
 from equipoise.core import plugins
 from equipoise.core.colors import weighting_color
@@ -16,18 +17,18 @@ from equipoise.core.schema import Floats
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
-from equipoise.data.types import title_of
-from equipoise.methods.priors import effective_prior
-from equipoise.methods.tasks.choose import task_of
+from equipoise.data.types import ClassCounts, title_of
 from equipoise.methods.tasks.one_label import positive
 from equipoise.methods.weighting import ClassWeights, learning_rate_factor
-from equipoise.runs.weigh import drawing, shown
-from equipoise.tracking import keys
+from equipoise.runs.weigh import shown
+from equipoise.tracking import history, keys
 from equipoise.tracking.artifacts import CONFIG
 from equipoise.tracking.run import Run
 from equipoise.tracking.saved_model import own_modules
 from equipoise.training.learner import Learner
 from equipoise.training.trained import Trained
+
+MOST_CHARACTERS = 7900  # of a tag that is read back: MLflow's limit is 8,000
 
 
 def config_tags(config: Config, data: Prepared) -> dict[str, str]:
@@ -60,32 +61,51 @@ def log_config(config: Config, log: Run) -> None:
 
 
 def log_inputs(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
-    """Log what goes into training: the data, counts, weights, and what follows from them."""
+    """Log what goes into training, but for its metrics: the data, counts and weights."""
     log_config(config, log)
     _log_own(config, log)
     log.log_dataset(
         title_of(config.dataset), data.data_sha256, dict(zip(data.classes, data.counts.tolist(), strict=True))
     )
+    counts = keys.profile(data, np.asarray(shown(config, data, weights).counts, np.float64)).round(1)
+    numbers = (int(count) if count.is_integer() else count for count in counts.tolist())
+    set_json_tag(log, history.CLASS_COUNTS, dict(zip(keys.points(data), numbers, strict=True)))
+    log_weights(log, data, weights)
+    log.log_json({"sha256": data.data_sha256, "notes": list(data.notes)}, "data.json")
+    log_preprocessing(log, data)
+    for file in sorted((log.folder / ".hydra").glob("*.yaml")):
+        log.log_file(file, "config")
+
+
+def log_input_metrics(config: Config, log: Run, data: Prepared, weights: ClassWeights) -> None:
+    """Log the weights and what follows from them, once all else is logged: MLflow lists metrics in this order."""
     table = shown(config, data, weights)
-    per_class = {"weight": table.weights, "count": table.counts, "weight_share": table.share}
-    per_class |= _corrections(config, data, weights) if task_of(data).has_class_parts else {}
     log.log_metrics(
         {
-            **keys.by_class(data, per_class),
             # n_test / n_train is what a comparison over splits needs; log_evaluation adds n_test.
             **{f"samples/{split}": len(data.split(split).labels) for split in ("train", "validation")},
             "weight_sample_mean": table.sample_mean,
             "effective_sample_size": table.effective_sample_size,
             "learning_rate_factor": learning_rate_factor(table, config.trainer.optimizer),
             **{f"reference/{name}": value for name, value in data.reference.items()},
+            **keys.by_class(data, {"weight": table.weights}),
         }
     )
-    log.log_profile("profile/weight", keys.profile(data, table.weights))
-    log_weights(log, data, weights)
-    log.log_json({"sha256": data.data_sha256, "notes": list(data.notes)}, "data.json")
-    log_preprocessing(log, data)
-    for file in sorted((log.folder / ".hydra").glob("*.yaml")):
-        log.log_file(file, "config")
+    log_profiles(log, data, {"weight": table.weights, "weight_share": table.share})
+
+
+def log_profiles(log: Run, data: ClassCounts, per_class: Mapping[str, Floats]) -> None:
+    """Log values of each class, float64 (classes,), as lines over the classes' ranks."""
+    for name, values in per_class.items():
+        log.log_profile(f"profile/{name}", keys.profile(data, values))
+
+
+def set_json_tag(log: Run, key: str, value: Any) -> bool:
+    """Set a tag that a comparison reads without opening a file; return whether it is short enough for MLflow."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if len(text) <= MOST_CHARACTERS:
+        log.set_tag(key, text)
+    return len(text) <= MOST_CHARACTERS
 
 
 def log_weights(log: Run, data: Prepared, weights: ClassWeights) -> None:
@@ -116,12 +136,10 @@ def _log_own(config: Config, log: Run) -> None:
 
 
 def log_trained(config: Config, log: Run, data: Prepared, trained: Trained, learner: Learner) -> None:
-    """Log what is known once a learner has learned: its classes' shares, its second stage, its digest and itself.
+    """Log what is known once a learner has learned: its second stage, its digest and itself.
 
     Of one that is only judged, and trained once more on all rows, the digest has another name, and no model is logged.
     """
-    at_end = {name: values for name, values in trained.shares.items() if not name.endswith("_start")}
-    log.log_metrics(keys.by_class(data, at_end))
     for name, values in trained.second_stage.items():
         log.log_profile(f"second_stage/{name}", np.array(values))
     if config.trainer.refit:
@@ -147,18 +165,3 @@ def _log_model(config: Config, log: Run, step: int, model: Any, example: Floats)
     if needed:
         warn(f"model={config.model.name} has layers of its own: it loads {' and '.join(needed)}{carried}")
     log.log_model(model, example, step, code)
-
-
-def _corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[str, Floats]:
-    """Return what corrects the class balance beside the weights, and what comes of it all."""
-    found: dict[str, Floats] = {}
-    drawn = drawing(config, data)
-    effective = effective_prior(weights, config.loss, config.trainer.second_stage, drawn)
-    if effective is not None:
-        found["effective_prior"] = effective
-    by_loss = advice.loss_correction(config, weights)
-    if by_loss is not None:
-        found["correction"] = weights.weights * by_loss
-    if drawn is not None:
-        found |= {"sampling_ratio": drawn.ratio, "effective_weight": drawn.ratio * weights.weights}
-    return found

@@ -1,6 +1,7 @@
 """The step `log`, from the verdict on: what the evaluation of a model leaves in MLflow, and its pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,23 @@ from equipoise.methods.decisions import as_json
 from equipoise.methods.tasks.task import Logits, Verdict
 from equipoise.metrics import probabilities
 from equipoise.metrics.gates import Checked
+from equipoise.metrics.intervals import Interval
 from equipoise.metrics.slices import Slices
 from equipoise.reports import run_page
-from equipoise.reports.evidence import Evidence
+from equipoise.reports.evidence import ByRule, Evidence
 from equipoise.runs.again import Again
 from equipoise.runs.evaluate import Evaluated, without_intervals
-from equipoise.tracking import keys
+from equipoise.runs.log import log_profiles, set_json_tag
+from equipoise.tracking import history, keys
+from equipoise.tracking.artifacts import INTERVALS, PER_CLASS
 from equipoise.tracking.run import Run
 from equipoise.training.trained import Trained
 
-WATCHED = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")  # metrics that have intervals on validation
+# Values of each class that are metrics, and those that are lines over the classes; the table has all.
+KEYED = ("recall", "precision", "f1", "average_precision")
+PROFILES = ("recall", "precision", "f1", "auroc", "predicted_share")
+HEADLINES = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")  # whose intervals are metrics
+SHOWN = ("/balanced_accuracy", "/macro_f1", "/expected_cost")  # of the decision rules, as metrics
 # Below the run's folder.
 SLICES = "evaluation/slices"
 GATES = "evaluation/gates.json"
@@ -34,16 +42,10 @@ def log_evaluation(log: Run, found: Evaluated) -> None:
     """Log all that is known of the predictions on the test split, but for its pictures."""
     evidence, verdict = found.evidence, found.verdict
     _log_numbers(log, evidence)
-    log.log_metrics(
-        {
-            f"val/{name}_{end}": getattr(interval, end)
-            for name, interval in verdict.validation_intervals.items()
-            for end in ("low", "high")
-            if name in WATCHED
-        }
-    )
+    _log_intervals(log, {"test": verdict.intervals, "val": verdict.validation_intervals})
+    _log_rules(log, {"": evidence.rules, "val/": evidence.validation_rules}, found.rule)
     _log_parquet(log, {**verdict.predictions, **found.origins})
-    _log_tables(log, evidence, verdict)
+    _log_tables(log, found)
     if evidence.slices is not None:
         _log_slices(log, evidence.slices)
 
@@ -100,29 +102,49 @@ def log_drawn(files: Sequence[str], log: Run) -> None:
 
 def _log_numbers(log: Run, evidence: Evidence) -> None:
     data, evaluation = evidence.data, evidence.evaluation
-    log.log_metrics(
-        {"samples/test": len(evidence.labels), **{f"test/{name}": value for name, value in evaluation.summary.items()}}
-    )
-    log.log_metrics(
-        {
-            f"test/{name}_{end}": getattr(interval, end)
-            for name, interval in evidence.intervals.items()
-            for end in ("low", "high")
-        }
-    )
-    log.log_metrics(keys.by_class(data, {f"test/{name}": values for name, values in evaluation.per_class.items()}))
+    log.log_metrics(_headlines(evidence))
+    log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
+    log.log_metrics({"samples/test": len(evidence.labels)})
+    log.log_metrics(keys.by_class(data, {f"test/{name}": evaluation.per_class[name] for name in KEYED}))
     if evidence.labels.ndim == 1:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
-    log.log_metrics(
-        {
-            f"{where}decision/{rule}/{name}": value
-            for where, rules in (("", evidence.rules), ("val/", evidence.validation_rules))
-            for rule, metrics in rules.items()
-            for name, value in metrics.items()
-        }
-    )
-    for name in ("recall", "precision", "f1"):
-        log.log_profile(f"profile/{name}", keys.profile(data, evaluation.per_class[name]))
+    log_profiles(log, data, {name: evaluation.per_class[name] for name in PROFILES})
+    log_profiles(log, data, {name: values for name, values in evidence.shares.items() if not name.endswith("_start")})
+
+
+def _headlines(evidence: Evidence) -> dict[str, float]:
+    """Return the metrics that runs are compared by, each beside the ends of its interval."""
+    found: dict[str, float] = {}
+    for name in HEADLINES:
+        if name in evidence.evaluation.summary:
+            found[f"test/{name}"] = evidence.evaluation.summary[name]
+        if name in evidence.intervals:
+            found |= {f"test/{name}_{end}": getattr(evidence.intervals[name], end) for end in ("low", "high")}
+    return found
+
+
+def _log_intervals(log: Run, by_split: Mapping[str, Mapping[str, Interval]]) -> None:
+    """Log the ends of every interval as JSON."""
+    found = {split: {name: asdict(one) for name, one in intervals.items()} for split, intervals in by_split.items()}
+    log.log_json(found, INTERVALS)
+
+
+def _log_rules(log: Run, by_split: Mapping[str, ByRule], configured: str) -> None:
+    """Log what each decision rule makes of the same logits.
+
+    All of it is one tag, which comparisons read back as the metrics `decision/<rule>/<metric>` and
+    `val/decision/<rule>/<metric>`; metrics of MLflow are only the headlines of the rules beside the configured one.
+    """
+    metrics = {
+        f"{where}decision/{rule}/{name}": value
+        for where, rules in by_split.items()
+        for rule, found in rules.items()
+        for name, value in found.items()
+    }
+    if set_json_tag(log, history.RULES, by_split):
+        others = tuple(f"decision/{rule}/" for rule in by_split[""] if rule != configured)
+        metrics = {key: value for key, value in metrics.items() if key.startswith(others) and key.endswith(SHOWN)}
+    log.log_metrics(metrics)
 
 
 def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
@@ -135,9 +157,11 @@ def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:
     log.log_file(file, "evaluation")
 
 
-def _log_tables(log: Run, evidence: Evidence, verdict: Verdict) -> None:
-    data, weights, per_class = evidence.data, evidence.weights, evidence.evaluation.per_class
-    order = data.head_to_tail
+def _log_tables(log: Run, found: Evaluated) -> None:
+    evidence, data = found.evidence, found.evidence.data
+    weights, per_class, order = evidence.weights, dict(evidence.evaluation.per_class), data.head_to_tail
+    if evidence.is_training_known:
+        per_class |= {"weight_share": weights.share, **evidence.shares, **found.corrections}
     columns: dict[str, list[Any]] = {"class": [data.classes[index] for index in order]}
     # MLflow compares the first column that is not the key: recall.
     columns |= {
@@ -146,9 +170,9 @@ def _log_tables(log: Run, evidence: Evidence, verdict: Verdict) -> None:
     }
     if evidence.is_training_known:
         columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
-    log.log_table(columns, "evaluation/per_class.json")
+    log.log_table(columns, PER_CLASS)
     log.log_json(keys.class_keys(data.classes), "evaluation/classes.json")
-    log_served(log, verdict)
+    log_served(log, found.verdict)
 
 
 def log_rule(again: Again, log: Run, trained: Trained, judged: Prepared) -> str:

@@ -37,11 +37,12 @@ from equipoise.runs.evaluate import Evaluated, evaluate
 from equipoise.runs.facts import facts
 from equipoise.runs.gating import check_gates
 from equipoise.runs.inherit import inherit
-from equipoise.runs.log import log_inputs
+from equipoise.runs.log import log_input_metrics, log_inputs
 from equipoise.runs.log_evaluation import draw_and_log, log_evaluation, log_gates
 from equipoise.runs.log_script import log_script_of
+from equipoise.runs.note import log_note
 from equipoise.tracking import history
-from equipoise.tracking.artifacts import load_model, read_json
+from equipoise.tracking.artifacts import PER_CLASS, load_model, read_json
 from equipoise.tracking.history import Logged, LoggedConfig
 from equipoise.tracking.keys import class_keys
 from equipoise.tracking.run import Description, outer_run, start_run
@@ -117,6 +118,8 @@ def evaluate_again(
     with start_run(store, description, folder, adopt=outer_run(store)) as log:
         log_inputs(config, log, data, weights)
         log_evaluation(log, found)
+        log_input_metrics(config, log, data, weights)
+        log_note(log, found.evidence)
         log_gates(log, gates)
         log_script_of(store, trained.id, log)
         typed = f"{command('evaluate')} {shlex.join((f'run={trained.id}', *overrides))}"
@@ -152,7 +155,7 @@ def _answers(store: Store, trained: Logged, config: Config, data: Prepared) -> T
     takes = tuple(model.input_shape[1:])
     if takes != data.shape:
         raise ConfigError(f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {takes}")
-    predictor, keys = Predictor(model), class_keys(data.classes)
+    predictor = Predictor(model)
     with unchanged(data):
         logits = predictor(data.split("test").features)
         # A model that was trained once more has seen these rows: the judged one's answers are what rules are tuned on.
@@ -161,12 +164,35 @@ def _answers(store: Store, trained: Logged, config: Config, data: Prepared) -> T
             if is_refit(trained.tags)
             else predictor(data.split("validation").features)
         )
-    shares = {}
-    for name in SHARES:
-        values = np.array([trained.metrics.get(f"{name}/{keys[label]}", np.nan) for label in data.classes])
-        if not np.isnan(values).all():
-            shares[name] = values
-    return Trained(logits, validation, (), shares, trained.tags["weights_sha256"])
+    return Trained(logits, validation, (), _shares(store, trained, data), trained.tags["weights_sha256"])
+
+
+def _shares(store: Store, trained: Logged, data: Prepared) -> dict[str, Floats]:
+    """Return each class's parts of the loss and of the gradient: from the run's table, or an older run's metrics."""
+    table, keys = _table(store, trained.id), class_keys(data.classes)
+    found = {
+        name: np.array(
+            [
+                row.get(name, trained.metrics.get(f"{name}/{keys[label]}", np.nan))
+                for label, row in ((label, table.get(label, {})) for label in data.classes)
+            ],
+            dtype=np.float64,
+        )
+        for name in SHARES
+    }
+    return {name: values for name, values in found.items() if not np.isnan(values).all()}
+
+
+def _table(store: Store, run: str) -> dict[str, dict[str, float | None]]:
+    """Return the run's table of its classes, by their names; an older run may have none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        table = read_json(store, run, PER_CLASS)
+    except (MlflowException, OSError):
+        return {}
+    rows = (dict(zip(table["columns"], row, strict=True)) for row in table["data"])
+    return {str(row["class"]): row for row in rows}
 
 
 def _validation_logits(store: Store, run: str) -> Floats:

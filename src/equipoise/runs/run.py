@@ -17,9 +17,10 @@ from equipoise.runs.again import Again
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.facts import facts
 from equipoise.runs.fit import fit
-from equipoise.runs.log import log_inputs, log_trained
+from equipoise.runs.log import log_input_metrics, log_inputs, log_trained
 from equipoise.runs.log_evaluation import log_evaluation, log_rule
 from equipoise.runs.log_script import log_plain_keras
+from equipoise.runs.note import log_note
 from equipoise.runs.refit import refit
 from equipoise.runs.session import Session, Settled, at_work
 from equipoise.runs.start import start
@@ -107,6 +108,8 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
         found = evaluate(config, data, weights, trained)
         evidence = replace(found.evidence, facts=facts(config, data, log))
         log_evaluation(log, found)
+        log_input_metrics(config, log, data, weights)
+        log_note(log, evidence)
         if config.trainer.refit:
             again = Again.of(config, trained, cache or cache_folder())
             refit(again, log, trained)

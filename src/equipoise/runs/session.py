@@ -116,7 +116,7 @@ class Session:
     def followed(self, config: Config, data: Prepared, log: Run) -> Iterator[Follow]:
         """Follow the training: log it, show it, and keep what a later command goes on from."""
         checkpoints = Checkpoints(log.folder, resume.made_by(config, data))
-        with following(config, data, log, checkpoints, self._watch) as follow:
+        with following(config, log, checkpoints, self._watch) as follow:
             yield follow
 
     def hand_over(self, end: Callable[[contextlib.ExitStack], None]) -> None:

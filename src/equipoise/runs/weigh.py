@@ -2,9 +2,11 @@
 
 from equipoise.config import advice
 from equipoise.config.model import Config
+from equipoise.core.schema import Floats
 from equipoise.core.terminal import note, warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling, sampling
+from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.tasks.task import Training
 from equipoise.methods.weighting import ClassWeights
@@ -57,7 +59,24 @@ def tell(config: Config, data: Prepared, weights: ClassWeights) -> None:
         weight = table.weights[table.classes.index(table.positive)]
         note(f"Positive class: {advice.told(config, table)}, weight {weight:.4g}")
     if len(data.classes) > ranks.MOST_KEYED:
-        warn(
-            f"{len(data.classes):,} classes, more than {ranks.MOST_KEYED:,}: MLflow gets the means of {ranks.GROUPS} "
-            "groups of ranks (test/recall/ranks_…) in place of each class; evaluation/per_class.json has every class"
+        note(
+            f"{len(data.classes):,} classes, more than {ranks.MOST_KEYED}: MLflow's metrics by class are means of "
+            f"{ranks.GROUPS} groups of ranks (test/recall/ranks_…); evaluation/per_class.json has every class"
         )
+
+
+def corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[str, Floats]:
+    """Return what corrects the class balance beside the weights, and what comes of it all, each float64 (classes,)."""
+    if not task_of(data).has_class_parts:
+        return {}
+    found: dict[str, Floats] = {}
+    drawn = drawing(config, data)
+    effective = effective_prior(weights, config.loss, config.trainer.second_stage, drawn)
+    if effective is not None:
+        found["effective_prior"] = effective
+    by_loss = advice.loss_correction(config, weights)
+    if by_loss is not None:
+        found["correction"] = weights.weights * by_loss
+    if drawn is not None:
+        found |= {"sampling_ratio": drawn.ratio, "effective_weight": drawn.ratio * weights.weights}
+    return found

@@ -27,7 +27,7 @@ from equipoise.serving import served_form
 from equipoise.serving.model_card import Record, card
 from equipoise.serving.parts import SERVED_PARTS
 from equipoise.serving.served_form import CLASSES, PROBABILITIES
-from equipoise.tracking.artifacts import read_json, read_text
+from equipoise.tracking.artifacts import PER_CLASS, read_intervals, read_json, read_text
 from equipoise.tracking.store import Store
 
 SCRIPT, CARD = "predict.py", "README.md"
@@ -95,7 +95,7 @@ def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
     """Return what the store and the folder of parts know of a version of a registered model."""
     found = store.client.get_model_version(name, number)
     run = store.client.get_run(found.run_id)
-    table = read_json(store, found.run_id, "evaluation/per_class.json")
+    table = read_json(store, found.run_id, PER_CLASS)
     learned = preprocessing.read(parts)
     moved = probabilities.from_json(json.loads((parts / PROBABILITIES).read_text(encoding="utf-8")))
     classes = json.loads((parts / CLASSES).read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
         trained_on=time.strftime("%Y-%m-%d", time.gmtime(run.info.start_time / 1000)),
         params=run.data.params,
         tags=run.data.tags,
-        metrics=run.data.metrics,
+        metrics={**read_intervals(store, found.run_id), **run.data.metrics},
         why=found.tags,
         kind=learned.kind,
         rows=served_form.said(learned),

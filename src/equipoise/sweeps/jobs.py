@@ -8,9 +8,9 @@ job whose process was killed is free again.
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +27,9 @@ from equipoise.runs.session import Settled
 from equipoise.tracking import history, views
 from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
 
 SUPERSEDED = "superseded_in"  # tag: the sweep that a finished run has left because other code or data replaced it
 TRIAL = "trial"  # tag: the number of the trial in its search
@@ -111,7 +114,8 @@ def _left_to_do(store: Store, config: Config, data_sha256: str, trial: str | Non
 def save_overview(store: Store, experiment: str) -> None:
     """Save the view of all runs in an experiment that a single run has joined; skip it if the store is down."""
     with contextlib.suppress(*outages()):
-        _save(store, experiment, None, [views.of_experiment(_baseline(store, experiment, views.FINISHED))])
+        baseline = _baseline(store, experiment, views.FINISHED)
+        _save(store, experiment, None, [views.of_experiment(_named(baseline))], baseline)
 
 
 def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
@@ -127,27 +131,35 @@ def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
         members = [run for run in runs if run.experiment_id == experiment]
         repetition = [key for key in REPETITION if len({run.params.get(key) for run in members}) > 1]
         baseline = _baseline(store, experiment, views.condition_of_sweep(sweep))
-        of_sweep = views.of_sweep(sweep, configurations.varied_params(members), repetition, baseline)
-        _save(store, experiment, sweep, of_sweep)
+        of_sweep = views.of_sweep(sweep, configurations.varied_params(members), repetition, _named(baseline))
+        _save(store, experiment, sweep, of_sweep, baseline)
         save_overview(store, experiment)
         opened.append((experiment, of_sweep[0].key))
     return opened
 
 
-def _save(store: Store, experiment: str, sweep: str | None, shown: Sequence[views.View]) -> None:
+def _save(
+    store: Store, experiment: str, sweep: str | None, shown: Sequence[views.View], baseline: "MlflowRun | None"
+) -> None:
     """Save views of an experiment's runs, or of a sweep's runs in it, with every metric that any of these has."""
     metrics, runs = history.metrics_of_any(store, experiment, sweep)
+    classes = list(history.as_logged(baseline, ["count/"]).class_counts) if baseline else []
+    keyed = [name for name in classes if f"test/recall/{name}" in metrics]
     for view in shown:
-        store.tag_experiment(experiment, *views.tag(view, metrics, runs))
+        store.tag_experiment(experiment, *views.tag(replace(view, classes=keyed), metrics, runs))
 
 
-def _baseline(store: Store, experiment: str, condition: str) -> tuple[str, str] | None:
+def _named(run: "MlflowRun | None") -> tuple[str, str] | None:
+    return (run.info.run_id, run.info.run_name) if run else None
+
+
+def _baseline(store: Store, experiment: str, condition: str) -> "MlflowRun | None":
     for best in BASELINES:
         found = store.client.search_runs(
             [experiment], f"{condition} and {best}", order_by=["attributes.start_time ASC"], max_results=1
         )
         if found:
-            return found[0].info.run_id, found[0].info.run_name
+            return found[0]
     return None
 
 

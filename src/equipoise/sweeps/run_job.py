@@ -1,5 +1,6 @@
 """One job of a command line, carried out and told: a run by itself, a job of a sweep or a trial of a search."""
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,7 @@ from equipoise.runs import resume
 from equipoise.runs.run import NEVER_PREDICTED, Finished, run
 from equipoise.runs.session import Session, Settled
 from equipoise.sweeps import jobs, search
+from equipoise.tracking.artifacts import INTERVALS, interval_ends, read_intervals
 from equipoise.tracking.outbox import read_journal
 from equipoise.tracking.run import Pruned, outer_run, reason
 from equipoise.tracking.store import Store, open_store
@@ -66,8 +68,12 @@ def _run_job(
             return {}
         if not (searching and found.run):
             return None
-        return search.outcome(store.points(found.run, search.watched(searching, config)), searching, config)
-    outcome = search.outcome(read_journal(found.folder), searching, config) if in_a_sweep and searching else None
+        points = store.points(found.run, search.watched(searching, config))
+        return search.outcome(points, read_intervals(store, found.run), searching, config)
+    outcome = None
+    if in_a_sweep and searching:
+        ends = interval_ends(json.loads((found.folder / INTERVALS).read_text(encoding="utf-8")))
+        outcome = search.outcome(read_journal(found.folder), ends, searching, config)
     _print(found, config, store, outcome)
     return outcome
 

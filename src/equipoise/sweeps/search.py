@@ -292,12 +292,14 @@ def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapp
 
 
 def watched(settings: Settings, config: Config) -> list[str]:
-    """Return the metrics that `outcome` reads."""
+    """Return the metrics that `outcome` reads; the ends of intervals are some that an older version logged."""
     ends = (f"{key}_{end}" for key in settings.metric for end in ("low", "high"))
     return [*settings.metric, config.trainer.monitor, *ends]
 
 
-def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Config) -> dict[str, float]:
+def outcome(
+    points: Sequence[Mapping[str, Any]], ends: Mapping[str, float], settings: Settings, config: Config
+) -> dict[str, float]:
     """Return the metrics of a finished run's final weights: of its last epoch, or of its best one if it stops early.
 
     Beside each is its standard error, `<metric>_standard_error`, by the 95 % interval that the run has logged.
@@ -305,6 +307,7 @@ def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Con
     Parameters
     ----------
     points : `{key, step, value}` of each epoch, oldest first
+    ends : of the intervals, as `val/macro_f1_low`
     """
     history: dict[str, dict[int, float]] = {key: {} for key in watched(settings, config)}
     for point in points:
@@ -318,9 +321,10 @@ def outcome(points: Sequence[Mapping[str, Any]], settings: Settings, config: Con
     )
     found: dict[str, float] = {key: history[key][kept] for key in settings.metric}
     for key in settings.metric:
-        low, high = ([*history[f"{key}_{end}"].values()] for end in ("low", "high"))
-        if low and high:
-            found[f"{key}{ERROR}"] = (high[-1] - low[-1]) / (2 * Z)
+        logged = [[*history[f"{key}_{end}"].values()] for end in ("low", "high")]
+        low, high = ([ends.get(f"{key}_{end}"), *old][-1] for end, old in zip(("low", "high"), logged, strict=True))
+        if low is not None and high is not None:
+            found[f"{key}{ERROR}"] = (high - low) / (2 * Z)
     return found
 
 

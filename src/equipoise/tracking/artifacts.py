@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.core.schema import ConfigError
+from equipoise.tracking.provenance import USER, user
 from equipoise.tracking.saved_model import load_keras
 from equipoise.tracking.store import Store
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-CONFIG = "config/resolved.json"  # of a run, among its artifacts
+# Of a run, among its artifacts.
+CONFIG = "config/resolved.json"
+PER_CLASS = "evaluation/per_class.json"
+INTERVALS = "evaluation/intervals.json"
 
 
 def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapping[str, str]) -> None:
@@ -46,7 +50,7 @@ def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
         return str(found[-1].info.run_id)
     experiment = next(iter(experiments)) if len(experiments) == 1 else store.experiment("sweeps")
     run_id = store.client.create_run(
-        experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep}
+        experiment, run_name=f"sweep {sweep}", tags={"kind": "sweep", "sweep_id": sweep, USER: user()}
     ).info.run_id
     store.client.set_terminated(run_id, "FINISHED")
     return str(run_id)
@@ -102,6 +106,26 @@ def _downloaded(store: Store, run: str, folder: str) -> Path:
 def read_json(store: Store, run: str, path: str) -> Any:
     """Return a JSON artifact of a run."""
     return json.loads(read_text(store, run, path))
+
+
+def read_intervals(store: Store, run: str) -> dict[str, float]:
+    """Return the ends of every interval of a run, as `interval_ends` names them; none of a run that lacks the file."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return interval_ends(read_json(store, run, INTERVALS))
+    except (MlflowException, OSError):
+        return {}
+
+
+def interval_ends(by_split: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
+    """Return the ends by the keys that metrics have: `val/macro_f1_low`."""
+    return {
+        f"{split}/{name}_{end}": found[end]
+        for split, intervals in by_split.items()
+        for name, found in intervals.items()
+        for end in ("low", "high")
+    }
 
 
 def read_text(store: Store, run: str, path: str) -> str:

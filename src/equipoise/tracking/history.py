@@ -2,7 +2,8 @@
 
 MLflow's client cannot ask for some metrics only, and takes half a minute for 2,000 runs of 300 metrics. A store that
 is a SQLite file is therefore read by SQL, read-only. Its schema is no public interface: where it is not as expected,
-and for a server, the client is asked instead, with the same result.
+and for a server, the client is asked instead, with the same result. No file of a run is opened: what its metrics do not
+hold is in tags and profiles. Runs of older versions, which logged more metrics, read the same.
 """
 
 import ast
@@ -10,7 +11,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -27,24 +28,58 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite:///"
 JUDGED_UNDER = "judged_under"  # tag of a run that was judged again: the options, since params cannot be changed
+# Tags that hold, as JSON, what a comparison reads of a run and MLflow's metrics do not: the classes from head to tail
+# with their counts, and by split ("" is the test split) what each decision rule makes of the model's answers.
+CLASS_COUNTS, RULES = "class_counts", "decision_rules"
+PROFILE = "profile/"  # metrics whose steps are ranks of classes
 AT_ONCE = 500  # run ids in one statement; SQLite's oldest limit is 999
 
 
 @dataclass(frozen=True)
 class Logged:
-    """One finished run, with the metrics that were asked for, at their latest step."""
+    """One finished run, with the metrics that were asked for, at their latest step.
+
+    Attributes
+    ----------
+    started : milliseconds since 1970
+    profiles : of the profiles that were asked for, the values by rank, where many classes have no metrics of their own
+    """
 
     id: str
     experiment_id: str
-    started: int  # milliseconds since 1970
+    started: int
     params: Mapping[str, str]
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
+    profiles: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+
+    @property
+    def class_counts(self) -> dict[str, float]:
+        """The training samples of each class, from head to tail, by the key that its metrics have.
+
+        Of more than 1,000 classes, the means of groups of ranks; empty if they are not known.
+        """
+        if CLASS_COUNTS in self.tags:
+            return {name: float(count) for name, count in json.loads(self.tags[CLASS_COUNTS]).items()}
+        # An older version logged metrics.
+        of_each = {key.removeprefix("count/"): n for key, n in self.metrics.items() if key.startswith("count/")}
+        return dict(sorted(of_each.items(), key=lambda item: -item[1]))
+
+    def by_class(self, metric: str) -> dict[str, float]:
+        """Return a metric of each class, from head to tail, by the key of the class; NaN where it is not defined."""
+        points = self.profiles.get(f"{PROFILE}{metric}", {})
+        names = list(self.class_counts)
+        keys = {name: f"test/{metric}/{name}" for name in names}
+        if not points or any(key in self.metrics for key in keys.values()):
+            return {name: self.metrics.get(key, float("nan")) for name, key in keys.items()}
+        if len(names) <= max(points):  # their names are too long for a tag
+            names = [f"rank {rank + 1}" for rank in range(max(points) + 1)]
+        return {name: points.get(rank, float("nan")) for rank, name in enumerate(names)}
 
 
 def as_logged(run: "MlflowRun", metrics: Sequence[str]) -> Logged:
     """Return an MLflow run with the metrics that are asked for: keys, or their beginnings up to a `/`."""
-    kept = dict(_kept(run.data.metrics, metrics))
+    kept = dict(_kept({**run.data.metrics, **_of_rules(run.data.tags)}, metrics))
     return Logged(
         run.info.run_id,
         str(run.info.experiment_id),
@@ -90,7 +125,7 @@ def chosen_runs(store: Store, ids: Sequence[str], metrics: Sequence[str]) -> lis
             raise ConfigError(f"there is no run {name} in {store.uri}") from None
         if run.info.status != "FINISHED":
             raise ConfigError(f"run {name} is {run.info.status}; only a finished run has results")
-        found.append(as_logged(run, metrics))
+        found.append(_profiled(store, as_logged(run, metrics), metrics))
     return sorted(found, key=lambda run: run.started)
 
 
@@ -292,7 +327,7 @@ def latest_run(store: Store) -> Logged:
         )
         for run in page:
             if "kind" not in run.data.tags:
-                return as_logged(run, list(run.data.metrics))
+                return as_logged(run, [*run.data.metrics, "decision/", "val/decision/"])
         token = page.token or ""
     raise ConfigError(f"run=latest: no run is finished yet; train one: {command('train')}")
 
@@ -306,11 +341,21 @@ def _from_sqlite(store: Store, which: str, values: Sequence[str], metrics: Seque
         ids = [row[0] for row in rows]
         params = _values(connection, "params", ids)
         tags = _values(connection, "tags", ids)
-        matching = " OR ".join("key GLOB ?" if key.endswith("/") else "key = ?" for key in metrics)
-        patterns = [f"{_literal(key)}*" if key.endswith("/") else key for key in metrics]
+        keys = [key for key in metrics if not key.startswith(PROFILE)]
+        matching = " OR ".join("key GLOB ?" if key.endswith("/") else "key = ?" for key in keys) or "0"
+        patterns = [f"{_literal(key)}*" if key.endswith("/") else key for key in keys]
         found = _values(connection, "latest_metrics", ids, f" AND is_nan = 0 AND ({matching})", patterns)
+        profiles = _profiles(connection, [name for name in ids if _is_grouped(found[name])], metrics)
     read = [
-        Logged(name, str(experiment), started, _in_force(params[name], tags[name]), tags[name], found[name])
+        Logged(
+            name,
+            str(experiment),
+            started,
+            _in_force(params[name], tags[name]),
+            tags[name],
+            {**found[name], **dict(_kept(_of_rules(tags[name]), metrics))},
+            profiles.get(name, {}),
+        )
         for name, experiment, started in rows
     ]
     return [run for run in read if "kind" not in run.tags]
@@ -334,6 +379,50 @@ def _values(
     return found
 
 
+def _is_grouped(metrics: Mapping[str, float]) -> bool:
+    """Return whether the metrics by class are those of groups of ranks."""
+    return any(key.startswith("test/recall/ranks_1-") for key in metrics)
+
+
+def _profiles(
+    connection: sqlite3.Connection, ids: Sequence[str], metrics: Sequence[str]
+) -> dict[str, dict[str, dict[int, float]]]:
+    """Return the points of the profiles that are asked for, by run, key and rank; of points logged twice the last."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    keys = [key for key in metrics if key.startswith(PROFILE)]
+    for start in range(0, len(ids) if keys else 0, AT_ONCE):
+        part = ids[start : start + AT_ONCE]
+        which = f"key IN ({','.join('?' * len(keys))}) AND run_uuid IN ({','.join('?' * len(part))})"
+        points = f"SELECT run_uuid, key, step, value FROM metrics WHERE is_nan = 0 AND {which} ORDER BY timestamp"
+        for name, key, rank, value in connection.execute(points, [*keys, *part]):
+            found.setdefault(name, {}).setdefault(key, {})[rank] = value
+    return found
+
+
+def _profiled(store: Store, run: Logged, metrics: Sequence[str]) -> Logged:
+    """Return the run with the profiles that are asked for, which MLflow's client gives one at a time."""
+    keys = [key for key in metrics if key.startswith(PROFILE)]
+    if not keys or not _is_grouped(run.metrics):
+        return run
+    history = {key: store.client.get_metric_history(run.id, key) for key in keys}
+    profiles = {
+        key: {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
+        for key, points in history.items()
+    }
+    return replace(run, profiles={key: points for key, points in profiles.items() if points})
+
+
+def _of_rules(tags: Mapping[str, str]) -> dict[str, float]:
+    """Return what each decision rule makes of the same answers, by the keys that an older version logged it under."""
+    by_split: dict[str, dict[str, dict[str, float]]] = json.loads(tags.get(RULES, "{}"))
+    return {
+        f"{split}decision/{rule}/{name}": value
+        for split, rules in by_split.items()
+        for rule, found in rules.items()
+        for name, value in found.items()
+    }
+
+
 def _literal(key: str) -> str:
     """Return the key as GLOB takes it literally."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in key)
@@ -341,11 +430,13 @@ def _literal(key: str) -> str:
 
 def _from_client(store: Store, condition: str, metrics: Sequence[str]) -> list[Logged]:
     finished = f"{condition} and attributes.status = 'FINISHED'"
-    return [as_logged(run, metrics) for run in store.search(finished) if "kind" not in run.data.tags]
+    found = (as_logged(run, metrics) for run in store.search(finished) if "kind" not in run.data.tags)
+    return [_profiled(store, run, metrics) for run in found]
 
 
 def _kept(values: Mapping[str, float], metrics: Sequence[str]) -> Iterator[tuple[str, float]]:
-    whole, beginnings = set(metrics), tuple(key for key in metrics if key.endswith("/"))
+    whole = {key for key in metrics if not key.startswith(PROFILE)}
+    beginnings = tuple(key for key in metrics if key.endswith("/"))
     return (
         (key, value) for key, value in values.items() if value == value and (key in whole or key.startswith(beginnings))
     )

@@ -60,6 +60,14 @@ def profile(data: ClassCounts, values: Floats) -> Floats:
     ----------
     values : in class order, (classes,)
     """
-    if len(data.classes) > ranks.MOST_KEYED:
+    if len(data.classes) > ranks.MOST_POINTS:
         return np.array(list(ranks.means(values, ranks.groups(data.head_to_tail, ranks.PROFILE_POINTS)).values()))
     return values[data.head_to_tail]
+
+
+def points(data: ClassCounts) -> list[str]:
+    """Return the names of a profile's points from head to tail: the classes' keys, or the groups of their ranks."""
+    if len(data.classes) > ranks.MOST_POINTS:
+        return list(ranks.groups(data.head_to_tail, ranks.PROFILE_POINTS))
+    keys = class_keys(data.classes)
+    return [keys[data.classes[index]] for index in data.head_to_tail]

@@ -1,5 +1,6 @@
 """Where a run comes from, as tags: the commit of the code, and the process that carries the run out."""
 
+import getpass
 import json
 import os
 import socket
@@ -10,13 +11,27 @@ import psutil
 
 from equipoise.core.paths import code_root, installed
 
+USER = "mlflow.user"
 GIT = "EQUIPOISE_GIT"  # in the environment of a job that was sent the code: the tags of its commit, as JSON
 
 
 def process_tags() -> dict[str, str]:
-    """Return the host, the process and when it started, by which `is_alive` knows it."""
+    """Return the user, the host, the process and when it started, by which `is_alive` knows it."""
     process = psutil.Process()
-    return {"host": socket.gethostname(), "pid": str(process.pid), "process_start": f"{process.create_time():.2f}"}
+    return {
+        USER: user(),
+        "host": socket.gethostname(),
+        "pid": str(process.pid),
+        "process_start": f"{process.create_time():.2f}",
+    }
+
+
+def user() -> str:
+    """Return who logs: the user of the tracking server, or of the system if it knows one."""
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number only
+        return "unknown"
 
 
 def git_tags() -> dict[str, str]:

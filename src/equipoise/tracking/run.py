@@ -86,6 +86,12 @@ class Run:
     def experiment_id(self) -> str:
         return self.outbox.uploaded.experiment_id
 
+    def page(self, artifact: str) -> str:
+        """Return the address of an artifact on MLflow's pages, from any of them; "" while the store has no run."""
+        if not self.outbox.uploaded.run_id:
+            return ""
+        return f"#/experiments/{self.experiment_id}/runs/{self.id}/artifacts/{artifact}?workflowType=machine_learning"
+
     @property
     def is_uploaded(self) -> bool:
         """Whether the store has all that was logged."""

@@ -58,6 +58,7 @@ class View:
     by : params that the runs are grouped by
     means : whether charts draw the groups' means instead of their runs
     baseline : id and name of the run that the others are compared with
+    classes : keys of the classes that have metrics, from head to tail
     """
 
     key: str
@@ -67,6 +68,7 @@ class View:
     by: Sequence[str] = ()
     means: bool = False
     baseline: tuple[str, str] | None = None
+    classes: Sequence[str] = ()
 
 
 # Finished runs. Summaries of sweeps have no weighting, and are left out.
@@ -111,7 +113,7 @@ def tag(view: View, metrics: Mapping[str, float], runs: int) -> tuple[str, str]:
 
     Parameters
     ----------
-    metrics : all that any of the runs has logged, `count/<class>` among them, with the value of one run
+    metrics : all that any of the runs has logged, with the value of one run
     runs : number of the runs
     """
     now = int(time.time() * 1000)
@@ -158,7 +160,7 @@ def _sections(view: View, metrics: Mapping[str, float], shown: Sequence[str], ru
     found = [
         _Section("Test split", 3, 330, [_bar(f"test/{name}") for name in shown]),
         _Section("Classes, head to tail (step: rank)", 2, 400, [_line(key) for key in PROFILES]),
-        _Section("Head against tail", 2, 400, [_scatter(*_head_and_tail(metrics))]),
+        _Section("Head against tail", 2, 400, _head_and_tail(view, metrics)),
         _Section("Choices and results", 1, 400, [_parallel(view.params, shown)] if each_run else []),
         _Section("Training", 2, 330, [_line(key) for key in TRAINING]),
         # As high as the params that MLflow writes over each picture.
@@ -231,13 +233,11 @@ def _scatter(x: str, y: str) -> dict[str, Any]:
     return {"type": "SCATTER", "xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
 
 
-def _head_and_tail(metrics: Mapping[str, float]) -> tuple[str, str]:
-    """Return the keys of the recall of the classes with many and few samples; without groups of the first and last."""
+def _head_and_tail(view: View, metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Set the recall of the classes with many samples against that with few; without groups of the first and last."""
     if "test/recall_few" in metrics:
-        return "test/recall_many", "test/recall_few"
-    counts = {key: value for key, value in metrics.items() if key.startswith("count/")}
-    head_to_tail = sorted(counts, key=lambda key: -counts[key]) or ["count/0"]
-    return head_to_tail[0].replace("count/", "test/recall/", 1), head_to_tail[-1].replace("count/", "test/recall/", 1)
+        return [_scatter("test/recall_many", "test/recall_few")]
+    return [_scatter(*(f"test/recall/{name}" for name in (view.classes[0], view.classes[-1])))] if view.classes else []
 
 
 def _parallel(params: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _predictions(
     names = np.array(classes)
     columns = {"label": names[labels], "predicted": names[predicted]}
     for kind, values in log_probabilities.items():
-        if len(names) <= ranks.MOST_KEYED:
+        if len(names) <= ranks.MOST_POINTS:
             by_class = zip(classes, np.exp(values).T, strict=True)
             columns |= {f"p{kind}({name})": column for name, column in by_class}
             continue
