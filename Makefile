@@ -93,7 +93,8 @@ experiments: setup  ## Show DVC's experiments in 120 columns: headline metrics, 
 OF_RUN = $(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning
 CHARTS := compareRunsMode=CHART&workflowType=machine_learning
 OF_VIEW = $(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&$(CHARTS)
-PAGE = $(if $(RUN),$(OF_RUN))$(if $(VIEW),$(OF_VIEW))
+OF_ALL = $(HASH)/experiments?workflowType=machine_learning
+PAGE = $(if $(RUN),$(OF_RUN),$(if $(VIEW),$(OF_VIEW),$(OF_ALL)))
 
 study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagrams: one to two hours on 2 cores
 	@$(MAKE) --no-print-directory setup EXTRA=sweeps

@@ -20,9 +20,10 @@ def state(view: views.View, metrics: dict[str, float], runs: int = 9) -> dict[st
     return dict(json.loads(outer["state"]))
 
 
-def test_repetitions_are_grouped_and_have_a_second_view_of_their_means() -> None:
-    each, means = views.of_sweep("abc", ["weighting.name"], ["seed"])
-    assert (each.key, means.key) == ("abc", "abc-means")
+def test_the_means_of_repetitions_are_the_first_view_and_all_runs_the_second() -> None:
+    means, each = views.of_sweep("abc", ["weighting.name"], ["seed"])
+    assert (means.key, each.key) == ("abc", "abc-runs")
+    assert means.name == "Sweep abc, means over seed"
     metrics = {"test/macro_f1": 0.5, "test/recall_few": 0.1}
     for view, drawn in ((each, False), (means, True)):
         found = state(view, metrics)
@@ -31,6 +32,20 @@ def test_repetitions_are_grouped_and_have_a_second_view_of_their_means() -> None
         assert ("IMAGE" in {chart["type"] for chart in found["compareRunCharts"]}) is not drawn, "a mean has no picture"
     assert [view.by for view in views.of_sweep("abc", ["weighting.name"], [])] == [()]
     assert [view.by for view in views.of_sweep("abc", [], ["seed"])] == [()]
+
+
+def test_bars_begin_at_the_baseline_where_runs_have_one() -> None:
+    every = {"test/macro_f1": 0.5, "test/mcc": 0.5, "difference/macro_f1": 0.1}
+    for view in views.of_sweep("abc", ["weighting.name"], ["seed"]):
+        found = state(view, every)
+        first, second = found["compareRunCharts"][:2]
+        assert (first["metricKey"], second["metricKey"]) == ("difference/macro_f1", "test/macro_f1")
+        assert found["selectedColumns"][2:] == [
+            "metrics.`test/macro_f1`",
+            "metrics.`difference/macro_f1`",
+            "metrics.`test/mcc`",
+        ]
+    assert state(view, {"test/mcc": 1})["compareRunCharts"][0]["metricKey"] == "test/mcc"
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from equipoise.tracking import history
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages
-
-BEGINNING = "difference/"
+from equipoise.tracking.views import DIFFERENCE
 
 
 def log_differences(store: Store, sweep: str, runs: Sequence[Logged]) -> None:
@@ -31,7 +30,7 @@ def log_differences(store: Store, sweep: str, runs: Sequence[Logged]) -> None:
     from mlflow.entities import Metric
 
     with contextlib.suppress(*outages()):
-        logged = {run.id: run.metrics for run in history.sweep_runs(store, sweep, [BEGINNING])}
+        logged = {run.id: run.metrics for run in history.sweep_runs(store, sweep, [DIFFERENCE])}
         now = int(time.time() * 1000)
         for run, found in differences(runs):
             new = {key: value for key, value in found.items() if logged.get(run.id, {}).get(key) != value}
@@ -58,7 +57,7 @@ def differences(runs: Sequence[Logged]) -> list[tuple[Logged, dict[str, float]]]
 def _difference(run: Logged, baseline: Logged) -> dict[str, float]:
     keys = {name: f"test/{name}" for name in PANEL}
     return {
-        f"{BEGINNING}{name}": run.metrics[key] - baseline.metrics[key]
+        f"{DIFFERENCE}{name}": run.metrics[key] - baseline.metrics[key]
         for name, key in keys.items()
         if key in run.metrics and key in baseline.metrics
     }

@@ -16,6 +16,7 @@ from equipoise.core.schema import listing
 from equipoise.core.terminal import console, say, warn
 from equipoise.sweeps import descriptions, search_report
 from equipoise.sweeps.descriptions import NOTE
+from equipoise.sweeps.differences import log_differences
 from equipoise.sweeps.jobs import Unfinished, await_others, data_digests, labels, unfinished
 from equipoise.sweeps.planning import Plan, Sweep
 from equipoise.tracking import history
@@ -88,6 +89,7 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             if state.compared and not (plan.searching or plan.racing):
                 missing = f"{len(state.unfinished)} of {len(summary.jobs)} jobs" if state.unfinished else ""
                 state.said = verdict.headline(state.compared, missing)
+                log_differences(store, sweep.id, state.runs)
             _log(summary, state)
             if plan.searching:
                 search_report.show(store, sweep.id, plan.searching, sweep.flags)

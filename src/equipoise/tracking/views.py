@@ -21,7 +21,9 @@ HEADLINE = (
     "micro_f1",
     "hamming_loss",
 )
+DIFFERENCE = "difference/"
 PROFILES = ("profile/recall", "profile/precision", "profile/f1", "profile/weight")
+WHAT_THE_WEIGHTS_DID = ("profile/weight_share", "profile/loss_share", "profile/gradient_share")
 TRAINING = ("val/balanced_accuracy", "val/macro_f1", "val/log_loss", "train/loss")
 AT_ONCE = 100  # runs that are drawn; of more runs the first 20
 IN_ALL_VIEWS = {
@@ -90,7 +92,7 @@ def condition_of_sweep(sweep: str) -> str:
 def of_sweep(
     sweep: str, configuration: Sequence[str], repetition: Sequence[str], baseline: tuple[str, str] | None = None
 ) -> list[View]:
-    """Return the view of a sweep's runs and, if configurations are repeated, one of their means.
+    """Return the views of a sweep, that of the configurations' means first, if they are repeated, and that of all runs.
 
     Parameters
     ----------
@@ -102,9 +104,10 @@ def of_sweep(
     if not (configuration and repetition):
         return [View(sweep, f"Sweep {sweep}", condition, params, baseline=baseline)]
     over = " and ".join(repetition)
+    named = f"Sweep {sweep}"
     return [
-        View(sweep, f"Sweep {sweep}", condition, params, by=configuration, baseline=baseline),
-        View(f"{sweep}-means", f"Sweep {sweep}, means over {over}", condition, params, by=configuration, means=True),
+        View(sweep, f"{named}, means over {over}", condition, params, configuration, means=True, baseline=baseline),
+        View(f"{sweep}-runs", f"{named}, every run", condition, params, configuration, baseline=baseline),
     ]
 
 
@@ -149,7 +152,7 @@ def _state(view: View, metrics: Mapping[str, float], runs: int) -> dict[str, Any
             *({"uuid": name, "name": name, "display": False, "isReordered": True} for name in others),
         ],
         "compareRunCharts": charts,
-        **_listing(view, shown, runs),
+        **_listing(view, metrics, shown, runs),
         **IN_ALL_VIEWS,
     }
 
@@ -157,10 +160,13 @@ def _state(view: View, metrics: Mapping[str, float], runs: int) -> dict[str, Any
 def _sections(view: View, metrics: Mapping[str, float], shown: Sequence[str], runs: int) -> list[_Section]:
     """Return the sections that have a card, from top to bottom."""
     each_run = not view.means  # MLflow draws no pictures, parallel coordinates or differences of means
+    differing = [name for name in shown if f"{DIFFERENCE}{name}" in metrics]
     found = [
+        _Section("Difference to the baseline, test split", 2, 330, [_bar(f"{DIFFERENCE}{name}") for name in differing]),
         _Section("Test split", 3, 330, [_bar(f"test/{name}") for name in shown]),
         _Section("Classes, head to tail (step: rank)", 2, 400, [_line(key) for key in PROFILES]),
         _Section("Head against tail", 2, 400, _head_and_tail(view, metrics)),
+        _Section("What the weights did, head to tail", 3, 330, [_line(key) for key in WHAT_THE_WEIGHTS_DID]),
         _Section("Choices and results", 1, 400, [_parallel(view.params, shown)] if each_run else []),
         _Section("Training", 2, 330, [_line(key) for key in TRAINING]),
         # As high as the params that MLflow writes over each picture.
@@ -170,7 +176,7 @@ def _sections(view: View, metrics: Mapping[str, float], shown: Sequence[str], ru
     return [section for section in found if section.cards]
 
 
-def _listing(view: View, shown: Sequence[str], runs: int) -> dict[str, Any]:
+def _listing(view: View, metrics: Mapping[str, float], shown: Sequence[str], runs: int) -> dict[str, Any]:
     """Return which runs are listed, in what order, with which columns, and how they are grouped."""
     grouped = {
         "aggregateFunction": "average",
@@ -180,7 +186,12 @@ def _listing(view: View, shown: Sequence[str], runs: int) -> dict[str, Any]:
         "searchFilter": view.condition,
         "orderByKey": f"metrics.`test/{shown[0]}`" if shown else "attributes.start_time",
         "orderByAsc": False,
-        "selectedColumns": [*(f"params.`{key}`" for key in view.params), *(f"metrics.`test/{name}`" for name in shown)],
+        "selectedColumns": [
+            *(f"params.`{key}`" for key in view.params),
+            *(f"metrics.`test/{name}`" for name in shown[:1]),
+            *(f"metrics.`{DIFFERENCE}{name}`" for name in shown[:1] if f"{DIFFERENCE}{name}" in metrics),
+            *(f"metrics.`test/{name}`" for name in shown[1:]),
+        ],
         "runsHiddenMode": "SHOWALL" if runs <= AT_ONCE else "FIRST_20_RUNS",
         "groupBy": grouped if view.by else None,
         "useGroupedValuesInCharts": view.means,
