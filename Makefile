@@ -94,13 +94,15 @@ OF_RUN = $(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learn
 CHARTS := compareRunsMode=CHART&workflowType=machine_learning
 OF_VIEW = $(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&$(CHARTS)
 OF_ALL = $(HASH)/experiments?workflowType=machine_learning
+NEWEST := $(if $(wildcard mlflow.db),$(shell cat outputs/newest_view 2>/dev/null))
+VIEW ?= $(NEWEST)
 PAGE = $(if $(RUN),$(OF_RUN),$(if $(VIEW),$(OF_VIEW),$(OF_ALL)))
 
 study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagrams: one to two hours on 2 cores
 	@$(MAKE) --no-print-directory setup EXTRA=sweeps
 	@dvc --cd pipelines/study repro $(ARGS)
 
-ui: setup  ## Open MLflow on the project's runs; each run and sweep prints the command that opens its page
+ui: setup  ## Open MLflow on the newest sweep's verdict; each run and sweep prints the command that opens its page
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow server --backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" \
 		--host 127.0.0.1 --port $(PORT) --workers 1

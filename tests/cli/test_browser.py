@@ -1,4 +1,4 @@
-"""MLflow's page of a real sweep, as the command that a sweep prints opens it in a real browser."""
+"""MLflow's pages of a real sweep, as `make ui` and the command that the sweep prints open them in a real browser."""
 
 import os
 import re
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 SWEEP = ["weighting=none,balanced", "seed=0,1", "dataset=digits_lt", "model=linear", "trainer.epochs=2"]
 CHARTS = [
+    *("difference/balanced_accuracy", "difference/macro_f1", "difference/log_loss"),
     *("test/balanced_accuracy", "test/macro_f1", "test/mcc", "test/worst_class_recall", "test/log_loss"),
     *("profile/recall", "profile/precision", "profile/f1", "profile/weight"),
     *("test/recall_many vs. test/recall_few", "val/balanced_accuracy", "val/log_loss"),
@@ -34,6 +35,12 @@ FLAGS = (
 SIZE = "--window-size=1900,5200"
 
 
+def planned(folder: Path, port: int, *more: str) -> str:
+    """What `make ui` does in the folder, with this repository's Makefile."""
+    command = ["make", "-n", "-f", str(REPOSITORY / "Makefile"), "-o", "setup", "ui", *more, f"PORT={port}"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture(scope="module")
 def page(project: Path) -> Iterator[str]:
     """The link that opens the sweep's view, on a server of its own."""
@@ -42,9 +49,11 @@ def page(project: Path) -> Iterator[str]:
     words = shlex.split(found.stdout.splitlines()[-1])
     assert words[:4] == ["make", "-C", str(project), "ui"]
     port = free_port()
-    planned = subprocess.run(
-        ["make", "-n", "ui", words[4], f"PORT={port}"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout
+    of_sweep, of_newest = (
+        re.search(r"http://127\.0\.0\.1:\S+", planned(folder, port, *more))[0]  # type: ignore[index]
+        for folder, more in ((REPOSITORY, words[4:]), (project, []))
+    )
+    assert of_sweep == of_newest, "`make ui` opens the newest sweep"
     command = [
         sys.executable,
         "-m",
@@ -65,7 +74,7 @@ def page(project: Path) -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         processes.until(lambda: answers(f"http://127.0.0.1:{port}/health"), server)
-        yield re.search(r"http://127\.0\.0\.1:\S+", planned)[0]  # type: ignore[index]
+        yield of_sweep
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +141,58 @@ def open_view(browser: Any, link: str) -> None:
         button.click()
 
 
-def test_the_link_shows_every_run_in_every_chart(page: str, browser: Any) -> None:
+def verdict(browser: Any) -> str:
+    """The verdict as it can be seen at the top of the page."""
+    said = re.search(r"Verdict on digits_lt.*", text(browser))
+    return said[0] if said else ""
+
+
+def test_the_verdict_is_there_without_a_click(page: str, browser: Any) -> None:
+    """Which is best, by how much, and whether that is sure; three clicks are what it may take."""
     open_view(browser, page)
+    assert wait(lambda: bool(verdict(browser)))
+    best, much, sure = (
+        r"(balanced|none) is highest by balanced accuracy \(0\.\d+\)",
+        r"[+-]0\.\d+ \([+-]0\.\d+ to [+-]0\.\d+\) against none",
+        r"noise",
+    )
+    assert re.search(f"{best}.*{much}.*{sure}", verdict(browser)), verdict(browser)
+    assert wait(lambda: "difference/balanced_accuracy" in titles(browser))
+    # From the list of experiments it is one click.
+    browser.get("about:blank")
+    browser.get(re.sub(r"#.*", "#/experiments?workflowType=machine_learning", page))
+    by_name = "//a[text()='digits_lt']"
+    assert wait(lambda: bool(browser.find_elements("xpath", by_name)))
+    browser.find_element("xpath", by_name).click()
+    assert wait(lambda: "against none" in verdict(browser)), verdict(browser)
+
+
+def test_a_run_says_what_it_is_worth_and_links_its_report(page: str, browser: Any) -> None:
+    open_view(browser, re.sub(r"(viewStateShareKey=\w+)", r"\1-runs", page))
+    name = "//a[starts-with(text(), 'balanced')]"
+    assert wait(lambda: bool(browser.find_elements("xpath", name)))
+    browser.get(browser.find_element("xpath", name).get_attribute("href"))
+    assert wait(lambda: "On 500 test samples" in text(browser))
+    said = text(browser)
+    assert re.search(r"Balanced accuracy 0\.\d{3} \(0\.\d{3} to 0\.\d{3}", said)
+    assert "Created by" in said
+    order = ["test/balanced_accuracy", "test/balanced_accuracy_low", "test/macro_f1"]
+    places = [said.index(f"\n{key}\n") for key in order]
+    assert places == sorted(places), "headlines first"
+    assert "weight/0\n" not in said[: places[-1]], "what went in comes below them"
+    browser.find_element("xpath", "//a[text()='Report']").click()
+    browser.switch_to.window(browser.window_handles[-1])
+    assert wait(lambda: bool(browser.find_elements("css selector", "iframe")))
+    browser.switch_to.frame(browser.find_element("css selector", "iframe"))
+    assert wait(lambda: "Which classes suffer?" in text(browser))
+    browser.switch_to.default_content()
+    for _ in browser.window_handles[1:]:
+        browser.close()
+    browser.switch_to.window(browser.window_handles[0])
+
+
+def test_a_view_shows_every_run_in_every_chart(page: str, browser: Any) -> None:
+    open_view(browser, re.sub(r"(viewStateShareKey=\w+)", r"\1-runs", page))
     assert wait(lambda: set(CHARTS + OF_EACH_RUN) <= set(titles(browser))), set(CHARTS + OF_EACH_RUN) - set(
         titles(browser)
     )
@@ -154,8 +213,8 @@ def test_the_link_shows_every_run_in_every_chart(page: str, browser: Any) -> Non
     browser.save_screenshot(str(SCREENSHOTS / "sweep.png"))
 
 
-def test_the_means_over_seeds_are_a_view_of_their_own(page: str, browser: Any) -> None:
-    open_view(browser, re.sub(r"(viewStateShareKey=\w+)", r"\1-means", page))
+def test_the_means_over_seeds_come_first(page: str, browser: Any) -> None:
+    open_view(browser, page)
     assert wait(lambda: set(CHARTS) <= set(titles(browser))), set(CHARTS) - set(titles(browser))
     assert wait(lambda: drawn(browser) >= len(CHARTS)), drawn(browser)
     assert not set(OF_EACH_RUN) & set(titles(browser))

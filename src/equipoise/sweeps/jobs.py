@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 SUPERSEDED = "superseded_in"  # tag: the sweep that a finished run has left because other code or data replaced it
+NEWEST = "outputs/newest_view"  # file in the project: experiment and key of the view that `make ui` opens
 TRIAL = "trial"  # tag: the number of the trial in its search
 LOST = "lost"  # tag: why a job's process or machine disappeared before the job ended
 LOCK, REFUSED = "lock", "refused"  # endings of a job's files
@@ -135,6 +136,10 @@ def save_views(store: Store, sweep: str) -> list[tuple[str, str]]:
         _save(store, experiment, sweep, of_sweep, baseline)
         save_overview(store, experiment)
         opened.append((experiment, of_sweep[0].key))
+    if store.is_local and opened:
+        file = store.root / NEWEST
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("/".join(opened[0]) + "\n", encoding="utf-8")
     return opened
 
 
