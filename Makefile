@@ -92,11 +92,11 @@ experiments: setup  ## Show DVC's experiments in 120 columns: headline metrics, 
 # A run prints RUN=experiment/run at its end, a sweep VIEW=experiment/view, a saved view.
 OF_RUN = $(HASH)/experiments/$(subst /,/runs/,$(RUN))?workflowType=machine_learning
 CHARTS := compareRunsMode=CHART&workflowType=machine_learning
-OF_VIEW = $(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(VIEW))&$(CHARTS)
+OF_VIEW = $(HASH)/experiments/$(subst /,/runs?viewStateShareKey=,$(SHOWN))&$(CHARTS)
 OF_ALL = $(HASH)/experiments?workflowType=machine_learning
 NEWEST := $(if $(wildcard mlflow.db),$(shell cat outputs/newest_view 2>/dev/null))
-VIEW ?= $(NEWEST)
-PAGE = $(if $(RUN),$(OF_RUN),$(if $(VIEW),$(OF_VIEW),$(OF_ALL)))
+SHOWN = $(or $(VIEW),$(NEWEST))
+PAGE = $(if $(RUN),$(OF_RUN),$(if $(SHOWN),$(OF_VIEW),$(OF_ALL)))
 
 study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagrams: one to two hours on 2 cores
 	@$(MAKE) --no-print-directory setup EXTRA=sweeps
