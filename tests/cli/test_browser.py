@@ -152,7 +152,7 @@ def test_the_verdict_is_there_without_a_click(page: str, browser: Any) -> None:
     open_view(browser, page)
     assert wait(lambda: bool(verdict(browser)))
     best, much, sure = (
-        r"(balanced|none) is highest by balanced accuracy \(0\.\d+\)",
+        r"(balanced|none, the baseline,) is highest by balanced accuracy \(0\.\d+\)",
         r"[+-]0\.\d+ \([+-]0\.\d+ to [+-]0\.\d+\) against none",
         r"noise",
     )
