@@ -16,9 +16,9 @@ from equipoise.core.schema import listing
 from equipoise.core.terminal import console, say, warn
 from equipoise.sweeps import descriptions, search_report
 from equipoise.sweeps.descriptions import NOTE
-from equipoise.sweeps.differences import log_differences
 from equipoise.sweeps.jobs import Unfinished, await_others, data_digests, labels, unfinished
 from equipoise.sweeps.planning import Plan, Sweep
+from equipoise.sweeps.to_baseline import log_differences
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import log_sweep_texts
 from equipoise.tracking.history import Logged

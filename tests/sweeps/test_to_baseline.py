@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from comparisons import run
-from equipoise.sweeps.differences import differences, log_differences
+from equipoise.sweeps.to_baseline import differences, log_differences
 from equipoise.tracking.history import Logged, sweep_runs
 from equipoise.tracking.store import Store
 
