@@ -32,47 +32,67 @@ MOST_RUNS = 1000  # each of which has a mark of its own
 # Less and more than the baseline: small differences let light and dark paper through.
 DIVERGING = ("rgb(194, 80, 10)", "rgba(194, 80, 10, 0.04)", "rgba(22, 104, 178, 0.04)", "rgb(22, 104, 178)")
 STRONG = 0.75  # of the largest difference: above it the cell is so dark that its number is white
-UNTESTED, NOT_SHOWN, SHOWN = "not tested", "not shown to differ", "shown to differ"
+EVIDENCE = UNTESTED, NOT_SHOWN, SHOWN = ("not tested", "not shown to differ", "shown to differ")
+HOW_SHOWN = "A filled mark is shown to differ, a hollow one is not; a dashed line or no line is not tested"
 
 
 def forest(table: Table, metric: str, of_each: Mapping[str, Look]) -> Chart | None:
     """Draw each configuration's difference to its baseline with its interval; return None without any."""
-    import altair as alt
-
-    found = [(row.configuration, row.to_baseline) for row in table.rows if row.to_baseline]
+    found = [(row.configuration.label, row.to_baseline) for row in table.rows if row.to_baseline]
     if not found:
         return None
     references = list(dict.fromkeys(one.reference for _, one in found))
-    drawn = [of_each[one.label] for one, _ in found]
+    drawn = [of_each[label] for label, _ in found]
     labels = [
         look.name if len(references) == 1 else f"{look.name} − {one.reference}"
         for look, (_, one) in zip(drawn, found, strict=True)
     ]
-    numbers = {name: np.array([getattr(one, name) for _, one in found]) for name in ("mean", "low", "high", "pairs")}
-    evidence = [_evidence(one) for _, one in found]
+    against = references[0] if len(references) == 1 else "its baseline"
+    better = "higher" if orientation(metric) > 0 else "lower"
+    return differences(
+        drawn,
+        [one for _, one in found],
+        f"{table.dataset}: {words(metric)} minus that of {against}, paired, with 95 % intervals. {HOW_SHOWN}",
+        labels=labels,
+        title=f"difference, {better} is better",
+    )
+
+
+def differences(
+    drawn: Sequence[Look], found: Sequence[Difference], caption: str, *, labels: Sequence[str], title: str
+) -> Chart:
+    """Draw differences with their intervals, and what their tests say of them.
+
+    Parameters
+    ----------
+    labels : of the rows
+    title : of the axis
+    """
+    import altair as alt
+
+    numbers = {name: np.array([getattr(one, name) for one in found]) for name in ("mean", "low", "high", "pairs")}
     base = _configured(
         charts.columns(
             place=np.arange(len(found)),
             **numbers,
-            p=np.array([np.nan if one.p is None else one.p for _, one in found]),
-            evidence=np.array([(UNTESTED, NOT_SHOWN, SHOWN).index(one) for one in evidence]),
+            p=np.array([np.nan if one.p is None else one.p for one in found]),
+            evidence=np.array([EVIDENCE.index(_evidence(one)) for one in found]),
         ),
         drawn,
-    ).transform_calculate(evidence=f"['{UNTESTED}', '{NOT_SHOWN}', '{SHOWN}'][datum.evidence]")
+    ).transform_calculate(evidence=f"{list(EVIDENCE)}[datum.evidence]")
     parameter, opacity = charts.isolated()
     y = alt.Y("place", type="ordinal", axis=charts.name_axis(labelExpr="labels[datum.value]", labelOverlap=False))
-    better = "higher" if orientation(metric) > 0 else "lower"
-    x = alt.X("mean", type="quantitative", title=f"difference, {better} is better")
+    dash = alt.when(f"datum.evidence === '{UNTESTED}'").then(alt.value([5, 4])).otherwise(alt.value([1, 0]))
+    fill = alt.when(f"datum.evidence === '{SHOWN}'").then(_color(drawn)).otherwise(alt.value("transparent"))
     shared = {"y": y, "color": _color(drawn), "opacity": opacity}
-    intervals = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low", type="quantitative"), x2=alt.X2("high"), **shared)
-    intervals = intervals.encode(
-        strokeDash=alt.when(f"datum.evidence === '{UNTESTED}'").then(alt.value([5, 4])).otherwise(alt.value([1, 0]))
+    intervals = base.mark_rule(strokeWidth=2.5).encode(
+        x=alt.X("low", type="quantitative"), x2=alt.X2("high"), strokeDash=dash, **shared
     )
     points = base.mark_point(size=110, strokeWidth=2.2).encode(
-        x=x,
+        x=alt.X("mean", type="quantitative", title=title),
         **shared,
         shape=_shape(drawn),
-        fill=alt.when(f"datum.evidence === '{SHOWN}'").then(_color(drawn)).otherwise(alt.value("transparent")),
+        fill=fill,
         tooltip=[
             _field("configuration"),
             _field("mean", "+.4f", "difference"),
@@ -85,13 +105,11 @@ def forest(table: Table, metric: str, of_each: Mapping[str, Look]) -> Chart | No
     )
     zero = alt.Chart(charts.columns(zero=np.zeros(1)), name=f"{INK}_zero").mark_rule(strokeDash=[4, 3])
     layers = alt.layer(zero.encode(x=alt.X("zero", type="quantitative")), intervals, points)
-    against = references[0] if len(references) == 1 else "its baseline"
     return charts.chart(
         layers.properties(width="container", height={"step": STEP}).add_params(
-            parameter, _names(drawn), alt.param(name="labels", value=labels)
+            parameter, _names(drawn), alt.param(name="labels", value=list(labels))
         ),
-        f"{table.dataset}: {words(metric)} minus that of {against}, paired, with 95 % intervals. A filled mark is "
-        "shown to differ, a hollow one is not; a dashed line or no line is not tested",
+        caption,
     )
 
 

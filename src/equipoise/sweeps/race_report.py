@@ -3,28 +3,30 @@
 import json
 import math
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from equipoise.comparison import racing
 from equipoise.comparison.display import interval, p_of, words
+from equipoise.comparison.drawings import HOW_SHOWN, differences
 from equipoise.comparison.racing import Entry, Nested, Scores, Verdict
 from equipoise.comparison.repetitions import Difference, Spread
+from equipoise.config.naming import experiment_of
 from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
 from equipoise.core.terminal import errors, print_table, say
-from equipoise.reports import html
-from equipoise.sweeps import descriptions
+from equipoise.reports.page import Block, Code, Fact, Legend, Page, Part, Table, Text
+from equipoise.sweeps import descriptions, race_chart
 from equipoise.sweeps.race import Race, Results
+from equipoise.sweeps.race_chart import Line
 from equipoise.sweeps.race_plan import METRICS, judged_by
 from equipoise.tracking.artifacts import log_sweep_texts
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+MOST_DRAWN = 24  # candidates
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,20 @@ def show(race: Race) -> int:
         racing.nested(scores, results.test[race.metric], race.baseline, race.design),
         racing.dropped(scores, race.baseline),
     )
+    first, *others = lines(told)
+    say(first)
     headings, rows = disagreement(told)
     if rows:
         print_table("The metrics favour different ways (validation split)", headings, rows)
-    for line in lines(told):
+    for line in others:
         say(line)
     folder = project_root() / "outputs" / "decide" / race.sweep.id
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"decision.html": page(told), "decision.json": as_json(told)}
+    texts = {"decision.html": page(told).as_html(), "decision.json": as_json(told)}
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     log_sweep_texts(race.store, race.sweep.id, {run.experiment_id for run in results.runs}, texts)
-    descriptions.open_note(race.store, race.sweep.id, lines(told)[0])
+    descriptions.open_note(race.store, race.sweep.id, first)
     say(f"The race, drawn: {folder / 'decision.html'}")
     return 0
 
@@ -219,39 +223,73 @@ def _leaders(told: Told) -> dict[str, Entry]:
     return leaders
 
 
-def page(told: Told) -> str:
-    """Return the race as one page: the verdict, the race drawn, every entry, what metrics disagree on."""
-    race = told.race
-    said = lines(told)
-    lead = [html.paragraph(said[0], kind="lead"), *map(html.paragraph, said[1:-3])]
-    parts = [html.Part("What to type next", [html.code("\n".join(said[-3:]), "Three commands")])]
-    parts.append(
-        html.Part(
-            "The race",
+def page(told: Told) -> Page:
+    """Return the race as one page: the verdict, every entry's difference, the race drawn, what metrics disagree on."""
+    said, raced = lines(told), _drawn(told)
+    drawn = race_chart.looks([(line.name, line.weighting) for line in raced])
+    legend = Legend([(look.name, look.color, look.symbol) for look in drawn])
+    known: list[Block] = [Text(line) for line in said[1:-3]]
+    parts = [
+        Part("Which is best, and by how much?", [legend, *_differences(told), *known]),
+        Part(
+            "How the race went",
             [
-                html.picture(
-                    _drawn(told),
-                    f"{words(race.metric)} minus that of no weights with argmax, mean of the repetitions so far",
-                ),
-                html.paragraph(
+                race_chart.race_chart(raced, words(told.race.metric)),
+                Text(
                     "A candidate leaves (×) when all its rules are shown to be worse than the leader on these rows: a "
                     "one-sided paired t test over repetitions, its level spent over looks and entries, so that the "
                     "best is ever dropped with a probability of about 5 % at most."
                 ),
             ],
-        )
-    )
-    parts.append(html.Part("All entries", [html.table(*_entries(told))]))
+        ),
+        Part("What to type next", [Code("\n".join(said[-3:]), "Three commands")]),
+        Part("All entries", [Table(*_entries(told))]),
+    ]
     headings, rows = disagreement(told)
     if rows:
-        parts.append(html.Part("Where the metrics disagree", [html.table(headings, rows)]))
+        parts.append(Part("Where the metrics disagree", [Table(headings, rows)]))
     if told.nested:
         chosen = [[_name(entry), str(count)] for entry, count in told.nested.chosen.items()]
-        parts.append(
-            html.Part("What each repetition's validation rows chose", [html.table(["entry", "repetitions"], chosen)])
-        )
-    parts.append(html.Part("How it was run", [html.paragraph(race.sweep.command)]))
-    return html.document(f"Decision by {words(race.metric)}", lead, parts)
+        parts.append(Part("What each repetition's validation rows chose", [Table(["entry", "repetitions"], chosen)]))
+    dataset = experiment_of(told.race.planned.configs[0].dataset)
+    return Page("Decision", f"{dataset}, by {words(told.race.metric)}", said[:1], _facts(told), [], parts)
+
+
+def _facts(told: Told) -> list[Fact]:
+    race = told.race
+    newest = max((run.started for run in told.results.runs), default=0)
+    return [
+        ("Data set", experiment_of(race.planned.configs[0].dataset)),
+        ("Repetitions", str(told.repetitions)),
+        ("Trainings", str(len(told.results.runs))),
+        ("Command", race.sweep.command),
+        ("Trained", time.strftime("%Y-%m-%d %H:%M", time.localtime(newest / 1000))),
+    ]
+
+
+def _differences(told: Told) -> list[Block]:
+    """Draw the difference of each candidate's best rule to no weights with argmax."""
+    scores, weightings = told.results.validation[told.race.metric], _weightings(told)
+    best: dict[str, Entry] = {}
+    for entry in _by_gain(scores, told):
+        if entry in told.verdict.differences:
+            best.setdefault(entry.candidate, entry)
+    entries = list(best.values())[:MOST_DRAWN]
+    if not entries:
+        return []
+    drawn = race_chart.looks([(_name(entry), weightings[entry.candidate]) for entry in entries])
+    found = [told.verdict.differences[entry] for entry in entries]
+    caption = (
+        f"{words(told.race.metric)} on validation rows minus that of no weights with argmax: each candidate by its "
+        f"best rule, with simultaneous intervals. {HOW_SHOWN}"
+    )
+    labels = [look.name for look in drawn]
+    return [differences(drawn, found, caption, labels=labels, title="difference, higher is better")]
+
+
+def _weightings(told: Told) -> dict[str, str]:
+    configs = zip(told.race.planned.field.candidates, told.race.planned.configs, strict=True)
+    return {candidate.label: config.weighting.name for candidate, config in configs}
 
 
 def _entries(told: Told) -> tuple[list[str], list[list[str]]]:
@@ -273,23 +311,19 @@ def _entries(told: Told) -> tuple[list[str], list[list[str]]]:
     return ["entry", "repetitions", words(told.race.metric), "− no weights, argmax", "p", ""], rows
 
 
-def _drawn(told: Told) -> "Figure":
-    """Draw each candidate by its best rule, in the colour of its weighting."""
-    from equipoise.sweeps.race_figure import Line, race_figure
-
-    scores = told.results.validation[told.race.metric]
+def _drawn(told: Told) -> list[Line]:
+    """Return each candidate by its best rule."""
+    scores, weightings = told.results.validation[told.race.metric], _weightings(told)
     baseline = scores[told.race.baseline]
-    configs = dict(zip(told.race.planned.field.candidates, told.race.planned.configs, strict=True))
-    weightings = {candidate.label: config.weighting.name for candidate, config in configs.items()}
     lines: dict[str, Line] = {}
     for entry in _by_gain(scores, told):
         if entry.candidate in lines:
             continue
         shared = [repetition for repetition in sorted(scores[entry]) if repetition in baseline]
-        differences = np.array([scores[entry][repetition] - baseline[repetition] for repetition in shared])
+        apart = np.array([scores[entry][repetition] - baseline[repetition] for repetition in shared])
         gone = all(other in told.gone for other in scores if other.candidate == entry.candidate)
-        lines[entry.candidate] = Line(_name(entry), weightings[entry.candidate], differences, gone)
-    return race_figure(list(lines.values()), words(told.race.metric))
+        lines[entry.candidate] = Line(_name(entry), weightings[entry.candidate], apart, gone)
+    return list(lines.values())[:MOST_DRAWN]
 
 
 def _by_gain(scores: Scores, told: Told) -> list[Entry]:

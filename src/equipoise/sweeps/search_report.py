@@ -1,4 +1,4 @@
-"""The results of a search: its best trials in the terminal, all trials and pictures in the sweep's summary run."""
+"""The results of a search: its best trials in the terminal, all trials and a page in the sweep's summary run."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equipoise.core.commands import command
+from equipoise.core.paths import project_root
 from equipoise.core.schema import counted
 from equipoise.core.terminal import console, print_table, say, warn
 from equipoise.metrics.orientation import orientation
-from equipoise.sweeps import descriptions, search
+from equipoise.reports.page import Block, Fact, Page, Part, Table
+from equipoise.sweeps import descriptions, search, search_charts
 from equipoise.tracking import history
-from equipoise.tracking.artifacts import log_sweep_figures, log_sweep_texts
+from equipoise.tracking.artifacts import log_sweep_texts
 from equipoise.tracking.store import Store
 
 if TYPE_CHECKING:
     import optuna
-    from matplotlib.figure import Figure
 
 MOST_ROWS = 10
 
@@ -26,7 +27,7 @@ MOST_ROWS = 10
 def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[str] = ()) -> None:
     """Print the best trials, or for several metrics those that no other beats in all, and log all trials.
 
-    The sweep's summary run gets the trials as a table, the importance of each option, and pictures.
+    The sweep's summary run gets the trials as a table, and a page.
 
     Parameters
     ----------
@@ -53,16 +54,41 @@ def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[st
         console.print(f"What {metric} depends on: {listed}", soft_wrap=True)
     console.print(f"To see its trials in a browser:\n  {search.dashboard(store.root, sweep)}", soft_wrap=True)
     experiments = {run.experiment_id for run in runs}
-    log_sweep_texts(store, sweep, experiments, {"search/trials.csv": _as_csv(study, settings)})
-    pictures = {f"search/{name}.png": figure for name, figure in _pictures(study, settings, importance).items()}
-    log_sweep_figures(store, sweep, experiments, pictures)
+    folder = project_root() / "outputs" / "searches" / sweep
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "trials.csv": _as_csv(study, settings),
+        "search.html": page(study, settings, sweep, importance).as_html(),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    log_sweep_texts(store, sweep, experiments, {f"search/{name}": text for name, text in texts.items()})
+    say(f"Written to {folder / 'search.html'}, with trials.csv, and logged to the search's summary run")
 
 
 def _print_best(study: "optuna.Study", settings: search.Settings, flags: Sequence[str]) -> None:
     """Print a table of the best trials, and the command that runs the first of them on its own."""
-    several = len(settings.metric) > 1
-    shown = study.best_trials if several else _trials(study, "COMPLETE")
-    best = sorted(shown, key=lambda trial: -orientation(settings.metric[0]) * trial.values[0])[:MOST_ROWS]
+    best = _best_trials(study, settings)
+    title = "Trials that no other beats in all metrics" if len(settings.metric) > 1 else "Best trials"
+    title += ", by the validation split"
+    repetitions = len(_repeated(best[0], 0))
+    title += f", mean ± SD of {repetitions} repetitions" if repetitions > 1 else ""
+    print_table(title, *_best(study, settings))
+    again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
+    # A recipe may ask for a sweep.
+    again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
+    typed = f"{command('train')} {shlex.join([*flags, *again])}"
+    console.print(f"The first of them again, as a run of its own:\n  {typed}", soft_wrap=True)
+
+
+def _best_trials(study: "optuna.Study", settings: search.Settings) -> list["optuna.trial.FrozenTrial"]:
+    shown = study.best_trials if len(settings.metric) > 1 else _trials(study, "COMPLETE")
+    return sorted(shown, key=lambda trial: -orientation(settings.metric[0]) * trial.values[0])[:MOST_ROWS]
+
+
+def _best(study: "optuna.Study", settings: search.Settings) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of the best trials, or of those that no other beats in all metrics."""
+    best = _best_trials(study, settings)
     keys = list(best[0].params)
     # The last word of an option names it, where no other option ends in the same word.
     words = [key.rpartition(".")[2] for key in keys]
@@ -75,16 +101,7 @@ def _print_best(study: "optuna.Study", settings: search.Settings, flags: Sequenc
         ]
         for trial in best
     ]
-    title = "Trials that no other beats in all metrics" if several else "Best trials"
-    title += ", by the validation split"
-    repetitions = len(_repeated(best[0], 0))
-    title += f", mean ± SD of {repetitions} repetitions" if repetitions > 1 else ""
-    print_table(title, ["trial", *settings.metric, *options], rows)
-    again = [line for line in best[0].user_attrs[search.OVERRIDES] if not line.startswith("sweep=")]
-    # A recipe may ask for a sweep.
-    again += ["hydra.mode=RUN"] * any(line.startswith("experiment=") for line in again)
-    typed = f"{command('train')} {shlex.join([*flags, *again])}"
-    console.print(f"The first of them again, as a run of its own:\n  {typed}", soft_wrap=True)
+    return ["trial", *settings.metric, *options], rows
 
 
 def verdict(study: "optuna.Study", settings: search.Settings) -> str:
@@ -170,24 +187,32 @@ def _value(trial: "optuna.trial.FrozenTrial", index: int) -> float:
     return float(trial.values[index])
 
 
-def _pictures(
-    study: "optuna.Study", settings: search.Settings, importance: Mapping[str, Mapping[str, float]]
-) -> dict[str, "Figure"]:
-    from equipoise.sweeps import search_figures
-
+def page(
+    study: "optuna.Study", settings: search.Settings, sweep: str, importance: Mapping[str, Mapping[str, float]]
+) -> Page:
+    """Return the search as one page: its best trial, how they went, and what the metric depends on."""
     trials = _trials(study, "COMPLETE")
     numbers, values = [trial.number for trial in trials], np.array([trial.values for trial in trials])
-    drawn = {}
-    for index, metric in enumerate(settings.metric):
-        drawn[f"history_{metric.removeprefix('val/')}"] = search_figures.history(
-            numbers, values[:, index], metric, orientation(metric)
-        )
-        if metric in importance:
-            drawn[f"importance_{metric.removeprefix('val/')}"] = search_figures.importances(importance[metric], metric)
+    best: list[Block] = [Table(*_best(study, settings))]
     if len(settings.metric) == 2:
-        best = [trial.number for trial in study.best_trials]
-        drawn["pareto_front"] = search_figures.front(values, np.isin(numbers, best), numbers, settings.metric)
-    return drawn
+        on_front = np.isin(numbers, [trial.number for trial in study.best_trials])
+        best.append(search_charts.front(values, on_front, numbers, settings.metric))
+    history = [
+        search_charts.history(numbers, values[:, index], metric, orientation(metric))
+        for index, metric in enumerate(settings.metric)
+    ]
+    parts = [Part("Which is best?", best), Part("How did the search go?", history)]
+    if importance:
+        drawn = [search_charts.importances(shares, metric) for metric, shares in importance.items()]
+        parts.append(Part("What does it depend on?", drawn))
+    parts.append(Part("All trials", [Table(*_all(study, settings))]))
+    counts = {state: len(_trials(study, state)) for state in ("COMPLETE", "PRUNED", "FAIL")}
+    facts: list[Fact] = [
+        ("Search", sweep),
+        ("Trials", f"{counts['COMPLETE']} finished, {counts['PRUNED']} pruned, {counts['FAIL']} failed"),
+        ("Metric", ", ".join(settings.metric)),
+    ]
+    return Page("Search", f"Search by {', '.join(settings.metric)}", [verdict(study, settings)], facts, [], parts)
 
 
 def _trials(study: "optuna.Study", state: str) -> list["optuna.trial.FrozenTrial"]:
@@ -200,11 +225,22 @@ def _trials(study: "optuna.Study", state: str) -> list["optuna.trial.FrozenTrial
 def _as_csv(study: "optuna.Study", settings: search.Settings) -> str:
     import pandas as pd
 
+    return pd.DataFrame(_rows(study, settings)).to_csv(index=False)
+
+
+def _rows(study: "optuna.Study", settings: search.Settings) -> list[dict[str, Any]]:
+    """Return every trial: its state, its metrics and its options."""
     rows = []
     for trial in study.get_trials(deepcopy=False):
         values = dict(zip(settings.metric, trial.values or [], strict=False))
         rows.append({"trial": trial.number, "state": trial.state.name.lower(), **values, **trial.params})
-    return pd.DataFrame(rows).to_csv(index=False)
+    return rows
+
+
+def _all(study: "optuna.Study", settings: search.Settings) -> tuple[list[str], list[list[str]]]:
+    rows = _rows(study, settings)
+    headings = list(dict.fromkeys(key for row in rows for key in row))
+    return headings, [[_short(row.get(key, "")) for key in headings] for row in rows]
 
 
 def _short(value: Any) -> str:

@@ -16,7 +16,6 @@ from equipoise.tracking.store import Store
 
 if TYPE_CHECKING:
     import keras
-    from matplotlib.figure import Figure
 
 # Of a run, among its artifacts.
 CONFIG = "config/resolved.json"
@@ -29,13 +28,6 @@ def log_sweep_texts(store: Store, sweep: str, experiments: Set[str], texts: Mapp
     run_id = summary_run(store, sweep, experiments)
     for name, text in texts.items():
         store.client.log_text(run_id, text, name)
-
-
-def log_sweep_figures(store: Store, sweep: str, experiments: Set[str], figures: Mapping[str, "Figure"]) -> None:
-    """Log pictures by file name, as artifacts of the sweep's summary run."""
-    run_id = summary_run(store, sweep, experiments)
-    for name, figure in figures.items():
-        store.client.log_figure(run_id, figure, name)
 
 
 def summary_run(store: Store, sweep: str, experiments: Set[str]) -> str:
