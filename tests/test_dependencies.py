@@ -125,7 +125,7 @@ def test_the_study_asks_for_runs_or_its_report_again_if_their_code_has_changed(p
     before = digests()
     for file, expected in {
         "training/fit.py": {"runs"},
-        "reports/html.py": {"report"},
+        "reports/page.py": {"report"},
         "methods/losses.py": {"runs", "report"},
         "core/terminal.py": set(),
     }.items():

@@ -46,7 +46,7 @@ def test_an_edit_repeats_what_depends_on_it_and_nothing_else(tmp_path: Path) -> 
         "\n\nSHIPPED:",
         "\n\ndef halved(counts: Integers) -> Floats:\n    return 0.5 * inverse(counts)\n\n\nSHIPPED:",
     )
-    edit(project, "reports/html.py", "<title>", "<title>edited: ")
+    edit(project, "reports/page.py", "WIDE = 9", "WIDE = 8")
     more = train(project, *SWEEP, "seed=1")
     assert more.returncode == 0, more.stdout + more.stderr
     assert "trained again" not in more.stdout

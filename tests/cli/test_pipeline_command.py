@@ -168,7 +168,7 @@ def test_each_change_runs_the_stages_that_depend_on_it(clone: Clone) -> None:
         "src/equipoise/methods/models.py": {"conf", "train", "evaluate"},
         "src/equipoise/reports/figures.py": {"evaluate"},
         "src/equipoise/data/splitting.py": {"conf", "prepare", "train", "evaluate"},
-        "src/equipoise/reports/html.py": {"evaluate"},
+        "src/equipoise/reports/page.py": {"evaluate"},
         "src/equipoise/runs/dvc_training.py": {"train"},
         "src/equipoise/runs/dvc_page.py": set(),
         "src/equipoise/core/bars.py": set(),

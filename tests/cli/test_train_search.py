@@ -152,6 +152,9 @@ def test_two_metrics_and_two_trials_at_once(project: Path, store: Store) -> None
         "sweep=two_metrics",
     )
     assert "Trials that no other beats in all metrics" in printed
+    (verdict,) = [line for line in printed.splitlines() if line.startswith("Verdict (validation split, for choosing)")]
+    (summary,) = store.runs(kind="sweep", sweep_id="two_metrics")
+    assert summary.data.tags["mlflow.note.content"].startswith(f"{verdict}\n\n**Sweep two_metrics**")
     folder, table = trials(project, store, "two_metrics")
     assert "are beaten by none in both" in (folder / "search.html").read_text()
     assert table["val/log_loss"].notna().all()

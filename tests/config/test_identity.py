@@ -122,7 +122,7 @@ def test_code_that_only_shows_or_records_does_not_count(monkeypatch: pytest.Monk
         not {
             "data/tables/dataset.py",
             "data/arrays/dataset.py",
-            "reports/html.py",
+            "reports/run_page.py",
             "reports/figures.py",
             "tracking/upload.py",
             "tracking/outbox.py",

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 10
 
 
-def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[str] = ()) -> None:
+def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[str] = ()) -> str:
     """Print the best trials, or for several metrics those that no other beats in all, and log all trials.
+
+    Return the verdict; "" without a finished trial.
 
     The sweep's summary run gets the trials as a table, and a page.
 
@@ -39,10 +41,9 @@ def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[st
     console.print(f"\nSearch {sweep}: {counts}", style="bold", soft_wrap=True)
     runs = history.sweep_runs(store, sweep, ["samples/"])
     if not finished or not runs:
-        return
+        return ""
     said = verdict(study, settings)
     say(said)
-    descriptions.open_note(store, sweep, said)
     _print_best(study, settings, flags)
     for line in said_of_noise(study, settings, int(runs[-1].metrics.get("samples/validation", 0))):
         warn(line)
@@ -64,6 +65,9 @@ def show(store: Store, sweep: str, settings: search.Settings, flags: Sequence[st
         (folder / name).write_text(text, encoding="utf-8")
     log_sweep_texts(store, sweep, experiments, {f"search/{name}": text for name, text in texts.items()})
     say(f"Written to {folder / 'search.html'}, with trials.csv, and logged to the search's summary run")
+    for experiment in experiments:
+        descriptions.describe(store, experiment, sweep, said)
+    return said
 
 
 def _print_best(study: "optuna.Study", settings: search.Settings, flags: Sequence[str]) -> None:
@@ -116,8 +120,7 @@ def verdict(study: "optuna.Study", settings: search.Settings) -> str:
     end = "highest" if sign > 0 else "lowest"
     return (
         f"Verdict (validation split, for choosing): of {counted(len(trials), 'trial', 'trials')} number "
-        f"{best.number} is {end} by {metric} ({_mean(best, 0)}){sure}{front}; as the best of them "
-        "its value flatters it, and the test split judges."
+        f"{best.number} is {end} by {metric} ({_mean(best, 0)}){sure}{front}; as the best of them its value flatters it."
     )
 
 

@@ -38,7 +38,7 @@ class State:
 
     Attributes
     ----------
-    said : the verdict; "" without a finished run, and of a race or a search, which have verdicts of their own
+    said : the verdict; "" without a finished run, and of a race, whose verdict comes later
     """
 
     runs: Sequence[Logged] = ()
@@ -86,14 +86,14 @@ def summarised(store: Store, plan: Plan, sweep: Sweep) -> Iterator[State]:
             # Opening the store closes the runs of processes that are gone.
             open_store(store.root, "local" if store.is_local else "server")
             _fill(state, summary)
-            if state.compared and not (plan.searching or plan.racing):
+            if plan.searching:
+                state.said = search_report.show(store, sweep.id, plan.searching, sweep.flags)
+            elif state.compared and not plan.racing:  # whose verdict comes once the summary run is closed
                 missing = f"{len(state.unfinished)} of {len(summary.jobs)} jobs" if state.unfinished else ""
                 state.said = verdict.headline(state.compared, missing)
                 log_differences(store, sweep.id, state.runs)
             _log(summary, state)
-            if plan.searching:
-                search_report.show(store, sweep.id, plan.searching, sweep.flags)
-            elif not plan.racing:  # whose verdict comes once the summary run is closed
+            if not (plan.searching or plan.racing):
                 _print(summary, state)
                 _publish(summary, state)
     if state.unfinished:
