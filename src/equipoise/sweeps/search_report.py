@@ -120,7 +120,8 @@ def verdict(study: "optuna.Study", settings: search.Settings) -> str:
     end = "highest" if sign > 0 else "lowest"
     return (
         f"Verdict (validation split, for choosing): of {counted(len(trials), 'trial', 'trials')} number "
-        f"{best.number} is {end} by {metric} ({_mean(best, 0)}){sure}{front}; as the best of them its value flatters it."
+        f"{best.number} is {end} by {metric} ({_mean(best, 0)}){sure}{front}; as the best of them its value flatters "
+        "it."
     )
 
 
