@@ -8,6 +8,7 @@ from compose import COMPOSED, composed_default, digest_of
 
 from equipoise.config.model import Config
 from equipoise.core.schema import ConfigError
+from equipoise.methods.models import digests_of_file
 from equipoise.runs.dvc import checked_config
 from equipoise.runs.stage import ARTIFACTS, run_stage
 
@@ -27,9 +28,10 @@ def check(params: dict[str, Any]) -> Config:
     return checked_config(params)
 
 
-def step(_config: Config) -> None:
-    # Always the same text, so that no stage runs again because this one did.
-    (ARTIFACTS / "conf.txt").write_text("params.yaml has what conf/ says, and holds together\n")
+def step(config: Config) -> None:
+    # The same text for the same file of weights, if there is one, so that no stage runs again because this one did.
+    weights = "".join(f"{option}: {digest}\n" for option, digest in digests_of_file(config.model).items())
+    (ARTIFACTS / "conf.txt").write_text(f"params.yaml has what conf/ says, and holds together\n{weights}")
 
 
 if __name__ == "__main__":

@@ -40,12 +40,12 @@ from equipoise.data.shards import INDEX, RecordArrays, shard_names
 from equipoise.data.shards import METADATA as SHARDS
 from equipoise.data.shards import Metadata as ShardMetadata
 from equipoise.data.types import SPLITS
+from equipoise.methods.saved_model import load_keras
 from equipoise.methods.weighting import class_weights
 from equipoise.runs.gating import read_gates
 from equipoise.runs.stage import read_params
 from equipoise.sweeps.planning import plan
 from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox
-from equipoise.tracking.saved_model import load_keras
 from equipoise.training.checkpoints import FOLDER, Checkpoints, State, pack
 from helpers import composed, composed_dataset
 from options import needed

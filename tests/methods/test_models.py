@@ -1,5 +1,6 @@
 """Models: what every one ends in, and the parameters of each by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,25 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_ends_in_logits(model: str) -> None:
+def test_every_model_ends_in_logits(model: str, tmp_path: Path) -> None:
     from equipoise.training.graph import build
     from equipoise.training.predictor import Predictor
 
     shape = (20, 3) if MODELS[model].dimensions == 2 else (8, 8, 1)
-    config = composed("dataset=digits_lt", *needed(f"model={model}"), f"model={model}")
+    config = composed("dataset=digits_lt", *needed(f"model={model}"), f"model={model}", *of_file(model, tmp_path))
     data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789"), "texts": False})
     built = build(config, data)
     assert built.output_shape == (None, 10)
     assert built.layers[-1].activation.__name__ == "linear"
     assert Predictor(built)(np.zeros((3, *shape), np.float32)).shape == (3, 10)
+
+
+def of_file(model: str, folder: Path) -> list[str]:
+    """What must be typed with a model that is read from a file."""
+    if model != "saved":
+        return []
+    MODELS["cnn"].build((8, 8, 1), 3, filters=(2,), kernel_size=3, hidden=4, dropout=0.5).save(folder / "cnn.keras")
+    return [f"model.path='{folder}/cnn.keras'"]
 
 
 def parameters(model: str, shape: tuple[int, ...], **options: Any) -> int:
@@ -34,7 +43,7 @@ def parameters(model: str, shape: tuple[int, ...], **options: Any) -> int:
 
 def test_every_model_is_tested() -> None:
     tests = [name for name in globals() if name.startswith("test_")]
-    for name in MODELS:
+    for name in MODELS.keys() - {"application", "saved"}:  # which have a file of tests
         assert any(test.startswith(f"test_{name}_") for test in tests), f"model={name} has no test_{name}_… here"
 
 

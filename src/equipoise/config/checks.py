@@ -84,6 +84,8 @@ def _check_model(config: Config, source: Source) -> None:
             f"model={config.model.name} needs samples of {needed} dimensions ({dimensions}); "
             f"dataset={config.dataset.name} has {source.dimensions}: use model={' or '.join(fitting)}"
         )
+    if model.check is not None:
+        model.check(config.model, config.dataset)
 
 
 def _check_texts(config: Config, model: Architecture) -> None:

@@ -17,7 +17,7 @@ from equipoise.core import source_code
 from equipoise.data.sampling import RULES
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
-from equipoise.methods.models import MODELS
+from equipoise.methods.models import MODELS, digests_of_file
 from equipoise.methods.weighting import STRATEGIES
 
 CODE = "code"  # a tag: the digest of each part, as JSON
@@ -71,6 +71,7 @@ def code(config: Config) -> dict[str, str]:
     if config.trainer.refit:
         found["refit"] = _of_code(*REFIT, without=JUDGES)
     found["evaluation"] = _of_code(*EVALUATION)
+    found |= digests_of_file(config.model)
     return {part: digest[:DIGITS] for part, digest in found.items()}
 
 
@@ -155,7 +156,7 @@ def _of_code(*functions: Callable[..., Any] | str, without: Sequence[str] = ()) 
 def _differing(then: Mapping[str, str], now: Mapping[str, str], without: Collection[str]) -> list[str]:
     known = _of_run(then)
     return [
-        f"the code of {part}"
+        f"the {'file' if part.startswith('model.') else 'code'} of {part}"
         for part, digest in now.items()
         if part.partition("=")[0] not in without and known.get(part) != digest
     ]

@@ -6,6 +6,7 @@ user's own may take the texts of the training split after them, to learn its voc
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,6 +15,8 @@ from equipoise.core import plugins
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
 from equipoise.core.schema import ConfigError, Counts, Fraction, PositiveInt, Section
+from equipoise.data.paths import digest_of
+from equipoise.methods.backbones import IMAGENET, application, check_application, check_saved, saved
 
 if TYPE_CHECKING:
     import keras
@@ -117,6 +120,9 @@ class Architecture:
     bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
     own : whether it is the user's own
     texts : whether it is handed the texts of the training split
+    check : refuses options, of the model and of the dataset, before anything is written
+    file : the option that may name a file of weights, on which the result depends as on code
+    backbone : whether it has one that `trainer.phases` can freeze
     """
 
     build: Callable[..., "keras.Model"]
@@ -125,6 +131,9 @@ class Architecture:
     bits_known: bool = False
     own: bool = False
     texts: bool = False
+    check: Callable[[Section, Section], None] | None = None
+    file: str | None = None
+    backbone: bool = False
 
     def __call__(self, shape: Shape, logits: int, texts: Texts | None = None, /, **options: Any) -> "keras.Model":
         """Return the model, uncompiled.
@@ -185,6 +194,8 @@ SHIPPED: Mapping[str, Architecture] = {
     "cnn": Architecture(cnn, dimensions=3, bits_known=True),
     "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
     "resnet": Architecture(resnet, dimensions=3),
+    "application": Architecture(application, 3, check=check_application, file="weights", backbone=True),
+    "saved": Architecture(saved, check=check_saved, file="path", backbone=True),
 }
 
 MODELS: Registry[Architecture] = Registry("model", SHIPPED, _of_own)
@@ -193,6 +204,20 @@ MODELS: Registry[Architecture] = Registry("model", SHIPPED, _of_own)
 def of_texts() -> list[str]:
     """Return the names of the user's own models that are handed texts; no file is imported."""
     return [name for name, own in MODELS.own().items() if "texts" in own.handed]
+
+
+def file_of(options: Section) -> tuple[str, Path] | None:
+    """Return the option that names a file of the model's weights, and the file; None if there is none."""
+    name = vars(options)["name"]
+    option = MODELS[name].file
+    path = vars(options)[option] if option else None
+    return None if option is None or path in (None, IMAGENET) else (f"model.{option}", Path(path).expanduser())
+
+
+def digests_of_file(options: Section) -> dict[str, str]:
+    """Return the digest of the file by the option that names it; empty if there is none, or it is gone."""
+    found = file_of(options)
+    return {found[0]: digest_of(found[1])} if found and found[1].is_file() else {}
 
 
 class ModelOptions(Section):

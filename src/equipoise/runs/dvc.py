@@ -9,7 +9,8 @@ from typing import Any
 from equipoise.config.checks import check_together
 from equipoise.config.model import Config, chosen_own, validate
 from equipoise.core.paths import code_root, project_root
-from equipoise.runs.stage import check_files, check_own, own_files, read_params
+from equipoise.methods.models import file_of
+from equipoise.runs.stage import check_files, check_in_raw, check_own, own_files, read_params
 
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that the stage `train` logs
 
@@ -25,6 +26,9 @@ def checked_config(params: dict[str, Any]) -> Config:
     config = validate(params)
     check_together(config)
     check_files(config.dataset)
+    weights = file_of(config.model)
+    if weights:
+        check_in_raw(*weights)
     for own in chosen_own(config):
         check_own(own)
     return config

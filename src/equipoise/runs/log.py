@@ -18,13 +18,13 @@ from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.types import ClassCounts, title_of
+from equipoise.methods.saved_model import own_modules
 from equipoise.methods.tasks.one_label import positive
 from equipoise.methods.weighting import ClassWeights, learning_rate_factor
 from equipoise.runs.weigh import shown
 from equipoise.tracking import history, keys
 from equipoise.tracking.artifacts import CONFIG
 from equipoise.tracking.run import Run
-from equipoise.tracking.saved_model import own_modules
 from equipoise.training.learner import Learner
 from equipoise.training.trained import Trained
 

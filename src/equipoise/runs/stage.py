@@ -98,11 +98,21 @@ def check_files(dataset: Dataset) -> None:
             f"dataset={dataset.name} cannot be used in a temporary workspace: dvc exp run without --queue and --temp"
         )
     for option, path in own_files(dataset).items():
-        if not Path(path).resolve().is_relative_to(RAW.resolve()):
-            raise ConfigError(
-                f"dataset.{option}={path}: the pipeline depends on data/raw, so put it there: "
-                f"dvc add data/raw/{Path(path).name}"
-            )
+        check_in_raw(f"dataset.{option}", path)
+
+
+def check_in_raw(option: str, path: str | Path) -> None:
+    """Make sure that DVC sees every change of a file.
+
+    Raises
+    ------
+    ConfigError
+        If it lies elsewhere than in data/raw.
+    """
+    if not Path(path).resolve().is_relative_to(RAW.resolve()):
+        raise ConfigError(
+            f"{option}={path}: the pipeline depends on data/raw, so put it there: dvc add data/raw/{Path(path).name}"
+        )
 
 
 def check_own(own: Own) -> None:

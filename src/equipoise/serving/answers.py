@@ -24,11 +24,11 @@ from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
 from equipoise.methods import decisions
 from equipoise.methods.decisions import Above, Decide
+from equipoise.methods.saved_model import load_keras
 from equipoise.metrics import probabilities
 from equipoise.metrics.classification import class_logits
 from equipoise.metrics.probabilities import Probabilities
 from equipoise.serving.served_form import CLASSES, DECISION, IMAGE, KERAS, PROBABILITIES, TEXT
-from equipoise.tracking.saved_model import load_keras
 from equipoise.training.predictor import Predictor
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from pathlib import Path
 from equipoise.core import plugins
 from equipoise.core.paths import package_folder
 from equipoise.data import preprocessing
+from equipoise.methods.saved_model import own_modules
 from equipoise.metrics import probabilities
 from equipoise.metrics.probabilities import OfClasses, Probabilities
 from equipoise.serving import served_form
@@ -22,7 +23,6 @@ from equipoise.serving.parts import write_parts
 from equipoise.serving.served_form import CLASSES, KERAS, PROBABILITIES
 from equipoise.tracking.artifacts import load_model, read_text
 from equipoise.tracking.history import Logged
-from equipoise.tracking.saved_model import own_modules
 from equipoise.tracking.store import Store
 
 # Packages that the code which goes with the model imports.

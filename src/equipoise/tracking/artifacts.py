@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.core.schema import ConfigError
+from equipoise.methods.saved_model import load_keras
 from equipoise.tracking.provenance import USER, user
-from equipoise.tracking.saved_model import load_keras
 from equipoise.tracking.store import Store
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ from equipoise.core.locks import InUseError, locked
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.core.terminal import warn
 from equipoise.data.texts import are_texts, decoded
+from equipoise.methods.saved_model import own_classes
 from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.keys import param_key
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.provenance import git_tags, process_tags
-from equipoise.tracking.saved_model import own_classes
 from equipoise.tracking.store import Store
 from equipoise.tracking.upload import outages, upload
 

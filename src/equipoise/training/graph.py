@@ -30,7 +30,7 @@ from equipoise.data.texts import decoded
 from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss
 from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES
-from equipoise.methods.models import MODELS
+from equipoise.methods.models import MODELS, digests_of_file
 from equipoise.training.divergence import FirstBadStep
 from equipoise.training.engines.choose import choice_of
 from equipoise.training.engines.engine import Choice, Work
@@ -234,6 +234,7 @@ def _graph(config: Config, data: Prepared) -> str:
             data.data_sha256,
             tables,
             own,
+            digests_of_file(config.model),
             {key: value for key, value in flat(config).items() if not below(key, variable)},
         ],
         sort_keys=True,

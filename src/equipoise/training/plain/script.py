@@ -55,6 +55,11 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
             "dataset.count=weight with dataset.sampling or trainer.second_stage: counts of two kinds, "
             "so there is no script of plain Keras"
         )
+    if MODELS[config.model.name].file is not None:
+        raise ConfigError(
+            f"model={config.model.name}: its backbone was not made by the run, and no array holds it, "
+            "so there is no script of plain Keras"
+        )
     for brief in range(4):
         text = _written(Case(config, data, class_weights, origin, brief))
         if text.count("\n") <= MOST_LINES:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from equipoise.core.schema import ConfigError
+from equipoise.methods import saved_model
 from equipoise.methods.models import MODELS
-from equipoise.tracking import saved_model
-from equipoise.tracking.saved_model import load_keras
+from equipoise.methods.saved_model import load_keras
 
 pytestmark = pytest.mark.slow
 

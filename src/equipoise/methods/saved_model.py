@@ -22,7 +22,27 @@ WEIGHTS = "model.weights.h5"
 MEMBERS = {"config.json", "metadata.json", WEIGHTS}
 VOCABULARY = re.compile(r"assets(/\w+)+/vocabulary\.txt")  # the words that a layer which makes numbers of texts knows
 KERAS = ("keras", "None")  # packages of Keras's own; numbers have none
+CURE = (
+    "only Keras's own layers are, and those of files in plugins/: save it with layers or keras.ops instead of a "
+    "Lambda, and with classes that a file in plugins/ defines"
+)
 MOST_BYTES = 64 << 20  # of the architecture's description
+
+
+def check_keras(file: Path, name: str) -> None:
+    """Refuse a file as `load_keras` does, by what it says of itself; Keras is not imported.
+
+    Raises
+    ------
+    ConfigError
+        If it is damaged, or names anything that is not Keras's or the user's own.
+    """
+    try:
+        _check_archive(file, name, None)
+    except ConfigError:
+        raise
+    except Exception as error:  # likewise
+        raise ConfigError(f"{name} is damaged, and is not loaded ({type(error).__name__})") from None
 
 
 def load_keras(file: Path, name: str, carried: Path | None = None) -> "keras.Model":
@@ -85,7 +105,7 @@ def _check_archive(file: Path, name: str, carried: Path | None) -> dict[str, typ
                 cure = (
                     f"put its file there: {where}, which the run has among its artifacts"
                     if module == f"{plugins.PACKAGE}.{stem}"
-                    else "only Keras's own layers are, and those of files in plugins/"
+                    else CURE
                 )
                 raise ConfigError(f"{name} needs the code of {module}.{kind}, and is not loaded: {cure}")
             own |= {str(part.get("registered_name") or kind): found, kind: found}
