@@ -137,7 +137,7 @@ def test_a_pipeline_that_has_run_is_up_to_date_and_has_one_run(clone: Clone) -> 
 
 def test_training_leaves_its_curves_and_its_model(clone: Clone) -> None:
     """The curves are those in MLflow, and the model that dvc.yaml names gives the logits that were judged."""
-    from equipoise.tracking.saved_model import load_keras
+    from equipoise.methods.saved_model import load_keras
 
     (only,) = runs(clone)
     read = functools.partial(pd.read_csv, float_precision="round_trip")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equipoise.methods.saved_model import load_keras
 from equipoise.reports import vega
 from equipoise.runs import dvc_page, dvc_training
-from equipoise.tracking.saved_model import load_keras
 from helpers import REPOSITORY
 
 
