@@ -41,6 +41,7 @@ RANK_GROUPS = 20
 MOST_PAIRS = 15
 SPREAD = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of a group
 SMALL = 8  # points
+ABOVE = 1.25  # of the highest value: room for the names of the lines
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as the eye weighs them
 # Settings of Matplotlib under which these pictures are drawn.
 STYLE: Any = {
@@ -205,8 +206,9 @@ def training_curves(history: Sequence[dict[str, float]], color: str) -> Figure:
             )
         axes.set_xlabel("epoch")
         axes.locator_params(axis="x", integer=True, min_n_ticks=1)
-        axes.legend(frameon=False)
-    left.set(title="Loss (val/log_loss is unweighted)", ylim=(0, None))
+        # A place that is given: Matplotlib would look for the best one by comparing it with every line.
+        axes.legend(frameon=False, loc="upper right" if axes is left else "lower right")
+    left.set(title="Loss (val/log_loss is unweighted)", ylim=(0, ABOVE * left.get_ylim()[1]))
     right.set(title="Validation", ylim=(0, 1.02))
     return figure
 
@@ -320,8 +322,8 @@ def _draw_shares(
             found, filling = summed(shares[key]), "none" if mark == "o" else INK
             axes.plot(marks, found, mark, color=INK, markersize=4, markerfacecolor=filling, label=label)
             highest = max(highest, np.nanmax(found, initial=0))
-    axes.set_ylim(0, highest * 1.15)
-    axes.legend(frameon=False)
+    axes.set_ylim(0, highest * ABOVE)
+    axes.legend(frameon=False, loc="upper right")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
@@ -342,7 +344,7 @@ def _spread_by_rank(axes: Axes, values: Floats, head_to_tail: Integers, color: s
     axes.plot(places, means, "--", color=INK, linewidth=1.2, label="mean")
     axes.set(xlim=(0, len(head_to_tail)), ylim=(0, 1.03))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=SMALL)
+    axes.legend(frameon=False, fontsize=SMALL, loc="upper right")
 
 
 def _groups(head_to_tail: Integers) -> dict[str, Integers]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from equipoise.core.state import kept
 from equipoise.reports import vega
 
 if TYPE_CHECKING:
@@ -138,7 +139,15 @@ class Page:
     def as_html(self) -> str:
         """Return the page as one HTML file."""
         has_charts = any(isinstance(block, Chart | Beside) for part in self.parts for block in part.blocks)
-        return _environment().get_template("page.html").render(page=self, vega=vega.compressed() if has_charts else "")
+        template = kept(_Template).template
+        return template.render(page=self, vega=vega.compressed() if has_charts else "")
+
+
+class _Template:
+    """The compiled template, which takes longer to compile than to fill in."""
+
+    def __init__(self) -> None:
+        self.template = _environment().get_template("page.html")
 
 
 def _environment() -> "Environment":
