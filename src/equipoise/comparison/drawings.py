@@ -106,7 +106,7 @@ def differences(
     zero = alt.Chart(charts.columns(zero=np.zeros(1)), name=f"{INK}_zero").mark_rule(strokeDash=[4, 3])
     layers = alt.layer(zero.encode(x=alt.X("zero", type="quantitative")), intervals, points)
     return charts.chart(
-        layers.properties(width="container", height={"step": STEP}).add_params(
+        layers.properties(width="container", height=STEP * len(found)).add_params(
             parameter, _names(drawn), alt.param(name="labels", value=list(labels))
         ),
         caption,
@@ -149,7 +149,7 @@ def runs(rows: Sequence[Row], metric: str, of_each: Mapping[str, Look]) -> Chart
     )
     layers = dots + lines + marks if len(places) <= MOST_RUNS else lines + marks
     return charts.chart(
-        layers.properties(width="container", height={"step": STEP}).add_params(parameter, _names(drawn)),
+        layers.properties(width="container", height=STEP * len(rows)).add_params(parameter, _names(drawn)),
         f"{words(metric)} of every run, a stroke each, and their mean with its 95 % interval",
     )
 
@@ -189,7 +189,7 @@ def heat_map(
         layers += _numbers(base.transform_filter("width > 480"), "gain", _limit(values), {"x": x, "y": y})
     return charts.chart(
         alt.layer(*layers)
-        .properties(width="container", height={"step": STEP + 2})
+        .properties(width="container", height=(STEP + 2) * rows)
         .add_params(parameter, _names(drawn), alt.param(name="columns", value=list(columns))),
         caption,
     )
@@ -371,7 +371,9 @@ def critical_difference(ranking: Ranking, drawn: Sequence[Look]) -> Chart:
             .encode(x=alt.X("start", type="quantitative", scale=scale), x2=alt.X2("end"), y=y)
         )
     return charts.chart(
-        alt.layer(*layers).properties(width="container", height={"step": STEP}).add_params(parameter, _names(ordered)),
+        alt.layer(*layers)
+        .properties(width="container", height=STEP * (count + len(cliques)))
+        .add_params(parameter, _names(ordered)),
         f"Mean ranks over the data sets; a bar joins ranks that are not shown to differ: less than "
         f"{ranking.critical_difference:.2f} apart (Nemenyi)",
     )

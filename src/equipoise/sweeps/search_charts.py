@@ -57,7 +57,7 @@ def importances(shares: Mapping[str, float], metric: str) -> Chart:
         tooltip=[alt.Tooltip("share", type="quantitative", format=".1%")],
     )
     return charts.chart(
-        bars.properties(width="container", height={"step": STEP}).add_params(charts.named(list(shares))),
+        bars.properties(width="container", height=STEP * len(shares)).add_params(charts.named(list(shares))),
         f"What {metric} depends on: the share of its variance over the trials that each option explains (fANOVA)",
     )
 
