@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import yaml
 from equipoise.config.model import config_sha256, validate
 from equipoise.data.prepare import prepare
 from helpers import REPOSITORY, clone_of, read_back, served, train
+from pages import a_browser
 from processes import LIMIT, ended_after
 from servers import free_port
 
@@ -133,6 +135,23 @@ def test_a_pipeline_that_has_run_is_up_to_date_and_has_one_run(clone: Clone) -> 
     assert lines == {"train/loss.tsv::loss", "val/loss.tsv::loss", "val/log_loss.tsv::log_loss"}
     assert "vegaEmbed=" in page or "window.vegaEmbed" in page
     assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", page), "it needs no network"
+
+
+def test_the_plots_are_drawn_without_a_network(clone: Clone) -> None:
+    """On the page of the test above."""
+    with a_browser() as browser:
+        browser.execute_cdp_cmd("Network.enable", {})
+        browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["http://*", "https://*"]})
+        browser.get((clone / "dvc_plots" / "index.html").as_uri())
+        marks = "return [...document.querySelectorAll('svg.marks')].map(one => one.querySelectorAll(MARK).length)"
+        marks = marks.replace("MARK", "'.role-mark path'")
+        until = time.monotonic() + 30
+        while len(browser.execute_script(marks)) < 4 and time.monotonic() < until:
+            time.sleep(0.1)
+        matrix, recalls, losses, scores = browser.execute_script(marks)
+        severe = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert (matrix >= 50, recalls, losses >= 3, scores >= 2) == (True, 10, True, True)
+    assert severe == []
 
 
 def test_training_leaves_its_curves_and_its_model(clone: Clone) -> None:
@@ -337,6 +356,9 @@ def test_data_under_dvc_on_another_clone(clone: Clone, tmp_path: Path) -> None:
     run(tmp_path, "git", "clone", "-q", str(clone), str(other))
     dvc(other, "pull")
     assert "Data and pipelines are up to date" in dvc(other, "repro"), "the results came with the data"
+    assert "HTML template has to contain '{plot_divs}'" in dvc(other, "plots", "show", code=255)
+    run(other, "env", "PYTHONPATH=src", "python", "pipelines/plots_page.py")  # as make setup does
+    dvc(other, "plots", "show")
     text = (other / "params.yaml").read_text()
     (other / "params.yaml").write_text(text.replace("metric: balanced_accuracy", "metric: macro_f1"))
     assert "was trained in another store" in dvc(other, "repro").replace("\n", " ")
