@@ -125,6 +125,16 @@ CHAPTERS = (
         "the first epoch to 1 in the last.",
     ),
     Chapter(
+        "Altered images",
+        "data/augmentation.py",
+        "AUGMENTATIONS",
+        "dataset.augment=[…]",
+        (),
+        words="Training images alone, one way after the other as typed; validation, test and a second stage take them "
+        "as they are. What comes of an image is a function of the seed, the epoch and its place in the epoch's order, "
+        "so every implementation and engine, and a training that was interrupted, leave the same bits.",
+    ),
+    Chapter(
         "Second stages",
         "methods/second_stages.py",
         "SECOND_STAGES",

@@ -92,6 +92,8 @@ OTHERS = {
                          "trainer.monitor=val/log_loss"],
     "half precision, ordinary": [*MLP, THREE, "trainer.precision=mixed_float16", "trainer.weight_decay=0.1",
                                  "trainer.clip_norm=0.5", "trainer.ema=0.9"],
+    **{f"augmented by {names}": ["dataset=digits_lt", "model=linear", f"dataset.augment=[{names}]", "trainer.epochs=2"]
+       for names in ("flip,crop", "rotate,cutout", "translate")},
     "a large seed": [*MLP, THREE, "seed=4294967295"],
     "no weights": [*MLP, THREE, "weighting=none", "loss=custom"],
     **{name: [*(["dataset=digits_lt", "trainer.epochs=1"] if model.dimensions == 3 else [*SMALL, THREE]),
@@ -246,7 +248,7 @@ def test_no_option_is_passed_over() -> None:
     trained_by |= {"weight_decay", "clip_norm", "ema", *LearningRate.model_fields}
     assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "refit", "resume", "profile"}
     of_data = {"name", "title", "positive", "split_seed", "target_prior"}
-    assert Dataset.model_fields.keys() == of_data | {"labels", "sampling"}
+    assert Dataset.model_fields.keys() == of_data | {"labels", "sampling", "augment"}
     assert set(IMPLEMENTED) == {"class_weight", "sample_weight", "custom"}
     assert set(SECOND_STAGES) == {"crt", "tau_norm"}
     assert {*OTHERS} >= {name for name, model in MODELS.items() if model.file is None}

@@ -75,6 +75,12 @@ CASES = {
     "float16": ["loss=custom", "trainer.precision=mixed_float16"],
     "bfloat16": ["loss=sample_weight", "trainer.precision=mixed_bfloat16"],
     "Conv1D": ["loss=custom", *SERIES],
+    "CNN on altered images": [
+        *DIGITS,
+        "loss=custom",
+        "dataset.augment=[flip,crop,rotate,translate,cutout]",
+        "dataset.sampling=class_balanced",
+    ],
     "CNN with dropout": [*DIGITS, "loss=custom"],
     "XLA": ["loss=custom", "trainer.jit=true", "model.dropout=0.3"],
     "XLA, float16": ["loss=focal", "trainer.jit=true", "trainer.precision=mixed_float16"],

@@ -41,6 +41,7 @@ def check_together(config: Config) -> None:
         )
     schedules.check(config.weighting)
     _check_model(config, source)
+    _check_images(config, source)
     _check_loss(config)
     if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
         raise ConfigError(
@@ -86,6 +87,21 @@ def _check_model(config: Config, source: Source) -> None:
         )
     if model.check is not None:
         model.check(config.model, config.dataset)
+
+
+def _check_images(config: Config, source: Source) -> None:
+    """Refuse to alter what is no image."""
+    names = config.dataset.augment
+    if not names:
+        return
+    typed = f"dataset.augment=[{','.join(names)}]"
+    if source.texts or source.dimensions != 3:
+        has = "texts" if source.texts else f"samples of {source.dimensions} dimension{'s' * (source.dimensions > 1)}"
+        raise ConfigError(
+            f"{typed} alters images (height, width, channels); dataset={config.dataset.name} has {has}: leave it out"
+        )
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{typed} names one way twice: each image is altered in each way once")
 
 
 def _check_texts(config: Config, model: Architecture) -> None:

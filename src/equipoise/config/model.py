@@ -47,6 +47,7 @@ JUDGING = ("decision", "evaluation")
 # digest records it; the other keys are younger than the digests of many runs, which are those without them.
 SILENT = (
     ("dataset.positive", None),
+    ("dataset.augment", []),
     ("trainer.refit", False),
     ("trainer.schedule", "constant"),
     ("trainer.schedule_warmup", 0.1),

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.core.schema import Floats, Integers
+from equipoise.data.augmentation import augmented, drawn_numbers
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.images.decoding import decode
 from equipoise.data.sampling import Sampling, drawn_rows
@@ -33,6 +34,7 @@ class Epochs:
     classes, labels : the number of classes, and the form in which the model sees the labels
     seed, epoch : int64 variables, read at the start of every epoch, so that no state of a shuffling is left to save
     sampling : draw the rows with replacement, by class; None: every row once
+    augment : ways to alter the images, in which each is altered anew in every epoch
     """
 
     samples: Samples
@@ -41,6 +43,7 @@ class Epochs:
     seed: int | tf.Variable
     epoch: tf.Variable
     sampling: Sampling | None = None
+    augment: tuple[str, ...] = ()
 
     def batches(self, batch_size: int, *, part: tuple[int, int] = (0, 1), endless: bool = False) -> tf.data.Dataset:
         """Return the epoch's batches, in an order that is drawn afresh whenever they are iterated.
@@ -57,10 +60,12 @@ class Epochs:
         resident = is_resident(self.samples)
         gathered = _resident(self.samples) if resident else lambda rows: (rows,)
         epochs = tf.data.Dataset.counter() if endless else tf.data.Dataset.range(1)
-        batches = epochs.flat_map(lambda later: _in_batches(gathered(self.rows(later)), count, batch_size))
+        batches = epochs.flat_map(
+            lambda later: _in_batches((*gathered(self.rows(later)), *self._numbers(later)), count, batch_size)
+        )
         batches = batches if part == (0, 1) else batches.map(_part_of(*part))
         batches = batches if resident else _fetched(batches, self.samples)
-        batches = batches.map(self._encoded)
+        batches = batches.map(self._made, None if resident or not self.augment else tf.data.AUTOTUNE)
         length = tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(length))
         return batches.prefetch(2).with_options(_untuned()) if resident else batches.prefetch(tf.data.AUTOTUNE)
@@ -70,11 +75,14 @@ class Epochs:
         samples = self.samples
         if not is_resident(samples):
             samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
-        batches = ResidentBatches(lambda: self.rows(0), _resident(samples))
-        return batches.map(self._encoded)
-
-    def _encoded(self, features: tf.Tensor, index: tf.Tensor, *weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return (features, encode(index, self.classes, self.labels), *weights)
+        read = _resident(samples)
+        if not self.augment:
+            return ResidentBatches(lambda: self.rows(0), read).map(self._made)
+        order = ResidentBatches(
+            lambda: tf.concat([self.rows(0)[:, tf.newaxis], *self._numbers(0)], axis=1),
+            lambda rows: (*read(rows[:, 0]), rows[:, 1:]),
+        )
+        return order.map(self._made)
 
     def rows(self, later: int | tf.Tensor) -> tf.Tensor:  # pragma: no cover - runs as AutoGraph has rewritten it
         """Draw the rows, int64 (n,), of the epoch that is so many later."""
@@ -83,6 +91,24 @@ class Epochs:
         if self.sampling is None:
             return tf.random.experimental.stateless_shuffle(tf.range(len(self.samples.labels), dtype=tf.int64), key)
         return drawn_rows(self.sampling, now, key)
+
+    def _numbers(self, later: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Draw the numbers by which the images of an epoch are altered, int64 (n, numbers); nothing if none is."""
+        if not self.augment:
+            return ()
+        return (drawn_numbers(self.augment, len(self.samples.labels), self.seed, self.epoch.read_value() + later),)
+
+    def _made(self, features: tf.Tensor, index: tf.Tensor, *more: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Return what a model is handed of samples: features, altered if so, labels in their form, and rows' weights.
+
+        Parameters
+        ----------
+        more : the rows' weights if they have any, and then the numbers by which they are altered if they are
+        """
+        if self.augment:
+            *more, drawn = more  # type: ignore[assignment]
+            features = augmented(self.augment, features, drawn)
+        return (features, encode(index, self.classes, self.labels), *more)
 
 
 def _part_of(index: int, parts: int) -> Callable[..., tuple[tf.Tensor, ...]]:
@@ -121,7 +147,7 @@ class ResidentBatches:
 
     Attributes
     ----------
-    order : draw the rows of the epoch, int64 (n,)
+    order : draw the rows of the epoch, int64 (n,), or (n, 1 + numbers) with what alters each of them
     fetch : gather the batch of some of the rows
     """
 
@@ -151,7 +177,7 @@ def feature_batches(features: Any, batch_size: int = 1024) -> Iterator[Floats]:
 def _fetched(rows: tf.data.Dataset, samples: Samples) -> tf.data.Dataset:
     """Turn batches of row numbers into batches of (features, label index), decoded or read from the disk."""
     read = _decoded(samples) if isinstance(samples.features, Images) else _mapped(samples)
-    return rows.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    return rows.map(lambda rows, *more: (*read(rows), *more), num_parallel_calls=tf.data.AUTOTUNE)
 
 
 # From row numbers to a batch: features, label index, and the rows' weights if they have any.

@@ -27,6 +27,7 @@ from equipoise.core.schema import (
     Seed,
     Word,
 )
+from equipoise.data.augmentation import AUGMENTATIONS
 from equipoise.data.sampling import RULES
 
 SPLITS = ("train", "validation", "test")
@@ -48,6 +49,7 @@ class Dataset(Section):
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
     sampling: Annotated[str, KeyOf(RULES, NONE)]
+    augment: Annotated[tuple[Annotated[str, KeyOf(AUGMENTATIONS)], ...], Field(strict=False)]
 
 
 class RowWeights(Section):

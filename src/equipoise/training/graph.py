@@ -176,7 +176,9 @@ class Compiled:
     def _work(self, config: Config, data: Prepared) -> Work:
         train = data.split("train")
         drawn = sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs)
-        epochs = Epochs(train, len(data.classes), config.dataset.labels, self._seed, self._epoch, drawn)
+        epochs = Epochs(
+            train, len(data.classes), config.dataset.labels, self._seed, self._epoch, drawn, config.dataset.augment
+        )
         batch_size, taken = config.trainer.batch_size, self.first_bad.taken
         return Work(self.model, self.strategy, epochs, batch_size, self._choice, taken, config.trainer.clip_norm)
 

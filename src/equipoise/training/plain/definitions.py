@@ -28,7 +28,7 @@ USUAL = {"tensorflow": "tf", "keras": "keras", "numpy": "np"}  # what a script c
 # Names of the script that no function's own names may take.
 TAKEN = {"data", "model", "labels", "counts", "order", "epoch", "seeds", "class_weight", "class_weights", "full"}
 TAKEN |= {*USUAL.values(), "hashlib", "digest", "best", "best_weights", "waited", "score", "predicted"}
-TAKEN |= {"optimizer", "kept", "trained", "keep", "scores"}
+TAKEN |= {"images", "drawn", "place", "optimizer", "kept", "trained", "keep", "scores"}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from equipoise.methods.models import MODELS
 from equipoise.methods.weighting import ClassWeights
 from equipoise.training.plain.case import Case, Origin
 from equipoise.training.plain.definitions import USUAL, Definitions
+from equipoise.training.plain.images import images
 from equipoise.training.plain.loss import loss
 from equipoise.training.plain.model import drawing, model
 from equipoise.training.plain.order import order
@@ -70,14 +71,14 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
 def _written(case: Case) -> str:
     definitions = Definitions()
     made, weighted, compiled = (write(case, definitions) for write in (model, weights, loss))
-    rows, now = order(case, definitions), in_force(case, definitions)
+    rows, altered, now = (write(case, definitions) for write in (order, images, in_force))
     stage, (before, watched, after) = second_stage(case), early_stopping(case)
     stepping, (at_first, rate), (kept, averaged) = optimizer(case), learning_rate(case, definitions), average(case)
     needs = {"train", *(["test"] if case.origin.refit is None else [])}
     needs |= {need for piece in (weighted, compiled, rows, stage, watched) for need in piece.needs}
     seeded, seeds = drawing(made)
     epoch = [*rows.lines, *seeds, *averaged.lines, *now.lines, *rate]
-    epoch += [_fitted(case, now.value, averaged.value), *watched.lines]
+    epoch += [*altered.lines, _fitted(case, altered.value, now.value, averaged.value), *watched.lines]
     code = [
         *_settings(case),
         "",
@@ -180,8 +181,8 @@ def _compiled(case: Case, optimizer: str, value: str) -> list[str]:
     return wrapped(f"model.compile({optimizer}, {value}, jit_compile={jit})")
 
 
-def _fitted(case: Case, *handed: str) -> str:
-    call = ["x_train[order]", f"{case.label_array}[order]", "batch_size=BATCH_SIZE", "shuffle=False", *handed]
+def _fitted(case: Case, features: str, *handed: str) -> str:
+    call = [features, f"{case.label_array}[order]", "batch_size=BATCH_SIZE", "shuffle=False", *handed]
     call += ["initial_epoch=epoch", "epochs=epoch + 1", "verbose=2"]
     return f"model.fit({', '.join(filter(None, call))})"
 
