@@ -162,7 +162,7 @@ def _sections(view: View, metrics: Mapping[str, float], shown: Sequence[str], ru
     each_run = not view.means  # MLflow draws no pictures, parallel coordinates or differences of means
     differing = [name for name in shown if f"{DIFFERENCE}{name}" in metrics]
     found = [
-        _Section("Difference to the baseline, test split", 2, 330, [_bar(f"{DIFFERENCE}{name}") for name in differing]),
+        _Section("Difference to the baseline, test split", 3, 330, [_bar(f"{DIFFERENCE}{name}") for name in differing]),
         _Section("Test split", 3, 330, [_bar(f"test/{name}") for name in shown]),
         _Section("Classes, head to tail (step: rank)", 2, 400, [_line(key) for key in PROFILES]),
         _Section("Head against tail", 2, 400, _head_and_tail(view, metrics)),
