@@ -28,6 +28,9 @@ from equipoise.tracking.store import Store, open_store
 SEVERAL_DATASETS = "sweeps"  # the experiment of a sweep over several data sets
 COMMIT = "mlflow.source.git.commit"
 VERSIONS = ("tensorflow", "keras")  # packages, which are tags of a run as well
+MODEL_TRAINING = (
+    "workflowType=machine_learning"  # of an address in MLflow: without it, its pages are of language models
+)
 PATIENCE = 10  # seconds that interrupted workers have to end
 MOST_CHARACTERS = 7500  # of a tag
 
@@ -60,7 +63,8 @@ class _Summary:
 
     def page(self, name: str) -> str:
         """Return the address of a file that was logged to the run, on a server."""
-        return f"{self.store.uri}/#/experiments/{self.run.experiment_id}/runs/{self.run.id}/artifacts/{name}"
+        run = f"{self.store.uri}/#/experiments/{self.run.experiment_id}/runs/{self.run.id}"
+        return f"{run}/artifacts/{name}?{MODEL_TRAINING}"
 
 
 @contextlib.contextmanager
