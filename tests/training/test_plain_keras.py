@@ -245,7 +245,7 @@ def test_no_option_is_passed_over() -> None:
     """Whoever adds an option here decides what a script makes of it."""
     trained_by = {"epochs", "batch_size", "optimizer", "learning_rate", "monitor", "early_stopping", "second_stage"}
     trained_by |= {"device", "precision", "threads", "jit", "engine", "strategy", "replicas", "deterministic"}
-    trained_by |= {"weight_decay", "clip_norm", "ema", *LearningRate.model_fields}
+    trained_by |= {"weight_decay", "clip_norm", "ema", "phases", *LearningRate.model_fields}
     assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "refit", "resume", "profile"}
     of_data = {"name", "title", "positive", "split_seed", "target_prior"}
     assert Dataset.model_fields.keys() == of_data | {"labels", "sampling", "augment"}
@@ -257,6 +257,11 @@ def test_no_option_is_passed_over() -> None:
 def test_a_backbone_that_the_run_has_not_made_is_refused(cache: Path) -> None:
     with pytest.raises(ConfigError, match="model=application: its backbone was not made by the run"):
         script(cache, "dataset=digits_lt", "model=application")
+
+
+def test_phases_are_refused(cache: Path) -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.phases: a script trains all weights at once"):
+        script(cache, "dataset=digits_lt", "model=linear", "trainer.phases=[{epochs: 2}]")
 
 
 def test_to_write_a_script_takes_no_tensorflow() -> None:

@@ -48,6 +48,7 @@ def check_together(config: Config) -> None:
             f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: "
             "leave one of the two out"
         )
+    _check_phases(config)
     _check_strategy(config.trainer)
     _check_refit(config)
     if DATASETS[config.dataset.name].several_labels:
@@ -165,6 +166,29 @@ def _check_strategy(trainer: Trainer) -> None:
         raise ConfigError(
             f"trainer.precision=mixed_float16 with {typed}: Keras looks for an overflow on the first replica alone; "
             "use mixed_bfloat16, which needs no scaling of the loss"
+        )
+
+
+def _check_phases(config: Config) -> None:
+    """Refuse phases beside what goes over the whole of a training, and frozen ones where there is nothing to freeze."""
+    trainer, model = config.trainer, MODELS[config.model.name]
+    if not trainer.phases:
+        return
+    if trainer.schedule != "constant":
+        raise ConfigError(
+            f"trainer.schedule={trainer.schedule} with trainer.phases: each phase has a learning_rate of its own; "
+            "leave one of the two out"
+        )
+    if trainer.ema is not None:
+        raise ConfigError(
+            f"trainer.ema={trainer.ema} with trainer.phases: an average over phases would be of other weights in each; "
+            "leave one of the two out"
+        )
+    if any(phase.frozen for phase in trainer.phases) and not (model.backbone or model.own):
+        fitting = " or ".join(name for name, each in MODELS.shipped.items() if each.backbone)
+        raise ConfigError(
+            f"trainer.phases freezes a backbone, which model={config.model.name} does not have: use model={fitting}, "
+            "or leave frozen out"
         )
 
 

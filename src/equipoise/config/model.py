@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from equipoise.config.dataset import AnyDataset
 from equipoise.config.validation import flattened, validated
@@ -32,6 +32,7 @@ from equipoise.methods.decisions import DECISIONS, Decision
 from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES, LossOptions
 from equipoise.methods.models import MODELS, ModelOptions
+from equipoise.methods.phases import Phase
 from equipoise.methods.second_stages import SECOND_STAGES
 from equipoise.methods.weighting import STRATEGIES, Weighting
 
@@ -58,6 +59,7 @@ SILENT = (
     ("trainer.weight_decay", None),
     ("trainer.clip_norm", None),
     ("trainer.ema", None),
+    ("trainer.phases", []),
     *((f"dataset.{key}", None) for key in ("weight", "validation_weight", "test_weight")),
     ("dataset.count", "rows"),
 )
@@ -74,6 +76,7 @@ class Trainer(LearningRate):
     batch_size: Annotated[int, Field(ge=1, le=10_000_000)]
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     learning_rate: Positive
+    phases: Annotated[tuple[Phase, ...], Field(strict=False)]
     weight_decay: Annotated[float, Field(ge=0, le=1e9)] | None
     clip_norm: Positive | None
     ema: Annotated[float, Field(gt=0, lt=1)] | None
@@ -93,6 +96,16 @@ class Trainer(LearningRate):
     refit: bool
     resume: bool
     profile: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_long_as_its_phases(cls, values: Any) -> Any:
+        """Where there are phases, their epochs are those of the training."""
+        try:
+            epochs = sum(int(phase["epochs"]) for phase in values["phases"])
+        except (TypeError, KeyError, ValueError):  # which the fields tell of
+            return values
+        return {**values, "epochs": epochs} if epochs else values
 
 
 class EvaluationOptions(Section):

@@ -234,8 +234,18 @@ def compose_one(lines: Sequence[str], tree: Tree = SHIPPED) -> Config:
                 why = ConfigError(f"{line} cannot be set: {str(error).splitlines()[0]}")
                 raise ConfigError(_explain(why, lines, tree)) from None
     config = validate(_resolved(composed, lines))
+    _check_epochs(config, [override.value() for _, override in parsed if override.key_or_group == "trainer.epochs"])
     check_together(config)
     return config
+
+
+def _check_epochs(config: Config, typed: Sequence[Any]) -> None:
+    """Refuse epochs that were typed beside phases, which have theirs."""
+    if config.trainer.phases and typed and typed[-1] != config.trainer.epochs:
+        raise ConfigError(
+            f"trainer.epochs={typed[-1]} with trainer.phases, which have {config.trainer.epochs} epochs: "
+            "leave trainer.epochs out"
+        )
 
 
 def compose_dataset(lines: Sequence[str], tree: Tree = SHIPPED) -> Dataset:

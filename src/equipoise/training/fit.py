@@ -19,6 +19,7 @@ from equipoise.core.schema import ConfigError, Floats, Integers, listing
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import check_labels
 from equipoise.methods.learning_rates import factor_at
+from equipoise.methods.phases import Span, spans
 from equipoise.methods.schedules import SCHEDULES, share_at, stretches, weights_at
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.weighting import ClassWeights
@@ -65,11 +66,16 @@ def fit(
     enter = compiled.begin(config, factors, watch)
     watch.checkpoints = checkpoints
     watch.go_on(_begun(compiled.strategy, checkpoints))
-    for first, end, share in stretches(config.weighting, config.trainer.epochs):
-        if watch.stopped or end <= watch.done:
+    for span in spans(config.trainer.phases, config.trainer.epochs):
+        if watch.stopped or span.end <= watch.done:
             continue
-        compiled.set_weights(weights_at(factors, share))
-        enter(max(first, watch.done), end)
+        watch.begin(span)
+        for first, end, share in stretches(config.weighting, config.trainer.epochs):
+            first, end = max(first, span.first, watch.done), min(end, span.end)
+            if watch.stopped or end <= first:
+                continue
+            compiled.set_weights(weights_at(factors, share))
+            enter(first, end)
     watch.restore_best()
     epoch, *others = watch.seconds or [0.0]
     clock.move(max(0.0, epoch - statistics.median(others or [epoch])), "train", "trace")
@@ -114,6 +120,7 @@ class Supervisor(keras.callbacks.Callback):
         self.seconds: list[float] = []  # of each epoch's steps
         self.average = Average() if config.trainer.ema is not None else None
         self.rate = config.trainer.learning_rate
+        self.is_last = True  # of the phases, the only one that is stopped early
 
     @property
     def done(self) -> int:
@@ -126,8 +133,9 @@ class Supervisor(keras.callbacks.Callback):
             return
         model, values = self.model, state.values
         model.set_weights(state.arrays["weights"])
-        for variable, value in zip(model.optimizer.variables, state.arrays["optimizer"], strict=True):
-            variable.assign(value)
+        self._optimizer = state.arrays["optimizer"]
+        if not self.config.trainer.phases:
+            self._take_up_optimizer()
         if self.average:
             self.average.put_in(model)
         self.best, self.waited, self.stopped = values["best"], values["waited"], values["stopped"]
@@ -135,6 +143,21 @@ class Supervisor(keras.callbacks.Callback):
         for epoch, metrics in enumerate(values["history"]):
             self.history.append(metrics)
             self.on_epoch(epoch, metrics)
+
+    def begin(self, span: Span) -> None:
+        """Begin a phase, or go on within it."""
+        phase = span.phase
+        if phase is None:
+            return
+        self.compiled.begin_phase(self.config, self.weights, phase)
+        self.rate = phase.learning_rate or self.config.trainer.learning_rate
+        if span.first < self.done:
+            self._take_up_optimizer()
+        self.is_last = span.end == self.config.trainer.epochs
+
+    def _take_up_optimizer(self) -> None:
+        for variable, value in zip(self.model.optimizer.variables, self._optimizer, strict=True):
+            variable.assign(value)
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self.epoch = epoch
@@ -170,7 +193,7 @@ class Supervisor(keras.callbacks.Callback):
         }
         if SCHEDULES[self.config.weighting.schedule].has_start:
             metrics["weight_schedule"] = share
-        if self.config.trainer.schedule != "constant":
+        if self.config.trainer.schedule != "constant" or self.config.trainer.phases:
             metrics["learning_rate"] = self.rate
         metrics |= {f"val/{name}": value for name, value in self.task.epoch_metrics(labels, raw).items()}
         self.history.append(metrics)
@@ -194,7 +217,7 @@ class Supervisor(keras.callbacks.Callback):
         if value > self.best:
             self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
         else:
-            self.waited += 1
+            self.waited += self.is_last
         # Of several workers the chief decides: machines of other kinds may validate to other last bits.
         self.stopped = self.model.stop_training = (
             from_chief(self.compiled.strategy, bytes([self.waited >= trainer.early_stopping])) == b"\1"

@@ -31,6 +31,8 @@ from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleL
 from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS, digests_of_file
+from equipoise.methods.phases import Phase
+from equipoise.training.backbone import Backbone
 from equipoise.training.divergence import FirstBadStep
 from equipoise.training.engines.choose import choice_of
 from equipoise.training.engines.engine import Choice, Work
@@ -123,6 +125,7 @@ class Compiled:
         put_in = IMPLEMENTATIONS[self._engine.put_in(config.loss.implementation)].put_in
         self._parts = functools.partial(put_in, bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
+        self._backbone = Backbone(self.model)
 
     def begin(self, config: Config, weights: Floats, watch: keras.callbacks.Callback) -> Enter:
         """Set all that differs between jobs as this one has it, and compile what is not compiled yet.
@@ -136,6 +139,8 @@ class Compiled:
         self._seed.assign(config.seed)
         self.set_weights(weights)
         watch.set_model(self.model)
+        if config.trainer.phases:  # of which each begins anew
+            return functools.partial(self._engine.fit, watch)
         if not self._at_start:
             self._compile(config, weights)
             self._at_start = [variable.numpy() for variable in self.model.optimizer.variables]
@@ -143,6 +148,12 @@ class Compiled:
             variable.assign(value)
         self.set_learning_rate(config.trainer.learning_rate)
         return functools.partial(self._engine.fit, watch)
+
+    def begin_phase(self, config: Config, weights: Floats, phase: Phase) -> None:
+        """Freeze the backbone or not, and compile what is trained then, with a new optimiser."""
+        self._backbone.freeze(phase.frozen)
+        self._compile(config, weights)
+        self.set_learning_rate(phase.learning_rate or config.trainer.learning_rate)
 
     def set_weights(self, weights: Floats) -> None:
         """Set the class weights from here on."""

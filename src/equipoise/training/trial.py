@@ -14,6 +14,7 @@ from equipoise.core import plugins
 from equipoise.core.schema import NONE, ConfigError, Floats, listing
 from equipoise.data.feed import class_indices, encode
 from equipoise.data.prepared import Prepared
+from equipoise.methods.backbones import BACKBONE
 from equipoise.methods.implementations import PerSample
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
@@ -179,6 +180,12 @@ def _check_built(built: Compiled, config: Config, data: Prepared) -> None:
         )
     if not model.trainable_variables:
         raise ConfigError(f"{who} has no weights to train")
+    frozen = [phase for phase in config.trainer.phases if phase.frozen]
+    if frozen and BACKBONE not in [layer.name for layer in model.layers]:
+        raise ConfigError(
+            f"trainer.phases freezes a backbone, and {who} has no layer of that name: give it one, "
+            f"keras.Model(…, name='{BACKBONE}'), or leave frozen out"
+        )
     last = _last_operation(model)
     if last in PROBABILITIES:
         raise ConfigError(

@@ -56,6 +56,8 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
             "dataset.count=weight with dataset.sampling or trainer.second_stage: counts of two kinds, "
             "so there is no script of plain Keras"
         )
+    if config.trainer.phases:
+        raise ConfigError("trainer.phases: a script trains all weights at once, so there is no script of plain Keras")
     if MODELS[config.model.name].file is not None:
         raise ConfigError(
             f"model={config.model.name}: its backbone was not made by the run, and no array holds it, "
