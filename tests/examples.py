@@ -82,4 +82,5 @@ def evidence_of_labels(count: int) -> Evidence:
         rules=rules,
         validation_rules=rules,
         shares={},
+        predicted=predicted,
     )

@@ -100,15 +100,3 @@ def test_a_font_that_is_found_is_drawn_with(tmp_path: Path) -> None:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
     assert (np.asarray(canvas.buffer_rgba())[..., 0] < 128).sum() > 2 * 15**2
-
-
-def test_a_page_leaves_the_fonts_to_the_browser() -> None:
-    from matplotlib.figure import Figure
-
-    from equipoise.reports import html
-
-    figure = Figure()
-    figure.text(0.1, 0.4, "日本 हिन्दी")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert "日本 हिन्दी" in html.picture(figure, "names")

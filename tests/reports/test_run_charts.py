@@ -197,3 +197,11 @@ def test_calibration_counts_every_sample_once() -> None:
     assert sum(row["samples"] for row in rows(against.spec) if row["series"] == 0) == 270
     _, of_labels = curve_charts.calibration(evidence_of_labels(5))
     assert sum(row["samples"] for row in rows(of_labels.spec)) == 300 * 5
+
+
+def test_what_is_predicted_where_a_label_is_missed_by_hand() -> None:
+    labels, predicted = np.array([[1, 0, 0], [1, 0, 1], [0, 1, 0]]), np.array([[0, 1, 0], [0, 1, 1], [0, 1, 1]])
+    found = replace(evidence_of_labels(3), labels=labels, predicted=predicted)
+    [chart] = run_charts.instead(found)
+    assert rows(chart.spec) == [{"true": 0, "predicted": 1, "count": 2, "of": 2, "share": 1}]
+    assert run_charts.instead(replace(found, predicted=labels)) == []

@@ -69,7 +69,7 @@ def test_the_header_tells_where_the_run_comes_from() -> None:
     page = as_html(replace(evidence(2), facts=facts))
     assert "<dt>Command</dt><dd>python src/train.py seed=1</dd>" in page
     assert '<dt>Run</dt><dd>abc<br><a href="https://here">in MLflow</a></dd>' in page
-    assert "<dt>Data</dt><dd>60 test samples<br>2 classes</dd>" in as_html(evidence(2)), "what is known at least"
+    assert "<dt>Data set</dt><dd>60 test samples<br>2 classes</dd>" in as_html(evidence(2)), "what is known at least"
 
 
 def test_the_prediction_shift_by_hand() -> None:

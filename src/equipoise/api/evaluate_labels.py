@@ -72,6 +72,7 @@ def evaluate_labels(
         shares={},
         warnings=(UNKNOWN,),
         is_training_known=False,
+        predicted=verdict.predicted,
     )
     return Evaluation(Evaluated(evidence, verdict, {"row": np.arange(len(test.labels))}))
 

@@ -37,6 +37,7 @@ class Evidence:
     is_training_known : if not, `data` and `weights` count the test samples of each class, and no weight has a meaning
     slices : recall by class and slice, if slices were asked for
     model : in a sentence, which rows the logged model has learned from, if it is not the model that is judged
+    predicted : 0 and 1, (n, labels), by the configured rule, where a sample has any number of labels; None elsewhere
     facts : where the run comes from, for the page's header: data, configuration, command, commit, versions, date, run
     """
 
@@ -58,6 +59,7 @@ class Evidence:
     is_training_known: bool = True
     slices: Slices | None = None
     model: str = ""
+    predicted: Integers | None = None
     facts: Sequence[Fact] = ()
 
     @property

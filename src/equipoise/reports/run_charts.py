@@ -72,7 +72,7 @@ def _by_epoch(evidence: Evidence, titles: Mapping[str, str], title: str) -> Char
     dashes = [DASHES[2], *DASHES[:2]] if title == "loss" else DASHES
     colors = [MUTED if key == "train/loss" else color for key in titles]
     look = {"color": series(names, colors, **OF_LINES), "strokeDash": series(names, dashes, **OF_LINES)}
-    x = field("epoch", scale={"nice": False, "zero": False}, axis={"tickMinStep": 1, "grid": False})
+    x = field("epoch", scale={"nice": False, "zero": False}, axis={"tickMinStep": 1, "format": "d", "grid": False})
     y = field("value", f"{title}, log scale" if is_log else title)
     y["scale"] = {"type": "log", "nice": False} if is_log else {"zero": title == "loss"}
     tooltip = told(curve="", epoch="epoch:.0f", value="value:.4g")
@@ -221,10 +221,34 @@ def confusion(evidence: Evidence) -> Chart:
     return matrix(evidence, cells, _ranks_of(groups), f"Confusion of {len(order):,} classes, by groups of ranks")
 
 
-def matrix(evidence: Evidence, cells: Integers, names: Sequence[str], title: str) -> Chart:
-    """Draw counts (true, predicted), both from head to tail, by the shares of their rows."""
+def instead(evidence: Evidence) -> list[Chart]:
+    """Draw which label is predicted wrongly where another is missed; return nothing if that never happens.
+
+    Of more than MOST_NAMED labels, those that are missed most often are shown.
+    """
+    if evidence.predicted is None:
+        return []
+    there, predicted = evidence.labels == 1, evidence.predicted == 1
+    order = evidence.data.head_to_tail
+    often = np.argsort(-(there & ~predicted).sum(axis=0)[order], kind="stable")[:MOST_NAMED]
+    shown = order[np.sort(often)]
+    missed, wrong = (found[:, shown].astype(np.int64) for found in (there & ~predicted, ~there & predicted))
+    cells = missed.T @ wrong
+    if not cells.any():
+        return []
+    title = "Missed labels, and which are predicted wrongly in the same samples"
+    return [matrix(evidence, cells, _labels(evidence, shown), title, of=missed.sum(axis=0))]
+
+
+def matrix(evidence: Evidence, cells: Integers, names: Sequence[str], title: str, of: Integers | None = None) -> Chart:
+    """Draw counts (true, predicted), both from head to tail, by their shares of the true class's samples.
+
+    Parameters
+    ----------
+    of : those samples, (true,); None: the sums of the rows
+    """
     true, predicted = np.nonzero(cells)
-    of = cells.sum(axis=1)[true]
+    of = (cells.sum(axis=1) if of is None else of)[true]
     share, size = cells[true, predicted] / of, len(names)
     most = max(float(share.max(initial=0)), 0.01)
     scale = {"domain": list(range(size)), "paddingInner": min(0.04, 0.004 * size) if size <= MOST_NAMED else 0}

@@ -93,6 +93,7 @@ def _of_labels(evidence: Evidence) -> list[Part]:
         Text(_lowest_recalls(evidence)),
         *run_charts.recall(evidence, "label"),
         *_classes(evidence, "label"),
+        *run_charts.instead(evidence),
         *curve_charts.precision_recall(evidence, "label"),
     ]
     weighed = [Part("What did the weights do?", [run_charts.shares(evidence)])] if evidence.is_training_known else []
@@ -142,7 +143,7 @@ def _facts(evidence: Evidence) -> list[Fact]:
     if evidence.facts:
         return list(evidence.facts)
     what = "classes" if evidence.labels.ndim == 1 else "labels"
-    return [("Data", [f"{len(evidence.labels):,} test samples", f"{len(evidence.data.classes):,} {what}"])]
+    return [("Data set", [f"{len(evidence.labels):,} test samples", f"{len(evidence.data.classes):,} {what}"])]
 
 
 def _did_it_learn(evidence: Evidence) -> list[Block]:

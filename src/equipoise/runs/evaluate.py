@@ -68,6 +68,7 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
         history=trained.history,
         shares=trained.shares if task.has_class_parts else {},
         warnings=notes(config, data, weights),
+        predicted=verdict.predicted if data.several_labels else None,
     )
     return Evaluated(evidence, verdict, _origins(data), corrections(config, data, weights), config.decision.name)
 

@@ -30,7 +30,7 @@ def facts(config: Config, data: Prepared, log: Run, typed: str = "") -> tuple[Fa
     given = typed or _typed(log.folder)
     commit, page = log.tags.get("mlflow.source.git.commit", ""), log.store.page(log.experiment_id, log.id)
     found: dict[str, str | Sequence[str | Link]] = {
-        "Data": _of_data(config, data),
+        "Data set": _of_data(config, data),
         "Configuration": [*(f"{group} {getattr(config, group).name}" for group in OPTIONS), f"seed {config.seed}"],
         "Command": given,
         "Commit": commit[:COMMIT] + (", with changes" if log.tags.get("git_dirty") == "true" else ""),
