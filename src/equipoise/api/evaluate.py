@@ -161,7 +161,7 @@ def _answers(labels: Any, logits: Any, names: Sequence[str], where: tuple[str, s
 
 
 def _judging(names: Sequence[str], weights: ClassWeights | None, how: How) -> Judging:
-    typed = {"groups": how.get("groups", "terciles"), "resamples": how.get("resamples", 1000)}
+    typed = {"groups": how.get("groups", "terciles"), "resamples": how.get("resamples", 1000), "weighted": False}
     try:
         options = EvaluationOptions.model_validate(typed)
     except ValidationError as error:

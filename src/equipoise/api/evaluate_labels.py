@@ -97,7 +97,7 @@ def _judging(how: Mapping[str, Any], width: int, *, has_validation: bool) -> Jud
     odd = [key for key, value in how.items() if key not in TAKEN and value is not None]
     if odd:
         raise ConfigError(f"{listing(odd)}: means nothing where a sample has several labels; leave it out")
-    typed = {"groups": "terciles", "resamples": how.get("resamples", 1000)}
+    typed = {"groups": "terciles", "resamples": how.get("resamples", 1000), "weighted": False}
     try:
         options = EvaluationOptions.model_validate(typed)
     except ValidationError as error:

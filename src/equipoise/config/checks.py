@@ -58,11 +58,16 @@ def check_together(config: Config) -> None:
 
 
 def _check_row_weights(config: Config, source: Source) -> None:
-    """Refuse what asks for row weights where there are none."""
-    if source.masses is None and counted_by(config.dataset) == "weight":
+    """Refuse what asks for row weights where there are none, or where no metric takes them."""
+    name, weighted = config.dataset.name, config.evaluation.weighted
+    asked = {"evaluation.weighted=true": weighted, "dataset.count=weight": counted_by(config.dataset) == "weight"}
+    for typed in (typed for typed, is_asked in asked.items() if is_asked and source.masses is None):
+        cure = "name their column with dataset.weight" if hasattr(config.dataset, "weight") else "leave it out"
+        raise ConfigError(f"{typed}: the rows of dataset={name} have no weights: {cure}")
+    if weighted and DATASETS[name].several_labels:
         raise ConfigError(
-            f"dataset.count=weight: the rows of dataset={config.dataset.name} have no weights: "
-            "name their column with dataset.weight"
+            f"evaluation.weighted=true is for one class a sample; metrics of dataset={name} count every row alike: "
+            "leave it out (training takes dataset.weight all the same)"
         )
 
 

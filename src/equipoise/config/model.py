@@ -62,6 +62,7 @@ SILENT = (
     ("trainer.phases", []),
     *((f"dataset.{key}", None) for key in ("weight", "validation_weight", "test_weight")),
     ("dataset.count", "rows"),
+    ("evaluation.weighted", False),
 )
 
 
@@ -113,6 +114,7 @@ class EvaluationOptions(Section):
 
     groups: Literal["terciles"] | Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
     resamples: Annotated[int, Field(ge=0, le=1_000_000)]
+    weighted: bool
 
 
 class Tracking(Section):

@@ -8,13 +8,13 @@ here and omitted wherever it is logged; averages over classes are over those tha
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from equipoise.core.schema import Booleans, Floats, Integers, listing
 from equipoise.metrics.counts import COUNTED, Counts, counted_metrics
-from equipoise.metrics.proportions import wilson
+from equipoise.metrics.proportions import effective_trials, wilson
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -27,6 +27,12 @@ NEAR = 1e-6  # logits, which are float32, are equal if they are no further apart
 BLOCK_CELLS = 2_000_000  # 16 MB
 # The metrics by which decision rules are compared.
 BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
+
+
+WEIGHTED = (
+    "metrics count test samples by their row weights (evaluation.weighted=true); the confusion matrix, curves, slices "
+    "and the tuning of decision rules count every row alike"
+)
 
 
 @dataclass(frozen=True)
@@ -58,11 +64,13 @@ class Predictions:
     labels : int64 (n,), true class indices
     logits : float64 (n, classes)
     predicted : int64 (n,), the class indices that the decision rule gives
+    weights : float64 (n,), above 0, by which samples count; None: all alike
     """
 
     labels: Integers
     logits: Floats
     predicted: Integers
+    weights: Floats | None = None
 
     @cached_property
     def log_probabilities(self) -> Floats:
@@ -142,31 +150,49 @@ def evaluate(
     costs : float64 (true class, predicted class), if confusions have costs
     """
     labels, predicted, log_probabilities = predictions.labels, predictions.predicted, predictions.log_probabilities
-    counts = Counts.of(labels, predicted, len(classes))
-    average_precision, auroc = _ranking(labels, log_probabilities, counts.support > 0)
+    own = predictions.weights
+    counts = Counts.of(labels, predicted, len(classes), own)
+    average_precision, auroc = _ranking(labels, log_probabilities, counts.support > 0, own)
 
     summary = {name: float(value) for name, value in counted_metrics(counts, groups).items() if not np.isnan(value)}
-    summary |= _probability_metrics(labels, log_probabilities)
+    summary |= _probability_metrics(labels, log_probabilities, own)
     if costs is not None:
-        summary["expected_cost"] = float(costs[labels, predicted].mean())
+        summary["expected_cost"] = float(np.average(costs[labels, predicted], weights=own))
     for name, values in (("macro_average_precision", average_precision), ("macro_auroc", auroc)):
         if not np.isnan(values).all():
             summary[name] = float(np.nanmean(values))
     if effective_prior is not None:
-        moved = _probability_metrics(labels, move_prior(log_probabilities, effective_prior, target_prior))
+        moved = _probability_metrics(labels, move_prior(log_probabilities, effective_prior, target_prior), own)
         summary |= {"log_loss_corrected": moved["log_loss"], "ece_corrected": moved["ece"]}
     return Evaluation(
         summary,
-        class_metrics(counts, len(labels), average_precision, auroc),
+        class_metrics(counts, float(counts.total), average_precision, auroc, trials_of(predictions)),
         confusion_matrix(labels, predicted, len(classes)),
         groups,
-        _notes(counts, classes, effective_prior),
+        (*_notes(counts, classes, effective_prior), *([] if own is None else [WEIGHTED])),
     )
 
 
-def class_metrics(counts: Counts, samples: int, average_precision: Floats, auroc: Floats) -> dict[str, Floats]:
-    """Return the metrics of each class, float64 (classes,), in the order in which they are logged."""
-    recall_low, recall_high = wilson(counts.hits, counts.support)
+def trials_of(predictions: Predictions) -> tuple[Any, Any]:
+    """Return hits and samples of each class, (classes,), as an interval takes them."""
+    labels, classes, weights = predictions.labels, predictions.logits.shape[1], predictions.weights
+    if weights is not None:
+        return effective_trials(predictions.predicted == labels, labels, classes, weights)
+    counts = Counts.of(labels, predictions.predicted, classes)
+    return counts.hits, counts.support
+
+
+def class_metrics(
+    counts: Counts, samples: float, average_precision: Floats, auroc: Floats, trials: tuple[Any, Any] | None = None
+) -> dict[str, Floats]:
+    """Return the metrics of each class, float64 (classes,), in the order in which they are logged.
+
+    Parameters
+    ----------
+    samples : how many there are in all, or what their weights add up to
+    trials : hits and samples of each class, (classes,), for the interval of recall; None: as counted
+    """
+    recall_low, recall_high = wilson(*(trials or (counts.hits, counts.support)))
     return {
         "recall": counts.recall,
         "precision": counts.precision,
@@ -209,11 +235,15 @@ def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floa
     return {"log_loss": -log_probabilities[everyone, labels].astype(np.float64), "brier": brier}
 
 
-def decision_metrics(labels: Integers, predicted: Integers, classes: int, costs: Floats | None) -> dict[str, float]:
+def decision_metrics(
+    labels: Integers, predicted: Integers, classes: int, costs: Floats | None, weights: Floats | None = None
+) -> dict[str, float]:
     """Return the metrics by which decision rules are compared; they depend on the predicted classes alone."""
-    counts = Counts.of(labels, predicted, classes)
+    counts = Counts.of(labels, predicted, classes, weights)
     found = {name: float(COUNTED[name](counts)) for name in BY_RULE}
-    return found if costs is None else {**found, "expected_cost": float(costs[labels, predicted].mean())}
+    if costs is None:
+        return found
+    return {**found, "expected_cost": float(np.average(costs[labels, predicted], weights=weights))}
 
 
 def total_variation(first: Floats, second: Floats) -> float:
@@ -309,20 +339,24 @@ def _columns(log_probabilities: Floats) -> Iterator[Floats]:
         yield from np.exp(np.asarray(log_probabilities[:, columns].T, np.float64, order="C"))
 
 
-def _ranking(labels: Integers, log_probabilities: Floats, present: Booleans) -> tuple[Floats, Floats]:
+def _ranking(
+    labels: Integers, log_probabilities: Floats, present: Booleans, weights: Floats | None
+) -> tuple[Floats, Floats]:
     """Return average precision and AUROC of each class against the rest, NaN for a class without samples."""
     average_precision, auroc = np.full((2, len(present)), np.nan)
     for index, scores in enumerate(_columns(log_probabilities)):
         if present[index]:
-            average_precision[index], auroc[index] = against_the_rest(labels == index, scores)
+            average_precision[index], auroc[index] = against_the_rest(labels == index, scores, weights)
     return average_precision, auroc
 
 
-def against_the_rest(positive: Booleans, scores: Floats) -> tuple[float, float]:
+def against_the_rest(positive: Booleans, scores: Floats, weights: Floats | None = None) -> tuple[float, float]:
     """Return average precision and AUROC, NaN without negatives; equal scores share their rank.
 
     Only the positives matter: the precision at the score of each, and how many negatives score lower.
     """
+    if weights is not None:
+        return _weighed_ranking(positive, scores, weights)
     ascending, own = np.sort(scores), np.sort(scores[positive])
     below, up_to = (np.searchsorted(ascending, own, side) for side in ("left", "right"))
     own_below, own_up_to = (np.searchsorted(own, own, side) for side in ("left", "right"))
@@ -330,6 +364,21 @@ def against_the_rest(positive: Booleans, scores: Floats) -> tuple[float, float]:
     pairs = len(own) * (len(scores) - len(own))
     beaten = ((below - own_below) + (up_to - own_up_to)).sum() / 2
     return average_precision, float(beaten / pairs) if pairs else np.nan
+
+
+def _weighed_ranking(positive: Booleans, scores: Floats, weights: Floats) -> tuple[float, float]:
+    """Return the same where samples count by their weights: sums of weights in place of numbers of samples."""
+    order = np.argsort(scores, kind="stable")
+    ranked, weights, positive = scores[order], weights[order], positive[order]
+    # What the positives and the negatives add up to before each place.
+    positives, negatives = (np.append(0.0, np.cumsum(weights * kind)) for kind in (positive, ~positive))
+    own, heavy = ranked[positive], weights[positive]
+    below, up_to = (np.searchsorted(ranked, own, side) for side in ("left", "right"))
+    found, others = positives[-1] - positives[below], negatives[-1] - negatives[below]
+    average_precision = float(np.average(found / (found + others), weights=heavy))
+    pairs = float(heavy.sum() * negatives[-1])
+    beaten = float(heavy @ (negatives[below] + negatives[up_to])) / 2
+    return average_precision, beaten / pairs if pairs > 0 else np.nan
 
 
 def precision_recall(positive: Booleans, scores: Floats) -> tuple[Floats, Floats]:
@@ -345,27 +394,32 @@ def precision_recall(positive: Booleans, scores: Floats) -> tuple[Floats, Floats
     return np.append(1.0, hits / (last + 1)), np.append(0.0, hits / hits[-1])
 
 
-def _probability_metrics(labels: Integers, log_probabilities: Floats) -> dict[str, float]:
-    by_class = [_calibration_error(column, labels == index) for index, column in enumerate(_columns(log_probabilities))]
+def _probability_metrics(labels: Integers, log_probabilities: Floats, weights: Floats | None) -> dict[str, float]:
+    columns, scores = enumerate(_columns(log_probabilities)), sample_scores(labels, log_probabilities)
+    by_class = [_calibration_error(column, labels == index, weights) for index, column in columns]
     return {
-        **{name: float(values.mean()) for name, values in sample_scores(labels, log_probabilities).items()},
-        "ece": _calibration_error(*_top(labels, log_probabilities)),
+        **{name: float(np.average(values, weights=weights)) for name, values in scores.items()},
+        "ece": _calibration_error(*_top(labels, log_probabilities), weights),
         "ece_classwise": float(np.mean(by_class)),
     }
 
 
-def _calibration_error(confidence: Floats, hit: Booleans) -> float:
+def _calibration_error(confidence: Floats, hit: Booleans, weights: Floats | None) -> float:
     """Return the expected calibration error with equal-width bins (Guo et al. 2017; class-wise: Kull et al. 2019)."""
-    mean_confidence, accuracy, sizes = _binned(confidence, hit, BINS)
+    mean_confidence, accuracy, sizes = _binned(confidence, hit, BINS, weights)
     return float((np.abs(accuracy - mean_confidence) * sizes).sum() / sizes.sum())
 
 
-def _binned(confidence: Floats, hit: Booleans, bins: int) -> tuple[Floats, Floats, Integers]:
+def _binned(
+    confidence: Floats, hit: Booleans, bins: int, weights: Floats | None = None
+) -> tuple[Floats, Floats, Integers]:
     # Bins are open below and closed above.
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    sizes = np.bincount(index, minlength=bins)
-    divisor = np.maximum(sizes, 1)
-    return np.bincount(index, confidence, bins) / divisor, np.bincount(index, hit, bins) / divisor, sizes
+    sizes = np.bincount(index, weights, bins)
+    divisor = np.where(sizes > 0, sizes, 1)
+    each = (confidence, hit) if weights is None else (confidence * weights, hit * weights)
+    means = [np.bincount(index, values, bins) / divisor for values in each]
+    return means[0], means[1], sizes
 
 
 def _notes(counts: Counts, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:

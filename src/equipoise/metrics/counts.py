@@ -1,6 +1,7 @@
 """The metrics that follow from counts of test samples by class: one set for every use of them. Pure NumPy.
 
-A metric that is not defined for a class, such as the recall of a class without test samples, is NaN.
+A metric that is not defined for a class, such as the recall of a class without test samples, is NaN. Samples that have
+weights are counted by them: a sample of weight 2 counts as two.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ import numpy as np
 
 from equipoise.core.schema import Floats, Integers
 
-Cells: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # whole numbers, in whichever type they were summed
+Cells: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # whole numbers, or sums of weights, in whichever type they were summed
+NOTHING = 1e-12  # of a whole, a part that is rounding alone
 
 
 @dataclass(frozen=True)
@@ -31,21 +33,27 @@ class Counts:
     support: Cells
 
     @classmethod
-    def of(cls, labels: Integers, predicted: Integers, classes: int) -> "Counts":
-        """Count labels and predictions, each int64 (n,), into int64 (classes,)."""
+    def of(cls, labels: Integers, predicted: Integers, classes: int, weights: Floats | None = None) -> "Counts":
+        """Count labels and predictions, each int64 (n,), into int64 (classes,); float64 of weights, (n,)."""
         labels = np.asarray(labels)
-        each = (labels[labels == predicted], predicted, labels)
-        return cls(*(np.bincount(indices, minlength=classes) for indices in each))
+        right, everyone = labels == predicted, np.ones(len(labels), bool)
+        each = ((labels, right), (predicted, everyone), (labels, everyone))
+        return cls(
+            *(
+                np.bincount(indices[chosen], None if weights is None else weights[chosen], classes)
+                for indices, chosen in each
+            )
+        )
 
     @cached_property
     def recall(self) -> Floats:
         """(…, classes), NaN for a class without samples."""
-        return self._of_present(self.hits / np.maximum(self.support, 1))
+        return self._of_present(_over(self.hits, self.support))
 
     @cached_property
     def precision(self) -> Floats:
         """(…, classes), NaN for a class without samples; 0 for one that is never predicted, as in scikit-learn."""
-        return self._of_present(self.hits / np.maximum(self.predictions, 1))
+        return self._of_present(_over(self.hits, self.predictions))
 
     @cached_property
     def f1(self) -> Floats:
@@ -74,10 +82,15 @@ class Counts:
         return np.where(self.support == 0, np.nan, values)
 
 
+def _over(parts: Cells, wholes: Cells) -> Floats:
+    """Return the quotient; 0 where there is nothing."""
+    found: Floats = parts / np.where(wholes > 0, wholes, 1)
+    return found
+
+
 def f1_score(hits: Cells, predictions: Cells, support: Cells) -> Floats:
     """Return the harmonic mean of precision and recall; 0 where there is nothing to find and nothing is predicted."""
-    score: Floats = 2 * hits / np.maximum(support + predictions, 1)
-    return score
+    return _over(2 * hits, support + predictions)
 
 
 def mean_of_defined(values: Floats) -> Floats:
@@ -109,16 +122,17 @@ def _matthews_correlation(counts: Counts) -> Floats:
     """Gorodkin 2004; 0 where it is not defined, as in scikit-learn."""
     squared = counts.total**2
     by_predictions, by_support = (squared - (of**2).sum(axis=-1) for of in (counts.predictions, counts.support))
-    spread = np.sqrt(by_predictions * by_support.astype(np.float64))
+    spread = np.sqrt(np.maximum(by_predictions * by_support.astype(np.float64), 0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(spread > 0, counts.covariance / spread, 0.0)
+        return np.where(spread > NOTHING * squared, counts.covariance / spread, 0.0)
 
 
 def _cohen_kappa(counts: Counts) -> Floats:
     """Cohen 1960."""
+    squared = counts.total**2
+    left = squared - counts.agreement
     with np.errstate(invalid="ignore", divide="ignore"):
-        kappa: Floats = counts.covariance / (counts.total**2 - counts.agreement)
-    return kappa
+        return np.where(left > NOTHING * squared, counts.covariance / left, np.nan)
 
 
 def _worst_class_recall(counts: Counts) -> Floats:

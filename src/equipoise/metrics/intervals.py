@@ -9,6 +9,9 @@ each sample was drawn.
 benchmarks/coverage.py measures how often each interval covers the truth, and how many samples it takes for 93 to 97 %
 of test splits. With fewer an interval is rough, and is called so wherever it is shown.
 
+Samples that have weights are resampled with them. Score intervals then take the samples of equal weight that are as
+uncertain (`proportions.effective_trials`), which is an approximation, as every survey's is.
+
 Calibration errors have no interval: they are means of absolute differences, which resampling can only increase.
 """
 
@@ -22,9 +25,9 @@ from scipy.special import expit, logit, ndtri
 
 from equipoise.core.schema import Booleans, Floats, Integers, listing
 from equipoise.metrics import multilabel
-from equipoise.metrics.classification import Predictions, sample_scores
+from equipoise.metrics.classification import Predictions, sample_scores, trials_of
 from equipoise.metrics.counts import Counts, counted_metrics, mean_of_defined
-from equipoise.metrics.proportions import LEVEL, least_interval, score_interval, wilson
+from equipoise.metrics.proportions import LEVEL, Numbers, effective_trials, least_interval, score_interval, wilson
 
 CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB, 32 above MOST_EXACT samples
 MOST_EXACT = 2**22  # samples whose counts, and halves of them, are exact in float32: half the memory to walk through
@@ -119,9 +122,8 @@ def _class_intervals(
     predictions: Predictions, groups: Mapping[str, Integers], corrected: Floats | None, drawing: _Drawing
 ) -> dict[str, Interval]:
     labels, predicted, fixed = predictions.labels, predictions.predicted, drawing.fixed
-    counts = Counts.of(labels, predicted, predictions.logits.shape[1])
-    hits, support = counts.hits, counts.support
-    found = _of_recalls(hits, support, groups, fixed)
+    hits, support = trials_of(predictions)
+    found = _of_recalls(predictions, (hits, support), groups, fixed)
     if drawing.resamples:
         strata = labels if fixed else np.zeros_like(labels)
         resampled = resampled_counts(strata, drawing.resamples, np.random.default_rng(drawing.seed))
@@ -176,8 +178,16 @@ def rough_note(intervals: Mapping[str, Interval], support: Integers, classes: Se
     return f"rough 95 % intervals, which may cover the truth in less than 95 % of test splits: {why}"
 
 
-def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers], fixed: bool) -> dict[str, Interval]:
-    """Return score intervals of accuracy and of means of recalls, and the interval of the least recall."""
+def _of_recalls(
+    predictions: Predictions, trials: tuple[Numbers, Numbers], groups: Mapping[str, Integers], fixed: bool
+) -> dict[str, Interval]:
+    """Return score intervals of accuracy and of means of recalls, and the interval of the least recall.
+
+    Parameters
+    ----------
+    trials : hits and samples of each class, (classes,)
+    """
+    hits, support = trials
     present = np.flatnonzero(support)
     within = {
         "balanced_accuracy": present,
@@ -189,17 +199,19 @@ def _of_recalls(hits: Integers, support: Integers, groups: Mapping[str, Integers
         if len(members)
     }
     # If a design fixed the counts, accuracy is the mean of recalls weighted by their shares, otherwise one proportion.
-    shares = support[present] / support.sum()
-    of_all = (
-        score_interval(hits[present], support[present], shares)
-        if fixed
-        else score_interval(hits.sum(keepdims=True), support.sum(keepdims=True))
-    )
+    labels, weights = predictions.labels, predictions.weights
+    masses = support if weights is None else np.bincount(labels, weights, len(support))
+    if fixed:
+        of_all = score_interval(hits[present], support[present], masses[present] / masses.sum())
+    elif weights is None:
+        of_all = score_interval(hits.sum(keepdims=True), support.sum(keepdims=True))
+    else:
+        of_all = score_interval(*effective_trials(predictions.predicted == labels, np.zeros_like(labels), 1, weights))
     least = _least(hits[present], support[present])
     return found | {"accuracy": Interval(*of_all), "worst_class_recall": least}
 
 
-def _least(hits: Integers, support: Integers) -> Interval:
+def _least(hits: Numbers, support: Numbers) -> Interval:
     return Interval(*least_interval(hits, support), rough=_has_few(support, FEWEST), wide=len(support) > 1)
 
 
@@ -212,15 +224,17 @@ def _bootstrap(
     if corrected is not None:
         scores |= {f"{name}_corrected": values for name, values in sample_scores(labels, corrected).items()}
     of_each = (labels, predicted, np.where(predicted == labels, labels, -1))
-    sums = sparse.vstack([_indicators(indices, classes) for indices in of_each]).tocsr()
-    sampled = np.array(list(scores.values()))
+    own = np.ones(len(labels), np.float32) if predictions.weights is None else predictions.weights
+    sums = sparse.vstack([_indicators(indices, classes, own) for indices in of_each]).tocsr()
+    sampled = np.array(list(scores.values())) * own
     to_rank = np.unique(labels) if ranked and classes * len(labels) <= MOST_RANKED else ()
-    rankings = [Ranking(labels == index, predictions.log_probabilities[:, index]) for index in to_rank]
+    rankings = [Ranking(labels == index, predictions.log_probabilities[:, index], own) for index in to_rank]
     drawn: dict[str, list[Floats]] = {}
     for counts in itertools.chain([np.ones((len(labels), 1), np.float32)], resampled):
         support, told, hits = (sums @ counts).astype(np.float64).reshape(3, classes, -1).swapaxes(1, 2)
         metrics = counted_metrics(Counts(hits, told, support), {})
-        metrics |= dict(zip(scores, sampled @ counts / len(labels), strict=True)) | _ranked(rankings, counts)
+        whole = len(labels) if predictions.weights is None else own @ counts
+        metrics |= dict(zip(scores, sampled @ counts / whole, strict=True)) | _ranked(rankings, counts)
         for name, values in metrics.items():
             drawn.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in drawn.items()}
@@ -257,7 +271,7 @@ def _ranked(rankings: Sequence["Ranking"], counts: Floats) -> dict[str, Floats]:
 
 
 def _by_deviation(
-    drawn: Mapping[str, Floats], factor: float, hits: Integers, support: Integers, errors: int
+    drawn: Mapping[str, Floats], factor: float, hits: Numbers, support: Numbers, errors: int
 ) -> dict[str, Interval]:
     """Return intervals that reach to both sides of the metric by standard deviations of its resamples, on its scale.
 
@@ -285,7 +299,7 @@ def _by_deviation(
     return found
 
 
-def _has_few(support: Integers, needed: int) -> bool:
+def _has_few(support: Numbers, needed: int) -> bool:
     return bool((support < needed).any())
 
 
@@ -306,12 +320,10 @@ def resampled_counts(strata: Integers, resamples: int, generator: np.random.Gene
         yield counts
 
 
-def _indicators(indices: Integers, classes: int) -> sparse.csr_array:
-    """Return (classes, n), 1 where the sample's index is that class; -1 is no class."""
+def _indicators(indices: Integers, classes: int, weights: Floats) -> sparse.csr_array:
+    """Return (classes, n), the sample's weight where its index is that class; -1 is no class."""
     columns = np.flatnonzero(indices >= 0)
-    return sparse.csr_array(
-        (np.ones(len(columns), np.float32), (indices[columns], columns)), shape=(classes, len(indices))
-    )
+    return sparse.csr_array((weights[columns], (indices[columns], columns)), shape=(classes, len(indices)))
 
 
 class Ranking:
@@ -322,7 +334,8 @@ class Ranking:
     the negatives of the tie itself.
     """
 
-    def __init__(self, positive: Booleans, score: Floats) -> None:
+    def __init__(self, positive: Booleans, score: Floats, weights: Floats | None = None) -> None:
+        own = np.ones(len(score), np.float32) if weights is None else weights
         order = np.argsort(-score, kind="stable")
         tie = np.cumsum(np.diff(score[order], prepend=score[order[:1]]) != 0)
         truth: Booleans = positive[order]
@@ -334,7 +347,8 @@ class Ranking:
         kept = place[tie] < self.places  # samples below the last positive do not matter
         rows = kind * self.places + place[tie]
         shape = (3 * self.places, len(score))
-        self.sums = sparse.csr_array((np.ones(kept.sum(), np.float32), (rows[kept], order[kept])), shape=shape)
+        self.sums = sparse.csr_array((own[order[kept]], (rows[kept], order[kept])), shape=shape)
+        self.negative = own * ~positive
 
     def __call__(self, counts: Floats) -> Floats:
         """Return AP and AUROC, float64 (2, resamples), under counts (n, resamples).
@@ -344,9 +358,10 @@ class Ranking:
         before, hits, beside = (self.sums @ counts).reshape(3, self.places, -1)
         above = np.cumsum(before + beside, axis=0)  # negatives at this score or higher
         found = np.cumsum(hits, axis=0)
-        precision = np.divide(found, np.maximum(found + above, 1), dtype=np.float64)
+        every = found + above
+        precision = np.divide(found, np.where(every > 0, every, 1), dtype=np.float64)
         positives = found[-1].astype(np.float64)
-        negatives = counts.sum(axis=0, dtype=np.float64) - positives
+        negatives = (self.negative @ counts).astype(np.float64)
         with np.errstate(invalid="ignore"):
             average_precision = np.einsum("pr,pr->r", hits, precision) / positives
             outranked = negatives - above + beside / 2

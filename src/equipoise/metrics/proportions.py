@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import Floats, Integers
+from equipoise.core.schema import Booleans, Floats, Integers
 
 LEVEL = 0.95  # of every interval
+Numbers = Integers | Floats  # counts, or those of effective trials
 
 
-def wilson(hits: Integers, trials: Integers, beyond: float = (1 - LEVEL) / 2) -> tuple[Floats, Floats]:
+def wilson(hits: Numbers, trials: Numbers, beyond: float = (1 - LEVEL) / 2) -> tuple[Floats, Floats]:
     """Return low and high ends for each proportion hits / trials (Wilson 1927), NaN without trials.
 
     Parameters
@@ -29,7 +30,33 @@ def wilson(hits: Integers, trials: Integers, beyond: float = (1 - LEVEL) / 2) ->
     return np.where(share == 0, 0.0, middle - reach), np.where(share == 1, 1.0, middle + reach)
 
 
-def least_interval(hits: Integers, trials: Integers) -> tuple[float, float]:
+def effective_trials(right: Booleans, index: Integers, classes: int, weights: Floats) -> tuple[Floats, Floats]:
+    """Return hits and trials, float64 (classes,), of samples of equal weight that are as uncertain as these.
+
+    The trials are p (1 - p) over the variance of the weighted share p as linearised (Korn & Graubard 1998), which sees
+    whether heavy samples are right as often as others, or, if these are fewer or p is 0 or 1, (sum w)^2 / sum w^2
+    (Kish 1965).
+
+    Parameters
+    ----------
+    right : (n,), whether the sample is a hit
+    index : int64 (n,), the class that it counts for
+    weights : float64 (n,), above 0
+    """
+    squares = weights**2
+    whole, hit, whole_squares, hit_squares = (
+        np.bincount(index, values, classes) for values in (weights, weights * right, squares, squares * right)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(whole > 0, hit / whole, 0.0)
+        kish = np.where(whole > 0, whole**2 / whole_squares, 0.0)
+        varied = hit_squares * (1 - share) ** 2 + (whole_squares - hit_squares) * share**2
+        linearised = np.where((share > 0) & (share < 1), share * (1 - share) * whole**2 / varied, np.inf)
+    trials: Floats = np.minimum(kish, linearised)
+    return share * trials, trials
+
+
+def least_interval(hits: Numbers, trials: Numbers) -> tuple[float, float]:
     """Return the ends of an interval for the least of the proportions: the least of Wilson's lower and upper ends.
 
     Every proportion needs a trial. The least lower end fails only if the least proportion lies below its own lower end.
@@ -40,7 +67,7 @@ def least_interval(hits: Integers, trials: Integers) -> tuple[float, float]:
     return float(wilson(hits, trials, beyond)[0].min()), float(wilson(hits, trials, beyond / len(trials))[1].min())
 
 
-def score_interval(hits: Integers, trials: Integers, weights: Floats | None = None) -> tuple[float, float]:
+def score_interval(hits: Numbers, trials: Numbers, weights: Floats | None = None) -> tuple[float, float]:
     """Return the ends of the score interval for sum w_c p_c, p_c the probability of a hit in each of trials_c trials.
 
     For one proportion it is Wilson's. For a difference (weights that sum to 0) it would be Mee's (1984). Each variance
@@ -61,7 +88,7 @@ def score_interval(hits: Integers, trials: Integers, weights: Floats | None = No
     return _lower_end(hits, trials, weights), float(weights.sum()) - _lower_end(trials - hits, trials, weights)
 
 
-def _lower_end(hits: Integers, trials: Integers, weights: Floats) -> float:
+def _lower_end(hits: Numbers, trials: Numbers, weights: Floats) -> float:
     """Return the l below the estimate L at which the score statistic (L - l)^2 / Var reaches z^2.
 
     With a multiplier m for the constraint sum w_c p_c = l, the likelihood is greatest where each estimate is less than

@@ -105,6 +105,7 @@ def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:
         resamples=config.evaluation.resamples,
         uncorrected=partial(advice.uncorrected, config, weights),
         test_counts_fixed=data.test_counts_fixed,
+        weighted=config.evaluation.weighted,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import Floats, Integers, arguments
+from equipoise.core.schema import ConfigError, Floats, Integers, arguments
 from equipoise.data.prepared import Prepared
 from equipoise.methods.cross_fitting import cross_fitted
 from equipoise.methods.decisions import Decision, Known, Rule, applicable
@@ -35,10 +35,12 @@ class Answers:
     ----------
     labels : int64 (n,), true class indices
     logits : float64 (n, classes)
+    weights : float64 (n,), by which metrics count the samples; None: all alike
     """
 
     labels: Integers
     logits: Floats
+    weights: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,22 @@ def judge_classes(data: Prepared, logits: Logits, training: Training, judging: J
     prior = effective_prior(weights, training.loss, training.second_stage, training.sampling)
     learned = Learned(prior, frequency_groups(weights.counts, judging.groups))
     test, validation = (
-        Answers(np.asarray(data.split(name).labels), class_logits(found))
+        Answers(np.asarray(data.split(name).labels), class_logits(found), _weights(data, name, judging))
         for name, found in (("test", logits.test), ("validation", logits.validation))
     )
     return judge_answers(data.classes, test, validation, learned, judging)
+
+
+def _weights(data: Prepared, split: str, judging: Judging) -> Floats | None:
+    """Return the row weights of a split, if metrics are to count by them."""
+    if not judging.weighted:
+        return None
+    weights = data.split(split).weights
+    if weights is None:
+        raise ConfigError(
+            f"evaluation.weighted=true: the {split} rows have no weights: name a file with the column of dataset.weight"
+        )
+    return np.asarray(weights)
 
 
 def judge_answers(
@@ -78,7 +92,7 @@ def judge_answers(
     decides = {name: rule(known, **options) for name, (rule, options) in rules.items()}
     predicted = {name: decide(values) for name, decide in decides.items()}
     configured = judging.decision.name
-    predictions = Predictions(labels, values, predicted[configured])
+    predictions = Predictions(labels, values, predicted[configured], test.weights)
     evaluation = evaluate(predictions, classes, learned.groups, effective, target, costs)
     moved = OfClasses(effective, target, "" if effective is not None else judging.uncorrected())
     log_probabilities = {"": predictions.log_probabilities}
@@ -89,10 +103,13 @@ def judge_answers(
         predictions, learned.groups, corrected, fixed=judging.test_counts_fixed, resamples=judging.resamples
     )
     on_validation, unjudged = cross_fitted(known, rules)
-    of_rules = ((known.labels, on_validation), (labels, predicted))
+    of_rules = ((validation, on_validation), (test, predicted))
     on_validation_by_rule, by_rule = (
-        {name: decision_metrics(truth, found, values.shape[1], costs) for name, found in decided.items()}
-        for truth, decided in of_rules
+        {
+            name: decision_metrics(true.labels, found, values.shape[1], costs, true.weights)
+            for name, found in decided.items()
+        }
+        for true, decided in of_rules
     )
     return Verdict(
         labels=labels,
@@ -102,7 +119,7 @@ def judge_answers(
         intervals={name: found for name, found in intervals.items() if name in evaluation.summary},
         rules=by_rule,
         validation_rules=on_validation_by_rule,
-        validation_intervals=_validation_intervals(known, on_validation.get(configured), judging),
+        validation_intervals=_validation_intervals(validation, on_validation.get(configured), judging),
         decide=decides[configured],
         probabilities=moved,
         predicted=predicted[configured],
@@ -118,11 +135,11 @@ def _rules(known: Known, configured: Decision, classes: Sequence[str]) -> dict[s
     }
 
 
-def _validation_intervals(known: Known, decided: Integers | None, judging: Judging) -> dict[str, Interval]:
+def _validation_intervals(answers: Answers, decided: Integers | None, judging: Judging) -> dict[str, Interval]:
     if decided is None:
         return {}
     resamples = min(judging.resamples, VALIDATION_RESAMPLES)
-    predictions = Predictions(known.labels, known.logits, decided)
+    predictions = Predictions(answers.labels, answers.logits, decided, answers.weights)
     return unranked_intervals(predictions, fixed=judging.test_counts_fixed, resamples=resamples)
 
 

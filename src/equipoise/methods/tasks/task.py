@@ -48,6 +48,7 @@ class Judging:
     resamples : for the bootstrap's intervals
     uncorrected : says why no probability can be corrected; asked where a model's prior has no analytic form
     test_counts_fixed : whether the test samples of each class are as many as a design wants, not as many as were found
+    weighted : whether metrics count samples by their row weights
     """
 
     decision: Decision
@@ -57,6 +58,7 @@ class Judging:
     resamples: int
     uncorrected: Callable[[], str]
     test_counts_fixed: bool
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
