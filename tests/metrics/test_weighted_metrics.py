@@ -81,8 +81,7 @@ def test_a_weight_of_k_is_the_sample_k_times_and_scale_does_not_matter(seed: int
     rows = np.repeat(np.arange(len(times)), times)
     longer = Predictions(predictions.labels[rows], predictions.logits[rows], predictions.predicted[rows])
     found, scaled, repeated = (
-        of(each)
-        for each in (replace(predictions, weights=times), replace(predictions, weights=times / 1e4), longer)
+        of(each) for each in (replace(predictions, weights=times), replace(predictions, weights=times / 1e4), longer)
     )
     assert found.summary.keys() == repeated.summary.keys() == scaled.summary.keys()
     for name, value in repeated.summary.items():

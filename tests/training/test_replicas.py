@@ -99,6 +99,21 @@ def several_labels(folder: Path) -> list[str]:
     return [*SEVERAL_LABELS, f"dataset.path='{folder}/table.csv'", "trainer.epochs=2"]
 
 
+def weighted_rows(folder: Path, loss: str) -> list[str]:
+    """Arrays whose rows have weights, as their overrides."""
+    generator, y = np.random.default_rng(0), np.repeat([0, 1, 2], [60, 30, 15])
+    np.savez(folder / "rows.npz", x=generator.normal(size=(105, 4)) + y[:, None], y=y, w=generator.random(105) * 3 + 1)
+    of_file = ["dataset=npz", f"dataset.path='{folder}/rows.npz'", "dataset.weight=w", f"loss={loss}"]
+    return [
+        *of_file,
+        "model=mlp",
+        "model.hidden=[8]",
+        "trainer.batch_size=16",
+        "trainer.epochs=3",
+        "weighting=balanced",
+    ]
+
+
 def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[Any], list[dict[str, float]]]:
     """Weights and history, of a training that is interrupted after its second epoch and gone on with, if so asked."""
     from equipoise.runs.weigh import weigh
@@ -190,6 +205,7 @@ def found(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         else {name: [*SMALL, *CASES[name]] for name in list(CASES)[:4]}
     )
     cases |= {"several labels": several_labels(folder), "images": IMAGES, "batch norm": NORMALISED}
+    cases |= {f"weighted rows {loss}": weighted_rows(folder, loss) for loss in ("class_weight", "custom")}
     process = fork.Process(target=compare, args=(request.param, cases, folder))
     process.start()
     process.join()

@@ -151,7 +151,21 @@ def test_what_a_model_learns_under_is_the_sum_of_the_weights(cache: Path, file: 
         each = (arrays["w"] * weights.weights[arrays["y"]])[train]
         assert weights.sample_mean == pytest.approx(each.mean())
         assert weights.effective_sample_size == pytest.approx(each.sum() ** 2 / (each**2).sum())
-        assert [note for note in notes(config, data, weights) if "Keras refuses" in note]
+        found = " ".join(notes(config, data, weights))
+        assert "Keras refuses" in found
+        assert "counts rows" not in found, "the classes' means are much the same"
+
+
+def test_rows_that_weigh_more_in_one_class_are_told_of(cache: Path, arrays: dict[str, Any], tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{**arrays, "w": np.array([1, 2, 5])[arrays["y"]]})
+    for count, name, is_told in (("rows", "balanced", True), ("weight", "balanced", False), ("rows", "none", False)):
+        config = composed(*of(tmp_path / "a.npz", "dataset.weight=w", f"dataset.count={count}", f"weighting={name}"))
+        data = prepare(config.dataset, cache)
+        found = " ".join(notes(config, data, weigh(config, data)))
+        told = (
+            "a row of class 2 weighs 5 times one of class 0 by dataset.weight: that comes on top; dataset.count=weight"
+        )
+        assert (told in found) is is_told
 
 
 def test_normalised_weights_keep_the_scale_of_the_loss(cache: Path, file: Path) -> None:

@@ -26,6 +26,7 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
     name, optimizer = config.weighting.name, config.trainer.optimizer
     of_scale = _equal(name, weights, optimizer) or learning_rate_note(name, weights, optimizer)
     found = [of_scale, _unlearned(config, weights), _sampled_too(config, weights), _corrected_twice(config, weights)]
+    found.append(_not_even(config, weights))
     return [note for note in [*found, *_of_prior(config, weights)] if note is not None]
 
 
@@ -83,6 +84,21 @@ def _sampled_too(config: Config, weights: ClassWeights) -> str | None:
     return (
         f"dataset.sampling={sampling} and weighting={weighting} correct the imbalance twice: "
         "what counts is their product, `effective_weight` in evaluation/per_class.json"
+    )
+
+
+def _not_even(config: Config, weights: ClassWeights) -> str | None:
+    """Return what is to be said of classes that were to be made even by rows, and are not by their weights."""
+    if weights.masses is None or weights.count == "weight" or config.weighting.name == NONE:
+        return None
+    means = weights.masses.sums / weights.counts
+    ratio = means.max() / means.min()
+    if ratio < MOST_FACTOR:
+        return None
+    heavy, light = (weights.classes[int(place)] for place in (means.argmax(), means.argmin()))
+    return (
+        f"weighting={config.weighting.name} counts rows, and a row of class {heavy} weighs {ratio:.3g} times one of "
+        f"class {light} by dataset.weight: that comes on top; dataset.count=weight counts it in"
     )
 
 

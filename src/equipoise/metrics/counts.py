@@ -13,7 +13,9 @@ import numpy as np
 
 from equipoise.core.schema import Floats, Integers
 
-Cells: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # whole numbers, or sums of weights, in whichever type they were summed
+Cells: TypeAlias = np.ndarray[
+    Any, np.dtype[Any]
+]  # whole numbers, or sums of weights, in whichever type they were summed
 NOTHING = 1e-12  # of a whole, a part that is rounding alone
 
 
