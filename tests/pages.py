@@ -134,3 +134,24 @@ def look(browser: Any, file: Path, width: int, *, dark: bool = False) -> Look:
         *browser.execute_script(CHARTS),
         [entry["message"] for entry in browser.get_log("browser")],
     )
+
+
+# Pixels that A4 leaves between the margins, upright and turned.
+UPRIGHT, TURNED = 688, 1031
+
+
+def wider_than_paper(browser: Any) -> list[str]:
+    """Return the captions of the open page's tables that would be cut off on A4."""
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    found = []
+    for width, which in ((UPRIGHT, ".scroll:not(.wide)"), (TURNED, ".scroll.wide")):
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+        )
+        found += browser.execute_script(
+            f"return [...document.querySelectorAll('{which} table')].filter(table => table.offsetWidth > {width})"
+            ".map(table => table.closest('.scroll').getAttribute('aria-label'))"
+        )
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    return found

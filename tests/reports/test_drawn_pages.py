@@ -10,7 +10,7 @@ import pytest
 from equipoise.reports.evidence import Evidence
 from equipoise.reports.run_page import as_html
 from examples import evidence, evidence_of_labels
-from pages import a_browser, look
+from pages import a_browser, look, wider_than_paper
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +46,7 @@ def test_a_page_is_whole_and_legible(name: str, width: int, browser: Any, tmp_pa
     assert found.beyond <= 0
     assert found.cut <= 0
     assert found.overlaps == []
+    assert wider_than_paper(browser) == []
 
 
 def test_what_lies_on_each_other_is_found(browser: Any, tmp_path: Path) -> None:
