@@ -393,7 +393,9 @@ def test_the_users_own_table(project: Path, store: Store, tmp_path: Path) -> Non
     before = sorted(path.name for path in (*(project / "cache").iterdir(), *(project / "outputs").rglob("*")))
     frame.assign(x=np.inf).to_csv(tmp_path / "my table.csv", index=False)
     wrong = train(project, *command, cwd=tmp_path)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.returncode == 2
+    assert "one run of 2 epochs on csv-my_table" in wrong.stdout.splitlines()[0], "said before the table is read"
+    assert wrong.stdout.count("\n") == 2
     assert wrong.stderr == (
         "error: column 'x' holds an infinite number: replace or remove it, "
         'or read it as missing with \'dataset.missing=["inf","-inf"]\'\n'
