@@ -9,6 +9,7 @@ import pytest
 from equipoise.core.schema import ConfigError
 from equipoise.methods import backbones
 from equipoise.methods.backbones import BACKBONE, Fed, Known, application, saved
+from equipoise.methods.models import MODELS
 from helpers import composed
 from trainings import small_resnet
 
@@ -92,6 +93,24 @@ def test_images_of_another_size_are_resized_as_keras_does(file: Path) -> None:
     larger = np.random.default_rng(1).random((2, 16, 12, 1), np.float32)
     before, found = keras.saving.load_model(file), saved((16, 12, 1), 3, path=str(file), head="auto", dropout=0.0)
     np.testing.assert_allclose(found(larger), before(keras.layers.Resizing(8, 8)(larger)), rtol=1e-6)
+
+
+def test_a_model_of_texts_takes_texts(tmp_path: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    words = keras.layers.TextVectorization(vocabulary=["good", "bad"], output_mode="multi_hot")
+    inputs = keras.Input((), dtype="string")
+    keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dense(3)(words(inputs)))).save(tmp_path / "texts.keras")
+    options: Any = {"path": str(tmp_path / "texts.keras"), "head": "auto", "dropout": 0.0}
+    found, before = (
+        MODELS["saved"]((), 2, np.array(["bad"], object), **options),
+        keras.saving.load_model(options["path"]),
+    )
+    texts = tf.constant(["good", "so bad"])
+    np.testing.assert_array_equal(found(texts), before(texts))
+    with pytest.raises(ConfigError, match=r"texts\.keras takes texts; samples are numbers"):
+        MODELS["saved"]((), 2, **options)
 
 
 def test_a_feature_map_is_pooled(tmp_path: Path) -> None:

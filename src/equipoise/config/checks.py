@@ -113,7 +113,9 @@ def _check_images(config: Config, source: Source) -> None:
 def _check_texts(config: Config, model: Architecture) -> None:
     """Refuse what takes numbers alone."""
     gives = f"dataset={config.dataset.name} gives texts"
-    if not model.own:
+    if model.check is not None:
+        model.check(config.model, config.dataset)
+    if not (model.own or model.is_read):
         raise ConfigError(
             f"model={config.model.name} takes numbers; {gives}: "
             "choose a model of your own that makes numbers of them (docs/extend.md)"

@@ -123,6 +123,7 @@ class Architecture:
     check : refuses options, of the model and of the dataset, before anything is written
     file : the option that may name a file of weights, on which the result depends as on code
     backbone : whether it has one that `trainer.phases` can freeze
+    is_read : whether it is a whole model from a file, which may take texts or numbers
     """
 
     build: Callable[..., "keras.Model"]
@@ -134,6 +135,7 @@ class Architecture:
     check: Callable[[Section, Section], None] | None = None
     file: str | None = None
     backbone: bool = False
+    is_read: bool = False
 
     def __call__(self, shape: Shape, logits: int, texts: Texts | None = None, /, **options: Any) -> "keras.Model":
         """Return the model, uncompiled.
@@ -148,7 +150,11 @@ class Architecture:
             If the user's own function fails, or returns no model of samples of that shape.
         """
         if not self.own:
-            return self.build(shape, logits, **options)
+            model = self.build(shape, logits, **options)
+            if takes_texts(model) != (texts is not None):  # one from a file may take either
+                takes, has = ("texts", "numbers") if texts is None else ("numbers", "texts")
+                raise ConfigError(f"model.path={options['path']} takes {takes}; samples are {has}")
+            return model
         who = f"model={self.build.__name__}" + (" (its samples are texts)" if texts is not None else "")
         with plugins.telling(who, self.build):
             handed = (texts,) if self.texts else ()
@@ -195,7 +201,7 @@ SHIPPED: Mapping[str, Architecture] = {
     "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
     "resnet": Architecture(resnet, dimensions=3),
     "application": Architecture(application, 3, check=check_application, file="weights", backbone=True),
-    "saved": Architecture(saved, check=check_saved, file="path", backbone=True),
+    "saved": Architecture(saved, check=check_saved, file="path", backbone=True, is_read=True),
 }
 
 MODELS: Registry[Architecture] = Registry("model", SHIPPED, _of_own)
