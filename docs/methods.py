@@ -129,10 +129,21 @@ CHAPTERS = (
         "data/augmentation.py",
         "AUGMENTATIONS",
         "dataset.augment=[…]",
-        (),
+        ("mnist_lt_ordinary",),
         words="Training images alone, one way after the other as typed; validation, test and a second stage take them "
         "as they are. What comes of an image is a function of the seed, the epoch and its place in the epoch's order, "
         "so every implementation and engine, and a training that was interrupted, leave the same bits.",
+    ),
+    Chapter(
+        "Mixed samples",
+        "data/mixing.py",
+        "MIXES",
+        "dataset.mix=…",
+        (),
+        words="Lambda is drawn from Beta(`dataset.mix_alpha`, the same) once a batch, which is mixed with itself in "
+        "another order. The loss of a mixture is lambda w_i l_i + (1 - lambda) w_j l_j for any loss l, as in the "
+        "programs of the papers. `sample_weight` and `custom` leave the same bits; `class_weight` has one class a "
+        "row, so it is refused with a weighting. Images are altered first.",
     ),
     Chapter(
         "Second stages",

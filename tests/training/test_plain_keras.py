@@ -232,6 +232,8 @@ def test_images_that_are_decoded_while_training_are_refused(cache: Path, tmp_pat
     images = ["dataset=image_directory", f"dataset.path='{tmp_path}'", "dataset.image_size=[8,8]", "model=linear"]
     with pytest.raises(ConfigError, match="dataset=image_directory: its images are decoded while a model trains"):
         script(cache, *images)
+    with pytest.raises(ConfigError, match=r"dataset\.mix=mixup: it is not written as plain Keras"):
+        script(cache, *SMALL, THREE, "model=linear", "loss=custom", "dataset.mix=mixup")
 
 
 def test_no_script_is_longer_than_a_screen_or_two(cache: Path) -> None:
@@ -248,7 +250,7 @@ def test_no_option_is_passed_over() -> None:
     trained_by |= {"weight_decay", "clip_norm", "ema", "phases", *LearningRate.model_fields}
     assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "refit", "resume", "profile"}
     of_data = {"name", "title", "positive", "split_seed", "target_prior"}
-    assert Dataset.model_fields.keys() == of_data | {"labels", "sampling", "augment"}
+    assert Dataset.model_fields.keys() == of_data | {"labels", "sampling", "augment", "mix", "mix_alpha"}
     assert set(IMPLEMENTED) == {"class_weight", "sample_weight", "custom"}
     assert set(SECOND_STAGES) == {"crt", "tau_norm"}
     assert {*OTHERS} >= {name for name, model in MODELS.items() if model.file is None}

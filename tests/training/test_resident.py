@@ -75,10 +75,13 @@ CASES = {
     "float16": ["loss=custom", "trainer.precision=mixed_float16"],
     "bfloat16": ["loss=sample_weight", "trainer.precision=mixed_bfloat16"],
     "Conv1D": ["loss=custom", *SERIES],
+    "mixed samples, sample_weight": ["loss=sample_weight", "dataset.mix=mixup", "dataset.labels=one_hot"],
+    "remix, custom": ["loss=focal", "dataset.mix=remix", "dataset.mix_alpha=0.4", *DEFERRED],
     "CNN on altered images": [
         *DIGITS,
         "loss=custom",
         "dataset.augment=[flip,crop,rotate,translate,cutout]",
+        "dataset.mix=cutmix",
         "dataset.sampling=class_balanced",
     ],
     "CNN with dropout": [*DIGITS, "loss=custom"],

@@ -14,7 +14,14 @@ from equipoise.core.schema import ConfigError, listing, suggestion
 from equipoise.tracking.history import Logged
 
 # Keys of a dataset that do not change which data it is.
-OF_THE_CONFIGURATION = ("dataset.labels", "dataset.sampling", "dataset.augment", "dataset.target_prior")
+OF_THE_CONFIGURATION = (
+    "dataset.labels",
+    "dataset.sampling",
+    "dataset.augment",
+    "dataset.mix",
+    "dataset.mix_alpha",
+    "dataset.target_prior",
+)
 CONTROL_RULE = "logit_adjusted"
 # The baseline: cross-entropy without weights, resampling or a second stage.
 PLAIN = {

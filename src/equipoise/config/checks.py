@@ -9,6 +9,7 @@ from equipoise.config.model import Config, Trainer
 from equipoise.core.plugins import ROWS
 from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
 from equipoise.data.catalogue import DATASETS
+from equipoise.data.mixing import MIXES
 from equipoise.data.prepare import counted_by, surveyed
 from equipoise.data.types import Source
 from equipoise.methods import schedules
@@ -42,6 +43,7 @@ def check_together(config: Config) -> None:
     schedules.check(config.weighting)
     _check_model(config, source)
     _check_images(config, source)
+    _check_mix(config, source)
     _check_loss(config)
     if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
         raise ConfigError(
@@ -108,6 +110,43 @@ def _check_images(config: Config, source: Source) -> None:
         )
     if len(set(names)) < len(names):
         raise ConfigError(f"{typed} names one way twice: each image is altered in each way once")
+
+
+def _check_mix(config: Config, source: Source) -> None:
+    """Refuse to mix what has no mixture."""
+    dataset, typed = config.dataset, f"dataset.mix={config.dataset.mix}"
+    if dataset.mix == NONE:
+        return
+    has = "texts" if source.texts else f"samples of {source.dimensions} dimension{'s' * (source.dimensions > 1)}"
+    if source.texts or (MIXES[dataset.mix].images and source.dimensions != 3):
+        wanted = "images (height, width, channels)" if MIXES[dataset.mix].images else "numbers"
+        raise ConfigError(f"{typed} mixes {wanted}; dataset={dataset.name} has {has}: leave it out")
+    if config.weighting.name != NONE and config.loss.implementation == "class_weight":
+        raise ConfigError(
+            f"{typed} with loss.implementation=class_weight: Keras weighs a row by one class, and a mixture has two "
+            "with a weight each; use loss=sample_weight or loss=custom"
+        )
+    if config.weighting.name != NONE and config.trainer.jit is True:
+        raise ConfigError(
+            f"{typed} with weighting={config.weighting.name} and trainer.jit=true: XLA rounds the weight of a mixture "
+            "otherwise inside the loss than beside it; leave one of the three out"
+        )
+    rows = getattr(dataset, "weight", None)
+    if rows is not None:
+        raise ConfigError(
+            f"{typed} with dataset.weight={rows}: no paper says what a mixture of weighted rows weighs; "
+            "leave one of the two out"
+        )
+    if config.trainer.strategy == "multi_worker":
+        raise ConfigError(
+            f"{typed} with trainer.strategy=multi_worker: samples are mixed within a batch, of which each worker has a "
+            "part; use trainer.strategy=mirrored"
+        )
+    if MIXES[dataset.mix].by_count and DECISIONS[config.decision.name].needs_prior:
+        raise ConfigError(
+            f"decision={config.decision.name} needs the prior that the model learned under; after {typed}, which moves "
+            f"labels, it has no analytic form: use decision={DECISIONS[config.decision.name].instead}"
+        )
 
 
 def _check_texts(config: Config, model: Architecture) -> None:
@@ -234,6 +273,7 @@ def _check_several_labels(config: Config, source: Source) -> None:
         "dataset.labels": (config.dataset.labels, ["sparse"]),
         "dataset.positive": (config.dataset.positive, [None]),
         "dataset.sampling": (config.dataset.sampling, [NONE]),
+        "dataset.mix": (config.dataset.mix, [NONE]),
         "dataset.target_prior": (config.dataset.target_prior, ["training"]),
         "trainer.second_stage": (config.trainer.second_stage, [NONE]),
     }

@@ -49,6 +49,8 @@ JUDGING = ("decision", "evaluation")
 SILENT = (
     ("dataset.positive", None),
     ("dataset.augment", []),
+    ("dataset.mix", "none"),
+    ("dataset.mix_alpha", 1.0),
     ("trainer.refit", False),
     ("trainer.schedule", "constant"),
     ("trainer.schedule_warmup", 0.1),

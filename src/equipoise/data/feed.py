@@ -15,6 +15,7 @@ from equipoise.core.schema import Floats, Integers
 from equipoise.data.augmentation import augmented, drawn_numbers
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.images.decoding import decode
+from equipoise.data.mixing import NUMBERS, Mixing
 from equipoise.data.sampling import Sampling, drawn_rows
 from equipoise.data.shards import Images, RecordImages
 from equipoise.data.types import LabelForm, Samples
@@ -35,6 +36,7 @@ class Epochs:
     seed, epoch : int64 variables, read at the start of every epoch, so that no state of a shuffling is left to save
     sampling : draw the rows with replacement, by class; None: every row once
     augment : ways to alter the images, in which each is altered anew in every epoch
+    mixing : how samples of a batch are mixed; labels then are (one class, the other, share of the one), float32 (n, 3)
     """
 
     samples: Samples
@@ -44,6 +46,12 @@ class Epochs:
     epoch: tf.Variable
     sampling: Sampling | None = None
     augment: tuple[str, ...] = ()
+    mixing: Mixing | None = None
+
+    @property
+    def alters(self) -> bool:
+        """Whether a model is handed other samples than those that are there."""
+        return bool(self.augment) or self.mixing is not None
 
     def batches(self, batch_size: int, *, part: tuple[int, int] = (0, 1), endless: bool = False) -> tf.data.Dataset:
         """Return the epoch's batches, in an order that is drawn afresh whenever they are iterated.
@@ -65,7 +73,7 @@ class Epochs:
         )
         batches = batches if part == (0, 1) else batches.map(_part_of(*part))
         batches = batches if resident else _fetched(batches, self.samples)
-        batches = batches.map(self._made, None if resident or not self.augment else tf.data.AUTOTUNE)
+        batches = batches.map(self._made, None if resident or not self.alters else tf.data.AUTOTUNE)
         length = tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(length))
         return batches.prefetch(2).with_options(_untuned()) if resident else batches.prefetch(tf.data.AUTOTUNE)
@@ -76,7 +84,7 @@ class Epochs:
         if not is_resident(samples):
             samples = replace(samples, features=np.concatenate(list(feature_batches(samples.features))))
         read = _resident(samples)
-        if not self.augment:
+        if not self.alters:
             return ResidentBatches(lambda: self.rows(0), read).map(self._made)
         order = ResidentBatches(
             lambda: tf.concat([self.rows(0)[:, tf.newaxis], *self._numbers(0)], axis=1),
@@ -93,10 +101,13 @@ class Epochs:
         return drawn_rows(self.sampling, now, key)
 
     def _numbers(self, later: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Draw the numbers by which the images of an epoch are altered, int64 (n, numbers); nothing if none is."""
-        if not self.augment:
+        """Draw the numbers by which the samples of an epoch are altered, int64 (n, numbers); nothing if none is."""
+        if not self.alters:
             return ()
-        return (drawn_numbers(self.augment, len(self.samples.labels), self.seed, self.epoch.read_value() + later),)
+        now, count = self.epoch.read_value() + later, len(self.samples.labels)
+        found = [drawn_numbers(self.augment, count, self.seed, now)] if self.augment else []
+        found += [self.mixing.numbers(count, self.seed, now)] if self.mixing else []
+        return (tf.concat(found, axis=1),)
 
     def _made(self, features: tf.Tensor, index: tf.Tensor, *more: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Return what a model is handed of samples: features, altered if so, labels in their form, and rows' weights.
@@ -105,10 +116,14 @@ class Epochs:
         ----------
         more : the rows' weights if they have any, and then the numbers by which they are altered if they are
         """
+        if not self.alters:
+            return (features, encode(index, self.classes, self.labels), *more)
+        *weights, drawn = more
         if self.augment:
-            *more, drawn = more  # type: ignore[assignment]
             features = augmented(self.augment, features, drawn)
-        return (features, encode(index, self.classes, self.labels), *more)
+        if self.mixing:
+            return (*self.mixing.mixed(features, index, drawn[:, -NUMBERS:]), *weights)
+        return (features, encode(index, self.classes, self.labels), *weights)
 
 
 def _part_of(index: int, parts: int) -> Callable[..., tuple[tf.Tensor, ...]]:

@@ -28,6 +28,7 @@ from equipoise.core.schema import (
     Word,
 )
 from equipoise.data.augmentation import AUGMENTATIONS
+from equipoise.data.mixing import MIXES
 from equipoise.data.sampling import RULES
 
 SPLITS = ("train", "validation", "test")
@@ -49,6 +50,8 @@ class Dataset(Section):
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
     sampling: Annotated[str, KeyOf(RULES, NONE)]
+    mix: Annotated[str, KeyOf(MIXES, NONE)]
+    mix_alpha: Positive
     augment: Annotated[tuple[Annotated[str, KeyOf(AUGMENTATIONS)], ...], Field(strict=False)]
 
 

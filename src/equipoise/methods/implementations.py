@@ -19,7 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.core.schema import ConfigError, Floats, Integers
-from equipoise.data.feed import ResidentBatches, class_indices
+from equipoise.data.feed import ResidentBatches, class_indices, encode
+from equipoise.data.types import LabelForm
 
 PerSample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -63,6 +64,46 @@ class RowWeightedLoss(PerSampleLoss):
 
     def weighted(self, y_true: tf.Tensor, y_pred: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
         return super().weighted(y_true, y_pred, _weights(self.table, y_true, *weights))
+
+
+class PairWeightedLoss(PerSampleLoss):
+    """A loss of pairs of classes, each part of it times the weight of its class."""
+
+    def __init__(self, function: PerSample, name: str, table: tf.Variable) -> None:
+        super().__init__(function, name)
+        self.table = table
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        labels, weights = _of_pairs(self.table, y_true)
+        return super().call(labels, y_pred) * weights
+
+
+def of_pairs(function: PerSample, classes: int, labels: LabelForm) -> PerSample:
+    """Return the loss of pairs of classes: share x loss of the one + (1 - share) x loss of the other.
+
+    Parameters
+    ----------
+    function : of labels in their usual form and logits
+    """
+
+    def call(pairs: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        one, other, share = tf.unstack(tf.cast(pairs, tf.float32), axis=1)
+        first, second = (function(encode(tf.cast(index, tf.int64), classes, labels), logits) for index in (one, other))
+        return share * first + (1 - share) * second
+
+    return call
+
+
+def _of_pairs(table: tf.Variable, pairs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return pairs and the weight of each sample, whose loss is share w_i l_i + (1 - share) w_j l_j.
+
+    That is what the programs of mixup, CutMix and Remix do with a weighted loss. The weight is the mixture of the two
+    classes' weights, and the share is the part of it that the one class has.
+    """
+    one, other, share = tf.unstack(tf.cast(pairs, tf.float32), axis=1)
+    first = share * tf.gather(table, tf.cast(one, tf.int64))
+    whole = first + (1 - share) * tf.gather(table, tf.cast(other, tf.int64))
+    return tf.stack([one, other, tf.math.divide_no_nan(first, whole)], axis=1), whole
 
 
 def _weights(table: tf.Variable, labels: tf.Tensor, *rows: tf.Tensor) -> tf.Tensor:
@@ -116,12 +157,14 @@ class Parts:
     Attributes
     ----------
     has_rows : whether the rows have weights of their own, the third element of the batches
+    mixed : whether labels are pairs of classes, as `data.mixing` makes them
     """
 
     batches: tf.data.Dataset | ResidentBatches
     loss: PerSampleLoss
     fit: Mapping[str, Any] = field(default_factory=dict)
     has_rows: bool = False
+    mixed: bool = False
 
 
 def class_weight(parts: Parts, table: tf.Variable) -> Parts:
@@ -134,6 +177,9 @@ def class_weight(parts: Parts, table: tf.Variable) -> Parts:
 
 def sample_weight(parts: Parts, table: tf.Variable) -> Parts:
     """The dataset's third element: (features, labels, weight of each sample)."""
+    if parts.mixed:
+        pairs = parts.batches.map(lambda features, labels: (features, *_of_pairs(table, labels)))
+        return replace(parts, batches=pairs)
     weighted = parts.batches.map(lambda features, labels, *rows: (features, labels, _weights(table, labels, *rows)))
     return replace(parts, batches=weighted)
 
@@ -141,6 +187,7 @@ def sample_weight(parts: Parts, table: tf.Variable) -> Parts:
 def custom(parts: Parts, table: tf.Variable) -> Parts:
     """The loss function itself multiplies each sample's loss by the weight of its true class."""
     loss, kind = parts.loss, RowWeightedLoss if parts.has_rows else ClassWeightedLoss
+    kind = PairWeightedLoss if parts.mixed else kind
     return replace(parts, loss=kind(loss.function, loss.name, table))
 
 

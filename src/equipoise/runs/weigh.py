@@ -25,7 +25,7 @@ def shown(config: Config, data: Prepared, weights: ClassWeights) -> ClassWeights
 
 def training(config: Config, data: Prepared, weights: ClassWeights) -> Training:
     """Return what a model is trained under."""
-    return Training(weights, config.loss, config.trainer.second_stage, drawing(config, data))
+    return Training(weights, config.loss, config.trainer.second_stage, drawing(config, data), config.dataset.mix)
 
 
 def drawing(config: Config, data: Prepared) -> Sampling | None:

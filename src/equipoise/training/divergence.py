@@ -1,6 +1,7 @@
 """A training that has gone out of numbers: at which step, and what its user is told."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -100,7 +101,8 @@ class Divergence:
 
     def _held(self, step: int) -> str:
         """Return the classes of a batch, the most frequent first."""
-        _, labels, *_ = next(iter(self._work.epochs.batches(self._work.batch_size).skip(step).take(1)))
+        epochs = replace(self._work.epochs, augment=(), mixing=None)
+        _, labels, *_ = next(iter(epochs.batches(self._work.batch_size).skip(step).take(1)))
         if labels.shape.rank == 2 and self._config.dataset.labels == "sparse":  # several labels a sample
             found = labels.numpy().sum(axis=0)
         else:

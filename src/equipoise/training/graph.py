@@ -24,10 +24,11 @@ from equipoise.core import source_code
 from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.core.state import kept
 from equipoise.data.feed import Epochs, is_resident
+from equipoise.data.mixing import Mixing
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import sampling
 from equipoise.data.texts import decoded
-from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss
+from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleLoss, of_pairs
 from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS, digests_of_file
@@ -119,11 +120,16 @@ class Compiled:
         samples = self.work.epochs.samples
         holds = self._choice.engine.holds_samples or is_resident(samples)
         self.resident_bytes = 4 * len(samples.labels) * math.prod(data.shape) if holds else 0
-        watched = self.first_bad.watched(function.reading(self._tables))
+        of_batch, mixed = function.reading(self._tables), self.work.epochs.mixing is not None
+        if mixed:
+            of_batch = of_pairs(of_batch, len(data.classes), config.dataset.labels)
+        watched = self.first_bad.watched(of_batch)
         loss, has_rows = PerSampleLoss(watched, config.loss.function), samples.weights is not None
-        bare = Parts(self._engine.batches(), loss, has_rows=has_rows)
-        put_in = IMPLEMENTATIONS[self._engine.put_in(config.loss.implementation)].put_in
-        self._parts = functools.partial(put_in, bare, self._table)
+        bare = Parts(self._engine.batches(), loss, has_rows=has_rows, mixed=mixed)
+        chosen = IMPLEMENTATIONS[self._engine.put_in(config.loss.implementation)]
+        if mixed and chosen.instead:  # there are no weights then, which Keras would look up by a pair
+            chosen = IMPLEMENTATIONS[chosen.instead]
+        self._parts = functools.partial(chosen.put_in, bare, self._table)
         self._at_start: list[Any] = []  # of the optimiser's variables
         self._backbone = Backbone(self.model)
 
@@ -187,9 +193,10 @@ class Compiled:
     def _work(self, config: Config, data: Prepared) -> Work:
         train = data.split("train")
         drawn = sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs)
-        epochs = Epochs(
-            train, len(data.classes), config.dataset.labels, self._seed, self._epoch, drawn, config.dataset.augment
-        )
+        dataset = config.dataset
+        mixing = None if dataset.mix == NONE else Mixing(dataset.mix, dataset.mix_alpha, data.counts)
+        numbers = self._seed, self._epoch
+        epochs = Epochs(train, len(data.classes), dataset.labels, *numbers, drawn, dataset.augment, mixing)
         batch_size, taken = config.trainer.batch_size, self.first_bad.taken
         return Work(self.model, self.strategy, epochs, batch_size, self._choice, taken, config.trainer.clip_norm)
 

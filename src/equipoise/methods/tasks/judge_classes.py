@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, Integers, arguments
+from equipoise.core.schema import NONE, ConfigError, Floats, Integers, arguments
+from equipoise.data.mixing import MIXES
 from equipoise.data.prepared import Prepared
 from equipoise.methods.cross_fitting import cross_fitted
 from equipoise.methods.decisions import Decision, Known, Rule, applicable
@@ -60,7 +61,9 @@ class Learned:
 def judge_classes(data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
     """Judge the predictions on the test split; the decision rule is tuned on the validation split."""
     weights = training.weights
-    prior = effective_prior(weights, training.loss, training.second_stage, training.sampling)
+    drawn = weights, training.loss, training.second_stage, training.sampling
+    moves = training.mix != NONE and MIXES[training.mix].by_count and training.second_stage == NONE
+    prior = None if moves else effective_prior(*drawn)  # which labels were moved depends on pairs
     learned = Learned(prior, frequency_groups(weights.counts, judging.groups))
     test, validation = (
         Answers(np.asarray(data.split(name).labels), class_logits(found), _weights(data, name, judging))

@@ -28,12 +28,14 @@ class Training:
     weights : of the classes, as they were put in
     second_stage : `none`, or the stage that made the last layer anew
     sampling : how samples were drawn; None: each once an epoch
+    mix : how samples were mixed
     """
 
     weights: ClassWeights
     loss: LossOptions
     second_stage: str = NONE
     sampling: Sampling | None = None
+    mix: str = NONE
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 import psutil
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import NONE, ConfigError
 from equipoise.data.feed import is_resident
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import IMPLEMENTATIONS
@@ -42,6 +42,8 @@ def choice_of(config: Config, data: Prepared, device: str) -> Choice:
     engine, why = _engine(config, data, device)
     # Other losses have a product with a constant, which would not leave the same bits in a program of many steps.
     few = trainer.batch_size * math.prod(data.shape) <= MOST_NUMBERS
+    # Samples are mixed within a batch, and a program is handed those of many batches as one.
+    few = few and config.dataset.mix == NONE
     in_programs = few and MODELS[config.model.name].dense and not _unknown(config) and trainer.precision == "float32"
     if trainer.jit != "auto":
         xla = trainer.jit and lets_xla_in(config, device)

@@ -63,6 +63,8 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
             f"model={config.model.name}: its backbone was not made by the run, and no array holds it, "
             "so there is no script of plain Keras"
         )
+    if config.dataset.mix != NONE:
+        raise ConfigError(f"dataset.mix={config.dataset.mix}: it is not written as plain Keras")
     for brief in range(4):
         text = _written(Case(config, data, class_weights, origin, brief))
         if text.count("\n") <= MOST_LINES:
