@@ -66,6 +66,7 @@ CHAPTERS = (
             "four_classes",
             "rare_events",
             "image_classes",
+            "survey_rows",
             "mnist_lt_search",
         ),
         "weighting",
