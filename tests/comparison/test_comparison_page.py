@@ -12,7 +12,7 @@ import pytest
 from comparisons import on_splits, run, several, study, sweep
 from equipoise.comparison import by_class, display, drawings, verdict
 from equipoise.comparison.compare import Comparison, compare
-from equipoise.comparison.comparison_page import MOST_DRAWN, Context, page
+from equipoise.comparison.comparison_page import MOST_DRAWN, Context, as_page
 from equipoise.comparison.looks import looks
 from equipoise.comparison.stored import Confusion, Curve
 from equipoise.core.colors import weighting_color
@@ -26,7 +26,7 @@ COUNTS = {"count/many": 90.0, "count/some": 40.0, "count/rare": 5.0}
 
 
 def whole(comparison: Comparison, **others: Any) -> Page:
-    return page(comparison, Context("Sweep <1>", verdict.headline(comparison), **others))
+    return as_page(comparison, Context("Sweep <1>", verdict.headline(comparison), **others))
 
 
 def charts_of(found: Page) -> list[Chart]:

@@ -10,7 +10,7 @@ import pytest
 from comparisons import run
 from equipoise.comparison import verdict
 from equipoise.comparison.compare import Comparison, compare
-from equipoise.comparison.comparison_page import Context, page
+from equipoise.comparison.comparison_page import Context, as_page
 from equipoise.comparison.stored import Confusion, Curve
 from pages import a_browser, look
 
@@ -62,7 +62,7 @@ def drawn(comparison: Comparison, classes: int) -> str:
             for label, share in shares.items()
         }
     context = Context("Sweep made", verdict.headline(comparison), (), confusions, curves, "balanced_accuracy")
-    return page(comparison, context).as_html()
+    return as_page(comparison, context).as_html()
 
 
 PAGES = {

@@ -9,7 +9,7 @@ import pytest
 from comparisons import run
 from equipoise.comparison import display, report, splits
 from equipoise.comparison.compare import compare, wanted
-from equipoise.comparison.comparison_page import Context, page
+from equipoise.comparison.comparison_page import Context, as_page
 from equipoise.core.schema import ConfigError
 from equipoise.tracking.history import Logged
 
@@ -88,7 +88,7 @@ def test_every_rule_is_compared_on_validation_alone(runs: list[Logged]) -> None:
         [["none", "0.450", "0.900 ●"], ["balanced", "0.300", "0.600"]],
     )
     assert display.rules(compare(runs, "macro_f1").tables[0], "macro_f1") == ([], [])
-    shown = page(comparison, Context("these", "Verdict")).as_html()
+    shown = as_page(comparison, Context("these", "Verdict")).as_html()
     assert "0.900 ●" in shown
     assert json.loads(report.as_json(comparison))["split"] == "val"
 

@@ -151,7 +151,7 @@ DECIDES_BITS = {
 DECIDES_NONE = {
     "the times": ("runs/session.py", '"Where the time went"', '"Times"'),
     "a warning": ("runs/start.py", "has one replica here", "has but one replica"),
-    "the bar": ("core/terminal.py", "def progress_bar(", "def _unused() -> None: ...\n\n\ndef progress_bar("),
+    "the bar": ("core/bars.py", "def epochs_bar(", "def _unused() -> None: ...\n\n\ndef epochs_bar("),
     "the tags": ("runs/log.py", '"weighting": config.weighting.name', '"weights": config.weighting.name'),
     "the keys": ("tracking/keys.py", 'f"{name}/{group}"', 'f"{name}-{group}"'),
 }

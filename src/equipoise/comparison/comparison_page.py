@@ -11,7 +11,7 @@ from equipoise.comparison.display import words
 from equipoise.comparison.looks import Look, looks, looks_over_datasets
 from equipoise.comparison.splits import SAMPLES, TITLES
 from equipoise.comparison.stored import Confusion, Curve
-from equipoise.reports import page as frame
+from equipoise.reports import page
 from equipoise.reports.page import Block, Fact, Page, Part, Text
 
 MOST_DRAWN = 24  # configurations in one chart, the best ones
@@ -42,7 +42,7 @@ class Context:
     curve: str = ""
 
 
-def page(comparison: Comparison, context: Context) -> Page:
+def as_page(comparison: Comparison, context: Context) -> Page:
     """Return the page: over all data sets first if there are several, then each of them."""
     of_each = looks(comparison)
     parts = [_over_all(comparison, of_each)] if comparison.overall else []
@@ -52,7 +52,7 @@ def page(comparison: Comparison, context: Context) -> Page:
     labels = dict.fromkeys(row.configuration.label for table in comparison.tables for row in _shown(table).rows)
     if parts and len(labels) > 1:
         entries = [(look.name, look.color, look.symbol) for look in map(of_each.__getitem__, labels)]
-        parts[0] = Part(parts[0].title, [frame.Legend(entries), *parts[0].blocks])
+        parts[0] = Part(parts[0].title, [page.Legend(entries), *parts[0].blocks])
     notes = [
         Text(
             f"{context.source}. Headline metric: {words(comparison.metric)} of the {TITLES[comparison.split]}; every "
@@ -111,7 +111,7 @@ def _over_all(comparison: Comparison, of_each: Mapping[str, Look]) -> Part:
         caption = f"{words(comparison.metric)} minus that of the baseline, by data set: blue is more, orange less"
         kept = looks_over_datasets(of_each, compared)
         blocks.append(drawings.heat_map(names, kept, values, caption, title="data set", what="difference"))
-    blocks.append(frame.Table(*display.overall_columns(comparison), f"{display.overall_title(comparison)}."))
+    blocks.append(page.Table(*display.overall_columns(comparison), f"{display.overall_title(comparison)}."))
     blocks += [Text(line) for line in display.overall_lines(comparison)]
     return Part("Over all data sets: which is best, and by how much?", blocks)
 
@@ -183,7 +183,7 @@ class _Asked:
             for row, values in zip(found.rows, found.gains, strict=True)
         ]
         chart = drawings.gains_map(found, self.of_each, self.table.dataset)
-        return [chart, frame.Table(["recall − baseline", *found.classes], cells)]
+        return [chart, page.Table(["recall − baseline", *found.classes], cells)]
 
     def _mistakes(self) -> list[Block]:
         found = self.context.confusions.get(self.table.dataset, {})
@@ -199,7 +199,7 @@ class _Asked:
         order = by_class.in_order(names, self.table.rows[0].configuration)
         if len(order) <= MOST_CELLS:
             return [
-                frame.Beside(
+                page.Beside(
                     [
                         drawings.mistakes(row.configuration.label, one, baseline, order)
                         for row, one, baseline in compared
@@ -210,7 +210,7 @@ class _Asked:
         headings, cells = _moved(one, baseline, order)
         label = row.configuration.label
         said = f"Where {label} and its baseline differ most, as shares of the true class, mean of the runs"
-        return [frame.Table(headings, cells, said)]
+        return [page.Table(headings, cells, said)]
 
     def _sure(self) -> list[Block]:
         blocks: list[Block] = []
@@ -230,23 +230,23 @@ class _Asked:
             *(drawings.metrics_apart(self._rows, self.of_each, name) for name in (*FRONT[1:], WORST)),
         ]
         found = [chart for chart in drawn if chart is not None]
-        return [frame.Beside(found)] if found and len(self._rows) > 1 else []
+        return [page.Beside(found)] if found and len(self._rows) > 1 else []
 
     def _numbers(self) -> list[Block]:
-        blocks: list[Block] = [frame.Table(*display.columns(self.table, self.metric), f"{display.title(self.table)}.")]
+        blocks: list[Block] = [page.Table(*display.columns(self.table, self.metric), f"{display.title(self.table)}.")]
         if not self.drawn:
             blocks += [Text(note) for note in self.table.notes]
         headings, rows = display.rules(self.table, self.metric)
         if rows:
-            blocks.append(frame.Table(headings, rows, f"{display.rules_title(self.table, self.metric)}."))
+            blocks.append(page.Table(headings, rows, f"{display.rules_title(self.table, self.metric)}."))
         return blocks
 
     def _intervals(self) -> list[Block]:
         blocks: list[Block] = []
         headings, rows = display.difference_intervals(self.table)
         if rows:
-            blocks.append(frame.Table(headings, rows, f"Paired differences of {words(self.metric)}"))
-        return [*blocks, frame.Table(*display.intervals(self.table), "Means")]
+            blocks.append(page.Table(headings, rows, f"Paired differences of {words(self.metric)}"))
+        return [*blocks, page.Table(*display.intervals(self.table), "Means")]
 
 
 def _moved(found: Confusion, baseline: Confusion, order: Sequence[str]) -> tuple[list[str], list[list[str]]]:

@@ -70,16 +70,7 @@ def differences(
     """
     import altair as alt
 
-    numbers = {name: np.array([getattr(one, name) for one in found]) for name in ("mean", "low", "high", "pairs")}
-    base = _configured(
-        charts.columns(
-            place=np.arange(len(found)),
-            **numbers,
-            p=np.array([np.nan if one.p is None else one.p for one in found]),
-            evidence=np.array([EVIDENCE.index(_evidence(one)) for one in found]),
-        ),
-        drawn,
-    ).transform_calculate(evidence=f"{list(EVIDENCE)}[datum.evidence]")
+    base = _configured(_columns(found), drawn).transform_calculate(evidence=f"{list(EVIDENCE)}[datum.evidence]")
     parameter, opacity = charts.isolated()
     y = alt.Y("place", type="ordinal", axis=charts.name_axis(labelExpr="labels[datum.value]", labelOverlap=False))
     dash = alt.when(f"datum.evidence === '{UNTESTED}'").then(alt.value([5, 4])).otherwise(alt.value([1, 0]))
@@ -110,6 +101,16 @@ def differences(
             parameter, _names(drawn), alt.param(name="labels", value=list(labels))
         ),
         caption,
+    )
+
+
+def _columns(found: Sequence[Difference]) -> "altair.Data":
+    """Return a row for each difference: its place, its numbers, and the place of what its test says."""
+    return charts.columns(
+        place=np.arange(len(found)),
+        **{name: np.array([getattr(one, name) for one in found]) for name in ("mean", "low", "high", "pairs")},
+        p=np.array([np.nan if one.p is None else one.p for one in found]),
+        evidence=np.array([EVIDENCE.index(_evidence(one)) for one in found]),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from equipoise.comparison import report, splits, stored
 from equipoise.comparison.compare import PANEL, Comparison
-from equipoise.comparison.comparison_page import MOST_DATASETS, Context, page
+from equipoise.comparison.comparison_page import MOST_DATASETS, Context, as_page
 from equipoise.comparison.repetitions import Place
 from equipoise.core.paths import project_root
 from equipoise.core.schema import listing
@@ -46,7 +46,7 @@ def texts(store: Store, comparison: Comparison, source: str, said: str, sweep: s
     return {
         f"{stem}.csv": report.as_csv(comparison),
         f"{stem}.json": report.as_json(comparison),
-        f"{stem}.html": page(comparison, _context(store, comparison, source, said, sweep)).as_html(),
+        f"{stem}.html": as_page(comparison, _context(store, comparison, source, said, sweep)).as_html(),
     }
 
 
