@@ -48,6 +48,7 @@ CASES = {
         "trainer.batch_size=46",
         "trainer.optimizer=sgd",
     ],
+    "phases": ["weighting=balanced", "trainer.phases=[{epochs: 1}, {learning_rate: 0.1, epochs: 2}]"],
     "scheduled weights": ["weighting=balanced", "weighting.schedule=ramp", "trainer.optimizer=adamw"],
     "ordinary": [
         *("trainer.weight_decay=0.1", "trainer.clip_norm=0.2", "trainer.ema=0.9"),

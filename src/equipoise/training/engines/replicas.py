@@ -5,12 +5,13 @@ replicas, as on one device. Keras's own `fit` takes the mean of the replicas' me
 samples of an uneven last batch unequally, and it fails where there are two workers. So the steps are taken here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import keras
 import tensorflow as tf
 
+from equipoise.methods.implementations import Parts
 from equipoise.training.engines.engine import STEPS_PER_CALL, Engine, Work
 from equipoise.training.workers import place_of_this_worker, replica_numbers
 
@@ -36,6 +37,10 @@ class Replicas(Engine):
                 synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.SUM,
             )
+
+    def begin(self, parts: Callable[[], Parts]) -> None:
+        """Take what training is called with, once the model is compiled, as each phase does."""
+        super().begin(parts)
         self._take = tf.function(self._take_steps)
 
     def batches(self) -> tf.data.Dataset:
