@@ -67,6 +67,8 @@ CHAPTERS = (
             "rare_events",
             "image_classes",
             "survey_rows",
+            "digits_resnet",
+            "fine_tuning",
             "mnist_lt_search",
         ),
         "weighting",
