@@ -36,6 +36,12 @@ COUNTS = [104, 74, 53, 38, 27, 19, 14, 10, 7, 5]
 
 
 @pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of this file's own: it counts the runs of its store."""
+    return copy_project(tmp_path_factory.mktemp("it's a project"))
+
+
+@pytest.fixture(scope="module")
 def sweep(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The three implementations as one sweep on a fresh store, started from an unrelated working directory."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -52,12 +58,10 @@ def store(project: Path, sweep: Any) -> Store:
 
 @pytest.fixture(scope="module")
 def runs(store: Store, sweep: Any) -> list[Any]:
-    found = (
-        store.runs(implementation="class_weight")
-        + store.runs(implementation="sample_weight")
-        + store.runs(implementation="custom")
-    )
-    return sorted(found, key=lambda run: str(run.info.start_time))[:3]
+    """The runs of the sweep, oldest first."""
+    (sweep_id,) = re.findall(r"^Sweep (\w+)$", sweep.stdout, re.MULTILINE)
+    found = [run for run in store.runs(sweep_id=sweep_id) if "implementation" in run.data.tags]
+    return sorted(found, key=lambda run: int(run.info.start_time))
 
 
 def artifact(project: Path, run: Any, path: str) -> Path:

@@ -20,7 +20,9 @@ def told(tmp_path: Path) -> dict[str, object]:
     config = composed("dataset=digits_lt", "weighting=balanced", "seed=3")
     folder = tmp_path / "run"
     (folder / ".hydra").mkdir(parents=True)
-    (folder / ".hydra" / "overrides.yaml").write_text("- weighting=balanced\n- dataset.note='a b'\n- sweep=s1\n")
+    (folder / ".hydra" / "overrides.yaml").write_text(
+        "- weighting=balanced\n- dataset.note='a b'\n- dataset.split_seed='${seed}'\n- sweep=s1\n"
+    )
     store = Store(tmp_path, f"sqlite:///{tmp_path}/mlflow.db")
     with start_run(store, Description("e", "n", tags=TAGS), folder) as log:
         return {"id": log.id, **dict(facts(config, prepare(config.dataset, cache_folder()), log))}
@@ -39,7 +41,10 @@ def test_the_header_tells_data_configuration_command_versions_and_run(told: dict
         "decision argmax",
         "seed 3",
     ]
-    assert told["Command"] == "python src/train.py weighting=balanced 'dataset.note='\"'\"'a b'\"'\"''"
+    assert told["Command"] == (
+        "python src/train.py weighting=balanced 'dataset.note='\"'\"'a b'\"'\"'' "
+        "'dataset.split_seed='\"'\"'${seed}'\"'\"''"
+    )
     assert told["Versions"][:2] == ["tensorflow 2.20.0", "keras 3.11.0"]  # type: ignore[index]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d{4}", str(told["Date"]))
     assert told["Run"][0] == told["id"]  # type: ignore[index]

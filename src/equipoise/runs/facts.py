@@ -53,12 +53,13 @@ def _of_data(config: Config, data: Prepared) -> list[str]:
 
 def _typed(folder: Path) -> str:
     """Return the command of a run, from the words that Hydra has kept; empty if a script has started it."""
-    from omegaconf import OmegaConf
+    import yaml
 
     file = folder / OVERRIDES
     if not file.is_file():
         return ""
-    words = [str(word) for word in OmegaConf.load(file)]
+    # Not by OmegaConf, which would look for what `dataset.split_seed='${seed}'` names in the list of words.
+    words = [str(word) for word in yaml.safe_load(file.read_text(encoding="utf-8"))]
     return f"{command('train')} {shlex.join(word for word in words if not word.startswith('sweep='))}"
 
 

@@ -100,9 +100,10 @@ class RemoteLauncher(Launcher):
                 (here / SPOKEN).write_text(outcome.said, encoding="utf-8")
             return outcome.returned
         _say_lost(job.config, outcome)
-        overrides = list(job.config.hydra.overrides.task)
+        # Unresolved: a word such as `dataset.split_seed='${seed}'` is no reference here.
+        overrides = OmegaConf.to_container(job.config.hydra.overrides.task, resolve=False)
         return JobReturn(
-            overrides=overrides,
+            overrides=overrides,  # type: ignore[arg-type]  # a list of texts
             status=JobStatus.FAILED,
             _return_value=CompactHydraException("the job was lost for the reason above"),
         )
