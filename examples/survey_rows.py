@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
 
 ASKED = {True: 0.12, False: 0.02}  # probability of being asked, by whether somebody was taken to a hospital

@@ -88,7 +88,7 @@ def test_any_word_is_accepted_or_refused(some_data: Path) -> None:
 def test_any_damaged_file_is_accepted_or_refused(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if kind == "model":
         request.getfixturevalue("tensorflow")
-    outcomes = {fuzzing.try_file(kind, number, tmp_path) for number in range(40)}
+    outcomes = {fuzzing.try_file(kind, number, tmp_path) for number in range(48)}
     assert outcomes == {"accepted", "refused"}, "damage that changes nothing tests nothing"
     assert not list(tmp_path.iterdir())
 

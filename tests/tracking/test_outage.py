@@ -288,7 +288,7 @@ def test_the_commands_with_a_server_that_stops_and_starts(
             return train(project, *words, script=script)
 
     refused = command(*quick, MLFLOW_TRACKING_PASSWORD="not the password")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.returncode == 2, refused.stdout
     assert "refuses the user" in refused.stderr
     assert not (project / "outputs").exists(), "nothing is written"
     assert "error: MLflow has ended: see " in server.lose_mlflow()

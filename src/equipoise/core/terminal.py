@@ -116,12 +116,14 @@ def without_quiet(words: Sequence[str]) -> tuple[list[str], bool]:
 @contextlib.contextmanager
 def written_to(file: TextIO) -> Iterator[None]:
     """Write to the file what the body would show in the terminal."""
-    before = console.file, errors.file
+    # A stream of the process is not named, so that the console follows where the process writes later.
+    standard = (sys.stdout, sys.stderr)
+    before = [None if one.file in standard else one.file for one in (console, errors)]
     console.file = errors.file = file
     try:
         yield
     finally:
-        console.file, errors.file = before
+        console.file, errors.file = before  # type: ignore[assignment]  # None: the stream of the process
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
