@@ -273,7 +273,8 @@ def bands(found: Mapping[str, Curve], of_each: Mapping[str, Look], metric: str) 
         opacity=faint,
         detail=alt.Detail("configuration", type="nominal"),
     )
-    lines = base.mark_line(strokeWidth=2).encode(
+    # Of one epoch there is no line to be seen, but a point.
+    lines = base.mark_line(strokeWidth=2, point=max(map(len, kept)) == 1).encode(
         x=x,
         y=alt.Y("mean", type="quantitative"),
         color=_color(drawn),
