@@ -94,7 +94,9 @@ def test_a_race_that_is_killed_goes_on_with_two_workers_and_ends_in_time(tmp_pat
     assert lines[verdict] in html.unescape((folder / "decision.html").read_text())
     again = train(clone, *words, script="decide.py")
     assert (again.returncode, "Verdict: " in again.stdout) == (0, True), again.stderr
-    assert len(store.runs(sweep_id=summary.data.tags["sweep_id"])) == len(runs) + 1, "the time was up"
+    # What is left of the time may do for a repetition of the two candidates, but there is no new time.
+    more = len(store.runs(sweep_id=summary.data.tags["sweep_id"])) - 1 - len(runs)
+    assert more <= 2, "the time was up"
 
 
 def test_mistakes_are_told_before_anything_is_written(tmp_path: Path) -> None:
