@@ -7,7 +7,7 @@ import altair
 import pytest
 
 from equipoise.reports import charts, vega
-from equipoise.reports.page import Code, Legend, Link, Page, Part, Picture, Table, Text
+from equipoise.reports.page import Code, Legend, Link, Page, Part, Table, Text
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def page() -> Page:
                     Table(["configuration", "mean"], [["<i>a</i>", "0.250"]], "All"),
                 ],
             ),
-            Part("The code", [Code("x < 1", "plain.py"), Picture(b"\x89PNG", "a picture")]),
+            Part("The code", [Code("x < 1", "plain.py")]),
         ],
     )
 

@@ -4,7 +4,6 @@ Nothing is fetched from anywhere. This module knows nothing of what the pages ar
 so that they look alike.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -77,18 +76,6 @@ class Legend:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A PNG inside the page."""
-
-    png: bytes
-    caption: str
-
-    @property
-    def data(self) -> str:
-        return base64.b64encode(self.png).decode()
-
-
-@dataclass(frozen=True)
 class Code:
     """Code that a click on its title opens, with a button that copies it."""
 
@@ -96,7 +83,7 @@ class Code:
     title: str
 
 
-Block: TypeAlias = Text | Table | Chart | Beside | Legend | Picture | Code
+Block: TypeAlias = Text | Table | Chart | Beside | Legend | Code
 
 
 @dataclass(frozen=True)
