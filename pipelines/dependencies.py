@@ -24,6 +24,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "dvc.yaml"
 PACKAGE = ROOT / "src" / "equipoise"
+# What a page is written with, beside the module that reads it.
+TEMPLATES = {PACKAGE / "reports" / "page.py": [*(PACKAGE / "reports" / "templates").glob("page.*")]}
 PRINTING = (
     *("equipoise.core.terminal", "equipoise.core.bars", "equipoise.config.differences"),
     *("equipoise.reports.console", "equipoise.comparison.console", "equipoise.runs.dvc_page"),
@@ -82,7 +84,8 @@ def code_of(stage: str, command: str) -> list[str]:
     rule = RULES.get(stage, Rule())
     files = imported(re.findall(r"\S+\.py\b", command), rule.not_counting)
     programs = {file for file in files if not file.is_relative_to(PACKAGE)}
-    return sorted(path.relative_to(ROOT).as_posix() for path in (*programs, *collapsed(files, rule)))
+    read = [path for module, paths in TEMPLATES.items() if module in files for path in paths]
+    return sorted(path.relative_to(ROOT).as_posix() for path in (*programs, *collapsed(files, rule), *read))
 
 
 def main() -> int:
