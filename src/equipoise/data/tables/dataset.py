@@ -6,7 +6,7 @@ a row of zeros.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,6 +57,7 @@ class Roles:
     missing_labels : texts in the target that mean "no label"
     group, split_column : see `FileOptions`
     weight : see `RowWeights`
+    option : that names a single target
     """
 
     targets: tuple[str, ...]
@@ -64,6 +65,7 @@ class Roles:
     group: str | None = None
     split_column: str | None = None
     weight: str | None = None
+    option: str = "dataset.target"
 
     @property
     def columns(self) -> list[str]:
@@ -73,7 +75,7 @@ class Roles:
     @property
     def typed(self) -> list[tuple[str, str | None]]:
         """Each option with the column that it names."""
-        option = "dataset.target" if len(self.targets) == 1 else "dataset.targets"
+        option = self.option if len(self.targets) == 1 else "dataset.targets"
         by_option = [(option, target) for target in self.targets]
         others = {"group": self.group, "split_column": self.split_column, "weight": self.weight}
         return [*by_option, *((f"dataset.{option}", name) for option, name in others.items())]
@@ -104,7 +106,7 @@ def tabular(*, id: str, features: FeatureOptions, weights: RowWeights) -> Raw:
     options = ColumnOptions(missing=(), decimal="auto", **features.model_dump())
     _check_names(table, options)
     roles = Roles((target,), weight=weights.weight)
-    _check_roles([table], roles)
+    check_roles([table], roles)
     return _raw([table], roles, options, " ".join(map(digest_of, files)))
 
 
@@ -130,7 +132,7 @@ def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
     paths = [existing_file(files.path, "dataset.path")]
     paths += [existing_file(files.test_path, "dataset.test_path")] if files.test_path else []
     tables = [open_table(path, files.separator) for path in paths]
-    _check_roles(tables, roles)
+    check_roles(tables, roles)
     for table in tables:
         _check_names(table, options)
         odd = sorted(name for name in {*table.columns} ^ {*tables[0].columns} if not is_index(name))
@@ -141,7 +143,14 @@ def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
     return _raw(tables, roles, options, " ".join(digest_of(path) for path in paths))
 
 
-def _check_roles(tables: Sequence[Table], roles: Roles) -> None:
+def check_roles(tables: Sequence[Table], roles: Roles) -> None:
+    """Refuse a column that a table lacks.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest name.
+    """
     for table in tables:
         for option, wanted in roles.typed:
             if wanted is not None and wanted not in table.columns:
@@ -159,16 +168,45 @@ def _check_names(table: Table, options: ColumnOptions) -> None:
 
 def _raw(tables: Sequence[Table], roles: Roles, options: ColumnOptions, content: str) -> Raw:
     columns, indices = _features(tables[0], roles, options)
+
+    def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
+        return _encode(tables, columns, rows, folder, options)
+
+    raw = rows_of(tables, roles, content, load, options.missing, options.decimal)
+    return replace(raw, notes=(*(_left_out(tables, name) for name in indices), *raw.notes))
+
+
+def rows_of(
+    tables: Sequence[Table],
+    roles: Roles,
+    content: str,
+    load: Callable[[Mapping[str, Integers], Path], Loaded],
+    missing: Sequence[str] = (),
+    decimal: str = "auto",
+) -> Raw:
+    """Return the rows of the table, and of another one that is the test split, with their labels and all but features.
+
+    Parameters
+    ----------
+    content, load : see `Raw`
+    missing : texts that stand for a missing group, beside the usual ones
+    decimal : the decimal mark of weights
+
+    Raises
+    ------
+    ConfigError
+        If there are no rows, or labels, groups, splits or weights cannot be read.
+    """
     found, sizes = written(tables, roles.columns)
     if sizes[0] == 0:
         raise ConfigError(f"{tables[0].name} has no rows")
     labels = labels_of(found, roles.targets, tables[0].name, roles.missing_labels)
     check_trained(labels, tables, sizes)
-    notes = [*(_left_out(tables, name) for name in indices), *labels.notes]
+    notes = [*labels.notes]
     groups = None
     if roles.group is not None:
         where = f"dataset.group={roles.group}"
-        groups, more = grouped(found[roles.group], where, (*MISSING, *options.missing))
+        groups, more = grouped(found[roles.group], where, (*MISSING, *missing))
         notes += more
     given: Integers = np.zeros(sum(sizes), dtype=np.int8)
     if roles.split_column is not None:
@@ -176,14 +214,9 @@ def _raw(tables: Sequence[Table], roles: Roles, options: ColumnOptions, content:
         given, more = given_splits(found[roles.split_column], where, MISSING)
         notes += more
     given[sizes[0] :] = 1 + SPLITS.index("test")
-
     weights = None
     if roles.weight is not None:
-        weights = weights_of(found[roles.weight], roles.weight, tables, sizes, options.decimal)
-
-    def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
-        return _encode(tables, columns, rows, folder, options)
-
+        weights = weights_of(found[roles.weight], roles.weight, tables, sizes, decimal)
     raw = Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
     return replace(raw, weights=weights)
 
