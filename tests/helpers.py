@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pandas as pd
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+import warm
 from equipoise.config.composing import is_value
 from equipoise.config.model import Config, validate
 from equipoise.config.overrides import compose_one, parse
@@ -86,11 +88,29 @@ def program_of(file: str) -> ModuleType:
 
 
 def train(
-    project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py"
+    project: Path, *overrides: str, cwd: Path | None = None, script: str = "train.py", cold: bool = False
 ) -> "subprocess.CompletedProcess[str]":
-    """Run `python src/train.py …`, or another script, as a user does."""
-    command = [sys.executable, str(project / "src" / script), *overrides]
-    return subprocess.run(command, cwd=cwd or project, capture_output=True, text=True, timeout=LIMIT)
+    """Run `python src/train.py …`, or another script, as a user does.
+
+    Parameters
+    ----------
+    cold : in an interpreter that imports TensorFlow and its like itself; else in a fork, see warm.py
+    """
+    words = [str(project / "src" / script), *overrides]
+    if not cold:
+        return warm.run(words, cwd or project, LIMIT)
+    return subprocess.run([sys.executable, *words], cwd=cwd or project, capture_output=True, text=True, timeout=LIMIT)
+
+
+def typed(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Carry out a line of a page, as a shell does; what begins with `python` runs as `train` does."""
+    program, *words = shlex.split(command)
+    if program == "python":
+        return warm.run(words, folder, LIMIT)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": ""}
+    return subprocess.run(
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT
+    )
 
 
 def served(project: Path, name: str, rows: Path) -> Any:
@@ -98,19 +118,9 @@ def served(project: Path, name: str, rows: Path) -> Any:
     import pandas as pd
 
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}", "PYTHONPATH": ""}
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "models",
-        "predict",
-        "-m",
-        f"models:/{name}@champion",
-        "--env-manager",
-        "local",
-    ]
+    command = ["-m", "mlflow", "models", "predict", "-m", f"models:/{name}@champion", "--env-manager", "local"]
     command += ["-i", str(rows), "-t", "csv", "-o", str(project / "served.json")]
-    found = subprocess.run(command, cwd=project.parent, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    found = warm.run(command, project.parent, LIMIT, environment)
     assert found.returncode == 0, found.stderr
     return pd.DataFrame(json.loads((project / "served.json").read_text())["predictions"])
 

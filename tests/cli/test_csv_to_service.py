@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import REPOSITORY, copy_project
-from processes import LIMIT, ended_after
+from helpers import REPOSITORY, copy_project, typed
+from processes import ended_after
 from quotes import blocks, stands_in
 from servers import answers, free_port
 
@@ -32,13 +32,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if lines:
             (folder / lines[0].removeprefix("# ")).write_text("\n".join(lines))
     return folder
-
-
-def typed(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Return what a command ends in; a race of minutes is cut short, and a server is asked and ended."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": ""}
-    options = {"shell": True, "cwd": folder, "env": environment, "capture_output": True, "text": True, "timeout": LIMIT}
-    return subprocess.run(MINUTES.sub("minutes=0.3", command), **options)  # type: ignore[call-overload, no-any-return]
 
 
 def asked(server: str, request: str, folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -70,7 +63,7 @@ def test_the_commands_print_what_is_quoted(project: Path) -> None:
             elif place and SERVER in commands[place - 1]:
                 continue
             else:
-                found = typed(command, project)
+                found = typed(MINUTES.sub("minutes=0.3", command), project)  # a race is cut short
             assert found.returncode == 0, f"{command}\n{found.stdout}\n{found.stderr}"
             printed += found.stdout + found.stderr
         # How far a race comes, and so all that it says, is a matter of time.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.tracking.store import open_store
-from helpers import copy_project, read_back, train
+from helpers import REPOSITORY, copy_project, read_back, train
 from processes import ended_after
 
 HINGE = '''
@@ -34,7 +34,7 @@ RACE = (
     "loss=custom,hinge",
     "metric=balanced_accuracy",
 )
-MINUTES = 0.8
+MINUTES = 0.6
 
 
 @pytest.mark.slow
@@ -104,5 +104,5 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path) -> None:
         ("dataset=digits_lt", "metric=test/macro_f1"): "test rows judge, and choose nothing; try metric=macro_f1",
         ("dataset=digits_lt", "weighting=none,balancd"): "did you mean 'balanced'",
     }.items():
-        found = train(Path(__file__).parents[2], *words, cwd=tmp_path, script="decide.py")
+        found = train(REPOSITORY, *words, cwd=tmp_path, script="decide.py", cold=True)  # libraries are not needed
         assert (found.returncode, told in found.stderr) == (2, True), found.stderr

@@ -45,7 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sweep(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The three implementations as one sweep on a fresh store, started from an unrelated working directory."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    found = train(project, *SWEEP, cwd=elsewhere)
+    found = train(project, *SWEEP, cwd=elsewhere, cold=True)  # with all that the libraries say at their import
     assert found.returncode == 0, found.stdout + found.stderr
     assert list(elsewhere.iterdir()) == [], "nothing lands in the working directory"
     return found
@@ -223,7 +223,7 @@ def test_the_same_sweep_again_repeats_nothing(project: Path, store: Store, runs:
 
 
 def test_one_run_prints_its_classes_and_how_to_open_it(project: Path, store: Store, runs: list[Any]) -> None:
-    found = train(project, "weighting=balanced", "trainer.profile=true", *QUICK, cwd=project / "conf")
+    found = train(project, "weighting=balanced", "trainer.profile=true", *QUICK, cwd=project / "conf", cold=True)
     assert found.returncode == 0, found.stderr
     run = store.runs(weighting="balanced", loss="class_weight")[-1]
     assert run.data.tags["weights_sha256"] == runs[0].data.tags["weights_sha256"], (
