@@ -94,7 +94,7 @@ BAD = {
         ],
         "did you mean 't.csv'?",
     ),
-    "a folder": (lambda folder: table(folder), "is a folder, not a file"),
+    "a folder": (lambda folder: table(folder), "it is a folder without files"),
     "empty": (csv_with(""), "is empty"),
     "header alone": (csv_with("x,y\n"), "has no rows"),
     "no such column": (csv_with("x,z,yy\n1,2,a\n"), "has no such column; did you mean 'yy'?"),
@@ -115,8 +115,14 @@ BAD = {
     "labels of many decimals": (csv_with("x,y\n" + "1,0.333\n2,1.5\n" * 9), "holds numbers such as 0.333, not classes"),
     "float labels": (parquet_with(x=np.arange(9.0), y=np.arange(9) / 2), "holds numbers such as 0.5, not classes"),
     "column twice": (csv_with("x,x,y\n1,2,a\n"), "has the column x more than once"),
-    "not UTF-8": (csv_with("x,y\n1,gr\xfc\xdf\n".encode("latin1") * 9), "not UTF-8"),
-    "not UTF-8 in the header": (csv_with("gr\xfc\xdf,y\n1,2\n".encode("latin1")), "is not UTF-8 text: convert it"),
+    "not UTF-8": (
+        csv_with("x,y\n1,gr\xfc\xdf\n".encode("latin1") * 9),
+        "is not UTF-8 text: dataset.encoding=cp1252 reads it",
+    ),
+    "not UTF-8 in the header": (
+        csv_with("gr\xfc\xdf,y\n1,2\n".encode("latin1")),
+        "is not UTF-8 text: dataset.encoding=cp1252 reads it, with 'grüß' in it",
+    ),
     "ragged": (csv_with("x,y\n" + TWELVE + "1,2,3\n"), "cannot be read"),
     "infinite": (csv_with("x,y\ninf,a\n" + TWELVE), "column 'x' holds an infinite number"),
     "dates": (
@@ -219,12 +225,15 @@ BAD = {
     ),
     "UTF-16 without a mark": (
         bytes_with("t.csv", ("x,y\n" + TWELVE).encode("utf-16-le")),
-        "is not UTF-8 text: convert it, for example with iconv -f utf-16le",
+        "is not UTF-8 text: dataset.encoding=utf-16-le reads it",
     ),
-    "UTF-16 that breaks off": (bytes_with("t.csv", ("x,y\n" + TWELVE).encode("utf-16")[:-1]), "is not UTF-8 text"),
+    "UTF-16 that breaks off": (
+        bytes_with("t.csv", ("x,y\n" + TWELVE).encode("utf-16")[:-1]),
+        "is not UTF-16 text, though it begins as such",
+    ),
     "an Arrow file": (
         bytes_with("t.csv", b"ARROW1" + bytes(9)),
-        "is an Arrow (Feather) file: save it as CSV or Parquet",
+        "is no Arrow file",
     ),
     "a name that lies": (
         lambda folder: table(write(folder / "t.csv.bz2", "x,y\n" + TWELVE)),

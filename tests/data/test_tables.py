@@ -108,9 +108,10 @@ def test_a_file_is_what_its_content_says(frame: pd.DataFrame, tmp_path: Path) ->
 
 
 def test_packed_files_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.data.tables import files as table_files
+    from equipoise.data.tables import csv_files
+    from equipoise.data.tables.opening import open_table
 
-    monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 1000)
     text = "x,y\n" + "".join(f"{index},{'ab'[index % 2]}\n" for index in range(2000))
     for name, content in (
         ("t.csv", text.encode()),
@@ -118,7 +119,7 @@ def test_packed_files_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.Mon
         ("wide.csv", text.encode("utf-16")),
     ):
         (tmp_path / name).write_bytes(content)
-        batches = list(table_files.open_table(tmp_path / name).batches(["y", "x"]))
+        batches = list(open_table(tmp_path / name).batches(["y", "x"]))
         assert len(batches) > 5
         assert [value for batch in batches for value in batch.column("x").to_pylist()] == [
             str(index) for index in range(2000)
@@ -139,11 +140,11 @@ def test_parquet_holds_categories_truths_and_labels_with_a_point(tmp_path: Path)
 
 
 def test_many_blocks_are_as_good_as_one(frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equipoise.data.tables import files as table_files
+    from equipoise.data.tables import csv_files
 
     frame.to_csv(tmp_path / "t.csv", index=False)
     whole = prepared(tmp_path / "one", *table(tmp_path / "t.csv"))
-    monkeypatch.setattr(table_files, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 1000)
     parts = prepared(tmp_path / "two", *table(tmp_path / "t.csv"))
     np.testing.assert_allclose(whole.split("train").features, parts.split("train").features, rtol=1e-6)
 

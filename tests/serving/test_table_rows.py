@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from equipoise.data.tables.files import open_table
+from equipoise.data.tables.opening import open_table
 
 LINES = st.lists(st.sampled_from(["good", "short", "long", "blank", "quoted"]), min_size=1, max_size=80)
 

@@ -5,12 +5,13 @@
   python src/predict.py model=NAME@champion input=… output=…        by a registered model
   python src/predict.py model=FOLDER input=… output=…               by a folder that register.py export=FOLDER wrote
 
-  input=rows.csv      CSV (packed, too), Parquet, npz, .ts, a folder of images or texts, or a .txt with a text a line
+  input=rows.csv      CSV or JSON Lines (packed, too), Parquet, Arrow, 'several/*.csv', npz, .ts, a folder of images or
+                      texts, or a .txt with a text a line
   output=…            a .csv or .parquet file, which is replaced if it exists
   key=COLUMN          a column of the input that tells which row is which; it goes to the output, too
   on_bad_row=skip     a row that cannot be read is listed and has no class, and the exit code is 1;
                       on_bad_row=error ends at the first, and writes nothing
-  separator=,         of a CSV; array=NAME: the samples in an npz of several arrays
+  separator=,         of a CSV; encoding=cp1252: of a CSV or JSON Lines; array=NAME: the samples in an npz of several
   tracking=server     a run or model of the server that MLFLOW_TRACKING_URI names
 
 The output has a row for each row of the input: row (its number, from 0) or path, the key, predicted, p(class) under

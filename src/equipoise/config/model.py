@@ -64,6 +64,7 @@ SILENT = (
     ("trainer.phases", []),
     *((f"dataset.{key}", None) for key in ("weight", "validation_weight", "test_weight")),
     ("dataset.count", "rows"),
+    ("dataset.encoding", "auto"),
     ("evaluation.weighted", False),
 )
 

@@ -13,12 +13,11 @@ from equipoise.core.schema import ConfigError, Floats, Integers, arguments, list
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.images.dataset import ImageFiles
-from equipoise.data.paths import digest_of, existing_file
 from equipoise.data.prepare import CHOSEN_AMONG, made
 from equipoise.data.prepared import Prepared
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.tables.dataset import encoded_file, weights_in_file
-from equipoise.data.tables.files import open_table
+from equipoise.data.tables.opening import content_of, form_of, open_one
 from equipoise.data.types import PATHS, Dataset, Loaded, Preprocessing, Raw, Samples, Source, Splits
 
 
@@ -37,11 +36,10 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
     learned = preprocessing.read(seen.folder)
     path = str(getattr(dataset, option))
     if isinstance(learned, TablePreprocessing):
-        file = existing_file(path, f"dataset.{option}")
         targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
-        table = open_table(file, getattr(dataset, "separator", ","))
+        table = open_one(path, f"dataset.{option}", form_of(dataset))
         features, labels = encoded_file(table, targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
-        loaded, content = Loaded({"test": features}, seen.shape), digest_of(file)
+        loaded, content = Loaded({"test": features}, seen.shape), content_of([table])
         weights = weights_in_file(table, dataset)
     else:
         loaded, labels, content, weights = _again(learned, dataset, path, seen.classes)

@@ -1,10 +1,12 @@
 """Files and folders that options name, relative to the working directory."""
 
 import functools
+import glob
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from equipoise.core.schema import ConfigError, suggestion
+from equipoise.core.schema import ConfigError, counted, listing, suggestion
 
 READ_BYTES = 1 << 20
 
@@ -37,6 +39,66 @@ def existing_folder(path: str, option: str) -> Path:
             f"{option}={path} is a file, not a folder" if is_file else f"{option}={path}: there is no such folder"
         )
     return folder
+
+
+def is_pattern(path: str) -> bool:
+    """Return whether a path is a pattern of several, such as `data/*.csv`, and no file or folder of that very name."""
+    return glob.has_magic(path) and not _exists(path)
+
+
+def is_several(path: str) -> bool:
+    """Return whether a path names several files: a pattern, or a folder."""
+    return is_pattern(path) or Path(path).expanduser().is_dir()
+
+
+def is_there(path: str | Path) -> bool:
+    """Return whether a path names a file or a folder, or a pattern one at least."""
+    return _exists(str(path)) or (glob.has_magic(str(path)) and bool(_matching(str(path))))
+
+
+def files_of(path: str, option: str) -> tuple[list[Path], list[str]]:
+    """Return the files of a pattern or a folder, in the order of their paths, and notes.
+
+    What begins with `_` or `.`, as `_SUCCESS` beside part files, is left out, and so are empty files.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or the folder holds folders alone.
+    """
+    folder = Path(path).expanduser()
+    inside = sorted(folder.iterdir()) if folder.is_dir() else [Path(name) for name in _matching(path)]
+    found = [file for file in inside if file.is_file() and not file.name.startswith(("_", "."))]
+    filled = [file.resolve() for file in found if file.stat().st_size]
+    if not filled:
+        raise ConfigError(f"{option}={path}: {_nothing(path, inside, found)}")
+    empty = [file.name for file in found if not file.stat().st_size]
+    told = counted(len(empty), "file is empty, and is left out", "files are empty, and are left out")
+    return filled, [f"{option}={path}: {told} ({listing(empty, 3)})"] if empty else []
+
+
+def _nothing(path: str, inside: Sequence[Path], found: Sequence[Path]) -> str:
+    """Return why nothing is read, and what may have been meant."""
+    if found:
+        return "every file there is empty"
+    folders = [file.name for file in inside if file.is_dir() and not file.name.startswith(("_", "."))]
+    if folders:
+        return f"there are folders alone ({listing(folders, 3)}); **/* names the files in them"
+    beside = Path(path).expanduser().parent if is_pattern(path) else Path(path)
+    others = sorted(file.name for file in beside.iterdir() if file.is_file()) if beside.is_dir() else []
+    near = f"; {beside} holds {listing(others, 5)}" if others else ""
+    return f"no file matches{near}" if is_pattern(path) else f"it is a folder without files{near}"
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
+        return False
+
+
+def _matching(pattern: str) -> list[str]:
+    return sorted(glob.glob(str(Path(pattern).expanduser()), recursive=True))
 
 
 def digest_of(file: Path) -> str:

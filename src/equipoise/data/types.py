@@ -321,5 +321,11 @@ def title_of(dataset: Dataset) -> str:
     """Return the name of the dataset's MLflow experiment: its title, or its kind and what it was made of."""
     if dataset.title is not None:
         return dataset.title
-    parts = [dataset.name, getattr(dataset, "id", None), Path(getattr(dataset, "path", "")).name.split(".")[0]]
+    parts = [dataset.name, getattr(dataset, "id", None), _file_title(getattr(dataset, "path", ""))]
     return re.sub(r"[^\w.-]+", "_", "-".join(part for part in parts if part))
+
+
+def _file_title(path: str) -> str:
+    """Return a file's name without its endings; of a pattern, that of the last folder above it."""
+    parts = Path(path).parts
+    return next((part.split(".")[0] for part in reversed(parts) if not set("*?[") & set(part)), "")

@@ -15,6 +15,7 @@ from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core import plugins
 from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, dotted_keys, suggestion
+from equipoise.data.paths import is_there
 from equipoise.data.types import PATHS
 from equipoise.tracking.history import LoggedConfig
 
@@ -81,7 +82,7 @@ def _found_again(dataset: Mapping[str, Any], working_directory: Path) -> dict[st
     if working_directory == Path.cwd():
         return {}
     typed = {key: Path(dataset[key]) for key in PATHS if isinstance(dataset.get(key), str)}
-    return {key: str(working_directory / path) for key, path in typed.items() if (working_directory / path).exists()}
+    return {key: str(working_directory / path) for key, path in typed.items() if is_there(working_directory / path)}
 
 
 def _put(tree: Any, override: Override) -> None:

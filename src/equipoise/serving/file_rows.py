@@ -108,4 +108,4 @@ def of_lines(file: Path, answers: Answers, request: Request) -> Input:
         except UnicodeError:
             raise ConfigError(f"{file} is not UTF-8 text: convert it, for example with iconv -t utf-8") from None
 
-    return Input("row", rows_in(file), blocks)
+    return Input("row", rows_in([file]), blocks)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.images.folders import SUFFIXES
-from equipoise.data.paths import existing_file, existing_folder
+from equipoise.data.paths import existing_file, existing_folder, is_pattern
 from equipoise.serving.answers import Answers
 from equipoise.serving.array_rows import of_npz, of_ts
 from equipoise.serving.blocks import Input
@@ -15,7 +15,7 @@ from equipoise.serving.served_form import IMAGE, TEXT
 from equipoise.serving.table_rows import of_table
 
 TAKES: Mapping[str, str] = {
-    "table": "rows of a table, in a CSV or Parquet file",
+    "table": "rows of a table, in a CSV, JSON Lines, Parquet or Arrow file, or several of them",
     "image": f"images: a folder, or a CSV or Parquet file with a column '{IMAGE}' of their paths",
     "text": f"texts: a CSV or Parquet file with a column '{TEXT}', a folder of .txt files, or one with a text a line",
     "array": "arrays: an npz file, or a CSV or Parquet file with a number a column",
@@ -32,6 +32,8 @@ def open_input(request: Request, answers: Answers) -> Input:
         If it is not there, or not what the model takes.
     """
     kind, path = answers.learned.kind, request.source
+    if is_pattern(path) or (Path(path).expanduser().is_dir() and kind == "table"):
+        return of_table(answers, request)
     if Path(path).expanduser().is_dir():
         if kind not in ("image", "text"):
             raise _wrong(path, "is a folder", kind)
@@ -48,7 +50,7 @@ def open_input(request: Request, answers: Answers) -> Input:
         return of_lines(file, answers, request)
     if kind == "series" or suffix in (".npz", ".ts") or suffix in SUFFIXES:
         raise _wrong(path, "is of another kind", kind)
-    return of_table(file, answers, request)
+    return of_table(answers, request)
 
 
 def _wrong(path: str, what: str, kind: str) -> ConfigError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.core.schema import ConfigError
+from equipoise.data.paths import files_of, is_pattern
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +30,8 @@ def checked_output(output: str, source: str) -> Path:
         raise ConfigError(f"output={output}: there is no folder {file.parent}")
     if file.is_dir():
         raise ConfigError(f"output={output} is a folder, not a file")
-    if file.resolve() == Path(source).expanduser().resolve():
+    read = files_of(source, "input")[0] if is_pattern(source) else [Path(source).expanduser().resolve()]
+    if file.resolve() in read:
         raise ConfigError(f"output={output} is the input, which would be lost: name another file")
     if not os.access(file.parent, os.W_OK):
         raise ConfigError(f"output={output}: the folder {file.parent} may not be written to")

@@ -1,4 +1,4 @@
-"""The rows of a CSV or Parquet file, numbered as they stand there; those that cannot be read are among them."""
+"""The rows of a table, of one file or several, in their order; those that cannot be read are among them."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +10,10 @@ import numpy as np
 
 from equipoise.core.schema import ConfigError, Integers, listing, suggestion
 from equipoise.data import cells
+from equipoise.data.tables.arrow_files import ARROW, ARROW_NAMES, PARQUET, PARQUET_NAMES
 from equipoise.data.tables.columns import TablePreprocessing
-from equipoise.data.tables.files import PARQUET_NAMES, Table, open_table
+from equipoise.data.tables.files import Form, Table
+from equipoise.data.tables.opening import open_one
 from equipoise.serving.answers import Answers, Read
 from equipoise.serving.blocks import Block, Input, at_once
 from equipoise.serving.request import Request
@@ -24,12 +26,13 @@ COUNTED_BYTES = 1 << 24
 AHEAD = 1 << 20  # bytes of a block of a CSV with short lines, of which Arrow reads 32 ahead
 
 
-def of_table(file: Path, answers: Answers, request: Request) -> Input:
-    """Read a CSV or Parquet file by what the model learned from: columns by name, or all columns as numbers."""
+def of_table(answers: Answers, request: Request) -> Input:
+    """Read a table by what the model learned from: columns by name, or all columns as numbers."""
     learned = answers.learned
     read: Callable[[Any], Read]
     least = 1 if type(learned) in COLUMNS or isinstance(learned, TablePreprocessing) else 2
-    table = open_table(file, request.separator, "separator", least)
+    form = Form(request.separator, request.encoding, prefix="", least=least)
+    table = open_one(request.source, "input", form)
     if isinstance(learned, TablePreprocessing):
         wanted, read = [column.name for column in learned.columns], answers.read
     elif type(learned) in COLUMNS:
@@ -45,7 +48,7 @@ def of_table(file: Path, answers: Answers, request: Request) -> Input:
             )
     _check_columns(table, wanted, request)
     batches = partial(_batches, table, wanted, request.key, answers)
-    return Input("row", rows_in(file), lambda: numbered(batches, wanted, request.key, read, answers.nothing))
+    return Input("row", rows_in(table.files), lambda: numbered(batches, wanted, request.key, read, answers.nothing))
 
 
 def _check_columns(table: Table, wanted: Sequence[str], request: Request) -> None:
@@ -53,7 +56,8 @@ def _check_columns(table: Table, wanted: Sequence[str], request: Request) -> Non
         raise ConfigError(f"key={request.key}: {table.name} has no such column{suggestion(request.key, table.columns)}")
     absent = [name for name in wanted if name not in table.columns]
     if absent and len(table.columns) == 1 and table.is_text:
-        open_table(Path(table.name), request.separator, "separator")  # which tells of another separator
+        form = Form(request.separator, request.encoding, prefix="")
+        open_one(request.source, "input", form)  # which tells of another separator
     if absent:
         more = f" nor {listing(absent[1:], 5)}" if len(absent) > 1 else ""
         raise ConfigError(
@@ -156,18 +160,23 @@ def _numbers(answers: Answers, batch: "pa.RecordBatch") -> Read:
     return read
 
 
-def rows_in(file: Path) -> int | None:
-    """Return how many rows a Parquet file has, or the lines of a CSV that is not packed below its header."""
+def rows_in(files: Sequence[Path]) -> int | None:
+    """Return how many rows files have: those of Parquet, and the lines of text that is not packed, without a header."""
+    found = [_rows_of(file) for file in files]
+    return None if None in found else sum(rows for rows in found if rows is not None)
+
+
+def _rows_of(file: Path) -> int | None:
     import pyarrow.parquet as parquet
 
     with open(file, "rb") as stream:
-        start = stream.read(4)
-        if start == b"PAR1" or file.suffix.lower() in PARQUET_NAMES:
+        start = stream.read(6)
+        if start.startswith(PARQUET) or file.suffix.lower() in PARQUET_NAMES:
             return int(parquet.read_metadata(file).num_rows)
-        if not start.isascii():
+        if not start.isascii() or start == ARROW or file.suffix.lower() in ARROW_NAMES:
             return None
         stream.seek(0)
         lines = 0
         while block := stream.read(COUNTED_BYTES):
             lines += block.count(b"\n")
-    return max(1, lines - 1)
+    return lines if start.startswith(b"{") else max(1, lines - 1)

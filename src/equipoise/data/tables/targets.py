@@ -89,4 +89,6 @@ def check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int])
             if {*group} & {*new}
         ]
         lacking = f"which {tables[0].name} has not{''.join(near[:1])}"
-        raise ConfigError(f"dataset.test_path: {tables[1].name} has the class {listing(new)}, {lacking}")
+        option = "" if tables[0].split else "dataset.test_path: "
+        others = listing([table.name for table in tables[1:]])
+        raise ConfigError(f"{option}{others} has the class {listing(new)}, {lacking}")
