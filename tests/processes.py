@@ -4,17 +4,21 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+
+import warm
 
 # Seconds that a test may wait in all: less than the limit of a test in pyproject.toml, so that its processes are ended.
 LIMIT = 800
 BETWEEN_LOOKS = 0.05
 
-Process = subprocess.Popen[str]
+Process = subprocess.Popen[str] | warm.Fork
 Found = TypeVar("Found")
 
 
@@ -26,7 +30,16 @@ class Processes:
         self._end = time.monotonic() + LIMIT
 
     def start(self, command: Sequence[str], **options: Any) -> Process:
-        """Start a command in a session of its own; output and errors are kept unless an option says otherwise."""
+        """Start a command in a session of its own; output and errors are kept unless an option says otherwise.
+
+        A command of this project is a fork, see warm.py, if what it is given can be given to one.
+        """
+        environment = options.get("env", os.environ)
+        is_ours = command[0] == sys.executable and command[1].endswith(".py")
+        if is_ours and not options.keys() - {"cwd", "env"} and warm.is_heeded(environment):
+            folder = options.get("cwd", Path.cwd())
+            self._begun.append(warm.Fork(command[1:], folder, environment, alone=True))
+            return self._begun[-1]
         given = {
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,

@@ -2,8 +2,9 @@
 
 A command's process is its own in all else: it imports this project afresh, from the folder of its script, and has its
 own folder, environment, streams and end. What a fork cannot show is what the libraries do at their import: it takes no
-time, is in no wrong order and says nothing. Tests of what is imported when start their own interpreters, and so do the
-README's commands, DVC's stages, every launcher's jobs, and what is killed.
+time, is in no wrong order and says nothing. All forks of one process share the seed of its hashes, too. Tests of what
+is imported when start their own interpreters, and so do the README's first commands, DVC's stages, and the jobs of
+every launcher, whose bits are compared with those of forks.
 """
 
 import atexit
@@ -47,37 +48,77 @@ def run(
         If it takes more than so many seconds; it is killed then.
     """
     command, given = [sys.executable, *words], dict(os.environ if environment is None else environment)
-    if not _is_heeded(given):
+    if not is_heeded(given):
         return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, timeout=limit)
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        request = {"words": list(words), "folder": str(folder), "environment": given}
-        code = _code_of(request, (output.fileno(), errors.fileno()), limit)
-        for stream in (output, errors):
-            stream.seek(0)
-        return subprocess.CompletedProcess(command, code, output.read().decode(), errors.read().decode())
+    process = Fork(words, folder, given)
+    try:
+        output, errors = process.communicate(limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(command, process.wait(), output, errors)
 
 
-def _is_heeded(environment: Mapping[str, str]) -> bool:
+def is_heeded(environment: Mapping[str, str]) -> bool:
     """Whether a fork would heed this environment, as an interpreter that starts does."""
-    names = [name for name in {*environment, *STARTED} if name.startswith(HEEDED_AT_ONCE)]
-    return not any(name.startswith("COVERAGE") for name in names) and all(
-        environment.get(name, "") == STARTED.get(name, "") for name in names
-    )
+    names = [name for name in {*environment, *STARTED} if name.startswith(HEEDED_AT_ONCE) and name != "TF_CONFIG"]
+    is_measured = any(name.startswith("COVERAGE") for name in names)
+    is_same = all(environment.get(name, "") == STARTED.get(name, "") for name in names)
+    return sys.platform == "linux" and is_same and not is_measured
 
 
-def _code_of(request: Mapping[str, Any], streams: tuple[int, int], limit: float) -> int:
-    """Ask for a fork and wait for its end; negative: the signal that has ended it."""
-    ours, theirs = socket.socketpair()
-    with ours:
+class Fork:
+    """A command's process, to be used as a `subprocess.Popen` whose output and errors are kept."""
+
+    def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str], alone: bool = False) -> None:
+        """Start it, in a session of its own if it is to be alone; see `run`."""
+        self.args = [sys.executable, *words]
+        self.returncode: int | None = None
+        self._streams = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 - closed at the process's end
+        self._said = ("", "")
+        self._told, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        request = {"words": list(words), "folder": str(folder), "environment": dict(environment), "alone": alone}
         with theirs:
-            socket.send_fds(_forking(), [json.dumps(request).encode()], [*streams, theirs.fileno()])
-        pid = int(ours.recv(32))
-        ours.settimeout(limit)
+            passed = [*(stream.fileno() for stream in self._streams), theirs.fileno()]
+            socket.send_fds(_forking(), [json.dumps(request).encode()], passed)
+        self.pid = int(self._told.recv(32))
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code; negative: the signal that has ended it."""
+        if self.returncode is None:
+            self._told.settimeout(timeout)
+            try:
+                self.returncode = int(self._told.recv(32))
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            self._told.close()
+            for stream in self._streams:
+                stream.seek(0)
+            output, errors = (stream.read().decode() for stream in self._streams)
+            self._said = (output, errors)
+            for stream in self._streams:
+                stream.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Return its exit code, if it has ended."""
         try:
-            return int(ours.recv(32))
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(request["words"], limit) from None
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Return its output and errors, once it has ended."""
+        self.wait(timeout)
+        return self._said
+
+    def send_signal(self, sent: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sent)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 @functools.cache
@@ -120,9 +161,9 @@ def _fork_when_asked(asked: socket.socket) -> Any:
     output, errors, answer = passed
     if pid := os.fork():
         with socket.socket(fileno=answer) as told:
-            told.sendall(f"{pid}\n".encode())
+            told.send(f"{pid}".encode())
             _, status = os.waitpid(pid, 0)
-            told.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+            told.send(f"{os.waitstatus_to_exitcode(status)}".encode())
         os._exit(0)
     os.close(answer)
     for descriptor, stream in ((output, 1), (errors, 2)):
@@ -131,8 +172,10 @@ def _fork_when_asked(asked: socket.socket) -> Any:
     return json.loads(text)
 
 
-def _become(words: list[str], folder: str, environment: dict[str, str]) -> None:
+def _become(words: list[str], folder: str, environment: dict[str, str], alone: bool) -> None:
     """Do what an interpreter does that is given these words."""
+    if alone:
+        os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

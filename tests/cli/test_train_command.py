@@ -658,7 +658,7 @@ def test_a_run_that_is_killed_twice_is_finished_by_the_same_command(
 
 def kill_once(processes: Processes, met: Callable[[], bool], project: Path, *command: str) -> None:
     """Start a run, and end it by SIGKILL once the condition is met."""
-    process = processes.start([sys.executable, str(project / "src/train.py"), *command], stdout=subprocess.DEVNULL)
+    process = processes.start([sys.executable, str(project / "src/train.py"), *command])
     processes.until(met, process)
     process.kill()
     _, errors = processes.said(process)

@@ -1,7 +1,6 @@
 """`hydra/sweeper=optuna` as a user runs it: pruned trials, a search that is killed and goes on, several metrics."""
 
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,7 @@ def test_a_search_that_was_killed_goes_on_to_the_same_trials(
     project: Path, store: Store, whole: str, processes: Processes
 ) -> None:
     command = [sys.executable, str(project / "src/train.py"), *SEARCH, FIVE, "sweep=killed-search"]
-    process = processes.start(command, stdout=subprocess.DEVNULL)
+    process = processes.start(command)
     processes.until(lambda: len(jobs(store, sweep_id="killed-search")) == 3, process)
     process.kill()
     process.wait()
