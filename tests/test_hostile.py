@@ -299,7 +299,7 @@ def test_a_picture_is_of_a_format_that_starts_no_other_program(some_data: Path) 
     from PIL import Image
 
     Image.new("RGB", (8, 8)).save("pictures/a/0.png", "EPS")
-    assert "cannot be decoded: it is no PNG, JPEG, BMP, GIF or WebP" in refused(
+    assert "cannot be decoded: it is no PNG, JPEG, BMP, GIF, TIFF or WebP" in refused(
         some_data / "pictures", "dataset=image_directory"
     )
 

@@ -14,7 +14,7 @@ from equipoise.data import preprocessing
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.arrays.ts_files import read_ts
-from equipoise.data.prepare import prepare
+from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import Prepared
 from helpers import composed_dataset
 
@@ -323,3 +323,50 @@ def test_series_without_labels_are_read_where_none_are_needed(tmp_path: Path) ->
     assert labels == ["", ""]
     with pytest.raises(ConfigError, match=r"has no class labels"):
         read_ts(file)
+
+
+def test_npy_files_are_what_an_npz_of_them_is(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(240, 3, 2)), np.array(["a", "b", "c"])[np.arange(240) % 3]
+    more = {"part": generator.choice(["train", "val", "test"], 240), "w": generator.random(240) + 0.5}
+    words = ("dataset.split=part", "dataset.weight=w")
+    expected = from_npz(tmp_path, *words, x=x, y=y, **more)
+    for name, array in {"x": np.asfortranarray(x), "y": y, **more}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    pair = (f"dataset.path='{tmp_path}/x.npy'", f"dataset.target='{tmp_path}/y.npy'")
+    for place in (pair, (pair[0],), (f"dataset.path='{tmp_path}'", "dataset.features=x.npy")):
+        found = prepared(tmp_path, "npz", *place, *words)
+        assert (found.data_sha256, found.classes) == (expected.data_sha256, expected.classes)
+    np.save(tmp_path / "y.npy", np.roll(y, 1))
+    survey_anew()
+    assert prepared(tmp_path, "npz", *pair, *words).data_sha256 != expected.data_sha256
+
+
+def test_npy_files_in_fortran_order_are_mapped(tmp_path: Path) -> None:
+    x = np.asfortranarray(np.arange(60.0).reshape(20, 3))
+    np.save(tmp_path / "x.npy", x)
+    found = list(npz_files.blocks(tmp_path, "x"))
+    np.testing.assert_array_equal(np.concatenate([block for _, block in found]), x)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words", "said"),
+    [
+        (
+            {"x": np.zeros((9, 2)), "labels": np.arange(9) % 3},
+            (),
+            r"target=y: .* has no such array; choose from",
+        ),
+        ({"x": np.zeros((9, 2)), "y": np.arange(8) % 3}, (), "'x' has 9 samples and 'y' has 8 labels"),
+        ({"x": np.zeros((9, 2)), "y": np.array(["a", None, "b"] * 3, object)}, (), r"np.load\(file, allow_pickle=True"),
+        ({"x": np.full((9, 2), "a"), "y": np.arange(9)}, (), "features are numbers"),
+        ({"x": np.zeros((9, 2))}, ("dataset.target=/elsewhere/y.npy",), "arrays stand in one folder"),
+    ],
+)
+def test_npy_files_that_do_not_fit_are_told(
+    arrays: dict[str, np.ndarray], words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    with pytest.raises(ConfigError, match=said):
+        prepared(tmp_path, "npz", f"dataset.path='{tmp_path}/x.npy'", *words)

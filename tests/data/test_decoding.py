@@ -85,6 +85,8 @@ WHOLE = {
         OTHER,
     ),
     "bmp": (encoded(COLOUR, "bmp"), OTHER),
+    "tiff": (encoded(COLOUR, "tiff"), OTHER),
+    "packed tiff": (encoded(COLOUR, "tiff", compression="tiff_lzw"), OTHER),
     "gif": (encoded(Image.fromarray(COLOUR).convert("P"), "gif"), OTHER),
     "animated gif": (
         encoded(Image.fromarray(COLOUR).convert("P"), "gif", save_all=True, append_images=[Image.new("P", (28, 20))]),
@@ -122,6 +124,7 @@ def test_a_picture_is_turned_upright(orientation: int) -> None:
     for data in (
         encoded(TURNED[orientation], exif=exif(orientation)),
         encoded(TURNED[orientation], "webp", lossless=True, exif=exif(orientation)),
+        encoded(TURNED[orientation], "tiff", tiffinfo={0x0112: orientation}),
     ):
         np.testing.assert_allclose(decoded(data), COLOUR, atol=0.01)
     photo = encoded(TURNED[orientation], "jpeg", quality=95, subsampling=0, exif=exif(orientation))
@@ -170,6 +173,10 @@ def test_sixteen_bits_keep_all_their_levels() -> None:
     assert examined(encoded(levels)).way == DEEP
     np.testing.assert_allclose(pixels(encoded(levels)[:-12], 1)[..., 0], levels / 257, atol=1e-4)  # by Pillow, damaged
 
+    for order in "<>":
+        grey = decoded(encoded(levels.astype(f"{order}u2"), "tiff"), 1)[..., 0]
+        np.testing.assert_allclose(grey, levels / 257, atol=1e-4)
+
     colour = b"".join(b"\0" + row.astype(">u2").tobytes() for row in np.dstack([levels, levels * 3, levels * 9]))
     np.testing.assert_allclose(
         decoded(png(colour, 24, 24, bits=16, kind=2)), np.dstack([levels, levels * 3, levels * 9]) / 257, atol=1e-3
@@ -188,12 +195,28 @@ def png(rows: bytes, width: int, height: int, *, bits: int, kind: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def deep_tiff() -> bytes:
+    """A TIFF by hand, of one pixel in colour, and 16 bits for each."""
+    import struct
+
+    # Width, height, bits (at 8), compression, RGB, start (at 14), samples, rows and bytes of the only strip.
+    entries = {256: 1, 257: 1, 258: 8, 259: 1, 262: 2, 273: 14, 277: 3, 278: 1, 279: 6}
+    tags = b"".join(
+        struct.pack("<HHII", tag, 3, 3 if tag == 258 else 1, value) for tag, value in sorted(entries.items())
+    )
+    pixel = struct.pack("<3H", 16, 16, 16) + struct.pack("<3H", 300, 600, 900)
+    return b"II*\0" + struct.pack("<I", 20) + pixel + struct.pack("<H", len(entries)) + tags + bytes(4)
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "it is no PNG, JPEG, BMP, GIF or WebP, or is damaged"),
-        (b"<html>", "it is no PNG, JPEG, BMP, GIF or WebP, or is damaged"),
-        (encoded(COLOUR, "tiff"), "it is no PNG"),
+        (b"", "it is no PNG, JPEG, BMP, GIF, TIFF or WebP, or is damaged"),
+        (b"<html>", "it is no PNG, JPEG, BMP, GIF, TIFF or WebP, or is damaged"),
+        (encoded(COLOUR, "tiff", save_all=True, append_images=[Image.fromarray(COLOUR)]), "has 2 pages, of which none"),
+        (encoded(COLOUR[..., 0].astype(np.float32), "tiff"), "has the colour mode F, known are"),
+        (deep_tiff(), "has 16 bits a colour; save it as PNG, of 8 or 16 bits a colour"),
+        (b"II*\0" + bytes(40), "a TIFF of a kind that Pillow does not know; save it as PNG"),
         (encoded(COLOUR)[:300], "cannot be decoded: it is cut off"),
         *((encoded(COLOUR, kind)[:-40], "cannot be decoded: it is cut off") for kind in ("jpeg", "bmp", "gif", "webp")),
         (encoded(COLOUR, "gif")[:100], "or is damaged or cut off"),

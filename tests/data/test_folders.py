@@ -132,7 +132,7 @@ def test_every_file_of_a_class_is_read_or_counted_and_named(tmp_path: Path) -> N
     shutil.copy(root / "cat" / "0.png", root / "dog" / "photo.tiff")
     for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._0.png"):
         (root / "dog" / name).write_bytes(b"of a system")
-    for name in ("a.txt", "b.tif", "c.xml", "d.npy"):
+    for name in ("a.txt", "b.tga", "c.xml", "d.npy"):
         (root / "dog" / name).write_bytes(b"no image")
     os.mkfifo(root / "dog" / "e.pipe")
     (root / "annotations").mkdir()
@@ -140,7 +140,7 @@ def test_every_file_of_a_class_is_read_or_counted_and_named(tmp_path: Path) -> N
     shutil.copy(root / "cat" / "0.png", root / "cover.png")
     found, notes = listed(root)
     assert {folder.name: len(folder.paths) for folder in found} == {"bird": 3, "cat": 1, "dog": 9}
-    assert notes[0].startswith("6 files are no PNG, JPEG, BMP, GIF or WebP and are not read: ")
+    assert notes[0].startswith("6 files are no PNG, JPEG, BMP, GIF, TIFF or WebP and are not read: ")
     assert notes[1:] == [
         "the folder annotations holds no image, and is no class",
         "1 image stands in no folder of a class and is not read: cover.png",
@@ -160,7 +160,7 @@ def test_prepared_data_carry_the_notes_of_their_folders(tmp_path: Path) -> None:
     data = prepared(root)
     assert data.counts.sum() == 27 - sum(len(data.split(name).labels) for name in ("validation", "test"))
     assert [note for note in data.notes if "leakage" not in note] == [
-        "1 file is no PNG, JPEG, BMP, GIF or WebP and is not read: dog/list.txt",
+        "1 file is no PNG, JPEG, BMP, GIF, TIFF or WebP and is not read: dog/list.txt",
         "1 image is transparent in part: it is read as on a mid-grey ground",
         "1 image is animated, and its first frame is read: dog/anim.webp",
     ]
@@ -177,7 +177,7 @@ def test_links_lead_nowhere_else(tmp_path: Path) -> None:
     refused(lambda root: os.symlink("/etc/hostname", root / "a" / "x.png"), "is a link that leaves", "2")
     root = tree(tmp_path / "3", "a", "b")
     os.symlink("/etc/hostname", root / "a" / "x.txt")  # no image, and not followed
-    assert listed(root)[1] == ["1 file is no PNG, JPEG, BMP, GIF or WebP and is not read: a/x.txt"]
+    assert listed(root)[1] == ["1 file is no PNG, JPEG, BMP, GIF, TIFF or WebP and is not read: a/x.txt"]
 
 
 def test_sizes_and_times_are_of_each_file(tmp_path: Path) -> None:
@@ -210,8 +210,8 @@ def test_folders_and_files_of_no_class_are_counted(tmp_path: Path) -> None:
     scans = tmp_path / "scans"
     for name in ("a", "b"):
         (scans / name).mkdir(parents=True)
-        (scans / name / "0.tif").write_bytes(b"II*")
-    with pytest.raises(ConfigError, match=r"; 2 files are no PNG, JPEG, BMP, GIF or WebP: a/0.tif, b/0.tif$"):
+        (scans / name / "0.tga").write_bytes(b"II*")
+    with pytest.raises(ConfigError, match=r"; 2 files are no PNG, JPEG, BMP, GIF, TIFF or WebP: a/0.tga, b/0.tga$"):
         listed(scans)
     with pytest.raises(ConfigError, match=r"; 1 image stands in the folder itself$"):
         listed(tree(tmp_path / "flat", "."))

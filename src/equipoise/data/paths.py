@@ -9,6 +9,7 @@ from pathlib import Path
 from equipoise.core.schema import ConfigError, counted, listing, suggestion
 
 READ_BYTES = 1 << 20
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
 
 def existing_file(path: str, option: str) -> Path:
@@ -35,8 +36,11 @@ def existing_folder(path: str, option: str) -> Path:
     except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
         there = is_file = False
     if not there:
+        packed = "; unpack it first" if Path(path).suffix.lower() in ARCHIVES else ""
         raise ConfigError(
-            f"{option}={path} is a file, not a folder" if is_file else f"{option}={path}: there is no such folder"
+            f"{option}={path} is a file, not a folder{packed}"
+            if is_file
+            else f"{option}={path}: there is no such folder"
         )
     return folder
 

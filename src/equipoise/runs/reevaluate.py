@@ -20,6 +20,7 @@ from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError, Floats, listing
 from equipoise.core.terminal import warn
 from equipoise.data.all_rows import all_rows
+from equipoise.data.arrays.npz_files import NPY
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.originals import unchanged
 from equipoise.data.other_file import with_test_file
@@ -252,6 +253,7 @@ def data_to_judge_on(trained: Logged, was: Dataset, config: Config) -> Prepared:
         return prepare(config.dataset, cache_folder())
     others = _others(was, config.dataset)
     if others:
+        _check_labels_are_new(was, config.dataset)
         check_labelled(trained.id, config.dataset, others[-1])
         data = with_test_file(seen, config.dataset, cache_folder(), others[-1])
     else:
@@ -276,6 +278,22 @@ def _others(was: Dataset, now: Dataset) -> list[str]:
     typed = {key: path for key in PATHS if (path := getattr(now, key, None)) is not None}
     before = {str(Path(path).resolve()) for key in PATHS if (path := getattr(was, key, None)) is not None}
     return [key for key, path in typed.items() if str(Path(path).expanduser().resolve()) not in before]
+
+
+def _check_labels_are_new(was: Dataset, now: Dataset) -> None:
+    """Refuse other features with the labels of the run's own, which may stand in the same folder as npy files."""
+    before, path = Path(getattr(was, "path", "")).resolve(), Path(getattr(now, "path", "")).resolve()
+    target = getattr(now, "target", None)
+    if (
+        path.suffix == NPY
+        and path != before
+        and path.parent == before.parent
+        and target == getattr(was, "target", None)
+    ):
+        raise ConfigError(
+            f"dataset.path={now.path}: dataset.target={target} names the labels of {before.name}; "  # type: ignore[attr-defined]
+            f"name those of {path.name}, dataset.target=…"
+        )
 
 
 def check_labelled(run: str, dataset: Dataset, option: str) -> None:

@@ -1,4 +1,4 @@
-"""Arrays of an npz file, and series of a .ts file."""
+"""Arrays of an npz file or of npy files, and series of a .ts file."""
 
 import math
 from collections.abc import Iterator
@@ -14,9 +14,10 @@ from equipoise.serving.blocks import Block, Input, at_once
 from equipoise.serving.request import Request
 
 
-def of_npz(file: Path, answers: Answers, request: Request) -> Input:
+def of_arrays(answers: Answers, request: Request) -> Input:
     """Read an array of samples, each of the shape that the model takes, or of as many numbers."""
-    name = _array(file, answers, request)
+    file, alone = npz_files.archive_of(request.source, "input")
+    name = _array(file, answers, request.array or alone)
     samples = npz_files.header(file, name)[0]
     if samples == 0:
         raise ConfigError(f"{file}: the array '{name}' has no samples")
@@ -39,17 +40,17 @@ def of_npz(file: Path, answers: Answers, request: Request) -> Input:
     return Input("row", samples, blocks)
 
 
-def _array(file: Path, answers: Answers, request: Request) -> str:
+def _array(file: Path, answers: Answers, typed: str | None) -> str:
     """Return the name of the array with the samples: the typed one, or the only one that they can be."""
     names = npz_files.members(file)
-    if request.array is not None and request.array not in names:
-        raise ConfigError(f"array={request.array}: {file} has no such array{suggestion(request.array, names)}")
+    if typed is not None and typed not in names:
+        raise ConfigError(f"array={typed}: {file} has no such array{suggestion(typed, names)}")
     shapes = {}
-    for name in names if request.array is None else [request.array]:
+    for name in names if typed is None else [typed]:
         try:
             shapes[name] = npz_files.header(file, name)
         except ConfigError:
-            if request.array is not None:
+            if typed is not None:
                 raise
     size = math.prod(answers.shape)
     fitting = [name for name, shape in shapes.items() if len(shape) > 1 and math.prod(shape[1:]) == size]
@@ -59,8 +60,8 @@ def _array(file: Path, answers: Answers, request: Request) -> str:
             f"{file} has no array of samples of shape {answers.shape}, which the model takes; it has {held}"
         )
     if len(fitting) > 1:
-        typed = " or ".join(for_shell(f"array={name}") for name in fitting[:4])
-        raise ConfigError(f"{file} has several arrays that the model takes: name one by {typed}")
+        either = " or ".join(for_shell(f"array={name}") for name in fitting[:4])
+        raise ConfigError(f"{file} has several arrays that the model takes: name one by {either}")
     return fitting[0]
 
 

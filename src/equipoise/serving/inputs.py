@@ -7,7 +7,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.images.folders import SUFFIXES
 from equipoise.data.paths import existing_file, existing_folder, is_pattern
 from equipoise.serving.answers import Answers
-from equipoise.serving.array_rows import of_npz, of_ts
+from equipoise.serving.array_rows import of_arrays, of_ts
 from equipoise.serving.blocks import Input
 from equipoise.serving.file_rows import TEXT_NAMES, of_folder, of_lines
 from equipoise.serving.request import Request
@@ -18,8 +18,8 @@ TAKES: Mapping[str, str] = {
     "table": "rows of a table, in a CSV, JSON Lines, Parquet or Arrow file, or several of them",
     "image": f"images: a folder, or a CSV or Parquet file with a column '{IMAGE}' of their paths",
     "text": f"texts: a CSV or Parquet file with a column '{TEXT}', a folder of .txt files, or one with a text a line",
-    "array": "arrays: an npz file, or a CSV or Parquet file with a number a column",
-    "series": "series: a .ts file, or an npz file of padded ones with their mask",
+    "array": "arrays: an npz or npy file, or a table with a number a column",
+    "series": "series: a .ts file, or an npz or npy file of padded ones with their mask",
 }
 
 
@@ -34,6 +34,8 @@ def open_input(request: Request, answers: Answers) -> Input:
     kind, path = answers.learned.kind, request.source
     if is_pattern(path) or (Path(path).expanduser().is_dir() and kind == "table"):
         return of_table(answers, request)
+    if Path(path).expanduser().is_dir() and kind in ("array", "series"):
+        return of_arrays(answers, request)
     if Path(path).expanduser().is_dir():
         if kind not in ("image", "text"):
             raise _wrong(path, "is a folder", kind)
@@ -42,13 +44,13 @@ def open_input(request: Request, answers: Answers) -> Input:
         return of_folder(existing_folder(path, "input"), answers)
     file = existing_file(path, "input")
     suffix = file.suffix.lower()
-    if suffix == ".npz" and kind in ("array", "series"):
-        return of_npz(file, answers, request)
+    if suffix in (".npz", ".npy") and kind in ("array", "series"):
+        return of_arrays(answers, request)
     if suffix == ".ts" and kind == "series":
         return of_ts(file, answers, request)
     if suffix in TEXT_NAMES and kind == "text":
         return of_lines(file, answers, request)
-    if kind == "series" or suffix in (".npz", ".ts") or suffix in SUFFIXES:
+    if kind == "series" or suffix in (".npz", ".npy", ".ts") or suffix in SUFFIXES:
         raise _wrong(path, "is of another kind", kind)
     return of_table(answers, request)
 

@@ -1,4 +1,4 @@
-"""Arrays: npz files of any kind of samples, and time series (npz, or the .ts text format of the UEA & UCR archive)."""
+"""Arrays: npz and npy files of any samples, and time series (the same, or the .ts format of the UEA & UCR archive)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -83,7 +83,7 @@ class OwnSplits(Section):
 
 
 def npz(least: int = 2, *, arrays: ArrayOptions, own: OwnSplits, split: Name | None, weights: RowWeights) -> Raw:
-    """Arrays in an npz file: features of shape (n, …) and class labels of shape (n,), numbers or text, or one-hot rows.
+    """Arrays in an npz file or in npy files: features (n, …) and class labels (n,), numbers or text, or one-hot rows.
 
     Parameters
     ----------
@@ -154,9 +154,10 @@ def series(
 
 def lacks_array(dataset: Dataset, option: str) -> str | None:
     """Return which array with labels an npz lacks; None if it has it, or is a .ts file, which always has labels."""
-    file = existing_file(str(getattr(dataset, option)), f"dataset.{option}")
+    file, _ = npz_files.archive_of(str(getattr(dataset, option)), f"dataset.{option}")
     target = str(vars(dataset)["target"])
-    there = file.suffix.lower() == ".ts" or target in npz_files.members(file)
+    name = target.removesuffix(npz_files.NPY) if file.is_dir() else target
+    there = file.suffix.lower() == ".ts" or Path(name).name in npz_files.members(file)
     return None if there else f"{file} has no '{target}' (dataset.target)"
 
 
@@ -173,13 +174,15 @@ def arrays_as_columns(dataset: Dataset, columns: Sequence[str], other: str | Non
         If there is no such array, or it has not as many values as there are samples.
     """
     options = vars(dataset)
-    file = existing_file(str(options[other or "path"]), f"dataset.{other or 'path'}")
+    file, alone = npz_files.archive_of(str(options[other or "path"]), f"dataset.{other or 'path'}")
     if other == "test_path" or file.suffix.lower() == ".ts":
         raise ConfigError(f"slices={listing(columns)}: {file} is a .ts file, which has no columns; an npz may have")
     if other and any(options.get(f"{split}_features") for split in SPLITS[1:]):
         raise ConfigError("slices cannot be told in another file whose splits are arrays of their own")
     names = npz_files.members(file)
-    features = options["features"] if other else options.get("test_features") or options["features"]
+    own = alone or options["features"]
+    features = own if other else options.get("test_features") or own
+    features = Path(features).stem if file.is_dir() and features.endswith(npz_files.NPY) else features
     samples = npz_files.header(file, features)[0]
     for name in columns:
         if name not in names:
@@ -190,13 +193,13 @@ def arrays_as_columns(dataset: Dataset, columns: Sequence[str], other: str | Non
 def _of_arrays(stored: Stored, shape: tuple[int, ...], options: ArrayOptions, split: str | None, least: int) -> Raw:
     where = f"'{stored.parts[0].target}' of {stored.file}"
     labels = in_array(stored.labels(), where, options.missing_labels, least)
-    notes = [*stored.unread([options.group, split]), *labels.notes]
+    notes = [*stored.unread(), *labels.notes]
     groups, given = None, stored.places
     if options.group is not None:
-        groups, more = grouped(stored.words(options.group), f"dataset.group={options.group}", options.missing_labels)
+        groups, more = grouped(stored.words(stored.others[0]), f"dataset.group={options.group}", options.missing_labels)
         notes += more
     if split is not None:
-        given, more = given_splits(stored.words(split), f"dataset.split={split}")
+        given, more = given_splits(stored.words(stored.others[-1]), f"dataset.split={split}")
         notes += more
     numbers = Numbers(stored.name, shape, lambda: stored.blocks(shape))
 
@@ -207,7 +210,7 @@ def _of_arrays(stored: Stored, shape: tuple[int, ...], options: ArrayOptions, sp
         labels.classes,
         labels.indices,
         len(shape),
-        digest_of(stored.file),
+        stored.content,
         load,
         groups,
         given,

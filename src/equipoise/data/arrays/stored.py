@@ -1,7 +1,8 @@
-"""The samples, labels, groups and splits in an npz file, as one part or as one part for each split."""
+"""The samples, labels, groups and splits in an npz file or in npy files, as one part or as one for each split."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from equipoise.core.schema import ConfigError, Floats, Integers, as_typed, listi
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import Array, finite
 from equipoise.data.labels import Spelled, spelled
-from equipoise.data.paths import existing_file
+from equipoise.data.paths import digest_of
 from equipoise.data.row_weights import checked
 from equipoise.data.types import SPLITS, split_place
 
@@ -38,16 +39,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Stored:
-    """Parts of an npz file, whose samples count from the first part to the last.
+    """Parts of an npz file, or of a folder of npy files, whose samples count from the first part to the last.
 
     Attributes
     ----------
+    file : the npz file, or the folder
     shapes : of each part's samples, (n, ...)
+    others : the names of the arrays with the groups and the splits
+    alone : whether an npy file was named, and not all that are beside it
     """
 
     file: Path
     parts: tuple[Part, ...]
     shapes: tuple[tuple[int, ...], ...]
+    others: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def name(self) -> str:
@@ -110,12 +116,23 @@ class Stored:
         files = [(f"'{name}' of {self.file}", len(own)) for name, own in zip(names, values, strict=True)]
         return checked(np.concatenate(values), f"dataset.weight={first}", files)
 
-    def unread(self, others: Sequence[str | None]) -> list[str]:
-        """Tell of the arrays that are neither in a part nor among the others."""
-        known = {*others, *(name for part in self.parts for name in (part.features, part.target, part.weight))}
+    @property
+    def content(self) -> str:
+        """The digest of the npz file, or of the npy files that are read."""
+        if not self.file.is_dir():
+            return digest_of(self.file)
+        digests = [digest_of(self.file / f"{name}{npz_files.NPY}") for name in self._names()]
+        return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+    def _names(self) -> list[str]:
+        names = [name for part in self.parts for name in (part.features, part.target, part.weight)]
+        return [name for name in (*names, *self.others) if name is not None]
+
+    def unread(self) -> list[str]:
+        """Tell of the arrays that are not read."""
         names = npz_files.members(self.file)
-        more = sorted(set(names) - known)
-        if not more:
+        more = sorted(set(names) - set(self._names()))
+        if not more or self.alone:
             return []
         typed = _by_split(names) if any(max(map(split_place, name.split("_"))) for name in more) else ""
         hint = f"; to read them: {typed}" if typed else ""
@@ -130,7 +147,10 @@ def opened(path: str, parts: Sequence[Part], group: str | None, split: str | Non
     ConfigError
         If it has no array of a name that is given, or samples of different shapes.
     """
-    file = existing_file(path, "dataset.path")
+    file, alone = npz_files.archive_of(path, "dataset.path")
+    if file.is_dir():
+        parts = [_beside(part, file, alone if place == 0 else None) for place, part in enumerate(parts)]
+        group, split = (name and _name(name, option, file) for option, name in (("group", group), ("split", split)))
     names = npz_files.members(file)
     wanted = [pair for part in parts for pair in zip(part.options, (part.features, part.target), strict=True)]
     more = [(part.options[0].replace("features", "weight"), part.weight) for part in parts]
@@ -151,7 +171,39 @@ def opened(path: str, parts: Sequence[Part], group: str | None, split: str | Non
                 f"{file}: '{part.features}' has samples of shape {shape[1:]}, "
                 f"and '{parts[0].features}' of {shapes[0][1:]}"
             )
-    return Stored(file, tuple(parts), tuple(shapes))
+    others = tuple(name for name in (group, split) if name is not None)
+    return Stored(file, tuple(parts), tuple(shapes), others, alone is not None)
+
+
+def _beside(part: Part, folder: Path, alone: str | None) -> Part:
+    """Return the part with the names of npy files as those of arrays in the folder.
+
+    Parameters
+    ----------
+    alone : the name of the features if their file was named, and not the folder
+    """
+    target = _name(part.target, part.options[1], folder)
+    features = alone or _name(part.features, part.options[0], folder)
+    weight = part.weight and _name(part.weight, part.options[0].replace("features", "weight"), folder)
+    return replace(part, features=features, target=target, weight=weight)
+
+
+def _name(typed: str, option: str, folder: Path) -> str:
+    """Return the name of the array in an npy file, which must stand in the folder.
+
+    Raises
+    ------
+    ConfigError
+        If it stands elsewhere.
+    """
+    file = Path(typed).expanduser()
+    if file.suffix.lower() != npz_files.NPY:
+        return typed
+    if len(file.parts) > 1 and file.resolve().parent != folder:
+        raise ConfigError(
+            f"dataset.{option}={typed}: arrays stand in one folder, and the features in {folder}: put the file there"
+        )
+    return file.stem
 
 
 def _by_split(names: Sequence[str]) -> str:

@@ -94,7 +94,7 @@ def image_directory(
     on_bad_file: Literal["error", "skip"],
     max_pixels: PositiveInt,
 ) -> Raw:
-    """A folder that holds one folder of PNG, JPEG, BMP, GIF or WebP files for each class.
+    """A folder that holds one folder of PNG, JPEG, BMP, GIF, TIFF or WebP files for each class.
 
     Parameters
     ----------

@@ -20,12 +20,16 @@ from equipoise.core.schema import Floats, listing
 if TYPE_CHECKING:
     import tensorflow as tf
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow knows more: for EPS it would start Ghostscript
-KNOWN = "PNG, JPEG, BMP, GIF or WebP"
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")  # Pillow knows more: for EPS it would start Ghostscript
+KNOWN = "PNG, JPEG, BMP, GIF, TIFF or WebP"
 HEAD = 16  # bytes that tell the format
-MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16"}
+DEEP_GREY = ("I;16", "I;16B")
+MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", *DEEP_GREY}
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PLAIN, WEBP, DEEP, OTHER = WAYS = (0, 1, 2, 3)
 BACKGROUND = 128
+CURE = "; save it as PNG, of 8 or 16 bits a colour"
+BITS = 258  # the tag of a TIFF that says how many a colour has
 # For EXIF's orientation (CIPA DC-008, 4.6.5) what brings the image upright, as Pillow names it.
 TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -58,7 +62,10 @@ class Examined(NamedTuple):
 
 
 def looks_like_an_image(head: bytes) -> bool:
-    """Return whether a file that begins with these bytes is of one of the formats, whatever its name."""
+    """Return whether a file that begins with these bytes is of one of the formats, whatever its name.
+
+    A TIFF goes by its name: raw pictures of cameras begin as one, and their first image is a small preview.
+    """
     return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")) or (
         (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or (head[:2] == b"BM" and head[6:10] == bytes(4))
     )
@@ -73,7 +80,9 @@ def examine(data: bytes, max_pixels: int) -> Examined | str:
             if image.width * image.height > max_pixels:
                 return f"has {image.width} x {image.height} pixels, more than dataset.max_pixels={max_pixels}"
             if image.mode not in MODES:
-                return f"has the colour mode {image.mode}, known are {listing(sorted(MODES))}"
+                return f"has the colour mode {image.mode}, known are {listing(sorted(MODES))}{CURE}"
+            if image.format == "TIFF" and (told := _odd_tiff(image)):
+                return told
             image.load()
             transparent = _is_transparent(image)
             animated = image.format in ("PNG", "GIF", "WEBP") and bool(getattr(image, "is_animated", False))
@@ -81,6 +90,8 @@ def examine(data: bytes, max_pixels: int) -> Examined | str:
                 hashlib.sha256(data).digest(), _format(image), _way(image, data, transparent), transparent, animated
             )
     except UnidentifiedImageError:
+        if data.startswith(TIFF):
+            return f"cannot be decoded: it is damaged or cut off, or a TIFF of a kind that Pillow does not know{CURE}"
         return f"cannot be decoded: it is no {KNOWN}, or is damaged or cut off"
     except Exception as error:  # whatever a damaged file makes a decoder raise
         return (
@@ -88,6 +99,14 @@ def examine(data: bytes, max_pixels: int) -> Examined | str:
             if _is_cut_off(data, error)
             else f"cannot be decoded ({type(error).__name__})"
         )
+
+
+def _odd_tiff(image: Any) -> str:
+    """Return why a TIFF is not read: of several pages none is the image, and of 16 bits in colour Pillow keeps 8."""
+    pages, bits = getattr(image, "n_frames", 1), max(image.tag_v2.get(BITS, (1,)))
+    if pages > 1:
+        return f"has {pages} pages, of which none is the image: save each, or the one that is meant, as a file"
+    return f"has {bits} bits a colour{CURE}" if bits > 8 and image.mode not in DEEP_GREY else ""
 
 
 def _is_cut_off(data: bytes, error: Exception) -> bool:
@@ -103,7 +122,7 @@ def _format(image: Any) -> str:
 
 def _is_transparent(image: Any) -> bool:
     return (
-        image.mode != "I;16"
+        image.mode not in DEEP_GREY
         and image.has_transparency_data
         and int(image.convert("RGBA").getchannel("A").getextrema()[0]) < 255
     )
@@ -169,7 +188,7 @@ def pixels(data: bytes, channels: int) -> Floats:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         turn = TURNS.get(_orientation(image))
         shown: Any = image
-        if image.mode == "I;16":
+        if image.mode in DEEP_GREY:
             grey = np.asarray(image.transpose(Image.Transpose[turn]) if turn else image, np.float32) / 257
             return np.repeat(grey[..., np.newaxis], channels, axis=-1)
         if image.has_transparency_data:

@@ -21,7 +21,7 @@ from equipoise.data.labels import alike
 from equipoise.data.types import SPLITS, split_place
 
 # Files with these suffixes must be images; the first bytes of any other file tell whether it is one.
-SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif", ".webp"}
+SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp"}
 NOTHING = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}  # systems leave them everywhere, beside hidden files
 
 
