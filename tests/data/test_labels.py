@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.core.schema import ConfigError, named
-from equipoise.data.labels import Labels, Spelled, alike, answers, as_text, in_array, in_order, of_known, understood
+from equipoise.data.labels import (
+    Labels,
+    Spelled,
+    alike,
+    answers,
+    as_text,
+    in_array,
+    in_order,
+    of_known,
+    understood,
+    with_names,
+)
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare
 from helpers import composed_dataset
@@ -363,3 +374,48 @@ def test_a_column_is_read_by_its_own_classes_as_it_was_learned(texts: list[str],
     assert all(name == name.strip() for name in labels.classes)
     assert sorted(set(labels.indices.tolist())) == list(range(len(labels.classes)))
     np.testing.assert_array_equal(of_known(found, labels.classes, "t", missing), labels.indices)
+
+
+class TestNames:
+    def test_names_stand_in_the_order_of_their_codes(self) -> None:
+        found = with_names(read("10", "2", "1", "10"), {"1.0": "zebra", "2": "cat", "10": "ant", "11": "none"}, "o")
+        assert (found.classes, found.indices.tolist()) == (("zebra", "cat", "ant"), [2, 1, 0, 2])
+
+    def test_codes_of_one_name_are_one_class_and_told(self) -> None:
+        found = with_names(read("1", "2", "3"), {"1": "low", "2": "high", "3": "low"}, "dataset.class_names")
+        assert (found.classes, found.indices.tolist()) == (("low", "high"), [0, 1, 0])
+        assert found.notes == ("dataset.class_names: 1 and 3 are both 'low': each of these is one class",)
+
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            ({"1": "a"}, "o has no name for the class 2, 3, which the data have; it names 1"),
+            ({"1": "a", "1.0": "b", "2": "c", "3": "d"}, "o names the class '1' twice: a and b"),
+            ({"1": "a", "2": "a", "3": "a"}, "give each a name of its own"),
+        ],
+    )
+    def test_names_that_do_not_fit_are_refused(self, names: dict[str, str], said: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            with_names(read("1", "2", "3"), names, "o")
+        assert said in str(caught.value)
+
+    def test_labels_of_several_keep_their_columns(self) -> None:
+        several = Labels(("a", "b"), np.array([[0, 1], [1, 1]]))
+        assert with_names(several, {"a": "rain", "b": "wind"}, "o").classes == ("rain", "wind")
+        with pytest.raises(ConfigError, match="a and b are both 'rain'; give each a name of its own"):
+            with_names(several, {"a": "rain", "b": "rain"}, "o")
+
+    def test_another_file_has_codes_or_names(self, tmp_path: Path) -> None:
+        rows = "".join(f"{number}.5,{'12'[number % 2]}\n" for number in range(40))
+        (tmp_path / "a.csv").write_text(f"x,y\n{rows}")
+        (tmp_path / "codes.csv").write_text("x,y\n1.5,2\n2.5,1.0\n")
+        (tmp_path / "names.csv").write_text("x,y\n1.5,big cat\n2.5,dog\n")
+        (tmp_path / "names.json").write_text('{"1": "dog", "2": "big cat"}')
+        typed = [f"dataset.path='{tmp_path}/a.csv'", f"dataset.class_names='{tmp_path}/names.json'"]
+        dataset = composed_dataset("dataset=csv", "dataset.target=y", *typed)
+        data = prepare(dataset, tmp_path / "cache")
+        assert data.classes == ("dog", "big cat")
+        for name in ("codes.csv", "names.csv"):
+            other = dataset.model_copy(update={"test_path": str(tmp_path / name)})
+            judged = with_test_file(data, other, tmp_path / "cache")
+            assert judged.split("test").labels.tolist() == [1, 0], name

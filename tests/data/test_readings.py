@@ -17,7 +17,7 @@ from equipoise.core.schema import ConfigError, as_typed
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.data.tables.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
+from equipoise.data.tables.columns import CategoricalColumn, Column, DateColumn, NumericColumn, TablePreprocessing
 from helpers import composed
 
 GENERATOR = np.random.default_rng(0)
@@ -225,6 +225,7 @@ class TestOddCells:
         assert said == (
             "column 'x' holds 129 numbers and 1 cell of another kind (unknown): "
             "if these are missing values, dataset.missing=[unknown]; "
+            "if all that is no number is missing, dataset.numeric=[x]; "
             "if the column holds categories, dataset.categorical=[x]"
         )
         cells[9], cells[10] = "don't know", 'so "far"'
@@ -325,8 +326,16 @@ def test_dates_are_told_with_a_cure_that_works(form: str, odd: str, tmp_path: Pa
     days = pd.date_range("2024-01-15 00:10", periods=90, freq="29h").strftime(form).tolist()
     days[7] = odd
     message = refused(tmp_path, days, name="the day", z=range(90))
-    assert message.startswith(f"column 'the day' holds dates ({days[0]}): turn it into numbers that mean something")
-    assert prepared(tmp_path, days, typed(message, "drop"), name="the day", z=range(90)).shape == (1,)
+    assert message.startswith(f"column 'the day' holds dates ({days[0]}): ")
+    if ":" in form and "%Y" not in form:
+        assert "turn it into numbers that mean something" in message, "the time of no day"
+        assert prepared(tmp_path, days, typed(message, "drop"), name="the day", z=range(90)).shape == (1,)
+    else:
+        assert "turn it" not in message
+        data = prepared(tmp_path, days, typed(message, "dates"), name="the day", z=range(90))
+        assert isinstance(column(data, "the day"), DateColumn)
+        told = [note for note in data.notes if "'the day'" in note]
+        assert told == ([f"column 'the day': 1 cell is no date, and missing: {odd} (1)"] if odd else [])
     assert prepared(tmp_path, days, typed(message, "categorical"), name="the day", z=range(90)).shape[0] > 1
 
 
@@ -558,3 +567,126 @@ def test_comments_before_the_header_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"its first 2 lines are comments .*; delete them"):
         of_text(tmp_path, "# by me, you, and others\n#\n#x,y\n" + rows)
     assert of_text(tmp_path, "#x,y\n" + rows).shape == (1,), "a header may begin with #"
+
+
+class TestNumericAsTold:
+    def test_what_does_not_parse_is_missing_counted_and_said(self, tmp_path: Path) -> None:
+        cells = [*(str(value) for value in VALUES), "soon", "never", "never", "n/a"]
+        data = prepared(tmp_path, cells, "dataset.numeric=[x]")
+        found = column(data)
+        assert isinstance(found, NumericColumn)
+        assert (found.lenient, found.indicator) == (True, True)
+        assert [note for note in data.notes if "are no numbers" in note] == [
+            "column 'x': 3 cells are no numbers, and missing: soon, never"
+        ]
+        learned = preprocessing.read(data.folder)
+        assert learned.unknown({"x": ["soon", "0.5"]}) == ["x=soon: no number, read as missing", ""]
+
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
+    def test_codes_with_zeros_and_few_numbers_among_words_are_numbers(self, kind: str, tmp_path: Path) -> None:
+        assert isinstance(
+            column(prepared(tmp_path, ["007", "010", "1"] * 20, "dataset.numeric=[x]", kind=kind)), NumericColumn
+        )
+        few = ["1", "2", "a", "b", "c"] * 12
+        found = column(prepared(tmp_path, few, "dataset.numeric=[x]", kind=kind))
+        assert isinstance(found, NumericColumn)
+        assert (found.low, found.high) == (1, 2)
+
+    def test_a_column_of_words_is_refused(self, tmp_path: Path) -> None:
+        assert refused(tmp_path, ["a", "b", "c"] * 10, "dataset.numeric=[x]") == (
+            "dataset.numeric: column 'x' holds no number (a, b, c): leave it out of dataset.numeric"
+        )
+
+
+@pytest.mark.parametrize("key", ["categorical", "numeric", "dates"])
+def test_columns_that_cannot_be_what_they_are_named_are_refused(key: str, tmp_path: Path) -> None:
+    cells = ["2024-01-01", "2024-01-02"] * 20
+    assert f"dataset.{key}=z: " in (said := refused(tmp_path, cells, f"dataset.{key}=[z]", ze=range(40)))
+    assert "did you mean 'ze'?" in said
+    assert refused(tmp_path, cells, f"dataset.{key}=[y]") == (
+        f"dataset.{key}: column 'y' is dataset.target, and no feature: leave it out of one of the two"
+    )
+    for other in {"drop", "categorical", "numeric", "dates"} - {key}:
+        said = refused(tmp_path, cells, f"dataset.{key}=[x]", f"dataset.{other}=[x]")
+        assert f"dataset.{key}" in said
+        assert f"dataset.{other}" in said
+
+
+class TestDates:
+    def test_parts_are_standardised_by_the_training_rows(self, tmp_path: Path) -> None:
+        days = pd.date_range("2023-11-01 06:00", periods=120, freq="31h")
+        cells = [*days.strftime("%d.%m.%Y %H:%M"), "soon", ""]
+        data = prepared(tmp_path, cells, "dataset.dates=[x]", "dataset.missing=[soon]")
+        found, train = column(data), data.split("train")
+        assert isinstance(found, DateColumn)
+        assert found.day_first
+        places = [place for place in train.rows if place < 120]
+        chosen = days[places]
+        elapsed = (chosen - chosen.min()) / pd.Timedelta(days=1)
+        for name, values in {"year": chosen.year, "hour": chosen.hour, "elapsed": elapsed}.items():
+            place = [part.name for part in found.parts].index(name)
+            expected = (values - values.to_numpy().mean()) / values.to_numpy().std()
+            features = train.features[:, place][train.rows < 120]
+            np.testing.assert_allclose(features, expected, atol=1e-5, err_msg=name)
+        lacking = np.flatnonzero(train.rows >= 120)
+        assert found.indicator is (len(lacking) > 0)
+        learned = preprocessing.read(data.folder)
+        whole = learned.apply({"x": cells})
+        np.testing.assert_array_equal(whole[train.rows], train.features)
+        one_by_one = np.concatenate([learned.apply({"x": [cell]}) for cell in cells[:40]])
+        np.testing.assert_array_equal(one_by_one, whole[:40])
+        assert learned.unknown({"x": ["later", "", "01.01.1950"]}) == [
+            "x=later: no date, read as missing", "x: missing", "x=01.01.1950: far outside the training rows"
+        ]  # fmt: skip
+
+    def test_csv_and_parquet_and_a_frame_have_the_same_bits(self, tmp_path: Path) -> None:
+        days = pd.date_range("2023-11-01", periods=120, freq="31h")
+        digests = {
+            prepared(tmp_path, cells, "dataset.dates=[x]", kind=kind).data_sha256
+            for cells, kind in ((days, "csv"), (days, "parquet"), (days.astype(str), "parquet"))
+        }
+        assert len(digests) == 1
+        learned = preprocessing.read(prepared(tmp_path, days, "dataset.dates=[x]", kind="parquet").folder)
+        assert learned.pandas["x"] == "datetime"
+        np.testing.assert_array_equal(
+            learned.apply(pd.DataFrame({"x": days})), learned.apply({"x": days.strftime("%Y-%m-%d %H:%M").tolist()})
+        )
+
+    def test_a_column_without_dates_is_refused(self, tmp_path: Path) -> None:
+        assert "dataset.dates: column 'x' holds no date (a (20), b (20))" in refused(
+            tmp_path, ["a", "b"] * 20, "dataset.dates=[x]"
+        )
+        assert "mixes 13/04/2024 and 04/13/2024" in refused(
+            tmp_path, ["13/04/2024", "04/13/2024"] * 20, "dataset.dates=[x]"
+        )
+        (note,) = (
+            note
+            for note in prepared(tmp_path, ["03/04/2024", "05/06/2024"] * 20, "dataset.dates=[x]").notes
+            if "'x'" in note
+        )
+        assert note.startswith("column 'x': 03/04/2024 is read with the month first")
+
+    @pytest.mark.parametrize("kind", ["csv", "parquet"])
+    def test_time_divides_and_is_a_feature_on_request(self, kind: str, tmp_path: Path) -> None:
+        days = pd.date_range("2023-11-01", periods=100, freq="31h").to_numpy()[
+            np.random.default_rng(0).permutation(100)
+        ]
+        data = prepared(tmp_path, days, "dataset.time=x", kind=kind, z=VALUES[:100])
+        assert data.shape == (1,)
+        test = days[data.split("test").rows]
+        assert test.min() > days[data.split("validation").rows].max()
+        assert len(test) == 20
+        (note,) = (note for note in data.notes if note.startswith("dataset.time=x"))
+        assert f"test {str(test.min())[:10]} " in note
+        more = prepared(tmp_path, days, "dataset.time=x", "dataset.dates=[x]", kind=kind, z=VALUES[:100])
+        assert more.shape[0] > 5
+        assert np.array_equal(more.split("test").rows, data.split("test").rows)
+
+    def test_rows_without_a_time_are_refused(self, tmp_path: Path) -> None:
+        cells = [*map(str, pd.date_range("2023-11-01", periods=40)), "soon", "soon", ""]
+        assert refused(tmp_path, cells, "dataset.time=x", z=range(43)) == (
+            "dataset.time=x: 3 rows have no date and no number there ('soon' (2), '' (1)): remove them first"
+        )
+        assert "both say which rows are whose split" in refused(
+            tmp_path, range(40), "dataset.time=x", "dataset.split_column=z", z=["train"] * 40
+        )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from equipoise.core.schema import ConfigError
 from equipoise.data.labels import spelled
 from equipoise.data.splitting import divide, given_splits, grouped
+from equipoise.data.types import Times
 
 NAMES = tuple("abcdef")
 
@@ -177,3 +178,74 @@ class TestRare:
 def test_several_labels_are_divided_at_random() -> None:
     found = divide(np.random.default_rng(0).integers(0, 2, (100, 3)), ("a", "b", "c"), options())
     assert [len(found.rows[name]) for name in ("train", "validation", "test")] == [70, 10, 20]
+
+
+def days(*values: float) -> Times:
+    return Times("dataset.time=day", np.array(values, np.float64), lambda value: f"day {value:g}")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_time_orders_the_splits_and_a_moment_is_in_one_of_them(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(0, generator.integers(3, 60), 150)
+    times = days(*drawn)
+    found = divide(np.zeros(150, np.int64), ("a",), options(split_seed=seed), times=times)
+    together = np.concatenate(list(found.rows.values()))
+    np.testing.assert_array_equal(np.sort(together), np.arange(150))
+    train, validation, test = (times.values[found.rows[name]] for name in ("train", "validation", "test"))
+    assert train.max() < validation.min() <= validation.max() < test.min()
+    counts = np.unique(drawn, return_counts=True)[1]  # rows of one day, on which a border may not lie
+    nearest = min(abs(30 - counts[place:].sum()) for place in range(2, len(counts)))
+    assert abs(30 - len(test)) == nearest
+    assert ("split_seed" in " ".join(found.notes)) is (seed != 0)
+
+
+def test_borders_in_time_are_told() -> None:
+    found = divide(np.tile([0, 1], 10), ("a", "b"), options(), times=days(*range(20)[::-1]))
+    assert found.notes == (
+        "dataset.time=day: splits are in order of time: train day 0 to day 13 (14 rows); "
+        "validation day 14 to day 15 (2 rows); test day 16 to day 19 (4 rows)",
+    )
+    assert found.rows["test"].tolist() == [0, 1, 2, 3], "the last days stand first"
+
+
+def test_a_class_of_later_rows_alone_is_refused_with_the_cause() -> None:
+    labels = np.array([0, 1] * 8 + [2] * 4)
+    with pytest.raises(ConfigError) as caught:
+        divide(labels, ("a", "b", "new"), options(), times=days(*range(20)))
+    assert "dataset.time=day: no training sample of class new: in order of time, training ends with day 13, and" in str(
+        caught.value
+    )
+    assert "the first row of new is of day 16" in str(caught.value)
+    several = np.stack([np.tile([0, 1], 10), np.arange(20) > 16], axis=1).astype(np.int64)
+    with pytest.raises(ConfigError, match="no training sample of class late"):
+        divide(several, ("often", "late"), options(), times=days(*range(20)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"folds": 5}, "dataset.folds=5 with dataset.time=day: a model would be trained on rows that are later"),
+        ({"rare": "keep_in_train"}, "dataset.rare=keep_in_train with dataset.time=day"),
+        ({"test_fraction": 0}, "dataset.test_fraction=0: the split would be empty"),
+    ],
+)
+def test_what_time_leaves_no_room_for_is_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        divide(np.tile([0, 1], 10), ("a", "b"), options(**changed), times=days(*range(20)))
+    assert said in str(caught.value)
+
+
+def test_groups_and_too_few_moments_cannot_be_in_order_of_time() -> None:
+    labels, groups = np.tile([0, 1], 10), np.arange(20) // 2
+    with pytest.raises(ConfigError, match=r"dataset\.group with dataset\.time=day: a group may have rows before and"):
+        divide(labels, ("a", "b"), options(), groups, times=days(*range(20)))
+    with pytest.raises(ConfigError, match="its rows are of too few different times to be divided"):
+        divide(labels, ("a", "b"), options(), times=days(*([1, 2] * 10)))
+
+
+def test_test_rows_of_another_file_that_are_not_later_are_told() -> None:
+    given_rows = np.array([0] * 16 + [3] * 4, np.int8)
+    found = divide(np.tile([0, 1], 10), ("a", "b"), options(), given=given_rows, times=days(*range(16), 5, 6, 30, 31))
+    assert found.rows["test"].tolist() == [16, 17, 18, 19]
+    assert found.notes[-1] == "dataset.time=day: 2 test rows are no later than the last training row, as the data say"

@@ -65,6 +65,10 @@ SILENT = (
     *((f"dataset.{key}", None) for key in ("weight", "validation_weight", "test_weight")),
     ("dataset.count", "rows"),
     ("dataset.encoding", "auto"),
+    ("dataset.class_names", None),
+    ("dataset.numeric", []),
+    ("dataset.dates", []),
+    ("dataset.time", None),
     ("evaluation.weighted", False),
 )
 

@@ -35,6 +35,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from equipoise.core.class_files import pairs_in
 from equipoise.core.typed import list_in, mapping_in
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -49,6 +50,7 @@ NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?|inf)", re.ASC
 # What says yes and no, as files and YAML write it, without case.
 TRUE = ("true", "yes", "y", "t", "on")
 FALSE = ("false", "no", "n", "f", "off")
+WORDS = ("auto", "none")  # which options take in place of numbers by class; no file
 
 
 class ConfigError(ValueError):
@@ -103,12 +105,34 @@ def names_as_text(value: Any) -> Any:
     return as_text
 
 
+def numbers_by_class(value: Any) -> Any:
+    """Return a mapping as `names_as_text` does; the path of a file stands for the numbers in it.
+
+    The file is read at once, so that a run logs, and is known by, the numbers and not their file.
+    """
+    if not isinstance(value, str) or mapping_in(value) is not None or value in WORDS:
+        return names_as_text(value)
+    found = pairs_in(value)
+    odd = [name for name, text in found.items() if number_in(text) is None]
+    if odd:
+        raise ValueError(f"the file has no number for {odd[0]!r}, but {found[odd[0]]!r}")
+    return {name: float(text) for name, text in found.items()}
+
+
+def read_class_names(value: Any) -> Any:
+    """Return a mapping from codes to names, both as text; the path of a file stands for the mapping in it."""
+    if isinstance(value, str) and mapping_in(value) is None:
+        return pairs_in(value)
+    found = names_as_text(value)
+    return {code: text_of(name) for code, name in found.items()} if isinstance(found, Mapping) else found
+
+
 class _ByClassName:
-    """Read as `{cat: 1, dog: 5}`; `{1: 2.5}` means the class called "1"."""
+    """Read as `{cat: 1, dog: 5}`, or from a file; `{1: 2.5}` means the class called "1"."""
 
     def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         number = Annotated[float, Field(ge=0, le=FLOAT32)]
-        return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(names_as_text)])
+        return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(numbers_by_class)])
 
 
 # One number per class: a mapping by class name in the config, an array in class order in the function.
@@ -146,6 +170,7 @@ def _separator(text: Any) -> Any:
 Name: TypeAlias = Annotated[str, BeforeValidator(_name)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names), Field(strict=False)]
 Separator: TypeAlias = Annotated[str, BeforeValidator(_separator)]
+ClassNames: TypeAlias = Annotated[dict[str, str], BeforeValidator(read_class_names)]
 
 
 def _word(text: str) -> str:
@@ -251,7 +276,9 @@ def annotated(section: type[Section]) -> dict[str, Any]:
 
 
 def arguments(section: Section, function: Callable[..., Any], classes: Sequence[str] = ()) -> dict[str, Any]:
-    """The section's values for the function's keyword-only parameters; mappings become arrays in class order.
+    """The section's values for the function's keyword-only parameters.
+
+    Where there are classes, mappings become arrays in class order.
 
     Raises
     ------
@@ -261,7 +288,7 @@ def arguments(section: Section, function: Callable[..., Any], classes: Sequence[
 
     def value_of(key: str) -> Any:
         value = getattr(section, key)
-        return in_class_order(value, classes, key) if isinstance(value, dict) else value
+        return in_class_order(value, classes, key) if isinstance(value, dict) and classes else value
 
     # The values are checked already, and as fields of the section that a parameter takes they are the same.
     return {

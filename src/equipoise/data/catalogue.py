@@ -15,7 +15,7 @@ from equipoise.core.registry import Registry
 from equipoise.core.schema import ConfigError, Integers, arguments, known_class
 from equipoise.data.arrays.dataset import arrays_as_columns, lacks_array, npz, series
 from equipoise.data.images.dataset import image_directory, lacks_folders
-from equipoise.data.labels import Spelled
+from equipoise.data.labels import Labels, Spelled, with_names
 from equipoise.data.long_tailed import digits_lt, mnist_lt
 from equipoise.data.own import OwnDataset, raw_of
 from equipoise.data.row_weights import kept_rows, left_out_note
@@ -153,8 +153,17 @@ def _turned(source: Source) -> Source:
     return replace(source, classes=classes, counts=counts, load=load, turned=True, masses=masses)
 
 
+def _named(raw: Raw, options: Divided) -> Raw:
+    """Call the classes as `dataset.class_names` says."""
+    if options.class_names is None:
+        return raw
+    found = with_names(Labels(raw.classes, raw.labels), options.class_names, "dataset.class_names")
+    return replace(raw, classes=found.classes, labels=found.indices, notes=(*raw.notes, *found.notes))
+
+
 def _divided(raw: Raw, options: Divided) -> Source:
     check_labels(raw.labels, len(raw.classes), f"dataset={options.name}: its function gives")
+    raw = _named(raw, options)
     division = _division(raw, options)
 
     def load(_seed: int, folder: Path) -> Splits:
@@ -183,7 +192,8 @@ def _division(raw: Raw, options: Divided) -> Division:
     """Divide the samples, as if those of weight 0 were not there."""
     kept = kept_rows(raw.weights, len(raw.labels))
     groups, given = (None if values is None else values[kept] for values in (raw.groups, raw.given))
-    found = divide(raw.labels[kept], raw.classes, options, groups, given)
+    times = None if raw.times is None else replace(raw.times, values=raw.times.values[kept])
+    found = divide(raw.labels[kept], raw.classes, options, groups, given, times)
     labels = np.full_like(raw.labels, -1)
     labels[kept] = found.labels
     return replace(found, labels=labels, rows={name: kept[rows] for name, rows in found.rows.items()})

@@ -199,6 +199,55 @@ def spelled(values: Array, where: str) -> Spelled:
     return Spelled(tuple(as_text(value) for value in distinct), codes.astype(np.int64))
 
 
+def with_names(labels: Labels, names: Mapping[str, str], option: str) -> Labels:
+    """Return the labels under the names that a mapping has for them, in the same order.
+
+    Codes of one name are one class, at the place of the first of them, with a note.
+
+    Parameters
+    ----------
+    labels : of one class a sample, or of several, whose indices stay as they are
+    names : from a code to its name; codes that do not occur do no harm
+    option : as typed
+
+    Raises
+    ------
+    ConfigError
+        If a class has no name, one has two, or two labels of several have one.
+    """
+    name_of: dict[str, str] = {}
+    for code, name in names.items():
+        known = named(code, labels.classes)
+        if known is not None and name_of.setdefault(known, name) != name:
+            raise ConfigError(f"{option} names the class '{known}' twice: {name_of[known]} and {name}")
+    lacking = [code for code in labels.classes if code not in name_of]
+    if lacking:
+        raise ConfigError(
+            f"{option} has no name for the class {listing(lacking)}, which the data have; "
+            f"it names {listing(list(names), 5)}"
+        )
+    codes: dict[str, list[str]] = defaultdict(list)
+    for code in labels.classes:
+        codes[name_of[code]].append(code)
+    both = [f"{' and '.join(several)} are both '{name}'" for name, several in codes.items() if len(several) > 1]
+    if both and (labels.indices.ndim == 2 or len(codes) < 2):
+        raise ConfigError(f"{option}: {listing(both, MOST_TOLD)}; give each a name of its own")
+    place = {name: number for number, name in enumerate(codes)}
+    indices = labels.indices
+    if indices.ndim == 1:
+        indices = np.array([place[name_of[code]] for code in labels.classes], np.int64)[indices]
+    notes = [f"{option}: {listing(both, MOST_TOLD)}: each of these is one class"] if both else []
+    return Labels(tuple(codes), indices, (*labels.notes, *notes))
+
+
+def as_named(found: Spelled, names: Mapping[str, str]) -> Spelled:
+    """Return the column with a name in place of each code that the mapping knows."""
+    codes = list(names)
+    known = [None if text is None else named(text.strip(), codes) for text in found.texts]
+    texts = [text if code is None else names[code] for text, code in zip(found.texts, known, strict=True)]
+    return Spelled(tuple(texts), found.codes)
+
+
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Sort class names: by value if all are numbers, else by alphabet."""
     found = list(names)

@@ -38,7 +38,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
     if isinstance(learned, TablePreprocessing):
         targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
         table = open_one(path, f"dataset.{option}", form_of(dataset))
-        features, labels = encoded_file(table, targets, seen.classes, learned, getattr(dataset, "missing_labels", ()))
+        features, labels = encoded_file(table, targets, seen.classes, learned, dataset)
         loaded, content = Loaded({"test": features}, seen.shape), content_of([table])
         weights = weights_in_file(table, dataset)
     else:
@@ -83,7 +83,9 @@ def _again(
     raw = function(1, **arguments(dataset.model_copy(update=own), function))
     assert isinstance(raw, Raw)
     assert raw.again is not None
-    meant = [named(name, classes) for name in raw.classes]
+    names = getattr(dataset, "class_names", None) or {}
+    codes = [named(name, list(names)) for name in raw.classes]
+    meant = [named(names.get(str(code), name), classes) for code, name in zip(codes, raw.classes, strict=True)]
     odd = [name for name, known in zip(raw.classes, meant, strict=True) if known is None]
     if odd:
         near = suggestion(odd[0], classes)

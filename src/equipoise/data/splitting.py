@@ -12,10 +12,19 @@ from typing import Literal
 
 import numpy as np
 
-from equipoise.core.schema import Booleans, ConfigError, Fraction, Integers, PositiveInt, listing, number_in
+from equipoise.core.schema import (
+    Booleans,
+    ClassNames,
+    ConfigError,
+    Fraction,
+    Integers,
+    PositiveInt,
+    listing,
+    number_in,
+)
 from equipoise.data.cells import USUAL
 from equipoise.data.labels import Spelled, alike, shown
-from equipoise.data.types import SPLITS, Dataset, split_place
+from equipoise.data.types import SPLITS, Dataset, Times, split_place
 
 # The fewest samples of a class that give each split one.
 SMALLEST = len(SPLITS)
@@ -30,6 +39,7 @@ class Divided(Dataset):
     fold: int  # … and which fold is the test split, from 0
     min_count: PositiveInt  # samples that a class needs
     rare: Literal["error", "drop", "merge", "keep_in_train"]  # what to do with a class that has fewer
+    class_names: ClassNames | None  # from the codes in the data to names
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ def divide(
     options: Divided,
     groups: Integers | None = None,
     given: Integers | None = None,
+    times: Times | None = None,
 ) -> Division:
     """Divide the samples.
 
@@ -64,6 +75,7 @@ def divide(
     labels : int64 (n,) class indices, or 0/1 of shape (n, labels) for several labels a sample
     groups : int64 (n,); samples of one group never stand on both sides of a split
     given : int8 (n,), for each sample 0 where its split is to be decided here, else 1 + the split's place in `SPLITS`
+    times : (n,), by which they are divided, oldest first; None: at random
 
     Raises
     ------
@@ -71,6 +83,8 @@ def divide(
         If a class is too small to be divided, with the ways out.
     """
     _check(options, groups, len(labels))
+    if times is not None:
+        _check_times(options, groups, times)
     notes: list[str] = []
     kept_in_train = np.zeros(len(labels), dtype=bool)
     given = (
@@ -81,7 +95,10 @@ def divide(
         classes, labels, kept_in_train = _handle_rare(labels, tuple(classes), options, free, notes)
     rows = {name: np.flatnonzero(given == place + 1) for place, name in enumerate(SPLITS)}
     open_rows = np.flatnonzero(free & ~kept_in_train & (labels >= 0 if labels.ndim == 1 else True))
-    decided = _decide(labels, open_rows, options, groups, rows)
+    if times is None:
+        decided = _decide(labels, open_rows, options, groups, rows)
+    else:
+        decided = _in_order(open_rows, options, times, rows)
     rows = {name: np.union1d(rows[name], decided[name]) for name in SPLITS}
     rows["train"] = np.union1d(rows["train"], np.flatnonzero(kept_in_train))
     if labels.ndim == 1:
@@ -89,6 +106,9 @@ def divide(
     for name, members in rows.items():
         if len(members) == 0:
             raise ConfigError(f"the {name} split has no sample: give one, or leave more to be divided")
+    if times is not None:
+        _check_learned(labels, classes, rows, times)
+        notes += _borders(rows, options, times)
     return Division(tuple(classes), labels, rows, tuple(notes))
 
 
@@ -166,6 +186,85 @@ def _check(options: Divided, groups: Integers | None, samples: int) -> None:
         )
     if groups is not None and len(np.unique(groups)) < SMALLEST:
         raise ConfigError(f"dataset.group has {len(np.unique(groups))} values: too few for {SMALLEST} splits")
+
+
+def _check_times(options: Divided, groups: Integers | None, times: Times) -> None:
+    """Refuse what an order in time leaves no room for."""
+    if options.folds is not None:
+        raise ConfigError(
+            f"dataset.folds={options.folds} with {times.option}: a model would be trained on rows that are later than "
+            "those that it is judged on; leave one of the two out"
+        )
+    if groups is not None:
+        raise ConfigError(
+            f"dataset.group with {times.option}: a group may have rows before and after a border, and cannot be on "
+            "both sides; leave one of the two out"
+        )
+    if options.rare == "keep_in_train":
+        raise ConfigError(
+            f"dataset.rare=keep_in_train with {times.option}: it would train on rows that are later than those that "
+            "the model is judged on; use dataset.rare=drop or merge"
+        )
+
+
+def _check_learned(labels: Integers, classes: Sequence[str], rows: Mapping[str, Integers], times: Times) -> None:
+    """Refuse a class that time leaves nothing of in the training split."""
+    train = labels[rows["train"]]
+    counts = train.sum(axis=0) if labels.ndim == 2 else np.bincount(train, minlength=len(classes))
+    absent = np.flatnonzero(counts == 0).tolist()
+    if absent:
+        of_class = labels[:, absent[0]] == 1 if labels.ndim == 2 else labels == absent[0]
+        first, last = float(times.values[of_class].min()), float(times.values[rows["train"]].max())
+        raise ConfigError(
+            f"{times.option}: no training sample of class {listing([classes[index] for index in absent])}: in order of "
+            f"time, training ends with {times.shown(last)}, and the first row of {classes[absent[0]]} is of "
+            f"{times.shown(first)}; make dataset.test_fraction and dataset.validation_fraction smaller, "
+            "remove the class, or leave dataset.time out"
+        )
+
+
+def _in_order(rows: Integers, options: Divided, times: Times, given: Mapping[str, Integers]) -> dict[str, Integers]:
+    """Divide these rows in order of time, oldest first, into the splits that are not given already.
+
+    Rows of one time are in one split: the border is the one nearest to the share that was asked for.
+    """
+    decided: dict[str, Integers] = {name: np.empty(0, dtype=np.int64) for name in SPLITS}
+    rest = rows[np.argsort(times.values[rows], kind="stable")]
+    for name in ("test", "validation"):
+        if len(given[name]) or not len(rest):
+            continue
+        share = getattr(options, f"{name}_fraction")
+        if share == 0:
+            raise ConfigError(f"dataset.{name}_fraction=0: the split would be empty")
+        # Before the test split there must be a time left for training, and one for validation.
+        first = int(name == "test" and not len(given["validation"]))
+        borders = (np.flatnonzero(np.diff(times.values[rest])) + 1)[first:]
+        if len(borders) == 0:
+            raise ConfigError(
+                f"{times.option}: its rows are of too few different times to be divided into splits, "
+                "and rows of one time are in one split; leave it out"
+            )
+        start = borders[np.argmin(np.abs(borders - (len(rest) - share * len(rows))))]
+        rest, decided[name] = rest[:start], np.sort(rest[start:])
+    decided["train"] = np.sort(rest)
+    return decided
+
+
+def _borders(rows: Mapping[str, Integers], options: Divided, times: Times) -> list[str]:
+    """Tell where the splits begin and end, and what does not fit."""
+    ends = {name: [times.shown(float(each(times.values[rows[name]]))) for each in (np.min, np.max)] for name in SPLITS}
+    told = [f"{name} {low} to {high} ({len(rows[name])} rows)" for name, (low, high) in ends.items()]
+    notes = [f"{times.option}: splits are in order of time: {'; '.join(told)}"]
+    if options.split_seed != 0:
+        notes.append(f"dataset.split_seed={options.split_seed} changes nothing: {times.option} decides the splits")
+    latest = times.values[rows["train"]].max()
+    for name in ("validation", "test"):
+        early = int((times.values[rows[name]] <= latest).sum())
+        if early:
+            notes.append(
+                f"{times.option}: {early} {name} rows are no later than the last training row, as the data say"
+            )
+    return notes
 
 
 def _opened(given: Integers, options: Divided, by_group: bool, notes: list[str]) -> Integers:

@@ -250,6 +250,22 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class Times:
+    """When each sample was, by which it is divided.
+
+    Attributes
+    ----------
+    option : as typed
+    values : float64 (n,), finite: seconds since 1970, or what numbers the column has
+    shown : from such a value to its text
+    """
+
+    option: str
+    values: Floats
+    shown: Callable[[float], str]
+
+
+@dataclass(frozen=True)
 class Raw:
     """A dataset in one piece, still to be divided.
 
@@ -267,6 +283,7 @@ class Raw:
     again : return the features of all samples, as the test split, by what was learned of other samples
     texts : whether the samples are texts, of which the model makes numbers
     weights : float64 (n,), not below 0, that multiply the samples' losses; None where all count alike
+    times : by which they are divided, oldest first; None where they are divided at random
     """
 
     classes: tuple[str, ...]
@@ -281,6 +298,7 @@ class Raw:
     again: Callable[[Preprocessing], Loaded] | None = None
     texts: bool = False
     weights: Floats | None = None
+    times: Times | None = None
 
 
 def split_place(name: str) -> int:

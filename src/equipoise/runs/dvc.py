@@ -3,15 +3,18 @@
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from equipoise.config.checks import check_together
 from equipoise.config.model import Config, chosen_own, validate
 from equipoise.core.paths import code_root, project_root
+from equipoise.core.typed import mapping_in
 from equipoise.methods.models import file_of
 from equipoise.runs.stage import check_files, check_in_raw, check_own, own_files, read_params
 
+GROUPS = ("dataset", "weighting", "loss")  # whose options may take a file in place of a mapping by class
 TRAIN_STAGE = "pipelines/train.py"  # the source of the MLflow runs that the stage `train` logs
 
 
@@ -29,9 +32,25 @@ def checked_config(params: dict[str, Any]) -> Config:
     weights = file_of(config.model)
     if weights:
         check_in_raw(*weights)
+    for option, path in class_files(params, config).items():
+        check_in_raw(option, path)
     for own in chosen_own(config):
         check_own(own)
     return config
+
+
+def class_files(params: Mapping[str, Any], config: Config) -> dict[str, str]:
+    """Return the files that were read in place of mappings by class, by the options that name them."""
+    values = {**{f"{group}.{key}": value for group in GROUPS for key, value in params[group].items()}, **params}
+    read = {
+        **{f"{group}.{key}": value for group in GROUPS for key, value in getattr(config, group)},
+        "cost": config.cost,
+    }
+    return {
+        key: typed
+        for key, typed in values.items()
+        if isinstance(typed, str) and mapping_in(typed) is None and isinstance(read.get(key), dict)
+    }
 
 
 def dvc_tags(config: Config) -> dict[str, str]:

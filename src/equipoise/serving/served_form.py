@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equipoise.data import dates
 from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
-from equipoise.data.tables.columns import CategoricalColumn, Column, TablePreprocessing
+from equipoise.data.tables.columns import CategoricalColumn, Column, DateColumn, TablePreprocessing
 from equipoise.data.tables.pandas_types import PandasType
 from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
@@ -32,7 +33,7 @@ def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabiliti
     Arrays have no schema: with one, MLflow would refuse exact values of another type, and rows of a CSV.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType, ColSpec, DataType, Schema
 
     several = isinstance(moved, OfLabels)
     given = (
@@ -43,7 +44,8 @@ def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabiliti
     kinds = ("p",) if moved.uncorrected else ("p", "p_raw")
     found = [ColSpec(DataType.double, f"{kind}({name})") for kind in kinds for name in classes]
     types = _columns(learned)
-    inputs = Schema([ColSpec(DataType[kind], name) for name, kind in types.items()]) if types else None
+    columns = [ColSpec(AnyType() if kind == "any" else DataType[kind], name) for name, kind in types.items()]
+    inputs = Schema(columns) if columns else None
     return ModelSignature(inputs, Schema([*given, *found, ColSpec(DataType.string, "notes")]))
 
 
@@ -90,6 +92,10 @@ def said(learned: Preprocessing) -> str:
 def _typical(column: Column, kind: PandasType) -> Any:
     if kind == "boolean":
         return False
+    if isinstance(column, DateColumn):
+        seconds = round(column.earliest * dates.DAY)
+        moment = np.datetime64(seconds, "s").item()
+        return {"long": seconds, "double": float(seconds), "datetime": moment}.get(kind, moment.isoformat())
     if isinstance(column, CategoricalColumn):
         category = next(iter(column.categories), "")
         return {"long": int, "double": float}.get(kind, str)(category)

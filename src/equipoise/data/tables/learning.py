@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, as_typed, listing
-from equipoise.data import cells
+from equipoise.data import cells, dates
 from equipoise.data.labels import alike, shown
 from equipoise.data.scaling import Fitting, Moments
-from equipoise.data.tables.columns import CategoricalColumn, Column, NumericColumn, TablePreprocessing
+from equipoise.data.tables.columns import (
+    CategoricalColumn,
+    Column,
+    DateColumn,
+    DatePart,
+    NumericColumn,
+    TablePreprocessing,
+)
 from equipoise.data.tables.files import Table, numbered
 from equipoise.data.tables.readings import FEW, ColumnOptions, Reading
 
@@ -71,6 +78,56 @@ class _Sentinels:
 
 
 @dataclass
+class _Dates:
+    """Learn the scale of a column of dates."""
+
+    reading: Reading
+    _fitting: Fitting = field(default_factory=Fitting)
+    _rows: int = 0
+    _lacking: int = 0
+
+    def add(self, column: "pa.Array", chosen: Booleans) -> None:
+        """Add the chosen rows of a block."""
+        reading = self.reading
+        found = dates.moments(column, reading.missing, day_first=reading.day_first, zone=reading.zone)
+        rows = dates.parts_of(found)[chosen]
+        if len(rows):
+            self._rows += len(rows)
+            self._lacking += int(np.isnan(rows[:, -1]).sum())
+            self._fitting.add(rows)
+
+    def column(self) -> tuple[list[Column], list[str]]:
+        """Return the encoder, if there is anything to learn from, and notes."""
+        name = self.reading.name
+        if self._rows == self._lacking:
+            return [], []
+        found, elapsed = self._fitting.moments(), dates.PARTS.index("elapsed")
+        mean = found.mean.copy()
+        mean[elapsed] -= found.low[elapsed]
+        parts = tuple(
+            DatePart(name=part, mean=float(mean[place]), deviation=float(found.deviation[place]))
+            for place, part in enumerate(dates.PARTS)
+            if not found.constant[place]
+        )
+        if not parts:
+            return [], [f"column '{name}' is constant in the training rows, so that it is left out"]
+        return [
+            DateColumn(
+                name=name,
+                type=self.reading.type,
+                missing=self.reading.missing,
+                day_first=self.reading.day_first,
+                zone=self.reading.zone,
+                earliest=float(found.low[elapsed]),
+                latest=float(found.high[elapsed]),
+                deviation=float(found.deviation[elapsed]),
+                parts=parts,
+                indicator=self._lacking > 0,
+            )
+        ], []
+
+
+@dataclass
 class _RowNames:
     """Find out whether a column may name the rows: whole numbers that rise, or numbers or texts that all differ."""
 
@@ -115,9 +172,10 @@ def fit(
     numeric = [reading for reading in read if reading.numeric]
     sentinels = _Sentinels()
     fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
-    categories: dict[str, set[str]] = {reading.name: set() for reading in read if not reading.numeric}
+    categories: dict[str, set[str]] = {reading.name: set() for reading in read if reading.kind == "category"}
+    of_dates = {reading.name: _Dates(reading) for reading in read if reading.kind == "date"}
     incomplete: set[str] = set()  # text with a missing value in a training row
-    names = {reading.name: _RowNames(rises=reading.numeric) for reading in read}
+    names = {reading.name: _RowNames(rises=reading.numeric) for reading in read if reading.kind != "date"}
     for start, batch in numbered(tables, [reading.name for reading in read]):
         chosen = in_train[start : start + batch.num_rows]
         chosen = np.pad(chosen, (0, batch.num_rows - len(chosen)))
@@ -137,11 +195,13 @@ def fit(
             if (text.is_null().to_numpy(zero_copy_only=False) & chosen).any():
                 incomplete.add(name)
             _check_number_of(found, reading, options)
-    columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, categories)
+        for name, learning in of_dates.items():
+            learning.add(batch.column(name), chosen)
+    columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, categories, of_dates)
     notes += sentinels.notes(numeric, options) if numeric else []
     for name, found in categories.items():
         notes += _of_categories(name, sorted(found), complete=name not in incomplete)
-    for reading in read:
+    for reading in (reading for reading in read if reading.name in names):
         notes += names[reading.name].note(reading.name, options) or _of_many(
             reading, categories, int(in_train.sum()), options
         )
@@ -172,7 +232,11 @@ def _of_many(reading: Reading, categories: Mapping[str, set[str]], rows: int, op
 
 
 def _columns(
-    read: Sequence[Reading], moments: Moments | None, lacking: Booleans, categories: dict[str, set[str]]
+    read: Sequence[Reading],
+    moments: Moments | None,
+    lacking: Booleans,
+    categories: dict[str, set[str]],
+    of_dates: Mapping[str, _Dates],
 ) -> tuple[list[Column], list[str]]:
     columns: list[Column] = []
     notes: list[str] = []
@@ -180,7 +244,12 @@ def _columns(
     for reading in read:
         name = reading.name
         notes += reading.notes
-        if moments is not None and reading.numeric:
+        if reading.kind == "date":
+            found, more = of_dates[name].column()
+            columns, notes = [*columns, *found], [*notes, *more]
+            if more:
+                continue
+        elif moments is not None and reading.numeric:
             if not np.isnan(moments.mean[index]):
                 column = _standardised(reading, moments, index, bool(lacking[index]))
                 columns.append(column)
@@ -255,6 +324,7 @@ def _standardised(reading: Reading, moments: Moments, index: int, indicator: boo
         high=high,
         constant=constant,
         indicator=indicator,
+        lenient=reading.lenient,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PandasType = Literal["boolean", "long", "double", "string"]
+PandasType = Literal["boolean", "long", "double", "string", "datetime", "any"]  # any: datetimes with a time zone
 # Texts that `read_csv` takes for a missing value (documentation of pandas 2.3).
 MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
@@ -46,6 +46,8 @@ class PandasTypes:
             return "boolean"
         if found == {"long"}:
             return "long"
+        if values in ({"datetime"}, {"any"}):
+            return "datetime" if values == {"datetime"} else "any"
         return "double" if values <= {"long", "double"} else "string"
 
 
@@ -61,6 +63,8 @@ def _kinds(column: "pa.Array", *, of_text: bool) -> set[str]:
         return missing | {"long"}
     if pa.types.is_floating(column.type):
         return missing | {"double"}
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return missing | {"any" if getattr(column.type, "tz", None) else "datetime"}
     return missing | _meant(column) if of_text and pa.types.is_string(column.type) else {"string"}
 
 

@@ -1,19 +1,20 @@
 """Decide for each column of a table, as a whole, whether it is read as numbers or as categories.
 
 A few other cells do not turn a column of numbers into categories, nor a few numbers a column of categories into
-numbers. A note tells of each cell that is not read as it stands there, and dates are refused.
+numbers. A note tells of each cell that is not read as it stands there, and dates are refused unless they are named.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import BeforeValidator
 
-from equipoise.core.schema import ConfigError, Names, PositiveInt, Section, as_typed, listing
-from equipoise.data import cells
+from equipoise.core.schema import ConfigError, Name, Names, PositiveInt, Section, as_typed, listing
+from equipoise.data import cells, dates
+from equipoise.data.dates import DateSurvey
 from equipoise.data.tables.files import Table
 
 if TYPE_CHECKING:
@@ -44,11 +45,17 @@ class FeatureOptions(Section):
     ----------
     drop : columns to leave out
     categorical : columns that hold categories, though they look like numbers or dates
+    numeric : columns that hold numbers, though they look like categories; other cells are missing
+    dates : columns that hold dates, which become numbers; other cells are missing
+    time : the column by which rows are divided, oldest first; it is a feature only if one of these names it
     max_categories : a text column with more values in training than this is refused
     """
 
     drop: Names
     categorical: Names
+    numeric: Names
+    dates: Names
+    time: Name | None
     max_categories: PositiveInt
 
 
@@ -64,7 +71,7 @@ class ColumnOptions(FeatureOptions):
     missing: Names
     decimal: DecimalMark
 
-    def more(self, key: Literal["drop", "missing", "categorical"], *names: str) -> str:
+    def more(self, key: Literal["drop", "missing", "categorical", "numeric", "dates"], *names: str) -> str:
         """Return the option as it is typed to add these names to it."""
         return as_typed(f"dataset.{key}", [*getattr(self, key), *names])
 
@@ -75,19 +82,29 @@ class Reading:
 
     Attributes
     ----------
-    numeric : whether as numbers, else as categories
+    kind : what the cells are
     type : the Arrow type that the column has in the first file
     decimal, unit, missing : see `cells.numbers`
     notes : what a reader must know of the column
+    lenient : whether a cell that is no number is missing; else it is an error
+    day_first, zone : see `dates.moments`
     """
 
     name: str
-    numeric: bool
+    kind: Literal["number", "category", "date"]
     type: str
     decimal: cells.Decimal = "."
     unit: str = ""
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    lenient: bool = False
+    day_first: bool = False
+    zone: str | None = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the cells are numbers."""
+        return self.kind == "number"
 
 
 @dataclass
@@ -233,19 +250,26 @@ def readings(tables: Sequence[Table], columns: Sequence[str], options: ColumnOpt
     ConfigError
         If a column holds dates or lists, numbers that can be read in two ways, or numbers and a few other cells.
     """
-    surveys = _surveyed(tables, columns, options)
+    of_dates, surveys = _surveyed(tables, columns, options)
     marks = {_sure_mark(survey) for survey in surveys.values() if survey.numbers >= NEARLY_ALL * survey.filled} - {None}
     common = marks.pop() if len(marks) == 1 else None
     categorical = {name for table in tables for name in table.categorical}
     return [
-        _Decision(name, survey, options, common, tables[0].missing, name in categorical).reading()
-        for name, survey in surveys.items()
+        _of_dates(name, of_dates[name], options)
+        if name in of_dates
+        else _Decision(name, surveys[name], options, common, tables[0].missing, name in categorical).reading()
+        for name in columns
+        if name in of_dates or name in surveys
     ]
 
 
-def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOptions) -> dict[str, Survey]:
+def _surveyed(
+    tables: Sequence[Table], columns: Sequence[str], options: ColumnOptions
+) -> tuple[dict[str, DateSurvey], dict[str, Survey]]:
+    """Look at every cell of the columns that are named as dates, and of the others."""
     import pyarrow as pa
 
+    of_dates: dict[str, DateSurvey] = {}
     surveys: dict[str, Survey] = {}
     for table in tables:
         # A note tells of other marks of a missing value among numbers.
@@ -253,8 +277,12 @@ def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOp
         for batch in table.batches(columns):
             for name in columns:
                 column = batch.column(name)
+                if name in options.dates:
+                    _add_dates(of_dates, name, column, missing)
+                    continue
                 if pa.types.is_temporal(column.type):
-                    raise _holds_dates(name, options, "")
+                    is_date = pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)
+                    raise _holds_dates(name, options, "" if is_date else str(column.type))
                 if pa.types.is_nested(column.type):
                     raise ConfigError(
                         f"column '{name}' holds lists or structures: "
@@ -265,13 +293,61 @@ def _surveyed(tables: Sequence[Table], columns: Sequence[str], options: ColumnOp
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                     kind = f"column '{name}' holds {column.type}, neither numbers nor text"
                     raise ConfigError(f"{kind}: leave it out with {options.more('drop', name)}") from None
-    return surveys
+    return of_dates, surveys
+
+
+def _add_dates(surveys: dict[str, DateSurvey], name: str, column: "pa.Array", missing: Sequence[str]) -> None:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind) or pa.types.is_boolean(kind):
+        raise ConfigError(f"dataset.dates: column '{name}' holds {kind}, and no dates: leave it out of dataset.dates")
+    if name not in surveys:
+        surveys[name] = DateSurvey(str(kind), dates.zone_of(kind))
+    surveys[name].add(column, missing)
+
+
+def _of_dates(name: str, found: DateSurvey, options: ColumnOptions) -> Reading:
+    """Decide how to read a column that is named as one of dates."""
+    odd = listing([f"{text} ({count})" for text, count in found.odd.most_common(dates.EXAMPLES)])
+    count = found.odd.total()
+    if count == found.filled > 0:
+        raise ConfigError(
+            f"dataset.dates: column '{name}' holds no date ({odd}): leave it out of dataset.dates, "
+            "or write dates as year-month-day"
+        )
+    if found.day_first and found.month_first:
+        raise ConfigError(
+            f"column '{name}' mixes {found.day_first} and {found.month_first}, so that nothing says whether the day or "
+            "the month comes first: write dates as year-month-day"
+        )
+    day_first = bool(found.day_first) or (not found.month_first and "/" not in found.unsure and bool(found.unsure))
+    notes = []
+    if count:
+        notes.append(
+            f"column '{name}': {_cells(count)} {'is no date' if count == 1 else 'are no dates'}, and missing: {odd}"
+        )
+    if found.unsure and not (found.day_first or found.month_first):
+        first = "day" if day_first else "month"
+        notes.append(f"column '{name}': {found.unsure} is read with the {first} first; year-month-day leaves no doubt")
+    if found.zoned and found.bare:
+        notes.append(f"column '{name}': {_cells(found.bare)} with a time and without a zone are read as UTC")
+    return Reading(
+        name, "date", found.type, missing=options.missing, notes=tuple(notes), day_first=day_first, zone=found.zone
+    )
 
 
 def _holds_dates(name: str, options: ColumnOptions, example: str) -> ConfigError:
+    """Return the error of a column of dates, or of times of the day, that is not named as one of dates."""
+    is_date = not example or dates.is_date(example)
+    cure = (
+        f"for year, month, weekday, hour and days elapsed, {options.more('dates', name)}"
+        if is_date
+        else "turn it into numbers that mean something (hours)"
+    )
     else_categories = f"; if they are categories, {options.more('categorical', name)}" if example else ""
     return ConfigError(
-        f"column '{name}' holds dates{example}: turn it into numbers that mean something (age, weekday), "
+        f"column '{name}' holds dates{f' ({example})' if example else ''}: {cure}, "
         f"or leave it out with {options.more('drop', name)}{else_categories}"
     )
 
@@ -303,6 +379,8 @@ class _Decision:
         found, name = self.survey, self.name
         if name in self.options.categorical:
             return self._categories()
+        if name in self.options.numeric:
+            return self._as_told()
         if self.categorical and found.type.startswith(("int", "uint")):
             return self._categories(
                 f"column '{name}' holds whole numbers that pandas wrote as categories, and so they are here"
@@ -311,7 +389,7 @@ class _Decision:
         numbers = found.numbers + (found.cells["unit"] if unit else 0)
         dates = found.cells["date"] + (found.compact if found.compact == found.numbers else 0)
         if dates and dates >= NEARLY_ALL * found.filled:
-            raise _holds_dates(name, self.options, f" ({found.examples['date'][0]})")
+            raise _holds_dates(name, self.options, found.examples["date"][0])
         if found.leading and found.digits == found.numbers:
             codes = f"holds codes with leading zeros ({listing(found.examples['leading'][:3])})"
             return self._categories(f"column '{name}' {codes}: they are categories, not numbers")
@@ -322,7 +400,23 @@ class _Decision:
         return self._numbers(self._decimal(), unit or self._symbol())
 
     def _categories(self, *notes: str) -> Reading:
-        return Reading(self.name, False, self.survey.type, missing=(*self.written, *self.options.missing), notes=notes)
+        return Reading(
+            self.name, "category", self.survey.type, missing=(*self.written, *self.options.missing), notes=notes
+        )
+
+    def _as_told(self) -> Reading:
+        """Read numbers, and nothing else, as `dataset.numeric` says."""
+        found = self.survey
+        numbers = found.numbers + found.cells["unit"]
+        odd = listing([word for kind in ("odd", "date") for word in found.examples.get(kind, [])], EXAMPLES)
+        if numbers == 0 < found.filled:
+            raise ConfigError(
+                f"dataset.numeric: column '{self.name}' holds no number ({odd}): leave it out of dataset.numeric"
+            )
+        reading = self._numbers(self._decimal(), self._symbol())
+        left = found.filled - numbers
+        told = f"column '{self.name}': {_cells(left)} {'is no number' if left == 1 else 'are no numbers'}, and missing"
+        return replace(reading, lenient=True, notes=(*reading.notes, *([f"{told}: {odd}"] if left else [])))
 
     def _mixed(self, numbers: int) -> Reading:
         """Decide on a column of numbers and other cells."""
@@ -333,6 +427,7 @@ class _Decision:
         if numbers >= NEARLY_ALL * found.filled and len(found.different) > FEW:
             raise ConfigError(
                 f"{holds}: if these are missing values, {self.options.more('missing', *odd)}; "
+                f"if all that is no number is missing, {self.options.more('numeric', self.name)}; "
                 f"if the column holds categories, {self.options.more('categorical', self.name)}"
             )
         if numbers < NEARLY_ALL * found.filled and len(found.different) <= FEW:
@@ -416,7 +511,7 @@ class _Decision:
                 f"column '{self.name}' is read as numbers, {padded} as {int(padded)}: "
                 f"if these are codes, {self.options.more('categorical', self.name)}"
             )
-        return Reading(self.name, True, found.type, decimal, unit, self.options.missing, tuple(notes))
+        return Reading(self.name, "number", found.type, decimal, unit, self.options.missing, tuple(notes))
 
 
 def _cells(count: int) -> str:
