@@ -75,7 +75,7 @@ def _evaluation(labels: Integers, logits: Floats) -> Numbers:
     classes = logits.shape[1]
     predictions = Predictions(labels, logits, logits.argmax(axis=1))
     names = [str(index) for index in range(classes)]
-    found = evaluate(predictions, names, {}, None, np.full(classes, 1 / classes))
+    found = evaluate(predictions, names, {})
     return {
         **found.summary,
         **{f"{name} of each": values for name, values in found.per_class.items()},

@@ -22,9 +22,8 @@ def example(
     labels = np.repeat(np.arange(classes - absent), 30)
     logits = generator.normal(size=(len(labels), classes)) + 3 * np.eye(classes)[labels]
     data = ClassCounts(names, counts)
-    uniform = np.full(classes, 1 / classes)
     predictions = Predictions(labels, logits, logits.argmax(axis=1))
-    evaluation = evaluate(predictions, names, frequency_groups(counts, "terciles"), uniform, uniform)
+    evaluation = evaluate(predictions, names, frequency_groups(counts, "terciles"), predictions.log_probabilities)
     return data, ClassWeights(names, counts, counts.sum() / (classes * counts)), evaluation, labels, logits
 
 

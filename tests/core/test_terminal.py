@@ -71,8 +71,8 @@ def test_no_number_is_cut_and_every_part_names_its_rows(
 def test_a_run_and_its_rules_are_whole(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(4, size=200)
-    logits, uniform = generator.normal(size=(200, 4)), np.full(4, 0.25)
-    evaluation = evaluate(Predictions(labels, logits, logits.argmax(axis=1)), NAMES, {}, None, uniform)
+    logits = generator.normal(size=(200, 4))
+    evaluation = evaluate(Predictions(labels, logits, logits.argmax(axis=1)), NAMES, {})
     weights = ClassWeights(NAMES, np.array([1000, 200, 30, 4]), np.array([0.25, 1.25, 8.333, 62.5]))
     file = shown_at(width, monkeypatch)
     print_evaluation(evaluation, {"accuracy": Interval(0.123, 0.456)}, weights, np.arange(4))

@@ -14,8 +14,9 @@ from equipoise.config.choice import choice
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.types import ClassCounts
 from equipoise.methods import decisions
-from equipoise.methods.cross_fitting import FOLDS, cross_fitted, decided_apart, folds
+from equipoise.methods.cross_fitting import cross_fitted, decided_apart
 from equipoise.methods.decisions import Above, Biased, Known, Rule
+from equipoise.methods.folds import FOLDS, folds
 from equipoise.methods.tasks.judge_classes import Answers, Learned, judge_answers
 from equipoise.methods.tasks.judge_labels import Labelled, judge_labelled
 from equipoise.methods.tasks.task import Judging, Verdict

@@ -29,7 +29,8 @@ def of(labels: np.ndarray, logits: np.ndarray, prior: np.ndarray | None = None) 
     uniform = np.full(classes, 1 / classes)
     groups = frequency_groups(np.arange(classes, 0, -1), "terciles")
     predictions = Predictions(labels, logits, logits.argmax(axis=1))
-    return evaluate(predictions, names, groups, uniform if prior is None else prior, uniform)
+    moved = move_prior(log_softmax(logits), uniform if prior is None else prior, uniform)
+    return evaluate(predictions, names, groups, moved)
 
 
 @st.composite
@@ -152,8 +153,7 @@ def test_the_geometric_mean_of_many_recalls_does_not_underflow() -> None:
 
 
 def test_a_prior_without_closed_form_is_not_corrected_and_noted() -> None:
-    uniform = np.full(2, 0.5)
-    found = evaluate(Predictions(np.array([0, 1]), np.eye(2), np.array([0, 1])), ["a", "b"], {}, None, uniform)
+    found = evaluate(Predictions(np.array([0, 1]), np.eye(2), np.array([0, 1])), ["a", "b"], {})
     assert "log_loss_corrected" not in found.summary
     assert any("log_loss_corrected and ece_corrected are omitted" in note for note in found.notes)
 

@@ -17,6 +17,7 @@ from equipoise.metrics.classification import (
     evaluate,
     frequency_groups,
     log_softmax,
+    move_prior,
 )
 from equipoise.metrics.proportions import effective_trials
 
@@ -33,7 +34,8 @@ def drawn(seed: int, samples: int = 60) -> Predictions:
 
 def of(predictions: Predictions) -> Evaluation:
     groups, even = frequency_groups(np.array([9, 5, 1]), "terciles"), np.full(3, 1 / 3)
-    return evaluate(predictions, ("a", "b", "c"), groups, np.array([0.5, 0.3, 0.2]), even, COSTS)
+    moved = move_prior(log_softmax(predictions.logits), np.array([0.5, 0.3, 0.2]), even)
+    return evaluate(predictions, ("a", "b", "c"), groups, moved, COSTS)
 
 
 @settings(deadline=None)

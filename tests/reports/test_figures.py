@@ -34,7 +34,7 @@ def all_figures(classes: int, **how: Any) -> dict[str, Figure]:
         "confusion": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, COLOR),
         "curves": figures.precision_recall_curves(labels, log_softmax(logits), evaluation, data, COLOR),
         "training": figures.training_curves(history, COLOR),
-        "reliability": figures.reliability_diagram(labels, log_softmax(logits), log_softmax(logits), COLOR),
+        "reliability": figures.reliability_diagram(labels, dict.fromkeys(("one", "other"), log_softmax(logits)), COLOR),
         "panel": figures.what_the_weights_did(data, weights, evaluation, {"gradient_share": weights.share}, COLOR),
     }
 

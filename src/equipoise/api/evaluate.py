@@ -14,7 +14,7 @@ from equipoise.api.logits import checked_logits
 from equipoise.config.choice import choice
 from equipoise.config.messages import explained
 from equipoise.config.model import EvaluationOptions
-from equipoise.core.schema import ConfigError, Floats, listing
+from equipoise.core.schema import NONE, ConfigError, Floats, listing
 from equipoise.data.types import ClassCounts
 from equipoise.methods.costs import cost_matrix, costs_as_matrix
 from equipoise.methods.decisions import DECISIONS
@@ -45,6 +45,7 @@ class How(TypedDict, total=False):
     loss : the loss of `equipoise.losses` that the model was trained with; by default cross-entropy
     costs : of confusions, (true class, predicted class), or by names, `{"cat": {"dog": 5}}`, where others cost 1
     decision, decision_options : the rule that predicts, an option of `decision=` (docs/methods.md), by default argmax
+    calibration : how probabilities are calibrated on validation, an option of `calibration=`; by default none
     target_prior : class frequencies where the model will be used: `training`, `uniform`, or one number a class
     groups : of classes by training samples: `terciles`, or two counts; by default terciles
     resamples : of the bootstrap for intervals; by default 1000
@@ -58,6 +59,7 @@ class How(TypedDict, total=False):
     costs: npt.ArrayLike | Mapping[str, Mapping[str, float]] | None
     decision: str
     decision_options: Mapping[str, Any]
+    calibration: str
     target_prior: Literal["training", "uniform"] | npt.ArrayLike
     groups: Literal["terciles"] | tuple[int, int]
     resamples: int
@@ -132,7 +134,7 @@ def _of_classes(
     _check_decision(judging, prior, tuned_on)
     groups = {} if weights is None else frequency_groups(weights.counts, judging.groups)
     verdict = judge_answers(names, test, tuned_on, Learned(prior, groups), judging)
-    evidence = _evidence(verdict, names, weights, how.get("name", "evaluation"))
+    evidence = _evidence(verdict, names, weights, how)
     return Evaluation(Evaluated(evidence, verdict, {"row": np.arange(len(test.labels))}))
 
 
@@ -174,7 +176,12 @@ def _judging(names: Sequence[str], weights: ClassWeights | None, how: How) -> Ju
         resamples=options.resamples,
         uncorrected=lambda: "weights are not given" if weights is None else "the loss has no analytic prior",
         test_counts_fixed=how.get("test_counts_fixed", False),
+        calibration=_calibration(how),
     )
+
+
+def _calibration(how: How) -> str:
+    return str(choice("calibration", how.get("calibration", NONE), {}).name)
 
 
 def _costs(given: Any, names: Sequence[str]) -> Floats | None:
@@ -218,18 +225,18 @@ def _check_decision(judging: Judging, prior: Floats | None, validation: Answers)
     lacking = {
         "validation=(labels, logits)": is_tuned and not len(validation.labels),
         "costs": rule.needs_costs and judging.costs is None,
-        "weights, and a loss whose prior is known": rule.needs_prior and prior is None,
+        "weights, and a loss whose prior is known": rule.needs_prior and prior is None and judging.calibration == NONE,
     }
     for what, is_lacking in lacking.items():
         if is_lacking:
             raise ConfigError(f"decision={name} needs {what}")
 
 
-def _evidence(verdict: Verdict, names: tuple[str, ...], weights: "Weights | None", name: str) -> Evidence:
+def _evidence(verdict: Verdict, names: tuple[str, ...], weights: "Weights | None", how: How) -> Evidence:
     counts = np.bincount(verdict.labels, minlength=len(names))
     known = ClassWeights(names, counts, np.ones(len(names))) if weights is None else weights
     return Evidence(
-        name=name,
+        name=how.get("name", "evaluation"),
         data=ClassCounts(names, known.counts),
         weighting="none" if weights is None else weights.weighting,
         weights=known,
@@ -245,4 +252,5 @@ def _evidence(verdict: Verdict, names: tuple[str, ...], weights: "Weights | None
         shares={},
         warnings=(UNKNOWN,) if weights is None else (),
         is_training_known=weights is not None,
+        calibration=how.get("calibration", NONE),
     )

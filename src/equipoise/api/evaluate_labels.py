@@ -10,7 +10,7 @@ from equipoise.api.evaluation import Evaluation
 from equipoise.config.choice import choice
 from equipoise.config.messages import explained
 from equipoise.config.model import EvaluationOptions
-from equipoise.core.schema import ConfigError, listing
+from equipoise.core.schema import NONE, ConfigError, listing
 from equipoise.data.types import ClassCounts
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.tasks.judge_labels import Labelled, judge_labelled
@@ -20,7 +20,14 @@ from equipoise.metrics.probabilities import OfLabels
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.evaluate import Evaluated, with_notes
 
-TAKEN = ("decision", "decision_options", "resamples", "several_labels", "name")  # of what `evaluate` takes
+TAKEN = (
+    "calibration",
+    "decision",
+    "decision_options",
+    "resamples",
+    "several_labels",
+    "name",
+)  # of what `evaluate` takes
 UNKNOWN = "nothing is known of the training, so no probability is corrected for weights of positives"
 
 
@@ -63,7 +70,7 @@ def evaluate_labels(
         optimizer="",
         labels=verdict.labels,
         log_probabilities=verdict.log_probabilities,
-        corrected=None,
+        corrected=verdict.corrected,
         evaluation=with_notes(verdict, labels),
         intervals=verdict.intervals,
         rules=verdict.rules,
@@ -73,6 +80,7 @@ def evaluate_labels(
         warnings=(UNKNOWN,),
         is_training_known=False,
         predicted=verdict.predicted,
+        calibration=how.get("calibration", NONE),
     )
     return Evaluation(Evaluated(evidence, verdict, {"row": np.arange(len(test.labels))}))
 
@@ -119,4 +127,5 @@ def _judging(how: Mapping[str, Any], width: int, *, has_validation: bool) -> Jud
         resamples=options.resamples,
         uncorrected=lambda: "weights are not known",
         test_counts_fixed=False,
+        calibration=choice("calibration", how.get("calibration", NONE), {}).name,
     )

@@ -117,7 +117,9 @@ def _corrected_twice(config: Config, weights: ClassWeights) -> str | None:
 
 
 def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
-    """Yield what is to be said of the prior that the model learns under."""
+    """Yield what is to be said of the prior that the model learns under; after calibration it does not matter."""
+    if config.calibration.name != NONE:
+        return
     effective = effective_prior(weights, config.loss, config.trainer.second_stage)
     if effective is None:
         if weights.weights.all():

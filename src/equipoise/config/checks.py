@@ -142,7 +142,8 @@ def _check_mix(config: Config, source: Source) -> None:
             f"{typed} with trainer.strategy=multi_worker: samples are mixed within a batch, of which each worker has a "
             "part; use trainer.strategy=mirrored"
         )
-    if MIXES[dataset.mix].by_count and DECISIONS[config.decision.name].needs_prior:
+    unknown = MIXES[dataset.mix].by_count and config.calibration.name == NONE
+    if unknown and DECISIONS[config.decision.name].needs_prior:
         raise ConfigError(
             f"decision={config.decision.name} needs the prior that the model learned under; after {typed}, which moves "
             f"labels, it has no analytic form: use decision={DECISIONS[config.decision.name].instead}"
@@ -405,7 +406,7 @@ def _check_decision(config: Config, weights: ClassWeights) -> None:
             f"decision={name} is too slow for {classes} classes (at most {rule.most_classes}): "
             f"use decision={rule.instead}"
         )
-    if not rule.needs_prior:
+    if not rule.needs_prior or config.calibration.name != NONE:  # after calibration the prior is known
         return
     if stage == NONE:
         after, is_known = f"loss={config.loss.name}", prior_factors(config.loss, weights) is not None
@@ -414,5 +415,5 @@ def _check_decision(config: Config, weights: ClassWeights) -> None:
     if not is_known:
         raise ConfigError(
             f"decision={name} needs the prior that the model learned under; "
-            f"after {after} it has no analytic form: use decision={rule.instead}"
+            f"after {after} it has no analytic form: use decision={rule.instead}, or calibration=bias_corrected"
         )

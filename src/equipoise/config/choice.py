@@ -69,7 +69,8 @@ def defaults(group: str, name: str) -> dict[str, Any]:
 def _checked(group: str) -> type[Section]:
     """Return a section that holds this group alone, checked as the whole config checks it."""
     field = Config.model_fields[group]
-    keys: Any = {group: (Annotated[field.annotation, *field.metadata], ...)}
+    kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    keys: Any = {group: (kind, ...)}
     return create_model(f"Only_{group}", __base__=Section, **keys)
 
 

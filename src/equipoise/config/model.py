@@ -27,6 +27,7 @@ from equipoise.core.schema import (
     annotated,
     keywords,
 )
+from equipoise.methods.calibration import Calibration
 from equipoise.methods.costs import Costs
 from equipoise.methods.decisions import DECISIONS, Decision
 from equipoise.methods.learning_rates import LearningRate
@@ -43,7 +44,7 @@ REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
 # The options that belong to no group.
 VALUES = ("seed", "cost", "sweep")
 # Sections that judge a trained model and do not change it.
-JUDGING = ("decision", "evaluation")
+JUDGING = ("calibration", "decision", "evaluation")
 # Left out of the digest with these values. Where `positive` is null, the data decide which class is positive, and their
 # digest records it; the other keys are younger than the digests of many runs, which are those without them.
 SILENT = (
@@ -63,6 +64,7 @@ SILENT = (
     ("trainer.ema", None),
     ("trainer.phases", []),
     *((f"dataset.{key}", None) for key in ("weight", "validation_weight", "test_weight")),
+    ("calibration.name", NONE),
     ("dataset.count", "rows"),
     ("dataset.encoding", "auto"),
     ("dataset.class_names", None),
@@ -137,6 +139,7 @@ class Config(Section):
     model: Annotated[ModelOptions, OneOf(MODELS, lambda architecture: (architecture.build,))]
     weighting: Annotated[Weighting, OneOf(STRATEGIES)]
     loss: Annotated[LossOptions, OneOf(LOSSES, lambda loss: loss.parts)]
+    calibration: Calibration
     decision: Annotated[Decision, OneOf(DECISIONS, lambda rule: (rule.function,))]
     trainer: Trainer
     evaluation: EvaluationOptions

@@ -6,7 +6,7 @@ here and omitted wherever it is logged; averages over classes are over those tha
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,13 +25,15 @@ MOST_DOUBLE = 20_000_000
 TIE = 1e-12  # scores that are no further apart are equal
 NEAR = 1e-6  # logits, which are float32, are equal if they are no further apart relative to 1 + their size
 BLOCK_CELLS = 2_000_000  # 16 MB
+# Kinds of probabilities: the model's own, and those under the target prior, calibrated if that was asked.
+OWN, CORRECTED = "as predicted", "corrected"
 # The metrics by which decision rules are compared.
 BY_RULE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall")
 
 
 WEIGHTED = (
-    "metrics count test samples by their row weights (evaluation.weighted=true); the confusion matrix, curves, slices "
-    "and the tuning of decision rules count every row alike"
+    "metrics count test samples by their row weights (evaluation.weighted=true); the confusion matrix, curves, slices, "
+    "calibration and the tuning of decision rules count every row alike"
 )
 
 
@@ -46,6 +48,7 @@ class Evaluation:
     confusion : int64 (true class, predicted class), sparse, since of 10,000 classes nearly all cells are empty
     groups : `many`, `medium` and `few` to the indices of their classes
     notes : what a reader must know, one sentence each
+    probabilities : OWN and CORRECTED, as far as they are known, to measures of how good these probabilities are
     """
 
     summary: dict[str, float]
@@ -53,6 +56,7 @@ class Evaluation:
     confusion: "sparse.csr_array"
     groups: Mapping[str, Integers]
     notes: tuple[str, ...]
+    probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def class_logits(logits: Floats) -> Floats:
 
 def log_softmax(logits: Floats) -> Floats:
     """Return log p of the shape of the logits, (n, classes), float64, or float32 above MOST_DOUBLE cells."""
-    return _by_rows(_log_softmax, logits)
+    return by_rows(_log_softmax, logits)
 
 
 def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> Floats:
@@ -97,7 +101,7 @@ def move_prior(log_probabilities: Floats, effective: Floats, target: Floats) -> 
 
     That is the log of p_c pi_c / q_c, renormalised (Saerens, Latinne & Decaestecker 2002, eq. 2.4).
     """
-    return _by_rows(lambda rows: _log_softmax(rows + np.log(target) - np.log(effective)), log_probabilities)
+    return by_rows(lambda rows: _log_softmax(rows + np.log(target) - np.log(effective)), log_probabilities)
 
 
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
@@ -106,8 +110,8 @@ def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, shape[0], step))
 
 
-def _by_rows(function: Callable[[Floats], Floats], values: Floats) -> Floats:
-    """Apply a function to the rows in float64, one block at a time."""
+def by_rows(function: Callable[[Floats], Floats], values: Floats) -> Floats:
+    """Apply a function to the rows in float64, one block at a time; it returns as many values a row."""
     found: Floats = np.empty(values.shape, _kept(values))
     for rows in row_blocks(values.shape):
         found[rows] = function(np.asarray(values[rows], np.float64))
@@ -135,8 +139,7 @@ def evaluate(
     predictions: Predictions,
     classes: Sequence[str],
     groups: Mapping[str, Integers],
-    effective_prior: Floats | None,
-    target_prior: Floats,
+    corrected: Floats | None = None,
     costs: Floats | None = None,
 ) -> Evaluation:
     """Return every metric of one set of predictions.
@@ -145,8 +148,7 @@ def evaluate(
     ----------
     classes : names, in the order of the indices
     groups : what `frequency_groups` returns for the training counts
-    effective_prior : float64 (classes,), the prior that the model learned under, or None if it has no analytic form
-    target_prior : float64 (classes,), the prior where the model will be used
+    corrected : log probabilities (n, classes) under the prior where the model will be used; None if they are not known
     costs : float64 (true class, predicted class), if confusions have costs
     """
     labels, predicted, log_probabilities = predictions.labels, predictions.predicted, predictions.log_probabilities
@@ -155,21 +157,23 @@ def evaluate(
     average_precision, auroc = _ranking(labels, log_probabilities, counts.support > 0, own)
 
     summary = {name: float(value) for name, value in counted_metrics(counts, groups).items() if not np.isnan(value)}
-    summary |= _probability_metrics(labels, log_probabilities, own)
+    kinds = {OWN: log_probabilities} | ({} if corrected is None else {CORRECTED: corrected})
+    probabilities = {kind: _probability_metrics(labels, values, own) for kind, values in kinds.items()}
+    summary |= probabilities[OWN]
     if costs is not None:
         summary["expected_cost"] = float(np.average(costs[labels, predicted], weights=own))
     for name, values in (("macro_average_precision", average_precision), ("macro_auroc", auroc)):
         if not np.isnan(values).all():
             summary[name] = float(np.nanmean(values))
-    if effective_prior is not None:
-        moved = _probability_metrics(labels, move_prior(log_probabilities, effective_prior, target_prior), own)
-        summary |= {"log_loss_corrected": moved["log_loss"], "ece_corrected": moved["ece"]}
+    if corrected is not None:
+        summary |= {f"{name}_corrected": probabilities[CORRECTED][name] for name in ("log_loss", "ece")}
     return Evaluation(
         summary,
         class_metrics(counts, float(counts.total), average_precision, auroc, trials_of(predictions)),
         confusion_matrix(labels, predicted, len(classes)),
         groups,
-        (*_notes(counts, classes, effective_prior), *([] if own is None else [WEIGHTED])),
+        (*_notes(counts, classes, is_corrected=corrected is not None), *([] if own is None else [WEIGHTED])),
+        probabilities,
     )
 
 
@@ -333,7 +337,7 @@ def cuts(values: Floats) -> Floats:
     return np.concatenate([[ascending[0] - 1], (below + above)[apart] / 2, [ascending[-1] + 1]])
 
 
-def _columns(log_probabilities: Floats) -> Iterator[Floats]:
+def class_probabilities(log_probabilities: Floats) -> Iterator[Floats]:
     """Yield each class's probabilities, float64 (n,), in the order of the classes."""
     for columns in row_blocks(log_probabilities.shape[::-1]):
         yield from np.exp(np.asarray(log_probabilities[:, columns].T, np.float64, order="C"))
@@ -344,7 +348,7 @@ def _ranking(
 ) -> tuple[Floats, Floats]:
     """Return average precision and AUROC of each class against the rest, NaN for a class without samples."""
     average_precision, auroc = np.full((2, len(present)), np.nan)
-    for index, scores in enumerate(_columns(log_probabilities)):
+    for index, scores in enumerate(class_probabilities(log_probabilities)):
         if present[index]:
             average_precision[index], auroc[index] = against_the_rest(labels == index, scores, weights)
     return average_precision, auroc
@@ -395,7 +399,7 @@ def precision_recall(positive: Booleans, scores: Floats) -> tuple[Floats, Floats
 
 
 def _probability_metrics(labels: Integers, log_probabilities: Floats, weights: Floats | None) -> dict[str, float]:
-    columns, scores = enumerate(_columns(log_probabilities)), sample_scores(labels, log_probabilities)
+    columns, scores = enumerate(class_probabilities(log_probabilities)), sample_scores(labels, log_probabilities)
     by_class = [_calibration_error(column, labels == index, weights) for index, column in columns]
     return {
         **{name: float(np.average(values, weights=weights)) for name, values in scores.items()},
@@ -422,9 +426,9 @@ def _binned(
     return means[0], means[1], sizes
 
 
-def _notes(counts: Counts, classes: Sequence[str], effective_prior: Floats | None) -> tuple[str, ...]:
+def _notes(counts: Counts, classes: Sequence[str], *, is_corrected: bool) -> tuple[str, ...]:
     notes = []
-    if effective_prior is None:
+    if not is_corrected:
         notes.append(
             "the prior that the model learned under has no analytic form: "
             "log_loss_corrected and ece_corrected are omitted"

@@ -1,6 +1,6 @@
 """The charts of a run's probabilities: how precision and recall trade, where thresholds lie, and calibration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from equipoise.core.colors import MUTED, weighting_color
 from equipoise.core.schema import Booleans, Floats, Integers
-from equipoise.metrics.classification import reliability
+from equipoise.metrics.classification import OWN, reliability
+from equipoise.metrics.proportions import wilson
 from equipoise.reports.charts import INK, Spec, csv, drawn, field, name_axis, series, told
 from equipoise.reports.evidence import Evidence
 from equipoise.reports.page import Chart
@@ -227,40 +228,47 @@ def _by_threshold(found: Thresholds, name: str, color: str) -> Chart:
 
 
 def calibration(evidence: Evidence) -> list[Chart]:
-    """Draw accuracy against the confidence in the top class, before and after the prior is moved, and how many it is.
+    """Draw accuracy against the confidence in the top class, as predicted and corrected, and how many it is.
+
+    Each accuracy has its 95 % interval; labels of one sample depend on each other, so theirs have none.
 
     With several labels per sample: how often a label is there against its probability, all labels together.
     """
     color = weighting_color(evidence.weighting)
     if evidence.labels.ndim == 2:
         titles = ("probability of a label", "share with the label")
-        binned = {"as predicted": _binned_labels(evidence)}
+        bins: Callable[[Integers, Floats], Binned] = _binned_labels
     else:
-        titles = ("confidence", "accuracy")
-        binned = {"as predicted": reliability(evidence.labels, evidence.log_probabilities)}
-        if evidence.corrected is not None:
-            binned["moved to the target prior"] = reliability(evidence.labels, evidence.corrected)
-    return [_against_truth(binned, color, titles), _how_many(binned["as predicted"][2], color, titles[0])]
+        titles, bins = ("confidence", "accuracy"), reliability
+    binned = {OWN: bins(evidence.labels, evidence.log_probabilities)}
+    if evidence.corrected is not None:
+        binned[evidence.correction] = bins(evidence.labels, evidence.corrected)
+    bars = wilson if evidence.labels.ndim == 1 else None
+    return [_against_truth(binned, color, titles, bars), _how_many(binned[OWN][2], color, titles[0])]
 
 
-def _binned_labels(evidence: Evidence) -> Binned:
-    probability, there = np.exp(evidence.log_probabilities).ravel(), evidence.labels.ravel()
+def _binned_labels(labels: Integers, log_probabilities: Floats) -> Binned:
+    probability, there = np.exp(log_probabilities).ravel(), labels.ravel()
     index = np.clip(np.ceil(probability * BINS).astype(int) - 1, 0, BINS - 1)
     sizes = np.bincount(index, minlength=BINS)
     divisor = np.maximum(sizes, 1)
     return np.bincount(index, probability, BINS) / divisor, np.bincount(index, there, BINS) / divisor, sizes
 
 
-def _against_truth(binned: Mapping[str, Binned], color: str, titles: tuple[str, str]) -> Chart:
+def _against_truth(
+    binned: Mapping[str, Binned], color: str, titles: tuple[str, str], bars: Callable[..., tuple[Floats, Floats]] | None
+) -> Chart:
     names, filled = list(binned), [sizes > 0 for _, _, sizes in binned.values()]
     columns = [
         np.concatenate([found[part][kept] for found, kept in zip(binned.values(), filled, strict=True)])
         for part in range(3)
     ]
+    low, high = (columns[1], columns[1]) if bars is None else bars(columns[1] * columns[2], columns[2])
+    interval = {} if bars is None else {"low": "95 % from:.3f", "high": "to:.3f"}
     each = np.repeat(np.arange(len(names)), [kept.sum() for kept in filled])
     dash = series(names, DASHES, **OF_LINES)
     spec = {
-        "data": csv(series=each, probability=columns[0], right=columns[1], samples=columns[2]),
+        "data": csv(series=each, probability=columns[0], right=columns[1], samples=columns[2], low=low, high=high),
         "height": 300,
         "layer": [
             _line(np.array([0, 1]), np.array([0, 1]), "equal"),
@@ -273,18 +281,31 @@ def _against_truth(binned: Mapping[str, Binned], color: str, titles: tuple[str, 
                 },
             },
             {
+                "mark": {"type": "rule", "color": color, "opacity": 0.45},
+                "encoding": {
+                    "x": field("probability", titles[0]),
+                    "y": field("low", titles[1]),
+                    "y2": {"field": "high"},
+                },
+            },
+            {
                 "mark": {"type": "point", "color": color, "filled": True, "opacity": 0.85},
                 "encoding": {
                     "x": field("probability", titles[0]),
                     "y": field("right", titles[1]),
                     "size": field("samples", scale={"range": [15, 260]}, legend=None),
-                    "tooltip": told(probability=f"{titles[0]}:.3f", right=f"{titles[1]}:.3f", samples="samples:,d"),
+                    "tooltip": told(
+                        probability=f"{titles[0]}:.3f", right=f"{titles[1]}:.3f", **interval, samples="samples:,d"
+                    ),
                 },
             },
         ],
     }
+    told_of = "; bars are 95 % intervals" if bars else ""
     what = f"{titles[1][0].upper()}{titles[1][1:]} against {titles[0]}"
-    return drawn(spec, f"{what}; on the diagonal the two are equal, and larger dots are more samples", widest=SQUARE)
+    return drawn(
+        spec, f"{what}; on the diagonal the two are equal, and larger dots are more samples{told_of}", widest=SQUARE
+    )
 
 
 def _how_many(sizes: Integers, color: str, title: str) -> Chart:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from equipoise.core.schema import Floats, Integers
+from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.data.types import ClassCounts
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation, total_variation
@@ -26,8 +26,9 @@ class Evidence:
     Attributes
     ----------
     labels : int64 (n,), of the test split; with several labels per sample 0 and 1 of shape (n, labels)
-    log_probabilities, corrected : (n, classes), as predicted and after the prior is moved; the latter is
-        None if the prior that the model learned under has no analytic form
+    log_probabilities, corrected : (n, classes), as predicted, and after they are calibrated and the prior is moved; the
+        latter is None if they are not calibrated and the prior that the model learned under has no analytic form
+    calibration : the name of how probabilities were calibrated; `none` if they were not
     intervals : metric to the ends of its 95 % interval
     rules : decision rule to its metrics
     validation_rules : the same of the validation split, each rule judged on samples that did not tune it
@@ -61,6 +62,12 @@ class Evidence:
     model: str = ""
     predicted: Integers | None = None
     facts: Sequence[Fact] = ()
+    calibration: str = NONE
+
+    @property
+    def correction(self) -> str:
+        """What the corrected probabilities are called."""
+        return "moved to the target prior" if self.calibration == NONE else f"calibrated ({self.calibration})"
 
     @property
     def prediction_shift(self) -> float:

@@ -32,6 +32,7 @@ from equipoise.metrics.classification import (
     precision_recall,
     reliability,
 )
+from equipoise.metrics.proportions import wilson
 
 # Above this many classes, cells hold no counts, lines no labels, and axes only some of the names.
 MOST_LABELLED = 20
@@ -213,24 +214,27 @@ def training_curves(history: Sequence[dict[str, float]], color: str) -> Figure:
     return figure
 
 
-def reliability_diagram(labels: Integers, log_probabilities: Floats, corrected: Floats | None, color: str) -> Figure:
-    """Draw accuracy against the confidence in the top class, before and after the prior is moved."""
+def reliability_diagram(labels: Integers, log_probabilities: Mapping[str, Floats], color: str) -> Figure:
+    """Draw accuracy against the confidence in the top class, with 95 % intervals, for one or two kinds of probability.
+
+    Parameters
+    ----------
+    log_probabilities : by the name of their kind, (n, classes)
+    """
     figure = Figure((5.5, 5))
     axes = _axes(figure, 0.75, 0.6, 4.6, 4)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
     axes.text(0.97, 0.93, "perfect", color=MUTED, ha="right", va="top", rotation=41, fontsize=9)
-    for name, values, style, filling in (
-        ("as predicted", log_probabilities, "-", color),
-        ("moved to the target prior", corrected, "--", "white"),
-    ):
-        if values is not None:
-            confidence, accuracy, sizes = reliability(labels, values)
-            filled = sizes > 0
-            axes.plot(confidence[filled], accuracy[filled], style, color=color, linewidth=1.4, label=name)
-            areas = 8 + 160 * sizes[filled] / sizes.sum()
-            axes.scatter(confidence[filled], accuracy[filled], s=areas, color=color, facecolor=filling, zorder=3)
+    looks = (("-", color), ("--", "white"))
+    for (name, values), (style, filling) in zip(log_probabilities.items(), looks, strict=False):
+        binned = reliability(labels, values)
+        confidence, accuracy, sizes = (found[binned[2] > 0] for found in binned)
+        axes.plot(confidence, accuracy, style, color=color, linewidth=1.4, label=name)
+        axes.vlines(confidence, *wilson(accuracy * sizes, sizes), color=color, linewidth=0.8, alpha=0.6)
+        areas = 8 + 160 * sizes / sizes.sum()
+        axes.scatter(confidence, accuracy, s=areas, color=color, facecolor=filling, zorder=3)
     axes.set(
-        xlabel="confidence (larger dots: more samples)",
+        xlabel="confidence (larger dots: more samples; bars: 95 %)",
         ylabel="accuracy",
         xlim=(0, 1.02),
         ylim=(0, 1.02),

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.commands import command
-from equipoise.core.schema import Integers
+from equipoise.core.schema import NONE, Integers
 from equipoise.methods.weighting import SCALE_INVARIANT, learning_rate_factor
 from equipoise.metrics import ranks
-from equipoise.metrics.classification import mistakes
+from equipoise.metrics.classification import CORRECTED, OWN, mistakes
 from equipoise.metrics.intervals import FEWEST, Interval
 from equipoise.reports import curve_charts, run_charts, slice_table
 from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
@@ -29,6 +29,17 @@ EARLY = 0.7
 MOST_ROWS = 200  # of a table with one row per class; with more classes, it has one per group of ranks
 LONGEST = 60  # characters of a class name
 LOWEST = 20  # classes of the lowest recall, which have rows of their own even then
+# Of probabilities, as tables call them.
+MEASURES = {
+    "log_loss": "log loss",
+    "ece": "ECE, top label",
+    "ece_classwise": "ECE, class-wise",
+    "brier": "Brier",
+    "miscalibration": "its miscalibration",
+    "discrimination": "its discrimination",
+    "slope": "slope",
+    "intercept": "intercepts, mean distance from 0",
+}
 COUNTED = ("n train", "n test", "weight")  # headings of columns that are no metrics
 # Metrics of each class, in the order of their columns, and the headings.
 BY_CLASS = {
@@ -370,23 +381,26 @@ def _calibration(evidence: Evidence) -> list[Block]:
             f"The prior that this model learned under {_lacks(evidence)}, so its probabilities are shown as they are."
         )
     else:
-        change = evidence.evaluation.summary["ece_corrected"] - evidence.evaluation.summary["ece"]
-        text = (
-            "Moving the probabilities from the prior that the model learned under to the target prior changes "
-            f"the calibration error by {change:+.3f}."
+        name = "ece" if "ece" in evidence.evaluation.summary else "log_loss"
+        change = evidence.evaluation.summary[f"{name}_corrected"] - evidence.evaluation.summary[name]
+        how = (
+            "Moving the probabilities from the prior that the model learned under to the target prior"
+            if evidence.calibration == NONE
+            else f"Calibration ({evidence.calibration}, fitted on the validation split), before any decision,"
         )
+        text = f"{how} changes {'the calibration error' if name == 'ece' else 'the log loss'} by {change:+.3f}."
     return [Text(text), _probabilities(evidence), Beside(curve_charts.calibration(evidence))]
 
 
 def _probabilities(evidence: Evidence) -> Table:
-    """Show how good the probabilities are, as predicted and after the prior is moved, as far as it is known."""
-    summary = evidence.evaluation.summary
-    names = {"log_loss": "log loss", "ece": "ECE, top label", "ece_classwise": "ECE, class-wise", "brier": "Brier"}
-    shown = {name: title for name, title in names.items() if name in summary}
-    rows = [["as predicted", *(_number(summary[name]) for name in shown)]]
-    if evidence.corrected is not None:
-        corrected = (summary.get(f"{name}_corrected", np.nan) for name in shown)
-        rows.append(["moved to the target prior", *map(_number, corrected)])
+    """Show how good the probabilities are, as predicted and corrected, as far as they are known."""
+    evaluation = evidence.evaluation
+    by_kind = evaluation.probabilities or {OWN: evaluation.summary}
+    shown = {name: title for name, title in MEASURES.items() if name in by_kind[OWN]}
+    rows = [
+        [evidence.correction if kind == CORRECTED else kind, *(_number(found[name]) for name in shown)]
+        for kind, found in by_kind.items()
+    ]
     return Table(["probabilities", *shown.values()], rows)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equipoise.core.colors import weighting_color
+from equipoise.metrics.classification import OWN
 from equipoise.reports.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _figures(evidence: Evidence, names: tuple[str, ...]) -> "dict[str, Figure]":
 
     data, evaluation = replace(evidence.data, classes=names), evidence.evaluation
     labels, predicted, corrected = evidence.labels, evidence.log_probabilities, evidence.corrected
+    by_kind = {OWN: predicted} | ({} if corrected is None else {evidence.correction: corrected})
     color = weighting_color(evidence.weighting)
     shares = {} if labels.ndim == 2 else evidence.shares
     trained = {"training_curves": figures.training_curves(evidence.history, color)} if evidence.history else {}
@@ -56,6 +58,6 @@ def _figures(evidence: Evidence, names: tuple[str, ...]) -> "dict[str, Figure]":
     return {
         "confusion_matrix": figures.confusion_matrix(evaluation.confusion, data.classes, data.head_to_tail, color),
         "pr_curves": figures.precision_recall_curves(labels, predicted, evaluation, data, color),
-        "reliability": figures.reliability_diagram(labels, predicted, corrected, color),
+        "reliability": figures.reliability_diagram(labels, by_kind, color),
         **trained,
     }

@@ -69,6 +69,7 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
         shares=trained.shares if task.has_class_parts else {},
         warnings=notes(config, data, weights),
         predicted=verdict.predicted if data.several_labels else None,
+        calibration=config.calibration.name,
     )
     return Evaluated(evidence, verdict, _origins(data), corrections(config, data, weights), config.decision.name)
 
@@ -106,6 +107,7 @@ def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:
         uncorrected=partial(advice.uncorrected, config, weights),
         test_counts_fixed=data.test_counts_fixed,
         weighted=config.evaluation.weighted,
+        calibration=config.calibration.name,
     )
 
 

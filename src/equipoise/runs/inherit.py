@@ -19,7 +19,12 @@ from equipoise.data.paths import is_there
 from equipoise.data.types import PATHS
 from equipoise.tracking.history import LoggedConfig
 
-OPEN = ("dataset", "decision", "evaluation")  # parts of the config that a trained model can be judged under
+OPEN = (
+    "dataset",
+    "calibration",
+    "decision",
+    "evaluation",
+)  # parts of the config that a trained model can be judged under
 
 
 def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED) -> Config:

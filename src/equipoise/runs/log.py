@@ -41,6 +41,7 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         "model": config.model.name,
         "dataset": config.dataset.name,
         "decision": config.decision.name,
+        "calibration": config.calibration.name,
         "seed": str(config.seed),
         "config_sha256": config_sha256(config),
         "deterministic": str(config.trainer.deterministic).lower(),

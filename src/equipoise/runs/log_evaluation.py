@@ -35,6 +35,7 @@ GATES = "evaluation/gates.json"
 PREDICTIONS = "evaluation/predictions.parquet"
 DECISION = "evaluation/decision.json"
 PROBABILITIES = "evaluation/probabilities.json"
+CALIBRATION = "evaluation/calibration.json"
 
 
 @clock.part("evaluate")
@@ -172,7 +173,16 @@ def _log_tables(log: Run, found: Evaluated) -> None:
         columns |= {"count": weights.counts[order].tolist(), "weight": weights.weights[order].tolist()}
     log.log_table(columns, PER_CLASS)
     log.log_json(keys.class_keys(data.classes), "evaluation/classes.json")
+    if evidence.evaluation.probabilities:
+        log.log_json(_finite(evidence.evaluation.probabilities), CALIBRATION)
     log_served(log, found.verdict)
+
+
+def _finite(by_kind: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return the measures that are defined."""
+    return {
+        kind: {name: value for name, value in found.items() if not np.isnan(value)} for kind, found in by_kind.items()
+    }
 
 
 def log_rule(again: Again, log: Run, trained: Trained, judged: Prepared) -> str:

@@ -211,6 +211,7 @@ def _tags(trained: Logged, config: Config, data: Prepared) -> dict[str, str]:
         "evaluated_run": trained.id,
         "dataset": config.dataset.name,
         "decision": config.decision.name,
+        "calibration": config.calibration.name,
         "data_sha256": data.data_sha256,
         "mlflow.source.name": source("evaluate"),
     }

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from equipoise.config.model import Config, Trainer
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console, note, warn
 from equipoise.data.originals import unchanged
 from equipoise.data.prepared import Prepared
+from equipoise.methods import calibration
 from equipoise.runs import resume
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
@@ -22,8 +25,10 @@ def start(config: Config, data: Prepared) -> "KerasLearner":
     Raises
     ------
     ConfigError
-        If the device, the loss or the model is not what training takes it for.
+        If the device, the loss or the model is not what training takes it for, or the validation rows cannot
+        calibrate it.
     """
+    calibration.check(config.calibration.name, np.asarray(data.split("validation").labels), data.classes)
     device, replicas = start_tensorflow(config, data)
     tells = config.trainer.strategy != "multi_worker" or read_cluster().is_chief  # of several workers one
     for message in replica_notes(config, replicas) if tells else ():

@@ -121,7 +121,7 @@ class Answers:
         raw = self.logits(features) if len(features) else np.empty((0, len(self.classes)), np.float32)
         logits = raw.astype(np.float64) if self.several else class_logits(raw)
         found = {"p": self.moved(logits)} | ({} if self.moved.uncorrected else {"p_raw": self.moved.raw(logits)})
-        return Judged(self.decide(logits), found)
+        return Judged(self.decide(self.moved.calibrated(logits)), found)
 
     def read(self, rows: Any) -> Read:
         """Return features as training made them of such rows."""

@@ -22,6 +22,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.metrics import probabilities
+from equipoise.metrics.calibrated import Unchanged
 from equipoise.metrics.probabilities import OfClasses, OfLabels
 from equipoise.serving import served_form
 from equipoise.serving.model_card import Record, card
@@ -125,7 +126,8 @@ def _priors(moved: Any, classes: Sequence[str]) -> Mapping[str, Mapping[str, flo
     """Return the class frequencies that the model learned under, and those that p(class) is under; none if unknown."""
     if not isinstance(moved, OfClasses) or moved.effective is None:
         return {}
-    by_use = {"learned": moved.effective, "of p(class)": moved.target}
+    known = "learned" if isinstance(moved.calibrated, Unchanged) else "calibrated on"
+    by_use = {known: moved.effective, "of p(class)": moved.target}
     return {of: dict(zip(classes, shares.tolist(), strict=True)) for of, shares in by_use.items()}
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from equipoise.core import plugins
 from equipoise.core.paths import package_folder
+from equipoise.core.schema import NONE
 from equipoise.data import preprocessing
 from equipoise.methods.saved_model import own_modules
 from equipoise.metrics import probabilities
-from equipoise.metrics.probabilities import OfClasses, Probabilities
+from equipoise.metrics.probabilities import OfClasses, OfLabels, Probabilities
 from equipoise.serving import served_form
 from equipoise.serving.parts import write_parts
 from equipoise.serving.served_form import CLASSES, KERAS, PROBABILITIES
@@ -102,12 +103,21 @@ def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str,
 def _said(moved: Probabilities, run: Logged) -> str:
     if moved.uncorrected:
         return f"p(class) is the model's own and not corrected, since {moved.uncorrected}"
+    fitted = run.params.get("calibration.name", NONE)
+    if fitted != NONE:
+        also = "" if isinstance(moved, OfLabels) else f" and moved to dataset.target_prior={_target(run)}"
+        return (
+            f"p(class) is calibrated (calibration={fitted}, on validation rows){also}; p_raw(class) is the model's own"
+        )
     if isinstance(moved, OfClasses):
-        target = run.params.get("dataset.target_prior", "training")
-        where = f"to dataset.target_prior={target}, from the prior that the model learned under"
+        where = f"to dataset.target_prior={_target(run)}, from the prior that the model learned under"
     else:
         where = "to the odds of the training labels"
     return f"p(class) is moved {where}; p_raw(class) is the model's own"
+
+
+def _target(run: Logged) -> str:
+    return run.params.get("dataset.target_prior", "training")
 
 
 def _requirements() -> list[str]:

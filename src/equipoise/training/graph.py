@@ -49,7 +49,7 @@ OF_TRAINER = (
     *LearningRate.model_fields,
 )
 NOT_IN_GRAPH = (
-    *("seed", "weighting", "cost", "decision", "evaluation", "tracking", "sweep"),
+    *("seed", "weighting", "calibration", "cost", "decision", "evaluation", "tracking", "sweep"),
     *(f"trainer.{key}" for key in OF_TRAINER),
 )
 MOST_KEPT, MOST_KEPT_BYTES = 8, 512 << 20  # models, and what of their samples is in memory

@@ -9,6 +9,7 @@ import numpy as np
 from equipoise.core.schema import NONE, ConfigError, Floats, Integers, arguments
 from equipoise.data.mixing import MIXES
 from equipoise.data.prepared import Prepared
+from equipoise.methods import calibration
 from equipoise.methods.cross_fitting import cross_fitted
 from equipoise.methods.decisions import Decision, Known, Rule, applicable
 from equipoise.methods.priors import effective_prior
@@ -20,10 +21,12 @@ from equipoise.metrics.classification import (
     decision_metrics,
     evaluate,
     frequency_groups,
+    log_softmax,
     most_probable,
 )
 from equipoise.metrics.intervals import Interval, class_intervals, unranked_intervals
 from equipoise.metrics.probabilities import OfClasses
+from equipoise.metrics.reliability import with_reliability
 
 MOST_PROBABLE = 5  # classes of each sample among the predictions, where there are too many for a column each
 
@@ -88,37 +91,39 @@ def judge_answers(
     classes: Sequence[str], test: Answers, validation: Answers, learned: Learned, judging: Judging
 ) -> Verdict:
     """Judge a model's answers on test samples, whoever trained it; the decision rule is tuned on validation samples."""
-    labels, values, effective = test.labels, test.logits, learned.prior
-    costs, target = judging.costs, judging.target
-    known = Known(validation.labels, validation.logits, effective, target, costs)
-    rules = _rules(known, judging.decision, classes)
+    calibration.check(judging.calibration, validation.labels, classes)
+    before = Known(validation.labels, validation.logits, learned.prior, judging.target, judging.costs)
+    calibrated, known = calibration.calibrated(judging.calibration, before)
+    rules, configured = _rules(known, judging.decision, classes), judging.decision.name
     decides = {name: rule(known, **options) for name, (rule, options) in rules.items()}
+    values = calibrated(test.logits)
     predicted = {name: decide(values) for name, decide in decides.items()}
-    configured = judging.decision.name
-    predictions = Predictions(labels, values, predicted[configured], test.weights)
-    evaluation = evaluate(predictions, classes, learned.groups, effective, target, costs)
-    moved = OfClasses(effective, target, "" if effective is not None else judging.uncorrected())
-    log_probabilities = {"": predictions.log_probabilities}
-    if effective is not None:
-        log_probabilities["_corrected"] = moved.corrected(log_probabilities[""])
-    corrected = log_probabilities.get("_corrected")
+    predictions = Predictions(test.labels, test.logits, predicted[configured], test.weights)
+    uncorrected = "" if known.effective is not None else judging.uncorrected()
+    moved = OfClasses(known.effective, known.target, uncorrected, calibrated)
+    log_probabilities = predictions.log_probabilities if values is test.logits else log_softmax(values)
+    corrected = None if uncorrected else moved.corrected(log_probabilities)
+    evaluation = evaluate(predictions, classes, learned.groups, corrected, judging.costs)
     intervals = class_intervals(
         predictions, learned.groups, corrected, fixed=judging.test_counts_fixed, resamples=judging.resamples
     )
-    on_validation, unjudged = cross_fitted(known, rules)
+    on_validation, unjudged = cross_fitted(before, rules, judging.calibration)
+    few = calibration.notes(judging.calibration, len(validation.labels), len(classes))
     of_rules = ((validation, on_validation), (test, predicted))
     on_validation_by_rule, by_rule = (
         {
-            name: decision_metrics(true.labels, found, values.shape[1], costs, true.weights)
+            name: decision_metrics(true.labels, found, len(classes), judging.costs, true.weights)
             for name, found in decided.items()
         }
         for true, decided in of_rules
     )
     return Verdict(
-        labels=labels,
-        log_probabilities=log_probabilities[""],
+        labels=test.labels,
+        log_probabilities=predictions.log_probabilities,
         corrected=corrected,
-        evaluation=replace(evaluation, notes=(*evaluation.notes, *unjudged)),
+        evaluation=with_reliability(
+            replace(evaluation, notes=(*evaluation.notes, *few, *unjudged)), predictions, corrected
+        ),
         intervals={name: found for name, found in intervals.items() if name in evaluation.summary},
         rules=by_rule,
         validation_rules=on_validation_by_rule,
@@ -126,7 +131,7 @@ def judge_answers(
         decide=decides[configured],
         probabilities=moved,
         predicted=predicted[configured],
-        predictions=_predictions(classes, labels, predicted[configured], log_probabilities),
+        predictions=_predictions(classes, predictions, corrected),
     )
 
 
@@ -146,11 +151,10 @@ def _validation_intervals(answers: Answers, decided: Integers | None, judging: J
     return unranked_intervals(predictions, fixed=judging.test_counts_fixed, resamples=resamples)
 
 
-def _predictions(
-    classes: Sequence[str], labels: Integers, predicted: Integers, log_probabilities: Mapping[str, Floats]
-) -> dict[str, Any]:
-    names = np.array(classes)
-    columns = {"label": names[labels], "predicted": names[predicted]}
+def _predictions(classes: Sequence[str], found: Predictions, corrected: Floats | None) -> dict[str, Any]:
+    names, labels = np.array(classes), found.labels
+    columns = {"label": names[labels], "predicted": names[found.predicted]}
+    log_probabilities = {"": found.log_probabilities} | ({} if corrected is None else {"_corrected": corrected})
     for kind, values in log_probabilities.items():
         if len(names) <= ranks.MOST_POINTS:
             by_class = zip(classes, np.exp(values).T, strict=True)

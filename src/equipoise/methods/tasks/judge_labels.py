@@ -1,21 +1,27 @@
 """Predictions of any number of labels a sample, judged on the test split."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from equipoise.core.schema import Floats, Integers
+from equipoise.core.schema import NONE, Booleans, Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import ClassCounts
+from equipoise.methods import calibration
 from equipoise.methods.cross_fitting import FEWEST, decided_apart
 from equipoise.methods.decisions import LabelRule, label_rules
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.priors import label_odds
 from equipoise.methods.tasks.task import VALIDATION_RESAMPLES, Judging, Logits, Training, Verdict
 from equipoise.metrics import multilabel
+from equipoise.metrics.calibrated import Calibrated
 from equipoise.metrics.intervals import Interval, label_intervals
 from equipoise.metrics.probabilities import OfLabels
+
+# From labels and logits, (n, labels), to calibrated logits of any others, and cross-fitted ones of these.
+Fit = Callable[[Integers, Floats], tuple[Calibrated, Floats]]
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,30 @@ def judge_labelled(
     moved : makes probabilities of logits
     """
     labels, values = test.labels, test.logits
+    calibration.check(judging.calibration, validation.labels, data.classes)
     makers = label_rules(judging.decision, has_validation=len(validation.labels) > 0)
-    rules = {name: make(validation.labels, validation.logits) for name, make in makers.items()}
-    decided = {name: rule(values) for name, rule in rules.items()}
+    fit = partial(calibration.calibrated_labels, judging.calibration, odds=moved.odds)
+    calibrated, apart = fit(validation.labels, validation.logits)
+    is_calibrated, corrected = judging.calibration != NONE, None
+    if is_calibrated:
+        moved = OfLabels(None, calibrated=calibrated)
+    rules = {name: make(validation.labels, apart) for name, make in makers.items()}
+    decided = {name: rule(calibrated(values)) for name, rule in rules.items()}
     predicted = decided[judging.decision.name]
-    on_validation = _on_validation(validation, makers)
+    on_validation = _on_validation(validation, makers, fit if is_calibrated else None)
     kinds = {"label": labels, "predicted": predicted, "p": moved.raw(values)}
     kinds |= {} if moved.uncorrected else {"p_corrected": moved(values)}
+    evaluation = multilabel.evaluate(labels, values, predicted, data.classes, data.counts)
+    if is_calibrated:
+        found = moved(values)
+        corrected = np.log(found)
+        evaluation.summary["log_loss_corrected"] = float(-np.where(labels, corrected, np.log1p(-found)).mean())
+    few = calibration.notes(judging.calibration, len(validation.labels), len(data.classes))
     return Verdict(
         labels=labels,
         log_probabilities=np.log(moved.raw(values)),
-        corrected=None,
-        evaluation=multilabel.evaluate(labels, values, predicted, data.classes, data.counts),
+        corrected=corrected,
+        evaluation=replace(evaluation, notes=(*evaluation.notes, *few)),
         intervals=label_intervals(labels, predicted, values, resamples=judging.resamples),
         rules={rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()},
         validation_rules={
@@ -85,24 +103,36 @@ def judge_labelled(
     )
 
 
-def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule]) -> dict[str, Integers]:
+def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule], fit: Fit | None) -> dict[str, Integers]:
     """Return what every rule decides of the validation samples, each label by a threshold that they did not tune.
 
-    Each label has folds of its own, since its threshold depends on no other label.
+    Each label has folds of its own, since its threshold depends on no other label. A calibration may depend on all
+    labels; then they share folds, in which samples with as many labels are dealt out in turn.
     """
     labels, logits = validation.labels, validation.logits
     if len(labels) < FEWEST:
         return {}
 
-    def decided(make: LabelRule, column: slice) -> Integers:
+    def of_label(make: LabelRule, index: int) -> Integers:
+        column = slice(index, index + 1)
         return decided_apart(
-            labels[:, column.start],
+            labels[:, index],
             logits[:, column],
             lambda samples: make(labels[samples, column], logits[samples, column]),
         )
 
-    columns = [slice(index, index + 1) for index in range(labels.shape[1])]
-    return {name: np.hstack([decided(make, column) for column in columns]) for name, make in makers.items()}
+    def of_all(make: LabelRule, fit: Fit) -> Integers:
+        def tune(samples: Booleans) -> Callable[[Floats], Integers]:
+            calibrated, apart = fit(labels[samples], logits[samples])
+            decide = make(labels[samples], apart)
+            return lambda rows: decide(calibrated(rows))
+
+        return decided_apart(labels.sum(axis=1), logits, tune)
+
+    if fit is not None:
+        return {name: of_all(make, fit) for name, make in makers.items()}
+    columns = range(labels.shape[1])
+    return {name: np.hstack([of_label(make, column) for column in columns]) for name, make in makers.items()}
 
 
 def _validation_intervals(validation: Labelled, decided: Integers | None, judging: Judging) -> dict[str, Interval]:

@@ -51,6 +51,7 @@ class Judging:
     uncorrected : says why no probability can be corrected; asked where a model's prior has no analytic form
     test_counts_fixed : whether the test samples of each class are as many as a design wants, not as many as were found
     weighted : whether metrics count samples by their row weights
+    calibration : the name of how probabilities are calibrated
     """
 
     decision: Decision
@@ -61,6 +62,7 @@ class Judging:
     uncorrected: Callable[[], str]
     test_counts_fixed: bool
     weighted: bool = False
+    calibration: str = NONE
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Verdict:
     ----------
     labels : of the test split
     log_probabilities : (n, classes), as predicted
-    corrected : the same after the prior is moved; None if it is not
+    corrected : the same, calibrated and moved to the target prior; None if they are not
     rules : decision rule to metrics of what it makes of the same logits
     validation_rules : the same of the validation split, each rule judged on samples that did not tune it; empty
         without validation samples
