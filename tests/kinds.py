@@ -54,7 +54,12 @@ def a_typed_table(folder: Path) -> Kind:
     frame["flag"] = frame["flag"].astype(bool)
     frame["city"] = np.where(frame["city"] == "bonn", "NA", "None")
     frame.to_parquet(folder / "t.parquet", index=False)
-    return ["dataset=csv", f"dataset.path='{folder}/t.parquet'", "dataset.target=y"], lambda rows: frame.iloc[rows]
+    return [
+        "dataset=csv",
+        f"dataset.path='{folder}/t.parquet'",
+        "dataset.target=y",
+        "calibration=temperature",
+    ], lambda rows: frame.iloc[rows]
 
 
 def several_labels(folder: Path) -> Kind:
@@ -68,6 +73,7 @@ def several_labels(folder: Path) -> Kind:
         "dataset.targets=[rain,wind]",
         "loss=sigmoid",
         "weighting=balanced",
+        "calibration=vector",
     ]
     return overrides, lambda rows: pd.read_csv(folder / "m.csv").iloc[rows]
 
@@ -117,6 +123,7 @@ def a_single_logit(folder: Path) -> Kind:
         "dataset.labels=binary",
         "loss=sigmoid",
         "loss.pos_weight=9",
+        "calibration=beta",
     ]
     return overrides, lambda rows: frame.iloc[rows]
 
@@ -124,4 +131,4 @@ def a_single_logit(folder: Path) -> Kind:
 def digits(_: Path) -> Kind:
     from sklearn.datasets import load_digits
 
-    return ["dataset=digits_lt", "weighting=balanced"], lambda rows: load_digits().images[rows]
+    return ["dataset=digits_lt", "weighting=balanced", "calibration=isotonic"], lambda rows: load_digits().images[rows]

@@ -65,6 +65,7 @@ def test_every_shipped_yaml_is_valid_commented_and_named_like_its_file(option: s
 
 def test_every_option_of_the_registries_has_its_yaml() -> None:
     from equipoise.data.catalogue import DATASETS
+    from equipoise.methods.calibration import CALIBRATIONS
     from equipoise.methods.decisions import DECISIONS
     from equipoise.methods.losses import LOSSES
     from equipoise.methods.models import MODELS
@@ -72,6 +73,7 @@ def test_every_option_of_the_registries_has_its_yaml() -> None:
 
     registries = {"dataset": DATASETS, "decision": DECISIONS, "loss": LOSSES, "model": MODELS, "weighting": STRATEGIES}
     shipped = {f"{group}={name}" for group, registry in registries.items() for name in registry}
+    shipped |= {f"calibration={name}" for name in ("none", *CALIBRATIONS)}
     assert shipped == set(OPTIONS) - {"trainer=default", "tracking=local", "tracking=server"}
 
 

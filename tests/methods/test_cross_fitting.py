@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn import metrics as oracle
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -14,6 +15,7 @@ from equipoise.config.choice import choice
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.types import ClassCounts
 from equipoise.methods import decisions
+from equipoise.methods.calibration import calibrated
 from equipoise.methods.cross_fitting import cross_fitted, decided_apart
 from equipoise.methods.decisions import Above, Biased, Known, Rule
 from equipoise.methods.folds import FOLDS, folds
@@ -115,6 +117,24 @@ def test_an_automatic_tau_is_cross_fitted(noise: Answers) -> None:
     assert found.validation_rules["logit_adjusted"]["balanced_accuracy"] == pytest.approx(expected)
     itself = oracle.balanced_accuracy_score(noise.labels, found.decide(noise.logits))
     assert itself != pytest.approx(expected)
+
+
+@pytest.mark.parametrize("decision", ["argmax", "tuned"])
+def test_a_calibration_is_fitted_to_the_other_folds_and_again_within_them(noise: Answers, decision: str) -> None:
+    how = replace(judging(decision), calibration="vector")
+    found = verdict(noise, how, np.array([0.7, 0.2, 0.1]))
+    fold, predicted = folds(noise.labels), np.empty(40, np.int64)
+    for each in range(FOLDS):
+        rest, held_out = fold != each, fold == each
+        part = Known(noise.labels[rest], noise.logits[rest], np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3), None)
+        calibrate, known = calibrated("vector", part)
+        rule = decisions.argmax(known) if decision == "argmax" else decisions.tuned(known, metric="balanced_accuracy")
+        predicted[held_out] = rule(calibrate(noise.logits[held_out]))
+    expected = oracle.balanced_accuracy_score(noise.labels, predicted)
+    assert found.validation_rules[decision]["balanced_accuracy"] == pytest.approx(expected)
+    calibrate, known = calibrated("vector", Known(noise.labels, noise.logits, None, np.full(3, 1 / 3), None))
+    whole = softmax(found.probabilities.calibrated(noise.logits), axis=1)  # a shift of all logits means nothing
+    assert whole == pytest.approx(softmax(calibrate(noise.logits), axis=1), abs=1e-4)
 
 
 def test_the_only_sample_of_a_class_is_decided_without_it() -> None:

@@ -66,31 +66,29 @@ def judge_labelled(
     makers = label_rules(judging.decision, has_validation=len(validation.labels) > 0)
     fit = partial(calibration.calibrated_labels, judging.calibration, odds=moved.odds)
     calibrated, apart = fit(validation.labels, validation.logits)
-    is_calibrated, corrected = judging.calibration != NONE, None
+    logits, is_calibrated = calibrated(values), judging.calibration != NONE
     if is_calibrated:
         moved = OfLabels(None, calibrated=calibrated)
     rules = {name: make(validation.labels, apart) for name, make in makers.items()}
-    decided = {name: rule(calibrated(values)) for name, rule in rules.items()}
+    decided = {name: rule(logits) for name, rule in rules.items()}
     predicted = decided[judging.decision.name]
     on_validation = _on_validation(validation, makers, fit if is_calibrated else None)
     kinds = {"label": labels, "predicted": predicted, "p": moved.raw(values)}
     kinds |= {} if moved.uncorrected else {"p_corrected": moved(values)}
     evaluation = multilabel.evaluate(labels, values, predicted, data.classes, data.counts)
     if is_calibrated:
-        found = moved(values)
-        corrected = np.log(found)
-        evaluation.summary["log_loss_corrected"] = float(-np.where(labels, corrected, np.log1p(-found)).mean())
+        evaluation.summary["log_loss_corrected"] = float(
+            multilabel.sample_scores(labels, predicted, logits)["log_loss"].mean()
+        )
     few = calibration.notes(judging.calibration, len(validation.labels), len(data.classes))
     return Verdict(
         labels=labels,
         log_probabilities=np.log(moved.raw(values)),
-        corrected=corrected,
+        corrected=-np.logaddexp(0, -logits) if is_calibrated else None,
         evaluation=replace(evaluation, notes=(*evaluation.notes, *few)),
         intervals=label_intervals(labels, predicted, values, resamples=judging.resamples),
-        rules={rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()},
-        validation_rules={
-            rule: multilabel.decision_metrics(validation.labels, found) for rule, found in on_validation.items()
-        },
+        rules=_by_rule(labels, decided),
+        validation_rules=_by_rule(validation.labels, on_validation),
         validation_intervals=_validation_intervals(validation, on_validation.get(judging.decision.name), judging),
         decide=rules[judging.decision.name],
         probabilities=moved,
@@ -101,6 +99,10 @@ def judge_labelled(
             for kind, columns in kinds.items()
         },
     )
+
+
+def _by_rule(labels: Integers, decided: Mapping[str, Integers]) -> dict[str, dict[str, float]]:
+    return {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
 
 
 def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule], fit: Fit | None) -> dict[str, Integers]:
