@@ -259,16 +259,16 @@ def _against_truth(
     binned: Mapping[str, Binned], color: str, titles: tuple[str, str], bars: Callable[..., tuple[Floats, Floats]] | None
 ) -> Chart:
     names, filled = list(binned), [sizes > 0 for _, _, sizes in binned.values()]
-    columns = [
+    probability, right, samples = (
         np.concatenate([found[part][kept] for found, kept in zip(binned.values(), filled, strict=True)])
         for part in range(3)
-    ]
-    low, high = (columns[1], columns[1]) if bars is None else bars(columns[1] * columns[2], columns[2])
+    )
+    low, high = (right, right) if bars is None else bars(right * samples, samples)
     interval = {} if bars is None else {"low": "95 % from:.3f", "high": "to:.3f"}
     each = np.repeat(np.arange(len(names)), [kept.sum() for kept in filled])
     dash = series(names, DASHES, **OF_LINES)
     spec = {
-        "data": csv(series=each, probability=columns[0], right=columns[1], samples=columns[2], low=low, high=high),
+        "data": csv(series=each, probability=probability, right=right, samples=samples, low=low, high=high),
         "height": 300,
         "layer": [
             _line(np.array([0, 1]), np.array([0, 1]), "equal"),
@@ -301,11 +301,9 @@ def _against_truth(
             },
         ],
     }
-    told_of = "; bars are 95 % intervals" if bars else ""
     what = f"{titles[1][0].upper()}{titles[1][1:]} against {titles[0]}"
-    return drawn(
-        spec, f"{what}; on the diagonal the two are equal, and larger dots are more samples{told_of}", widest=SQUARE
-    )
+    more = "and larger dots are more samples" + ("; bars are 95 % intervals" if bars else "")
+    return drawn(spec, f"{what}; on the diagonal the two are equal, {more}", widest=SQUARE)
 
 
 def _how_many(sizes: Integers, color: str, title: str) -> Chart:
