@@ -46,6 +46,15 @@ def test_an_adjustment_that_adjusts_nothing_is_told() -> None:
     assert "there is nothing to adjust" in said("trainer.second_stage=crt", "decision=logit_adjusted")
 
 
+def test_a_calibration_that_takes_the_weights_back_is_told() -> None:
+    assert "calibration=temperature takes back what weighting=balanced favours" in said(
+        "weighting=balanced", "calibration=temperature"
+    )
+    for rule in ("logit_adjusted", "tuned"):
+        assert said("weighting=balanced", "calibration=temperature", f"decision={rule}") == ""
+    assert said("loss=focal", "calibration=vector", "decision=logit_adjusted") == ""  # the prior is known then
+
+
 def test_a_class_that_is_not_learned_is_told_and_cannot_be_adjusted() -> None:
     assert said("weighting=manual", "weighting.weights={0:3,1:0}").count("class ") == 1, "said once"
     with pytest.raises(ConfigError, match="class 1 has the weight 0 and so no prior to adjust by"):

@@ -119,6 +119,14 @@ def _corrected_twice(config: Config, weights: ClassWeights) -> str | None:
 def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
     """Yield what is to be said of the prior that the model learns under; after calibration it does not matter."""
     if config.calibration.name != NONE:
+        rule = DECISIONS[config.decision.name]
+        goes_by_more = rule.needs_prior or rule.needs_validation or rule.needs_costs or rule.own
+        if np.ptp(weights.weights) > 0 and not goes_by_more:
+            yield (
+                f"calibration={config.calibration.name} takes back what weighting={config.weighting.name} favours: "
+                f"decision={config.decision.name} goes by the class frequencies of the validation split; "
+                "decision=logit_adjusted favours rare classes again"
+            )
         return
     effective = effective_prior(weights, config.loss, config.trainer.second_stage)
     if effective is None:
