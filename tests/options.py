@@ -22,7 +22,7 @@ def needed(option: str, classes: int = 10) -> list[str]:
     """What must be typed with an option such as `loss=focal`, on data with the classes 0, 1, …"""
     group, name = option.split("=")
     if group == "dataset":
-        return ["model=mlp"]  # which takes samples of any shape
+        return ["model=text"] if name == "text" else ["model=mlp"]  # which takes samples of any shape
     if group == "model":
         return ["dataset=synthetic", "dataset.form=series"] if MODELS[name].dimensions == 2 else []
     if group == "weighting":

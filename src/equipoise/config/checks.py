@@ -81,12 +81,23 @@ def _check_model(config: Config, source: Source) -> None:
     if model.texts:
         raise ConfigError(
             f"model={config.model.name} takes texts; dataset={config.dataset.name} gives numbers: "
-            "choose a dataset of your own that gives texts"
+            "choose dataset=text with dataset.tokens=none, or a dataset of your own that gives texts"
+        )
+    if source.words and not (model.words or model.own or model.is_read):
+        raise ConfigError(
+            f"model={config.model.name} takes numbers; dataset={config.dataset.name} gives ids of words: use model=text"
+        )
+    if model.words and not source.words:
+        raise ConfigError(
+            f"model={config.model.name} takes ids of words; dataset={config.dataset.name} gives numbers: "
+            "use dataset=text, or another model"
         )
     needed = model.dimensions
     if needed is not None and needed != source.dimensions:
         fitting = [
-            name for name, architecture in MODELS.items() if architecture.dimensions in (None, source.dimensions)
+            name
+            for name, architecture in MODELS.items()
+            if architecture.dimensions in (None, source.dimensions) and not architecture.words
         ]
         dimensions = {2: "steps, channels", 3: "height, width, channels"}[needed]
         raise ConfigError(
@@ -104,12 +115,19 @@ def _check_images(config: Config, source: Source) -> None:
         return
     typed = f"dataset.augment=[{','.join(names)}]"
     if source.texts or source.dimensions != 3:
-        has = "texts" if source.texts else f"samples of {source.dimensions} dimension{'s' * (source.dimensions > 1)}"
         raise ConfigError(
-            f"{typed} alters images (height, width, channels); dataset={config.dataset.name} has {has}: leave it out"
+            f"{typed} alters images (height, width, channels); dataset={config.dataset.name} has {_held(source)}: "
+            "leave it out"
         )
     if len(set(names)) < len(names):
         raise ConfigError(f"{typed} names one way twice: each image is altered in each way once")
+
+
+def _held(source: Source) -> str:
+    """Say what the samples are."""
+    if source.texts or source.words:
+        return "texts"
+    return f"samples of {source.dimensions} dimension{'s' * (source.dimensions > 1)}"
 
 
 def _check_mix(config: Config, source: Source) -> None:
@@ -117,10 +135,9 @@ def _check_mix(config: Config, source: Source) -> None:
     dataset, typed = config.dataset, f"dataset.mix={config.dataset.mix}"
     if dataset.mix == NONE:
         return
-    has = "texts" if source.texts else f"samples of {source.dimensions} dimension{'s' * (source.dimensions > 1)}"
-    if source.texts or (MIXES[dataset.mix].images and source.dimensions != 3):
+    if source.texts or source.words or (MIXES[dataset.mix].images and source.dimensions != 3):
         wanted = "images (height, width, channels)" if MIXES[dataset.mix].images else "numbers"
-        raise ConfigError(f"{typed} mixes {wanted}; dataset={dataset.name} has {has}: leave it out")
+        raise ConfigError(f"{typed} mixes {wanted}; dataset={dataset.name} has {_held(source)}: leave it out")
     if config.weighting.name != NONE and config.loss.implementation == "class_weight":
         raise ConfigError(
             f"{typed} with loss.implementation=class_weight: Keras weighs a row by one class, and a mixture has two "
@@ -156,9 +173,10 @@ def _check_texts(config: Config, model: Architecture) -> None:
     if model.check is not None:
         model.check(config.model, config.dataset)
     if not (model.own or model.is_read):
+        cure = "leave dataset.tokens=none out, or " if hasattr(config.dataset, "tokens") else ""
         raise ConfigError(
             f"model={config.model.name} takes numbers; {gives}: "
-            "choose a model of your own that makes numbers of them (docs/extend.md)"
+            f"{cure}choose a model of your own that makes numbers of them (docs/extend.md)"
         )
     demanded: dict[str, tuple[Any, Sequence[Any], str]] = {
         "trainer.jit": (config.trainer.jit, ["auto", False], "XLA knows numbers alone"),

@@ -30,6 +30,7 @@ from equipoise.data.tables.dataset import (
     multilabel,
     tabular,
 )
+from equipoise.data.text_files import columns_beside, lacks_classes, text
 from equipoise.data.types import SPLITS, Dataset, Masses, Raw, Samples, Source, Splits, check_labels
 
 
@@ -89,6 +90,7 @@ SHIPPED: Mapping[str, Kind] = {
     "npz": Kind(npz, divided=True, lacks_labels=lacks_array, columns=arrays_as_columns),
     "series": Kind(series, divided=True, lacks_labels=lacks_array, columns=arrays_as_columns),
     "tabular": Kind(tabular, divided=True, columns=columns_of_shipped),
+    "text": Kind(text, divided=True, lacks_labels=lacks_classes, columns=columns_beside),
 }
 
 DATASETS: Registry[Kind] = Registry("dataset", SHIPPED, _of_own, tuple(OwnDataset.model_fields))
@@ -185,7 +187,7 @@ def _divided(raw: Raw, options: Divided) -> Source:
     train = division.labels[rows]
     counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(classes))
     masses = None if raw.weights is None else Masses.of(train, raw.weights[rows], len(classes))
-    return Source(classes, counts, raw.dimensions, raw.content, load, texts=raw.texts, masses=masses)
+    return Source(classes, counts, raw.dimensions, raw.content, load, texts=raw.texts, words=raw.words, masses=masses)
 
 
 def _division(raw: Raw, options: Divided) -> Division:

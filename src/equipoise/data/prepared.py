@@ -24,12 +24,13 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Names, Section
-from equipoise.data import seals
+from equipoise.data import preprocessing, seals
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.images.decoding import WAYS
 from equipoise.data.shards import MOST_SHARDS, RecordArrays, RecordImages, Records, shard_names
 from equipoise.data.texts import are_texts
 from equipoise.data.types import ClassCounts, Masses, Samples
+from equipoise.data.words import WordPreprocessing
 
 METADATA = "metadata.json"
 
@@ -157,6 +158,12 @@ class Prepared(ClassCounts):
     def texts(self) -> bool:
         """Whether the samples are texts, of which the model makes numbers."""
         return are_texts(self.split("train").features)
+
+    @functools.cached_property
+    def words(self) -> WordPreprocessing | None:
+        """What is known of the words whose ids the samples are; None if they are none."""
+        learned = preprocessing.read(self.folder)
+        return learned if isinstance(learned, WordPreprocessing) else None
 
 
 class Metadata(Section):

@@ -11,6 +11,7 @@ from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import ArrayPreprocessing, Preprocessing
+from equipoise.data.words import WordPreprocessing
 
 PREPROCESSING = "preprocessing.json"
 KINDS: Mapping[str, type[Preprocessing]] = {
@@ -19,6 +20,7 @@ KINDS: Mapping[str, type[Preprocessing]] = {
     "series": SeriesPreprocessing,
     "table": TablePreprocessing,
     "text": TextPreprocessing,
+    "words": WordPreprocessing,
 }
 
 

@@ -19,10 +19,14 @@ MOST_BYTES = 2**31  # of all texts, each as long as the longest
 
 
 class TextPreprocessing(Preprocessing):
-    """Nothing was learned of the texts: what the model learned of them, such as its vocabulary, it has itself."""
+    """Nothing was learned of the texts: what the model learned of them, such as its vocabulary, it has itself.
+
+    `column` is the column of a table that holds them.
+    """
 
     kind: Literal["text"] = "text"
     shape: tuple[()] = SHAPE
+    column: str = "text"
 
     def apply(self, rows: Any) -> Any:
         """Encode texts of shape (n,), or a list of them, as bytes (n,).

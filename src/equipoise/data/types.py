@@ -221,6 +221,7 @@ class Source:
     turned: bool = False  # whether its two classes were exchanged, so that the positive one is last
     test_counts_fixed: bool = False  # whether a design fixes how many test samples each class has
     texts: bool = False  # whether the samples are texts, of which the model makes numbers
+    words: bool = False  # whether they are ids of the words of texts
     masses: Masses | None = None  # of the row weights of the training split; None where rows have none
 
     def counts_by(self, count: CountedBy) -> ClassCounts:
@@ -282,6 +283,7 @@ class Raw:
     files : samples in each of the files that they come from, one after the other; empty if there is one file
     again : return the features of all samples, as the test split, by what was learned of other samples
     texts : whether the samples are texts, of which the model makes numbers
+    words : whether they are ids of the words of texts
     weights : float64 (n,), not below 0, that multiply the samples' losses; None where all count alike
     times : by which they are divided, oldest first; None where they are divided at random
     """
@@ -297,6 +299,7 @@ class Raw:
     files: tuple[int, ...] = ()
     again: Callable[[Preprocessing], Loaded] | None = None
     texts: bool = False
+    words: bool = False
     weights: Floats | None = None
     times: Times | None = None
 

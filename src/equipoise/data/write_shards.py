@@ -35,7 +35,7 @@ def write_shards(data: Prepared, output: Path, shards: int, weight: str | None =
     """
     if data.several_labels:
         raise ConfigError("shards hold one class for each sample, and these samples have several labels")
-    if data.texts:
+    if data.texts or data.words:
         raise ConfigError("shards hold numbers and images, and these samples are texts")
     sizes = {name: len(data.split(name).labels) for name in SPLITS}
     smallest = min(SPLITS, key=lambda name: sizes[name])

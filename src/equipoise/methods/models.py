@@ -1,7 +1,8 @@
 """Keras models that end in logits. TensorFlow is imported when a model is built, not before.
 
 A model function takes the shape of one sample and the number of logits, and returns an uncompiled model. One of the
-user's own may take the texts of the training split after them, to learn its vocabulary of.
+user's own may take the texts of the training split after them, to learn its vocabulary of; one of ids of words takes
+what is known of the words.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +17,9 @@ from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
 from equipoise.core.schema import ConfigError, Counts, Fraction, PositiveInt, Section
 from equipoise.data.paths import digest_of
+from equipoise.data.words import WordPreprocessing
 from equipoise.methods.backbones import IMAGENET, application, check_application, check_saved, saved
+from equipoise.methods.text_models import check_text, text
 
 if TYPE_CHECKING:
     import keras
@@ -120,6 +123,7 @@ class Architecture:
     bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
     own : whether it is the user's own
     texts : whether it is handed the texts of the training split
+    words : whether its samples are ids of words, and it is handed what is known of these
     check : refuses options, of the model and of the dataset, before anything is written
     file : the option that may name a file of weights, on which the result depends as on code
     backbone : whether it has one that `trainer.phases` can freeze
@@ -132,17 +136,27 @@ class Architecture:
     bits_known: bool = False
     own: bool = False
     texts: bool = False
+    words: bool = False
     check: Callable[[Section, Section], None] | None = None
     file: str | None = None
     backbone: bool = False
     is_read: bool = False
 
-    def __call__(self, shape: Shape, logits: int, texts: Texts | None = None, /, **options: Any) -> "keras.Model":
+    def __call__(
+        self,
+        shape: Shape,
+        logits: int,
+        texts: Texts | None = None,
+        words: WordPreprocessing | None = None,
+        /,
+        **options: Any,
+    ) -> "keras.Model":
         """Return the model, uncompiled.
 
         Parameters
         ----------
         texts : str (n,), those of the training split; None: the samples are numbers
+        words : what is known of the words if samples are their ids
 
         Raises
         ------
@@ -150,7 +164,7 @@ class Architecture:
             If the user's own function fails, or returns no model of samples of that shape.
         """
         if not self.own:
-            model = self.build(shape, logits, **options)
+            model = self.build(shape, logits, *((words,) if self.words else ()), **options)
             if takes_texts(model) != (texts is not None):  # one from a file may take either
                 takes, has = ("texts", "numbers") if texts is None else ("numbers", "texts")
                 raise ConfigError(f"model.path={options['path']} takes {takes}; samples are {has}")
@@ -201,6 +215,7 @@ SHIPPED: Mapping[str, Architecture] = {
     "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
     "resnet": Architecture(resnet, dimensions=3),
     "application": Architecture(application, 3, check=check_application, file="weights", backbone=True),
+    "text": Architecture(text, words=True, check=check_text),
     "saved": Architecture(saved, check=check_saved, file="path", backbone=True, is_read=True),
 }
 

@@ -22,13 +22,14 @@ from equipoise.data.images.dataset import ImagePreprocessing
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
+from equipoise.data.words import WordPreprocessing, as_text
 from equipoise.methods import decisions
 from equipoise.methods.decisions import Above, Decide
 from equipoise.methods.saved_model import load_keras
 from equipoise.metrics import probabilities
 from equipoise.metrics.classification import class_logits
 from equipoise.metrics.probabilities import Probabilities
-from equipoise.serving.served_form import CLASSES, DECISION, IMAGE, KERAS, PROBABILITIES, TEXT
+from equipoise.serving.served_form import CLASSES, DECISION, IMAGE, KERAS, PROBABILITIES
 from equipoise.training.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -130,9 +131,11 @@ class Answers:
             encoded = self.learned.encode(rows)
             return self._read(encoded.features, encoded.told())
         if isinstance(self.learned, ImagePreprocessing):
-            return self._one_by_one(_column(rows, IMAGE), self._decoded)
+            return self._one_by_one(_column(rows, IMAGE, "images"), self._decoded)
         if isinstance(self.learned, TextPreprocessing):
-            return self._texts(_column(rows, TEXT))
+            return self._texts(_column(rows, self.learned.column, "texts"))
+        if isinstance(self.learned, WordPreprocessing):
+            return _of_words(self.learned, _column(rows, self.learned.column, "texts"))
         if _are_series(self.learned, rows, self.shape):
             return self._one_by_one(rows, lambda series: self.learned.apply([np.asarray(series, np.float64)]))
         values = np.asarray(rows, dtype=np.float64).reshape(-1, *self.shape)
@@ -263,13 +266,28 @@ def _by_column(rows: Any) -> Any:
     return pd.DataFrame(rows)
 
 
-def _column(rows: Any, name: str) -> Iterable[Any]:
-    """Return what a column holds; rows without columns are what it would hold."""
+def _of_words(learned: WordPreprocessing, rows: Iterable[Any]) -> Read:
+    """Read the ids of the words of texts."""
+    texts, bad = [], []
+    for row in rows:
+        try:
+            texts.append(as_text(row))
+            bad.append(False)
+        except ConfigError:
+            texts.append("")
+            bad.append(True)
+    ids = learned.apply(texts)
+    notes = ["is no text" if odd else doubt for odd, doubt in zip(bad, learned.doubts(ids), strict=True)]
+    return Read(ids, np.array(bad, bool), notes)
+
+
+def _column(rows: Any, name: str, what: str) -> Iterable[Any]:
+    """Return what the column of images or texts holds; rows without columns are what it would hold."""
     if not hasattr(rows, "columns") and not isinstance(rows, Mapping):
         return np.atleast_1d(np.asarray(rows, object))
     if name not in rows:
         raise ConfigError(
-            f"there is no column '{name}', which holds the {name}s{suggestion(name, [str(name) for name in rows])}"
+            f"there is no column '{name}', which holds the {what}{suggestion(name, [str(name) for name in rows])}"
         )
     found: Iterable[Any] = rows[name]
     return found

@@ -14,13 +14,14 @@ from equipoise.serving.blocks import Block, Input, at_once
 from equipoise.serving.request import Request
 from equipoise.serving.table_rows import rows_in
 
+OF_TEXTS = ("text", "words")  # kinds of what was learned
 TEXT_NAMES = (".txt", ".text")
 FILES = 256  # in a block at most
 
 
 def of_folder(root: Path, answers: Answers) -> Input:
     """Read the images, or the .txt files, of a folder and of those in it, in the order of their paths."""
-    is_text = answers.learned.kind == "text"
+    is_text = answers.learned.kind in OF_TEXTS
     files = sorted(
         os.path.join(folder, name)
         for folder, _, names in os.walk(root)
@@ -61,7 +62,7 @@ def _of_files(root: Path, paths: Sequence[str], answers: Answers) -> Read:
     why: dict[int, str] = {}
     for place, path in enumerate(paths):
         try:
-            found.append(_content(root, Path(path), is_text=answers.learned.kind == "text"))
+            found.append(_content(root, Path(path), is_text=answers.learned.kind in OF_TEXTS))
         except ConfigError as error:
             found.append("")
             why[place] = str(error)

@@ -9,15 +9,17 @@ from equipoise.data.paths import existing_file, existing_folder, is_pattern
 from equipoise.serving.answers import Answers
 from equipoise.serving.array_rows import of_arrays, of_ts
 from equipoise.serving.blocks import Input
-from equipoise.serving.file_rows import TEXT_NAMES, of_folder, of_lines
+from equipoise.serving.file_rows import OF_TEXTS, TEXT_NAMES, of_folder, of_lines
 from equipoise.serving.request import Request
-from equipoise.serving.served_form import IMAGE, TEXT
+from equipoise.serving.served_form import IMAGE
 from equipoise.serving.table_rows import of_table
 
+TEXTS = "texts: a CSV or Parquet file with their column, a folder of .txt files, or a .txt file with a text a line"
 TAKES: Mapping[str, str] = {
     "table": "rows of a table, in a CSV, JSON Lines, Parquet or Arrow file, or several of them",
     "image": f"images: a folder, or a CSV or Parquet file with a column '{IMAGE}' of their paths",
-    "text": f"texts: a CSV or Parquet file with a column '{TEXT}', a folder of .txt files, or one with a text a line",
+    "text": TEXTS,
+    "words": TEXTS,
     "array": "arrays: an npz or npy file, or a table with a number a column",
     "series": "series: a .ts file, or an npz or npy file of padded ones with their mask",
 }
@@ -37,7 +39,7 @@ def open_input(request: Request, answers: Answers) -> Input:
     if Path(path).expanduser().is_dir() and kind in ("array", "series"):
         return of_arrays(answers, request)
     if Path(path).expanduser().is_dir():
-        if kind not in ("image", "text"):
+        if kind not in ("image", *OF_TEXTS):
             raise _wrong(path, "is a folder", kind)
         if request.key is not None:
             raise ConfigError(f"key={request.key}: a folder has no columns; the output has each file's path")
@@ -48,7 +50,7 @@ def open_input(request: Request, answers: Answers) -> Input:
         return of_arrays(answers, request)
     if suffix == ".ts" and kind == "series":
         return of_ts(file, answers, request)
-    if suffix in TEXT_NAMES and kind == "text":
+    if suffix in TEXT_NAMES and kind in OF_TEXTS:
         return of_lines(file, answers, request)
     if kind == "series" or suffix in (".npz", ".npy", ".ts") or suffix in SUFFIXES:
         raise _wrong(path, "is of another kind", kind)

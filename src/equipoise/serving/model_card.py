@@ -19,7 +19,12 @@ MOST_CLASSES = 20  # with a line each; of more those of the lowest recall
 MOST_COLUMNS = 40
 UNEVEN = 1.5  # times as many training rows of one class as of another
 LITTLE, LOW = 30, 0.5  # test rows that tell little of a class, and a recall that is low
-TASKS = {"table": "tabular-classification", "image": "image-classification", "text": "text-classification"}
+TASKS = {
+    "table": "tabular-classification",
+    "image": "image-classification",
+    "text": "text-classification",
+    "words": "text-classification",
+}
 # The metrics that it shows, as runs log them, with what they are.
 METRICS = {
     "balanced_accuracy": "balanced accuracy (mean recall)",
@@ -215,7 +220,7 @@ def _is_moved(record: Record) -> bool:
 
 
 def _start(record: Record) -> list[str]:
-    given = {"image": "pictures", "text": "texts.csv", "series": "rows.ts", "array": "rows.npz"}
+    given = {"image": "pictures", "text": "texts.csv", "words": "texts.csv", "series": "rows.ts", "array": "rows.npz"}
     source = given.get(record.kind, "rows.csv")
     return [
         "## How to get started",

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +14,23 @@ from equipoise.data.tables.columns import CategoricalColumn, Column, DateColumn,
 from equipoise.data.tables.pandas_types import PandasType
 from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
+from equipoise.data.words import WordPreprocessing
 from equipoise.metrics.probabilities import OfLabels, Probabilities
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-IMAGE, TEXT = "image", "text"  # the columns of paths or encoded images, and of texts
-COLUMNS: Mapping[type[Preprocessing], str] = {ImagePreprocessing: IMAGE, TextPreprocessing: TEXT}
+IMAGE = "image"  # the column of paths or encoded images
 GREY = 128
 # The files of a folder with all that a model answers by, beside what `prepare` learned.
 KERAS, CLASSES, DECISION, PROBABILITIES = "model.keras", "classes.json", "decision.json", "probabilities.json"
+
+
+def column_of(learned: Preprocessing) -> str | None:
+    """Return the one column that holds images or texts; None of other data."""
+    if isinstance(learned, TextPreprocessing | WordPreprocessing):
+        return learned.column
+    return IMAGE if isinstance(learned, ImagePreprocessing) else None
 
 
 def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
@@ -53,7 +60,8 @@ def _columns(learned: Preprocessing) -> dict[str, str]:
     """Return the columns of a row, each with its type; an array has none."""
     if isinstance(learned, TablePreprocessing):
         return {column.name: learned.pandas[column.name] for column in learned.columns}
-    return {name: "string" for kind, name in COLUMNS.items() if isinstance(learned, kind)}
+    column = column_of(learned)
+    return {} if column is None else {column: "string"}
 
 
 def example(learned: Preprocessing) -> Any:
@@ -66,8 +74,8 @@ def example(learned: Preprocessing) -> Any:
         )
     if isinstance(learned, ImagePreprocessing):
         return pd.DataFrame({IMAGE: [_grey(learned)]})
-    if isinstance(learned, TextPreprocessing):
-        return pd.DataFrame({TEXT: ["a text"]})
+    if isinstance(learned, TextPreprocessing | WordPreprocessing):
+        return pd.DataFrame({learned.column: ["a text"]})
     if isinstance(learned, SeriesPreprocessing):
         return np.array(learned.shift)[np.newaxis, :, np.newaxis]
     shape: tuple[int, ...] = vars(learned)["shape"]
@@ -81,8 +89,8 @@ def said(learned: Preprocessing) -> str:
     if isinstance(learned, ImagePreprocessing):
         content = "the image's file as bytes, base64 or data URL"
         return f"the column {IMAGE}: the path of an image where the model runs, or {content}"
-    if isinstance(learned, TextPreprocessing):
-        return f"the column {TEXT}: a text a row"
+    if isinstance(learned, TextPreprocessing | WordPreprocessing):
+        return f"the column {learned.column}: a text a row"
     if isinstance(learned, SeriesPreprocessing):
         steps, channels = learned.shape
         return f"a list of series, each of {channels - 1} channels by up to {steps} steps"

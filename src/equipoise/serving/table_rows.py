@@ -17,7 +17,7 @@ from equipoise.data.tables.opening import open_one
 from equipoise.serving.answers import Answers, Read
 from equipoise.serving.blocks import Block, Input, at_once
 from equipoise.serving.request import Request
-from equipoise.serving.served_form import COLUMNS
+from equipoise.serving.served_form import column_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,14 +30,14 @@ def of_table(answers: Answers, request: Request) -> Input:
     """Read a table by what the model learned from: columns by name, or all columns as numbers."""
     learned = answers.learned
     read: Callable[[Any], Read]
-    least = 1 if type(learned) in COLUMNS or isinstance(learned, TablePreprocessing) else 2
+    column = column_of(learned)
+    least = 1 if column is not None or isinstance(learned, TablePreprocessing) else 2
     form = Form(request.separator, request.encoding, prefix="", least=least)
     table = open_one(request.source, "input", form)
     if isinstance(learned, TablePreprocessing):
         wanted, read = [column.name for column in learned.columns], answers.read
-    elif type(learned) in COLUMNS:
-        name = COLUMNS[type(learned)]
-        wanted, read = [name], lambda batch: answers.read(batch.column(0).to_pylist())
+    elif column is not None:
+        wanted, read = [column], lambda batch: answers.read(batch.column(0).to_pylist())
     else:
         wanted, read = [name for name in table.columns if name != request.key], partial(_numbers, answers)
         needed = math.prod(answers.shape)

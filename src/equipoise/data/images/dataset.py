@@ -113,7 +113,7 @@ def image_directory(
     labels = np.repeat([place[folder.name] for folder in folders], sizes)
     given = np.repeat(np.array([folder.split for folder in folders], dtype=np.int8), sizes)
     paths = np.concatenate([folder.paths for folder in folders])
-    content = _content(root, folders)
+    content = content_of(root, folders)
     shape = (image_size[0], image_size[1], channels)
 
     def load(rows: Mapping[str, Integers], folder: Path) -> Loaded:
@@ -132,7 +132,7 @@ def lacks_folders(dataset: Dataset, option: str) -> str | None:
     return f"{root} holds images, and no folder for each class" if is_unlabelled(root) else None
 
 
-def _content(root: Path, folders: Sequence[Folder]) -> str:
+def content_of(root: Path, folders: Sequence[Folder]) -> str:
     """Return a digest of every file's path, size and time; the content is read when the files are checked."""
     digest = hashlib.sha256(os.fsencode(root))
     for folder in folders:

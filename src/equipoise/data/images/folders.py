@@ -1,4 +1,4 @@
-"""List the images of a folder without decoding them; folders' names tell the class and the split of each.
+"""List the images, or the texts, of a folder without reading them; folders' names tell the class and split of each.
 
 Classes are the folders in the root, or in folders that are named as splits are. Every file below a class is listed,
 or counted and named in a note.
@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,29 @@ NOTHING = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"}  # systems lea
 
 
 @dataclass(frozen=True)
+class Files:
+    """What files a folder holds.
+
+    Attributes
+    ----------
+    one, known : what one is, and what is known as such, in messages
+    suffixes : files with these must be some
+    looks : whether a file of another name is one, by its first bytes; None: never
+    """
+
+    one: str
+    known: str
+    suffixes: Collection[str]
+    looks: Callable[[bytes], bool] | None = None
+
+
+IMAGES = Files("image", KNOWN, SUFFIXES, looks_like_an_image)
+TEXTS = Files("text", ".txt", (".txt", ".text"))
+
+
+@dataclass(frozen=True)
 class Folder:
-    """The images in one folder of a class.
+    """The files in one folder of a class.
 
     Attributes
     ----------
@@ -44,8 +65,9 @@ class Folder:
 
 @dataclass
 class _Unread:
-    """The number of files that are no images, and the names of the first."""
+    """The number of files that are no images, or no texts, and the names of the first."""
 
+    known: str
     count: int = 0
     first: list[str] = field(default_factory=list)
 
@@ -54,7 +76,7 @@ class _Unread:
         self.first += [file] if len(self.first) < 3 else []
 
     def told(self) -> str:
-        return counted(self.count, f"file is no {KNOWN}", f"files are no {KNOWN}")
+        return counted(self.count, f"file is no {self.known}", f"files are no {self.known}")
 
     def named(self) -> str:
         return ", ".join(self.first) + (
@@ -62,8 +84,8 @@ class _Unread:
         )
 
 
-def listed(root: Path, least: int = 2) -> tuple[list[Folder], list[str]]:
-    """Return the folders that hold images, in the order of their paths, and notes.
+def listed(root: Path, least: int = 2, files: Files = IMAGES) -> tuple[list[Folder], list[str]]:
+    """Return the folders that hold such files, in the order of their paths, and notes.
 
     Parameters
     ----------
@@ -74,30 +96,30 @@ def listed(root: Path, least: int = 2) -> tuple[list[Folder], list[str]]:
     ConfigError
         If there are fewer classes, splits or classes cannot be told apart, or a link leads out of the root.
     """
-    unread = _Unread()
-    classes = _classes(root)
-    found = [folder for name, split, path in classes for folder in _below(root, path, name, split, unread)]
+    unread = _Unread(files.known)
+    classes = _classes(root, files)
+    found = [folder for name, split, path in classes for folder in _below(root, path, (name, split, files), unread)]
     names = sorted({folder.name for folder in found})
-    _check_names(names, root, unread, least)
+    _check_names(names, root, unread, least, files)
     notes = []
     if unread.count:
         notes.append(f"{unread.told()} and {'is' if unread.count == 1 else 'are'} not read: {unread.named()}")
     empty = sorted({name for name, _, _ in classes} - set(names))
     if empty:
         one, several = (
-            f"folder {listing(empty)} holds no image, and is no class",
-            f"folders {listing(empty)} hold no image, and are no classes",
+            f"folder {listing(empty)} holds no {files.one}, and is no class",
+            f"folders {listing(empty)} hold no {files.one}, and are no classes",
         )
         notes.append(f"the {one if len(empty) == 1 else several}")
     notes += _of_two_depths(root, found)
     beside = {
-        file for folder in (root, *{(root / path).parent for _, _, path in classes}) for file in _direct_images(folder)
+        file for folder in (root, *{(root / path).parent for _, _, path in classes}) for file in _direct(folder, files)
     }
     if beside:
         told = counted(
             len(beside),
-            "image stands in no folder of a class and is not read",
-            "images stand in no folder of a class and are not read",
+            f"{files.one} stands in no folder of a class and is not read",
+            f"{files.one}s stand in no folder of a class and are not read",
         )
         notes.append(f"{told}: {listing(sorted(beside), 3)}")
     return found, notes
@@ -118,16 +140,16 @@ def _of_two_depths(root: Path, found: Sequence[Folder]) -> list[str]:
     ]
 
 
-def _classes(root: Path) -> list[tuple[str, int, str]]:
+def _classes(root: Path, files: Files) -> list[tuple[str, int, str]]:
     """Return each class with the place of its split and its path below the root."""
     folders = [name for name in _subfolders(root) if _holds_anything(_inside(root, name))]
     splits = [name for name in folders if split_place(name)]
-    # Look for images first: of a million of them in a folder only one is read.
-    nested = [name for name in folders if not _direct_images(root / name, most=1) and _subfolders(root / name)]
+    # Look for files first: of a million of them in a folder only one is read.
+    nested = [name for name in folders if not _direct(root / name, files, most=1) and _subfolders(root / name)]
     if splits and set(splits) <= set(nested):
         _check_splits(root, splits, [name for name in folders if name not in splits])
         return [(name, split_place(split), f"{split}/{name}") for split in splits for name in _subfolders(root / split)]
-    _check_no_splits(root, folders, nested)
+    _check_no_splits(root, folders, nested, files)
     _check_no_twins(root, folders)
     return [(name, 0, name) for name in _subfolders(root)]
 
@@ -146,7 +168,7 @@ def _check_splits(root: Path, splits: Sequence[str], others: Sequence[str]) -> N
             raise ConfigError(f"{root} has the splits {listing(splits)} and no folder train to learn from")
 
 
-def _check_no_splits(root: Path, folders: Sequence[str], nested: Sequence[str]) -> None:
+def _check_no_splits(root: Path, folders: Sequence[str], nested: Sequence[str], files: Files) -> None:
     """Refuse splits that are not named as such: they must not become the classes."""
     cure = "if they are splits, call them train, validation and test, with a folder for each class in each"
     seeming = [name for name in folders if _split_places(name)]
@@ -162,12 +184,12 @@ def _check_no_splits(root: Path, folders: Sequence[str], nested: Sequence[str]) 
     if len(inside) == 1 and len(equal := min(inside)) > 1:
         raise ConfigError(
             f"{root}: the folders {listing(folders)} all hold the folders {listing(equal)}, "
-            f"so that these may be the classes: {cure}; if not, move the images of {listing(equal)} up"
+            f"so that these may be the classes: {cure}; if not, move the {files.one}s of {listing(equal)} up"
         )
 
 
 def _check_no_twins(root: Path, folders: Sequence[str]) -> None:
-    """Refuse a link to another class, which would give each of its images two classes."""
+    """Refuse a link to another class, which would give each of its files two classes."""
     stands = {name: _inside(root, name).resolve() for name in folders}
     twins = [name for name, place in stands.items() if list(stands.values()).count(place) > 1]
     if twins:
@@ -179,15 +201,21 @@ def _split_places(name: str) -> set[int]:
     return {split_place(word) for word in re.split(r"[\W\d_]+", name)} - {0}
 
 
-def _below(root: Path, folder: str, name: str, split: int, unread: _Unread) -> Iterator[Folder]:
-    """Yield the folder and those below it. No object is held for a file, only its path, size and time."""
+def _below(root: Path, folder: str, kind: tuple[str, int, Files], unread: _Unread) -> Iterator[Folder]:
+    """Yield the folder and those below it. No object is held for a file, only its path, size and time.
+
+    Parameters
+    ----------
+    kind : the class, the place of the split, and the files that count
+    """
+    name, split, files = kind
     names: list[bytes] = []
     states = array("q")
     with os.scandir(_inside(root, folder)) as entries:
         for entry in entries:
             if _is_nothing(entry.name) or entry.is_dir():
                 continue
-            if not _is_image(entry, root):
+            if not _is_one(entry, root, files):
                 unread.add(f"{folder}/{entry.name}")
                 continue
             if entry.is_symlink():
@@ -202,12 +230,12 @@ def _below(root: Path, folder: str, name: str, split: int, unread: _Unread) -> I
         paths = np.char.add(os.fsencode(folder + "/"), np.array(names)[order])
         yield Folder(name, split, paths, np.frombuffer(states, np.int64).reshape(-1, 2)[order])
     for below in _subfolders(root / folder):
-        yield from _below(root, f"{folder}/{below}", name, split, unread)
+        yield from _below(root, f"{folder}/{below}", kind, unread)
 
 
-def is_unlabelled(root: Path) -> bool:
-    """Return whether the images stand in the folder itself, and in no folder of a class."""
-    return bool(_direct_images(root, most=1)) and not _subfolders(root)
+def is_unlabelled(root: Path, files: Files = IMAGES) -> bool:
+    """Return whether the files stand in the folder itself, and in no folder of a class."""
+    return bool(_direct(root, files, most=1)) and not _subfolders(root)
 
 
 def _inside(root: Path, folder: str) -> Path:
@@ -230,26 +258,28 @@ def _holds_anything(folder: Path) -> bool:
         return any(not _is_nothing(entry.name) for entry in entries)
 
 
-def _direct_images(folder: Path, most: int | None = None) -> list[str]:
-    """Return the names of `most` images, by their suffixes, in the folder itself."""
+def _direct(folder: Path, files: Files, most: int | None = None) -> list[str]:
+    """Return the names of `most` files, by their suffixes, in the folder itself."""
     with os.scandir(folder) as entries:
         found = (
             entry.name
             for entry in entries
-            if not _is_nothing(entry.name) and _suffix(entry.name) in SUFFIXES and not entry.is_dir()
+            if not _is_nothing(entry.name) and _suffix(entry.name) in files.suffixes and not entry.is_dir()
         )
         return list(found) if most is None else [name for name, _ in zip(found, range(most), strict=False)]
 
 
-def _is_image(entry: "os.DirEntry[str]", root: Path) -> bool:
-    """Return whether the file has the name of an image, or begins as one."""
-    if _suffix(entry.name) in SUFFIXES:
+def _is_one(entry: "os.DirEntry[str]", root: Path, files: Files) -> bool:
+    """Return whether the file has the name of an image or a text, or begins as an image."""
+    if _suffix(entry.name) in files.suffixes:
         return True
     try:
-        if not entry.is_file() or not Path(entry.path).resolve().is_relative_to(root):  # a pipe would never end
+        if (
+            files.looks is None or not entry.is_file() or not Path(entry.path).resolve().is_relative_to(root)
+        ):  # a pipe would never end
             return False
         with open(entry.path, "rb") as file:
-            return looks_like_an_image(file.read(HEAD))
+            return files.looks(file.read(HEAD))
     except OSError:
         return False
 
@@ -269,17 +299,17 @@ def _check_link(root: Path, file: Path) -> None:
         raise ConfigError(f"{file} is a link to a file that is not there: remove it")
 
 
-def _check_names(names: list[str], root: Path, unread: _Unread, least: int) -> None:
+def _check_names(names: list[str], root: Path, unread: _Unread, least: int, files: Files) -> None:
     if len(names) < least:
-        what = f"images of one class only ({names[0]})" if names else "no images in folders of their class"
+        what = f"{files.one}s of one class only ({names[0]})" if names else f"no {files.one}s in folders of their class"
         inner = _subfolders(root / names[0]) if names and (root / names[0]).is_dir() else []
-        flat = len(_direct_images(root))
+        flat = len(_direct(root, files))
         hint = f"; {unread.told()}: {unread.named()}" if unread.count else ""
         if flat:
-            hint = f"; {counted(flat, 'image stands', 'images stand')} in the folder itself"
+            hint = f"; {counted(flat, f'{files.one} stands', f'{files.one}s stand')} in the folder itself"
         if len(inner) > 1:
             hint = f"; did you mean dataset.path={root / names[0]}?"
-        raise ConfigError(f"{root} has {what}; needed is a folder for each class, with {KNOWN} files in it{hint}")
+        raise ConfigError(f"{root} has {what}; needed is a folder for each class, with {files.known} files in it{hint}")
     same = [name for group in alike(names) for name in group]
     if same:
         raise ConfigError(

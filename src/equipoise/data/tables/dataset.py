@@ -78,6 +78,7 @@ class Roles:
     weight : see `RowWeights`
     time : see `FeatureOptions`
     option : that names a single target
+    least : classes that there must be; 1 where rows are judged, and not learned from
     """
 
     targets: tuple[str, ...]
@@ -87,6 +88,7 @@ class Roles:
     weight: str | None = None
     time: str | None = None
     option: str = "dataset.target"
+    least: int = 2
 
     @property
     def columns(self) -> list[str]:
@@ -272,7 +274,7 @@ def rows_of(
     found, sizes = written(tables, roles.columns)
     if sizes[0] == 0:
         raise ConfigError(f"{tables[0].name} has no rows")
-    labels = labels_of(found, roles.targets, tables[0].name, roles.missing_labels)
+    labels = labels_of(found, roles.targets, tables[0].name, roles.missing_labels, least=roles.least)
     check_trained(labels, tables, sizes)
     notes = [*(note for table in tables for note in table.notes), *labels.notes]
     groups = None
@@ -497,6 +499,14 @@ def columns_of_file(dataset: Dataset, columns: Sequence[str], other: str | None)
         If there is no such column, it holds the class, or the test rows come from two files.
     """
     options = vars(dataset)
+    return columns_of_table(dataset, columns, other, options.get("targets") or (options["target"],))
+
+
+def columns_of_table(
+    dataset: Dataset, columns: Sequence[str], other: str | None, targets: Sequence[str]
+) -> dict[str, Spelled]:
+    """Read columns of the file with the test rows, as `columns_of_file` does, beside these targets."""
+    options = vars(dataset)
     if other is None and options["test_path"] and options["split_column"]:
         raise ConfigError(
             "slices cannot be told where dataset.test_path and dataset.split_column both give test rows: "
@@ -505,8 +515,7 @@ def columns_of_file(dataset: Dataset, columns: Sequence[str], other: str | None)
     option = other or ("test_path" if options["test_path"] else "path")
     tables = open_tables(str(options[option]), f"dataset.{option}", form_of(dataset))
     table = next((table for table in tables if table.split == TEST), tables[0])
-    targets = options.get("targets") or (options["target"],)
-    return _columns(table, columns, targets, options["missing"])
+    return _columns(table, columns, targets, options.get("missing", ()))
 
 
 def columns_of_shipped(dataset: Dataset, columns: Sequence[str], _other: str | None) -> dict[str, Spelled]:

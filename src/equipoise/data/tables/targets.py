@@ -52,13 +52,19 @@ def written(tables: Sequence[Table], columns: Sequence[str]) -> tuple[dict[str, 
 
 
 def labels_of(
-    found: Mapping[str, Spelled], targets: Sequence[str], table: str, missing: Sequence[str], known: Sequence[str] = ()
+    found: Mapping[str, Spelled],
+    targets: Sequence[str],
+    table: str,
+    missing: Sequence[str],
+    known: Sequence[str] = (),
+    least: int = 2,
 ) -> Labels:
     """Return the labels of one column, or of several columns as int64 (n, labels) of 0 and 1.
 
     Parameters
     ----------
     known : the classes, if they were learned from another table
+    least : classes that there must be
     """
     if len(targets) > 1:
         given = np.stack([answers(found[name], f"the target '{name}' of {table}") for name in targets], axis=1)
@@ -71,7 +77,7 @@ def labels_of(
     where = f"the target '{targets[0]}' of {table}"
     if known:
         return Labels(tuple(known), of_known(found[targets[0]], known, f"{table}: the target '{targets[0]}'", missing))
-    return understood(found[targets[0]], where, missing)
+    return understood(found[targets[0]], where, missing, least)
 
 
 def check_trained(labels: Labels, tables: Sequence[Table], sizes: Sequence[int]) -> None:

@@ -50,6 +50,11 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
             f"dataset={config.dataset.name}: its samples are texts, of which the model makes numbers, "
             "so there is no script of plain Keras"
         )
+    if MODELS[config.model.name].words:
+        raise ConfigError(
+            f"model={config.model.name}: it is made of what is known of the words, which no array of a script holds, "
+            "so there is no script of plain Keras"
+        )
     sampled = config.dataset.sampling != NONE or config.trainer.second_stage != NONE
     if sampled and data.masses is not None and data.count == "weight":
         raise ConfigError(
