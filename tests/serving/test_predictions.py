@@ -197,6 +197,25 @@ def of_table(store: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[st
     return run.id, expected, source
 
 
+def test_rows_are_the_same_in_every_form_of_file(of_table: tuple[str, pd.DataFrame, Path], tmp_path: Path) -> None:
+    """As German Excel, pandas and Spark write them; a decimal comma is learned of no row, and typed."""
+    run, expected, source = of_table
+    table = pd.read_csv(source, dtype={"code": str, "digits": str, "flag": str})
+    table.to_csv(tmp_path / "de.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    table.to_json(tmp_path / "t.jsonl", orient="records", lines=True, double_precision=15)
+    table.to_feather(tmp_path / "t.arrow")
+    for place, rows in enumerate((slice(0, 70), slice(70, None))):
+        table[rows].to_csv(tmp_path / f"part-{place}.csv", index=False)
+    german = ("separator=;", "encoding=cp1252", "decimal=comma")
+    for name, words in (("de.csv", german), ("t.jsonl", ()), ("t.arrow", ()), ("part-*.csv", ())):
+        found, _ = predicted(run, tmp_path / name, tmp_path / "p.parquet", *words)
+        assert len(found) == len(table)
+        assert not found["notes"].str.contains("no number", na=False).any()
+        rows = found.set_index("row").loc[expected["row"]]
+        assert rows["predicted"].tolist() == expected["predicted"].tolist()
+        np.testing.assert_allclose(rows["p(rare)"], expected["p_corrected(rare)"], rtol=1e-6)
+
+
 def test_rows_with_another_number_of_cells_are_listed_and_the_others_keep_their_numbers(
     of_table: tuple[str, pd.DataFrame, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,6 +341,9 @@ def test_a_store_that_mlflow_must_be_asked_gives_the_same_parts(
         ("", [], "is empty"),
         (None, ["separator=,,"], "separator=,,: must be one character"),
         (None, ["on_bad_row=stop"], "on_bad_row=stop: there is no such on_bad_row; choose from skip, error"),
+        (None, ["encoding=latni-1"], "encoding=latni-1 is no encoding of text; did you mean 'latin-1'?"),
+        (None, ["decimal=coma"], "decimal=coma: there is no such decimal; did you mean 'comma'?"),
+        (None, ["input=nowhere*.csv"], "input=nowhere*.csv: no file matches"),
         (None, ["output=p.txt"], "output=p.txt: the name must end in .csv or .parquet"),
         (None, ["output=nowhere/p.csv"], "output=nowhere/p.csv: there is no folder nowhere"),
         (None, ["output=TABLE"], "is the input, which would be lost"),
@@ -349,8 +371,8 @@ def test_a_mistake_is_told_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("case", "name", "why"),
     [
-        (of_csv, "a.npz", "is of another kind; the model takes rows of a table, in a CSV or Parquet file"),
-        (of_csv, "pictures", "is a folder; the model takes rows of a table"),
+        (of_csv, "a.npz", "is of another kind; the model takes rows of a table, in a CSV, JSON Lines"),
+        (of_csv, "pictures", "it is a folder without files"),
         (of_arrays, "t.csv", "has 8 columns of numbers; the model takes 12, a sample of shape (4, 3) in C order"),
         (of_arrays, "s.npz", "has no array of samples of shape (4, 3), which the model takes; it has 'x' (120, 16)"),
         (of_arrays, "two.npz", "has several arrays that the model takes: name one by array=a or array=b"),

@@ -11,7 +11,8 @@
   key=COLUMN          a column of the input that tells which row is which; it goes to the output, too
   on_bad_row=skip     a row that cannot be read is listed and has no class, and the exit code is 1;
                       on_bad_row=error ends at the first, and writes nothing
-  separator=,         of a CSV; encoding=cp1252: of a CSV or JSON Lines; array=NAME: the samples in an npz of several
+  separator=,         of a CSV; encoding=cp1252: of a CSV or JSON Lines; decimal=comma: of numbers that are text
+  array=NAME          the samples in an npz of several arrays
   tracking=server     a run or model of the server that MLFLOW_TRACKING_URI names
 
 The output has a row for each row of the input: row (its number, from 0) or path, the key, predicted, p(class) under

@@ -37,9 +37,10 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
     path = str(getattr(dataset, option))
     if isinstance(learned, TablePreprocessing):
         targets = getattr(dataset, "targets", None) or (getattr(dataset, "target", ""),)
-        table = open_one(path, f"dataset.{option}", form_of(dataset))
+        form = form_of(dataset)
+        table, learned = open_one(path, f"dataset.{option}", form), learned.with_decimal(form.decimal)
         features, labels = encoded_file(table, targets, seen.classes, learned, dataset)
-        loaded, content = Loaded({"test": features}, seen.shape), content_of([table])
+        loaded, content = Loaded({"test": features}, seen.shape), f"{content_of([table])} {form}"
         weights = weights_in_file(table, dataset)
     else:
         loaded, labels, content, weights = _again(learned, dataset, path, seen.classes)

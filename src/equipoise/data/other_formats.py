@@ -107,6 +107,7 @@ OTHERS = (
         (".mat",),
     ),
     ARRAYS,
+    Other("an image", "dataset=image_directory reads a folder of them", None, (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
     Other("a file of records", "dataset=tfrecord reads the folder that it stands in", suffixes=(".tfrecord",)),
     Other("a 7z archive", "unpack it, and name one of its files", None, (b"7z\xbc\xaf",)),
     Other("a RAR archive", "unpack it, and name one of its files", None, (b"Rar!",)),

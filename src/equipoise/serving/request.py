@@ -10,7 +10,9 @@ from equipoise.data.paths import existing_file, is_several
 from equipoise.data.tables.files import AUTO, checked_encoding
 from equipoise.serving.outputs import checked_output
 
-OPTIONS = ("input", "output", "key", "on_bad_row", "separator", "encoding", "array")
+OPTIONS = ("input", "output", "key", "on_bad_row", "separator", "encoding", "decimal", "array")
+
+MARKS = {"point": ".", "comma": ",", ".": ".", ",": ","}
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Request:
     source, file : the file or folder to read, or a pattern of several files, and the file to write
     key : the column, or the array of an npz, that tells which row is which
     separator, encoding : of a CSV; the encoding also of JSON Lines
+    decimal : the decimal mark of numbers that are text; `auto`: as in training
     array : of an npz, with the samples
     skip : whether to go on after a row that cannot be read
     """
@@ -31,6 +34,7 @@ class Request:
     key: str | None = None
     separator: str = ","
     encoding: str = AUTO
+    decimal: str = AUTO
     array: str | None = None
     skip: bool = True
 
@@ -58,6 +62,9 @@ def read_request(options: Mapping[str, str]) -> Request:
         encoding = checked_encoding(options.get("encoding", AUTO))
     except ValueError as error:
         raise ConfigError(f"encoding={options['encoding']} {error}") from None
+    decimal = key_values.choice(options, "decimal", (AUTO, *MARKS))
     skip = key_values.choice(options, "on_bad_row", ("skip", "error")) == "skip"
     file = checked_output(options["output"], source)
-    return Request(source, file, options.get("key"), separator, encoding, options.get("array"), skip)
+    return Request(
+        source, file, options.get("key"), separator, encoding, MARKS.get(decimal, decimal), options.get("array"), skip
+    )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +33,10 @@ def of_table(answers: Answers, request: Request) -> Input:
     read: Callable[[Any], Read]
     column = column_of(learned)
     least = 1 if column is not None or isinstance(learned, TablePreprocessing) else 2
-    form = Form(request.separator, request.encoding, prefix="", least=least)
+    form = Form(request.separator, request.encoding, request.decimal, "", least)
     table = open_one(request.source, "input", form)
     if isinstance(learned, TablePreprocessing):
+        answers = replace(answers, learned=learned.with_decimal(request.decimal))
         wanted, read = [column.name for column in learned.columns], answers.read
     elif column is not None:
         wanted, read = [column], lambda batch: answers.read(batch.column(0).to_pylist())
@@ -56,7 +58,7 @@ def _check_columns(table: Table, wanted: Sequence[str], request: Request) -> Non
         raise ConfigError(f"key={request.key}: {table.name} has no such column{suggestion(request.key, table.columns)}")
     absent = [name for name in wanted if name not in table.columns]
     if absent and len(table.columns) == 1 and table.is_text:
-        form = Form(request.separator, request.encoding, prefix="")
+        form = Form(request.separator, request.encoding, request.decimal, "")
         open_one(request.source, "input", form)  # which tells of another separator
     if absent:
         more = f" nor {listing(absent[1:], 5)}" if len(absent) > 1 else ""

@@ -253,6 +253,16 @@ class TablePreprocessing(Preprocessing):
     # The type that pandas gives each column; no feature depends on it.
     pandas: dict[str, PandasType] = Field(default_factory=dict)
 
+    def with_decimal(self, mark: str) -> "TablePreprocessing":
+        """Return what encodes rows whose text has another decimal mark, unless it is `auto`."""
+        if mark not in (".", ","):
+            return self
+        columns = [
+            column.model_copy(update={"decimal": mark}) if isinstance(column, NumericColumn) else column
+            for column in self.columns
+        ]
+        return self.model_copy(update={"columns": tuple(columns)})
+
     @property
     def width(self) -> int:
         """Features of a row."""
