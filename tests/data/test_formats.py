@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather as feather
 import pytest
 
 from data_files import prepared, quoted, table, write
@@ -258,3 +259,13 @@ def test_class_labels_in_parquet_have_their_names(tmp_path: Path) -> None:
     parquet.write_table(whole, tmp_path / "t.parquet")
     found = [batch.column("y").to_pylist() for batch in open_table(tmp_path / "t.parquet").batches(["y"])]
     assert found == [["yes", None, "no"]]
+
+
+def test_nested_columns_are_told_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path / "t.jsonl", '{"x": {"a": 1}, "y": "u"}\n{"x": {"a": 2}, "y": "v"}\n' * 9)
+    with pytest.raises(ConfigError, match=r"column 'x' holds structures: flatten it, with pandas.json_normalize, or"):
+        prepared(tmp_path / "cache", *table(tmp_path / "t.jsonl"))
+    images = pa.array([{"bytes": b"a", "path": None}] * 30)
+    feather.write_feather(pa.table({"image": images, "y": ["u", "v"] * 15}), str(tmp_path / "t.feather"))
+    with pytest.raises(ConfigError, match=r"column 'image' holds images.*: for dataset=image_directory"):
+        prepared(tmp_path / "cache", *table(tmp_path / "t.feather"))

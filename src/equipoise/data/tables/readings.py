@@ -285,8 +285,8 @@ def _surveyed(
                     raise _holds_dates(name, options, "" if is_date else str(column.type))
                 if pa.types.is_nested(column.type):
                     raise ConfigError(
-                        f"column '{name}' holds lists or structures: "
-                        f"flatten it, or leave it out with {options.more('drop', name)}"
+                        f"column '{name}' holds {_structures(column.type)}, "
+                        f"or leave it out with {options.more('drop', name)}"
                     )
                 try:
                     surveys.setdefault(name, Survey(str(column.type))).add(column, missing)
@@ -335,6 +335,20 @@ def _of_dates(name: str, found: DateSurvey, options: ColumnOptions) -> Reading:
     return Reading(
         name, "date", found.type, missing=options.missing, notes=tuple(notes), day_first=day_first, zone=found.zone
     )
+
+
+def _structures(kind: "pa.DataType") -> str:
+    """Return what a nested column holds, and what to do."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"}:
+        return (
+            "images, as Hugging Face's datasets store them: for dataset=image_directory, write each into a folder of "
+            "its class, with row['image'].save(f'images/{row[\"label\"]}/{number}.png') for each row"
+        )
+    if pa.types.is_struct(kind):
+        return "structures: flatten it, with pandas.json_normalize"
+    return "lists or structures: flatten it"
 
 
 def _holds_dates(name: str, options: ColumnOptions, example: str) -> ConfigError:
