@@ -1,5 +1,6 @@
 """What all tests share: one project, TensorFlow started once, and skips that fail where nothing may be skipped."""
 
+import gc
 import os
 import signal
 import sys
@@ -37,6 +38,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped under CI=true: {report.longrepr}"
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what the imports have made, some million objects that live as long as the tests."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

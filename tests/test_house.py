@@ -1,6 +1,7 @@
 """All code of src/ has functions of one screen with few parameters, patches nothing, and only defines when imported."""
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,12 @@ from helpers import REPOSITORY
 
 SOURCE = REPOSITORY / "src"
 MOST_LINES, MOST_PARAMETERS = 50, 6
-TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(SOURCE.rglob("*.py"))}
+
+
+@functools.cache
+def trees() -> dict[Path, ast.Module]:
+    """Every file's syntax tree."""
+    return {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(SOURCE.rglob("*.py"))}
 
 
 def at(file: Path, node: ast.stmt) -> str:
@@ -19,7 +25,7 @@ def at(file: Path, node: ast.stmt) -> str:
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Every function and method, however deep, with its place."""
-    for file, tree in TREES.items():
+    for file, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{at(file, node)} {node.name}", node
@@ -55,7 +61,7 @@ def test_state_of_the_process_stands_in_one_place() -> None:
     """No other module begins an empty container to be filled, or rebinds a name of its own."""
     empty = {"set()", "dict()", "list()", "OrderedDict()", "{}", "[]"}
     found = []
-    for file, tree in TREES.items():
+    for file, tree in trees().items():
         held = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
         found += [at(file, node) for node in held if ast.unparse(node.value or node) in empty]
         found += [at(file, node) for node in ast.walk(tree) if isinstance(node, ast.Global)]
@@ -65,7 +71,7 @@ def test_state_of_the_process_stands_in_one_place() -> None:
 def test_nothing_of_another_module_is_patched() -> None:
     """Neither by `unittest.mock` nor by an assignment to an attribute of what was imported."""
     found = []
-    for file, tree in TREES.items():
+    for file, tree in trees().items():
         names = imported_names(tree) - {"builtins"}  # whose `__import__` Python lets be replaced, as the clock does
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
@@ -85,10 +91,10 @@ def test_nothing_of_another_module_is_patched() -> None:
 
 def test_a_module_of_ours_goes_by_its_own_name() -> None:
     """`from equipoise.tracking import history as logged` would hide which module is meant."""
-    modules = {file.relative_to(SOURCE).with_suffix("").as_posix().replace("/", ".") for file in TREES}
+    modules = {file.relative_to(SOURCE).with_suffix("").as_posix().replace("/", ".") for file in trees()}
     found = [
         f"{at(file, node)} {alias.name} as {alias.asname}"
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names

@@ -15,6 +15,7 @@ from equipoise.config import composing
 from equipoise.core.paths import config_folder
 from equipoise.sweeps import planning
 
+MASTER = ["hydra.sweep.dir=somewhere"]
 JOBS = [
     ["weighting=balanced", "seed=0", "trainer.epochs=3", "sweep=s"],
     ["weighting=balanced", "seed=1", "trainer.epochs=4", "sweep=s"],
@@ -46,11 +47,20 @@ def loader() -> Iterator[ConfigLoader]:
         yield GlobalHydra.instance().config_loader()
 
 
+@pytest.fixture(scope="module")
+def alone() -> list[object]:
+    """What Hydra composes of each job."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        hydras = GlobalHydra.instance().config_loader()
+        master = hydras.load_configuration("config", MASTER, RunMode.MULTIRUN)
+        return [OmegaConf.to_container(hydras.load_sweep_config(master, lines)) for lines in JOBS]
+
+
 @pytest.mark.parametrize("in_turn", [False, True])
 def test_a_shared_composition_is_hydras_own(
-    loader: ConfigLoader, in_turn: bool, monkeypatch: pytest.MonkeyPatch
+    loader: ConfigLoader, alone: list[object], in_turn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    master = loader.load_configuration("config", ["hydra.sweep.dir=somewhere"], RunMode.MULTIRUN)
+    master = loader.load_configuration("config", MASTER, RunMode.MULTIRUN)
     shared, composed = composing.SharedCompositions(loader, in_turn=in_turn), []
     compose = type(loader).load_sweep_config
 
@@ -59,9 +69,9 @@ def test_a_shared_composition_is_hydras_own(
         return compose(own, of, lines)
 
     monkeypatch.setattr(type(loader), "load_sweep_config", counted)
-    for lines in JOBS + JOBS[::-1]:
-        alone, found = loader.load_sweep_config(master, lines), shared.load_sweep_config(master, lines)
-        assert OmegaConf.to_container(found) == OmegaConf.to_container(alone), lines
+    for lines, expected in [*zip(JOBS, alone, strict=True), *zip(JOBS[::-1], alone[::-1], strict=True)]:
+        found = shared.load_sweep_config(master, lines)
+        assert OmegaConf.to_container(found) == expected, lines
         HydraConfig.instance().set_config(found)  # as of a job that is run
     synthetic, recipe = JOBS[5][::2], JOBS[-2][:1]
     assert composed == [["weighting=balanced"], JOBS[2], ["weighting=power"], synthetic, [], [], recipe, recipe, []]

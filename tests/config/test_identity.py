@@ -1,32 +1,44 @@
 """What a job is known by: which code counts for what, and in which words a change of it is told."""
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from equipoise.config import identity
+from equipoise.config.model import Config
 from equipoise.core.source_code import HOME, read_anew
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.models import MODELS
 from equipoise.methods.weighting import STRATEGIES
 from helpers import composed
 
-CONFIG = composed("weighting=balanced", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")
-TAGS = {**identity.tags(CONFIG), "data_sha256": "it"}
+
+@functools.cache
+def config() -> Config:
+    return composed("weighting=balanced", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")
+
+
+@functools.cache
+def tags() -> Mapping[str, str]:
+    """What a run of this config is tagged with."""
+    return {**identity.tags(config()), "data_sha256": "it"}
 
 
 def edited(*parts: str) -> dict[str, str]:
     """The tags of a run whose code was another one in these parts."""
     return {
-        **TAGS,
-        "code": json.dumps({part: "0" if part in parts else digest for part, digest in identity.code(CONFIG).items()}),
+        **tags(),
+        "code": json.dumps(
+            {part: "0" if part in parts else digest for part, digest in identity.code(config()).items()}
+        ),
     }
 
 
 def test_the_code_of_each_choice_counts_and_other_code_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(identity.code(CONFIG)) == [
+    assert list(identity.code(config())) == [
         "weighting=balanced",
         "loss=focal",
         "model=mlp",
@@ -34,59 +46,59 @@ def test_the_code_of_each_choice_counts_and_other_code_does_not(monkeypatch: pyt
         "training",
         "evaluation",
     ]
-    assert identity.changed(TAGS, CONFIG, "it") == ""
+    assert identity.changed(tags(), config(), "it") == ""
     monkeypatch.setitem(STRATEGIES.shipped, "inverse", STRATEGIES["power"])  # type: ignore[arg-type]
-    assert identity.code_sha256(CONFIG) == TAGS["code_sha256"]
+    assert identity.code_sha256(config()) == tags()["code_sha256"]
     monkeypatch.setitem(STRATEGIES.shipped, "balanced", STRATEGIES["power"])  # type: ignore[arg-type]
     monkeypatch.setitem(MODELS.shipped, "mlp", MODELS["linear"])  # type: ignore[arg-type]
     monkeypatch.setitem(DECISIONS.shipped, "tuned", DECISIONS["cost"])  # type: ignore[arg-type]
-    assert identity.code_sha256(CONFIG) != TAGS["code_sha256"]
-    assert identity.changed(TAGS, CONFIG, "other") == (
+    assert identity.code_sha256(config()) != tags()["code_sha256"]
+    assert identity.changed(tags(), config(), "other") == (
         "the code of weighting=balanced and the code of model=mlp and the code of decision=tuned "
         "and the content of the data have changed"
     )
     assert (
-        identity.training_changed(TAGS, CONFIG)
+        identity.training_changed(tags(), config())
         == "the code of weighting=balanced and the code of model=mlp have changed"
     )
 
 
 def test_the_code_of_a_second_training_counts_where_there_is_one() -> None:
-    again = CONFIG.model_copy(update={"trainer": CONFIG.trainer.model_copy(update={"refit": True})})
-    assert {**identity.code(again), "refit": ""} == {**identity.code(CONFIG), "refit": ""}
-    assert identity.code(again).keys() - identity.code(CONFIG).keys() == {"refit"}
-    assert identity.training_changed(TAGS, again) == "the code of refit has changed"
+    again = config().model_copy(update={"trainer": config().trainer.model_copy(update={"refit": True})})
+    assert {**identity.code(again), "refit": ""} == {**identity.code(config()), "refit": ""}
+    assert identity.code(again).keys() - identity.code(config()).keys() == {"refit"}
+    assert identity.training_changed(tags(), again) == "the code of refit has changed"
 
 
 def test_the_words_for_one_part() -> None:
-    assert identity.changed(edited("training"), CONFIG, "it") == "the code of training has changed"
-    assert identity.changed(TAGS, CONFIG, "other") == "the content of the data has changed"
-    assert identity.changed({}, CONFIG, "it").count("the code of") == 5, (
+    assert identity.changed(edited("training"), config(), "it") == "the code of training has changed"
+    assert identity.changed(tags(), config(), "other") == "the content of the data has changed"
+    assert identity.changed({}, config(), "it").count("the code of") == 5, (
         "of a run that does not say its code nothing is known"
     )
 
 
 def test_other_code_of_judging_makes_no_finished_run_stale() -> None:
-    assert identity.changed(edited("evaluation"), CONFIG, "it") == ""
-    assert identity.evaluation_changed(edited("evaluation"), CONFIG)
-    assert not identity.evaluation_changed(TAGS, CONFIG)
-    assert identity.training_changed(edited("evaluation", "decision=tuned"), CONFIG) == ""
+    assert identity.changed(edited("evaluation"), config(), "it") == ""
+    assert identity.evaluation_changed(edited("evaluation"), config())
+    assert not identity.evaluation_changed(tags(), config())
+    assert identity.training_changed(edited("evaluation", "decision=tuned"), config()) == ""
 
 
 def test_the_trials_of_a_search_may_have_any_of_its_options() -> None:
-    jobs = [CONFIG, composed("weighting=power", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")]
-    assert identity.changed_for_any(TAGS, jobs, {"it"}) == ""
+    jobs = [config(), composed("weighting=power", "loss=focal", "decision=tuned", "dataset=digits_lt", "model=mlp")]
+    assert identity.changed_for_any(tags(), jobs, {"it"}) == ""
     assert (
         identity.changed_for_any(edited("weighting=balanced"), jobs, {"it"})
         == "the code of weighting=balanced has changed"
     )
     assert identity.changed_for_any(edited("evaluation"), jobs, ()) == ""
-    assert identity.changed_for_any(TAGS, jobs, {"other"}) == "the content of the data has changed"
+    assert identity.changed_for_any(tags(), jobs, {"other"}) == "the content of the data has changed"
 
 
 def test_runs_of_different_code_are_found() -> None:
-    assert identity.differing([TAGS, TAGS, {}]) == []
-    assert identity.differing([TAGS, edited("training", "loss=focal")]) == ["loss=focal", "training"]
+    assert identity.differing([tags(), tags(), {}]) == []
+    assert identity.differing([tags(), edited("training", "loss=focal")]) == ["loss=focal", "training"]
 
 
 @pytest.fixture
@@ -106,7 +118,7 @@ def test_code_that_only_shows_or_records_does_not_count(monkeypatch: pytest.Monk
         return read_bytes(file)
 
     monkeypatch.setattr(Path, "read_bytes", noting)
-    identity.code(CONFIG)
+    identity.code(config())
     assert {
         "runs/fit.py",
         "training/runtime.py",
@@ -162,11 +174,11 @@ DECIDES_NONE = {
 @pytest.mark.parametrize("what", [*DECIDES_BITS, *DECIDES_NONE])
 def test_only_an_edit_that_decides_bits_makes_another_training(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, then, now = (DECIDES_BITS | DECIDES_NONE)[what]
-    before, read, file = identity.code(CONFIG)["training"], Path.read_bytes, HOME / "equipoise" / name
+    before, read, file = identity.code(config())["training"], Path.read_bytes, HOME / "equipoise" / name
     text = file.read_text(encoding="utf-8")
     assert text.count(then) == 1
     monkeypatch.setattr(
         Path, "read_bytes", lambda path: text.replace(then, now).encode() if path == file else read(path)
     )
     read_anew()
-    assert (identity.code(CONFIG)["training"] != before) == (what in DECIDES_BITS)
+    assert (identity.code(config())["training"] != before) == (what in DECIDES_BITS)

@@ -1,6 +1,7 @@
 """Pages of runs in a real browser: every chart is drawn, no text lies on another, and nothing is wider than a phone."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,16 @@ from pages import a_browser, look, wider_than_paper
 
 pytestmark = pytest.mark.slow
 
-LONG = replace(
-    evidence(12), weights=replace(evidence(12).weights, classes=tuple(f"{i} " + "W" * 90 for i in range(12)))
-)
-RUNS = {
-    "2": evidence(2),
-    "10": evidence(10),
-    "12 long names": LONG,
-    "100": evidence(100),
-    "1000": evidence(1000),
-    "8 labels": evidence_of_labels(8),
-    "60 labels": evidence_of_labels(60),
+
+def of_long_names() -> Evidence:
+    run = evidence(12)
+    return replace(run, weights=replace(run.weights, classes=tuple(f"{i} " + "W" * 90 for i in range(12))))
+
+
+RUNS: dict[str, Callable[[], Evidence]] = {
+    **{str(classes): functools.partial(evidence, classes) for classes in (2, 10, 100, 1000)},
+    "12 long names": of_long_names,
+    **{f"{labels} labels": functools.partial(evidence_of_labels, labels) for labels in (8, 60)},
 }
 
 
@@ -38,7 +38,7 @@ def browser() -> Iterator[Any]:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_page_is_whole_and_legible(name: str, width: int, browser: Any, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(as_html(_trained(RUNS[name])), encoding="utf-8")
+    file.write_text(as_html(_trained(RUNS[name]())), encoding="utf-8")
     assert file.stat().st_size < 1_200_000
     found = look(browser, file, width, dark=width == 400)
     assert found.messages == []
