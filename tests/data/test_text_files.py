@@ -110,6 +110,9 @@ def test_groups_splits_weights_and_slices_are_those_of_a_table(file: Path) -> No
     assert not (sides[0] & sides[1])
     assert not (sides[0] & sides[2])
     assert not (sides[1] & sides[2])
+    later = prepared(file, "dataset.time=by")
+    assert max(rows_of(later, "train")) < min(rows_of(later, "validation"))
+    assert max(rows_of(later, "validation")) < min(rows_of(later, "test"))
     found = sliced(dataset, ["part"], data.split("test").rows, None)
     assert list(found["part"].names) == ["test"]
 

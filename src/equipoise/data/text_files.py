@@ -41,12 +41,14 @@ class TextFiles(FileOptions):
     ----------
     text, label : columns of a table
     missing_labels : texts in the label column that mean "no label"
+    time : a column by which rows are divided
     on_empty : what to do with a text that holds no word
     """
 
     text: Name | None
     label: Name | None
     missing_labels: Names
+    time: Name | None
     on_empty: Literal["error", "skip"]
 
 
@@ -95,7 +97,7 @@ def _of_tables(least: int, files: TextFiles, words: WordOptions, weights: RowWei
     tables, column = tables_of(files), files.text or ""
     roles = Roles((files.label or "",), files.missing_labels, option="dataset.label", least=least)
     if least > 1:
-        roles = replace(roles, group=files.group, split_column=files.split_column)
+        roles = replace(roles, group=files.group, split_column=files.split_column, time=files.time)
     if least > 1 or weights.weight in tables[0].columns:
         roles = replace(roles, weight=weights.weight)
     check_roles(tables, roles)
@@ -117,7 +119,7 @@ def _unread(_rows: Mapping[str, Integers], _folder: Path) -> Loaded:
 
 def _of_folder(least: int, files: TextFiles, words: WordOptions, weights: RowWeights) -> Raw:
     options = {**vars(files), "weight": weights.weight}
-    for option in ("text", "label", "test_path", "group", "split_column", "weight"):
+    for option in ("label", "test_path", "group", "split_column", "time", "weight"):
         if least > 1 and options[option] is not None:
             raise ConfigError(
                 f"dataset.{option}={options[option]}: dataset.path={files.path} is a folder, whose folders say "

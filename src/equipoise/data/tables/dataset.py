@@ -197,18 +197,23 @@ def _check_own_splits(tables: Sequence[Table], files: FileOptions) -> None:
 
 
 def check_roles(tables: Sequence[Table], roles: Roles) -> None:
-    """Refuse a column that a table lacks.
+    """Refuse a column that a table lacks, and two that both divide the rows.
 
     Raises
     ------
     ConfigError
-        With the nearest name.
+        With the nearest name, or the option to leave out.
     """
     for table in tables:
         for option, wanted in roles.typed:
             if wanted is not None and wanted not in table.columns:
                 near = suggestion(wanted, table.columns, option)
                 raise ConfigError(f"{option}={wanted}: {table.name} has no such column{near}")
+    if roles.time is not None and roles.split_column is not None:
+        raise ConfigError(
+            f"dataset.time={roles.time} with dataset.split_column={roles.split_column}: both say which rows are "
+            "whose split; leave one of the two out"
+        )
 
 
 def _check_names(table: Table, options: ColumnOptions, roles: Roles) -> None:
@@ -233,11 +238,6 @@ def _check_names(table: Table, options: ColumnOptions, roles: Roles) -> None:
                 raise ConfigError(
                     f"column '{name}' is in dataset.{key} and in dataset.{other}: leave it out of one of the two"
                 )
-    if options.time is not None and roles.split_column is not None:
-        raise ConfigError(
-            f"dataset.time={options.time} with dataset.split_column={roles.split_column}: both say which rows are "
-            "whose split; leave one of the two out"
-        )
 
 
 def _raw(tables: Sequence[Table], roles: Roles, options: ColumnOptions, content: str) -> Raw:
