@@ -69,6 +69,7 @@ CHAPTERS = (
             "survey_rows",
             "digits_resnet",
             "fine_tuning",
+            "spam_mails",
             "mnist_lt_search",
         ),
         "weighting",

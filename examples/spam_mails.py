@@ -47,7 +47,7 @@ def main(package: Path, table: Path) -> None:
 
 def read(raw: str) -> tuple[str, str]:
     """Return the subject of a mail and what is shown of its body."""
-    message = email.message_from_string(raw)
+    message = email.message_from_string(clean(raw))
     subject = message.get("Subject", "")
     try:
         subject = str(make_header(decode_header(str(subject))))

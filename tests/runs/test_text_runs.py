@@ -9,6 +9,7 @@ import pytest
 
 from equipoise.commands import check
 from equipoise.data.prepare import prepare
+from equipoise.data.preprocessing import read
 from equipoise.data.write_shards import write_shards
 from equipoise.methods.weighting import class_weights
 from equipoise.serving import register
@@ -112,6 +113,21 @@ def test_the_served_model_and_predict_take_texts(store: Store, words: list[str],
     ids = prepare(composed(*words).dataset, store.root / "cache").words
     assert ids is not None
     assert load_model(store, logged.id)(ids.apply(["win money"])).shape == (1, 2), "the logged model takes ids"
+
+
+def test_a_saved_model_of_texts_takes_those_of_a_table(words: list[str], cache: Path, tmp_path: Path) -> None:
+    import keras
+
+    count = keras.layers.TextVectorization(max_tokens=50, output_mode="multi_hot")
+    count.adapt(["win money prize", "lunch report agenda"])
+    inputs = keras.Input((), dtype="string")
+    keras.Model(inputs, keras.layers.Dense(2)(count(inputs))).save(tmp_path / "own.keras")
+    of_file = [each for each in words if not each.startswith("model")]
+    saved = ["dataset.tokens=none", "model=saved", f"model.path='{tmp_path}/own.keras'", "model.dropout=0"]
+    _, history, model, data = fit(cache, *of_file, *saved, "weighting=balanced")
+    assert model.inputs[0].dtype == "string"
+    assert history[-1]["train/loss"] < history[0]["train/loss"]
+    assert read(data.folder).model_dump()["column"] == "body"
 
 
 REFUSED = {
