@@ -132,7 +132,7 @@ BAD = {
     "time stamps": (parquet_with(d=pd.date_range("2024", periods=12), y=list("ab") * 6), "column 'd' holds dates"),
     "identifiers": (
         csv_with("k,y\n" + "".join(f"key{i},{'ab'[i % 2]}\n" for i in range(300))),
-        "more than 100 different values: leave it out with dataset.drop=[k]",
+        "more than 100 different values, most of which occur once: leave it out with dataset.drop=[k]",
     ),
     "too few of a class": (csv_with("x,y\n" + TWELVE + "1,rare\n"), "class rare (1); needed are 3"),
     "too few for the folds": (csv_with("x,y\n" + TWELVE, "dataset.folds=9"), "needed are 9"),

@@ -11,6 +11,7 @@ from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.mixing import MIXES
 from equipoise.data.prepare import counted_by, surveyed
+from equipoise.data.prepared import Prepared
 from equipoise.data.types import Source
 from equipoise.methods import schedules
 from equipoise.methods.costs import cost_matrix
@@ -57,6 +58,32 @@ def check_together(config: Config) -> None:
         _check_several_labels(config, source)
     else:
         _check_one_label(config, weights)
+
+
+def check_prepared(config: Config, data: Prepared) -> None:
+    """Refuse what cannot be done with the features that the data were found to have.
+
+    Raises
+    ------
+    ConfigError
+        If features are numbers of categories, and the model or the mixing takes quantities.
+    """
+    if not data.ids:
+        return
+    several = f"{max(data.ids) - 1} categories"
+    raise_it = f"type dataset.max_categories={max(data.ids)}, which makes a feature of each category, or"
+    model = MODELS[config.model.name]
+    if not (getattr(model, "embeds", False) or getattr(model, "is_read", False)):
+        able = " or ".join(name for name, each in MODELS.shipped.items() if getattr(each, "embeds", False))
+        raise ConfigError(
+            f"model={config.model.name} has no embedding, and the table has a column of {several}, which are numbers "
+            f"to it: use model={able}, {raise_it} leave the column out with dataset.drop"
+        )
+    if config.dataset.mix != NONE:
+        raise ConfigError(
+            f"dataset.mix={config.dataset.mix} mixes quantities, and the table has a column of {several}: "
+            f"{raise_it} leave dataset.mix out"
+        )
 
 
 def _check_row_weights(config: Config, source: Source) -> None:

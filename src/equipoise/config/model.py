@@ -68,6 +68,7 @@ SILENT = (
     ("dataset.count", "rows"),
     ("dataset.encoding", "auto"),
     ("dataset.class_names", None),
+    ("model.embedding", "auto"),
     ("dataset.numeric", []),
     ("dataset.dates", []),
     ("dataset.time", None),

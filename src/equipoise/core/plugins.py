@@ -63,7 +63,9 @@ def model(function: Function) -> Function:
     """Mark a model: from the shape of one sample and the number of logits to an uncompiled `keras.Model`.
 
     A third parameter named `texts` is handed the texts of the training split, str (n,), to learn a vocabulary of:
-    samples are then texts, and the model begins with `keras.Input(shape, dtype="string")`.
+    samples are then texts, and the model begins with `keras.Input(shape, dtype="string")`. A third one named `ids` is
+    handed how many categories each of a table's last features is the number of, such as (5001,), or (): columns with
+    more values than `dataset.max_categories`.
 
     Examples
     --------
@@ -147,7 +149,7 @@ def sampling(function: Function) -> Function:
 # What a function may be, with how many things it is handed at least, and the names of all.
 HANDED: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "loss": (2, ("labels", "logits", "counts", "prior", "costs")),
-    "model": (2, ("shape", "logits", "texts")),
+    "model": (2, ("shape", "logits", "texts", "ids")),
     "weighting": (1, ("counts",)),
     "dataset": (0, ()),
     "decision": (1, ("known",)),

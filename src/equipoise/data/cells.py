@@ -4,6 +4,7 @@ Everything works on Arrow arrays, a block of rows at a time. This module knows n
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -282,10 +283,13 @@ def _same(text: "pa.StringArray", known: Sequence[str]) -> "pa.StringArray":
     import pyarrow.compute as compute
 
     encoded = compute.dictionary_encode(text)
+    exact, meanings = set(known), defaultdict(list)
+    for word in known:
+        meanings[_says(word)].append(word)
     meant: list[str] = []
     for value in encoded.dictionary.to_pylist():
-        alike = [word for word in known if _says(word) == _says(value)]
-        meant.append(value if value in known or len(alike) != 1 else alike[0])
+        alike = meanings[_says(value)]
+        meant.append(value if value in exact or len(alike) != 1 else alike[0])
     import pyarrow as pa
 
     return pa.array(meant, pa.string()).take(encoded.indices)

@@ -49,6 +49,7 @@ class Prepared(ClassCounts):
     image_formats : the formats of the images, files or in shards
     shard_root, shards : the folder of the shards and how many each split has, if the samples stay in them
     test_counts_fixed : whether a design fixes how many test samples each class has
+    ids : how many categories each of the last features is the number of
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Prepared(ClassCounts):
     shard_root: str | None = None
     shards: int = 0
     test_counts_fixed: bool = False
+    ids: tuple[int, ...] = ()
 
     def split(self, name: str) -> Samples:
         """Return `train`, `validation` or `test`, mapped and not loaded.
@@ -180,6 +182,7 @@ class Metadata(Section):
     shard_root: str | None
     shards: Annotated[int, Field(ge=0, le=MOST_SHARDS)]
     test_counts_fixed: bool
+    ids: Counts | tuple[()] = ()
     files: dict[str, str]  # path below the folder to digest
     sha256: str  # of all of the above
 

@@ -83,6 +83,11 @@ class Preprocessing(Section):
 
     kind: str
 
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """How many categories each of the last features is the number of; none where features are quantities."""
+        return ()
+
     def apply(self, rows: Any) -> Floats:
         """Return float32 (n, *shape), the same bits as in training, from rows of a type that depends on the kind."""
         raise NotImplementedError

@@ -37,6 +37,11 @@ def write_shards(data: Prepared, output: Path, shards: int, weight: str | None =
         raise ConfigError("shards hold one class for each sample, and these samples have several labels")
     if data.texts or data.words:
         raise ConfigError("shards hold numbers and images, and these samples are texts")
+    if data.ids:
+        raise ConfigError(
+            f"shards hold numbers that are quantities, and the table has a column of {max(data.ids)} categories: leave "
+            "it out with dataset.drop, or raise dataset.max_categories, which makes a feature of each"
+        )
     sizes = {name: len(data.split(name).labels) for name in SPLITS}
     smallest = min(SPLITS, key=lambda name: sizes[name])
     fewest = sizes[smallest]

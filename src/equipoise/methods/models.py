@@ -1,14 +1,14 @@
 """Keras models that end in logits. TensorFlow is imported when a model is built, not before.
 
-A model function takes the shape of one sample and the number of logits, and returns an uncompiled model. One of the
-user's own may take the texts of the training split after them, to learn its vocabulary of; one of ids of words takes
-what is known of the words.
+A model function takes the shape of one sample and the number of logits, and returns an uncompiled model. It may take
+the texts of the training split after them, to learn its vocabulary of, what is known of words, or the sizes of
+embeddings.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -26,23 +26,48 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Texts = np.ndarray[Any, np.dtype[np.object_]]
+# How many numbers stand for a category: by a rule, one for each category, or so many.
+Embedding: TypeAlias = Literal["auto", "one_hot"] | PositiveInt
 
 
-def linear(shape: Shape, logits: int) -> "keras.Model":
+def linear(shape: Shape, logits: int, ids: Shape = ()) -> "keras.Model":
     """Multinomial logistic regression."""
-    return mlp(shape, logits, hidden=(), dropout=0.0)
+    return mlp(shape, logits, ids, hidden=(), dropout=0.0, embedding="one_hot")
 
 
-def mlp(shape: Shape, logits: int, *, hidden: Counts, dropout: Fraction) -> "keras.Model":
-    """Dense layers with ReLU, each followed by dropout."""
+def mlp(
+    shape: Shape, logits: int, ids: Shape = (), *, hidden: Counts, dropout: Fraction, embedding: Embedding
+) -> "keras.Model":
+    """Dense layers with ReLU, each followed by dropout.
+
+    The last features may be numbers of categories, 0 to `ids` - 1. Each of these has a vector, which is learned
+    (`embedding`): min(600, 1.6 n^0.56) long for n categories, as fast.ai's `emb_sz_rule`, so long, or one-hot.
+    """
     from keras import Input, Model, layers
 
     inputs = Input(shape, name="features")
     x = layers.Flatten()(inputs) if len(shape) > 1 else inputs
+    if ids:
+        x = _with_vectors(inputs, shape[0] - len(ids), ids, embedding)
     for units in hidden:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.Dropout(dropout)(x) if dropout else x
     return Model(inputs, layers.Dense(logits, dtype="float32", name="logits")(x))
+
+
+def _with_vectors(inputs: Any, first: int, ids: Shape, embedding: Embedding) -> Any:
+    """Put vectors in place of the features from the first on, which are numbers of categories."""
+    from keras import layers, ops
+
+    parts = [inputs[:, :first]] if first else []
+    for place, size in enumerate(ids):
+        number = ops.cast(inputs[:, first + place], "int32")  # before half precision, which has no such whole numbers
+        if embedding == "one_hot":
+            parts.append(ops.one_hot(number, size))
+        else:
+            length = min(600, round(1.6 * size**0.56)) if embedding == "auto" else embedding
+            parts.append(layers.Embedding(size, length)(number))
+    return layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
 def cnn(
@@ -124,6 +149,7 @@ class Architecture:
     own : whether it is the user's own
     texts : whether it is handed the texts of the training split
     words : whether its samples are ids of words, and it is handed what is known of these
+    embeds : whether it is handed the sizes of embeddings, for features that are numbers of categories
     check : refuses options, of the model and of the dataset, before anything is written
     file : the option that may name a file of weights, on which the result depends as on code
     backbone : whether it has one that `trainer.phases` can freeze
@@ -137,6 +163,7 @@ class Architecture:
     own: bool = False
     texts: bool = False
     words: bool = False
+    embeds: bool = False
     check: Callable[[Section, Section], None] | None = None
     file: str | None = None
     backbone: bool = False
@@ -147,7 +174,7 @@ class Architecture:
         shape: Shape,
         logits: int,
         texts: Texts | None = None,
-        words: WordPreprocessing | None = None,
+        known: "WordPreprocessing | Shape | None" = (),
         /,
         **options: Any,
     ) -> "keras.Model":
@@ -156,7 +183,8 @@ class Architecture:
         Parameters
         ----------
         texts : str (n,), those of the training split; None: the samples are numbers
-        words : what is known of the words if samples are their ids
+        known : what is known of the words if samples are their ids; else how many categories each of the last features
+            may be the number of
 
         Raises
         ------
@@ -164,14 +192,15 @@ class Architecture:
             If the user's own function fails, or returns no model of samples of that shape.
         """
         if not self.own:
-            model = self.build(shape, logits, *((words,) if self.words else ()), **options)
+            handed = (known,) if self.words or (self.embeds and known) else ()
+            model = self.build(shape, logits, *handed, **options)
             if takes_texts(model) != (texts is not None):  # one from a file may take either
                 takes, has = ("texts", "numbers") if texts is None else ("numbers", "texts")
                 raise ConfigError(f"model.path={options['path']} takes {takes}; samples are {has}")
             return model
         who = f"model={self.build.__name__}" + (" (its samples are texts)" if texts is not None else "")
         with plugins.telling(who, self.build):
-            handed = (texts,) if self.texts else ()
+            handed = (texts,) if self.texts else (known,) if self.embeds else ()
             model = _of_inputs(self.build(shape, logits, *handed, **options), shape, who, of_texts=texts is not None)
         if takes_texts(model) != (texts is not None):
             other = 'keras.Input(shape, dtype="string")' if texts is not None else "keras.Input(shape)"
@@ -205,12 +234,12 @@ def _of_inputs(found: Any, shape: Shape, who: str, *, of_texts: bool) -> "keras.
 
 
 def _of_own(function: Callable[..., "keras.Model"], own: Own) -> Architecture:
-    return Architecture(function, own=True, texts="texts" in own.handed)
+    return Architecture(function, own=True, texts="texts" in own.handed, embeds="ids" in own.handed)
 
 
 SHIPPED: Mapping[str, Architecture] = {
-    "linear": Architecture(linear, dense=True, bits_known=True),
-    "mlp": Architecture(mlp, dense=True, bits_known=True),
+    "linear": Architecture(linear, dense=True, bits_known=True, embeds=True),
+    "mlp": Architecture(mlp, dense=True, bits_known=True, embeds=True),
     "cnn": Architecture(cnn, dimensions=3, bits_known=True),
     "conv1d": Architecture(conv1d, dimensions=2, bits_known=True),
     "resnet": Architecture(resnet, dimensions=3),

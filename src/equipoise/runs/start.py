@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from equipoise.config.checks import check_prepared
 from equipoise.config.model import Config, Trainer
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console, note, warn
@@ -29,6 +30,7 @@ def start(config: Config, data: Prepared) -> "KerasLearner":
         calibrate it.
     """
     calibration.check(config.calibration.name, np.asarray(data.split("validation").labels), data.classes)
+    check_prepared(config, data)
     device, replicas = start_tensorflow(config, data)
     tells = config.trainer.strategy != "multi_worker" or read_cluster().is_chief  # of several workers one
     for message in replica_notes(config, replicas) if tells else ():

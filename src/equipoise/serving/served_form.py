@@ -10,7 +10,7 @@ import numpy as np
 from equipoise.data import dates
 from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing
-from equipoise.data.tables.columns import CategoricalColumn, Column, DateColumn, TablePreprocessing
+from equipoise.data.tables.columns import CategoricalColumn, Column, DateColumn, IdColumn, TablePreprocessing
 from equipoise.data.tables.pandas_types import PandasType
 from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
@@ -104,7 +104,7 @@ def _typical(column: Column, kind: PandasType) -> Any:
         seconds = round(column.earliest * dates.DAY)
         moment = np.datetime64(seconds, "s").item()
         return {"long": seconds, "double": float(seconds), "datetime": moment}.get(kind, moment.isoformat())
-    if isinstance(column, CategoricalColumn):
+    if isinstance(column, CategoricalColumn | IdColumn):
         category = next(iter(column.categories), "")
         return {"long": int, "double": float}.get(kind, str)(category)
     return {"long": round(column.mean), "string": str(column.mean)}.get(kind, column.mean)

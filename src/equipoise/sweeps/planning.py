@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from equipoise.config.checks import check_prepared
 from equipoise.config.differences import differences, line
 from equipoise.config.model import CONTROL, Config, below
 from equipoise.config.naming import VARIED, experiment_of, run_name, told_apart
@@ -42,6 +43,7 @@ from equipoise.core.commands import command
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import NONE, ConfigError, counted, suggestion
 from equipoise.data.prepare import prepare
+from equipoise.data.prepared import Prepared
 from equipoise.sweeps import candidates, race_plan, search
 from equipoise.sweeps.launchers import choose
 
@@ -136,13 +138,16 @@ def prepare_all(plan: Plan) -> None:
     Raises
     ------
     ConfigError
-        If some data are unfit for learning, or the cache cannot be written.
+        If some data are unfit for learning, or for a job's model, or the cache cannot be written.
     """
-    for dataset in {config.dataset.model_dump_json(): config.dataset for config in plan.jobs}.values():
+    found: dict[str, Prepared] = {}
+    for config in plan.jobs:
+        key = config.dataset.model_dump_json()
         try:
-            prepare(dataset, cache_folder())
+            found[key] = found.get(key) or prepare(config.dataset, cache_folder())
         except OSError as error:
             raise ConfigError(f"the data cannot be prepared in {cache_folder()}: {error.strerror or error}") from None
+        check_prepared(config, found[key])
 
 
 @dataclass(frozen=True)

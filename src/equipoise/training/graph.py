@@ -72,8 +72,8 @@ def _drawn(config: Config, data: Prepared) -> keras.Model:
     with strategy_of(config.trainer.strategy).scope():
         options = arguments(config.model, architecture.build)
         texts = decoded(data.split("train").features) if data.texts else None
-        words = data.words if architecture.words else None
-        model = architecture(data.shape, logits_of(config, data), texts, words, **options)
+        known = data.words if architecture.words else data.ids
+        model = architecture(data.shape, logits_of(config, data), texts, known, **options)
         head = LOSSES[config.loss.name].head
         if head is not None:
             model = head(model, **arguments(config.loss, head))

@@ -4,6 +4,7 @@ The record is written once, when a table is prepared, and read wherever rows are
 data frame or of Python values become the same bits.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -169,6 +170,60 @@ class DateColumn(Section):
         return features, doubts
 
 
+class IdColumn(Section):
+    """One feature that is the number of the category, exact in float32: for columns of many categories.
+
+    Unseen categories have the number 0, which is that of those, too, that occur once in the training rows: by Good's
+    estimate (1953) their share of the rows is the chance that the next row has an unseen one, and from their rows a
+    model learns what is to be said of it. The others count from 1; the last number means that a value is missing, if a
+    training row misses it.
+
+    Attributes
+    ----------
+    type : the Arrow type in the training file
+    missing : markers of a missing value beside the empty text
+    categories : those that occur more than once
+    rare : those that occur once
+    incomplete : whether a training row misses its value; if none does, a missing value counts as unseen
+    """
+
+    kind: Literal["id"] = "id"
+    name: str
+    type: str
+    missing: Names
+    categories: Names
+    rare: Names
+    incomplete: bool
+
+    @property
+    def width(self) -> int:
+        """Features."""
+        return 1
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return 1 + len(self.categories) + self.incomplete
+
+    @functools.cached_property
+    def _known(self) -> "pa.Array":
+        import pyarrow as pa
+
+        return pa.array([*self.categories, *self.rare], pa.string())
+
+    def encode(self, values: "pa.Array") -> tuple[Floats, list[Doubt]]:
+        """Return float32 (rows, 1) and the doubts about rows."""
+        import pyarrow.compute as compute
+
+        text = cells.categories(values, self.missing, (*self.categories, *self.rare))
+        absent = text.is_null().to_numpy(zero_copy_only=False)
+        codes = compute.index_in(text, self._known).fill_null(-1).to_numpy(zero_copy_only=False)
+        numbers = np.where(codes < len(self.categories), codes + 1, 0)
+        numbers[absent] = self.size - 1 if self.incomplete else 0
+        doubts = [Doubt(self.name, (codes < 0) & ~absent, "unseen"), Doubt(self.name, absent, "missing")]
+        return numbers.astype(np.float32)[:, np.newaxis], doubts
+
+
 class CategoricalColumn(Section):
     """One feature for each category that the training rows hold.
 
@@ -204,7 +259,7 @@ class CategoricalColumn(Section):
         return features, [Doubt(self.name, (codes < 0) & ~absent, "unseen"), Doubt(self.name, absent, "missing")]
 
 
-Column = NumericColumn | CategoricalColumn | DateColumn
+Column = NumericColumn | CategoricalColumn | IdColumn | DateColumn
 
 
 @dataclass(frozen=True)
@@ -242,7 +297,7 @@ class Encoded:
 
 
 class TablePreprocessing(Preprocessing):
-    """The columns that a model of a table learned from, in the order of their features.
+    """The columns that a model of a table learned from, in the order of their features, of which ids are the last.
 
     Rows are columns by name: a data frame, an Arrow table or batch, or a mapping. Cells may be text as in a CSV, or
     numbers and booleans of their own type. Other columns are ignored; a missing column is a `ConfigError`.
@@ -267,6 +322,11 @@ class TablePreprocessing(Preprocessing):
     def width(self) -> int:
         """Features of a row."""
         return sum(column.width for column in self.columns)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """How many numbers each of the last features has, of columns of many categories."""
+        return tuple(column.size for column in self.columns if isinstance(column, IdColumn))
 
     def apply(self, rows: Any) -> Floats:
         """Return float32 (rows, features); what cannot be read is missing, an unknown category is a row of zeros."""

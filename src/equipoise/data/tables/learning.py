@@ -3,9 +3,10 @@
 Odd are columns that name the rows, columns that are constant, and numbers that may stand for a missing value.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from equipoise.data.tables.columns import (
     Column,
     DateColumn,
     DatePart,
+    IdColumn,
     NumericColumn,
     TablePreprocessing,
 )
@@ -27,6 +29,7 @@ from equipoise.data.tables.readings import FEW, ColumnOptions, Reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MOST_IDS = 1 << 24  # from here on float32 skips whole numbers
 MOST_NAMED = 1 << 20  # rows in which names are looked for
 # Usual marks of a missing number, and how many deviations of the other numbers one must lie outside their range.
 SENTINELS = (-1, -9, *(sign * (10**digits - 1) for digits in range(2, 9) for sign in (-1, 1)))
@@ -127,6 +130,36 @@ class _Dates:
         ], []
 
 
+@dataclass(frozen=True)
+class _OfText:
+    """What columns of categories hold in the training rows.
+
+    Attributes
+    ----------
+    counts : of each category, by column
+    incomplete : the columns that miss a value in a row
+    most : a column with more categories becomes numbers of them
+    """
+
+    counts: Mapping[str, Counter[str]]
+    incomplete: frozenset[str]
+    most: int
+
+    def column(self, reading: Reading) -> tuple[Column, list[str]]:
+        """Return the encoder of a column, and notes."""
+        name, found = reading.name, self.counts[reading.name]
+        shared: dict[str, Any] = {"name": name, "type": reading.type, "missing": reading.missing}
+        if len(found) <= self.most:
+            return CategoricalColumn(**shared, categories=tuple(sorted(found))), []
+        often, once = (tuple(sorted(each for each in found if (found[each] == 1) is rare)) for rare in (False, True))
+        told = f", of which {len(once)} occur once and count as unseen" if once else ""
+        incomplete = name in self.incomplete
+        return IdColumn(**shared, categories=often, rare=once, incomplete=incomplete), [
+            f"column '{name}' has {len(found)} categories in the training rows{told}: each is a number, of which "
+            "model=mlp and linear make vectors"
+        ]
+
+
 @dataclass
 class _RowNames:
     """Find out whether a column may name the rows: whole numbers that rise, or numbers or texts that all differ."""
@@ -172,7 +205,7 @@ def fit(
     numeric = [reading for reading in read if reading.numeric]
     sentinels = _Sentinels()
     fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
-    categories: dict[str, set[str]] = {reading.name: set() for reading in read if reading.kind == "category"}
+    categories: dict[str, Counter[str]] = {reading.name: Counter() for reading in read if reading.kind == "category"}
     of_dates = {reading.name: _Dates(reading) for reading in read if reading.kind == "date"}
     incomplete: set[str] = set()  # text with a missing value in a training row
     names = {reading.name: _RowNames(rises=reading.numeric) for reading in read if reading.kind != "date"}
@@ -191,13 +224,16 @@ def fit(
             reading = next(reading for reading in read if reading.name == name)
             text = cells.categories(batch.column(name), reading.missing)
             names[name].add(text)
-            found |= set(_distinct(text, chosen))
+            _count(found, text, chosen)
             if (text.is_null().to_numpy(zero_copy_only=False) & chosen).any():
                 incomplete.add(name)
-            _check_number_of(found, reading, options)
         for name, learning in of_dates.items():
             learning.add(batch.column(name), chosen)
-    columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, categories, of_dates)
+    for reading in read:
+        if reading.kind == "category":
+            _check_number_of(categories[reading.name], reading, options)
+    of_text = _OfText(categories, frozenset(incomplete), options.max_categories)
+    columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, of_text, of_dates)
     notes += sentinels.notes(numeric, options) if numeric else []
     for name, found in categories.items():
         notes += _of_categories(name, sorted(found), complete=name not in incomplete)
@@ -219,9 +255,9 @@ def _of_categories(name: str, found: Sequence[str], *, complete: bool) -> list[s
     return [f"column '{name}': {listing(near, 3)} are different categories, and nearly the same text: {cure}"]
 
 
-def _of_many(reading: Reading, categories: Mapping[str, set[str]], rows: int, options: ColumnOptions) -> list[str]:
+def _of_many(reading: Reading, categories: Mapping[str, Counter[str]], rows: int, options: ColumnOptions) -> list[str]:
     """Tell of text that hardly repeats: it may be numbers that cannot be read, or times."""
-    found = categories.get(reading.name, set())
+    found = categories.get(reading.name, Counter[str]())
     if len(found) <= max(FEW, rows / 2) or reading.notes or reading.name in options.categorical:
         return []
     return [
@@ -235,7 +271,7 @@ def _columns(
     read: Sequence[Reading],
     moments: Moments | None,
     lacking: Booleans,
-    categories: dict[str, set[str]],
+    of_text: _OfText,
     of_dates: Mapping[str, _Dates],
 ) -> tuple[list[Column], list[str]]:
     columns: list[Column] = []
@@ -245,8 +281,8 @@ def _columns(
         name = reading.name
         notes += reading.notes
         if reading.kind == "date":
-            found, more = of_dates[name].column()
-            columns, notes = [*columns, *found], [*notes, *more]
+            of_date, more = of_dates[name].column()
+            columns, notes = [*columns, *of_date], [*notes, *more]
             if more:
                 continue
         elif moments is not None and reading.numeric:
@@ -259,15 +295,12 @@ def _columns(
                         "so that nothing is learned of it"
                     )
             index += 1
-        elif categories[name]:
-            columns.append(
-                CategoricalColumn(
-                    name=name, type=reading.type, missing=reading.missing, categories=tuple(sorted(categories[name]))
-                )
-            )
+        elif of_text.counts[name]:
+            found, more = of_text.column(reading)
+            columns, notes = [*columns, found], [*notes, *more]
         if not columns or columns[-1].name != name:
             notes.append(f"column '{name}' has no value in the training rows: it is left out")
-    return columns, notes
+    return sorted(columns, key=lambda column: isinstance(column, IdColumn)), notes
 
 
 def _finite(column: "pa.Array", reading: Reading) -> Floats:
@@ -286,19 +319,25 @@ def _as_arrow(numbers: Floats) -> "pa.Array":
     return pa.array(numbers)
 
 
-def _distinct(values: "pa.StringArray", chosen: Booleans) -> list[str]:
-    """Return the values of the chosen rows, each once."""
+def _count(found: Counter[str], values: "pa.StringArray", chosen: Booleans) -> None:
+    """Count the values of the chosen rows."""
     import pyarrow as pa
 
-    found: list[str] = values.filter(pa.array(chosen)).drop_null().unique().to_pylist()
-    return found
+    counts = values.filter(pa.array(chosen)).drop_null().value_counts()
+    for value, count in zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True):
+        found[value] += count
 
 
-def _check_number_of(categories: set[str], reading: Reading, options: ColumnOptions) -> None:
-    if len(categories) > options.max_categories:
+def _check_number_of(found: Counter[str], reading: Reading, options: ColumnOptions) -> None:
+    """Refuse text of many values that mostly occur once, of which nothing can be learned, and more than are exact."""
+    if len(found) <= options.max_categories:
+        return
+    once = sum(count == 1 for count in found.values())
+    why = "most of which occur once" if once > found.total() / 2 else "more than float32 can tell apart"
+    if once > found.total() / 2 or len(found) >= MOST_IDS:
         told = f" ({reading.notes[0]})" if reading.notes else ""
         raise ConfigError(
-            f"column '{reading.name}' is text with more than {options.max_categories} different values{told}: "
+            f"column '{reading.name}' is text with more than {options.max_categories} different values, {why}{told}: "
             f"leave it out with {options.more('drop', reading.name)}, or raise dataset.max_categories"
         )
 

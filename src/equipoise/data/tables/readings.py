@@ -48,7 +48,7 @@ class FeatureOptions(Section):
     numeric : columns that hold numbers, though they look like categories; other cells are missing
     dates : columns that hold dates, which become numbers; other cells are missing
     time : the column by which rows are divided, oldest first; it is a feature only if one of these names it
-    max_categories : a text column with more values in training than this is refused
+    max_categories : a text column with more values in training than this becomes numbers of categories
     """
 
     drop: Names

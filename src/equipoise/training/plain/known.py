@@ -20,6 +20,7 @@ PURE = {
         min,
         range,
         reversed,
+        round,
         str,
         sum,
         tuple,

@@ -18,7 +18,8 @@ def model(case: Case, definitions: Definitions) -> Piece:
     option, build = f"model={config.model.name}", MODELS[config.model.name].build
     write = definitions.call_of if case.brief > 2 else definitions.result_of
     lines = [*case.said(option, build.__doc__), "keras.utils.set_random_seed(SEED)"]
-    lines += write(option, "model", build, case.data.shape, case.logits, **arguments(config.model, build))
+    ids = (case.data.ids,) if case.data.ids else ()
+    lines += write(option, "model", build, case.data.shape, case.logits, *ids, **arguments(config.model, build))
     head = LOSSES[config.loss.name].head
     if head is not None:
         options = arguments(config.loss, head, case.data.classes)
