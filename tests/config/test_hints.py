@@ -98,7 +98,6 @@ LABELS = {
     "NA in Parquet": parquet_with(x=np.arange(40.0), y=["NA", "b"] * 20),
     "nan in an array": npz_with(x=np.arange(80.0).reshape(40, 2), y=np.array(["nan", "b"] * 20)),
     "too few of a class to divide": csv_with("x,y\n" + TWELVE + "1,rare\n"),
-    "a column of text": special("dataset.target=Class Label", "dataset.max_categories=1"),
     "a column whose name looks like two": lambda folder: csv_with(
         'x,"weight,kg",y\n' + "".join(f"{i % 9},key{i},{'ab'[i % 2]}\n" for i in range(300))
     )(folder),

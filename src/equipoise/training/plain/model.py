@@ -15,10 +15,11 @@ DRAWING = re.compile("Dropout|Noise|Random|SeedGenerator")
 def model(case: Case, definitions: Definitions) -> Piece:
     """Return the statements that make the model, from the seed on; the value is whether its layers draw."""
     config = case.config
-    option, build = f"model={config.model.name}", MODELS[config.model.name].build
+    option, record = f"model={config.model.name}", MODELS[config.model.name]
+    build = record.build
     write = definitions.call_of if case.brief > 2 else definitions.result_of
     lines = [*case.said(option, build.__doc__), "keras.utils.set_random_seed(SEED)"]
-    ids = (case.data.ids,) if case.data.ids else ()
+    ids = (case.data.ids,) if record.embeds else ()
     lines += write(option, "model", build, case.data.shape, case.logits, *ids, **arguments(config.model, build))
     head = LOSSES[config.loss.name].head
     if head is not None:
