@@ -20,7 +20,7 @@ def test_every_model_ends_in_logits(model: str, tmp_path: Path) -> None:
 
     shape = (20, 3) if MODELS[model].dimensions == 2 else (8, 8, 1)
     config = composed("dataset=digits_lt", *needed(f"model={model}"), f"model={model}", *of_file(model, tmp_path))
-    data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789"), "texts": False})
+    data: Any = type("Data", (), {"shape": shape, "classes": tuple("0123456789"), "texts": False, "ids": ()})
     built = build(config, data)
     assert built.output_shape == (None, 10)
     assert built.layers[-1].activation.__name__ == "linear"
@@ -52,7 +52,9 @@ def test_linear_has_a_weight_a_feature_and_a_bias() -> None:
 
 
 def test_mlp_has_a_layer_for_each_number() -> None:
-    assert parameters("mlp", (3,), hidden=(5, 4), dropout=0.1) == (3 + 1) * 5 + (5 + 1) * 4 + (4 + 1) * 2
+    assert (
+        parameters("mlp", (3,), hidden=(5, 4), dropout=0.1, embedding="auto") == (3 + 1) * 5 + (5 + 1) * 4 + (4 + 1) * 2
+    )
 
 
 def test_cnn_halves_the_image_after_each_convolution() -> None:

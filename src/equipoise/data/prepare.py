@@ -247,7 +247,7 @@ def _write(source: Source, loaded: Splits, folder: Path) -> None:
         "image_formats": train.features.formats if isinstance(train.features, Images) else (),
         "shard_root": str(Path(shards[0]).parent) if in_shards else None,
         "shards": len(shards),
-        "ids": learned.ids,
+        "ids": learned.category_counts,
         "test_counts_fixed": source.test_counts_fixed or _are_even(loaded.splits["test"].labels, len(source.classes)),
     }
     seal(folder, metadata)

@@ -84,7 +84,7 @@ class Preprocessing(Section):
     kind: str
 
     @property
-    def ids(self) -> tuple[int, ...]:
+    def category_counts(self) -> tuple[int, ...]:
         """How many categories each of the last features is the number of; none where features are quantities."""
         return ()
 

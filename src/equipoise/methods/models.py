@@ -192,7 +192,7 @@ class Architecture:
             If the user's own function fails, or returns no model of samples of that shape.
         """
         if not self.own:
-            handed = (known,) if self.words or (self.embeds and known) else ()
+            handed: tuple[Any, ...] = (known,) if self.words or (self.embeds and known) else ()
             model = self.build(shape, logits, *handed, **options)
             if takes_texts(model) != (texts is not None):  # one from a file may take either
                 takes, has = ("texts", "numbers") if texts is None else ("numbers", "texts")

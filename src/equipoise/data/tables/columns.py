@@ -324,7 +324,7 @@ class TablePreprocessing(Preprocessing):
         return sum(column.width for column in self.columns)
 
     @property
-    def ids(self) -> tuple[int, ...]:
+    def category_counts(self) -> tuple[int, ...]:
         """How many numbers each of the last features has, of columns of many categories."""
         return tuple(column.size for column in self.columns if isinstance(column, IdColumn))
 
