@@ -28,7 +28,8 @@ def needed(option: str, classes: int = 10) -> list[str]:
     if group == "weighting":
         return of_classes("weighting", name, keywords(STRATEGIES[name]), classes)
     if group == "decision":
-        return costs(classes) if DECISIONS[name].needs_costs else []
+        asked = {"constrained": ["decision.recall={1:0.5}"], "top_k": ["decision.budget={1:0.1}"]}
+        return costs(classes) if DECISIONS[name].needs_costs else asked.get(name, [])
     if group == "loss":
         single = ["dataset=synthetic", "model=mlp", *YES_OR_NO] if LOSSES[name].yes_or_no else []
         return [*single, *of_loss(name, classes)]

@@ -14,7 +14,7 @@ from equipoise.api.logits import checked_logits
 from equipoise.config.choice import choice
 from equipoise.config.messages import explained
 from equipoise.config.model import EvaluationOptions
-from equipoise.core.schema import NONE, ConfigError, Floats, listing
+from equipoise.core.schema import NONE, ConfigError, Floats, arguments, listing
 from equipoise.data.types import ClassCounts
 from equipoise.methods.costs import cost_matrix, costs_as_matrix
 from equipoise.methods.decisions import DECISIONS
@@ -131,7 +131,7 @@ def _of_classes(
     labels, seen = validation or ((), np.empty((0, len(names))))
     tuned_on = _answers(labels, seen, names, ("the validation labels", "the validation logits"))
     judging, prior = _judging(names, weights, how), _prior(weights, how)
-    _check_decision(judging, prior, tuned_on)
+    _check_decision(judging, names, prior, tuned_on)
     groups = {} if weights is None else frequency_groups(weights.counts, judging.groups)
     verdict = judge_answers(names, test, tuned_on, Learned(prior, groups), judging)
     evidence = _evidence(verdict, names, weights, how)
@@ -218,9 +218,11 @@ def _prior(weights: ClassWeights | None, how: How) -> Floats | None:
     return None if weights is None else effective_prior(weights, options)
 
 
-def _check_decision(judging: Judging, prior: Floats | None, validation: Answers) -> None:
+def _check_decision(judging: Judging, names: Sequence[str], prior: Floats | None, validation: Answers) -> None:
     """Refuse a rule that needs what was not given."""
     name, rule = judging.decision.name, DECISIONS[judging.decision.name]
+    if rule.check is not None:
+        rule.check(**arguments(judging.decision, rule.function, names))
     is_tuned = rule.needs_validation or getattr(judging.decision, "tau", None) == "auto"
     lacking = {
         "validation=(labels, logits)": is_tuned and not len(validation.labels),

@@ -451,6 +451,8 @@ def _check_decision(config: Config, weights: ClassWeights) -> None:
             f"decision={name} is too slow for {classes} classes (at most {rule.most_classes}): "
             f"use decision={rule.instead}"
         )
+    if rule.check is not None:
+        rule.check(**arguments(config.decision, rule.function, weights.classes))
     if not rule.needs_prior or config.calibration.name != NONE:  # after calibration the prior is known
         return
     if stage == NONE:

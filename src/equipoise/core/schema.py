@@ -135,8 +135,23 @@ class _ByClassName:
         return handler.generate_schema(Annotated[dict[str, number], BeforeValidator(numbers_by_class)])
 
 
+class Some(dict[str, float]):
+    """Numbers of some classes, by their names."""
+
+
+class _OfSomeClasses:
+    """Read as `_ByClassName` reads it; not every class needs one."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = Annotated[float, Field(ge=0, le=FLOAT32)]
+        kind = Annotated[dict[str, number], BeforeValidator(numbers_by_class), AfterValidator(Some)]
+        return handler.generate_schema(kind)
+
+
 # One number per class: a mapping by class name in the config, an array in class order in the function.
 PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
+# The same of some classes: NaN in the function for the others.
+SomeClasses: TypeAlias = Annotated[Floats, _OfSomeClasses()]
 # YAML has lists only; their items stay strict.
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**31)], ...], Field(strict=False, min_length=1)]
 
@@ -278,7 +293,7 @@ def annotated(section: type[Section]) -> dict[str, Any]:
 def arguments(section: Section, function: Callable[..., Any], classes: Sequence[str] = ()) -> dict[str, Any]:
     """The section's values for the function's keyword-only parameters.
 
-    Where there are classes, mappings become arrays in class order.
+    Where there are classes, mappings become arrays in class order, with NaN where a class need not have a number.
 
     Raises
     ------
@@ -288,7 +303,8 @@ def arguments(section: Section, function: Callable[..., Any], classes: Sequence[
 
     def value_of(key: str) -> Any:
         value = getattr(section, key)
-        return in_class_order(value, classes, key) if isinstance(value, dict) and classes else value
+        every = not isinstance(value, Some)
+        return in_class_order(value, classes, key, every=every) if isinstance(value, dict) and classes else value
 
     # The values are checked already, and as fields of the section that a parameter takes they are the same.
     return {
@@ -357,8 +373,11 @@ def named(name: str, classes: Sequence[str]) -> str | None:
     return same[0] if len(same) == 1 else None
 
 
-def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: str) -> Floats:
-    """Return a mapping's numbers as float64 (classes,); it must name every class exactly once."""
+def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: str, *, every: bool = True) -> Floats:
+    """Return a mapping's numbers as float64 (classes,); it must name every class exactly once.
+
+    Without `every` a class that it does not name has NaN.
+    """
     numbers: dict[str, float] = {}
     for name, number in by_name.items():
         meant = known_class(name, classes, key)
@@ -366,9 +385,9 @@ def in_class_order(by_name: Mapping[str, float], classes: Sequence[str], key: st
             raise ConfigError(f"{key} names the class '{meant}' twice")
         numbers[meant] = number
     missing = [name for name in classes if name not in numbers]
-    if missing:
+    if missing and every:
         raise ConfigError(f"{key} has no number for {listing(missing)}: every class needs exactly one")
-    return np.array([numbers[name] for name in classes], dtype=np.float64)
+    return np.array([numbers.get(name, np.nan) for name in classes], dtype=np.float64)
 
 
 def known_class(name: str, classes: Sequence[str], key: str) -> str:

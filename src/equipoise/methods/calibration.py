@@ -155,7 +155,7 @@ def calibrated(name: str, known: Known) -> tuple[Calibrated, Known]:
     method, prior = CALIBRATIONS[name], _frequencies(known.labels, len(known.target))
     offset = np.zeros(len(prior)) if known.effective is None else np.log(prior) - np.log(known.effective)
     rows = Rows(known.labels, known.logits, offset)
-    return method(rows), replace(known, logits=_apart(method, rows), effective=prior)
+    return method(rows), replace(known, logits=_apart(method, rows), effective=prior, exact=False)
 
 
 def calibrated_labels(name: str, labels: Integers, logits: Floats, odds: Floats | None) -> tuple[Calibrated, Floats]:

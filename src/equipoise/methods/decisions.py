@@ -17,14 +17,15 @@ from pydantic import Field
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
-from equipoise.core.schema import ConfigError, Floats, Integers, KeyOf, Section, arguments
-from equipoise.metrics.classification import TIE, best_nearest, cuts, log_softmax, move_prior, row_blocks
-from equipoise.metrics.counts import COUNTED, Counts
+from equipoise.core.schema import ConfigError, Floats, Integers, KeyOf, Positive, Section, SomeClasses, arguments
+from equipoise.methods.biases import ascended
+from equipoise.methods.constraints import Constraints
+from equipoise.metrics.classification import TIE, best_nearest, log_softmax, move_prior, row_blocks
+from equipoise.metrics.counts import COUNTED, Counts, mean_of_defined
 from equipoise.metrics.multilabel import SCORES, best_thresholds
 
+NEVER = 1e9  # a bias that no logit outweighs
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
-MOST_PASSES = 10  # over the classes, when their biases are tuned
-MOST_CANDIDATES = 256  # biases tried for one class at a time
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Known:
     effective : float64 (classes,), the prior that the model learned under, or None if it has no analytic form
     target : float64 (classes,), the prior where the model will be used
     costs : float64 (true class, predicted class), or None
+    classes : their names, as far as they matter
+    exact : whether the logits come as those of new samples do; calibrated ones are cross-fitted
     """
 
     labels: Integers
@@ -45,6 +48,8 @@ class Known:
     effective: Floats | None
     target: Floats
     costs: Floats | None
+    classes: tuple[str, ...] = ()
+    exact: bool = True
 
     def copy(self) -> "Known":
         """Return the same in arrays of its own, which may be changed."""
@@ -53,9 +58,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Biased:
-    """argmax of z + b, b of shape (classes,)."""
+    """argmax of z + b, b of shape (classes,); `note` tells what a reader must know of it."""
 
     bias: Floats
+    note: str = ""
 
     def __call__(self, logits: Floats) -> Integers:
         return _chosen(lambda rows: rows + self.bias, logits)
@@ -94,7 +100,7 @@ def as_json(decide: Decide) -> dict[str, Any]:
     """Return the decision as data that `from_json` reads."""
     return {
         "kind": type(decide).__name__,
-        **{name: value if value is None else value.tolist() for name, value in vars(decide).items()},
+        **{name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(decide).items()},
     }
 
 
@@ -102,7 +108,11 @@ def from_json(data: Mapping[str, Any]) -> Decide:
     """Return the decision that `as_json` wrote."""
     kinds: Mapping[str, Callable[..., Decide]] = {kind.__name__: kind for kind in get_args(Decide)}
     return kinds[data["kind"]](
-        **{name: value if value is None else np.array(value) for name, value in data.items() if name != "kind"}
+        **{
+            name: np.array(value) if isinstance(value, list) else value
+            for name, value in data.items()
+            if name != "kind"
+        }
     )
 
 
@@ -134,18 +144,66 @@ def tuned(
     Coordinate ascent from b = 0 until a pass over the classes improves nothing; of equally good biases it takes that
     nearest to 0. With two classes it tunes a threshold.
     """
-    leaders = Leaders(known.logits)
-    best = _score(known, leaders.first, metric)
-    for _ in range(MOST_PASSES):
-        before = best
-        for index in range(len(leaders.bias)):
-            candidate, score = _best_bias(known, leaders, index, metric)
-            if score > best + TIE:
-                leaders.set_bias(index, candidate)
-                best = score
-        if best == before:
-            break
-    return Biased(leaders.bias)
+    return Biased(ascended(known.labels, known.logits, COUNTED[metric]))
+
+
+def f_beta(known: Known, *, beta: Positive | SomeClasses) -> Decide:
+    """argmax of z + b, b tuned as by `tuned` for F_beta, in which recall counts beta times as much as precision.
+
+    A number: the mean of F_beta over classes. Numbers of classes, `{fraud: 2}`: the mean over these alone (van
+    Rijsbergen 1979).
+    """
+    squared = np.full(len(known.target), beta) ** 2 if np.ndim(beta) == 0 else np.asarray(beta) ** 2
+    named = ~np.isnan(squared)
+
+    def score(counts: Counts) -> Floats:
+        both = (1 + squared) * counts.hits
+        whole = squared * counts.support + counts.predictions
+        values = np.where(counts.support > 0, both / np.where(whole > 0, whole, 1), np.nan)
+        return np.nan_to_num(mean_of_defined(values[..., named]))
+
+    return Biased(ascended(known.labels, known.logits, score))
+
+
+def constrained(
+    known: Known,
+    *,
+    recall: SomeClasses,
+    precision: SomeClasses,
+    maximise: Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall"],
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] | None,
+) -> Decide:
+    """argmax of z + b, b tuned as by `tuned` for a metric among those biases that keep what is asked of classes.
+
+    `recall: {fraud: 0.9}` and `precision: {fraud: 0.5}` are the least that validation rows must show; if not all can be
+    reached, what is lacking is made small, and told. With `confidence` a recall counts with the lower end of its exact
+    one-sided interval; of two classes and recalls alone this is a bound for new rows, whatever their distribution.
+    """
+    asked = Constraints(recall, precision, confidence)
+    bias = ascended(known.labels, known.logits, asked.above_all(COUNTED[maximise]))
+    return Biased(bias, asked.told(known.labels, known.logits, bias, known.classes, exact=known.exact))
+
+
+def top_k(known: Known, *, budget: SomeClasses) -> Decide:
+    """The class with the budget for the rows that are likeliest to be of it, at most this share of all; else argmax.
+
+    `budget: {fraud: 0.01}` is 1 alert in 100 rows. The threshold is the margin over the other classes that at most
+    k = share (n + 1) - 1 of n validation rows exceed: so a new row exceeds it with a probability of at most the share,
+    whatever the distribution, if rows come as the validation rows do.
+    """
+    (index,) = np.flatnonzero(~np.isnan(budget))
+    others = np.delete(known.logits, index, axis=1).max(axis=1)
+    margin = np.sort(known.logits[:, index].astype(np.float64) - others)[::-1]
+    most, bias = math.floor(budget[index] * (len(margin) + 1) + TIE) - 1, np.zeros(len(known.target))
+    if most >= len(margin):
+        bias[index] = NEVER
+        return Biased(bias)
+    bias[index] = -NEVER if most < 0 else -margin[most]
+    name, rows = known.classes[int(index)], len(margin)
+    if most < 0:
+        return Biased(bias, f"decision=top_k: {rows} validation rows cannot show a share as small as {budget[index]:g}")
+    alerts = int((margin > margin[most]).sum())
+    return Biased(bias, f"decision=top_k: {alerts} of {rows} validation rows are {name} (at most {budget[index]:g})")
 
 
 def cost(known: Known) -> Decide:
@@ -181,6 +239,8 @@ class Rule:
     most_beside : with more classes it is left to those who ask for it
     instead : another rule, for those who cannot use it
     own : whether it is the user's own, which returns the bias of each class
+    asked : whether it is tried only where it is configured, since it has no options that suit all data
+    check : refuses options that mean nothing together, or for so many classes
     """
 
     function: Callable[..., Decide]
@@ -193,6 +253,8 @@ class Rule:
     most_beside: float = math.inf
     instead: str = ""
     own: bool = False
+    asked: bool = False
+    check: Callable[..., None] | None = None
 
     def __call__(self, known: Known, **options: Any) -> Decide:
         """Return the decision; `options` are the function's.
@@ -213,11 +275,36 @@ class Rule:
     def is_applicable(self, known: Known) -> bool:
         """Return whether it can stand beside the configured rule: all that it needs is known, and it takes no time."""
         return (
-            (known.effective is not None or not self.needs_prior)
+            not self.asked
+            and (known.effective is not None or not self.needs_prior)
             and (known.costs is not None or not self.needs_costs)
             and (len(known.labels) > 0 or not self.needs_validation)
             and len(known.target) <= self.most_beside
         )
+
+
+def _check_constrained(*, recall: Floats, precision: Floats, **_: Any) -> None:
+    """Refuse constraints that ask nothing, or more than there is."""
+    asked = np.concatenate([recall, precision])
+    if np.isnan(asked).all():
+        raise ConfigError(
+            "decision=constrained keeps what is asked of classes: type decision.recall={CLASS: 0.9}, "
+            "decision.precision={CLASS: 0.5}, or both"
+        )
+    if (asked > 1).any():
+        raise ConfigError(f"decision=constrained: recall and precision are at most 1, not {np.nanmax(asked):g}")
+
+
+def _check_top_k(*, budget: Floats) -> None:
+    """Refuse a budget of no class or of several, and one that is no share."""
+    named = budget[~np.isnan(budget)]
+    if len(named) != 1:
+        raise ConfigError(
+            f"decision=top_k has a budget for one class, not {len(named)}: type decision.budget={{CLASS: 0.01}}, the "
+            "largest share of rows that may be given to it"
+        )
+    if not 0 < named[0] < 1:
+        raise ConfigError(f"decision.budget: a share of rows is above 0 and below 1, not {named[0]:g}")
 
 
 def _biased(found: Any, name: str, classes: int) -> Biased:
@@ -246,6 +333,16 @@ SHIPPED: Mapping[str, Rule] = {
         most_beside=200,
         instead="logit_adjusted",
     ),
+    "f_beta": Rule(f_beta, needs_validation=True, asked=True, most_classes=1000, instead="logit_adjusted"),
+    "constrained": Rule(
+        constrained,
+        needs_validation=True,
+        asked=True,
+        most_classes=200,
+        instead="tuned",
+        check=_check_constrained,
+    ),
+    "top_k": Rule(top_k, needs_validation=True, asked=True, instead="tuned", check=_check_top_k),
     "cost": Rule(cost, needs_costs=True),
 }
 
@@ -284,75 +381,6 @@ def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
     for rows in row_blocks(values.shape):
         chosen[rows] = np.argmax(score(np.asarray(values[rows], np.float64)), axis=1)
     return chosen
-
-
-class Leaders:
-    """The two best classes of each sample, under biases that change one at a time.
-
-    To find them afresh for each class would take most of the time of tuning a hundred classes.
-
-    Attributes
-    ----------
-    bias : float64 (classes,)
-    first, second : int64 (n,), the class with the highest z + b, and the one after it; of equal ones the first
-    """
-
-    def __init__(self, logits: Floats) -> None:
-        self.logits, self.bias = logits, np.zeros(logits.shape[1])
-        self._sums = np.array(logits, np.float64)
-        self.first, self.second = (np.empty(len(logits), np.int64) for _ in range(2))
-        self._find(np.arange(len(logits)))
-
-    def set_bias(self, index: int, bias: float) -> None:
-        """Set the bias of one class: of a sample of which it was no leader and is none, the leaders stay."""
-        self.bias[index] = bias
-        sums = self.logits[:, index].astype(np.float64) + bias
-        second = self._sums[np.arange(len(sums)), self.second]
-        concerned = (self.first == index) | (self.second == index) | (sums >= second)
-        self._sums[:, index] = sums
-        self._find(np.flatnonzero(concerned))
-
-    def rivals(self, index: int) -> tuple[Integers, Floats]:
-        """Return the best of the other classes, int64 (n,), and its z + b, float64 (n,)."""
-        rival: Integers = np.where(self.first == index, self.second, self.first)
-        return rival, self._sums[np.arange(len(rival)), rival]
-
-    def _find(self, rows: Integers) -> None:
-        sums, each = self._sums[rows], np.arange(len(rows))
-        self.first[rows] = first = np.argmax(sums, axis=1)
-        sums[each, first] = -np.inf
-        self.second[rows] = np.argmax(sums, axis=1)
-
-
-def _best_bias(known: Known, leaders: Leaders, index: int, metric: str) -> tuple[float, float]:
-    """Return the best bias of one class while those of the others are fixed, and its score.
-
-    Of equally good biases it is that nearest to 0. From some bias on, its threshold, a sample is given to the class;
-    between two thresholds nothing changes. So the counts behind the metric follow, for all candidates at once, from
-    sums over the sorted thresholds.
-    """
-    classes = len(leaders.bias)
-    rival, of_rival = leaders.rivals(index)
-    threshold = of_rival - known.logits[:, index]
-    candidates = cuts(threshold)
-    if len(candidates) > MOST_CANDIDATES:
-        candidates = candidates[np.linspace(0, len(candidates) - 1, MOST_CANDIDATES).round().astype(int)]
-    place = np.searchsorted(candidates, threshold)  # the first candidate that takes the sample
-
-    def lost(chosen: Any) -> Floats:
-        """Return how many of the chosen samples each rival has lost at each candidate, (candidates, classes)."""
-        cells = np.bincount(place[chosen] * classes + rival[chosen], minlength=(len(candidates) + 1) * classes)
-        sums: Floats = cells.reshape(-1, classes)[: len(candidates)].cumsum(axis=0).astype(np.float64)
-        return sums
-
-    everywhere, right = np.ones(len(rival), bool), rival == known.labels
-    taken, missed = lost(everywhere), lost(right)
-    predicted = np.bincount(rival, minlength=classes) - taken
-    hits = np.bincount(rival[right], minlength=classes) - missed
-    predicted[:, index] = taken.sum(axis=1)
-    hits[:, index] = lost(known.labels == index).sum(axis=1)
-    scores = COUNTED[metric](Counts(hits, predicted, np.bincount(known.labels, minlength=classes)))
-    return best_nearest(candidates, scores, to=0.0), float(scores.max())
 
 
 def _score(known: Known, predicted: Integers, metric: str) -> float:

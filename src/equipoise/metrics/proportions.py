@@ -125,3 +125,17 @@ def _normal_quantile(probability: float) -> float:
     from scipy.special import ndtri
 
     return float(ndtri(probability))
+
+
+def least_shown(hits: Numbers, trials: Numbers, confidence: float) -> Floats:
+    """Return the lower end of the one-sided exact interval of each proportion (Clopper & Pearson 1934); 0 without hits.
+
+    It is at most the true proportion with at least this confidence, whatever that proportion is.
+    """
+    from scipy.special import betaincinv
+
+    hits, trials = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(trials, np.float64))
+    some = hits > 0
+    found: Floats = np.zeros(hits.shape)
+    found[some] = betaincinv(hits[some], trials[some] - hits[some] + 1, 1 - confidence)
+    return found

@@ -11,7 +11,7 @@ from equipoise.data.mixing import MIXES
 from equipoise.data.prepared import Prepared
 from equipoise.methods import calibration
 from equipoise.methods.cross_fitting import cross_fitted
-from equipoise.methods.decisions import Decision, Known, Rule, applicable
+from equipoise.methods.decisions import Biased, Decide, Decision, Known, Rule, applicable
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.task import VALIDATION_RESAMPLES, Judging, Logits, Training, Verdict
 from equipoise.metrics import ranks
@@ -92,7 +92,7 @@ def judge_answers(
 ) -> Verdict:
     """Judge a model's answers on test samples, whoever trained it; the decision rule is tuned on validation samples."""
     calibration.check(judging.calibration, validation.labels, classes)
-    before = Known(validation.labels, validation.logits, learned.prior, judging.target, judging.costs)
+    before = Known(validation.labels, validation.logits, learned.prior, judging.target, judging.costs, tuple(classes))
     calibrated, known = calibration.calibrated(judging.calibration, before)
     rules, configured = _rules(known, judging.decision, classes), judging.decision.name
     decides = {name: rule(known, **options) for name, (rule, options) in rules.items()}
@@ -122,7 +122,9 @@ def judge_answers(
         log_probabilities=predictions.log_probabilities,
         corrected=corrected,
         evaluation=with_reliability(
-            replace(evaluation, notes=(*evaluation.notes, *few, *unjudged)), predictions, corrected
+            replace(evaluation, notes=(*evaluation.notes, *few, *_told(decides[configured]), *unjudged)),
+            predictions,
+            corrected,
         ),
         intervals={name: found for name, found in intervals.items() if name in evaluation.summary},
         rules=by_rule,
@@ -141,6 +143,11 @@ def _rules(known: Known, configured: Decision, classes: Sequence[str]) -> dict[s
         name: (rule, arguments(configured, rule.function, classes) if name == configured.name else rule.beside)
         for name, rule in applicable(known, configured.name).items()
     }
+
+
+def _told(decide: Decide) -> list[str]:
+    """Return what a reader must know of the decision."""
+    return [decide.note] if isinstance(decide, Biased) and decide.note else []
 
 
 def _validation_intervals(answers: Answers, decided: Integers | None, judging: Judging) -> dict[str, Interval]:
