@@ -451,8 +451,12 @@ def _check_decision(config: Config, weights: ClassWeights) -> None:
             f"decision={name} is too slow for {classes} classes (at most {rule.most_classes}): "
             f"use decision={rule.instead}"
         )
+    try:
+        options = arguments(config.decision, rule.function, weights.classes)
+    except ConfigError as error:
+        raise ConfigError(f"decision.{error}") from None
     if rule.check is not None:
-        rule.check(**arguments(config.decision, rule.function, weights.classes))
+        rule.check(**options)
     if not rule.needs_prior or config.calibration.name != NONE:  # after calibration the prior is known
         return
     if stage == NONE:

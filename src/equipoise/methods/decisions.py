@@ -168,8 +168,8 @@ def f_beta(known: Known, *, beta: Positive | SomeClasses) -> Decide:
 def constrained(
     known: Known,
     *,
-    recall: SomeClasses,
-    precision: SomeClasses,
+    recall: SomeClasses | None,
+    precision: SomeClasses | None,
     maximise: Literal["accuracy", "balanced_accuracy", "macro_f1", "mcc", "worst_class_recall"],
     confidence: Annotated[float, Field(gt=0.5, lt=1)] | None,
 ) -> Decide:
@@ -179,18 +179,20 @@ def constrained(
     reached, what is lacking is made small, and told. With `confidence` a recall counts with the lower end of its exact
     one-sided interval; of two classes and recalls alone this is a bound for new rows, whatever their distribution.
     """
-    asked = Constraints(recall, precision, confidence)
+    nothing = np.full(len(known.target), np.nan)
+    asked = Constraints(nothing if recall is None else recall, nothing if precision is None else precision, confidence)
     bias = ascended(known.labels, known.logits, asked.above_all(COUNTED[maximise]))
     return Biased(bias, asked.told(known.labels, known.logits, bias, known.classes, exact=known.exact))
 
 
-def top_k(known: Known, *, budget: SomeClasses) -> Decide:
+def top_k(known: Known, *, budget: SomeClasses | None) -> Decide:
     """The class with the budget for the rows that are likeliest to be of it, at most this share of all; else argmax.
 
     `budget: {fraud: 0.01}` is 1 alert in 100 rows. The threshold is the margin over the other classes that at most
     k = share (n + 1) - 1 of n validation rows exceed: so a new row exceeds it with a probability of at most the share,
     whatever the distribution, if rows come as the validation rows do.
     """
+    assert budget is not None, "the record's check says that there is one"
     (index,) = np.flatnonzero(~np.isnan(budget))
     others = np.delete(known.logits, index, axis=1).max(axis=1)
     margin = np.sort(known.logits[:, index].astype(np.float64) - others)[::-1]
@@ -283,9 +285,9 @@ class Rule:
         )
 
 
-def _check_constrained(*, recall: Floats, precision: Floats, **_: Any) -> None:
+def _check_constrained(*, recall: Floats | None, precision: Floats | None, **_: Any) -> None:
     """Refuse constraints that ask nothing, or more than there is."""
-    asked = np.concatenate([recall, precision])
+    asked = np.concatenate([[np.nan], *(each for each in (recall, precision) if each is not None)])
     if np.isnan(asked).all():
         raise ConfigError(
             "decision=constrained keeps what is asked of classes: type decision.recall={CLASS: 0.9}, "
@@ -295,9 +297,9 @@ def _check_constrained(*, recall: Floats, precision: Floats, **_: Any) -> None:
         raise ConfigError(f"decision=constrained: recall and precision are at most 1, not {np.nanmax(asked):g}")
 
 
-def _check_top_k(*, budget: Floats) -> None:
+def _check_top_k(*, budget: Floats | None) -> None:
     """Refuse a budget of no class or of several, and one that is no share."""
-    named = budget[~np.isnan(budget)]
+    named = np.empty(0) if budget is None else budget[~np.isnan(budget)]
     if len(named) != 1:
         raise ConfigError(
             f"decision=top_k has a budget for one class, not {len(named)}: type decision.budget={{CLASS: 0.01}}, the "
