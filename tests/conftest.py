@@ -20,7 +20,7 @@ from servers import Server, running_server
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # The first example pays for imports, and the machine may be busy: time is no property here.
-settings.register_profile("equipoise", deadline=None)
+settings.register_profile("equipoise", deadline=None, max_examples=50)
 settings.load_profile("equipoise")
 
 

@@ -93,6 +93,7 @@ def test_a_part_replaces_its_own_and_leaves_the_others(tmp_path: Path) -> None:
     assert around[0] == around[1]
 
 
+@pytest.mark.slow
 def test_equal_learners_on_repeated_splits_are_rarely_told_apart() -> None:
     """Of nominal 5 % `compare` stays within three standard errors; a permutation test of splits has 4 times that."""
     found = program_of("benchmarks/false_positives.py").rates("decision stump", 200, 0.2, 600)
@@ -100,6 +101,7 @@ def test_equal_learners_on_repeated_splits_are_rarely_told_apart() -> None:
     assert found.permuted > 0.2
 
 
+@pytest.mark.slow
 def test_a_family_of_comparisons_over_three_splits_is_rarely_wrong() -> None:
     found = program_of("benchmarks/false_positives.py").family_rates(40)
     assert found.compared <= 0.05 + 3 * (0.05 * 0.95 / 40) ** 0.5

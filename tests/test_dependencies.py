@@ -117,6 +117,7 @@ def test_the_config_is_checked_as_a_whole_before_anything_is_prepared() -> None:
     assert "training" not in wings("conf")
 
 
+@pytest.mark.slow
 def test_the_study_asks_for_runs_or_its_report_again_if_their_code_has_changed(project: Path) -> None:
     def digests() -> dict[str, str]:
         assert ran(project, "study/digests.py", PYTHONPATH="pipelines").returncode == 0

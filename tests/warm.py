@@ -40,7 +40,7 @@ LONGEST = 1 << 20  # bytes of a request: its environment is most of it
 def run(
     words: Sequence[str], folder: Path, limit: float, environment: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Return what `python SCRIPT …` or `python -m MODULE …` ends in, whose words are given from SCRIPT or -m on.
+    """Return what `python SCRIPT …`, `python -m MODULE …` or `python -c CODE …` ends in; the words follow `python`.
 
     Raises
     ------
@@ -180,6 +180,11 @@ def _become(words: list[str], folder: str, environment: dict[str, str], alone: b
     os.environ.clear()
     os.environ.update(environment)
     sys.orig_argv[1:] = words
+    if words[0] == "-c":
+        sys.argv[:], sys.path[0] = ["-c", *words[2:]], ""
+        sys.modules["__main__"] = main = ModuleType("__main__")
+        exec(words[1], main.__dict__)
+        return
     if words[0] == "-m":
         sys.argv[:], sys.path[0] = words[1:], folder
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)

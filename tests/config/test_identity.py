@@ -149,36 +149,36 @@ def test_code_that_only_shows_or_records_does_not_count(monkeypatch: pytest.Monk
     )
 
 
-DECIDES_BITS = {
-    "determinism": ("training/runtime.py", "tf.config.experimental.enable_op_determinism()", "pass"),
-    "threads": (
-        "training/runtime.py",
-        "pools.set_intra_op_parallelism_threads(count)",
-        "pools.set_intra_op_parallelism_threads(1)",
-    ),
-    "what TensorFlow is told": ("runs/start.py", "deterministic=trainer.deterministic", "deterministic=False"),
-    "a step before training": ("runs/fit.py", "    learner.fit(", "    learner.second_stage()\n    learner.fit("),
-    "the last step": ("runs/fit.py", "curves = learner.second_stage()", "curves = {}"),
+# By the file's name: what stands there, and what takes its place.
+Edits = Mapping[str, tuple[str, str]]
+POOLS = "pools.set_intra_op_parallelism_threads(%s)"
+DECIDES_BITS: Mapping[str, Edits] = {
+    "determinism": {"training/runtime.py": ("tf.config.experimental.enable_op_determinism()", "pass")},
+    "threads": {"training/runtime.py": (POOLS % "count", POOLS % "1")},
+    "what TensorFlow is told": {"runs/start.py": ("deterministic=trainer.deterministic", "deterministic=False")},
+    "a step before training": {"runs/fit.py": ("    learner.fit(", "    learner.second_stage()\n    learner.fit(")},
+    "the last step": {"runs/fit.py": ("curves = learner.second_stage()", "curves = {}")},
 }
-DECIDES_NONE = {
-    "the times": ("runs/session.py", '"Where the time went"', '"Times"'),
-    "a warning": ("runs/start.py", "has one replica here", "has but one replica"),
-    "the bar": ("core/bars.py", "def epochs_bar(", "def _unused() -> None: ...\n\n\ndef epochs_bar("),
-    "the tags": ("runs/log.py", '"weighting": config.weighting.name', '"weights": config.weighting.name'),
-    "the keys": ("tracking/keys.py", 'f"{name}/{group}"', 'f"{name}-{group}"'),
+DECIDES_NONE: Edits = {  # the times, a warning, the bar, the tags, the keys
+    "runs/session.py": ('"Where the time went"', '"Times"'),
+    "runs/start.py": ("has one replica here", "has but one replica"),
+    "core/bars.py": ("def epochs_bar(", "def _unused() -> None: ...\n\n\ndef epochs_bar("),
+    "runs/log.py": ('"weighting": config.weighting.name', '"weights": config.weighting.name'),
+    "tracking/keys.py": ('f"{name}/{group}"', 'f"{name}-{group}"'),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_read_anew")
-@pytest.mark.parametrize("what", [*DECIDES_BITS, *DECIDES_NONE])
+@pytest.mark.parametrize("what", [*DECIDES_BITS, "no bits"])
 def test_only_an_edit_that_decides_bits_makes_another_training(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, then, now = (DECIDES_BITS | DECIDES_NONE)[what]
-    before, read, file = identity.code(config())["training"], Path.read_bytes, HOME / "equipoise" / name
-    text = file.read_text(encoding="utf-8")
-    assert text.count(then) == 1
-    monkeypatch.setattr(
-        Path, "read_bytes", lambda path: text.replace(then, now).encode() if path == file else read(path)
-    )
+    """All edits that decide none are made at once."""
+    edits = DECIDES_BITS.get(what, DECIDES_NONE)
+    before, read, edited = identity.code(config())["training"], Path.read_bytes, {}
+    for name, (then, now) in edits.items():
+        text = (HOME / "equipoise" / name).read_text(encoding="utf-8")
+        assert text.count(then) == 1
+        edited[HOME / "equipoise" / name] = text.replace(then, now).encode()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: edited.get(path) or read(path))
     read_anew()
     assert (identity.code(config())["training"] != before) == (what in DECIDES_BITS)

@@ -1,8 +1,6 @@
 """Each loss, value and gradient, against numbers by hand and an oracle in NumPy; and identities between losses."""
 
 import inspect
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,10 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.special import expit, log_softmax, softmax
 
+import warm
 from equipoise.core.schema import keywords
 from equipoise.methods.losses import LOSSES, Known, Loss, normalised_classifier, positive_factors
+from processes import LIMIT
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -359,6 +359,7 @@ def test_half_precision_logits_are_raised_to_float32() -> None:
         np.testing.assert_allclose(losses, oracle_of(name)(np.eye(3)[Y], Z), rtol=3e-3)
 
 
+@pytest.mark.slow
 def test_ten_thousand_classes() -> None:
     counts = np.arange(1, 10_001, dtype=float)
     logits = np.random.default_rng(0).normal(size=(4, 10_000)).astype(np.float32)
@@ -391,7 +392,7 @@ def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: 
         "assert 'equipoise' not in sys.modules; "
         "np.save(sys.argv[1] + '/logits.npy', model(np.load(sys.argv[1] + '/features.npy')).numpy())"
     )
-    found = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True)
+    found = warm.run(["-c", program, str(tmp_path)], tmp_path, LIMIT)
     assert found.returncode == 0, found.stderr
     assert np.load(tmp_path / "logits.npy").tobytes() == model(features).numpy().tobytes()
 

@@ -78,7 +78,7 @@ def by_hand(blocks: int) -> int:
     return norms + first + entering + others + 65 * 10
 
 
-@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (110, 1.7)])
 def test_resnet_has_the_parameters_of_the_paper(depth: int, millions: float) -> None:
     found = MODELS["resnet"].build((32, 32, 3), 10, depth=depth)
     trained = sum(variable.numpy().size for variable in found.trainable_variables)

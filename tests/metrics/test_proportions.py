@@ -75,6 +75,7 @@ def test_intervals_of_classes_always_or_never_right_have_a_width() -> None:
 RARE, MANY = [983, 66, 6, 17, 22], [40] * 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trials", "low", "high"),
     [

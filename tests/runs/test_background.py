@@ -116,6 +116,7 @@ def test_more_runs_than_it_can_take_are_left_to_the_caller(
     assert Processes().until(lambda: running.takes(small))
 
 
+@pytest.mark.slow
 def test_the_last_run_is_not_drawn_beside(store: Store, tmp_path: Path) -> None:
     beside = Beside(2)
     beside.start()

@@ -3,8 +3,6 @@
 import json
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import warm
 from equipoise.config.model import Config
 from equipoise.core.paths import ROOT
 from equipoise.core.schema import ConfigError
@@ -199,9 +198,8 @@ class TestARun:
         with np.load(tmp_path / "plain.npz") as arrays:
             assert len(arrays["y_train"]) == N
         code = "exec(compile(open('plain.py').read(), 'plain.py', 'exec'))"
-        found = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=True
-        )
+        found = warm.run(["-c", code], tmp_path, LIMIT)
+        assert found.returncode == 0, found.stderr
         digests = re.findall(r"^(?:weights_sha256|of the run): +(\w{64})$", found.stdout, re.MULTILINE)
         assert digests == [runs.tags(runs.more)["weights_sha256"]] * 2
         assert "test split" not in found.stdout

@@ -3,13 +3,13 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import warm
 from equipoise.reports.run_page import SCRIPT
 from equipoise.tracking.artifacts import load_model
 from equipoise.tracking.store import open_store
@@ -50,9 +50,7 @@ def run_alone(script: Path, more: str = "") -> str:
     """What a script prints in its folder, without this project on the path."""
     code = f"exec(compile(open({script.name!r}).read(), {script.name!r}, 'exec')){more}"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=script.parent, env=environment, capture_output=True, text=True, timeout=LIMIT
-    )
+    found = warm.run(["-c", code], script.parent, LIMIT, environment)
     assert found.returncode == 0, found.stderr
     return found.stdout
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+import warm
 from equipoise.serving.model_card import Record, card
 from helpers import copy_project, imported_modules, train
 from kinds import a_table
@@ -71,9 +72,7 @@ def alone(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     """Run Python in an empty folder, where nothing of this project is on the path."""
     folder.mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "EQUIPOISE"))}
-    return subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT
-    )
+    return warm.run(command, folder, LIMIT, environment)
 
 
 def assert_as_logged(found: pd.DataFrame, logged: pd.DataFrame) -> None:

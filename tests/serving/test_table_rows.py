@@ -24,7 +24,7 @@ def line(kind: str, number: int) -> str:
 
 
 @pytest.mark.usefixtures("tensorflow")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kinds=LINES, block_bytes=st.integers(64, 600), rows=st.integers(1, 30))
 def test_every_row_has_its_number(kinds: list[str], block_bytes: int, rows: int, tmp_path: Path) -> None:
     """A blank line is no row, as when a table is prepared."""

@@ -13,8 +13,14 @@ from equipoise.sweeps.planning import Plan, plan
 from helpers import REPOSITORY, imported_modules
 from mistakes import MISTAKES
 
+# Those whose data an example writes take seconds.
+RECIPES = [
+    pytest.param(file, id=file.stem, marks=[pytest.mark.slow] * ("python examples/" in file.read_text()))
+    for file in sorted(config_folder().glob("experiment/*.yaml"))
+]
 
-@pytest.mark.parametrize("file", sorted(config_folder().glob("experiment/*.yaml")), ids=lambda file: file.stem)
+
+@pytest.mark.parametrize("file", RECIPES)
 def test_every_recipe_composes_and_is_headed_by_its_command(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +54,7 @@ def test_every_mistake_is_told_at_once() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -172,6 +179,7 @@ def planned(*arguments: object) -> Plan:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
