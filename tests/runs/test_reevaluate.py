@@ -173,3 +173,48 @@ def test_samples_of_one_class_can_be_judged_though_not_learned_from(kind: str, t
     assert found.labels.tolist() == [1] * 30
     with pytest.raises(ConfigError, match=r"one class only|one value only|one column only"):
         prepare(other, tmp_path / "cache")
+
+
+def test_a_file_may_be_written_otherwise_than_that_of_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other marks and another encoding, and as several files: the same features."""
+    from equipoise.runs import reevaluate
+
+    monkeypatch.setattr(reevaluate, "cache_folder", lambda: tmp_path / "cache")
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"größe": generator.normal(size=60).round(3), "y": np.array(["süß", "sauer"])[np.arange(60) % 2]}
+    )
+    frame.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    frame.to_csv(tmp_path / "de.csv", index=False, sep=";", decimal=",", encoding="cp1252")
+    for place, rows in enumerate((slice(0, 20), slice(20, None))):
+        frame[rows].to_csv(tmp_path / f"part-{place}.csv", index=False)
+    words = ["dataset=csv", f"dataset.path='{tmp_path}/t.jsonl'", "dataset.target=y", "model=linear"]
+    logged, was = logged_config(*words), composed(*words).dataset
+    trained = Logged("r", "1", 0, {}, {"data_sha256": prepare(was, tmp_path / "cache").data_sha256}, {})
+    found = []
+    for name, form in (
+        ("de.csv", ["dataset.separator=';'", "dataset.encoding=cp1252", "dataset.decimal=comma"]),
+        ("part-*.csv", []),
+    ):
+        config = inherit(logged, [f"dataset.path='{tmp_path}/{name}'", *form])
+        test = reevaluate.data_to_judge_on(trained, was, config).split("test")
+        found.append((test.features.tolist(), test.labels.tolist()))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 60
+
+
+def test_other_npy_files_need_labels_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise.runs import reevaluate
+
+    monkeypatch.setattr(reevaluate, "cache_folder", lambda: tmp_path / "cache")
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    for name, array in {"x": x, "y": np.arange(60) % 2, "x2": x[:30] + 1, "y2": np.arange(30) % 2}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    words = ["dataset=npz", f"dataset.path='{tmp_path}/x.npy'", "dataset.target=y.npy", "model=linear"]
+    logged, was = logged_config(*words), composed(*words).dataset
+    trained = Logged("r", "1", 0, {}, {"data_sha256": prepare(was, tmp_path / "cache").data_sha256}, {})
+    other = f"dataset.path='{tmp_path}/x2.npy'"
+    with pytest.raises(ConfigError, match=r"dataset.target=y names the labels of x.npy; name those of x2.npy"):
+        reevaluate.data_to_judge_on(trained, was, inherit(logged, [other]))
+    found = reevaluate.data_to_judge_on(trained, was, inherit(logged, [other, "dataset.target=y2.npy"]))
+    assert found.split("test").labels.tolist() == (np.arange(30) % 2).tolist()

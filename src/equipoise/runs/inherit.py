@@ -15,10 +15,12 @@ from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core import plugins
 from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, dotted_keys, suggestion
+from equipoise.data.arrays.npz_files import NPY
 from equipoise.data.paths import is_there
 from equipoise.data.types import PATHS
 from equipoise.tracking.history import LoggedConfig
 
+FORM = ("separator", "encoding", "decimal")  # of the files, which others may have otherwise
 OPEN = (
     "dataset",
     "calibration",
@@ -52,7 +54,10 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED
     # Another file to judge on need not be one to learn from.
     before = {}
     if "dataset" in own:
-        before = {key: logged.tree["dataset"].get(key) for key in PATHS if hasattr(config.dataset, key)}
+        held = logged.tree["dataset"]
+        before = {key: held.get(key) for key in PATHS if hasattr(config.dataset, key)}
+        keys = (*FORM, "target") if str(held.get("path")).lower().endswith(NPY) else FORM  # each target is a file there
+        before |= {key: held[key] for key in keys if key in held and hasattr(config.dataset, key)}
     check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
     return config
 

@@ -284,7 +284,7 @@ def _others(was: Dataset, now: Dataset) -> list[str]:
 def _check_labels_are_new(was: Dataset, now: Dataset) -> None:
     """Refuse other features with the labels of the run's own, which may stand in the same folder as npy files."""
     before, path = Path(getattr(was, "path", "")).resolve(), Path(getattr(now, "path", "")).resolve()
-    old, new = (getattr(dataset, "target", None) for dataset in (was, now))
+    old, new = (Path(str(getattr(dataset, "target", ""))).name.removesuffix(NPY) for dataset in (was, now))
     if path.suffix == NPY and path != before and path.parent == before.parent and old == new:
         raise ConfigError(
             f"dataset.path={path}: dataset.target={new} names the labels of {before.name}; "
