@@ -126,7 +126,7 @@ def test_a_sweeps_run_is_no_job_of_that_sweep_again() -> None:
     [
         (
             "trainer.epochs=3",
-            "trainer.epochs=3: the model is trained already, and only dataset, calibration, decision, evaluation can be changed",
+            "the model is trained already, and only dataset, calibration, decision, evaluation can be changed",
         ),
         ("weighting=balanced", "the model is trained already"),
         ("seed=1", "the model is trained already"),
