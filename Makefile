@@ -16,7 +16,7 @@ PLOTS_PAGE := .dvc/tmp/made_by_make_setup.html
 # share trained models, and files keep their order: xdist would put those last that have few tests, and long ones.
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-EXTRAS := gpu sweeps server s3 docs dev bench
+EXTRAS := gpu sweeps server s3 rivals docs dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -128,6 +128,13 @@ def a_single_logit(folder: Path) -> Kind:
     return overrides, lambda rows: frame.iloc[rows]
 
 
+def a_boosted_table(folder: Path) -> Kind:
+    """A table that trees learn, weighted; no TensorFlow."""
+    frame = a_table(folder)
+    overrides = ["dataset=csv", f"dataset.path='{folder}/t.csv'", "dataset.target=y", "model=boosting"]
+    return [*overrides, "model.max_iter=5", "weighting=balanced"], lambda rows: frame.iloc[rows]
+
+
 def digits(_: Path) -> Kind:
     from sklearn.datasets import load_digits
 

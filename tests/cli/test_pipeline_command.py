@@ -167,8 +167,8 @@ def test_training_leaves_its_curves_and_its_model(clone: Clone) -> None:
         assert curve["step"].tolist() == [0]
         assert curve[name.split("/")[1]].tolist() == history[name].tolist() == [only.data.metrics[name]]
     named = yaml.safe_load((clone / "dvc.yaml").read_text())["artifacts"]["model"]
-    assert (named["path"], named["type"]) == ("artifacts/model.keras", "model")
-    model = load_keras(clone / named["path"], "the model")
+    assert (named["path"], named["type"]) == ("artifacts/model", "model")
+    model = load_keras(clone / named["path"] / "model.keras", "the model")
     cached = prepare(validate(params(clone)).dataset, clone / "cache")
     with np.load(clone / "artifacts" / "trained.npz") as trained:
         logits = model.predict(cached.split("test").features, verbose=0)

@@ -51,7 +51,7 @@ def test_each_epoch_is_there_before_the_next(tmp_path: Path, monkeypatch: pytest
 def test_the_same_weights_are_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
-    monkeypatch.setattr(dvc_training, "MODEL", tmp_path / "model.keras")
+    monkeypatch.setattr(dvc_training, "MODEL", tmp_path)
     inputs = keras.Input((3,), name="features")
     model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(inputs), name="small")
     model.compile("adam", "mse")

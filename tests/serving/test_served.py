@@ -20,6 +20,7 @@ from equipoise.tracking.store import Store, open_store
 from helpers import composed_dataset
 from kinds import (
     Kind,
+    a_boosted_table,
     a_shipped_table,
     a_single_logit,
     a_table,
@@ -231,13 +232,16 @@ def shards(folder: Path) -> Kind:
 
 @pytest.mark.parametrize(
     "kind",
-    [a_typed_table, several_labels, a_shipped_table, arrays, series, unequal_series, a_single_logit, digits, shards],
+    [
+        *(a_typed_table, several_labels, a_shipped_table, arrays, series, unequal_series, a_single_logit),
+        *(a_boosted_table, digits, shards),
+    ],
 )
 def test_every_kind_of_data(kind: Callable[[Path], Kind], store: Store, tmp_path: Path) -> None:
     overrides, raw = kind(tmp_path)
     model, expected, _ = registered(store, "model=linear", *overrides)
     found = model.predict(raw(expected["row"].to_numpy()))
-    has_missing_numbers = kind in (a_typed_table, several_labels, a_single_logit)
+    has_missing_numbers = kind in (a_typed_table, several_labels, a_single_logit, a_boosted_table)
     assert (set(found["notes"]) != {""}) is has_missing_numbers
     if kind is several_labels:
         for name in ("rain", "wind"):

@@ -19,7 +19,7 @@ from equipoise.data.sampling import RULES
 from equipoise.data.types import SPLITS, Dataset
 from equipoise.methods.learning_rates import LEARNING_RATES, LearningRate
 from equipoise.methods.losses import IMPLEMENTED, LOSSES
-from equipoise.methods.models import MODELS
+from equipoise.methods.models import SHIPPED
 from equipoise.methods.schedules import SCHEDULES
 from equipoise.methods.second_stages import SECOND_STAGES
 from equipoise.methods.weighting import STRATEGIES
@@ -97,7 +97,7 @@ OTHERS = {
     "a large seed": [*MLP, THREE, "seed=4294967295"],
     "no weights": [*MLP, THREE, "weighting=none", "loss=custom"],
     **{name: [*(["dataset=digits_lt", "trainer.epochs=1"] if model.dimensions == 3 else [*SMALL, THREE]),
-              f"model={name}", *needed(f"model={name}")] for name, model in MODELS.items()
+              f"model={name}", *needed(f"model={name}")] for name, model in SHIPPED.items()
        if model.file is None and not model.words},
     "cnn": ["dataset=digits_lt", "model=cnn", "model.filters=[4,4]", "model.hidden=8", "trainer.epochs=1"],
     "conv1d": [*SMALL, THREE, "dataset.form=series", "model=conv1d", "model.filters=[4]", "model.hidden=8"],
@@ -254,7 +254,7 @@ def test_no_option_is_passed_over() -> None:
     assert Dataset.model_fields.keys() == of_data | {"labels", "sampling", "augment", "mix", "mix_alpha"}
     assert set(IMPLEMENTED) == {"class_weight", "sample_weight", "custom"}
     assert set(SECOND_STAGES) == {"crt", "tau_norm"}
-    assert {*OTHERS} >= {name for name, model in MODELS.items() if model.file is None and not model.words}
+    assert {*OTHERS} >= {name for name, model in SHIPPED.items() if model.file is None and not model.words}
 
 
 def test_a_backbone_that_the_run_has_not_made_is_refused(cache: Path) -> None:

@@ -63,11 +63,12 @@ class Run(Judged):
 
     @cached_property
     def model(self) -> "keras.Model":
-        """The trained Keras model, uncompiled, which ends in logits."""
+        """The trained Keras model, uncompiled, which ends in logits; or the fitted estimator, such as `boosting`."""
         from equipoise.tracking.artifacts import load_model
 
         with left_as_found():
-            return load_model(self.store, self.id)
+            found: keras.Model = load_model(self.store, self.id)
+            return found
 
 
 def run(*overrides: str) -> Run:

@@ -76,6 +76,7 @@ def _register(words: Sequence[str]) -> None:
 
     store = existing_store(project_root(), where, f"train one: {command('train')}")
 
+    from equipoise.methods.models import estimator
     from equipoise.serving import register
     from equipoise.tracking import history
     from equipoise.training import runtime
@@ -84,7 +85,8 @@ def _register(words: Sequence[str]) -> None:
     found = history.judged_run(store, options["run"]) if chosen is None else chosen.run
     run = _decided(store, found, typed)
     name = options.get("name") or store.client.get_experiment(run.experiment_id).name
-    if run is found:  # otherwise TensorFlow has judged it
+    # Of a run that was judged again TensorFlow is started; an estimator needs none.
+    if run is found and estimator(run.params["model.name"]) is None:
         runtime.start("cpu", "auto", deterministic=True)
     made = register.register(store, run, name, options.get("alias", "champion"), _why(chosen, typed.metric))
     print(f"{made.name}, version {made.version}: run {run.id} is {made.uri}")

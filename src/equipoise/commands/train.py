@@ -15,7 +15,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from equipoise.config.model import Config, validate
+from equipoise.config.model import Config, epochs_of, validate
 from equipoise.config.naming import experiment_of, ignored_variables
 from equipoise.config.overrides import whole
 from equipoise.core import interruption, process
@@ -93,7 +93,7 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     jobs = plan.jobs[:1] * (plan.searching.n_trials * plan.repetitions) if plan.searching else plan.jobs
     of_trials = "trial" if plan.repetitions == 1 else "job"
     names = [f"{of_trials} {number}" for number in range(len(jobs))] if plan.searching else labels(jobs)
-    epochs = [job.trainer.epochs for job in jobs]
+    epochs = [epochs_of(job) for job in jobs]
     following = followed(sweep.folder, names, epochs) if elsewhere else jobs_bar(len(jobs))
     # A trial that was told to the search must be a run that is there.
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1

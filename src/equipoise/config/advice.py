@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
 from equipoise.core.schema import NONE, ConfigError, Floats, listing
 from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.models import estimator
 from equipoise.methods.priors import effective_prior, favour_factors, prior_factors
 from equipoise.methods.weighting import SCALE_INVARIANT, ClassWeights, learning_rate_factor
 
@@ -24,7 +26,8 @@ def notes(config: Config, weights: ClassWeights) -> list[str]:
         If the decision rule needs a prior that these weights do not leave.
     """
     name, optimizer = config.weighting.name, config.trainer.optimizer
-    of_scale = _equal(name, weights, optimizer) or learning_rate_note(name, weights, optimizer)
+    has_steps = estimator(config.model.name) is None
+    of_scale = _equal(name, weights, optimizer) or learning_rate_note(name, weights, optimizer) if has_steps else None
     found = [of_scale, _unlearned(config, weights), _sampled_too(config, weights), _corrected_twice(config, weights)]
     found.append(_not_even(config, weights))
     return [note for note in [*found, *_of_prior(config, weights)] if note is not None]
@@ -129,6 +132,7 @@ def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
             )
         return
     effective = effective_prior(weights, config.loss, config.trainer.second_stage)
+    effective = effective if moves_prior(config, weights.weights) else None
     if effective is None:
         if weights.weights.all():
             yield f"{uncorrected(config, weights)}, so no probability is corrected for it"
@@ -144,6 +148,8 @@ def uncorrected(config: Config, weights: ClassWeights) -> str:
     stage = config.trainer.second_stage
     if stage != NONE:
         what = f"trainer.second_stage={stage}"
+    elif not moves_prior(config, weights.weights):
+        what = f"model={config.model.name}"
     elif not weights.weights.all():
         what = "weight 0"
     elif prior_factors(config.loss, weights) is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from equipoise.config.estimators import check_estimator, moves_prior
 from equipoise.config.model import Config, Trainer
 from equipoise.core.plugins import ROWS
 from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
@@ -16,6 +17,7 @@ from equipoise.data.types import Source
 from equipoise.methods import schedules
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.estimators import Estimator
 from equipoise.methods.losses import LOSSES, Known, of_labels
 from equipoise.methods.models import MODELS, Architecture
 from equipoise.methods.priors import prior_factors
@@ -42,6 +44,7 @@ def check_together(config: Config) -> None:
             "choose a weighting"
         )
     schedules.check(config.weighting)
+    check_estimator(config, source)
     _check_model(config, source)
     _check_images(config, source)
     _check_mix(config, source)
@@ -194,7 +197,7 @@ def _check_mix(config: Config, source: Source) -> None:
         )
 
 
-def _check_texts(config: Config, model: Architecture) -> None:
+def _check_texts(config: Config, model: Architecture | Estimator) -> None:
     """Refuse what takes numbers alone."""
     gives = f"dataset={config.dataset.name} gives texts"
     if model.check is not None:
@@ -459,7 +462,9 @@ def _check_decision(config: Config, weights: ClassWeights) -> None:
         rule.check(**options)
     if not rule.needs_prior or config.calibration.name != NONE:  # after calibration the prior is known
         return
-    if stage == NONE:
+    if not moves_prior(config, weights.weights):
+        after, is_known = f"model={config.model.name}", False
+    elif stage == NONE:
         after, is_known = f"loss={config.loss.name}", prior_factors(config.loss, weights) is not None
     else:
         after, is_known = f"trainer.second_stage={stage}", SECOND_STAGES[stage].prior is not None

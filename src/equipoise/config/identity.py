@@ -17,22 +17,25 @@ from equipoise.core import source_code
 from equipoise.data.sampling import RULES
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
-from equipoise.methods.models import MODELS, digests_of_file
+from equipoise.methods.models import MODELS, digests_of_file, estimator
 from equipoise.methods.weighting import STRATEGIES
 
 CODE = "code"  # a tag: the digest of each part, as JSON
 OWN_FILES = "own_files"  # a tag: where each option of the user's own came from, as JSON
 # Functions chosen by name count by themselves, not with the registries that know all of them.
-CHOSEN_AMONG = tuple(
-    f"equipoise.{module}.{name}"
-    for module, registry in (
-        ("methods.weighting", "STRATEGIES"),
-        ("methods.losses", "LOSSES"),
-        ("methods.models", "MODELS"),
-        ("methods.decisions", "DECISIONS"),
-        ("data.catalogue", "DATASETS"),
-    )
-    for name in ("SHIPPED", registry)
+CHOSEN_AMONG = (
+    *(
+        f"equipoise.{module}.{name}"
+        for module, registry in (
+            ("methods.weighting", "STRATEGIES"),
+            ("methods.losses", "LOSSES"),
+            ("methods.models", "MODELS"),
+            ("methods.decisions", "DECISIONS"),
+            ("data.catalogue", "DATASETS"),
+        )
+        for name in ("SHIPPED", registry)
+    ),
+    "equipoise.methods.estimators.ESTIMATORS",
 )
 TRAINING = (
     "equipoise.runs.start._take_device",
@@ -41,6 +44,11 @@ TRAINING = (
     "equipoise.training.graph.compiled",
     "equipoise.training.fit.fit",
     "equipoise.training.second_stage.run_second_stage",
+)
+OF_AN_ESTIMATOR = (
+    "equipoise.runs.fit.fit",
+    "equipoise.runs.weigh.weigh",
+    "equipoise.training.estimator_learner.EstimatorLearner",
 )
 REFIT = ("equipoise.runs.refit.trained_again", "equipoise.data.all_rows.together")
 EVALUATION = ("equipoise.runs.evaluate.evaluate",)
@@ -67,7 +75,10 @@ def code(config: Config) -> dict[str, str]:
     if config.dataset.sampling in RULES.own():
         chosen[f"sampling={config.dataset.sampling}"] = RULES[config.dataset.sampling]
     found = {part: _of_record(record) for part, record in chosen.items()}
-    found["training"] = _of_code(*TRAINING, without=JUDGES)
+    if estimator(config.model.name) is None:
+        found["training"] = _of_code(*TRAINING, without=JUDGES)
+    else:  # which a comparison with Keras's must not take for training that has changed
+        found["fitting"] = _of_code(*OF_AN_ESTIMATOR, without=JUDGES)
     if config.trainer.refit:
         found["refit"] = _of_code(*REFIT, without=JUDGES)
     found["evaluation"] = _of_code(*EVALUATION)

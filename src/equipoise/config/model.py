@@ -32,7 +32,7 @@ from equipoise.methods.costs import Costs
 from equipoise.methods.decisions import DECISIONS, Decision
 from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES, LossOptions
-from equipoise.methods.models import MODELS, ModelOptions
+from equipoise.methods.models import MODELS, ModelOptions, estimator
 from equipoise.methods.phases import Phase
 from equipoise.methods.second_stages import SECOND_STAGES
 from equipoise.methods.weighting import STRATEGIES, Weighting
@@ -74,6 +74,8 @@ SILENT = (
     ("dataset.time", None),
     ("evaluation.weighted", False),
 )
+# What an estimator takes of the trainer that can change its result; it has no steps, and nothing else is for it.
+OF_ESTIMATORS = ("deterministic", "refit")
 
 
 # The metrics of the validation split that training and a search can go by.
@@ -197,13 +199,26 @@ def training_sha256(config: Config) -> str:
     return _digest_without(config, CONTROL + JUDGING)
 
 
+def without_effect(config: Config) -> list[str]:
+    """Return the keys of the trainer that do nothing with the model, since it is an estimator without steps."""
+    if estimator(config.model.name) is None:
+        return []
+    return [f"trainer.{key}" for key in Trainer.model_fields if key not in OF_ESTIMATORS]
+
+
+def epochs_of(config: Config) -> int:
+    """Return how many epochs a training has at most: the one fit of an estimator is one."""
+    return config.trainer.epochs if estimator(config.model.name) is None else 1
+
+
 def below(key: str, parts: Sequence[str]) -> bool:
     """Whether the dotted key is one of these parts of the config, or lies in one."""
     return any(key == part or key.startswith(part + ".") for part in parts)
 
 
 def _digest_without(config: Config, parts: Sequence[str]) -> str:
+    left_out = [*parts, *without_effect(config)]
     deciding = {
-        key: value for key, value in flat(config).items() if not below(key, parts) and (key, value) not in SILENT
+        key: value for key, value in flat(config).items() if not below(key, left_out) and (key, value) not in SILENT
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -62,6 +62,9 @@ def loss(function: Function) -> Function:
 def model(function: Function) -> Function:
     """Mark a model: from the shape of one sample and the number of logits to an uncompiled `keras.Model`.
 
+    If its first two are named `seed` and `threads`, it returns an estimator that learns without Keras: an object with
+    `fit(features, labels, sample_weight=…)` and `predict_proba(features)`, such as scikit-learn's.
+
     A third parameter named `texts` is handed the texts of the training split, str (n,), to learn a vocabulary of:
     samples are then texts, and the model begins with `keras.Input(shape, dtype="string")`. A third one named `ids` is
     handed how many categories each of a table's last features is the number of, such as (5001,), or (): columns with
@@ -156,6 +159,7 @@ HANDED: Mapping[str, tuple[int, tuple[str, ...]]] = {
     "sampling": (2, ("counts", "progress")),
 }
 KINDS = tuple(HANDED)
+SEED = "seed"  # what a model that is an estimator calls its first parameter
 ROWS = "rows"  # what a loss for several labels a sample calls its first parameter
 
 
@@ -188,6 +192,11 @@ class Own:
     def of_rows(self) -> bool:
         """Whether it is a loss for several labels a sample, each of which is true or not."""
         return self.kind == "loss" and self.handed[0] == ROWS
+
+    @property
+    def of_estimator(self) -> bool:
+        """Whether it is a model that learns without Keras."""
+        return self.kind == "model" and self.handed[0] == SEED
 
     def __str__(self) -> str:
         return f"{self.kind}={self.name} ({self.place})"
@@ -529,6 +538,8 @@ def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own
         raise ConfigError(
             f"{where} takes costs, which are of one class a sample, and {ROWS}, which are of several labels"
         )
+    if kind == "model" and handed[0] == SEED and len(handed) > least:
+        raise ConfigError(f"{where} takes {SEED}, as an estimator does, and texts, of which none is made")
     if kind == "sampling" and given.kwonlyargs:
         raise ConfigError(f"{where} has options, and a sampling rule has none: dataset.sampling={node.name}")
     defaults = {}

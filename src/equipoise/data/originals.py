@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ BLOCK = 64  # samples read at a time
 
 @contextlib.contextmanager
 def unchanged(data: Prepared) -> Iterator[None]:
-    """Replace TensorFlow's errors of a file that is gone or damaged by one that names it; TensorFlow must be started.
+    """Replace TensorFlow's errors of a file that is gone or damaged by one that names it.
+
+    Where TensorFlow is not loaded, all samples are in memory, and nothing is done.
 
     Raises
     ------
@@ -27,6 +30,9 @@ def unchanged(data: Prepared) -> Iterator[None]:
     OSError
         If a shard cannot be read any more.
     """
+    if "tensorflow" not in sys.modules:
+        yield
+        return
     import tensorflow as tf
 
     errors = tf.errors

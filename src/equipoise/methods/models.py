@@ -1,8 +1,10 @@
-"""Keras models that end in logits. TensorFlow is imported when a model is built, not before.
+"""Every model by its name: Keras models that end in logits, and the estimators beside them.
 
-A model function takes the shape of one sample and the number of logits, and returns an uncompiled model. It may take
-the texts of the training split after them, to learn its vocabulary of, what is known of words, or the sizes of
-embeddings.
+TensorFlow is imported when a Keras model is built, not before.
+
+The function of a Keras model takes the shape of one sample and the number of logits, and returns an uncompiled model.
+It may take the texts of the training split after them, to learn its vocabulary of, what is known of words, or the sizes
+of embeddings.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ from equipoise.core.schema import ConfigError, Counts, Fraction, PositiveInt, Se
 from equipoise.data.paths import digest_of
 from equipoise.data.words import WordPreprocessing
 from equipoise.methods.backbones import IMAGENET, application, check_application, check_saved, saved
+from equipoise.methods.estimators import ESTIMATORS, Estimator
 from equipoise.methods.text_models import check_text, text
 
 if TYPE_CHECKING:
@@ -233,7 +236,9 @@ def _of_inputs(found: Any, shape: Shape, who: str, *, of_texts: bool) -> "keras.
     return keras.Model(inputs, found(inputs))
 
 
-def _of_own(function: Callable[..., "keras.Model"], own: Own) -> Architecture:
+def _of_own(function: Callable[..., Any], own: Own) -> Architecture | Estimator:
+    if own.of_estimator:
+        return Estimator(function, own=True)
     return Architecture(function, own=True, texts="texts" in own.handed, embeds="ids" in own.handed)
 
 
@@ -248,7 +253,23 @@ SHIPPED: Mapping[str, Architecture] = {
     "saved": Architecture(saved, check=check_saved, file="path", backbone=True, is_read=True),
 }
 
-MODELS: Registry[Architecture] = Registry("model", SHIPPED, _of_own)
+MODELS: Registry[Architecture | Estimator] = Registry("model", {**SHIPPED, **ESTIMATORS}, _of_own)
+
+
+def architecture(name: str) -> Architecture:
+    """Return the record of a Keras model."""
+    found = MODELS[name]
+    assert isinstance(found, Architecture), f"model={name} is no Keras model"
+    return found
+
+
+def estimator(name: str) -> Estimator | None:
+    """Return the record of an estimator; None of a Keras model. A file of the user's own is imported for its alone."""
+    own = None if name in MODELS.shipped else MODELS.own().get(name)
+    if own is not None and not own.of_estimator:
+        return None
+    found = MODELS[name]
+    return found if isinstance(found, Estimator) else None
 
 
 def of_texts() -> list[str]:
@@ -274,3 +295,9 @@ class ModelOptions(Section):
     """The keys that every model has."""
 
     name: str
+
+
+def packages_of(name: str) -> tuple[str, ...]:
+    """Return the packages whose versions a model's result depends on."""
+    found = estimator(name)
+    return ("tensorflow", "keras") if found is None else tuple(dict.fromkeys(("scikit-learn", *found.packages)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.config.checks import check_together
+from equipoise.config.estimators import check_installed
 from equipoise.config.model import Config, chosen_own, validate
 from equipoise.core.paths import code_root, project_root
 from equipoise.core.typed import mapping_in
@@ -28,6 +29,7 @@ def checked_config(params: dict[str, Any]) -> Config:
     """
     config = validate(params)
     check_together(config)
+    check_installed(config)
     check_files(config.dataset)
     weights = file_of(config.model)
     if weights:

@@ -8,17 +8,17 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from equipoise.core.schema import Floats
+from equipoise.methods.saved_estimator import write_estimator
+from equipoise.methods.stored_model import ESTIMATOR, KERAS
 from equipoise.runs.follow import Watch
 from equipoise.runs.stage import ARTIFACTS
-
-if TYPE_CHECKING:
-    import keras
+from equipoise.training.answering import is_estimator
 
 LIVE = ARTIFACTS / "live"
-MODEL = ARTIFACTS / "model.keras"
+MODEL = ARTIFACTS / "model"  # the folder with the model's file
 METADATA, SAVED = "metadata.json", "date_saved"  # of a .keras file
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a ZIP file can name
 
@@ -39,13 +39,22 @@ def live_curves() -> Iterator[Watch]:
         yield watch
 
 
-def keep_model(model: "keras.Model", _: Floats) -> None:
-    """Write the model's inference graph, uncompiled; the same weights give the same bytes, as DVC compares them."""
+def keep_model(model: Any, _: Floats) -> None:
+    """Write an estimator, or the inference graph of a Keras model, uncompiled.
+
+    The same weights give the same bytes, as DVC compares them.
+    """
+    MODEL.mkdir(exist_ok=True)
+    for old in (KERAS, ESTIMATOR):
+        (MODEL / old).unlink(missing_ok=True)
+    if is_estimator(model):
+        write_estimator(model, MODEL / ESTIMATOR)
+        return
     import keras
 
-    part = MODEL.with_name(f"part-{MODEL.name}")
+    part = MODEL / f"part-{KERAS}"
     keras.Model(model.input, model.output, name=model.name).save(part)
-    _write_undated(part, MODEL)
+    _write_undated(part, MODEL / KERAS)
     part.unlink()
 
 

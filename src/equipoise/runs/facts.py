@@ -12,6 +12,7 @@ from equipoise.config.model import Config
 from equipoise.core.commands import command
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import title_of
+from equipoise.methods.models import packages_of
 from equipoise.reports.page import Fact, Link
 from equipoise.tracking.run import Run
 
@@ -34,7 +35,7 @@ def facts(config: Config, data: Prepared, log: Run, typed: str = "") -> tuple[Fa
         "Configuration": [*(f"{group} {getattr(config, group).name}" for group in OPTIONS), f"seed {config.seed}"],
         "Command": given,
         "Commit": commit[:COMMIT] + (", with changes" if log.tags.get("git_dirty") == "true" else ""),
-        "Versions": _versions(log),
+        "Versions": _versions(config, log),
         "Date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %z"),
         "Run": [log.id, page if log.store.is_local else Link("in MLflow", page)],
     }
@@ -63,8 +64,8 @@ def _typed(folder: Path) -> str:
     return f"{command('train')} {shlex.join(word for word in words if not word.startswith('sweep='))}"
 
 
-def _versions(log: Run) -> list[str]:
-    found = [f"{package} {log.tags[package]}" for package in ("tensorflow", "keras") if package in log.tags]
+def _versions(config: Config, log: Run) -> list[str]:
+    found = [f"{package} {log.tags[package]}" for package in packages_of(config.model.name) if package in log.tags]
     with contextlib.suppress(PackageNotFoundError):  # of a checkout the commit says more
         found.append(f"equipoise {version('equipoise')}")
     return [*found, f"Python {platform.python_version()}"]

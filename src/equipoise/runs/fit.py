@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from equipoise.config.model import Config
+from equipoise.config.model import Config, epochs_of
 from equipoise.core.schema import Floats
 from equipoise.data.prepared import Prepared
 from equipoise.methods.schedules import share_at, weights_at
@@ -37,5 +37,5 @@ def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner,
 
 def _shares(config: Config, weights: ClassWeights, learner: Learner, epoch: int, suffix: str) -> Mapping[str, Floats]:
     """Return each class's part of the loss and of the gradient under the weights that are in force at the epoch."""
-    in_force = weights_at(weights.weights, share_at(config.weighting, epoch, config.trainer.epochs))
+    in_force = weights_at(weights.weights, share_at(config.weighting, epoch, epochs_of(config)))
     return {f"{name}_share{suffix}": values for name, values in learner.shares(in_force).items()}

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from equipoise.config.model import Config
+from equipoise.config.model import Config, epochs_of
 from equipoise.core.bars import epochs_bar
 from equipoise.core.terminal import console
 from equipoise.tracking import gpu_usage
@@ -39,7 +39,7 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
     done = len(newest.values["history"]) if newest else 0
     if newest is not None:
         console.print(f"Going on after epoch {done} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
-    with epochs_bar(config.trainer.epochs) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
+    with epochs_bar(epochs_of(config)) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
         def epoch(number: int, metrics: dict[str, float]) -> None:
             log.log_metrics({**metrics, **(usage() if number >= done else {})}, step=number)

@@ -18,6 +18,7 @@ from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.data.types import ClassCounts, title_of
+from equipoise.methods.models import estimator, packages_of
 from equipoise.methods.saved_model import own_modules
 from equipoise.methods.tasks.one_label import positive
 from equipoise.methods.weighting import ClassWeights, learning_rate_factor
@@ -45,7 +46,7 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         "seed": str(config.seed),
         "config_sha256": config_sha256(config),
         "deterministic": str(config.trainer.deterministic).lower(),
-        **{package: version(package) for package in ("tensorflow", "keras")},
+        **{package: version(package) for package in packages_of(config.model.name)},
         "training_sha256": training_sha256(config),
         "data_sha256": data.data_sha256,
         **identity.tags(config),
@@ -156,7 +157,10 @@ def log_learner(config: Config, log: Run, learner: Learner, epochs: int, digest:
 
 
 def _log_model(config: Config, log: Run, step: int, model: Any, example: Floats) -> None:
-    """Log a Keras model, with the files that define layers of its own."""
+    """Log an estimator, or a Keras model with the files that define layers of its own."""
+    if estimator(config.model.name) is not None:
+        log.log_estimator(model, example, step, packages_of(config.model.name))
+        return
     modules = own_modules(model.to_json())
     own = [each for each in chosen_own(config) if each.module in modules and plugins.is_in_folder(each)]
     code = list(dict.fromkeys(file for each in own for file in plugins.files_of(each)))

@@ -29,6 +29,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
 from equipoise.data.slicing import SlicedColumn, sliced
 from equipoise.data.types import PATHS, Dataset, Masses
+from equipoise.methods.models import estimator, packages_of
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.gates import Checked, Gate
 from equipoise.metrics.slices import recall_by_slice
@@ -49,6 +50,7 @@ from equipoise.tracking.keys import class_keys
 from equipoise.tracking.run import Description, outer_run, start_run
 from equipoise.tracking.store import Store
 from equipoise.training import runtime
+from equipoise.training.answering import logits_of, taken_by, takes
 from equipoise.training.trained import Trained
 
 SHARES = ("loss_share_start", "loss_share", "gradient_share_start", "gradient_share")
@@ -107,7 +109,9 @@ def evaluate_again(
     weights = replace(weights, count=data.count)
     data = replace(data, counts=weights.counts, masses=weights.masses)
     slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
-    device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
+    device = "cpu"
+    if estimator(config.model.name) is None:
+        device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
     found = evaluate(config, data, weights, _answers(store, trained, config, data))
     found = _with_slices(found, slicings, config.dataset)
     gates = check_gates(asked.gates, found.evidence)
@@ -150,13 +154,12 @@ def _with_slices(found: Evaluated, slicings: Mapping[str, SlicedColumn], dataset
 
 def _answers(store: Store, trained: Logged, config: Config, data: Prepared) -> Trained:
     """Return the model's logits for the data, and what was logged of its training."""
-    from equipoise.training.predictor import Predictor
-
     model = load_model(store, trained.id)
-    takes = tuple(model.input_shape[1:])
-    if takes != data.shape:
-        raise ConfigError(f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {takes}")
-    predictor = Predictor(model)
+    if not takes(model, data.shape):
+        raise ConfigError(
+            f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {taken_by(model)}"
+        )
+    predictor = logits_of(model)
     with unchanged(data):
         logits = predictor(data.split("test").features)
         # A model that was trained once more has seen these rows: the judged one's answers are what rules are tuned on.
@@ -205,7 +208,7 @@ def _validation_logits(store: Store, run: str) -> Floats:
 
 def _tags(trained: Logged, config: Config, data: Prepared) -> dict[str, str]:
     of_training = ("weighting", "loss", "function", "implementation", "model", "seed", "weights_sha256")
-    kept = (*of_training, "tensorflow", "keras", "mlflow.runColor")
+    kept = (*of_training, *packages_of(config.model.name), "mlflow.runColor")
     return {key: trained.tags[key] for key in kept if key in trained.tags} | {
         "kind": "evaluation",
         "evaluated_run": trained.id,

@@ -13,6 +13,7 @@ from equipoise.runs import resume
 from equipoise.runs.again import DATA, EPOCHS, REFIT, VALIDATION, Again
 from equipoise.runs.log import log_learner, log_preprocessing, log_weights
 from equipoise.runs.log_script import log_plain_keras
+from equipoise.runs.start import learner_of
 from equipoise.tracking.run import Run
 from equipoise.training.checkpoints import FOLDER, Checkpoints
 from equipoise.training.learner import Keep, Learner
@@ -52,14 +53,9 @@ def refit(again: Again, log: Run, trained: Trained, keep: Keep | None = None) ->
 
 def trained_again(again: Again, places: Checkpoints) -> Learner:
     """Return a learner that was trained on all rows, from the newest checkpoint on if there is one."""
-    # Not before TensorFlow is started: these import it.
-    from equipoise.training import runtime
-    from equipoise.training.engines.choose import choice_of
-    from equipoise.training.keras_learner import KerasLearner
-
-    config, data, device = again.config, again.data, runtime.device_taken()
+    config, data = again.config, again.data
     console.print(f"Training once more, on all {again.rows:,} rows", soft_wrap=True)
-    learner = KerasLearner(config, data, device, 1, choice_of(config, data, device))
+    learner = learner_of(config, data)
     with epochs_bar(again.epochs) as advance:
 
         def epoch(number: int, metrics: dict[str, float]) -> bool:

@@ -17,16 +17,10 @@ def rehearse(config: Config, data: Prepared) -> Iterator[str]:
         If an option is not what a run takes it for.
     """
     learner = start.start(config, data)
-    from equipoise.training.trial import Trial  # not before TensorFlow is started
-
-    train, model = data.split("train"), learner.compiled.model
+    train = data.split("train")
     samples, classes = counted(len(train.labels), "sample", "samples"), counted(len(data.classes), "class", "classes")
     yield f"dataset={config.dataset.name}: {samples} of shape {data.shape} to train on, {classes}"
-    yield (
-        f"model={config.model.name}: {counted(model.count_params(), 'weight', 'weights')}, "
-        f"from {model.input_shape} to {model.output_shape}, finite"
-    )
-    yield f"loss={config.loss.name}: {Trial.of(config, data).summary()}; compiled"
+    yield from learner.described()
     weights = weigh.weigh(config, data)
     weigh.tell(config, data, weights)
     yield f"weighting={config.weighting.name}: weights {_span(weights.weights)}"

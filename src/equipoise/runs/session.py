@@ -144,6 +144,10 @@ def at_work(close: Callable[[], None]) -> Iterator[None]:
     ----------
     close : called before the process is ended
     """
+    if not runtime.is_started():
+        with interruption.bounded(close):
+            yield
+        return
     from equipoise.training.workers import connected  # not before TensorFlow is started
 
     with interruption.bounded(close), connected(), runtime.enough_memory():

@@ -1,7 +1,5 @@
 """Before a run: start TensorFlow on its device, meet the other workers, and try the loss and the model."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from equipoise.config.checks import check_prepared
@@ -11,16 +9,15 @@ from equipoise.core.terminal import console, note, warn
 from equipoise.data.originals import unchanged
 from equipoise.data.prepared import Prepared
 from equipoise.methods import calibration
+from equipoise.methods.models import estimator
 from equipoise.runs import resume
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
 from equipoise.training.cluster import read_cluster
-
-if TYPE_CHECKING:
-    from equipoise.training.keras_learner import KerasLearner
+from equipoise.training.learner import Learner
 
 
-def start(config: Config, data: Prepared) -> "KerasLearner":
+def start(config: Config, data: Prepared) -> Learner:
     """Return the configured learner, with freshly drawn weights, once it and the loss have stood a trial.
 
     Raises
@@ -31,6 +28,8 @@ def start(config: Config, data: Prepared) -> "KerasLearner":
     """
     calibration.check(config.calibration.name, np.asarray(data.split("validation").labels), data.classes)
     check_prepared(config, data)
+    if estimator(config.model.name) is not None:
+        return learner_of(config, data)
     device, replicas = start_tensorflow(config, data)
     tells = config.trainer.strategy != "multi_worker" or read_cluster().is_chief  # of several workers one
     for message in replica_notes(config, replicas) if tells else ():
@@ -50,6 +49,21 @@ def start(config: Config, data: Prepared) -> "KerasLearner":
         learner = KerasLearner(config, data, device, replicas, choice)
         trial.check_model(learner.compiled, config, data)
     return learner
+
+
+def learner_of(config: Config, data: Prepared) -> Learner:
+    """Return the configured learner as it is before it has learned, on one device; a Keras model's is started."""
+    record = estimator(config.model.name)
+    if record is not None:
+        from equipoise.training.estimator_learner import EstimatorLearner
+
+        return EstimatorLearner(config, data, record)
+    # Not before TensorFlow is started: these import it.
+    from equipoise.training.engines.choose import choice_of
+    from equipoise.training.keras_learner import KerasLearner
+
+    device = runtime.device_taken()
+    return KerasLearner(config, data, device, 1, choice_of(config, data, device))
 
 
 def start_tensorflow(config: Config, data: Prepared) -> tuple[str, int]:

@@ -1,11 +1,13 @@
 """The step `weigh`: from training counts to weights, and what a user should hear of them before training."""
 
 from equipoise.config import advice
+from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
 from equipoise.core.schema import Floats
 from equipoise.core.terminal import note, warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Sampling, sampling
+from equipoise.methods.models import estimator
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.tasks.task import Training
@@ -25,11 +27,15 @@ def shown(config: Config, data: Prepared, weights: ClassWeights) -> ClassWeights
 
 def training(config: Config, data: Prepared, weights: ClassWeights) -> Training:
     """Return what a model is trained under."""
-    return Training(weights, config.loss, config.trainer.second_stage, drawing(config, data), config.dataset.mix)
+    known = moves_prior(config, weights.weights)
+    return Training(weights, config.loss, config.trainer.second_stage, drawing(config, data), config.dataset.mix, known)
 
 
 def drawing(config: Config, data: Prepared) -> Sampling | None:
     """Return how samples are drawn, or None if each is taken once an epoch."""
+    record = estimator(config.model.name)
+    if record is not None and record.balances:
+        return sampling("class_balanced", data.split("train").labels, data.counts, 1)
     return sampling(config.dataset.sampling, data.split("train").labels, data.counts, config.trainer.epochs)
 
 
@@ -42,7 +48,7 @@ def notes(config: Config, data: Prepared, weights: ClassWeights) -> list[str]:
 def _of_rows(config: Config, data: Prepared) -> list[str]:
     """Return how the rows' own weights are put in, where that is not the way that was asked for."""
     how = config.loss.implementation
-    if data.masses is None or how != "class_weight":
+    if data.masses is None or how != "class_weight" or estimator(config.model.name) is not None:
         return []
     return [
         f"loss.implementation={how} with dataset.weight: Keras refuses class_weight beside weights of rows, so the "
@@ -72,7 +78,7 @@ def corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[s
     found: dict[str, Floats] = {}
     drawn = drawing(config, data)
     effective = effective_prior(weights, config.loss, config.trainer.second_stage, drawn)
-    if effective is not None:
+    if effective is not None and moves_prior(config, weights.weights):
         found["effective_prior"] = effective
     by_loss = advice.loss_correction(config, weights)
     if by_loss is not None:

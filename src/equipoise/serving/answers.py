@@ -25,12 +25,12 @@ from equipoise.data.types import Preprocessing
 from equipoise.data.words import WordPreprocessing, as_text
 from equipoise.methods import decisions
 from equipoise.methods.decisions import Above, Decide
-from equipoise.methods.saved_model import load_keras
+from equipoise.methods.stored_model import load_model, model_in
 from equipoise.metrics import probabilities
 from equipoise.metrics.classification import class_logits
 from equipoise.metrics.probabilities import Probabilities
-from equipoise.serving.served_form import CLASSES, DECISION, IMAGE, KERAS, PROBABILITIES
-from equipoise.training.predictor import Predictor
+from equipoise.serving.served_form import CLASSES, DECISION, IMAGE, PROBABILITIES
+from equipoise.training.answering import logits_of, taken_by, takes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,9 +70,9 @@ class Judged:
 
 @dataclass(frozen=True)
 class Answers:
-    """A Keras model with all that it was judged with: what `prepare` learned, its classes, decision rule and priors."""
+    """A model with all that it was judged with: what `prepare` learned, its classes, decision rule and priors."""
 
-    logits: Predictor
+    logits: Callable[[Any], Floats]
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     learned: Preprocessing
@@ -208,19 +208,30 @@ def answers_of(folder: Path, carried: Path | None = None) -> Answers:
     ConfigError
         If a part is missing or damaged, or the model needs code that is not here.
     """
-    model = load_keras(folder / KERAS, f"the model in {folder}", carried)
+    name = f"the model in {folder}"
+    model = load_model(model_in(folder, name), name, carried)
     learned = preprocessing.read(folder)
     try:
         classes, decision, moved = (
             json.loads((folder / name).read_text(encoding="utf-8")) for name in (CLASSES, DECISION, PROBABILITIES)
         )
         rule, probable = decisions.from_json(decision), probabilities.from_json(moved)
-        answers = Answers(Predictor(model), tuple(model.input_shape[1:]), tuple(classes), learned, rule, probable)
+        shape = _shape(learned)
+        if not takes(model, shape):
+            raise ValueError(
+                f"what was learned of the data has the shape {shape}, and the model takes {taken_by(model)}"
+            )
+        answers = Answers(logits_of(model), shape, tuple(classes), learned, rule, probable)
         _check(answers)
     except Exception as error:  # whatever damaged parts make JSON and NumPy raise
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"{folder}: its parts are damaged, or do not fit together: {said}") from None
     return answers
+
+
+def _shape(learned: Preprocessing) -> tuple[int, ...]:
+    """Return the shape of a sample."""
+    return (learned.width,) if isinstance(learned, TablePreprocessing) else tuple(vars(learned)["shape"])
 
 
 def _check(answers: Answers) -> None:
@@ -234,13 +245,6 @@ def _check(answers: Answers) -> None:
     names = answers.classes
     if not all(isinstance(name, str) and not control_characters(name) for name in names) or len({*names}) < len(names):
         raise ValueError(f"{CLASSES} is no list of names")
-    takes = (
-        (answers.learned.width,) if isinstance(answers.learned, TablePreprocessing) else vars(answers.learned)["shape"]
-    )
-    if tuple(takes) != answers.shape:
-        raise ValueError(
-            f"what was learned of the data has the shape {tuple(takes)}, and the model takes {answers.shape}"
-        )
     judged = answers.judge(np.zeros((1, *answers.shape), answers.nothing.features.dtype))
     shapes = [np.shape(values) for values in judged.probabilities.values()]
     decided = (1, len(names)) if answers.several else (1,)

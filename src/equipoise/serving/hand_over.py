@@ -21,6 +21,7 @@ from equipoise.core.paths import package_folder
 from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.methods.models import packages_of
 from equipoise.metrics import probabilities
 from equipoise.metrics.calibrated import Unchanged
 from equipoise.metrics.probabilities import OfClasses, OfLabels
@@ -33,7 +34,6 @@ from equipoise.tracking.store import Store
 
 SCRIPT, CARD = "predict.py", "README.md"
 META = "registered_model_meta"  # MLflow's, of the registry that the folder no longer belongs to
-VERSIONS = ("tensorflow", "keras", "equipoise")
 
 
 def checked_folder(typed: str) -> Path:
@@ -118,7 +118,7 @@ def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
         priors=_priors(moved, classes),
         notes=read_json(store, found.run_id, "data.json")["notes"],
         overrides=_overrides(store, run.data.tags.get("evaluated_run", found.run_id)),
-        versions={"python": platform.python_version(), **_versions()},
+        versions={"python": platform.python_version(), **_versions(run.data.params["model.name"])},
     )
 
 
@@ -147,9 +147,9 @@ def _word(text: str) -> str:
     return str(yaml.safe_load(text))
 
 
-def _versions() -> dict[str, str]:
+def _versions(model: str) -> dict[str, str]:
     found = {}
-    for package in VERSIONS:
+    for package in (*packages_of(model), "equipoise"):
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

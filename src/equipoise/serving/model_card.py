@@ -132,13 +132,25 @@ def _details(record: Record) -> list[str]:
     return [
         "## Model details",
         "",
-        f"- **Model**: `{params.get('model.name')}` (Keras): {_epochs(params)} of the loss "
+        f"- **Model**: `{params.get('model.name')}` ({_trained(record)} the loss "
         f"`{params.get('loss.name')}` with class weights `{params.get('weighting.name')}`, seed {params.get('seed')}",
         f"- **Decision rule**: `{rule}`" + (f": {RULES[rule]}" if rule in RULES and not record.several else ""),
         *([f"- **Positive class**: {_text(positive)}"] if positive else []),
         f"- **Probabilities**: {record.probabilities}",
         f"- **Trained on**: {record.trained_on}",
     ]
+
+
+def _trained(record: Record) -> str:
+    if "tensorflow" in record.tags:
+        return f"Keras): {_epochs(record.params)} of"
+    return f"{record.tags.get('engine')}): fitted under"
+
+
+def _library(tags: Mapping[str, str]) -> str:
+    if "tensorflow" in tags:
+        return f"TensorFlow {tags['tensorflow']}, Keras {tags.get('keras')}"
+    return f"scikit-learn {tags.get('scikit-learn')}"
 
 
 def _epochs(params: Mapping[str, str]) -> str:
@@ -331,8 +343,7 @@ def _origin(record: Record) -> list[str]:
     lines = [
         "## Technical specifications",
         "",
-        f"- **Versions**: {versions}; trained with TensorFlow {tags.get('tensorflow')}, Keras {tags.get('keras')} on "
-        f"{tags.get('device', 'cpu')}",
+        f"- **Versions**: {versions}; trained with {_library(tags)} on {tags.get('device', 'cpu')}",
         f"- **Run**: `{record.run}`, weights_sha256 `{tags.get('weights_sha256', '')}`",
         f"- **Commit**: {f'`{commit}`{changed}' if commit else 'none: the code was in no git checkout'}",
     ]

@@ -1,6 +1,6 @@
 """The folder of parts that a model answers by, gathered from a run, a registered model or a folder handed over.
 
-Parts are data: a model in Keras's safe mode, and JSON. No code that lies beside them is run.
+Parts are data: a model in Keras's safe mode or of classes that are known, and JSON. No code beside them is run.
 """
 
 import contextlib
@@ -14,13 +14,14 @@ from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError, suggestion
 from equipoise.data.preprocessing import PREPROCESSING
-from equipoise.serving.served_form import CLASSES, DECISION, KERAS, PROBABILITIES
+from equipoise.methods.stored_model import PLACES, model_in
+from equipoise.serving.served_form import CLASSES, DECISION, PROBABILITIES
 from equipoise.tracking.located import registered_folder, run_folders
 from equipoise.tracking.store import Store, existing_store
 
 # Below the artifacts of a run, and below a model's folder as MLflow writes it.
 RUN_PARTS = {PREPROCESSING: PREPROCESSING} | {name: f"evaluation/{name}" for name in (DECISION, PROBABILITIES)}
-RUN_CLASSES, RUN_MODEL = "weights.json", "data/model.keras"
+RUN_CLASSES = "weights.json"
 SERVED_PARTS = "artifacts/parts"
 
 
@@ -70,9 +71,10 @@ def parts_of_run(run: str, where: str) -> Iterator[Path]:
     found = run_folders(project_root(), run) if where == "local" else None
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if found is not None and (found.model / RUN_MODEL).is_file():
+        if found is not None and _has_model(found.model):
             write_parts(lambda path: (found.artifacts / path).read_text(encoding="utf-8"), found.run, folder)
-            shutil.copyfile(found.model / RUN_MODEL, folder / KERAS)
+            model = model_in(found.model, f"run={run}: its model")
+            shutil.copyfile(model, folder / model.name)
         else:
             _ask_for_run(_store(where), run, folder)
         yield folder
@@ -85,7 +87,11 @@ def _ask_for_run(store: Store, run: str, folder: Path) -> None:
 
     logged = history.judged_run(store, run)
     write_parts(lambda path: read_text(store, logged.id, path), logged.id, folder)
-    download_model(store, logged.tags.get("evaluated_run", logged.id), folder / KERAS)
+    download_model(store, logged.tags.get("evaluated_run", logged.id), folder)
+
+
+def _has_model(folder: Path) -> bool:
+    return any((folder / place).is_file() for place in PLACES)
 
 
 @contextlib.contextmanager
@@ -141,7 +147,7 @@ def _ask_for_model(store: Store, name: str, alias: str, folder: str) -> Path:
 def _parts_in(folder: Path, typed: str) -> Path:
     """Return the folder of the parts in a model's folder."""
     for parts in (folder / SERVED_PARTS, folder):
-        if (parts / KERAS).is_file() and (parts / PREPROCESSING).is_file():
+        if _has_model(parts) and (parts / PREPROCESSING).is_file():
             return parts
     raise ConfigError(f"{typed}: {folder} holds no model that {command('register')} wrote with export={folder}")
 

@@ -17,9 +17,12 @@ def predict(request: Request, parts: Path, carried: Path | None = None) -> int:
     ConfigError
         If the input is not what the model takes, or a part is missing or damaged. Nothing is written.
     """
-    from equipoise.training import runtime
+    from equipoise.methods.stored_model import KERAS
 
-    runtime.start("auto", "auto", deterministic=True)
+    if (parts / KERAS).is_file():  # another model needs no TensorFlow
+        from equipoise.training import runtime
+
+        runtime.start("auto", "auto", deterministic=True)
 
     from equipoise.core.terminal import console, errors
     from equipoise.serving.answers import answers_of

@@ -16,18 +16,20 @@ from equipoise.core import plugins
 from equipoise.core.paths import package_folder
 from equipoise.core.schema import NONE
 from equipoise.data import preprocessing
+from equipoise.methods.models import estimator, packages_of
 from equipoise.methods.saved_model import own_modules
+from equipoise.methods.stored_model import KERAS
 from equipoise.metrics import probabilities
 from equipoise.metrics.probabilities import OfClasses, OfLabels, Probabilities
 from equipoise.serving import served_form
 from equipoise.serving.parts import write_parts
-from equipoise.serving.served_form import CLASSES, KERAS, PROBABILITIES
-from equipoise.tracking.artifacts import load_model, read_text
+from equipoise.serving.served_form import CLASSES, PROBABILITIES
+from equipoise.tracking.artifacts import download_model, load_model, read_text
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store
 
 # Packages that the code which goes with the model imports.
-REQUIREMENTS = ("tensorflow", "keras", "numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy")
+REQUIREMENTS = ("numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy", "skops")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Registered:
 
 
 def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str, str]) -> Registered:
-    """Make a new version of the registered model from a run, and point the alias at it; TensorFlow must be started.
+    """Make a new version of the registered model from a run, and point the alias at it.
+
+    TensorFlow must be started for a Keras model.
 
     Parameters
     ----------
@@ -69,11 +73,7 @@ def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str,
         write_parts(lambda path: read_text(store, run.id, path), run.id, parts)
         classes = json.loads((parts / CLASSES).read_text(encoding="utf-8"))
         trained = run.tags.get("evaluated_run", run.id)
-        model = load_model(store, trained)
-        model.save(parts / KERAS)
-        own = filter(None, map(plugins.of_module, own_modules(model.to_json())))
-        for file in (file for each in own for file in plugins.files_of(each)):
-            shutil.copy(file, parts)
+        _write_model(store, trained, run.params["model.name"], parts)
         learned = preprocessing.read(parts)
         moved = probabilities.from_json(json.loads((parts / PROBABILITIES).read_text(encoding="utf-8")))
         about = {"decision": run.params["decision.name"], "probabilities": _said(moved, run)}
@@ -86,7 +86,7 @@ def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str,
             artifacts={"parts": str(parts)},
             signature=served_form.signature(learned, classes, moved),
             input_example=served_form.example(learned),
-            pip_requirements=_requirements(),
+            pip_requirements=_requirements(run.params["model.name"]),
             metadata={"classes": classes, "input": served_form.said(learned), **about},
         )
     uri = f"models:/{found.model_id}"
@@ -120,7 +120,19 @@ def _target(run: Logged) -> str:
     return run.params.get("dataset.target_prior", "training")
 
 
-def _requirements() -> list[str]:
+def _write_model(store: Store, run: str, name: str, parts: Path) -> None:
+    """Write the model into the folder of parts, of Keras as its version here saves it, with files of its own layers."""
+    if estimator(name) is not None:
+        download_model(store, run, parts)
+        return
+    model = load_model(store, run)
+    model.save(parts / KERAS)
+    own = filter(None, map(plugins.of_module, own_modules(model.to_json())))
+    for file in (file for each in own for file in plugins.files_of(each)):
+        shutil.copy(file, parts)
+
+
+def _requirements(model: str) -> list[str]:
     from importlib.metadata import version
 
-    return [f"{package}=={version(package)}" for package in REQUIREMENTS]
+    return [f"{package}=={version(package)}" for package in dict.fromkeys((*packages_of(model), *REQUIREMENTS))]

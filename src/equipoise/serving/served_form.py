@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 IMAGE = "image"  # the column of paths or encoded images
 GREY = 128
-# The files of a folder with all that a model answers by, beside what `prepare` learned.
-KERAS, CLASSES, DECISION, PROBABILITIES = "model.keras", "classes.json", "decision.json", "probabilities.json"
+# The files of a folder with all that a model answers by, beside the model and what `prepare` learned.
+CLASSES, DECISION, PROBABILITIES = "classes.json", "decision.json", "probabilities.json"
 
 
 def column_of(learned: Preprocessing) -> str | None:

@@ -22,6 +22,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from equipoise.config.checks import check_prepared
 from equipoise.config.differences import differences, line
+from equipoise.config.estimators import check_command
 from equipoise.config.model import CONTROL, Config, below
 from equipoise.config.naming import VARIED, experiment_of, run_name, told_apart
 from equipoise.config.overrides import (
@@ -44,6 +45,7 @@ from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import NONE, ConfigError, counted, suggestion
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
+from equipoise.methods.models import estimator
 from equipoise.sweeps import candidates, race_plan, search
 from equipoise.sweeps.launchers import choose
 
@@ -117,6 +119,7 @@ def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None
         typed = _read(readable(parsed.overrides), tree, announce, shows_config=parsed.cfg is not None)
         is_sweep = parsed.multirun or str(typed.settings.hydra.mode).endswith("MULTIRUN")
         found = _plan_sweep(typed) if is_sweep else _plan_run(typed)
+        check_command([override.key_or_group for override in typed.overrides], found.jobs)
         _say_differences(typed)
         return found
 
@@ -195,7 +198,7 @@ def _plan_run(typed: _Typed) -> Plan:
     if typed.settings.sweep == "new":
         raise ConfigError("sweep=new has no effect without -m: one run is always a new one")
     job = compose_one(typed.words, typed.tree)
-    length = counted(job.trainer.epochs, "epoch", "epochs")
+    length = counted(job.trainer.epochs, "epoch", "epochs") if estimator(job.model.name) is None else "one fit"
     typed.say(f"{run_name(job)}: one run of {length} on {experiment_of(job.dataset)}")
     return Plan((job,), None, _folders(typed), typed.shows_config)
 

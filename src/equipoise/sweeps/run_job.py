@@ -7,12 +7,13 @@ from typing import NoReturn
 
 from hydra.errors import CompactHydraException
 
-from equipoise.config.model import Config
+from equipoise.config.model import Config, epochs_of
 from equipoise.config.naming import run_name
 from equipoise.core import bars
 from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console, errors, say
+from equipoise.methods.models import estimator
 from equipoise.reports.console import headline, print_evaluation, print_rules
 from equipoise.reports.run_page import REPORT
 from equipoise.runs import resume
@@ -39,7 +40,7 @@ def run_job(config: Config, folder: Path, searching: search.Settings | None) -> 
     -------
     In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
     """
-    with bars.job(run_name(config), config.trainer.epochs) as counted:
+    with bars.job(run_name(config), epochs_of(config)) as counted:
         return _run_job(config, folder, searching, counted)
 
 
@@ -102,8 +103,9 @@ def _from_outside(error: Exception) -> bool:
 def _print(finished: Finished, config: Config, store: Store, outcome: dict[str, float] | None) -> None:
     """Print what came out; of a trial what the search goes by, and nothing of the test split, which does not choose."""
     evidence, name = finished.evidence, run_name(config)
-    epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < config.trainer.epochs else "")
-    done = f"{name}: {epochs} on {finished.device}"
+    epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < epochs_of(config) else "")
+    trained = epochs if estimator(config.model.name) is None else "fitted"
+    done = f"{name}: {trained} on {finished.device}"
     if outcome is not None:
         shown = (f"{key} {value:.3f}" for key, value in outcome.items() if not key.endswith(search.ERROR))
         console.print("  ".join([done, *shown]), soft_wrap=True)

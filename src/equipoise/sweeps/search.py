@@ -21,7 +21,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from pydantic import BeforeValidator, Field, ValidationError
 
 from equipoise.config.messages import explained
-from equipoise.config.model import REPETITION, Config, Monitored
+from equipoise.config.model import REPETITION, Config, Monitored, epochs_of
 from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed
 from equipoise.metrics.orientation import orientation
 from equipoise.tracking.run import Pruned
@@ -285,7 +285,7 @@ def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapp
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
         trial.report(metrics[settings.metric[0]], epoch)
-        if epoch + 1 < config.trainer.epochs and trial.should_prune():  # after the last epoch, pruning saves nothing
+        if epoch + 1 < epochs_of(config) and trial.should_prune():  # after the last epoch, pruning saves nothing
             raise Pruned(f"after epoch {epoch + 1}")
 
     return on_epoch

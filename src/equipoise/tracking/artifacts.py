@@ -7,15 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from equipoise.core.schema import ConfigError
-from equipoise.methods.saved_model import load_keras
+from equipoise.methods import stored_model
 from equipoise.tracking.provenance import USER, user
 from equipoise.tracking.store import Store
-
-if TYPE_CHECKING:
-    import keras
 
 # Of a run, among its artifacts.
 CONFIG = "config/resolved.json"
@@ -55,8 +52,10 @@ def log_comparison(store: Store, run_id: str, texts: Mapping[str, str]) -> None:
         store.client.log_text(run_id, text, name)
 
 
-def load_model(store: Store, run: str) -> "keras.Model":
-    """Return the model that a run logged, uncompiled; MLflow's own loader would run what a pickle beside it says.
+def load_model(store: Store, run: str) -> Any:
+    """Return the model that a run logged, of Keras uncompiled, or an estimator.
+
+    MLflow's own loader would run what a pickle beside it says.
 
     Raises
     ------
@@ -64,11 +63,11 @@ def load_model(store: Store, run: str) -> "keras.Model":
         If the model is missing, damaged, or needs code of its own.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return load_keras(_downloaded(store, run, folder), f"run={run}: its model")
+        return stored_model.load_model(_downloaded(store, run, folder), f"run={run}: its model")
 
 
-def download_model(store: Store, run: str, file: Path) -> None:
-    """Write the model that a run logged to a file.
+def download_model(store: Store, run: str, to: Path) -> Path:
+    """Write the model that a run logged into a folder; return its file there.
 
     Raises
     ------
@@ -77,13 +76,11 @@ def download_model(store: Store, run: str, file: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         found = _downloaded(store, run, folder)
-        if not found.is_file():
-            raise ConfigError(f"run={run}: its model has no {found.name}, and no other format is loaded")
-        shutil.copyfile(found, file)
+        return Path(shutil.copyfile(found, to / found.name))
 
 
 def _downloaded(store: Store, run: str, folder: str) -> Path:
-    """Download a run's model into the folder; return where its file of Keras should be."""
+    """Download a run's model into the folder; return its file."""
     import mlflow
 
     mlflow.set_tracking_uri(store.uri)
@@ -92,7 +89,7 @@ def _downloaded(store: Store, run: str, folder: str) -> Path:
             found = Path(mlflow.artifacts.download_artifacts(f"runs:/{run}/model", dst_path=folder))
         except (mlflow.exceptions.MlflowException, OSError) as error:
             raise ConfigError(f"run={run}: its model is not there: {str(error).splitlines()[0]}") from None
-    return found / "data" / "model.keras"
+    return stored_model.model_in(found, f"run={run}: its model")
 
 
 def read_json(store: Store, run: str, path: str) -> Any:

@@ -24,6 +24,7 @@ from equipoise.core.locks import InUseError, locked
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.core.terminal import warn
 from equipoise.data.texts import are_texts, decoded
+from equipoise.methods.saved_estimator import FILE, trusted_classes, write_estimator
 from equipoise.methods.saved_model import own_classes
 from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.keys import param_key
@@ -229,6 +230,39 @@ class Run:
         # MLflow pickles whatever the process has registered with Keras, such as `equipoise.losses`: layers need none.
         (self._place(str(folder)) / REGISTERED).unlink(missing_ok=True)
         self._do("model", folder=str(folder), step=step)
+
+    @clock.part("log")
+    def log_estimator(self, estimator: Any, example: Floats, step: int, packages: Sequence[str]) -> None:
+        """Log a fitted estimator in a file of skops, which names classes and holds numbers, and runs nothing.
+
+        Parameters
+        ----------
+        example : a few samples, float32 (samples, features), from which MLflow infers the signature
+        step : at which MLflow shows it
+        packages : that it is loaded with
+        """
+        import mlflow
+        import sklearn
+
+        place = self._place(f"saved-{uuid.uuid4().hex[:8]}/model/{FILE}")
+        write_estimator(estimator, place)
+        needed = [f"{package}=={version(package)}" for package in ("skops", *packages)]
+        (place.parent / "requirements.txt").write_text("\n".join(needed) + "\n")
+        # What `mlflow.sklearn.save_model` writes, which would save the estimator twice, and load it.
+        found = mlflow.models.Model(signature=mlflow.models.infer_signature(example, estimator.predict_proba(example)))
+        mlflow.pyfunc.add_to_model(
+            found, loader_module="mlflow.sklearn", model_path=FILE, predict_fn="predict_proba", code=None
+        )
+        found.add_flavor(
+            "sklearn",
+            pickled_model=FILE,
+            sklearn_version=sklearn.__version__,
+            serialization_format="skops",
+            skops_trusted_types=trusted_classes(place, "the model"),
+            code=None,
+        )
+        found.save(str(place.parent / "MLmodel"))
+        self._do("model", folder=str(place.parent.relative_to(self.folder)), step=step)
 
     def _packed(self, code: Sequence[Path]) -> Path:
         """Copy files into a package of the name that they were imported by, as MLflow puts it beside the model."""

@@ -32,6 +32,7 @@ from equipoise.methods.implementations import IMPLEMENTATIONS, Parts, PerSampleL
 from equipoise.methods.learning_rates import LearningRate
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS, digests_of_file
+from equipoise.methods.models import architecture as architecture_of
 from equipoise.methods.phases import Phase
 from equipoise.training.backbone import Backbone
 from equipoise.training.divergence import FirstBadStep
@@ -68,7 +69,7 @@ def build(config: Config, data: Prepared) -> keras.Model:
 
 def _drawn(config: Config, data: Prepared) -> keras.Model:
     keras.config.set_dtype_policy(config.trainer.precision)
-    architecture = MODELS[config.model.name]
+    architecture = architecture_of(config.model.name)
     with strategy_of(config.trainer.strategy).scope():
         options = arguments(config.model, architecture.build)
         texts = decoded(data.split("train").features) if data.texts else None

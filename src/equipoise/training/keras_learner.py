@@ -1,11 +1,11 @@
 """A Keras model as a run's learner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, Floats
+from equipoise.core.schema import NONE, Floats, counted
 from equipoise.data.feed import feature_batches
 from equipoise.data.prepared import Prepared
 from equipoise.methods.tasks.choose import task_of
@@ -17,6 +17,7 @@ from equipoise.training.engines.engine import Choice
 from equipoise.training.graph import compiled
 from equipoise.training.learner import Keep, OnEpoch
 from equipoise.training.second_stage import run_second_stage
+from equipoise.training.trial import Trial
 
 
 class KerasLearner:
@@ -63,3 +64,12 @@ class KerasLearner:
     def save(self, keep: Keep) -> None:
         """Hand over the Keras model, and two training samples."""
         keep(self.compiled.model, next(feature_batches(self._data.split("train").features[:2])))
+
+    def described(self) -> Iterator[str]:
+        """Yield what model and loss are made of."""
+        model, config = self.compiled.model, self._config
+        yield (
+            f"model={config.model.name}: {counted(model.count_params(), 'weight', 'weights')}, "
+            f"from {model.input_shape} to {model.output_shape}, finite"
+        )
+        yield f"loss={config.loss.name}: {Trial.of(config, self._data).summary()}; compiled"

@@ -1,6 +1,6 @@
 """What learns: the interface that a run needs of a model, whatever trains it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from equipoise.core.schema import Floats
@@ -42,3 +42,6 @@ class Learner(Protocol):
 
     def save(self, keep: Keep) -> None:
         """Hand what it has learned to who keeps it."""
+
+    def described(self) -> Iterator[str]:
+        """Yield what is to be said of the model and of the loss before training, a line each."""

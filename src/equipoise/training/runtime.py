@@ -89,8 +89,13 @@ def start(
 
 
 def device_taken() -> str:
-    """Return the device that TensorFlow was started on."""
-    return str(kept(Started).options["taken"])
+    """Return the device that TensorFlow was started on; where it was not, all is done on the CPU."""
+    return str(kept(Started).options.get("taken", "cpu"))
+
+
+def is_started() -> bool:
+    """Return whether TensorFlow was started in this process."""
+    return bool(kept(Started).options)
 
 
 @functools.cache

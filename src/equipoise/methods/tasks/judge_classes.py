@@ -66,7 +66,9 @@ def judge_classes(data: Prepared, logits: Logits, training: Training, judging: J
     weights = training.weights
     drawn = weights, training.loss, training.second_stage, training.sampling
     moves = training.mix != NONE and MIXES[training.mix].by_count and training.second_stage == NONE
-    prior = None if moves else effective_prior(*drawn)  # which labels were moved depends on pairs
+    prior = (
+        None if moves or not training.moves_prior else effective_prior(*drawn)
+    )  # which labels were moved depends on pairs
     learned = Learned(prior, frequency_groups(weights.counts, judging.groups))
     test, validation = (
         Answers(np.asarray(data.split(name).labels), class_logits(found), _weights(data, name, judging))

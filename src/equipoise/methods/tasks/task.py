@@ -29,6 +29,8 @@ class Training:
     second_stage : `none`, or the stage that made the last layer anew
     sampling : how samples were drawn; None: each once an epoch
     mix : how samples were mixed
+    moves_prior : whether weights and sampling move the class frequencies that the model answers for as they do under a
+        log loss
     """
 
     weights: ClassWeights
@@ -36,6 +38,7 @@ class Training:
     second_stage: str = NONE
     sampling: Sampling | None = None
     mix: str = NONE
+    moves_prior: bool = True
 
 
 @dataclass(frozen=True)

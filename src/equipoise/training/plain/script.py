@@ -12,7 +12,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
 from equipoise.data.types import SPLITS, title_of
 from equipoise.methods.losses import LOSSES
-from equipoise.methods.models import MODELS
+from equipoise.methods.models import MODELS, estimator
 from equipoise.methods.weighting import ClassWeights
 from equipoise.training.plain.case import Case, Origin
 from equipoise.training.plain.definitions import USUAL, Definitions
@@ -45,6 +45,8 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
             f"dataset={config.dataset.name}: its images are decoded while a model trains, and no array holds them, "
             "so there is no script of plain Keras"
         )
+    if estimator(config.model.name) is not None:
+        raise ConfigError(f"model={config.model.name} is no Keras model, so there is no script of plain Keras")
     if data.texts:
         raise ConfigError(
             f"dataset={config.dataset.name}: its samples are texts, of which the model makes numbers, "

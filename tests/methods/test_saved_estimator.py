@@ -1,0 +1,73 @@
+"""Estimators in files of skops: the same bytes and answers, and nothing of a library that is not known."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from equipoise.core.schema import ConfigError
+from equipoise.methods.estimators import ESTIMATORS
+from equipoise.methods.saved_estimator import load_estimator, write_estimator
+
+X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.int64)
+
+
+def fitted() -> Any:
+    options = {
+        "max_iter": 3,
+        "learning_rate": 0.1,
+        "max_leaf_nodes": 5,
+        "min_samples_leaf": 5,
+        "l2_regularization": 0.0,
+    }
+    return ESTIMATORS["boosting"].build(0, 1, **options).fit(X, Y)
+
+
+def test_it_answers_as_before_and_its_bytes_repeat(tmp_path: Path) -> None:
+    model, file = fitted(), tmp_path / "model.skops"
+    write_estimator(model, file)
+    np.testing.assert_array_equal(load_estimator(file, "it").predict_proba(X), model.predict_proba(X))
+    first = file.read_bytes()
+    write_estimator(fitted(), file)
+    assert file.read_bytes() == first
+    assert [path.name for path in tmp_path.iterdir()] == ["model.skops"]
+
+
+def test_a_class_of_another_library_is_not_loaded(tmp_path: Path) -> None:
+    from fractions import Fraction
+
+    import skops.io
+
+    model, file = fitted(), tmp_path / "model.skops"
+    model.classes_ = {"a": Fraction(1, 2)}
+    skops.io.dump(model, file)
+    with pytest.raises(ConfigError, match=r"the model needs the code of fractions\.Fraction, and is not loaded"):
+        load_estimator(file, "the model")
+
+
+@pytest.mark.parametrize("content", ["", "pickle", "zip"])
+def test_what_is_no_such_file_is_told_and_no_pickle_is_opened(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.skops"
+    file.write_bytes({"": b"", "pickle": pickle.dumps(Runs(tmp_path / "ran")), "zip": b""}[content])
+    if content == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("schema.json", "{}")
+    with pytest.raises(ConfigError, match=r"it is damaged, and is not loaded"):
+        load_estimator(file, "it")
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(ConfigError, match=r"it has no model\.skops; no other format is loaded"):
+        load_estimator(tmp_path / "no" / "model.skops", "it")
+
+
+class Runs:
+    """A pickle that writes a file when it is opened."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.file,))
