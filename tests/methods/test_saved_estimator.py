@@ -22,7 +22,6 @@ def fitted() -> Any:
         "learning_rate": 0.1,
         "max_leaf_nodes": 5,
         "min_samples_leaf": 5,
-        "l2_regularization": 0.0,
     }
     return ESTIMATORS["boosting"].build(0, 1, **options).fit(X, Y)
 

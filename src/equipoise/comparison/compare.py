@@ -48,6 +48,8 @@ class Table:
     test_over_train : judged samples over training samples, mean over the splits; NaN if the runs do not say
     split : whose metrics count
     by_rule : of the validation split, each configuration's mean by each decision rule; NaN if a run lacks it
+    trees : the best of the boosted trees without any weights, and its difference to the best Keras model; None if the
+        runs have not both
     """
 
     dataset: str
@@ -56,6 +58,7 @@ class Table:
     test_over_train: float
     split: str = splits.TEST
     by_rule: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    trees: tuple[str, Difference] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,8 @@ def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], aim: _Ai
     rows.sort(
         key=lambda row: (-orientation(metric) * row.spreads[metric].mean if comparable else 0, row.configuration.label)
     )
-    table = Table(dataset, tuple(rows), (), ratio, aim.split, _by_rule(trained, metric, aim.split))
+    trees = _trees(rows, metric, ratio, aim.rope)
+    table = Table(dataset, tuple(rows), (), ratio, aim.split, _by_rule(trained, metric, aim.split), trees)
     mixed = identity.differing(run.tags for run in runs)
     of_other_code = (
         [f"The runs used different code ({listing(mixed)}), which may explain differences between them."]
@@ -211,6 +215,24 @@ def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], aim: _Ai
         else []
     )
     return replace(table, notes=(*_notes(table, metric), *([left_out] if left_out else []), *of_other_code))
+
+
+def _trees(rows: Sequence[Row], metric: str, ratio: float, rope: float | None) -> tuple[str, Difference] | None:
+    """Return the first boosted tree without weights of the rows, best first, and its difference to the first of Keras.
+
+    A decision rule that comes after training is no model of its own.
+    """
+    trained = [row.configuration for row in rows if row.configuration.rule is None]
+    of_trees = next((one for one in trained if configurations.is_of_trees(one) and configurations.is_plain(one)), None)
+    of_keras = next((one for one in trained if configurations.is_of_keras(one)), None)
+    if of_trees is None or of_keras is None:
+        return None
+    mine, theirs = of_trees.values(metric), of_keras.values(metric)
+    paired = {place: mine[place] - theirs[place] for place in mine if place in theirs}
+    if not paired:
+        return None
+    found = repetitions.difference(of_keras.label, paired, ratio, orientation(metric), rope)
+    return of_trees.label, repetitions.corrected({0: found})[0]
 
 
 def _shared_values(found: Sequence[Configuration], metric: str) -> list[dict[Place, float]]:

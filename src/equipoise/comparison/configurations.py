@@ -30,6 +30,7 @@ PLAIN = {
     "dataset.sampling": "none",
     "trainer.second_stage": "none",
 }
+BOOSTED = ("boosting", "lightgbm", "xgboost", "catboost")  # models that are boosted trees
 OF_THE_METHOD = ("weighting.", "loss.", "dataset.sampling", "trainer.second_stage")
 
 Settings = tuple[tuple[str, str], ...]
@@ -203,9 +204,7 @@ def merged(
 def baselines(configurations: Sequence[Configuration], typed: str | None) -> list[Configuration]:
     """Return the configurations to compare with: the typed ones, or the plain ones, one of each model, say."""
     if typed is None:
-        return [found for found in configurations if all(map(_is_plain, found.runs.values()))] or _weighted(
-            configurations, "none"
-        )
+        return [found for found in configurations if is_plain(found)] or _weighted(configurations, "none")
     chosen = [found for found in configurations if typed in found.labels] or _weighted(configurations, typed)
     if not chosen:
         labels = [label for found in configurations for label in found.labels]
@@ -213,8 +212,21 @@ def baselines(configurations: Sequence[Configuration], typed: str | None) -> lis
     return chosen
 
 
-def _is_plain(run: Logged) -> bool:
-    return all(run.params.get(key, value) == value for key, value in PLAIN.items())
+def is_plain(configuration: Configuration) -> bool:
+    """Return whether it is cross-entropy without any correction."""
+    return all(
+        run.params.get(key, value) == value for run in configuration.runs.values() for key, value in PLAIN.items()
+    )
+
+
+def is_of_trees(configuration: Configuration) -> bool:
+    """Return whether its models are boosted trees."""
+    return all(run.params.get("model.name") in BOOSTED for run in configuration.runs.values())
+
+
+def is_of_keras(configuration: Configuration) -> bool:
+    """Return whether its models are of Keras, as a tag of the runs says."""
+    return all("keras" in run.tags for run in configuration.runs.values())
 
 
 def _weighted(configurations: Sequence[Configuration], weighting: str) -> list[Configuration]:

@@ -45,7 +45,7 @@ def of_table(table: Table, metric: str) -> str:
     entries = [_of_row(row, metric) for row in table.rows]
     if any(math.isnan(row.rank) for row in table.rows):
         return f"{lead}there is none, since the configurations share no split and seed that they could be compared at."
-    return f"{lead}{_told(entries, metric)}."
+    return f"{lead}{_told(entries, metric)}{_of_trees(table, metric)}."
 
 
 def overall(comparison: Comparison) -> str:
@@ -58,6 +58,14 @@ def overall(comparison: Comparison) -> str:
         return f"{lead}there is none, since on one of them the configurations share no split and seed."
     controls = {label for row in rows if row.configuration.rule for label in row.configuration.labels}
     return f"{lead}{_told([_of_overall(one, controls) for one in comparison.overall], comparison.metric)}."
+
+
+def _of_trees(table: Table, metric: str) -> str:
+    """Return how much better a boosted tree without any weights is than every Keras model; "" if it is not."""
+    if table.trees is None or orientation(metric) * table.trees[1].mean <= ROUNDING:
+        return ""
+    label, found = table.trees
+    return f"; a boosted tree without any weights does better than the best Keras model: {label}, {_difference(found)}"
 
 
 def _of_row(row: Row, metric: str) -> _Entry:

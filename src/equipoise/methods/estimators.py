@@ -28,7 +28,6 @@ def boosting(
     learning_rate: Rate,
     max_leaf_nodes: Leaves,
     min_samples_leaf: PositiveInt,
-    l2_regularization: NonNegative,
 ) -> Any:
     """Gradient-boosted trees on histograms of features (scikit-learn's HistGradientBoostingClassifier)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -38,7 +37,6 @@ def boosting(
         learning_rate=learning_rate,
         max_leaf_nodes=max_leaf_nodes,
         min_samples_leaf=min_samples_leaf,
-        l2_regularization=l2_regularization,
         early_stopping=False,  # which would set rows of the training split aside
         random_state=seed,
     )
@@ -115,7 +113,6 @@ def lightgbm(
     learning_rate: Rate,
     num_leaves: Leaves,
     min_child_samples: PositiveInt,
-    reg_lambda: NonNegative,
 ) -> Any:
     """Gradient-boosted trees that grow leaf by leaf (Ke et al. 2017)."""
     from lightgbm import LGBMClassifier
@@ -125,7 +122,6 @@ def lightgbm(
         learning_rate=learning_rate,
         num_leaves=num_leaves,
         min_child_samples=min_child_samples,
-        reg_lambda=reg_lambda,
         random_state=seed,
         n_jobs=threads,
         deterministic=True,
@@ -142,7 +138,6 @@ def xgboost(
     learning_rate: Rate,
     max_depth: PositiveInt,
     min_child_weight: NonNegative,
-    reg_lambda: NonNegative,
 ) -> Any:
     """Gradient-boosted trees with a penalty on leaves (Chen & Guestrin 2016)."""
     from xgboost import XGBClassifier
@@ -152,7 +147,6 @@ def xgboost(
         learning_rate=learning_rate,
         max_depth=max_depth,
         min_child_weight=min_child_weight,
-        reg_lambda=reg_lambda,
         tree_method="hist",
         random_state=seed,
         n_jobs=threads,

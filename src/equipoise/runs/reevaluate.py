@@ -109,9 +109,7 @@ def evaluate_again(
     weights = replace(weights, count=data.count)
     data = replace(data, counts=weights.counts, masses=weights.masses)
     slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
-    device = "cpu"
-    if estimator(config.model.name) is None:
-        device = runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
+    device = _started(config)
     found = evaluate(config, data, weights, _answers(store, trained, config, data))
     found = _with_slices(found, slicings, config.dataset)
     gates = check_gates(asked.gates, found.evidence)
@@ -130,6 +128,13 @@ def evaluate_again(
         typed = f"{command('evaluate')} {shlex.join((f'run={trained.id}', *overrides))}"
         draw_and_log(replace(found.evidence, facts=facts(config, data, log, typed)), log)
     return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder)
+
+
+def _started(config: Config) -> str:
+    """Start what the model needs to answer; return the device."""
+    if estimator(config.model.name) is not None:
+        return "cpu"
+    return runtime.start("auto", "auto", deterministic=config.trainer.deterministic)
 
 
 def _slicings(was: Dataset, now: Dataset, data: Prepared, columns: Sequence[str]) -> dict[str, SlicedColumn]:
