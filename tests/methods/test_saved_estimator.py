@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from equipoise.core.schema import ConfigError
-from equipoise.methods.estimators import ESTIMATORS
+from equipoise.methods.estimators import Grown, boosting
 from equipoise.methods.saved_estimator import load_estimator, write_estimator
 
 X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
@@ -17,13 +17,8 @@ Y = (X[:, 0] > 0).astype(np.int64)
 
 
 def fitted() -> Any:
-    options = {
-        "max_iter": 3,
-        "learning_rate": 0.1,
-        "max_leaf_nodes": 5,
-        "min_samples_leaf": 5,
-    }
-    return ESTIMATORS["boosting"].build(0, 1, **options).fit(X, Y)
+    grown = Grown(max_leaf_nodes=5, min_samples_leaf=5, l2_regularization=0.0)
+    return boosting(0, 1, max_iter=3, learning_rate=0.1, grown=grown).fit(X, Y)
 
 
 def test_it_answers_as_before_and_its_bytes_repeat(tmp_path: Path) -> None:

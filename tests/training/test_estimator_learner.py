@@ -191,3 +191,16 @@ def test_what_is_no_estimator_is_told(function: Callable[..., Any], said: str, c
     made._options = dict  # type: ignore[method-assign]
     with pytest.raises(ConfigError, match=said):
         made.fit(weights, lambda *_: None, None)
+
+
+def test_a_model_that_is_worse_than_none_is_told(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the weight is of each class, so that to say so costs log 2 for each unit of 6 on 3 rows."""
+    good, bad = [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]], [[0.5, 0.5], [0.5, 0.5], [0.9, 0.1]]
+    for rows in (good, bad):
+        made = with_probabilities(cache, ESTIMATORS["boosting"], rows)
+        weights = np.array([1.0, 3.0])
+        losses = -np.log([rows[0][0], rows[1][0], rows[2][1]]) @ np.array([1.0, 2.0, 3.0]) / 3
+        made._tell_divergence(losses, weights)
+        told = capsys.readouterr().err
+        said = "the loss is 3, and 1.39 without a model, by the classes' shares: it has diverged; try a lower"
+        assert (said in told.replace("\n", " ")) is (rows is bad)

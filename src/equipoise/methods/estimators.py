@@ -13,30 +13,31 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Floats, Positive, PositiveInt
+from equipoise.core.schema import ConfigError, Floats, Positive, PositiveInt, Section
 
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
 Leaves = Annotated[int, Field(ge=2, le=1_000_000)]
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 
 
-def boosting(
-    seed: int,
-    threads: int,
-    *,
-    max_iter: PositiveInt,
-    learning_rate: Rate,
-    max_leaf_nodes: Leaves,
-    min_samples_leaf: PositiveInt,
-) -> Any:
+class Grown(Section):
+    """How far trees grow."""
+
+    max_leaf_nodes: Leaves
+    min_samples_leaf: PositiveInt
+    l2_regularization: NonNegative
+
+
+def boosting(seed: int, threads: int, *, max_iter: PositiveInt, learning_rate: Rate, grown: Grown) -> Any:
     """Gradient-boosted trees on histograms of features (scikit-learn's HistGradientBoostingClassifier)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(
         max_iter=max_iter,
         learning_rate=learning_rate,
-        max_leaf_nodes=max_leaf_nodes,
-        min_samples_leaf=min_samples_leaf,
+        max_leaf_nodes=grown.max_leaf_nodes,
+        min_samples_leaf=grown.min_samples_leaf,
+        l2_regularization=grown.l2_regularization,
         early_stopping=False,  # which would set rows of the training split aside
         random_state=seed,
     )

@@ -53,7 +53,9 @@ class EstimatorLearner:
         """Fit it from the beginning; a checkpoint would hold nothing yet."""
         train = self._data.split("train")
         self._fitted = self._fit(train, weights.weights)
-        on_epoch(0, self._metrics(weights.weights))
+        metrics = self._metrics(weights.weights)
+        self._tell_divergence(metrics["train/loss"], weights.weights)
+        on_epoch(0, metrics)
 
     def _fit(self, samples: Samples, weights: Floats) -> Any:
         """Return the estimator, fitted to the samples under class weights, float64 (classes,)."""
@@ -97,6 +99,20 @@ class EstimatorLearner:
             raise ConfigError(
                 f"{self._who}: predict_proba of 2 rows returns the shape {found}; of {classes} classes it must be "
                 f"{(2, classes)}"
+            )
+
+    def _tell_divergence(self, loss: float, weights: Floats) -> None:
+        """Warn if the model is worse on what it was fitted to than to say the classes' weighted shares of every row."""
+        samples = self._sample()
+        factors = _weights(samples, weights)
+        mass = np.bincount(np.asarray(samples.labels), factors, len(weights))
+        shares = mass[mass > 0] / mass.sum()
+        constant = float(-(mass[mass > 0] @ np.log(shares)) / len(factors))
+        if loss > constant:
+            cure = "; try a lower learning rate or a larger penalty" if self._record.log_loss else ""
+            warn(
+                f"{self._who}: on its training samples the loss is {loss:.3g}, and {constant:.3g} without a model, by "
+                f"the classes' shares: it has diverged{cure}"
             )
 
     def logits(self, features: Any) -> Floats:
