@@ -122,6 +122,16 @@ CHAPTERS = (
         "Brier score before and after.",
     ),
     Chapter(
+        "Learners beside Keras",
+        "methods/estimators.py",
+        "ESTIMATORS",
+        "model=…",
+        ("page_blocks_learners",),
+        "model",
+        "Models that learn without Keras, and take class weights times row weights as `sample_weight`; "
+        "[how](learners.md).",
+    ),
+    Chapter(
         "Decision rules",
         "methods/decisions.py",
         "DECISIONS",
