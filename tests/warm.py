@@ -33,6 +33,7 @@ LIBRARIES = (
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
 # Variables that are read when an interpreter starts, or at an import: a fork would not heed another value.
 HEEDED_AT_ONCE = ("PYTHON", "COVERAGE", "TF_", "KERAS_", "MPL", "OMP_", "OPENBLAS_", "CUDA_", "LC_", "LANG", "HOME")
+FREE = ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL")  # read by the command; set once TensorFlow is started in the tests' own
 STARTED = dict(os.environ)
 LONGEST = 1 << 20  # bytes of a request: its environment is most of it
 
@@ -62,7 +63,7 @@ def run(
 
 def is_heeded(environment: Mapping[str, str]) -> bool:
     """Whether a fork would heed this environment, as an interpreter that starts does."""
-    names = [name for name in {*environment, *STARTED} if name.startswith(HEEDED_AT_ONCE) and name != "TF_CONFIG"]
+    names = [name for name in {*environment, *STARTED} if name.startswith(HEEDED_AT_ONCE) and name not in FREE]
     is_measured = any(name.startswith("COVERAGE") for name in names)
     is_same = all(environment.get(name, "") == STARTED.get(name, "") for name in names)
     return sys.platform == "linux" and is_same and not is_measured

@@ -93,14 +93,14 @@ def test_a_loss_or_a_model_that_cannot_be_trained_is_told_before_a_run_is_made(t
     edit(
         project,
         "methods/models.py",
-        "return mlp(shape, logits, hidden=(), dropout=0.0)",
-        "return mlp(shape, logits, hidden=(), dropout=0.0, end='softmax')",
+        'hidden=(), dropout=0.0, embedding="one_hot")',
+        'hidden=(), dropout=0.0, embedding="one_hot", end="softmax")',
     )
     edit(
         project,
         "methods/models.py",
-        "def mlp(shape: Shape, logits: int, *, hidden: Counts, dropout: Fraction)",
-        "def mlp(shape, logits, end=None, *, hidden: Counts, dropout: Fraction)",
+        "shape: Shape, logits: int, ids: Shape = (), *, hidden: Counts, dropout: Fraction, embedding: Embedding\n",
+        "shape, logits, ids=(), end=None, *, hidden: Counts, dropout: Fraction, embedding: Embedding\n",
     )
     first, _, rest = (
         (project / "src" / "equipoise" / "methods/models.py").read_text().partition('dtype="float32", name="logits"')
