@@ -1,6 +1,7 @@
 """Texts from a table to a served model: `dataset=text model=text`, every way to weigh, resume, replicas and engines."""
 
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from equipoise.commands import check
+from equipoise.commands import weights as weights_command
 from equipoise.data.prepare import prepare
 from equipoise.data.preprocessing import read
 from equipoise.data.write_shards import write_shards
@@ -151,5 +153,8 @@ def test_other_data_are_no_texts_and_shards_hold_none(
 ) -> None:
     assert check.main(["dataset=digits_lt", "model=text"]) == 2
     assert "model=text takes ids of words; dataset=digits_lt gives numbers: use dataset=text" in capsys.readouterr().err
+    of_data = [each for each in words if each.startswith("dataset")]
+    assert weights_command.main(of_data) == 0, "it takes a model of texts by itself"
+    assert re.search(r"spam +\d+", capsys.readouterr().out)
     with pytest.raises(Exception, match="these samples are texts"):
         write_shards(prepare(composed(*words).dataset, cache), tmp_path / "shards", 2)

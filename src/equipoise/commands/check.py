@@ -71,7 +71,7 @@ def _more(words: Sequence[str]) -> list[list[str]]:
     """Return what goes with the typed words where something was not typed; several ways if none can be known to fit."""
     from equipoise.data.catalogue import DATASETS
     from equipoise.methods.losses import LOSSES, of_labels
-    from equipoise.methods.models import MODELS, of_texts
+    from equipoise.methods.models import MODELS, of_texts, of_words
 
     typed = dict(word.split("=", 1) for word in words if "=" in word)
     if "experiment" in typed:
@@ -84,7 +84,9 @@ def _more(words: Sequence[str]) -> list[list[str]]:
     if "loss" not in typed and kind is not None and kind.several_labels:
         more.append(f"loss={next(name for name, loss in LOSSES.shipped.items() if loss.yes_or_no)}")
     if "dataset" in typed:
-        others = of_texts() if "model" not in typed and typed["dataset"] in own_data else []
+        of_file = of_words() if kind is not None and kind.texts else []
+        others = [*of_file, *of_texts()] if of_file or typed["dataset"] in own_data else []
+        others = others if "model" not in typed else []
         return [more, *([f"model={name}", *more[1:]] for name in others)]
     loss = typed.get("loss", "")
     shipped = LOSSES.shipped.get(loss)

@@ -16,7 +16,7 @@ from equipoise.core.terminal import note, print_table, warn
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import prepare
 from equipoise.methods.losses import LOSSES
-from equipoise.methods.models import MODELS, of_texts
+from equipoise.methods.models import MODELS, of_texts, of_words
 from equipoise.methods.weighting import POS_WEIGHTS, STRATEGIES, ClassWeights
 from equipoise.reports.console import shown_classes
 from equipoise.runs.weigh import shown, weigh
@@ -49,9 +49,11 @@ def show(typed: Sequence[str]) -> None:
 
 
 def _planned(words: Sequence[str]) -> planning.Plan:
-    """Plan the jobs. No model is built, so any that takes samples of every shape will do, or one that takes texts."""
+    """Plan the jobs. No model is built, so any that takes samples of every shape will do, or one of texts."""
     every_shape = next(name for name, model in MODELS.items() if model.dimensions is None)
-    tried = [[]] if _is_typed("model", words) else [[f"model={name}"] for name in (every_shape, *of_texts())]
+    tried = (
+        [[]] if _is_typed("model", words) else [[f"model={name}"] for name in (every_shape, *of_words(), *of_texts())]
+    )
     for more in tried:
         try:
             plan = planning.plan(["-m", *words, *more])

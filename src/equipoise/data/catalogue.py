@@ -47,6 +47,7 @@ class Kind:
     lacks_labels : what an own file or folder lacks for a trained model to be judged on it; None if nothing. The second
         argument is the option that names it.
     own : whether it is the user's own
+    texts : whether its samples are texts, as ids of their words or as they are
     columns : read columns of the file with the test samples, which need not be features, as text; None if there are
         none. The last argument is the option that names another file, if that is judged.
     """
@@ -57,6 +58,7 @@ class Kind:
     read_in_place: bool = False
     lacks_labels: Callable[[Dataset, str], str | None] = lambda *_: None
     own: bool = False
+    texts: bool = False
     columns: Callable[[Dataset, Sequence[str], str | None], Mapping[str, Spelled]] | None = None
 
     @property
@@ -90,7 +92,7 @@ SHIPPED: Mapping[str, Kind] = {
     "npz": Kind(npz, divided=True, lacks_labels=lacks_array, columns=arrays_as_columns),
     "series": Kind(series, divided=True, lacks_labels=lacks_array, columns=arrays_as_columns),
     "tabular": Kind(tabular, divided=True, columns=columns_of_shipped),
-    "text": Kind(text, divided=True, lacks_labels=lacks_classes, columns=columns_beside),
+    "text": Kind(text, divided=True, texts=True, lacks_labels=lacks_classes, columns=columns_beside),
 }
 
 DATASETS: Registry[Kind] = Registry("dataset", SHIPPED, _of_own, tuple(OwnDataset.model_fields))

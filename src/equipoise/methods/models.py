@@ -272,6 +272,11 @@ def estimator(name: str) -> Estimator | None:
     return found if isinstance(found, Estimator) else None
 
 
+def of_words() -> list[str]:
+    """Return the names of the models whose samples are ids of words."""
+    return [name for name, model in SHIPPED.items() if model.words]
+
+
 def of_texts() -> list[str]:
     """Return the names of the user's own models that are handed texts; no file is imported."""
     return [name for name, own in MODELS.own().items() if "texts" in own.handed]
