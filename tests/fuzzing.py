@@ -540,6 +540,54 @@ def _parquets() -> list[bytes]:
     return found
 
 
+def _arrows() -> list[bytes]:
+    """A file, packed or not, and a stream with a class label, as Hugging Face's datasets write it."""
+    import pandas as pd
+    import pyarrow as pa
+
+    frame = pd.read_csv(io.StringIO(TABLE))
+    found = []
+    for packing in ("uncompressed", "lz4", "zstd"):
+        out = io.BytesIO()
+        frame.to_feather(out, compression=packing)
+        found.append(out.getvalue())
+    features = {"info": {"features": {"kind": {"names": ["a", "b"], "_type": "ClassLabel"}}}}
+    whole = pa.Table.from_pandas(frame.assign(kind=(frame["kind"] == "b").astype(int)), preserve_index=False)
+    whole = whole.replace_schema_metadata({"huggingface": json.dumps(features)})
+    with pa.BufferOutputStream() as sink:
+        with pa.ipc.new_stream(sink, whole.schema) as stream:
+            stream.write_table(whole, max_chunksize=9)
+        return [*found, sink.getvalue().to_pybytes()]
+
+
+def _json_lines() -> list[bytes]:
+    import pandas as pd
+
+    lines = pd.read_csv(io.StringIO(TABLE)).to_json(orient="records", lines=True)
+    return [
+        lines.encode(),
+        lines.replace("red", "z\u00fc\\n").encode("utf-8-sig"),
+        lines.replace("20", "null").encode(),
+    ]
+
+
+def _npys() -> list[bytes]:
+    found = []
+    for array in (
+        np.random.default_rng(0).normal(size=(ROWS, 5)),
+        np.asfortranarray(np.arange(3.0 * ROWS).reshape(ROWS, 3)),
+    ):
+        out = io.BytesIO()
+        np.save(out, array)
+        found.append(out.getvalue())
+    return found
+
+
+def _read_npy(file: Path, store: Path) -> None:
+    np.save(file.parent / "y.npy", np.arange(ROWS) % 2)
+    _dataset_reader("dataset=npz", "dataset.path=x")(file, store)
+
+
 def _npzs() -> list[bytes]:
     generator = np.random.default_rng(0)
     found = []
@@ -590,10 +638,11 @@ def _images() -> list[bytes]:
     deep = Image.fromarray(np.arange(72, dtype=np.uint16).reshape(9, 8) * 900)
     found = []
     for image, kind, more in (
-        *((picture, kind, {}) for kind in ("PNG", "JPEG", "BMP", "GIF", "WEBP")),
+        *((picture, kind, {}) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")),
         (Image.merge("RGBA", [*picture.split(), picture.getchannel(0)]), "PNG", {}),
         (picture.convert("CMYK"), "JPEG", {"exif": upside_down}),
         (deep, "PNG", {}),
+        (deep, "TIFF", {}),
     ):
         out = io.BytesIO()
         image.save(out, kind, **more)
@@ -758,7 +807,7 @@ def _models() -> list[bytes]:
         warnings.simplefilter("ignore")  # of TensorFlow, as it is imported
         from equipoise.methods.models import mlp
 
-        mlp((3,), 2, hidden=(4,), dropout=0.5).save(Path(folder) / "model.keras")
+        mlp((3,), 2, hidden=(4,), dropout=0.5, embedding="auto").save(Path(folder) / "model.keras")
         return [(Path(folder) / "model.keras").read_bytes()]
 
 
@@ -834,6 +883,11 @@ KINDS: Mapping[str, Kind] = {
     "parquet": Kind(
         "table.parquet", _parquets, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")
     ),
+    "arrow": Kind("table.arrow", _arrows, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")),
+    "json lines": Kind(
+        "table.jsonl", _json_lines, _dataset_reader("dataset=csv", "dataset.path=x", "dataset.target=kind")
+    ),
+    "npy": Kind("x.npy", _npys, _read_npy),
     "multilabel": Kind(
         "table.csv",
         _label_tables,

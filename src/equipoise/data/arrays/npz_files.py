@@ -163,7 +163,8 @@ def blocks(file: Path, name: str) -> Iterator[tuple[int, Array]]:
         size = math.prod(shape[1:]) * dtype.itemsize
         step = max(1, BLOCK_BYTES // size)
         if fortran and file.is_dir():
-            mapped = np.load(file / f"{name}{NPY}", mmap_mode="r", allow_pickle=False)
+            with _damage(file, name):
+                mapped = np.load(file / f"{name}{NPY}", mmap_mode="r", allow_pickle=False)
             yield from (
                 (start, np.ascontiguousarray(mapped[start : start + step])) for start in range(0, len(mapped), step)
             )

@@ -76,7 +76,7 @@ def open_arrow(file: Path) -> Table:
         with opened(None) as reader:
             schema = reader.schema
             names += schema.names
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ConfigError(f"{file} is no Arrow file: {first_line(error)}") from None
 
     def read(columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
@@ -84,6 +84,7 @@ def open_arrow(file: Path) -> Table:
             found = map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader
             for batch in found:
                 whole = batch.select(list(columns))
+                whole.validate(full=True)  # of a damaged file, Arrow would read beyond its end
                 yield from (whole.slice(first, BLOCK_ROWS) for first in range(0, whole.num_rows, BLOCK_ROWS))
 
     check_unique(names, file)
@@ -104,7 +105,7 @@ def _table(file: Path, schema: "pa.Schema", read: Read) -> Table:
                     _named(batch.column(c), labels[c], c, file) if c in labels else batch.column(c) for c in columns
                 ]
                 yield as_types(pa.RecordBatch.from_arrays(arrays, names=list(columns)), types)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeError, KeyError) as error:
             raise ConfigError(f"{file} cannot be read: {first_line(error)}") from None
 
     return Table(
