@@ -67,6 +67,7 @@ CHAPTERS = (
             "rare_events",
             "image_classes",
             "survey_rows",
+            "many_categories",
             "digits_resnet",
             "fine_tuning",
             "spam_mails",

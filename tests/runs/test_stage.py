@@ -104,3 +104,25 @@ def test_images_in_a_temporary_workspace_are_refused(
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert run_stage(checked_config, lambda _: pytest.fail("nothing may run")) == 2
     assert "without --queue" in capsys.readouterr().err
+
+
+def test_files_that_options_by_class_are_read_from_lie_where_dvc_sees_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from equipoise.runs import stage
+    from equipoise.runs.dvc import class_files
+
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    monkeypatch.setattr(stage, "RAW", raw)
+    (raw / "w.csv").write_text("class,weight\n" + "".join(f"{digit},{digit + 1}\n" for digit in range(10)))
+    (tmp_path / "w.csv").write_text((raw / "w.csv").read_text())
+    typed = f"weighting.weights='{raw}/w.csv'"
+    params = composed("dataset=digits_lt", "weighting=manual", typed).model_dump(mode="json")
+    params["weighting"]["weights"] = str(raw / "w.csv")
+    config = checked_config(params)
+    assert class_files(params, config) == {"weighting.weights": str(raw / "w.csv")}
+    assert config.weighting.model_dump()["weights"]["9"] == 10
+    params["weighting"]["weights"] = str(tmp_path / "w.csv")
+    with pytest.raises(ConfigError, match=r"weighting\.weights=.*: the pipeline depends on data/raw, so put it there"):
+        checked_config(params)
