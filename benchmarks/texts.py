@@ -74,7 +74,7 @@ def prepared(table: Path, more: list[str]) -> str:
     from equipoise.data.prepare import prepare
     from helpers import composed_dataset
 
-    options = ["dataset=text", f"dataset.path='{table}'", "dataset.text=body", "dataset.label=kind", *more]
+    options = ["dataset=text", f"dataset.path='{table}'", "dataset.text=body", "dataset.target=kind", *more]
     dataset = composed_dataset(*options)
     start, busy = time.perf_counter(), time.process_time()
     prepare(dataset, table.parent / "cache")

@@ -71,8 +71,8 @@ FILES = {
     "dataset=npz": ["dataset.path=arrays.npz", "dataset.features=X", "dataset.target=y"],
     "dataset=series": ["dataset.path=series.ts"],
     "dataset=image_directory": ["dataset.path=pictures"],
-    "dataset=text": ["dataset.path=table.csv", "dataset.text=colour", "dataset.label=kind"],
-    "model=text": ["dataset=text", "dataset.path=table.csv", "dataset.text=colour", "dataset.label=kind"],
+    "dataset=text": ["dataset.path=table.csv", "dataset.text=colour", "dataset.target=kind"],
+    "model=text": ["dataset=text", "dataset.path=table.csv", "dataset.text=colour", "dataset.target=kind"],
 }
 
 

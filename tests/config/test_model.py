@@ -26,8 +26,8 @@ FILES = {
     "dataset=series": ["dataset.path=arrays.npz"],
     "dataset=image_directory": ["dataset.path=images"],
     "dataset=tfrecord": ["dataset.path=shards"],
-    "dataset=text": ["dataset.path=table.csv", "dataset.text=x", "dataset.label=y"],
-    "model=text": ["dataset=text", "dataset.path=table.csv", "dataset.text=x", "dataset.label=y"],
+    "dataset=text": ["dataset.path=table.csv", "dataset.text=x", "dataset.target=y"],
+    "model=text": ["dataset=text", "dataset.path=table.csv", "dataset.text=x", "dataset.target=y"],
     "model=saved": ["model.path=model.keras"],
 }
 

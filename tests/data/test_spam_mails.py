@@ -53,4 +53,4 @@ def test_a_row_is_what_people_read_of_a_mail(package: Path) -> None:
 
 def test_the_recipe_reads_such_a_table() -> None:
     dataset = composed_dataset("experiment=spam_mails")
-    assert (dataset.text, dataset.label, dataset.group) == ("body", "kind", "thread")
+    assert (dataset.text, dataset.target, dataset.group) == ("body", "kind", "thread")

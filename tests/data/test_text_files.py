@@ -26,7 +26,7 @@ def table(n: int = 60) -> pd.DataFrame:
 
 
 def options(path: Path, *more: str) -> list[str]:
-    return ["dataset=text", f"dataset.path='{path}'", "dataset.text=body", "dataset.label=kind", *SHORT, *more]
+    return ["dataset=text", f"dataset.path='{path}'", "dataset.text=body", "dataset.target=kind", *SHORT, *more]
 
 
 def prepared(path: Path, *more: str) -> Prepared:
@@ -168,10 +168,10 @@ def test_empty_texts_are_refused_or_left_out(file: Path) -> None:
 
 WRONG = {
     "dataset.text=bdy": "dataset.text=bdy: .*mails.csv has no such column; did you mean 'body'",
-    "dataset.label=knd": "dataset.label=knd: .*mails.csv has no such column; did you mean 'kind'",
-    "dataset.text=kind": "dataset.text=kind names the column that dataset.label names: choose another",
+    "dataset.target=knd": "dataset.target=knd: .*mails.csv has no such column; did you mean 'kind'",
+    "dataset.text=kind": "dataset.text=kind names the column that dataset.target names: choose another",
     "dataset.text=null": "dataset.text is missing: name the column of .*mails.csv that holds the texts",
-    "dataset.label=null": "dataset.label is missing: name the column of .*mails.csv that holds the classes",
+    "dataset.target=null": "dataset.target is missing: name the column of .*mails.csv that holds the classes",
     "dataset.path=none.csv": "dataset.path=none.csv: there is no such file",
     "dataset.group=by": "dataset.group=by: .*mails.csv has no such column",
 }
@@ -203,8 +203,8 @@ def test_bad_files_are_told_with_their_cure(tmp_path: Path) -> None:
     folder = ["dataset=text", f"dataset.path='{root}'", *SHORT]
     with pytest.raises(ConfigError, match=r"b/0.txt is not UTF-8 text: name its encoding"):
         prepare(composed_dataset(*folder), tmp_path / "cache")
-    with pytest.raises(ConfigError, match=r"dataset.label=kind: dataset.path=.* is a folder, .*: leave it out"):
-        prepare(composed_dataset(*folder, "dataset.label=kind"), tmp_path / "cache")
+    with pytest.raises(ConfigError, match=r"dataset.target=kind: dataset.path=.* is a folder, .*: leave it out"):
+        prepare(composed_dataset(*folder, "dataset.target=kind"), tmp_path / "cache")
     (tmp_path / "few" / "a").mkdir(parents=True)
     (tmp_path / "few" / "a" / "0.txt").write_text("a")
     with pytest.raises(ConfigError, match=r"has texts of one class only \(a\); needed is a folder for each class"):

@@ -40,7 +40,13 @@ def mails(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def words(mails: Path) -> list[str]:
-    options = ["dataset=text", f"dataset.path='{mails}'", "dataset.text=body", "dataset.label=kind", "dataset.length=8"]
+    options = [
+        "dataset=text",
+        f"dataset.path='{mails}'",
+        "dataset.text=body",
+        "dataset.target=kind",
+        "dataset.length=8",
+    ]
     return [*options, "model=text", "model.width=8", "model.filters=4", "trainer.batch_size=16", "trainer.threads=1"]
 
 

@@ -39,14 +39,14 @@ class TextFiles(FileOptions):
 
     Attributes
     ----------
-    text, label : columns of a table
+    text, target : columns of a table
     missing_labels : texts in the label column that mean "no label"
     time : a column by which rows are divided
     on_empty : what to do with a text that holds no word
     """
 
     text: Name | None
-    label: Name | None
+    target: Name | None
     missing_labels: Names
     time: Name | None
     on_empty: Literal["error", "skip"]
@@ -90,12 +90,12 @@ def _is_folder(path: str) -> bool:
 
 
 def _of_tables(least: int, files: TextFiles, words: WordOptions, weights: RowWeights) -> Raw:
-    for option, what in (("text", "texts"), ("label", "classes")):
+    for option, what in (("text", "texts"), ("target", "classes")):
         if getattr(files, option) is None:
             existing_file(files.path, "dataset.path")
             raise ConfigError(f"dataset.{option} is missing: name the column of {files.path} that holds the {what}")
     tables, column = tables_of(files), files.text or ""
-    roles = Roles((files.label or "",), files.missing_labels, option="dataset.label", least=least)
+    roles = Roles((files.target or "",), files.missing_labels, option="dataset.target", least=least)
     if least > 1:
         roles = replace(roles, group=files.group, split_column=files.split_column, time=files.time)
     if least > 1 or weights.weight in tables[0].columns:
@@ -119,7 +119,7 @@ def _unread(_rows: Mapping[str, Integers], _folder: Path) -> Loaded:
 
 def _of_folder(least: int, files: TextFiles, words: WordOptions, weights: RowWeights) -> Raw:
     options = {**vars(files), "weight": weights.weight}
-    for option in ("label", "test_path", "group", "split_column", "time", "weight"):
+    for option in ("target", "test_path", "group", "split_column", "time", "weight"):
         if least > 1 and options[option] is not None:
             raise ConfigError(
                 f"dataset.{option}={options[option]}: dataset.path={files.path} is a folder, whose folders say "
@@ -149,7 +149,7 @@ def lacks_classes(dataset: Dataset, option: str) -> str | None:
         root = existing_folder(path, f"dataset.{option}")
         return f"{root} holds texts, and no folder for each class" if is_unlabelled(root, TEXTS) else None
     held = open_one(path, f"dataset.{option}", form_of(dataset)).columns
-    return None if options["label"] in held else f"{path} has no '{options['label']}' (dataset.label)"
+    return None if options["target"] in held else f"{path} has no '{options['target']}' (dataset.target)"
 
 
 def columns_beside(dataset: Dataset, columns: Sequence[str], other: str | None) -> Mapping[str, Spelled]:
@@ -158,7 +158,7 @@ def columns_beside(dataset: Dataset, columns: Sequence[str], other: str | None) 
     path = options[other or ("test_path" if options["test_path"] else "path")]
     if options["text"] is None and _is_folder(str(path)):
         raise ConfigError(f"slices={columns[0]}: {path} is a folder of texts, which has no columns")
-    return columns_of_table(dataset, columns, other, (options["label"],))
+    return columns_of_table(dataset, columns, other, (options["target"],))
 
 
 def _in_tables(tables: Sequence[Table], column: str) -> Iterator[tuple[int, list[str]]]:
