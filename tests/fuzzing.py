@@ -683,7 +683,7 @@ def _described(files: Mapping[str, bytes], images: bool) -> bytes:
         kind="equipoise shards 1",
         classes=("a", "b"),
         shape=(8, 8, 3) if images else (2,),
-        formats=("BMP", "GIF", "JPEG", "PNG", "WEBP") if images else (),
+        formats=("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP") if images else (),
         shards=1,
         files=sizes,
         reference={"bayes_accuracy": 0.9},
