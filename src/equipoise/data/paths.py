@@ -52,7 +52,15 @@ def is_pattern(path: str) -> bool:
 
 def is_several(path: str) -> bool:
     """Return whether a path names several files: a pattern, or a folder."""
-    return is_pattern(path) or Path(path).expanduser().is_dir()
+    return is_pattern(path) or is_folder(path)
+
+
+def is_folder(path: str) -> bool:
+    """Return whether a path names a folder, whatever it holds."""
+    try:
+        return Path(path).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
+        return False
 
 
 def is_there(path: str | Path) -> bool:
@@ -70,8 +78,7 @@ def files_of(path: str, option: str) -> tuple[list[Path], list[str]]:
     ConfigError
         If there is none, or the folder holds folders alone.
     """
-    folder = Path(path).expanduser()
-    inside = sorted(folder.iterdir()) if folder.is_dir() else [Path(name) for name in _matching(path)]
+    inside = sorted(Path(path).expanduser().iterdir()) if is_folder(path) else [Path(name) for name in _matching(path)]
     found = [file for file in inside if file.is_file() and not file.name.startswith(("_", "."))]
     filled = [file.resolve() for file in found if file.stat().st_size]
     if not filled:
@@ -88,8 +95,9 @@ def _nothing(path: str, inside: Sequence[Path], found: Sequence[Path]) -> str:
     folders = [file.name for file in inside if file.is_dir() and not file.name.startswith(("_", "."))]
     if folders:
         return f"there are folders alone ({listing(folders, 3)}); **/* names the files in them"
-    beside = Path(path).expanduser().parent if is_pattern(path) else Path(path)
-    others = sorted(file.name for file in beside.iterdir() if file.is_file()) if beside.is_dir() else []
+    beside = str(Path(path).parent) if is_pattern(path) else path
+    held = Path(beside).expanduser().iterdir() if is_folder(beside) else ()
+    others = sorted(file.name for file in held if file.is_file())
     near = f"; {beside} holds {listing(others, 5)}" if others else ""
     return f"no file matches{near}" if is_pattern(path) else f"it is a folder without files{near}"
 
@@ -102,7 +110,10 @@ def _exists(path: str) -> bool:
 
 
 def _matching(pattern: str) -> list[str]:
-    return sorted(glob.glob(str(Path(pattern).expanduser()), recursive=True))
+    try:
+        return sorted(glob.glob(str(Path(pattern).expanduser()), recursive=True))
+    except (OSError, RuntimeError, ValueError):  # as above
+        return []
 
 
 def digest_of(file: Path) -> str:

@@ -1,11 +1,10 @@
 """The file or folder with rows to be predicted: what a model learned from says what it takes."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.images.folders import SUFFIXES
-from equipoise.data.paths import existing_file, existing_folder, is_pattern
+from equipoise.data.paths import existing_file, existing_folder, is_folder, is_pattern
 from equipoise.serving.answers import Answers
 from equipoise.serving.array_rows import of_arrays, of_ts
 from equipoise.serving.blocks import Input
@@ -34,11 +33,11 @@ def open_input(request: Request, answers: Answers) -> Input:
         If it is not there, or not what the model takes.
     """
     kind, path = answers.learned.kind, request.source
-    if is_pattern(path) or (Path(path).expanduser().is_dir() and kind == "table"):
+    if is_pattern(path) or (is_folder(path) and kind == "table"):
         return of_table(answers, request)
-    if Path(path).expanduser().is_dir() and kind in ("array", "series"):
+    if is_folder(path) and kind in ("array", "series"):
         return of_arrays(answers, request)
-    if Path(path).expanduser().is_dir():
+    if is_folder(path):
         if kind not in ("image", *OF_TEXTS):
             raise _wrong(path, "is a folder", kind)
         if request.key is not None:

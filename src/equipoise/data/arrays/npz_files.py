@@ -17,7 +17,7 @@ import numpy as np
 
 from equipoise.core.schema import ConfigError, counted
 from equipoise.data import other_formats
-from equipoise.data.paths import existing_file, existing_folder
+from equipoise.data.paths import existing_file, existing_folder, is_folder
 
 NPY = ".npy"
 BLOCK_BYTES = 16 << 20
@@ -34,7 +34,7 @@ def archive_of(path: str, option: str) -> tuple[Path, str | None]:
     ConfigError
         If there is no such file or folder.
     """
-    if Path(path).expanduser().is_dir():
+    if is_folder(path):
         return existing_folder(path, option), None
     file = existing_file(path, option)
     return (file.parent, file.stem) if file.suffix.lower() == NPY else (file, None)

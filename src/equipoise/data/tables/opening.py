@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from equipoise.core.schema import ConfigError, counted, listing
 from equipoise.data import other_formats
-from equipoise.data.paths import digest_of, existing_file, files_of, is_several
+from equipoise.data.paths import digest_of, existing_file, files_of, is_folder, is_several
 from equipoise.data.tables.arrow_files import (
     ARROW,
     ARROW_NAMES,
@@ -73,9 +73,8 @@ def open_tables(path: str, option: str, form: Form) -> list[Table]:
     ConfigError
         If there is no such file, or one cannot be read.
     """
-    folder = Path(path).expanduser()
-    if folder.is_dir() and is_saved(folder):
-        parts, notes = saved_parts(folder.resolve(), option)
+    if is_folder(path) and is_saved(folder := Path(path).expanduser().resolve()):
+        parts, notes = saved_parts(folder, option)
         return [
             as_one([open_arrow(file) for file in files], str(part), split, notes if not place else ())
             for place, (part, split, files) in enumerate(parts)
