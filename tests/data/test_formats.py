@@ -275,5 +275,5 @@ def test_nested_columns_are_told_with_what_to_do(tmp_path: Path) -> None:
     "path", ["~nobody-at-all/t.csv", "~nobody-at-all/*.csv", "n" * 5000, "n" * 5000 + "*", "no\0thing*"]
 )
 def test_paths_that_no_file_can_have_are_told(path: str) -> None:
-    with pytest.raises(ConfigError, match="there is no such file|cannot be read|no file matches"):
+    with pytest.raises(ConfigError, match=r"there is no such file|cannot be read|no file matches"):
         open_tables(path, "dataset.path", Form())
