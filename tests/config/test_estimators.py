@@ -85,3 +85,13 @@ def test_a_library_that_is_missing_is_named_with_what_installs_it(monkeypatch: p
         ESTIMATORS["rus_boost"].check_installed("rus_boost")
     with pytest.raises(ConfigError, match=r"model=xgboost needs xgboost: pip install xgboost"):
         Estimator(gone, "no_such_module", "xgboost").check_installed("xgboost")
+
+
+def test_seeds_that_change_nothing_are_told() -> None:
+    said: list[str] = []
+    plan(["-m", "dataset=synthetic", "model=boosting,random_forest", "seed=0,1"], said.append)
+    told = [line for line in said if line.startswith("note: ")]
+    assert [line.partition(",")[0] for line in told] == ["note: model=boosting draws nothing"]
+    said.clear()
+    plan(["-m", "dataset=synthetic", "model=boosting", "dataset.split_seed=0,1"], said.append)
+    assert not any(line.startswith("note: ") for line in said)

@@ -43,6 +43,37 @@ def test_a_class_of_another_library_is_not_loaded(tmp_path: Path) -> None:
         load_estimator(file, "the model")
 
 
+def renamed(file: Path, module: str, name: str) -> None:
+    """Write the file again with another class in the place of `TreePredictor`."""
+    with zipfile.ZipFile(file) as archive:
+        members = {entry: archive.read(entry) for entry in archive.namelist()}
+    text = members["schema.json"].decode()
+    text = text.replace('"sklearn.ensemble._hist_gradient_boosting.predictor"', f'"{module}"')
+    members["schema.json"] = text.replace('"TreePredictor"', f'"{name}"').encode()
+    with zipfile.ZipFile(file, "w") as archive:
+        for entry, content in members.items():
+            archive.writestr(entry, content)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "said"),
+    [
+        ("os", "system", r"it needs the code of os\.system, and is not loaded"),
+        ("sklearn.utils.fixes", "platform", r"it needs the code of sklearn\.utils\.fixes\.platform"),
+        ("sklearn.datasets", "load_files", r"it needs the code of sklearn\.datasets\.load_files"),
+        ("imblearn.no_such_module", "Made", r"it needs imblearn[\w.]*, which is not installed"),
+    ],
+)
+def test_a_function_and_what_a_library_imports_are_no_classes_of_it(
+    module: str, name: str, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.skops"
+    write_estimator(fitted(), file)
+    renamed(file, module, name)
+    with pytest.raises(ConfigError, match=said):
+        load_estimator(file, "it")
+
+
 @pytest.mark.parametrize("content", ["", "pickle", "zip"])
 def test_what_is_no_such_file_is_told_and_no_pickle_is_opened(content: str, tmp_path: Path) -> None:
     file = tmp_path / "model.skops"

@@ -108,6 +108,21 @@ def check_command(typed: Sequence[str], jobs: Sequence[Config]) -> None:
             raise ConfigError(f"{key} with model={jobs[0].model.name} has no effect: {why}; leave it out")
 
 
+def seeds_in_vain(jobs: Sequence[Config]) -> list[str]:
+    """Return a sentence on each model of which several seeds are asked for, and make one and the same fit."""
+    seeds: dict[str, set[int]] = {}
+    for job in jobs:
+        record = estimator(job.model.name)
+        if record is not None and not record.draws:
+            seeds.setdefault(job.model.name, set()).add(job.seed)
+    return [
+        f"model={name} draws nothing, so that every seed makes the same fit: repeat splits, by dataset.split_seed, or "
+        "folds"
+        for name, of_model in seeds.items()
+        if len(of_model) > 1
+    ]
+
+
 def check_installed(config: Config) -> None:
     """Refuse an estimator whose library is not installed."""
     record = estimator(config.model.name)

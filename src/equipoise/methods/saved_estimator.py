@@ -4,6 +4,7 @@ A pickle runs whatever it says when it is opened, and is never opened. A `.skops
 state; one that names a class of anything but these libraries is not loaded.
 """
 
+import importlib
 import json
 import zipfile
 from pathlib import Path
@@ -65,8 +66,6 @@ def load_estimator(file: Path, name: str, carried: Path | None = None) -> Any:
         return skops.io.load(file, trusted=trusted_classes(file, name, carried))
     except ConfigError:
         raise
-    except ImportError as error:
-        raise ConfigError(f"{name} needs {error.name}, which is not installed") from None
     except Exception as error:  # whatever a damaged file makes skops raise
         raise ConfigError(f"{name} is damaged, and is not loaded ({type(error).__name__})") from None
 
@@ -89,7 +88,10 @@ def trusted_classes(file: Path, name: str, carried: Path | None = None) -> list[
         raise ConfigError(f"{name} is damaged, and is not loaded ({type(error).__name__})") from None
     if size > MOST_BYTES:
         raise ConfigError(f"{name} unpacks to {size} bytes, more than {MOST_BYTES}, and is not loaded")
-    odd = [kind for kind in found if not _is_known(kind, carried)]
+    try:
+        odd = [kind for kind in found if not _is_known(kind, carried)]
+    except ImportError as error:
+        raise ConfigError(f"{name} needs {error.name}, which is not installed") from None
     if odd:
         raise ConfigError(
             f"{name} needs the code of {listing(odd)}, and is not loaded: "
@@ -98,11 +100,27 @@ def trusted_classes(file: Path, name: str, carried: Path | None = None) -> list[
     return found
 
 
+def own_modules_in(file: Path) -> list[str]:
+    """Return the modules of the user's own whose classes the file names."""
+    import skops.io
+
+    modules = {kind.rpartition(".")[0] for kind in skops.io.get_untrusted_types(file=file)}
+    return sorted(module for module in modules if module.partition(".")[0] == plugins.PACKAGE)
+
+
 def _is_known(kind: str, carried: Path | None) -> bool:
-    if kind.partition(".")[0] in LIBRARIES or kind in KNOWN:
+    """Return whether a name is that of a class of a known library, or of a file of the user's own, and of no function.
+
+    A library's module has the names that it imports, too: a class counts where it is defined.
+    """
+    if kind in KNOWN:
         return True
-    module = kind.rpartition(".")[0]
-    return module.partition(".")[0] == plugins.PACKAGE and plugins.module_of(module, carried) is not None
+    module, _, name = kind.rpartition(".")
+    library = module.partition(".")[0]
+    if library == plugins.PACKAGE:
+        return plugins.module_of(module, carried) is not None
+    found = vars(importlib.import_module(module)).get(name) if library in LIBRARIES else None
+    return isinstance(found, type) and found.__module__.partition(".")[0] in LIBRARIES
 
 
 def _write_alike(file: Path, target: Path) -> None:

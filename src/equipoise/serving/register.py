@@ -17,6 +17,7 @@ from equipoise.core.paths import package_folder
 from equipoise.core.schema import NONE
 from equipoise.data import preprocessing
 from equipoise.methods.models import estimator, packages_of
+from equipoise.methods.saved_estimator import own_modules_in
 from equipoise.methods.saved_model import own_modules
 from equipoise.methods.stored_model import KERAS
 from equipoise.metrics import probabilities
@@ -121,13 +122,14 @@ def _target(run: Logged) -> str:
 
 
 def _write_model(store: Store, run: str, name: str, parts: Path) -> None:
-    """Write the model into the folder of parts, of Keras as its version here saves it, with files of its own layers."""
+    """Write the model into the folder of parts, with files of its own classes; Keras saves it as its version does."""
     if estimator(name) is not None:
-        download_model(store, run, parts)
-        return
-    model = load_model(store, run)
-    model.save(parts / KERAS)
-    own = filter(None, map(plugins.of_module, own_modules(model.to_json())))
+        modules = own_modules_in(download_model(store, run, parts))
+    else:
+        model = load_model(store, run)
+        model.save(parts / KERAS)
+        modules = own_modules(model.to_json())
+    own = filter(None, map(plugins.of_module, modules))
     for file in (file for each in own for file in plugins.files_of(each)):
         shutil.copy(file, parts)
 

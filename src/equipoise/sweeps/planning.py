@@ -22,7 +22,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from equipoise.config.checks import check_prepared
 from equipoise.config.differences import differences, line
-from equipoise.config.estimators import check_command
+from equipoise.config.estimators import check_command, seeds_in_vain
 from equipoise.config.model import CONTROL, Config, below
 from equipoise.config.naming import VARIED, experiment_of, run_name, told_apart
 from equipoise.config.overrides import (
@@ -120,6 +120,8 @@ def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None
         is_sweep = parsed.multirun or str(typed.settings.hydra.mode).endswith("MULTIRUN")
         found = _plan_sweep(typed) if is_sweep else _plan_run(typed)
         check_command([override.key_or_group for override in typed.overrides], found.jobs)
+        for note in seeds_in_vain(found.jobs):
+            typed.say(f"note: {note}")
         _say_differences(typed)
         return found
 

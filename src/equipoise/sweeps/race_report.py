@@ -19,6 +19,7 @@ from equipoise.core.commands import command
 from equipoise.core.paths import project_root
 from equipoise.core.schema import counted, listing
 from equipoise.core.terminal import errors, print_table, say
+from equipoise.methods.models import estimator
 from equipoise.reports.page import Block, Code, Fact, Legend, Page, Part, Table, Text
 from equipoise.sweeps import descriptions, race_chart
 from equipoise.sweeps.race import Race, Results
@@ -182,10 +183,11 @@ def _next(told: Told) -> list[str]:
     plain = {"weighting=none", "dataset.sampling=none", "decision=argmax"}
     typed = [word for word in (*given, *candidate.words, *decided) if word not in plain]
     train = shlex.join([*race.sweep.flags, *typed, "trainer.refit=true"])
+    plain_keras = f"Take it away, plain Keras:  {command('export')} run=latest output=train_plain.py"
     return [
         f"Train it on all rows:       {command('train')} {train}",
         f"Register it:                {command('register')} run=latest",
-        f"Take it away, plain Keras:  {command('export')} run=latest output=train_plain.py",
+        *([plain_keras] if estimator(race.planned.configs[0].model.name) is None else []),
     ]
 
 
