@@ -34,7 +34,7 @@ RACE = (
     "loss=custom,hinge",
     "metric=balanced_accuracy",
 )
-MINUTES = 0.6
+MINUTES = 0.8
 
 
 @pytest.mark.slow

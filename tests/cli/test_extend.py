@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.core import plugins
-from helpers import REPOSITORY, clone_of, copy_project, train
+from helpers import REPOSITORY, clone_of, copy_project, train, typed
 from processes import LIMIT
 
 pytestmark = pytest.mark.slow
@@ -20,7 +19,8 @@ AT_HOME = ("", "config", "methods")
 REGISTRY = re.compile(r"\b(LOSSES|MODELS|STRATEGIES|DATASETS|DECISIONS|RULES|SHIPPED|REGISTRIES)\b|from options import")
 # Wings that know no option, or know them by the wings below alone.
 ELSEWHERE = ("cli", "metrics", "reports", "runs", "serving", "sweeps", "tracking")
-DOCS = ("test_site.py", "test_benchmarks.py")  # what is built of the pages and the timings, whatever options there are
+# Of pages, timings, hostile words, weights that others trained, Hydra, hints and forks, whatever options there are.
+OF_OTHERS = re.compile(r"test_(site|benchmarks|hostile|backbones|composing|hints|warm)\.py")
 WHOLE = 1800  # seconds for the fast tests, which take some minutes
 NAMES = ("capped", "generalized", "residual", "cautious", "cube_root", "wine")
 
@@ -98,7 +98,7 @@ def test_added_code_is_in_style(extended: Path) -> None:
 def knows_options(file: Path) -> bool:
     """Whether a new option may change what a test file finds."""
     wing = "" if file.parent.name == "tests" else file.parent.name
-    if file.name in DOCS:
+    if OF_OTHERS.fullmatch(file.name):
         return False
     return wing not in ELSEWHERE and (wing in AT_HOME or REGISTRY.search(file.read_text()) is not None)
 
@@ -107,7 +107,7 @@ def knows_options(file: Path) -> bool:
 def test_the_fast_tests_pass_and_ask_for_what_was_added(extended: Path) -> None:
     files = [str(file.relative_to(extended)) for file in extended.glob("tests/**/test_*.py") if knows_options(file)]
     assert {name for _, name, *_ in BLOCK.findall(PAGE) if name.startswith("tests/")} <= set(files)
-    found = run(extended, "-m", "pytest", "-q", "-rA", "-n", "2", "-m", "not slow and not gpu", *files, limit=WHOLE)
+    found = run(extended, "-m", "pytest", "-q", "-rA", "-m", "not slow and not gpu", *files, limit=WHOLE)
     passed = set(re.findall(r"^PASSED \S+?::(.+)$", found, re.MULTILINE))
     written = set(re.findall(r"^def (test_\w+)", PAGE, re.MULTILINE))
     assert written <= passed, written - passed
@@ -131,7 +131,7 @@ def test_a_loss_without_a_test_is_named(extended: Path) -> None:
 
 
 def test_added_methods_train(extended: Path) -> None:
-    weights, trained = (run(extended, *shlex.split(command)[1:]) for command in re.findall(r"```sh\n(.*)\n```", PAGE))
+    weights, trained = (typed(command, extended).stdout for command in re.findall(r"```sh\n(.*)\n```", PAGE))
     assert "capped limit=2.0" in weights
     for loss in ("generalized", "custom"):
         assert re.search(rf"{loss} +1 +0\.\d+", trained), trained
