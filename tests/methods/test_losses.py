@@ -381,7 +381,7 @@ def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: 
     from equipoise.methods.models import mlp
 
     keras.utils.set_random_seed(0)
-    model = mlp((5,), 3, hidden=(4,), dropout=0.0)
+    model = mlp((5,), 3, hidden=(4,), dropout=0.0, embedding="auto")
     head = LOSSES[name].head
     model = head(model, scale=30.0) if head else model
     features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
@@ -402,7 +402,7 @@ def test_the_normalised_classifier_gives_scaled_cosines() -> None:
 
     from equipoise.methods.models import mlp
 
-    plain = mlp((5,), 3, hidden=(4,), dropout=0.0)
+    plain = mlp((5,), 3, hidden=(4,), dropout=0.0, embedding="auto")
     features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     hidden = keras.Model(plain.input, plain.layers[-1].input)(features).numpy()
     model = normalised_classifier(plain, scale=30.0)

@@ -25,7 +25,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Path:
     from equipoise.methods.models import mlp
 
     file = tmp_path_factory.mktemp("model") / "model.keras"
-    normalised_classifier(mlp((3,), 2, hidden=(4,), dropout=0.5), scale=30.0).save(file)
+    normalised_classifier(mlp((3,), 2, hidden=(4,), dropout=0.5, embedding="auto"), scale=30.0).save(file)
     return file
 
 

@@ -214,7 +214,7 @@ def test_the_model_loads_without_our_code(store: Store, tmp_path: Path) -> None:
     from equipoise import losses  # noqa: F401
     from equipoise.methods import models
 
-    model = models.mlp((3,), 2, hidden=(4,), dropout=0.5)
+    model = models.mlp((3,), 2, hidden=(4,), dropout=0.5, embedding="auto")
     example = np.ones((2, 3), np.float32)
     with start_run(store, Description("models", "n"), tmp_path) as run:
         run.log_metrics({"test/accuracy": 1.0})
