@@ -83,6 +83,11 @@ class TestRefusals:
         with pytest.raises(ConfigError, match=r"dataset\.mix=mixup mixes quantities"):
             check_prepared(composed(*words, "model=mlp", "dataset.mix=mixup", "weighting=none"), data)
 
+    def test_vectors_of_nothing_are_told(self, words: list[str], cache: Path) -> None:
+        config = composed(*words, "model=mlp", "dataset.max_categories=100", "model.embedding=one_hot")
+        with pytest.raises(ConfigError, match=r"model\.embedding=one_hot has no effect: no column of dataset=csv has"):
+            check_prepared(config, prepare(config.dataset, cache))
+
     def test_shards_hold_quantities(self, words: list[str], cache: Path, tmp_path: Path) -> None:
         from equipoise.data.write_shards import write_shards
 

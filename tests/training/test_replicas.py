@@ -116,6 +116,18 @@ def weighted_rows(folder: Path, loss: str) -> list[str]:
     ]
 
 
+def embedded(folder: Path) -> list[str]:
+    """A table with a column of thirty categories, as its overrides."""
+    generator = np.random.default_rng(0)
+    rows = [f"c{generator.integers(30)},{generator.normal():.4f},{'ab'[number % 3 // 2]}" for number in range(150)]
+    (folder / "cities.csv").write_text("\n".join(["city,x,y", *rows]))
+    return [
+        *("dataset=csv", f"dataset.path='{folder}/cities.csv'", "dataset.target=y", "dataset.max_categories=20"),
+        *("model=mlp", "model.hidden=[8]", "weighting=balanced", "trainer.batch_size=16", "trainer.epochs=2"),
+        *("trainer.optimizer=sgd", "trainer.clip_norm=0.5"),
+    ]
+
+
 def fit(folder: Path, *overrides: str, interrupt: bool = False) -> tuple[list[Any], list[dict[str, float]]]:
     """Weights and history, of a training that is interrupted after its second epoch and gone on with, if so asked."""
     from equipoise.runs.weigh import weigh
@@ -207,6 +219,7 @@ def found(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         else {name: [*SMALL, *CASES[name]] for name in list(CASES)[:4]}
     )
     cases |= {"several labels": several_labels(folder), "images": IMAGES, "batch norm": NORMALISED}
+    cases |= {"embeddings": embedded(folder)} if request.param == 2 else {}
     cases |= {f"weighted rows {loss}": weighted_rows(folder, loss) for loss in ("class_weight", "custom")}
     process = fork.Process(target=compare, args=(request.param, cases, folder))
     process.start()

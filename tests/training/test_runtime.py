@@ -139,6 +139,14 @@ def test_differences_of_replicas_are_told(options: list[str], replicas: int, sai
     assert all(note.startswith(said) for note in notes)
 
 
+def test_optimizers_of_embeddings_are_told_where_there_are_replicas() -> None:
+    typed = ["trainer.strategy=mirrored", "model.dropout=0.0"]
+    (note,) = start.replica_notes(composed(*typed, "trainer.optimizer=adam"), 2, embeds=True)
+    assert note.startswith("trainer.optimizer=adam with trainer.strategy=mirrored: on one device Keras squares")
+    assert not start.replica_notes(composed(*typed, "trainer.optimizer=sgd"), 2, embeds=True)
+    assert not start.replica_notes(composed("trainer.optimizer=adam"), 1, embeds=True)
+
+
 def test_without_nvidias_library_the_use_of_the_gpu_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_usage, "find_spec", lambda _: None)
     (note,) = start.device_notes(composed().trainer, "gpu")

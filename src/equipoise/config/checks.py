@@ -69,8 +69,15 @@ def check_prepared(config: Config, data: Prepared) -> None:
     Raises
     ------
     ConfigError
-        If features are numbers of categories, and the model or the mixing takes quantities.
+        If features are numbers of categories, and the model or the mixing takes quantities; or if there are none, and
+        vectors are asked for.
     """
+    embedding = getattr(config.model, "embedding", "auto")
+    if not data.ids and embedding != "auto":
+        raise ConfigError(
+            f"model.embedding={embedding} has no effect: no column of dataset={config.dataset.name} has more "
+            "categories than dataset.max_categories; leave it out, or make that smaller"
+        )
     if not data.ids:
         return
     several = f"{max(data.ids) - 1} categories"

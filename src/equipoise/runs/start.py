@@ -32,7 +32,8 @@ def start(config: Config, data: Prepared) -> Learner:
         return learner_of(config, data)
     device, replicas = start_tensorflow(config, data)
     tells = config.trainer.strategy != "multi_worker" or read_cluster().is_chief  # of several workers one
-    for message in replica_notes(config, replicas) if tells else ():
+    embeds = replicas > 1 and (bool(data.ids) or data.words is not None)
+    for message in replica_notes(config, replicas, embeds=embeds) if tells else ():
         warn(message)
     # Not before TensorFlow is started: these import it.
     from equipoise.training import trial
@@ -103,8 +104,13 @@ def _take_device(trainer: Trainer) -> str:
     )
 
 
-def replica_notes(config: Config, replicas: int) -> list[str]:
-    """Say what several replicas do otherwise than one, and where there is but one."""
+def replica_notes(config: Config, replicas: int, *, embeds: bool = False) -> list[str]:
+    """Say what several replicas do otherwise than one, and where there is but one.
+
+    Parameters
+    ----------
+    embeds : whether the model has vectors of categories or words
+    """
     strategy, dropout, notes = config.trainer.strategy, getattr(config.model, "dropout", None), []
     if strategy == "mirrored" and replicas == 1:
         notes.append(
@@ -115,6 +121,13 @@ def replica_notes(config: Config, replicas: int) -> list[str]:
         notes.append(
             f"model.dropout={dropout} with trainer.strategy={strategy}: every replica draws the same masks, "
             "each for its own part of a batch, so the weights are not those of one device"
+        )
+    # Keras 3.15 hands an optimiser the rows of an embedding sample by sample: it squares them before it adds them up.
+    if replicas > 1 and embeds and config.trainer.optimizer != "sgd":
+        notes.append(
+            f"trainer.optimizer={config.trainer.optimizer} with trainer.strategy={strategy}: on one device Keras "
+            "squares the gradients of an embedding sample by sample, replicas square their sum, so the weights are not "
+            "those of one device; trainer.optimizer=sgd leaves them"
         )
     return notes
 

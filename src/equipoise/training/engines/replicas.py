@@ -88,7 +88,8 @@ class Replicas(Engine):
             losses = self.model.loss.weighted(labels, self.model(features, training=True), *weights)
             total = counts * tf.reduce_sum(losses)
             loss = total / tf.cast(size, tf.float32)
-        gradients = tape.gradient(loss, self.model.trainable_variables)
+        # Replicas cannot add up the rows of an embedding that each of them has used, so a gradient is that of all rows.
+        gradients = [tf.convert_to_tensor(each) for each in tape.gradient(loss, self.model.trainable_variables)]
         if self.work.clip_norm is not None:
             whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
             length = tf.linalg.global_norm(whole)
