@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_TEXTS = 4096
+AHEAD = 1 << 21  # bytes of a block of a CSV, of which Arrow reads 32 ahead
 BLOCK_FILES = 256
 MOST_FILE_BYTES = 64 << 20
 COLUMN = "text"  # where a table holds texts if files held those that were learned of
@@ -164,7 +165,7 @@ def columns_beside(dataset: Dataset, columns: Sequence[str], other: str | None) 
 def _in_tables(tables: Sequence[Table], column: str) -> Iterator[tuple[int, list[str]]]:
     start = 0
     for table in tables:
-        for batch in table.batches([column]):
+        for batch in table.batches([column], None, AHEAD):
             for first in range(0, batch.num_rows, BLOCK_TEXTS):
                 block = _texts_of(batch.column(0).slice(first, BLOCK_TEXTS), table.name, column)
                 yield start, block

@@ -123,6 +123,12 @@ class _Csv:
         except (pa.ArrowInvalid, *UNPACKING_ERRORS) as error:
             if "UTF8" in str(error):
                 raise misread(self.file, self.form) from None
+            if "straddl" in str(error):
+                most = (block_bytes or BLOCK_BYTES) >> 20
+                raise ConfigError(
+                    f"{self.file} has a row of more than {most} MiB, or a quote that never ends: shorten it, or save "
+                    "the table as Parquet"
+                ) from None
             raise ConfigError(f"{self.file} cannot be read: {first_line(error)}") from None
 
 
