@@ -189,7 +189,7 @@ def test_bad_files_are_told_with_their_cure(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"latin.csv is not UTF-8 text"):
         prepared(tmp_path / "latin.csv")
     (tmp_path / "long.csv").write_text("body,kind\n" + "a,b\nc,d\n" * 20 + "word " * (9 << 18) + ",d\n")
-    with pytest.raises(ConfigError, match=r"long.csv has a row of more than 8 MiB, .*: shorten it, or save"):
+    with pytest.raises(ConfigError, match=r"long.csv has a row of more than 2 MiB, .*: shorten it, or save"):
         prepared(tmp_path / "long.csv")
     table().assign(body=1.5).to_parquet(tmp_path / "numbers.parquet")
     with pytest.raises(ConfigError, match=r"dataset.text=body: the column of .* holds double, and no texts"):
