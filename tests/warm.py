@@ -8,6 +8,7 @@ every launcher, whose bits are compared with those of forks.
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -200,5 +201,8 @@ def _become(words: list[str], folder: str, environment: dict[str, str], alone: b
 if __name__ == "__main__":
     for library in LIBRARIES:
         importlib.import_module(library)
+    with contextlib.suppress(ImportError, AttributeError):  # in another MLflow it may lie elsewhere
+        # MLflow reads all that is installed to name a model's packages, once in a process: 0.4 seconds.
+        importlib.import_module("mlflow.utils.requirements_utils")._init_packages_to_modules_map()
     gc.freeze()
     _become(**_fork_when_asked(socket.socket(fileno=int(sys.argv[1]))))
