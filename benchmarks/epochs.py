@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import keras
@@ -25,7 +24,7 @@ from equipoise.config.model import Config, validate
 from equipoise.core.paths import config_folder
 from equipoise.data.feed import feature_batches
 from equipoise.data.images.dataset import ImageFiles
-from equipoise.data.types import Samples
+from equipoise.data.types import ClassCounts, Samples
 from equipoise.methods.weighting import class_weights
 from equipoise.training import fit, graph
 from paired import in_turn, ratio, summary, table
@@ -44,6 +43,21 @@ class Case:
     xla: Literal["epoch", "step"] | None = None
     from_files: bool = False
     options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Made(ClassCounts):
+    """Random samples, with what training asks of prepared ones."""
+
+    shape: tuple[int, ...]
+    splits: Mapping[str, Samples]
+    several_labels: bool = False
+    texts: bool = False
+    ids: tuple[int, ...] = ()
+
+    def split(self, name: str) -> Samples:
+        """Return the samples of a split."""
+        return self.splits[name]
 
 
 # Overrides of this project's command line.
@@ -97,8 +111,7 @@ def _data(case: Case, folder: Path) -> Any:
         Samples(files(case.shape[0]), np.arange(case.shape[0]) % CLASSES) if case.from_files else samples(case.shape[0])
     )
     splits, counts = {"train": train, "validation": samples(VALIDATION)}, np.bincount(train.labels)
-    known = {"shape": case.shape[1:], "counts": counts, "several_labels": False, "texts": False}
-    return SimpleNamespace(classes=tuple("0123456789"), split=splits.__getitem__, **known)
+    return Made(tuple("0123456789"), counts, case.shape[1:], splits)
 
 
 def _ways(case: Case, data: Any, engines: Mapping[str, list[str]]) -> dict[str, Callable[[], float]]:
