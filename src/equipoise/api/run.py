@@ -9,7 +9,7 @@ from equipoise.api.evaluation import Judged
 from equipoise.api.process import left_as_found
 from equipoise.core.commands import command
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import ConfigError, counted
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.log_evaluation import PREDICTIONS
 from equipoise.runs.run import Finished, train
@@ -52,7 +52,8 @@ class Run(Judged):
     def title(self) -> str:
         """One line on the whole."""
         found = self.finished
-        return f"{found.evidence.name}: {found.epochs} epochs on {found.device}, logged as run {self.id}"
+        length = counted(found.epochs, "epoch", "epochs")
+        return f"{found.evidence.name}: {length} on {found.device}, logged as run {self.id}"
 
     @cached_property
     def frame(self) -> "pd.DataFrame":
