@@ -11,7 +11,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.tables.columns import IdColumn, TablePreprocessing
-from equipoise.methods.models import MODELS, SHIPPED
+from equipoise.methods.models import MODELS
 from equipoise.runs.weigh import weigh
 from equipoise.training.plain.case import Origin
 from equipoise.training.plain.script import plain_keras
@@ -68,10 +68,6 @@ class TestNumbers:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("name", ["linear", "mlp", "saved"])
-    def test_models_that_take_numbers_of_categories(self, name: str) -> None:
-        assert SHIPPED[name].embeds or SHIPPED[name].is_read
-
     def test_others_are_told_of_the_ways_out(self, words: list[str], cache: Path) -> None:
         config = composed(*words, "model=mlp")
         data = prepare(config.dataset, cache)

@@ -138,18 +138,28 @@ class _OfText:
     ----------
     counts : of each category, by column
     incomplete : the columns that miss a value in a row
-    most : a column with more categories becomes numbers of them
     """
 
-    counts: Mapping[str, Counter[str]]
-    incomplete: frozenset[str]
-    most: int
+    options: ColumnOptions
+    counts: dict[str, Counter[str]]
+    incomplete: set[str] = field(default_factory=set)
+
+    def add(self, reading: Reading, column: "pa.Array", chosen: Booleans) -> "pa.StringArray":
+        """Count the chosen rows of a block; return its categories."""
+        text, found = cells.categories(column, reading.missing), self.counts[reading.name]
+        _count(found, text, chosen)
+        if (text.is_null().to_numpy(zero_copy_only=False) & chosen).any():
+            self.incomplete.add(reading.name)
+        if len(found) > MOST_NAMED:  # text of any length, of which memory should hold no more
+            _check_number_of(found, reading, self.options)
+        return text
 
     def column(self, reading: Reading) -> tuple[Column, list[str]]:
         """Return the encoder of a column, and notes."""
         name, found = reading.name, self.counts[reading.name]
         shared: dict[str, Any] = {"name": name, "type": reading.type, "missing": reading.missing}
-        if len(found) <= self.most:
+        _check_number_of(found, reading, self.options)
+        if len(found) <= self.options.max_categories:
             return CategoricalColumn(**shared, categories=tuple(sorted(found))), []
         often, once = (tuple(sorted(each for each in found if (found[each] == 1) is rare)) for rare in (False, True))
         told = f", of which {len(once)} occur once and count as unseen" if once else ""
@@ -205,9 +215,8 @@ def fit(
     numeric = [reading for reading in read if reading.numeric]
     sentinels = _Sentinels()
     fitting, lacking = Fitting(), np.zeros(len(numeric), dtype=bool)
-    categories: dict[str, Counter[str]] = {reading.name: Counter() for reading in read if reading.kind == "category"}
+    of_text = _OfText(options, {reading.name: Counter() for reading in read if reading.kind == "category"})
     of_dates = {reading.name: _Dates(reading) for reading in read if reading.kind == "date"}
-    incomplete: set[str] = set()  # text with a missing value in a training row
     names = {reading.name: _RowNames(rises=reading.numeric) for reading in read if reading.kind != "date"}
     for start, batch in numbered(tables, [reading.name for reading in read]):
         chosen = in_train[start : start + batch.num_rows]
@@ -220,26 +229,17 @@ def fit(
             fitting.add(block[chosen])
             sentinels.add(block[chosen])
             lacking |= np.isnan(block[chosen]).any(axis=0)
-        for name, found in categories.items():
-            reading = next(reading for reading in read if reading.name == name)
-            text = cells.categories(batch.column(name), reading.missing)
-            names[name].add(text)
-            _count(found, text, chosen)
-            if (text.is_null().to_numpy(zero_copy_only=False) & chosen).any():
-                incomplete.add(name)
+        for reading in (reading for reading in read if reading.kind == "category"):
+            names[reading.name].add(of_text.add(reading, batch.column(reading.name), chosen))
         for name, learning in of_dates.items():
             learning.add(batch.column(name), chosen)
-    for reading in read:
-        if reading.kind == "category":
-            _check_number_of(categories[reading.name], reading, options)
-    of_text = _OfText(categories, frozenset(incomplete), options.max_categories)
     columns, notes = _columns(read, fitting.moments() if numeric else None, lacking, of_text, of_dates)
     notes += sentinels.notes(numeric, options) if numeric else []
-    for name, found in categories.items():
-        notes += _of_categories(name, sorted(found), complete=name not in incomplete)
+    for name, found in of_text.counts.items():
+        notes += _of_categories(name, sorted(found), complete=name not in of_text.incomplete)
     for reading in (reading for reading in read if reading.name in names):
         notes += names[reading.name].note(reading.name, options) or _of_many(
-            reading, categories, int(in_train.sum()), options
+            reading, of_text.counts, int(in_train.sum()), options
         )
     return TablePreprocessing(columns=tuple(columns)), notes
 
