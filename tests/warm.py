@@ -142,6 +142,7 @@ def _forking() -> socket.socket:
     @atexit.register
     def end() -> None:
         ours.close()
+        process.kill()  # or it would wait for a fork of the tests' own process that has the socket, too
         process.wait()
 
     return ours
