@@ -149,6 +149,7 @@ def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[A
     columns = "recall precision f1 average_precision auroc predicted_share prevalence recall_low recall_high"
     columns += (
         " weight_share loss_share_start gradient_share_start loss_share gradient_share effective_prior count weight"
+        " calibration_intercept"
     )
     assert sorted(by_class(artifact(project, run, ""))) == sorted(columns.split())
     ends = json.loads(artifact(project, run, "evaluation/intervals.json").read_text())
@@ -157,7 +158,7 @@ def test_a_run_leaves_all_its_tags_metrics_and_files(project: Path, runs: list[A
     assert ends["val"]["macro_f1"]["low"] < metrics["val/macro_f1"] < ends["val"]["macro_f1"]["high"]
     files = "config/config.yaml config/overrides.yaml config/hydra.yaml weights.json data.json plain_keras.py"
     of_evaluation = "predictions.parquet per_class.json classes.json confusion_matrix.png training_curves.png"
-    of_evaluation += " pr_curves.png reliability.png what_the_weights_did.png report.html"
+    of_evaluation += " pr_curves.png reliability.png what_the_weights_did.png report.html calibration.json"
     for file in (*files.split(), *(f"evaluation/{name}" for name in of_evaluation.split())):
         assert artifact(project, run, file).stat().st_size > 0, file
 

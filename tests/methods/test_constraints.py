@@ -161,7 +161,7 @@ def test_exact_lower_ends_are_scipy_s() -> None:
             "keeps what is asked of classes: type decision.recall",
         ),
         ("constrained", {"recall": np.array([2.0, np.nan]), "precision": NOTHING}, "at most 1, not 2"),
-        ("top_k", {"budget": NOTHING}, "for one class, not 0"),
+        ("top_k", {"budget": None}, "for one class, not 0"),
         ("top_k", {"budget": np.array([0.1, 0.2])}, "for one class, not 2"),
         ("top_k", {"budget": np.array([np.nan, 1.0])}, "above 0 and below 1, not 1"),
     ],

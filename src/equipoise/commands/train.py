@@ -22,11 +22,11 @@ from equipoise.core import interruption, process
 from equipoise.core.clock import clock, imports_counted
 from equipoise.core.commands import command
 from equipoise.core.paths import config_folder, project_root
+from equipoise.core.process import cores
 from equipoise.core.schema import ConfigError, complain
 from equipoise.core.terminal import console, quietly, say, without_quiet
 from equipoise.sweeps import planning, race_plan
 from equipoise.sweeps.launchers import choose
-from equipoise.sweeps.launchers.submitit_jobs import cores
 from equipoise.training.cluster import read_cluster
 
 if TYPE_CHECKING:

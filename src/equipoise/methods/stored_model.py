@@ -26,7 +26,7 @@ def model_in(folder: Path, name: str) -> Path:
     raise ConfigError(f"{name} has no {KERAS} and no {ESTIMATOR}; no other format is loaded, since it could run code")
 
 
-def load_model(file: Path, name: str, carried: Path | None = None) -> Any:
+def load_stored(file: Path, name: str, carried: Path | None = None) -> Any:
     """Return a Keras model, uncompiled, or an estimator.
 
     Parameters

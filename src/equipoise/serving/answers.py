@@ -25,7 +25,7 @@ from equipoise.data.types import Preprocessing
 from equipoise.data.words import WordPreprocessing, as_text
 from equipoise.methods import decisions
 from equipoise.methods.decisions import Above, Decide
-from equipoise.methods.stored_model import load_model, model_in
+from equipoise.methods.stored_model import load_stored, model_in
 from equipoise.metrics import probabilities
 from equipoise.metrics.classification import class_logits
 from equipoise.metrics.probabilities import Probabilities
@@ -209,7 +209,7 @@ def answers_of(folder: Path, carried: Path | None = None) -> Answers:
         If a part is missing or damaged, or the model needs code that is not here.
     """
     name = f"the model in {folder}"
-    model = load_model(model_in(folder, name), name, carried)
+    model = load_stored(model_in(folder, name), name, carried)
     learned = preprocessing.read(folder)
     try:
         classes, decision, moved = (

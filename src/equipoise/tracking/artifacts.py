@@ -63,7 +63,7 @@ def load_model(store: Store, run: str) -> Any:
         If the model is missing, damaged, or needs code of its own.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return stored_model.load_model(_downloaded(store, run, folder), f"run={run}: its model")
+        return stored_model.load_stored(_downloaded(store, run, folder), f"run={run}: its model")
 
 
 def download_model(store: Store, run: str, to: Path) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 from equipoise.config.model import Config
 from equipoise.core import plugins
 from equipoise.core.clock import clock
+from equipoise.core.process import cores
 from equipoise.core.schema import ConfigError, Floats, Integers, arguments, counted
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
@@ -41,12 +42,10 @@ class EstimatorLearner:
     @property
     def threads(self) -> int:
         """How many threads may fit it: those that could change last bits are one, if `trainer.deterministic`."""
-        import joblib
-
         trainer = self._config.trainer
         if trainer.deterministic and not self._record.parts:
             return 1
-        return joblib.cpu_count() if trainer.threads == "auto" else trainer.threads
+        return cores() if trainer.threads == "auto" else trainer.threads
 
     @clock.part("train")
     def fit(self, weights: ClassWeights, on_epoch: OnEpoch, checkpoints: Checkpoints | None) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from equipoise.config.messages import explained
 from equipoise.core.paths import installed, project_root
+from equipoise.core.process import cores
 from equipoise.core.schema import ConfigError
 from equipoise.sweeps.launchers import ray_jobs, submitit_jobs
 
@@ -134,15 +135,15 @@ def threads(composed: Mapping[str, Any], jobs: int) -> int | None:
         return options.num_cpus
     if isinstance(options, submitit_jobs.SlurmOptions):
         return options.cpus_per_task or 1
-    cores = submitit_jobs.cores()
+    available = cores()
     if "n_jobs" in composed:
         workers = composed["n_jobs"]
         if not isinstance(workers, int) or workers == 0:
             raise ConfigError(
                 f"hydra.launcher.n_jobs={workers}: must be a whole number of workers, or -1 for one a core"
             )
-        return max(1, cores // min(jobs, workers if workers > 0 else max(1, cores + 1 + workers)))
-    return max(1, cores // min(jobs, submitit_jobs.at_once(options))) if options else None
+        return max(1, available // min(jobs, workers if workers > 0 else max(1, available + 1 + workers)))
+    return max(1, available // min(jobs, submitit_jobs.at_once(options))) if options else None
 
 
 def at_once(composed: Mapping[str, Any]) -> int:
@@ -154,10 +155,10 @@ def at_once(composed: Mapping[str, Any]) -> int:
     """
     if "n_jobs" in composed:
         workers = int(composed["n_jobs"])
-        return workers if workers > 0 else max(1, submitit_jobs.cores() + 1 + workers)
+        return workers if workers > 0 else max(1, cores() + 1 + workers)
     options = read_options(composed)
     if isinstance(options, ray_jobs.Options) and options.address == ray_jobs.ON_THIS_MACHINE:
-        return max(1, (options.cores or submitit_jobs.cores()) // options.num_cpus)
+        return max(1, (options.cores or cores()) // options.num_cpus)
     if options is None:
         return 1
     return (

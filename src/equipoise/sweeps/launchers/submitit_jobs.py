@@ -1,7 +1,6 @@
 """Run jobs as processes of this machine or as jobs of Slurm; submitit starts them, and they answer through files."""
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from hydra.errors import CompactHydraException
 from pydantic import Field
 
+from equipoise.core.process import cores
 from equipoise.core.schema import ConfigError, PositiveInt, Section
 from equipoise.sweeps.launchers.job import Ended, Lost
 
@@ -139,11 +139,6 @@ def _at_once(options: Options) -> int:
 def at_once(options: Options) -> int:
     """Return how many processes of this machine run at once."""
     return options.array_parallelism or cores()
-
-
-def cores() -> int:
-    """Return the number of this machine's cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _executor(options: Options) -> "Executor":
