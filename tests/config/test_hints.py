@@ -197,6 +197,7 @@ def _texts(node: ast.AST) -> Iterator[str]:
             yield from _texts(child)
 
 
+@pytest.mark.slow
 def test_every_hint_in_the_source_names_an_option_and_a_value_that_exist() -> None:
     found = dict(literals())
     assert len(found) > 40

@@ -47,6 +47,7 @@ def test_each_epoch_is_there_before_the_next(tmp_path: Path, monkeypatch: pytest
     assert sorted(path.name for path in (tmp_path / "live").iterdir()) == ["metrics.json", "plots"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_the_same_weights_are_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras

@@ -125,6 +125,7 @@ def test_two_processes_run_at_once_and_one_that_is_killed_costs_no_other(
     assert max(map(int, counted.read_text().split())) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # which is what it is to end
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
@@ -186,6 +187,7 @@ def test_jobs_on_ray_are_interrupted_with_the_process_that_started_them(
         ray.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Ray Client connection timed out")
 def test_an_address_where_no_ray_cluster_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from ray.util.client import worker
