@@ -683,6 +683,24 @@ class TestDates:
         assert more.shape[0] > 5
         assert np.array_equal(more.split("test").rows, data.split("test").rows)
 
+    @pytest.mark.parametrize(("form", "first"), [("%d.%m.%Y", "day"), ("%m/%d/%Y", "month")])
+    def test_time_is_read_as_dates_are_where_nothing_says_what_comes_first(
+        self, form: str, first: str, tmp_path: Path
+    ) -> None:
+        days = pd.to_datetime([f"2024-{month:02}-{day:02}" for month in range(1, 11) for day in range(1, 11)])
+        days = days[np.random.default_rng(0).permutation(100)]
+        data = prepared(tmp_path, days.strftime(form), "dataset.time=x", "dataset.dates=[x]", z=VALUES[:100])
+        told = f"is read with the {first} first; year-month-day leaves no doubt"
+        assert [note.split(": ")[0] for note in data.notes if note.endswith(told)] == ["dataset.time=x", "column 'x'"]
+        train, validation, test = (days[data.split(name).rows] for name in ("train", "validation", "test"))
+        assert train.max() < validation.min()
+        assert validation.max() < test.min()
+
+    def test_times_of_two_orders_are_refused(self, tmp_path: Path) -> None:
+        assert refused(tmp_path, ["13/04/2024", "04/13/2024"] * 20, "dataset.time=x", z=VALUES[:40]).startswith(
+            "dataset.time=x mixes 13/04/2024 and 04/13/2024, so that nothing says whether the day or the month"
+        )
+
     def test_rows_without_a_time_are_refused(self, tmp_path: Path) -> None:
         cells = [*map(str, pd.date_range("2023-11-01", periods=40)), "soon", "soon", ""]
         assert refused(tmp_path, cells, "dataset.time=x", z=range(43)) == (

@@ -157,6 +157,21 @@ def test_a_separate_test_file(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert len(data.split("train").labels) + len(data.split("validation").labels) == 200
 
 
+def test_a_file_to_judge_a_model_on_is_read_anew_if_an_option_changes(tmp_path: Path) -> None:
+    data = prepared(tmp_path / "cache", *table(write(tmp_path / "t.csv", SIMPLE)))
+    other = quoted(write(tmp_path / "other.csv", "x,z,y,w\n1.5,a,dog,cat\n2.5,b,cat,cat\n"))
+
+    def labels(*more: str) -> list[int]:
+        dataset = composed_dataset(*table(tmp_path / "t.csv", f"dataset.test_path={other}", *more))
+        return list(map(int, with_test_file(data, dataset, tmp_path / "cache").split("test").labels))
+
+    assert labels() == [1, 0]
+    assert labels("dataset.target=w") == [0, 0]
+    assert labels("dataset.class_names={cat: dog, dog: cat}") == [0, 1]
+    with pytest.raises(ConfigError, match="no label"):
+        labels("dataset.missing_labels=[dog]")
+
+
 def test_a_file_to_judge_a_model_on_must_fit_its_training_rows(tmp_path: Path) -> None:
     data = prepared(tmp_path / "cache", *table(write(tmp_path / "t.csv", SIMPLE)))
 

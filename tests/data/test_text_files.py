@@ -146,6 +146,37 @@ def test_another_file_and_all_rows_are_read_by_what_was_learned(file: Path) -> N
     assert len(every.words.words or ()) == 63
 
 
+@pytest.mark.parametrize(
+    ("changed", "ids", "labels"),
+    [
+        ("dataset.text=title", ["often here", "rare here"], [1, 0]),
+        ("dataset.target=other", ["rare here", "often here"], [0, 1]),
+        ("dataset.class_names={rare: often, often: rare}", ["rare here", "often here"], [0, 1]),
+        ("dataset.encoding=utf-16", ["rare here", "often here"], None),
+        ("dataset.separator=tab", None, None),
+    ],
+)
+def test_another_file_is_read_anew_if_an_option_changes(
+    changed: str, ids: list[str] | None, labels: list[int] | None, file: Path
+) -> None:
+    """Judged once, its cache must answer nothing that was not asked then."""
+    seen, other = prepared(file), file.with_name("other.csv")
+    frame = pd.DataFrame({"body": ["rare here", "often here"], "title": ["often here", "rare here"]})
+    frame.assign(kind=["rare", "often"], other=["often", "rare"]).to_csv(other, index=False)
+
+    def judged(*more: str) -> Prepared:
+        return with_test_file(seen, composed_dataset(*options(other, *more)), file.parent / "cache", "path")
+
+    assert judged().split("test").labels.tolist() == [1, 0]
+    if labels is None:  # the file cannot be read so
+        with pytest.raises(ConfigError):
+            judged(changed)
+        return
+    assert seen.words is not None
+    np.testing.assert_array_equal(judged(changed).split("test").features, seen.words.apply(ids or []))
+    assert judged(changed).split("test").labels.tolist() == labels
+
+
 def test_equal_texts_in_two_splits_are_told(file: Path) -> None:
     frame = table()
     frame.loc[frame["kind"] == "rare", "body"] = "rare and always the same"

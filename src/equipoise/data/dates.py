@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from equipoise.core.schema import Booleans, Floats
+from equipoise.core.schema import Booleans, ConfigError, Floats
 from equipoise.data import cells
 
 if TYPE_CHECKING:
@@ -321,3 +321,28 @@ class DateSurvey:
         zoned = compute.match_substring_regex(lower, r"\d ?(?:z|utc|gmt|[+-]\d{2}:?(?:\d{2})?)$")
         with_zone = clock & zoned.to_numpy(zero_copy_only=False)
         self.zoned, self.bare = self.zoned + int(with_zone.sum()), self.bare + int((clock & ~with_zone).sum())
+
+    def order(self, where: str) -> tuple[bool, list[str]]:
+        """Return whether the day comes before the month, and a note if no cell says so.
+
+        Then the month comes first in 3/4/2024, and the day in 3.4.2024.
+
+        Parameters
+        ----------
+        where : the column, as messages call it
+
+        Raises
+        ------
+        ConfigError
+            If one cell says this, and another one that.
+        """
+        if self.day_first and self.month_first:
+            raise ConfigError(
+                f"{where} mixes {self.day_first} and {self.month_first}, so that nothing says whether the day or the "
+                "month comes first: write dates as year-month-day"
+            )
+        if self.day_first or self.month_first or not self.unsure:
+            return bool(self.day_first), []
+        day_first = "/" not in self.unsure
+        first = "day" if day_first else "month"
+        return day_first, [f"{where}: {self.unsure} is read with the {first} first; year-month-day leaves no doubt"]

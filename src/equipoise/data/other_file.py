@@ -1,6 +1,7 @@
 """Prepare a file or folder that a model is judged on: all of it is the test split, encoded as in training."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,7 +41,7 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
         form = form_of(dataset)
         table, learned = open_one(path, f"dataset.{option}", form), learned.with_decimal(form.decimal)
         features, labels = encoded_file(table, targets, seen.classes, learned, dataset)
-        loaded, content = Loaded({"test": features}, seen.shape), f"{content_of([table])} {form}"
+        loaded, content = Loaded({"test": features}, seen.shape), content_of([table])
         weights = weights_in_file(table, dataset)
     else:
         loaded, labels, content, weights = _again(learned, dataset, path, seen.classes)
@@ -58,12 +59,15 @@ def with_test_file(seen: Prepared, dataset: Dataset, cache: Path, option: str = 
         content,
         lambda *_: Splits(splits, seen.shape, {}, loaded.notes, digests, learned),
     )
-    column = getattr(dataset, "weight", None)
-    content += f" {column}" if column else ""
-    key = hashlib.sha256(f"{content} {source_code.digest(with_test_file, without=CHOSEN_AMONG)}".encode()).hexdigest()
-    return replace(
-        made(source, 0, cache / f"{seen.folder.name}-{key[:16]}", f"dataset.{option} gives"), count=seen.count
-    )
+    folder = cache / f"{seen.folder.name}-{_key(dataset, content)}"
+    return replace(made(source, 0, folder, f"dataset.{option} gives"), count=seen.count)
+
+
+def _key(dataset: Dataset, content: str) -> str:
+    """Return a digest of the content, of all options that may change how it is read, and of the code that reads it."""
+    options = dataset.model_dump(mode="json", exclude={*PATHS})
+    code = source_code.digest(with_test_file, DATASETS[dataset.name].function, without=CHOSEN_AMONG)
+    return hashlib.sha256(json.dumps([code, content, options], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _of_weight(samples: Samples, weights: Floats | None) -> Samples:

@@ -291,7 +291,8 @@ def rows_of(
     given = np.where(named > 0, named, given)
     times = None
     if roles.time is not None:
-        times = times_of(found[roles.time], f"dataset.time={roles.time}", missing)
+        times, more = times_of(found[roles.time], f"dataset.time={roles.time}", missing)
+        notes += more
     weights = None
     if roles.weight is not None:
         weights = weights_of(found[roles.weight], roles.weight, tables, sizes, decimal)
@@ -311,8 +312,8 @@ def weights_of(found: Spelled, column: str, tables: Sequence[Table], sizes: Sequ
     return spelled_weights(found, f"dataset.weight={column}", files, "," if decimal == "," else ".")
 
 
-def times_of(found: Spelled, option: str, missing: Sequence[str]) -> Times:
-    """Return when each row was: dates, or numbers such as a year or the number of a week.
+def times_of(found: Spelled, option: str, missing: Sequence[str]) -> tuple[Times, list[str]]:
+    """Return when each row was, dates or numbers such as a year or the number of a week; and notes.
 
     Parameters
     ----------
@@ -322,25 +323,20 @@ def times_of(found: Spelled, option: str, missing: Sequence[str]) -> Times:
     Raises
     ------
     ConfigError
-        If a row has no time.
+        If a row has no time, or dates are written in two ways.
     """
     import pyarrow as pa
 
     texts = [(text or "").strip() for text in found.texts]
     numbers = [number_in(text) for text in texts]
-    survey = DateSurvey("string")
     column = pa.array(texts, pa.string())
-    survey.add(column, missing)
-    day_first = bool(survey.day_first)
-    moments = dates.moments(column, missing, day_first=day_first).instant
-    if None not in numbers and not np.isfinite(moments).all():
+    if None not in numbers and not np.isfinite(dates.moments(column, missing).instant).all():
         moments = np.array([float(number) for number in numbers if number is not None])
-        return Times(option, moments[found.codes], _number)
-    if survey.day_first and survey.month_first:
-        raise ConfigError(
-            f"{option} holds {survey.day_first} and {survey.month_first}, so that nothing says whether the day or the "
-            "month comes first: write dates as year-month-day"
-        )
+        return Times(option, moments[found.codes], _number), []
+    survey = DateSurvey("string")
+    survey.add(column, missing)
+    day_first, notes = survey.order(option)
+    moments = dates.moments(column, missing, day_first=day_first).instant
     odd = np.flatnonzero(~np.isfinite(moments))
     if len(odd):
         counts = found.counts
@@ -348,7 +344,7 @@ def times_of(found: Spelled, option: str, missing: Sequence[str]) -> Times:
         raise ConfigError(
             f"{option}: {int(counts[odd].sum())} rows have no date and no number there ({told}): remove them first"
         )
-    return Times(option, moments[found.codes], dates.shown)
+    return Times(option, moments[found.codes], dates.shown), notes
 
 
 def _number(value: float) -> str:

@@ -316,20 +316,13 @@ def _of_dates(name: str, found: DateSurvey, options: ColumnOptions) -> Reading:
             f"dataset.dates: column '{name}' holds no date ({odd}): leave it out of dataset.dates, "
             "or write dates as year-month-day"
         )
-    if found.day_first and found.month_first:
-        raise ConfigError(
-            f"column '{name}' mixes {found.day_first} and {found.month_first}, so that nothing says whether the day or "
-            "the month comes first: write dates as year-month-day"
-        )
-    day_first = bool(found.day_first) or (not found.month_first and "/" not in found.unsure and bool(found.unsure))
+    day_first, doubts = found.order(f"column '{name}'")
     notes = []
     if count:
         notes.append(
             f"column '{name}': {_cells(count)} {'is no date' if count == 1 else 'are no dates'}, and missing: {odd}"
         )
-    if found.unsure and not (found.day_first or found.month_first):
-        first = "day" if day_first else "month"
-        notes.append(f"column '{name}': {found.unsure} is read with the {first} first; year-month-day leaves no doubt")
+    notes += doubts
     if found.zoned and found.bare:
         notes.append(f"column '{name}': {_cells(found.bare)} with a time and without a zone are read as UTC")
     return Reading(
