@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.core.schema import ConfigError
-from equipoise.data.paths import files_of, is_pattern
+from equipoise.data.paths import files_of, is_folder, is_pattern
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,7 @@ def checked_output(output: str, source: str) -> Path:
     Raises
     ------
     ConfigError
-        If it cannot be written, is of another format, or is what is read.
+        If it cannot be written, is of another format, is what is read, or lies in the folder that is read.
     """
     file = Path(output).expanduser()
     if file.suffix.lower() not in FORMATS:
@@ -30,12 +30,22 @@ def checked_output(output: str, source: str) -> Path:
         raise ConfigError(f"output={output}: there is no folder {file.parent}")
     if file.is_dir():
         raise ConfigError(f"output={output} is a folder, not a file")
-    read = files_of(source, "input")[0] if is_pattern(source) else [Path(source).expanduser().resolve()]
-    if file.resolve() in read:
-        raise ConfigError(f"output={output} is the input, which would be lost: name another file")
+    _check_is_not_read(file, output, source)
     if not os.access(file.parent, os.W_OK):
         raise ConfigError(f"output={output}: the folder {file.parent} may not be written to")
     return file
+
+
+def _check_is_not_read(file: Path, output: str, source: str) -> None:
+    place = Path(source).expanduser().resolve()
+    if is_folder(source) and place in file.resolve().parents:
+        raise ConfigError(f"output={output} lies in the input folder, whose files are read: name a file elsewhere")
+    if is_folder(source):  # its files may be links
+        files = list(place.iterdir())
+    else:
+        files = files_of(source, "input")[0] if is_pattern(source) else [place]
+    if file.exists() and any(other.exists() and other.samefile(file) for other in files):
+        raise ConfigError(f"output={output} is the input, which would be lost: name another file")
 
 
 @contextlib.contextmanager
