@@ -1,6 +1,9 @@
 """One table in many forms of files, which all become the same prepared data; and what is told of files that do not."""
 
 import json
+import re
+import shlex
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +178,67 @@ def test_columns_of_several_files_get_a_type_that_holds_all(tmp_path: Path) -> N
         {"more": "2024-01-31", "n": 2.5, "y": None},
         {"more": None, "n": None, "y": None},
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "values"),
+    [("uint64", "int64", [2.0**63, -1.0]), ("uint64", "uint8", [2**63 + 5, 1]), ("uint32", "int64", [2**32 - 1, -1])],
+)
+def test_whole_numbers_of_several_files_keep_their_sign(
+    one: str, other: str, values: list[float], tmp_path: Path
+) -> None:
+    large = 2**63 + 5 if one == "uint64" else 2**32 - 1
+    small = 1 if other == "uint8" else -1
+    for name, kind, value in (("a", one, large), ("b", other, small)):
+        feather.write_feather(pa.table({"x": pa.array([value], kind)}), str(tmp_path / f"{name}.feather"))
+    (found,) = open_tables(str(tmp_path), "dataset.path", Form())
+    assert [value for batch in found.batches(["x"]) for value in batch.column("x").to_pylist()] == values
+
+
+@pytest.mark.parametrize("head", ["ORCID", "SQLite_ms", "MATLAB_score", "PAR1", "ARROW1", "FEA1", "GIF89"])
+def test_a_column_may_be_called_as_other_files_begin(head: str, tmp_path: Path) -> None:
+    write(tmp_path / "t.csv", f"{head},y\n1,a\n")
+    found = open_table(tmp_path / "t.csv")
+    assert [batch.num_rows for batch in found.batches([head, "y"])] == [1]
+
+
+def test_other_files_are_known_by_their_content(tmp_path: Path) -> None:
+    import pyarrow.orc as orc
+    import pyarrow.parquet as parquet
+
+    whole = pa.table({"x": [1], "y": ["a"]})
+    orc.write_table(whole, str(tmp_path / "orc"))
+    with pytest.raises(ConfigError, match="is an ORC file"):
+        open_table(tmp_path / "orc")
+    parquet.write_table(whole, tmp_path / "parquet")
+    feather.write_feather(whole, str(tmp_path / "arrow"))
+    assert [open_table(tmp_path / name).columns for name in ("parquet", "arrow")] == [("x", "y")] * 2
+
+
+def test_a_cure_overwrites_no_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "it's.csv", "w") as archive:
+        archive.writestr("[Content_Types].xml", "x")
+    for target in ("it's-2.csv", "it's-3.csv"):
+        with pytest.raises(ConfigError, match="is an Excel workbook") as caught:
+            open_table(tmp_path / "it's.csv")
+        python, _, program = shlex.split(str(caught.value).splitlines()[1])
+        read, written = re.findall(r'"([^"]+)"', program)
+        assert (python, read, written) == ("python", str(tmp_path / "it's.csv"), str(tmp_path / target))
+        (tmp_path / target).touch()
+
+
+@pytest.mark.parametrize("name", ["../secret.arrow", "/etc/secret.arrow", "..\\secret.arrow", "..", ""])
+def test_a_folder_of_datasets_names_only_what_lies_in_it(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    with pa.OSFile(str(tmp_path / "secret.arrow"), "wb") as sink, pa.ipc.new_stream(sink, pa.schema([])):
+        pass
+    write(folder / "state.json", json.dumps({"_data_files": [{"filename": name}]}))
+    with pytest.raises(ConfigError, match=r"state.json names '.*', and a name must be that of"):
+        _read(str(folder))
+    write(folder / "dataset_dict.json", json.dumps({"splits": ["train", name]}))
+    with pytest.raises(ConfigError, match=r"dataset_dict.json names '.*', and a name must be that of"):
+        _read(str(folder))
 
 
 def test_rows_that_cannot_be_read_are_told_by_their_number_in_all_files(tmp_path: Path) -> None:

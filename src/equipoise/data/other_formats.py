@@ -3,6 +3,8 @@
 What is read, and by what, is told elsewhere.
 """
 
+import itertools
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 
 HEAD = 512  # bytes that tell the kind: a tar says it at the 257th
 TAR_AT, TAR = 257, b"ustar"
+FOOT = 4  # bytes at the end that tell it, where those on top could be a column's name
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Other:
     cure : what to do
     program : the Python that does it, with `FILE`, its path, and `STEM`, its path without the suffix; None: none does
     begins : its first bytes
+    ends : what its last `FOOT` bytes hold
     suffixes : of its names, of kinds that do not begin alike
     """
 
@@ -30,20 +34,30 @@ class Other:
     program: str | None = None
     begins: tuple[bytes, ...] = ()
     suffixes: tuple[str, ...] = ()
+    ends: bytes = b""
 
     def told(self, file: Path) -> str:
         """Return the message for a file."""
         message = f"{file} is {self.kind}: {self.cure}"
         if self.program is None:
             return message
-        stem = str(file).removesuffix(file.suffix)
-        code = self.program.replace("FILE", repr(str(file))).replace("'STEM", f"'{stem}")
+        suffix = self.program.partition("'STEM")[2].partition("'")[0]
+        code = self.program.replace("FILE", repr(str(file))).replace(f"'STEM{suffix}'", repr(_free(file, suffix)))
         return f"{message}, for example\n  {shlex.join(['python', '-c', code])}"
 
 
-def _by_pandas(kind: str, read: str, begins: Sequence[bytes] = (), suffixes: Sequence[str] = ()) -> Other:
+def _free(file: Path, suffix: str) -> str:
+    """Return a path beside a file where none is, the file itself included: what is converted overwrites nothing."""
+    stem = str(file).removesuffix(file.suffix)
+    paths = (f"{stem}{more}{suffix}" for more in itertools.chain([""], map("-{}".format, itertools.count(2))))
+    return next(path for path in paths if not os.path.lexists(path))
+
+
+def _by_pandas(
+    kind: str, read: str, begins: Sequence[bytes] = (), suffixes: Sequence[str] = (), ends: bytes = b""
+) -> Other:
     program = f"import pandas; pandas.{read}.to_parquet('STEM.parquet')"
-    return Other(kind, "save it as CSV or Parquet", program, tuple(begins), tuple(suffixes))
+    return Other(kind, "save it as CSV or Parquet", program, tuple(begins), tuple(suffixes), ends)
 
 
 _SHEET = "import pandas; pandas.read_excel(FILE).to_csv('STEM.csv', index=False)"
@@ -57,10 +71,10 @@ OTHERS = (
         "write one of its tables as CSV",
         "import pandas, sqlite3; pandas.read_sql('select * from TABLE', sqlite3.connect(FILE))"
         ".to_csv('STEM.csv', index=False)",
-        (b"SQLite",),
+        (b"SQLite format 3\0",),
     ),
-    _by_pandas("an ORC file", "read_orc(FILE)", [b"ORC"]),
-    _by_pandas("a Feather file of the first version", "read_feather(FILE)", [b"FEA1"]),
+    _by_pandas("an ORC file", "read_orc(FILE)", [b"ORC"], ends=b"ORC"),
+    _by_pandas("a Feather file of the first version", "read_feather(FILE)", [b"FEA1"], ends=b"FEA1"),
     _by_pandas("a file of SPSS", "read_spss(FILE)", [b"$FL2", b"$FL3"]),
     _by_pandas("a file of Stata", "read_stata(FILE)", [b"<stata_dta>"], [".dta"]),
     _by_pandas("a file of SAS", "read_sas(FILE)", suffixes=[".sas7bdat", ".xpt"]),
@@ -103,14 +117,19 @@ OTHERS = (
         "save its arrays as npz",
         "import numpy, scipy.io; numpy.savez('STEM.npz', **{name: array for name, array in "
         "scipy.io.loadmat(FILE).items() if name[0] != '_'})",
-        (b"MATLAB",),
+        (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"),
         (".mat",),
     ),
     ARRAYS,
-    Other("an image", "dataset=image_directory reads a folder of them", None, (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
+    Other(
+        "an image",
+        "dataset=image_directory reads a folder of them",
+        None,
+        (b"\x89PNG", b"\xff\xd8\xff", b"GIF87a", b"GIF89a"),
+    ),
     Other("a file of records", "dataset=tfrecord reads the folder that it stands in", suffixes=(".tfrecord",)),
     Other("a 7z archive", "unpack it, and name one of its files", None, (b"7z\xbc\xaf",)),
-    Other("a RAR archive", "unpack it, and name one of its files", None, (b"Rar!",)),
+    Other("a RAR archive", "unpack it, and name one of its files", None, (b"Rar!\x1a\x07",)),
     Other("a zstd archive", "unpack it with zstd -d", None, (b"\x28\xb5\x2f\xfd",)),
 )
 TAPE = Other("a tar archive", "unpack it with tar -xf, and name one of its files", suffixes=(".tar", ".tgz"))
@@ -126,8 +145,16 @@ def told(file: Path, start: bytes) -> str | None:
     if is_tape(file, start):
         return TAPE.told(file)
     suffix = file.suffix.lower()
-    found = next((other for other in OTHERS if start.startswith(other.begins) or suffix in other.suffixes), None)
+    begun = (other for other in OTHERS if start.startswith(other.begins) or suffix in other.suffixes)
+    found = next((other for other in begun if not other.ends or other.ends in foot(file)), None)
     return found.told(file) if found else None
+
+
+def foot(file: Path) -> bytes:
+    """Return a file's last bytes, `FOOT` of them if it has so many."""
+    with open(file, "rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - FOOT))
+        return stream.read()
 
 
 def is_tape(file: Path, start: bytes) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from equipoise.core.schema import ConfigError, Integers, listing, suggestion
 from equipoise.data import cells
-from equipoise.data.tables.arrow_files import ARROW, ARROW_NAMES, PARQUET, PARQUET_NAMES
+from equipoise.data.tables.arrow_files import ARROW, ARROW_NAMES, is_parquet
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.tables.files import Form, Table
 from equipoise.data.tables.opening import open_one
@@ -172,8 +172,8 @@ def _rows_of(file: Path) -> int | None:
     import pyarrow.parquet as parquet
 
     with open(file, "rb") as stream:
-        start = stream.read(6)
-        if start.startswith(PARQUET) or file.suffix.lower() in PARQUET_NAMES:
+        start = stream.read(len(ARROW))
+        if is_parquet(file, start):
             return int(parquet.read_metadata(file).num_rows)
         if not start.isascii() or start == ARROW or file.suffix.lower() in ARROW_NAMES:
             return None

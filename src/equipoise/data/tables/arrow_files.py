@@ -11,19 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.core.schema import ConfigError, listing
+from equipoise.data.other_formats import foot
 from equipoise.data.tables.files import BLOCK_ROWS, Table, check_unique, first_line
 from equipoise.data.types import split_place
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PARQUET, ARROW, STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
+PARQUET, ARROW, STREAM = b"PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff"
 PARQUET_NAMES, ARROW_NAMES = (".parquet", ".pq"), (".arrow", ".feather", ".ipc", ".arrows")
 STATE, SPLITS_FILE = "state.json", "dataset_dict.json"  # of a folder of datasets, and of one with splits
 METADATA, CLASS_LABEL = b"huggingface", "ClassLabel"
 
 # From the columns to read to their batches.
 Read = Callable[[Sequence[str]], "Iterator[pa.RecordBatch]"]
+
+
+def is_parquet(file: Path, start: bytes) -> bool:
+    """Return whether a file that begins with these bytes is Parquet; a column of CSV may be called PAR1."""
+    return file.suffix.lower() in PARQUET_NAMES or (start.startswith(PARQUET) and foot(file) == PARQUET)
 
 
 def open_parquet(file: Path) -> Table:
@@ -61,7 +67,7 @@ def open_arrow(file: Path) -> Table:
     import pyarrow as pa
 
     with open(file, "rb") as start:
-        is_file = start.read(6) == ARROW
+        is_file = start.read(len(ARROW)) == ARROW
 
     @contextmanager
     def opened(columns: Sequence[str] | None) -> "Iterator[Any]":
@@ -196,11 +202,11 @@ def saved_parts(folder: Path, option: str) -> tuple[list[tuple[Path, int, list[P
     Raises
     ------
     ConfigError
-        If none is a training split, or a file is not there.
+        If none is a training split, a name leads elsewhere, or a file is not there.
     """
     if not (folder / SPLITS_FILE).is_file():
         return [(folder, 0, _data_files(folder))], []
-    names = [str(name) for name in _json(folder / SPLITS_FILE).get("splits", [])]
+    names = _plain(_json(folder / SPLITS_FILE).get("splits", []), folder / SPLITS_FILE)
     known = sorted({split_place(name): name for name in names if split_place(name)}.items())
     if [place for place, _ in known][:1] != [1]:
         raise ConfigError(
@@ -221,11 +227,24 @@ def _data_files(folder: Path) -> list[Path]:
             f"{folder} stores an order of its rows beside them: write it again, after .flatten_indices(), "
             "with save_to_disk"
         )
-    files = [folder / str(file.get("filename")) for file in state.get("_data_files", []) if isinstance(file, dict)]
+    named = [file.get("filename") for file in state.get("_data_files", []) if isinstance(file, dict)]
+    files = [folder / name for name in _plain(named, folder / STATE)]
     absent = [file.name for file in files if not file.is_file()]
     if absent or not files:
         raise ConfigError(f"{folder} lacks {listing(absent) or 'data'}, which its {STATE} should name: copy it whole")
     return files
+
+
+def _plain(names: Sequence[Any], file: Path) -> list[str]:
+    """Return the names that a file of a folder of datasets tells, if each is that of something in the folder."""
+    found = list(map(str, names))
+    outside = [name for name in found if name in ("", ".", "..") or set(name) & set("/\\\0")]
+    if outside:
+        raise ConfigError(
+            f"{file} names {listing(list(map(repr, outside)), 3)}, and a name must be that of what lies beside it: "
+            "write the folder again, with save_to_disk"
+        )
+    return found
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def open_json(file: Path, form: Form) -> Table:
 
 
 def common_type(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType | None":
-    """Return the type that holds the values of both, or None."""
+    """Return the type that holds the values of both, or None; a whole number beyond 2^53 is rounded in `float64`."""
     import pyarrow as pa
 
     if one == other or pa.types.is_null(other):
@@ -69,10 +69,21 @@ def common_type(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType | None
     if pa.types.is_null(one):
         return other
     if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (one, other)):
-        return pa.int64() if pa.types.is_integer(one) and pa.types.is_integer(other) else pa.float64()
+        return _common_number(one, other)
     if pa.types.is_nested(one) and pa.types.is_nested(other):
         return one  # neither is read
     return pa.string() if _is_textual(one) and _is_textual(other) else None
+
+
+def _common_number(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
+    if not (pa.types.is_integer(one) and pa.types.is_integer(other)):
+        return pa.float64()
+    if pa.uint64() not in (one, other):
+        return pa.int64()
+    # In int64 what is 2^63 or more would turn negative.
+    return pa.uint64() if all(map(pa.types.is_unsigned_integer, (one, other))) else pa.float64()
 
 
 def _is_textual(kind: "pa.DataType") -> bool:

@@ -14,9 +14,8 @@ from equipoise.data.paths import digest_of, existing_file, files_of, is_folder, 
 from equipoise.data.tables.arrow_files import (
     ARROW,
     ARROW_NAMES,
-    PARQUET,
-    PARQUET_NAMES,
     STREAM,
+    is_parquet,
     is_saved,
     open_arrow,
     open_parquet,
@@ -52,7 +51,7 @@ def open_table(file: Path, form: Form | None = None) -> Table:
     with open(file, "rb") as stream:
         start = stream.read(other_formats.HEAD)
     suffix = file.suffix.lower()
-    if start.startswith(PARQUET) or suffix in PARQUET_NAMES:
+    if is_parquet(file, start):
         return open_parquet(file)
     if start.startswith((ARROW, STREAM)) or suffix in ARROW_NAMES:
         return open_arrow(file)
