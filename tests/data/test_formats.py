@@ -5,6 +5,7 @@ import re
 import shlex
 import zipfile
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +240,60 @@ def test_a_folder_of_datasets_names_only_what_lies_in_it(name: str, tmp_path: Pa
     write(folder / "dataset_dict.json", json.dumps({"splits": ["train", name]}))
     with pytest.raises(ConfigError, match=r"dataset_dict.json names '.*', and a name must be that of"):
         _read(str(folder))
+
+
+def _texts(index: pa.DataType, text: str) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array([0], index), pa.array([text], pa.large_string()))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "values"),
+    [
+        (
+            pa.array([3_000_001], pa.timestamp("us")),
+            pa.array([5], pa.timestamp("ns")),
+            [pd.Timestamp(3_000_001_000), pd.Timestamp(5)],
+        ),
+        (
+            pa.array([Decimal("1.25")], pa.decimal128(5, 2)),
+            pa.array([Decimal("12345.50")], pa.decimal128(7, 2)),
+            [Decimal("1.25"), Decimal("12345.50")],
+        ),
+        (_texts(pa.int8(), "u"), _texts(pa.int16(), "v"), ["u", "v"]),
+        (_texts(pa.int8(), "u"), pa.array(["v"], pa.string_view()), ["u", "v"]),
+    ],
+)
+def test_times_decimals_and_texts_of_several_files_meet(
+    one: pa.Array, other: pa.Array, values: list[object], tmp_path: Path
+) -> None:
+    for name, column in (("a", one), ("b", other)):
+        feather.write_feather(pa.table({"x": column}), str(tmp_path / f"{name}.feather"))
+    (found,) = open_tables(str(tmp_path), "dataset.path", Form())
+    assert [value for batch in found.batches(["x"]) for value in batch.column("x").to_pylist()] == values
+
+
+def test_a_time_too_far_for_the_unit_of_another_file_is_told(tmp_path: Path) -> None:
+    for name, value, unit in (("a", 0, "ns"), ("b", 32_503_680_000, "s")):  # the year 3000
+        feather.write_feather(pa.table({"x": pa.array([value], pa.timestamp(unit))}), str(tmp_path / f"{name}.feather"))
+    with pytest.raises(ConfigError, match=r"b.feather: a value does not fit the type that its column has in other"):
+        _read(str(tmp_path))
+
+
+def test_a_time_with_a_zone_meets_none_without(tmp_path: Path) -> None:
+    for name, kind in (("a", pa.timestamp("us")), ("b", pa.timestamp("us", "UTC"))):
+        feather.write_feather(pa.table({"x": pa.array([0], kind)}), str(tmp_path / f"{name}.feather"))
+    with pytest.raises(ConfigError, match=r"b.feather: column 'x' holds timestamp\[us, tz=UTC\], and timestamp\[us\]"):
+        _read(str(tmp_path))
+
+
+@pytest.mark.parametrize("beside", ["nonsense\n", ""])
+def test_a_line_with_two_objects_is_odd_whatever_is_beside_it(beside: str, tmp_path: Path) -> None:
+    write(tmp_path / "t.jsonl", '{"x": 1}\n{"x": 2}{"x": 3}\n' + beside + '{"x": 4}\n')
+    found, odd = open_table(tmp_path / "t.jsonl"), dict[int, str]()
+    rows = [row["x"] for batch in found.batches(["x"], odd.__setitem__) for row in batch.to_pylist()]
+    assert (rows, sorted(odd)) == ([1, 4], [1, 2] if beside else [1])
+    with pytest.raises(ConfigError, match=r"t.jsonl: row 2 is no object of JSON on a line of its own: Extra data"):
+        list(found.batches(["x"]))
 
 
 def test_rows_that_cannot_be_read_are_told_by_their_number_in_all_files(tmp_path: Path) -> None:

@@ -120,7 +120,13 @@ def _table(file: Path, schema: "pa.Schema", read: Read) -> Table:
 
 
 def as_types(batch: "pa.RecordBatch", types: "Mapping[str, pa.DataType]") -> "pa.RecordBatch":
-    """Return the batch with columns of these types."""
+    """Return the batch with columns of these types.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If a time is too far away for a finer unit.
+    """
     import pyarrow as pa
 
     arrays = [
@@ -135,7 +141,7 @@ def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return column.cast(kind, safe=False)
+    return column.cast(kind, safe=pa.types.is_timestamp(kind))  # else a time would wrap to another one
 
 
 def _type(kind: "pa.DataType", labels: Sequence[str] | None) -> "pa.DataType":

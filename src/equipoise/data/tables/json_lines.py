@@ -70,6 +70,8 @@ def common_type(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType | None
         return other
     if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (one, other)):
         return _common_number(one, other)
+    if all(map(pa.types.is_timestamp, (one, other))) or all(map(pa.types.is_decimal, (one, other))):
+        return _widest(one, other)
     if pa.types.is_nested(one) and pa.types.is_nested(other):
         return one  # neither is read
     return pa.string() if _is_textual(one) and _is_textual(other) else None
@@ -86,10 +88,22 @@ def _common_number(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType":
     return pa.uint64() if all(map(pa.types.is_unsigned_integer, (one, other))) else pa.float64()
 
 
+def _widest(one: "pa.DataType", other: "pa.DataType") -> "pa.DataType | None":
+    """Return the finer of two times, the wider of two decimals; None for times of which one alone has a zone."""
+    import pyarrow as pa
+
+    schemas = [pa.schema([("x", kind)]) for kind in (one, other)]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
+    except pa.ArrowException:
+        return None
+
+
 def _is_textual(kind: "pa.DataType") -> bool:
     import pyarrow as pa
 
-    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
+    held = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held))
 
 
 @functools.lru_cache(maxsize=256)
@@ -180,13 +194,17 @@ class _Lines:
             options = arrow.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         read = arrow.ReadOptions(block_size=max(1, len(block)))
         try:
-            return arrow.read_json(pa.BufferReader(block), read, options)
+            table, rows = arrow.read_json(pa.BufferReader(block), read, options), _rows(block)
+            if table.num_rows == rows:
+                return table
+            told = f"it has {table.num_rows} objects on {rows} lines"
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError) as error:
-            odd = _odd_lines(block)
-            if on_odd is None or not odd:
-                raise self._error(number, odd, first_line(error), is_list=block.lstrip().startswith(b"[")) from None
-        for place, told in odd.items():
-            on_odd(number + place, told)
+            told = first_line(error)
+        odd = _odd_lines(block)
+        if on_odd is None or not odd:
+            raise self._error(number, odd, told, is_list=block.lstrip().startswith(b"["))
+        for place, what in odd.items():
+            on_odd(number + place, what)
         lines = [line for line in block.split(b"\n") if line.strip()]
         good = b"\n".join(line for place, line in enumerate(lines) if place not in odd)
         return self.parsed(number, good, columns) if good else schema.empty_table()

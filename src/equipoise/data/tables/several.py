@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from equipoise.core.schema import ConfigError, listing
 from equipoise.data.tables.arrow_files import as_types
-from equipoise.data.tables.files import OnOdd, Table, is_index
+from equipoise.data.tables.files import OnOdd, Table, first_line, is_index
 from equipoise.data.tables.json_lines import NAMES, common_type
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def as_one(tables: Sequence[Table], name: str, split: int = 0, notes: Sequence[s
             own = [column for column in wanted if column in table.columns]
             for batch in table.batches(own, told, block_bytes):
                 rows += batch.num_rows
-                yield _brought(batch, wanted, types)
+                yield _brought(batch, wanted, types, table.name)
             start += rows + len(odd)
 
     return Table(
@@ -113,12 +113,20 @@ def _types(tables: Sequence[Table], columns: Sequence[str]) -> "Mapping[str, pa.
     return found
 
 
-def _brought(batch: "pa.RecordBatch", wanted: Sequence[str], types: "Mapping[str, pa.DataType]") -> "pa.RecordBatch":
-    """Return the batch with the wanted columns, in their order and types."""
+def _brought(
+    batch: "pa.RecordBatch", wanted: Sequence[str], types: "Mapping[str, pa.DataType]", name: str
+) -> "pa.RecordBatch":
+    """Return the batch of a table of this name with the wanted columns, in their order and types."""
     import pyarrow as pa
 
     held = batch.schema.names
     if not types:
         return batch
-    arrays = [batch.column(name) if name in held else pa.nulls(batch.num_rows, types[name]) for name in wanted]
-    return as_types(pa.RecordBatch.from_arrays(arrays, names=list(wanted)), types)
+    arrays = [batch.column(each) if each in held else pa.nulls(batch.num_rows, types[each]) for each in wanted]
+    try:
+        return as_types(pa.RecordBatch.from_arrays(arrays, names=list(wanted)), types)
+    except pa.ArrowInvalid as error:
+        raise ConfigError(
+            f"{name}: a value does not fit the type that its column has in other files ({first_line(error)}): write "
+            "the column alike in all of them"
+        ) from None
