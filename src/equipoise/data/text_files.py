@@ -1,6 +1,7 @@
 """Texts in a column of a CSV or Parquet file, or in the .txt files of a folder with one folder a class.
 
-They are read in blocks, never whole: once to learn the words of the training texts, and once to write their ids.
+They are read in blocks: once to learn the words of the training texts, and once to write their ids, so that memory
+holds a block. With `tokens=none` they are read once, and memory holds all of them.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from equipoise.data import texts
 from equipoise.data.images.dataset import content_of as content_of_files
 from equipoise.data.images.folders import TEXTS, is_unlabelled, listed
 from equipoise.data.labels import Spelled, in_order
-from equipoise.data.paths import existing_file, existing_folder
+from equipoise.data.paths import existing_file, existing_folder, is_folder, is_there
 from equipoise.data.tables.dataset import FileOptions, Roles, check_roles, columns_of_table, rows_of, tables_of
 from equipoise.data.tables.files import AUTO, Table
 from equipoise.data.tables.opening import content_of, form_of, open_one
@@ -78,22 +79,16 @@ def text(least: int = 2, *, files: TextFiles, words: WordOptions, weights: RowWe
     ----------
     least : classes that there must be; 1 where samples are judged, and not learned from
     """
-    if files.text is None and _is_folder(files.path):
+    if files.text is None and is_folder(files.path):
         return _of_folder(least, files, words, weights)
     return _of_tables(least, files, words, weights)
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return Path(path).expanduser().is_dir()
-    except (OSError, RuntimeError, ValueError):  # a name too long, a home that is nobody's, a NUL
-        return False
 
 
 def _of_tables(least: int, files: TextFiles, words: WordOptions, weights: RowWeights) -> Raw:
     for option, what in (("text", "texts"), ("target", "classes")):
         if getattr(files, option) is None:
-            existing_file(files.path, "dataset.path")
+            if not is_there(files.path):
+                existing_file(files.path, "dataset.path")  # which tells of the nearest name
             raise ConfigError(f"dataset.{option} is missing: name the column of {files.path} that holds the {what}")
     tables, column = tables_of(files), files.text or ""
     roles = Roles((files.target or "",), files.missing_labels, option="dataset.target", least=least)
@@ -146,7 +141,7 @@ def _of_folder(least: int, files: TextFiles, words: WordOptions, weights: RowWei
 def lacks_classes(dataset: Dataset, option: str) -> str | None:
     """Return what a file or folder of texts lacks for a model to be judged on it; None if it has all labels."""
     path, options = str(getattr(dataset, option)), vars(dataset)
-    if options["text"] is None and _is_folder(path):
+    if options["text"] is None and is_folder(path):
         root = existing_folder(path, f"dataset.{option}")
         return f"{root} holds texts, and no folder for each class" if is_unlabelled(root, TEXTS) else None
     held = open_one(path, f"dataset.{option}", form_of(dataset)).columns
@@ -157,7 +152,7 @@ def columns_beside(dataset: Dataset, columns: Sequence[str], other: str | None) 
     """Read columns of the table with the test rows as they are written; files have none."""
     options = vars(dataset)
     path = options[other or ("test_path" if options["test_path"] else "path")]
-    if options["text"] is None and _is_folder(str(path)):
+    if options["text"] is None and is_folder(str(path)):
         raise ConfigError(f"slices={columns[0]}: {path} is a folder of texts, which has no columns")
     return columns_of_table(dataset, columns, other, (options["target"],))
 

@@ -6,7 +6,6 @@ A whole number that such a folder calls a class label is read as the class's nam
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -259,8 +258,3 @@ def _json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read: {first_line(error)}") from None
     return found if isinstance(found, dict) else {}
-
-
-def with_split(table: Table, split: int) -> Table:
-    """Return the table as that of a split."""
-    return replace(table, split=split)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # The first line that tells Excel the separator.
 OF_EXCEL = re.compile(r"\"?sep=([^\r\n])\"?\r?\n?", re.IGNORECASE)
 MOST_COMMENTS = 1000
-PARQUET = re.compile(rb"PAR1[\0-\x08\x0e-\x1f]")  # a column may be called PAR1, with text behind it
+PACKED_PARQUET = re.compile(rb"PAR1[\0-\x08\x0e-\x1f]")  # a column may be called PAR1, with text behind it
 SEPARATORS = {";": ";", "\t": "tab", "|": "|", ",": ",", ":": ":", " ": " "}  # and how they are typed
 MARK = "\ufeff"  # of the byte order, which an encoding without one leaves there
 
@@ -163,7 +163,7 @@ def _other_separator(line: str, form: Form) -> str:
 
 def _check_unpacked(file: Path, start: bytes, form: Form) -> None:
     """Refuse what is not text, after unpacking."""
-    if PARQUET.match(start):
+    if PACKED_PARQUET.match(start):
         raise ConfigError(f"{file} is a packed Parquet file: unpack it first")
     if b"\0" in start and not start.startswith(WIDE) and not form.encoding.lower().startswith(("utf", "u16", "u32")):
         raise misread(file, form)

@@ -1,6 +1,7 @@
-"""JSON Lines, also packed: one object a line, whose keys are columns. A key that a line lacks is a missing value.
+"""JSON Lines, also packed: one object a line, whose keys are columns.
 
-The file is read twice, in blocks of whole lines: once to learn the type of every column, and then for the values.
+A key that a line lacks is a missing value if another line has it; a key that no line has is no column. The file is read
+twice, in blocks of whole lines: once to learn the type of every column, and then for the values.
 """
 
 import codecs
