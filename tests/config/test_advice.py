@@ -53,6 +53,7 @@ def test_a_calibration_that_takes_the_weights_back_is_told() -> None:
     for rule in ("logit_adjusted", "tuned"):
         assert said("weighting=balanced", "calibration=temperature", f"decision={rule}") == ""
     assert said("loss=focal", "calibration=vector", "decision=logit_adjusted") == ""  # the prior is known then
+    assert "no probability is corrected" in said("loss=focal", "calibration=temperature")
 
 
 def test_a_class_that_is_not_learned_is_told_and_cannot_be_adjusted() -> None:

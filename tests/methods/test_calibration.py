@@ -101,7 +101,7 @@ def test_isotonic_is_scikit_learn_s_with_odds_that_n_rows_can_show() -> None:
     labels, logits = drawn()
     p = softmax(logits, axis=1)
     each = [
-        IsotonicRegression(y_min=1 / 402, y_max=401 / 402).fit(p[:, index], labels == index).predict(p[:, index])
+        IsotonicRegression(y_min=1 / 1206, y_max=1205 / 1206).fit(p[:, index], labels == index).predict(p[:, index])
         for index in range(3)
     ]
     expected = np.column_stack(each)
@@ -139,7 +139,7 @@ def test_the_known_prior_is_taken_out_first(seed: int, tilt: float) -> None:
     assert isinstance(found, Affine)
     assert found.scale[0] == pytest.approx(1, abs=0.2)
     np.testing.assert_allclose(after.effective, share)
-    np.testing.assert_allclose(found(known.logits), found.scale * honest, atol=1e-9)
+    np.testing.assert_allclose(softmax(found(known.logits), axis=1), softmax(found.scale * honest, axis=1), atol=0.05)
 
 
 def test_a_rule_sees_each_row_as_the_other_folds_calibrate_it() -> None:
@@ -172,9 +172,41 @@ def test_what_cannot_be_calibrated_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="of the 2 validation rows all are of a"):
         check("beta", np.array([[1, 0], [1, 1]]), ["a", "b"])
     check("none", np.empty(0, np.int64), ["a", "b"])
-    assert notes("vector", 59, 3) == [
-        "calibration=vector fits 6 numbers to 59 validation rows, and wants 60 or more; "
+    labels = np.repeat([0, 1, 2], [600, 300, 19])
+    assert notes("vector", labels, 3) == [
+        "calibration=vector fits 2 numbers a class, and the rarest has 19 validation rows of 20; "
         "calibration=temperature fits one number"
     ]
-    assert notes("vector", 60, 3) == []
-    assert notes("isotonic", 999, 3)[0].startswith("calibration=isotonic fits steps")
+    assert notes("vector", np.append(labels, 2), 3) == []
+    assert notes("isotonic", labels, 3)[0].startswith("calibration=isotonic fits steps")
+    assert notes("beta", np.repeat([[1], [0]], [900, 29], axis=0), 1)[0].count("29 validation rows of 30") == 1
+
+
+def test_a_temperature_leaves_a_prior_unknown_that_was() -> None:
+    labels, logits = drawn()
+    known = Known(labels, logits, None, UNIFORM, None)
+    assert calibrated("temperature", known)[1].effective is None
+    assert calibrated("bias_corrected", known)[1].effective is not None
+
+
+def test_a_temperature_scales_the_tilt_that_weights_have_exaggerated() -> None:
+    """Logits are three times those that are honest under the prior learned: first the scale, then the prior."""
+    generator = np.random.default_rng(0)
+    honest = generator.normal(size=(20_000, 2)) * 2 + np.log([0.95, 0.05])
+    labels = (generator.uniform(size=20_000) < softmax(honest, axis=1)[:, 1]).astype(np.int64)
+    share = np.bincount(labels) / 20_000
+    learned, tilt = np.array([0.5, 0.5]), np.log(0.5 / share)
+    known = Known(labels, 3 * (honest + tilt), learned, learned, None)
+    found, _ = calibrated("temperature", known)
+    np.testing.assert_allclose(softmax(found(known.logits), axis=1), softmax(honest, axis=1), atol=0.02)
+    beside = Known(labels, 3 * honest + tilt, learned, learned, None)  # as under a loss that holds the prior
+    found, _ = calibrated("temperature", beside)
+    np.testing.assert_allclose(softmax(found(beside.logits), axis=1), softmax(honest, axis=1), atol=0.02)
+
+
+def test_a_class_of_one_row_is_not_calibrated_by_rows_without_it() -> None:
+    labels, logits = drawn(samples=60)
+    labels[labels == 2] = 0
+    labels[7] = 2
+    _, after = calibrated("vector", Known(labels, logits, None, UNIFORM, None))
+    assert abs(after.logits[7]).max() < 40

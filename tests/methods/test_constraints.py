@@ -10,7 +10,9 @@ from scipy.stats import binomtest
 from sklearn import metrics as oracle
 
 from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.methods.constraints import Constraints
 from equipoise.methods.decisions import DECISIONS, Biased, Known, as_json, from_json
+from equipoise.metrics.counts import Counts
 from equipoise.metrics.proportions import least_shown
 
 NOTHING = np.full(2, np.nan)
@@ -144,6 +146,28 @@ def test_a_budget_gives_the_likeliest_rows_and_keeps_to_it_on_average() -> None:
     nobody, told = decided("top_k", labels[:9], logits[:9], budget=np.array([np.nan, 0.05]))
     assert not nobody.any()
     assert "cannot show a share as small as 0.05" in told.note
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_budget_holds_where_scores_are_equal(index: int) -> None:
+    generator = np.random.default_rng(0)
+    logits = np.zeros((300, 2))
+    logits[:, index] = generator.integers(-1, 2, 300)
+    labels = generator.integers(0, 2, 300)
+    budget = np.full(2, np.nan)
+    budget[index] = 0.05
+    predicted, found = decided("top_k", labels, logits, budget=budget)
+    assert (predicted == index).mean() <= 0.05
+    assert f"{(predicted == index).sum()} of 300" in found.note
+
+
+def test_two_recalls_hold_together_as_often_as_is_said() -> None:
+    asked = Constraints(np.array([0.8, 0.8]), NOTHING, 0.9)
+    counts = Counts(np.array([90, 90]), np.array([100, 100]), np.array([100, 100]))
+    each = float(least_shown(90, 100, 0.95))
+    assert asked.shortfall(counts) == pytest.approx(2 * max(0, 0.8 - each))
+    strict = Constraints(np.array([0.88, 0.88]), NOTHING, 0.9)
+    assert strict.shortfall(counts) == pytest.approx(2 * (0.88 - each))
 
 
 def test_exact_lower_ends_are_scipy_s() -> None:

@@ -16,6 +16,7 @@ from equipoise.config.messages import explained
 from equipoise.config.model import EvaluationOptions
 from equipoise.core.schema import NONE, ConfigError, Floats, arguments, listing
 from equipoise.data.types import ClassCounts
+from equipoise.methods.calibration import leaves_prior_known
 from equipoise.methods.costs import cost_matrix, costs_as_matrix
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LossOptions
@@ -227,7 +228,9 @@ def _check_decision(judging: Judging, names: Sequence[str], prior: Floats | None
     lacking = {
         "validation=(labels, logits)": is_tuned and not len(validation.labels),
         "costs": rule.needs_costs and judging.costs is None,
-        "weights, and a loss whose prior is known": rule.needs_prior and prior is None and judging.calibration == NONE,
+        "weights, and a loss whose prior is known": rule.needs_prior
+        and prior is None
+        and not leaves_prior_known(judging.calibration),
     }
     for what, is_lacking in lacking.items():
         if is_lacking:

@@ -7,6 +7,7 @@ import numpy as np
 from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
 from equipoise.core.schema import NONE, ConfigError, Floats, listing
+from equipoise.methods.calibration import leaves_prior_known
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.models import estimator
 from equipoise.methods.priors import effective_prior, favour_factors, prior_factors
@@ -120,19 +121,20 @@ def _corrected_twice(config: Config, weights: ClassWeights) -> str | None:
 
 
 def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
-    """Yield what is to be said of the prior that the model learns under; after calibration it does not matter."""
-    if config.calibration.name != NONE:
+    """Yield what is to be said of the prior that the model learns under; once it is calibrated it does not matter."""
+    effective = effective_prior(weights, config.loss, config.trainer.second_stage)
+    effective = effective if moves_prior(config, weights.weights) else None
+    calibrated = config.calibration.name
+    if leaves_prior_known(calibrated) or (effective is not None and calibrated != NONE):
         rule = DECISIONS[config.decision.name]
         goes_by_more = rule.needs_prior or rule.needs_validation or rule.needs_costs or rule.own
         if np.ptp(weights.weights) > 0 and not goes_by_more:
             yield (
-                f"calibration={config.calibration.name} takes back what weighting={config.weighting.name} favours: "
+                f"calibration={calibrated} takes back what weighting={config.weighting.name} favours: "
                 f"decision={config.decision.name} goes by the class frequencies of the validation split; "
                 "decision=logit_adjusted favours rare classes again"
             )
         return
-    effective = effective_prior(weights, config.loss, config.trainer.second_stage)
-    effective = effective if moves_prior(config, weights.weights) else None
     if effective is None:
         if weights.weights.all():
             yield f"{uncorrected(config, weights)}, so no probability is corrected for it"

@@ -15,6 +15,7 @@ from equipoise.data.prepare import counted_by, surveyed
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import Source
 from equipoise.methods import schedules
+from equipoise.methods.calibration import CALIBRATIONS, leaves_prior_known
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.estimators import Estimator
@@ -196,7 +197,7 @@ def _check_mix(config: Config, source: Source) -> None:
             f"{typed} with trainer.strategy=multi_worker: samples are mixed within a batch, of which each worker has a "
             "part; use trainer.strategy=mirrored"
         )
-    unknown = MIXES[dataset.mix].by_count and config.calibration.name == NONE
+    unknown = MIXES[dataset.mix].by_count and not leaves_prior_known(config.calibration.name)
     if unknown and DECISIONS[config.decision.name].needs_prior:
         raise ConfigError(
             f"decision={config.decision.name} needs the prior that the model learned under; after {typed}, which moves "
@@ -467,7 +468,13 @@ def _check_decision(config: Config, weights: ClassWeights) -> None:
         raise ConfigError(f"decision.{error}") from None
     if rule.check is not None:
         rule.check(**options)
-    if not rule.needs_prior or config.calibration.name != NONE:  # after calibration the prior is known
+    calibrated = CALIBRATIONS.get(config.calibration.name)
+    if rule.ranks and calibrated is not None and calibrated.has_steps:
+        raise ConfigError(
+            f"decision={name} goes by the order of scores, of which calibration={config.calibration.name} makes many "
+            "equal: use calibration=beta"
+        )
+    if not rule.needs_prior or leaves_prior_known(config.calibration.name):
         return
     if not moves_prior(config, weights.weights):
         after, is_known = f"model={config.model.name}", False

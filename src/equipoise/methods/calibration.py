@@ -1,8 +1,9 @@
 """Calibration: probabilities that hold, fitted on the validation split before any decision. NumPy and SciPy.
 
-Logits are moved first from the prior that the model learned under, where that is known, to the class frequencies of
-the validation rows; the rest is fitted there, by the likelihood of these rows. The frequencies of the validation rows
-are then the prior of the calibrated logits, which every rule goes by, and from which `dataset.target_prior` moves.
+Logits are moved from the prior that the model learned under, where that is known, to the class frequencies of the
+validation rows; the rest is fitted there, by the likelihood of these rows. Those frequencies are then the prior of the
+calibrated logits, which every rule goes by, and from which `dataset.target_prior` moves. A temperature alone takes no
+tilt out, so after it an unknown prior stays unknown.
 
 A rule that is tuned on the rows that fit the calibration would be misled by them. So it is tuned on logits that are
 cross-fitted: those of each of FOLDS folds are calibrated by the other folds.
@@ -21,7 +22,7 @@ from equipoise.metrics.calibrated import UNCHANGED, Affine, Beta, Calibrated, St
 from equipoise.metrics.classification import log_softmax
 
 SCALES, MOST_BIAS = (0.01, 100.0), 50.0  # what is fitted stays within these, also where rows are told apart
-ROWS_A_NUMBER = 10  # fewer validation rows a fitted number are said to be few (Peduzzi et al. 1996)
+ROWS_A_NUMBER = 10  # of the rarest class, for each number that is fitted a class (Peduzzi et al. 1996)
 ROWS_OF_STEPS = 1000  # below which isotonic regression overfits (Niculescu-Mizil & Caruana 2005, section 4)
 
 
@@ -53,8 +54,14 @@ class Rows:
 
 
 def temperature(rows: Rows) -> Calibrated:
-    """z / T, one T for all classes (Guo et al. 2017, section 4.2)."""
-    return _affine(rows, one_scale=True, biases=False)
+    """z / T, one T for all classes (Guo et al. 2017, section 4.2).
+
+    A model that is too sure exaggerates what it has learned: under weights the tilt as well, under a loss that holds
+    the prior itself not. So the known prior is taken out before or after, whichever makes the rows likelier.
+    """
+    of_loss = _class_loss if rows.exclusive else _label_loss
+    orders = [_affine(rows, one_scale=True, biases=False), _scaled_first(rows)]
+    return min(orders, key=lambda found: of_loss(found(rows.logits), rows.is_of)[0])
 
 
 def bias_corrected(rows: Rows) -> Calibrated:
@@ -91,13 +98,13 @@ def beta(rows: Rows) -> Calibrated:
 def isotonic(rows: Rows) -> Calibrated:
     """The rising steps nearest to the rows, of each class against the rest (Zadrozny & Elkan 2002).
 
-    Probabilities of classes are renormalised. Values stay within 1 / (n + 2) of 0 and 1, as by Laplace's rule of
-    succession: n rows can show no more.
+    Probabilities of classes are renormalised. Values stay 1 / (n + 2) away from 0 and 1, as by Laplace's rule of
+    succession, and that part of it that a class has among all: n rows can show no more.
     """
     from sklearn.isotonic import IsotonicRegression
 
     p = np.exp(log_shares(rows.logits + rows.offset, exclusive=rows.exclusive)[0])
-    least = 1 / (len(p) + 2)
+    least = 1 / ((len(p) + 2) * (p.shape[1] if rows.exclusive else 1))
     fits = [
         IsotonicRegression(y_min=least, y_max=1 - least).fit(scores, is_of)
         for scores, is_of in zip(p.T, rows.is_of.T, strict=True)
@@ -113,24 +120,28 @@ class Method:
     Attributes
     ----------
     function : from the validation rows to the map of logits
-    numbers : how many numbers it fits, from the number of classes
+    numbers : how many numbers it fits for each class; 0: one for all of them
     fewest : rows below which it is said to overfit
+    has_tilt : whether it leaves a tilt of the classes in that is not known
+    has_steps : whether it makes scores equal that differ
     """
 
     function: Callable[[Rows], Calibrated]
-    numbers: Callable[[int], int]
+    numbers: int
     fewest: int = 0
+    has_tilt: bool = False
+    has_steps: bool = False
 
     def __call__(self, rows: Rows) -> Calibrated:
         return self.function(rows)
 
 
 CALIBRATIONS: Mapping[str, Method] = {
-    "temperature": Method(temperature, lambda classes: 1),
-    "bias_corrected": Method(bias_corrected, lambda classes: classes),
-    "vector": Method(vector, lambda classes: 2 * classes),
-    "beta": Method(beta, lambda classes: 3 * classes),
-    "isotonic": Method(isotonic, lambda classes: 0, fewest=ROWS_OF_STEPS),
+    "temperature": Method(temperature, 0, has_tilt=True),
+    "bias_corrected": Method(bias_corrected, 1),
+    "vector": Method(vector, 2),
+    "beta": Method(beta, 3),
+    "isotonic": Method(isotonic, 0, fewest=ROWS_OF_STEPS, has_steps=True),
 }
 
 
@@ -140,10 +151,16 @@ class Calibration(Section):
     name: Annotated[str, KeyOf(CALIBRATIONS, NONE)]
 
 
+def leaves_prior_known(name: str) -> bool:
+    """Return whether the prior is known after this calibration, whatever it was before."""
+    return name != NONE and not CALIBRATIONS[name].has_tilt
+
+
 def calibrated(name: str, known: Known) -> tuple[Calibrated, Known]:
     """Return the map that is fitted to the validation rows, and what a decision rule may use after it.
 
-    The rule's logits are cross-fitted, and its prior is that of the rows. Without calibration nothing changes.
+    The rule's logits are cross-fitted, and its prior is that of the rows; of a temperature alone, only if it was known
+    before. Without calibration nothing changes.
 
     Parameters
     ----------
@@ -155,7 +172,8 @@ def calibrated(name: str, known: Known) -> tuple[Calibrated, Known]:
     method, prior = CALIBRATIONS[name], _frequencies(known.labels, len(known.target))
     offset = np.zeros(len(prior)) if known.effective is None else np.log(prior) - np.log(known.effective)
     rows = Rows(known.labels, known.logits, offset)
-    return method(rows), replace(known, logits=_apart(method, rows), effective=prior, exact=False)
+    after = None if known.effective is None and method.has_tilt else prior
+    return method(rows), replace(known, logits=_apart(method, rows), effective=after, exact=False)
 
 
 def calibrated_labels(name: str, labels: Integers, logits: Floats, odds: Floats | None) -> tuple[Calibrated, Floats]:
@@ -197,28 +215,38 @@ def check(name: str, labels: Integers, classes: Sequence[str]) -> None:
             )
 
 
-def notes(name: str, rows: int, classes: int) -> list[str]:
+def notes(name: str, labels: Integers, classes: int) -> list[str]:
     """Return a sentence if the validation rows are few for what is fitted to them."""
     if name == NONE:
         return []
-    method = CALIBRATIONS[name]
-    needed = max(method.fewest, ROWS_A_NUMBER * method.numbers(classes))
-    if rows >= needed:
+    method, rows = CALIBRATIONS[name], len(labels)
+    held = (
+        np.bincount(labels, minlength=classes) if labels.ndim == 1 else np.minimum(labels.sum(0), (1 - labels).sum(0))
+    )
+    rarest, wanted = int(held.min()), ROWS_A_NUMBER * method.numbers
+    cure = "calibration=temperature fits one number"
+    if rows < method.fewest:
+        return [f"calibration={name} fits steps to {rows:,} validation rows, and wants {method.fewest:,}; {cure}"]
+    if rarest >= wanted:
         return []
-    fits = "steps" if method.fewest else f"{method.numbers(classes):,} numbers"
-    cure = "" if name == "temperature" else "; calibration=temperature fits one number"
-    return [f"calibration={name} fits {fits} to {rows:,} validation rows, and wants {needed:,} or more{cure}"]
+    several = f"{method.numbers} number{'s' * (method.numbers > 1)}"
+    return [
+        f"calibration={name} fits {several} a class, and the rarest has {rarest} validation rows of {wanted}; {cure}"
+    ]
 
 
 def _apart(method: Method, rows: Rows) -> Floats:
     """Return the logits of each row as the other folds calibrate it."""
     by = rows.labels if rows.exclusive else rows.labels.sum(axis=1)
-    fold, found = folds(by), np.array(rows.logits, np.float64)
+    fold, found, is_of = folds(by), np.array(rows.logits, np.float64), rows.is_of
     for each in np.unique(fold):
         rest, held_out = fold != each, fold == each
-        if rest.any():
-            part = replace(rows, labels=rows.labels[rest], logits=rows.logits[rest])
-            found[held_out] = method(part)(rows.logits[held_out])
+        # What lacks a class says nothing of it: such a fold is calibrated by all rows.
+        lacks = ((is_of[rest].sum(axis=0) == 0) & is_of.any(axis=0)).any() or (
+            not rows.exclusive and (is_of[rest].all(axis=0) & ~is_of.all(axis=0)).any()
+        )
+        part = rows if lacks else replace(rows, labels=rows.labels[rest], logits=rows.logits[rest])
+        found[held_out] = method(part)(rows.logits[held_out])
     return found
 
 
@@ -244,6 +272,18 @@ def _affine(rows: Rows, *, one_scale: bool, biases: bool) -> Affine:
     found = _least(loss, [1.0] * scales + [0.0] * more, [SCALES] * scales + [(-MOST_BIAS, MOST_BIAS)] * more)
     scale, bias = np.broadcast_to(found[:scales], width), found[scales:] if biases else np.zeros(width)
     return Affine(scale.copy(), rows.offset * scale + bias)
+
+
+def _scaled_first(rows: Rows) -> Affine:
+    """Return one scale, after which the logits are moved to the class frequencies of the rows."""
+    of_loss, is_of = _class_loss if rows.exclusive else _label_loss, rows.is_of
+
+    def loss(found: Floats) -> tuple[float, Floats]:
+        value, error = of_loss(rows.logits * found + rows.offset, is_of)
+        return value, (error * rows.logits).sum(keepdims=True).ravel()
+
+    scale = np.repeat(_least(loss, [1.0], [SCALES]), rows.logits.shape[1])
+    return Affine(scale, rows.offset)
 
 
 def _class_loss(logits: Floats, is_of: Floats) -> tuple[float, Floats]:

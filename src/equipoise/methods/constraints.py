@@ -25,7 +25,8 @@ class Constraints:
 
     Attributes
     ----------
-    confidence : with which recalls must be shown by the samples of their class; None: they are what is counted
+    confidence : with which all recalls together must be shown by the samples of their classes, each with its part of
+        what is left to chance (Bonferroni); None: they are what is counted
     """
 
     recall: Floats
@@ -36,7 +37,8 @@ class Constraints:
         """Return what is lacking to the constraints, all together, of shape (…,): 0 if all are met."""
         found = {"recall": counts.recall, "precision": counts.precision}
         if self.confidence is not None:
-            found["recall"] = least_shown(counts.hits, counts.support, self.confidence)
+            each = 1 - (1 - self.confidence) / max(1, int((~np.isnan(self.recall)).sum()))
+            found["recall"] = least_shown(counts.hits, counts.support, each)
         lacking: Floats = np.zeros(counts.hits.shape[:-1])
         for part, values in found.items():
             asked = getattr(self, part)

@@ -20,7 +20,7 @@ from equipoise.core.registry import Registry
 from equipoise.core.schema import ConfigError, Floats, Integers, KeyOf, Positive, Section, SomeClasses, arguments
 from equipoise.methods.biases import ascended
 from equipoise.methods.constraints import Constraints
-from equipoise.metrics.classification import TIE, best_nearest, log_softmax, move_prior, row_blocks
+from equipoise.metrics.classification import NEAR, TIE, best_nearest, log_softmax, move_prior, row_blocks
 from equipoise.metrics.counts import COUNTED, Counts, mean_of_defined
 from equipoise.metrics.multilabel import SCORES, best_thresholds
 
@@ -188,23 +188,23 @@ def constrained(
 def top_k(known: Known, *, budget: SomeClasses | None) -> Decide:
     """The class with the budget for the rows that are likeliest to be of it, at most this share of all; else argmax.
 
-    `budget: {fraud: 0.01}` is 1 alert in 100 rows. The threshold is the margin over the other classes that at most
+    `budget: {fraud: 0.01}` is 1 alert in 100 rows. The threshold is a margin over the other classes that at most
     k = share (n + 1) - 1 of n validation rows exceed: so a new row exceeds it with a probability of at most the share,
-    whatever the distribution, if rows come as the validation rows do.
+    whatever the distribution, if rows come as the validation rows do, which have chosen nothing else, such as a
+    calibration or an epoch to stop at.
     """
     assert budget is not None, "the record's check says that there is one"
     (index,) = np.flatnonzero(~np.isnan(budget))
     others = np.delete(known.logits, index, axis=1).max(axis=1)
     margin = np.sort(known.logits[:, index].astype(np.float64) - others)[::-1]
     most, bias = math.floor(budget[index] * (len(margin) + 1) + TIE) - 1, np.zeros(len(known.target))
-    if most >= len(margin):
-        bias[index] = NEVER
-        return Biased(bias)
-    bias[index] = -NEVER if most < 0 else -margin[most]
     name, rows = known.classes[int(index)], len(margin)
     if most < 0:
+        bias[index] = -NEVER
         return Biased(bias, f"decision=top_k: {rows} validation rows cannot show a share as small as {budget[index]:g}")
-    alerts = int((margin > margin[most]).sum())
+    above = margin[margin > margin[most] + NEAR * (1 + abs(margin[most]))]  # what differs by rounding alone is equal
+    bias[index] = -(above[-1] + margin[most]) / 2 if len(above) else -margin[0] - 1
+    alerts = int((Biased(bias)(known.logits) == index).sum())
     return Biased(bias, f"decision=top_k: {alerts} of {rows} validation rows are {name} (at most {budget[index]:g})")
 
 
@@ -242,6 +242,7 @@ class Rule:
     instead : another rule, for those who cannot use it
     own : whether it is the user's own, which returns the bias of each class
     asked : whether it is tried only where it is configured, since it has no options that suit all data
+    ranks : whether it goes by the order of scores, so that equal ones harm it
     check : refuses options that mean nothing together, or for so many classes
     """
 
@@ -256,6 +257,7 @@ class Rule:
     instead: str = ""
     own: bool = False
     asked: bool = False
+    ranks: bool = False
     check: Callable[..., None] | None = None
 
     def __call__(self, known: Known, **options: Any) -> Decide:
@@ -344,7 +346,7 @@ SHIPPED: Mapping[str, Rule] = {
         instead="tuned",
         check=_check_constrained,
     ),
-    "top_k": Rule(top_k, needs_validation=True, asked=True, instead="tuned", check=_check_top_k),
+    "top_k": Rule(top_k, needs_validation=True, asked=True, ranks=True, instead="tuned", check=_check_top_k),
     "cost": Rule(cost, needs_costs=True),
 }
 

@@ -110,7 +110,7 @@ def judge_answers(
         predictions, learned.groups, corrected, fixed=judging.test_counts_fixed, resamples=judging.resamples
     )
     on_validation, unjudged = cross_fitted(before, rules, judging.calibration)
-    few = calibration.notes(judging.calibration, len(validation.labels), len(classes))
+    few = calibration.notes(judging.calibration, validation.labels, len(classes))
     of_rules = ((validation, on_validation), (test, predicted))
     on_validation_by_rule, by_rule = (
         {

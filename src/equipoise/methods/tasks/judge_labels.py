@@ -68,7 +68,8 @@ def judge_labelled(
     calibrated, apart = fit(validation.labels, validation.logits)
     logits, is_calibrated = calibrated(values), judging.calibration != NONE
     if is_calibrated:
-        moved = OfLabels(None, calibrated=calibrated)
+        tilted = moved.odds is None and not calibration.leaves_prior_known(judging.calibration)
+        moved = OfLabels(None, moved.uncorrected if tilted else "", calibrated)
     rules = {name: make(validation.labels, apart) for name, make in makers.items()}
     decided = {name: rule(logits) for name, rule in rules.items()}
     predicted = decided[judging.decision.name]
@@ -80,7 +81,7 @@ def judge_labelled(
         evaluation.summary["log_loss_corrected"] = float(
             multilabel.sample_scores(labels, predicted, logits)["log_loss"].mean()
         )
-    few = calibration.notes(judging.calibration, len(validation.labels), len(data.classes))
+    few = calibration.notes(judging.calibration, validation.labels, len(data.classes))
     return Verdict(
         labels=labels,
         log_probabilities=np.log(moved.raw(values)),
