@@ -117,8 +117,9 @@ CHAPTERS = (
         "calibration",
         "Probabilities that hold, fitted on the validation split before any decision; of a trained model by "
         "`python src/evaluate.py run=latest calibration=temperature`. The prior that the model learned under, where it "
-        "is known, is taken out; the class frequencies of the validation rows then count as the prior. So probabilities "
-        "are moved to `dataset.target_prior` and every rule works, after any loss; but `temperature` leaves a tilt in "
+        "is known, is taken out; the class frequencies of the validation rows then count as the prior. So "
+        "probabilities are moved to `dataset.target_prior` and every rule works, after any loss; but `temperature` "
+        "leaves a tilt in "
         "that is not known. Rules are tuned on cross-fitted logits. `evaluation/calibration.json` has log loss, ECE, "
         "slope, intercept and the parts of the Brier score before and after.",
     ),

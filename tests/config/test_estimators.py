@@ -91,7 +91,7 @@ def test_seeds_that_change_nothing_are_told() -> None:
     said: list[str] = []
     plan(["-m", "dataset=synthetic", "model=boosting,random_forest", "seed=0,1"], said.append)
     told = [line for line in said if line.startswith("note: ")]
-    assert [line.partition(",")[0] for line in told] == ["note: model=boosting draws nothing"]
+    assert [line.partition(" of")[0] for line in told] == ["note: model=boosting draws nothing"]
     said.clear()
     plan(["-m", "dataset=synthetic", "model=boosting", "dataset.split_seed=0,1"], said.append)
     assert not any(line.startswith("note: ") for line in said)

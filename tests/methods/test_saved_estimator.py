@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equipoise.core import plugins
 from equipoise.core.schema import ConfigError
 from equipoise.methods.estimators import Grown, boosting
 from equipoise.methods.saved_estimator import load_estimator, write_estimator
@@ -71,6 +72,25 @@ def test_a_function_and_what_a_library_imports_are_no_classes_of_it(
     write_estimator(fitted(), file)
     renamed(file, module, name)
     with pytest.raises(ConfigError, match=said):
+        load_estimator(file, "it")
+
+
+def test_what_a_file_of_one_s_own_imports_is_no_class_of_it(tmp_path: Path) -> None:
+    file, carried = tmp_path / "model.skops", tmp_path / "carried"
+    carried.mkdir()
+    (carried / "extra_of_a_test.py").write_text("from subprocess import run\n")
+    write_estimator(fitted(), file)
+    renamed(file, f"{plugins.PACKAGE}.extra_of_a_test", "run")
+    with pytest.raises(ConfigError, match=r"it needs the code of .*extra_of_a_test\.run"):
+        load_estimator(file, "it", carried)
+
+
+def test_what_unpacks_to_too_much_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "model.skops"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("schema.json", "w") as member:
+        for _ in range(257):
+            member.write(bytes(1 << 20))
+    with pytest.raises(ConfigError, match=r"it: schema\.json unpacks to 269484032 bytes, more than 268435456"):
         load_estimator(file, "it")
 
 

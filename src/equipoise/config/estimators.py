@@ -116,8 +116,8 @@ def seeds_in_vain(jobs: Sequence[Config]) -> list[str]:
         if record is not None and not record.draws:
             seeds.setdefault(job.model.name, set()).add(job.seed)
     return [
-        f"model={name} draws nothing, so that every seed makes the same fit: repeat splits, by dataset.split_seed, or "
-        "folds"
+        f"model={name} draws nothing of fewer than 200,000 rows, so that every seed makes the same fit: repeat splits, "
+        "by dataset.split_seed, or folds"
         for name, of_model in seeds.items()
         if len(of_model) > 1
     ]

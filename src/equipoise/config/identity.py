@@ -14,7 +14,9 @@ from typing import Any
 
 from equipoise.config.model import Config, chosen_own
 from equipoise.core import source_code
+from equipoise.core.schema import NONE
 from equipoise.data.sampling import RULES
+from equipoise.methods.calibration import CALIBRATIONS
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS, digests_of_file, estimator
@@ -36,6 +38,7 @@ CHOSEN_AMONG = (
         for name in ("SHIPPED", registry)
     ),
     "equipoise.methods.estimators.ESTIMATORS",
+    "equipoise.methods.calibration.CALIBRATIONS",
 )
 TRAINING = (
     "equipoise.runs.start._take_device",
@@ -53,6 +56,7 @@ OF_AN_ESTIMATOR = (
 REFIT = ("equipoise.runs.refit.trained_again", "equipoise.data.all_rows.together")
 EVALUATION = ("equipoise.runs.evaluate.evaluate",)
 # What a task judges by, which trains nothing.
+KERAS, ESTIMATOR = (f"equipoise.training.{kind}_learner" for kind in ("keras", "estimator"))
 JUDGES = ("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judge_labels")
 BESIDE = (
     *("equipoise.core.clock", "equipoise.training.cluster", "equipoise.training.checkpoints"),
@@ -60,7 +64,7 @@ BESIDE = (
     *("equipoise.core.terminal", "equipoise.core.bars", "equipoise.runs.follow", "equipoise.tracking.keys"),
 )
 DATA = "the content of the data"
-JUDGING = ("decision", "evaluation")  # parts that the trained weights do not depend on
+JUDGING = ("calibration", "decision", "evaluation")  # parts that the trained weights do not depend on
 DIGITS = 16  # kept of a part's digest
 
 
@@ -72,15 +76,19 @@ def code(config: Config) -> dict[str, str]:
         f"model={config.model.name}": MODELS[config.model.name],
         f"decision={config.decision.name}": DECISIONS[config.decision.name],
     }
+    if config.calibration.name != NONE:
+        chosen[f"calibration={config.calibration.name}"] = CALIBRATIONS[config.calibration.name]
     if config.dataset.sampling in RULES.own():
         chosen[f"sampling={config.dataset.sampling}"] = RULES[config.dataset.sampling]
     found = {part: _of_record(record) for part, record in chosen.items()}
+    others = (*JUDGES, ESTIMATOR)
     if estimator(config.model.name) is None:
-        found["training"] = _of_code(*TRAINING, without=JUDGES)
+        found["training"] = _of_code(*TRAINING, without=others)
     else:  # which a comparison with Keras's must not take for training that has changed
-        found["fitting"] = _of_code(*OF_AN_ESTIMATOR, without=JUDGES)
+        others = (*JUDGES, KERAS)
+        found["fitting"] = _of_code(*OF_AN_ESTIMATOR, without=others)
     if config.trainer.refit:
-        found["refit"] = _of_code(*REFIT, without=JUDGES)
+        found["refit"] = _of_code(*REFIT, without=others)
     found["evaluation"] = _of_code(*EVALUATION)
     found |= digests_of_file(config.model)
     return {part: digest[:DIGITS] for part, digest in found.items()}

@@ -187,7 +187,8 @@ class Estimator:
     weighted : whether `fit` takes a weight for each row
     balances : whether it draws rows by class itself, so that all classes are as frequent
     prior_known : whether its probabilities answer for class frequencies, those that it has drawn
-    draws : whether it draws anything, so that seeds make other fits
+    draws : whether it draws anything, so that seeds make other fits; bins of columns, which scikit-learn and LightGBM
+        make of 200,000 rows that they draw, do not count
     parts : whether it has parts that are fitted apart, so that several threads leave the bits of one
     own : whether it is the user's own
     """

@@ -19,6 +19,7 @@ KNOWN = ("collections.OrderedDict",)
 SCHEMA = "schema.json"
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a ZIP file can name
 MOST_BYTES = 8 << 30  # of what a file unpacks to
+MOST_OF_SCHEMA = 256 << 20  # of its description, which is read as a whole
 
 
 def write_estimator(estimator: Any, file: Path) -> None:
@@ -81,13 +82,12 @@ def trusted_classes(file: Path, name: str, carried: Path | None = None) -> list[
     import skops.io
 
     try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
+        _check_size(file, name)
         found: list[str] = skops.io.get_untrusted_types(file=file)
+    except ConfigError:
+        raise
     except Exception as error:
         raise ConfigError(f"{name} is damaged, and is not loaded ({type(error).__name__})") from None
-    if size > MOST_BYTES:
-        raise ConfigError(f"{name} unpacks to {size} bytes, more than {MOST_BYTES}, and is not loaded")
     try:
         odd = [kind for kind in found if not _is_known(kind, carried)]
     except ImportError as error:
@@ -98,6 +98,15 @@ def trusted_classes(file: Path, name: str, carried: Path | None = None) -> list[
             f"only classes of {listing(LIBRARIES)} are, and those of files in {plugins.FOLDER}/"
         )
     return found
+
+
+def _check_size(file: Path, name: str) -> None:
+    """Refuse a file that unpacks to more than any model, before anything of it is read."""
+    with zipfile.ZipFile(file) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    for what, size, most in (("it", sum(sizes.values()), MOST_BYTES), (SCHEMA, sizes.get(SCHEMA, 0), MOST_OF_SCHEMA)):
+        if size > most:
+            raise ConfigError(f"{name}: {what} unpacks to {size} bytes, more than {most}, and is not loaded")
 
 
 def own_modules_in(file: Path) -> list[str]:
@@ -118,9 +127,11 @@ def _is_known(kind: str, carried: Path | None) -> bool:
     module, _, name = kind.rpartition(".")
     library = module.partition(".")[0]
     if library == plugins.PACKAGE:
-        return plugins.module_of(module, carried) is not None
-    found = vars(importlib.import_module(module)).get(name) if library in LIBRARIES else None
-    return isinstance(found, type) and found.__module__.partition(".")[0] in LIBRARIES
+        own = plugins.module_of(module, carried)
+        found = None if own is None else vars(own).get(name)
+    else:
+        found = vars(importlib.import_module(module)).get(name) if library in LIBRARIES else None
+    return isinstance(found, type) and found.__module__.partition(".")[0] in (*LIBRARIES, plugins.PACKAGE)
 
 
 def _write_alike(file: Path, target: Path) -> None:
@@ -132,7 +143,7 @@ def _write_alike(file: Path, target: Path) -> None:
         for node in _nodes(tree):
             if "__id__" in node:
                 node["__id__"] = numbers.setdefault(node["__id__"], len(numbers) + 1)
-            if node.get("file") in given.NameToInfo:
+            if isinstance(node.get("file"), str) and node["file"] in given.NameToInfo:
                 suffix = Path(node["file"]).suffix
                 node["file"] = members.setdefault(node["file"], f"{len(members) + 1:06d}{suffix}")
         for before, name in members.items():

@@ -101,7 +101,12 @@ class EstimatorLearner:
             )
 
     def _tell_divergence(self, loss: float, weights: Floats) -> None:
-        """Warn if the model is worse on what it was fitted to than to say the classes' weighted shares of every row."""
+        """Warn if the model is worse on what it was fitted to than to say the classes' weighted shares of every row.
+
+        One that draws rows by class has learned other shares, so that this says nothing of it.
+        """
+        if self._record.balances:
+            return
         samples = self._sample()
         factors = _weights(samples, weights)
         mass = np.bincount(np.asarray(samples.labels), factors, len(weights))
