@@ -67,7 +67,9 @@ def _evaluate(words: Sequence[str]) -> int:
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
         warn(note)
-    console.print(f"\n{evidence.name}, run {judged.of}, judged again", soft_wrap=True)
+    under = " ".join(word for word in words if word not in own)
+    again = f"judged again{f' under {under}' if under else ''}"
+    console.print(f"\n{evidence.name}, run {judged.of}, {again}", soft_wrap=True, markup=False)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
     if evidence.slices is not None:
         print_slices(evidence.slices)

@@ -82,7 +82,8 @@ def check_prepared(config: Config, data: Prepared) -> None:
     if not data.ids:
         return
     several = f"{max(data.ids) - 1} categories"
-    raise_it = f"type dataset.max_categories={max(data.ids)}, which makes a feature of each category, or"
+    # Those that training rows hold once have no number of their own, and would have a feature each.
+    raise_it = f"type dataset.max_categories={10 * max(data.ids)}, which makes a feature of each category, or"
     model = MODELS[config.model.name]
     if not (getattr(model, "embeds", False) or getattr(model, "is_read", False)):
         able = " or ".join(name for name, each in MODELS.shipped.items() if getattr(each, "embeds", False))

@@ -9,6 +9,7 @@ import numpy as np
 from equipoise.core.schema import ConfigError
 from equipoise.data.images.decoding import HEAD, KNOWN, looks_like_an_image
 from equipoise.data.images.folders import SUFFIXES
+from equipoise.data.tables.files import AUTO
 from equipoise.serving.answers import MOST_BYTES, Answers, Read
 from equipoise.serving.blocks import Block, Input, at_once
 from equipoise.serving.request import Request
@@ -19,7 +20,7 @@ TEXT_NAMES = (".txt", ".text")
 FILES = 256  # in a block at most
 
 
-def of_folder(root: Path, answers: Answers) -> Input:
+def of_folder(root: Path, answers: Answers, encoding: str = AUTO) -> Input:
     """Read the images, or the .txt files, of a folder and of those in it, in the order of their paths."""
     is_text = answers.learned.kind in OF_TEXTS
     files = sorted(
@@ -38,7 +39,7 @@ def of_folder(root: Path, answers: Answers) -> Input:
         for first in range(0, len(files), rows):
             chosen = files[first : first + rows]
             paths = [os.path.relpath(path, root).encode(errors="replace") for path in chosen]
-            yield Block(pa.array(paths).cast(pa.string()), None, _of_files(root, chosen, answers))
+            yield Block(pa.array(paths).cast(pa.string()), None, _of_files(root, chosen, answers, encoding))
 
     return Input("path", len(files), blocks)
 
@@ -56,13 +57,14 @@ def _is_wanted(path: str, *, is_text: bool) -> bool:
         return False
 
 
-def _of_files(root: Path, paths: Sequence[str], answers: Answers) -> Read:
+def _of_files(root: Path, paths: Sequence[str], answers: Answers, encoding: str) -> Read:
     """Read the content of each file; one that cannot be read does not affect the others."""
     found: list[str | bytes] = []
     why: dict[int, str] = {}
     for place, path in enumerate(paths):
         try:
-            found.append(_content(root, Path(path), is_text=answers.learned.kind in OF_TEXTS))
+            data = _content(root, Path(path))
+            found.append(_decoded(data, encoding) if answers.learned.kind in OF_TEXTS else data)
         except ConfigError as error:
             found.append("")
             why[place] = str(error)
@@ -71,8 +73,8 @@ def _of_files(root: Path, paths: Sequence[str], answers: Answers) -> Read:
     return Read(read.features, read.unreadable, [why.get(place, note) for place, note in enumerate(read.notes)])
 
 
-def _content(root: Path, file: Path, *, is_text: bool) -> str | bytes:
-    """Return the text, or the bytes, of a file.
+def _content(root: Path, file: Path) -> bytes:
+    """Return the bytes of a file.
 
     Raises
     ------
@@ -84,12 +86,17 @@ def _content(root: Path, file: Path, *, is_text: bool) -> str | bytes:
             raise ConfigError(f"is a link that leaves {root}")
         if not file.is_file() or file.stat().st_size > MOST_BYTES:
             raise ConfigError(f"is no file of at most {MOST_BYTES >> 20} MiB")
-        data = file.read_bytes()
-        return data.decode("utf-8-sig") if is_text else data
+        return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from None
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    try:
+        return data.decode("utf-8-sig" if encoding == AUTO else encoding)
     except UnicodeError:
-        raise ConfigError("is not UTF-8 text") from None
+        known = "UTF-8" if encoding == AUTO else encoding
+        raise ConfigError(f"is not {known} text; type its encoding, such as encoding=cp1252") from None
 
 
 def of_lines(file: Path, answers: Answers, request: Request) -> Input:
@@ -102,11 +109,13 @@ def of_lines(file: Path, answers: Answers, request: Request) -> Input:
 
         start = 0
         try:
-            with open(file, encoding="utf-8-sig") as lines:
+            encoding = "utf-8-sig" if request.encoding == AUTO else request.encoding
+            with open(file, encoding=encoding) as lines:
                 while chosen := [line.rstrip("\n") for line, _ in zip(lines, range(at_once(answers)), strict=False)]:
                     yield Block(pa.array(np.arange(start, start + len(chosen))), None, answers.read(chosen))
                     start += len(chosen)
         except UnicodeError:
-            raise ConfigError(f"{file} is not UTF-8 text: convert it, for example with iconv -t utf-8") from None
+            known = "UTF-8" if request.encoding == AUTO else request.encoding
+            raise ConfigError(f"{file} is not {known} text: type its encoding, such as encoding=cp1252") from None
 
     return Input("row", rows_in([file]), blocks)

@@ -42,7 +42,7 @@ def open_input(request: Request, answers: Answers) -> Input:
             raise _wrong(path, "is a folder", kind)
         if request.key is not None:
             raise ConfigError(f"key={request.key}: a folder has no columns; the output has each file's path")
-        return of_folder(existing_folder(path, "input"), answers)
+        return of_folder(existing_folder(path, "input"), answers, request.encoding)
     file = existing_file(path, "input")
     suffix = file.suffix.lower()
     if suffix in (".npz", ".npy") and kind in ("array", "series"):

@@ -44,6 +44,9 @@ RULES = {
     "logit_adjusted": "the most probable class after the prior that the model learned under is divided out",
     "tuned": "the most probable class after a bias a class, tuned on the validation split",
     "cost": "the class of least expected cost",
+    "f_beta": "the most probable class after a bias a class, tuned on the validation split for F_beta",
+    "constrained": "the most probable class after a bias a class, tuned on the validation split within constraints",
+    "top_k": "a class with a budget for the rows likeliest to be of it, else the most probable class",
 }
 
 
@@ -134,11 +137,22 @@ def _details(record: Record) -> list[str]:
         "",
         f"- **Model**: `{params.get('model.name')}` ({_trained(record)} the loss "
         f"`{params.get('loss.name')}` with class weights `{params.get('weighting.name')}`, seed {params.get('seed')}",
-        f"- **Decision rule**: `{rule}`" + (f": {RULES[rule]}" if rule in RULES and not record.several else ""),
+        f"- **Decision rule**: `{rule}`"
+        + (f": {RULES[rule]}" if rule in RULES and not record.several else "")
+        + _text(_settings(params)),
         *([f"- **Positive class**: {_text(positive)}"] if positive else []),
         f"- **Probabilities**: {record.probabilities}",
         f"- **Trained on**: {record.trained_on}",
     ]
+
+
+def _settings(params: Mapping[str, str]) -> str:
+    """Return the options of the decision rule, in brackets."""
+    found = [
+        f"{key.partition('.')[2]}: {value}" for key, value in sorted(params.items()) if key.startswith("decision.")
+    ]
+    shown = [each for each in found if not each.startswith("name: ") and not each.endswith(": None")]
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def _trained(record: Record) -> str:
