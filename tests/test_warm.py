@@ -42,6 +42,7 @@ def test_a_command_has_its_own_words_folder_environment_streams_and_end(script: 
 def test_what_only_a_new_interpreter_would_heed_is_given_to_one(script: Path, tmp_path: Path) -> None:
     assert warm.is_heeded(os.environ) or "COVERAGE_PROCESS_CONFIG" in os.environ
     assert not warm.is_heeded({**os.environ, "PYTHONPATH": "somewhere"})
+    assert warm.is_heeded({**os.environ, "TF_CONFIG": "{}"}) == warm.is_heeded(os.environ)
     found = warm.run([str(script)], tmp_path, LIMIT, {**os.environ, "PYTHONIOENCODING": "ascii"})
     assert json.loads(found.stdout)[-2:] == [False, []], "TensorFlow is not imported there"
 

@@ -33,6 +33,7 @@ LIBRARIES = (
 )
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
 # Variables that are read when an interpreter starts, or at an import: a fork would not heed another value.
+HEEDED_LATER = ("TF_CONFIG", "PYTHONBREAKPOINT")  # the second one Ray sets when it is imported
 HEEDED_AT_ONCE = ("PYTHON", "COVERAGE", "TF_", "KERAS_", "MPL", "OMP_", "OPENBLAS_", "CUDA_", "LC_", "LANG", "HOME")
 FREE = ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL")  # read by the command; set once TensorFlow is started in the tests' own
 STARTED = dict(os.environ)

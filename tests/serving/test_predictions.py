@@ -439,7 +439,11 @@ def test_a_text_a_line(tmp_path: Path) -> None:
         found = pd.read_parquet(file)
         assert found["predicted"].tolist()[:4] == ["good", "bad", "bad", "good"], name
         assert found["p(good)"][0] == pytest.approx(1 / (1 + np.exp(-1)))
-    assert found.iloc[4][["path", "predicted", "notes"]].tolist() == ["4.txt", None, "is not UTF-8 text"]
+    said = "is not UTF-8 text; type its encoding, such as encoding=cp1252"
+    assert found.iloc[4][["path", "predicted", "notes"]].tolist() == ["4.txt", None, said]
+    latin = {"input": str(tmp_path / "rows"), "output": str(file), "encoding": "latin-1"}
+    write_predictions(answers, read_request(latin))
+    assert pd.read_parquet(file)["notes"].isna().all()
 
 
 def test_the_output_appears_whole_or_not_at_all(tmp_path: Path) -> None:
