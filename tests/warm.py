@@ -33,9 +33,9 @@ LIBRARIES = (
 )
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
 # Variables that are read when an interpreter starts, or at an import: a fork would not heed another value.
-HEEDED_LATER = ("TF_CONFIG", "PYTHONBREAKPOINT")  # the second one Ray sets when it is imported
 HEEDED_AT_ONCE = ("PYTHON", "COVERAGE", "TF_", "KERAS_", "MPL", "OMP_", "OPENBLAS_", "CUDA_", "LC_", "LANG", "HOME")
-FREE = ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL")  # read by the command; set once TensorFlow is started in the tests' own
+# Read by the command, and set once TensorFlow is started, or Ray imported, in the tests' own.
+FREE = ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL", "PYTHONBREAKPOINT")
 STARTED = dict(os.environ)
 LONGEST = 1 << 20  # bytes of a request: its environment is most of it
 
