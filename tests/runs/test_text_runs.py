@@ -14,6 +14,7 @@ from equipoise.data.prepare import prepare
 from equipoise.data.preprocessing import read
 from equipoise.data.write_shards import write_shards
 from equipoise.methods.weighting import class_weights
+from equipoise.runs.reevaluate import evaluate_again
 from equipoise.serving import register
 from equipoise.serving.answers import answers_of
 from equipoise.serving.predictions import write_predictions
@@ -87,6 +88,30 @@ def test_a_training_that_is_interrupted_ends_with_the_same_bits(words: list[str]
     assert training.weights_sha256(begun.model) == training.weights_sha256(whole.model)
 
 
+def test_a_learner_beside_keras_takes_bags_of_words_wherever_it_answers(
+    store: Store, words: list[str], mails: Path, tmp_path: Path
+) -> None:
+    import mlflow
+
+    for_keras = ("model.width", "model.filters", "trainer.batch_size")
+    texts = [word for word in words if not word.startswith(("model=", *for_keras))]
+    logged, expected = trained(store, *texts, "model=logistic", "weighting=balanced", "dataset.weight=w")
+    data = prepare(composed(*texts, "model=logistic").dataset, store.root / "cache")
+    assert data.words is not None
+    assert load_model(store, logged.id).n_features_in_ == data.words.ids
+    judged = evaluate_again(store, logged.id, ["decision=tuned"])
+    np.testing.assert_allclose(np.exp(judged.evidence.log_probabilities[:, 1]), expected["p(spam)"], rtol=1e-6)
+
+    made = register.register(store, logged, "bags", "champion", {})
+    found = mlflow.pyfunc.load_model(made.uri).predict(pd.read_csv(mails)[["body"]].iloc[expected["row"]])
+    assert found["predicted"].tolist() == expected["predicted"].tolist()
+    parts = Path(mlflow.artifacts.download_artifacts(made.uri)) / "artifacts" / "parts"
+    (tmp_path / "lines.txt").write_text("win money\nzebra\n")
+    request = read_request({"input": str(tmp_path / "lines.txt"), "output": str(tmp_path / "out.csv")})
+    assert not write_predictions(answers_of(parts), request).bad
+    assert pd.read_csv(tmp_path / "out.csv")["notes"].fillna("").tolist() == ["", "holds no word that training knew"]
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Store:
     return open_store(tmp_path_factory.mktemp("store"))
@@ -139,7 +164,7 @@ def test_a_saved_model_of_texts_takes_those_of_a_table(words: list[str], cache: 
 
 
 REFUSED = {
-    "model=mlp": "model=mlp takes numbers; dataset=text gives ids of words: use model=text",
+    "model=mlp": "model=mlp takes numbers; dataset=text gives ids of words: use model=text or logistic",
     "dataset.tokens=none": "model=text takes numbers; dataset=text gives texts: leave dataset.tokens=none out",
     "dataset.augment=[flip]": "dataset.augment=[flip] alters images (height, width, channels); dataset=text has texts",
     "dataset.mix=mixup": "dataset.mix=mixup mixes numbers; dataset=text has texts: leave it out",

@@ -15,12 +15,13 @@ from equipoise.data.prepare import counted_by, surveyed
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import Source
 from equipoise.methods import schedules
+from equipoise.methods.bags import check_size
 from equipoise.methods.calibration import CALIBRATIONS, leaves_prior_known
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.estimators import Estimator
 from equipoise.methods.losses import LOSSES, Known, of_labels
-from equipoise.methods.models import MODELS, Architecture
+from equipoise.methods.models import MODELS, Architecture, estimator
 from equipoise.methods.priors import prior_factors
 from equipoise.methods.schedules import SCHEDULES
 from equipoise.methods.second_stages import SECOND_STAGES
@@ -71,8 +72,11 @@ def check_prepared(config: Config, data: Prepared) -> None:
     ------
     ConfigError
         If features are numbers of categories, and the model or the mixing takes quantities; or if there are none, and
-        vectors are asked for.
+        vectors are asked for; or if bags of words are too large for the model.
     """
+    record = estimator(config.model.name)
+    if record is not None and data.words is not None and not record.sparse:
+        check_size(config.model.name, len(data.split("train").labels), data.words)
     embedding = getattr(config.model, "embedding", "auto")
     if not data.ids and embedding != "auto":
         raise ConfigError(
@@ -122,9 +126,9 @@ def _check_model(config: Config, source: Source) -> None:
             f"model={config.model.name} takes texts; dataset={config.dataset.name} gives numbers: "
             "choose dataset=text with dataset.tokens=none, or a dataset of your own that gives texts"
         )
-    if source.words and not (model.words or model.own or model.is_read):
+    if source.words and not (model.words or model.own or model.is_read or isinstance(model, Estimator)):
         raise ConfigError(
-            f"model={config.model.name} takes numbers; dataset={config.dataset.name} gives ids of words: use model=text"
+            f"model={config.model.name} takes numbers; dataset={config.dataset.name} gives ids of words: use model=text or logistic"
         )
     if model.words and not source.words:
         raise ConfigError(

@@ -58,7 +58,7 @@ def _check_data(config: Config, source: Source, who: str) -> None:
     if kind.several_labels:
         raise ConfigError(f"{who} learns one class a sample; dataset={config.dataset.name} has several: use model=mlp")
     if source.texts or kind.read_in_place:
-        has = "texts" if source.texts else "samples that stay where they are"
+        has = "texts as they are: leave dataset.tokens=none out" if source.texts else "samples that stay where they are"
         raise ConfigError(f"{who} takes numbers in memory; dataset={config.dataset.name} gives {has}")
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.core.schema import ConfigError, Floats, Positive, PositiveInt, Section
+from equipoise.data.words import WordPreprocessing
+from equipoise.methods.bags import bag
 
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
 Leaves = Annotated[int, Field(ge=2, le=1_000_000)]
@@ -190,6 +192,7 @@ class Estimator:
     draws : whether it draws anything, so that seeds make other fits; bins of columns, which scikit-learn and LightGBM
         make of 200,000 rows that they draw, do not count
     parts : whether it has parts that are fitted apart, so that several threads leave the bits of one
+    sparse : whether it is fitted to bags of words without their zeros (CSR)
     own : whether it is the user's own
     """
 
@@ -202,6 +205,7 @@ class Estimator:
     prior_known: bool = True
     draws: bool = True
     parts: bool = False
+    sparse: bool = True
     own: bool = False
 
     # What an `Architecture` has, and no estimator does.
@@ -243,23 +247,25 @@ OUTSIDE = ("xgboost", "catboost")  # too large for the extra `rivals`
 IMBALANCED_LEARN = ("imblearn", "imbalanced-learn")
 
 ESTIMATORS: Mapping[str, Estimator] = {
-    "boosting": Estimator(boosting, log_loss=True, draws=False),
+    "boosting": Estimator(boosting, log_loss=True, draws=False, sparse=False),
     "random_forest": Estimator(random_forest, parts=True),
     "logistic": Estimator(logistic, log_loss=True, draws=False),
     "balanced_random_forest": Estimator(balanced_random_forest, *IMBALANCED_LEARN, balances=True, parts=True),
     "easy_ensemble": Estimator(easy_ensemble, *IMBALANCED_LEARN, weighted=False, balances=True, prior_known=False),
     "rus_boost": Estimator(rus_boost, *IMBALANCED_LEARN, balances=True, prior_known=False),
     "lightgbm": Estimator(lightgbm, "lightgbm", "lightgbm", log_loss=True, draws=False),
-    "xgboost": Estimator(xgboost, "xgboost", "xgboost", log_loss=True, draws=False),
-    "catboost": Estimator(catboost, "catboost", "catboost", log_loss=True),
+    # What is not held is missing to XGBoost, and no zero.
+    "xgboost": Estimator(xgboost, "xgboost", "xgboost", log_loss=True, draws=False, sparse=False),
+    "catboost": Estimator(catboost, "catboost", "catboost", log_loss=True, sparse=False),
 }
 
 # No probability counts as less: a forest says 0 of what no tree of it has seen, and a logarithm of it is no number.
 FLOOR = 1e-7
 BLOCK = 1024  # rows: matrix products may sum in another order for another number of rows
+MOST_NUMBERS = 1 << 26  # in a block, of which bags of very many words have fewer rows
 
 
-def log_probabilities(estimator: Any, features: Any) -> Floats:
+def log_probabilities(estimator: Any, features: Any, words: WordPreprocessing | None = None) -> Floats:
     """Return the logarithms of the estimator's probabilities, from `FLOOR` on, float32 (n, classes).
 
     A row's bits are the same whatever other rows and threads there are: all are computed in blocks of one size, by one.
@@ -267,16 +273,19 @@ def log_probabilities(estimator: Any, features: Any) -> Floats:
     Parameters
     ----------
     features : float32 (n, *shape), of which each row is flattened
+    words : what is known of the words if features are their ids, of which bags are made; else None
     """
     from threadpoolctl import threadpool_limits
 
     rows = np.asarray(features, np.float32).reshape(len(features), -1)
+    size = BLOCK if words is None else min(BLOCK, 1 + MOST_NUMBERS // words.ids)
     found = []
     # LightGBM warns of features without names, which it has given names itself.
     with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
-            padded = np.concatenate([block, np.repeat(block[-1:], BLOCK - len(block), axis=0)])
-            found.append(estimator.predict_proba(padded)[: len(block)])
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            padded = np.concatenate([block, np.repeat(block[-1:], size - len(block), axis=0)])
+            taken = padded if words is None else bag(padded, words).toarray()
+            found.append(estimator.predict_proba(taken)[: len(block)])
     logits: Floats = np.log(np.maximum(np.concatenate(found), FLOOR)).astype(np.float32)
     return logits

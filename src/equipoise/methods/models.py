@@ -238,7 +238,7 @@ def _of_inputs(found: Any, shape: Shape, who: str, *, of_texts: bool) -> "keras.
 
 def _of_own(function: Callable[..., Any], own: Own) -> Architecture | Estimator:
     if own.of_estimator:
-        return Estimator(function, own=True)
+        return Estimator(function, sparse=False, own=True)
     return Architecture(function, own=True, texts="texts" in own.handed, embeds="ids" in own.handed)
 
 

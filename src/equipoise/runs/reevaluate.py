@@ -160,11 +160,11 @@ def _with_slices(found: Evaluated, slicings: Mapping[str, SlicedColumn], dataset
 def _answers(store: Store, trained: Logged, config: Config, data: Prepared) -> Trained:
     """Return the model's logits for the data, and what was logged of its training."""
     model = load_model(store, trained.id)
-    if not takes(model, data.shape):
+    if not takes(model, data.shape, data.words):
         raise ConfigError(
             f"dataset={config.dataset.name} has samples of shape {data.shape}; the model takes {taken_by(model)}"
         )
-    predictor = logits_of(model)
+    predictor = logits_of(model, data.words)
     with unchanged(data):
         logits = predictor(data.split("test").features)
         # A model that was trained once more has seen these rows: the judged one's answers are what rules are tuned on.

@@ -217,11 +217,11 @@ def answers_of(folder: Path, carried: Path | None = None) -> Answers:
         )
         rule, probable = decisions.from_json(decision), probabilities.from_json(moved)
         shape = _shape(learned)
-        if not takes(model, shape):
+        if not takes(model, shape, learned):
             raise ValueError(
                 f"what was learned of the data has the shape {shape}, and the model takes {taken_by(model)}"
             )
-        answers = Answers(logits_of(model), shape, tuple(classes), learned, rule, probable)
+        answers = Answers(logits_of(model, learned), shape, tuple(classes), learned, rule, probable)
         _check(answers)
     except Exception as error:  # whatever damaged parts make JSON and NumPy raise
         said = str(error).splitlines()[0] if str(error) else type(error).__name__

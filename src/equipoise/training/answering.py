@@ -6,13 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from equipoise.core.schema import Floats
+from equipoise.data.types import Preprocessing
+from equipoise.data.words import WordPreprocessing
 from equipoise.methods.estimators import log_probabilities
 
 
-def logits_of(model: Any) -> Callable[[Any], Floats]:
-    """Return what makes logits, float32 (n, logits), of features, the same bits as when the model was judged."""
+def logits_of(model: Any, learned: Preprocessing | None) -> Callable[[Any], Floats]:
+    """Return what makes logits, float32 (n, logits), of features, the same bits as when the model was judged.
+
+    Parameters
+    ----------
+    learned : how raw rows became these features, if that is known
+    """
     if is_estimator(model):
-        return functools.partial(log_probabilities, model)
+        return functools.partial(log_probabilities, model, words=_words(learned))
     from equipoise.training.predictor import Predictor  # not before TensorFlow is started
 
     return Predictor(model)
@@ -23,13 +30,19 @@ def is_estimator(model: Any) -> bool:
     return hasattr(model, "predict_proba")
 
 
-def takes(model: Any, shape: tuple[int, ...]) -> bool:
-    """Return whether the model takes samples of the shape, which an estimator flattens."""
+def takes(model: Any, shape: tuple[int, ...], learned: Preprocessing | None) -> bool:
+    """Return whether the model takes samples of the shape, which an estimator flattens, or takes bags of words of."""
     if is_estimator(model):
-        return int(getattr(model, "n_features_in_", math.prod(shape))) == math.prod(shape)
+        words = _words(learned)
+        features = math.prod(shape) if words is None else words.ids
+        return int(getattr(model, "n_features_in_", features)) == features
     return bool(tuple(model.input_shape[1:]) == shape)
 
 
 def taken_by(model: Any) -> str:
     """Say which samples the model takes."""
     return f"{model.n_features_in_} features" if is_estimator(model) else str(tuple(model.input_shape[1:]))
+
+
+def _words(learned: Preprocessing | None) -> WordPreprocessing | None:
+    return learned if isinstance(learned, WordPreprocessing) else None

@@ -15,6 +15,7 @@ from equipoise.core.schema import ConfigError, Floats, Integers, arguments, coun
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import Samples
+from equipoise.methods.bags import bag
 from equipoise.methods.estimators import Estimator, log_probabilities
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.weighting import ClassWeights
@@ -58,7 +59,7 @@ class EstimatorLearner:
 
     def _fit(self, samples: Samples, weights: Floats) -> Any:
         """Return the estimator, fitted to the samples under class weights, float64 (classes,)."""
-        features, labels = _flat(samples.features), np.asarray(samples.labels)
+        features, labels = self._rows(samples.features), np.asarray(samples.labels)
         with plugins.telling(self._who, self._record.build):
             made = self._record.build(self._config.seed, self.threads, **self._options())
             self._check(made)
@@ -73,6 +74,15 @@ class EstimatorLearner:
         if hasattr(made, "n_jobs"):
             made.n_jobs = 1  # threads add probabilities up in the order in which they end
         return made
+
+    def _rows(self, features: Any) -> Any:
+        """Return what it is fitted to: float32 (n, features), or bags of words if features are ids, sparse if may be."""
+        words = self._data.words
+        if words is None:
+            found: Floats = np.asarray(features, np.float32).reshape(len(features), -1)
+            return found
+        bags = bag(features, words)
+        return bags if self._record.sparse else bags.toarray()
 
     def _limited(self) -> Any:
         """Return a context in which linear algebra and OpenMP have one thread, if bits count: several sum anyhow."""
@@ -93,7 +103,7 @@ class EstimatorLearner:
 
     def _check_classes(self, made: Any, classes: int) -> None:
         """Refuse probabilities of other classes than those of the labels."""
-        found = np.shape(made.predict_proba(_flat(self._data.split("train").features[:2])))
+        found = np.shape(made.predict_proba(self._rows(self._data.split("train").features[:2])))
         if found != (2, classes):
             raise ConfigError(
                 f"{self._who}: predict_proba of 2 rows returns the shape {found}; of {classes} classes it must be "
@@ -121,7 +131,7 @@ class EstimatorLearner:
 
     def logits(self, features: Any) -> Floats:
         """Return the logarithms of its probabilities, float32 (n, classes), for features of shape (n, *shape)."""
-        return log_probabilities(self._fitted, features)
+        return log_probabilities(self._fitted, features, self._data.words)
 
     def shares(self, weights: Floats) -> Mapping[str, Floats]:
         """Return each class's part of the weighted log loss, and of its gradient if it is what the fit descends.
@@ -150,13 +160,13 @@ class EstimatorLearner:
 
     def save(self, keep: Keep) -> None:
         """Hand over the estimator, and two training samples as it takes them."""
-        keep(self._fitted, _flat(self._data.split("train").features[:2]))
+        keep(self._fitted, self._rows(self._data.split("train").features[:2]))
 
     def described(self) -> Iterator[str]:
         """Fit a few samples of every class; yield a line for each option that was tried."""
         samples = _some(self._data.split("train"), len(self._data.classes))
         fitted = self._fit(samples, np.ones(len(self._data.classes)))
-        logits = log_probabilities(fitted, samples.features)
+        logits = log_probabilities(fitted, samples.features, self._data.words)
         yield (
             f"{self._who}: {type(fitted).__name__}, fitted to "
             f"{counted(len(samples.labels), 'sample', 'samples')}, with probabilities of {logits.shape[1]} classes"
@@ -178,12 +188,6 @@ class EstimatorLearner:
             found[f"{name}/loss"] = float((_weights(samples, weights) * _losses(logits, labels)).mean())
         metrics = task_of(self._data).epoch_metrics(labels, logits)
         return found | {f"val/{name}": value for name, value in metrics.items()}
-
-
-def _flat(features: Any) -> Floats:
-    """Return features in memory, float32 (n, features)."""
-    found: Floats = np.asarray(features, np.float32).reshape(len(features), -1)
-    return found
 
 
 def _weights(samples: Samples, weights: Floats) -> Floats:
