@@ -127,7 +127,7 @@ def test_a_row_s_bits_do_not_depend_on_the_others(cache: Path) -> None:
 def with_probabilities(cache: Path, record: Estimator, rows: list[list[float]]) -> EstimatorLearner:
     """A learner that says these probabilities of samples of the classes 0, 0, 1, whose first feature counts them."""
     made, _, _ = learner(cache, "logistic")
-    three: Any = type("Three", (), {"split": lambda *_: Three, "classes": ("a", "b")})
+    three: Any = type("Three", (), {"split": lambda *_: Three, "classes": ("a", "b"), "words": None})
     made._data, made._record, made._fitted = three, record, Told(rows)
     return made
 
