@@ -128,7 +128,8 @@ def _check_model(config: Config, source: Source) -> None:
         )
     if source.words and not (model.words or model.own or model.is_read or isinstance(model, Estimator)):
         raise ConfigError(
-            f"model={config.model.name} takes numbers; dataset={config.dataset.name} gives ids of words: use model=text or logistic"
+            f"model={config.model.name} takes numbers; dataset={config.dataset.name} gives ids of words: "
+            "use model=text or logistic"
         )
     if model.words and not source.words:
         raise ConfigError(

@@ -76,7 +76,7 @@ class EstimatorLearner:
         return made
 
     def _rows(self, features: Any) -> Any:
-        """Return what it is fitted to: float32 (n, features); of ids of words their bags, CSR if it is fitted to these."""
+        """Return what it is fitted to: float32 (n, features), or bags if features are ids of words."""
         words = self._data.words
         if words is None:
             found: Floats = np.asarray(features, np.float32).reshape(len(features), -1)
