@@ -16,6 +16,7 @@ from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.terminal import warn
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import resampled
 from equipoise.reports.console import print_evaluation, print_rules
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.again import Again
@@ -37,7 +38,7 @@ HEADLINES = {"val": ("macro_f1",), "test": ("macro_f1", "balanced_accuracy", "mc
 
 
 def step(config: Config) -> None:
-    data = prepare(config.dataset, cache_folder())
+    data = resampled(config.dataset, prepare(config.dataset, cache_folder()), config.seed)
     trained, digests = load(ARTIFACTS)
     evidence, folder = _judge(config, data, trained, digests)
     _write(evidence, config.decision.name, pd.read_parquet(folder / PREDICTIONS))

@@ -9,6 +9,7 @@ from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
+from equipoise.data.resampling import resampled
 from equipoise.runs.again import Again
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.dvc_training import keep_model, live_curves
@@ -31,7 +32,7 @@ def step(config: Config) -> None:
             "trainer.strategy=multi_worker: a stage is one process; use python src/train.py in each worker"
         )
     console.print(line_of_params(read_params(PARAMS)), soft_wrap=True)
-    data = prepare(config.dataset, cache_folder())
+    data = resampled(config.dataset, prepare(config.dataset, cache_folder()), config.seed)
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
     store = open_store(project_root(), config.tracking.name, needed=False)
     with live_curves() as watch, Session(store, run_folder(), tags=tags, watch=watch) as session:

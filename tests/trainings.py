@@ -6,6 +6,7 @@ from typing import Any
 from equipoise.config.model import Config
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import resampled
 from equipoise.runs.weigh import weigh
 from helpers import composed
 
@@ -47,7 +48,7 @@ def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any,
     from equipoise.training.graph import Compiled
 
     config: Config = composed("trainer.epochs=3", *overrides)
-    data = prepare(config.dataset, cache)
+    data = resampled(config.dataset, prepare(config.dataset, cache), config.seed)
     weights = weigh(config, data)
     built = Compiled(config, data)
     history: list[dict[str, float]] = []

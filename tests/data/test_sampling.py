@@ -8,35 +8,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.data.sampling import RULES, ByClass, sampling
+from equipoise.data.sampling import SHIPPED, ByClass, sampling
 
 
 @given(st.lists(st.integers(1, 1000), min_size=2, max_size=8), st.floats(0, 1))
 def test_shares_of_a_rule_sum_to_one(counts: list[int], progress: float) -> None:
-    for rule in RULES.values():
+    for rule in SHIPPED.values():
         share = rule(np.array(counts), progress)
         assert share.sum() == pytest.approx(1)
         assert (share > 0).all()
 
 
 def test_every_rule_is_tested() -> None:
-    for name in RULES:
+    for name in SHIPPED:
         assert f"test_{name}_by_hand" in globals(), f"dataset.sampling={name} has no test_{name}_by_hand here"
 
 
 def test_class_balanced_by_hand() -> None:
-    assert RULES["class_balanced"](np.array([90, 10]), 0.3).tolist() == [0.5, 0.5]
+    assert SHIPPED["class_balanced"](np.array([90, 10]), 0.3).tolist() == [0.5, 0.5]
 
 
 def test_square_root_by_hand() -> None:
-    assert RULES["square_root"](np.array([90, 10]), 0.3) == pytest.approx(np.array([3, 1]) / 4)
+    assert SHIPPED["square_root"](np.array([90, 10]), 0.3) == pytest.approx(np.array([3, 1]) / 4)
 
 
 def test_progressive_by_hand() -> None:
     counts = np.array([90, 10])
-    assert RULES["progressive"](counts, 0.0) == pytest.approx([0.9, 0.1])
-    assert RULES["progressive"](counts, 0.5) == pytest.approx([0.7, 0.3])
-    assert RULES["progressive"](counts, 1.0) == pytest.approx([0.5, 0.5])
+    assert SHIPPED["progressive"](counts, 0.0) == pytest.approx([0.9, 0.1])
+    assert SHIPPED["progressive"](counts, 0.5) == pytest.approx([0.7, 0.3])
+    assert SHIPPED["progressive"](counts, 1.0) == pytest.approx([0.5, 0.5])
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -12,7 +12,8 @@ import pytest
 from equipoise.core.schema import ConfigError, arguments
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
-from equipoise.methods.estimators import ESTIMATORS, FLOOR, OUTSIDE, Estimator, log_probabilities
+from equipoise.data.resampling import resampled
+from equipoise.methods.estimators import ESTIMATORS, FLOOR, OUTSIDE, Estimator, boosting, log_probabilities
 from equipoise.methods.weighting import ClassWeights
 from equipoise.runs.weigh import weigh
 from equipoise.training.estimator_learner import EstimatorLearner
@@ -101,6 +102,21 @@ def test_class_weights_are_the_library_s_own_class_weight(name: str, cache: Path
     assert not np.allclose(plain.logits(test), made.logits(test), atol=1e-2), "weights do something here"
 
 
+def test_resampled_rows_are_what_is_fitted(cache: Path) -> None:
+    over = pytest.importorskip("imblearn.over_sampling")
+    config = composed(*SMALL, "model=boosting", *FEW["boosting"], "dataset.sampling=smote", "seed=3")
+    data = resampled(config.dataset, prepare(config.dataset, cache), config.seed)
+    made, weights = EstimatorLearner(config, data, ESTIMATORS["boosting"]), weigh(config, data)
+    made.fit(weights, lambda *_: None, None)
+    rows, labels = over.SMOTE(random_state=3).fit_resample(*(getattr(data.split("train"), key)
+                                                             for key in ("features", "labels")))  # fmt: skip
+    theirs = by_class_weight("boosting", dict(enumerate(weights.weights.tolist())), arguments(config.model, boosting))
+    theirs.fit(rows, labels)
+    test = np.asarray(data.split("test").features)
+    np.testing.assert_allclose(np.exp(made.logits(test)), theirs.predict_proba(test), rtol=1e-4, atol=2 * FLOOR)
+    assert made.shares(weights.weights)["loss"].sum() == pytest.approx(1)
+
+
 class Told:
     """Probabilities of which the first row's are said."""
 
@@ -127,7 +143,7 @@ def test_a_row_s_bits_do_not_depend_on_the_others(cache: Path) -> None:
 def with_probabilities(cache: Path, record: Estimator, rows: list[list[float]]) -> EstimatorLearner:
     """A learner that says these probabilities of samples of the classes 0, 0, 1, whose first feature counts them."""
     made, _, _ = learner(cache, "logistic")
-    three: Any = type("Three", (), {"split": lambda *_: Three, "classes": ("a", "b"), "words": None})
+    three: Any = type("Three", (), {"split": lambda *_: Three, "training": Three, "classes": ("a", "b"), "words": None})
     made._data, made._record, made._fitted = three, record, Told(rows)
     return made
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equipoise.core.schema import ConfigError
-from equipoise.data.sampling import RULES
+from equipoise.data.sampling import SHIPPED as RULES
 from equipoise.data.types import SPLITS
 from equipoise.methods.models import MODELS, Architecture
 from options import SOFTMAX_LOSSES, of_loss
@@ -132,6 +132,19 @@ def test_sampling_changes_what_is_learned(cache: Path) -> None:
     digests = [fit(cache, *SMALL, f"dataset.sampling={rule}")[0] for rule in ("none", *RULES, "class_balanced")]
     assert len(set(digests)) == 1 + len(RULES)
     assert digests[1] == digests[-1]
+
+
+@pytest.mark.parametrize("engine", ["fit", "resident"])
+def test_resampled_rows_leave_the_same_bits_whatever_puts_weights_in(engine: str, cache: Path) -> None:
+    pytest.importorskip("imblearn")
+    how = [*SMALL, "weighting=power", "dataset.sampling=smote", f"trainer.engine={engine}"]
+    found = [fit(cache, *how, f"loss={name}") for name in IMPLEMENTATIONS]
+    assert len({digest for digest, *_ in found}) == 1
+    data = found[0][-1]
+    assert (
+        np.bincount(data.training.labels).tolist() == [60, 60, 60] != np.bincount(data.split("train").labels).tolist()
+    )
+    assert found[0][0] != fit(cache, *how[:-2], f"trainer.engine={engine}")[0]
 
 
 def test_the_same_config_gives_the_same_bits_and_another_seed_does_not(cache: Path) -> None:

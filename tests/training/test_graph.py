@@ -9,6 +9,7 @@ import pytest
 
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
+from equipoise.data.resampling import resampled
 from equipoise.methods.losses import LOSSES
 from equipoise.runs.weigh import weigh
 from helpers import composed
@@ -54,7 +55,7 @@ def train(cache: Path, make: Any, *overrides: str) -> list[Any]:
     from equipoise.training import fit
 
     config = composed(*SMALL, *overrides)
-    data = prepare(config.dataset, cache)
+    data = resampled(config.dataset, prepare(config.dataset, cache), config.seed)
     history: list[Any] = []
     made = make(config, data)
     try:
@@ -149,6 +150,8 @@ def test_jobs_that_differ_in_the_graph_share_none(cache: Path) -> None:
         ["loss=focal", "loss.gamma=1"],
         ["dataset.sampling=class_balanced"],
         ["dataset.sampling=class_balanced", "trainer.epochs=2"],
+        ["dataset.sampling=smote"],
+        ["dataset.sampling=smote", "seed=1"],
         ["trainer.precision=mixed_float16"],
         ["trainer.precision=mixed_float16", "weighting=none"],
     ):

@@ -15,7 +15,7 @@ import pytest
 from equipoise.config.model import Trainer
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
-from equipoise.data.sampling import RULES
+from equipoise.data.sampling import SHIPPED as RULES
 from equipoise.data.types import SPLITS, Dataset
 from equipoise.methods.learning_rates import LEARNING_RATES, LearningRate
 from equipoise.methods.losses import IMPLEMENTED, LOSSES
@@ -251,7 +251,14 @@ def test_no_option_is_passed_over() -> None:
     trained_by |= {"weight_decay", "clip_norm", "ema", "phases", *LearningRate.model_fields}
     assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "refit", "resume", "profile"}
     of_data = {"name", "title", "positive", "split_seed", "target_prior"}
-    assert Dataset.model_fields.keys() == of_data | {"labels", "sampling", "augment", "mix", "mix_alpha"}
+    assert Dataset.model_fields.keys() == of_data | {
+        "labels",
+        "sampling",
+        "sampling_options",
+        "augment",
+        "mix",
+        "mix_alpha",
+    }
     assert set(IMPLEMENTED) == {"class_weight", "sample_weight", "custom"}
     assert set(SECOND_STAGES) == {"crt", "tau_norm"}
     assert {*OTHERS} >= {name for name, model in SHIPPED.items() if model.file is None and not model.words}

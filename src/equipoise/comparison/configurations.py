@@ -16,7 +16,7 @@ from equipoise.tracking.history import Logged
 # Keys of a dataset that do not change which data it is.
 OF_THE_CONFIGURATION = (
     "dataset.labels",
-    "dataset.sampling",
+    "dataset.sampling",  # and its options
     "dataset.augment",
     "dataset.mix",
     "dataset.mix_alpha",

@@ -7,6 +7,7 @@ import numpy as np
 from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
 from equipoise.core.schema import NONE, ConfigError, Floats, listing
+from equipoise.data.sampling import Resampling, resampler
 from equipoise.methods.calibration import leaves_prior_known
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.models import estimator
@@ -83,12 +84,19 @@ def _unlearned(config: Config, weights: ClassWeights) -> str | None:
 
 def _sampled_too(config: Config, weights: ClassWeights) -> str | None:
     sampling, weighting = config.dataset.sampling, config.weighting.name
-    if NONE in (sampling, weighting):
+    made, model = resampler(sampling), estimator(config.model.name)
+    if sampling == NONE or (made is not None and not made.makes):
         return None
-    return (
-        f"dataset.sampling={sampling} and weighting={weighting} correct the imbalance twice: "
-        "what counts is their product, `effective_weight` in evaluation/per_class.json"
-    )
+    if weighting != NONE:
+        return (
+            f"dataset.sampling={sampling} and weighting={weighting} correct the imbalance twice: "
+            "what counts is their product, `effective_weight` in evaluation/per_class.json"
+        )
+    if model is not None and model.balances:
+        return f"dataset.sampling={sampling}: model={config.model.name} makes classes even itself, of whatever rows"
+    if loss_correction(config, weights) is not None:
+        return f"dataset.sampling={sampling} and loss={config.loss.name} both favour rare classes: one may be enough"
+    return None
 
 
 def _not_even(config: Config, weights: ClassWeights) -> str | None:
@@ -122,7 +130,8 @@ def _corrected_twice(config: Config, weights: ClassWeights) -> str | None:
 
 def _of_prior(config: Config, weights: ClassWeights) -> Iterator[str]:
     """Yield what is to be said of the prior that the model learns under; once it is calibrated it does not matter."""
-    effective = effective_prior(weights, config.loss, config.trainer.second_stage)
+    drawn = None if weights.resampled is None else Resampling(weights.counts, weights.resampled)
+    effective = effective_prior(weights, config.loss, config.trainer.second_stage, drawn)
     effective = effective if moves_prior(config, weights.weights) else None
     calibrated = config.calibration.name
     if leaves_prior_known(calibrated) or (effective is not None and calibrated != NONE):

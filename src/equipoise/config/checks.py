@@ -13,6 +13,8 @@ from equipoise.data.catalogue import DATASETS
 from equipoise.data.mixing import MIXES
 from equipoise.data.prepare import counted_by, surveyed
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import options_of
+from equipoise.data.sampling import resampler
 from equipoise.data.types import Source
 from equipoise.methods import schedules
 from equipoise.methods.bags import check_size
@@ -50,6 +52,7 @@ def check_together(config: Config) -> None:
     _check_model(config, source)
     _check_images(config, source)
     _check_mix(config, source)
+    _check_sampling(config, source)
     _check_loss(config)
     if config.trainer.device == "cpu" and config.trainer.gpu_memory is not None:
         raise ConfigError(
@@ -209,6 +212,26 @@ def _check_mix(config: Config, source: Source) -> None:
             f"decision={config.decision.name} needs the prior that the model learned under; after {typed}, which moves "
             f"labels, it has no analytic form: use decision={DECISIONS[config.decision.name].instead}"
         )
+
+
+def _check_sampling(config: Config, source: Source) -> None:
+    """Refuse to resample what is no row of numbers, and options and counts that a resampling does not take."""
+    dataset, typed = config.dataset, f"dataset.sampling={config.dataset.sampling}"
+    options, record, kind = options_of(dataset), resampler(dataset.sampling), DATASETS[dataset.name]
+    if record is None or kind.several_labels:  # which is told with what else is for one class a sample
+        return
+    if source.texts or source.words or source.dimensions != 1 or kind.read_in_place:
+        has = "samples that stay in shards" if kind.read_in_place and source.dimensions == 1 else _held(source)
+        raise ConfigError(
+            f"{typed} makes rows of features, as tables and vectors have; dataset={dataset.name} has {has}: use "
+            "dataset.sampling=class_balanced, which draws samples as they are"
+        )
+    if source.masses is not None:
+        raise ConfigError(
+            f"{typed} with dataset.weight={vars(dataset).get('weight')}: no paper says what a new row weighs; "
+            "leave one of the two out"
+        )
+    record.check_counts(dataset.sampling, options, source.classes, source.counts)
 
 
 def _check_texts(config: Config, model: Architecture | Estimator) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from equipoise.config.model import Config
 from equipoise.core.schema import NONE, ConfigError, Floats
 from equipoise.data.catalogue import DATASETS
+from equipoise.data.sampling import resampler
 from equipoise.data.types import Source
 from equipoise.methods.models import estimator
 
@@ -65,9 +66,10 @@ def _check_data(config: Config, source: Source, who: str) -> None:
 def _demanded(config: Config) -> dict[str, tuple[Any, Sequence[Any], str]]:
     """Return, of each option, its value, the values that mean nothing is asked, and why no other one is possible."""
     trainer, dataset = config.trainer, config.dataset
+    drawn = NONE if resampler(dataset.sampling) is not None else dataset.sampling
     return {
         "weighting.schedule": (config.weighting.schedule, ["constant"], NO_EPOCHS),
-        "dataset.sampling": (dataset.sampling, [NONE], "rows are drawn anew in every epoch, and it has none"),
+        "dataset.sampling": (drawn, [NONE], "rows are drawn anew in every epoch, and it has none"),
         "dataset.augment": (list(dataset.augment), [[]], "images are altered anew in every epoch, and it has none"),
         "dataset.mix": (dataset.mix, [NONE], "samples are mixed batch by batch, and it has none"),
         "trainer.phases": (list(trainer.phases), [[]], NO_EPOCHS),
@@ -87,7 +89,7 @@ def _demanded(config: Config) -> dict[str, tuple[Any, Sequence[Any], str]]:
 
 
 def check_command(typed: Sequence[str], jobs: Sequence[Config]) -> None:
-    """Refuse an estimator that is not installed, and options of Keras's steps that were typed where no job has any.
+    """Refuse what is not installed, and options of Keras's steps that were typed where no job has any.
 
     Parameters
     ----------
@@ -109,11 +111,15 @@ def check_command(typed: Sequence[str], jobs: Sequence[Config]) -> None:
 
 
 def seeds_in_vain(jobs: Sequence[Config]) -> list[str]:
-    """Return a sentence on each model of which several seeds are asked for, and make one and the same fit."""
+    """Return a sentence on each model of which several seeds are asked for, and make one and the same fit.
+
+    Where rows are made before the fit, they differ by the seed.
+    """
     seeds: dict[str, set[int]] = {}
     for job in jobs:
         record = estimator(job.model.name)
-        if record is not None and not record.draws:
+        made = resampler(job.dataset.sampling)
+        if record is not None and not record.draws and not (made is not None and made.makes):
             seeds.setdefault(job.model.name, set()).add(job.seed)
     return [
         f"model={name} draws nothing of fewer than 200,000 rows, so that every seed makes the same fit: repeat splits, "
@@ -124,10 +130,13 @@ def seeds_in_vain(jobs: Sequence[Config]) -> list[str]:
 
 
 def check_installed(config: Config) -> None:
-    """Refuse an estimator whose library is not installed."""
+    """Refuse an estimator, or a resampling, whose library is not installed."""
     record = estimator(config.model.name)
     if record is not None:
         record.check_installed(config.model.name)
+    resampling = resampler(config.dataset.sampling)
+    if resampling is not None:
+        resampling.check_installed(config.dataset.sampling)
 
 
 def moves_prior(config: Config, weights: Floats) -> bool:

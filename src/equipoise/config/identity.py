@@ -15,7 +15,7 @@ from typing import Any
 from equipoise.config.model import Config, chosen_own
 from equipoise.core import source_code
 from equipoise.core.schema import NONE
-from equipoise.data.sampling import RULES
+from equipoise.data.sampling import RULES, resampler
 from equipoise.methods.calibration import CALIBRATIONS
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
@@ -37,6 +37,7 @@ CHOSEN_AMONG = (
         )
         for name in ("SHIPPED", registry)
     ),
+    "equipoise.data.resamplers.RESAMPLERS",
     "equipoise.methods.estimators.ESTIMATORS",
     "equipoise.methods.calibration.CALIBRATIONS",
 )
@@ -53,6 +54,7 @@ OF_AN_ESTIMATOR = (
     "equipoise.runs.weigh.weigh",
     "equipoise.training.estimator_learner.EstimatorLearner",
 )
+RESAMPLING = "equipoise.data.resampling.resampled"
 REFIT = ("equipoise.runs.refit.trained_again", "equipoise.data.all_rows.together")
 EVALUATION = ("equipoise.runs.evaluate.evaluate",)
 # What a task judges by, which trains nothing.
@@ -78,9 +80,12 @@ def code(config: Config) -> dict[str, str]:
     }
     if config.calibration.name != NONE:
         chosen[f"calibration={config.calibration.name}"] = CALIBRATIONS[config.calibration.name]
-    if config.dataset.sampling in RULES.own():
-        chosen[f"sampling={config.dataset.sampling}"] = RULES[config.dataset.sampling]
+    rule = config.dataset.sampling
+    if rule in RULES.own() or resampler(rule) is not None:
+        chosen[f"sampling={rule}"] = RULES[rule]
     found = {part: _of_record(record) for part, record in chosen.items()}
+    if resampler(rule) is not None:
+        found["resampling"] = _of_code(RESAMPLING)
     others = (*JUDGES, ESTIMATOR)
     if estimator(config.model.name) is None:
         found["training"] = _of_code(*TRAINING, without=others)

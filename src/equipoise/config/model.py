@@ -52,6 +52,7 @@ SILENT = (
     ("dataset.augment", []),
     ("dataset.mix", "none"),
     ("dataset.mix_alpha", 1.0),
+    ("dataset.sampling_options", None),
     ("trainer.refit", False),
     ("trainer.schedule", "constant"),
     ("trainer.schedule_warmup", 0.1),

@@ -137,6 +137,9 @@ def decision(function: Function) -> Function:
 def sampling(function: Function) -> Function:
     """Mark a sampling rule: from counts, int64 (classes,), and the progress from 0 to 1 to each class's share.
 
+    If its first three are named `features`, `labels` and `seed`, it resamples the training split before the fit: from
+    float32 (n, features) and int64 (n,) to other rows of the same form.
+
     Examples
     --------
     >>> import equipoise as eq
@@ -160,6 +163,7 @@ HANDED: Mapping[str, tuple[int, tuple[str, ...]]] = {
 }
 KINDS = tuple(HANDED)
 SEED = "seed"  # what a model that is an estimator calls its first parameter
+RESAMPLES = ("features", "labels", "seed")  # what a function that resamples rows calls its parameters
 ROWS = "rows"  # what a loss for several labels a sample calls its first parameter
 
 
@@ -197,6 +201,11 @@ class Own:
     def of_estimator(self) -> bool:
         """Whether it is a model that learns without Keras."""
         return self.kind == "model" and self.handed[0] == SEED
+
+    @property
+    def resamples(self) -> bool:
+        """Whether it is a sampling that returns rows, and not shares."""
+        return self.kind == "sampling" and self.handed[0] == RESAMPLES[0]
 
     def __str__(self) -> str:
         return f"{self.kind}={self.name} ({self.place})"
@@ -516,8 +525,9 @@ class _Marks:
 def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own:
     """Return the option that a marked function describes, if its parameters are what its kind takes."""
     where, given = f"{shown(path)}, line {node.lineno}: {kind} {node.name}", node.args
-    least, names = HANDED[kind]
     handed = [each.arg for each in (*given.posonlyargs, *given.args)]
+    resamples = kind == "sampling" and handed[:1] == [RESAMPLES[0]]
+    least, names = (len(RESAMPLES), RESAMPLES) if resamples else HANDED[kind]
     form = f"{node.name}({', '.join([*names[:least], '*, option: float = 1.0'])})"
     if given.vararg or given.kwarg:
         raise ConfigError(f"{where} takes *args or **kwargs: an option has names and defaults, as in {form}")
@@ -540,7 +550,7 @@ def _described(kind: str, node: ast.FunctionDef, path: Path, module: str) -> Own
         )
     if kind == "model" and handed[0] == SEED and len(handed) > least:
         raise ConfigError(f"{where} takes {SEED}, as an estimator does, and texts, of which none is made")
-    if kind == "sampling" and given.kwonlyargs:
+    if kind == "sampling" and given.kwonlyargs and not resamples:
         raise ConfigError(f"{where} has options, and a sampling rule has none: dataset.sampling={node.name}")
     defaults = {}
     for option, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):

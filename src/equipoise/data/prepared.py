@@ -50,6 +50,7 @@ class Prepared(ClassCounts):
     shard_root, shards : the folder of the shards and how many each split has, if the samples stay in them
     test_counts_fixed : whether a design fixes how many test samples each class has
     ids : how many categories each of the last features is the number of
+    drawn : the samples to train on in place of the training split, if it was resampled
     """
 
     folder: Path
@@ -63,6 +64,12 @@ class Prepared(ClassCounts):
     shards: int = 0
     test_counts_fixed: bool = False
     ids: tuple[int, ...] = ()
+    drawn: Samples | None = None
+
+    @property
+    def training(self) -> Samples:
+        """The samples that a model is trained on."""
+        return self.split("train") if self.drawn is None else self.drawn
 
     def split(self, name: str) -> Samples:
         """Return `train`, `validation` or `test`, mapped and not loaded.

@@ -1,4 +1,4 @@
-"""Training samples drawn by class: the dual of weighting them.
+"""Training samples drawn by class: the dual of weighting them. Or resampled before the fit, by `resamplers`.
 
 A rule takes the counts n_c and the progress of training t, from 0 in the first epoch to 1 in the last, and returns the
 share of each class in an epoch. Samples are drawn with replacement (Kang et al. 2020, section 4.1).
@@ -6,13 +6,14 @@ share of each class in an epoch. Samples are drawn with replacement (Kang et al.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from equipoise.core import plugins
 from equipoise.core.registry import Registry
 from equipoise.core.schema import NONE, ConfigError, Floats, Integers
+from equipoise.data.resamplers import RESAMPLERS, Resampler, of_own
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -42,7 +43,29 @@ SHIPPED: Mapping[str, Callable[[Integers, float], Floats]] = {
     "progressive": progressive,
 }
 
-RULES: Registry[Callable[[Integers, float], Floats]] = Registry("sampling", SHIPPED, lambda function, _own: function)
+Share = Callable[[Integers, float], Floats]
+
+RULES: Registry[Share | Resampler] = Registry(
+    "sampling",
+    {**SHIPPED, **RESAMPLERS},
+    lambda function, own: of_own(function, own) if own.resamples else function,
+)
+
+
+def resampler(rule: str) -> Resampler | None:
+    """Return what resamples the training rows; None of a rule of shares, or where each row is taken once an epoch."""
+    own = None if rule == NONE or rule in RULES.shipped else RULES.own().get(rule)
+    found = None if rule == NONE or (own is not None and not own.resamples) else RULES[rule]
+    return found if isinstance(found, Resampler) else None
+
+
+def shares_of(rule: str) -> Share | None:
+    """Return what gives each class's share; None of a resampling, or where each row is taken once an epoch."""
+    if rule == NONE or resampler(rule) is not None:
+        return None
+    found = RULES[rule]
+    assert not isinstance(found, Resampler)
+    return found
 
 
 @dataclass(frozen=True)
@@ -99,11 +122,27 @@ class Sampling:
         return bool(np.ptp(self.shares, axis=0).max() < 1e-12)
 
 
+@dataclass(frozen=True)
+class Resampling:
+    """How many rows of each class a training split had, and has after it was resampled, int64 (classes,)."""
+
+    before: Integers
+    after: Integers
+
+    steady: ClassVar[bool] = True
+
+    @property
+    def ratio(self) -> Floats:
+        """How much more frequent than in the data each class is, float64 (classes,)."""
+        found: Floats = (self.after / self.after.sum()) / (self.before / self.before.sum())
+        return found
+
+
 def sampling(rule: str, labels: Integers, counts: Integers, epochs: int) -> Sampling | None:
     """Return the configured sampling of a training split; None if each sample is taken once an epoch."""
-    if rule == NONE:
+    share = shares_of(rule)
+    if share is None:
         return None
-    share = RULES[rule]
     with plugins.telling(f"dataset.sampling={rule}", share):
         found = [share(counts.copy(), epoch / max(1, epochs - 1)) for epoch in range(epochs)]
     with plugins.placing(share):

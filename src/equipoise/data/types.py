@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from equipoise.core.schema import (
     NONE,
@@ -26,6 +26,7 @@ from equipoise.core.schema import (
     Section,
     Seed,
     Word,
+    names_as_text,
 )
 from equipoise.data.augmentation import AUGMENTATIONS
 from equipoise.data.mixing import MIXES
@@ -50,6 +51,7 @@ class Dataset(Section):
     split_seed: Seed
     target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
     sampling: Annotated[str, KeyOf(RULES, NONE)]
+    sampling_options: Annotated[dict[str, bool | int | float | str | None], BeforeValidator(names_as_text)] | None
     mix: Annotated[str, KeyOf(MIXES, NONE)]
     mix_alpha: Positive
     augment: Annotated[tuple[Annotated[str, KeyOf(AUGMENTATIONS)], ...], Field(strict=False)]
@@ -75,6 +77,20 @@ class HeldOut(Section):
     validation_per_class: PositiveInt
 
 
+class Categories(NamedTuple):
+    """Neighbouring features that stand for one category: its number, 0 or 1, or one feature for each category.
+
+    Attributes
+    ----------
+    start, width : of the features
+    quantities : how many features before them are 0 where this one is 1, since their value is missing
+    """
+
+    start: int
+    width: int
+    quantities: int = 0
+
+
 class Preprocessing(Section):
     """How raw rows become the features that a model takes, as `prepare` learned it once and for all.
 
@@ -86,6 +102,11 @@ class Preprocessing(Section):
     @property
     def category_counts(self) -> tuple[int, ...]:
         """How many categories each of the last features is the number of; none where features are quantities."""
+        return ()
+
+    @property
+    def categories(self) -> "tuple[Categories, ...]":
+        """The features that stand for categories; none where all are quantities."""
         return ()
 
     def apply(self, rows: Any) -> Floats:
@@ -153,12 +174,14 @@ class ClassCounts:
     counts : int64 (classes,), the samples of each class in the training split
     masses : what their row weights add up to; None where rows have none
     count : whether the rows or their weights are counted where a count decides something
+    resampled : int64 (classes,), the samples that a model is trained on, where they were resampled; else None
     """
 
     classes: tuple[str, ...]
     counts: Integers
     masses: Masses | None = field(default=None, kw_only=True)
     count: CountedBy = field(default="rows", kw_only=True)
+    resampled: Integers | None = field(default=None, kw_only=True)
 
     @property
     def counted(self) -> Integers | Floats:

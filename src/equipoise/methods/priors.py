@@ -6,7 +6,7 @@ import numpy as np
 
 from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.data.labels import in_order
-from equipoise.data.sampling import Sampling
+from equipoise.data.sampling import Resampling, Sampling
 from equipoise.data.types import ClassCounts, Dataset
 from equipoise.methods.losses import LOSSES, Factors, Known, LossOptions
 from equipoise.methods.second_stages import SECOND_STAGES
@@ -14,7 +14,7 @@ from equipoise.methods.weighting import ClassWeights
 
 
 def effective_prior(
-    weights: ClassWeights, loss: LossOptions, second_stage: str = NONE, sampling: Sampling | None = None
+    weights: ClassWeights, loss: LossOptions, second_stage: str = NONE, sampling: Sampling | Resampling | None = None
 ) -> Floats | None:
     """Return q_c, (classes,), proportional to p_c w_c, the sampling ratio and the loss's factor; None if not known.
 

@@ -243,4 +243,6 @@ def weighed(section: Weighting, data: ClassCounts) -> ClassWeights:
         raise ConfigError(
             f"weighting={section.name}: the weights are too large or too small for float32; choose milder parameters"
         )
-    return ClassWeights(classes, data.counts, normalised, masses=data.masses, count=data.count)
+    return ClassWeights(
+        classes, data.counts, normalised, masses=data.masses, count=data.count, resampled=data.resampled
+    )

@@ -9,6 +9,7 @@ import numpy as np
 from equipoise.config.model import Config, Trainer
 from equipoise.data.all_rows import all_rows
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import resampled
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.orientation import orientation
 from equipoise.runs.weigh import weigh
@@ -37,7 +38,7 @@ class Again:
     @classmethod
     def of(cls, config: Config, trained: Trained, cache: Path) -> "Again":
         """Return what a run repeats whose judged model is `trained`; `cache` is the folder of prepared data."""
-        data = all_rows(config.dataset, cache)
+        data = resampled(config.dataset, all_rows(config.dataset, cache), config.seed)
         return cls(as_repeated(config), data, weigh(config, data), kept_epochs(config.trainer, trained.history))
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from equipoise.config.model import Config
 from equipoise.core.commands import command
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import told
 from equipoise.data.types import title_of
 from equipoise.methods.models import packages_of
 from equipoise.reports.page import Fact, Link
@@ -49,6 +50,7 @@ def _of_data(config: Config, data: Prepared) -> list[str]:
         title_of(config.dataset),
         f"{sizes} samples",
         f"{len(data.classes):,} {what}, {data.counts.max():,} to {data.counts.min():,} training samples each",
+        *filter(None, [told(config.dataset, data)]),
     ]
 
 

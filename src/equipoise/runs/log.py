@@ -17,6 +17,8 @@ from equipoise.core.schema import Floats
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.preprocessing import PREPROCESSING
+from equipoise.data.resamplers import PACKAGE
+from equipoise.data.sampling import resampler
 from equipoise.data.types import ClassCounts, title_of
 from equipoise.methods.models import estimator, packages_of
 from equipoise.methods.saved_model import own_modules
@@ -46,7 +48,7 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
         "seed": str(config.seed),
         "config_sha256": config_sha256(config),
         "deterministic": str(config.trainer.deterministic).lower(),
-        **{package: version(package) for package in packages_of(config.model.name)},
+        **{package: version(package) for package in packages(config)},
         "training_sha256": training_sha256(config),
         "data_sha256": data.data_sha256,
         **identity.tags(config),
@@ -55,6 +57,13 @@ def config_tags(config: Config, data: Prepared) -> dict[str, str]:
     named = positive(config.dataset, data)
     tags |= {} if named is None else {"positive": named}
     return tags | ({} if config.sweep == "auto" else {"sweep_id": config.sweep})
+
+
+def packages(config: Config) -> tuple[str, ...]:
+    """Return the packages whose versions the config's result depends on."""
+    record = resampler(config.dataset.sampling)
+    more = () if record is None or record.own else ("scikit-learn", PACKAGE)
+    return tuple(dict.fromkeys((*packages_of(config.model.name), *more)))
 
 
 def log_config(config: Config, log: Run) -> None:
@@ -86,6 +95,7 @@ def log_input_metrics(config: Config, log: Run, data: Prepared, weights: ClassWe
         {
             # n_test / n_train is what a comparison over splits needs; log_evaluation adds n_test.
             **{f"samples/{split}": len(data.split(split).labels) for split in ("train", "validation")},
+            **({} if data.resampled is None else {"samples/resampled": int(data.resampled.sum())}),
             "weight_sample_mean": table.sample_mean,
             "effective_sample_size": table.effective_sample_size,
             "learning_rate_factor": learning_rate_factor(table, config.trainer.optimizer),
@@ -120,6 +130,8 @@ def log_weights(log: Run, data: Prepared, weights: ClassWeights) -> None:
         "weight": weights.weights.tolist(),
         "share": weights.share.tolist(),
     }
+    if data.resampled is not None:
+        columns["resampled"] = data.resampled.tolist()
     if weights.masses is not None:  # of the rows' own weights
         columns |= {"row_weights": weights.masses.sums.tolist(), "squares": weights.masses.squares.tolist()}
     by_name = {name: {key: values[row] for key, values in columns.items()} for row, name in enumerate(data.classes)}

@@ -107,7 +107,7 @@ def evaluate_again(
         )
     # All that depends on the training counts is about the data that the model has seen.
     weights = replace(weights, count=data.count)
-    data = replace(data, counts=weights.counts, masses=weights.masses)
+    data = replace(data, counts=weights.counts, masses=weights.masses, resampled=weights.resampled)
     slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
     device = _started(config)
     found = evaluate(config, data, weights, _answers(store, trained, config, data))
@@ -333,6 +333,8 @@ def _weights(store: Store, run: str) -> ClassWeights:
     table = read_json(store, run, "weights.json")
     counts = np.array([row["count"] for row in table.values()], dtype=np.int64)
     found = ClassWeights(tuple(table), counts, np.array([row["weight"] for row in table.values()]))
+    if all("resampled" in row for row in table.values()):
+        found = replace(found, resampled=np.array([row["resampled"] for row in table.values()], dtype=np.int64))
     if not all("row_weights" in row for row in table.values()):
         return found
     sums, squares = (np.array([row[key] for row in table.values()]) for key in ("row_weights", "squares"))

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from equipoise.config.model import Config
 from equipoise.core.schema import NONE, Floats, counted
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import resampled
+from equipoise.data.sampling import Resampling
 from equipoise.runs import evaluate, start, weigh
 
 
@@ -16,6 +18,7 @@ def rehearse(config: Config, data: Prepared) -> Iterator[str]:
     ConfigError
         If an option is not what a run takes it for.
     """
+    data = resampled(config.dataset, data, config.seed)
     learner = start.start(config, data)
     train = data.split("train")
     samples, classes = counted(len(train.labels), "sample", "samples"), counted(len(data.classes), "class", "classes")
@@ -25,7 +28,9 @@ def rehearse(config: Config, data: Prepared) -> Iterator[str]:
     weigh.tell(config, data, weights)
     yield f"weighting={config.weighting.name}: weights {_span(weights.weights)}"
     drawing = weigh.drawing(config, data)
-    if config.dataset.sampling != NONE and drawing is not None:
+    if isinstance(drawing, Resampling):
+        yield f"dataset.sampling={config.dataset.sampling}: {drawing.before.sum()} rows to {drawing.after.sum()}"
+    elif config.dataset.sampling != NONE and drawing is not None:
         yield f"dataset.sampling={config.dataset.sampling}: shares {_span(drawing.shares)}"
     verdict = evaluate.rehearsed(config, data, weights)
     yield f"decision={config.decision.name}: decides for {len(verdict.labels)} samples, on made-up logits"

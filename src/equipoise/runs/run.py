@@ -11,6 +11,7 @@ from equipoise.core.terminal import warn
 from equipoise.data.originals import unchanged
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
+from equipoise.data.resampling import resampled
 from equipoise.reports.evidence import Evidence
 from equipoise.runs import background
 from equipoise.runs.again import Again
@@ -95,6 +96,7 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
     if settled is not None:
         return settled
     background.run_begins()
+    data = resampled(config.dataset, data, config.seed)
     learner = start(config, data)
     with session.opened(config, data, learner) as log:
         weights = weigh(config, data)
@@ -132,7 +134,7 @@ def take_part(config: Config) -> None:
     ConfigError
         As `train` does.
     """
-    data = prepare(config.dataset, cache_folder())
+    data = resampled(config.dataset, prepare(config.dataset, cache_folder()), config.seed)
     learner = start(config, data)
     with at_work(lambda: None), unchanged(data):
         learner.fit(weigh(config, data), lambda *_: None, None)

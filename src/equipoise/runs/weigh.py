@@ -1,12 +1,15 @@
 """The step `weigh`: from training counts to weights, and what a user should hear of them before training."""
 
+import numpy as np
+
 from equipoise.config import advice
 from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
-from equipoise.core.schema import Floats
+from equipoise.core.schema import Floats, listing
 from equipoise.core.terminal import note, warn
+from equipoise.data import resampling
 from equipoise.data.prepared import Prepared
-from equipoise.data.sampling import Sampling, sampling
+from equipoise.data.sampling import Resampling, Sampling, resampler, sampling
 from equipoise.methods.models import estimator
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.choose import task_of
@@ -31,18 +34,20 @@ def training(config: Config, data: Prepared, weights: ClassWeights) -> Training:
     return Training(weights, config.loss, config.trainer.second_stage, drawing(config, data), config.dataset.mix, known)
 
 
-def drawing(config: Config, data: Prepared) -> Sampling | None:
-    """Return how samples are drawn, or None if each is taken once an epoch."""
+def drawing(config: Config, data: Prepared) -> Sampling | Resampling | None:
+    """Return how samples are drawn or were resampled, or None if each is taken once an epoch."""
     record = estimator(config.model.name)
     if record is not None and record.balances:
         return sampling("class_balanced", data.split("train").labels, data.counts, 1)
+    if data.resampled is not None:
+        return Resampling(data.counts, data.resampled)
     return sampling(config.dataset.sampling, data.split("train").labels, data.counts, config.trainer.epochs)
 
 
 def notes(config: Config, data: Prepared, weights: ClassWeights) -> list[str]:
     """Return what cannot have the effect that was meant, and what is corrected twice, a sentence each."""
     of_classes = advice.notes(config, weights) if task_of(data).has_class_parts else []
-    return [*of_classes, *_of_rows(config, data)]
+    return [*of_classes, *_of_rows(config, data), *_of_categories(config, data), *_of_grown(config, data)]
 
 
 def _of_rows(config: Config, data: Prepared) -> list[str]:
@@ -56,10 +61,42 @@ def _of_rows(config: Config, data: Prepared) -> list[str]:
     ]
 
 
+def _of_categories(config: Config, data: Prepared) -> list[str]:
+    """Return what is made of categories by a resampling that takes them for quantities."""
+    record = resampler(config.dataset.sampling)
+    if record is None or record.own or record.mixed or not record.makes:
+        return []
+    wide = [each for each in resampling.categories_of(data) if each.quantities == 0]
+    if not wide:
+        return []
+    return [
+        f"dataset.sampling={config.dataset.sampling}: new rows have fractions of {len(wide)} "
+        f"column{'s' * (len(wide) > 1)} of categories; dataset.sampling=smote_nc makes categories"
+    ]
+
+
+def _of_grown(config: Config, data: Prepared) -> list[str]:
+    """Return which rare classes have got no rows, where all of them should."""
+    record, options = resampler(config.dataset.sampling), resampling.options_of(config.dataset)
+    if data.resampled is None or record is None or record.own or options.get("sampling_strategy") != "auto":
+        return []
+    rare = data.counts < data.counts.max()
+    same = [data.classes[place] for place in np.flatnonzero(rare & (data.resampled <= data.counts))]
+    if not (record.makes and same):
+        return []
+    return [
+        f"dataset.sampling={config.dataset.sampling} makes no row of class {listing(same)}, as none of its rows is "
+        "where new ones are to be made"
+    ]
+
+
 def tell(config: Config, data: Prepared, weights: ClassWeights) -> None:
     """Tell the user of the data and the weights what training will not tell."""
     for message in (*data.notes, *notes(config, data, weights)):
         warn(message)
+    rows = resampling.told(config.dataset, data)
+    if rows is not None:
+        note(rows)
     table = shown(config, data, weights)
     if table.positive is not None:
         weight = table.weights[table.classes.index(table.positive)]
@@ -85,4 +122,6 @@ def corrections(config: Config, data: Prepared, weights: ClassWeights) -> dict[s
         found["correction"] = weights.weights * by_loss
     if drawn is not None:
         found |= {"sampling_ratio": drawn.ratio, "effective_weight": drawn.ratio * weights.weights}
+    if data.resampled is not None:
+        found["resampled"] = data.resampled.astype(np.float64)
     return found

@@ -51,7 +51,7 @@ class EstimatorLearner:
     @clock.part("train")
     def fit(self, weights: ClassWeights, on_epoch: OnEpoch, checkpoints: Checkpoints | None) -> None:
         """Fit it from the beginning; a checkpoint would hold nothing yet."""
-        train = self._data.split("train")
+        train = self._data.training
         self._fitted = self._fit(train, weights.weights)
         metrics = self._metrics(weights.weights)
         self._tell_divergence(metrics["train/loss"], weights.weights)
@@ -103,7 +103,7 @@ class EstimatorLearner:
 
     def _check_classes(self, made: Any, classes: int) -> None:
         """Refuse probabilities of other classes than those of the labels."""
-        found = np.shape(made.predict_proba(self._rows(self._data.split("train").features[:2])))
+        found = np.shape(made.predict_proba(self._rows(self._data.training.features[:2])))
         if found != (2, classes):
             raise ConfigError(
                 f"{self._who}: predict_proba of 2 rows returns the shape {found}; of {classes} classes it must be "
@@ -160,11 +160,11 @@ class EstimatorLearner:
 
     def save(self, keep: Keep) -> None:
         """Hand over the estimator, and two training samples as it takes them."""
-        keep(self._fitted, self._rows(self._data.split("train").features[:2]))
+        keep(self._fitted, self._rows(self._data.training.features[:2]))
 
     def described(self) -> Iterator[str]:
         """Fit a few samples of every class; yield a line for each option that was tried."""
-        samples = _some(self._data.split("train"), len(self._data.classes))
+        samples = _some(self._data.training, len(self._data.classes))
         fitted = self._fit(samples, np.ones(len(self._data.classes)))
         logits = log_probabilities(fitted, samples.features, self._data.words)
         yield (
@@ -175,7 +175,7 @@ class EstimatorLearner:
 
     def _sample(self) -> Samples:
         """Return training samples, the same ones every time."""
-        train = self._data.split("train")
+        train = self._data.training
         rows = np.sort(np.random.default_rng(0).permutation(len(train.labels))[:MOST_SAMPLES])
         own = None if train.weights is None else np.asarray(train.weights)[rows]
         return Samples(np.asarray(train.features)[rows], np.asarray(train.labels)[rows], weights=own)

@@ -61,7 +61,7 @@ def fit(
         not defined.
     """
     factors = task_of(data).factors(weights)
-    check_labels(data.split("train").labels, factors, len(data.classes))
+    check_labels(data.training.labels, factors, len(data.classes))
     watch = Supervisor(compiled, config, data, factors, on_epoch)
     enter = compiled.begin(config, factors, watch)
     watch.checkpoints = checkpoints

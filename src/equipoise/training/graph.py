@@ -193,7 +193,7 @@ class Compiled:
             variable.assign(self.function.tables[name])
 
     def _work(self, config: Config, data: Prepared) -> Work:
-        train = data.split("train")
+        train = data.training
         drawn = sampling(config.dataset.sampling, train.labels, data.counts, config.trainer.epochs)
         dataset = config.dataset
         mixing = None if dataset.mix == NONE else Mixing(dataset.mix, dataset.mix_alpha, data.counts)
@@ -247,6 +247,8 @@ def _graph(config: Config, data: Prepared) -> str:
         variable.remove("weighting")  # it decides how the loss is scaled
     if config.dataset.sampling != NONE:
         variable.remove("trainer.epochs")
+    if data.drawn is not None:
+        variable.remove("seed")  # it decides which rows there are
     tables = loss_function(config, data).in_graph
     loss, model = LOSSES[config.loss.name], MODELS[config.model.name]
     # Code of the user's own may be edited while a notebook lives.

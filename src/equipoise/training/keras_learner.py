@@ -48,7 +48,7 @@ class KerasLearner:
         """Return each class's part of the loss and of the gradient; empty where a sample has several labels."""
         if not task_of(self._data).has_class_parts:
             return {}
-        samples, form = self._data.split("train"), self._config.dataset.labels
+        samples, form = self._data.training, self._config.dataset.labels
         return asdict(audit(self.compiled.predict, self.compiled.function, samples, weights, form))
 
     def second_stage(self) -> Mapping[str, Sequence[float]]:
@@ -63,7 +63,7 @@ class KerasLearner:
 
     def save(self, keep: Keep) -> None:
         """Hand over the Keras model, and two training samples."""
-        keep(self.compiled.model, next(feature_batches(self._data.split("train").features[:2])))
+        keep(self.compiled.model, next(feature_batches(self._data.training.features[:2])))
 
     def described(self) -> Iterator[str]:
         """Yield what model and loss are made of."""

@@ -6,6 +6,7 @@ import numpy as np
 from equipoise.config.model import Config
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepared import Prepared
+from equipoise.data.types import Samples
 from equipoise.methods.second_stages import SECOND_STAGES, Curves, Learned
 from equipoise.metrics.classification import class_logits, epoch_metrics
 from equipoise.training.engines.choose import lets_xla_in
@@ -41,6 +42,11 @@ def run_second_stage(model: keras.Model, predictor: Predictor, config: Config, d
     return {**curves, **{f"val/{name}": [value, after[name]] for name, value in before.items()}}
 
 
+def _samples(data: Prepared, split: str) -> Samples:
+    """Return a split as it is, or the samples to train on."""
+    return data.training if split == "train" else data.split(split)
+
+
 def _learned(model: keras.Model, config: Config, data: Prepared) -> Learned:
     head, trainer = model.layers[-1], config.trainer
     # As a script of plain Keras has them, so that it ends with the same bits.
@@ -49,8 +55,8 @@ def _learned(model: keras.Model, config: Config, data: Prepared) -> Learned:
     return Learned(
         kernel=kernel,
         bias=bias,
-        features=lambda split: features(data.split(split).features),
-        labels=lambda split: np.asarray(data.split(split).labels),
+        features=lambda split: features(_samples(data, split).features),
+        labels=lambda split: np.asarray(_samples(data, split).labels),
         classes=len(data.classes),
         form=config.dataset.labels,
         seed=config.seed,

@@ -192,7 +192,7 @@ def _check_built(built: Compiled, config: Config, data: Prepared) -> None:
             f"{who} ends in {last}; it must end in logits, of which the loss makes probabilities itself: "
             "leave the activation of the last layer out"
         )
-    train = data.split("train")
+    train = data.training
     found = built.predict(train.features[np.unique(np.linspace(0, len(train.labels) - 1, ROWS).astype(int))])
     if not np.isfinite(found).all():
         raise ConfigError(

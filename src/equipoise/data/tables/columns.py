@@ -16,7 +16,7 @@ from equipoise.core.schema import Booleans, ConfigError, Floats, Names, Section,
 from equipoise.data import cells, dates
 from equipoise.data.scaling import FAR, ROUNDING
 from equipoise.data.tables.pandas_types import PandasType
-from equipoise.data.types import Preprocessing
+from equipoise.data.types import Categories, Preprocessing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -327,6 +327,18 @@ class TablePreprocessing(Preprocessing):
     def category_counts(self) -> tuple[int, ...]:
         """How many numbers each of the last features has, of columns of many categories."""
         return tuple(column.size for column in self.columns if isinstance(column, IdColumn))
+
+    @property
+    def categories(self) -> tuple[Categories, ...]:
+        """The features of categorical columns, and those that tell that a number or a date is missing."""
+        found, start = [], 0
+        for column in self.columns:
+            if isinstance(column, CategoricalColumn | IdColumn):
+                found += [Categories(start, column.width)] * (column.width > 0)
+            elif column.indicator:
+                found.append(Categories(start + column.width - 1, 1, column.width - 1))
+            start += column.width
+        return tuple(found)
 
     def apply(self, rows: Any) -> Floats:
         """Return float32 (rows, features); what cannot be read is missing, an unknown category is a row of zeros."""

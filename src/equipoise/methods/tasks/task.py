@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.data.prepared import Prepared
-from equipoise.data.sampling import Sampling
+from equipoise.data.sampling import Resampling, Sampling
 from equipoise.data.types import Dataset
 from equipoise.methods.decisions import Decide, Decision
 from equipoise.methods.losses import Known, LossOptions
@@ -36,7 +36,7 @@ class Training:
     weights: ClassWeights
     loss: LossOptions
     second_stage: str = NONE
-    sampling: Sampling | None = None
+    sampling: Sampling | Resampling | None = None
     mix: str = NONE
     moves_prior: bool = True
 

@@ -38,7 +38,7 @@ def choice_of(config: Config, data: Prepared, device: str) -> Choice:
     ConfigError
         If the samples are to stay in memory and do not fit.
     """
-    trainer, steps = config.trainer, -(-len(data.split("train").labels) // config.trainer.batch_size)
+    trainer, steps = config.trainer, -(-len(data.training.labels) // config.trainer.batch_size)
     engine, why = _engine(config, data, device)
     # Other losses have a product with a constant, which would not leave the same bits in a program of many steps.
     few = trainer.batch_size * math.prod(data.shape) <= MOST_NUMBERS
@@ -49,7 +49,7 @@ def choice_of(config: Config, data: Prepared, device: str) -> Choice:
         xla = trainer.jit and lets_xla_in(config, device)
         untried = engine is KerasFit and device == "gpu"
         return Choice(engine, xla, xla and in_programs and not untried, why)
-    usual = device == "cpu" and trainer.strategy == "single" and is_resident(data.split("train"))
+    usual = device == "cpu" and trainer.strategy == "single" and is_resident(data.training)
     if not (usual and in_programs and steps >= LEAST_STEPS):
         return Choice(engine, False, False, why)
     because = (
@@ -64,7 +64,7 @@ def lets_xla_in(config: Config, device: str) -> bool:
 
 
 def _engine(config: Config, data: Prepared, device: str) -> tuple[type[Engine], str]:
-    trainer, samples = config.trainer, data.split("train")
+    trainer, samples = config.trainer, data.training
     if data.texts:
         return KerasFit, "the samples are texts"
     needed = 4 * len(samples.labels) * math.prod(data.shape)

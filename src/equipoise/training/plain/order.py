@@ -1,6 +1,6 @@
 """The order of the samples in a script: every sample once an epoch, or drawn by class."""
 
-from equipoise.data.sampling import RULES
+from equipoise.data.sampling import shares_of
 from equipoise.training.plain.case import Case, Piece
 from equipoise.training.plain.definitions import Definitions, Text
 from equipoise.training.plain.writing import WIDTH
@@ -16,10 +16,11 @@ DRAWN = (
 def order(case: Case, definitions: Definitions) -> Piece:
     """Return the statements that make `order`, the rows of an epoch."""
     rule = case.config.dataset.sampling
-    if rule not in RULES:
+    share = shares_of(rule)
+    if share is None:
         rows = "tf.range(len(y_train), dtype=tf.int64)"
         return Piece([f"order = tf.random.experimental.stateless_shuffle({rows}, [SEED, epoch]).numpy()"])
-    option, share, last = f"dataset.sampling={rule}", RULES[rule], max(1, case.config.trainer.epochs - 1)
+    option, last = f"dataset.sampling={rule}", max(1, case.config.trainer.epochs - 1)
     steady = (share(case.data.counts, 0.0) == share(case.data.counts, 1.0)).all()
     return Piece(
         [

@@ -9,6 +9,7 @@ from equipoise.config.naming import run_name
 from equipoise.core.commands import command
 from equipoise.core.schema import NONE, ConfigError
 from equipoise.data.prepared import Prepared
+from equipoise.data.sampling import resampler
 from equipoise.data.shards import Images
 from equipoise.data.types import SPLITS, title_of
 from equipoise.methods.losses import LOSSES
@@ -72,6 +73,11 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
         )
     if config.dataset.mix != NONE:
         raise ConfigError(f"dataset.mix={config.dataset.mix}: it is not written as plain Keras")
+    if data.drawn is not None or resampler(config.dataset.sampling) is not None:
+        raise ConfigError(
+            f"dataset.sampling={config.dataset.sampling}: its rows are made before the training, and no array of a "
+            "script holds them, so there is no script of plain Keras"
+        )
     for brief in range(4):
         text = _written(Case(config, data, class_weights, origin, brief))
         if text.count("\n") <= MOST_LINES:
