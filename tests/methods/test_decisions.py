@@ -46,12 +46,21 @@ def problems(draw: st.DrawFn) -> Known:
     return known(labels, generator.normal(size=(size, classes)) + np.eye(classes)[labels] * draw(st.floats(0, 3)))
 
 
+def test_prior_adjusted_predicts_the_class_with_the_highest_moved_probability() -> None:
+    rule = known(effective=np.array([0.8, 0.2]), target=np.array([0.3, 0.7]))
+    # Odds of the second class 1/2 become 1/2 * (0.7 / 0.3) * (0.8 / 0.2) = 14/3, and 1/20 becomes 7/15.
+    logits = np.log([[2, 1], [20, 1]])
+    assert DECISIONS["prior_adjusted"](rule)(logits).tolist() == [1, 0]
+    assert DECISIONS["argmax"](rule)(logits).tolist() == [0, 0]
+
+
 def test_a_rule_that_was_written_decides_as_the_rule() -> None:
     rule = known(effective=np.array([0.8, 0.2]), costs=np.array([[0, 1], [9, 0]]))
     logits = np.random.default_rng(0).normal(size=(99, 2))
     for decide in (
         DECISIONS["logit_adjusted"].function(rule, tau=1.0),
         DECISIONS["cost"].function(rule),
+        DECISIONS["prior_adjusted"].function(rule),
         LeastCost(np.eye(2), None, EVEN),
         Above(np.array([0.3, -0.2])),
     ):

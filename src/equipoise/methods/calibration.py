@@ -169,11 +169,23 @@ def calibrated(name: str, known: Known) -> tuple[Calibrated, Known]:
     """
     if name == NONE:
         return UNCHANGED, known
-    method, prior = CALIBRATIONS[name], _frequencies(known.labels, len(known.target))
-    offset = np.zeros(len(prior)) if known.effective is None else np.log(prior) - np.log(known.effective)
-    rows = Rows(known.labels, known.logits, offset)
-    after = None if known.effective is None and method.has_tilt else prior
+    method, rows = CALIBRATIONS[name], _rows(known.labels, known.logits, known.effective)
+    after = _prior_after(name, rows.labels, known.effective, len(known.target))
     return method(rows), replace(known, logits=_apart(method, rows), effective=after, exact=False)
+
+
+def fitted(name: str, labels: Integers, logits: Floats, effective: Floats | None) -> tuple[Calibrated, Floats | None]:
+    """Return the map that is fitted to these rows, and the prior of its logits as `calibrated` knows it.
+
+    Parameters
+    ----------
+    labels, logits : int64 (n,) and float64 (n, classes)
+    effective : float64 (classes,), the prior of the logits; None: not known
+    """
+    if name == NONE:
+        return UNCHANGED, effective
+    found = CALIBRATIONS[name](_rows(labels, logits, effective))
+    return found, _prior_after(name, labels, effective, logits.shape[1])
 
 
 def calibrated_labels(name: str, labels: Integers, logits: Floats, odds: Floats | None) -> tuple[Calibrated, Floats]:
@@ -248,6 +260,17 @@ def _apart(method: Method, rows: Rows) -> Floats:
         part = rows if lacks else replace(rows, labels=rows.labels[rest], logits=rows.logits[rest])
         found[held_out] = method(part)(rows.logits[held_out])
     return found
+
+
+def _rows(labels: Integers, logits: Floats, effective: Floats | None) -> Rows:
+    classes = logits.shape[1]
+    offset = np.zeros(classes) if effective is None else np.log(_frequencies(labels, classes)) - np.log(effective)
+    return Rows(labels, logits, offset)
+
+
+def _prior_after(name: str, labels: Integers, effective: Floats | None, classes: int) -> Floats | None:
+    """Return the prior of calibrated logits, float64 (classes,); None if it is not known."""
+    return None if effective is None and CALIBRATIONS[name].has_tilt else _frequencies(labels, classes)
 
 
 def _frequencies(labels: Integers, classes: int) -> Floats:

@@ -83,6 +83,18 @@ class LeastCost:
 
 
 @dataclass(frozen=True)
+class MostProbable:
+    """The most probable class under the target prior: argmax of z - log q + log pi."""
+
+    effective: Floats
+    target: Floats
+
+    def __call__(self, logits: Floats) -> Integers:
+        moved = np.log(self.target) - np.log(self.effective)
+        return _chosen(lambda rows: rows + moved, logits)
+
+
+@dataclass(frozen=True)
 class Above:
     """Every label of a sample whose logit is above its threshold: 0 and 1 of shape (n, labels)."""
 
@@ -92,7 +104,7 @@ class Above:
         return (logits > self.thresholds).astype(np.int64)
 
 
-Decide = Biased | LeastCost | Above
+Decide = Biased | LeastCost | MostProbable | Above
 LabelRule = Callable[[Integers, Floats], Decide]  # from labels and logits of the validation split, (n, labels)
 
 
@@ -134,6 +146,15 @@ def logit_adjusted(known: Known, *, tau: Literal["auto"] | Annotated[float, Fiel
         ]
         tau = best_nearest(TAUS, np.array(scores), to=1.0)
     return Biased(-tau * log_prior)
+
+
+def prior_adjusted(known: Known) -> Decide:
+    """argmax of z - log q + log pi: the most probable class where the frequencies are those of `dataset.target_prior`.
+
+    q is the prior that the model learned under (Saerens, Latinne & Decaestecker 2002, eq. 2.4).
+    """
+    assert known.effective is not None, "the record says that the rule needs it"
+    return MostProbable(known.effective, known.target)
 
 
 def tuned(
@@ -328,6 +349,7 @@ def _of_own(function: Callable[..., Any], _own: Own) -> Rule:
 SHIPPED: Mapping[str, Rule] = {
     "argmax": Rule(argmax, of_labels=Rule(_even_odds)),
     "logit_adjusted": Rule(logit_adjusted, beside={"tau": 1.0}, needs_prior=True, instead="tuned"),
+    "prior_adjusted": Rule(prior_adjusted, needs_prior=True, asked=True, instead="tuned"),
     "tuned": Rule(
         tuned,
         beside={"metric": "balanced_accuracy"},

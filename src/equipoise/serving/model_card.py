@@ -42,6 +42,7 @@ METRICS = {
 RULES = {
     "argmax": "the most probable class by the model's own probabilities",
     "logit_adjusted": "the most probable class after the prior that the model learned under is divided out",
+    "prior_adjusted": "the most probable class by p(class), where classes are as frequent as dataset.target_prior says",
     "tuned": "the most probable class after a bias a class, tuned on the validation split",
     "cost": "the class of least expected cost",
     "f_beta": "the most probable class after a bias a class, tuned on the validation split for F_beta",
