@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from equipoise.core.schema import NONE, ConfigError, Floats, Integers, counted, listing
+from equipoise.core.schema import NONE, ConfigError, Floats, Integers, listing
 from equipoise.methods.calibration import fitted
 from equipoise.metrics.classification import log_softmax
 
@@ -23,7 +23,7 @@ MOST_CYCLES = 2000
 LEAST = 0.1  # of its share a class keeps in a leap, so that it can come back
 WORST_CONDITION = 30.0  # of the confusion matrix by class, above which an inverse magnifies noise more than it tells
 FEW = 10  # validation rows of a class, below which an interval is rough
-ODD = 0.01  # p, below which the rows do not look like a mixture of the classes as they were
+ODD = 0.001  # p, below which the rows do not look like a mixture of the classes as they were
 DIGITS = 6  # significant ones with which shares are used, so that they can be typed
 
 
@@ -61,7 +61,7 @@ class Estimate:
     bbse : by predicted classes; NaN where the confusion matrix does not tell the classes apart
     condition : of the confusion matrix by class; infinite if it is singular
     rows : how many the estimate is of
-    p : how often rows of these classes would look at least as odd by chance; NaN if it was not asked
+    p : how often, at most, rows of these classes would look as odd by chance; NaN if it was not asked
     notes : what a reader must know, a sentence each
     """
 
@@ -151,8 +151,8 @@ def most_likely(ratios: Floats, weights: Floats, start: Floats | None = None) ->
         mixed = ratios @ prior
         return prior * (transposed @ (weights / mixed)) / total, float(weights @ np.log(mixed))
 
-    width = ratios.shape[1]
-    prior = np.full(width, 1 / width) if start is None else np.maximum(start, NEAR) / np.maximum(start, NEAR).sum()
+    prior = np.ones(ratios.shape[1]) if start is None else np.maximum(start, NEAR)
+    prior = prior / prior.sum()
     for _ in range(MOST_CYCLES):
         one, likelihood = stepped(prior)
         two, _ = stepped(one)
@@ -210,7 +210,8 @@ class _Simple:
     def mean(self, weights: Floats) -> Floats:
         """Return the share of each predicted class, and the mean of how surely, float64 (classes + 1,)."""
         shares = np.bincount(self.decided, weights, minlength=self.width)
-        return np.append(shares, weights @ self.surely) / weights.sum()
+        means: Floats = np.append(shares, weights @ self.surely) / weights.sum()
+        return means
 
     def by_class(self, labels: Integers, rows: Integers | None = None) -> Floats:
         """Return the same of the rows of each class, float64 (classes + 1, classes)."""
@@ -241,10 +242,11 @@ def _drawn(labels: Integers, width: int, generator: np.random.Generator) -> tupl
 
 
 def _p(oddity: Floats, by_chance: Floats) -> float:
-    """Return how often the largest deviation, in units of its own spread, is reached by chance."""
-    spread = np.maximum(by_chance.std(axis=0), 1e-12)
-    largest = np.abs((by_chance - by_chance.mean(axis=0)) / spread).max(axis=1)
-    return float((1 + (largest >= np.abs(oddity / spread).max()).sum()) / (1 + len(largest)))
+    """Return how often the largest of the deviations is reached by chance, if each is normal (Bonferroni)."""
+    from scipy.stats import norm
+
+    spread = np.maximum(by_chance.std(axis=0, ddof=1), 1e-12)
+    return min(1.0, float(2 * len(oddity) * norm.sf(np.abs(oddity / spread).max())))
 
 
 def _of_source(source: Source, classes: Sequence[str]) -> list[str]:
