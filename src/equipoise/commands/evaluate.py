@@ -4,6 +4,9 @@
   python src/evaluate.py run=RUN_ID decision=argmax                by another decision rule
   python src/evaluate.py run=RUN_ID evaluation.groups=[20,100]     with other groups of frequency
   python src/evaluate.py run=RUN_ID dataset.target_prior=training  for use where classes are as frequent as in training
+  python src/evaluate.py run=RUN_ID dataset.target_prior=estimate unlabelled=new.csv
+                                                                   for use where they are as in these rows, without
+                                                                   labels; otherwise as in the test rows
   python src/evaluate.py run=RUN_ID dataset.test_path=new.csv      on another file as a whole
   python src/evaluate.py run=RUN_ID dataset.path=new_pictures      on another folder or array as a whole
   python src/evaluate.py run=RUN_ID dataset=NAME                   on the test split of other data with the same classes
@@ -23,7 +26,8 @@ Only dataset, decision and evaluation can be typed; otherwise the run's own opti
 the old one, tagged kind=evaluation and evaluated_run=RUN_ID; comparisons of a sweep omit it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipoise.config.overrides import whole
@@ -36,11 +40,12 @@ from equipoise.core.typed import list_in
 
 if TYPE_CHECKING:
     from equipoise.metrics.gates import Checked
+    from equipoise.runs.estimate_prior import Unlabelled
     from equipoise.runs.reevaluate import Judged
     from equipoise.tracking.store import Store
 
 
-OPTIONS = ("run", "tracking", "slices", "gates")
+OPTIONS = ("run", "tracking", "slices", "gates", "unlabelled")
 
 
 def _evaluate(words: Sequence[str]) -> int:
@@ -59,10 +64,12 @@ def _evaluate(words: Sequence[str]) -> int:
 
     from equipoise.core.terminal import aloud, console, warn
     from equipoise.reports.console import headline, print_evaluation, print_gates, print_slices
+    from equipoise.reports.prior_table import print_prior
     from equipoise.runs.gating import read_gates
     from equipoise.runs.reevaluate import Asked, evaluate_again
 
-    asked = Asked(_names(options.get("slices", "")), read_gates(options["gates"]) if "gates" in options else ())
+    gates = read_gates(options["gates"]) if "gates" in options else ()
+    asked = Asked(_names(options.get("slices", "")), gates, _unlabelled(options, run, where))
     judged = evaluate_again(store, run, [word for word in words if word not in own], tree, asked)
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
@@ -70,6 +77,8 @@ def _evaluate(words: Sequence[str]) -> int:
     under = " ".join(word for word in words if word not in own)
     again = f"judged again{f' under {under}' if under else ''}"
     console.print(f"\n{evidence.name}, run {judged.of}, {again}", soft_wrap=True, markup=False)
+    if judged.prior is not None:
+        print_prior(judged.prior)
     print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, evidence.data.head_to_tail)
     if evidence.slices is not None:
         print_slices(evidence.slices)
@@ -78,6 +87,20 @@ def _evaluate(words: Sequence[str]) -> int:
             print_gates(judged.gates)
     _say_where(judged, store, f"{evidence.name}: {headline(evidence.evaluation)}" if console.quiet else "")
     return _verdict(judged.gates)
+
+
+def _unlabelled(options: Mapping[str, str], run: str, where: str) -> "Unlabelled | None":
+    """Return the rows without labels that are typed, if any are."""
+    if "unlabelled" not in options:
+        return None
+    from equipoise.data.paths import existing_file, is_several
+    from equipoise.runs.estimate_prior import Unlabelled
+    from equipoise.serving.prior_of_rows import logits_of_file
+
+    source = options["unlabelled"]
+    if not is_several(source):
+        existing_file(source, "unlabelled")
+    return Unlabelled(Path(source).name, lambda config: logits_of_file(run, where, source, config.dataset))
 
 
 def _say_where(judged: "Judged", store: "Store", line: str) -> None:
@@ -95,7 +118,7 @@ def _say_where(judged: "Judged", store: "Store", line: str) -> None:
 def _check_known(word: str) -> None:
     """Refuse what is nearly an option that no config has, such as `slice=`."""
     key = word.partition("=")[0]
-    near = "" if key in OPTIONS else suggestion(key, ("slices", "gates"))
+    near = "" if key in OPTIONS else suggestion(key, ("slices", "gates", "unlabelled"))
     if "did you mean" in near:
         raise ConfigError(f"{word}: there is no option {key}{near}")
 

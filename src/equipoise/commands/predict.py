@@ -13,6 +13,8 @@
                       on_bad_row=error ends at the first, and writes nothing
   separator=,         of a CSV; encoding=cp1252: of a CSV or JSON Lines; decimal=comma: of numbers that are text
   array=NAME          the samples in an npz of several arrays
+  dataset.target_prior=estimate   p(class) under the class frequencies of these rows, which are estimated first, and
+                      told; decision=prior_adjusted predicts by it, if the model's own rule does not follow
   tracking=server     a run or model of the server that MLFLOW_TRACKING_URI names
 
 The output has a row for each row of the input: row (its number, from 0) or path, the key, predicted, p(class) under

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from equipoise.config.estimators import check_estimator, moves_prior
 from equipoise.config.model import Config, Trainer
+from equipoise.core.commands import command
 from equipoise.core.plugins import ROWS
 from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
 from equipoise.data.catalogue import DATASETS
@@ -15,7 +16,7 @@ from equipoise.data.prepare import counted_by, surveyed
 from equipoise.data.prepared import Prepared
 from equipoise.data.resampling import options_of
 from equipoise.data.sampling import resampler
-from equipoise.data.types import Source
+from equipoise.data.types import ESTIMATE, Source
 from equipoise.methods import schedules
 from equipoise.methods.bags import check_size
 from equipoise.methods.calibration import CALIBRATIONS, leaves_prior_known
@@ -38,6 +39,13 @@ def check_together(config: Config) -> None:
     ConfigError
         If the data are not what the config says, or two options contradict each other.
     """
+    if config.dataset.target_prior == ESTIMATE:
+        raise ConfigError(
+            "dataset.target_prior=estimate is for a model that is trained: class frequencies are estimated from rows "
+            "without labels that it answers; train with dataset.target_prior=training, then "
+            f"{command('evaluate')} run=latest dataset.target_prior=estimate, or "
+            f"{command('predict')} input=… output=… dataset.target_prior=estimate"
+        )
     source = surveyed(config.dataset)
     _check_row_weights(config, source)
     counts = source.counts_by(counted_by(config.dataset))

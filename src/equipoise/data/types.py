@@ -34,6 +34,7 @@ from equipoise.data.sampling import RULES
 
 SPLITS = ("train", "validation", "test")
 PATHS = ("path", "test_path")  # options that name a file or folder, relative to the working directory
+ESTIMATE = "estimate"  # of target_prior: from rows without labels, once a model is trained
 # Names of the splits in folders, columns and arrays, in any case, with 1 + their places in `SPLITS`.
 SPLIT_NAMES = {"train": 1, "training": 1, "validation": 2, "valid": 2, "val": 2, "dev": 2, "test": 3, "testing": 3}
 
@@ -49,7 +50,9 @@ class Dataset(Section):
     labels: LabelForm  # the form in which the model sees the labels
     positive: Name | None  # of two classes; the rarer one in training if null
     split_seed: Seed
-    target_prior: Literal["training", "uniform"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
+    target_prior: (
+        Literal["training", "uniform", "estimate"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
+    )
     sampling: Annotated[str, KeyOf(RULES, NONE)]
     sampling_options: Annotated[dict[str, bool | int | float | str | None], BeforeValidator(names_as_text)] | None
     mix: Annotated[str, KeyOf(MIXES, NONE)]

@@ -8,7 +8,8 @@ validation rows, class by class, and rows without labels, and fits the calibrati
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,13 +18,16 @@ from equipoise.methods.calibration import fitted
 from equipoise.metrics.classification import log_softmax
 
 RESAMPLES = 200
-LEVEL = (0.025, 0.975)
-NEAR = 1e-9  # of shares between two steps, at which EM has arrived
+FEWEST_DEGREES = 5  # of freedom of an interval
+BINS = 3  # by how surely a class is predicted, of the rows by which the assumption is checked
+NEAR, NEAR_ENOUGH = 1e-9, 1e-6  # of shares between two steps, at which EM has arrived: the estimate, and a resample
 MOST_CYCLES = 2000
 LEAST = 0.1  # of its share a class keeps in a leap, so that it can come back
 WORST_CONDITION = 30.0  # of the confusion matrix by class, above which an inverse magnifies noise more than it tells
 FEW = 10  # validation rows of a class, below which an interval is rough
 ODD = 0.001  # p, below which the rows do not look like a mixture of the classes as they were
+MOST_ROWS, MOST_CELLS = 100_000, 16_000_000  # that an estimate is of, chosen at random
+MOST_KEPT = 1_000_000  # cells of validation logits that a run keeps
 DIGITS = 6  # significant ones with which shares are used, so that they can be typed
 
 
@@ -37,17 +41,52 @@ class Source:
     logits : float (n, classes), the model's own
     effective : float64 (classes,), the prior that the model learned under, or None if that is not known
     calibration : the name of how probabilities are calibrated on these rows
+    shares : float64 (classes,), of the classes in training, to be shown; None: not known
     """
 
     labels: Integers
     logits: Floats
     effective: Floats | None
     calibration: str = NONE
+    shares: Floats | None = None
+
+    @property
+    def training(self) -> Floats:
+        """The shares of the classes in training, float64 (classes,), or of these rows if they are not known."""
+        return self.counts / self.counts.sum() if self.shares is None else self.shares
 
     @property
     def counts(self) -> Integers:
         """Rows of each class, int64 (classes,)."""
         return np.bincount(self.labels, minlength=self.logits.shape[1])
+
+    def save(self, file: Path) -> None:
+        """Write it as an npz, at most MOST_KEPT numbers of logits, of rows that are chosen at random."""
+        rows = chosen(len(self.labels), MOST_KEPT // self.logits.shape[1])
+        effective = np.empty(0) if self.effective is None else self.effective
+        logits = self.logits[rows].astype(np.float32)
+        np.savez(
+            file,
+            labels=self.labels[rows],
+            logits=logits,
+            effective=effective,
+            calibration=np.array(self.calibration),
+            training=self.training,
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> "Source":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        OSError, ValueError, KeyError
+            If there is no such file, or it is none that `save` wrote.
+        """
+        with np.load(file, allow_pickle=False) as held:
+            effective = held["effective"] if len(held["effective"]) else None
+            logits = held["logits"].astype(np.float64)
+            return cls(held["labels"], logits, effective, str(held["calibration"]), held["training"])
 
 
 @dataclass(frozen=True)
@@ -81,6 +120,18 @@ class Estimate:
         return np.array([float(f"{share:.{DIGITS}g}") for share in least / least.sum()])
 
 
+def chosen(rows: int, most: int, seed: int = 0) -> Integers:
+    """Return the numbers of at most so many rows, int64, ascending, chosen at random; of fewer rows all."""
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, size=max(1, most), replace=False))
+
+
+def most_rows(classes: int) -> int:
+    """Return how many rows an estimate is of at most."""
+    return max(1, min(MOST_ROWS, MOST_CELLS // classes))
+
+
 def estimate(
     source: Source, logits: Floats, classes: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
@@ -100,26 +151,26 @@ def estimate(
     _check(source, logits, classes)
     width, rows = len(classes), len(logits)
     calibrated, effective = fitted(source.calibration, source.labels, source.logits, source.effective)
-    seen, new = _Simple.of(source.logits, source.effective), _Simple.of(logits, source.effective)
+    seen, new = _Cells.of(source.effective, source.logits, logits)
     whole = np.ones(rows)
-    confusion, shares = seen.by_class(source.labels), new.mean(whole)
-    by_bbse, condition = bbse(confusion[:width], shares[:width])
+    by_class, shares = seen.by_class(source.labels), new.shares(whole)
+    by_bbse, condition = bbse(_predicted(by_class), _predicted(shares))
     if effective is None:
         nothing = np.full(width, np.nan)
         why = "EM needs the prior that probabilities are under, which is not known: calibration=bias_corrected tells it"
         return Estimate(nothing, nothing, nothing, by_bbse, condition, rows, np.nan, (why, *_of_bbse(condition)))
     em = most_likely(ratios(calibrated(logits), effective), whole)
-    oddity = shares - confusion @ em
+    oddity, least = shares - by_class @ em, _spread_of_few(by_class, source.counts, em)
     generator, found, by_chance = np.random.default_rng(seed), [], []
     for _ in range(resamples):
         labels, drawn = _drawn(source.labels, width, generator)
         weights = np.bincount(generator.integers(rows, size=rows), minlength=rows).astype(np.float64)
         again, prior = fitted(source.calibration, labels, source.logits[drawn], source.effective)
         assert prior is not None, "it was known before"
-        found.append(most_likely(ratios(again(logits), prior), weights, em))
-        by_chance.append(new.mean(weights) - seen.by_class(labels, drawn) @ found[-1])
-    low, high = np.quantile(found, LEVEL, axis=0) if found else np.full((2, width), np.nan)
-    p = _p(oddity, np.array(by_chance)) if found else np.nan
+        found.append(most_likely(ratios(again(logits), prior), weights, em, NEAR_ENOUGH))
+        by_chance.append(new.shares(weights) - seen.by_class(labels, drawn) @ found[-1])
+    low, high = _ends(em, np.array(found), rows, int(source.counts.min())) if found else np.full((2, width), np.nan)
+    p = _p(oddity, np.array(by_chance), least) if found else np.nan
     notes = (*_of_source(source, classes), *_of_bbse(condition), *_of_fit(p, em, by_bbse, classes))
     return Estimate(em, low, high, by_bbse, condition, rows, p, notes)
 
@@ -131,7 +182,7 @@ def ratios(calibrated: Floats, effective: Floats) -> Floats:
     return found
 
 
-def most_likely(ratios: Floats, weights: Floats, start: Floats | None = None) -> Floats:
+def most_likely(ratios: Floats, weights: Floats, start: Floats | None = None, near: float = NEAR) -> Floats:
     """Return the shares, float64 (classes,), under which rows with these ratios are likeliest.
 
     Each step is that of EM (Saerens et al. 2002, eq. 2.9). Two of them, and the leap of Varadhan & Roland (2008, scheme
@@ -143,6 +194,7 @@ def most_likely(ratios: Floats, weights: Floats, start: Floats | None = None) ->
     ratios : float64 (n, classes), p(class | x) / p(class), each row up to a factor
     weights : float64 (n,), how often each row counts
     start : float64 (classes,); None: equal shares
+    near : how little a step changes a share at the end
     """
     total, transposed = weights.sum(), np.ascontiguousarray(ratios.T)
 
@@ -156,10 +208,10 @@ def most_likely(ratios: Floats, weights: Floats, start: Floats | None = None) ->
     for _ in range(MOST_CYCLES):
         one, likelihood = stepped(prior)
         two, _ = stepped(one)
-        if np.abs(two - one).max() < NEAR:
+        if np.abs(two - one).max() < near:
             return two
         first, second = one - prior, two - 2 * one + prior
-        length = -max(1.0, float(np.linalg.norm(first) / max(np.linalg.norm(second), 1e-300)))
+        length = -max(1.0, float(np.linalg.norm(first)) / max(float(np.linalg.norm(second)), 1e-300))
         leap = np.maximum(prior - 2 * length * first + length**2 * second, LEAST * two)
         leaped, reached = stepped(leap / leap.sum())
         prior = leaped if reached >= likelihood else two
@@ -187,39 +239,53 @@ def bbse(confusion: Floats, predicted: Floats) -> tuple[Floats, float]:
 
 
 @dataclass(frozen=True)
-class _Simple:
-    """What is told of each row without a calibration: the class that a balanced prior predicts, and how surely.
+class _Cells:
+    """What is told of rows without a calibration: the class that a balanced prior predicts, and how surely.
 
     Attributes
     ----------
-    decided : int64 (n,)
-    surely : float64 (n,)
+    decided : int64 (n,), class indices
+    cell : int64 (n,), of BINS cells a class, from unsure to sure
     width : how many classes there are
     """
 
     decided: Integers
-    surely: Floats
-    width: int = field(default=0)
+    cell: Integers
+    width: int
 
     @classmethod
-    def of(cls, logits: Floats, effective: Floats | None) -> "_Simple":
-        log_p = log_softmax(np.asarray(logits, np.float64) - (0 if effective is None else np.log(effective)))
-        decided = np.argmax(log_p, axis=1)
-        return cls(decided, np.exp(log_p[np.arange(len(decided)), decided]), logits.shape[1])
+    def of(cls, effective: Floats | None, *several: Floats) -> "list[_Cells]":
+        """Return the cells of several arrays of logits, (n, classes); the first one's rows fill a class's evenly."""
+        prior = 0.0 if effective is None else np.log(effective)
+        found = [log_softmax(np.asarray(logits, np.float64) - prior) for logits in several]
+        decided = [np.argmax(log_p, axis=1) for log_p in found]
+        surely = [log_p[np.arange(len(log_p)), best] for log_p, best in zip(found, decided, strict=True)]
+        cells = [best * BINS for best in decided]
+        for index in np.unique(decided[0]):
+            cuts = np.quantile(surely[0][decided[0] == index], np.arange(1, BINS) / BINS)
+            for best, sure, cell in zip(decided, surely, cells, strict=True):
+                own = best == index
+                cell[own] += np.searchsorted(cuts, sure[own])
+        width = several[0].shape[1]
+        return [cls(best, cell, width) for best, cell in zip(decided, cells, strict=True)]
 
-    def mean(self, weights: Floats) -> Floats:
-        """Return the share of each predicted class, and the mean of how surely, float64 (classes + 1,)."""
-        shares = np.bincount(self.decided, weights, minlength=self.width)
-        means: Floats = np.append(shares, weights @ self.surely) / weights.sum()
-        return means
-
-    def by_class(self, labels: Integers, rows: Integers | None = None) -> Floats:
-        """Return the same of the rows of each class, float64 (classes + 1, classes)."""
-        decided, surely = (self.decided, self.surely) if rows is None else (self.decided[rows], self.surely[rows])
-        cells = np.bincount(decided * self.width + labels, minlength=self.width**2).reshape(self.width, -1)
-        sums = np.bincount(labels, surely, minlength=self.width)
-        found: Floats = np.vstack([cells, sums]) / np.bincount(labels, minlength=self.width)
+    def shares(self, weights: Floats) -> Floats:
+        """Return the share of each cell, float64 (cells,)."""
+        found: Floats = np.bincount(self.cell, weights, minlength=BINS * self.width) / weights.sum()
         return found
+
+    def by_class(self, labels: Integers, rows: Integers | slice = slice(None)) -> Floats:
+        """Return the share of each cell among the rows of each class, float64 (cells, classes)."""
+        cells = BINS * self.width
+        counts = np.bincount(self.cell[rows] * self.width + labels, minlength=cells * self.width)
+        found: Floats = counts.reshape(cells, self.width) / np.bincount(labels, minlength=self.width)
+        return found
+
+
+def _predicted(cells: Floats) -> Floats:
+    """Return shares of predicted classes, (classes, …), from those of cells, (cells, …)."""
+    found: Floats = cells.reshape(-1, BINS, *cells.shape[1:]).sum(axis=1)
+    return found
 
 
 def _check(source: Source, logits: Floats, classes: Sequence[str]) -> None:
@@ -241,11 +307,42 @@ def _drawn(labels: Integers, width: int, generator: np.random.Generator) -> tupl
     return labels[order], order[places]
 
 
-def _p(oddity: Floats, by_chance: Floats) -> float:
+def _ends(em: Floats, found: Floats, rows: int, rarest: int) -> tuple[Floats, Floats]:
+    """Return the ends of the 95 % intervals, float64 (classes,): Student's t on the scale of log odds.
+
+    Degrees of freedom are those of the rarest class's validation rows, which know least of their own spread. Half a row
+    is added on both sides. The spread is that of the resamples, but not below that of as many rows whose classes are
+    seen: so an interval has a width where every resample has no row of a class.
+    """
+
+    from scipy.stats import t
+
+    def odds(shares: Floats) -> Floats:
+        within: Floats = (shares * rows + 0.5) / (rows + 1)
+        return np.log(within) - np.log1p(-within)
+
+    middle = (em * rows + 0.5) / (rows + 1)
+    spread = np.sqrt(np.maximum(odds(found).var(axis=0, ddof=1), 1 / (rows * middle * (1 - middle))))
+    reach = t.ppf(0.975, max(rarest - 1, FEWEST_DEGREES)) * spread
+    low, high = (1 / (1 + np.exp(-(odds(em) + side * reach))) for side in (-1, 1))
+    return np.minimum(low, em), np.maximum(high, em)
+
+
+def _spread_of_few(by_class: Floats, counts: Integers, em: Floats) -> Floats:
+    """Return the spread of each cell's share that validation rows alone cause, float64 (cells,).
+
+    A class with few rows, none of which is in a cell, has none there in any resample; half a row is added.
+    """
+    within = (by_class * counts + 0.5) / (counts + 1)
+    spread: Floats = np.sqrt((em**2 * within * (1 - within) / counts).sum(axis=1))
+    return spread
+
+
+def _p(oddity: Floats, by_chance: Floats, least: Floats) -> float:
     """Return how often the largest of the deviations is reached by chance, if each is normal (Bonferroni)."""
     from scipy.stats import norm
 
-    spread = np.maximum(by_chance.std(axis=0, ddof=1), 1e-12)
+    spread = np.maximum(by_chance.std(axis=0, ddof=1), np.maximum(least, 1e-12))
     return min(1.0, float(2 * len(oddity) * norm.sf(np.abs(oddity / spread).max())))
 
 

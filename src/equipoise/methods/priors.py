@@ -7,7 +7,7 @@ import numpy as np
 from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.data.labels import in_order
 from equipoise.data.sampling import Resampling, Sampling
-from equipoise.data.types import ClassCounts, Dataset
+from equipoise.data.types import ESTIMATE, ClassCounts, Dataset
 from equipoise.methods.losses import LOSSES, Factors, Known, LossOptions
 from equipoise.methods.second_stages import SECOND_STAGES
 from equipoise.methods.weighting import ClassWeights
@@ -59,11 +59,21 @@ def target_prior(dataset: Dataset, data: ClassCounts) -> Floats:
         return data.prior
     if dataset.target_prior == "uniform":
         return np.full(len(data.classes), 1 / len(data.classes))
-    # Typed in the order of classes that all data have; a single logit may have turned the two of them.
-    order = in_order(data.classes) if dataset.labels == "binary" else data.classes
+    assert dataset.target_prior != ESTIMATE, "it is estimated before, and numbers take its place"
+    order = _order(dataset, data.classes)
     prior = np.array([dataset.target_prior[order.index(name)] for name in data.classes], dtype=np.float64)
     normalised: Floats = prior / prior.sum()
     return normalised
+
+
+def as_typed(dataset: Dataset, classes: Sequence[str], prior: Floats) -> tuple[float, ...]:
+    """Return shares of the classes, (classes,), in the order in which `dataset.target_prior` is typed."""
+    return tuple(float(prior[classes.index(name)]) for name in _order(dataset, classes))
+
+
+def _order(dataset: Dataset, classes: Sequence[str]) -> Sequence[str]:
+    """Return the order of classes that all data have; a single logit may have turned the two of them."""
+    return in_order(classes) if dataset.labels == "binary" else classes
 
 
 def _factors(factors: Factors | None, known: Known, loss: LossOptions, classes: Sequence[str]) -> Floats | None:

@@ -16,8 +16,9 @@ from equipoise.core import plugins
 from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, dotted_keys, suggestion
 from equipoise.data.arrays.npz_files import NPY
+from equipoise.data.catalogue import DATASETS
 from equipoise.data.paths import is_there
-from equipoise.data.types import PATHS
+from equipoise.data.types import ESTIMATE, PATHS
 from equipoise.tracking.history import LoggedConfig
 
 FORM = ("separator", "encoding", "decimal")  # of the files, which others may have otherwise
@@ -51,6 +52,7 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED
         if override.key_or_group not in afresh:
             _put(laid, override)
     config = validate(laid)
+    _check_estimate(config)
     # Another file to judge on need not be one to learn from.
     before = {}
     if "dataset" in own:
@@ -58,8 +60,26 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED
         before = {key: held.get(key) for key in PATHS if hasattr(config.dataset, key)}
         keys = (*FORM, "target") if str(held.get("path")).lower().endswith(NPY) else FORM  # each target is a file there
         before |= {key: held[key] for key in keys if key in held and hasattr(config.dataset, key)}
+    if config.dataset.target_prior == ESTIMATE:  # numbers take its place once the model has answered
+        before["target_prior"] = "training"
     check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
     return config
+
+
+def _check_estimate(config: Config) -> None:
+    """Refuse class frequencies that are to be estimated of what has no classes, or counts rows by their weights."""
+    if config.dataset.target_prior != ESTIMATE:
+        return
+    if DATASETS[config.dataset.name].several_labels:
+        raise ConfigError(
+            "dataset.target_prior=estimate is for one class a sample: of several labels each has a frequency of its "
+            "own, to which no probability is moved; tune thresholds on labelled rows from there: decision=tuned"
+        )
+    if config.evaluation.weighted:
+        raise ConfigError(
+            "dataset.target_prior=estimate counts every row alike, and evaluation.weighted=true does not: "
+            "leave one of the two out"
+        )
 
 
 def _check_there(group: str, option: str, logged: LoggedConfig, tree: Tree) -> None:

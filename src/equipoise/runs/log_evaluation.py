@@ -16,7 +16,9 @@ from equipoise.metrics.intervals import Interval
 from equipoise.metrics.slices import Slices
 from equipoise.reports import run_page
 from equipoise.reports.evidence import ByRule, Evidence
+from equipoise.reports.prior_table import EstimatedPrior
 from equipoise.runs.again import Again
+from equipoise.runs.estimate_prior import TABLE, TAG
 from equipoise.runs.evaluate import Evaluated, without_intervals
 from equipoise.runs.log import log_profiles, set_json_tag
 from equipoise.tracking import history, keys
@@ -36,6 +38,7 @@ PREDICTIONS = "evaluation/predictions.parquet"
 DECISION = "evaluation/decision.json"
 PROBABILITIES = "evaluation/probabilities.json"
 CALIBRATION = "evaluation/calibration.json"
+SOURCE = "evaluation/validation.npz"
 
 
 @clock.part("evaluate")
@@ -81,6 +84,13 @@ def log_gates(log: Run, gates: Sequence[Checked]) -> None:
     found = [{"gate": str(one.gate), "value": one.measured.value, "passed": one.is_passed} for one in gates]
     log.log_json(found, GATES)
     log.set_tag("gates", "passed" if all(one.is_passed for one in gates) else "failed")
+
+
+def log_prior(log: Run, prior: EstimatedPrior | None) -> None:
+    """Log class frequencies that were estimated, and tag the run with what they are of; nothing without any."""
+    if prior is not None:
+        log.log_json(prior.as_data(), TABLE)
+        log.set_tag(TAG, prior.told)
 
 
 def _or_none(value: float) -> float | None:
@@ -205,6 +215,12 @@ def log_rule(again: Again, log: Run, trained: Trained, judged: Prepared) -> str:
 
 
 def log_served(log: Run, verdict: Verdict) -> None:
-    """Log what makes predictions of the model's logits: the decision rule, and the probabilities."""
+    """Log what makes predictions of the model's logits, and validation rows, by which class frequencies are estimated.
+
+    The first is the decision rule and the probabilities.
+    """
     log.log_json(as_json(verdict.decide), DECISION)
     log.log_json(probabilities.as_json(verdict.probabilities), PROBABILITIES)
+    if verdict.source is not None:
+        verdict.source.save(log.folder / SOURCE)
+        log.log_placed(SOURCE)

@@ -28,19 +28,21 @@ from equipoise.data.prepare import prepare, row_digests
 from equipoise.data.prepared import Prepared
 from equipoise.data.shards import Images
 from equipoise.data.slicing import SlicedColumn, sliced
-from equipoise.data.types import PATHS, Dataset, Masses
+from equipoise.data.types import ESTIMATE, PATHS, Dataset, Masses
 from equipoise.methods.models import estimator, packages_of
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.gates import Checked, Gate
 from equipoise.metrics.slices import recall_by_slice
 from equipoise.reports.evidence import Evidence
+from equipoise.reports.prior_table import EstimatedPrior
 from equipoise.runs.again import DATA, VALIDATION, is_refit
+from equipoise.runs.estimate_prior import Unlabelled, estimated, with_notes, with_numbers
 from equipoise.runs.evaluate import Evaluated, evaluate
 from equipoise.runs.facts import facts
 from equipoise.runs.gating import check_gates
 from equipoise.runs.inherit import inherit
 from equipoise.runs.log import log_input_metrics, log_inputs
-from equipoise.runs.log_evaluation import draw_and_log, log_evaluation, log_gates
+from equipoise.runs.log_evaluation import draw_and_log, log_evaluation, log_gates, log_prior
 from equipoise.runs.log_script import log_script_of
 from equipoise.runs.note import log_note
 from equipoise.tracking import history
@@ -58,10 +60,16 @@ SHARES = ("loss_share_start", "loss_share", "gradient_share_start", "gradient_sh
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be found besides the evaluation itself: recall by the slices of these columns, and these gates."""
+    """What is to be found besides the evaluation itself: recall by the slices of these columns, and these gates.
+
+    Attributes
+    ----------
+    unlabelled : rows from which `dataset.target_prior=estimate` is estimated; None: the test rows
+    """
 
     slices: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
+    unlabelled: Unlabelled | None = None
 
 
 NOTHING_MORE = Asked()
@@ -69,7 +77,7 @@ NOTHING_MORE = Asked()
 
 @dataclass(frozen=True)
 class Judged:
-    """A finished evaluation; `of` is the run that trained the model."""
+    """A finished evaluation; `of` is the run that trained the model, `prior` what was estimated, if it was asked."""
 
     run_id: str
     experiment_id: str
@@ -77,6 +85,7 @@ class Judged:
     evidence: Evidence
     gates: Sequence[Checked]
     folder: Path
+    prior: EstimatedPrior | None = None
 
 
 def evaluate_again(
@@ -109,8 +118,16 @@ def evaluate_again(
     weights = replace(weights, count=data.count)
     data = replace(data, counts=weights.counts, masses=weights.masses, resampled=weights.resampled)
     slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
+    if asked.unlabelled is not None and config.dataset.target_prior != ESTIMATE:
+        raise ConfigError(f"unlabelled={asked.unlabelled.name} is for dataset.target_prior=estimate: type it, too")
     device = _started(config)
-    found = evaluate(config, data, weights, _answers(store, trained, config, data))
+    answers, prior = _answers(store, trained, config, data), None
+    if config.dataset.target_prior == ESTIMATE:
+        prior = estimated(config, data, weights, answers, asked.unlabelled)
+        config = with_numbers(config, prior)
+    found = evaluate(config, data, weights, answers)
+    if prior is not None:
+        found = with_notes(found, prior, config.decision.name)
     found = _with_slices(found, slicings, config.dataset)
     gates = check_gates(asked.gates, found.evidence)
     folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{trained.id[:8]}-%Y%m%d-%H%M%S")
@@ -124,10 +141,11 @@ def evaluate_again(
         log_input_metrics(config, log, data, weights)
         log_note(log, found.evidence)
         log_gates(log, gates)
+        log_prior(log, prior)
         log_script_of(store, trained.id, log)
         typed = f"{command('evaluate')} {shlex.join((f'run={trained.id}', *overrides))}"
         draw_and_log(replace(found.evidence, facts=facts(config, data, log, typed)), log)
-    return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder)
+    return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder, prior)
 
 
 def _started(config: Config) -> str:

@@ -119,10 +119,14 @@ class Answers:
 
     def judge(self, features: Any) -> Judged:
         """Return the answer to features as `read` gives them: a row's bits do not depend on the other rows."""
-        raw = self.logits(features) if len(features) else np.empty((0, len(self.classes)), np.float32)
-        logits = raw.astype(np.float64) if self.several else class_logits(raw)
+        logits = self.class_logits(features)
         found = {"p": self.moved(logits)} | ({} if self.moved.uncorrected else {"p_raw": self.moved.raw(logits)})
         return Judged(self.decide(self.moved.calibrated(logits)), found)
+
+    def class_logits(self, features: Any) -> Floats:
+        """Return logits of features as `read` gives them, (n, classes) or (n, labels)."""
+        raw = self.logits(features) if len(features) else np.empty((0, len(self.classes)), np.float32)
+        return raw.astype(np.float64) if self.several else class_logits(raw)
 
     def read(self, rows: Any) -> Read:
         """Return features as training made them of such rows."""

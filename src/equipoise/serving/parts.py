@@ -15,22 +15,23 @@ from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError, suggestion
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.methods.stored_model import PLACES, model_in
-from equipoise.serving.served_form import CLASSES, DECISION, PROBABILITIES
+from equipoise.serving.served_form import CLASSES, DECISION, PROBABILITIES, SOURCE
 from equipoise.tracking.located import registered_folder, run_folders
 from equipoise.tracking.store import Store, existing_store
 
 # Below the artifacts of a run, and below a model's folder as MLflow writes it.
 RUN_PARTS = {PREPROCESSING: PREPROCESSING} | {name: f"evaluation/{name}" for name in (DECISION, PROBABILITIES)}
 RUN_CLASSES = "weights.json"
+OPTIONAL = {SOURCE: f"evaluation/{SOURCE}"}  # of several labels, and in older runs, there is none
 SERVED_PARTS = "artifacts/parts"
 
 
-def write_parts(read: Callable[[str], str], run: str, folder: Path) -> None:
+def write_parts(read: Callable[[str], bytes], run: str, folder: Path) -> None:
     """Write what a run has logged of its model, and not the model, into the folder.
 
     Parameters
     ----------
-    read : return the text of an artifact of the run; it may raise any error if there is none
+    read : return the content of an artifact of the run; it may raise any error if there is none
 
     Raises
     ------
@@ -39,13 +40,19 @@ def write_parts(read: Callable[[str], str], run: str, folder: Path) -> None:
     """
     for name, path in RUN_PARTS.items():
         try:
-            (folder / name).write_text(read(path), encoding="utf-8")
+            (folder / name).write_bytes(read(path))
         except Exception as error:
             if not is_absent(error):
                 raise
             raise ConfigError(
                 f"run={run} has no {path}: an older version logged it; train it again, then register that run"
             ) from None
+    for name, path in OPTIONAL.items():
+        try:
+            (folder / name).write_bytes(read(path))
+        except Exception as error:
+            if not is_absent(error):
+                raise
     (folder / CLASSES).write_text(json.dumps(list(json.loads(read(RUN_CLASSES)))))
 
 
@@ -72,7 +79,7 @@ def parts_of_run(run: str, where: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if found is not None and _has_model(found.model):
-            write_parts(lambda path: (found.artifacts / path).read_text(encoding="utf-8"), found.run, folder)
+            write_parts(lambda path: (found.artifacts / path).read_bytes(), found.run, folder)
             model = model_in(found.model, f"run={run}: its model")
             shutil.copyfile(model, folder / model.name)
         else:
@@ -83,10 +90,10 @@ def parts_of_run(run: str, where: str) -> Iterator[Path]:
 def _ask_for_run(store: Store, run: str, folder: Path) -> None:
     """Write all parts of a run's model into the folder, as MLflow's client gives them."""
     from equipoise.tracking import history
-    from equipoise.tracking.artifacts import download_model, read_text
+    from equipoise.tracking.artifacts import download_model, read_bytes
 
     logged = history.judged_run(store, run)
-    write_parts(lambda path: read_text(store, logged.id, path), logged.id, folder)
+    write_parts(lambda path: read_bytes(store, logged.id, path), logged.id, folder)
     download_model(store, logged.tags.get("evaluated_run", logged.id), folder)
 
 

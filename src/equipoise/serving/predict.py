@@ -1,8 +1,12 @@
 """Predict rows, and tell what came of it: the one way of the command and of a folder that was handed over."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equipoise.serving.request import Request
+
+if TYPE_CHECKING:
+    from equipoise.serving.answers import Answers
 
 
 def predict(request: Request, parts: Path, carried: Path | None = None) -> int:
@@ -28,8 +32,24 @@ def predict(request: Request, parts: Path, carried: Path | None = None) -> int:
     from equipoise.serving.answers import answers_of
     from equipoise.serving.predictions import said, told, write_predictions
 
-    found = write_predictions(answers_of(parts, carried), request)
+    answers = answers_of(parts, carried)
+    if request.estimated:
+        answers = _moved(answers, request, parts)
+    found = write_predictions(answers, request)
     console.print(said(found, request.file), soft_wrap=True)
     for line in told(found):
         errors.print(line, soft_wrap=True)
     return 1 if found.bad else 0
+
+
+def _moved(answers: "Answers", request: Request, parts: Path) -> "Answers":
+    """Return the answers under the class frequencies of the rows, and tell of them."""
+    from equipoise.core.terminal import warn
+    from equipoise.reports.prior_table import print_prior
+    from equipoise.serving.prior_of_rows import moved_to_rows, told
+
+    moved, prior = moved_to_rows(answers, request, parts)
+    print_prior(prior)
+    for note in filter(None, (*prior.estimate.notes, told(moved))):
+        warn(note)
+    return moved

@@ -25,7 +25,7 @@ from equipoise.metrics.probabilities import OfClasses, OfLabels, Probabilities
 from equipoise.serving import served_form
 from equipoise.serving.parts import write_parts
 from equipoise.serving.served_form import CLASSES, PROBABILITIES
-from equipoise.tracking.artifacts import download_model, load_model, read_text
+from equipoise.tracking.artifacts import download_model, load_model, read_bytes
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store
 
@@ -71,7 +71,7 @@ def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str,
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         parts = Path(folder) / "parts"
         parts.mkdir()
-        write_parts(lambda path: read_text(store, run.id, path), run.id, parts)
+        write_parts(lambda path: read_bytes(store, run.id, path), run.id, parts)
         classes = json.loads((parts / CLASSES).read_text(encoding="utf-8"))
         trained = run.tags.get("evaluated_run", run.id)
         _write_model(store, trained, run.params["model.name"], parts)

@@ -24,6 +24,7 @@ IMAGE = "image"  # the column of paths or encoded images
 GREY = 128
 # The files of a folder with all that a model answers by, beside the model and what `prepare` learned.
 CLASSES, DECISION, PROBABILITIES = "classes.json", "decision.json", "probabilities.json"
+SOURCE = "validation.npz"  # logits and labels of validation rows
 
 
 def column_of(learned: Preprocessing) -> str | None:

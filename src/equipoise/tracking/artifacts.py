@@ -119,5 +119,10 @@ def interval_ends(by_split: Mapping[str, Mapping[str, Mapping[str, float]]]) -> 
 
 def read_text(store: Store, run: str, path: str) -> str:
     """Return a text that a run has logged as an artifact."""
+    return read_bytes(store, run, path).decode("utf-8")
+
+
+def read_bytes(store: Store, run: str, path: str) -> bytes:
+    """Return the content of a file that a run has logged as an artifact."""
     with tempfile.TemporaryDirectory() as folder:
-        return Path(store.client.download_artifacts(run, path, folder)).read_text(encoding="utf-8")
+        return Path(store.client.download_artifacts(run, path, folder)).read_bytes()

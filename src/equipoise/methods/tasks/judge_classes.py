@@ -12,6 +12,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.methods import calibration
 from equipoise.methods.cross_fitting import cross_fitted
 from equipoise.methods.decisions import Biased, Decide, Decision, Known, Rule, applicable
+from equipoise.methods.label_shift import Source
 from equipoise.methods.priors import effective_prior
 from equipoise.methods.tasks.task import VALIDATION_RESAMPLES, Judging, Logits, Training, Verdict
 from equipoise.metrics import ranks
@@ -55,26 +56,32 @@ class Learned:
     ----------
     prior : float64 (classes,), that the model learned under; None if it has no analytic form, or is not known
     groups : `many`, `medium` and `few` to the indices of their classes
+    shares : float64 (classes,), of the classes in training; None if they are not known
     """
 
     prior: Floats | None
     groups: Mapping[str, Integers]
+    shares: Floats | None = None
 
 
 def judge_classes(data: Prepared, logits: Logits, training: Training, judging: Judging) -> Verdict:
     """Judge the predictions on the test split; the decision rule is tuned on the validation split."""
-    weights = training.weights
-    drawn = weights, training.loss, training.second_stage, training.sampling
-    moves = training.mix != NONE and MIXES[training.mix].by_count and training.second_stage == NONE
-    prior = (
-        None if moves or not training.moves_prior else effective_prior(*drawn)
-    )  # which labels were moved depends on pairs
-    learned = Learned(prior, frequency_groups(weights.counts, judging.groups))
+    groups = frequency_groups(training.weights.counts, judging.groups)
+    learned = Learned(learned_prior(training), groups, data.prior)
     test, validation = (
         Answers(np.asarray(data.split(name).labels), class_logits(found), _weights(data, name, judging))
         for name, found in (("test", logits.test), ("validation", logits.validation))
     )
     return judge_answers(data.classes, test, validation, learned, judging)
+
+
+def learned_prior(training: Training) -> Floats | None:
+    """Return the prior that the model learned under, float64 (classes,); None if it is not known."""
+    # Which labels a mix by counts has moved depends on pairs.
+    moves = training.mix != NONE and MIXES[training.mix].by_count and training.second_stage == NONE
+    if moves or not training.moves_prior:
+        return None
+    return effective_prior(training.weights, training.loss, training.second_stage, training.sampling)
 
 
 def _weights(data: Prepared, split: str, judging: Judging) -> Floats | None:
@@ -136,6 +143,9 @@ def judge_answers(
         probabilities=moved,
         predicted=predicted[configured],
         predictions=_predictions(classes, predictions, corrected),
+        source=Source(validation.labels, validation.logits, learned.prior, judging.calibration, learned.shares)
+        if len(validation.labels)
+        else None,
     )
 
 

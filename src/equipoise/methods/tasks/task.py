@@ -9,6 +9,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Resampling, Sampling
 from equipoise.data.types import Dataset
 from equipoise.methods.decisions import Decide, Decision
+from equipoise.methods.label_shift import Source
 from equipoise.methods.losses import Known, LossOptions
 from equipoise.methods.weighting import ClassWeights, Weighting
 from equipoise.metrics.classification import Evaluation
@@ -93,6 +94,7 @@ class Verdict:
     probabilities : from logits to the probabilities where the model will be used
     predicted : by the configured rule, of the form of the labels
     predictions : a column each, a row for each test sample
+    source : what validation rows say of the model, where a sample has one class and there are any
     """
 
     labels: Integers
@@ -107,6 +109,7 @@ class Verdict:
     probabilities: Probabilities
     predicted: Integers
     predictions: Mapping[str, Any]
+    source: Source | None = None
 
 
 class Task(Protocol):

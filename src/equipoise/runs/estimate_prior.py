@@ -1,0 +1,115 @@
+"""`dataset.target_prior=estimate`: the class frequencies of rows without labels, in place of the word."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from equipoise.config.model import Config
+from equipoise.core.commands import command
+from equipoise.core.schema import ConfigError, Floats
+from equipoise.data.prepared import Prepared
+from equipoise.methods import label_shift
+from equipoise.methods.decisions import Decide, LeastCost, MostProbable
+from equipoise.methods.label_shift import Source
+from equipoise.methods.priors import as_typed
+from equipoise.methods.tasks.judge_classes import learned_prior
+from equipoise.methods.weighting import ClassWeights
+from equipoise.metrics.classification import class_logits
+from equipoise.reports.prior_table import EstimatedPrior
+from equipoise.runs.evaluate import Evaluated
+from equipoise.runs.weigh import training
+from equipoise.training.trained import Trained
+
+TABLE = "evaluation/target_prior.json"
+TAG = "target_prior"  # of a run: how the numbers of dataset.target_prior were found
+INSTEAD = "decision=prior_adjusted predicts by p(class)"
+# Rules whose decision no target prior changes, and why.
+UNMOVED: Mapping[str, str] = {
+    "argmax": "goes by the model's own probabilities",
+    "logit_adjusted": "goes by equal class frequencies",
+}
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Rows without labels, beside the test split.
+
+    Attributes
+    ----------
+    name : of their file, as it was typed
+    read : return the model's logits of some of them, float (n, classes), chosen at random, and how many there are
+    """
+
+    name: str
+    read: Callable[[Config], tuple[Floats, int]]
+
+
+def estimated(
+    config: Config, data: Prepared, weights: ClassWeights, trained: Trained, unlabelled: Unlabelled | None
+) -> EstimatedPrior:
+    """Return the class frequencies of the unlabelled rows, or else of the test rows, whose labels are not looked at.
+
+    Raises
+    ------
+    ConfigError
+        If there are no validation rows, or the prior that the model learned under is not known.
+    """
+    labels = np.asarray(data.split("validation").labels)
+    if not len(labels):
+        raise ConfigError(
+            "dataset.target_prior=estimate needs validation rows, which say how the model answers each class, "
+            "and there are none"
+        )
+    prior = learned_prior(training(config, data, weights))
+    source = Source(labels, class_logits(trained.validation_logits), prior, config.calibration.name)
+    if unlabelled is not None:
+        (logits, whole), name, true = unlabelled.read(config), unlabelled.name, None
+    else:
+        own = np.asarray(data.split("test").labels)
+        rows, whole = label_shift.chosen(len(own), label_shift.most_rows(len(data.classes))), len(own)
+        logits, name = class_logits(trained.logits[rows]), "the test split"
+        true = np.bincount(own, minlength=len(data.classes)) / whole
+    found = label_shift.estimate(source, logits, data.classes)
+    check_known(found.em, f"{command('evaluate')} run=… calibration=bias_corrected dataset.target_prior=estimate")
+    return EstimatedPrior(found, data.classes, name, whole, data.prior, true)
+
+
+def check_known(em: Floats, cure: str) -> None:
+    """Refuse an estimate by BBSE alone, to which no probability can be moved.
+
+    Raises
+    ------
+    ConfigError
+        If EM has none.
+    """
+    if np.isnan(em).any():
+        raise ConfigError(
+            "dataset.target_prior=estimate: the prior that the model learned under is not known, so that its "
+            f"probabilities cannot be moved to another; calibrate them on validation rows: {cure}"
+        )
+
+
+def with_numbers(config: Config, found: EstimatedPrior) -> Config:
+    """Return the config with the estimate as the numbers of `dataset.target_prior`."""
+    numbers = as_typed(config.dataset, tuple(found.classes), found.estimate.prior)
+    return config.model_copy(update={"dataset": config.dataset.model_copy(update={"target_prior": numbers})})
+
+
+def with_notes(evaluated: Evaluated, found: EstimatedPrior, decision: str) -> Evaluated:
+    """Return the evaluation with notes on what its probabilities are under, and whether the decision follows."""
+    follows = () if is_moved(evaluated.verdict.decide) else (f"decision={decision} {_unmoved(decision)}; {INSTEAD}",)
+    told = f"dataset.target_prior is {found.told}: it assumes that p(x | class) is as in validation (label shift)"
+    notes = (*evaluated.evidence.evaluation.notes, told, *found.estimate.notes, *follows)
+    evaluation = replace(evaluated.evidence.evaluation, notes=notes)
+    return replace(evaluated, evidence=replace(evaluated.evidence, evaluation=evaluation))
+
+
+def is_moved(decide: Decide) -> bool:
+    """Return whether the decision depends on the target prior."""
+    return isinstance(decide, MostProbable) or (isinstance(decide, LeastCost) and decide.effective is not None)
+
+
+def _unmoved(decision: str) -> str:
+    why = UNMOVED.get(decision, "is tuned on validation rows, whose class frequencies are others")
+    return f"{why}, and does not follow dataset.target_prior"
