@@ -21,6 +21,8 @@ from equipoise.tracking.store import Store, open_store
 from helpers import composed, logged_config
 from kinds import trained
 
+pytestmark = pytest.mark.slow
+
 TRUTH = [0.2, 0.3, 0.5]
 NAMES = ["fraud", "odd", "ok"]
 
@@ -106,7 +108,7 @@ def test_the_test_rows_are_asked_without_their_labels_and_rules_say_if_they_do_n
 ) -> None:
     from equipoise.runs.reevaluate import Asked, Unlabelled, evaluate_again
 
-    store, run, file = learned
+    store, run, _ = learned
     judged = evaluate_again(store, run.id, ["dataset.target_prior=estimate", "calibration=vector"])
     assert judged.prior is not None
     assert judged.prior.source == "the test split"
@@ -114,7 +116,7 @@ def test_the_test_rows_are_asked_without_their_labels_and_rules_say_if_they_do_n
     np.testing.assert_allclose(judged.prior.estimate.em, judged.prior.true, atol=0.06)
     notes = " ".join(judged.evidence.evaluation.notes)
     assert "decision=argmax goes by the model's own probabilities, and does not follow" in notes
-    with pytest.raises(ConfigError, match="unlabelled=x.csv is for dataset.target_prior=estimate"):
+    with pytest.raises(ConfigError, match=r"unlabelled=x\.csv is for dataset\.target_prior=estimate"):
         evaluate_again(store, run.id, [], asked=Asked(unlabelled=Unlabelled("x.csv", lambda _: (np.empty(0), 0))))
 
 
@@ -140,30 +142,19 @@ def test_of_many_rows_some_are_chosen_whatever_the_blocks(
 
 
 def test_what_cannot_be_moved_is_refused(learned: tuple[Store, Logged, Path]) -> None:
-    store, run, file = learned
-    with pytest.raises(
-        ConfigError, match=r"evaluate\.py run=… dataset\.target_prior=uniform, then predict by that run"
-    ):
+    _, run, file = learned
+    with pytest.raises(ConfigError, match=r"run=… dataset\.target_prior=uniform, then predict by that run"):
         predicted(run.id, file, "dataset.target_prior=uniform")
-    with pytest.raises(ConfigError, match="or by decision=prior_adjusted with dataset.target_prior=estimate"):
+    with pytest.raises(ConfigError, match=r"or by decision=prior_adjusted with dataset\.target_prior=estimate"):
         predicted(run.id, file, "decision=prior_adjusted")
     with pytest.raises(ConfigError, match="is for a model that is trained"):
         composed("dataset=digits_lt", "dataset.target_prior=estimate")
-    labels = logged_config(
-        composed(
-            "dataset=multilabel",
-            f"dataset.path='{_labels(file)}'",
-            "dataset.targets=[u,v]",
-            "model=mlp",
-            "loss=sigmoid",
-        )
-    )
+    several = ["dataset=multilabel", f"dataset.path='{_labels(file)}'", "dataset.targets=[u,v]", "model=mlp"]
     with pytest.raises(ConfigError, match="is for one class a sample"):
-        inherit(labels, ["dataset.target_prior=estimate"])
+        inherit(logged_config(*several, "loss=sigmoid"), ["dataset.target_prior=estimate"])
+    weighted = ["dataset.target_prior=estimate", "evaluation.weighted=true"]
     with pytest.raises(ConfigError, match="counts every row alike"):
-        inherit(
-            logged_config(composed("dataset=digits_lt")), ["dataset.target_prior=estimate", "evaluation.weighted=true"]
-        )
+        inherit(logged_config("dataset=digits_lt"), weighted)
 
 
 def _labels(beside: Path) -> Path:
