@@ -21,6 +21,7 @@ REFUSED = {
     "trainer.schedule=cosine": r"trainer\.schedule=cosine with model=boosting",
     "trainer.weight_decay=0.1": r"trainer\.weight_decay=0\.1 with model=boosting",
     "trainer.clip_norm=1.0": r"trainer\.clip_norm=1\.0 with model=boosting",
+    "trainer.sharpness=sam": r"trainer\.sharpness=sam with model=boosting",
     "trainer.ema=0.9": r"trainer\.ema=0\.9 with model=boosting",
     "trainer.early_stopping=3": r"trainer\.early_stopping=3 with model=boosting: it keeps all",
     "trainer.second_stage=crt": r"trainer\.second_stage=crt with model=boosting",

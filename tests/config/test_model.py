@@ -12,6 +12,7 @@ from equipoise.config.model import CONTROL, SILENT, config_sha256, flat, trainin
 from equipoise.config.overrides import compose_dataset
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import ConfigError, OneOf, names_as_text
+from equipoise.sweeps.planning import plan
 from helpers import composed, write_small_shards
 from options import needed
 
@@ -162,3 +163,12 @@ def test_a_new_option_is_one_function_and_one_registry_line() -> None:
     for wrong in ({"steepness": 0}, {}, {"steepness": 1, "extra": 1}):
         with pytest.raises(ValidationError):
             adapter.validate_python({**common, **wrong})
+
+
+def test_an_option_of_steps_that_nothing_takes_is_refused_and_does_not_count() -> None:
+    sam, wider = "trainer.sharpness=sam", "trainer.sharpness_rho=0.5"
+    assert config_sha256(composed(wider)) == config_sha256(composed())
+    assert len({config_sha256(composed(*given)) for given in ([], [sam], [sam, wider])}) == 3
+    with pytest.raises(ConfigError, match=r"trainer\.sharpness_rho has no effect with trainer\.sharpness=none: type"):
+        plan([wider])
+    assert plan(["-m", "trainer.sharpness=none,sam", wider]) is not None

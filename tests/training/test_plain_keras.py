@@ -22,6 +22,7 @@ from equipoise.methods.losses import IMPLEMENTED, LOSSES
 from equipoise.methods.models import SHIPPED
 from equipoise.methods.schedules import SCHEDULES
 from equipoise.methods.second_stages import SECOND_STAGES
+from equipoise.methods.sharpness import Sharpness
 from equipoise.methods.weighting import STRATEGIES
 from equipoise.runs.weigh import weigh
 from equipoise.training.plain.case import Origin
@@ -88,6 +89,8 @@ OTHERS = {
     **{f"learning rate {name}": [*MLP, THREE, f"trainer.schedule={name}", "trainer.epochs=4",
                                  "trainer.schedule_patience=1"] for name in LEARNING_RATES if name != "constant"},
     "ordinary": [*MLP, THREE, "trainer.weight_decay=0.1", "trainer.clip_norm=0.5", "trainer.ema=0.9"],
+    "sharpness": [*MLP, THREE, "trainer.sharpness=sam", "loss=custom", "trainer.clip_norm=0.5",
+                  "trainer.precision=mixed_float16"],
     "an average stops": [*MLP, THREE, *STOPPED[-2:], "trainer.early_stopping=2", "trainer.ema=0.5",
                          "trainer.monitor=val/log_loss"],
     "half precision, ordinary": [*MLP, THREE, "trainer.precision=mixed_float16", "trainer.weight_decay=0.1",
@@ -248,7 +251,7 @@ def test_no_option_is_passed_over() -> None:
     """Whoever adds an option here decides what a script makes of it."""
     trained_by = {"epochs", "batch_size", "optimizer", "learning_rate", "monitor", "early_stopping", "second_stage"}
     trained_by |= {"device", "precision", "threads", "jit", "engine", "strategy", "replicas", "deterministic"}
-    trained_by |= {"weight_decay", "clip_norm", "ema", "phases", *LearningRate.model_fields}
+    trained_by |= {"weight_decay", "clip_norm", "ema", "phases", *LearningRate.model_fields, *Sharpness.model_fields}
     assert Trainer.model_fields.keys() == trained_by | {"gpu_memory", "refit", "resume", "profile"}
     of_data = {"name", "title", "positive", "split_seed", "target_prior"}
     assert Dataset.model_fields.keys() == of_data | {

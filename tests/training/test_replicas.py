@@ -54,6 +54,12 @@ CASES = {
         *("trainer.weight_decay=0.1", "trainer.clip_norm=0.2", "trainer.ema=0.9"),
         *("trainer.schedule=reduce_on_plateau", "trainer.schedule_patience=1", "trainer.optimizer=sgd"),
     ],
+    "sharpness-aware": [
+        "trainer.sharpness=sam",
+        "weighting=balanced",
+        "trainer.optimizer=sgd",
+        "trainer.clip_norm=0.2",
+    ],
     "mixed samples": ["loss=custom", "dataset.mix=remix", "weighting=balanced"],
     "drawn samples": ["dataset.sampling=class_balanced"],
     "stopped early": [

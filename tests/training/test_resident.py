@@ -86,6 +86,7 @@ CASES = {
     ],
     "CNN with dropout": [*DIGITS, "loss=custom"],
     "XLA": ["loss=custom", "trainer.jit=true", "model.dropout=0.3"],
+    "XLA, sharpness-aware": ["loss=focal", "trainer.jit=true", "trainer.sharpness=sam", "model.dropout=0.3"],
     "XLA, float16": ["loss=focal", "trainer.jit=true", "trainer.precision=mixed_float16"],
     "XLA, one batch": ["loss=custom", "trainer.jit=true", "trainer.batch_size=93"],
     "XLA, one batch and a smaller one": ["loss=custom", "trainer.jit=true", "trainer.batch_size=60"],

@@ -23,15 +23,16 @@ OF_THE_CONFIGURATION = (
     "dataset.target_prior",
 )
 CONTROL_RULE = "logit_adjusted"
-# The baseline: cross-entropy without weights, resampling or a second stage.
+# The baseline: cross-entropy without weights, resampling, a second stage or steps that look around.
 PLAIN = {
     "weighting.name": "none",
     "loss.function": "cross_entropy",
     "dataset.sampling": "none",
     "trainer.second_stage": "none",
+    "trainer.sharpness": "none",
 }
 BOOSTED = ("boosting", "lightgbm", "xgboost", "catboost")  # models that are boosted trees
-OF_THE_METHOD = ("weighting.", "loss.", "dataset.sampling", "trainer.second_stage")
+OF_THE_METHOD = ("weighting.", "loss.", "dataset.sampling", "trainer.second_stage", "trainer.sharpness")
 
 Settings = tuple[tuple[str, str], ...]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from equipoise.config.estimators import check_estimator, moves_prior
+from equipoise.config.estimators import check_command, check_estimator, moves_prior
 from equipoise.config.model import Config, Trainer
 from equipoise.core.commands import command
 from equipoise.core.plugins import ROWS
@@ -74,6 +74,25 @@ def check_together(config: Config) -> None:
         _check_several_labels(config, source)
     else:
         _check_one_label(config, weights)
+
+
+def check_typed(typed: Sequence[str], jobs: Sequence[Config]) -> None:
+    """Refuse an option that was typed and does nothing in any of the jobs.
+
+    Parameters
+    ----------
+    typed : the keys
+
+    Raises
+    ------
+    ConfigError
+        Naming it.
+    """
+    check_command(typed, jobs)
+    if "trainer.sharpness_rho" in typed and all(job.trainer.sharpness == NONE for job in jobs):
+        raise ConfigError(
+            "trainer.sharpness_rho has no effect with trainer.sharpness=none: type trainer.sharpness=sam, or leave it out"
+        )
 
 
 def check_prepared(config: Config, data: Prepared) -> None:

@@ -77,6 +77,7 @@ def _demanded(config: Config) -> dict[str, tuple[Any, Sequence[Any], str]]:
         "trainer.weight_decay": (trainer.weight_decay, [None], NO_STEPS),
         "trainer.clip_norm": (trainer.clip_norm, [None], NO_STEPS),
         "trainer.ema": (trainer.ema, [None], NO_STEPS),
+        "trainer.sharpness": (trainer.sharpness, [NONE], NO_STEPS),
         "trainer.early_stopping": (trainer.early_stopping, [None], "it keeps all of its fixed number of iterations"),
         "trainer.second_stage": (trainer.second_stage, [NONE], "it has no last layer to make anew"),
         "trainer.device": (trainer.device, ["auto", "cpu"], NO_DEVICE),

@@ -35,6 +35,7 @@ from equipoise.methods.losses import LOSSES, LossOptions
 from equipoise.methods.models import MODELS, ModelOptions, estimator
 from equipoise.methods.phases import Phase
 from equipoise.methods.second_stages import SECOND_STAGES
+from equipoise.methods.sharpness import Sharpness
 from equipoise.methods.weighting import STRATEGIES, Weighting
 
 # Options that change how a run is carried out but not its result; the config's digest omits them.
@@ -64,6 +65,8 @@ SILENT = (
     ("trainer.clip_norm", None),
     ("trainer.ema", None),
     ("trainer.phases", []),
+    ("trainer.sharpness", NONE),
+    ("trainer.sharpness_rho", 0.05),
     *((f"dataset.{key}", None) for key in ("weight", "validation_weight", "test_weight")),
     ("calibration.name", NONE),
     ("dataset.count", "rows"),
@@ -83,7 +86,7 @@ OF_ESTIMATORS = ("deterministic", "refit")
 Monitored = Literal["val/balanced_accuracy", "val/macro_f1", "val/accuracy", "val/log_loss"]
 
 
-class Trainer(LearningRate):
+class Trainer(LearningRate, Sharpness):
     """How to train."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000_000)]
@@ -201,9 +204,9 @@ def training_sha256(config: Config) -> str:
 
 
 def without_effect(config: Config) -> list[str]:
-    """Return the keys of the trainer that do nothing with the model, since it is an estimator without steps."""
+    """Return the keys of the trainer that do nothing: with an estimator, which has no steps, or beside other options."""
     if estimator(config.model.name) is None:
-        return []
+        return ["trainer.sharpness_rho"] if config.trainer.sharpness == NONE else []
     return [f"trainer.{key}" for key in Trainer.model_fields if key not in OF_ESTIMATORS]
 
 

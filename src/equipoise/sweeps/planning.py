@@ -20,9 +20,9 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from equipoise.config.checks import check_prepared
+from equipoise.config.checks import check_prepared, check_typed
 from equipoise.config.differences import differences, line
-from equipoise.config.estimators import check_command, seeds_in_vain
+from equipoise.config.estimators import seeds_in_vain
 from equipoise.config.model import CONTROL, Config, below
 from equipoise.config.naming import VARIED, experiment_of, run_name, told_apart
 from equipoise.config.overrides import (
@@ -119,7 +119,7 @@ def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None
         typed = _read(readable(parsed.overrides), tree, announce, shows_config=parsed.cfg is not None)
         is_sweep = parsed.multirun or str(typed.settings.hydra.mode).endswith("MULTIRUN")
         found = _plan_sweep(typed) if is_sweep else _plan_run(typed)
-        check_command([override.key_or_group for override in typed.overrides], found.jobs)
+        check_typed([override.key_or_group for override in typed.overrides], found.jobs)
         for note in seeds_in_vain(found.jobs):
             typed.say(f"note: {note}")
         _say_differences(typed)

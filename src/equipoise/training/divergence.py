@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -24,14 +25,12 @@ class FirstBadStep:
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self._strategy = strategy
-        # Each replica has its own, and sees its own part of a batch.
-        of_each = {
-            "synchronization": tf.VariableSynchronization.ON_READ,
-            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        }
+        # Each replica has its own, and sees its own part of a batch. Keras's variables stand still in the second pass
+        # of a step that has two.
+        of_each = {"synchronization": "on_read", "aggregation": "only_first_replica"}
         with strategy.scope():
-            self.taken = tf.Variable(0, trainable=False, dtype=tf.int64, **of_each)
-            self._found = tf.Variable([-1, -1], trainable=False, dtype=tf.int64, **of_each)
+            self.taken = keras.Variable(0, trainable=False, dtype="int64", **of_each)
+            self._found = keras.Variable([-1, -1], trainable=False, dtype="int64", **of_each)
 
     def watched(self, function: PerSample) -> PerSample:
         """Return the loss function, which notes of each step that uses it whether all was finite."""
@@ -55,7 +54,7 @@ class FirstBadStep:
 
         Logits that are not finite come of weights that are not, which the step before has made. Every worker must ask.
         """
-        own = np.stack([found.numpy() for found in self._strategy.experimental_local_results(self._found)])
+        own = np.stack([found.numpy() for found in self._strategy.experimental_local_results(self._found.value)])
         every = np.frombuffer(of_each_worker(self._strategy, own.tobytes()), own.dtype).reshape(-1, 2)
         logits, loss = (min((step for step in steps if step >= 0), default=-1) for steps in every.T.tolist())
         if loss >= 0 and not 0 <= logits <= loss:

@@ -43,6 +43,7 @@ from equipoise.training.optimizer import optimizer_of
 from equipoise.training.precision import with_rows
 from equipoise.training.predictor import Predictor
 from equipoise.training.runtime import device_taken, strategy_of
+from equipoise.training.sharpness import sharpness_aware
 
 # What no graph holds: variables hold it, or it matters before or after the training's steps alone.
 OF_TRAINER = (
@@ -80,7 +81,7 @@ def _drawn(config: Config, data: Prepared) -> keras.Model:
             model = head(model, **arguments(config.loss, head))
     if config.trainer.strategy != "single":
         _normalise_together(model)
-    return model
+    return sharpness_aware(model, config.trainer)
 
 
 def _normalise_together(model: keras.Model) -> None:

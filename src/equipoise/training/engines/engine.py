@@ -57,7 +57,7 @@ class Work:
     epochs: Epochs
     batch_size: int
     choice: Choice
-    taken: tf.Variable
+    taken: keras.Variable
     clip_norm: float | None = None
 
     @property

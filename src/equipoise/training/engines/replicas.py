@@ -5,6 +5,7 @@ replicas, as on one device. Keras's own `fit` takes the mean of the replicas' me
 samples of an uneven last batch unequally, and it fails where there are two workers. So the steps are taken here.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from equipoise.methods.implementations import Parts
 from equipoise.training.engines.engine import STEPS_PER_CALL, Engine, Work
+from equipoise.training.sharpness import SharpnessAware
 from equipoise.training.workers import place_of_this_worker, replica_numbers
 
 
@@ -31,12 +33,7 @@ class Replicas(Engine):
         self._batch_size, self._count = work.batch_size, work.count
         with work.strategy.scope():
             # Each replica adds up its own samples; reading it adds up the replicas.
-            self._total = tf.Variable(
-                0.0,
-                trainable=False,
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.SUM,
-            )
+            self._total = keras.Variable(0.0, trainable=False, synchronization="on_read", aggregation="sum")
 
     def begin(self, parts: Callable[[], Parts]) -> None:
         """Take what training is called with, once the model is compiled, as each phase does."""
@@ -58,7 +55,7 @@ class Replicas(Engine):
             for begin in range(0, steps, STEPS_PER_CALL):
                 stop = min(begin + STEPS_PER_CALL, steps)
                 self._take(iterator, tf.constant(begin), tf.constant(stop))
-                logs = {"loss": float(self._total.read_value()) / min(stop * self._batch_size, self._count)}
+                logs = {"loss": float(self._total.value.read_value()) / min(stop * self._batch_size, self._count)}
                 watch.on_train_batch_end(stop - 1, logs)
             watch.on_epoch_end(epoch, logs)
             if self.model.stop_training:
@@ -84,16 +81,24 @@ class Replicas(Engine):
             begin = tf.minimum(start - first, tf.shape(batch[1])[0] - 1)
             features, labels, *weights = (values[begin : tf.maximum(stop - first, begin + 1)] for values in batch)
             counts = tf.cast(stop > start, tf.float32)
-        with tf.GradientTape() as tape:
+
+        def loss_of() -> tf.Tensor:
             losses = self.model.loss.weighted(labels, self.model(features, training=True), *weights)
             total = counts * tf.reduce_sum(losses)
-            loss = total / tf.cast(size, tf.float32)
+            self._total.assign_add(total)
+            return total / tf.cast(size, tf.float32)
+
+        summed = functools.partial(context.all_reduce, tf.distribute.ReduceOp.SUM)
+        if isinstance(self.model, SharpnessAware):
+            found = self.model.gradients(loss_of, whole=summed)
+        else:
+            with tf.GradientTape() as tape:
+                loss = loss_of()
+            found = tape.gradient(loss, self.model.trainable_variables)
         # Replicas cannot add up the rows of an embedding that each of them has used, so a gradient is that of all rows.
-        gradients = [tf.convert_to_tensor(each) for each in tape.gradient(loss, self.model.trainable_variables)]
+        gradients = [tf.convert_to_tensor(each) for each in found]
         if self.work.clip_norm is not None:
-            whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-            length = tf.linalg.global_norm(whole)
+            length = tf.linalg.global_norm(summed(gradients))
             gradients, _ = tf.clip_by_global_norm(gradients, self.work.clip_norm, use_norm=length)
         # The optimiser adds up the gradients of all replicas.
         self.model.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
-        self._total.assign_add(total)

@@ -38,7 +38,7 @@ class TrainFunction:
     taken : int64 variable, the steps of the epoch that are behind it
     """
 
-    def __init__(self, model: keras.Model, samples: int, batch_size: int, taken: tf.Variable) -> None:
+    def __init__(self, model: keras.Model, samples: int, batch_size: int, taken: keras.Variable) -> None:
         self._model, self._batch_size, self._taken = model, batch_size, taken
         self._full, self._steps = samples // batch_size, -(-samples // batch_size)
         self._program = program_of(model)

@@ -28,7 +28,7 @@ USUAL = {"tensorflow": "tf", "keras": "keras", "numpy": "np"}  # what a script c
 # Names of the script that no function's own names may take.
 TAKEN = {"data", "model", "labels", "counts", "order", "epoch", "seeds", "class_weight", "class_weights", "full"}
 TAKEN |= {*USUAL.values(), "hashlib", "digest", "best", "best_weights", "waited", "score", "predicted"}
-TAKEN |= {"images", "drawn", "place", "optimizer", "kept", "trained", "keep", "scores"}
+TAKEN |= {"images", "drawn", "place", "optimizer", "kept", "trained", "keep", "scores", "SharpnessAware"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,10 @@ class Definitions:
         written_down = [_argument(value) for value in given]
         written_down += [f"{name}={_argument(value)}" for name, value in options.items()]
         return f"{function.__name__}({', '.join(written_down)})"
+
+    def write(self, name: str, lines: list[str]) -> None:
+        """Add a definition that is written down already, of a name of the script's own."""
+        self._made[name] = lines, lines
 
     def add(self, option: str, names: Mapping[str, Any]) -> None:
         """Import or define what the names mean.

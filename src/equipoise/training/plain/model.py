@@ -7,6 +7,7 @@ from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS
 from equipoise.training.plain.case import Case, Piece
 from equipoise.training.plain.definitions import Definitions, Text
+from equipoise.training.plain.sharpness import sharpness
 
 # Layers that draw random numbers in every step.
 DRAWING = re.compile("Dropout|Noise|Random|SeedGenerator")
@@ -25,6 +26,7 @@ def model(case: Case, definitions: Definitions) -> Piece:
     if head is not None:
         options = arguments(config.loss, head, case.data.classes)
         lines += write(f"loss={config.loss.name}", "model", head, Text("model"), **options)
+    lines += sharpness(case, definitions)
     draws = any(map(DRAWING.search, [*lines, *definitions.lines]))
     return Piece(lines, value="seeds" if draws else "")
 
