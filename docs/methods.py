@@ -103,14 +103,14 @@ CHAPTERS = (
         "SHARPNESS",
         "trainer.sharpness=…",
         (),
-        words="Where the gradient g of a step is taken, if not at the weights w. The first pass finds g of the loss as it "
-        "is weighted, by class and by row, so that weights decide where uphill is; the second finds the gradient there, "
-        "which moves the weights by any optimizer, schedule and `clip_norm`, with decay and average as always. Frozen "
-        "weights stay where they are. Both passes drop the same units; batch norm's statistics, the scale of half "
-        "precision and `train/loss` are of one pass a step. Replicas add their gradients up before they look, all at one "
-        "place, so that they train the model of one device. A second stage has plain steps. Every implementation, both "
-        "engines, a resumed run and the script of plain Keras leave the same bits. An epoch takes 1.8 to 2.0 times as "
-        "long with a CNN and 1.4 to 1.5 times with an MLP, of CPU time.",
+        words="Where the gradient g of a step is taken, if not at the weights w. The first pass finds g of the loss as "
+        "it is weighted, by class and by row, so that weights decide where uphill is; the second finds the gradient "
+        "there, which moves the weights by any optimizer, schedule and `clip_norm`, with decay and average as "
+        "always. Frozen weights stay where they are. Both passes drop the same units; batch norm's statistics, the "
+        "scale of half precision and `train/loss` are of one pass a step. Replicas add their gradients up before "
+        "they look, all at one place, so that they train the model of one device. A second stage has plain steps. "
+        "Every implementation, both engines, a resumed run and the script of plain Keras leave the same bits. An "
+        "epoch takes 1.8 to 2.0 times as long with a CNN and 1.4 to 1.5 times with an MLP, of CPU time.",
     ),
     Chapter(
         "Losses",

@@ -91,7 +91,8 @@ def check_typed(typed: Sequence[str], jobs: Sequence[Config]) -> None:
     check_command(typed, jobs)
     if "trainer.sharpness_rho" in typed and all(job.trainer.sharpness == NONE for job in jobs):
         raise ConfigError(
-            "trainer.sharpness_rho has no effect with trainer.sharpness=none: type trainer.sharpness=sam, or leave it out"
+            "trainer.sharpness_rho has no effect with trainer.sharpness=none: "
+            "leave it out, or type trainer.sharpness=sam"
         )
 
 

@@ -204,7 +204,7 @@ def training_sha256(config: Config) -> str:
 
 
 def without_effect(config: Config) -> list[str]:
-    """Return the keys of the trainer that do nothing: with an estimator, which has no steps, or beside other options."""
+    """Return the keys of the trainer that do nothing: with an estimator, which has no steps, or beside others."""
     if estimator(config.model.name) is None:
         return ["trainer.sharpness_rho"] if config.trainer.sharpness == NONE else []
     return [f"trainer.{key}" for key in Trainer.model_fields if key not in OF_ESTIMATORS]

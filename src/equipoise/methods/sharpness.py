@@ -18,7 +18,7 @@ Place: TypeAlias = "Callable[..., list[tf.Tensor]]"
 def sam(
     weights: Sequence["tf.Variable"], gradients: Sequence["tf.Tensor"], *, sharpness_rho: Positive
 ) -> list["tf.Tensor"]:
-    """Sharpness-aware minimisation: w + rho g / ||g||, the highest loss within rho of w (Foret et al. 2021, Algorithm 1)."""
+    """Sharpness-aware minimising: w + rho g / ||g||, the most loss within rho of w (Foret et al. 2021, Algorithm 1)."""
     import tensorflow as tf
 
     share = tf.math.divide_no_nan(sharpness_rho, tf.linalg.global_norm(gradients))

@@ -1,4 +1,4 @@
-"""The training of a run as a script of at most 80 lines with TensorFlow, Keras and NumPy alone; 20 more where it defines a step."""
+"""The training of a run as a script of at most 80 lines with TensorFlow, Keras and NumPy alone."""
 
 import re
 import textwrap
@@ -41,6 +41,17 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
     ConfigError
         If no script of 80 lines with TensorFlow, Keras and NumPy alone trains this model.
     """
+    _check(config, data)
+    most = MOST_LINES if config.trainer.sharpness == NONE else MOST_LINES + OF_A_STEP
+    for brief in range(4):
+        text = _written(Case(config, data, class_weights, origin, brief))
+        if text.count("\n") <= most:
+            return text
+    raise ConfigError(f"a script of this run would have more than {most} lines: it is meant to be read")
+
+
+def _check(config: Config, data: Prepared) -> None:
+    """Refuse what a script cannot be handed or do."""
     if isinstance(data.split("train").features, Images):
         raise ConfigError(
             f"dataset={config.dataset.name}: its images are decoded while a model trains, and no array holds them, "
@@ -78,12 +89,6 @@ def plain_keras(config: Config, data: Prepared, class_weights: ClassWeights, ori
             f"dataset.sampling={config.dataset.sampling}: its rows are made before the training, and no array of a "
             "script holds them, so there is no script of plain Keras"
         )
-    most = MOST_LINES if config.trainer.sharpness == NONE else MOST_LINES + OF_A_STEP
-    for brief in range(4):
-        text = _written(Case(config, data, class_weights, origin, brief))
-        if text.count("\n") <= most:
-            return text
-    raise ConfigError(f"a script of this run would have more than {most} lines: it is meant to be read")
 
 
 def _written(case: Case) -> str:
