@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.config.estimators import check_command, check_estimator, moves_prior
+from equipoise.config.lengths import check_judged_after
 from equipoise.config.model import Config, Trainer
 from equipoise.core.commands import command
 from equipoise.core.plugins import ROWS
@@ -70,6 +71,7 @@ def check_together(config: Config) -> None:
     _check_phases(config)
     _check_strategy(config.trainer)
     _check_refit(config)
+    check_judged_after(config)
     if DATASETS[config.dataset.name].several_labels:
         _check_several_labels(config, source)
     else:

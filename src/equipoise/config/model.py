@@ -77,6 +77,7 @@ SILENT = (
     ("dataset.dates", []),
     ("dataset.time", None),
     ("evaluation.weighted", False),
+    ("trainer.judge_after", []),
 )
 # What an estimator takes of the trainer that can change its result; it has no steps, and nothing else is for it.
 OF_ESTIMATORS = ("deterministic", "refit")
@@ -94,6 +95,7 @@ class Trainer(LearningRate, Sharpness):
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     learning_rate: Positive
     phases: Annotated[tuple[Phase, ...], Field(strict=False)]
+    judge_after: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
     weight_decay: Annotated[float, Field(ge=0, le=1e9)] | None
     clip_norm: Positive | None
     ema: Annotated[float, Field(gt=0, lt=1)] | None

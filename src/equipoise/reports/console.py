@@ -13,7 +13,8 @@ from equipoise.metrics.gates import Checked
 from equipoise.metrics.intervals import Interval
 from equipoise.metrics.slices import Slices
 from equipoise.reports import slice_table
-from equipoise.reports.evidence import CHOOSING, JUDGING, ByRule
+from equipoise.reports.evidence import CHOOSING, JUDGING, ByRule, Evidence
+from equipoise.reports.lengths import by_length
 
 # Of more classes than this, the table shows the most and the least frequent ones.
 MOST_ROWS = 40
@@ -74,6 +75,12 @@ def print_rules(validation: ByRule, test: ByRule, configured: str) -> None:
                 for rule, found in by_rule.items()
             ]
             terminal.print_table(f"{split} by decision rule, of the same model: {purpose}", ["rule", *names], rows)
+
+
+def print_earlier(evidence: Evidence) -> None:
+    """Print what the model was worth after fewer epochs, if that was asked."""
+    for table in by_length(evidence):
+        terminal.print_table(table.title, table.headings, table.rows)
 
 
 def print_slices(recalls: Slices) -> None:

@@ -1,7 +1,7 @@
 """What is known of a run once its predictions are there: the values that its pictures, page and tables show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from equipoise.core.schema import NONE, Floats, Integers
@@ -39,6 +39,7 @@ class Evidence:
     slices : recall by class and slice, if slices were asked for
     model : in a sentence, which rows the logged model has learned from, if it is not the model that is judged
     predicted : 0 and 1, (n, labels), by the configured rule, where a sample has any number of labels; None elsewhere
+    earlier : after how many epochs the model was judged as well, to `rules` and `validation_rules` of it
     facts : where the run comes from, for the page's header: data, configuration, command, commit, versions, date, run
     """
 
@@ -63,6 +64,7 @@ class Evidence:
     predicted: Integers | None = None
     facts: Sequence[Fact] = ()
     calibration: str = NONE
+    earlier: Mapping[int, tuple[ByRule, ByRule]] = field(default_factory=dict)
 
     @property
     def correction(self) -> str:

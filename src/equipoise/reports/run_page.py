@@ -15,6 +15,7 @@ from equipoise.metrics.classification import CORRECTED, OWN, mistakes
 from equipoise.metrics.intervals import FEWEST, Interval
 from equipoise.reports import curve_charts, run_charts, slice_table
 from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
+from equipoise.reports.lengths import by_length
 from equipoise.reports.page import Beside, Block, Code, Fact, Page, Part, Table, Text
 from equipoise.reports.run_pictures import pictures
 
@@ -372,7 +373,7 @@ def _rules(evidence: Evidence) -> list[Block]:
             headings = ["decision rule", *(name.replace("_", " ") for name in names)]
             rows = [[rule, *(_number(values[name]) for name in names)] for rule, values in by_rule.items()]
             found.append(Table(headings, rows, split))
-    return found
+    return [*found, *(Table(table.headings, table.rows, table.title) for table in by_length(evidence))]
 
 
 def _calibration(evidence: Evidence) -> list[Block]:

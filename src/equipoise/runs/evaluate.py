@@ -22,7 +22,7 @@ from equipoise.methods.tasks.task import Judging, Logits, Verdict
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Evaluation
 from equipoise.metrics.intervals import rough_note
-from equipoise.reports.evidence import Evidence
+from equipoise.reports.evidence import ByRule, Evidence
 from equipoise.reports.fonts import lettering
 from equipoise.runs.weigh import corrections, notes, shown, training
 from equipoise.training.trained import Trained
@@ -70,8 +70,16 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
         warnings=notes(config, data, weights),
         predicted=verdict.predicted if data.several_labels else None,
         calibration=config.calibration.name,
+        earlier={
+            epochs: _by_rule(without_intervals(config, data, weights, Logits(*answers)))
+            for epochs, answers in trained.earlier.items()
+        },
     )
     return Evaluated(evidence, verdict, _origins(data), corrections(config, data, weights), config.decision.name)
+
+
+def _by_rule(verdict: Verdict) -> tuple[ByRule, ByRule]:
+    return verdict.rules, verdict.validation_rules
 
 
 def rehearsed(config: Config, data: Prepared, weights: ClassWeights) -> Verdict:

@@ -8,6 +8,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.methods.schedules import share_at, weights_at
 from equipoise.methods.weighting import ClassWeights
 from equipoise.runs.follow import Follow
+from equipoise.training.earlier import Answers
 from equipoise.training.learner import Learner
 from equipoise.training.trained import Trained
 
@@ -18,20 +19,26 @@ def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner,
     follow.begin()
     history: list[dict[str, float]] = []
 
+    def answers() -> Answers:
+        return learner.logits(data.split("test").features), learner.logits(data.split("validation").features)
+
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         history.append(metrics)
+        follow.earlier.reached(len(history), answers)
         follow.epoch(epoch, metrics)
 
     learner.fit(weights, on_epoch, follow.checkpoints)
     at_end = _shares(config, weights, learner, len(history) - 1, "")
     curves = learner.second_stage()
+    logits, validation = answers()
     return Trained(
-        logits=learner.logits(data.split("test").features),
-        validation_logits=learner.logits(data.split("validation").features),
+        logits=logits,
+        validation_logits=validation,
         history=history,
         shares={**at_start, **at_end},
         weights_sha256=learner.weights_sha256(),
         second_stage=curves,
+        earlier=follow.earlier.all(),
     )
 
 

@@ -11,6 +11,7 @@ from equipoise.tracking import gpu_usage
 from equipoise.tracking.run import Run
 from equipoise.training import runtime
 from equipoise.training.checkpoints import Checkpoints
+from equipoise.training.earlier import Earlier
 
 # Told of each epoch and its metrics, once they are logged.
 Watch = Callable[[int, Mapping[str, float]], None]
@@ -25,11 +26,13 @@ class Follow:
     begin : told that the first step is next
     epoch : told each epoch, from 0, and its metrics
     checkpoints : where the state is kept at the end of an epoch
+    earlier : where answers after some of the epochs are kept
     """
 
     begin: Callable[[], None]
     epoch: Callable[[int, dict[str, float]], None]
     checkpoints: Checkpoints
+    earlier: Earlier
 
 
 @contextlib.contextmanager
@@ -47,4 +50,5 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
             if watch:
                 watch(number, metrics)
 
-        yield Follow(log.flush, epoch, checkpoints)
+        earlier = Earlier(log.folder, config.trainer.judge_after, done)
+        yield Follow(log.flush, epoch, checkpoints, earlier)

@@ -39,6 +39,7 @@ DECISION = "evaluation/decision.json"
 PROBABILITIES = "evaluation/probabilities.json"
 CALIBRATION = "evaluation/calibration.json"
 SOURCE = "evaluation/validation.npz"
+EARLIER = "evaluation/earlier.json"
 
 
 @clock.part("evaluate")
@@ -48,6 +49,7 @@ def log_evaluation(log: Run, found: Evaluated) -> None:
     _log_numbers(log, evidence)
     _log_intervals(log, {"test": verdict.intervals, "val": verdict.validation_intervals})
     _log_rules(log, {"": evidence.rules, "val/": evidence.validation_rules}, found.rule)
+    _log_earlier(log, evidence)
     _log_parquet(log, {**verdict.predictions, **found.origins})
     _log_tables(log, found)
     if evidence.slices is not None:
@@ -156,6 +158,16 @@ def _log_rules(log: Run, by_split: Mapping[str, ByRule], configured: str) -> Non
         others = tuple(f"decision/{rule}/" for rule in by_split[""] if rule != configured)
         metrics = {key: value for key, value in metrics.items() if key.startswith(others) and key.endswith(SHOWN)}
     log.log_metrics(metrics)
+
+
+def _log_earlier(log: Run, evidence: Evidence) -> None:
+    """Log what each decision rule makes of the model after fewer epochs: a table, and headlines by epoch as metrics."""
+    for epochs, (rules, _) in evidence.earlier.items():
+        found = {f"earlier/{rule}/{name}": value for rule, values in rules.items() for name, value in values.items()}
+        log.log_metrics({key: value for key, value in found.items() if key.endswith(SHOWN)}, step=epochs)
+    if evidence.earlier:
+        by_epochs = {str(epochs): {"test": test, "val": val} for epochs, (test, val) in evidence.earlier.items()}
+        log.log_json(by_epochs, EARLIER)
 
 
 def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from equipoise.core.paths import project_root
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console, errors, say
 from equipoise.methods.models import estimator
-from equipoise.reports.console import headline, print_evaluation, print_rules
+from equipoise.reports.console import headline, print_earlier, print_evaluation, print_rules
 from equipoise.reports.run_page import REPORT
 from equipoise.runs import resume
 from equipoise.runs.run import NEVER_PREDICTED, Finished, run
@@ -116,6 +116,7 @@ def _print(finished: Finished, config: Config, store: Store, outcome: dict[str, 
         console.print(f"\n{done}, {finished.data.counts.sum()} training samples", soft_wrap=True)
         print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, finished.data.head_to_tail)
         print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
+        print_earlier(evidence)
     if evidence.model:
         console.print(evidence.model, soft_wrap=True)
     if config.sweep == "auto":

@@ -24,6 +24,8 @@ class Trained:
     shares: Mapping[str, Floats]  # what `audit` found: loss and gradient, at the start and at the end
     weights_sha256: str
     second_stage: Mapping[str, Sequence[float]] = field(default_factory=dict)  # its curves, which no file keeps
+    # After how many epochs the model was asked as well: its logits of the test split, and of the validation split.
+    earlier: Mapping[int, tuple[Floats, Floats]] = field(default_factory=dict)
 
 
 def save(trained: Trained, folder: Path, digests: Mapping[str, str]) -> None:
@@ -31,6 +33,8 @@ def save(trained: Trained, folder: Path, digests: Mapping[str, str]) -> None:
     arrays: dict[str, Any] = {
         "logits": trained.logits,
         "validation_logits": trained.validation_logits,
+        **{f"test/{epochs}": test for epochs, (test, _) in trained.earlier.items()},
+        **{f"validation/{epochs}": validation for epochs, (_, validation) in trained.earlier.items()},
         **trained.shares,
     }
     np.savez(folder / ARRAYS, **arrays)
@@ -48,6 +52,7 @@ def load(folder: Path) -> tuple[Trained, dict[str, str]]:
         history = [{key: float(value) for key, value in row.items() if key != "epoch"} for row in csv.DictReader(file)]
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays}
-    return Trained(
-        found.pop("logits"), found.pop("validation_logits"), history, found, digests["weights_sha256"]
-    ), digests
+    lengths = sorted(int(name.partition("/")[2]) for name in found if name.startswith("test/"))
+    earlier = {epochs: (found.pop(f"test/{epochs}"), found.pop(f"validation/{epochs}")) for epochs in lengths}
+    logits, validation = found.pop("logits"), found.pop("validation_logits")
+    return Trained(logits, validation, history, found, digests["weights_sha256"], earlier=earlier), digests

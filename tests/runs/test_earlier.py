@@ -1,0 +1,89 @@
+"""A model judged after some of its epochs is judged as one whose training ended there, to the bit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equipoise.core.paths import ROOT
+from equipoise.core.schema import ConfigError
+from equipoise.reports.lengths import by_length
+from equipoise.runs.run import Finished, train
+from equipoise.training.earlier import Earlier
+from equipoise.training.trained import Trained, load, save
+from helpers import composed
+
+SMALL = ["dataset=synthetic", "dataset.class_counts=[60,25,8]", "model=mlp", "model.hidden=[8]", "model.dropout=0.3"]
+QUICK = ["weighting=balanced", "trainer.threads=1", "trainer.device=cpu", "evaluation.resamples=0"]
+
+
+def _trained(epochs: int, *words: str) -> Finished:
+    return train(composed(*SMALL, *QUICK, f"trainer.epochs={epochs}", *words))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("engine", ["fit", "resident"])
+def test_it_is_judged_as_if_its_training_had_ended_there(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ROOT, str(tmp_path))
+    words = [f"trainer.engine={engine}", "trainer.ema=0.9"]
+    whole = _trained(4, *words, "trainer.judge_after=[1,2]")
+    plain, short = _trained(4, *words), _trained(2, *words)
+    np.testing.assert_array_equal(plain.evidence.log_probabilities, whole.evidence.log_probabilities)
+    assert whole.evidence.earlier[2] == (short.evidence.rules, short.evidence.validation_rules)
+    assert whole.evidence.earlier[1] != whole.evidence.earlier[2]
+    logged = json.loads((whole.folder / "evaluation" / "earlier.json").read_text())
+    assert logged["2"]["test"]["argmax"] == pytest.approx(dict(short.evidence.rules["argmax"]))
+    validation, test = by_length(whole.evidence)
+    assert [row[0] for row in test.rows] == ["1", "2", "4"]
+    assert test.rows[1][1] == f"{short.metrics['test/balanced_accuracy']:.3f}"
+    assert "choosing" in validation.title
+    assert "judging" in test.title
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trainer.judge_after=[4]"], r"trainer.judge_after=\[4\]: the model is judged after all epochs anyhow"),
+        (["trainer.judge_after=[2,1]"], "in rising order"),
+        (["trainer.judge_after=[1,1]"], "in rising order"),
+        (["trainer.judge_after=[0]"], "greater than or equal to 1"),
+        (
+            ["trainer.judge_after=[1]", "trainer.schedule=cosine"],
+            "with trainer.schedule=cosine: a training of 1 epochs",
+        ),
+        (["trainer.judge_after=[1]", "weighting.schedule=deferred"], "with weighting.schedule=deferred"),
+        (["trainer.judge_after=[1]", "trainer.early_stopping=3"], "with trainer.early_stopping=3"),
+        (["trainer.judge_after=[1]", "dataset.sampling=progressive"], "with dataset.sampling=progressive"),
+        (["trainer.judge_after=[1]", "trainer.second_stage=crt"], "with trainer.second_stage=crt"),
+        (["trainer.judge_after=[1]", "model=boosting", "model.min_samples_leaf=5"], "whose fit has no epochs"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_a_shorter_training_would_do_otherwise_is_refused(words: list[str], message: str) -> None:
+    typed = [word for word in SMALL if not word.startswith("model") or "model=boosting" not in words]
+    length = [] if "model=boosting" in words else ["trainer.epochs=4"]
+    with pytest.raises(ConfigError, match=message):
+        composed(*typed, "weighting=balanced", *length, *words)
+
+
+def test_answers_survive_an_interruption_and_a_stage(tmp_path: Path) -> None:
+    first, second = (np.full((2, 3), value, np.float32) for value in (1, 2))
+    before = Earlier(tmp_path, (1, 3), 0)
+    for epochs in (1, 2):
+        before.reached(epochs, lambda: (first, second))
+    after = Earlier(tmp_path, (1, 3), 2)  # goes on after the second epoch, of which it is told once more
+    for epochs in (1, 2, 3):
+        after.reached(epochs, lambda: (second, first))
+    found = after.all()
+    assert list(found) == [1, 3]
+    np.testing.assert_array_equal(found[1], (first, second))
+    np.testing.assert_array_equal(found[3], (second, first))
+    save(Trained(first, second, [{"val/loss": 1.0}], {"loss_share": np.ones(3)}, "a", earlier=found), tmp_path, {})
+    again, _ = load(tmp_path)
+    assert list(again.earlier) == [1, 3]
+    assert list(again.shares) == ["loss_share"]
+    np.testing.assert_array_equal(again.earlier[3], found[3])
