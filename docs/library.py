@@ -32,6 +32,7 @@ model.compile("adam", eq.losses.CrossEntropy())  # or BalancedSoftmax(w.counts),
 model.fit(x_train, w.indices(y_train), class_weight=w.as_dict())  # or fit(sample_weight=w.sample_weight(y))
 eq.audit(model, x_train, y_train, w)  # what the weights do to the loss and to the gradient
 r = eq.evaluate(y_test, logits, w.classes, validation=(y_val, logits_val), weights=w)  # any library's predictions
+p = eq.estimate_prior(logits_new, (y_val, logits_val), w.classes)  # class frequencies of rows without labels
 r.save("report.html")  # the page of a run's report; r.log() logs all of it into the MLflow run that is open
 eq.compare(scores, units="folds")  # any scores of configurations on the same splits, folds or data sets
 run = eq.run("dataset=digits_lt", "weighting=balanced")  # the pipeline itself
@@ -72,6 +73,7 @@ CHAPTERS = (
     Chapter("eq.logits", "api/logits.py", ("logits",)),
     Chapter("eq.evaluate", "api/evaluate.py", ("evaluate", "How")),
     Chapter("What eq.evaluate returns", "api/evaluation.py", ("Evaluation", "Judged")),
+    Chapter("eq.estimate_prior", "api/estimate_prior.py", ("estimate_prior", "Prior")),
     Chapter("eq.compare", "api/compare.py", ("compare", "Compared")),
     Chapter("The columns of eq.compare", "api/scores.py", ("Columns",)),
     Chapter("eq.run", "api/run.py", ("run", "Run")),

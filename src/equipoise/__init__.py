@@ -12,6 +12,7 @@ _HOMES = {
     "audit": "equipoise.api.audit",
     "class_weights": "equipoise.api.weights",
     "compare": "equipoise.api.compare",
+    "estimate_prior": "equipoise.api.estimate_prior",
     "evaluate": "equipoise.api.evaluate",
     "logits": "equipoise.api.logits",
     "losses": "equipoise.losses",

@@ -3,6 +3,7 @@
 from equipoise import losses as losses
 from equipoise.api.audit import audit as audit
 from equipoise.api.compare import compare as compare
+from equipoise.api.estimate_prior import estimate_prior as estimate_prior
 from equipoise.api.evaluate import evaluate as evaluate
 from equipoise.api.logits import logits as logits
 from equipoise.api.run import run as run
@@ -23,6 +24,7 @@ __all__ = [
     "compare",
     "dataset",
     "decision",
+    "estimate_prior",
     "evaluate",
     "logits",
     "loss",

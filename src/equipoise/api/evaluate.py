@@ -47,7 +47,8 @@ class How(TypedDict, total=False):
     costs : of confusions, (true class, predicted class), or by names, `{"cat": {"dog": 5}}`, where others cost 1
     decision, decision_options : the rule that predicts, an option of `decision=` (docs/methods.md), by default argmax
     calibration : how probabilities are calibrated on validation, an option of `calibration=`; by default none
-    target_prior : class frequencies where the model will be used: `training`, `uniform`, or one number a class
+    target_prior : class frequencies where the model will be used: `training`, `uniform`, or one number a class, such as
+        `eq.estimate_prior(…).target_prior`
     groups : of classes by training samples: `terciles`, or two counts; by default terciles
     resamples : of the bootstrap for intervals; by default 1000
     test_counts_fixed : whether a design fixed how many test samples each class has
@@ -199,7 +200,8 @@ def _target(typed: Any, classes: int, weights: ClassWeights | None) -> Floats:
     """Return the prior where the model will be used, float64 (classes,)."""
     if isinstance(typed, str):
         if typed not in ("training", "uniform"):
-            raise ConfigError(f"target_prior={typed}: give training, uniform, or one number a class")
+            cure = "; of rows without labels: eq.estimate_prior(…).target_prior" if typed == "estimate" else ""
+            raise ConfigError(f"target_prior={typed}: give training, uniform, or one number a class{cure}")
         known = typed == "training" and weights is not None
         return weights.counts / weights.counts.sum() if known and weights else np.full(classes, 1 / classes)
     prior: Floats = np.asarray(typed, np.float64)
