@@ -44,6 +44,12 @@ def test_it_is_judged_as_if_its_training_had_ended_there(
     assert "judging" in test.title
 
 
+@pytest.mark.parametrize("rule", ["class_balanced", "square_root", "smote"])
+def test_what_draws_every_epoch_alike_is_no_obstacle(rule: str) -> None:
+    config = composed(*SMALL, "trainer.epochs=4", "trainer.judge_after=[1,3]", f"dataset.sampling={rule}")
+    assert config.trainer.judge_after == (1, 3)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

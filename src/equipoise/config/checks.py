@@ -71,7 +71,7 @@ def check_together(config: Config) -> None:
     _check_phases(config)
     _check_strategy(config.trainer)
     _check_refit(config)
-    check_judged_after(config)
+    check_judged_after(config, source.counts)
     if DATASETS[config.dataset.name].several_labels:
         _check_several_labels(config, source)
     else:

@@ -1,15 +1,21 @@
 """What `trainer.judge_after` asks: the model after some of its epochs, as if its training had ended there."""
 
+import numpy as np
+
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, ConfigError
+from equipoise.core import plugins
+from equipoise.core.schema import NONE, ConfigError, Integers
+from equipoise.data.sampling import shares_of
 from equipoise.methods.models import estimator
 
-# Sampling rules that draw every epoch alike.
-STEADY = (NONE, "class_balanced", "square_root")
 
+def check_judged_after(config: Config, counts: Integers) -> None:
+    """Refuse epochs that are not within the training, and trainings whose first epochs a shorter one has otherwise.
 
-def check_judged_after(config: Config) -> None:
-    """Refuse epochs that are not within the training, and trainings whose first epochs a shorter one has otherwise."""
+    Parameters
+    ----------
+    counts : int64 (classes,), of the training samples
+    """
     trainer, epochs = config.trainer, list(config.trainer.judge_after)
     typed = f"trainer.judge_after=[{','.join(map(str, epochs))}]"
     if not epochs:
@@ -23,7 +29,7 @@ def check_judged_after(config: Config) -> None:
             f"{typed}: the model is judged after all epochs anyhow, which are trainer.epochs={trainer.epochs}; "
             "name fewer"
         )
-    other = _of_another_length(config)
+    other = _of_another_length(config, counts)
     if other:
         raise ConfigError(
             f"{typed} with {other}: a training of {epochs[0]} epochs would not be the first {epochs[0]} of this one; "
@@ -31,7 +37,7 @@ def check_judged_after(config: Config) -> None:
         )
 
 
-def _of_another_length(config: Config) -> str | None:
+def _of_another_length(config: Config, counts: Integers) -> str | None:
     """Return the option, as typed, that makes a shorter training more than the beginning of a longer one."""
     trainer, sampling = config.trainer, config.dataset.sampling
     found = {
@@ -41,6 +47,15 @@ def _of_another_length(config: Config) -> str | None:
         f"trainer.second_stage={trainer.second_stage}": trainer.second_stage != NONE,
         f"trainer.strategy={trainer.strategy}": trainer.strategy == "multi_worker",
         f"weighting.schedule={config.weighting.schedule}": config.weighting.schedule != "constant",
-        f"dataset.sampling={sampling}": sampling not in STEADY,
+        f"dataset.sampling={sampling}": sampling != NONE and not _is_steady(sampling, counts),
     }
     return next((typed for typed, is_so in found.items() if is_so), None)
+
+
+def _is_steady(rule: str, counts: Integers) -> bool:
+    """Whether a sampling rule draws the classes alike in every epoch."""
+    share = shares_of(rule)
+    if share is None:
+        return True
+    with plugins.telling(f"dataset.sampling={rule}", share):
+        return bool(np.array_equal(share(counts.copy(), 0.0), share(counts.copy(), 1.0)))
