@@ -120,8 +120,11 @@ CHAPTERS = (
         ("mnist_lt_losses", "page_blocks_losses", "mnist_lt_ldam_drw", "pairwise_cost"),
         "loss",
         "From labels and logits to one value a sample. The first three are one function; the weights go in through "
-        "`model.fit(class_weight=…)`, the dataset's third element, or the loss, with the same bits. All other losses "
-        "take weights, too; `implementation` chooses the way.",
+        "`model.fit(class_weight=…)`, the dataset's third element, or the loss, with the same bits. The other losses "
+        "of samples take weights, too; `implementation` chooses the way. `lade`, `recall`, `soft_f1`, `sigmoid_f1` and "
+        "`auc_margin` are losses of a whole batch: class weights, weights of rows, `dataset.mix` and replicas are "
+        "refused; a run says how many samples and pairs of the rarest class a batch has; shares of the loss "
+        "(`loss_share`) are those of all samples as one batch.",
     ),
     Chapter(
         "Calibration",
@@ -246,8 +249,11 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
 
     The function of a record is its first argument.
     """
-    tree = ast.parse((REPOSITORY / "src" / "equipoise" / chapter.module).read_text())
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    tree = _tree(chapter.module)
+    functions = _functions(tree)
+    for node in tree.body:  # some stand in a module of their own
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("equipoise.methods."):
+            functions |= _functions(_tree(f"{node.module.removeprefix('equipoise.').replace('.', '/')}.py"))
     (registry,) = (
         node.value
         for node in tree.body
@@ -271,6 +277,14 @@ def _docstrings(chapter: Chapter) -> Mapping[str, str]:
         name: (ast.get_docstring(functions[function]) or "").split("\n\nParameters\n")[0]
         for name, function in found.items()
     }
+
+
+def _tree(module: str) -> ast.Module:
+    return ast.parse((REPOSITORY / "src" / "equipoise" / module).read_text())
+
+
+def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def _keys(path: Path) -> list[str]:

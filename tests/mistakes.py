@@ -92,6 +92,10 @@ MISTAKES = [
     ([*SINGLE, "loss=sigmoid", "loss.pos_weight=0"], "loss.pos_weight=0: must be 'auto', or must be greater than 0"),
     ([*SINGLE, "loss=ldam"], "loss=ldam needs a vector for each class"),
     ([*SINGLE, "trainer.second_stage=tau_norm"], "trainer.second_stage=tau_norm compares the classes' vectors"),
+    (["loss=lade", "weighting=balanced"], "loss=lade with weighting=balanced: it is the loss of a whole batch"),
+    (["loss=soft_f1", "dataset.mix=mixup"], "loss=soft_f1 with dataset.mix=mixup: it is the loss of a whole batch"),
+    (["loss=recall", "trainer.strategy=mirrored"], "it is the loss of a whole batch, and a replica sees a part of it"),
+    (["loss=sigmoid_f1"], "loss=sigmoid_f1 needs a single logit: dataset.labels=binary"),
     (["loss=ldam", "trainer.second_stage=crt"], "trainer.second_stage=crt with loss=ldam"),
     (["loss=focal", "decision=logit_adjusted"], "after loss=focal it has no analytic form: use decision=tuned"),
     (

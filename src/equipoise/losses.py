@@ -54,6 +54,25 @@ class Asymmetric(Common, total=False):
     clip: float
 
 
+class Rebalancing(Common, total=False):
+    """What `DistributionBalanced` takes by name beside it.
+
+    Attributes
+    ----------
+    gamma : of the focal factor; 0 leaves it out
+    alpha, beta, mu : weights are alpha + sigmoid(beta (r - mu)), r the rarity among the labels of the sample
+    neg_scale : slope of negatives, whose weight is divided by it
+    init_bias : of the log odds of each label, added to its logit
+    """
+
+    gamma: float
+    alpha: float
+    beta: float
+    mu: float
+    neg_scale: float
+    init_bias: float
+
+
 @_registered
 class Loss(keras.losses.Loss):
     """Any loss by the name of its option, one that you have added included.
@@ -98,6 +117,8 @@ class Loss(keras.losses.Loss):
         record, indices = LOSSES[loss], [*next(iter(by_class.values()), ())]
         if record.needs_costs and costs is None:
             raise ConfigError(f"costs are missing: loss={loss} needs the matrix (true class, predicted class)")
+        if record.of_batches and weights is not None:
+            raise ConfigError(f"class_weights: {loss} is the loss of a whole batch, and no sample has a loss alone")
         known = _known(counts, costs, samples, several_labels=samples is not None or "pos_weight" in by_class)
         tables = record.tables_of(known, self.options, indices)
         self._function = functools.partial(record.function, **arguments(self.options, record.function, indices))
@@ -379,6 +400,149 @@ class Sigmoid(Loss):
     ) -> None:
         own = {"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0} | more
         super().__init__("sigmoid", counts, samples=samples, pos_weight=pos_weight, **own)
+
+
+@_registered
+class ClassBalancedFocal(Loss):
+    """alpha_y (1 - p_y)^gamma CE, alpha_c prop. to (1 - beta) / (1 - beta^n_c), of mean 1 (Cui et al. 2019).
+
+    Parameters
+    ----------
+    counts : (classes,), training samples of each class
+    gamma : at least 0; 0 is cross-entropy with the weights
+    beta : at least 0, and below 1; 0 is `Focal`; or `auto`: 1 - C / N
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> loss = eq.losses.ClassBalancedFocal([3, 1], gamma=0.0, beta=0.5)  # alpha = 1 / 1.75 and 1, over their mean
+    >>> round(float(loss([1], [[0.0, 0.0]])), 4)  # 14 / 11 log 2
+    0.8822
+    """
+
+    def __init__(
+        self, counts: npt.ArrayLike, *, gamma: float = 2.0, beta: float | str = 0.9999, **common: Unpack[Common]
+    ) -> None:
+        super().__init__("class_balanced_focal", counts, gamma=gamma, beta=beta, **common)
+
+
+@_registered
+class LADE(Loss):
+    """Balanced softmax with a regulariser that makes logits density ratios (Hong et al. 2021), of a whole batch.
+
+    Parameters
+    ----------
+    counts : (classes,), training samples of each class
+    strength : of the regulariser; 0 is `BalancedSoftmax`
+    penalty : of the squared estimate
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> loss = eq.losses.LADE([3, 1], strength=0.5, penalty=0.0)
+    >>> round(float(loss([1], [[0.0, 0.0]])), 4)  # log 4 - (3/4 log 1.5 - 1/4 log 2) / 2
+    1.3209
+    """
+
+    def __init__(
+        self, counts: npt.ArrayLike, *, strength: float = 0.1, penalty: float = 0.01, **common: Unpack[Common]
+    ) -> None:
+        super().__init__("lade", counts, strength=strength, penalty=penalty, **common)
+
+
+@_registered
+class Recall(Loss):
+    """CE times the share of the batch's samples of class y that are predicted wrongly now (Tian et al. 2022).
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> loss = eq.losses.Recall(reduction=None)  # of the two samples of class 0 one is wrong
+    >>> loss([0, 0], [[0.0, 0.0], [0.0, 0.1]]).numpy().round(4)
+    array([0.3466, 0.3722], dtype=float32)
+    """
+
+    def __init__(self, **common: Unpack[Common]) -> None:
+        super().__init__("recall", **common)
+
+
+@_registered
+class SoftF1(Loss):
+    """1 - the macro F1 of the batch, counted by softmax probabilities (Benedict et al. 2022).
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> round(float(eq.losses.SoftF1()([0, 1], [[0.0, 0.0], [0.0, 0.0]])), 4)
+    0.5
+    """
+
+    def __init__(self, **common: Unpack[Common]) -> None:
+        super().__init__("soft_f1", **common)
+
+
+@_registered
+class SigmoidF1(Loss):
+    """1 - the macro F1 of the batch over labels, counted by sigmoid(slope (z + shift)) (Benedict et al. 2022).
+
+    For several labels a sample, or a single logit.
+
+    Parameters
+    ----------
+    slope : above 0; the steeper, the nearer to F1
+    shift : of the logits
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> round(float(eq.losses.SigmoidF1()([[1, 0], [0, 1]], [[0.0, 0.0], [0.0, 0.0]])), 4)
+    0.5
+    """
+
+    def __init__(self, *, slope: float = 1.0, shift: float = 0.0, **common: Unpack[Common]) -> None:
+        super().__init__("sigmoid_f1", slope=slope, shift=shift, **common)
+
+
+@_registered
+class AUCMargin(Loss):
+    """The AUC margin loss of each class against the rest, from the pairs in a batch (Yuan et al. 2021).
+
+    Parameters
+    ----------
+    margin : above 0, between the mean scores of the two sides
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> round(float(eq.losses.AUCMargin()([0, 1], [[0.0, 0.0], [0.0, 0.0]])), 4)  # no spread, all of the margin missing
+    1.0
+    """
+
+    def __init__(self, *, margin: float = 1.0, **common: Unpack[Common]) -> None:
+        super().__init__("auc_margin", margin=margin, **common)
+
+
+@_registered
+class DistributionBalanced(Loss):
+    """Focal loss of several labels with re-balanced weights and tolerant negatives (Wu et al. 2020).
+
+    Parameters
+    ----------
+    counts : (labels,), training samples that have each label
+    samples : how many there are in all
+    more : its options, and what every loss takes
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> loss = eq.losses.DistributionBalanced([5, 5], samples=10)
+    >>> round(float(loss([[1, 1]], [[0.0, 0.0]])), 4)  # 2 / 4 (0.1 + sigmoid(10 (1/2 - 0.2))) log 2
+    0.3648
+    """
+
+    def __init__(self, counts: npt.ArrayLike, *, samples: int | None = None, **more: Unpack[Rebalancing]) -> None:
+        own = {"gamma": 2.0, "alpha": 0.1, "beta": 10.0, "mu": 0.2, "neg_scale": 2.0, "init_bias": 0.05} | more
+        super().__init__("distribution_balanced", counts, samples=samples, **own)
 
 
 class _Uncounted:

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
 COUNTS = [60, 25, 8]
 SMALL = ["dataset=synthetic", f"dataset.class_counts={COUNTS}".replace(" ", ""), "dataset.features=6", "model=mlp"]
+BINARY = ["dataset.class_counts=[60,8]", "dataset.labels=binary"]
 WEIGHTS = [1.0, 2.0, 5.0]
 # Of each class: its option, what is typed for a run, and the same here; of options that are not their defaults.
 CASES: dict[str, tuple[str, list[str], dict[str, Any]]] = {
@@ -35,11 +36,29 @@ CASES: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         {"costs": [[0, 5, 1], [1, 0, 1], [1, 1, 0]], "strength": 2},
     ),
     "PredictedClass": ("predicted_class", ["loss.weights={0:1,1:2,2:5}"], {"weights": WEIGHTS}),
+    "ClassBalancedFocal": (
+        "class_balanced_focal",
+        ["loss.gamma=1", "loss.beta=0.99"],
+        {"counts": COUNTS, "gamma": 1, "beta": 0.99},
+    ),
+    "LADE": (
+        "lade",
+        ["loss.strength=0.5", "loss.penalty=0.1"],
+        {"counts": COUNTS, "strength": 0.5, "penalty": 0.1},
+    ),
+    "Recall": ("recall", [], {}),
+    "SoftF1": ("soft_f1", [], {}),
+    "AUCMargin": ("auc_margin", ["loss.margin=0.4"], {"margin": 0.4}),
+    "SigmoidF1": ("sigmoid_f1", [*BINARY, "loss.slope=3", "loss.shift=0.1"], {"slope": 3, "shift": 0.1}),
+    "DistributionBalanced": (
+        "distribution_balanced",
+        [*BINARY, "loss.mu=0.3", "loss.neg_scale=5"],
+        {"counts": [60, 8], "mu": 0.3, "neg_scale": 5},
+    ),
     "Sigmoid": (
         "sigmoid",
         [
-            "dataset.class_counts=[60,8]",
-            "dataset.labels=binary",
+            *BINARY,
             "loss.pos_weight=auto",
             "loss.gamma_neg=4",
             "loss.clip=0.05",
@@ -47,7 +66,8 @@ CASES: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         {"pos_weight": "auto", "counts": [60, 8], "gamma_neg": 4, "clip": 0.05},
     ),
 }
-SOFTMAX = [name for name in CASES if name != "Sigmoid"]
+RECORDS = {name: LOSSES[option] for name, (option, *_) in CASES.items()}
+WEIGHTED = [name for name, record in RECORDS.items() if not (record.yes_or_no or record.of_batches)]
 
 
 def made(case: str, **more: Any) -> Any:
@@ -66,7 +86,7 @@ def configured(name: str, cache: Path) -> Any:
 
 def batch(name: str, form: str) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
-    if name == "Sigmoid":
+    if RECORDS[name].yes_or_no:
         return generator.integers(2, size=(40, 1)).astype(np.float32), generator.normal(0, 4, (40, 1)).astype(
             np.float32
         )
@@ -106,6 +126,9 @@ def test_options_and_their_defaults_are_those_of_the_yaml(name: str) -> None:
     parameters = {**inspect.signature(getattr(eq.losses, name)).parameters}
     given = {key: each.default for key, each in parameters.items() if each.default is not each.empty}
     asymmetric = {"gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0} if name == "Sigmoid" else {}
+    if name == "DistributionBalanced":
+        given |= {key: made(name).options.model_dump()[key] for key in ("gamma", "alpha", "beta", "init_bias")}
+        given |= {key: eq.losses.DistributionBalanced([6, 8]).options.model_dump()[key] for key in ("mu", "neg_scale")}
     needed = {"weights"} if name == "PredictedClass" else set()
     assert {**given, **asymmetric}.items() >= {key: values[key] for key in options - needed}.items()
     if asymmetric:
@@ -130,7 +153,7 @@ def test_value_and_gradient_are_those_of_a_run_to_the_bit(name: str, form: str, 
 
 
 @pytest.mark.parametrize("form", ["indices", "rows"])
-@pytest.mark.parametrize("name", SOFTMAX)
+@pytest.mark.parametrize("name", WEIGHTED)
 def test_class_weights_are_put_in_as_the_custom_loss_does(name: str, form: str, cache: Path) -> None:
     import tensorflow as tf
 
@@ -148,7 +171,7 @@ def test_class_weights_are_put_in_as_the_custom_loss_does(name: str, form: str, 
 def test_a_saved_model_is_loaded_with_its_loss(name: str, tmp_path: Path) -> None:
     import keras
 
-    more = {} if name == "Sigmoid" else {"class_weights": np.array(WEIGHTS)}
+    more = {"class_weights": np.array(WEIGHTS)} if name in WEIGHTED else {}
     labels, logits = batch(name, "indices")
     model = keras.Sequential([keras.layers.Input(logits.shape[1:]), keras.layers.Dense(logits.shape[1])])
     model.compile("sgd", made(name, **more, name="mine", reduction="sum"))

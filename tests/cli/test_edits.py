@@ -87,8 +87,8 @@ def test_a_loss_or_a_model_that_cannot_be_trained_is_told_before_a_run_is_made(t
     edit(
         project,
         "methods/losses.py",
-        "return _of_true(values, labels)",
-        "return tf.reduce_mean(_of_true(values, labels))",
+        "return of_true(values, labels)",
+        "return tf.reduce_mean(of_true(values, labels))",
     )
     edit(
         project,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from equipoise.config.advice import loss_correction, notes
+from equipoise.config.advice import loss_correction, notes, of_batches
 from equipoise.core.schema import ConfigError
 from equipoise.methods.weighting import ClassWeights, class_weights
 from helpers import composed
@@ -100,3 +100,25 @@ def of_weights(weighting: str, values: tuple[float, ...], optimizer: str) -> lis
     typed = ["weighting.weights={0:1,1:2}"] if weighting == "manual" else []
     config = composed(*TWO, f"weighting={weighting}", *typed, f"trainer.optimizer={optimizer}")
     return notes(config, ClassWeights(THREE, np.array([6, 3, 1]), np.array(values, dtype=float)))
+
+
+def test_what_a_batch_has_of_the_rarest_class_is_told() -> None:
+    counts = np.array([3, 2])
+    config = composed(*TWO, "loss=auc_margin", "trainer.batch_size=2")
+    # Of the 10 pairs of 5 samples 3 are without class 1, and 6 hold one of each.
+    assert of_batches(config, counts, 5) == (
+        "loss=auc_margin is that of a batch: one of trainer.batch_size=2 has 0.8 samples of the rarest class (2 of 5) "
+        "and 0.6 pairs of one with another, on average; 30% of batches have none"
+    )
+    whole = of_batches(composed(*TWO, "loss=soft_f1", "trainer.batch_size=64"), counts, 5)
+    assert whole is not None
+    assert "has 2 samples of the rarest class (2 of 5) and 6 pairs" in whole
+    assert whole.endswith("0% of batches have none")
+    assert of_batches(composed(*TWO), counts, 5) is None
+    assert of_batches(composed(*TWO, "loss=lade", "dataset.sampling=class_balanced"), counts, 5) is None
+
+
+def test_the_effective_number_in_one_word_is_a_correction() -> None:
+    assert "weighting=balanced and loss=class_balanced_focal both correct" in said(
+        "weighting=balanced", "loss=class_balanced_focal"
+    )

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -74,6 +74,46 @@ def oracle_predicted_class(y: Any, z: Any, *, weights: Any = WEIGHTS) -> Any:
     return _ce(y, z) * weights[z.argmax(axis=1)]
 
 
+def oracle_class_balanced_focal(y: Any, z: Any, *, gamma: float = 2.0, beta: float = 0.9) -> Any:
+    number = (1 - beta**COUNTS) / (1 - beta)  # of effective samples
+    return oracle_focal(y, z, gamma=gamma, alpha=3 / number / (1 / number).sum())
+
+
+# Those of a batch: the value of each sample, whose mean is the paper's formula (tests below).
+def oracle_lade(y: Any, z: Any, *, strength: float = 0.3, penalty: float = 0.2) -> Any:
+    bound = 0.0
+    for c, p in enumerate(COUNTS / 111):
+        own = y[:, c].sum()
+        first = (y[:, c] * z[:, c]).sum() / own if own else 0.0
+        second = np.log(np.mean(np.exp(z[:, c]) / p * (1 / 3)))
+        bound += p * (first - second - penalty * second**2)
+    return oracle_balanced_softmax(y, z) - strength * bound
+
+
+def oracle_recall(y: Any, z: Any) -> Any:
+    wrong = y * (np.arange(3) != z.argmax(axis=1)[:, np.newaxis])
+    return _ce(y, z) * (y @ (np.maximum(wrong.sum(axis=0), 1) / np.maximum(y.sum(axis=0), 1)))
+
+
+def oracle_soft_f1(y: Any, z: Any) -> Any:
+    p = softmax(z, axis=1)
+    tp, fp, fn = (y * p).sum(axis=0), ((1 - y) * p).sum(axis=0), (y * (1 - p)).sum(axis=0)
+    return len(y) * (((1 - y) * p + y * (1 - p)) / (2 * tp + fp + fn)).mean(axis=1)
+
+
+def oracle_auc_margin(y: Any, z: Any, *, margin: float = 1.0) -> Any:
+    p, parts = softmax(z, axis=1), np.zeros(z.shape)
+    for c, h in enumerate(p.T):
+        one, other = y[:, c], 1 - y[:, c]
+        if one.sum() and other.sum():
+            a, b = (h * one).sum() / one.sum(), (h * other).sum() / other.sum()
+            alpha = max(0, margin + b - a)
+            spread = one * (h - a) ** 2 / one.sum() + other * (h - b) ** 2 / other.sum()
+            between = 2 * alpha * (margin / len(y) + other * h / other.sum() - one * h / one.sum()) - alpha**2 / len(y)
+            parts[:, c] = len(y) * (spread + between)
+    return parts.mean(axis=1)
+
+
 def oracle_of(name: str) -> Callable[[Any, Any], Any]:
     """The oracle of a loss function."""
     found: Callable[[Any, Any], Any] | None = globals().get(f"oracle_{name}")
@@ -129,7 +169,7 @@ def test_every_loss_is_tested() -> None:
     for name, loss in LOSSES.items():
         function = loss.function.__name__
         if loss.yes_or_no:
-            assert f"Test{function.title()}" in globals(), f"loss={name} has no class of tests here"
+            assert f"Test{function.title().replace('_', '')}" in globals(), f"loss={name} has no class of tests here"
         else:
             options = {key for part in loss.parts for key in keywords(part)}
             assert options_of(function).keys() == options, f"loss={name}: oracle_{function} takes other options"
@@ -163,7 +203,7 @@ def test_a_single_logit_is_the_second_of_two(name: str) -> None:
     single = np.array([[2.0], [-1.0], [0.5]])
     one, _ = eager(of(name, counts, **options), np.array([[1.0], [0.0], [1.0]], np.float32), single)
     two, _ = value_and_gradient(of(name, counts, **options), np.array([1, 0, 1]), np.hstack([0 * single, single]))
-    np.testing.assert_allclose(one, two, rtol=1e-6)
+    np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-7)
 
 
 def test_by_hand() -> None:
@@ -207,6 +247,7 @@ def test_published_values() -> None:
 
 IDENTITIES = [
     ("focal", {"gamma": 0.0, "alpha": None}),
+    ("class_balanced_focal", {"gamma": 0.0, "beta": 0.0}),
     ("logit_adjusted", {"tau": 0.0}),
     ("ldam", {"max_margin": 0.0, "scale": 1.0}),
     ("vs", {"gamma": 0.0, "tau": 0.0}),
@@ -279,6 +320,68 @@ def test_extreme_logits_stay_finite(name: str, problem: Any) -> None:
         assert np.isfinite(array).all()
 
 
+def mean_of(name: str, labels: Any, logits: Any, counts: Any = None, **options: Any) -> float:
+    losses, gradient = eager(of(name, counts, **options), np.asarray(labels), np.asarray(logits, np.float32))
+    assert np.isfinite(gradient).all()
+    return float(losses.mean())
+
+
+class TestBatches:
+    """The mean over samples is what the paper calls the loss."""
+
+    Y = np.array([0, 0, 0, 1, 1, 0])  # none of class 2
+
+    def test_soft_f1_is_one_minus_the_mean_of_f1_scores(self) -> None:
+        from sklearn.metrics import f1_score
+
+        right = np.eye(3)[Y] * 200 - 100  # decisions as good as certain
+        predicted = np.array([0, 2, 1, 1])
+        certain = np.eye(3)[predicted] * 200 - 100
+        assert mean_of("soft_f1", Y, right) == pytest.approx(0)
+        assert mean_of("soft_f1", Y, certain) == pytest.approx(1 - f1_score(Y, predicted, average="macro"))
+
+    def test_lade_is_balanced_softmax_without_its_term(self) -> None:
+        losses = eager(of("lade", strength=0.0, penalty=0.1), Y, Z.astype(np.float32))
+        for found, expected in zip(losses, eager(of("logit_adjusted", tau=1.0), Y, Z.astype(np.float32)), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    def test_lade_by_hand(self) -> None:
+        # p = 3/4, 1/4; z = 0: balanced softmax is -log p_y; e_c = log(1 / (2 p_c)) = -log 1.5 and log 2.
+        expected = np.log(4) - 0.5 * (0.75 * np.log(1.5) - 0.25 * np.log(2))
+        found = mean_of("lade", [1], np.zeros((1, 2)), np.array([3.0, 1.0]), strength=0.5, penalty=0.0)
+        assert found == pytest.approx(expected, rel=1e-6)
+
+    def test_auc_margin_is_variances_and_the_squared_margin_that_is_missing(self) -> None:
+        logits = np.random.default_rng(0).normal(size=(6, 3))
+        p, expected = softmax(logits, axis=1), 0.0
+        for c in (0, 1):  # class 2 has no pair
+            own, rest = p[c == self.Y, c], p[c != self.Y, c]
+            expected += own.var() + rest.var() + max(0, 0.3 - own.mean() + rest.mean()) ** 2
+        assert mean_of("auc_margin", self.Y, logits, margin=0.3) == pytest.approx(expected / 3, rel=1e-5)
+
+    def test_auc_margin_is_a_mean_over_pairs(self) -> None:
+        """Where no margin is reached: the AUC square loss, the mean of (margin - (h+ - h-))^2 (eq. 1 of the paper)."""
+        h = np.array([0.2, 0.5, 0.4, 0.1])
+        logits, labels = np.stack([np.zeros(4), np.log(h / (1 - h))], axis=1), np.array([1, 1, 0, 0])
+        pairs = np.mean([(1 - (h[i] - h[j])) ** 2 for i in (0, 1) for j in (2, 3)])
+        found = mean_of("auc_margin", labels, logits, np.ones(2), margin=1.0)
+        assert found == pytest.approx(pairs, rel=1e-5), "both classes have the pairs of the other"
+
+    def test_recall_leaves_out_what_is_right_already(self) -> None:
+        # Of class 0 one of four is wrong, of class 1 both, weights 1/4 and 1.
+        logits = np.array([[9, 0, 0], [9, 0, 0], [9, 0, 0], [9, 0, 0], [9, 0, 0], [0, 9, 0]], np.float32)
+        losses, _ = eager(of("recall"), self.Y, logits)
+        cross_entropy, _ = eager(of("cross_entropy"), self.Y, logits)
+        np.testing.assert_allclose(losses / cross_entropy, [0.25, 0.25, 0.25, 1, 1, 0.25], rtol=1e-6)
+        unsure, _ = eager(of("recall"), self.Y[:1], logits[:1])
+        assert unsure == pytest.approx(cross_entropy[:1]), "of one sample"
+
+    @pytest.mark.parametrize("name", [name for name in FUNCTIONS if LOSSES.get(name, LOSSES["focal"]).of_batches])
+    def test_a_batch_of_one_class_has_numbers(self, name: str) -> None:
+        for labels in ([0], [2, 2, 2]):
+            assert np.isfinite(mean_of(name, labels, Z[: len(labels)]))
+
+
 PLAIN = {"pos_weight": None, "gamma_pos": 0.0, "gamma_neg": 0.0, "clip": 0.0}
 
 
@@ -348,6 +451,82 @@ class TestSigmoid:
         for labels in (self.TRUTH, 1 - self.TRUTH):
             for array in eager(self.loss(**options), labels.astype(np.float32), logits):
                 assert np.isfinite(array).all()
+
+
+def of_labels(name: str, **options: Any) -> Callable[[Any, Any], Any]:
+    """The loss of three labels, which 1, 2 and 5 of 10 samples have."""
+    return with_tables(LOSSES[name], Known(np.array([1.0, 2.0, 5.0]), 10, several_labels=True), options)
+
+
+class TestDistributionBalanced:
+    OPTIONS: ClassVar = {"gamma": 2.0, "alpha": 0.1, "beta": 10.0, "mu": 0.2, "neg_scale": 2.0, "init_bias": 0.05}
+    TRUTH = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    LOGITS = np.array([[2.0, -1.0, 0.0], [3.0, 0.5, -2.0], [0.1, 0.2, 0.3]])
+
+    @staticmethod
+    def oracle(z: Any, y: Any, o: dict[str, float]) -> Any:
+        """The authors' `ResampleLoss`, step by step."""
+        inverse = 1 / np.array([1.0, 2.0, 5.0])
+        rate = (y * inverse).sum(axis=1, keepdims=True)
+        with np.errstate(divide="ignore"):
+            weight = o["alpha"] + expit(o["beta"] * (inverse / rate - o["mu"]))
+        z = z - np.log(10 * inverse - 1) * o["init_bias"] / o["neg_scale"]
+        z = z * (1 - y) * o["neg_scale"] + z * y
+        weight = weight / o["neg_scale"] * (1 - y) + weight * y
+        cross_entropy = np.log1p(np.exp(z)) - y * z
+        return (2 * (1 - np.exp(-cross_entropy)) ** o["gamma"] * weight * cross_entropy).mean(axis=1)
+
+    @pytest.mark.parametrize("changed", [{}, {"gamma": 0.5, "mu": 0.3, "neg_scale": 5.0}])
+    @pytest.mark.parametrize("jit", [False, True])
+    def test_value_and_gradient_equal_the_authors(self, changed: dict[str, float], jit: bool) -> None:
+        options = {**self.OPTIONS, **changed}
+
+        def summed(z: Any) -> Any:
+            return self.oracle(z.reshape(3, 3), self.TRUTH, options).sum()
+
+        slope = approx_fprime(self.LOGITS.ravel(), summed, 1e-7).reshape(3, 3)
+        loss = of_labels("distribution_balanced", **options)
+        losses, gradient = value_and_gradient(loss, self.TRUTH.astype(np.float32), self.LOGITS, jit)
+        np.testing.assert_allclose(losses, self.oracle(self.LOGITS, self.TRUTH, options), rtol=1e-5)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-3, atol=1e-6)
+
+    def test_with_its_options_off_it_is_binary_cross_entropy(self) -> None:
+        """beta=0 makes every weight 1/2 + alpha."""
+        off = {"gamma": 0.0, "alpha": 0.0, "beta": 0.0, "mu": 0.0, "neg_scale": 1.0, "init_bias": 0.0}
+        losses, _ = eager(of_labels("distribution_balanced", **off), self.TRUTH, self.LOGITS)
+        plain, _ = eager(of_labels("sigmoid", **PLAIN), self.TRUTH, self.LOGITS)
+        np.testing.assert_allclose(losses, plain, rtol=1e-6)
+
+    def test_extreme_logits_and_a_label_of_every_sample_stay_finite(self) -> None:
+        known = Known(np.array([10.0, 2.0, 5.0]), 10, several_labels=True)
+        loss = with_tables(LOSSES["distribution_balanced"], known, {**self.OPTIONS, "gamma": 0.5})
+        for array in eager(loss, self.TRUTH.astype(np.float32), np.where(self.TRUTH, -1e4, 1e4)):
+            assert np.isfinite(array).all()
+
+
+class TestSigmoidF1:
+    TRUTH, LOGITS = TestSigmoid.TRUTH, TestSigmoid.LOGITS
+
+    @pytest.mark.parametrize("options", [{"slope": 1.0, "shift": 0.0}, {"slope": 5.0, "shift": -0.5}])
+    @pytest.mark.parametrize("jit", [False, True])
+    def test_the_mean_and_its_gradient_are_the_authors(self, options: dict[str, float], jit: bool) -> None:
+        def oracle(z: Any) -> Any:
+            s, y = 1 / (1 + np.exp(-options["slope"] * (z + options["shift"]))), self.TRUTH
+            tp, fp, fn = (s * y).sum(axis=0), (s * (1 - y)).sum(axis=0), ((1 - s) * y).sum(axis=0)
+            return (1 - 2 * tp / (2 * tp + fn + fp + 1e-16)).mean()
+
+        slope = approx_fprime(self.LOGITS.ravel(), lambda z: oracle(z.reshape(2, 3)), 1e-7).reshape(2, 3)
+        loss = of_labels("sigmoid_f1", **options)
+        losses, gradient = value_and_gradient(loss, self.TRUTH.astype(np.float32), self.LOGITS, jit)
+        assert losses.mean() == pytest.approx(oracle(self.LOGITS), rel=1e-5)
+        np.testing.assert_allclose(gradient / 2, slope, rtol=1e-3, atol=1e-6)
+
+    def test_a_label_that_no_sample_of_the_batch_has_and_extreme_logits_stay_finite(self) -> None:
+        for labels in (self.TRUTH, 0 * self.TRUTH):
+            for logits in (np.full((2, 3), -1e4), np.full((2, 3), -40.0), np.full((2, 3), 1e4)):
+                loss = of_labels("sigmoid_f1", slope=1.0, shift=0.0)
+                for array in eager(loss, labels.astype(np.float32), logits.astype(np.float32)):
+                    assert np.isfinite(array).all()
 
 
 def test_half_precision_logits_are_raised_to_float32() -> None:

@@ -271,6 +271,12 @@ def test_every_loss_trains_the_same_bits_however_the_weights_are_put_in(cache: P
     assert last["train/loss"] < first["train/loss"]
 
 
+def test_class_balanced_focal_is_focal_with_the_effective_number_to_the_same_bits(cache: Path) -> None:
+    one_word = fit(cache, *SMALL, "loss=class_balanced_focal", "weighting=none")
+    composed_of = fit(cache, *SMALL, "loss=focal", "weighting=effective_number")
+    assert one_word[0] == composed_of[0], "the digest of the trained weights"
+
+
 def test_sigmoid_with_automatic_weights_is_cross_entropy_with_those_of_the_positives(cache: Path) -> None:
     sigmoid = fit(cache, *TWO, "dataset.labels=binary", "loss=sigmoid", "loss.pos_weight=auto")[2]
     ratio = fit(cache, *TWO, "dataset.labels=binary", "weighting=max_ratio")[2]

@@ -42,6 +42,7 @@ NEEDED: Mapping[str, list[str]] = {
     "focal": ["loss.alpha={0: 1, 1: 2}"],
     "label_smoothing": ["loss.head=0.1", "loss.tail=0.2"],
     "sigmoid": ["loss.pos_weight=auto", "loss.gamma_neg=2"],
+    "sigmoid_f1": ["loss.slope=2", "loss.shift=0.5"],
 }
 FORMS = ("sparse", "one_hot", "binary")
 
@@ -51,6 +52,7 @@ def of_loss(loss: str, implementation: str, form: str) -> list[str]:
     typed = NEEDED.get(loss, [])
     if form != "binary":
         typed = [option.replace("1: 2}", "1: 2, 2: 3}") for option in typed]
+    typed = ["weighting=none", *typed] if LOSSES[loss].of_batches else typed
     options = [f"loss={loss}", f"loss.implementation={implementation}", f"dataset.labels={form}", *typed]
     return [*MLP, TWO if form == "binary" else THREE, *options]
 
@@ -59,7 +61,7 @@ def of_loss(loss: str, implementation: str, form: str) -> list[str]:
 PUT_IN = {
     f"{loss} {how} {form}": of_loss(loss, how, form)
     for loss, record in LOSSES.items()
-    for how in ([record.implementation] if record.implementation else IMPLEMENTED)
+    for how in (["custom"] if record.of_batches else [record.implementation] if record.implementation else IMPLEMENTED)
     for form in FORMS
     if (form == "binary" or not record.yes_or_no)
     and (form != "binary" or record.head is None)

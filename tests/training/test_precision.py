@@ -10,7 +10,7 @@ from equipoise.data.prepare import prepare
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.weighting import class_weights
 from helpers import composed
-from options import YES_OR_NO, of_loss
+from options import WEIGHTED_LOSSES, YES_OR_NO, of_loss
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
@@ -44,7 +44,7 @@ def fit(cache: Path, *overrides: str) -> tuple[Any, list[np.ndarray], list[dict[
     return built.model, [after - start for start, after in zip(before, built.model.get_weights(), strict=True)], history
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", WEIGHTED_LOSSES)
 def test_loss_and_gradient_are_those_of_float32_under_weights_of_1e5(cache: Path, name: str) -> None:
     # So small a step that the loss does not leave the range of float32; its relative change is compared.
     single = LOSSES[name].yes_or_no

@@ -94,7 +94,7 @@ def _rows(x: Any, rows: Integers) -> Any:
 
 def _per_sample(loss: Any) -> "PerSample":
     """Return the loss as one value a sample."""
-    from equipoise.methods.losses import cross_entropy
+    from equipoise.methods.label_forms import cross_entropy
 
     if loss is None:
         return cross_entropy

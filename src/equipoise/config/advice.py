@@ -1,15 +1,17 @@
 """Tell what in a config corrects the class balance, and what a user should know of it before training. Pure NumPy."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, ConfigError, Floats, listing
+from equipoise.core.schema import NONE, ConfigError, Floats, Integers, listing
 from equipoise.data.sampling import Resampling, resampler
 from equipoise.methods.calibration import leaves_prior_known
 from equipoise.methods.decisions import DECISIONS
+from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import estimator
 from equipoise.methods.priors import effective_prior, favour_factors, prior_factors
 from equipoise.methods.weighting import SCALE_INVARIANT, ClassWeights, learning_rate_factor
@@ -97,6 +99,30 @@ def _sampled_too(config: Config, weights: ClassWeights) -> str | None:
     if loss_correction(config, weights) is not None:
         return f"dataset.sampling={sampling} and loss={config.loss.name} both favour rare classes: one may be enough"
     return None
+
+
+def of_batches(config: Config, counts: Integers, samples: int) -> str | None:
+    """Return what a batch has of the rarest class, or label, where the loss is that of a batch.
+
+    Parameters
+    ----------
+    counts : int64 (classes,), training samples of each class, or those that have each label
+    samples : how many there are in all
+    """
+    size = min(config.trainer.batch_size, samples)
+    if not LOSSES[config.loss.name].of_batches or config.dataset.sampling != NONE or samples < 2:
+        return None
+    least = int(counts.min())
+    mean, others = size * least / samples, samples - least
+    pairs = size * (size - 1) * least * others / (samples * (samples - 1))
+    # Of all ways to choose a batch, those that leave the class out.
+    ways = [math.lgamma(of + 1) - math.lgamma(of - size + 1) for of in (others, samples) if of >= size]
+    without = math.exp(ways[0] - ways[1]) if len(ways) == 2 else 0.0
+    return (
+        f"loss={config.loss.name} is that of a batch: one of trainer.batch_size={size} has {mean:.3g} samples of the "
+        f"rarest class ({least} of {samples}) and {pairs:.3g} pairs of one with another, on average; "
+        f"{without:.0%} of batches have none"
+    )
 
 
 def _not_even(config: Config, weights: ClassWeights) -> str | None:

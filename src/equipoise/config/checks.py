@@ -68,6 +68,7 @@ def check_together(config: Config) -> None:
             f"trainer.gpu_memory={config.trainer.gpu_memory} has no effect with trainer.device=cpu: "
             "leave one of the two out"
         )
+    _check_batches(config)
     _check_phases(config)
     _check_strategy(config.trainer)
     _check_refit(config)
@@ -301,6 +302,24 @@ def _check_loss(config: Config) -> None:
         )
 
 
+def _check_batches(config: Config) -> None:
+    """Refuse what takes samples one by one, or a part of a batch, where the loss is that of a whole batch."""
+    typed, dataset = f"loss={config.loss.name}", config.dataset
+    if not LOSSES[config.loss.name].of_batches:
+        return
+    rows = getattr(dataset, "weight", None)
+    asked = {
+        f"weighting={config.weighting.name}": config.weighting.name != NONE,
+        f"dataset.weight={rows}": rows is not None,
+        f"dataset.mix={dataset.mix}": dataset.mix != NONE,
+        f"trainer.strategy={config.trainer.strategy}": config.trainer.strategy != "single",
+    }
+    for other, is_asked in asked.items():
+        if is_asked:
+            why = "a replica sees a part of it" if other.startswith("trainer") else "no sample has a loss alone"
+            raise ConfigError(f"{typed} with {other}: it is the loss of a whole batch, and {why}; leave one out")
+
+
 def _check_strategy(trainer: Trainer) -> None:
     """Refuse what one device can do and several cannot."""
     typed = f"trainer.strategy={trainer.strategy}"
@@ -405,7 +424,8 @@ def _check_several_labels(config: Config, source: Source) -> None:
     if pos_weight is not None and LOSSES[config.loss.name].positives is None:
         raise ConfigError(
             f"weighting={config.weighting.name} with several labels is loss.pos_weight, which "
-            f"loss={config.loss.name} does not know: use weighting=none; a loss of your own may take `counts`"
+            f"loss={config.loss.name} does not know: use weighting=none, or loss=sigmoid; a loss of your own may take "
+            "`counts`"
         )
     if pos_weight is not None and getattr(config.loss, "pos_weight", None) is not None:
         raise ConfigError(

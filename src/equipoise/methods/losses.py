@@ -30,6 +30,18 @@ from equipoise.core.schema import (
     arguments,
     keywords,
 )
+from equipoise.methods.batch_losses import auc_margin, lade, recall, sigmoid_f1, soft_f1
+from equipoise.methods.label_forms import (
+    TINY,
+    cross_entropy,
+    index_form,
+    of_true,
+    power,
+    row_form,
+    rows_of,
+    softmax_form,
+)
+from equipoise.methods.weighting import effective_number
 
 if TYPE_CHECKING:
     import keras
@@ -37,8 +49,6 @@ if TYPE_CHECKING:
 
 NotNegative = Annotated[float, Field(ge=0, le=1e9)]
 PositiveWeight: TypeAlias = Literal["auto"] | Positive | PerClass | None
-# `_power` raises no base below this to a power: 0^(gamma - 1) has no finite gradient.
-TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,7 @@ class Loss:
     yes_or_no : whether it is for a single logit or several labels a sample, each of which is true or not
     needs_costs : whether it needs the costs of confusions
     constant_tables : hold the tables as constants of the graph, not in variables
+    of_batches : whether the value of a sample depends on the batch that it is in; their mean is the batch's loss
     bits_known : whether every engine was seen to leave the bits of Keras's `fit`, on a CPU and on a GPU
     own : whether it is the user's own, which takes class indices and a logit a class in every form of labels; if it is
         `yes_or_no`, 0 and 1 beside each logit
@@ -112,13 +123,14 @@ class Loss:
     yes_or_no: bool = False
     needs_costs: bool = False
     constant_tables: bool = False
+    of_batches: bool = False
     bits_known: bool = False
     own: bool = False
 
     def __call__(self, labels: "tf.Tensor", logits: "tf.Tensor", **given: Any) -> "tf.Tensor":
         """Return the loss of each sample, float32 (n,); `given` are its tables and options."""
         if self.own:
-            labels, logits = (_row_form if self.yes_or_no else _index_form)(labels, logits)
+            labels, logits = (row_form if self.yes_or_no else index_form)(labels, logits)
         return self.function(labels, logits, **given)
 
     @property
@@ -146,19 +158,6 @@ class Loss:
         return [option for option in keywords(self.tables) if option not in elsewhere]
 
 
-def cross_entropy(labels: "tf.Tensor", logits: "tf.Tensor") -> "tf.Tensor":
-    """-log p of the true class, from logits: softmax, or sigmoid for a single logit."""
-    import tensorflow as tf
-
-    logits = tf.cast(logits, tf.float32)
-    if logits.shape[-1] == 1:
-        return tf.nn.sigmoid_cross_entropy_with_logits(tf.reshape(labels, tf.shape(logits)), logits)[:, 0]
-    if labels.shape.rank == 2 and labels.shape[-1] == logits.shape[-1]:
-        return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-    # A shape of (n, 1) would broadcast against (n,) somewhere below and train something else.
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(tf.cast(labels, tf.int32), [-1]), logits)
-
-
 def _unmoved(known: Known) -> Floats:
     return np.ones_like(known.prior)
 
@@ -172,12 +171,12 @@ def focal(
     """
     import tensorflow as tf
 
-    labels, logits = _softmax_form(labels, logits)
+    labels, logits = softmax_form(labels, logits)
     log_p = tf.nn.log_softmax(logits)
-    values = -log_p * _power(-tf.math.expm1(log_p), gamma)
+    values = -log_p * power(-tf.math.expm1(log_p), gamma)
     if alpha is not None:
         values *= alpha
-    return _of_true(values, labels)
+    return of_true(values, labels)
 
 
 def _alpha_table(known: Known, *, alpha: PerClass | None) -> dict[str, Floats]:
@@ -186,6 +185,26 @@ def _alpha_table(known: Known, *, alpha: PerClass | None) -> dict[str, Floats]:
 
 def _alpha(known: Known, *, alpha: PerClass | None) -> Floats | None:
     return alpha
+
+
+def class_balanced_focal(
+    labels: "tf.Tensor", logits: "tf.Tensor", alpha: "tf.Tensor", *, gamma: NotNegative
+) -> "tf.Tensor":
+    """alpha_y (1 - p_y)^gamma CE, alpha_c prop. to (1 - beta) / (1 - beta^n_c), of mean 1 (Cui et al. 2019).
+
+    One word for loss=focal with weighting=effective_number, to the same bits; of softmax probabilities, as loss=focal,
+    where the authors' is a sum over one sigmoid a class.
+    """
+    return focal(labels, logits, alpha, gamma=gamma)
+
+
+def _effective_table(known: Known, *, beta: Literal["auto"] | Fraction) -> dict[str, Floats]:
+    weights = effective_number(known.counts, beta=beta)
+    return {"alpha": weights / weights.mean()}
+
+
+def _effective_factors(known: Known, *, beta: Literal["auto"] | Fraction) -> Floats:
+    return _effective_table(known, beta=beta)["alpha"]
 
 
 def balanced_softmax(labels: "tf.Tensor", logits: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
@@ -202,9 +221,13 @@ def _inverse_prior(known: Known) -> Floats:
     return factors
 
 
+def _density(known: Known) -> dict[str, Floats]:
+    return {"prior": known.prior, "offsets": np.log(known.prior)}
+
+
 def logit_adjusted(labels: "tf.Tensor", logits: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
     """CE(z + tau log p_c): the prior is put into the loss and so left out of the logits (Menon et al. 2021)."""
-    labels, logits = _softmax_form(labels, logits)
+    labels, logits = softmax_form(labels, logits)
     return cross_entropy(labels, logits + offsets)
 
 
@@ -222,8 +245,8 @@ def ldam(labels: "tf.Tensor", logits: "tf.Tensor", margins: "tf.Tensor") -> "tf.
 
     The model's last layer gives z = s cos(features, class vector); see `normalised_classifier`.
     """
-    labels, logits = _softmax_form(labels, logits)
-    return cross_entropy(labels, logits - _rows(labels, logits) * margins)
+    labels, logits = softmax_form(labels, logits)
+    return cross_entropy(labels, logits - rows_of(labels, logits) * margins)
 
 
 def _margins(known: Known, *, max_margin: NotNegative, scale: Positive) -> dict[str, Floats]:
@@ -260,7 +283,7 @@ def normalised_classifier(model: "keras.Model", *, scale: Positive) -> "keras.Mo
 
 def vs(labels: "tf.Tensor", logits: "tf.Tensor", factors: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
     """CE((n_c / n_max)^gamma z_c + tau log p_c): vector scaling, multiplicative and additive (Kini et al. 2021)."""
-    labels, logits = _softmax_form(labels, logits)
+    labels, logits = softmax_form(labels, logits)
     return cross_entropy(labels, logits * factors + offsets)
 
 
@@ -272,8 +295,8 @@ def poly(labels: "tf.Tensor", logits: "tf.Tensor", *, epsilon: Annotated[float, 
     """CE + epsilon (1 - p_y): the first term of the cross-entropy's expansion has another weight (Leng et al. 2022)."""
     import tensorflow as tf
 
-    labels, logits = _softmax_form(labels, logits)
-    return cross_entropy(labels, logits) + epsilon * (1 - _of_true(tf.nn.softmax(logits), labels))
+    labels, logits = softmax_form(labels, logits)
+    return cross_entropy(labels, logits) + epsilon * (1 - of_true(tf.nn.softmax(logits), labels))
 
 
 def label_smoothing(labels: "tf.Tensor", logits: "tf.Tensor", smoothing: "tf.Tensor") -> "tf.Tensor":
@@ -284,10 +307,10 @@ def label_smoothing(labels: "tf.Tensor", logits: "tf.Tensor", smoothing: "tf.Ten
     """
     import tensorflow as tf
 
-    labels, logits = _softmax_form(labels, logits)
-    of_sample = _of_true(smoothing, labels)
+    labels, logits = softmax_form(labels, logits)
+    of_sample = of_true(smoothing, labels)
     # The mean of -log p_c is CE + z_y - mean z: one softmax is enough.
-    return cross_entropy(labels, logits) + of_sample * (_of_true(logits, labels) - tf.reduce_mean(logits, axis=-1))
+    return cross_entropy(labels, logits) + of_sample * (of_true(logits, labels) - tf.reduce_mean(logits, axis=-1))
 
 
 def _smoothing(known: Known, *, head: Fraction, tail: Fraction) -> dict[str, Floats]:
@@ -299,7 +322,7 @@ def cost_matrix(labels: "tf.Tensor", logits: "tf.Tensor", costs: "tf.Tensor", *,
     """CE + strength x expected cost, the sum over j of M[y, j] p_j (Galdran et al. 2020)."""
     import tensorflow as tf
 
-    labels, logits = _softmax_form(labels, logits)
+    labels, logits = softmax_form(labels, logits)
     of_sample = tf.gather(costs, labels) if labels.dtype.is_integer else tf.matmul(labels, costs)
     return cross_entropy(labels, logits) + strength * tf.reduce_sum(of_sample * tf.nn.softmax(logits), axis=-1)
 
@@ -316,7 +339,7 @@ def predicted_class(labels: "tf.Tensor", logits: "tf.Tensor", weights: "tf.Tenso
     """
     import tensorflow as tf
 
-    labels, logits = _softmax_form(labels, logits)
+    labels, logits = softmax_form(labels, logits)
     return cross_entropy(labels, logits) * tf.gather(weights, tf.argmax(logits, axis=-1))
 
 
@@ -351,7 +374,7 @@ def sigmoid(
     positive, negative = -log_p * tf.exp(gamma_pos * log_not_p), -log_not_p
     if clip:
         shifted = tf.nn.relu(tf.sigmoid(logits) - clip)
-        negative = -tf.math.log1p(-shifted) * _power(shifted, gamma_neg)
+        negative = -tf.math.log1p(-shifted) * power(shifted, gamma_neg)
     elif gamma_neg:
         negative *= tf.exp(gamma_neg * log_p)
     if factors is not None:
@@ -393,12 +416,63 @@ def _sigmoid_prior(
     return np.array([1.0, first / second if isinstance(pos_weight, str) else pos_weight or 1.0])
 
 
+def distribution_balanced(
+    labels: "tf.Tensor",
+    logits: "tf.Tensor",
+    rarity: "tf.Tensor",
+    bias: "tf.Tensor",
+    mapping: "tf.Tensor",
+    *,
+    gamma: NotNegative,
+) -> "tf.Tensor":
+    """Binary focal loss of each label with re-balanced weights and tolerant negatives (Wu et al. 2020).
+
+    2 w_l (1 - q)^gamma -log q, the mean over labels; q = sigmoid(z + v_l) of a label that is true, and w_l is divided
+    by neg_scale and q = sigmoid(-neg_scale (z + v_l)) where it is not. w_l = alpha + sigmoid(beta (r_l - mu)), with
+    r_l = 1 / n_l over the sum of it over the sample's labels: a rare label that comes with frequent ones weighs less
+    than one alone. v_l = -init_bias log(N / n_l - 1) / neg_scale. As in the authors' code, whose defaults are for COCO.
+
+    Parameters
+    ----------
+    labels : (n, labels) of 0 and 1; or (n,) or (n, 1) beside a single logit
+    rarity, bias : float32 (labels,), 1 / n_l and v_l
+    mapping : float32 (4,), alpha, beta, mu and neg_scale
+    """
+    import tensorflow as tf
+
+    truth, logits = row_form(labels, logits)
+    alpha, beta, mu, scale = tf.unstack(mapping)
+    # A sample without labels is as rare as can be: its ratios are without bound.
+    ratios = rarity / tf.maximum(tf.reduce_sum(truth * rarity, axis=-1, keepdims=True), TINY)
+    weights = alpha + tf.sigmoid(beta * (ratios - mu))
+    margins = logits + bias
+    margins = tf.where(truth > 0, margins, -scale * margins)
+    losses = power(tf.sigmoid(-margins), gamma) * -tf.math.log_sigmoid(margins)
+    return 2 * tf.reduce_mean(tf.where(truth > 0, weights, weights / scale) * losses, axis=-1)
+
+
+def _balancing(
+    known: Known,
+    *,
+    alpha: NotNegative,
+    beta: NotNegative,
+    mu: NotNegative,
+    neg_scale: Positive,
+    init_bias: NotNegative,
+) -> dict[str, Floats]:
+    # A label that every sample has would have a bias without bound.
+    negatives = np.maximum(known.samples - known.positives, 1)
+    bias = -init_bias * np.log(negatives / known.positives) / neg_scale
+    return {"rarity": 1 / known.positives, "bias": bias, "mapping": np.array([alpha, beta, mu, neg_scale])}
+
+
 # The first three are one function put in three ways; the others may be put in any way.
 SHIPPED: Mapping[str, Loss] = {
     "class_weight": Loss(cross_entropy, prior=_unmoved, implementation="class_weight", bits_known=True),
     "sample_weight": Loss(cross_entropy, prior=_unmoved, implementation="sample_weight", bits_known=True),
     "custom": Loss(cross_entropy, prior=_unmoved, implementation="custom", bits_known=True),
     "focal": Loss(focal, _alpha_table, favours=_alpha),
+    "class_balanced_focal": Loss(class_balanced_focal, _effective_table, favours=_effective_factors),
     "balanced_softmax": Loss(balanced_softmax, _log_prior, _inverse_prior, bits_known=True),
     "logit_adjusted": Loss(logit_adjusted, _scaled_log_prior, _inverse_power_of_prior, bits_known=True),
     "ldam": Loss(ldam, _margins, head=normalised_classifier),
@@ -409,6 +483,12 @@ SHIPPED: Mapping[str, Loss] = {
     "cost_matrix": Loss(cost_matrix, _costs, needs_costs=True),
     "predicted_class": Loss(predicted_class, _typed_weights),
     "sigmoid": Loss(sigmoid, _positive_table, _sigmoid_prior, positives=positive_factors, yes_or_no=True),
+    "distribution_balanced": Loss(distribution_balanced, _balancing, yes_or_no=True, constant_tables=True),
+    "lade": Loss(lade, _density, _inverse_prior, of_batches=True),
+    "recall": Loss(recall, of_batches=True),
+    "soft_f1": Loss(soft_f1, of_batches=True),
+    "sigmoid_f1": Loss(sigmoid_f1, yes_or_no=True, of_batches=True),
+    "auc_margin": Loss(auc_margin, of_batches=True),
 }
 
 
@@ -449,54 +529,3 @@ class LossOptions(Section):
     name: str
     function: str
     implementation: Annotated[str, KeyOf(IMPLEMENTED)]
-
-
-def _softmax_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-    """Labels as int32 (n,) or float32 rows (n, classes), and logits as float32 (n, classes), two for a single one."""
-    import tensorflow as tf
-
-    logits = tf.cast(logits, tf.float32)
-    if labels.shape.rank == 2 and labels.shape[-1] == logits.shape[-1] > 1:
-        return tf.cast(labels, tf.float32), logits
-    if logits.shape[-1] == 1:
-        logits = tf.concat([tf.zeros_like(logits), logits], axis=-1)
-    return tf.reshape(tf.cast(labels, tf.int32), [-1]), logits
-
-
-def _row_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-    """Labels as 0 and 1 beside each logit, and logits, both float32 (n, logits)."""
-    import tensorflow as tf
-
-    logits = tf.cast(logits, tf.float32)
-    return tf.reshape(tf.cast(labels, tf.float32), tf.shape(logits)), logits
-
-
-def _index_form(labels: "tf.Tensor", logits: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-    """Labels as int32 (n,), of rows the class with the largest share, and logits as float32 (n, classes)."""
-    import tensorflow as tf
-
-    labels, logits = _softmax_form(labels, logits)
-    return labels if labels.dtype.is_integer else tf.argmax(labels, axis=-1, output_type=tf.int32), logits
-
-
-def _of_true(values: "tf.Tensor", labels: "tf.Tensor") -> "tf.Tensor":
-    """(n,): the true class's entry of values (n, classes) or (classes,); of rows, the mean by their shares."""
-    import tensorflow as tf
-
-    if labels.dtype.is_integer:
-        return tf.gather(values, labels, batch_dims=values.shape.rank - 1)
-    return tf.reduce_sum(values * labels, axis=-1)
-
-
-def _rows(labels: "tf.Tensor", logits: "tf.Tensor") -> "tf.Tensor":
-    """float32 (n, classes), one-hot if the labels are indices."""
-    import tensorflow as tf
-
-    return tf.one_hot(labels, logits.shape[-1]) if labels.dtype.is_integer else labels
-
-
-def _power(base: "tf.Tensor", exponent: float) -> "tf.Tensor":
-    """base^exponent for a base in [0, 1], with a finite gradient everywhere; exactly 1 for an exponent of 0."""
-    import tensorflow as tf
-
-    return tf.pow(tf.maximum(base, TINY), exponent)

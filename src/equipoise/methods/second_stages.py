@@ -12,7 +12,7 @@ import numpy as np
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.sampling import ByClass
 from equipoise.data.types import LabelForm
-from equipoise.methods.losses import cross_entropy
+from equipoise.methods.label_forms import cross_entropy
 from equipoise.metrics.classification import class_logits, epoch_metrics
 
 TAUS = np.linspace(0, 1, 11)

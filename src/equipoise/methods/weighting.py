@@ -29,7 +29,7 @@ from equipoise.data.types import ClassCounts
 from equipoise.methods.schedules import Schedule
 
 
-def none(counts: Integers) -> Floats:
+def none(counts: Integers | Floats) -> Floats:
     """w_c = 1: every sample counts the same."""
     return np.ones(len(counts))
 
@@ -58,7 +58,7 @@ def power(counts: Integers, *, alpha: Annotated[float, Field(ge=0, le=10)]) -> F
     return weights
 
 
-def effective_number(counts: Integers, *, beta: Literal["auto"] | Fraction) -> Floats:
+def effective_number(counts: Integers | Floats, *, beta: Literal["auto"] | Fraction) -> Floats:
     """w_c = (1 - beta) / (1 - beta^n_c): the inverse effective number of samples (Cui et al. 2019).
 
     `auto` takes beta = 1 - C / N: (M - 1) / M for a volume M of N / C prototypes, the mean class size.

@@ -47,7 +47,9 @@ def drawing(config: Config, data: Prepared) -> Sampling | Resampling | None:
 def notes(config: Config, data: Prepared, weights: ClassWeights) -> list[str]:
     """Return what cannot have the effect that was meant, and what is corrected twice, a sentence each."""
     of_classes = advice.notes(config, weights) if task_of(data).has_class_parts else []
-    return [*of_classes, *_of_rows(config, data), *_of_categories(config, data), *_of_grown(config, data)]
+    of_batches = advice.of_batches(config, data.counts, len(data.split("train").labels))
+    told = [*of_classes, *([] if of_batches is None else [of_batches])]
+    return [*told, *_of_rows(config, data), *_of_categories(config, data), *_of_grown(config, data)]
 
 
 def _of_rows(config: Config, data: Prepared) -> list[str]:

@@ -45,7 +45,7 @@ def judge_labels(data: Prepared, logits: Logits, training: Training, judging: Ju
         for name, values in (("test", logits.test), ("validation", logits.validation))
     )
     odds = label_odds(training.weights, training.loss)
-    how = "" if LOSSES[training.loss.name].own else " with gamma or clip"
+    how = "" if LOSSES[training.loss.name].positives is None else " with gamma or clip"
     why = f"loss={training.loss.name}{how}: what it learns has no analytic form"
     return judge_labelled(data, test, validation, OfLabels(odds, "" if odds is not None else why), judging)
 

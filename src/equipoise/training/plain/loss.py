@@ -9,7 +9,8 @@ import numpy as np
 
 from equipoise.core.schema import ConfigError, Floats, arguments
 from equipoise.methods.costs import cost_matrix
-from equipoise.methods.losses import LOSSES, Loss, LossOptions, cross_entropy
+from equipoise.methods.label_forms import cross_entropy
+from equipoise.methods.losses import LOSSES, Loss, LossOptions
 from equipoise.methods.tasks.choose import task_of
 from equipoise.training.plain.case import Case, Piece
 from equipoise.training.plain.definitions import TAKEN, Definitions, Text
