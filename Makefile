@@ -35,8 +35,8 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro experiments study docs ui server \
-	doctor bench pictures methods system audit lowest newest lock clean
+.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro experiments study controls \
+	published docs ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -101,6 +101,15 @@ PAGE = $(if $(RUN),$(OF_RUN),$(if $(SHOWN),$(OF_VIEW),$(OF_ALL)))
 study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagrams: one to two hours on 2 cores
 	@$(MAKE) --no-print-directory setup EXTRA=sweeps
 	@dvc --cd pipelines/study repro $(ARGS)
+
+controls:  ## Train every rival of a weight on six data sets, and write docs/controls.md: what is there is not trained again
+	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
+	@PYTHONPATH=src:pipelines python pipelines/grid.py controls && PYTHONPATH=src:pipelines python pipelines/controls/page.py
+
+published: setup  ## Repeat a published table by the project's own commands, and write it into docs/published.md: a minute
+	@cd pipelines/published && uv pip install --quiet --no-deps --require-hashes --target package -r data.txt && \
+		rm -rf files && mv package/ISLP/data files && rm -rf package
+	@PYTHONPATH=src:pipelines python pipelines/published/islr.py
 
 ui: setup  ## Open MLflow on the newest sweep's verdict; each run and sweep prints the command that opens its page
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"

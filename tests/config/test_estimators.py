@@ -30,6 +30,7 @@ REFUSED = {
     "trainer.jit=true": r"trainer\.jit=true with model=boosting",
     "trainer.strategy=mirrored": r"trainer\.strategy=mirrored with model=boosting",
     "model=easy_ensemble weighting=balanced": r"weighting=balanced with model=easy_ensemble: it takes no weights",
+    "model=lda weighting=balanced": r"weighting=balanced with model=lda: it takes no weights; use weighting=none",
     "model=random_forest weighting=balanced decision=logit_adjusted": r"after model=random_forest it has no analytic",
     "model=rus_boost decision=logit_adjusted": r"after model=rus_boost it has no analytic form",
 }

@@ -25,6 +25,7 @@ FEW: dict[str, list[str]] = {
     "boosting": ["model.max_iter=5", "model.min_samples_leaf=2"],
     "random_forest": ["model.n_estimators=5", "model.max_depth=3"],
     "logistic": [],
+    "lda": ["weighting=none"],
     "balanced_random_forest": ["model.n_estimators=5"],
     "easy_ensemble": ["model.n_estimators=2", "weighting=none"],
     "rus_boost": ["model.n_estimators=3"],

@@ -45,8 +45,8 @@ def check_estimator(config: Config, source: Source) -> None:
         return
     if config.weighting.name != NONE:
         raise ConfigError(
-            f"weighting={config.weighting.name} with {who}: it takes no weights, it makes classes even itself; "
-            "use weighting=none"
+            f"weighting={config.weighting.name} with {who}: it takes no weights"
+            f"{', it makes classes even itself' * record.balances}; use weighting=none"
         )
     if source.masses is not None:
         raise ConfigError(

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Floats, Positive, PositiveInt, Section
+from equipoise.core.schema import ConfigError, Floats, Fraction, Positive, PositiveInt, Section
 from equipoise.data.words import WordPreprocessing
 from equipoise.methods.bags import bag
 
@@ -72,6 +72,16 @@ def logistic(seed: int, threads: int, *, C: Positive, max_iter: PositiveInt) -> 
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=C, max_iter=max_iter, random_state=seed)
+
+
+def lda(seed: int, threads: int, *, shrinkage: Literal["auto"] | Fraction | None) -> Any:
+    """Linear discriminant analysis: a Gaussian for each class, all of one covariance, and the classes' frequencies.
+
+    `shrinkage` moves the covariance towards a diagonal one by this share, or by that of Ledoit and Wolf (`auto`).
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    return LinearDiscriminantAnalysis(solver="svd" if shrinkage is None else "lsqr", shrinkage=shrinkage)
 
 
 def balanced_random_forest(
@@ -250,6 +260,7 @@ ESTIMATORS: Mapping[str, Estimator] = {
     "boosting": Estimator(boosting, log_loss=True, draws=False, sparse=False),
     "random_forest": Estimator(random_forest, parts=True),
     "logistic": Estimator(logistic, log_loss=True, draws=False),
+    "lda": Estimator(lda, weighted=False, draws=False, sparse=False),
     "balanced_random_forest": Estimator(balanced_random_forest, *IMBALANCED_LEARN, balances=True, parts=True),
     "easy_ensemble": Estimator(easy_ensemble, *IMBALANCED_LEARN, weighted=False, balances=True, prior_known=False),
     "rus_boost": Estimator(rus_boost, *IMBALANCED_LEARN, balances=True, prior_known=False),
