@@ -59,5 +59,7 @@ def test_weights_of_a_file_are_those_that_one_could_have_typed(tmp_path: Path) -
     (tmp_path / "my weights.csv").write_text("class,weight\n0,1\n1,much\n")
     with pytest.raises(ConfigError, match=r"weighting\.weights=.*my weights.csv: the file has no number for '1', but"):
         composed(*words, f"weighting.weights='{tmp_path}/my weights.csv'")
+    with pytest.raises(ConfigError, match=r"weighting\.weights=.*: this is a folder, and no file; give a CSV of two"):
+        composed("weighting=manual", f"weighting.weights='{tmp_path}'")
     with pytest.raises(ConfigError, match=r"weighting\.weights=nowhere\.csv: there is no such file; give a CSV of two"):
         composed(*words, "weighting.weights=nowhere.csv")

@@ -322,7 +322,11 @@ BAD: dict[str, tuple[dict[str, str | bytes], str, str]] = {
         "*.jsonl",
         "b.jsonl: column 'x' holds string, and int64 in the files before",
     ),
-    "values of several kinds": ({"a.jsonl": '{"x": 1}\n{"x": "u"}'}, "a.jsonl", r"column 'x' holds values of several"),
+    "values of several kinds": (
+        {"a.jsonl": '{"x": 1}\n{"x": "u"}'},
+        "a.jsonl",
+        r"\(a number in row 1, a text in row 2\)",
+    ),
     "a list of objects": ({"a.json": '[{"x": 1},\n{"x": 2}]'}, "a.json", "pandas.read_json"),
     "a key twice": ({"a.jsonl": '{"x": 1, "x": 2}'}, "a.jsonl", "row 1 is no object of JSON .*: a key is there twice"),
     "a wrong encoding": (

@@ -267,6 +267,16 @@ class TestInFiles:
         with pytest.raises(ConfigError, match=r"20 rows of .* have no label: remove them first"):
             self.labels(tmp_path, frame, kind="parquet")
 
+    def test_dates_that_hardly_occur_twice_are_no_classes(self, tmp_path: Path) -> None:
+        days = pd.date_range("2000-01-01", periods=60).strftime("%Y-%m-%d")
+        told = (
+            r"the target 'y' of .* holds 60 dates such as 2000-01-01, not classes: type the column .* dataset\.target"
+        )
+        with pytest.raises(ConfigError, match=told):
+            self.labels(tmp_path, pd.DataFrame({"x": np.arange(60.0), "y": days}))
+        few = pd.DataFrame({"x": np.arange(60.0), "y": [*days[:2]] * 30})
+        assert self.labels(tmp_path, few).classes == ("2000-01-01", "2000-01-02")
+
     def test_the_same_number_in_another_file_is_the_same_class(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"x": np.arange(60.0), "y": ["1", "2", "10"] * 20})
         data = self.labels(tmp_path, frame)

@@ -706,6 +706,9 @@ class TestDates:
         assert refused(tmp_path, cells, "dataset.time=x", z=range(43)) == (
             "dataset.time=x: 3 rows have no date and no number there ('soon' (2), '' (1)): remove them first"
         )
+        assert refused(tmp_path, ["soon", "late"] * 20, "dataset.time=x", z=range(40)).startswith(
+            "dataset.time=x: no row has a date or a number there, but 'soon' (20), 'late' (20): name the column"
+        )
         assert "both say which rows are whose split" in refused(
             tmp_path, range(40), "dataset.time=x", "dataset.split_column=z", z=["train"] * 40
         )

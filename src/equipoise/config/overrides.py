@@ -33,6 +33,7 @@ from equipoise.core.schema import (
     Name,
     as_typed,
     control_characters,
+    counted,
     dotted_keys,
     for_shell,
     number_in,
@@ -242,9 +243,9 @@ def compose_one(lines: Sequence[str], tree: Tree = SHIPPED) -> Config:
 def _check_epochs(config: Config, typed: Sequence[Any]) -> None:
     """Refuse epochs that were typed beside phases, which have theirs."""
     if config.trainer.phases and typed and typed[-1] != config.trainer.epochs:
+        theirs = counted(config.trainer.epochs, "epoch", "epochs")
         raise ConfigError(
-            f"trainer.epochs={typed[-1]} with trainer.phases, which have {config.trainer.epochs} epochs: "
-            "leave trainer.epochs out"
+            f"trainer.epochs={typed[-1]} with trainer.phases, which have {theirs}: leave trainer.epochs out"
         )
 
 

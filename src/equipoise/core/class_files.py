@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from equipoise.core.paths import is_file
+from equipoise.core.paths import is_file, is_folder
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FORMS = "a CSV of two columns with a header, or a YAML or JSON mapping"
@@ -25,7 +25,8 @@ def pairs_in(path: str) -> dict[str, str]:
     """
     file = Path(path).expanduser()
     if not is_file(file):
-        raise ValueError(f"there is no such file; give {FORMS}, or type the mapping: {{a: …, b: …}}")
+        what = "this is a folder, and no file" if is_folder(file) else "there is no such file"
+        raise ValueError(f"{what}; give {FORMS}, or type the mapping: {{a: …, b: …}}")
     try:
         text = file.read_text(encoding="utf-8-sig")
         suffix = file.suffix.lower()

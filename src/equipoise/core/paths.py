@@ -44,6 +44,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder; False if the system cannot have such a name."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def cache_folder() -> Path:
     """Return the folder of the prepared datasets."""
     return project_root() / "cache"

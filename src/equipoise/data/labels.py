@@ -19,6 +19,7 @@ import numpy as np
 
 from equipoise.core.schema import FALSE, TRUE, ConfigError, Integers, counted, listing, named, number_in, suggestion
 from equipoise.data.cells import USUAL
+from equipoise.data.dates import is_date
 
 # Fractions are classes where few values with few decimals repeat, as half stars do; else they are quantities.
 MOST_FRACTIONS = 20
@@ -98,6 +99,8 @@ def understood(found: Spelled, where: str, missing: Iterable[str], least: int = 
     all_numbers = None not in numbers
     if all_numbers:
         _refuse_quantities(texts, found, where)
+    else:
+        _refuse_dates(texts, found, where)
     spellings: dict[Hashable, list[int]] = defaultdict(list)
     for place, (text, number) in enumerate(zip(texts, numbers, strict=True)):
         spellings[number if all_numbers else text].append(place)
@@ -304,6 +307,16 @@ def _refuse_quantities(texts: Sequence[str], found: Spelled, where: str) -> None
             f"{where} holds numbers such as {odd[0]}, not classes: divide them into ranges first (pandas.cut). "
             f"Fractions are classes where at most {MOST_FRACTIONS} values of at most {MOST_DECIMALS} decimals "
             f"occur {LEAST_REPEATED} times each on average"
+        )
+
+
+def _refuse_dates(texts: Sequence[str], found: Spelled, where: str) -> None:
+    """Refuse dates that are moments, and no classes: where few occur twice, and the first and the last one are some."""
+    are_few = len(texts) <= MOST_FRACTIONS or len(found.codes) >= LEAST_REPEATED * len(texts)
+    if not are_few and is_date(texts[0]) and is_date(texts[-1]):
+        raise ConfigError(
+            f"{where} holds {len(texts)} dates such as {texts[0]}, not classes: type the column of the classes as "
+            "dataset.target, or divide the dates into a few periods first"
         )
 
 

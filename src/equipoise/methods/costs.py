@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from equipoise.core.paths import is_file
+from equipoise.core.paths import is_file, is_folder
 from equipoise.core.schema import ConfigError, Floats, known_class, names_as_text
 from equipoise.core.typed import mapping_in
 
@@ -30,7 +30,8 @@ def read_costs(typed: object) -> object:
     if not isinstance(typed, str):
         return typed
     if not is_file(Path(typed)):
-        raise ValueError("there is no such file; give a CSV with a row for each true class, or type {cat: {dog: 5}}")
+        what = "this is a folder, and no file" if is_folder(Path(typed)) else "there is no such file"
+        raise ValueError(f"{what}; give a CSV with a row for each true class, or type {{cat: {{dog: 5}}}}")
     try:
         with open(typed, newline="", encoding="utf-8-sig") as file:
             (_, *predicted), *rows = [row for row in csv.reader(file) if row] or [[""]]

@@ -11,7 +11,7 @@ from equipoise.config.model import Config, epochs_of
 from equipoise.config.naming import run_name
 from equipoise.core import bars
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
+from equipoise.core.schema import ConfigError, counted
 from equipoise.core.terminal import console, errors, say
 from equipoise.methods.models import estimator
 from equipoise.reports.console import headline, print_earlier, print_evaluation, print_rules
@@ -103,7 +103,9 @@ def _from_outside(error: Exception) -> bool:
 def _print(finished: Finished, config: Config, store: Store, outcome: dict[str, float] | None) -> None:
     """Print what came out; of a trial what the search goes by, and nothing of the test split, which does not choose."""
     evidence, name = finished.evidence, run_name(config)
-    epochs = f"{finished.epochs} epochs" + (", stopped early" if finished.epochs < epochs_of(config) else "")
+    epochs = counted(finished.epochs, "epoch", "epochs") + (
+        ", stopped early" if finished.epochs < epochs_of(config) else ""
+    )
     trained = epochs if estimator(config.model.name) is None else "fitted"
     done = f"{name}: {trained} on {finished.device}"
     if outcome is not None:

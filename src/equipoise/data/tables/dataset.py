@@ -341,6 +341,11 @@ def times_of(found: Spelled, option: str, missing: Sequence[str]) -> tuple[Times
     if len(odd):
         counts = found.counts
         told = listing([f"{texts[place]!r} ({counts[place]})" for place in odd], 3)
+        if len(odd) == len(texts):
+            raise ConfigError(
+                f"{option}: no row has a date or a number there, but {told}: name the column that says when each row "
+                "was, or leave dataset.time out"
+            )
         raise ConfigError(
             f"{option}: {int(counts[odd].sum())} rows have no date and no number there ({told}): remove them first"
         )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NAMES = (".jsonl", ".ndjson", ".json")
 MOST_BYTES = 8 * BLOCK_BYTES  # of one line
+KINDS = {int: "a number", float: "a number", str: "a text", bool: "true or false", dict: "an object", list: "a list"}
 
 
 def is_json(file: Path, opener: Callable[[], IO[bytes]]) -> bool:
@@ -120,7 +121,7 @@ def _surveyed(file: str, form: Form, _size: int, _time: int) -> "Mapping[str, pa
             kind = pa.string() if pa.types.is_temporal(field.type) else field.type
             common = common_type(found.get(field.name, kind), kind)
             if common is None:
-                raise _of_several_kinds(Path(file), field.name, f"{found[field.name]} and {kind}")
+                raise _of_several_kinds(lines, field.name, f"{found[field.name]} and {kind}")
             found[field.name] = common
     for number, block in lines.blocks() if not found else ():
         lines.parsed(number, block)  # which tells of lines that are no objects
@@ -219,7 +220,7 @@ class _Lines:
             return ConfigError(f"{self.file}: row {number + place + 1} {odd[place]}")
         if "changed from" in told:
             name = told.split("/", 1)[-1].split(")", 1)[0]
-            return _of_several_kinds(self.file, name, told.split("changed from ", 1)[1].split(" in row")[0])
+            return _of_several_kinds(self, name, told.split("changed from ", 1)[1].split(" in row")[0])
         return ConfigError(f"{self.file} cannot be read: {told}")
 
 
@@ -249,8 +250,24 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _of_several_kinds(file: Path, name: str, kinds: str) -> ConfigError:
+def _of_several_kinds(lines: _Lines, name: str, kinds: str) -> ConfigError:
     return ConfigError(
-        f"{file}: column '{name}' holds values of several kinds ({kinds}): write them alike, numbers without quotation "
-        "marks, and null for a missing one"
+        f"{lines.file}: column '{name}' holds values of several kinds ({_two_kinds(lines, name) or kinds}): write them "
+        "alike, numbers without quotation marks, and null for a missing one"
     )
+
+
+def _two_kinds(lines: _Lines, name: str) -> str:
+    """Return the kind of the column's first value and the first other kind, each with its row; "" of one kind."""
+    first = None
+    for number, block in lines.blocks():
+        for row, line in enumerate((line for line in block.split(b"\n") if line.strip()), number + 1):
+            try:
+                value = json.loads(line).get(name)
+            except (ValueError, RecursionError, AttributeError):  # what is no object is told elsewhere
+                continue
+            kind = KINDS.get(type(value))
+            first = first or (kind and (kind, row))
+            if first and kind not in (None, first[0]):
+                return f"{first[0]} in row {first[1]}, {kind} in row {row}"
+    return ""
