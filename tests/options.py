@@ -31,7 +31,11 @@ def needed(option: str, classes: int = 10) -> list[str]:
     if group == "weighting":
         return of_classes("weighting", name, keywords(STRATEGIES[name]), classes)
     if group == "decision":
-        asked = {"constrained": ["decision.recall={1:0.5}"], "top_k": ["decision.budget={1:0.1}"]}
+        asked = {
+            "constrained": ["decision.recall={1:0.5}"],
+            "top_k": ["decision.budget={1:0.1}"],
+            "abstain": ["decision.reject_cost=0.3"],
+        }
         return costs(classes) if DECISIONS[name].needs_costs else asked.get(name, [])
     if group == "loss":
         single = ["dataset=synthetic", "model=mlp", *YES_OR_NO] if LOSSES[name].yes_or_no else []

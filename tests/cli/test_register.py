@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from equipoise.data.prepare import prepare
-from equipoise.methods.decisions import from_json
+from equipoise.methods.deciders import from_json
 from equipoise.tracking.artifacts import read_json
 from equipoise.tracking.located import registered_folder
 from equipoise.tracking.store import Store, open_store

@@ -11,7 +11,8 @@ from sklearn import metrics as oracle
 
 from equipoise.core.schema import ConfigError, Floats, Integers
 from equipoise.methods.constraints import Constraints
-from equipoise.methods.decisions import DECISIONS, Biased, Known, as_json, from_json
+from equipoise.methods.deciders import Biased, as_json, from_json
+from equipoise.methods.decisions import DECISIONS, Known
 from equipoise.metrics.counts import Counts
 from equipoise.metrics.proportions import least_shown
 
@@ -120,13 +121,13 @@ def test_what_cannot_be_reached_is_told_with_what_can() -> None:
     assert f"at recall 0.9 of fraud its precision is at best {best:.3f}" in found.note
     assert from_json(as_json(found)).note == found.note  # type: ignore[union-attr]
     calibrated = DECISIONS["constrained"](
-        known(labels, logits, exact=False),
+        known(labels, logits, used=("fitted the calibration",)),
         recall=np.array([np.nan, 0.5]),
         precision=NOTHING,
         maximise="macro_f1",
         confidence=0.9,
     )
-    assert "holds about, and not exactly" in calibrated.note
+    assert "but about, and not exactly" in calibrated.note
 
 
 def test_a_budget_gives_the_likeliest_rows_and_keeps_to_it_on_average() -> None:

@@ -17,7 +17,8 @@ from equipoise.data.types import ClassCounts
 from equipoise.methods import decisions
 from equipoise.methods.calibration import calibrated
 from equipoise.methods.cross_fitting import cross_fitted, decided_apart
-from equipoise.methods.decisions import Above, Biased, Known, Rule
+from equipoise.methods.deciders import Above, Biased
+from equipoise.methods.decisions import Known, Rule
 from equipoise.methods.folds import FOLDS, folds
 from equipoise.methods.tasks.judge_classes import Answers, Learned, judge_answers
 from equipoise.methods.tasks.judge_labels import Labelled, judge_labelled

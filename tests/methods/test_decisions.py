@@ -15,20 +15,12 @@ from sklearn import metrics as oracle
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import keywords
 from equipoise.methods.biases import Leaders
-from equipoise.methods.decisions import (
-    DECISIONS,
-    Above,
-    Biased,
-    Known,
-    LeastCost,
-    applicable,
-    as_json,
-    from_json,
-    label_rules,
-)
+from equipoise.methods.deciders import Above, Biased, LeastCost, as_json, from_json
+from equipoise.methods.decisions import DECISIONS, Known, applicable, label_rules
 from equipoise.metrics.classification import decision_metrics
 
 EVEN = np.array([0.5, 0.5])
+TESTS = ("decisions", "constraints", "rejection", "conformal")
 TUNED_FOR = get_args(keywords(DECISIONS["tuned"].function)["metric"])
 
 
@@ -192,7 +184,7 @@ def test_what_is_applicable_depends_on_what_is_known() -> None:
 
 def test_every_rule_is_tested() -> None:
     """By a test that calls it by its name."""
-    text = "".join(Path(__file__).with_name(f"test_{name}.py").read_text() for name in ("decisions", "constraints"))
+    text = "".join(Path(__file__).with_name(f"test_{name}.py").read_text() for name in TESTS)
     for name in DECISIONS:
         assert f'DECISIONS["{name}"]' in text or f'"{name}"' in text, f"decision={name} has no test"
 
@@ -225,12 +217,12 @@ def test_the_leaders_are_those_that_are_found_afresh(kind: Any) -> None:
 def test_several_labels_have_every_rule_that_is_for_them() -> None:
     labels, logits = np.array([[1], [1], [0], [0]]), np.array([[3.0], [1.0], [2.0], [0.5]])
     configured: Any = SimpleNamespace(name="tuned", metric="accuracy")
-    found = {name: rule(labels, logits) for name, rule in label_rules(configured, has_validation=True).items()}
+    found = {name: rule(labels, logits) for name, rule in label_rules(configured, ["a"], has_validation=True).items()}
     assert found["argmax"](logits).ravel().tolist() == [1, 1, 1, 1]
     # Above 0.75 three of four are right; above 0 two are.
     assert found["tuned"](logits).ravel().tolist() == [1, 1, 1, 0]
     assert {"logit_adjusted", "cost"}.isdisjoint(found)
-    assert set(label_rules(configured, has_validation=False)) == {"argmax"}
+    assert set(label_rules(configured, ["a"], has_validation=False)) == {"argmax"}
 
 
 def test_decision_metrics_equal_scikit_learn() -> None:

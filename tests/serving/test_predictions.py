@@ -415,7 +415,7 @@ def test_a_text_a_line(tmp_path: Path) -> None:
     import keras
 
     from equipoise.data.texts import TextPreprocessing
-    from equipoise.methods.decisions import Biased
+    from equipoise.methods.deciders import Biased
     from equipoise.metrics.probabilities import OfClasses
     from equipoise.serving.answers import Answers
     from equipoise.serving.predictions import write_predictions

@@ -10,6 +10,7 @@ import pytest
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.tables.columns import TablePreprocessing
+from equipoise.methods.deciders import Biased
 from equipoise.metrics.probabilities import OfClasses
 from equipoise.serving.served_form import example, signature
 from helpers import composed_dataset
@@ -52,7 +53,7 @@ def test_the_signature_states_what_pandas_reads(learned: TablePreprocessing) -> 
 def test_rows_go_through_the_signature_to_the_same_bits(learned: TablePreprocessing) -> None:
     from mlflow.models.utils import _enforce_schema
 
-    inputs = signature(learned, ["a", "b"], UNMOVED).inputs
+    inputs = signature(learned, ["a", "b"], UNMOVED, Biased(np.zeros(2))).inputs
     typed = pd.DataFrame(
         {
             "day": DAYS[:2],
@@ -81,7 +82,7 @@ def test_the_example_is_a_row_that_the_model_takes(learned: TablePreprocessing) 
     from mlflow.models.utils import _enforce_schema
 
     row = example(learned)
-    inputs = signature(learned, ["a", "b"], UNMOVED).inputs
+    inputs = signature(learned, ["a", "b"], UNMOVED, Biased(np.zeros(2))).inputs
     assert learned.unknown(_enforce_schema(row, inputs)) == [""]
 
 

@@ -224,9 +224,10 @@ def _prior(weights: ClassWeights | None, how: How) -> Floats | None:
 def _check_decision(judging: Judging, names: Sequence[str], prior: Floats | None, validation: Answers) -> None:
     """Refuse a rule that needs what was not given."""
     name, rule = judging.decision.name, DECISIONS[judging.decision.name]
+    options = arguments(judging.decision, rule.function, names)
     if rule.check is not None:
-        rule.check(**arguments(judging.decision, rule.function, names))
-    is_tuned = rule.needs_validation or getattr(judging.decision, "tau", None) == "auto"
+        rule.check(**options)
+    is_tuned = rule.is_tuned(options) and not rule.own
     lacking = {
         "validation=(labels, logits)": is_tuned and not len(validation.labels),
         "costs": rule.needs_costs and judging.costs is None,

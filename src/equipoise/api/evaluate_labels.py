@@ -116,7 +116,7 @@ def _judging(how: Mapping[str, Any], width: int, *, has_validation: bool) -> Jud
     decision = choice("decision", name, {"metric": "macro_f1", **given} if name == "tuned" else given)
     rule = DECISIONS[name]
     if rule.of_labels is None:
-        raise ConfigError(f"decision={name} is not for several labels a sample: use argmax or tuned")
+        raise ConfigError(f"decision={name} is not for several labels a sample: use argmax, tuned or conformal")
     if rule.needs_validation and not has_validation:
         raise ConfigError(f"decision={name} needs validation=(labels, logits)")
     return Judging(

@@ -87,19 +87,24 @@ def _confusion(store: Store, configuration: Configuration) -> Confusion | None:
             read.append(pairs)
     if not read:
         return None
-    names = sorted({name for pairs in read for pair in pairs for name in pair})
+    names = sorted({name for pairs in read for pair in pairs for name in pair if name is not None})
     places = {name: place for place, name in enumerate(names)}
     sums = np.zeros((len(names), len(names)))
     for pairs in read:
-        counts = np.zeros_like(sums)
+        counts, support = np.zeros_like(sums), np.zeros((len(names), 1))
         for (true, predicted), count in pairs.items():
-            counts[places[true], places[predicted]] = count
-        sums += counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            support[places[true]] += count
+            if predicted is not None:
+                counts[places[true], places[predicted]] = count
+        sums += counts / np.maximum(support, 1)
     return Confusion(tuple(names), sums / len(read), len(read))
 
 
-def _pairs(file: Path) -> dict[tuple[str, str], int] | None:
-    """Count the pairs of true and predicted class; return None for predictions of several labels, or for huge ones."""
+def _pairs(file: Path) -> dict[tuple[str, str | None], int] | None:
+    """Count the pairs of true and predicted class, None for no class.
+
+    Return None for predictions of several labels, or for huge ones.
+    """
     from pyarrow import parquet
 
     if file.stat().st_size > MOST_BYTES:
@@ -110,7 +115,7 @@ def _pairs(file: Path) -> dict[tuple[str, str], int] | None:
         table = opened.read(columns=["label", "predicted"])
     counted = table.group_by(["label", "predicted"]).aggregate([([], "count_all")]).to_pydict()
     return {
-        (str(true), str(predicted)): count
+        (str(true), None if predicted is None else str(predicted)): count
         for true, predicted, count in zip(counted["label"], counted["predicted"], counted["count_all"], strict=True)
     }
 

@@ -1,6 +1,6 @@
 """Check what the options of a config need of each other and of the data: all that needs no training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -432,13 +432,16 @@ def _check_several_labels(config: Config, source: Source) -> None:
             f"weighting={config.weighting.name} with several labels is loss.pos_weight={pos_weight}: "
             "type one of the two"
         )
-    _check_label_rule(config)
+    _check_label_rule(config, source.classes)
     _check_options(config, source.classes)
 
 
-def _check_label_rule(config: Config) -> None:
+def _check_label_rule(config: Config, classes: Sequence[str]) -> None:
     """Refuse an option of the decision rule that it does not take for several labels."""
-    rule = DECISIONS[config.decision.name].of_labels
+    record = DECISIONS[config.decision.name]
+    rule = record.of_labels
+    if rule is not None and record.check is not None:
+        record.check(**_options(config, rule.function, classes))
     for option, annotation in keywords(rule.function).items() if rule else ():
         typed = getattr(config.decision, option)
         try:
@@ -533,6 +536,14 @@ def _check_second_stage(config: Config) -> None:
         )
 
 
+def _options(config: Config, function: Callable[..., Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the options of the decision rule, by the classes that the data have."""
+    try:
+        return arguments(config.decision, function, classes)
+    except ConfigError as error:
+        raise ConfigError(f"decision.{error}") from None
+
+
 def _check_decision(config: Config, weights: ClassWeights) -> None:
     name, classes = config.decision.name, len(weights.classes)
     rule, stage = DECISIONS[name], config.trainer.second_stage
@@ -541,10 +552,7 @@ def _check_decision(config: Config, weights: ClassWeights) -> None:
             f"decision={name} is too slow for {classes} classes (at most {rule.most_classes}): "
             f"use decision={rule.instead}"
         )
-    try:
-        options = arguments(config.decision, rule.function, weights.classes)
-    except ConfigError as error:
-        raise ConfigError(f"decision.{error}") from None
+    options = _options(config, rule.function, weights.classes)
     if rule.check is not None:
         rule.check(**options)
     calibrated = CALIBRATIONS.get(config.calibration.name)

@@ -23,6 +23,7 @@ from equipoise.metrics.classification import log_softmax
 
 SCALES, MOST_BIAS = (0.01, 100.0), 50.0  # what is fitted stays within these, also where rows are told apart
 ROWS_A_NUMBER = 10  # of the rarest class, for each number that is fitted a class (Peduzzi et al. 1996)
+FITTED = "fitted the calibration"
 ROWS_OF_STEPS = 1000  # below which isotonic regression overfits (Niculescu-Mizil & Caruana 2005, section 4)
 
 
@@ -171,7 +172,7 @@ def calibrated(name: str, known: Known) -> tuple[Calibrated, Known]:
         return UNCHANGED, known
     method, rows = CALIBRATIONS[name], _rows(known.labels, known.logits, known.effective)
     after = _prior_after(name, rows.labels, known.effective, len(known.target))
-    return method(rows), replace(known, logits=_apart(method, rows), effective=after, exact=False)
+    return method(rows), replace(known, logits=_apart(method, rows), effective=after, used=(*known.used, FITTED))
 
 
 def fitted(name: str, labels: Integers, logits: Floats, effective: Floats | None) -> tuple[Calibrated, Floats | None]:

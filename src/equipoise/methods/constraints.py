@@ -8,6 +8,7 @@ import numpy as np
 
 from equipoise.core.schema import Floats, Integers
 from equipoise.methods.biases import Score, ascended
+from equipoise.methods.reservation import reservation
 from equipoise.metrics.counts import Counts
 from equipoise.metrics.proportions import least_shown
 
@@ -65,12 +66,12 @@ class Constraints:
         """
         return self.confidence is not None and len(self.recall) == 2 and bool(np.isnan(self.precision).all())
 
-    def told(self, labels: Integers, logits: Floats, bias: Floats, classes: Sequence[str], *, exact: bool) -> str:
+    def told(self, labels: Integers, logits: Floats, bias: Floats, classes: Sequence[str], used: Sequence[str]) -> str:
         """Return what was reached on the samples, and what it is worth, in a sentence or two.
 
         Parameters
         ----------
-        exact : whether the logits of these samples come as those of new ones do
+        used : what these samples have chosen before
         """
         counts = Counts.of(labels, (logits + bias).argmax(axis=1), len(classes))
         lacking = float(self.shortfall(counts))
@@ -81,7 +82,7 @@ class Constraints:
             if not np.isnan(getattr(self, part)[index])
         )
         if lacking == 0:
-            return f"decision=constrained: on {len(labels)} validation rows {each}. {self._worth(exact=exact)}"
+            return f"decision=constrained: on {len(labels)} validation rows {each}. {self._worth(used)}"
         best = self._best(labels, logits, classes)
         return f"decision=constrained: {len(labels)} validation rows do not reach all that was asked: {each}{best}"
 
@@ -101,14 +102,12 @@ class Constraints:
                 )
         return found
 
-    def _worth(self, *, exact: bool) -> str:
-        if self.is_guaranteed and exact:
+    def _worth(self, used: Sequence[str]) -> str:
+        if self.is_guaranteed:
             return (
                 f"With confidence {self.confidence:g} new rows like these have at least the recall that was asked, "
-                "whatever the distribution, if these rows chose nothing else, such as an epoch to stop at."
+                f"whatever the distribution, {reservation(used)}."
             )
-        if self.is_guaranteed:
-            return "These rows have fitted the calibration, too: the bound holds about, and not exactly."
         if self.confidence is not None:
             return (
                 "Biases of more than two classes, and precision, are chosen among many that are not ordered: no bound "

@@ -17,7 +17,8 @@ import numpy as np
 
 from equipoise.core.schema import NONE, Booleans, ConfigError, Floats, Integers
 from equipoise.methods.calibration import calibrated
-from equipoise.methods.decisions import Decide, Known, Rule
+from equipoise.methods.deciders import Decide
+from equipoise.methods.decisions import Known, Rule
 from equipoise.methods.folds import folds
 from equipoise.metrics.calibrated import Calibrated
 

@@ -6,10 +6,10 @@ logits, float64 (n, classes), to class indices, int64 (n,). A rule tunes on the 
 
 import copy
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,15 +17,39 @@ from pydantic import Field
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
-from equipoise.core.schema import ConfigError, Floats, Integers, KeyOf, Positive, Section, SomeClasses, arguments
+from equipoise.core.schema import (
+    ConfigError,
+    Floats,
+    Integers,
+    KeyOf,
+    PerClass,
+    Positive,
+    Section,
+    SomeClasses,
+    arguments,
+)
+from equipoise.methods import conformal as prediction_sets
+from equipoise.methods import rejection
 from equipoise.methods.biases import ascended
 from equipoise.methods.constraints import Constraints
-from equipoise.metrics.classification import NEAR, TIE, best_nearest, log_softmax, move_prior, row_blocks
+from equipoise.methods.deciders import (
+    Above,
+    Biased,
+    ClassSets,
+    Decide,
+    LabelSets,
+    LeastCost,
+    MostProbable,
+    Rejecting,
+    log_probabilities,
+)
+from equipoise.metrics.classification import NEAR, TIE, best_nearest
 from equipoise.metrics.counts import COUNTED, Counts, mean_of_defined
 from equipoise.metrics.multilabel import SCORES, best_thresholds
 
 NEVER = 1e9  # a bias that no logit outweighs
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -40,7 +64,8 @@ class Known:
     target : float64 (classes,), the prior where the model will be used
     costs : float64 (true class, predicted class), or None
     classes : their names, as far as they matter
-    exact : whether the logits come as those of new samples do; calibrated ones are cross-fitted
+    used : what these samples have chosen before, such as `fitted the calibration`: so they come about as new ones do,
+        and not exactly; calibrated logits are cross-fitted
     """
 
     labels: Integers
@@ -49,83 +74,14 @@ class Known:
     target: Floats
     costs: Floats | None
     classes: tuple[str, ...] = ()
-    exact: bool = True
+    used: tuple[str, ...] = ()
 
     def copy(self) -> "Known":
         """Return the same in arrays of its own, which may be changed."""
         return copy.deepcopy(self)
 
 
-@dataclass(frozen=True)
-class Biased:
-    """argmax of z + b, b of shape (classes,); `note` tells what a reader must know of it."""
-
-    bias: Floats
-    note: str = ""
-
-    def __call__(self, logits: Floats) -> Integers:
-        return _chosen(lambda rows: rows + self.bias, logits)
-
-
-@dataclass(frozen=True)
-class LeastCost:
-    """The class of least expected cost, under the target prior where the effective one is known."""
-
-    costs: Floats
-    effective: Floats | None
-    target: Floats
-
-    def __call__(self, logits: Floats) -> Integers:
-        log_p = log_softmax(logits)
-        if self.effective is not None:
-            log_p = move_prior(log_p, self.effective, self.target)
-        return _chosen(lambda rows: -(np.exp(rows) @ self.costs), log_p)
-
-
-@dataclass(frozen=True)
-class MostProbable:
-    """The most probable class under the target prior: argmax of z - log q + log pi."""
-
-    effective: Floats
-    target: Floats
-
-    def __call__(self, logits: Floats) -> Integers:
-        moved = np.log(self.target) - np.log(self.effective)
-        return _chosen(lambda rows: rows + moved, logits)
-
-
-@dataclass(frozen=True)
-class Above:
-    """Every label of a sample whose logit is above its threshold: 0 and 1 of shape (n, labels)."""
-
-    thresholds: Floats
-
-    def __call__(self, logits: Floats) -> Integers:
-        return (logits > self.thresholds).astype(np.int64)
-
-
-Decide = Biased | LeastCost | MostProbable | Above
 LabelRule = Callable[[Integers, Floats], Decide]  # from labels and logits of the validation split, (n, labels)
-
-
-def as_json(decide: Decide) -> dict[str, Any]:
-    """Return the decision as data that `from_json` reads."""
-    return {
-        "kind": type(decide).__name__,
-        **{name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(decide).items()},
-    }
-
-
-def from_json(data: Mapping[str, Any]) -> Decide:
-    """Return the decision that `as_json` wrote."""
-    kinds: Mapping[str, Callable[..., Decide]] = {kind.__name__: kind for kind in get_args(Decide)}
-    return kinds[data["kind"]](
-        **{
-            name: np.array(value) if isinstance(value, list) else value
-            for name, value in data.items()
-            if name != "kind"
-        }
-    )
 
 
 def argmax(known: Known) -> Decide:
@@ -203,7 +159,7 @@ def constrained(
     nothing = np.full(len(known.target), np.nan)
     asked = Constraints(nothing if recall is None else recall, nothing if precision is None else precision, confidence)
     bias = ascended(known.labels, known.logits, asked.above_all(COUNTED[maximise]))
-    return Biased(bias, asked.told(known.labels, known.logits, bias, known.classes, exact=known.exact))
+    return Biased(bias, asked.told(known.labels, known.logits, bias, known.classes, known.used))
 
 
 def top_k(known: Known, *, budget: SomeClasses | None) -> Decide:
@@ -235,6 +191,66 @@ def cost(known: Known) -> Decide:
     return LeastCost(known.costs, known.effective, known.target)
 
 
+def abstain(
+    known: Known,
+    *,
+    reject_cost: Positive | PerClass | None,
+    error: Share | None,
+    coverage: Share | None,
+    confidence: Annotated[float, Field(gt=0.5, lt=1)],
+) -> Decide:
+    """The class of least expected cost under the target prior, or no class where that is above a limit.
+
+    `reject_cost: 0.2`, or by class, in units of the top-level `cost`, without which every mistake costs 1: rejected
+    where the probabilities expect that to be cheaper, so without `cost` where max p < 1 - reject_cost (Chow 1970).
+
+    `error: 0.05`: as many rows as possible are decided while at most this share of them is wrong, for new rows with
+    the confidence given, by the exact upper end of what is decided, over 20 shares (after Geifman & El-Yaniv 2017,
+    algorithm 1). `coverage: 0.9`: at least this share of new rows is decided, on average over validation splits.
+
+    A row without a class is found by no class: it lowers recall and accuracy, and no precision.
+    """
+    costs = 1 - np.eye(len(known.target)) if known.costs is None else known.costs
+    decide = Rejecting(costs, known.effective, known.target, math.inf)
+    if reject_cost is not None:
+        limit: float | Floats = np.broadcast_to(np.asarray(reject_cost, np.float64), len(costs)).copy()
+        worth = rejection.worth_of_cost(knows_prior=known.effective is not None)
+    else:
+        expected, wrong = decide.least_cost(known.logits), decide(known.logits) != known.labels
+        if coverage is not None:
+            found = rejection.limit_for_coverage(expected, coverage)
+            worth = rejection.worth_of_coverage(coverage, known.used)
+        else:
+            assert error is not None, "the record's check says that there is one"
+            found = rejection.limit_for_error(expected, wrong, error, confidence)
+            worth = rejection.worth_of_error(found, error, confidence, known.used)
+        limit = min(found.limit, float(costs.max()) + 1)  # JSON has no infinity
+    decide = replace(decide, limit=limit)
+    return replace(decide, note=rejection.told(known.labels, decide(known.logits), worth))
+
+
+def conformal(known: Known, *, alpha: Share | SomeClasses) -> Decide:
+    """The most probable class, and beside it a set that holds the true class with a probability of at least 1 - alpha.
+
+    That is kept for each class by itself, rare ones too: a class is in the set if its probability is at least the l-th
+    lowest among the n_c validation rows of the class, l = floor(alpha (n_c + 1)) (Vovk 2012, label conditional; Sadinle
+    et al. 2019). Of several labels the set holds those that are not ruled out, and each by itself is kept.
+
+    A number for all classes, or numbers of some, `{fraud: 0.05}`; the others have 0.1. A class with fewer than
+    1 / alpha - 1 validation rows is in every set. Sets go by the model's own logits, so `calibration` takes nothing
+    from the guarantee; early stopping does, and is named.
+    """
+    classes = len(known.target)
+    levels, is_of = prediction_sets.by_class(alpha, classes), np.eye(classes, dtype=np.int64)[known.labels]
+    scores = np.exp(log_probabilities(known.logits, known.effective, known.target))
+    return ClassSets(
+        prediction_sets.least_scores(scores, is_of, levels, 0.0),
+        known.effective,
+        known.target,
+        prediction_sets.told(is_of.sum(axis=0), levels, known.classes, known.used),
+    )
+
+
 def _even_odds(labels: Integers, logits: Floats) -> Above:
     """Return the decision that gives each label that is more probable than not."""
     return Above(np.zeros(labels.shape[1]))
@@ -243,6 +259,20 @@ def _even_odds(labels: Integers, logits: Floats) -> Above:
 def _tuned_thresholds(labels: Integers, logits: Floats, *, metric: Annotated[str, KeyOf(SCORES)]) -> Above:
     """Return the decision with the threshold of each label that is best for the metric on these samples."""
     return Above(best_thresholds(labels, logits, metric))
+
+
+def _label_sets(
+    labels: Integers,
+    logits: Floats,
+    classes: Sequence[str] = (),
+    used: Sequence[str] = (),
+    *,
+    alpha: Share | SomeClasses,
+) -> LabelSets:
+    """Return the decision that gives likely labels, and the set of those that are not ruled out by these samples."""
+    levels = prediction_sets.by_class(alpha, labels.shape[1])
+    note = prediction_sets.told(labels.sum(axis=0), levels, classes, used, "label")
+    return LabelSets(prediction_sets.least_scores(logits, labels, levels, -NEVER), note)
 
 
 @dataclass(frozen=True)
@@ -264,6 +294,8 @@ class Rule:
     own : whether it is the user's own, which returns the bias of each class
     asked : whether it is tried only where it is configured, since it has no options that suit all data
     ranks : whether it goes by the order of scores, so that equal ones harm it
+    before_calibration : whether it is tuned on the model's own logits, whose guarantee no calibration takes
+    tuning : its options that, if they are given, make it depend on the validation samples
     check : refuses options that mean nothing together, or for so many classes
     """
 
@@ -279,6 +311,8 @@ class Rule:
     own: bool = False
     asked: bool = False
     ranks: bool = False
+    before_calibration: bool = False
+    tuning: tuple[str, ...] = ()
     check: Callable[..., None] | None = None
 
     def __call__(self, known: Known, **options: Any) -> Decide:
@@ -295,7 +329,8 @@ class Rule:
 
     def is_tuned(self, options: Mapping[str, Any]) -> bool:
         """Return whether the decision depends on the validation samples; that of the user's own function may."""
-        return self.own or self.needs_validation or options.get("tau") == "auto"
+        given = any(options.get(name) is not None for name in self.tuning)
+        return self.own or self.needs_validation or given or options.get("tau") == "auto"
 
     def is_applicable(self, known: Known) -> bool:
         """Return whether it can stand beside the configured rule: all that it needs is known, and it takes no time."""
@@ -330,6 +365,25 @@ def _check_top_k(*, budget: Floats | None) -> None:
         )
     if not 0 < named[0] < 1:
         raise ConfigError(f"decision.budget: a share of rows is above 0 and below 1, not {named[0]:g}")
+
+
+def _check_abstain(*, reject_cost: Any, error: float | None, coverage: float | None, **_: Any) -> None:
+    """Refuse to abstain by nothing, or by several limits at once."""
+    given = sum(each is not None for each in (reject_cost, error, coverage))
+    if given != 1:
+        raise ConfigError(
+            f"decision=abstain goes by one limit, not {given}: type decision.reject_cost=0.2 (a mistake costs 1, or "
+            "what cost={…} says), decision.error=0.05 (of the rows that are decided) or decision.coverage=0.9 (the "
+            "share of rows that are)"
+        )
+
+
+def _check_conformal(*, alpha: float | Floats) -> None:
+    """Refuse what is no probability."""
+    levels = np.atleast_1d(np.asarray(alpha, np.float64))
+    odd = levels[~np.isnan(levels) & ~((levels > 0) & (levels < 1))]
+    if len(odd):
+        raise ConfigError(f"decision.alpha: the share of misses is above 0 and below 1, not {odd[0]:g}")
 
 
 def _biased(found: Any, name: str, classes: int) -> Biased:
@@ -369,6 +423,22 @@ SHIPPED: Mapping[str, Rule] = {
         check=_check_constrained,
     ),
     "top_k": Rule(top_k, needs_validation=True, asked=True, ranks=True, instead="tuned", check=_check_top_k),
+    "abstain": Rule(
+        abstain,
+        asked=True,
+        tuning=("error", "coverage"),
+        most_classes=1000,
+        instead="argmax",
+        check=_check_abstain,
+    ),
+    "conformal": Rule(
+        conformal,
+        of_labels=Rule(_label_sets, needs_validation=True, before_calibration=True),
+        needs_validation=True,
+        asked=True,
+        before_calibration=True,
+        check=_check_conformal,
+    ),
     "cost": Rule(cost, needs_costs=True),
 }
 
@@ -387,26 +457,29 @@ def applicable(known: Known, configured: str) -> dict[str, Rule]:
     return found if configured in DECISIONS.shipped else {configured: DECISIONS[configured], **found}
 
 
-def label_rules(decision: Decision, *, has_validation: bool) -> dict[str, LabelRule]:
+def label_rules(
+    decision: Decision, classes: Sequence[str], used: Sequence[str] = (), *, has_validation: bool
+) -> dict[str, LabelRule]:
     """Return every rule for several labels a sample: the configured one, and the others with the options of `beside`.
 
     Each takes labels and logits of the validation split, (n, labels); without samples there is no rule that is tuned.
+
+    Parameters
+    ----------
+    used : what the validation samples have chosen before
     """
     found: dict[str, LabelRule] = {}
     for name, rule in DECISIONS.shipped.items():
-        if rule.of_labels is not None and (has_validation or not rule.needs_validation):
-            function = rule.of_labels.function
-            options = arguments(decision, function) if name == decision.name else rule.of_labels.beside
-            found[name] = partial(function, **options)
+        if rule.of_labels is None or (rule.needs_validation and not has_validation):
+            continue
+        function, is_configured = rule.of_labels.function, name == decision.name
+        if is_configured:
+            options = arguments(decision, function, classes)
+            # What is asked for tells what it is worth, class by class.
+            found[name] = partial(function, **options, **({"classes": classes, "used": used} if rule.asked else {}))
+        elif not rule.asked:
+            found[name] = partial(function, **rule.of_labels.beside)
     return found
-
-
-def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
-    """Return the class with the highest score, int64 (n,), a block of rows at a time."""
-    chosen = np.empty(len(values), np.int64)
-    for rows in row_blocks(values.shape):
-        chosen[rows] = np.argmax(score(np.asarray(values[rows], np.float64)), axis=1)
-    return chosen
 
 
 def _score(known: Known, predicted: Integers, metric: str) -> float:

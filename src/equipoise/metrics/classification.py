@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from equipoise.core.schema import Booleans, Floats, Integers, listing
-from equipoise.metrics.counts import COUNTED, Counts, counted_metrics
+from equipoise.metrics.counts import COUNTED, NO_CLASS, Counts, counted_metrics
 from equipoise.metrics.proportions import effective_trials, wilson
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Evaluation:
     ----------
     summary : metric name to value, without those that are not defined
     per_class : metric name to float64 (classes,), NaN where not defined
-    confusion : int64 (true class, predicted class), sparse, since of 10,000 classes nearly all cells are empty
+    confusion : int64 (true class, predicted class), sparse, since of 10,000 classes nearly all cells are empty; with a
+        last column for samples that are given no class, if there are any
     groups : `many`, `medium` and `few` to the indices of their classes
     notes : what a reader must know, one sentence each
     probabilities : OWN and CORRECTED, as far as they are known, to measures of how good these probabilities are
@@ -67,7 +68,7 @@ class Predictions:
     ----------
     labels : int64 (n,), true class indices
     logits : float64 (n, classes)
-    predicted : int64 (n,), the class indices that the decision rule gives
+    predicted : int64 (n,), the class indices that the decision rule gives, or NO_CLASS
     weights : float64 (n,), above 0, by which samples count; None: all alike
     """
 
@@ -149,7 +150,7 @@ def evaluate(
     classes : names, in the order of the indices
     groups : what `frequency_groups` returns for the training counts
     corrected : log probabilities (n, classes) under the prior where the model will be used; None if they are not known
-    costs : float64 (true class, predicted class), if confusions have costs
+    costs : float64 (true class, predicted class), if confusions have costs; a last column is for no class
     """
     labels, predicted, log_probabilities = predictions.labels, predictions.predicted, predictions.log_probabilities
     own = predictions.weights
@@ -242,7 +243,12 @@ def sample_scores(labels: Integers, log_probabilities: Floats) -> dict[str, Floa
 def decision_metrics(
     labels: Integers, predicted: Integers, classes: int, costs: Floats | None, weights: Floats | None = None
 ) -> dict[str, float]:
-    """Return the metrics by which decision rules are compared; they depend on the predicted classes alone."""
+    """Return the metrics by which decision rules are compared; they depend on the predicted classes alone.
+
+    Parameters
+    ----------
+    costs : float64 (true class, predicted class), with a last column for no class where that is predicted
+    """
     counts = Counts.of(labels, predicted, classes, weights)
     found = {name: float(COUNTED[name](counts)) for name in BY_RULE}
     if costs is None:
@@ -256,10 +262,16 @@ def total_variation(first: Floats, second: Floats) -> float:
 
 
 def confusion_matrix(labels: Integers, predicted: Integers, classes: int) -> "sparse.csr_array":
-    """Return counts, int64 (true class, predicted class), over all classes, whether they occur or not."""
+    """Return counts, int64 (true class, predicted class), over all classes, whether they occur or not.
+
+    If samples are given no class there is a last column for them.
+    """
     from scipy import sparse
 
-    return sparse.csr_array((np.ones(len(labels), np.int64), (labels, predicted)), shape=(classes, classes))
+    rejected = predicted == NO_CLASS
+    columns = np.where(rejected, classes, predicted)
+    shape = (classes, classes + bool(rejected.any()))
+    return sparse.csr_array((np.ones(len(labels), np.int64), (labels, columns)), shape=shape)
 
 
 def mistakes(confusion: "sparse.csr_array", most: int) -> list[tuple[int, int, int, int]]:
@@ -268,7 +280,7 @@ def mistakes(confusion: "sparse.csr_array", most: int) -> list[tuple[int, int, i
     Of equally frequent ones, the larger share of the true class comes first.
     """
     cells, support = confusion.tocoo(), confusion.sum(axis=1)
-    wrong = np.flatnonzero((cells.row != cells.col) & (cells.data > 0))
+    wrong = np.flatnonzero((cells.row != cells.col) & (cells.data > 0) & (cells.col < len(support)))
     worst = wrong[np.lexsort((-cells.data[wrong] / support[cells.row[wrong]], -cells.data[wrong]))][:most]
     return [
         (int(cells.row[cell]), int(cells.col[cell]), int(cells.data[cell]), int(support[cells.row[cell]]))
@@ -283,7 +295,7 @@ def confusion_of_groups(confusion: "sparse.csr_array", groups: Sequence[Integers
     rows, columns = np.repeat(np.arange(len(groups)), [len(found) for found in groups]), np.concatenate(groups)
     shape = (len(groups), confusion.shape[0])
     belongs = sparse.csr_array((np.ones(len(columns), np.int64), (rows, columns)), shape=shape)
-    blocks: Integers = (belongs @ confusion @ belongs.T).toarray()
+    blocks: Integers = (belongs @ confusion[:, : shape[1]] @ belongs.T).toarray()
     return blocks
 
 

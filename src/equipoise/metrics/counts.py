@@ -1,7 +1,8 @@
 """The metrics that follow from counts of test samples by class: one set for every use of them. Pure NumPy.
 
 A metric that is not defined for a class, such as the recall of a class without test samples, is NaN. Samples that have
-weights are counted by them: a sample of weight 2 counts as two.
+weights are counted by them: a sample of weight 2 counts as two. A sample that is given no class is found by none: it
+counts among the samples of its class, and among no class's predictions.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from equipoise.core.schema import Floats, Integers
 Cells: TypeAlias = np.ndarray[
     Any, np.dtype[Any]
 ]  # whole numbers, or sums of weights, in whichever type they were summed
+NO_CLASS = -1  # in place of a predicted class
 NOTHING = 1e-12  # of a whole, a part that is rounding alone
 
 
@@ -37,9 +39,9 @@ class Counts:
     @classmethod
     def of(cls, labels: Integers, predicted: Integers, classes: int, weights: Floats | None = None) -> "Counts":
         """Count labels and predictions, each int64 (n,), into int64 (classes,); float64 of weights, (n,)."""
-        labels = np.asarray(labels)
+        labels, predicted = np.asarray(labels), np.asarray(predicted)
         right, everyone = labels == predicted, np.ones(len(labels), bool)
-        each = ((labels, right), (predicted, everyone), (labels, everyone))
+        each = ((labels, right), (predicted, predicted != NO_CLASS), (labels, everyone))
         return cls(
             *(
                 np.bincount(indices[chosen], None if weights is None else weights[chosen], classes)
@@ -67,6 +69,12 @@ class Counts:
         """Samples, of shape (…,)."""
         total: Cells = self.support.sum(axis=-1)
         return total
+
+    @cached_property
+    def rejected(self) -> Cells:
+        """Samples that are given no class, of shape (…,)."""
+        rejected: Cells = self.total - self.predictions.sum(axis=-1)
+        return rejected
 
     @cached_property
     def agreement(self) -> Cells:
@@ -121,9 +129,10 @@ def _geometric_mean_of_recalls(counts: Counts) -> Floats:
 
 
 def _matthews_correlation(counts: Counts) -> Floats:
-    """Gorodkin 2004; 0 where it is not defined, as in scikit-learn."""
+    """Gorodkin 2004; 0 where it is not defined, as in scikit-learn. No class is one more that no sample has."""
     squared = counts.total**2
     by_predictions, by_support = (squared - (of**2).sum(axis=-1) for of in (counts.predictions, counts.support))
+    by_predictions = by_predictions - counts.rejected**2
     spread = np.sqrt(np.maximum(by_predictions * by_support.astype(np.float64), 0))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(spread > NOTHING * squared, counts.covariance / spread, 0.0)

@@ -10,6 +10,10 @@ LOWER_IS_BETTER = frozenset(
         "ece_corrected",
         "expected_cost",
         "hamming_loss",
+        "error_decided",
+        "set_size",
+        "empty_sets",
+        "full_sets",
     }
 )
 

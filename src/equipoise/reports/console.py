@@ -15,6 +15,7 @@ from equipoise.metrics.slices import Slices
 from equipoise.reports import slice_table
 from equipoise.reports.evidence import CHOOSING, JUDGING, ByRule, Evidence
 from equipoise.reports.lengths import by_length
+from equipoise.reports.rules_table import rules_table
 
 # Of more classes than this, the table shows the most and the least frequent ones.
 MOST_ROWS = 40
@@ -28,6 +29,11 @@ SUMMARY = (
     "mcc",
     "worst_class_recall",
     "expected_cost",
+    "coverage",
+    "error_decided",
+    "set_size",
+    "set_coverage",
+    "worst_class_set_coverage",
     "recall_many",
     "recall_medium",
     "recall_few",
@@ -69,12 +75,9 @@ def print_rules(validation: ByRule, test: ByRule, configured: str) -> None:
     """
     for split, by_rule, purpose in (("Validation split", validation, CHOOSING), ("Test split", test, JUDGING)):
         if by_rule:
-            names = list(next(iter(by_rule.values())))
-            rows = [
-                [f"{rule} (configured)" if rule == configured else rule, *(f"{found[name]:.3f}" for name in names)]
-                for rule, found in by_rule.items()
-            ]
-            terminal.print_table(f"{split} by decision rule, of the same model: {purpose}", ["rule", *names], rows)
+            headings, cells = rules_table(by_rule)
+            rows = [[f"{rule} (configured)" if rule == configured else rule, *row] for rule, *row in cells]
+            terminal.print_table(f"{split} by decision rule, of the same model: {purpose}", headings, rows)
 
 
 def print_earlier(evidence: Evidence) -> None:

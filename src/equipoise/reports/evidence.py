@@ -16,6 +16,8 @@ from equipoise.reports.page import Fact
 CHOOSING = "for choosing, cross-fitted"
 JUDGING = "for judging, not choosing"
 
+ROUNDING = 1e-9  # of a sum of shares
+
 ByRule: TypeAlias = Mapping[str, Mapping[str, float]]  # decision rule to its metrics
 
 
@@ -75,4 +77,6 @@ class Evidence:
     def prediction_shift(self) -> float:
         """Total variation between the class frequencies as predicted and as they are in the test split."""
         per_class = self.evaluation.per_class
-        return total_variation(per_class["predicted_share"], per_class["prevalence"])
+        rejected = 1 - float(per_class["predicted_share"].sum())
+        apart = rejected / 2 if rejected > ROUNDING else 0.0  # no class is one more, which no sample has
+        return total_variation(per_class["predicted_share"], per_class["prevalence"]) + apart

@@ -60,14 +60,14 @@ def confusion_matrix(counts: sparse.csr_array, classes: Sequence[str], head_to_t
     """
     if len(classes) > MOST_DRAWN:
         return _confusion_of_groups(counts, classes, head_to_tail, color)
-    confusion = counts.toarray()
-    count = len(classes)
+    confusion, count = counts.toarray(), len(classes)
     upright = max(map(len, classes)) <= 3
     name = _longest(_named(classes).values())
     side, left, bottom = float(np.clip(0.55 * count, 2.5, 12)), 0.5 + name, 0.5 if upright else 0.5 + name
     figure = Figure((left + side + 1.2, bottom + side + 0.4))
     axes = _axes(figure, left, bottom, side, side)
     totals = confusion.sum(axis=1, keepdims=True)
+    confusion = confusion[:, :count]  # what is given no class has no column
     shares = np.divide(confusion, totals, out=np.full(confusion.shape, np.nan), where=totals > 0)
     image = axes.imshow(shares, cmap=_deepening(color), vmin=0, vmax=1, aspect="auto")
     _explain_colors(image, left + side, bottom, side, "share of the true class")
@@ -89,7 +89,7 @@ def _confusion_of_groups(
 ) -> Figure:
     members = _groups(head_to_tail)
     blocks = confusion_of_groups(counts, list(members.values()))
-    totals = blocks.sum(axis=1, keepdims=True)
+    totals = np.array([[counts.sum(axis=1)[own].sum()] for own in members.values()])
     shares = np.divide(blocks, totals, out=np.full(blocks.shape, np.nan), where=totals > 0)
     name, side = 0.5 + _longest(_named(list(members)).values()), 5.5
     worst = _worst_pairs(counts, classes)

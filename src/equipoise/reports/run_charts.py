@@ -213,12 +213,16 @@ def confusion(evidence: Evidence) -> Chart:
     Of more than MOST_DRAWN classes, groups of ranks stand for the classes.
     """
     order, counts = evidence.data.head_to_tail, evidence.evaluation.confusion
+    support, rejected = counts.sum(axis=1), int(counts[:, counts.shape[0] :].sum())
+    without = f", without {rejected:,} samples that are given no class" if rejected else ""
     if len(order) <= MOST_DRAWN:
         names = [evidence.data.classes[index] for index in order]
-        return matrix(evidence, counts[order][:, order].toarray(), names, "Confusion matrix")
+        cells = counts[order][:, order].toarray()
+        return matrix(evidence, cells, names, f"Confusion matrix{without}", of=support[order])
     groups = ranks.groups(order, RANK_GROUPS)
-    cells = confusion_of_groups(counts, list(groups.values()))
-    return matrix(evidence, cells, _ranks_of(groups), f"Confusion of {len(order):,} classes, by groups of ranks")
+    cells, of = confusion_of_groups(counts, list(groups.values())), [support[own].sum() for own in groups.values()]
+    title = f"Confusion of {len(order):,} classes, by groups of ranks{without}"
+    return matrix(evidence, cells, _ranks_of(groups), title, of=np.array(of))
 
 
 def instead(evidence: Evidence) -> list[Chart]:

@@ -17,6 +17,7 @@ from equipoise.reports import curve_charts, run_charts, slice_table
 from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
 from equipoise.reports.lengths import by_length
 from equipoise.reports.page import Beside, Block, Code, Fact, Page, Part, Table, Text
+from equipoise.reports.rules_table import rules_table
 from equipoise.reports.run_pictures import pictures
 
 # Below the run's folder.
@@ -40,6 +41,15 @@ MEASURES = {
     "discrimination": "its discrimination",
     "slope": "slope",
     "intercept": "intercepts, mean distance from 0",
+}
+# Of what a decision rule leaves open, by class.
+LEFT_OPEN = {
+    "coverage": "share that is given a class",
+    "error_decided": "of these in error",
+    "set_coverage": "share with it in the set",
+    "set_coverage_low": "95 % from",
+    "set_coverage_high": "to",
+    "set_share": "sets with it, of all rows",
 }
 COUNTED = ("n train", "n test", "weight")  # headings of columns that are no metrics
 # Metrics of each class, in the order of their columns, and the headings.
@@ -91,6 +101,7 @@ def _of_classes(evidence: Evidence) -> list[Part]:
     return [
         Part("Did it learn?", _did_it_learn(evidence)),
         Part("Which classes suffer?", _which_classes_suffer(evidence)),
+        *_left_open(evidence),
         *_slices(evidence),
         *weighed,
         Part("Would post-hoc adjustment have done as well?", _post_hoc(evidence)),
@@ -112,6 +123,7 @@ def _of_labels(evidence: Evidence) -> list[Part]:
     return [
         Part("Did it learn?", [*_curves(evidence), _summary(evidence)]),
         Part("Which labels suffer?", suffer),
+        *_left_open(evidence, "label"),
         *_slices(evidence),
         *weighed,
         Part("Do other thresholds do better?", [*curve_charts.thresholds_of_labels(evidence), *_rules(evidence)]),
@@ -226,6 +238,32 @@ def _most_frequent_mistake(evidence: Evidence) -> list[Block]:
         Text(f"Most frequent mistake: {classes[truth]} predicted as {classes[taken]}, {count} of {support} samples.")
         for truth, taken, count, support in mistakes(evidence.evaluation.confusion, 1)
     ]
+
+
+def _left_open(evidence: Evidence, what: str = "class") -> list[Part]:
+    """Show what the decision rule leaves open, as a whole and by class; return nothing if that is nothing."""
+    summary, per_class = evidence.evaluation.summary, evidence.evaluation.per_class
+    shown = {name: title for name, title in LEFT_OPEN.items() if name in per_class}
+    if not shown:
+        return []
+    if "set_size" in summary:
+        text = (
+            f"A set has {summary['set_size']:.2f} {what if what == 'label' else 'class'}"
+            f"{'s' if what == 'label' else 'es'} on average; {summary['singletons']:.1%} have one, "
+            f"{summary['empty_sets']:.1%} none and {summary['full_sets']:.1%} all. The test rows of each {what} below "
+            "tell how often it was in their sets."
+        )
+    else:
+        text = (
+            f"{summary['coverage']:.1%} of the test samples are given a class. The others are found by no class: they "
+            "lower recall and accuracy, and no precision."
+        )
+    order = evidence.data.head_to_tail[:MOST_ROWS]
+    rows = [
+        [_legible(evidence.data.classes[index]), *(_number(per_class[name][index]) for name in shown)]
+        for index in order
+    ]
+    return [Part("What does it leave open?", [Text(text), Table([what, *shown.values()], rows)])]
 
 
 def _two_classes(evidence: Evidence) -> list[Part]:
@@ -369,10 +407,8 @@ def _rules(evidence: Evidence) -> list[Block]:
         (f"Test split, {JUDGING}", evidence.rules),
     ):
         if by_rule:
-            names = list(next(iter(by_rule.values())))
-            headings = ["decision rule", *(name.replace("_", " ") for name in names)]
-            rows = [[rule, *(_number(values[name]) for name in names)] for rule, values in by_rule.items()]
-            found.append(Table(headings, rows, split))
+            headings, rows = rules_table(by_rule)
+            found.append(Table([heading.replace("_", " ") for heading in headings], rows, split))
     return [*found, *(Table(table.headings, table.rows, table.title) for table in by_length(evidence))]
 
 

@@ -116,7 +116,16 @@ def _judging(config: Config, data: Prepared, weights: ClassWeights) -> Judging:
         test_counts_fixed=data.test_counts_fixed,
         weighted=config.evaluation.weighted,
         calibration=config.calibration.name,
+        used=_used(config),
     )
+
+
+def _used(config: Config) -> tuple[str, ...]:
+    """Return what the validation rows have chosen before a decision rule sees them."""
+    trainer = config.trainer
+    stopped = "chosen the epoch to stop at" if trainer.early_stopping is not None else ""
+    learned = "been learned by the model that is logged (trainer.refit=true)" if trainer.refit else ""
+    return tuple(filter(None, (stopped, learned)))
 
 
 def with_notes(verdict: Verdict, classes: Sequence[str]) -> Evaluation:

@@ -8,7 +8,7 @@ import numpy as np
 
 from equipoise.core.clock import clock
 from equipoise.data.prepared import Prepared
-from equipoise.methods.decisions import as_json
+from equipoise.methods.deciders import as_json
 from equipoise.methods.tasks.task import Logits, Verdict
 from equipoise.metrics import probabilities
 from equipoise.metrics.gates import Checked
@@ -27,7 +27,7 @@ from equipoise.tracking.run import Run
 from equipoise.training.trained import Trained
 
 # Values of each class that are metrics, and those that are lines over the classes; the table has all.
-KEYED = ("recall", "precision", "f1", "average_precision")
+KEYED = ("recall", "precision", "f1", "average_precision", "coverage", "error_decided", "set_coverage")
 PROFILES = ("recall", "precision", "f1", "auroc", "predicted_share")
 HEADLINES = ("balanced_accuracy", "macro_f1", "mcc", "worst_class_recall", "log_loss")  # whose intervals are metrics
 SHOWN = ("/balanced_accuracy", "/macro_f1", "/expected_cost")  # of the decision rules, as metrics
@@ -118,7 +118,8 @@ def _log_numbers(log: Run, evidence: Evidence) -> None:
     log.log_metrics(_headlines(evidence))
     log.log_metrics({f"test/{name}": value for name, value in evaluation.summary.items()})
     log.log_metrics({"samples/test": len(evidence.labels)})
-    log.log_metrics(keys.by_class(data, {f"test/{name}": evaluation.per_class[name] for name in KEYED}))
+    keyed = [name for name in KEYED if name in evaluation.per_class]
+    log.log_metrics(keys.by_class(data, {f"test/{name}": evaluation.per_class[name] for name in keyed}))
     if evidence.labels.ndim == 1:
         log.log_metrics({"test/prediction_shift": evidence.prediction_shift})
     log_profiles(log, data, {name: evaluation.per_class[name] for name in PROFILES})

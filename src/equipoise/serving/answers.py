@@ -23,8 +23,8 @@ from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
 from equipoise.data.words import WordPreprocessing, as_text
-from equipoise.methods import decisions
-from equipoise.methods.decisions import Above, Decide
+from equipoise.methods import deciders
+from equipoise.methods.deciders import Decide, OfLabels, WithSets, names_of
 from equipoise.methods.stored_model import load_stored, model_in
 from equipoise.metrics import probabilities
 from equipoise.metrics.classification import class_logits
@@ -60,12 +60,14 @@ class Judged:
 
     Attributes
     ----------
-    decided : int64 (n,) class indices, or 0 and 1 of (n, labels)
+    decided : int64 (n,) class indices, NO_CLASS of a row that is given none, or 0 and 1 of (n, labels)
     probabilities : by the name of their kind, float64 (n, classes): `p`, and `p_raw` if these are others
+    sets : bool (n, classes), whether the row may be of each class; None: the decision rule gives no sets
     """
 
     decided: Integers
     probabilities: Mapping[str, Floats]
+    sets: Booleans | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Answers:
     @property
     def several(self) -> bool:
         """Whether a row may have several labels, or none."""
-        return isinstance(self.decide, Above)
+        return isinstance(self.decide, OfLabels)
 
     @property
     def nothing(self) -> Read:
@@ -93,7 +95,8 @@ class Answers:
     def __call__(self, rows: Any) -> "pd.DataFrame":
         """Return each row's class, or 0 or 1 for each label, all probabilities, and a note on unknown values.
 
-        A row that cannot be read has no class and no probabilities, and its note says why.
+        A row that cannot be read has no class and no probabilities, and its note says why. One that the decision rule
+        rejects has no class. Under a rule with sets each class has a column that tells whether the row may be of it.
 
         Raises
         ------
@@ -107,7 +110,9 @@ class Answers:
         if self.several:
             table = pd.DataFrame(judged.decided, columns=[f"predicted({name})" for name in self.classes])
         else:
-            table = pd.DataFrame({"predicted": np.array(self.classes)[judged.decided]})
+            table = pd.DataFrame({"predicted": names_of(judged.decided, self.classes)})
+        if judged.sets is not None:
+            table = table.join(pd.DataFrame(judged.sets, columns=[f"set({name})" for name in self.classes]))
         if read.unreadable.any():
             table = table.astype(object)
             table[read.unreadable] = None
@@ -121,7 +126,8 @@ class Answers:
         """Return the answer to features as `read` gives them: a row's bits do not depend on the other rows."""
         logits = self.class_logits(features)
         found = {"p": self.moved(logits)} | ({} if self.moved.uncorrected else {"p_raw": self.moved.raw(logits)})
-        return Judged(self.decide(self.moved.calibrated(logits)), found)
+        sets = self.decide.sets(logits) if isinstance(self.decide, WithSets) else None
+        return Judged(self.decide(self.moved.calibrated(logits)), found, sets)
 
     def class_logits(self, features: Any) -> Floats:
         """Return logits of features as `read` gives them, (n, classes) or (n, labels)."""
@@ -219,7 +225,7 @@ def answers_of(folder: Path, carried: Path | None = None) -> Answers:
         classes, decision, moved = (
             json.loads((folder / name).read_text(encoding="utf-8")) for name in (CLASSES, DECISION, PROBABILITIES)
         )
-        rule, probable = decisions.from_json(decision), probabilities.from_json(moved)
+        rule, probable = deciders.from_json(decision), probabilities.from_json(moved)
         shape = _shape(learned)
         if not takes(model, shape, learned):
             raise ValueError(
@@ -252,6 +258,8 @@ def _check(answers: Answers) -> None:
     judged = answers.judge(np.zeros((1, *answers.shape), answers.nothing.features.dtype))
     shapes = [np.shape(values) for values in judged.probabilities.values()]
     decided = (1, len(names)) if answers.several else (1,)
+    if judged.sets is not None:
+        shapes.append(judged.sets.shape)
     if {*shapes} != {(1, len(names))} or judged.decided.shape != decided or judged.decided.max() >= max(2, len(names)):
         raise ValueError(f"{len(names)} names of classes do not fit the model's answer")
 

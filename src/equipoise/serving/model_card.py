@@ -48,6 +48,9 @@ RULES = {
     "f_beta": "the most probable class after a bias a class, tuned on the validation split for F_beta",
     "constrained": "the most probable class after a bias a class, tuned on the validation split within constraints",
     "top_k": "a class with a budget for the rows likeliest to be of it, else the most probable class",
+    "abstain": "the class of least expected cost; no class, and `predicted` is empty, where that is above a limit",
+    "conformal": "the most probable class; `set(class)` tells which classes are not ruled out: of the rows of each "
+    "class at least 1 - alpha have it there, on average over splits, if they come as the validation rows of it did",
 }
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from equipoise.core.bars import counting
 from equipoise.core.schema import ConfigError, counted
+from equipoise.methods.deciders import WithSets
+from equipoise.metrics.counts import NO_CLASS
 from equipoise.serving.answers import Answers
 from equipoise.serving.blocks import Block
 from equipoise.serving.inputs import open_input
@@ -32,6 +34,7 @@ class Predicted:
     bad : how many cannot be read
     listed : the first of them, each with why
     by_class : how many rows got each class, or each label
+    rejected : how many the decision rule gave no class
     """
 
     place: str
@@ -40,6 +43,7 @@ class Predicted:
     bad: int = 0
     listed: list[str] = field(default_factory=list)
     by_class: dict[str, int] = field(default_factory=dict)
+    rejected: int = 0
 
 
 def write_predictions(answers: Answers, request: Request) -> Predicted:
@@ -77,7 +81,9 @@ def _check_key(key: str | None, answers: Answers, place: str) -> None:
     ConfigError
         If it is.
     """
-    names = [place, *_decided_names(answers), *(f"p({name})" for name in answers.classes), NOTES]
+    kinds = ("p", "set") if isinstance(answers.decide, WithSets) else ("p",)
+    of_classes = [f"{kind}({name})" for kind in kinds for name in answers.classes]
+    names = [place, *_decided_names(answers), *of_classes, NOTES]
     if key in names:
         raise ConfigError(f"key={key}: the output has a column of that name: rename it, or leave it out")
 
@@ -85,7 +91,8 @@ def _check_key(key: str | None, answers: Answers, place: str) -> None:
 def said(found: Predicted, output: Path) -> str:
     """Say what came of an input, in a few lines."""
     shares = ", ".join(f"{name} {count:,}" for name, count in found.by_class.items() if count)
-    lines = [f"{output}: {counted(found.rows, 'row', 'rows')}; predicted: {shares or 'nothing'}"]
+    none = f"; no class: {found.rejected:,}, which the decision rule rejects" if found.rejected else ""
+    lines = [f"{output}: {counted(found.rows, 'row', 'rows')}; predicted: {shares or 'nothing'}{none}"]
     if found.noted:
         lines.append(f"{counted(found.noted, 'row has', 'rows have')} a note: values that training did not know")
     return "\n".join(lines)
@@ -119,8 +126,11 @@ def _answered(answers: Answers, block: Block, place: str, key: str | None) -> "p
             columns[name] = pa.array(decided, mask=read.unreadable)
     else:
         columns["predicted"] = pa.array(answers.classes, pa.string()).take(
-            pa.array(judged.decided, mask=read.unreadable)
+            pa.array(judged.decided, mask=read.unreadable | (judged.decided == NO_CLASS))
         )
+    if judged.sets is not None:
+        for name, held in zip(answers.classes, judged.sets.T, strict=True):
+            columns[f"set({name})"] = pa.array(held, mask=read.unreadable)
     for name, values in zip(answers.classes, judged.probabilities["p"].T, strict=True):
         columns[f"p({name})"] = pa.array(values, mask=read.unreadable)
     columns[NOTES] = pa.array([note or None for note in read.notes], pa.string())
@@ -139,6 +149,7 @@ def _count(found: Predicted, block: Block, table: "pa.Table", answers: Answers) 
         for name in answers.classes:
             found.by_class[name] += int(np.nansum(table.column(f"predicted({name})").to_numpy()))
     else:
+        found.rejected += table.column("predicted").null_count - len(bad)
         counts = table.column("predicted").value_counts()
         for each in counts.to_pylist():
             if each["values"] is not None:

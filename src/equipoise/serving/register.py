@@ -16,6 +16,7 @@ from equipoise.core import plugins
 from equipoise.core.paths import package_folder
 from equipoise.core.schema import NONE
 from equipoise.data import preprocessing
+from equipoise.methods import deciders
 from equipoise.methods.models import estimator, packages_of
 from equipoise.methods.saved_estimator import own_modules_in
 from equipoise.methods.saved_model import own_modules
@@ -24,7 +25,7 @@ from equipoise.metrics import probabilities
 from equipoise.metrics.probabilities import OfClasses, OfLabels, Probabilities
 from equipoise.serving import served_form
 from equipoise.serving.parts import write_parts
-from equipoise.serving.served_form import CLASSES, PROBABILITIES
+from equipoise.serving.served_form import CLASSES, DECISION, PROBABILITIES
 from equipoise.tracking.artifacts import download_model, load_model, read_bytes
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store
@@ -77,6 +78,7 @@ def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str,
         _write_model(store, trained, run.params["model.name"], parts)
         learned = preprocessing.read(parts)
         moved = probabilities.from_json(json.loads((parts / PROBABILITIES).read_text(encoding="utf-8")))
+        decide = deciders.from_json(json.loads((parts / DECISION).read_text(encoding="utf-8")))
         about = {"decision": run.params["decision.name"], "probabilities": _said(moved, run)}
         found = store.client.create_logged_model(run.experiment_id, name="served", source_run_id=trained)
         mlflow.pyfunc.log_model(
@@ -85,7 +87,7 @@ def register(store: Store, run: Logged, name: str, alias: str, why: Mapping[str,
             python_model=str(package_folder() / "serving" / "served.py"),
             code_paths=[str(package_folder())],
             artifacts={"parts": str(parts)},
-            signature=served_form.signature(learned, classes, moved),
+            signature=served_form.signature(learned, classes, moved, decide),
             input_example=served_form.example(learned),
             pip_requirements=_requirements(run.params["model.name"]),
             metadata={"classes": classes, "input": served_form.said(learned), **about},

@@ -15,6 +15,7 @@ from equipoise.data.tables.pandas_types import PandasType
 from equipoise.data.texts import TextPreprocessing
 from equipoise.data.types import Preprocessing
 from equipoise.data.words import WordPreprocessing
+from equipoise.methods.deciders import Decide, WithSets
 from equipoise.metrics.probabilities import OfLabels, Probabilities
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def column_of(learned: Preprocessing) -> str | None:
     return IMAGE if isinstance(learned, ImagePreprocessing) else None
 
 
-def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities) -> "ModelSignature":
+def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabilities, decide: Decide) -> "ModelSignature":
     """Return the types of the input and the output.
 
     A table's columns have the types that pandas gives them in the training file, since pandas reads rows for MLflow.
@@ -49,6 +50,8 @@ def signature(learned: Preprocessing, classes: Sequence[str], moved: Probabiliti
         if several
         else [ColSpec(DataType.string, "predicted")]
     )
+    if isinstance(decide, WithSets):
+        given += [ColSpec(DataType.boolean, f"set({name})") for name in classes]
     kinds = ("p",) if moved.uncorrected else ("p", "p_raw")
     found = [ColSpec(DataType.double, f"{kind}({name})") for kind in kinds for name in classes]
     types = _columns(learned)

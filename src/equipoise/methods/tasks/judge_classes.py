@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import NONE, ConfigError, Floats, Integers, arguments
+from equipoise.core.schema import NONE, Booleans, ConfigError, Floats, Integers, arguments
 from equipoise.data.mixing import MIXES
 from equipoise.data.prepared import Prepared
 from equipoise.methods import calibration
 from equipoise.methods.cross_fitting import cross_fitted
-from equipoise.methods.decisions import Biased, Decide, Decision, Known, Rule, applicable
+from equipoise.methods.deciders import ClassSets, Decide, names_of
+from equipoise.methods.decisions import Decision, Known, Rule, applicable
 from equipoise.methods.label_shift import Source
 from equipoise.methods.priors import effective_prior
+from equipoise.methods.tasks.judge_open import Judge, sets_apart, with_open
 from equipoise.methods.tasks.task import VALIDATION_RESAMPLES, Judging, Logits, Training, Verdict
 from equipoise.metrics import ranks
 from equipoise.metrics.classification import (
     Predictions,
     class_logits,
-    decision_metrics,
     evaluate,
     frequency_groups,
     log_softmax,
@@ -101,48 +102,44 @@ def judge_answers(
 ) -> Verdict:
     """Judge a model's answers on test samples, whoever trained it; the decision rule is tuned on validation samples."""
     calibration.check(judging.calibration, validation.labels, classes)
-    before = Known(validation.labels, validation.logits, learned.prior, judging.target, judging.costs, tuple(classes))
+    seen = validation.labels, validation.logits
+    before = Known(*seen, learned.prior, judging.target, judging.costs, tuple(classes), judging.used)
     calibrated, known = calibration.calibrated(judging.calibration, before)
     rules, configured = _rules(known, judging.decision, classes), judging.decision.name
-    decides = {name: rule(known, **options) for name, (rule, options) in rules.items()}
-    values = calibrated(test.logits)
-    predicted = {name: decide(values) for name, decide in decides.items()}
+    decides = {
+        name: rule(before if rule.before_calibration else known, **options) for name, (rule, options) in rules.items()
+    }
+    decide, values = decides[configured], calibrated(test.logits)
+    judge = Judge(configured, decide, judging.costs, len(classes))
+    predicted = {name: each(values) for name, each in decides.items()}
     predictions = Predictions(test.labels, test.logits, predicted[configured], test.weights)
     uncorrected = "" if known.effective is not None else judging.uncorrected()
     moved = OfClasses(known.effective, known.target, uncorrected, calibrated)
     log_probabilities = predictions.log_probabilities if values is test.logits else log_softmax(values)
     corrected = None if uncorrected else moved.corrected(log_probabilities)
-    evaluation = evaluate(predictions, classes, learned.groups, corrected, judging.costs)
+    evaluation = evaluate(predictions, classes, learned.groups, corrected, judge.costs_of(configured))
     intervals = class_intervals(
         predictions, learned.groups, corrected, fixed=judging.test_counts_fixed, resamples=judging.resamples
     )
     on_validation, unjudged = cross_fitted(before, rules, judging.calibration)
     few = calibration.notes(judging.calibration, validation.labels, len(classes))
-    of_rules = ((validation, on_validation), (test, predicted))
-    on_validation_by_rule, by_rule = (
-        {
-            name: decision_metrics(true.labels, found, len(classes), judging.costs, true.weights)
-            for name, found in decided.items()
-        }
-        for true, decided in of_rules
-    )
+    sets = decide.sets(test.logits) if isinstance(decide, ClassSets) else None
+    apart = None if sets is None else sets_apart(before, *rules[configured])
+    notes = (*evaluation.notes, *few, *_told(decide), *unjudged)
+    evaluation = with_open(replace(evaluation, notes=notes), judge.left_open(predictions, sets))
     return Verdict(
         labels=test.labels,
         log_probabilities=predictions.log_probabilities,
         corrected=corrected,
-        evaluation=with_reliability(
-            replace(evaluation, notes=(*evaluation.notes, *few, *_told(decides[configured]), *unjudged)),
-            predictions,
-            corrected,
-        ),
+        evaluation=with_reliability(evaluation, predictions, corrected),
         intervals={name: found for name, found in intervals.items() if name in evaluation.summary},
-        rules=by_rule,
-        validation_rules=on_validation_by_rule,
+        rules=judge.metrics(test.labels, test.weights, predicted, sets),
+        validation_rules=judge.metrics(validation.labels, validation.weights, on_validation, apart),
         validation_intervals=_validation_intervals(validation, on_validation.get(configured), judging),
-        decide=decides[configured],
+        decide=decide,
         probabilities=moved,
         predicted=predicted[configured],
-        predictions=_predictions(classes, predictions, corrected),
+        predictions=_predictions(classes, predictions, corrected, sets),
         source=Source(validation.labels, validation.logits, learned.prior, judging.calibration, learned.shares)
         if len(validation.labels)
         else None,
@@ -159,7 +156,8 @@ def _rules(known: Known, configured: Decision, classes: Sequence[str]) -> dict[s
 
 def _told(decide: Decide) -> list[str]:
     """Return what a reader must know of the decision."""
-    return [decide.note] if isinstance(decide, Biased) and decide.note else []
+    note = getattr(decide, "note", "")
+    return [note] if note else []
 
 
 def _validation_intervals(answers: Answers, decided: Integers | None, judging: Judging) -> dict[str, Interval]:
@@ -170,9 +168,16 @@ def _validation_intervals(answers: Answers, decided: Integers | None, judging: J
     return unranked_intervals(predictions, fixed=judging.test_counts_fixed, resamples=resamples)
 
 
-def _predictions(classes: Sequence[str], found: Predictions, corrected: Floats | None) -> dict[str, Any]:
+def _predictions(
+    classes: Sequence[str], found: Predictions, corrected: Floats | None, sets: Booleans | None
+) -> dict[str, Any]:
+    """Return the columns of the predictions; `predicted` is None of a sample that is given no class."""
     names, labels = np.array(classes), found.labels
-    columns = {"label": names[labels], "predicted": names[found.predicted]}
+    columns: dict[str, Any] = {"label": names[labels], "predicted": names_of(found.predicted, classes)}
+    if sets is not None:
+        columns |= {"set_size": sets.sum(axis=1), "set(label)": sets[np.arange(len(labels)), labels]}
+        if len(names) <= ranks.MOST_POINTS:
+            columns |= {f"set({name})": column for name, column in zip(classes, sets.T, strict=True)}
     log_probabilities = {"": found.log_probabilities} | ({} if corrected is None else {"_corrected": corrected})
     for kind, values in log_probabilities.items():
         if len(names) <= ranks.MOST_POINTS:

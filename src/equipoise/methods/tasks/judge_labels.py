@@ -1,8 +1,9 @@
 """Predictions of any number of labels a sample, judged on the test split."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +12,16 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.types import ClassCounts
 from equipoise.methods import calibration
 from equipoise.methods.cross_fitting import FEWEST, decided_apart
-from equipoise.methods.decisions import LabelRule, label_rules
+from equipoise.methods.deciders import LabelSets
+from equipoise.methods.decisions import DECISIONS, LabelRule, label_rules
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.priors import label_odds
+from equipoise.methods.tasks.judge_open import with_open
 from equipoise.methods.tasks.task import VALIDATION_RESAMPLES, Judging, Logits, Training, Verdict
 from equipoise.metrics import multilabel
-from equipoise.metrics.calibrated import Calibrated
+from equipoise.metrics.calibrated import UNCHANGED, Calibrated
 from equipoise.metrics.intervals import Interval, label_intervals
+from equipoise.metrics.left_open import sets_of_labels
 from equipoise.metrics.probabilities import OfLabels
 
 # From labels and logits, (n, labels), to calibrated logits of any others, and cross-fitted ones of these.
@@ -63,47 +67,84 @@ def judge_labelled(
     """
     labels, values = test.labels, test.logits
     calibration.check(judging.calibration, validation.labels, data.classes)
-    makers = label_rules(judging.decision, has_validation=len(validation.labels) > 0)
+    name, has_validation = judging.decision.name, len(validation.labels) > 0
+    makers = label_rules(judging.decision, data.classes, judging.used, has_validation=has_validation)
     fit = partial(calibration.calibrated_labels, judging.calibration, odds=moved.odds)
     calibrated, apart = fit(validation.labels, validation.logits)
     logits, is_calibrated = calibrated(values), judging.calibration != NONE
     if is_calibrated:
         tilted = moved.odds is None and not calibration.leaves_prior_known(judging.calibration)
         moved = OfLabels(None, moved.uncorrected if tilted else "", calibrated)
-    rules = {name: make(validation.labels, apart) for name, make in makers.items()}
-    decided = {name: rule(logits) for name, rule in rules.items()}
-    predicted = decided[judging.decision.name]
-    on_validation = _on_validation(validation, makers, fit if is_calibrated else None)
-    kinds = {"label": labels, "predicted": predicted, "p": moved.raw(values)}
-    kinds |= {} if moved.uncorrected else {"p_corrected": moved(values)}
+    rules = {
+        each: make(validation.labels, validation.logits if _by_own_logits(each) else apart)
+        for each, make in makers.items()
+    }
+    decide, decided = rules[name], {each: rule(logits) for each, rule in rules.items()}
+    predicted, on_validation = decided[name], _on_validation(validation, makers, fit if is_calibrated else None)
+    sets, sets_apart = None, None
+    if isinstance(decide, LabelSets):
+        sets, sets_apart = decide.sets(values), _sets_apart(validation, makers[name])
     evaluation = multilabel.evaluate(labels, values, predicted, data.classes, data.counts)
     if is_calibrated:
         evaluation.summary["log_loss_corrected"] = float(
             multilabel.sample_scores(labels, predicted, logits)["log_loss"].mean()
         )
     few = calibration.notes(judging.calibration, validation.labels, len(data.classes))
+    notes = (*evaluation.notes, *few, *([decide.note] if isinstance(decide, LabelSets) else []))
+    left = None if sets is None else sets_of_labels(labels, sets)
     return Verdict(
         labels=labels,
         log_probabilities=np.log(moved.raw(values)),
         corrected=-np.logaddexp(0, -logits) if is_calibrated else None,
-        evaluation=replace(evaluation, notes=(*evaluation.notes, *few)),
+        evaluation=with_open(replace(evaluation, notes=notes), left),
         intervals=label_intervals(labels, predicted, values, resamples=judging.resamples),
-        rules=_by_rule(labels, decided),
-        validation_rules=_by_rule(validation.labels, on_validation),
-        validation_intervals=_validation_intervals(validation, on_validation.get(judging.decision.name), judging),
-        decide=rules[judging.decision.name],
+        rules=_by_rule(labels, decided, name, sets),
+        validation_rules=_by_rule(validation.labels, on_validation, name, sets_apart),
+        validation_intervals=_validation_intervals(validation, on_validation.get(name), judging),
+        decide=decide,
         probabilities=moved,
         predicted=predicted,
-        predictions={
-            f"{kind}({name})": columns[:, index]
-            for index, name in enumerate(data.classes)
-            for kind, columns in kinds.items()
-        },
+        predictions=_predictions(data.classes, test, predicted, moved, sets),
     )
 
 
-def _by_rule(labels: Integers, decided: Mapping[str, Integers]) -> dict[str, dict[str, float]]:
-    return {rule: multilabel.decision_metrics(labels, found) for rule, found in decided.items()}
+def _by_own_logits(rule: str) -> bool:
+    record = DECISIONS[rule].of_labels
+    return record is not None and record.before_calibration
+
+
+def _predictions(
+    classes: Sequence[str], test: Labelled, predicted: Integers, moved: OfLabels, sets: Booleans | None
+) -> dict[str, Any]:
+    kinds: dict[str, Any] = {"label": test.labels, "predicted": predicted, "p": moved.raw(test.logits)}
+    kinds |= {} if moved.uncorrected else {"p_corrected": moved(test.logits)}
+    kinds |= {} if sets is None else {"set": sets}
+    return {
+        f"{kind}({name})": columns[:, index] for index, name in enumerate(classes) for kind, columns in kinds.items()
+    }
+
+
+def _sets_apart(validation: Labelled, make: LabelRule) -> Booleans | None:
+    """Return the sets of the validation samples, bool (n, labels), each by the other folds; None of too few."""
+    labels, logits = validation.labels, validation.logits
+    if len(labels) < FEWEST:
+        return None
+
+    def tune(samples: Booleans) -> Callable[[Floats], Any]:
+        decide: Any = make(labels[samples], logits[samples])
+        sets: Callable[[Floats], Any] = decide.sets
+        return sets
+
+    return decided_apart(labels.sum(axis=1), logits, tune).astype(bool)
+
+
+def _by_rule(
+    labels: Integers, decided: Mapping[str, Integers], configured: str, sets: Booleans | None
+) -> dict[str, dict[str, float]]:
+    found = {rule: multilabel.decision_metrics(labels, predicted) for rule, predicted in decided.items()}
+    if sets is not None and configured in found:
+        found[configured] |= sets_of_labels(labels, sets).summary
+    return found
 
 
 def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule], fit: Fit | None) -> dict[str, Integers]:
@@ -135,7 +176,12 @@ def _on_validation(validation: Labelled, makers: Mapping[str, LabelRule], fit: F
     if fit is not None:
         return {name: of_all(make, fit) for name, make in makers.items()}
     columns = range(labels.shape[1])
-    return {name: np.hstack([of_label(make, column) for column in columns]) for name, make in makers.items()}
+    return {
+        name: of_all(make, lambda _, found: (UNCHANGED, found))
+        if _by_own_logits(name)
+        else np.hstack([of_label(make, column) for column in columns])
+        for name, make in makers.items()
+    }
 
 
 def _validation_intervals(validation: Labelled, decided: Integers | None, judging: Judging) -> dict[str, Interval]:

@@ -8,7 +8,8 @@ from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Resampling, Sampling
 from equipoise.data.types import Dataset
-from equipoise.methods.decisions import Decide, Decision
+from equipoise.methods.deciders import Decide
+from equipoise.methods.decisions import Decision
 from equipoise.methods.label_shift import Source
 from equipoise.methods.losses import Known, LossOptions
 from equipoise.methods.weighting import ClassWeights, Weighting
@@ -56,6 +57,7 @@ class Judging:
     test_counts_fixed : whether the test samples of each class are as many as a design wants, not as many as were found
     weighted : whether metrics count samples by their row weights
     calibration : the name of how probabilities are calibrated
+    used : what the validation rows have chosen already, such as `chosen the epoch to stop at`
     """
 
     decision: Decision
@@ -67,6 +69,7 @@ class Judging:
     test_counts_fixed: bool
     weighted: bool = False
     calibration: str = NONE
+    used: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Verdict:
     validation_intervals : of the configured rule there, without macro AP and AUROC
     decide : the configured rule, as tuned
     probabilities : from logits to the probabilities where the model will be used
-    predicted : by the configured rule, of the form of the labels
+    predicted : by the configured rule, of the form of the labels; NO_CLASS of a sample that it gives no class
     predictions : a column each, a row for each test sample
     source : what validation rows say of the model, where a sample has one class and there are any
     """
