@@ -20,7 +20,7 @@ from equipoise.methods.decisions import DECISIONS, Known, applicable, label_rule
 from equipoise.metrics.classification import decision_metrics
 
 EVEN = np.array([0.5, 0.5])
-TESTS = ("decisions", "constraints", "rejection", "conformal")
+TESTS = ("decisions", "constraints", "rejection", "prediction_sets")
 TUNED_FOR = get_args(keywords(DECISIONS["tuned"].function)["metric"])
 
 

@@ -28,8 +28,7 @@ from equipoise.core.schema import (
     SomeClasses,
     arguments,
 )
-from equipoise.methods import conformal as prediction_sets
-from equipoise.methods import rejection
+from equipoise.methods import prediction_sets, rejection
 from equipoise.methods.biases import ascended
 from equipoise.methods.constraints import Constraints
 from equipoise.methods.deciders import (

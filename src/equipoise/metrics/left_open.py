@@ -8,6 +8,8 @@ from equipoise.core.schema import Booleans, Floats, Integers
 from equipoise.metrics.counts import NO_CLASS
 from equipoise.metrics.proportions import LEVEL, Numbers, effective_trials, least_shown
 
+BY_RULE = ("coverage", "error_decided", "set_size", "set_coverage", "worst_class_set_coverage")
+
 
 @dataclass(frozen=True)
 class LeftOpen:
@@ -15,6 +17,11 @@ class LeftOpen:
 
     summary: dict[str, float]
     per_class: dict[str, Floats]
+
+    @property
+    def by_rule(self) -> dict[str, float]:
+        """The measures by which decision rules are compared."""
+        return {name: self.summary[name] for name in BY_RULE if name in self.summary}
 
 
 def rejections(labels: Integers, predicted: Integers, classes: int, weights: Floats | None = None) -> LeftOpen:

@@ -10,7 +10,7 @@ from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.data.prepared import Prepared
 from equipoise.methods import label_shift
-from equipoise.methods.decisions import Decide, LeastCost, MostProbable
+from equipoise.methods.deciders import Decide, LeastCost, MostProbable, Rejecting
 from equipoise.methods.label_shift import Source
 from equipoise.methods.priors import as_typed
 from equipoise.methods.tasks.judge_classes import learned_prior
@@ -106,8 +106,9 @@ def with_notes(evaluated: Evaluated, found: EstimatedPrior, decision: str) -> Ev
 
 
 def is_moved(decide: Decide) -> bool:
-    """Return whether the decision depends on the target prior."""
-    return isinstance(decide, MostProbable) or (isinstance(decide, LeastCost) and decide.effective is not None)
+    """Return whether the decision follows the target prior."""
+    by_cost = isinstance(decide, LeastCost) or (isinstance(decide, Rejecting) and decide.all_costs is not None)
+    return isinstance(decide, MostProbable) or (by_cost and getattr(decide, "effective", None) is not None)
 
 
 def _unmoved(decision: str) -> str:

@@ -28,7 +28,7 @@ from equipoise.metrics.probabilities import OfClasses, OfLabels
 from equipoise.serving import served_form
 from equipoise.serving.model_card import Record, card
 from equipoise.serving.parts import SERVED_PARTS
-from equipoise.serving.served_form import CLASSES, PROBABILITIES
+from equipoise.serving.served_form import CLASSES, DECISION, PROBABILITIES
 from equipoise.tracking.artifacts import PER_CLASS, read_intervals, read_json, read_text
 from equipoise.tracking.store import Store
 
@@ -100,6 +100,7 @@ def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
     learned = preprocessing.read(parts)
     moved = probabilities.from_json(json.loads((parts / PROBABILITIES).read_text(encoding="utf-8")))
     classes = json.loads((parts / CLASSES).read_text(encoding="utf-8"))
+    told = json.loads((parts / DECISION).read_text(encoding="utf-8")).get("note", "")
     return Record(
         name=name,
         version=number,
@@ -116,7 +117,7 @@ def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
         several=isinstance(moved, OfLabels),
         per_class=[dict(zip(table["columns"], row, strict=True)) for row in table["data"]],
         priors=_priors(moved, classes),
-        notes=read_json(store, found.run_id, "data.json")["notes"],
+        notes=[*([told] if told else []), *read_json(store, found.run_id, "data.json")["notes"]],
         overrides=_overrides(store, run.data.tags.get("evaluated_run", found.run_id)),
         versions={"python": platform.python_version(), **_versions(run.data.params["model.name"])},
     )

@@ -69,7 +69,7 @@ class Record:
     per_class : one mapping a class, in the order of the table that the run logged
     priors : what it learned under and what p(class) is under, by the names of the classes; empty if the first is not
         known
-    notes : on the data
+    notes : on what the decision rule is worth, and on the data
     overrides : as they were typed for the run; empty if not known
     """
 
@@ -178,6 +178,7 @@ def _epochs(params: Mapping[str, str]) -> str:
 
 def _uses(record: Record) -> list[str]:
     what = "labels" if record.several else "classes"
+    given = "one of them or none" if record.params.get("decision.name") == "abstain" else "one of them"
     return [
         "## Uses",
         "",
@@ -187,7 +188,7 @@ def _uses(record: Record) -> list[str]:
         "**It must not be used**",
         "",
         f"- for anything but these {what}: "
-        + ("it knows no others" if record.several else "every row gets one of them, also a row that is none of them"),
+        + ("it knows no others" if record.several else f"every row gets {given}, also a row that is none of them"),
         "- for rows from elsewhere (another source, time, sensor or population) before it was judged on labelled rows "
         "from there",
         *_weak(record),
@@ -252,6 +253,7 @@ def _is_moved(record: Record) -> bool:
 def _start(record: Record) -> list[str]:
     given = {"image": "pictures", "text": "texts.csv", "words": "texts.csv", "series": "rows.ts", "array": "rows.npz"}
     source = given.get(record.kind, "rows.csv")
+    sets = "`set(class)`, " if record.params.get("decision.name") == "conformal" else ""
     return [
         "## How to get started",
         "",
@@ -261,7 +263,7 @@ def _start(record: Record) -> list[str]:
         "```",
         "",
         "Or `mlflow.pyfunc.load_model(FOLDER).predict(rows)`. Both run the code in this folder: only use a folder from "
-        "someone whose programs you would run. The answer has `predicted`, `p(class)` and `notes` on each row.",
+        f"someone whose programs you would run. The answer has `predicted`, {sets}`p(class)` and `notes` on each row.",
     ]
 
 

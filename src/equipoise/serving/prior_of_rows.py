@@ -11,7 +11,7 @@ from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.data.types import Dataset
 from equipoise.methods import label_shift
-from equipoise.methods.decisions import Decide, LeastCost, MostProbable
+from equipoise.methods.deciders import Decide, LeastCost, MostProbable, Rejecting
 from equipoise.methods.label_shift import Source
 from equipoise.metrics.probabilities import OfClasses
 from equipoise.reports.prior_table import EstimatedPrior
@@ -54,7 +54,7 @@ def moved_to_rows(answers: Answers, request: Request, parts: Path) -> tuple[Answ
     if request.adjusted:
         assert probable.effective is not None, "EM needs it"
         decide = MostProbable(probable.effective, probable.target)
-    elif isinstance(decide, LeastCost | MostProbable):
+    elif is_moved(decide) and isinstance(decide, LeastCost | MostProbable | Rejecting):
         decide = replace(decide, target=probable.target)
     return replace(answers, moved=probable, decide=decide), prior
 

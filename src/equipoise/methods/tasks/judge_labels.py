@@ -81,14 +81,12 @@ def judge_labelled(
     }
     decide, decided = rules[name], {each: rule(logits) for each, rule in rules.items()}
     predicted, on_validation = decided[name], _on_validation(validation, makers, fit if is_calibrated else None)
-    sets, sets_apart = None, None
-    if isinstance(decide, LabelSets):
-        sets, sets_apart = decide.sets(values), _sets_apart(validation, makers[name])
+    sets = decide.sets(values) if isinstance(decide, LabelSets) else None
+    sets_apart = None if sets is None else _sets_apart(validation, makers[name])
     evaluation = multilabel.evaluate(labels, values, predicted, data.classes, data.counts)
     if is_calibrated:
-        evaluation.summary["log_loss_corrected"] = float(
-            multilabel.sample_scores(labels, predicted, logits)["log_loss"].mean()
-        )
+        scores = multilabel.sample_scores(labels, predicted, logits)
+        evaluation.summary["log_loss_corrected"] = float(scores["log_loss"].mean())
     few = calibration.notes(judging.calibration, validation.labels, len(data.classes))
     notes = (*evaluation.notes, *few, *([decide.note] if isinstance(decide, LabelSets) else []))
     left = None if sets is None else sets_of_labels(labels, sets)
@@ -143,7 +141,7 @@ def _by_rule(
 ) -> dict[str, dict[str, float]]:
     found = {rule: multilabel.decision_metrics(labels, predicted) for rule, predicted in decided.items()}
     if sets is not None and configured in found:
-        found[configured] |= sets_of_labels(labels, sets).summary
+        found[configured] |= sets_of_labels(labels, sets).by_rule
     return found
 
 

@@ -47,9 +47,9 @@ class Judge:
         for name, predicted in by_rule.items():
             found[name] = decision_metrics(labels, predicted, self.classes, self.costs_of(name), weights)
             if isinstance(self.decide, Rejecting):
-                found[name] |= rejections(labels, predicted, self.classes, weights).summary
+                found[name] |= rejections(labels, predicted, self.classes, weights).by_rule
             if sets is not None and name == self.configured:
-                found[name] |= sets_of_classes(labels, sets, weights).summary
+                found[name] |= sets_of_classes(labels, sets, weights).by_rule
         return found
 
     def left_open(self, predictions: Predictions, sets: Booleans | None) -> LeftOpen | None:

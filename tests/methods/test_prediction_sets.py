@@ -9,9 +9,9 @@ from scipy import special, stats
 
 import equipoise as eq
 from equipoise.core.schema import ConfigError, Floats, Integers
-from equipoise.methods.conformal import by_class, least_scores
 from equipoise.methods.deciders import ClassSets, LabelSets, as_json, from_json
 from equipoise.methods.decisions import DECISIONS, Known, label_rules
+from equipoise.methods.prediction_sets import by_class, least_scores
 
 CLASSES = ("fine", "odd", "very rare")
 PRIOR = np.array([0.7, 0.25, 0.05])
