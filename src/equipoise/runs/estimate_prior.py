@@ -28,6 +28,7 @@ INSTEAD = "decision=prior_adjusted predicts by p(class)"
 UNMOVED: Mapping[str, str] = {
     "argmax": "goes by the model's own probabilities",
     "logit_adjusted": "goes by equal class frequencies",
+    "conformal": "keeps its coverage of each class whatever the frequencies",
 }
 
 
