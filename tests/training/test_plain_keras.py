@@ -15,6 +15,7 @@ import pytest
 from equipoise.config.model import Trainer
 from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
+from equipoise.data.resampling import resampled
 from equipoise.data.sampling import SHIPPED as RULES
 from equipoise.data.types import SPLITS, Dataset
 from equipoise.methods.learning_rates import LEARNING_RATES, LearningRate
@@ -76,6 +77,8 @@ OTHERS = {
     "cosine": [*MLP, THREE, "weighting.schedule=ramp", "weighting.shape=cosine", "trainer.epochs=4", "loss=custom"],
     **{f"sampling {name}": [*MLP, THREE, f"dataset.sampling={name}", f"loss={how}"]
        for name, how in zip(RULES, cycle(IMPLEMENTED))},
+    "resampled": [*MLP, THREE, "dataset.sampling=smote", "loss=custom", "dataset.labels=one_hot", "seed=3"],
+    "noisy": [*MLP, THREE, "dataset.sampling=rose", "loss=balanced_softmax"],
     **{f"stops by {monitor}": [*STOPPED, "trainer.early_stopping=1", f"trainer.monitor=val/{monitor}"]
        for monitor in ("balanced_accuracy", "macro_f1", "accuracy", "log_loss")},
     "one logit stops": [*STOPPED[:-4], TWO, "dataset.labels=binary", "trainer.epochs=20", "trainer.learning_rate=0.05",
@@ -162,11 +165,11 @@ def test_every_script_can_be_read(cache: Path, several: list[str], tmp_path: Pat
 
 
 def check_imports(text: str) -> None:
-    """Nothing but TensorFlow, Keras, NumPy and the standard library's hashes, each of them used."""
+    """Nothing but TensorFlow, Keras, NumPy, imbalanced-learn and the standard library's hashes, each of them used."""
     tree = ast.parse(text)
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     names += [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert {name.split(".")[0] for name in names} <= {"tensorflow", "keras", "numpy", "hashlib"}
+    assert {name.split(".")[0] for name in names} <= {"tensorflow", "keras", "numpy", "hashlib", "imblearn"}
 
 
 def test_a_script_reads_as_it_is_meant_to(cache: Path) -> None:
@@ -301,7 +304,7 @@ def run_and_script(cache: Path, folder: Path, *overrides: str) -> tuple[str, str
     from equipoise.training.keras_learner import KerasLearner
 
     config = composed(*overrides)
-    data = prepare(config.dataset, cache)
+    data = resampled(config.dataset, prepare(config.dataset, cache), config.seed)
     weights, epochs = weigh(config, data), []
     learner = KerasLearner(config, data, "cpu", 1, choice_of(config, data, "cpu"))
     learner.fit(weights, lambda epoch, _: epochs.append(epoch), None)

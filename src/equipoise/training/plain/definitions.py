@@ -23,7 +23,7 @@ from equipoise.training.plain.specialise import (
 )
 from equipoise.training.plain.writing import assignment, expression, summary, wrapped, written
 
-LIBRARIES = ("tensorflow", "keras", "numpy")
+LIBRARIES = ("tensorflow", "keras", "numpy", "imblearn")  # the last where rows are resampled
 USUAL = {"tensorflow": "tf", "keras": "keras", "numpy": "np"}  # what a script calls them
 # Names of the script that no function's own names may take.
 TAKEN = {"data", "model", "labels", "counts", "order", "epoch", "seeds", "class_weight", "class_weights", "full"}

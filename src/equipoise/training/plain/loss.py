@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.schema import ConfigError, Floats, arguments
+from equipoise.data.sampling import resampler
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.label_forms import cross_entropy
 from equipoise.methods.losses import LOSSES, Loss, LossOptions
@@ -122,7 +123,8 @@ def _held(table: str) -> str:
 def _known(case: Case, costs: Floats | None) -> Fields:
     """Return what a loss may know of the training split, as expressions of the script."""
     several = case.data.several_labels
-    samples = 'data["w_train"].sum()' if case.by_weight else "len(y_train)"
+    unresampled = "len(y_train)" if resampler(case.config.dataset.sampling) is None else "counts.sum()"
+    samples = 'data["w_train"].sum()' if case.by_weight else unresampled
     texts = {
         "counts": "counts",
         "samples": samples,

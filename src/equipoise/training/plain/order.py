@@ -1,6 +1,7 @@
-"""The order of the samples in a script: every sample once an epoch, or drawn by class."""
+"""The samples in a script, resampled if so, and their order: every one once an epoch, or drawn by class."""
 
-from equipoise.data.sampling import shares_of
+from equipoise.data.resampling import options_of
+from equipoise.data.sampling import resampler, shares_of
 from equipoise.training.plain.case import Case, Piece
 from equipoise.training.plain.definitions import Definitions, Text
 from equipoise.training.plain.writing import WIDTH
@@ -11,6 +12,20 @@ DRAWN = (
     "place = np.minimum((uniform[1] * counts[of_class]).astype(int), counts[of_class] - 1)",
     'order = np.argsort(y_train, kind="stable")[(np.cumsum(counts) - counts)[of_class] + place]',
 )
+
+
+def resampled(case: Case, definitions: Definitions) -> list[str]:
+    """Return the statements that make the rows to train on, with the bits of the run; none if they are as they are."""
+    dataset = case.config.dataset
+    record, option = resampler(dataset.sampling), f"dataset.sampling={dataset.sampling}"
+    if record is None:
+        return []
+    given = Text("x_train"), Text("y_train"), Text("SEED")
+    return [
+        *case.said(option, record.function.__doc__, WIDTH),
+        *definitions.result_of(option, "x_train, y_train", record.function, *given, **options_of(dataset)),
+        "x_train = np.float32(x_train)",
+    ]
 
 
 def order(case: Case, definitions: Definitions) -> Piece:

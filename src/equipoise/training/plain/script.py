@@ -9,6 +9,7 @@ from equipoise.config.naming import run_name
 from equipoise.core.commands import command
 from equipoise.core.schema import NONE, ConfigError
 from equipoise.data.prepared import Prepared
+from equipoise.data.resamplers import PACKAGE
 from equipoise.data.sampling import resampler
 from equipoise.data.shards import Images
 from equipoise.data.types import SPLITS, title_of
@@ -20,7 +21,7 @@ from equipoise.training.plain.definitions import USUAL, Definitions
 from equipoise.training.plain.images import images
 from equipoise.training.plain.loss import loss
 from equipoise.training.plain.model import drawing, model
-from equipoise.training.plain.order import order
+from equipoise.training.plain.order import order, resampled
 from equipoise.training.plain.rates import average, learning_rate, optimizer
 from equipoise.training.plain.scores import early_stopping, evaluation
 from equipoise.training.plain.second_stage import second_stage
@@ -84,10 +85,14 @@ def _check(config: Config, data: Prepared) -> None:
         )
     if config.dataset.mix != NONE:
         raise ConfigError(f"dataset.mix={config.dataset.mix}: it is not written as plain Keras")
-    if data.drawn is not None or resampler(config.dataset.sampling) is not None:
+    record, typed = resampler(config.dataset.sampling), f"dataset.sampling={config.dataset.sampling}"
+    if record is not None and record.mixed:
         raise ConfigError(
-            f"dataset.sampling={config.dataset.sampling}: its rows are made before the training, and no array of a "
-            "script holds them, so there is no script of plain Keras"
+            f"{typed}: categories become numbers and features again, so there is no script of plain Keras"
+        )
+    if record is not None and config.trainer.second_stage != NONE:
+        raise ConfigError(
+            f"{typed} with trainer.second_stage: counts of two kinds, so there is no script of plain Keras"
         )
 
 
@@ -100,12 +105,15 @@ def _written(case: Case) -> str:
     needs = {"train", *(["test"] if case.origin.refit is None else [])}
     needs |= {need for piece in (weighted, compiled, rows, stage, watched) for need in piece.needs}
     seeded, seeds = drawing(made)
+    made_rows = resampled(case, definitions)
     epoch = [*rows.lines, *seeds, *averaged.lines, *now.lines, *rate]
     epoch += [*altered.lines, _fitted(case, altered.value, now.value, averaged.value), *watched.lines]
     code = [
         *_settings(case),
         "",
         *_arrays(case, needs),
+        *made_rows,
+        *_labels(case),
         *definitions.lines,
         "",
         *made.lines,
@@ -130,6 +138,7 @@ def _written(case: Case) -> str:
 def _header(case: Case) -> list[str]:
     name = in_docstring(f"{title_of(case.config.dataset)} · {run_name(case.config)}")
     versions, run = f"TensorFlow {version('tensorflow')} and Keras {version('keras')}", case.origin.run
+    versions += f" and {PACKAGE} {version(PACKAGE)}" if _is_made_by_package(case) else ""
     reason = _doubt(case)
     near = f" to about 1e-5: {reason}." if reason else ", bit for bit on the same kind of processor."
     return [
@@ -140,6 +149,11 @@ def _header(case: Case) -> list[str]:
         f"    {command('export')} run={run} output={SCRIPT}",
         '"""',
     ]
+
+
+def _is_made_by_package(case: Case) -> bool:
+    record = resampler(case.config.dataset.sampling)
+    return record is not None and not record.own
 
 
 def _rows(case: Case) -> str:
@@ -182,15 +196,19 @@ def _settings(case: Case) -> list[str]:
 
 
 def _arrays(case: Case, needs: set[str]) -> list[str]:
-    splits, several = [split for split in SPLITS if split in needs], case.data.several_labels
-    form = "np.float32(y_train)" if several else LABELS.get(case.config.dataset.labels, "").format(case.logits)
+    splits = [split for split in SPLITS if split in needs]
     return [
         f'data = np.load("{ARRAYS}")',
         *(f'x_{split}, y_{split} = data["x_{split}"], data["y_{split}"]' for split in splits),
-        *([f"labels = {form}"] if form else []),
         *(['w_train = np.float32(data["w_train"])'] if case.has_rows else []),
         *([f"counts = {_counts(case)}"] if "counts" in needs else []),
     ]
+
+
+def _labels(case: Case) -> list[str]:
+    several = case.data.several_labels
+    form = "np.float32(y_train)" if several else LABELS.get(case.config.dataset.labels, "").format(case.logits)
+    return [f"labels = {form}"] if form else []
 
 
 def _counts(case: Case) -> str:
