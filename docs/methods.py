@@ -166,11 +166,28 @@ CHAPTERS = (
     Chapter(
         "Sampling",
         "data/sampling.py",
-        "RULES",
+        "SHIPPED",
         "dataset.sampling=…",
         ("page_blocks_sampling",),
         words="Samples are drawn with replacement. A rule gives the share of each class in an epoch; t runs from 0 in "
         "the first epoch to 1 in the last.",
+    ),
+    Chapter(
+        "Resampled rows",
+        "data/resamplers.py",
+        "RESAMPLERS",
+        "dataset.sampling=…",
+        ("page_blocks_resampling",),
+        words="Of tables, vectors and digits as rows of an npz, with imbalanced-learn (`make train EXTRA=rivals`): the "
+        "encoded training rows of a fold, once before the fit, by `seed`; validation and test rows stay. It works for "
+        "learners beside Keras, too, and all ways to put weights in leave the same bits. Options are typed as "
+        "`'dataset.sampling_options={k_neighbors: 3}'`; their defaults are the library's. `auto` brings every class to "
+        "the size of the largest, or cleans all but the rarest. Counts before and after are told and logged "
+        "(`resampled`). Weights, losses and `dataset.target_prior` count the rows that there were, and a run warns "
+        "where both correct the imbalance. Probabilities are corrected for the classes' new frequencies. That made rows "
+        "lie elsewhere than real ones, which no prior tells, is not corrected: `calibration=vector` or `beta` fits it on "
+        "validation rows. The time of `tomek` and `edited_nearest_neighbours` grows with the square of the rows: half a "
+        "minute of one core for 100,000; new rows take seconds, and the memory that holds them.",
     ),
     Chapter(
         "Altered images",
@@ -235,13 +252,27 @@ def _chapter(chapter: Chapter) -> Iterator[str]:
         yield _fenced("yaml", shared)
     for name, text in _docstrings(chapter).items():
         yield f"### `{name}`\n\n{text}\n"
-        own = [line for line in options.get(name, []) if line not in shared]
+        own = [line for line in options.get(name, _defaults(chapter).get(name, [])) if line not in shared]
         if own:
             yield _fenced("yaml", own)
     for recipe in chapter.recipes:
         title, *lines = _header(recipe)
         yield f"### Measured: {title}\n"
         yield _fenced("text", lines)
+
+
+def _defaults(chapter: Chapter) -> Mapping[str, Sequence[str]]:
+    """Return the keyword-only parameters of each function with their defaults, as lines of YAML."""
+    tree = ast.parse((REPOSITORY / "src" / "equipoise" / chapter.module).read_text())
+    return {
+        node.name: [
+            f"{option.arg}: {ast.literal_eval(default)}"
+            for option, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            if default is not None
+        ]
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+    }
 
 
 def _docstrings(chapter: Chapter) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from equipoise.core import key_values, plugins
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError, complain
+from equipoise.core.schema import NONE, ConfigError, complain
 
 DIGITS, VECTORS, SERIES = ["dataset=digits_lt"], ["dataset=synthetic"], ["dataset=synthetic", "dataset.form=series"]
 TWO = ["dataset=synthetic", "dataset.class_counts=[80,40]", "dataset.labels=binary"]  # of a single logit
@@ -70,6 +70,7 @@ def _lines(words: Sequence[str]) -> Iterator[str]:
 def _more(words: Sequence[str]) -> list[list[str]]:
     """Return what goes with the typed words where something was not typed; several ways if none can be known to fit."""
     from equipoise.data.catalogue import DATASETS
+    from equipoise.data.sampling import resampler
     from equipoise.methods.losses import LOSSES, of_labels
     from equipoise.methods.models import MODELS, of_texts, of_words
 
@@ -101,6 +102,8 @@ def _more(words: Sequence[str]) -> list[list[str]]:
     if model in plugins.options("model"):
         return [[*dataset, *more] for dataset in (DIGITS, VECTORS, SERIES)]
     needed = MODELS.shipped[model].dimensions if model in MODELS.shipped else None
+    if needed is None and resampler(typed.get("dataset.sampling", NONE)) is not None:
+        needed = 1  # rows of features are what is resampled
     return [[*QUICK[needed], *more]]
 
 
