@@ -10,7 +10,7 @@ import ast
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,16 +178,16 @@ CHAPTERS = (
         "RESAMPLERS",
         "dataset.sampling=…",
         ("page_blocks_resampling",),
-        words="Of tables, vectors and digits as rows of an npz, with imbalanced-learn (`make train EXTRA=rivals`): the "
-        "encoded training rows of a fold, once before the fit, by `seed`; validation and test rows stay. It works for "
-        "learners beside Keras, too, and all ways to put weights in leave the same bits. Options are typed as "
-        "`'dataset.sampling_options={k_neighbors: 3}'`; their defaults are the library's. `auto` brings every class to "
-        "the size of the largest, or cleans all but the rarest. Counts before and after are told and logged "
-        "(`resampled`). Weights, losses and `dataset.target_prior` count the rows that there were, and a run warns "
-        "where both correct the imbalance. Probabilities are corrected for the classes' new frequencies. That made rows "
-        "lie elsewhere than real ones, which no prior tells, is not corrected: `calibration=vector` or `beta` fits it on "
-        "validation rows. The time of `tomek` and `edited_nearest_neighbours` grows with the square of the rows: half a "
-        "minute of one core for 100,000; new rows take seconds, and the memory that holds them.",
+        words="Of tables and vectors, by imbalanced-learn (`make train EXTRA=rivals`): the encoded training rows of a "
+        "fold, once before the fit, by `seed`; validation and test rows stay. It works for learners beside Keras, "
+        "too, and all ways to put weights in leave the same bits. Options are typed as "
+        "`'dataset.sampling_options={k_neighbors: 3}'`; their defaults are the library's. `auto` brings every "
+        "class to the size of the largest, or cleans all but the rarest. Counts before and after are told and "
+        "logged (`resampled`). Weights, losses and `dataset.target_prior` count the rows that there were, and a "
+        "run warns where both correct the imbalance. Probabilities are corrected for the classes' new "
+        "frequencies, but not for where made rows lie, which no prior tells: `calibration=vector` or `beta` fits "
+        "that on validation rows. The time of `tomek` and `edited_nearest_neighbours` grows with the square of "
+        "the rows: half a minute of one core for 100,000. New rows take seconds, and the memory that holds them.",
     ),
     Chapter(
         "Altered images",
