@@ -252,6 +252,43 @@ def test_every_kind_of_data(kind: Callable[[Path], Kind], store: Store, tmp_path
         assert_as_logged(found, expected)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ("decision=abstain", "decision.reject_cost=0.15"),
+        ("decision=conformal", "decision.alpha={rare: 0.05}", "calibration=temperature"),
+    ],
+)
+def test_rows_without_a_class_and_sets_are_as_logged(rule: tuple[str, ...], store: Store, tmp_path: Path) -> None:
+    """By the served model and by predict.py; a row without a class has probabilities, and no name."""
+    from equipoise.serving.predictions import said, write_predictions
+    from equipoise.serving.request import read_request
+
+    raw = a_table(tmp_path)
+    typed = ["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y", "model=logistic"]
+    model, expected, _ = registered(store, *typed, *rule)
+    found = model.predict(raw.iloc[expected["row"]])
+    assert_as_logged(found, expected)
+    output = tmp_path / "p.csv"
+    request = read_request({"input": str(tmp_path / "t.csv"), "output": str(output)})
+    told = write_predictions(model.unwrap_python_model().answers, request)
+    written = pd.read_csv(output).iloc[expected["row"]].reset_index(drop=True)
+    rejected = expected["predicted"].isna()
+    assert written["predicted"].fillna("").tolist() == expected["predicted"].fillna("").tolist()
+    assert written["p(rare)"].notna().all()
+    sets = [name for name in expected if name.startswith("set(") and name != "set(label)"]
+    assert sets == ([] if "abstain" in rule[0] else ["set(often)", "set(rare)"])
+    pd.testing.assert_frame_equal(written[sets], expected[sets])
+    pd.testing.assert_frame_equal(found[sets], expected[sets])
+    if sets:
+        assert expected[sets].to_numpy().sum(axis=1).max() == 2
+        assert {"set(often)", "set(rare)"} <= {column.name for column in model.metadata.get_output_schema()}
+    else:
+        assert 0 < rejected.sum() < len(rejected)
+        assert f"no class: {told.rejected}, which the decision rule rejects" in said(told, output)
+        assert told.rejected == pd.read_csv(output)["predicted"].isna().sum()
+
+
 def test_images_by_path_bytes_and_base64(store: Store, tmp_path: Path) -> None:
     """A folder of several formats and sizes; the same answer in every way, and from a CSV of paths."""
     from mlflow.exceptions import MlflowException
