@@ -156,7 +156,7 @@ CHAPTERS = (
         "methods/decisions.py",
         "DECISIONS",
         "decision=…",
-        (),
+        ("page_blocks_unsure",),
         "decision",
         "From logits to a class. Every run logs the results of each rule on the same model (`decision/<rule>/…`); in "
         "the recipes of the other chapters, they are the lines with *post-hoc*, *tuned* and *cost*. To choose one, "
