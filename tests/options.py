@@ -15,7 +15,8 @@ from equipoise.methods.weighting import STRATEGIES
 # Two classes, and a single logit.
 YES_OR_NO = ["dataset.class_counts=[80,13]", "dataset.labels=binary"]
 # The losses that class weights can be put into, all of them and those that take them in any way but for a single logit.
-WEIGHTED_LOSSES = [name for name, loss in LOSSES.items() if not loss.of_batches]
+# One that begins after some epochs is another one then, a thousand times as large.
+WEIGHTED_LOSSES = [name for name, loss in LOSSES.items() if not loss.of_batches and loss.begins is None]
 SOFTMAX_LOSSES = [
     name for name in WEIGHTED_LOSSES if LOSSES[name].implementation is None and not LOSSES[name].yes_or_no
 ]

@@ -20,7 +20,7 @@ from equipoise.config.choice import choice
 from equipoise.core.schema import ConfigError, Floats, arguments
 from equipoise.data.feed import class_indices
 from equipoise.methods.costs import costs_as_matrix
-from equipoise.methods.losses import LOSSES, Known, normalised_classifier
+from equipoise.methods.losses import LOSSES, Known, normalised_classifier, raised_by_features
 
 _registered = keras.saving.register_keras_serializable("equipoise")
 
@@ -138,7 +138,10 @@ class Loss(keras.losses.Loss):
         """Refuse numbers for fewer classes or more: on a GPU a class without a weight would weigh 0 in silence."""
         classes = 2 if logits == 1 else logits
         tables = {} if LOSSES[self.options.name].yes_or_no else self._tables
-        for found in (*tables.values(), *([] if self._weights is None else [self._weights])):
+        for found in (
+            *(table for table in tables.values() if table.ndim),
+            *([] if self._weights is None else [self._weights]),
+        ):
             if len(found) != classes:
                 raise ConfigError(
                     f"{self.name} was made for {len(found)} classes, and the model ends in {logits} logits"
@@ -258,6 +261,38 @@ class LDAM(Loss):
         """Return the model with its last layer, which must be Dense, made anew: it gives scale x cosine."""
         inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
         return normalised_classifier(keras.Model(inputs, model.outputs[0]), scale=self.options.scale)
+
+
+@_registered
+class InfluenceBalanced(Loss):
+    """f_y CE alpha / (||p - y||_1 ||h||_1 + epsilon): by influence on the last layer (Park et al. 2021).
+
+    The mean of a sample's logits must be ||h||_1: `model = loss.with_features(model)`. The authors train with
+    cross-entropy first, for half of the epochs. f_c is 1 / n_c over its mean.
+
+    Parameters
+    ----------
+    counts : (classes,), training samples of each class
+    alpha : a factor on all
+    epsilon : added to the influence
+
+    Examples
+    --------
+    >>> import equipoise as eq
+    >>> loss = eq.losses.InfluenceBalanced([1, 1], alpha=1.0, epsilon=1.0)
+    >>> round(float(loss([1], [[2.0, 2.0]])), 4)  # log 2 / (1 x 2 + 1)
+    0.231
+    """
+
+    def __init__(
+        self, counts: npt.ArrayLike, *, alpha: float = 1000.0, epsilon: float = 0.001, **common: Unpack[Common]
+    ) -> None:
+        super().__init__("influence_balanced", counts, alpha=alpha, epsilon=epsilon, **common)
+
+    def with_features(self, model: keras.Model) -> keras.Model:
+        """Return the model with logits raised by the norm of the features that its last layer, Dense, sees."""
+        inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+        return raised_by_features(keras.Model(inputs, model.outputs[0]))
 
 
 @_registered

@@ -14,7 +14,7 @@ from scipy.special import expit, log_softmax, softmax
 
 import warm
 from equipoise.core.schema import keywords
-from equipoise.methods.losses import LOSSES, Known, Loss, normalised_classifier, positive_factors
+from equipoise.methods.losses import LOSSES, Known, Loss, normalised_classifier, positive_factors, raised_by_features
 from processes import LIMIT
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -23,7 +23,7 @@ COUNTS = np.array([100.0, 10.0, 1.0])
 COSTS = np.array([[0.0, 1, 1], [1, 0, 1], [10, 1, 0]])
 ALPHA, WEIGHTS = np.array([0.25, 1.0, 2.0]), np.array([1.0, 2.0, 5.0])
 FUNCTIONS = sorted({loss.function.__name__ for loss in LOSSES.values() if not loss.yes_or_no})
-Z = np.array([[2.0, 0.5, -1.0], [0.1, 0.0, -0.1], [-3.0, 4.0, 0.1], [0.3, -0.2, 1.5]])
+Z = np.array([[2.0, 0.5, -1.0], [0.2, 0.0, -0.1], [-3.0, 4.0, 0.1], [0.3, -0.2, 1.5]])
 Y = np.array([0, 2, 0, 1])
 
 
@@ -77,6 +77,12 @@ def oracle_predicted_class(y: Any, z: Any, *, weights: Any = WEIGHTS) -> Any:
 def oracle_class_balanced_focal(y: Any, z: Any, *, gamma: float = 2.0, beta: float = 0.9) -> Any:
     number = (1 - beta**COUNTS) / (1 - beta)  # of effective samples
     return oracle_focal(y, z, gamma=gamma, alpha=3 / number / (1 / number).sum())
+
+
+def oracle_influence_balanced(y: Any, z: Any, *, alpha: float = 10.0, epsilon: float = 0.5, start: float = 0.5) -> Any:
+    """Once it has begun, with the mean of the logits, or 0, for the norm of the features."""
+    influence = np.abs(softmax(z, axis=1) - y).sum(axis=1) * np.maximum(z.mean(axis=1), 0)
+    return _ce(y, z) * (y @ (3 / COUNTS / (1 / COUNTS).sum())) * alpha / (influence + epsilon)
 
 
 # Those of a batch: the value of each sample, whose mean is the paper's formula (tests below).
@@ -196,7 +202,7 @@ def test_soft_labels_are_shares_of_classes(name: str) -> None:
     np.testing.assert_allclose(losses, oracle_of(name)(soft, Z), rtol=2e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"ldam"}))
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"ldam", "influence_balanced"}))
 def test_a_single_logit_is_the_second_of_two(name: str) -> None:
     counts = np.array([90.0, 10.0])
     options = {key: value[:2] for key, value in options_of(name).items() if isinstance(value, np.ndarray)}
@@ -552,9 +558,9 @@ def test_ten_thousand_classes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["class_weight", "ldam"])
+@pytest.mark.parametrize("name", ["class_weight", "ldam", "influence_balanced"])
 def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: str, tmp_path: Path) -> None:
-    """All losses but LDAM leave the model as it is; LDAM's normalised layer is of stock layers."""
+    """Most losses leave the model as it is; what two of them make of the last layer is of stock layers."""
     import keras
 
     from equipoise.methods.models import mlp
@@ -562,7 +568,7 @@ def test_a_saved_model_loads_without_this_code_and_predicts_the_same_bits(name: 
     keras.utils.set_random_seed(0)
     model = mlp((5,), 3, hidden=(4,), dropout=0.0, embedding="auto")
     head = LOSSES[name].head
-    model = head(model, scale=30.0) if head else model
+    model = head(model, **({"scale": 30.0} if name == "ldam" else {})) if head else model
     features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "features.npy", features)
@@ -589,6 +595,34 @@ def test_the_normalised_classifier_gives_scaled_cosines() -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1, rtol=1e-5)
     lengths = np.maximum(np.linalg.norm(hidden, axis=1, keepdims=True), 1e-6)
     np.testing.assert_allclose(model(features).numpy(), 30 * hidden / lengths @ vectors, rtol=1e-4, atol=1e-4)
+
+
+def test_logits_raised_by_the_features_have_their_norm_for_a_mean_and_the_same_probabilities() -> None:
+    import keras
+
+    from equipoise.methods.models import mlp
+
+    plain = mlp((5,), 3, hidden=(4,), dropout=0.0, embedding="auto")
+    features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    hidden = keras.Model(plain.input, plain.layers[-1].input)(features).numpy()
+    before, model = plain(features).numpy(), raised_by_features(plain)
+    after = model(features).numpy()
+    np.testing.assert_allclose(after.mean(axis=1), np.abs(hidden).sum(axis=1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(softmax(after, axis=1), softmax(before, axis=1), rtol=1e-5)
+    assert all(one is other for one, other in zip(model.weights, plain.weights, strict=True))
+
+
+def test_influence_balanced_is_cross_entropy_until_it_begins() -> None:
+    import tensorflow as tf
+
+    function, factors = LOSSES["influence_balanced"].function, tf.constant([1.0, 2.0, 3.0])
+
+    def before(labels: Any, logits: Any) -> Any:
+        return function(labels, logits, factors, tf.constant(0.0), alpha=1000.0, epsilon=0.001)
+
+    logits = Z.astype(np.float32)
+    for found, expected in zip(eager(before, Y, logits), eager(of("cross_entropy"), Y, logits), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_labels_that_keras_would_weigh_wrongly_are_refused() -> None:

@@ -277,6 +277,25 @@ def test_class_balanced_focal_is_focal_with_the_effective_number_to_the_same_bit
     assert one_word[0] == composed_of[0], "the digest of the trained weights"
 
 
+def test_influence_balanced_trains_as_cross_entropy_until_it_begins(cache: Path) -> None:
+    """Weights go in in every way to the same bits."""
+    common = [*SMALL, "loss=influence_balanced", "weighting=power", "trainer.epochs=4", "loss.alpha=1"]
+    late, sampled = (fit(cache, *common, *more) for more in ([], ["loss.implementation=sample_weight"]))
+    plain = fit(cache, *SMALL, "loss=custom", "weighting=power", "trainer.epochs=4")
+    assert late[0] == sampled[0]
+    losses, expected = ([metrics["train/loss"] for metrics in history] for _, history, *_ in (late, plain))
+    assert losses[:2] == pytest.approx(expected[:2], rel=1e-5), "half of the epochs"
+    assert abs(losses[2] / expected[2] - 1) > 0.1
+
+
+def test_a_loss_of_a_batch_trains_the_same_in_another_engine_and_under_xla(cache: Path) -> None:
+    common = [*SMALL, "loss=soft_f1", "trainer.epochs=3"]
+    usual, other = (fit(cache, *common, *more) for more in ([], ["trainer.engine=resident", "trainer.jit=true"]))
+    assert usual[1][-1]["train/loss"] < usual[1][0]["train/loss"]
+    for left, right in zip(usual[2].get_weights(), other[2].get_weights(), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-4)
+
+
 def test_sigmoid_with_automatic_weights_is_cross_entropy_with_those_of_the_positives(cache: Path) -> None:
     sigmoid = fit(cache, *TWO, "dataset.labels=binary", "loss=sigmoid", "loss.pos_weight=auto")[2]
     ratio = fit(cache, *TWO, "dataset.labels=binary", "weighting=max_ratio")[2]

@@ -6,6 +6,7 @@ from equipoise.config.model import Config
 from equipoise.core import plugins
 from equipoise.core.schema import NONE, ConfigError, Integers
 from equipoise.data.sampling import shares_of
+from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import estimator
 
 
@@ -47,6 +48,7 @@ def _of_another_length(config: Config, counts: Integers) -> str | None:
         f"trainer.second_stage={trainer.second_stage}": trainer.second_stage != NONE,
         f"trainer.strategy={trainer.strategy}": trainer.strategy == "multi_worker",
         f"weighting.schedule={config.weighting.schedule}": config.weighting.schedule != "constant",
+        f"loss={config.loss.name}": LOSSES[config.loss.name].begins is not None,
         f"dataset.sampling={sampling}": sampling != NONE and not _is_steady(sampling, counts),
     }
     return next((typed for typed, is_so in found.items() if is_so), None)

@@ -103,6 +103,7 @@ class Loss:
     favours : the factor a class by which the loss favours rare classes, if it is not `prior`
     positives : the factor of each yes-or-no logit's positives, float64 (logits,) or ()
     head : makes the last layer of a model anew, with a vector for each class
+    begins : the share of the epochs from which its table `begun` is 1, and before which it is 0; None: it has none
     implementation : the only way to put weights in, where the loss is named after it
     yes_or_no : whether it is for a single logit or several labels a sample, each of which is true or not
     needs_costs : whether it needs the costs of confusions
@@ -119,6 +120,7 @@ class Loss:
     favours: Factors | None = None
     positives: Callable[..., Floats] | None = None
     head: Callable[..., "keras.Model"] | None = None
+    begins: Callable[..., float] | None = None
     implementation: str | None = None
     yes_or_no: bool = False
     needs_costs: bool = False
@@ -279,6 +281,63 @@ def normalised_classifier(model: "keras.Model", *, scale: Positive) -> "keras.Mo
     normalised = Model(model.input, layers.Rescaling(scale, dtype="float32", name="logits")(cosines(features)))
     cosines.kernel.assign(unit_length(cosines.kernel))
     return normalised
+
+
+def influence_balanced(
+    labels: "tf.Tensor",
+    logits: "tf.Tensor",
+    factors: "tf.Tensor",
+    begun: "tf.Tensor",
+    *,
+    alpha: Positive,
+    epsilon: Positive,
+) -> "tf.Tensor":
+    """CE, and from a share `start` of the epochs on f_y CE alpha / (||p - y||_1 ||h||_1 + epsilon) (Park et al. 2021).
+
+    h are the features that the last layer sees; the divisor is the influence of a sample on that layer, and has a
+    gradient, as in the authors' code. f_c is 1 / n_c over its mean. The mean of the logits of a sample is ||h||_1, see
+    `raised_by_features`, which changes no probability.
+    """
+    import tensorflow as tf
+
+    labels, logits = softmax_form(labels, logits)
+    norms = tf.nn.relu(tf.reduce_mean(logits, axis=-1))
+    errors = tf.reduce_sum(tf.abs(tf.nn.softmax(logits) - rows_of(labels, logits)), axis=-1)
+    balanced = of_true(factors, labels) * alpha / (errors * norms + epsilon)
+    return cross_entropy(labels, logits) * tf.where(begun > 0, balanced, 1.0)
+
+
+def _influence(known: Known) -> dict[str, Floats]:
+    rarity = 1 / known.counts
+    return {"factors": rarity / rarity.mean(), "begun": np.array(1.0)}
+
+
+def _start(*, start: Fraction) -> float:
+    return start
+
+
+def raised_by_features(model: "keras.Model") -> "keras.Model":
+    """Return the model with logits whose mean is the sum of the absolute features that its last layer sees.
+
+    A number that is added to all logits of a sample changes no probability. Of stock layers and operations alone.
+
+    Raises
+    ------
+    ConfigError
+        If the last layer is not Dense.
+    """
+    from keras import Model, layers, ops
+
+    head = model.layers[-1]
+    if not isinstance(head, layers.Dense):
+        raise ConfigError(
+            "loss=influence_balanced needs the features that a last layer sees, which must be Dense; "
+            f"this one ends in {type(head).__name__}: use another loss"
+        )
+    logits = ops.cast(head.output, "float32")
+    centred = ops.subtract(logits, ops.mean(logits, axis=-1, keepdims=True))
+    norms = ops.sum(ops.absolute(ops.cast(head.input, "float32")), axis=-1, keepdims=True)
+    return Model(model.input, layers.Add(dtype="float32", name="raised")([centred, norms]))
 
 
 def vs(labels: "tf.Tensor", logits: "tf.Tensor", factors: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
@@ -476,6 +535,7 @@ SHIPPED: Mapping[str, Loss] = {
     "balanced_softmax": Loss(balanced_softmax, _log_prior, _inverse_prior, bits_known=True),
     "logit_adjusted": Loss(logit_adjusted, _scaled_log_prior, _inverse_power_of_prior, bits_known=True),
     "ldam": Loss(ldam, _margins, head=normalised_classifier),
+    "influence_balanced": Loss(influence_balanced, _influence, head=raised_by_features, begins=_start),
     # TensorFlow's optimiser leaves other last bits of variables in one engine's graph than in another's.
     "vs": Loss(vs, _scaling, favours=_inverse_power_of_prior, constant_tables=True),
     "poly": Loss(poly),

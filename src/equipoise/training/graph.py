@@ -38,7 +38,7 @@ from equipoise.training.backbone import Backbone
 from equipoise.training.divergence import FirstBadStep
 from equipoise.training.engines.choose import choice_of
 from equipoise.training.engines.engine import Choice, Work
-from equipoise.training.loss import logits_of, loss_function
+from equipoise.training.loss import begins_at, logits_of, loss_function
 from equipoise.training.optimizer import optimizer_of
 from equipoise.training.precision import with_rows
 from equipoise.training.predictor import Predictor
@@ -133,6 +133,7 @@ class Compiled:
         if mixed and chosen.instead:  # there are no weights then, which Keras would look up by a pair
             chosen = IMPLEMENTATIONS[chosen.instead]
         self._parts = functools.partial(chosen.put_in, bare, self._table)
+        self._begins = begins_at(config)
         self._at_start: list[Any] = []  # of the optimiser's variables
         self._backbone = Backbone(self.model)
 
@@ -146,6 +147,7 @@ class Compiled:
         watch : Keras's callback of the training
         """
         self._seed.assign(config.seed)
+        self._begins = begins_at(config)
         self.set_weights(weights)
         watch.set_model(self.model)
         if config.trainer.phases:  # of which each begins anew
@@ -175,6 +177,8 @@ class Compiled:
     def set_epoch(self, epoch: int) -> None:
         """Set what the epoch decides: the order of the samples, and what dropout and the like draw, by the seed."""
         self._epoch.assign(epoch)
+        if self._begins is not None:
+            self._tables["begun"].assign(float(epoch >= self._begins))
         self.first_bad.begin()
         weights = {id(variable) for variable in self.model.weights}
         states = [variable for variable in self.model.variables if id(variable) not in weights]

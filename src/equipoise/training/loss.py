@@ -71,3 +71,9 @@ def loss_function(config: Config, data: Prepared) -> ConfiguredLoss:
     tables = record.tables_of(task.known(data, costs), options, data.classes)
     as_float32 = {name: np.asarray(values, np.float32) for name, values in tables.items()}
     return ConfiguredLoss(record, arguments(options, record.function, data.classes), as_float32)
+
+
+def begins_at(config: Config) -> int | None:
+    """Return the epoch, from 0, at which the loss becomes what it is named after; None if it is so from the start."""
+    begins = LOSSES[config.loss.name].begins
+    return None if begins is None else int(begins(**arguments(config.loss, begins)) * config.trainer.epochs)

@@ -83,6 +83,8 @@ def _check(config: Config, data: Prepared) -> None:
             f"model={config.model.name}: its backbone was not made by the run, and no array holds it, "
             "so there is no script of plain Keras"
         )
+    if LOSSES[config.loss.name].begins is not None:
+        raise ConfigError(f"loss={config.loss.name} begins after some epochs: it is not written as plain Keras")
     if config.dataset.mix != NONE:
         raise ConfigError(f"dataset.mix={config.dataset.mix}: it is not written as plain Keras")
     record, typed = resampler(config.dataset.sampling), f"dataset.sampling={config.dataset.sampling}"
