@@ -102,7 +102,7 @@ CHAPTERS = (
         "methods/sharpness.py",
         "SHARPNESS",
         "trainer.sharpness=…",
-        (),
+        ("mnist_lt_sharpness",),
         words="Where the gradient g of a step is taken, if not at the weights w. The first pass finds g of the loss as "
         "it is weighted, by class and by row, so that weights decide where uphill is; the second finds the gradient "
         "there, which moves the weights by any optimizer, schedule and `clip_norm`, with decay and average as "
