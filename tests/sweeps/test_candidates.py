@@ -53,6 +53,15 @@ def test_the_baseline_is_added_with_the_first_of_what_is_no_method() -> None:
     ]
 
 
+def test_calibrations_race_against_none() -> None:
+    """Wherever it stands in the list, no calibration is the baseline, and has no name of its own."""
+    found = field("calibration=temperature,none", "weighting=none,balanced")
+    assert [one.label for one in found.candidates] == ["none", "temperature", "balanced · temperature", "balanced"]
+    assert "calibration=none" in found.baseline.words
+    assert field("calibration=temperature").given == ("calibration=temperature",)
+    assert field("decision=f_beta", "decision.beta=3").given == ("decision=f_beta", "decision.beta=3")
+
+
 def test_a_value_that_is_typed_holds_for_all() -> None:
     found = field("dataset=multilabel", "loss=sigmoid")
     assert {word for one in found.candidates for word in one.words if word.startswith("loss")} == set()
@@ -68,6 +77,8 @@ def test_a_value_that_is_typed_holds_for_all() -> None:
         (["dataset.sampling=class_balanced"], "type dataset.sampling=none,class_balanced"),
         (["decision=argmax,tuned"], "judges several rules of each training"),
         (["trainer.learning_rate=interval(0.1,1)"], "among listed values"),
+        (["decision=abstain", "decision.reject_cost=0.1"], "evaluate.py run=latest decision=abstain"),
+        (["decision=conformal"], "this rule leaves rows open"),
     ],
 )
 def test_what_a_race_cannot_take(words: list[str], told: str) -> None:

@@ -295,6 +295,7 @@ class Rule:
     ranks : whether it goes by the order of scores, so that equal ones harm it
     before_calibration : whether it is tuned on the model's own logits, whose guarantee no calibration takes
     tuning : its options that, if they are given, make it depend on the validation samples
+    leaves_open : whether it gives some rows no class, or rows several, which a race by one metric cannot value
     check : refuses options that mean nothing together, or for so many classes
     """
 
@@ -312,6 +313,7 @@ class Rule:
     ranks: bool = False
     before_calibration: bool = False
     tuning: tuple[str, ...] = ()
+    leaves_open: bool = False
     check: Callable[..., None] | None = None
 
     def __call__(self, known: Known, **options: Any) -> Decide:
@@ -426,6 +428,7 @@ SHIPPED: Mapping[str, Rule] = {
         abstain,
         asked=True,
         tuning=("error", "coverage"),
+        leaves_open=True,
         most_classes=1000,
         instead="argmax",
         check=_check_abstain,
@@ -436,6 +439,7 @@ SHIPPED: Mapping[str, Rule] = {
         needs_validation=True,
         asked=True,
         before_calibration=True,
+        leaves_open=True,
         check=_check_conformal,
     ),
     "cost": Rule(cost, needs_costs=True),

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from hydra.core.override_parser.types import Override
 
 from equipoise.config.overrides import values_of
+from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, listing
+from equipoise.methods.decisions import SHIPPED
 
 # Cross-entropy inside the model's loss is the fastest of the three implementations, which agree to the bit.
 PLAIN: Mapping[str, str] = {"weighting": "none", "loss": "custom", "dataset.sampling": "none"}
+# What is plain where it is typed, and is not added where it is not.
+UNTYPED: Mapping[str, str] = {"calibration": "none"}
 CROSS_ENTROPY = ("custom", "class_weight", "sample_weight")
 # The distinct ways, those first that won most often where they were compared (docs/study.md).
 METHODS: Mapping[str, Mapping[str, str]] = {
@@ -94,6 +98,14 @@ def _check(latest: Mapping[str, Override], lists: Mapping[str, Override]) -> Non
         if key in latest and key not in lists and latest[key].value() != PLAIN[key]:
             line = latest[key].input_line
             raise ConfigError(f"{line} leaves nothing to compare with: type {key}={PLAIN[key]},{latest[key].value()}")
+    rule = latest.get("decision")
+    if rule is not None and "decision" not in lists:
+        record = SHIPPED.get(str(rule.value()))
+        if record is not None and record.leaves_open:
+            raise ConfigError(
+                f"{rule.input_line}: a race is by what the class of every row is worth, and this rule leaves rows "
+                f"open; race without it, then judge what it finds: {command('evaluate')} run=latest {rule.input_line}"
+            )
     for key, override in lists.items():
         if key.split(".")[0] == "decision":
             raise ConfigError(
@@ -116,7 +128,8 @@ def _whole(way: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
 
 def _is_plain(way: Mapping[str, str]) -> bool:
     return all(
-        way.get(key, value) == value or (key == "loss" and way[key] in CROSS_ENTROPY) for key, value in PLAIN.items()
+        way.get(key, value) == value or (key == "loss" and way[key] in CROSS_ENTROPY)
+        for key, value in {**PLAIN, **UNTYPED}.items()
     )
 
 
@@ -124,7 +137,7 @@ def _candidate(way: Mapping[str, str]) -> Candidate:
     named = [
         value
         for key, value in way.items()
-        if PLAIN.get(key) != value and not (key == "loss" and value in CROSS_ENTROPY)
+        if {**PLAIN, **UNTYPED}.get(key) != value and not (key == "loss" and value in CROSS_ENTROPY)
     ]
     return Candidate(" · ".join(named) or "none", tuple(f"{key}={value}" for key, value in way.items()))
 
