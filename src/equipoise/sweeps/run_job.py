@@ -40,12 +40,12 @@ def run_job(config: Config, folder: Path, searching: search.Settings | None) -> 
     -------
     In a search, what it goes by: the trial's metrics, or nothing if it was pruned.
     """
-    with bars.job(run_name(config), epochs_of(config)) as counted:
-        return _run_job(config, folder, searching, counted)
+    with bars.job(run_name(config), epochs_of(config)) as of_bar:
+        return _run_job(config, folder, searching, of_bar)
 
 
 def _run_job(
-    config: Config, folder: Path, searching: search.Settings | None, counted: bars.Job | None
+    config: Config, folder: Path, searching: search.Settings | None, of_bar: bars.Job | None
 ) -> dict[str, float] | None:
     in_a_sweep = config.sweep != "auto"
     try:
@@ -62,8 +62,8 @@ def _run_job(
     except Exception as error:
         _fail(error, config, folder)
     if isinstance(found, Settled):
-        if counted:
-            counted.needs_work = False
+        if of_bar:
+            of_bar.needs_work = False
         console.print(f"{run_name(config)} {found.reason}", soft_wrap=True)
         if found.pruned:
             return {}
