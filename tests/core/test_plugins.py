@@ -109,6 +109,11 @@ MISTAKES = {
     "computed default": ("weighting", "counts, *, k: float = 1 / 3 * abs(2)", "the default of k is computed"),
     "no annotation": ("weighting", "counts, *, k=None", r"say what k may be"),
     "stars": ("weighting", "counts, **options", r"takes \*args or \*\*kwargs"),
+    "rows without a seed": (
+        "sampling",
+        "features, labels",
+        r"takes features, labels; it must be like mine\(features, la",
+    ),
     "options of sampling": ("sampling", "counts, progress, *, k: float = 1.0", "a sampling rule has none"),
     "unknown mark": ("weigting", "counts", "there is no such mark; did you mean 'weighting'"),
 }

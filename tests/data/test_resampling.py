@@ -225,3 +225,74 @@ def test_the_prior_is_that_of_the_resampled_rows_and_both_counts_are_told(cache:
     ):
         config = composed(*SMALL, "model=mlp", "dataset.sampling=smote", typed)
         assert any(said in note for note in notes(config, data, weigh(config, data)))
+
+
+OWN = """
+import equipoise
+import numpy as np
+
+@equipoise.sampling
+def repeated(features, labels, seed, *, times: int = 2):
+    rare = labels == np.bincount(labels).argmin()
+    rows = np.repeat(np.arange(len(labels)), np.where(rare, times, 1))
+    return np.float64(features[rows]), labels[rows]
+
+@equipoise.sampling
+def fewer(features, labels, seed):
+    return features[:-1], labels
+
+@equipoise.sampling
+def wider(features, labels, seed):
+    return np.hstack([features, features]), labels
+
+@equipoise.sampling
+def endless(features, labels, seed):
+    return features * np.nan, labels
+
+@equipoise.sampling
+def alone(features, labels, seed):
+    return features
+
+@equipoise.sampling
+def renamed(features, labels, seed):
+    return features, labels + 1
+
+@equipoise.sampling
+def failing(features, labels, seed):
+    return features[len(labels) + seed], labels
+"""
+MISTAKES = {
+    "fewer": r"returns 92 rows and labels of shape \(93,\) \(.*mine.py, line 12\)",
+    "wider": r"float32 of shape \(93, 8\); they must be numbers of shape \(n, 4\)",
+    "endless": r"returns features that are NaN, infinite or too large for float32",
+    "alone": r"its function returns ndarray; it must return \(features, labels\)",
+    "renamed": r"its function returns labels from 1 to 3; 3 classes are counted from 0 to 2",
+    "failing": r"its function failing fails: IndexError: .*mine.py, line 33\)",
+}
+
+
+def test_a_function_of_the_user_s_own_resamples(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    monkeypatch.setenv("EQUIPOISE_PLUGINS", str(tmp_path))
+    data, features, _ = trained_on(cache, "dataset.sampling=repeated", "dataset.sampling_options={times: 3}")
+    assert data.resampled is not None
+    assert data.resampled.tolist() == [60, 25, 24]
+    assert features.dtype == np.float32
+    with pytest.raises(ConfigError, match=r"no option time of dataset.sampling=repeated: it has times; did you mean"):
+        trained_on(cache, "dataset.sampling=repeated", "dataset.sampling_options={time: 3}")
+    for name, told_as in MISTAKES.items():
+        with pytest.raises(ConfigError, match=rf"dataset.sampling={name}.*{told_as}"):
+            trained_on(cache, f"dataset.sampling={name}")
+
+
+def test_a_logged_run_tells_how_many_rows_its_model_has_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    from equipoise.runs import reevaluate
+
+    table = {
+        name: {"count": n, "weight": 1.0, "share": 0.5, "resampled": m} for name, n, m in (("a", 9, 9), ("b", 3, 8))
+    }
+    monkeypatch.setattr(reevaluate, "read_json", lambda *_: table)
+    nowhere: Any = None
+    found = reevaluate._weights(nowhere, "4a1f")
+    assert found.resampled is not None
+    assert (found.counts.tolist(), found.resampled.tolist()) == ([9, 3], [9, 8])

@@ -254,7 +254,7 @@ def _check_sampling(config: Config, source: Source) -> None:
     if source.texts or source.words or source.dimensions != 1 or kind.read_in_place:
         has = "samples that stay in shards" if kind.read_in_place and source.dimensions == 1 else _held(source)
         raise ConfigError(
-            f"{typed} makes rows of features, as tables and vectors have; dataset={dataset.name} has {has}: use "
+            f"{typed} resamples rows of features, as tables and vectors have; dataset={dataset.name} has {has}: use "
             "dataset.sampling=class_balanced, which draws samples as they are"
         )
     if source.masses is not None:

@@ -54,7 +54,7 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
     verdict = task.judge(data, logits, training(config, data, weights), _judging(config, data, weights))
     evidence = Evidence(
         name=run_name(config),
-        data=data,
+        data=replace(data, drawn=None),  # rows that are trained on, of which no picture is made
         weighting=config.weighting.name,
         weights=shown(config, data, weights),
         optimizer=config.trainer.optimizer,
