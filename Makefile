@@ -106,10 +106,13 @@ controls:  ## Train every rival of a weight on six data sets, and write docs/con
 	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
 	@PYTHONPATH=src:pipelines python pipelines/grid.py controls && PYTHONPATH=src:pipelines python pipelines/controls/page.py
 
-published: setup  ## Repeat a published table by the project's own commands, and write it into docs/published.md: a minute
+published:  ## Repeat two published tables by the project's own commands, and write docs/published.md: minutes
+	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
 	@cd pipelines/published && uv pip install --quiet --no-deps --require-hashes --target package -r data.txt && \
 		rm -rf files && mv package/ISLP/data files && rm -rf package
 	@PYTHONPATH=src:pipelines python pipelines/published/islr.py
+	@PYTHONPATH=src:pipelines python pipelines/grid.py published
+	@PYTHONPATH=src:pipelines python pipelines/published/ensembles.py
 
 ui: setup  ## Open MLflow on the newest sweep's verdict; each run and sweep prints the command that opens its page
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"

@@ -108,7 +108,8 @@ def by_rule(run: Logged, method: str, rule: str) -> Logged:
     """Return the run as a method of its own: the same model, decided by another rule, which was logged beside it."""
     logged = f"decision/{rule}/"
     found = {f"test/{key.removeprefix(logged)}": value for key, value in run.metrics.items() if key.startswith(logged)}
-    return replace(run, params={**run.params, METHOD: method}, metrics={**run.metrics, **found})
+    others = {key: value for key, value in run.metrics.items() if not key.startswith("test/")}
+    return replace(run, params={**run.params, METHOD: method}, metrics={**others, **found})
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def main() -> int:
             errors = (cells[1] + cells[2]) / sum(cells)
             lines.append([threshold, whose, *map("{:,}".format, cells), f"{100 * errors:.2f} %"])
     heading = ["threshold", "", "No, said No", "No, said Yes", "Yes, said No", "Yes, said Yes", "errors"]
-    rewrite(project_root() / "docs" / "published.md", "make published", table(heading, lines))
+    rewrite(project_root() / "docs" / "published.md", "make published (thresholds)", table(heading, lines))
     return 0
 
 
