@@ -468,3 +468,19 @@ def test_the_output_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         write(pa.table({"row": [1], "b,c": [None]}, schema=pa.schema({"row": pa.int64(), "b,c": pa.string()})))
     assert pd.read_csv(file).to_dict("list") == {"row": [0, 1], "b,c": ["x", pytest.approx(np.nan, nan_ok=True)]}
     assert os.listdir(tmp_path) == ["p.csv"]
+
+
+def test_rows_with_another_class_than_the_most_probable_are_counted() -> None:
+    import pyarrow as pa
+
+    from equipoise.serving.predictions import _apart
+
+    table = pa.table(
+        {
+            "predicted": ["a", "b", None, "b", "a"],
+            "p(a)": [0.9, 0.8, None, 0.5, 0.1],
+            "p(b)": [0.1, 0.2, None, 0.5, 0.9],
+        }
+    )
+    assert _apart(table, ("a", "b")) == 2
+    assert _apart(table.slice(2, 1), ("a", "b")) == 0

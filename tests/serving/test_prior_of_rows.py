@@ -42,10 +42,10 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, L
     store = open_store(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ROOT, str(folder))
-        file = rows(folder / "rare.csv", [0.1, 0.1, 0.8], 1500, 0)
+        file = rows(folder / "rare.csv", [0.1, 0.1, 0.8], 900, 0)
         typed = ["dataset=csv", f"dataset.path='{file}'", "dataset.target=y", "model=logistic", "weighting=balanced"]
         run, _ = trained(store, *typed, "calibration=bias_corrected")
-        yield store, run, rows(folder / "new.csv", TRUTH, 2000, 1)
+        yield store, run, rows(folder / "new.csv", TRUTH, 600, 1)
 
 
 def predicted(run: str, source: Path, *words: str) -> tuple[pd.DataFrame, Any]:
@@ -73,10 +73,10 @@ def test_rows_are_predicted_under_frequencies_that_they_tell(learned: tuple[Stor
 
     store, run, file = learned
     found, prior = predicted(run.id, file, "dataset.target_prior=estimate", "decision=prior_adjusted")
-    np.testing.assert_allclose(prior.estimate.em, TRUTH, atol=0.05)
+    np.testing.assert_allclose(prior.estimate.em, TRUTH, atol=0.1)
     assert (prior.estimate.low < TRUTH).all()
     assert (prior.estimate.high > TRUTH).all()
-    assert prior.told == "estimated by EM from 2,000 rows of new.csv, without labels"
+    assert prior.told == "estimated by EM from 600 rows of new.csv, without labels"
 
     unlabelled = Unlabelled("new.csv", lambda config: logits_of_file(run.id, "local", str(file), config.dataset))
     words = ["dataset.target_prior=estimate", "decision=prior_adjusted"]
@@ -113,7 +113,7 @@ def test_the_test_rows_are_asked_without_their_labels_and_rules_say_if_they_do_n
     assert judged.prior is not None
     assert judged.prior.source == "the test split"
     assert judged.prior.true is not None
-    np.testing.assert_allclose(judged.prior.estimate.em, judged.prior.true, atol=0.06)
+    np.testing.assert_allclose(judged.prior.estimate.em, judged.prior.true, atol=0.1)
     notes = " ".join(judged.evidence.evaluation.notes)
     assert "decision=argmax goes by the model's own probabilities, and does not follow" in notes
     with pytest.raises(ConfigError, match=r"unlabelled=x\.csv is for dataset\.target_prior=estimate"):
@@ -136,7 +136,7 @@ def test_of_many_rows_some_are_chosen_whatever_the_blocks(
     for size in (7, 100_000):
         monkeypatch.setattr(blocks, "ROWS", size)
         logits, whole = sampled_logits(answers, request)
-        assert (logits.shape, whole) == ((50, 3), 2000)
+        assert (logits.shape, whole) == ((50, 3), 600)
         found.append(logits)
     np.testing.assert_array_equal(*found)
 

@@ -27,7 +27,6 @@ the old one, tagged kind=evaluation and evaluated_run=RUN_ID; comparisons of a s
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipoise.config.overrides import whole
@@ -100,7 +99,7 @@ def _unlabelled(options: Mapping[str, str], run: str, where: str) -> "Unlabelled
     source = options["unlabelled"]
     if not is_several(source):
         existing_file(source, "unlabelled")
-    return Unlabelled(Path(source).name, lambda config: logits_of_file(run, where, source, config.dataset))
+    return Unlabelled(source, lambda config: logits_of_file(run, where, source, config.dataset))
 
 
 def _say_where(judged: "Judged", store: "Store", line: str) -> None:

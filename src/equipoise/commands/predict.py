@@ -27,6 +27,7 @@ from pathlib import Path
 
 from equipoise.core import key_values
 from equipoise.core.schema import ConfigError
+from equipoise.serving.parts import RUN
 from equipoise.serving.predict import predict
 from equipoise.serving.request import OPTIONS, read_request
 
@@ -38,6 +39,8 @@ def _predict(words: Sequence[str]) -> int:
         raise ConfigError("run and model contradict each other: choose one of them")
     request = read_request(options)
     with _parts(options, where) as folder:
+        if "model" not in options and options.get("run", "latest") == "latest":
+            print(f"run={(folder / RUN).read_text(encoding='utf-8')}: the newest that has trained a model")
         return predict(request, folder)
 
 

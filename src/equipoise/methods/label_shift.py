@@ -28,6 +28,7 @@ FEW = 10  # validation rows of a class, below which an interval is rough
 ODD = 0.001  # p, below which the rows do not look like a mixture of the classes as they were
 MOST_ROWS, MOST_CELLS = 100_000, 16_000_000  # that an estimate is of, chosen at random
 MOST_KEPT = 1_000_000  # cells of validation logits that a run keeps
+WIDE = 0.4  # an interval that tells little of a share
 DIGITS = 6  # significant ones with which shares are used, so that they can be typed
 
 
@@ -171,7 +172,12 @@ def estimate(
         by_chance.append(new.shares(weights) - seen.by_class(labels, drawn) @ found[-1])
     low, high = _ends(em, np.array(found), rows, int(source.counts.min())) if found else np.full((2, width), np.nan)
     p = _p(oddity, np.array(by_chance), least) if found else np.nan
-    notes = (*_of_source(source, classes), *_of_bbse(condition), *_of_fit(p, em, by_bbse, classes))
+    notes = (
+        *_of_source(source, classes),
+        *_of_bbse(condition),
+        *_of_width(high - low, classes),
+        *_of_fit(p, em, by_bbse, classes),
+    )
     return Estimate(em, low, high, by_bbse, condition, rows, p, notes)
 
 
@@ -365,6 +371,12 @@ def _of_bbse(condition: float) -> list[str]:
         return []
     how = "is singular" if np.isinf(condition) else f"has the condition {condition:.3g}, above {WORST_CONDITION:g}"
     return [f"no estimate by BBSE: the confusion matrix of validation rows {how}: classes are not told apart"]
+
+
+def _of_width(widths: Floats, classes: Sequence[str]) -> list[str]:
+    """Tell that an estimate is worth little."""
+    wide = [name for name, width in zip(classes, widths.tolist(), strict=True) if width > WIDE]
+    return [f"the share of {listing(wide)} is nearly unknown: see its interval, and label some rows"] if wide else []
 
 
 def _of_fit(p: float, em: Floats, by_bbse: Floats, classes: Sequence[str]) -> list[str]:

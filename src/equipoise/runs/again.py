@@ -16,6 +16,7 @@ from equipoise.runs.weigh import weigh
 from equipoise.training.trained import Trained
 
 REFIT, EPOCHS, DATA = "refit", "refit_epochs", "refit_data_sha256"  # tags
+JUDGED_BY = "judged_by"  # a tag: the words of evaluate.py, of a run that it has logged
 VALIDATION = "evaluation/validation_logits.npy"  # of the judged model, float32 (n, logits)
 
 

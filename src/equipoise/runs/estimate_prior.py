@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -38,12 +39,17 @@ class Unlabelled:
 
     Attributes
     ----------
-    name : of their file, as it was typed
+    source : their file or folder, as it was typed
     read : return the model's logits of some of them, float (n, classes), chosen at random, and how many there are
     """
 
-    name: str
+    source: str
     read: Callable[[Config], tuple[Floats, int]]
+
+    @property
+    def name(self) -> str:
+        """The name of the file or folder alone."""
+        return Path(self.source).name
 
 
 def estimated(

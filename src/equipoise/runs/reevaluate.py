@@ -35,7 +35,7 @@ from equipoise.metrics.gates import Checked, Gate
 from equipoise.metrics.slices import recall_by_slice
 from equipoise.reports.evidence import Evidence
 from equipoise.reports.prior_table import EstimatedPrior
-from equipoise.runs.again import DATA, VALIDATION, is_refit
+from equipoise.runs.again import DATA, JUDGED_BY, VALIDATION, is_refit
 from equipoise.runs.estimate_prior import Unlabelled, estimated, with_notes, with_numbers
 from equipoise.runs.evaluate import Evaluated, evaluate
 from equipoise.runs.facts import facts
@@ -119,7 +119,7 @@ def evaluate_again(
     data = replace(data, counts=weights.counts, masses=weights.masses, resampled=weights.resampled)
     slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
     if asked.unlabelled is not None and config.dataset.target_prior != ESTIMATE:
-        raise ConfigError(f"unlabelled={asked.unlabelled.name} is for dataset.target_prior=estimate: type it, too")
+        raise ConfigError(f"unlabelled={asked.unlabelled.source} is for dataset.target_prior=estimate: type it, too")
     device = _started(config)
     answers, prior = _answers(store, trained, config, data), None
     if config.dataset.target_prior == ESTIMATE:
@@ -133,7 +133,9 @@ def evaluate_again(
     folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{trained.id[:8]}-%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     experiment = given_experiment() or store.client.get_experiment(trained.experiment_id).name
-    tags = {**_tags(trained, config, data), "device": device}
+    beside = [] if asked.unlabelled is None else [f"unlabelled={asked.unlabelled.source}"]
+    words = shlex.join((f"run={trained.id}", *overrides, *beside))
+    tags = {**_tags(trained, config, data), "device": device, JUDGED_BY: words}
     description = Description(experiment, f"{run_name(config)} · judged again", flat(config), tags)
     with start_run(store, description, folder, adopt=outer_run(store)) as log:
         log_inputs(config, log, data, weights)
@@ -143,8 +145,8 @@ def evaluate_again(
         log_gates(log, gates)
         log_prior(log, prior)
         log_script_of(store, trained.id, log)
-        typed = f"{command('evaluate')} {shlex.join((f'run={trained.id}', *overrides))}"
-        draw_and_log(replace(found.evidence, facts=facts(config, data, log, typed)), log)
+        typed = facts(config, data, log, f"{command('evaluate')} {words}")
+        draw_and_log(replace(found.evidence, facts=typed), log)
     return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder, prior)
 
 

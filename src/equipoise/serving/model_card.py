@@ -13,7 +13,8 @@ from typing import Any
 
 from equipoise.core.commands import as_typed
 from equipoise.core.schema import counted, listing, printable
-from equipoise.runs.again import is_refit
+from equipoise.runs.again import JUDGED_BY, is_refit
+from equipoise.runs.estimate_prior import TAG
 
 MOST_CLASSES = 20  # with a line each; of more those of the lowest recall
 MOST_COLUMNS = 40
@@ -219,6 +220,8 @@ def _of_probabilities(record: Record) -> str:
         return "- where labels are more or less frequent than in training, without a new threshold"
     target = record.params.get("dataset.target_prior", "training")
     where = "the training split's" if target == "training" else f"dataset.target_prior={target}"
+    if TAG in record.tags:
+        where += f" ({_text(record.tags[TAG])}; that assumes that rows of a class look there as in validation)"
     return f"- with p(class) as a probability where the classes have other frequencies than {where}, without moving it"
 
 
@@ -369,6 +372,10 @@ def _origin(record: Record) -> list[str]:
     ]
     if typed:
         lines += ["- **Command**:", "", "```sh", as_typed(f"python src/train.py {typed}"), "```"]
+    if JUDGED_BY in tags:
+        again = as_typed(f"python src/evaluate.py {printable(tags[JUDGED_BY])}")
+        lines += ["", "Then it was judged again, without training, and is as this command left it:", ""]
+        lines += ["```sh", again, "```"]
     return lines
 
 

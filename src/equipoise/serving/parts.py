@@ -22,6 +22,7 @@ from equipoise.tracking.store import Store, existing_store
 # Below the artifacts of a run, and below a model's folder as MLflow writes it.
 RUN_PARTS = {PREPROCESSING: PREPROCESSING} | {name: f"evaluation/{name}" for name in (DECISION, PROBABILITIES)}
 RUN_CLASSES = "weights.json"
+RUN = "run.txt"  # the id of the run, beside its parts
 OPTIONAL = {SOURCE: f"evaluation/{SOURCE}"}  # of several labels, and in older runs, there is none
 SERVED_PARTS = "artifacts/parts"
 
@@ -82,19 +83,22 @@ def parts_of_run(run: str, where: str) -> Iterator[Path]:
             write_parts(lambda path: (found.artifacts / path).read_bytes(), found.run, folder)
             model = model_in(found.model, f"run={run}: its model")
             shutil.copyfile(model, folder / model.name)
+            taken = found.run
         else:
-            _ask_for_run(_store(where), run, folder)
+            taken = _ask_for_run(_store(where), run, folder)
+        (folder / RUN).write_text(taken, encoding="utf-8")
         yield folder
 
 
-def _ask_for_run(store: Store, run: str, folder: Path) -> None:
-    """Write all parts of a run's model into the folder, as MLflow's client gives them."""
+def _ask_for_run(store: Store, run: str, folder: Path) -> str:
+    """Write all parts of a run's model into the folder, as MLflow's client gives them; return the run's id."""
     from equipoise.tracking import history
     from equipoise.tracking.artifacts import download_model, read_bytes
 
     logged = history.judged_run(store, run)
     write_parts(lambda path: read_bytes(store, logged.id, path), logged.id, folder)
     download_model(store, logged.tags.get("evaluated_run", logged.id), folder)
+    return logged.id
 
 
 def _has_model(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """Predictions of a file or folder, as long as it may be: read in blocks, answered, and written block by block."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from equipoise.core.bars import counting
 from equipoise.core.schema import ConfigError, counted
-from equipoise.methods.deciders import WithSets
+from equipoise.methods.deciders import Biased, Decide, LeastCost, Rejecting, WithSets
 from equipoise.metrics.counts import NO_CLASS
 from equipoise.serving.answers import Answers
 from equipoise.serving.blocks import Block
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NOTES = "notes"
+NEAR = 1e-9  # of two probabilities that are equal but for rounding
 MOST_LISTED = 10  # rows that cannot be read, by name
 
 
@@ -35,6 +37,7 @@ class Predicted:
     listed : the first of them, each with why
     by_class : how many rows got each class, or each label
     rejected : how many the decision rule gave no class
+    apart : how many got another class than that with the highest p(class), and why
     """
 
     place: str
@@ -44,6 +47,8 @@ class Predicted:
     listed: list[str] = field(default_factory=list)
     by_class: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
+    apart: int = 0
+    why: str = ""
 
 
 def write_predictions(answers: Answers, request: Request) -> Predicted:
@@ -58,7 +63,7 @@ def write_predictions(answers: Answers, request: Request) -> Predicted:
     """
     given = open_input(request, answers)
     _check_key(request.key, answers, given.place)
-    found = Predicted(given.place, by_class=dict.fromkeys(answers.classes, 0))
+    found = Predicted(given.place, by_class=dict.fromkeys(answers.classes, 0), why=_why_apart(answers.decide))
     with written(request.file) as write, counting(given.rows, "rows") as advance:
         for block in given.blocks():
             table = _answered(answers, block, given.place, request.key)
@@ -95,7 +100,19 @@ def said(found: Predicted, output: Path) -> str:
     lines = [f"{output}: {counted(found.rows, 'row', 'rows')}; predicted: {shares or 'nothing'}{none}"]
     if found.noted:
         lines.append(f"{counted(found.noted, 'row has', 'rows have')} a note: values that training did not know")
+    if found.apart:
+        has = "row has" if found.apart == 1 else "rows have"
+        lines.append(f"{found.apart:,} {has} another class than that with the highest p(class): {found.why}")
     return "\n".join(lines)
+
+
+def _why_apart(decide: Decide) -> str:
+    """Say what the decision goes by in place of p(class)."""
+    if isinstance(decide, LeastCost | Rejecting):
+        return "the decision rule takes the least expected cost"
+    if isinstance(decide, WithSets) or (isinstance(decide, Biased) and not decide.bias.any()):
+        return "`predicted` goes by the model's own probabilities, p(class) is under dataset.target_prior"
+    return "the decision rule favours some classes, p(class) is under dataset.target_prior"
 
 
 def told(found: Predicted) -> list[str]:
@@ -145,6 +162,8 @@ def _count(found: Predicted, block: Block, table: "pa.Table", answers: Answers) 
     found.noted += sum(map(bool, block.read.notes)) - len(bad)
     for row in bad[: MOST_LISTED - len(found.listed)]:
         found.listed.append(f"{found.place} {block.places[row]}: {block.read.notes[row]}")
+    if not answers.several:
+        found.apart += _apart(table, answers.classes)
     if answers.several:
         for name in answers.classes:
             found.by_class[name] += int(np.nansum(table.column(f"predicted({name})").to_numpy()))
@@ -154,3 +173,16 @@ def _count(found: Predicted, block: Block, table: "pa.Table", answers: Answers) 
         for each in counts.to_pylist():
             if each["values"] is not None:
                 found.by_class[each["values"]] += each["counts"]
+
+
+def _apart(table: "pa.Table", classes: Sequence[str]) -> int:
+    """Return how many rows got a class whose p(class) is below the highest, and not by rounding."""
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    predicted = table.column("predicted").combine_chunks()
+    places = compute.index_in(predicted, pa.array(classes, pa.string())).drop_null().to_numpy()
+    columns = [table.column(f"p({name})").filter(predicted.is_valid()).to_numpy() for name in classes]
+    probabilities = np.column_stack(columns)
+    own = probabilities[np.arange(len(places)), places]
+    return int((own < probabilities.max(axis=1, initial=0) - NEAR).sum())

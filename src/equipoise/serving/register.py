@@ -23,6 +23,7 @@ from equipoise.methods.saved_model import own_modules
 from equipoise.methods.stored_model import KERAS
 from equipoise.metrics import probabilities
 from equipoise.metrics.probabilities import OfClasses, OfLabels, Probabilities
+from equipoise.runs.estimate_prior import TAG
 from equipoise.serving import served_form
 from equipoise.serving.parts import write_parts
 from equipoise.serving.served_form import CLASSES, DECISION, PROBABILITIES
@@ -120,7 +121,8 @@ def _said(moved: Probabilities, run: Logged) -> str:
 
 
 def _target(run: Logged) -> str:
-    return run.params.get("dataset.target_prior", "training")
+    found = run.params.get("dataset.target_prior", "training")
+    return f"{found}, {run.tags[TAG]}," if TAG in run.tags else found
 
 
 def _write_model(store: Store, run: str, name: str, parts: Path) -> None:

@@ -3,8 +3,7 @@
   python predict.py rows.csv predictions.csv                 a row for each row: predicted, p(class), notes
   python predict.py rows.csv predictions.parquet key=id      with the column that tells which row is which
   python predict.py rows.csv predictions.csv on_bad_row=error    nothing is written if a row cannot be read
-  python predict.py rows.csv predictions.csv dataset.target_prior=estimate    under the class frequencies of these rows
-  python predict.py rows.csv predictions.csv separator=tab   of a CSV; array=NAME of an npz of several arrays
+  python predict.py rows.csv predictions.csv dataset.target_prior=estimate   and separator=tab, array=NAME in an npz
 
 README.md says what the model takes and what it must not be used for. The code in code/ is run: trust it as a program.
 """
