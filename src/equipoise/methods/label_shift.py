@@ -138,6 +138,8 @@ def estimate(
 ) -> Estimate:
     """Return the class frequencies of rows without labels.
 
+    The arrays are tall and narrow, for which several threads wait for each other: it takes one.
+
     Parameters
     ----------
     logits : float (n, classes), the model's own, of these rows
@@ -149,7 +151,14 @@ def estimate(
     ConfigError
         If there are no such rows, or no validation rows of a class.
     """
+    from threadpoolctl import threadpool_limits
+
     _check(source, logits, classes)
+    with threadpool_limits(1, "blas"):
+        return _estimated(source, logits, classes, resamples, seed)
+
+
+def _estimated(source: Source, logits: Floats, classes: Sequence[str], resamples: int, seed: int) -> Estimate:
     width, rows = len(classes), len(logits)
     calibrated, effective = fitted(source.calibration, source.labels, source.logits, source.effective)
     seen, new = _Cells.of(source.effective, source.logits, logits)
