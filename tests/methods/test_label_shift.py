@@ -146,5 +146,5 @@ def test_intervals_cover_as_often_as_they_say() -> None:
         found = estimate(source(400, seed=2 * seed), rows(truth, 800, 2 * seed + 1)[1], NAMES, resamples=60, seed=seed)
         covered.append((found.low <= truth) & (truth <= found.high))
         alarms.append(found.p < 0.001)
-    assert 0.86 <= np.mean(covered)  # of 90 shares, 95 % in the long run
+    assert np.mean(covered) >= 0.86  # of 90 shares, 95 % in the long run
     assert np.mean(alarms) <= 0.05
