@@ -117,7 +117,14 @@ CHAPTERS = (
         "methods/losses.py",
         "LOSSES",
         "loss=…",
-        ("mnist_lt_losses", "page_blocks_losses", "mnist_lt_ldam_drw", "pairwise_cost"),
+        (
+            "mnist_lt_losses",
+            "mnist_lt_more_losses",
+            "page_blocks_losses",
+            "several_labels_losses",
+            "mnist_lt_ldam_drw",
+            "pairwise_cost",
+        ),
         "loss",
         "From labels and logits to one value a sample. The first three are one function; the weights go in through "
         "`model.fit(class_weight=…)`, the dataset's third element, or the loss, with the same bits. The other losses "
