@@ -4,8 +4,10 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+import equipoise as eq
 from equipoise.reports.page import Link
 from equipoise.reports.run_page import as_html
 from examples import evidence, evidence_of_labels
@@ -130,3 +132,50 @@ def test_the_script_of_plain_keras_is_shown_to_be_copied() -> None:
     assert "<details><summary>plain_keras.py</summary>" in page
     assert '<button type="button" class="copy">' in page
     assert "2 lines with TensorFlow, Keras and NumPy alone" in page
+
+
+@pytest.mark.parametrize(
+    ("decision", "options", "told"),
+    [
+        ("abstain", {"reject_cost": 0.3}, "of the test samples are given a class"),
+        ("conformal", {}, "A set has"),
+    ],
+)
+def test_what_a_rule_leaves_open_has_a_part_and_columns_in_the_tables(
+    decision: str, options: dict[str, float], told: str
+) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(3, size=200)
+    logits = generator.normal(size=(200, 3)) + 2 * np.eye(3)[labels]
+    found = eq.evaluate(
+        labels[:100],
+        logits[:100],
+        ["a", "b", "c d"],
+        validation=(labels[100:], logits[100:]),
+        decision=decision,
+        decision_options=options,
+        resamples=0,
+    )
+    page = as_html(found.evidence)
+    check_self_contained(page)
+    assert questions(page).index("What does it leave open?") == questions(page).index("Which classes suffer?") + 1
+    assert told in page
+    names = {"abstain": ["coverage", "error decided"], "conformal": ["set size", "set coverage"]}[decision]
+    assert all(re.search(rf">{name}\s*<", page) for name in names)
+    by_rule = found.evidence.rules
+    left_out = int((found.frame["predicted"].isna()).sum())
+    if decision == "abstain":
+        assert by_rule["abstain"]["coverage"] == 1 - left_out / 100 < 1
+        assert f"without {left_out} samples that are given no class" in page
+        assert 0 < found.evidence.prediction_shift <= 1
+    else:
+        assert left_out == 0
+        assert "set_size" not in by_rule["argmax"]
+
+
+def test_what_labels_are_left_open_has_a_part() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(2, size=(100, 2))
+    logits = generator.normal(size=(100, 2)) + labels
+    found = eq.evaluate(labels, logits, ["a", "b"], validation=(labels, logits), decision="conformal", resamples=0)
+    assert "What does it leave open?" in questions(as_html(found.evidence))

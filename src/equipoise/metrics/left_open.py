@@ -8,7 +8,7 @@ from equipoise.core.schema import Booleans, Floats, Integers
 from equipoise.metrics.counts import NO_CLASS
 from equipoise.metrics.proportions import LEVEL, Numbers, effective_trials, least_shown
 
-BY_RULE = ("coverage", "error_decided", "set_size", "set_coverage", "worst_class_set_coverage")
+BY_RULE = ("coverage", "error_decided", "set_size", "set_coverage")
 
 
 @dataclass(frozen=True)
