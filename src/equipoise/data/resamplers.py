@@ -1,7 +1,7 @@
 """Functions that resample a training split: new rows of rare classes, or fewer of those at the borders of others.
 
-A function takes features, float32 (n, features), labels, int64 (n,), and a seed, and returns features and labels. The
-library, imbalanced-learn, is imported when one is called, not before.
+A function takes a seed and returns an object of imbalanced-learn: its `fit_resample` makes features, (n, features), and
+labels, (n,), of others. The library is imported when one is called, not before.
 """
 
 import importlib.util
@@ -24,123 +24,98 @@ Cleaned = Literal["auto", "majority", "all"]
 Rows = tuple[Floats, Integers]
 
 
-def smote(
-    features: Floats, labels: Integers, seed: int, *, k_neighbors: Neighbours = 5, sampling_strategy: Grown = "auto"
-) -> Rows:
+def smote(seed: int, *, k_neighbors: Neighbours = 5, sampling_strategy: Grown = "auto") -> Any:
     """New rows x_i + u (x_j - x_i), u from U(0, 1), x_j one of k nearest rows of the class (Chawla et al. 2002)."""
     from imblearn.over_sampling import SMOTE
 
-    made = SMOTE(k_neighbors=k_neighbors, sampling_strategy=sampling_strategy, random_state=seed)
-    found: Rows = made.fit_resample(features, labels)
-    return found
+    return SMOTE(k_neighbors=k_neighbors, sampling_strategy=sampling_strategy, random_state=seed)
 
 
 def smote_nc(
-    features: Floats,
-    labels: Integers,
     seed: int,
     categories: Sequence[int],
     *,
     k_neighbors: Neighbours = 5,
     sampling_strategy: Grown = "auto",
-) -> Rows:
+) -> Any:
     """SMOTE of quantities, and of each categorical column what most of the neighbours have (Chawla et al. 2002, 6.1).
 
     Two categories that differ are as far apart as the median standard deviation of the quantities in the class.
     """
     from imblearn.over_sampling import SMOTENC
 
-    made = SMOTENC(list(categories), k_neighbors=k_neighbors, sampling_strategy=sampling_strategy, random_state=seed)
-    found: Rows = made.fit_resample(features, labels)
-    return found
+    return SMOTENC(list(categories), k_neighbors=k_neighbors, sampling_strategy=sampling_strategy, random_state=seed)
 
 
 def borderline_smote(
-    features: Floats,
-    labels: Integers,
     seed: int,
     *,
     k_neighbors: Neighbours = 5,
     m_neighbors: Neighbours = 10,
     kind: Literal["borderline-1", "borderline-2"] = "borderline-1",
     sampling_strategy: Grown = "auto",
-) -> Rows:
+) -> Any:
     """SMOTE of rows in danger alone: half or more, not all, of m nearest rows are of others (Han et al. 2005).
 
     `borderline-2` also goes towards rows of other classes, half of the way at most.
     """
     from imblearn.over_sampling import BorderlineSMOTE
 
-    made = BorderlineSMOTE(
+    return BorderlineSMOTE(
         k_neighbors=k_neighbors,
         m_neighbors=m_neighbors,
         kind=kind,
         sampling_strategy=sampling_strategy,
         random_state=seed,
     )
-    found: Rows = made.fit_resample(features, labels)
-    return found
 
 
-def adasyn(
-    features: Floats, labels: Integers, seed: int, *, n_neighbors: Neighbours = 5, sampling_strategy: Grown = "auto"
-) -> Rows:
+def adasyn(seed: int, *, n_neighbors: Neighbours = 5, sampling_strategy: Grown = "auto") -> Any:
     """SMOTE, with more new rows about a row the more of its k nearest rows are of other classes (He et al. 2008)."""
     from imblearn.over_sampling import ADASYN
 
-    made = ADASYN(n_neighbors=n_neighbors, sampling_strategy=sampling_strategy, random_state=seed)
-    found: Rows = made.fit_resample(features, labels)
-    return found
+    return ADASYN(n_neighbors=n_neighbors, sampling_strategy=sampling_strategy, random_state=seed)
 
 
 def rose(
-    features: Floats,
-    labels: Integers,
     seed: int,
     *,
     shrinkage: Annotated[float, Field(ge=0, le=1000)] = 1.0,
     sampling_strategy: Grown = "auto",
-) -> Rows:
+) -> Any:
     """Rows drawn with replacement, plus normal noise of h s_j in feature j (Menardi & Torelli 2014).
 
     s_j is the class's standard deviation, h = shrinkage (4 / ((d + 2) n_c))^(1 / (d + 4)) for d features.
     """
     from imblearn.over_sampling import RandomOverSampler
 
-    made = RandomOverSampler(shrinkage=shrinkage, sampling_strategy=sampling_strategy, random_state=seed)
-    found: Rows = made.fit_resample(features, labels)
-    return found
+    return RandomOverSampler(shrinkage=shrinkage, sampling_strategy=sampling_strategy, random_state=seed)
 
 
-def tomek(features: Floats, labels: Integers, seed: int, *, sampling_strategy: Cleaned = "auto") -> Rows:
+def tomek(seed: int, *, sampling_strategy: Cleaned = "auto") -> Any:
     """Without rows in Tomek links, pairs of two classes that are each other's nearest rows (Tomek 1976).
 
     Of a pair the row of the rarest class stays, unless `sampling_strategy=all`.
     """
     from imblearn.under_sampling import TomekLinks
 
-    found: Rows = TomekLinks(sampling_strategy=sampling_strategy).fit_resample(features, labels)
-    return found
+    return TomekLinks(sampling_strategy=sampling_strategy)
 
 
 def edited_nearest_neighbours(
-    features: Floats,
-    labels: Integers,
     seed: int,
     *,
     n_neighbors: Neighbours = 3,
     kind_sel: Literal["all", "mode"] = "all",
     sampling_strategy: Cleaned = "auto",
-) -> Rows:
+) -> Any:
     """Without rows whose k nearest rows are not all of their class; `mode`: not most of them (Wilson 1972).
 
     Rows of the rarest class stay, unless `sampling_strategy=all`.
     """
     from imblearn.under_sampling import EditedNearestNeighbours
 
-    made = EditedNearestNeighbours(n_neighbors=n_neighbors, kind_sel=kind_sel, sampling_strategy=sampling_strategy)
-    found: Rows = made.fit_resample(features, labels)
-    return found
+    return EditedNearestNeighbours(n_neighbors=n_neighbors, kind_sel=kind_sel, sampling_strategy=sampling_strategy)
 
 
 @dataclass(frozen=True)
@@ -149,13 +124,14 @@ class Resampler:
 
     Attributes
     ----------
+    function : from a seed to an object with `fit_resample`; of the user's own, from features, labels and a seed to rows
     makes : whether it makes rows of rare classes; else it leaves rows out
     within : the option that says how many neighbours of its own class a row needs, if new rows are made of them
-    mixed : whether it is handed the places of categorical columns as a fourth argument, and makes categories of them
+    mixed : whether it is handed the places of categorical columns as a second argument, and makes categories of them
     own : whether it is the user's own
     """
 
-    function: Callable[..., Rows]
+    function: Callable[..., Any]
     makes: bool = False
     within: str | None = None
     mixed: bool = False

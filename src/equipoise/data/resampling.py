@@ -125,11 +125,12 @@ def _made(
         return found
     try:
         if not record.mixed:
-            return record.function(*rows, seed, **options)
+            made: Rows = record.function(seed, **options).fit_resample(*rows)
+            return made
         features, labels = rows
         coded, places = with_codes(features, groups)
-        made, labels = record.function(coded, labels, seed, places, **options)
-        return without_codes(made, groups, features.shape[1]), labels
+        found, labels = record.function(seed, places, **options).fit_resample(coded, labels)
+        return without_codes(found, groups, features.shape[1]), labels
     except (ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise ConfigError(

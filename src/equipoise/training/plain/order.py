@@ -20,12 +20,13 @@ def resampled(case: Case, definitions: Definitions) -> list[str]:
     record, option = resampler(dataset.sampling), f"dataset.sampling={dataset.sampling}"
     if record is None:
         return []
-    given = Text("x_train"), Text("y_train"), Text("SEED")
-    return [
-        *case.said(option, record.function.__doc__, WIDTH),
-        *definitions.result_of(option, "x_train, y_train", record.function, *given, **options_of(dataset)),
-        "x_train = np.float32(x_train)",
-    ]
+    rows, seed, options = (Text("x_train"), Text("y_train")), Text("SEED"), options_of(dataset)
+    if record.own:
+        made = definitions.result_of(option, "x_train, y_train", record.function, *rows, seed, **options)
+    else:
+        made = definitions.result_of(option, "resampler", record.function, seed, **options)
+        made.append("x_train, y_train = resampler.fit_resample(x_train, y_train)")
+    return [*case.said(option, record.function.__doc__, WIDTH), *made, "x_train = np.float32(x_train)"]
 
 
 def order(case: Case, definitions: Definitions) -> Piece:
