@@ -116,19 +116,20 @@ def estimate_prior(
     >>> r.target_prior.tolist()
     [0.166667, 0.833333]
     """
-    labels, seen = validation
-    names = _names(labels, seen, classes)
-    before, new = (
-        checked_logits(values, len(names), what)
-        for values, what in ((seen, "the validation logits"), (logits, "logits"))
-    )
-    indices = indices_of(labels, names, "the validation labels")
-    if len(indices) != len(before):
-        raise ConfigError(f"the validation labels are {len(indices)} samples, and the validation logits {len(before)}")
-    name = choice("calibration", calibration, {}).name
+    names = _names(*validation, classes)
+    new = checked_logits(logits, len(names), "logits")
     rows = chosen(len(new), most_rows(len(names)))
-    source = Source(indices, before, _learned(learned_prior, len(names)), name)
+    source = _source(*validation, names, choice("calibration", calibration, {}).name, learned_prior)
     return Prior(names, estimate(source, new[rows], names, resamples=resamples), len(new))
+
+
+def _source(labels: Any, logits: Any, names: tuple[str, ...], calibration: str, learned: Any) -> Source:
+    """Return what the validation samples say."""
+    seen = checked_logits(logits, len(names), "the validation logits")
+    indices = indices_of(labels, names, "the validation labels")
+    if len(indices) != len(seen):
+        raise ConfigError(f"the validation labels are {len(indices)} samples, and the validation logits {len(seen)}")
+    return Source(indices, seen, _learned(learned, len(names)), calibration)
 
 
 def _names(labels: Any, logits: Any, classes: Sequence[Any] | None) -> tuple[str, ...]:

@@ -365,7 +365,8 @@ def _of_source(source: Source, classes: Sequence[str]) -> list[str]:
     found = []
     if source.calibration == NONE:
         found.append(
-            "probabilities are not calibrated, and EM takes them for true: calibration=bias_corrected makes it better"
+            "probabilities are not calibrated, EM takes them for true, and the interval does not know of it: "
+            "use calibration=bias_corrected"
         )
     few = [name for name, count in zip(classes, source.counts.tolist(), strict=True) if count < FEW]
     if few:

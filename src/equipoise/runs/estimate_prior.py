@@ -103,8 +103,13 @@ def with_numbers(config: Config, found: EstimatedPrior) -> Config:
     return config.model_copy(update={"dataset": config.dataset.model_copy(update={"target_prior": numbers})})
 
 
-def with_notes(evaluated: Evaluated, found: EstimatedPrior, decision: str) -> Evaluated:
-    """Return the evaluation with notes on what its probabilities are under, and whether the decision follows."""
+def with_notes(evaluated: Evaluated, found: EstimatedPrior | None, decision: str) -> Evaluated:
+    """Return the evaluation with notes on what its probabilities are under, if that was estimated.
+
+    They tell as well whether the decision follows.
+    """
+    if found is None:
+        return evaluated
     follows = () if is_moved(evaluated.verdict.decide) else (f"decision={decision} {_unmoved(decision)}; {INSTEAD}",)
     told = f"dataset.target_prior is {found.told}: it assumes that p(x | class) is as in validation (label shift)"
     notes = (*evaluated.evidence.evaluation.notes, told, *found.estimate.notes, *follows)

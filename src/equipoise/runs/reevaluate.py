@@ -71,6 +71,11 @@ class Asked:
     gates: tuple[Gate, ...] = ()
     unlabelled: Unlabelled | None = None
 
+    @property
+    def words(self) -> list[str]:
+        """What was typed of it that changes the numbers."""
+        return [] if self.unlabelled is None else [f"unlabelled={self.unlabelled.source}"]
+
 
 NOTHING_MORE = Asked()
 
@@ -109,32 +114,23 @@ def evaluate_again(
     own, weights = history.config_of(store, trained), _weights(store, trained.id)
     was, config = (_of_the_same_logit(inherit(own, typed, tree), own, weights) for typed in ((), overrides))
     data = data_to_judge_on(trained, was.dataset, config)
-    if data.classes != weights.classes:
-        raise ConfigError(
-            f"dataset={config.dataset.name} has the classes {listing(data.classes)}; "
-            f"the model was trained on {listing(weights.classes)}"
-        )
+    _check(config, data, weights, asked)
     # All that depends on the training counts is about the data that the model has seen.
     weights = replace(weights, count=data.count)
     data = replace(data, counts=weights.counts, masses=weights.masses, resampled=weights.resampled)
     slicings = _slicings(was.dataset, config.dataset, data, asked.slices)
-    if asked.unlabelled is not None and config.dataset.target_prior != ESTIMATE:
-        raise ConfigError(f"unlabelled={asked.unlabelled.source} is for dataset.target_prior=estimate: type it, too")
     device = _started(config)
     answers, prior = _answers(store, trained, config, data), None
     if config.dataset.target_prior == ESTIMATE:
         prior = estimated(config, data, weights, answers, asked.unlabelled)
         config = with_numbers(config, prior)
-    found = evaluate(config, data, weights, answers)
-    if prior is not None:
-        found = with_notes(found, prior, config.decision.name)
+    found = with_notes(evaluate(config, data, weights, answers), prior, config.decision.name)
     found = _with_slices(found, slicings, config.dataset)
     gates = check_gates(asked.gates, found.evidence)
     folder = project_root() / "outputs" / "evaluation" / time.strftime(f"{trained.id[:8]}-%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     experiment = given_experiment() or store.client.get_experiment(trained.experiment_id).name
-    beside = [] if asked.unlabelled is None else [f"unlabelled={asked.unlabelled.source}"]
-    words = shlex.join((f"run={trained.id}", *overrides, *beside))
+    words = shlex.join((f"run={trained.id}", *overrides, *asked.words))
     tags = {**_tags(trained, config, data), "device": device, JUDGED_BY: words}
     description = Description(experiment, f"{run_name(config)} · judged again", flat(config), tags)
     with start_run(store, description, folder, adopt=outer_run(store)) as log:
@@ -145,9 +141,19 @@ def evaluate_again(
         log_gates(log, gates)
         log_prior(log, prior)
         log_script_of(store, trained.id, log)
-        typed = facts(config, data, log, f"{command('evaluate')} {words}")
-        draw_and_log(replace(found.evidence, facts=typed), log)
+        draw_and_log(replace(found.evidence, facts=facts(config, data, log, f"{command('evaluate')} {words}")), log)
     return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder, prior)
+
+
+def _check(config: Config, data: Prepared, weights: ClassWeights, asked: Asked) -> None:
+    """Refuse data of other classes, and rows without labels that nobody asks."""
+    if data.classes != weights.classes:
+        raise ConfigError(
+            f"dataset={config.dataset.name} has the classes {listing(data.classes)}; "
+            f"the model was trained on {listing(weights.classes)}"
+        )
+    if asked.unlabelled is not None and config.dataset.target_prior != ESTIMATE:
+        raise ConfigError(f"unlabelled={asked.unlabelled.source} is for dataset.target_prior=estimate: type it, too")
 
 
 def _started(config: Config) -> str:

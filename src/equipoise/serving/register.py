@@ -122,7 +122,7 @@ def _said(moved: Probabilities, run: Logged) -> str:
 
 def _target(run: Logged) -> str:
     found = run.params.get("dataset.target_prior", "training")
-    return f"{found}, {run.tags[TAG]}," if TAG in run.tags else found
+    return f"{found} ({run.tags[TAG]})" if TAG in run.tags else found
 
 
 def _write_model(store: Store, run: str, name: str, parts: Path) -> None:
