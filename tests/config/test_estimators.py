@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.config import identity
+from equipoise.config.estimators import seeds_in_vain
 from equipoise.config.model import config_sha256
 from equipoise.core.schema import ConfigError
 from equipoise.methods.estimators import ESTIMATORS, Estimator
@@ -97,3 +98,9 @@ def test_seeds_that_change_nothing_are_told() -> None:
     said.clear()
     plan(["-m", "dataset=synthetic", "model=boosting", "dataset.split_seed=0,1"], said.append)
     assert not any(line.startswith("note: ") for line in said)
+
+
+def test_seeds_make_other_fits_where_rows_are_made_by_them() -> None:
+    for sampling, in_vain in (("none", 1), ("tomek", 1), ("smote", 0)):
+        jobs = [composed(*BOOSTING, f"dataset.sampling={sampling}", f"seed={seed}") for seed in (0, 1)]
+        assert len(seeds_in_vain(jobs)) == in_vain, sampling
