@@ -56,6 +56,12 @@ def test_weights_of_a_file_are_those_that_one_could_have_typed(tmp_path: Path) -
     words = ["dataset=synthetic", "dataset.class_counts=[9,6,3]", "model=linear", "weighting=manual"]
     named = composed(*words, f"weighting.weights='{tmp_path}/my weights.csv'")
     assert named == composed(*words, "weighting.weights={0: 1, 1: 2.5, 2: 60}")
+    for header in ("class;weight\n", ""):  # with a decimal comma
+        (tmp_path / "my weights.csv").write_text(f"{header}0;1,0\n1;2,5\n2;60\n")
+        assert named == composed(*words, f"weighting.weights='{tmp_path}/my weights.csv'")
+    (tmp_path / "my weights.csv").write_text("class;weight\n0;1,500\n1;2,5\n2;60\n")
+    with pytest.raises(ConfigError, match=r"the file has 1,500 for '0': write 1\.500, or 1500 without a mark"):
+        composed(*words, f"weighting.weights='{tmp_path}/my weights.csv'")
     (tmp_path / "my weights.csv").write_text("class,weight\n0,1\n1,much\n")
     with pytest.raises(ConfigError, match=r"weighting\.weights=.*my weights.csv: the file has no number for '1', but"):
         composed(*words, f"weighting.weights='{tmp_path}/my weights.csv'")

@@ -49,12 +49,14 @@ def _of_csv(text: str) -> list[tuple[str, str]]:
     The first row is a header, unless its second cell is a number.
     """
     lines = text.splitlines()
-    mark = max(",;\t", key=lines[0].count) if lines else ","
+    # In `cat;1,5` the comma is a decimal mark.
+    marks = ";\t" if lines and re.search(r"[;\t]\s*[+-]?\d+,\d+\s*$", lines[0], re.ASCII) else ",;\t"
+    mark = max(marks, key=lines[0].count) if lines else ","
     rows = [row for row in csv.reader(lines, delimiter=mark) if any(cell.strip() for cell in row)]
     odd = [row for row in rows if len(row) != 2]
     if odd:
         raise ValueError(f"the row {mark.join(odd[0])!r} of the file has {len(odd[0])} cells; it must have two")
-    first = 1 if rows and not NUMBER.fullmatch(rows[0][1].strip()) else 0
+    first = 1 if rows and not NUMBER.fullmatch(rows[0][1].strip().replace(",", ".")) else 0
     return [(name, value) for name, value in rows[first:]]
 
 

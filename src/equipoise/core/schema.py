@@ -112,11 +112,25 @@ def numbers_by_class(value: Any) -> Any:
     """
     if not isinstance(value, str) or mapping_in(value) is not None or value in WORDS:
         return names_as_text(value)
-    found = pairs_in(value)
+    found = {name: _with_point(text, name) for name, text in pairs_in(value).items()}
     odd = [name for name, text in found.items() if number_in(text) is None]
     if odd:
         raise ValueError(f"the file has no number for {odd[0]!r}, but {found[odd[0]]!r}")
     return {name: float(text) for name, text in found.items()}
+
+
+def _with_point(text: str, name: str) -> str:
+    """Return a number of a file, which may have a decimal comma, with a point.
+
+    Raises
+    ------
+    ValueError
+        If the comma may stand between thousands as well.
+    """
+    if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", text, re.ASCII):
+        plain = text.replace(",", "")
+        raise ValueError(f"the file has {text} for {name!r}: write {text.replace(',', '.')}, or {plain} without a mark")
+    return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+", text, re.ASCII) else text
 
 
 def read_class_names(value: Any) -> Any:
