@@ -27,6 +27,8 @@ from equipoise.reports.fonts import lettering
 from equipoise.runs.weigh import corrections, notes, shown, training
 from equipoise.training.trained import Trained
 
+REFITTED = "been learned by the model that is logged (trainer.refit=true)"
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -99,9 +101,17 @@ def rehearsed(config: Config, data: Prepared, weights: ClassWeights) -> Verdict:
     return without_intervals(config, data, weights, Logits(**made_up))
 
 
-def without_intervals(config: Config, data: Prepared, weights: ClassWeights, logits: Logits) -> Verdict:
-    """Judge the logits as `evaluate` does, but for intervals: what is wanted is the decision rule."""
-    judging = replace(_judging(config, data, weights), resamples=0)
+def without_intervals(
+    config: Config, data: Prepared, weights: ClassWeights, logits: Logits, used: tuple[str, ...] = ()
+) -> Verdict:
+    """Judge the logits as `evaluate` does, but for intervals: what is wanted is the decision rule.
+
+    Parameters
+    ----------
+    used : what the validation rows have chosen, besides what the config tells
+    """
+    judging = _judging(config, data, weights)
+    judging = replace(judging, resamples=0, used=(*judging.used, *used))
     return task_of(data).judge(data, logits, training(config, data, weights), judging)
 
 
@@ -124,8 +134,7 @@ def _used(config: Config) -> tuple[str, ...]:
     """Return what the validation rows have chosen before a decision rule sees them."""
     trainer = config.trainer
     stopped = "chosen the epoch to stop at" if trainer.early_stopping is not None else ""
-    learned = "been learned by the model that is logged (trainer.refit=true)" if trainer.refit else ""
-    return tuple(filter(None, (stopped, learned)))
+    return tuple(filter(None, (stopped, REFITTED if trainer.refit else "")))
 
 
 def with_notes(verdict: Verdict, classes: Sequence[str]) -> Evaluation:

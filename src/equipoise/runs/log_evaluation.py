@@ -19,7 +19,7 @@ from equipoise.reports.evidence import ByRule, Evidence
 from equipoise.reports.prior_table import EstimatedPrior
 from equipoise.runs.again import Again
 from equipoise.runs.estimate_prior import TABLE, TAG
-from equipoise.runs.evaluate import Evaluated, without_intervals
+from equipoise.runs.evaluate import REFITTED, Evaluated, without_intervals
 from equipoise.runs.log import log_profiles, set_json_tag
 from equipoise.tracking import history, keys
 from equipoise.tracking.artifacts import INTERVALS, PER_CLASS
@@ -222,7 +222,7 @@ def log_rule(again: Again, log: Run, trained: Trained, judged: Prepared) -> str:
     In a sentence, which rows the two models have learned from.
     """
     logits = Logits(trained.logits, trained.validation_logits)
-    log_served(log, without_intervals(again.config, again.data, again.weights, logits))
+    log_served(log, without_intervals(again.config, again.data, again.weights, logits, (REFITTED,)))
     first = len(judged.split("train").labels)
     return f"model: trained once more on all {again.rows:,} rows; figures are of the training on {first:,}"
 
