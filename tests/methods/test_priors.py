@@ -29,6 +29,7 @@ def test_the_effective_prior_is_that_of_the_weighted_samples() -> None:
 
 def test_a_prior_in_the_loss_is_none_of_the_logits() -> None:
     assert effective_prior(weighted(1, 1), loss("balanced_softmax")) == pytest.approx([0.5, 0.5])
+    assert effective_prior(weighted(1, 1), loss("lade")) == pytest.approx([0.5, 0.5])
     assert effective_prior(weighted(1, 1), loss("logit_adjusted", tau=0.0)) == pytest.approx([0.75, 0.25])
     # p^(1 - 1/2) is proportional to sqrt 3 and 1
     assert effective_prior(weighted(1, 1), loss("logit_adjusted", tau=0.5)) == pytest.approx(
@@ -50,7 +51,9 @@ def test_weighing_the_positives_moves_the_prior() -> None:
 
 
 def test_what_has_no_analytic_form_has_no_prior() -> None:
-    for name in ("focal", "ldam", "vs", "poly", "label_smoothing", "cost_matrix", "predicted_class"):
+    of_batches = ("recall", "soft_f1", "auc_margin")
+    others = ("class_balanced_focal", "influence_balanced", "label_smoothing", "cost_matrix", "predicted_class")
+    for name in ("focal", "ldam", "vs", "poly", *others, *of_batches):
         assert effective_prior(weighted(1, 1), loss(name)) is None
     assert effective_prior(weighted(1, 1), loss("class_weight"), "tau_norm") is None
     assert effective_prior(weighted(1, 9), loss("focal"), "crt") == pytest.approx([0.5, 0.5]), (

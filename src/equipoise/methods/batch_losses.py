@@ -70,13 +70,7 @@ def soft_f1(labels: "tf.Tensor", logits: "tf.Tensor") -> "tf.Tensor":
     return _without_f1(rows_of(labels, logits), tf.nn.softmax(logits))
 
 
-def sigmoid_f1(
-    labels: "tf.Tensor",
-    logits: "tf.Tensor",
-    *,
-    slope: Positive,
-    shift: Annotated[float, Field(ge=-1e9, le=1e9)],
-) -> "tf.Tensor":
+def sigmoid_f1(labels: "tf.Tensor", logits: "tf.Tensor", slopes: "tf.Tensor", offsets: "tf.Tensor") -> "tf.Tensor":
     """1 - the mean over labels of 2 TP / (2 TP + FP + FN), counted by sigmoid(slope (z + shift)).
 
     sigmoidF1 (Benedict et al. 2022), for several labels a sample or a single logit: the steeper, the nearer to F1.
@@ -88,7 +82,7 @@ def sigmoid_f1(
     import tensorflow as tf
 
     labels, logits = row_form(labels, logits)
-    return _without_f1(labels, tf.sigmoid(slope * (logits + shift)))
+    return _without_f1(labels, tf.sigmoid(slopes * logits + offsets))
 
 
 def auc_margin(labels: "tf.Tensor", logits: "tf.Tensor", *, margin: Positive) -> "tf.Tensor":

@@ -504,8 +504,8 @@ def distribution_balanced(
     # A sample without labels is as rare as can be: its ratios are without bound.
     ratios = rarity / tf.maximum(tf.reduce_sum(truth * rarity, axis=-1, keepdims=True), TINY)
     weights = alpha + tf.sigmoid(beta * (ratios - mu))
-    margins = logits + bias
-    margins = tf.where(truth > 0, margins, -scale * margins)
+    # TensorFlow would put the bias and that of a last layer together, and leave other last bits in other graphs.
+    margins = tf.where(truth > 0, logits, -scale * logits) + tf.where(truth > 0, bias, -scale * bias)
     losses = power(tf.sigmoid(-margins), gamma) * -tf.math.log_sigmoid(margins)
     return 2 * tf.reduce_mean(tf.where(truth > 0, weights, weights / scale) * losses, axis=-1)
 
@@ -523,6 +523,10 @@ def _balancing(
     negatives = np.maximum(known.samples - known.positives, 1)
     bias = -init_bias * np.log(negatives / known.positives) / neg_scale
     return {"rarity": 1 / known.positives, "bias": bias, "mapping": np.array([alpha, beta, mu, neg_scale])}
+
+
+def _lines(known: Known, *, slope: Positive, shift: Annotated[float, Field(ge=-1e9, le=1e9)]) -> dict[str, Floats]:
+    return {"slopes": np.array(slope), "offsets": np.array(slope * shift)}
 
 
 # The first three are one function put in three ways; the others may be put in any way.
@@ -547,7 +551,7 @@ SHIPPED: Mapping[str, Loss] = {
     "lade": Loss(lade, _density, _inverse_prior, of_batches=True),
     "recall": Loss(recall, of_batches=True),
     "soft_f1": Loss(soft_f1, of_batches=True),
-    "sigmoid_f1": Loss(sigmoid_f1, yes_or_no=True, of_batches=True),
+    "sigmoid_f1": Loss(sigmoid_f1, _lines, yes_or_no=True, of_batches=True),
     "auc_margin": Loss(auc_margin, of_batches=True),
 }
 
