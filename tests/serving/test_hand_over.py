@@ -299,6 +299,12 @@ def test_the_card_warns_of_what_is_weak_and_shows_names_as_they_are() -> None:
     text = card(record(tags={"refit": "true", "slices": "country, age"}, metrics=rows))
     assert "was trained once more, on all 100 rows (`trainer.refit=true`)" in text
     assert "its recall by country, age stands in the run's evaluation/slices" in text
+    again = {"judged_by": "run=r decision=cost", "target_prior": "estimated by EM from 9 rows of t.csv, without labels"}
+    text = card(record(tags=again, probabilities="", params={"dataset.target_prior": "[0.5, 0.5]"}))
+    assert (
+        "judged again, without training, and is as this command left it:\n\n```sh\npython src/evaluate.py run=r" in text
+    )
+    assert "than dataset.target_prior=[0.5, 0.5] (estimated by EM from 9 rows of t.csv, without labels; that" in text
     many = [{"class": f"class {number}", "recall": number / 100, "recall_low": 0.9} for number in range(100)]
     text = card(record(per_class=many))
     assert "| class 19 |" in text
