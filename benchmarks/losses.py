@@ -53,8 +53,9 @@ def main() -> None:
     labels = generator.integers(10, size=BATCH * STEPS)
     batches = tf.data.Dataset.from_tensor_slices((features, labels)).batch(BATCH).cache().prefetch(2)
     plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    for name in LOSSES:
-        if name in ("class_weight", "sample_weight", "sigmoid"):  # the same function as custom; another kind of labels
+    for name, record in LOSSES.items():
+        # The same function as custom; another kind of labels.
+        if name in ("class_weight", "sample_weight") or record.yes_or_no:
             continue
         config = _config("model=cnn", f"loss={name}", *NEEDS.get(name, []))
         function = loss_function(config, DATA)
