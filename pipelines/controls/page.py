@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 
-from grid import named_runs
+from grid import named_runs, read
 from marked import rewrite, table
 
 from equipoise.comparison.compare import Comparison, compare, wanted
@@ -80,7 +80,13 @@ def _by_dataset(found: Comparison) -> str:
 
 
 def _rows(cells: dict[str, list[str]]) -> list[list[str]]:
-    return [[label.replace(FREE, "none, post hoc"), *row] for label, row in cells.items()]
+    """Return the rows in the order of the grid; the free control stands after the baseline."""
+    grid = read(NAME)
+    order = [BASELINE, FREE, *grid["methods"], *grid["decided"]]
+    return [
+        [label.replace(FREE, "none, post hoc"), *cells[label]]
+        for label in sorted(cells, key=lambda label: order.index(label) if label in order else len(order))
+    ]
 
 
 def _told(difference: Difference | None) -> list[str]:
