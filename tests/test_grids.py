@@ -44,11 +44,13 @@ def test_the_page_has_the_corrected_intervals_of_paired_differences(programs: Si
             value,
             {"dataset.split_seed": str(split), "dataset.title": "data"},
             **{"decision/tuned/balanced_accuracy": TUNED[split], "count/a": 50, "count/b": 20},
+            log_loss_corrected=0.4,
         )
         for split, value in enumerate(ARGMAX)
     ]
     trained = [programs.grid.named(one, "none") for one in runs]
-    others = [programs.grid.named(run("balanced", split, 0.5, runs[split].params), "balanced") for split in range(3)]
+    more = [run("balanced", split, 0.5, runs[split].params, log_loss_corrected=0.3) for split in range(3)]
+    others = [programs.grid.named(one, "balanced") for one in more]
     decided = [programs.grid.by_rule(one, "tuned", "tuned") for one in trained]
     assert [one.metrics["test/balanced_accuracy"] for one in decided] == list(TUNED)
     told = programs.page.told([*trained, *decided, *others])
