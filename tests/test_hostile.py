@@ -69,7 +69,8 @@ def test_any_value_is_accepted_or_refused(some_data: Path) -> None:
 
 @pytest.mark.slow
 def test_any_word_is_accepted_or_refused(some_data: Path) -> None:
-    outcomes = set()
+    outcomes = {fuzzing.try_command(["dataset=synthetic", "model=linear"])}
+    assert outcomes == {"accepted"}, "of so many drawn options hardly any fit each other"
 
     @seed(2)
     @settings(
@@ -80,7 +81,8 @@ def test_any_word_is_accepted_or_refused(some_data: Path) -> None:
         outcomes.add(fuzzing.try_command(words))
 
     draw()
-    assert outcomes == {"accepted", "refused"}
+    assert outcomes <= {"accepted", "refused"}
+    assert "refused" in outcomes
 
 
 @pytest.mark.slow

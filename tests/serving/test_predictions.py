@@ -321,7 +321,7 @@ def test_a_store_that_mlflow_must_be_asked_gives_the_same_parts(
     monkeypatch.setattr(parts, "registered_folder", lambda *_: None)
     with parts.parts_of_run(run, "local") as of_run, parts.parts_of_model("by a client@champion", "local") as of_model:
         assert (content(of_run), content(of_model)) == quick
-        assert len(quick[0]) == 4
+        assert len(quick[0]) == 6
         assert (of_model / "model.keras").is_file()
     found, _ = predicted(run, source, tmp_path / "p.parquet")
     assert_as_logged(found, expected)

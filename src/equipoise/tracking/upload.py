@@ -6,6 +6,7 @@ overwritten by itself, and a run and a model are looked for in the store before 
 """
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -167,7 +168,9 @@ def _model(outbox: Outbox, client: "MlflowClient", operation: dict[str, Any], _e
         logged.model_id,
         logged.artifact_location,
     )
-    saved.save(str(folder / "MLmodel"))
+    # Aside first: a process that is killed while it writes leaves the description that is there.
+    saved.save(str(folder / "MLmodel.part"))
+    os.replace(folder / "MLmodel.part", folder / "MLmodel")
     client.log_model_artifacts(logged.model_id, str(folder))
     if not (
         same and logged.model_id in {output.model_id for output in client.get_run(now.run_id).outputs.model_outputs}

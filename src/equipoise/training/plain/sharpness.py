@@ -41,7 +41,7 @@ def _step(case: Case, place: str) -> list[str]:
         "self.metrics[0].update_state(loss, sample_weight=tf.shape(x)[0])",
         f"gradients = {gradients}",
         f"place = {place}",
-        "with tf.GradientTape() as tape, keras.StatelessScope([*zip(weights, place), *states]):",
+        "with tf.GradientTape() as tape, keras.StatelessScope([*zip(weights, place, strict=True), *states]):",
         "    tape.watch(place)",
         f"    scaled = self.optimizer.scale_loss({LOSS})",
         "self.optimizer.apply_gradients(zip(tape.gradient(scaled, place), weights))",
