@@ -44,6 +44,6 @@ def _step(case: Case, place: str) -> list[str]:
         "with tf.GradientTape() as tape, keras.StatelessScope([*zip(weights, place, strict=True), *states]):",
         "    tape.watch(place)",
         f"    scaled = self.optimizer.scale_loss({LOSS})",
-        "self.optimizer.apply_gradients(zip(tape.gradient(scaled, place), weights))",
+        "self.optimizer.apply_gradients(zip(tape.gradient(scaled, place), weights, strict=True))",
         "return self.get_metrics_result()",
     ]
