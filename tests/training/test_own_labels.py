@@ -83,7 +83,7 @@ REFUSED = {
     "loss=by_label": r"returns the shape \(6, 3\) for 6 samples; it must return one value a sample, .*axis=-1",
     "loss=of_classes": r"loss=of_classes is for one class a sample; dataset=multilabel takes loss=sigmoid or "
     r"distribution_balanced or sigmoid_f1 or bce or rare or by_label; one of your own .* its first parameter rows",
-    "loss=bce weighting=balanced": "which loss=bce does not know: use weighting=none, or loss=sigmoid; .* take `counts`",
+    "loss=bce weighting=balanced": "which loss=bce does not know: use weighting=none, or loss=sigmoid; .* `counts`",
     "loss=bce dataset=digits_lt": "loss=bce needs a single logit: dataset.labels=binary",
 }
 
