@@ -104,7 +104,8 @@ study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagr
 
 controls:  ## Train every rival of a weight on six data sets, and write docs/controls.md: what is there is not trained again
 	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
-	@PYTHONPATH=src:pipelines python pipelines/grid.py controls && PYTHONPATH=src:pipelines python pipelines/controls/page.py
+	@PYTHONPATH=src:pipelines python pipelines/grid.py controls; grid=$$?; \
+		PYTHONPATH=src:pipelines python pipelines/controls/page.py && exit $$grid
 
 published:  ## Repeat two published tables by the project's own commands, and write docs/published.md: minutes
 	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"

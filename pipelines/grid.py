@@ -1,4 +1,6 @@
-"""Run a grid of data sets and methods that is no full product of options: python pipelines/grid.py controls
+"""Run a grid of data sets and methods that is no full product of options:
+
+PYTHONPATH=src:pipelines python pipelines/grid.py controls
 
 `pipelines/NAME/grid.yaml` says what is typed for each data set and each method. Each pair is a command of its own, and
 all are one sweep, called NAME. What the store has already is not trained again.

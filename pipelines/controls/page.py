@@ -1,4 +1,4 @@
-"""Write the results of `make controls` into docs/controls.md: python pipelines/controls/page.py
+"""Write the results of `make controls` into docs/controls.md, as that command does.
 
 Means, paired differences and intervals are those of `compare`, which knows each run by its method alone.
 """
@@ -6,6 +6,7 @@ Means, paired differences and intervals are those of `compare`, which knows each
 import math
 import sys
 from collections.abc import Sequence
+from typing import Literal
 
 from grid import named_runs, read
 from marked import rewrite, table
@@ -20,6 +21,7 @@ from equipoise.tracking.history import Logged
 NAME, BASELINE = "controls", "none"
 METRICS = ("balanced_accuracy", "macro_f1", "mcc", "log_loss_corrected")
 FREE = f"{BASELINE}, logit-adjusted post hoc"
+AGAINST_FREE = "The same means, with the paired difference to the models without weights that are adjusted post hoc."
 
 
 def main() -> int:
@@ -39,11 +41,20 @@ def told(runs: Sequence[Logged], lacking: Sequence[str] = ()) -> str:
     parts = [_data(runs)]
     if lacking:
         parts.append(f"Missing, and left out of what is said over all data sets: {'; '.join(lacking)}.")
+    parts += _warned(comparisons)
     if len(comparisons[0].tables) > 1:
-        parts += ["## Over all data sets", _over_datasets(comparisons)]
+        parts += ["## Over all data sets", _over_datasets(comparisons, "to_baseline")]
+        free = [found for found in comparisons if any(one.to_control for one in found.overall)]
+        parts += ["## Against what is free", AGAINST_FREE, _over_datasets(free, "to_control")]
     for found in comparisons:
         parts += [f"## {words(found.metric)[0].upper()}{words(found.metric)[1:]}", _by_dataset(found)]
     return "\n\n".join(parts)
+
+
+def _warned(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return what the comparisons say of runs that do not match: other code, or places that a method lacks."""
+    notes = [note for found in comparisons for table in found.tables for note in table.notes]
+    return list(dict.fromkeys(note for note in notes if "code" in note or "omitted" in note))
 
 
 def _data(runs: Sequence[Logged]) -> str:
@@ -56,14 +67,14 @@ def _data(runs: Sequence[Logged]) -> str:
     return table(["data set", "classes", "training samples", "of the rarest class", "imbalance ratio"], lines)
 
 
-def _over_datasets(comparisons: Sequence[Comparison]) -> str:
-    """Return a row for each method: of each metric its mean, and its difference to the baseline over the data sets."""
+def _over_datasets(comparisons: Sequence[Comparison], to: Literal["to_baseline", "to_control"]) -> str:
+    """Return a row for each method: of each metric its mean, and its difference to a reference over the data sets."""
     cells: dict[str, list[str]] = {}
     for number, found in enumerate(comparisons):
         for one in found.overall:
             for label in one.labels:
                 row = cells.setdefault(label, ["–"] * len(comparisons))
-                row[number] = " · ".join([f"{one.mean:.3f}", *_told(one.to_baseline)])
+                row[number] = " · ".join([f"{one.mean:.3f}", *_told(getattr(one, to))])
     return table(["method", *(words(found.metric) for found in comparisons)], _rows(cells))
 
 

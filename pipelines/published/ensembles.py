@@ -1,4 +1,4 @@
-"""Two ensembles of a published table, beside the runs of grid.yaml: python pipelines/published/ensembles.py"""
+"""Two ensembles of a published table, beside the runs of grid.yaml, as `make published` writes them."""
 
 import sys
 from collections.abc import Sequence

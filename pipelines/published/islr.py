@@ -1,4 +1,4 @@
-"""The thresholds of ISLR on Default, by the commands that a user types: python pipelines/published/islr.py
+"""The thresholds of ISLR on Default, by the commands that a user types, as `make published` writes them.
 
 A threshold of 0.2 is a cost: to miss a default costs four times as much as to suspect one wrongly.
 """
