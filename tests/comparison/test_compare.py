@@ -93,6 +93,26 @@ def test_the_same_bits_are_one_line() -> None:
     assert len(rows(compare(differently, "balanced_accuracy"))) == 2, "the same model judged by two rules is two lines"
 
 
+def test_what_is_asked_for_sets_the_same_bits_apart() -> None:
+    """Sets of two sizes leave the metrics of the panel as they are."""
+    sets = [
+        replace(one, metrics={**one.metrics, "test/set_size": size})
+        for alpha, size in (("0.05", 3.0), ("0.3", 1.2))
+        for one in [run("none", 0, 0.5, {"decision.alpha": alpha}, digest="bits")]
+    ]
+    assert list(rows(compare(sets, "set_size"))) == ["decision.alpha=0.3", "decision.alpha=0.05"]
+    assert len(rows(compare(sets, "mcc"))) == 1
+
+
+def test_a_classs_error_is_better_when_lower() -> None:
+    runs = [
+        replace(one, metrics={**one.metrics, "test/error_decided/0": value})
+        for weighting, value in (("none", 0.3), ("balanced", 0.1))
+        for one in [run(weighting, 0, 0.5)]
+    ]
+    assert list(rows(compare(runs, "error_decided/0"))) == ["balanced", "none"]
+
+
 def test_a_model_that_was_trained_once_more_is_known_by_the_one_that_the_metrics_are_of() -> None:
     once, more = (run("none", 0, 0.6, {"trainer.refit": refit}, digest=refit) for refit in ("False", "True"))
     assert set(rows(compare([once, more], "mcc"))) == {"trainer.refit=False", "trainer.refit=True"}

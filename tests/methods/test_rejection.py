@@ -86,6 +86,27 @@ def test_a_coverage_is_the_share_of_new_rows_and_ties_are_decided_alike() -> Non
     json.loads(json.dumps(as_json(everything)), parse_constant=pytest.fail)
 
 
+@pytest.mark.parametrize("option", [{"error": 0.25}, {"coverage": 0.7}])
+@pytest.mark.parametrize("classes", [3, 10])
+def test_equal_rows_are_decided_alike_one_by_one_and_in_any_block(classes: int, option: Any) -> None:
+    """Trees give few different probabilities, and the limit is one of them."""
+    rejected = 0
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        atoms = np.log(generator.dirichlet(np.full(classes, 0.3), size=12) + 1e-6)
+        logits = atoms[generator.integers(12, size=240)]
+        uniform = generator.uniform(size=(240, 1))
+        labels = (special.softmax(logits, axis=1).cumsum(axis=1) < uniform).sum(axis=1)
+        costs = generator.uniform(size=(classes, classes)) * (1 - np.eye(classes))
+        found = rule(np.minimum(labels, classes - 1), logits, {"costs": costs}, **option)
+        together = found(logits)
+        rejected += 0 < (together == NO_CLASS).mean() < 1
+        singly = np.concatenate([found(row[None]) for row in logits])
+        np.testing.assert_array_equal(singly, together)
+        np.testing.assert_array_equal(found(np.asfortranarray(logits)), together)
+    assert rejected >= 4
+
+
 def test_an_error_is_kept_as_often_as_is_said() -> None:
     """Costs are uniform, and a row is wrong with that probability: below a limit t the error is t / 2."""
     wrongly, limits = 0, []

@@ -7,12 +7,16 @@ from equipoise.metrics.counts import COUNTED
 from equipoise.metrics.orientation import orientation
 
 
-@pytest.mark.parametrize("metric", ["log_loss", "val/log_loss", "test/ece_corrected", "brier", "expected_cost"])
+LOWER = ["log_loss", "val/log_loss", "test/ece_corrected", "brier", "expected_cost", "test/log_loss_high"]
+LOWER_OF_A_CLASS = ["error_decided/fraud", "val/decision/abstain/error_decided/0", "error_decided/recall"]
+
+
+@pytest.mark.parametrize("metric", [*LOWER, *LOWER_OF_A_CLASS])
 def test_lower_is_better(metric: str) -> None:
     assert orientation(metric) == -1
 
 
-@pytest.mark.parametrize("metric", [*COUNTED, "val/macro_f1", "macro_auroc", "subset_accuracy"])
+@pytest.mark.parametrize("metric", [*COUNTED, "val/macro_f1", "macro_auroc", "subset_accuracy", "test/recall/brier"])
 def test_higher_is_better(metric: str) -> None:
     assert orientation(metric) == 1
 

@@ -185,7 +185,7 @@ def _table(dataset: str, runs: Sequence[Logged], varied: Sequence[str], aim: _Ai
     metric = aim.metric
     by_settings = configurations.by_settings(runs, varied)
     shared, left_out = configurations.shared_places(by_settings)
-    trained = configurations.merged(by_settings, shared, PANEL, aim.split)
+    trained = configurations.merged(by_settings, shared, (*PANEL, metric), aim.split)
     references = configurations.baselines(trained, aim.baseline)
     controls = [control for control in map(configurations.control, references) if control.values(metric)]
     found = [*trained, *controls]

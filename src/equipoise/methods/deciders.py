@@ -10,6 +10,8 @@ from equipoise.core.schema import Booleans, Floats, Integers
 from equipoise.metrics.classification import log_softmax, move_prior, row_blocks
 from equipoise.metrics.counts import NO_CLASS
 
+CACHED = 50_000  # cells, as many as a processor keeps near
+
 
 @dataclass(frozen=True)
 class Biased:
@@ -32,7 +34,7 @@ class LeastCost:
 
     def __call__(self, logits: Floats) -> Integers:
         log_p = log_probabilities(logits, self.effective, self.target)
-        return _chosen(lambda rows: -(np.exp(rows) @ self.costs), log_p)
+        return _chosen(lambda rows: -_expected(np.exp(rows), self.costs), log_p)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Rejecting:
         chosen = np.empty(len(logits), np.int64)
         for rows in row_blocks(logits.shape):
             p = np.exp(np.asarray(log_p[rows], np.float64))
-            expected, limit = p @ self.costs, p @ self.limit if isinstance(self.limit, np.ndarray) else self.limit
+            expected, limit = _expected(p, self.costs), self.limit
+            if isinstance(limit, np.ndarray):
+                limit = _expected(p, limit[:, None])[:, 0]
             chosen[rows] = np.where(expected.min(axis=1) > limit, NO_CLASS, expected.argmin(axis=1))
         return chosen
 
@@ -66,7 +70,7 @@ class Rejecting:
         least = np.empty(len(logits))
         log_p = log_probabilities(logits, self.effective, self.target)
         for rows in row_blocks(logits.shape):
-            least[rows] = (np.exp(np.asarray(log_p[rows], np.float64)) @ self.costs).min(axis=1)
+            least[rows] = _expected(np.exp(np.asarray(log_p[rows], np.float64)), self.costs).min(axis=1)
         return least
 
     @property
@@ -152,7 +156,7 @@ OfLabels = Above | LabelSets
 
 def log_probabilities(logits: Floats, effective: Floats | None, target: Floats) -> Floats:
     """Return log p, (n, classes), under the target prior where the effective one is known."""
-    found = log_softmax(logits)
+    found = log_softmax(np.ascontiguousarray(logits))  # a sum over columns depends on how they lie in memory
     return found if effective is None else move_prior(found, effective, target)
 
 
@@ -184,6 +188,26 @@ def from_json(data: Mapping[str, Any]) -> Decide:
             if name != "kind"
         }
     )
+
+
+def _expected(p: Floats, costs: Floats) -> Floats:
+    """Return what each choice is expected to cost, float64 (n, choices).
+
+    It is summed class by class: a product of matrices gives other last bits for one row than for a block, and a limit
+    must decide equal rows alike, wherever they stand.
+
+    Parameters
+    ----------
+    p : float64 (n, classes)
+    costs : float64 (classes, choices)
+    """
+    found = np.zeros((len(p), costs.shape[1]))
+    step = max(1, CACHED // costs.shape[1])
+    for start in range(0, len(p), step):
+        rows = slice(start, start + step)
+        for true, of_class in enumerate(costs):
+            found[rows] += p[rows, true, None] * of_class
+    return found
 
 
 def _chosen(score: Callable[[Floats], Floats], values: Floats) -> Integers:
