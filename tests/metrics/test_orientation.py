@@ -6,7 +6,6 @@ from equipoise.comparison.compare import PANEL
 from equipoise.metrics.counts import COUNTED
 from equipoise.metrics.orientation import orientation
 
-
 LOWER = ["log_loss", "val/log_loss", "test/ece_corrected", "brier", "expected_cost", "test/log_loss_high"]
 LOWER_OF_A_CLASS = ["error_decided/fraud", "val/decision/abstain/error_decided/0", "error_decided/recall"]
 
