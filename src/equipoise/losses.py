@@ -6,9 +6,11 @@ which Keras reduces. Options have the defaults of their YAML. Losses are saved w
 module first (`from equipoise import losses`).
 
 Class weights go in through `fit(class_weight=…)`, `fit(sample_weight=…)` or, the same to the bit, `class_weights=…`.
+Losses of a whole batch take none of them: no sample has a loss alone.
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
 import keras
@@ -120,10 +122,20 @@ class Loss(keras.losses.Loss):
         if record.of_batches and weights is not None:
             raise ConfigError(f"class_weights: {loss} is the loss of a whole batch, and no sample has a loss alone")
         known = _known(counts, costs, samples, several_labels=samples is not None or "pos_weight" in by_class)
+        self._logits = _logits(known, by_class) if record.yes_or_no else None
         tables = record.tables_of(known, self.options, indices)
         self._function = functools.partial(record.function, **arguments(self.options, record.function, indices))
         self._tables = {name: np.asarray(values, np.float32) for name, values in tables.items()}
         self._weights = None if weights is None else _checked(weights, "class_weights").astype(np.float32)
+
+    def __call__(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the reduced values; Keras hands over weights only where `fit` was given some."""
+        if sample_weight is not None and LOSSES[self.options.name].of_batches:
+            raise ConfigError(
+                f"class_weight, sample_weight: {self.options.name} is the loss of a whole batch, and no sample has a "
+                "loss alone: leave them out"
+            )
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return one value a sample, float32 (n,)."""
@@ -136,6 +148,11 @@ class Loss(keras.losses.Loss):
 
     def _check_classes(self, logits: int) -> None:
         """Refuse numbers for fewer classes or more: on a GPU a class without a weight would weigh 0 in silence."""
+        if self._logits not in (None, logits):
+            raise ConfigError(
+                f"{self.name} was made for {self._logits} logits, one for each label, and the model ends in {logits}; "
+                "counts of the two classes of a single logit go without samples=, those of several labels with it"
+            )
         classes = 2 if logits == 1 else logits
         tables = {} if LOSSES[self.options.name].yes_or_no else self._tables
         for found in (
@@ -563,8 +580,8 @@ class DistributionBalanced(Loss):
 
     Parameters
     ----------
-    counts : (labels,), training samples that have each label
-    samples : how many there are in all
+    counts : (labels,), training samples that have each label; or of the two classes of a single logit
+    samples : how many there are in all, where a sample may have several labels
     more : its options, and what every loss takes
 
     Examples
@@ -578,6 +595,20 @@ class DistributionBalanced(Loss):
     def __init__(self, counts: npt.ArrayLike, *, samples: int | None = None, **more: Unpack[Rebalancing]) -> None:
         own = {"gamma": 2.0, "alpha": 0.1, "beta": 10.0, "mu": 0.2, "neg_scale": 2.0, "init_bias": 0.05} | more
         super().__init__("distribution_balanced", counts, samples=samples, **own)
+
+
+def _logits(known: Any, by_class: Mapping[str, Any]) -> int | None:
+    """Return how many yes-or-no logits a loss was made for; None if it is for any number of them."""
+    if "pos_weight" in by_class:
+        return len(by_class["pos_weight"])
+    if isinstance(known, _Uncounted):
+        return None
+    if not known.several_labels and len(known.counts) != 2:
+        raise ConfigError(
+            f"counts={known.counts.tolist()} without samples are those of the two classes of a single logit: where a "
+            "sample may have several labels, give samples=, how many there are in all"
+        )
+    return len(known.positives)
 
 
 class _Uncounted:

@@ -266,6 +266,40 @@ def test_a_loss_for_other_classes_is_refused(loss: Any) -> None:
         made([0, 1], np.zeros((2, 3)))
 
 
+def test_counts_of_several_labels_go_with_how_many_samples_there_are() -> None:
+    labels, logits = [[1, 0], [1, 1]], np.zeros((2, 2), np.float32)
+    for loss in (eq.losses.DistributionBalanced([60, 5]), eq.losses.Sigmoid(pos_weight="auto", counts=[60, 5])):
+        assert loss([[1], [0]], logits[:, :1]).shape == ()
+        with pytest.raises(eq.ConfigError, match=r"made for 1 logits.*ends in 2; .*those of several labels with it"):
+            loss(labels, logits)
+    of_labels = eq.losses.DistributionBalanced([60, 5], samples=100, reduction=None)
+    # Of label 1 alone r is 1, of both it is 1/13 and 12/13; by hand, from the formula, without the focal factor.
+    weights = 0.1 + 1 / (1 + np.exp(-10 * (np.array([[1.0, 12.0], [1 / 13, 12 / 13]]) - 0.2)))
+    bias = -0.05 * np.log(100 / np.array([60, 5]) - 1) / 2
+    margins = np.array([[bias[0], -2 * bias[1]], bias])
+    losses = np.log1p(np.exp(-margins)) / (1 + np.exp(margins)) ** 2
+    by_hand = 2 * (weights / [[1, 2], [1, 1]] * losses).mean(axis=1)
+    assert of_labels(labels, logits).numpy() == pytest.approx(by_hand, rel=1e-5)
+    for loss in (of_labels, eq.losses.Sigmoid(pos_weight=[3, 1])):
+        with pytest.raises(eq.ConfigError, match="made for 2 logits, one for each label, and the model ends in 1"):
+            loss([[1], [0]], logits[:, :1])
+
+
+def test_a_loss_of_a_batch_takes_no_weights_of_samples() -> None:
+    import keras
+
+    loss, z = eq.losses.SoftF1(), np.zeros((2, 2), np.float32)
+    assert float(loss([0, 1], z)) == pytest.approx(0.5)
+    for name in ("SoftF1", "Recall", "AUCMargin", "LADE"):
+        with pytest.raises(eq.ConfigError, match=r"is the loss of a whole batch.*leave them out"):
+            made(name)([0, 1], np.zeros((2, 3), np.float32), sample_weight=[1, 5])
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(2)])
+    model.compile("sgd", loss)
+    model.fit(z, np.array([0, 1]), verbose=0)
+    with pytest.raises(eq.ConfigError, match="class_weight, sample_weight: soft_f1"):
+        model.fit(z, np.array([0, 1]), class_weight={0: 1, 1: 5}, verbose=0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -273,6 +307,7 @@ def test_a_loss_for_other_classes_is_refused(loss: Any) -> None:
         (lambda: eq.losses.BalancedSoftmax([[3, 1]]), "one number a class"),
         (lambda: eq.losses.Loss("balanced_softmax"), "counts are missing"),
         (lambda: eq.losses.Sigmoid(pos_weight="auto"), "counts are missing"),
+        (lambda: eq.losses.DistributionBalanced([60, 5, 7]), r"\[60.0, 5.0, 7.0\] without samples .*give samples="),
         (lambda: eq.losses.Loss("focl"), "loss=focl: there is no such loss; did you mean 'focal'"),
         (lambda: eq.losses.Loss("focal", gama=1), "gama: loss=focal has no such option here; did you mean 'gamma'"),
         (

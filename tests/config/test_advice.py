@@ -122,3 +122,11 @@ def test_the_effective_number_in_one_word_is_a_correction() -> None:
     assert "weighting=balanced and loss=class_balanced_focal both correct" in said(
         "weighting=balanced", "loss=class_balanced_focal"
     )
+
+
+def test_influence_balanced_counts_classes_itself() -> None:
+    found = said("weighting=balanced", "loss=influence_balanced")
+    assert "loss=influence_balanced both correct" in found
+    assert "by up to 81 between two classes (weights 9, loss 9)" in found
+    sampled = said("weighting=none", "loss=influence_balanced", "dataset.sampling=class_balanced")
+    assert "loss=influence_balanced both favour rare classes" in sampled

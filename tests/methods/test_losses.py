@@ -13,7 +13,7 @@ from scipy.optimize import approx_fprime
 from scipy.special import expit, log_softmax, softmax
 
 import warm
-from equipoise.core.schema import keywords
+from equipoise.core.schema import ConfigError, keywords
 from equipoise.methods.losses import LOSSES, Known, Loss, normalised_classifier, positive_factors, raised_by_features
 from processes import LIMIT
 
@@ -610,6 +610,8 @@ def test_logits_raised_by_the_features_have_their_norm_for_a_mean_and_the_same_p
     np.testing.assert_allclose(after.mean(axis=1), np.abs(hidden).sum(axis=1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(softmax(after, axis=1), softmax(before, axis=1), rtol=1e-5)
     assert all(one is other for one, other in zip(model.weights, plain.weights, strict=True))
+    with pytest.raises(ConfigError, match="needs a logit for each class"):
+        raised_by_features(keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(1)]))
 
 
 def test_influence_balanced_is_cross_entropy_until_it_begins() -> None:
@@ -626,7 +628,6 @@ def test_influence_balanced_is_cross_entropy_until_it_begins() -> None:
 
 
 def test_labels_that_keras_would_weigh_wrongly_are_refused() -> None:
-    from equipoise.core.schema import ConfigError
     from equipoise.methods.implementations import check_labels
 
     weights, even = np.array([1.0, 2.0, 3.0]), np.ones(3)

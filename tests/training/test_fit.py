@@ -10,6 +10,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.data.sampling import SHIPPED as RULES
 from equipoise.data.types import SPLITS
 from equipoise.methods.models import MODELS, Architecture
+from helpers import composed
 from options import SOFTMAX_LOSSES, of_loss
 from trainings import IMPLEMENTATIONS, SMALL, TWO, fit, small_resnet
 
@@ -277,6 +278,13 @@ def test_class_balanced_focal_is_focal_with_the_effective_number_to_the_same_bit
     assert one_word[0] == composed_of[0], "the digest of the trained weights"
 
 
+def test_influence_balanced_begins_at_the_epoch_that_schedules_begin_at() -> None:
+    from equipoise.training.loss import begins_at
+
+    config = composed(*SMALL, "loss=influence_balanced", "loss.start=0.29", "trainer.epochs=100")
+    assert begins_at(config) == 29, "and not 28, as 0.29 * 100 is a little less"
+
+
 def test_influence_balanced_trains_as_cross_entropy_until_it_begins(cache: Path) -> None:
     """Weights go in in every way to the same bits."""
     common = [*SMALL, "loss=influence_balanced", "weighting=power", "trainer.epochs=4", "loss.alpha=1"]
@@ -286,6 +294,9 @@ def test_influence_balanced_trains_as_cross_entropy_until_it_begins(cache: Path)
     losses, expected = ([metrics["train/loss"] for metrics in history] for _, history, *_ in (late, plain))
     assert losses[:2] == pytest.approx(expected[:2], rel=1e-5), "half of the epochs"
     assert abs(losses[2] / expected[2] - 1) > 0.1
+    judged, as_plain = ([metrics["val/loss"] for metrics in history] for _, history, *_ in (late, plain))
+    assert judged[:2] == pytest.approx(as_plain[:2], rel=1e-5), "judged by what it is trained by"
+    assert abs(judged[2] / as_plain[2] - 1) > 0.1
 
 
 def test_a_loss_of_a_batch_trains_the_same_in_another_engine_and_under_xla(cache: Path) -> None:

@@ -307,9 +307,14 @@ def influence_balanced(
     return cross_entropy(labels, logits) * tf.where(begun > 0, balanced, 1.0)
 
 
-def _influence(known: Known) -> dict[str, Floats]:
+def _rarity(known: Known) -> Floats:
     rarity = 1 / known.counts
-    return {"factors": rarity / rarity.mean(), "begun": np.array(1.0)}
+    factors: Floats = rarity / rarity.mean()
+    return factors
+
+
+def _influence(known: Known) -> dict[str, Floats]:
+    return {"factors": _rarity(known), "begun": np.array(1.0)}
 
 
 def _start(*, start: Fraction) -> float:
@@ -324,7 +329,7 @@ def raised_by_features(model: "keras.Model") -> "keras.Model":
     Raises
     ------
     ConfigError
-        If the last layer is not Dense.
+        If the last layer is not Dense, or has a single unit.
     """
     from keras import Model, layers, ops
 
@@ -333,6 +338,11 @@ def raised_by_features(model: "keras.Model") -> "keras.Model":
         raise ConfigError(
             "loss=influence_balanced needs the features that a last layer sees, which must be Dense; "
             f"this one ends in {type(head).__name__}: use another loss"
+        )
+    if head.units < 2:
+        raise ConfigError(
+            "loss=influence_balanced needs a logit for each class: less their mean, a single one is 0 and learns "
+            "nothing; end in two units, or use another loss"
         )
     logits = ops.cast(head.output, "float32")
     centred = ops.subtract(logits, ops.mean(logits, axis=-1, keepdims=True))
@@ -427,8 +437,7 @@ def sigmoid(
     """
     import tensorflow as tf
 
-    logits = tf.cast(logits, tf.float32)
-    truth = tf.reshape(tf.cast(labels, tf.float32), tf.shape(logits))
+    truth, logits = row_form(labels, logits)
     log_p, log_not_p = tf.math.log_sigmoid(logits), tf.math.log_sigmoid(-logits)
     positive, negative = -log_p * tf.exp(gamma_pos * log_not_p), -log_not_p
     if clip:
@@ -539,7 +548,7 @@ SHIPPED: Mapping[str, Loss] = {
     "balanced_softmax": Loss(balanced_softmax, _log_prior, _inverse_prior, bits_known=True),
     "logit_adjusted": Loss(logit_adjusted, _scaled_log_prior, _inverse_power_of_prior, bits_known=True),
     "ldam": Loss(ldam, _margins, head=normalised_classifier),
-    "influence_balanced": Loss(influence_balanced, _influence, head=raised_by_features, begins=_start),
+    "influence_balanced": Loss(influence_balanced, _influence, favours=_rarity, head=raised_by_features, begins=_start),
     # TensorFlow's optimiser leaves other last bits of variables in one engine's graph than in another's.
     "vs": Loss(vs, _scaling, favours=_inverse_power_of_prior, constant_tables=True),
     "poly": Loss(poly),

@@ -91,8 +91,12 @@ def share_at(schedule: Schedule, epoch: int, epochs: int) -> float:
 def begin_and_shape(schedule: Schedule, epochs: int) -> tuple[int, str]:
     """Return the epoch that a schedule begins, or ends, at, and its shape."""
     start = START if schedule.start == "auto" else schedule.start
-    begin = int(start * epochs + 1e-9)  # the addend keeps 0.29 * 100 from becoming 28
-    return begin, "linear" if schedule.shape == "auto" else schedule.shape
+    return epoch_of(start, epochs), "linear" if schedule.shape == "auto" else schedule.shape
+
+
+def epoch_of(share: float, epochs: int) -> int:
+    """Return the epoch, from 0, that begins when this share of the epochs is over."""
+    return int(share * epochs + 1e-9)  # the addend keeps 0.29 * 100 from becoming 28
 
 
 def stretches(schedule: Schedule, epochs: int) -> list[tuple[int, int, float]]:

@@ -43,6 +43,6 @@ def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner,
 
 
 def _shares(config: Config, weights: ClassWeights, learner: Learner, epoch: int, suffix: str) -> Mapping[str, Floats]:
-    """Return each class's part of the loss and of the gradient under the weights that are in force at the epoch."""
+    """Return each class's part of the loss and of the gradient under the weights, and by the loss, of an epoch."""
     in_force = weights_at(weights.weights, share_at(config.weighting, epoch, epochs_of(config)))
-    return {f"{name}_share{suffix}": values for name, values in learner.shares(in_force).items()}
+    return {f"{name}_share{suffix}": values for name, values in learner.shares(in_force, epoch).items()}

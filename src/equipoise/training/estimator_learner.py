@@ -133,7 +133,7 @@ class EstimatorLearner:
         """Return the logarithms of its probabilities, float32 (n, classes), for features of shape (n, *shape)."""
         return log_probabilities(self._fitted, features, self._data.words)
 
-    def shares(self, weights: Floats) -> Mapping[str, Floats]:
+    def shares(self, weights: Floats, epoch: int) -> Mapping[str, Floats]:
         """Return each class's part of the weighted log loss, and of its gradient if it is what the fit descends.
 
         Nothing is known before the fit.

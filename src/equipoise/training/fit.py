@@ -189,7 +189,7 @@ class Supervisor(keras.callbacks.Callback):
         in_force = weights_at(self.weights, share)
         metrics = {
             "train/loss": loss,
-            "val/loss": self._loss(labels, raw, in_force),
+            "val/loss": self._loss(labels, raw, in_force, epoch),
         }
         if SCHEDULES[self.config.weighting.schedule].has_start:
             metrics["weight_schedule"] = share
@@ -203,9 +203,10 @@ class Supervisor(keras.callbacks.Callback):
             self.stopped = self.model.stop_training = True
         self._keep()
 
-    def _loss(self, labels: Integers, raw: Floats, weights: Floats) -> float:
-        """Return the mean loss on the validation split, weighted as in training."""
-        losses = weighted_losses(self.compiled.function, labels, raw, weights, self.config.dataset.labels)
+    def _loss(self, labels: Integers, raw: Floats, weights: Floats, epoch: int) -> float:
+        """Return the mean loss on the validation split, weighted as in training at this epoch."""
+        function = self.compiled.function_at(epoch)
+        losses = weighted_losses(function, labels, raw, weights, self.config.dataset.labels)
         rows = self.validation.weights
         return float((losses if rows is None else losses * rows).mean())
 

@@ -38,7 +38,7 @@ from equipoise.training.backbone import Backbone
 from equipoise.training.divergence import FirstBadStep
 from equipoise.training.engines.choose import choice_of
 from equipoise.training.engines.engine import Choice, Work
-from equipoise.training.loss import begins_at, logits_of, loss_function
+from equipoise.training.loss import ConfiguredLoss, begins_at, logits_of, loss_function
 from equipoise.training.optimizer import optimizer_of
 from equipoise.training.precision import with_rows
 from equipoise.training.predictor import Predictor
@@ -166,6 +166,10 @@ class Compiled:
         self._compile(config, weights)
         self.set_learning_rate(phase.learning_rate or config.trainer.learning_rate)
 
+    def function_at(self, epoch: int) -> ConfiguredLoss:
+        """Return the loss as it is at an epoch, from 0, one value a sample, without weights."""
+        return self.function.at(epoch, self._begins)
+
     def set_weights(self, weights: Floats) -> None:
         """Set the class weights from here on."""
         self._table.assign(weights)
@@ -193,7 +197,7 @@ class Compiled:
         random.seed(config.seed)
         np.random.seed(config.seed)
         self.model.set_weights(_drawn(config, data).get_weights())
-        self.function = loss_function(config, data)
+        self.function, self._begins = loss_function(config, data), begins_at(config)
         for name, variable in self._tables.items():
             variable.assign(self.function.tables[name])
 

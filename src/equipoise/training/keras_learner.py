@@ -44,12 +44,12 @@ class KerasLearner:
         """Return float32 (n, logits) for features of shape (n, *shape), or images still to be decoded."""
         return self.compiled.predict(features)
 
-    def shares(self, weights: Floats) -> Mapping[str, Floats]:
+    def shares(self, weights: Floats, epoch: int) -> Mapping[str, Floats]:
         """Return each class's part of the loss and of the gradient; empty where a sample has several labels."""
         if not task_of(self._data).has_class_parts:
             return {}
         samples, form = self._data.training, self._config.dataset.labels
-        return asdict(audit(self.compiled.predict, self.compiled.function, samples, weights, form))
+        return asdict(audit(self.compiled.predict, self.compiled.function_at(epoch), samples, weights, form))
 
     def second_stage(self) -> Mapping[str, Sequence[float]]:
         """Train the second stage, if there is one; return its curves."""

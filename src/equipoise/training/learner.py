@@ -31,8 +31,13 @@ class Learner(Protocol):
     def logits(self, features: Any) -> Floats:
         """Return float32 (n, logits) for features of shape (n, *shape)."""
 
-    def shares(self, weights: Floats) -> Mapping[str, Floats]:
-        """Return each class's part of the loss and of the gradient under these weights; empty if classes have none."""
+    def shares(self, weights: Floats, epoch: int) -> Mapping[str, Floats]:
+        """Return each class's part of the loss and of the gradient under these weights; empty if classes have none.
+
+        Parameters
+        ----------
+        epoch : from 0, whose loss it is, where the loss changes with the epoch
+        """
 
     def second_stage(self) -> Mapping[str, Sequence[float]]:
         """Train the second stage, if there is one; return what it says of itself."""

@@ -1,7 +1,7 @@
 """The configured loss as training calls it: of labels and logits, with what it looks up in the data at hand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.implementations import PerSample
 from equipoise.methods.losses import LOSSES, Loss
+from equipoise.methods.schedules import epoch_of
 from equipoise.methods.tasks.choose import task_of
 
 
@@ -33,6 +34,12 @@ class ConfiguredLoss:
     def __call__(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         tables = {name: tf.constant(values) for name, values in self.tables.items()}
         return self.record(labels, logits, **tables, **self.options)
+
+    def at(self, epoch: int, begins: int | None) -> "ConfiguredLoss":
+        """Return the loss as it is at an epoch, from 0, where it is what it is named after from `begins` on."""
+        if begins is None:
+            return self
+        return replace(self, tables={**self.tables, "begun": np.array(epoch >= begins, np.float32)})
 
     def held(self) -> dict[str, tf.Variable]:
         """Make a variable of each table that training holds in one."""
@@ -76,4 +83,4 @@ def loss_function(config: Config, data: Prepared) -> ConfiguredLoss:
 def begins_at(config: Config) -> int | None:
     """Return the epoch, from 0, at which the loss becomes what it is named after; None if it is so from the start."""
     begins = LOSSES[config.loss.name].begins
-    return None if begins is None else int(begins(**arguments(config.loss, begins)) * config.trainer.epochs)
+    return None if begins is None else epoch_of(begins(**arguments(config.loss, begins)), config.trainer.epochs)
