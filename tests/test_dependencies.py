@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from equipoise.config.model import CONTROL, Config
+from equipoise.config.model import JUDGING as JUDGING_SECTIONS
 from helpers import REPOSITORY, composed, copy_project
 
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
@@ -102,6 +104,14 @@ def test_training_depends_on_no_evaluation_and_evaluation_on_no_training() -> No
     assert not stands_for("evaluate") & {
         f"{PACKAGE}/training/{name}.py" for name in ("fit", "graph", "engines/resident")
     }
+
+
+def test_training_runs_again_for_every_option_that_trains_and_evaluation_for_every_one_that_judges() -> None:
+    trains = {*Config.model_fields} - {*JUDGING_SECTIONS, *CONTROL}
+    assert {"dataset", "trainer", "loss"} <= trains
+    assert trains <= {*STAGES["train"]["params"]}
+    assert {*JUDGING_SECTIONS, "dataset", "cost"} == {*STAGES["evaluate"]["params"]}
+    assert not {*JUDGING_SECTIONS} & {*STAGES["train"]["params"]}
 
 
 def test_preparing_depends_on_no_method_and_on_the_schema_of_the_dataset_alone() -> None:
