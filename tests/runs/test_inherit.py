@@ -121,6 +121,32 @@ def test_a_sweeps_run_is_no_job_of_that_sweep_again() -> None:
     assert inherit(logged_config("sweep=mine", "trainer.threads=1"), ()) == composed()
 
 
+def test_how_a_model_was_trained_stays_its_own_whatever_it_is_judged_on(tmp_path: Path) -> None:
+    """Its prior comes of it: class_balanced makes [1/2, 1/2], and p(class) would be corrected from the data's."""
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{'aab'[i % 3]}\n" for i in range(60)))
+    table = ["dataset=csv", f"dataset.path='{tmp_path}/t.csv'", "dataset.target=y"]
+    learned = ["dataset.sampling=smote", "dataset.sampling_options={k_neighbors: 2}", "dataset.mix=remix"]
+    learned += ["dataset.mix_alpha=0.5", "dataset.labels=one_hot"]
+    logged = logged_config(*table, *learned, "model=linear", "loss=balanced_softmax")
+    own = inherit(logged, ()).dataset
+    assert (own.sampling, own.sampling_options, own.mix) == ("smote", {"k_neighbors": 2}, "remix")
+    same = ["dataset.labels=one_hot", "dataset.sampling=smote"]
+    assert inherit(logged, [*table, *same]).dataset == own
+    for typed, was in {
+        "dataset.sampling=none": "dataset.sampling describes the training, in which it was smote: leave it out",
+        "dataset.sampling_options={k_neighbors: 3}": "in which it was {k_neighbors: 2}: leave it out",
+        "dataset.mix=none": "dataset.mix describes the training, in which it was remix",
+        "dataset.mix_alpha=1": "dataset.mix_alpha describes the training, in which it was 0.5",
+        "dataset.augment=[flip]": "dataset.augment describes the training, in which it was []",
+    }.items():
+        for before in ((), (*table, "dataset.labels=one_hot")):
+            with pytest.raises(ConfigError) as error:
+                inherit(logged, [*before, typed])
+            assert was in str(error.value), typed
+    other = inherit(logged, ["dataset=synthetic", "dataset.class_counts=[5,4]", "dataset.labels=one_hot"]).dataset
+    assert other.sampling == "smote", "and five rows need not be enough to resample"
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [

@@ -28,10 +28,15 @@ OPEN = (
     "decision",
     "evaluation",
 )  # parts of the config that a trained model can be judged under
+# Keys of the dataset that say what the model has learned from, whatever it is judged on.
+OF_TRAINING = ("sampling", "sampling_options", "mix", "mix_alpha", "augment")
 
 
 def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED) -> Config:
-    """Return the config of a logged run with the overrides on top; a typed group is composed afresh, and whole."""
+    """Return the config of a logged run with the overrides on top; a typed group is composed afresh, and whole.
+
+    How rows were drawn, resampled and mixed stays the run's own: the model's prior comes of it.
+    """
     with tree.opened(), as_config_error():
         typed = parse(readable(overrides))
         for override in typed:
@@ -48,22 +53,63 @@ def inherit(logged: LoggedConfig, overrides: Sequence[str], tree: Tree = SHIPPED
     if "dataset" in own and logged.working_directory is not None:
         found = _found_again(laid["dataset"], logged.working_directory)
     laid["dataset"] |= found
+    fresh = {key: laid["dataset"][key] for key in OF_TRAINING}
+    of_training = {key: logged.tree.get("dataset", {}).get(key, fresh[key]) for key in OF_TRAINING}
+    laid["dataset"] |= of_training
     for override in typed:
         if override.key_or_group not in afresh:
             _put(laid, override)
     config = validate(laid)
+    _check_trained_so(config, validate({**laid, "dataset": {**laid["dataset"], **of_training}}))
     _check_estimate(config)
-    # Another file to judge on need not be one to learn from.
+    before = _to_learn_from(config, own, logged.tree.get("dataset", {}), fresh)
+    check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
+    return config
+
+
+def _to_learn_from(
+    config: Config, own: Mapping[str, Any], held: Mapping[str, Any], fresh: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the keys that the dataset is checked with: another file to judge on need not be one to learn from.
+
+    Parameters
+    ----------
+    own : the parts of the run's config that were not typed as groups
+    held : the dataset of the run
+    fresh : how the dataset that is named now says to train
+    """
     before = {}
     if "dataset" in own:
-        held = logged.tree["dataset"]
         before = {key: held.get(key) for key in PATHS if hasattr(config.dataset, key)}
         keys = (*FORM, "target") if str(held.get("path")).lower().endswith(NPY) else FORM  # each target is a file there
         before |= {key: held[key] for key in keys if key in held and hasattr(config.dataset, key)}
+    elif config.dataset.name != held.get("name"):
+        before = {**fresh, "augment": tuple(fresh["augment"])}
+    else:
+        before = {key: fresh[key] for key in OF_TRAINING if key.startswith("sampling")}
     if config.dataset.target_prior == ESTIMATE:  # numbers take its place once the model has answered
         before["target_prior"] = "training"
-    check_together(config.model_copy(update={"dataset": config.dataset.model_copy(update={**before, **found})}))
-    return config
+    return before
+
+
+def _check_trained_so(config: Config, own: Config) -> None:
+    """Refuse options that say of the training what it was not."""
+    for key in OF_TRAINING:
+        typed, was = getattr(config.dataset, key), getattr(own.dataset, key)
+        if typed != was:
+            raise ConfigError(
+                f"dataset.{key} describes the training, in which it was {_as_typed(was)}: leave it out; "
+                f"to train another: {command('train')}"
+            )
+
+
+def _as_typed(value: Any) -> str:
+    """Return the value as the command line takes it."""
+    if isinstance(value, tuple):
+        return f"[{','.join(value)}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_as_typed(each)}" for key, each in value.items()) + "}"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_estimate(config: Config) -> None:
