@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,7 +11,11 @@ import pytest
 from equipoise.core.paths import ROOT
 from equipoise.core.schema import ConfigError
 from equipoise.reports.lengths import by_length
+from equipoise.runs.follow import following
+from equipoise.runs.resume import kept
 from equipoise.runs.run import Finished, train
+from equipoise.tracking.run import Run
+from equipoise.training.checkpoints import Checkpoints, State
 from equipoise.training.earlier import Earlier
 from equipoise.training.trained import Trained, load, save
 from helpers import composed
@@ -37,6 +43,13 @@ def test_it_is_judged_as_if_its_training_had_ended_there(
     assert whole.evidence.earlier[1] != whole.evidence.earlier[2]
     logged = json.loads((whole.folder / "evaluation" / "earlier.json").read_text())
     assert logged["2"]["test"]["argmax"] == pytest.approx(dict(short.evidence.rules["argmax"]))
+    with np.load(whole.folder / "evaluation" / "earlier.npz") as arrays:
+        assert [*arrays] == [f"{split}_{epochs}" for split in ("test", "validation") for epochs in (1, 2, 4)]
+        for epochs, run in ((2, short), (4, plain)):
+            found = np.exp(arrays[f"test_{epochs}"].astype(np.float64))
+            expected = np.exp(run.evidence.log_probabilities)
+            np.testing.assert_allclose(found / found.sum(axis=1, keepdims=True), expected, rtol=1e-6)
+    assert not (whole.folder / "earlier").exists()
     validation, test = by_length(whole.evidence)
     assert [row[0] for row in test.rows] == ["1", "2", "4"]
     assert test.rows[1][1] == f"{short.metrics['test/balanced_accuracy']:.3f}"
@@ -85,6 +98,7 @@ def test_answers_survive_an_interruption_and_a_stage(tmp_path: Path) -> None:
     for epochs in (1, 2, 3):
         after.reached(epochs, lambda: (second, first))
     found = after.all()
+    assert after.lost() is None
     assert list(found) == [1, 3]
     np.testing.assert_array_equal(found[1], (first, second))
     np.testing.assert_array_equal(found[3], (second, first))
@@ -93,3 +107,35 @@ def test_answers_survive_an_interruption_and_a_stage(tmp_path: Path) -> None:
     assert list(again.earlier) == [1, 3]
     assert list(again.shares) == ["loss_share"]
     np.testing.assert_array_equal(again.earlier[3], found[3])
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "a bit"])
+def test_answers_that_a_power_loss_has_taken_are_seen_before_anything_is_trained(damage: str, tmp_path: Path) -> None:
+    Earlier(tmp_path, (1, 3), 0).reached(1, lambda: (np.zeros((20, 3), np.float32), np.ones((9, 3), np.float32)))
+    file = tmp_path / "earlier" / "1.npz"
+    whole = file.read_bytes()
+    place = whole.index(np.ones((9, 3), np.float32).tobytes())
+    other = {"empty": b"", "half": whole[: len(whole) // 2], "a bit": whole[:place] + b"\x01" + whole[place + 1 :]}
+    file.unlink() if damage == "missing" else file.write_bytes(other[damage])
+    assert Earlier(tmp_path, (1, 3), 2).lost() == 1
+    assert Earlier(tmp_path, (1, 3), 0).lost() is None, "which is asked anew"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_training_whose_answers_are_lost_is_begun_anew(
+    whole: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = composed(*SMALL, *QUICK, "trainer.epochs=4", "trainer.judge_after=[1]")
+    checkpoints = Checkpoints(tmp_path, {})
+    checkpoints.save(2, State({}, {"history": [{}, {}]}))
+    if whole:
+        Earlier(tmp_path, (1,), 0).reached(1, lambda: (np.zeros((2, 3)), np.zeros((2, 3))))
+    log = SimpleNamespace(folder=tmp_path, id="4a1f", flush=lambda: None)
+    with following(config, cast("Run", log), checkpoints, None):
+        assert (checkpoints.newest() is not None) == whole
+    told = capsys.readouterr()
+    assert ("Going on after epoch 2 of 4" in told.out) == whole
+    assert ("begun anew: the answers after epoch 1 of run 4a1f" in told.err) != whole
+    with kept(tmp_path):
+        pass
+    assert not [*tmp_path.iterdir()], "nothing reads them once the run is finished"

@@ -40,6 +40,7 @@ class Evaluated:
     origins : columns that say where each test sample is found again
     corrections : what corrects the class balance beside the weights, each float64 (classes,)
     rule : the configured decision rule; "" if none is
+    lengths : after how many epochs the model was asked, to its logits, all epochs among them; empty if only then
     """
 
     evidence: Evidence
@@ -47,6 +48,7 @@ class Evaluated:
     origins: Mapping[str, Any]
     corrections: Mapping[str, Floats] = field(default_factory=dict)
     rule: str = ""
+    lengths: Mapping[int, Logits] = field(default_factory=dict)
 
 
 @clock.part("evaluate")
@@ -77,7 +79,15 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
             for epochs, answers in trained.earlier.items()
         },
     )
-    return Evaluated(evidence, verdict, _origins(data), corrections(config, data, weights), config.decision.name)
+    corrected = corrections(config, data, weights)
+    return Evaluated(evidence, verdict, _origins(data), corrected, config.decision.name, _lengths(trained))
+
+
+def _lengths(trained: Trained) -> dict[int, Logits]:
+    if not trained.earlier:
+        return {}
+    last = {len(trained.history): (trained.logits, trained.validation_logits)}
+    return {epochs: Logits(*answers) for epochs, answers in {**trained.earlier, **last}.items()}
 
 
 def _by_rule(verdict: Verdict) -> tuple[ByRule, ByRule]:

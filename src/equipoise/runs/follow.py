@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from equipoise.config.model import Config, epochs_of
 from equipoise.core.bars import epochs_bar
-from equipoise.core.terminal import console
+from equipoise.core.terminal import console, warn
 from equipoise.tracking import gpu_usage
 from equipoise.tracking.run import Run
+from equipoise.training import checkpoints as places
 from equipoise.training import runtime
 from equipoise.training.checkpoints import Checkpoints
 from equipoise.training.earlier import Earlier
@@ -38,9 +39,16 @@ class Follow:
 @contextlib.contextmanager
 def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch | None) -> Iterator[Follow]:
     """Log and show the training that the body carries out."""
-    newest = checkpoints.newest()
-    done = len(newest.values["history"]) if newest else 0
-    if newest is not None:
+    done = _done(checkpoints)
+    earlier = Earlier(log.folder, config.trainer.judge_after, done)
+    lost = earlier.lost()
+    if lost is not None:  # the model as it was then can only be trained again
+        warn(
+            f"begun anew: the answers after epoch {lost} of run {log.id}, which was interrupted, are damaged or missing"
+        )
+        places.remove(log.folder)
+        done, earlier = 0, Earlier(log.folder, config.trainer.judge_after, 0)
+    if done:
         console.print(f"Going on after epoch {done} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)
     with epochs_bar(epochs_of(config)) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
@@ -50,5 +58,9 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
             if watch:
                 watch(number, metrics)
 
-        earlier = Earlier(log.folder, config.trainer.judge_after, done)
         yield Follow(log.flush, epoch, checkpoints, earlier)
+
+
+def _done(checkpoints: Checkpoints) -> int:
+    newest = checkpoints.newest()
+    return len(newest.values["history"]) if newest else 0

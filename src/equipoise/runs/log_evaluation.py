@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.clock import clock
+from equipoise.core.terminal import note
 from equipoise.data.prepared import Prepared
 from equipoise.methods.deciders import as_json
 from equipoise.methods.tasks.task import Logits, Verdict
@@ -40,6 +41,7 @@ PROBABILITIES = "evaluation/probabilities.json"
 CALIBRATION = "evaluation/calibration.json"
 SOURCE = "evaluation/validation.npz"
 EARLIER = "evaluation/earlier.json"
+LENGTHS, MOST_BYTES = "evaluation/earlier.npz", 8_000_000
 
 
 @clock.part("evaluate")
@@ -49,7 +51,7 @@ def log_evaluation(log: Run, found: Evaluated) -> None:
     _log_numbers(log, evidence)
     _log_intervals(log, {"test": verdict.intervals, "val": verdict.validation_intervals})
     _log_rules(log, {"": evidence.rules, "val/": evidence.validation_rules}, found.rule)
-    _log_earlier(log, evidence)
+    _log_earlier(log, found)
     _log_parquet(log, {**verdict.predictions, **found.origins})
     _log_tables(log, found)
     if evidence.slices is not None:
@@ -161,14 +163,31 @@ def _log_rules(log: Run, by_split: Mapping[str, ByRule], configured: str) -> Non
     log.log_metrics(metrics)
 
 
-def _log_earlier(log: Run, evidence: Evidence) -> None:
-    """Log what each decision rule makes of the model after fewer epochs: a table, and headlines by epoch as metrics."""
+def _log_earlier(log: Run, evaluated: Evaluated) -> None:
+    """Log what each decision rule makes of the model after fewer epochs: a table, and headlines by epoch as metrics.
+
+    Its logits go beside them, where they are few megabytes.
+    """
+    evidence = evaluated.evidence
     for epochs, (rules, _) in evidence.earlier.items():
         found = {f"earlier/{rule}/{name}": value for rule, values in rules.items() for name, value in values.items()}
         log.log_metrics({key: value for key, value in found.items() if key.endswith(SHOWN)}, step=epochs)
     if evidence.earlier:
         by_epochs = {str(epochs): {"test": test, "val": val} for epochs, (test, val) in evidence.earlier.items()}
         log.log_json(by_epochs, EARLIER)
+        _log_lengths(log, evaluated.lengths)
+
+
+def _log_lengths(log: Run, lengths: Mapping[int, Logits]) -> None:
+    """Log the logits by the number of epochs, float32 (n, logits): `test_<epochs>` and `validation_<epochs>`."""
+    arrays = {f"test_{epochs}": np.asarray(found.test, np.float32) for epochs, found in lengths.items()}
+    arrays |= {f"validation_{epochs}": np.asarray(found.validation, np.float32) for epochs, found in lengths.items()}
+    size = sum(array.nbytes for array in arrays.values())
+    if size > MOST_BYTES:
+        note(f"{LENGTHS} is left out: logits of {len(lengths)} lengths of training are {size / 1e6:.0f} MB")
+        return
+    np.savez(log.folder / LENGTHS, allow_pickle=False, **arrays)
+    log.log_placed(LENGTHS)
 
 
 def _log_parquet(log: Run, columns: Mapping[str, Any]) -> None:

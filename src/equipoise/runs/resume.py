@@ -16,7 +16,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Pruned
 from equipoise.tracking.store import Store
-from equipoise.training import checkpoints
+from equipoise.training import checkpoints, earlier
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,12 @@ def kept(folder: Path) -> Iterator[None]:
     except InUseError:  # they are another's
         raise
     except (ConfigError, Pruned):  # the same command would end in the same way
-        checkpoints.remove(folder)
+        _remove(folder)
         raise
+    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what only a later command would go on from."""
     checkpoints.remove(folder)
+    earlier.remove(folder)

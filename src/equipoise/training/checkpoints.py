@@ -73,7 +73,7 @@ class Checkpoints:
         begin = time.monotonic()
         self.folder.mkdir(exist_ok=True)
         content = pack(State(state.arrays, {**state.values, "made_by": self.made_by}))
-        _write(self.folder / f"{number:08d}-{hashlib.sha256(content).hexdigest()}.npz", content)
+        write(self.folder / f"{number:08d}-{hashlib.sha256(content).hexdigest()}.npz", content)
         for old in _files(self.folder)[:-KEPT]:
             old.unlink(missing_ok=True)
         now = time.monotonic()
@@ -126,7 +126,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.npz"))
 
 
-def _write(file: Path, content: bytes) -> None:
+def write(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all, so that it is there even if the machine loses its power next."""
     aside = file.with_suffix(".part")
     try:
         with open(aside, "wb") as stream:

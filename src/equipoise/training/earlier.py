@@ -3,13 +3,15 @@
 A training that was interrupted goes on after them, and cannot ask the model as it was then once more.
 """
 
-import os
+import io
+import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
 from equipoise.core.schema import Floats
+from equipoise.training.checkpoints import write
 
 FOLDER = "earlier"  # in the run's folder
 Answers = tuple[Floats, Floats]  # logits of the test split, and of the validation split
@@ -34,18 +36,33 @@ class Earlier:
             return
         self._folder.mkdir(exist_ok=True)
         test, validation = ask()
-        aside = self._folder / f"{epochs}.part"
-        with open(aside, "wb") as stream:
-            np.savez(stream, test=test, validation=validation)
-        os.replace(aside, self._file(epochs))
+        stream = io.BytesIO()
+        np.savez(stream, allow_pickle=False, test=test, validation=validation)
+        write(self._file(epochs), stream.getvalue())
 
     def all(self) -> dict[int, Answers]:
         """Return the answers by the number of epochs, the first first."""
-        found = {}
+        return {epochs: _read(self._file(epochs)) for epochs in self._epochs}
+
+    def lost(self) -> int | None:
+        """Return after how many of the epochs done answers are missing or damaged, the first first; None if none."""
         for epochs in self._epochs:
-            with np.load(self._file(epochs), allow_pickle=False) as arrays:
-                found[epochs] = (arrays["test"], arrays["validation"])
-        return found
+            try:
+                if epochs <= self._done:
+                    _read(self._file(epochs))
+            except Exception:  # whatever damaged content makes NumPy raise
+                return epochs
+        return None
 
     def _file(self, epochs: int) -> Path:
         return self._folder / f"{epochs}.npz"
+
+
+def remove(folder: Path) -> None:
+    """Remove a run's answers: it is finished, or it cannot but fail again."""
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
+def _read(file: Path) -> Answers:
+    with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+        return arrays["test"], arrays["validation"]
