@@ -1,5 +1,6 @@
 """Class frequencies of rows without labels: EM against its steps by hand and a general optimiser, BBSE by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from scipy.optimize import minimize
 
 from equipoise.core.schema import ConfigError
-from equipoise.methods.label_shift import Source, bbse, estimate, most_likely, ratios
+from equipoise.methods.label_shift import Source, _p, bbse, estimate, most_likely, ratios
 
 CENTRES = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
 LEARNED = np.array([0.7, 0.2, 0.1])
@@ -136,6 +137,83 @@ def test_few_validation_rows_are_told_and_none_of_a_class_is_refused() -> None:
         estimate(Source(seen.labels[kept], seen.logits[kept], None, "bias_corrected"), seen.logits, NAMES)
     with pytest.raises(ConfigError, match="there are no rows to estimate it from"):
         estimate(seen, seen.logits[:0], NAMES)
+
+
+def test_a_row_that_no_resample_draws_may_be_impossible() -> None:
+    found = np.array([[1.0, 0.0], [0.5, 1.0], [0.0, 0.0]])
+    np.testing.assert_allclose(most_likely(found, np.array([1.0, 1.0, 0.0])), most_likely(found[:2], np.ones(2)))
+
+
+def test_what_is_not_checked_does_not_pass_for_sure() -> None:
+    assert np.isnan(_p(np.array([0.1, 0.2]), np.full((5, 2), np.nan), np.ones(2)))
+    assert _p(np.array([0.0, 0.0]), np.zeros((5, 2)), np.ones(2)) == 1.0
+
+
+def test_of_many_rows_rare_classes_keep_theirs_and_the_shares_in_training_stay(tmp_path: Path) -> None:
+    labels = np.zeros(2_000_000, np.int64)
+    labels[[5, 1_000_000, 1_999_999]], labels[100:300_100] = 2, 1
+    Source(labels, np.zeros((len(labels), 3), np.float32), None).save(tmp_path / "v.npz")
+    found = Source.load(tmp_path / "v.npz")
+    assert found.logits.size <= 1_000_000
+    assert found.counts[2] == 3
+    np.testing.assert_allclose(found.counts[:2] / found.counts.sum(), [0.85, 0.15], atol=0.02)
+    np.testing.assert_allclose(found.training, np.bincount(labels) / 2_000_000)
+
+
+def test_very_many_classes_keep_two_rows_each(tmp_path: Path) -> None:
+    labels = np.repeat(np.arange(1500), 3)
+    Source(labels, np.zeros((4500, 1500), np.float32), None).save(tmp_path / "v.npz")
+    assert (Source.load(tmp_path / "v.npz").counts == 2).all()
+
+
+WHOLE: dict[str, Any] = {
+    "labels": np.array([0, 1]),
+    "logits": np.eye(2, dtype=np.float32),
+    "effective": np.array([0.5, 0.5]),
+    "calibration": np.array("vector"),
+    "training": np.array([0.9, 0.1]),
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"labels": np.array([0, 2])}, "labels"),
+        ({"labels": np.array([0.0, 1.0])}, "labels"),
+        ({"labels": np.array([0, 1, 1])}, "labels"),
+        ({"logits": np.array([1.0, 2.0])}, "logits"),
+        ({"logits": np.array([[1.0, np.nan], [0.0, 1.0]])}, "logits"),
+        ({"logits": np.array([["a", "b"]] * 2)}, "logits"),
+        ({"effective": np.array([0.0, 1.0])}, "effective"),
+        ({"effective": np.array([np.nan, 1.0])}, "effective"),
+        ({"calibration": np.array("magic")}, "calibration"),
+        ({"training": np.array([0.9, 0.9])}, "training"),
+        ({"labels": np.array([{}, {}])}, "labels is not as long"),
+        ({"more": np.array(1)}, "it holds"),
+    ],
+)
+def test_a_foreign_file_of_validation_rows_is_not_trusted(given: Any, said: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "v.npz", **WHOLE)
+    assert Source.load(tmp_path / "v.npz").calibration == "vector"
+    np.savez(tmp_path / "v.npz", **{**WHOLE, **given})
+    with pytest.raises(ConfigError, match=f"v.npz is damaged: .*{said}"):
+        Source.load(tmp_path / "v.npz")
+
+
+def test_a_file_that_says_that_it_is_huge_or_is_no_archive_is_damaged(tmp_path: Path) -> None:
+    import io
+    import zipfile
+
+    file, huge = tmp_path / "v.npz", io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (10**13, 2)}
+    np.lib.format.write_array_header_1_0(huge, header)  # type: ignore[arg-type]
+    np.savez(file, **{name: values for name, values in WHOLE.items() if name != "logits"})
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("logits.npy", huge.getvalue())
+    for content in (file.read_bytes(), b"", b"PK", file.read_bytes()[:400]):
+        file.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"v\.npz is damaged"):
+            Source.load(file)
 
 
 @pytest.mark.slow

@@ -160,6 +160,12 @@ def log_probabilities(logits: Floats, effective: Floats | None, target: Floats) 
     return found if effective is None else move_prior(found, effective, target)
 
 
+def is_moved(decide: Decide) -> bool:
+    """Return whether the decision follows the target prior."""
+    by_cost = isinstance(decide, LeastCost) or (isinstance(decide, Rejecting) and decide.all_costs is not None)
+    return isinstance(decide, MostProbable) or (by_cost and getattr(decide, "effective", None) is not None)
+
+
 def names_of(predicted: Integers, classes: Sequence[str]) -> Any:
     """Return the name of each predicted class, (n,); None, in an array of objects, where no class is given."""
     names, rejected = np.array(classes)[predicted], predicted == NO_CLASS

@@ -7,14 +7,20 @@ matrix of validation rows, and needs no calibration (Lipton, Wang & Smola 2018).
 validation rows, class by class, and rows without labels, and fits the calibration again.
 """
 
+import io
+import math
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
+from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from equipoise.core.schema import NONE, ConfigError, Floats, Integers, listing
-from equipoise.methods.calibration import fitted
+from equipoise.methods.calibration import CALIBRATIONS, fitted
 from equipoise.metrics.classification import log_softmax
 
 RESAMPLES = 200
@@ -27,7 +33,10 @@ WORST_CONDITION = 30.0  # of the confusion matrix by class, above which an inver
 FEW = 10  # validation rows of a class, below which an interval is rough
 ODD = 0.001  # p, below which the rows do not look like a mixture of the classes as they were
 MOST_ROWS, MOST_CELLS = 100_000, 16_000_000  # that an estimate is of, chosen at random
-MOST_KEPT = 1_000_000  # cells of validation logits that a run keeps
+MOST_KEPT = 1_000_000  # cells of validation logits that a run keeps, and a few more of very many classes
+KEPT_OF_EACH = 10_000, 2  # rows of a class that are kept of it at most and at least before the rest is drawn
+UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, EOFError, MemoryError, zipfile.BadZipFile, TokenError)
+ARRAYS = ("labels", "logits", "effective", "calibration", "training")  # of a file of validation rows
 WIDE = 0.4  # an interval that tells little of a share
 DIGITS = 6  # significant ones with which shares are used, so that they can be typed
 
@@ -62,8 +71,12 @@ class Source:
         return np.bincount(self.labels, minlength=self.logits.shape[1])
 
     def save(self, file: Path) -> None:
-        """Write it as an npz, at most MOST_KEPT numbers of logits, of rows that are chosen at random."""
-        rows = chosen(len(self.labels), MOST_KEPT // self.logits.shape[1])
+        """Write it as an npz, at most MOST_KEPT numbers of logits, of rows that are chosen at random class by class.
+
+        Rare classes keep all of their rows. The shares in training are written beside, and a calibration goes by the
+        frequencies of the rows that are kept, whatever they are.
+        """
+        rows = _kept(self.labels, self.counts, MOST_KEPT // self.logits.shape[1])
         effective = np.empty(0) if self.effective is None else self.effective
         logits = self.logits[rows].astype(np.float32)
         np.savez(
@@ -77,17 +90,32 @@ class Source:
 
     @classmethod
     def load(cls, file: Path) -> "Source":
-        """Read what `save` wrote.
+        """Read what `save` wrote, of whom it may be.
 
         Raises
         ------
-        OSError, ValueError, KeyError
+        ConfigError
             If there is no such file, or it is none that `save` wrote.
         """
-        with np.load(file, allow_pickle=False) as held:
-            effective = held["effective"] if len(held["effective"]) else None
-            logits = held["logits"].astype(np.float64)
-            return cls(held["labels"], logits, effective, str(held["calibration"]), held["training"])
+        try:
+            held = _arrays(file)
+        except UNREADABLE as error:
+            raise ConfigError(f"{file} is damaged: {error}") from None
+        labels, logits, effective, calibration, training = (held[name] for name in ARRAYS)
+        width = logits.shape[1] if logits.ndim == 2 else 0
+        wrong = {
+            "logits": width < 2 or logits.dtype.kind != "f" or not np.isfinite(logits).all(),
+            "labels": labels.shape != logits.shape[:1]
+            or labels.dtype.kind not in "iu"
+            or not ((labels >= 0) & (labels < width)).all(),
+            "effective": effective.shape != (0,) and not _are_shares(effective, width, least=1e-300),
+            "calibration": calibration.shape != () or str(calibration) not in (NONE, *CALIBRATIONS),
+            "training": not _are_shares(training, width),
+        }
+        if any(wrong.values()):
+            raise ConfigError(f"{file} is damaged: {listing([name for name in ARRAYS if wrong[name]])}")
+        known = effective.astype(np.float64) if len(effective) else None
+        return cls(labels.astype(np.int64), logits.astype(np.float64), known, str(calibration), training)
 
 
 @dataclass(frozen=True)
@@ -128,6 +156,45 @@ def chosen(rows: int, most: int, seed: int = 0) -> Integers:
     return np.sort(np.random.default_rng(seed).choice(rows, size=max(1, most), replace=False))
 
 
+def _kept(labels: Integers, counts: Integers, most: int) -> Integers:
+    """Return the numbers of about so many rows, int64, ascending; a class with few rows keeps all of them."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    first = np.minimum(counts, np.clip(most // (2 * len(counts)), KEPT_OF_EACH[1], KEPT_OF_EACH[0]))
+    rest = counts - first
+    wanted = first + rest * max(0, most - int(first.sum())) // max(1, int(rest.sum()))
+    own = (np.flatnonzero(labels == index) for index in range(len(counts)))
+    return np.sort(np.concatenate([rows[chosen(len(rows), int(n))] for rows, n in zip(own, wanted, strict=True)]))
+
+
+def _arrays(file: Path) -> dict[str, Any]:
+    """Return the arrays of an npz that `Source.save` wrote, and believe no header that tells of more than there is."""
+    held, size = {}, file.stat().st_size
+    with zipfile.ZipFile(file) as archive:
+        names = [f"{name}.npy" for name in ARRAYS]
+        if sorted(archive.namelist()) != sorted(names):
+            raise ValueError(f"it holds {listing(archive.namelist())}, and not {listing(names)}")
+        for name in ARRAYS:
+            member = archive.getinfo(f"{name}.npy")
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
+                raise ValueError(f"{name} is packed, or larger than the file")
+            content = io.BytesIO(archive.read(member))
+            read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(content)]
+            shape, _, dtype = read(content)
+            if dtype.hasobject or math.prod(shape) * dtype.itemsize != member.file_size - content.tell():
+                raise ValueError(f"{name} is not as long as its header says")
+            content.seek(0)
+            held[name] = npy.read_array(content, allow_pickle=False)
+    return held
+
+
+def _are_shares(values: Any, width: int, least: float = 0.0) -> bool:
+    """Return whether these are shares of so many classes."""
+    if values.shape != (width,) or values.dtype.kind != "f":
+        return False
+    return bool((values >= least).all() and abs(values.sum() - 1) < NEAR_ENOUGH)
+
+
 def most_rows(classes: int) -> int:
     """Return how many rows an estimate is of at most."""
     return max(1, min(MOST_ROWS, MOST_CELLS // classes))
@@ -158,6 +225,21 @@ def estimate(
         return _estimated(source, logits, classes, resamples, seed)
 
 
+def check_known(em: Floats, cure: str) -> None:
+    """Refuse an estimate by BBSE alone, to which no probability can be moved.
+
+    Raises
+    ------
+    ConfigError
+        If EM has none.
+    """
+    if np.isnan(em).any():
+        raise ConfigError(
+            "dataset.target_prior=estimate: the prior that the model learned under is not known, so that its "
+            f"probabilities cannot be moved to another; calibrate them on validation rows: {cure}"
+        )
+
+
 def _estimated(source: Source, logits: Floats, classes: Sequence[str], resamples: int, seed: int) -> Estimate:
     width, rows = len(classes), len(logits)
     calibrated, effective = fitted(source.calibration, source.labels, source.logits, source.effective)
@@ -185,7 +267,7 @@ def _estimated(source: Source, logits: Floats, classes: Sequence[str], resamples
         *_of_source(source, classes),
         *_of_bbse(condition),
         *_of_width(high - low, classes),
-        *_of_fit(p, em, by_bbse, classes),
+        *(_of_fit(p, em, by_bbse, classes) if found else ()),
     )
     return Estimate(em, low, high, by_bbse, condition, rows, p, notes)
 
@@ -207,10 +289,13 @@ def most_likely(ratios: Floats, weights: Floats, start: Floats | None = None, ne
     Parameters
     ----------
     ratios : float64 (n, classes), p(class | x) / p(class), each row up to a factor
-    weights : float64 (n,), how often each row counts
+    weights : float64 (n,), how often each row counts; some row does
     start : float64 (classes,); None: equal shares
     near : how little a step changes a share at the end
     """
+    counted = weights > 0  # a row that does not count may have no likelihood at all
+    if not counted.all():
+        ratios, weights = ratios[counted], weights[counted]
     total, transposed = weights.sum(), np.ascontiguousarray(ratios.T)
 
     def stepped(prior: Floats) -> tuple[Floats, float]:
@@ -358,7 +443,8 @@ def _p(oddity: Floats, by_chance: Floats, least: Floats) -> float:
     from scipy.stats import norm
 
     spread = np.maximum(by_chance.std(axis=0, ddof=1), np.maximum(least, 1e-12))
-    return min(1.0, float(2 * len(oddity) * norm.sf(np.abs(oddity / spread).max())))
+    found = float(2 * len(oddity) * norm.sf(np.abs(oddity / spread).max()))
+    return found if np.isnan(found) else min(1.0, found)
 
 
 def _of_source(source: Source, classes: Sequence[str]) -> list[str]:
@@ -391,6 +477,8 @@ def _of_width(widths: Floats, classes: Sequence[str]) -> list[str]:
 
 def _of_fit(p: float, em: Floats, by_bbse: Floats, classes: Sequence[str]) -> list[str]:
     """Tell loudly where the rows are no mixture of the classes as they were."""
+    if np.isnan(p):
+        return ["whether label shift holds is not checked: resamples are not numbers, since logits are extreme"]
     if not p < ODD:
         return []
     apart = np.abs(em - by_bbse)

@@ -11,8 +11,8 @@ from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.data.prepared import Prepared
 from equipoise.methods import label_shift
-from equipoise.methods.deciders import Decide, LeastCost, MostProbable, Rejecting
-from equipoise.methods.label_shift import Source
+from equipoise.methods.deciders import is_moved
+from equipoise.methods.label_shift import Source, check_known
 from equipoise.methods.priors import as_typed
 from equipoise.methods.tasks.judge_classes import learned_prior
 from equipoise.methods.weighting import ClassWeights
@@ -82,21 +82,6 @@ def estimated(
     return EstimatedPrior(found, data.classes, name, whole, data.prior, true)
 
 
-def check_known(em: Floats, cure: str) -> None:
-    """Refuse an estimate by BBSE alone, to which no probability can be moved.
-
-    Raises
-    ------
-    ConfigError
-        If EM has none.
-    """
-    if np.isnan(em).any():
-        raise ConfigError(
-            "dataset.target_prior=estimate: the prior that the model learned under is not known, so that its "
-            f"probabilities cannot be moved to another; calibrate them on validation rows: {cure}"
-        )
-
-
 def with_numbers(config: Config, found: EstimatedPrior) -> Config:
     """Return the config with the estimate as the numbers of `dataset.target_prior`."""
     numbers = as_typed(config.dataset, tuple(found.classes), found.estimate.prior)
@@ -115,12 +100,6 @@ def with_notes(evaluated: Evaluated, found: EstimatedPrior | None, decision: str
     notes = (*evaluated.evidence.evaluation.notes, told, *found.estimate.notes, *follows)
     evaluation = replace(evaluated.evidence.evaluation, notes=notes)
     return replace(evaluated, evidence=replace(evaluated.evidence, evaluation=evaluation))
-
-
-def is_moved(decide: Decide) -> bool:
-    """Return whether the decision follows the target prior."""
-    by_cost = isinstance(decide, LeastCost) or (isinstance(decide, Rejecting) and decide.all_costs is not None)
-    return isinstance(decide, MostProbable) or (by_cost and getattr(decide, "effective", None) is not None)
 
 
 def _unmoved(decision: str) -> str:

@@ -1,6 +1,5 @@
 """A model's answers moved to the class frequencies of the rows that it is to predict, which have no labels."""
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +10,12 @@ from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, Floats
 from equipoise.data.types import Dataset
 from equipoise.methods import label_shift
-from equipoise.methods.deciders import Decide, LeastCost, MostProbable, Rejecting
-from equipoise.methods.label_shift import Source
+from equipoise.methods.deciders import Decide, LeastCost, MostProbable, Rejecting, is_moved
+from equipoise.methods.label_shift import Source, check_known
 from equipoise.metrics.probabilities import OfClasses
 from equipoise.reports.prior_table import EstimatedPrior
-from equipoise.runs.estimate_prior import check_known, is_moved
 from equipoise.serving.answers import Answers, answers_of
 from equipoise.serving.inputs import open_input
-from equipoise.serving.parts import parts_of_run
 from equipoise.serving.request import Request, read_source
 from equipoise.serving.served_form import SOURCE
 
@@ -44,7 +41,7 @@ def moved_to_rows(answers: Answers, request: Request, parts: Path) -> tuple[Answ
         raise ConfigError(
             f"{TYPED} is for one class a row: this model gives several labels, of which each has a frequency of its own"
         )
-    source = _source(parts)
+    source = _source(parts, len(answers.classes))
     logits, whole = sampled_logits(answers, request)
     found = label_shift.estimate(source, logits, answers.classes)
     check_known(found.em, f"{command('evaluate')} run=… calibration=bias_corrected, then predict by that run")
@@ -77,6 +74,8 @@ def logits_of_file(run: str, where: str, source: str, dataset: Dataset) -> tuple
     run, where : as for `parts_of_run`
     dataset : tells the separator, the encoding and the decimal mark
     """
+    from equipoise.serving.parts import parts_of_run  # it needs the store's packages, which a model's folder lacks
+
     form = {key: getattr(dataset, key) for key in ("separator", "encoding", "decimal") if hasattr(dataset, key)}
     typed = {**form, "input": source}
     with parts_of_run(run, where) as folder:
@@ -120,13 +119,13 @@ def _least(kept: list[Floats], drawn: Floats, most: int) -> tuple[list[Floats], 
     return [every[chosen]], drawn[chosen]
 
 
-def _source(parts: Path) -> Source:
+def _source(parts: Path, classes: int) -> Source:
     """Return what validation rows say of the model.
 
     Raises
     ------
     ConfigError
-        If the parts do not have it.
+        If the parts do not have it, or it is damaged.
     """
     file = parts / SOURCE
     if not file.is_file():
@@ -134,7 +133,7 @@ def _source(parts: Path) -> Source:
             f"{TYPED}: the model has no {SOURCE}, with the validation rows that it goes by: an older version logged or "
             f"registered it, or there were none; {command('evaluate')} run=… logs it anew"
         )
-    try:
-        return Source.load(file)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{file} is damaged: {error}") from None
+    found = Source.load(file)
+    if found.logits.shape[1] != classes:
+        raise ConfigError(f"{file} is damaged: it is of {found.logits.shape[1]} classes, and the model of {classes}")
+    return found

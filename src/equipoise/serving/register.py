@@ -32,7 +32,7 @@ from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store
 
 # Packages that the code which goes with the model imports.
-REQUIREMENTS = ("numpy", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy", "skops")
+REQUIREMENTS = ("numpy", "pandas", "pyarrow", "pydantic", "rich", "scikit-learn", "scipy", "skops")
 
 
 @dataclass(frozen=True)
