@@ -90,7 +90,7 @@ def test_equal_means_are_told_as_equal() -> None:
 def test_without_a_baseline_nothing_is_known_of_noise() -> None:
     assert said(grid({"power": [0.5], "balanced": [0.6]})) == (
         "balanced is highest by balanced accuracy (0.600); whether that is more than noise is not known, since no "
-        "baseline is compared: weighting=none adds one."
+        "baseline is compared: loss=custom weighting=none adds one."
     )
 
 

@@ -174,3 +174,8 @@ def test_an_option_of_steps_that_nothing_takes_is_refused_and_does_not_count() -
     ):
         plan([wider])
     assert plan(["-m", "trainer.sharpness=none,sam", wider]) is not None
+
+
+def test_an_option_of_resampling_is_one_value() -> None:
+    with pytest.raises(ConfigError, match="sampling_strategy takes one number or one word, and no list or mapping"):
+        composed("dataset=synthetic", "dataset.sampling=smote", "dataset.sampling_options={sampling_strategy: {a: 5}}")

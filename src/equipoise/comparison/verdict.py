@@ -104,7 +104,7 @@ def _told(entries: Sequence[_Entry], metric: str) -> str:
     if not references:
         return (
             f"{lead}; whether that is more than noise is not known, since no baseline is compared: "
-            "weighting=none adds one"
+            "loss=custom weighting=none adds one"
         )
     if any(_is_baseline(one, references) for one in best):
         leader = next(one for one in best if _is_baseline(one, references))
@@ -142,6 +142,8 @@ def _difference(found: Difference) -> str:
     p = p_of(found)
     if p and found.comparisons > 1:
         p += f" after correction for {found.comparisons} comparisons"
+        if not found.is_shown and (found.low > 0 or found.high < 0):
+            p += " (the interval is of this one alone)"
     return f"{interval(found)} against {found.reference}{p}, {evidence(found)}"
 
 

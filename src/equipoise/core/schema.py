@@ -105,6 +105,17 @@ def names_as_text(value: Any) -> Any:
     return as_text
 
 
+def single_values(value: Any) -> Any:
+    """Return a mapping as `names_as_text` does, each of whose values is one number or word."""
+    found = names_as_text(value)
+    several = (
+        [key for key, item in found.items() if isinstance(item, Mapping | list)] if isinstance(found, Mapping) else []
+    )
+    if several:
+        raise ValueError(f"{several[0]} takes one number or one word, and no list or mapping")
+    return found
+
+
 def numbers_by_class(value: Any) -> Any:
     """Return a mapping as `names_as_text` does; the path of a file stands for the numbers in it.
 

@@ -26,7 +26,7 @@ from equipoise.core.schema import (
     Section,
     Seed,
     Word,
-    names_as_text,
+    single_values,
 )
 from equipoise.data.augmentation import AUGMENTATIONS
 from equipoise.data.mixing import MIXES
@@ -54,7 +54,7 @@ class Dataset(Section):
         Literal["training", "uniform", "estimate"] | Annotated[tuple[Positive, ...], Field(strict=False, min_length=2)]
     )
     sampling: Annotated[str, KeyOf(RULES, NONE)]
-    sampling_options: Annotated[dict[str, bool | int | float | str | None], BeforeValidator(names_as_text)] | None
+    sampling_options: Annotated[dict[str, bool | int | float | str | None], BeforeValidator(single_values)] | None
     mix: Annotated[str, KeyOf(MIXES, NONE)]
     mix_alpha: Positive
     augment: Annotated[tuple[Annotated[str, KeyOf(AUGMENTATIONS)], ...], Field(strict=False)]

@@ -219,13 +219,14 @@ def _which_classes_suffer(evidence: Evidence) -> list[Block]:
 
 
 def _lowest_recalls(evidence: Evidence) -> str:
-    """Name the classes of the lowest recall, with their intervals and how many samples they have."""
-    data, per_class = evidence.data, evidence.evaluation.per_class
+    """Name the classes of the lowest recall, with their intervals and how many test samples they have."""
+    data, per_class, labels = evidence.data, evidence.evaluation.per_class, evidence.labels
+    support = np.bincount(labels, minlength=len(data.classes)) if labels.ndim == 1 else labels.sum(axis=0)
     recall, low, high = (per_class[name] for name in ("recall", "recall_low", "recall_high"))
     worst = [index for index in np.argsort(recall, kind="stable")[:3] if not np.isnan(recall[index])]
     named = [
         f"{_legible(data.classes[index])} ({recall[index]:.2f}, 95 % from {low[index]:.2f} to {high[index]:.2f}, "
-        f"n\u00a0=\u00a0{data.counts[index]})"
+        f"n\u00a0=\u00a0{support[index]})"
         for index in worst
     ]
     return f"Lowest recall: {', '.join(named)}."

@@ -11,11 +11,13 @@ from equipoise.data import resampling
 from equipoise.data.prepared import Prepared
 from equipoise.data.sampling import Resampling, Sampling, resampler, sampling
 from equipoise.methods.models import estimator
-from equipoise.methods.priors import effective_prior
+from equipoise.methods.priors import effective_prior, target_prior
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.tasks.task import Training
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics import ranks
+
+TOLERANCE = 1e-3  # of a sum of class frequencies that were typed
 
 
 def weigh(config: Config, data: Prepared) -> ClassWeights:
@@ -49,7 +51,23 @@ def notes(config: Config, data: Prepared, weights: ClassWeights) -> list[str]:
     of_classes = advice.notes(config, weights) if task_of(data).has_class_parts else []
     of_batches = advice.of_batches(config, data.counts, len(data.split("train").labels))
     told = [*of_classes, *([] if of_batches is None else [of_batches])]
-    return [*told, *_of_rows(config, data), *_of_categories(config, data), *_of_grown(config, data)]
+    return [
+        *told,
+        *_of_target(config, data),
+        *_of_rows(config, data),
+        *_of_categories(config, data),
+        *_of_grown(config, data),
+    ]
+
+
+def _of_target(config: Config, data: Prepared) -> list[str]:
+    """Return what is made of a list of class frequencies whose sum is not 1."""
+    typed = config.dataset.target_prior
+    if isinstance(typed, str) or abs(sum(typed) - 1) < TOLERANCE:
+        return []
+    shares = target_prior(config.dataset, data)
+    named = listing([f"{name} {share:.3g}" for name, share in zip(data.classes, shares, strict=True)])
+    return [f"dataset.target_prior has the sum {sum(typed):g}, and is taken as {named}"]
 
 
 def _of_rows(config: Config, data: Prepared) -> list[str]:
