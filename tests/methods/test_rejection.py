@@ -14,6 +14,7 @@ from equipoise.methods.deciders import Rejecting, as_json, from_json
 from equipoise.methods.decisions import DECISIONS, Known
 from equipoise.methods.rejection import SHARES, limit_for_coverage, limit_for_error
 from equipoise.metrics.counts import NO_CLASS
+from equipoise.runs.estimate_prior import is_moved
 
 SHIFTED = {"effective": np.array([0.6, 0.3, 0.1]), "target": np.array([0.2, 0.3, 0.5])}
 OPTIONS: dict[str, Any] = {"reject_cost": None, "error": None, "coverage": None, "confidence": 0.95}
@@ -121,6 +122,24 @@ def test_an_error_is_kept_as_often_as_is_said() -> None:
     assert wrongly <= 20
     assert len(limits) > 320
     assert np.mean(limits) > 0.25
+
+
+@pytest.mark.parametrize("option", [{"error": 0.5}, {"coverage": 0.7}])
+def test_a_limit_goes_by_the_frequencies_of_the_validation_rows_whatever_the_target(option: Any) -> None:
+    """What is kept is for rows like these; so the model's prior is moved to their frequencies, by hand."""
+    labels, logits = drawn(5, 400)
+    labels[:150] = 0
+    found, other = (
+        rule(labels, logits, {**SHIFTED, "target": np.array(target)}, **option)
+        for target in ([0.2, 0.3, 0.5], [0.9, 0.05, 0.05])
+    )
+    p = special.softmax(logits, axis=1) * np.bincount(labels) / 400 / SHIFTED["effective"]
+    decided = found(logits) != NO_CLASS
+    assert 0 < decided.mean() < 1
+    np.testing.assert_array_equal(found(logits)[decided], p.argmax(axis=1)[decided])
+    np.testing.assert_array_equal(other(logits), found(logits))
+    assert "class frequencies included" in found.note
+    assert not is_moved(found), "what evaluate.py and predict.py tell of the target prior, and go by"
 
 
 def test_the_bound_is_the_exact_upper_end_of_what_is_decided() -> None:

@@ -173,6 +173,22 @@ def test_what_a_rule_leaves_open_has_a_part_and_columns_in_the_tables(
         assert "set_size" not in by_rule["argmax"]
 
 
+def test_of_many_classes_the_lowest_that_are_left_open_are_shown_and_means_by_rank() -> None:
+    """Of 210 classes the rarest is ruled out most often, and is of those that stand apart."""
+    generator = np.random.default_rng(0)
+    names, labels = [f"c{number}" for number in range(210)], np.repeat(np.arange(210), [2] * 209 + [1])
+    logits = 8 * np.eye(210)[labels] + generator.normal(size=(len(labels), 210))
+    logits[-1, -1] = -9.0  # rejected: it is probably of no class, and the last of the tail
+    options = {"reject_cost": 0.4}
+    found = eq.evaluate(labels, logits, names, decision="abstain", decision_options=options, resamples=0)
+    page = as_html(found.evidence)
+    part = page.split("What does it leave open?</h2>")[1].split("<h2")[0]
+    assert "There are 210: the first table has means by rank, the second the 20 that are lowest" in part
+    assert "ranks 1-21" in part
+    assert "ranks 190-210" in part
+    assert part.index("c209") < part.index("c0")
+
+
 def test_what_labels_are_left_open_has_a_part() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(2, size=(100, 2))

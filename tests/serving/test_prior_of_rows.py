@@ -116,6 +116,7 @@ def test_the_test_rows_are_asked_without_their_labels_and_rules_say_if_they_do_n
     np.testing.assert_allclose(judged.prior.estimate.em, judged.prior.true, atol=0.1)
     notes = " ".join(judged.evidence.evaluation.notes)
     assert "decision=argmax goes by the model's own probabilities, and does not follow" in notes
+    assert store.client.get_run(judged.run_id).data.tags["engine"] == run.tags["engine"]
     with pytest.raises(ConfigError, match=r"unlabelled=x\.csv is for dataset\.target_prior=estimate"):
         evaluate_again(store, run.id, [], asked=Asked(unlabelled=Unlabelled("x.csv", lambda _: (np.empty(0), 0))))
 

@@ -2,8 +2,9 @@
 
 A rule that is tuned on the validation split would look better there than it is. So its samples are dealt into FOLDS
 folds, the samples of each class evenly, and those of a fold are decided by the rule as the other folds tune it. All
-decisions together are judged once. Each tuning has 4 of 5 samples, so the score is rather too low than too high. A
-calibration is fitted to the other folds as well, and all of this again within them.
+decisions together are judged once. Each tuning has 4 of 5 samples, so the score is rather too low than too high. Sets
+of classes are larger for it, and cover more: the fewer samples a class has, the less it can be ruled out. A calibration
+is fitted to the other folds as well, and all of this again within them.
 
 Of a class with fewer samples than folds, each is in a fold of its own, and some folds judge none. The only sample of
 a class is decided by a rule that was tuned without that class. Samples of one `dataset.group` may be in several folds.

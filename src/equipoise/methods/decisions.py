@@ -198,14 +198,17 @@ def abstain(
     coverage: Share | None,
     confidence: Annotated[float, Field(gt=0.5, lt=1)],
 ) -> Decide:
-    """The class of least expected cost under the target prior, or no class where that is above a limit.
+    """The class of least expected cost, or no class where that is above a limit.
 
     `reject_cost: 0.2`, or by class, in units of the top-level `cost`, without which every mistake costs 1: rejected
     where the probabilities expect that to be cheaper, so without `cost` where max p < 1 - reject_cost (Chow 1970).
+    All of this is under the target prior.
 
     `error: 0.05`: as many rows as possible are decided while at most this share of them is wrong, for new rows with
     the confidence given, by the exact upper end of what is decided, over 20 shares (after Geifman & El-Yaniv 2017,
-    algorithm 1). `coverage: 0.9`: at least this share of new rows is decided, on average over validation splits.
+    algorithm 1). `coverage: 0.9`: at least this share of new rows is decided, on average over validation splits. Both
+    hold for new rows that come as the validation rows do, class frequencies included: where a rare class becomes
+    frequent, more is decided wrongly. So costs are under these frequencies, and `dataset.target_prior` changes nothing.
 
     A row without a class is found by no class: it lowers recall and accuracy, and no precision.
     """
@@ -215,6 +218,7 @@ def abstain(
         limit: float | Floats = np.broadcast_to(np.asarray(reject_cost, np.float64), len(costs)).copy()
         worth = rejection.worth_of_cost(knows_prior=known.effective is not None)
     else:
+        decide = replace(decide, target=_frequencies(known))
         expected, wrong = decide.least_cost(known.logits), decide(known.logits) != known.labels
         if coverage is not None:
             found = rejection.limit_for_coverage(expected, coverage)
@@ -226,6 +230,13 @@ def abstain(
         limit = min(found.limit, float(costs.max()) + 1)  # JSON has no infinity
     decide = replace(decide, limit=limit)
     return replace(decide, note=rejection.told(known.labels, decide(known.logits), worth))
+
+
+def _frequencies(known: Known) -> Floats:
+    """Return the class frequencies of the validation rows, above 0 for a class without any."""
+    counts = np.bincount(known.labels, minlength=len(known.target)) + 1 / len(known.target)
+    found: Floats = counts / counts.sum()
+    return found
 
 
 def conformal(known: Known, *, alpha: Share | SomeClasses) -> Decide:

@@ -16,6 +16,7 @@ from equipoise.metrics.classification import TIE
 from equipoise.metrics.counts import NO_CLASS
 from equipoise.metrics.proportions import least_shown
 
+ALIKE = "like these, class frequencies included (whatever dataset.target_prior says),"
 SHARES = 20  # of validation rows, from 1 / SHARES to all: what is tried as the part that is decided
 
 
@@ -90,7 +91,7 @@ def worth_of_cost(*, knows_prior: bool) -> str:
 def worth_of_coverage(coverage: float, used: Sequence[str]) -> str:
     """Return what a limit for a share of decided rows is worth."""
     return (
-        f"Of new rows like these at least {coverage:g} are decided, on average over such splits, whatever the "
+        f"Of new rows {ALIKE} at least {coverage:g} are decided, on average over such splits, whatever the "
         f"distribution, {reservation(used)}"
     )
 
@@ -103,6 +104,6 @@ def worth_of_error(found: Limit, error: float, confidence: float, used: Sequence
             f"of them shows is {found.bound:.3f}, and that part is decided"
         )
     return (
-        f"With confidence {confidence:g} at most {found.bound:.1%} of new rows like these that are decided are wrong, "
+        f"With confidence {confidence:g} at most {found.bound:.1%} of new rows {ALIKE} that are decided are wrong, "
         f"whatever the distribution, {reservation(used)}"
     )

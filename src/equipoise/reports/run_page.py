@@ -248,9 +248,9 @@ def _left_open(evidence: Evidence, what: str = "class") -> list[Part]:
     if not shown:
         return []
     if "set_size" in summary:
+        several = {"class": "classes", "label": "labels"}[what]
         text = (
-            f"A set has {summary['set_size']:.2f} {what if what == 'label' else 'class'}"
-            f"{'s' if what == 'label' else 'es'} on average; {summary['singletons']:.1%} have one, "
+            f"A set has {summary['set_size']:.2f} {several} on average; {summary['singletons']:.1%} have one, "
             f"{summary['empty_sets']:.1%} none and {summary['full_sets']:.1%} all. The test rows of each {what} below "
             "tell how often it was in their sets."
         )
@@ -259,12 +259,27 @@ def _left_open(evidence: Evidence, what: str = "class") -> list[Part]:
             f"{summary['coverage']:.1%} of the test samples are given a class. The others are found by no class: they "
             "lower recall and accuracy, and no precision."
         )
-    order = evidence.data.head_to_tail[:MOST_ROWS]
+    tables = _left_open_by_class(evidence, shown, what)
+    return [Part("What does it leave open?", [Text(text), *tables])]
+
+
+def _left_open_by_class(evidence: Evidence, shown: Mapping[str, str], what: str) -> list[Block]:
+    """Show these values of each class; of many classes, the means by rank and the classes of the lowest first value."""
+    order, values = evidence.data.head_to_tail, {name: evidence.evaluation.per_class[name] for name in shown}
+    first, *_ = shown
+    is_long = len(order) > MOST_ROWS
     rows = [
-        [_legible(evidence.data.classes[index]), *(_number(per_class[name][index]) for name in shown)]
-        for index in order
+        [_legible(evidence.data.classes[index]), *(_number(found[index]) for found in values.values())]
+        for index in (np.argsort(values[first], kind="stable")[:LOWEST] if is_long else order)
     ]
-    return [Part("What does it leave open?", [Text(text), Table([what, *shown.values()], rows)])]
+    table = Table([what, *shown.values()], rows)
+    if not is_long:
+        return [table]
+    text = (
+        f"There are {len(order):,}: the first table has means by rank, the second the {LOWEST} that are lowest in the "
+        "first column; evaluation/per_class.json has all."
+    )
+    return [Text(text), Table(["ranks", *shown.values()], _by_rank(order, values)), table]
 
 
 def _two_classes(evidence: Evidence) -> list[Part]:

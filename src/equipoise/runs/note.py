@@ -11,6 +11,7 @@ NOTE = "mlflow.note.content"
 TOLD = ("balanced_accuracy", "macro_f1")  # the headline's metrics, as far as a run has them
 # Of rules that leave rows or classes open.
 LEFT_OPEN = {"coverage": "of rows are given a class", "set_coverage": "of sets hold the class"}
+OF_LABELS = {"set_coverage": "of labels are in their sets"}
 WORDS = {"balanced_accuracy": "Balanced accuracy", "macro_f1": "macro F1"}
 
 
@@ -35,7 +36,8 @@ def headline(evidence: Evidence) -> str:
         worst = known[np.argmin(recall[known])]
         name = printable(evidence.data.classes[worst]).replace("`", "'")
         told.append(f"lowest recall {recall[worst]:.3f}, of `{name}`")
-    told += [f"{found[name]:.1%} {what}" for name, what in LEFT_OPEN.items() if name in found]
+    left_open = OF_LABELS if evidence.labels.ndim == 2 else LEFT_OPEN
+    told += [f"{found[name]:.1%} {what}" for name, what in left_open.items() if name in found]
     first, *others = told
     rest = f"; {'; '.join(others)}" if others else ""
     return f"**{first}**{rest}. On {len(evidence.labels):,} test samples, with 95 % intervals."

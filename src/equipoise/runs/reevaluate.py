@@ -238,7 +238,7 @@ def _validation_logits(store: Store, run: str) -> Floats:
 
 
 def _tags(trained: Logged, config: Config, data: Prepared) -> dict[str, str]:
-    of_training = ("weighting", "loss", "function", "implementation", "model", "seed", "weights_sha256")
+    of_training = ("weighting", "loss", "function", "implementation", "model", "engine", "seed", "weights_sha256")
     kept = (*of_training, *packages_of(config.model.name), "mlflow.runColor")
     return {key: trained.tags[key] for key in kept if key in trained.tags} | {
         "kind": "evaluation",
