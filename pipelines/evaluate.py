@@ -19,7 +19,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.resampling import resampled
 from equipoise.reports.console import print_evaluation, print_rules
 from equipoise.reports.evidence import Evidence
-from equipoise.runs.again import Again
+from equipoise.runs.again import Again, to_repeat_on
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.dvc_page import write_page
 from equipoise.runs.evaluate import evaluate
@@ -91,8 +91,9 @@ def _judge(config: Config, data: Prepared, trained: Trained, digests: dict[str, 
         log_evaluation(log, judged)
         log_input_metrics(config, log, data, weights)
         log_note(log, evidence)
-        if config.trainer.refit:
-            again = Again.of(config, trained, cache_folder())
+        every = to_repeat_on(config, cache_folder())
+        if every is not None:
+            again = Again.of(config, trained, every)
             evidence = replace(evidence, model=log_rule(again, log, trained, data))
         draw_and_log(evidence, log)
     return evidence, folder

@@ -10,7 +10,7 @@ from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
 from equipoise.data.resampling import resampled
-from equipoise.runs.again import Again
+from equipoise.runs.again import Again, to_repeat_on
 from equipoise.runs.dvc import TRAIN_STAGE, checked_config, dvc_tags, run_folder
 from equipoise.runs.dvc_training import keep_model, live_curves
 from equipoise.runs.fit import fit
@@ -33,6 +33,7 @@ def step(config: Config) -> None:
         )
     console.print(line_of_params(read_params(PARAMS)), soft_wrap=True)
     data = resampled(config.dataset, prepare(config.dataset, cache_folder()), config.seed)
+    every = to_repeat_on(config, cache_folder())
     tags = {**dvc_tags(config), "mlflow.source.name": TRAIN_STAGE}
     store = open_store(project_root(), config.tracking.name, needed=False)
     with live_curves() as watch, Session(store, run_folder(), tags=tags, watch=watch) as session:
@@ -46,8 +47,8 @@ def step(config: Config) -> None:
             with session.followed(config, data, log) as follow:
                 trained = fit(config, data, weights, learner, follow)
             log_trained(config, log, data, trained, learner)
-            if config.trainer.refit:
-                digest = refit(Again.of(config, trained, cache_folder()), log, trained, keep_model)
+            if every is not None:
+                digest = refit(Again.of(config, trained, every), log, trained, keep_model)
                 trained = replace(trained, weights_sha256=digest)  # by which the next stage finds the run
             else:
                 learner.save(keep_model)

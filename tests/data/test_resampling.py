@@ -260,6 +260,18 @@ def renamed(features, labels, seed):
 @equipoise.sampling
 def failing(features, labels, seed):
     return features[len(labels) + seed], labels
+
+@equipoise.sampling
+def listed(features, labels, seed):
+    return features, labels.tolist()
+
+@equipoise.sampling
+def single(features, labels, seed):
+    return np.array(1.0), labels
+
+@equipoise.sampling
+def halved(features, labels, seed, *, shift: float = 0.5):
+    return np.vstack([features, features + np.float32(shift)]), np.hstack([labels, labels])
 """
 MISTAKES = {
     "fewer": r"returns 92 rows and labels of shape \(93,\) \(.*mine.py, line 12\)",
@@ -267,6 +279,8 @@ MISTAKES = {
     "endless": r"returns features that are NaN, infinite or too large for float32",
     "alone": r"its function returns ndarray; it must return \(features, labels\)",
     "renamed": r"its function returns labels from 1 to 3; 3 classes are counted from 0 to 2",
+    "listed": r"its function returns labels that are list; return int64 \(n,\)",
+    "single": r"its function returns features that are float64 of shape \(\); they must be numbers of shape \(n, 4\)",
     "failing": r"its function failing fails: IndexError: .*mine.py, line 33\)",
 }
 
@@ -283,6 +297,11 @@ def test_a_function_of_the_user_s_own_resamples(cache: Path, tmp_path: Path, mon
     for name, told_as in MISTAKES.items():
         with pytest.raises(ConfigError, match=rf"dataset.sampling={name}.*{told_as}"):
             trained_on(cache, f"dataset.sampling={name}")
+    typed = [*table(tmp_path), "dataset.sampling=halved", "dataset.sampling_options={shift: "]
+    for shift, odd in (("0.5", r"\d+\.5"), ("100.0", r"1\d\d"), ("-100.0", r"-\d+")):
+        with pytest.raises(ConfigError, match=rf"returns {odd} in feature 6, .* must be whole, from 0 to 1\d \(.*mine"):
+            trained_on(cache, *typed[:-1], typed[-1] + shift + "}")
+    assert len(trained_on(cache, *typed[:-1], typed[-1] + "0.0}")[1]) > 300
 
 
 def test_a_logged_run_tells_how_many_rows_its_model_has_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:

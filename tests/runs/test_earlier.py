@@ -63,6 +63,22 @@ def test_what_draws_every_epoch_alike_is_no_obstacle(rule: str) -> None:
     assert config.trainer.judge_after == (1, 3)
 
 
+def test_a_rule_that_ends_as_it_begins_is_not_taken_for_one_that_never_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import equipoise\nimport numpy as np\n\n"
+        "def _mixed(counts, m):\n    return (1 - m) * counts / counts.sum() + m / len(counts)\n\n"
+        "@equipoise.sampling\ndef hill(counts, progress):\n    return _mixed(counts, 1 - abs(2 * progress - 1))\n\n"
+        "@equipoise.sampling\ndef level(counts, progress):\n    return _mixed(counts, 0.5)\n"
+    )
+    monkeypatch.setenv("EQUIPOISE_PLUGINS", str(tmp_path))
+    words = [*SMALL, "trainer.epochs=5", "trainer.judge_after=[1,3]"]
+    assert composed(*words, "dataset.sampling=level").dataset.sampling == "level"
+    with pytest.raises(ConfigError, match=r"with dataset\.sampling=hill: a training of 1 epoch would not be"):
+        composed(*words, "dataset.sampling=hill")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -72,7 +88,7 @@ def test_what_draws_every_epoch_alike_is_no_obstacle(rule: str) -> None:
         (["trainer.judge_after=[0]"], "greater than or equal to 1"),
         (
             ["trainer.judge_after=[1]", "trainer.schedule=cosine"],
-            "with trainer.schedule=cosine: a training of 1 epochs",
+            "with trainer.schedule=cosine: a training of 1 epoch would not be the beginning of this one",
         ),
         (["trainer.judge_after=[1]", "weighting.schedule=deferred"], "with weighting.schedule=deferred"),
         (["trainer.judge_after=[1]", "trainer.early_stopping=3"], "with trainer.early_stopping=3"),

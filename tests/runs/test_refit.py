@@ -16,8 +16,9 @@ import warm
 from equipoise.config.model import Config
 from equipoise.core.paths import ROOT
 from equipoise.core.schema import ConfigError
+from equipoise.data.all_rows import all_rows
 from equipoise.data.preprocessing import read
-from equipoise.runs.again import Again, as_repeated, kept_epochs
+from equipoise.runs.again import Again, as_repeated, kept_epochs, to_repeat_on
 from equipoise.runs.dvc import TRAIN_STAGE
 from equipoise.runs.reevaluate import evaluate_again
 from equipoise.runs.refit import trained_again
@@ -93,6 +94,26 @@ def test_what_cannot_be_trained_once_more_is_refused(tmp_path: Path) -> None:
     composed(*words)
     with pytest.raises(ConfigError, match=r"dataset=tfrecord: the samples of each split stay in shards"):
         composed(*words, "trainer.refit=true")
+
+
+def test_rows_that_cannot_be_resampled_are_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are resampled otherwise than the training split, and may leave a class empty."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "mine.py").write_text(
+        "import equipoise\n\n@equipoise.sampling\ndef kept(features, labels, seed):\n"
+        f"    rows = (labels == 0) | (len(labels) < {N})\n    return features[rows], labels[rows]\n"
+    )
+    monkeypatch.setenv("EQUIPOISE_PLUGINS", str(tmp_path / "plugins"))
+    monkeypatch.setenv(ROOT, str(tmp_path))
+    table(N, 0).to_csv(tmp_path / "table.csv", index=False)
+    words = ["dataset=csv", f"dataset.path='{tmp_path}/table.csv'", "dataset.target=y", "dataset.sampling=kept"]
+    config = composed(*words, "model=linear", *QUICK)
+    assert to_repeat_on(config, tmp_path / "cache") is None
+    with pytest.raises(ConfigError, match=r"dataset\.sampling=kept leaves no training row of class"):
+        train(composed(*words, "model=linear", *QUICK, "trainer.refit=true"))
+    assert not open_store(tmp_path).runs()
 
 
 @pytest.mark.slow
@@ -282,7 +303,7 @@ def test_a_schedule_goes_as_far_as_it_went(tmp_path: Path, tensorflow: object) -
     }.items():
         config: Config = composed(*small, *words)
         trained = Trained(np.zeros((1, 3)), np.zeros((1, 3)), history, {}, "")
-        again = Again.of(config, trained, tmp_path / "cache")
+        again = Again.of(config, trained, all_rows(config.dataset, tmp_path / "cache"))
         (tmp_path / name / checkpoints.FOLDER).mkdir(parents=True)
         again = Again(again.config, again.data, again.weights, {"stopped": 3, "unweighted": 3, "whole": 6}[name])
         found[name] = trained_again(again, Checkpoints(tmp_path / name, {}, first=math.inf)).weights_sha256()

@@ -268,3 +268,13 @@ def test_a_run_that_other_code_has_begun_is_begun_anew_and_told(
         == f"warning: begun anew: the code of weighting=balanced has changed since run {run}, which was interrupted\n"
     )
     assert made_by(config, data) != before
+
+
+def test_a_checkpoint_is_of_the_packages_that_make_its_rows_and_its_model(tmp_path: Path) -> None:
+    data = Prepared((), np.zeros(0, np.int64), tmp_path, (), "it", {})
+    small, of_keras = ["dataset=synthetic", "model=mlp"], {"numpy", "tensorflow", "keras"}
+    digests = {"config_sha256", "data_sha256", "training_code_sha256"}
+    assert made_by(composed(*small), data).keys() - digests == of_keras
+    resampled = made_by(composed(*small, "dataset.sampling=smote"), data)
+    assert resampled.keys() - digests == of_keras | {"scikit-learn", "imbalanced-learn"}
+    assert made_by(composed(small[0], "model=boosting"), data).keys() - digests == {"numpy", "scikit-learn"}

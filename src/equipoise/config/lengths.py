@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from equipoise.config.model import Config
-from equipoise.core import plugins
-from equipoise.core.schema import NONE, ConfigError, Integers
-from equipoise.data.sampling import shares_of
+from equipoise.config.model import Config, Trainer
+from equipoise.core.schema import NONE, ConfigError, Floats, Integers
+from equipoise.data.sampling import sampling
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import estimator
 
@@ -33,14 +32,14 @@ def check_judged_after(config: Config, counts: Integers) -> None:
     other = _of_another_length(config, counts)
     if other:
         raise ConfigError(
-            f"{typed} with {other}: a training of {epochs[0]} epochs would not be the first {epochs[0]} of this one; "
-            "leave one of the two out, or train once for each number of epochs"
+            f"{typed} with {other}: a training of {epochs[0]} epoch{'s' * (epochs[0] > 1)} would not be the beginning "
+            "of this one; leave one of the two out, or train once for each number of epochs"
         )
 
 
 def _of_another_length(config: Config, counts: Integers) -> str | None:
     """Return the option, as typed, that makes a shorter training more than the beginning of a longer one."""
-    trainer, sampling = config.trainer, config.dataset.sampling
+    trainer, rule = config.trainer, config.dataset.sampling
     found = {
         "trainer.phases": bool(trainer.phases),
         f"trainer.early_stopping={trainer.early_stopping}": trainer.early_stopping is not None,
@@ -49,15 +48,21 @@ def _of_another_length(config: Config, counts: Integers) -> str | None:
         f"trainer.strategy={trainer.strategy}": trainer.strategy == "multi_worker",
         f"weighting.schedule={config.weighting.schedule}": config.weighting.schedule != "constant",
         f"loss={config.loss.name}": LOSSES[config.loss.name].begins is not None,
-        f"dataset.sampling={sampling}": sampling != NONE and not _is_steady(sampling, counts),
+        f"dataset.sampling={rule}": rule != NONE and not _is_steady(rule, counts, trainer),
     }
     return next((typed for typed, is_so in found.items() if is_so), None)
 
 
-def _is_steady(rule: str, counts: Integers) -> bool:
-    """Whether a sampling rule draws the classes alike in every epoch."""
-    share = shares_of(rule)
-    if share is None:
-        return True
-    with plugins.telling(f"dataset.sampling={rule}", share):
-        return bool(np.array_equal(share(counts.copy(), 0.0), share(counts.copy(), 1.0)))
+def _is_steady(rule: str, counts: Integers, trainer: Trainer) -> bool:
+    """Whether a sampling rule draws the classes alike in every epoch of this training, and of each that ends before.
+
+    What is judged goes by the mean of all epochs: that the first ones are alike does not do.
+    """
+    shares = [_shares(rule, counts, epochs) for epochs in (trainer.epochs, *trainer.judge_after)]
+    return all(bool((each == shares[0][:1]).all()) for each in shares)
+
+
+def _shares(rule: str, counts: Integers, epochs: int) -> Floats:
+    """Return the share of each class in each epoch, float64 (epochs, classes); none where rows were resampled."""
+    found = sampling(rule, np.empty(0, np.int64), counts, epochs)
+    return np.empty((0, len(counts))) if found is None else found.shares

@@ -142,10 +142,12 @@ def _checked(who: str, features: Any, labels: Any, data: Prepared) -> Rows:
     """Return the features as float32; refuse what no function may return, whoever wrote it."""
     is_array = isinstance(features, np.ndarray)
     form = f"{features.dtype} of shape {features.shape}" if is_array else type(features).__name__
-    if not is_array or features.dtype.kind not in "fiu" or features.shape != (len(features), *data.shape):
+    if not is_array or features.dtype.kind not in "fiu" or not features.ndim or features.shape[1:] != data.shape:
         raise ConfigError(
             f"{who}: its function returns features that are {form}; they must be numbers of shape (n, {data.shape[0]})"
         )
+    if not isinstance(labels, np.ndarray):
+        raise ConfigError(f"{who}: its function returns labels that are {type(labels).__name__}; return int64 (n,)")
     check_labels(labels, len(data.classes), f"{who}: its function returns")
     if np.ndim(labels) != 1 or len(labels) != len(features):
         raise ConfigError(f"{who}: its function returns {len(features)} rows and labels of shape {np.shape(labels)}")
@@ -153,7 +155,21 @@ def _checked(who: str, features: Any, labels: Any, data: Prepared) -> Rows:
         found = features.astype(np.float32, copy=False)
     if not np.isfinite(found).all():
         raise ConfigError(f"{who}: its function returns features that are NaN, infinite or too large for float32")
+    _check_numbers(who, found, data.ids)
     return found, labels
+
+
+def _check_numbers(who: str, features: Floats, ids: Sequence[int]) -> None:
+    """Refuse what is no number of a category in the last features, of which a model looks up rows of a table."""
+    first = features.shape[1] - len(ids)
+    for place, categories in enumerate(ids, start=first):
+        column = features[:, place]
+        odd = column[(column != np.floor(column)) | (column < 0) | (column >= categories)]
+        if odd.size:
+            raise ConfigError(
+                f"{who}: its function returns {odd[0]:g} in feature {place}, which is the number of a category: it "
+                f"must be whole, from 0 to {categories - 1}"
+            )
 
 
 def with_codes(features: Floats, groups: Sequence[Categories]) -> tuple[Floats, list[int]]:

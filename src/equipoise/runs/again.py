@@ -37,15 +37,31 @@ class Again:
     epochs: int
 
     @classmethod
-    def of(cls, config: Config, trained: Trained, cache: Path) -> "Again":
-        """Return what a run repeats whose judged model is `trained`; `cache` is the folder of prepared data."""
-        data = resampled(config.dataset, all_rows(config.dataset, cache), config.seed)
+    def of(cls, config: Config, trained: Trained, data: Prepared) -> "Again":
+        """Return what a run repeats whose judged model is `trained`; `data` are those of `to_repeat_on`."""
         return cls(as_repeated(config), data, weigh(config, data), kept_epochs(config.trainer, trained.history))
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
         return len(self.data.split("train").labels)
+
+
+def to_repeat_on(config: Config, cache: Path) -> Prepared | None:
+    """Return the data of the training on all rows, which may fail: before the first training, not after it.
+
+    Parameters
+    ----------
+    cache : the folder of prepared data
+
+    Raises
+    ------
+    ConfigError
+        As `prepare` and `resampled` do.
+    """
+    if not config.trainer.refit:
+        return None
+    return resampled(config.dataset, all_rows(config.dataset, cache), config.seed)
 
 
 def as_repeated(config: Config) -> Config:

@@ -13,6 +13,7 @@ from equipoise.core.locks import InUseError
 from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
+from equipoise.runs.log import packages
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Pruned
 from equipoise.tracking.store import Store
@@ -90,7 +91,7 @@ def remove_unused(folder: Path) -> bool:
 
 def made_by(config: Config, data: Prepared) -> dict[str, str]:
     """Return what a checkpoint must agree in to be gone on with: other code and versions may train other bits."""
-    versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+    versions = {name: version(name) for name in ("numpy", *packages(config))}
     digests = {
         "config_sha256": config_sha256(config),
         "data_sha256": data.data_sha256,

@@ -14,7 +14,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.data.resampling import resampled
 from equipoise.reports.evidence import Evidence
 from equipoise.runs import background
-from equipoise.runs.again import Again
+from equipoise.runs.again import Again, to_repeat_on
 from equipoise.runs.evaluate import evaluate
 from equipoise.runs.facts import facts
 from equipoise.runs.fit import fit
@@ -96,6 +96,7 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
     if settled is not None:
         return settled
     background.run_begins()
+    every = to_repeat_on(config, cache or cache_folder())
     data = resampled(config.dataset, data, config.seed)
     learner = start(config, data)
     with session.opened(config, data, learner) as log:
@@ -112,8 +113,8 @@ def run(config: Config, session: Session, cache: Path | None = None) -> Finished
         log_evaluation(log, found)
         log_input_metrics(config, log, data, weights)
         log_note(log, evidence)
-        if config.trainer.refit:
-            again = Again.of(config, trained, cache or cache_folder())
+        if every is not None:
+            again = Again.of(config, trained, every)
             refit(again, log, trained)
             evidence = replace(evidence, model=log_rule(again, log, trained, data))
         background.draw(evidence, log, session)

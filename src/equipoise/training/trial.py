@@ -132,8 +132,8 @@ def _checked_loss(trial: Trial, data: Prepared) -> list[str]:
         raise ConfigError(f"{trial} has a gradient of 0 for every sample, so that nothing would be learned")
     half = len(values) // 2
     parts = [trial.run(part)[0] for part in (slice(half), slice(half, None))]
-    apart = np.allclose(np.concatenate(parts), values, rtol=1e-3, atol=1e-5)
-    if not (apart or LOSSES[trial.name].of_batches):
+    alike = np.allclose(np.concatenate(parts), values, rtol=1e-3, atol=1e-5)
+    if not (alike or LOSSES[trial.name].of_batches):
         raise ConfigError(
             f"{trial} gives a sample another value if others are in its batch; it must depend on the sample alone: "
             "class weights multiply samples, and several devices divide a batch"
