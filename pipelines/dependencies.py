@@ -31,8 +31,10 @@ PRINTING = (
     *("equipoise.reports.console", "equipoise.comparison.console", "equipoise.runs.dvc_page"),
 )
 COLORS = "equipoise.core.colors"
-# A task also judges, which training does not ask of it.
+# A task also judges, which training does not ask of it, and the config names the rules that decide.
 JUDGING = (
+    *(f"equipoise.methods.{rule}" for rule in ("biases", "constraints", "deciders", "label_shift")),
+    *(f"equipoise.methods.{rule}" for rule in ("prediction_sets", "rejection", "reservation")),
     *("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judge_labels"),
     *("equipoise.metrics.intervals", "equipoise.metrics.probabilities"),
 )

@@ -19,7 +19,11 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 PACKAGE = "src/equipoise"
 PRINTS = ("core/terminal", "core/bars", "config/differences", "reports/console", "comparison/console", "runs/dvc_page")
 PRINTING = {f"{PACKAGE}/{name}.py" for name in PRINTS}
-JUDGING = ("methods/tasks/judge_classes", "methods/tasks/judge_labels", "metrics/intervals", "metrics/probabilities")
+RULES = ("biases", "constraints", "deciders", "label_shift", "prediction_sets", "rejection", "reservation")
+JUDGING = (
+    *("methods/tasks/judge_classes", "methods/tasks/judge_labels", "metrics/intervals", "metrics/probabilities"),
+    *(f"methods/{rule}" for rule in RULES),
+)
 NEEDLESS_TO_TRAINING = PRINTING | {f"{PACKAGE}/{name}.py" for name in ("core/colors", *JUDGING)}
 
 

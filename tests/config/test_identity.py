@@ -159,7 +159,10 @@ DECIDES_BITS: Mapping[str, Edits] = {
     "a step before training": {"runs/fit.py": ("    learner.fit(", "    learner.second_stage()\n    learner.fit(")},
     "the last step": {"runs/fit.py": ("curves = learner.second_stage()", "curves = {}")},
 }
-DECIDES_NONE: Edits = {  # the times, a warning, the bar, the tags, the keys
+DECIDES_NONE: Edits = {  # the rules, the times, a warning, the bar, the tags, the keys
+    "methods/deciders.py": ("expected.min(axis=1) > limit", "expected.min(axis=1) >= limit"),
+    "methods/label_shift.py": ("MOST_KEPT = 1_000_000", "MOST_KEPT = 2_000_000"),
+    "methods/tasks/task.py": ("    corrected: Floats | None\n", "    corrected: Floats\n"),
     "runs/session.py": ('"Where the time went"', '"Times"'),
     "runs/start.py": ("has one replica here", "has but one replica"),
     "core/bars.py": ("def epochs_bar(", "def _unused() -> None: ...\n\n\ndef epochs_bar("),

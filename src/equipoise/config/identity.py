@@ -59,7 +59,10 @@ REFIT = ("equipoise.runs.refit.trained_again", "equipoise.data.all_rows.together
 EVALUATION = ("equipoise.runs.evaluate.evaluate",)
 # What a task judges by, which trains nothing.
 KERAS, ESTIMATOR = (f"equipoise.training.{kind}_learner" for kind in ("keras", "estimator"))
-JUDGES = ("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judge_labels")
+JUDGES = (
+    *("equipoise.methods.tasks.judge_classes", "equipoise.methods.tasks.judge_labels"),
+    "equipoise.methods.tasks.task.Verdict",  # which names all that decides
+)
 BESIDE = (
     *("equipoise.core.clock", "equipoise.training.cluster", "equipoise.training.checkpoints"),
     *("equipoise.tracking.run", "equipoise.tracking.store", "equipoise.tracking.gpu_usage", "equipoise.config.naming"),
