@@ -104,6 +104,12 @@ def test_the_page_has_every_label_and_rule(model: OneVsRestClassifier, tmp_path:
         ((TWO, Z, ["a"]), {}, "give 2 different names"),
         ((TWO, Z, ["a", "a"]), {}, "give 2 different names"),
         ((TWO, Z), {"decision": "tuned"}, "decision=tuned needs validation"),
+        (
+            (TWO, Z),
+            {"decision": "conformal", "decision_options": {"alpha": {"1": 1.5}}},
+            "decision.alpha: .*, not 1.5",
+        ),
+        ((TWO, Z), {"decision": "conformal", "decision_options": {"alpha": {"1": 0.0}}}, "decision.alpha"),
         ((TWO, Z), {"decision": "cost"}, "decision=cost is not for several labels"),
         ((TWO, Z), {"costs": [[0, 1], [1, 0]]}, "costs: means nothing where a sample has several labels"),
         ((TWO, Z), {"validation": ([[1, 0, 1]], [[1.0, 2.0, 3.0]])}, "the validation labels have 3 columns"),

@@ -1,5 +1,7 @@
 """What a user hears of the corrections in a config, and the figures in it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -102,7 +104,7 @@ def of_weights(weighting: str, values: tuple[float, ...], optimizer: str) -> lis
     return notes(config, ClassWeights(THREE, np.array([6, 3, 1]), np.array(values, dtype=float)))
 
 
-def test_what_a_batch_has_of_the_rarest_class_is_told() -> None:
+def test_what_a_batch_has_of_the_rarest_class_is_told(tmp_path: Path) -> None:
     counts = np.array([3, 2])
     config = composed(*TWO, "loss=auc_margin", "trainer.batch_size=2")
     # Of the 10 pairs of 5 samples 3 are without class 1, and 6 hold one of each.
@@ -115,6 +117,17 @@ def test_what_a_batch_has_of_the_rarest_class_is_told() -> None:
     assert "has 2 samples of the rarest class (2 of 5) and 6 pairs" in whole
     assert whole.endswith("0% of batches have none")
     assert of_batches(composed(*TWO), counts, 5) is None
+    (tmp_path / "t.csv").write_text("x,a,b\n" + "1,1,0\n2,0,1\n" * 20)
+    labels = composed(
+        "dataset=multilabel",
+        "model=mlp",
+        f"dataset.path='{tmp_path}/t.csv'",
+        "dataset.targets=[a,b]",
+        "loss=sigmoid_f1",
+    )
+    assert "samples of the rarest label (2 of 5)" in str(of_batches(labels, counts, 5))
+    binary = composed(*TWO, "dataset.labels=binary", "loss=sigmoid_f1")
+    assert "samples of the rarest class (2 of 5)" in str(of_batches(binary, counts, 5))
     assert of_batches(composed(*TWO, "loss=lade", "dataset.sampling=class_balanced"), counts, 5) is None
 
 

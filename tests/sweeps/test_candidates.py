@@ -59,6 +59,8 @@ def test_calibrations_race_against_none() -> None:
     assert [one.label for one in found.candidates] == ["none", "temperature", "balanced · temperature", "balanced"]
     assert "calibration=none" in found.baseline.words
     assert field("calibration=temperature").given == ("calibration=temperature",)
+    way = field("trainer.sharpness=sam,none", "trainer.second_stage=crt,none")
+    assert [one.label for one in way.candidates] == ["none", "sam · crt", "sam", "crt"]
     assert field("decision=f_beta", "decision.beta=3").given == ("decision=f_beta", "decision.beta=3")
 
 
@@ -78,6 +80,12 @@ def test_a_value_that_is_typed_holds_for_all() -> None:
         (["decision=argmax,tuned"], "judges several rules of each training"),
         (["trainer.learning_rate=interval(0.1,1)"], "among listed values"),
         (["decision=abstain", "decision.reject_cost=0.1"], "evaluate.py run=latest decision=abstain"),
+        (
+            ["decision=constrained", "decision.recall={0: 0.9}"],
+            "a rule without this limit may win while it breaks it; race without it, then judge what it finds: "
+            "python src/evaluate.py run=latest decision=constrained 'decision.recall={0: 0.9}'",
+        ),
+        (["decision=top_k", "decision.budget={0: 0.1}"], "decision=top_k: a race is by its metric alone"),
         (["decision=conformal"], "this rule leaves rows open"),
     ],
 )

@@ -15,7 +15,7 @@ def test_each_line_is_the_mean_so_far() -> None:
         Line("power with tuned", "power", np.array([0.0, -0.2]), is_dropped=True),
         Line("none yet", "balanced", np.array([]), is_dropped=False),
     ]
-    chart = race_chart(lines, "macro F1")
+    chart = race_chart(lines, "macro F1", "mlp with argmax")
     altair.Chart.from_dict(chart.spec, validate=True)
     csv = next(layer["data"]["values"] for layer in chart.spec["layer"] if "repetition" in str(layer.get("encoding")))
     rows = [tuple(map(float, line.split(","))) for line in csv.splitlines()[1:]]
@@ -27,7 +27,7 @@ def test_each_line_is_the_mean_so_far() -> None:
 
 def test_without_a_dropped_candidate_there_is_no_cross() -> None:
     def layers(is_dropped: bool) -> int:
-        return len(race_chart([Line("a", "power", np.array([0.1]), is_dropped)], "macro F1").spec["layer"])
+        return len(race_chart([Line("a", "power", np.array([0.1]), is_dropped)], "macro F1", "none").spec["layer"])
 
     assert layers(is_dropped=True) == layers(is_dropped=False) + 1
 

@@ -10,7 +10,7 @@ from equipoise.api.evaluation import Evaluation
 from equipoise.config.choice import choice
 from equipoise.config.messages import explained
 from equipoise.config.model import EvaluationOptions
-from equipoise.core.schema import NONE, ConfigError, listing
+from equipoise.core.schema import NONE, ConfigError, arguments, listing
 from equipoise.data.types import ClassCounts
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.tasks.judge_labels import Labelled, judge_labelled
@@ -59,7 +59,7 @@ def evaluate_labels(
         tuned_on = _labelled(*validation, ("the validation labels", "the validation logits"))
         if tuned_on.labels.shape[1] != width:
             raise ConfigError(f"the validation labels have {tuned_on.labels.shape[1]} columns, and y_test {width}")
-    judging = _judging(how, width, has_validation=len(tuned_on.labels) > 0)
+    judging = _judging(how, labels, has_validation=len(tuned_on.labels) > 0)
     data = ClassCounts(labels, test.labels.sum(axis=0))
     verdict = judge_labelled(data, test, tuned_on, OfLabels(None, "weights are not known"), judging)
     evidence = Evidence(
@@ -101,7 +101,7 @@ def _labelled(labels: Any, logits: Any, where: tuple[str, str]) -> Labelled:
     return Labelled(truth.astype(np.int64), values.astype(np.float64))
 
 
-def _judging(how: Mapping[str, Any], width: int, *, has_validation: bool) -> Judging:
+def _judging(how: Mapping[str, Any], labels: Sequence[str], *, has_validation: bool) -> Judging:
     odd = [key for key, value in how.items() if key not in TAKEN and value is not None]
     if odd:
         raise ConfigError(f"{listing(odd)}: means nothing where a sample has several labels; leave it out")
@@ -117,12 +117,14 @@ def _judging(how: Mapping[str, Any], width: int, *, has_validation: bool) -> Jud
     rule = DECISIONS[name]
     if rule.of_labels is None:
         raise ConfigError(f"decision={name} is not for several labels a sample: use argmax, tuned or conformal")
+    if rule.check is not None:
+        rule.check(**arguments(decision, rule.function, labels))
     if rule.needs_validation and not has_validation:
         raise ConfigError(f"decision={name} needs validation=(labels, logits)")
     return Judging(
         decision=decision,
         costs=None,
-        target=np.full(width, 1 / width),
+        target=np.full(len(labels), 1 / len(labels)),
         groups=options.groups,
         resamples=options.resamples,
         uncorrected=lambda: "weights are not known",

@@ -112,6 +112,7 @@ def of_batches(config: Config, counts: Integers, samples: int) -> str | None:
     size = min(config.trainer.batch_size, samples)
     if not LOSSES[config.loss.name].of_batches or config.dataset.sampling != NONE or samples < 2:
         return None
+    what = "label" if LOSSES[config.loss.name].yes_or_no and config.dataset.labels != "binary" else "class"
     least = int(counts.min())
     mean, others = size * least / samples, samples - least
     pairs = size * (size - 1) * least * others / (samples * (samples - 1))
@@ -120,7 +121,7 @@ def of_batches(config: Config, counts: Integers, samples: int) -> str | None:
     without = math.exp(ways[0] - ways[1]) if len(ways) == 2 else 0.0
     return (
         f"loss={config.loss.name} is that of a batch: one of trainer.batch_size={size} has {mean:.3g} samples of the "
-        f"rarest class ({least} of {samples}) and {pairs:.3g} pairs of one with another, on average; "
+        f"rarest {what} ({least} of {samples}) and {pairs:.3g} pairs of one with another, on average; "
         f"{without:.0%} of batches have none"
     )
 

@@ -307,6 +307,7 @@ class Rule:
     before_calibration : whether it is tuned on the model's own logits, whose guarantee no calibration takes
     tuning : its options that, if they are given, make it depend on the validation samples
     leaves_open : whether it gives some rows no class, or rows several, which a race by one metric cannot value
+    constrains : whether it keeps a limit that the metric of a race does not know
     check : refuses options that mean nothing together, or for so many classes
     """
 
@@ -325,6 +326,7 @@ class Rule:
     before_calibration: bool = False
     tuning: tuple[str, ...] = ()
     leaves_open: bool = False
+    constrains: bool = False
     check: Callable[..., None] | None = None
 
     def __call__(self, known: Known, **options: Any) -> Decide:
@@ -432,9 +434,18 @@ SHIPPED: Mapping[str, Rule] = {
         asked=True,
         most_classes=200,
         instead="tuned",
+        constrains=True,
         check=_check_constrained,
     ),
-    "top_k": Rule(top_k, needs_validation=True, asked=True, ranks=True, instead="tuned", check=_check_top_k),
+    "top_k": Rule(
+        top_k,
+        needs_validation=True,
+        asked=True,
+        ranks=True,
+        instead="tuned",
+        constrains=True,
+        check=_check_top_k,
+    ),
     "abstain": Rule(
         abstain,
         asked=True,

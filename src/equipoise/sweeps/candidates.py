@@ -4,6 +4,7 @@ A candidate is a list of overrides. All candidates share the words that are type
 """
 
 import itertools
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,12 @@ from hydra.core.override_parser.types import Override
 from equipoise.config.overrides import values_of
 from equipoise.core.commands import command
 from equipoise.core.schema import ConfigError, listing
-from equipoise.methods.decisions import SHIPPED
+from equipoise.methods.decisions import SHIPPED, Rule
 
 # Cross-entropy inside the model's loss is the fastest of the three implementations, which agree to the bit.
 PLAIN: Mapping[str, str] = {"weighting": "none", "loss": "custom", "dataset.sampling": "none"}
 # What is plain where it is typed, and is not added where it is not.
-UNTYPED: Mapping[str, str] = {"calibration": "none"}
+UNTYPED: Mapping[str, str] = {"calibration": "none", "trainer.sharpness": "none", "trainer.second_stage": "none"}
 CROSS_ENTROPY = ("custom", "class_weight", "sample_weight")
 # The distinct ways, those first that won most often where they were compared (docs/study.md).
 METHODS: Mapping[str, Mapping[str, str]] = {
@@ -101,10 +102,12 @@ def _check(latest: Mapping[str, Override], lists: Mapping[str, Override]) -> Non
     rule = latest.get("decision")
     if rule is not None and "decision" not in lists:
         record = SHIPPED.get(str(rule.value()))
-        if record is not None and record.leaves_open:
+        why = None if record is None else _unraced(record)
+        if why:
+            decided = [str(each.input_line) for key, each in latest.items() if key.split(".")[0] == "decision"]
             raise ConfigError(
-                f"{rule.input_line}: a race is by what the class of every row is worth, and this rule leaves rows "
-                f"open; race without it, then judge what it finds: {command('evaluate')} run=latest {rule.input_line}"
+                f"{rule.input_line}: {why}; race without it, then judge what it finds: "
+                f"{command('evaluate')} run=latest {shlex.join(decided)}"
             )
     for key, override in lists.items():
         if key.split(".")[0] == "decision":
@@ -113,6 +116,15 @@ def _check(latest: Mapping[str, Override], lists: Mapping[str, Override]) -> Non
             )
         if override.is_interval_sweep():
             raise ConfigError(f"{override.input_line}: a race is among listed values; type a list")
+
+
+def _unraced(rule: Rule) -> str:
+    """Return why a race cannot take the rule; empty if it can."""
+    if rule.leaves_open:
+        return "a race is by what the class of every row is worth, and this rule leaves rows open"
+    if rule.constrains:
+        return "a race is by its metric alone, so that a rule without this limit may win while it breaks it"
+    return ""
 
 
 def _is_of_hydra(override: Override) -> bool:

@@ -46,7 +46,7 @@ def looks(names: Sequence[tuple[str, str]]) -> list[Look]:
     return found
 
 
-def race_chart(lines: Sequence[Line], metric: str) -> Chart:
+def race_chart(lines: Sequence[Line], metric: str, baseline: str) -> Chart:
     """Draw each candidate's mean difference to the baseline after each repetition; a cross ends a dropped one."""
     import altair as alt
 
@@ -82,8 +82,8 @@ def race_chart(lines: Sequence[Line], metric: str) -> Chart:
     layers = alt.layer(zero.encode(y=alt.Y("zero", type="quantitative")), curves, *crosses, touched)
     return charts.chart(
         layers.properties(width="container", height=340).add_params(parameter, charts.named(names)),
-        f"{metric} minus that of no weights with argmax, mean of the repetitions so far; a cross ends a candidate that "
-        "left the race",
+        f"{metric} minus that of {baseline}, mean of the repetitions so far; a cross ends a candidate that left the "
+        "race",
     )
 
 

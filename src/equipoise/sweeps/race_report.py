@@ -85,25 +85,26 @@ def lines(told: Told) -> list[str]:
 def _verdict(told: Told) -> str:
     race, verdict = told.race, told.verdict
     metric, splits = words(race.metric), counted(told.repetitions, "split", "splits")
+    baseline = _name(race.baseline)
     found = verdict.differences.get(verdict.choice if verdict.choice != race.baseline else verdict.leader)
     family = f"{found.comparisons if found else len(verdict.differences)} alternatives"
     if found is None:
         rows = f"validation rows of {splits}" if race.design.splits else "on the validation rows that the data name"
-        return f"Verdict: no weights with argmax. By {metric} no alternative is higher ({rows})."
+        return f"Verdict: {baseline}. By {metric} no alternative is higher ({rows})."
     if not race.design.splits:
         return (
-            f"Verdict: no weights with argmax. The data name their validation rows, so that seeds alone differ, and "
+            f"Verdict: {baseline}. The data name their validation rows, so that seeds alone differ, and "
             f"nothing can be shown for other rows. On these, {_name(verdict.leader)} has the highest {metric}: "
             f"{interval(found)}."
         )
     if verdict.choice != race.baseline:
         return (
-            f"Verdict: {_name(verdict.choice)}. It is shown to be better than no weights with argmax by {metric}: "
+            f"Verdict: {_name(verdict.choice)}. It is shown to be better than {baseline} by {metric}: "
             f"{interval(found)}{p_of(found)} (one-sided, Holm's correction for {family}; validation rows of "
             f"{splits})."
         )
     return (
-        f"Verdict: no weights with argmax. By {metric} none of {family} is shown to be better (validation rows of "
+        f"Verdict: {baseline}. By {metric} none of {family} is shown to be better (validation rows of "
         f"{splits}); the highest is {_name(verdict.leader)}: {interval(found)}{p_of(found)}."
     )
 
@@ -115,8 +116,8 @@ def _tested(told: Told) -> list[str]:
     known = "" if told.race.design.tests else "; all repetitions share their test rows, so there is no interval"
     return [
         "On test rows, which chose nothing in their repetition: what one split's validation rows prefer has "
-        f"{words(told.race.metric)} {_mean(nested.spread)}, {interval(nested.to_baseline)} against no weights with "
-        f"argmax{known}."
+        f"{words(told.race.metric)} {_mean(nested.spread)}, {interval(nested.to_baseline)} against "
+        f"{_name(told.race.baseline)}{known}."
     ]
 
 
@@ -130,7 +131,7 @@ def _control(told: Told) -> list[str]:
         sure = "shown" if verdict.to_control.is_shown else "not shown to be more than noise: it is the cheaper answer"
         lead = f"; the verdict is ahead of it by {interval(verdict.to_control)}, {sure}"
     return [
-        f"The control that needs no training: no weights with decision={control.rule}, "
+        f"The control that needs no training: {_candidate(control)} with decision={control.rule}, "
         f"{interval(verdict.differences[control])} against argmax{lead}."
     ]
 
@@ -174,11 +175,12 @@ def _race(told: Told) -> str:
 
 def _next(told: Told) -> list[str]:
     race, choice = told.race, told.verdict.choice
-    candidate = race.starters[choice.candidate][0] if choice.candidate in race.starters else race.planned.field.baseline
+    baseline = race.planned.field.baseline, race.planned.configs[0]
+    candidate, config = race.starters.get(choice.candidate, baseline)
     given = [word for word in race.planned.field.given if not word.startswith("decision")]
     # The rule that the trainings had, with its options as they were typed, or another that stands beside it in each.
     typed_rule = tuple(word for word in race.planned.field.given if word.startswith("decision"))
-    had = race.planned.configs[0].decision.name
+    had = config.decision.name
     decided = (typed_rule or judged_by(race.metric)) if choice.rule == had else (f"decision={choice.rule}",)
     plain = {"weighting=none", "dataset.sampling=none", "decision=argmax"}
     typed = [word for word in (*given, *candidate.words, *decided) if word not in plain]
@@ -187,7 +189,7 @@ def _next(told: Told) -> list[str]:
     return [
         f"Train it on all rows:       {command('train')} {train}",
         f"Register it:                {command('register')} run=latest",
-        *([plain_keras] if estimator(race.planned.configs[0].model.name) is None else []),
+        *([plain_keras] if estimator(config.model.name) is None else []),
     ]
 
 
@@ -209,7 +211,7 @@ def disagreement(told: Told) -> tuple[list[str], list[list[str]]]:
                 _sure(found),
             ]
         )
-    return ["metric", "favours", "mean", "− no weights, argmax", ""], rows
+    return ["metric", "favours", "mean", f"− {_candidate(told.race.baseline)}, argmax", ""], rows
 
 
 def _leaders(told: Told) -> dict[str, Entry]:
@@ -227,16 +229,16 @@ def _leaders(told: Told) -> dict[str, Entry]:
 
 def page(told: Told) -> Page:
     """Return the race as one page: the verdict, every entry's difference, the race drawn, what metrics disagree on."""
-    said, raced = lines(told), _drawn(told)
+    said, typed, raced = lines(told), _next(told), _drawn(told)
     drawn = race_chart.looks([(line.name, line.weighting) for line in raced])
     legend = Legend([(look.name, look.color, look.symbol) for look in drawn])
-    known: list[Block] = [Text(line) for line in said[1:-3]]
+    known: list[Block] = [Text(line) for line in said[1 : -len(typed)]]
     parts = [
         Part("Which is best, and by how much?", [legend, *_differences(told), *known]),
         Part(
             "How the race went",
             [
-                race_chart.race_chart(raced, words(told.race.metric)),
+                race_chart.race_chart(raced, words(told.race.metric), _name(told.race.baseline)),
                 Text(
                     "A candidate leaves (×) when all its rules are shown to be worse than the leader on these rows: a "
                     "one-sided paired t test over repetitions, its level spent over looks and entries, so that the "
@@ -244,7 +246,7 @@ def page(told: Told) -> Page:
                 ),
             ],
         ),
-        Part("What to type next", [Code("\n".join(said[-3:]), "Three commands")]),
+        Part("What to type next", [Code("\n".join(typed), "Commands")]),
         Part("All entries", [Table(*_entries(told))]),
     ]
     headings, rows = disagreement(told)
@@ -270,7 +272,7 @@ def _facts(told: Told) -> list[Fact]:
 
 
 def _differences(told: Told) -> list[Block]:
-    """Draw the difference of each candidate's best rule to no weights with argmax."""
+    """Draw the difference of each candidate's best rule to the baseline."""
     scores, weightings = told.results.validation[told.race.metric], _weightings(told)
     best: dict[str, Entry] = {}
     for entry in _by_gain(scores, told):
@@ -282,8 +284,8 @@ def _differences(told: Told) -> list[Block]:
     drawn = race_chart.looks([(_name(entry), weightings[entry.candidate]) for entry in entries])
     found = [told.verdict.differences[entry] for entry in entries]
     caption = (
-        f"{words(told.race.metric)} on validation rows minus that of no weights with argmax: each candidate by its "
-        f"best rule, with simultaneous intervals. {HOW_SHOWN}"
+        f"{words(told.race.metric)} on validation rows minus that of {_name(told.race.baseline)}: each candidate "
+        f"by its best rule, with simultaneous intervals. {HOW_SHOWN}"
     )
     labels = [look.name for look in drawn]
     return [differences(drawn, found, caption, labels=labels, title="difference, higher is better")]
@@ -310,7 +312,8 @@ def _entries(told: Told) -> tuple[list[str], list[list[str]]]:
                 ended,
             ]
         )
-    return ["entry", "repetitions", words(told.race.metric), "− no weights, argmax", "p", ""], rows
+    difference = f"− {_candidate(told.race.baseline)}, argmax"
+    return ["entry", "repetitions", words(told.race.metric), difference, "p", ""], rows
 
 
 def _drawn(told: Told) -> list[Line]:
@@ -374,8 +377,11 @@ def _plain(found: Difference | Spread | None) -> dict[str, object] | None:
 
 
 def _name(entry: Entry) -> str:
-    candidate = "no weights" if entry.candidate == "none" else entry.candidate
-    return f"{candidate} with {entry.rule}"
+    return f"{_candidate(entry)} with {entry.rule}"
+
+
+def _candidate(entry: Entry) -> str:
+    return "no weights" if entry.candidate == "none" else entry.candidate
 
 
 def _mean(found: Spread) -> str:
