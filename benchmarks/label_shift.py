@@ -35,6 +35,7 @@ class Case:
     known: bool = False
     moved: float = 0.0
     noise: float = 1.0
+    share: float | None = None  # of the last class where the model is used; None: drawn, as all are
 
 
 CASES = (
@@ -49,6 +50,10 @@ CASES = (
     Case(3, 2.5, 500, 1000, "none", known=True),
     Case(5, 3, 500, 2000),
     Case(10, 4, 2000, 2000),
+    Case(2, 2, 200, 1000, share=0.05),
+    Case(2, 2, 200, 1000, share=0.01),
+    Case(2, 2, 200, 1000, share=0),
+    Case(3, 2, 300, 1000, share=0.01),
     Case(2, 2, 200, 1000, moved=1),
     Case(2, 2, 1000, 2000, moved=1),
     Case(3, 2, 500, 1000, moved=1),
@@ -63,6 +68,9 @@ def found(case: Case, repetition: int) -> tuple[Any, Any, Any, float]:
     learned = np.geomspace(1, 0.1, case.classes)
     learned /= learned.sum()
     truth = generator.dirichlet(np.full(case.classes, 2.0))
+    if case.share is not None:
+        truth[-1] = 0
+        truth = np.append(truth[:-1] / truth.sum() * (1 - case.share), case.share)
     bias = 0.0 if case.known else generator.normal(size=case.classes) * BIAS
 
     def logits(labels: Any, noise: float = 1.0, moved: float = 0.0) -> Any:
@@ -76,7 +84,8 @@ def found(case: Case, repetition: int) -> tuple[Any, Any, Any, float]:
     names = [str(index) for index in range(case.classes)]
     one = estimate(source, logits(new, case.noise, case.moved), names, resamples=100, seed=repetition)
     errors = [np.abs(shares - truth).mean() for shares in (one.em, one.bbse)]
-    return errors, (one.low <= truth) & (truth <= one.high), (one.high - one.low).mean(), one.p
+    held = (one.low <= truth) & (truth <= one.high)
+    return errors, held if case.share is None else held[-1:], (one.high - one.low).mean(), one.p
 
 
 def main(words: list[str]) -> None:
@@ -87,6 +96,7 @@ def main(words: list[str]) -> None:
         rows = [found(case, repetition) for repetition in range(repetitions)]
         errors = np.nanmean([one[0] for one in rows], axis=0)
         what = f"moved by {case.moved:g}" if case.moved else ("noisier" if case.noise > 1 else "as they were")
+        what = what if case.share is None else f"{case.share:.0%} of the last class"
         cells = [case.classes, f"{case.apart:g}", case.validation, case.new, case.calibration, what]
         covered = [f"{np.mean([one[1] for one in rows]):.3f}", f"{np.mean([one[2] for one in rows]):.3f}"]
         alarms = f"{np.mean([one[3] < ODD for one in rows]):.2f}"

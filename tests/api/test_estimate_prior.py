@@ -54,7 +54,12 @@ def test_a_known_prior_does_without_calibration_and_an_unknown_one_leaves_bbse_a
     [
         ({"calibration": "beta_"}, "there is no such calibration"),
         ({"learned_prior": [1, 0]}, "learned_prior="),
-        ({"classes": None}, "classes is missing"),
+        ({"learned_prior": "foo"}, "learned_prior=foo: give a number above 0 for each of 2 classes, or unknown"),
+        ({"resamples": -1}, "resamples=-1: give a whole number from 2 on, or 0"),
+        ({"resamples": 1}, "resamples=1: "),
+        ({"resamples": 2.5}, r"resamples=2\.5: "),
+        ({"resamples": True}, "resamples=True: "),
+        ({"classes": None}, "classes is missing: the validation labels are text"),
         ({"validation": (["ok"] * 9, np.ones(9))}, "of fraud there are no validation rows"),
         ({"validation": (["ok"] * 8, np.ones(9))}, "8 samples, and the validation logits 9"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize
 
 from equipoise.core.schema import ConfigError
-from equipoise.methods.label_shift import Source, _p, bbse, estimate, most_likely, ratios
+from equipoise.methods.label_shift import Source, _p, bbse, estimate, most_likely, profile_end, ratios
 
 CENTRES = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
 LEARNED = np.array([0.7, 0.2, 0.1])
@@ -110,7 +110,7 @@ def test_without_a_known_prior_bbse_stands_alone() -> None:
 def test_rows_that_differ_themselves_are_told_loudly() -> None:
     found = estimate(source(), rows(LEARNED, 2000, 1, moved=1.5)[1], NAMES, resamples=60)
     assert found.p < 0.001
-    assert "THE ASSUMPTION FAILS" in found.notes[-1]
+    assert "LABEL SHIFT IS IN DOUBT" in found.notes[-1]
 
 
 def test_the_same_rows_give_the_same_bits() -> None:
@@ -135,7 +135,7 @@ def test_few_validation_rows_are_told_and_none_of_a_class_is_refused() -> None:
     kept = seen.labels != 2
     with pytest.raises(ConfigError, match="of c there are no validation rows"):
         estimate(Source(seen.labels[kept], seen.logits[kept], None, "bias_corrected"), seen.logits, NAMES)
-    with pytest.raises(ConfigError, match="there are no rows to estimate it from"):
+    with pytest.raises(ConfigError, match="there are no rows to estimate them from"):
         estimate(seen, seen.logits[:0], NAMES)
 
 
@@ -147,6 +147,21 @@ def test_a_row_that_no_resample_draws_may_be_impossible() -> None:
 def test_what_is_not_checked_does_not_pass_for_sure() -> None:
     assert np.isnan(_p(np.array([0.1, 0.2]), np.full((5, 2), np.nan), np.ones(2)))
     assert _p(np.array([0.0, 0.0]), np.zeros((5, 2)), np.ones(2)) == 1.0
+
+
+def test_the_profile_of_a_class_that_no_row_is_of_ends_by_hand() -> None:
+    # 100 log(1 - s) = -1.92 where every row is of another class for sure.
+    sure = np.tile([0.0, 1.0, 1.0], (100, 1))
+    for maximised in (True, False):
+        found = profile_end(sure, np.array([0.0, 0.5, 0.5]), 0, maximised=maximised)
+        assert found == pytest.approx(1 - np.exp(-0.0192), abs=2e-6)
+
+
+def test_a_share_that_may_be_none_has_an_interval_from_0() -> None:
+    found = estimate(source(300), rows([0.5, 0.5, 0.0], 600, 4)[1], NAMES, resamples=20)
+    assert found.low[2] == 0
+    assert 0.01 < found.high[2] < 0.2
+    assert found.low[0] > 0.2
 
 
 def test_of_many_rows_rare_classes_keep_theirs_and_the_shares_in_training_stay(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_rows_are_predicted_under_frequencies_that_they_tell(learned: tuple[Stor
     """The same file, the same numbers and the same bits by evaluate.py, and by predict.py of what it has logged."""
     from equipoise.runs.estimate_prior import Unlabelled
     from equipoise.runs.reevaluate import Asked, evaluate_again
+    from equipoise.serving.hand_over import _notes
     from equipoise.serving.prior_of_rows import logits_of_file
 
     store, run, file = learned
@@ -78,7 +79,7 @@ def test_rows_are_predicted_under_frequencies_that_they_tell(learned: tuple[Stor
     assert (prior.estimate.high > TRUTH).all()
     assert prior.told == "estimated by EM from 600 rows of new.csv, without labels"
 
-    unlabelled = Unlabelled("new.csv", lambda config: logits_of_file(run.id, "local", str(file), config.dataset))
+    unlabelled = Unlabelled("new.csv", lambda run, config: logits_of_file(run, "local", str(file), config.dataset, {}))
     words = ["dataset.target_prior=estimate", "decision=prior_adjusted"]
     judged = evaluate_again(store, run.id, words, asked=Asked(unlabelled=unlabelled))
     assert judged.prior is not None
@@ -91,6 +92,7 @@ def test_rows_are_predicted_under_frequencies_that_they_tell(learned: tuple[Stor
     numbers = json.loads(logged.params["dataset.target_prior"])
     assert numbers == prior.estimate.prior.tolist()
     assert logged.tags["target_prior"] == prior.told
+    assert _notes(store, judged.run_id, logged.tags)[: len(prior.estimate.notes)] == list(prior.estimate.notes)
     table = json.loads((judged.folder / "evaluation" / "target_prior.json").read_text())
     assert [table["classes"][name]["used"] for name in NAMES] == numbers
     assert any("label shift" in note for note in judged.evidence.evaluation.notes)
@@ -117,8 +119,26 @@ def test_the_test_rows_are_asked_without_their_labels_and_rules_say_if_they_do_n
     notes = " ".join(judged.evidence.evaluation.notes)
     assert "decision=argmax goes by the model's own probabilities, and does not follow" in notes
     assert store.client.get_run(judged.run_id).data.tags["engine"] == run.tags["engine"]
+    assert "the test rows set the prior that they are then judged under" in notes
     with pytest.raises(ConfigError, match=r"unlabelled=x\.csv is for dataset\.target_prior=estimate"):
-        evaluate_again(store, run.id, [], asked=Asked(unlabelled=Unlabelled("x.csv", lambda _: (np.empty(0), 0))))
+        evaluate_again(store, run.id, [], asked=Asked(unlabelled=Unlabelled("x.csv", lambda *_: (np.empty(0), 0))))
+
+
+def test_rows_are_read_as_it_is_typed_for_them(learned: tuple[Store, Logged, Path]) -> None:
+    from equipoise.commands.evaluate import _unlabelled
+
+    _, run, file = learned
+    german = file.with_name("german.csv")
+    pd.read_csv(file).to_csv(german, index=False, sep=";", decimal=",")
+    typed = {"unlabelled": str(german), "separator": '";"', "decimal": "comma"}
+    found, plain = _unlabelled(typed, "local"), _unlabelled({"unlabelled": str(file)}, "local")
+    assert found is not None
+    assert plain is not None
+    assert found.words[1:] == ['separator=";"', "decimal=comma"]
+    config = composed("dataset=csv", f"dataset.path='{file}'", "dataset.target=y", "model=logistic")
+    np.testing.assert_allclose(found.read(run.id, config)[0], plain.read(run.id, config)[0], rtol=1e-6)
+    with pytest.raises(ConfigError, match="separator=; says how unlabelled=… is read, and there is none"):
+        _unlabelled({"separator": ";"}, "local")
 
 
 def test_of_many_rows_some_are_chosen_whatever_the_blocks(

@@ -63,7 +63,7 @@ class Prior(Shown):
 
     @property
     def p(self) -> float:
-        """How often, at most, rows of these classes would look as odd by chance; label shift fails where it is tiny."""
+        """About how often such rows would look as odd by chance: label shift is in doubt where it is tiny."""
         return self.found.p
 
     @property
@@ -92,16 +92,16 @@ def estimate_prior(
     logits : of these rows, (n, classes), or (n,) of the second of two classes; of probabilities:
         `eq.logits(probabilities)`
     validation : labels and logits of other samples, which tell how the model answers each class
-    classes : names in the order of the logits; by default 0, 1, 2 …, or those in order of the labels
+    classes : names in the order of the logits; by default 0, 1, 2 …; labels that are text need them
     calibration : how probabilities are calibrated on validation, an option of `calibration=`
     learned_prior : class frequencies that the model learned under, one number a class; not needed where calibration
         finds a bias for each class
-    resamples : of the bootstrap for intervals; 0: none
+    resamples : of the bootstrap for intervals, 2 or more; 0: none
 
     Raises
     ------
     ConfigError
-        If labels, logits and classes do not fit each other, or a class has no validation samples.
+        If labels, logits and classes do not fit each other, a class has no validation samples, or an option is wrong.
 
     Examples
     --------
@@ -116,11 +116,18 @@ def estimate_prior(
     >>> r.target_prior.tolist()
     [0.166667, 0.833333]
     """
+    _check_resamples(resamples)
     names = _names(*validation, classes)
     new = checked_logits(logits, len(names), "logits")
     rows = chosen(len(new), most_rows(len(names)))
     source = _source(*validation, names, choice("calibration", calibration, {}).name, learned_prior)
-    return Prior(names, estimate(source, new[rows], names, resamples=resamples), len(new))
+    return Prior(names, estimate(source, new[rows], names, resamples=int(resamples)), len(new))
+
+
+def _check_resamples(typed: Any) -> None:
+    is_whole = isinstance(typed, int | np.integer) and not isinstance(typed, bool)
+    if not is_whole or typed < 0 or typed == 1:
+        raise ConfigError(f"resamples={typed!r}: give a whole number from 2 on, or 0 for no intervals")
 
 
 def _source(labels: Any, logits: Any, names: tuple[str, ...], calibration: str, learned: Any) -> Source:
@@ -136,7 +143,10 @@ def _names(labels: Any, logits: Any, classes: Sequence[Any] | None) -> tuple[str
     if classes is not None:
         return class_names(labels, classes, "the validation labels")
     if np.asarray(labels).dtype.kind not in "iufb":
-        raise ConfigError("classes is missing: the names of the classes in the order of the logits")
+        raise ConfigError(
+            "classes is missing: the validation labels are text, which does not tell the order of the logits: give the "
+            "names in it, such as classes=['ok', 'fraud']"
+        )
     return tuple(map(str, range(max(2, np.shape(logits)[1] if np.ndim(logits) == 2 else 1))))
 
 
@@ -144,7 +154,10 @@ def _learned(typed: Any, classes: int) -> Floats | None:
     """Return the prior that the model learned under, float64 (classes,); None: not known."""
     if isinstance(typed, str) and typed == "unknown":
         return None
-    prior: Floats = np.asarray(typed, np.float64)
+    try:
+        prior: Floats = np.asarray(typed, np.float64)
+    except (TypeError, ValueError):
+        prior = np.empty(0)
     if prior.shape != (classes,) or not (np.isfinite(prior) & (prior > 0)).all():
         raise ConfigError(f"learned_prior={typed}: give a number above 0 for each of {classes} classes, or unknown")
     normalised: Floats = prior / prior.sum()

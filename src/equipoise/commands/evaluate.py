@@ -6,7 +6,9 @@
   python src/evaluate.py run=RUN_ID dataset.target_prior=training  for use where classes are as frequent as in training
   python src/evaluate.py run=RUN_ID dataset.target_prior=estimate unlabelled=new.csv
                                                                    for use where they are as in these rows, without
-                                                                   labels; otherwise as in the test rows
+                                                                   labels; otherwise as in the test rows. How they are
+                                                                   read: separator, encoding, decimal and array, as for
+                                                                   predict.py; by default as the run's data are
   python src/evaluate.py run=RUN_ID dataset.test_path=new.csv      on another file as a whole
   python src/evaluate.py run=RUN_ID dataset.path=new_pictures      on another folder or array as a whole
   python src/evaluate.py run=RUN_ID dataset=NAME                   on the test split of other data with the same classes
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
     from equipoise.tracking.store import Store
 
 
-OPTIONS = ("run", "tracking", "slices", "gates", "unlabelled")
+FORM = ("separator", "encoding", "decimal", "array")  # of the rows without labels
+OPTIONS = ("run", "tracking", "slices", "gates", "unlabelled", *FORM)
 
 
 def _evaluate(words: Sequence[str]) -> int:
@@ -68,7 +71,7 @@ def _evaluate(words: Sequence[str]) -> int:
     from equipoise.runs.reevaluate import Asked, evaluate_again
 
     gates = read_gates(options["gates"]) if "gates" in options else ()
-    asked = Asked(_names(options.get("slices", "")), gates, _unlabelled(options, run, where))
+    asked = Asked(_names(options.get("slices", "")), gates, _unlabelled(options, where))
     judged = evaluate_again(store, run, [word for word in words if word not in own], tree, asked)
     evidence = judged.evidence
     for note in evidence.evaluation.notes:
@@ -88,18 +91,32 @@ def _evaluate(words: Sequence[str]) -> int:
     return _verdict(judged.gates)
 
 
-def _unlabelled(options: Mapping[str, str], run: str, where: str) -> "Unlabelled | None":
-    """Return the rows without labels that are typed, if any are."""
+def _unlabelled(options: Mapping[str, str], where: str) -> "Unlabelled | None":
+    """Return the rows without labels that are typed, if any are.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it is not said to be read in a way that there is.
+    """
+    form = {key: options[key] for key in FORM if key in options}
     if "unlabelled" not in options:
+        if form:
+            key, typed = next(iter(form.items()))
+            raise ConfigError(
+                f"{key}={typed} says how unlabelled=… is read, and there is none; of the run: dataset.{key}"
+            )
         return None
     from equipoise.data.paths import existing_file, is_several
     from equipoise.runs.estimate_prior import Unlabelled
     from equipoise.serving.prior_of_rows import logits_of_file
+    from equipoise.serving.request import read_source
 
     source = options["unlabelled"]
     if not is_several(source):
         existing_file(source, "unlabelled")
-    return Unlabelled(source, lambda config: logits_of_file(run, where, source, config.dataset))
+    read_source({"input": source, **form})
+    return Unlabelled(source, lambda run, config: logits_of_file(run, where, source, config.dataset, form), form)
 
 
 def _say_where(judged: "Judged", store: "Store", line: str) -> None:

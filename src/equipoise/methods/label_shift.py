@@ -38,6 +38,8 @@ KEPT_OF_EACH = 10_000, 2  # rows of a class that are kept of it at most and at l
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, EOFError, MemoryError, zipfile.BadZipFile, TokenError)
 ARRAYS = ("labels", "logits", "effective", "calibration", "training")  # of a file of validation rows
 WIDE = 0.4  # an interval that tells little of a share
+FALL, HALVINGS = 1.92, 20  # of the log likelihood at the end of a 95 % interval (half of chi-squared's 3.84); steps
+MOST_PROFILED = 20_000_000  # cells, for all classes whose share may be none, of which other shares are maximised
 DIGITS = 6  # significant ones with which shares are used, so that they can be typed
 
 
@@ -129,7 +131,7 @@ class Estimate:
     bbse : by predicted classes; NaN where the confusion matrix does not tell the classes apart
     condition : of the confusion matrix by class; infinite if it is singular
     rows : how many the estimate is of
-    p : how often, at most, rows of these classes would look as odd by chance; NaN if it was not asked
+    p : about how often rows of these classes would look as odd by chance; NaN if it was not checked
     notes : what a reader must know, a sentence each
     """
 
@@ -251,7 +253,8 @@ def _estimated(source: Source, logits: Floats, classes: Sequence[str], resamples
         nothing = np.full(width, np.nan)
         why = "EM needs the prior that probabilities are under, which is not known: calibration=bias_corrected tells it"
         return Estimate(nothing, nothing, nothing, by_bbse, condition, rows, np.nan, (why, *_of_bbse(condition)))
-    em = most_likely(ratios(calibrated(logits), effective), whole)
+    likely = ratios(calibrated(logits), effective)
+    em = most_likely(likely, whole)
     oddity, least = shares - by_class @ em, _spread_of_few(by_class, source.counts, em)
     generator, found, by_chance = np.random.default_rng(seed), [], []
     for _ in range(resamples):
@@ -261,7 +264,7 @@ def _estimated(source: Source, logits: Floats, classes: Sequence[str], resamples
         assert prior is not None, "it was known before"
         found.append(most_likely(ratios(again(logits), prior), weights, em, NEAR_ENOUGH))
         by_chance.append(new.shares(weights) - seen.by_class(labels, drawn) @ found[-1])
-    low, high = _ends(em, np.array(found), rows, int(source.counts.min())) if found else np.full((2, width), np.nan)
+    low, high = _ends(em, np.array(found), likely, int(source.counts.min())) if found else np.full((2, width), np.nan)
     p = _p(oddity, np.array(by_chance), least) if found else np.nan
     notes = (
         *_of_source(source, classes),
@@ -390,12 +393,12 @@ def _predicted(cells: Floats) -> Floats:
 
 def _check(source: Source, logits: Floats, classes: Sequence[str]) -> None:
     if not len(logits):
-        raise ConfigError("dataset.target_prior=estimate: there are no rows to estimate it from")
+        raise ConfigError("class frequencies cannot be estimated: there are no rows to estimate them from")
     lacking = [name for name, count in zip(classes, source.counts.tolist(), strict=True) if not count]
     if lacking:
         raise ConfigError(
-            f"dataset.target_prior=estimate: of {listing(lacking)} there are no validation rows, which say how the "
-            "model answers them"
+            f"class frequencies cannot be estimated: of {listing(lacking)} there are no validation rows, which "
+            "say how the model answers them"
         )
 
 
@@ -407,15 +410,18 @@ def _drawn(labels: Integers, width: int, generator: np.random.Generator) -> tupl
     return labels[order], order[places]
 
 
-def _ends(em: Floats, found: Floats, rows: int, rarest: int) -> tuple[Floats, Floats]:
+def _ends(em: Floats, found: Floats, ratios: Floats, rarest: int) -> tuple[Floats, Floats]:
     """Return the ends of the 95 % intervals, float64 (classes,): Student's t on the scale of log odds.
 
     Degrees of freedom are those of the rarest class's validation rows, which know least of their own spread. Half a row
     is added on both sides. The spread is that of the resamples, but not below that of as many rows whose classes are
-    seen: so an interval has a width where every resample has no row of a class.
+    seen: so an interval has a width where every resample has no row of a class. Log odds tell little of a share that
+    may be none: its interval begins at 0, and ends at the farthest of theirs, of Student's t on shares and of the
+    profile likelihood.
     """
-
     from scipy.stats import t
+
+    rows = len(ratios)
 
     def odds(shares: Floats) -> Floats:
         within: Floats = (shares * rows + 0.5) / (rows + 1)
@@ -423,9 +429,44 @@ def _ends(em: Floats, found: Floats, rows: int, rarest: int) -> tuple[Floats, Fl
 
     middle = (em * rows + 0.5) / (rows + 1)
     spread = np.sqrt(np.maximum(odds(found).var(axis=0, ddof=1), 1 / (rows * middle * (1 - middle))))
-    reach = t.ppf(0.975, max(rarest - 1, FEWEST_DEGREES)) * spread
-    low, high = (1 / (1 + np.exp(-(odds(em) + side * reach))) for side in (-1, 1))
-    return np.minimum(low, em), np.maximum(high, em)
+    times = t.ppf(0.975, max(rarest - 1, FEWEST_DEGREES))
+    low, high = (1 / (1 + np.exp(-(odds(em) + side * times * spread))) for side in (-1, 1))
+    low, high = np.minimum(low, em), np.maximum(high, em)
+    reach = times * found.std(axis=0, ddof=1)
+    near = np.flatnonzero((em <= reach) | (low * rows < 0.5))
+    maximised = ratios.size * len(near) <= MOST_PROFILED
+    for index in near.tolist():
+        low[index] = 0
+        farthest = max(high[index], em[index] + reach[index], profile_end(ratios, em, index, maximised=maximised))
+        high[index] = min(1.0, farthest)
+    if len(em) == 2:  # what one class has the other has not
+        low, high = np.minimum(low, 1 - high[::-1]), np.maximum(high, 1 - low[::-1])
+    return low, high
+
+
+def profile_end(ratios: Floats, em: Floats, index: int, *, maximised: bool = True) -> float:
+    """Return the largest share of a class at which the log likelihood is FALL below its highest.
+
+    The likelihood of a share s is that of rows whose other ratios are s r + (1 - s) r_j, so that EM finds the rest.
+
+    Parameters
+    ----------
+    ratios : float64 (n, classes), p(class | x) / p(class), each row up to a factor
+    em : float64 (classes,), the likeliest shares
+    maximised : whether the other shares are those that are likeliest beside it; otherwise they keep their proportions,
+        and the end is a little nearer
+    """
+    whole, highest = np.ones(len(ratios)), np.log(ratios @ em).sum()
+    others, start = np.delete(ratios, index, axis=1), np.maximum(np.delete(em, index), NEAR)
+    if not maximised:
+        others, start = (others @ (start / start.sum()))[:, np.newaxis], np.ones(1)
+    low, high = float(em[index]), 1.0
+    for _ in range(HALVINGS):
+        share = (low + high) / 2
+        mixed = share * ratios[:, [index]] + (1 - share) * others
+        fall = highest - np.log(mixed @ most_likely(mixed, whole, start, NEAR_ENOUGH)).sum()
+        low, high = (share, high) if fall < FALL else (low, share)
+    return high
 
 
 def _spread_of_few(by_class: Floats, counts: Integers, em: Floats) -> Floats:
@@ -476,7 +517,7 @@ def _of_width(widths: Floats, classes: Sequence[str]) -> list[str]:
 
 
 def _of_fit(p: float, em: Floats, by_bbse: Floats, classes: Sequence[str]) -> list[str]:
-    """Tell loudly where the rows are no mixture of the classes as they were."""
+    """Tell loudly where the rows do not look like a mixture of the classes as they were."""
     if np.isnan(p):
         return ["whether label shift holds is not checked: resamples are not numbers, since logits are extreme"]
     if not p < ODD:
@@ -484,9 +525,10 @@ def _of_fit(p: float, em: Floats, by_bbse: Floats, classes: Sequence[str]) -> li
     apart = np.abs(em - by_bbse)
     worst = "" if np.isnan(apart).any() else f"; EM and BBSE differ most in {_most(apart, em, by_bbse, classes)}"
     return [
-        f"THE ASSUMPTION FAILS (p = {p:.2g}): no class frequencies explain how often, and how surely, each class is "
-        f"predicted here{worst}. The rows themselves differ from validation rows, not their frequencies alone: do not "
-        "trust the estimate, and label some of these rows"
+        f"LABEL SHIFT IS IN DOUBT (p = {p:.2g}): no class frequencies explain well how often, and how surely, each "
+        f"class is predicted here{worst}. The rows themselves may differ from validation rows, not their frequencies "
+        "alone (where they do not, about 1 estimate in 100 has this alarm): label some of these rows before you "
+        "trust the estimate"
     ]
 
 

@@ -1,7 +1,7 @@
 """`dataset.target_prior=estimate`: the class frequencies of rows without labels, in place of the word."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,10 @@ from equipoise.training.trained import Trained
 
 TABLE = "evaluation/target_prior.json"
 TAG = "target_prior"  # of a run: how the numbers of dataset.target_prior were found
+OF_ANOTHER = (
+    "rows are answered by the model that learned from all rows (trainer.refit=true), and the estimate is calibrated by "
+    "validation rows that the model before it has answered: it takes both for alike"
+)
 INSTEAD = "decision=prior_adjusted predicts by p(class)"
 # Rules whose decision no target prior changes, and why.
 UNMOVED: Mapping[str, str] = {
@@ -40,11 +44,19 @@ class Unlabelled:
     Attributes
     ----------
     source : their file or folder, as it was typed
-    read : return the model's logits of some of them, float (n, classes), chosen at random, and how many there are
+    read : return the logits of a run's model of some of them, float (n, classes), chosen at random, and how many there
+        are; the run's id comes first
+    form : how they are read, as it was typed
     """
 
     source: str
-    read: Callable[[Config], tuple[Floats, int]]
+    read: Callable[[str, Config], tuple[Floats, int]]
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> list[str]:
+        """What was typed of them."""
+        return [f"unlabelled={self.source}", *(f"{key}={typed}" for key, typed in self.form.items())]
 
     @property
     def name(self) -> str:
@@ -53,9 +65,13 @@ class Unlabelled:
 
 
 def estimated(
-    config: Config, data: Prepared, weights: ClassWeights, trained: Trained, unlabelled: Unlabelled | None
+    config: Config, data: Prepared, weights: ClassWeights, trained: Trained, unlabelled: Unlabelled | None, run: str
 ) -> EstimatedPrior:
     """Return the class frequencies of the unlabelled rows, or else of the test rows, whose labels are not looked at.
+
+    Parameters
+    ----------
+    run : the id of the one that trained the model
 
     Raises
     ------
@@ -71,7 +87,7 @@ def estimated(
     prior = learned_prior(training(config, data, weights))
     source = Source(labels, class_logits(trained.validation_logits), prior, config.calibration.name)
     if unlabelled is not None:
-        (logits, whole), name, true = unlabelled.read(config), unlabelled.name, None
+        (logits, whole), name, true = unlabelled.read(run, config), unlabelled.name, None
     else:
         own = np.asarray(data.split("test").labels)
         rows, whole = label_shift.chosen(len(own), label_shift.most_rows(len(data.classes))), len(own)
@@ -79,6 +95,8 @@ def estimated(
         true = np.bincount(own, minlength=len(data.classes)) / whole
     found = label_shift.estimate(source, logits, data.classes)
     check_known(found.em, f"{command('evaluate')} run=… calibration=bias_corrected dataset.target_prior=estimate")
+    if config.trainer.refit:
+        found = replace(found, notes=(*found.notes, OF_ANOTHER))
     return EstimatedPrior(found, data.classes, name, whole, data.prior, true)
 
 
@@ -97,6 +115,8 @@ def with_notes(evaluated: Evaluated, found: EstimatedPrior | None, decision: str
         return evaluated
     follows = () if is_moved(evaluated.verdict.decide) else (f"decision={decision} {_unmoved(decision)}; {INSTEAD}",)
     told = f"dataset.target_prior is {found.told}: it assumes that p(x | class) is as in validation (label shift)"
+    if found.true is not None:
+        told += "; the test rows set the prior that they are then judged under: unlabelled=rows.csv takes other rows"
     notes = (*evaluated.evidence.evaluation.notes, told, *found.estimate.notes, *follows)
     evaluation = replace(evaluated.evidence.evaluation, notes=notes)
     return replace(evaluated, evidence=replace(evaluated.evidence, evaluation=evaluation))

@@ -74,7 +74,7 @@ class Asked:
     @property
     def words(self) -> list[str]:
         """What was typed of it that changes the numbers."""
-        return [] if self.unlabelled is None else [f"unlabelled={self.unlabelled.source}"]
+        return [] if self.unlabelled is None else self.unlabelled.words
 
 
 NOTHING_MORE = Asked()
@@ -122,7 +122,7 @@ def evaluate_again(
     device = _started(config)
     answers, prior = _answers(store, trained, config, data), None
     if config.dataset.target_prior == ESTIMATE:
-        prior = estimated(config, data, weights, answers, asked.unlabelled)
+        prior = estimated(config, data, weights, answers, asked.unlabelled, trained.id)
         config = with_numbers(config, prior)
     found = with_notes(evaluate(config, data, weights, answers), prior, config.decision.name)
     found = _with_slices(found, slicings, config.dataset)

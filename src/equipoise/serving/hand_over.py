@@ -25,6 +25,7 @@ from equipoise.methods.models import packages_of
 from equipoise.metrics import probabilities
 from equipoise.metrics.calibrated import Unchanged
 from equipoise.metrics.probabilities import OfClasses, OfLabels
+from equipoise.runs.estimate_prior import TABLE, TAG
 from equipoise.serving import served_form
 from equipoise.serving.model_card import Record, card
 from equipoise.serving.parts import SERVED_PARTS
@@ -117,10 +118,16 @@ def record_of(store: Store, name: str, number: str, parts: Path) -> Record:
         several=isinstance(moved, OfLabels),
         per_class=[dict(zip(table["columns"], row, strict=True)) for row in table["data"]],
         priors=_priors(moved, classes),
-        notes=[*([told] if told else []), *read_json(store, found.run_id, "data.json")["notes"]],
+        notes=[*([told] if told else []), *_notes(store, found.run_id, run.data.tags)],
         overrides=_overrides(store, run.data.tags.get("evaluated_run", found.run_id)),
         versions={"python": platform.python_version(), **_versions(run.data.params["model.name"])},
     )
+
+
+def _notes(store: Store, run: str, tags: Mapping[str, str]) -> list[str]:
+    """Return what is told of class frequencies that were estimated, if they were, and of the data."""
+    of_prior = read_json(store, run, TABLE)["notes"] if TAG in tags else []
+    return [*of_prior, *read_json(store, run, "data.json")["notes"]]
 
 
 def _priors(moved: Any, classes: Sequence[str]) -> Mapping[str, Mapping[str, float]]:

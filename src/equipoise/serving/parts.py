@@ -32,7 +32,7 @@ def write_parts(read: Callable[[str], bytes], run: str, folder: Path) -> None:
 
     Parameters
     ----------
-    read : return the content of an artifact of the run; it may raise any error if there is none
+    read : return the content of an artifact of the run; it raises FileNotFoundError if there is none
 
     Raises
     ------
@@ -42,24 +42,14 @@ def write_parts(read: Callable[[str], bytes], run: str, folder: Path) -> None:
     for name, path in RUN_PARTS.items():
         try:
             (folder / name).write_bytes(read(path))
-        except Exception as error:
-            if not is_absent(error):
-                raise
+        except FileNotFoundError:
             raise ConfigError(
                 f"run={run} has no {path}: an older version logged it; train it again, then register that run"
             ) from None
     for name, path in OPTIONAL.items():
-        try:
+        with contextlib.suppress(FileNotFoundError):
             (folder / name).write_bytes(read(path))
-        except Exception as error:
-            if not is_absent(error):
-                raise
     (folder / CLASSES).write_text(json.dumps(list(json.loads(read(RUN_CLASSES)))))
-
-
-def is_absent(error: Exception) -> bool:
-    """Return whether the error tells that an artifact is not there: MLflow raises its own."""
-    return isinstance(error, OSError) or type(error).__name__ == "MlflowException"
 
 
 @contextlib.contextmanager

@@ -63,7 +63,7 @@ def write_predictions(answers: Answers, request: Request) -> Predicted:
     """
     given = open_input(request, answers)
     _check_key(request.key, answers, given.place)
-    found = Predicted(given.place, by_class=dict.fromkeys(answers.classes, 0), why=_why_apart(answers.decide))
+    found = Predicted(given.place, by_class=dict.fromkeys(answers.classes, 0), why=_why_apart(answers))
     with written(request.file) as write, counting(given.rows, "rows") as advance:
         for block in given.blocks():
             table = _answered(answers, block, given.place, request.key)
@@ -106,13 +106,15 @@ def said(found: Predicted, output: Path) -> str:
     return "\n".join(lines)
 
 
-def _why_apart(decide: Decide) -> str:
+def _why_apart(answers: Answers) -> str:
     """Say what the decision goes by in place of p(class)."""
+    decide: Decide = answers.decide
+    p = "p(class) is not corrected" if answers.moved.uncorrected else "p(class) is under dataset.target_prior"
     if isinstance(decide, LeastCost | Rejecting):
         return "the decision rule takes the least expected cost"
     if isinstance(decide, WithSets) or (isinstance(decide, Biased) and not decide.bias.any()):
-        return "`predicted` goes by the model's own probabilities, p(class) is under dataset.target_prior"
-    return "the decision rule favours some classes, p(class) is under dataset.target_prior"
+        return f"`predicted` goes by the model's own probabilities, {p}"
+    return f"the decision rule favours some classes, {p}"
 
 
 def told(found: Predicted) -> list[str]:

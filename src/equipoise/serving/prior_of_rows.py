@@ -1,5 +1,6 @@
 """A model's answers moved to the class frequencies of the rows that it is to predict, which have no labels."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,20 +67,20 @@ def told(answers: Answers) -> str:
     )
 
 
-def logits_of_file(run: str, where: str, source: str, dataset: Dataset) -> tuple[Floats, int]:
-    """Return `sampled_logits` of a file or folder by the model of a run, read as its data are.
+def logits_of_file(run: str, where: str, source: str, dataset: Dataset, typed: Mapping[str, str]) -> tuple[Floats, int]:
+    """Return `sampled_logits` of a file or folder by the model of a run, read as its data are where nothing is typed.
 
     Parameters
     ----------
     run, where : as for `parts_of_run`
     dataset : tells the separator, the encoding and the decimal mark
+    typed : of this file, as for `read_source`
     """
     from equipoise.serving.parts import parts_of_run  # it needs the store's packages, which a model's folder lacks
 
     form = {key: getattr(dataset, key) for key in ("separator", "encoding", "decimal") if hasattr(dataset, key)}
-    typed = {**form, "input": source}
     with parts_of_run(run, where) as folder:
-        return sampled_logits(answers_of(folder), read_source(typed))
+        return sampled_logits(answers_of(folder), read_source({**form, **typed, "input": source}))
 
 
 def sampled_logits(answers: Answers, request: Request) -> tuple[Floats, int]:

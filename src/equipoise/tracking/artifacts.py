@@ -123,6 +123,31 @@ def read_text(store: Store, run: str, path: str) -> str:
 
 
 def read_bytes(store: Store, run: str, path: str) -> bytes:
-    """Return the content of a file that a run has logged as an artifact."""
+    """Return the content of a file that a run has logged as an artifact.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has none of that name.
+    ConfigError
+        If it has one, or the store does not answer: MLflow says the same of both as of a file that is missing.
+    """
+    from mlflow.exceptions import MlflowException
+
     with tempfile.TemporaryDirectory() as folder:
-        return Path(store.client.download_artifacts(run, path, folder)).read_bytes()
+        try:
+            return Path(store.client.download_artifacts(run, path, folder)).read_bytes()
+        except (MlflowException, OSError) as error:
+            if _is_listed(store, run, path):
+                raise ConfigError(f"run={run}: its {path} cannot be read: {error}") from None
+            raise FileNotFoundError(path) from None
+
+
+def _is_listed(store: Store, run: str, path: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        folder = path.rpartition("/")[0] or None
+        return path in [file.path for file in store.client.list_artifacts(run, folder)]
+    except (MlflowException, OSError) as error:
+        raise ConfigError(f"run={run}: its artifacts cannot be listed: {error}") from None
