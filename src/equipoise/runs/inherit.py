@@ -83,10 +83,8 @@ def _to_learn_from(
         before = {key: held.get(key) for key in PATHS if hasattr(config.dataset, key)}
         keys = (*FORM, "target") if str(held.get("path")).lower().endswith(NPY) else FORM  # each target is a file there
         before |= {key: held[key] for key in keys if key in held and hasattr(config.dataset, key)}
-    elif config.dataset.name != held.get("name"):
-        before = {**fresh, "augment": tuple(fresh["augment"])}
-    else:
-        before = {key: fresh[key] for key in OF_TRAINING if key.startswith("sampling")}
+    else:  # of what was done to the training rows a rule must know how they were mixed, which leaves no known prior
+        before = {key: fresh[key] for key in ("sampling", "sampling_options")} | {"augment": tuple(fresh["augment"])}
     if config.dataset.target_prior == ESTIMATE:  # numbers take its place once the model has answered
         before["target_prior"] = "training"
     return before
