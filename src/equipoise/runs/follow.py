@@ -9,7 +9,6 @@ from equipoise.core.bars import epochs_bar
 from equipoise.core.terminal import console, warn
 from equipoise.tracking import gpu_usage
 from equipoise.tracking.run import Run
-from equipoise.training import checkpoints as places
 from equipoise.training import runtime
 from equipoise.training.checkpoints import Checkpoints
 from equipoise.training.earlier import Earlier
@@ -46,7 +45,7 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
         warn(
             f"begun anew: the answers after epoch {lost} of run {log.id}, which was interrupted, are damaged or missing"
         )
-        places.remove(log.folder)
+        checkpoints.discard()
         done, earlier = 0, Earlier(log.folder, config.trainer.judge_after, 0)
     if done:
         console.print(f"Going on after epoch {done} of {config.trainer.epochs} of run {log.id}", soft_wrap=True)

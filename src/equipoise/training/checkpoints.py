@@ -63,6 +63,10 @@ class Checkpoints:
         """Whether to write one now takes no more than its share of the time, or it is the last one."""
         return last or time.monotonic() >= self._next
 
+    def discard(self) -> None:
+        """Remove them all: the training begins anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def save(self, number: int, state: State) -> None:
         """Write the state.
 
