@@ -141,6 +141,24 @@ def test_rows_are_read_as_it_is_typed_for_them(learned: tuple[Store, Logged, Pat
         _unlabelled({"separator": ";"}, "local")
 
 
+def test_only_a_missing_file_is_missing_and_p_is_what_it_is_said_to_be(learned: tuple[Store, Logged, Path]) -> None:
+    from equipoise.methods.deciders import Biased
+    from equipoise.serving.answers import answers_of
+    from equipoise.serving.predictions import _why_apart
+    from equipoise.tracking.artifacts import read_bytes
+
+    store, run, _ = learned
+    with pytest.raises(FileNotFoundError):
+        read_bytes(store, run.id, "evaluation/nothing.npz")
+    with pytest.raises(ConfigError, match="its evaluation cannot be read"):
+        read_bytes(store, run.id, "evaluation")
+    with parts_of_run(run.id, "local") as folder:
+        answers = replace(answers_of(folder), decide=Biased(np.zeros(3)))
+    assert _why_apart(answers).endswith("p(class) is under dataset.target_prior")
+    unknown = replace(answers, moved=replace(answers.moved, uncorrected="it is a forest"))
+    assert _why_apart(unknown).endswith("p(class) is not corrected")
+
+
 def test_of_many_rows_some_are_chosen_whatever_the_blocks(
     learned: tuple[Store, Logged, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
