@@ -115,7 +115,7 @@ def test_resampled_rows_are_what_is_fitted(cache: Path) -> None:
     theirs.fit(rows, labels)
     test = np.asarray(data.split("test").features)
     np.testing.assert_allclose(np.exp(made.logits(test)), theirs.predict_proba(test), rtol=1e-4, atol=2 * FLOOR)
-    assert made.shares(weights.weights)["loss"].sum() == pytest.approx(1)
+    assert made.shares(weights.weights, 0)["loss"].sum() == pytest.approx(1)
 
 
 class Told:
@@ -159,19 +159,19 @@ class Three:
 
 def test_shares_by_hand(cache: Path) -> None:
     rows = [[0.5, 0.5], [0.25, 0.75], [0.8, 0.2]]
-    found = with_probabilities(cache, ESTIMATORS["boosting"], rows).shares(np.array([1.0, 3.0]))
+    found = with_probabilities(cache, ESTIMATORS["boosting"], rows).shares(np.array([1.0, 3.0]), 0)
     losses = [np.log(2) * 1, np.log(4) * 2, np.log(5) * 3]
     np.testing.assert_allclose(found["loss"], [sum(losses[:2]) / sum(losses), losses[2] / sum(losses)], rtol=1e-6)
     # |p - y| at two logits is sqrt(2) (1 - p_y), of which the root cancels
     norms = [0.5 * 1, 0.75 * 2, 0.8 * 3]
     np.testing.assert_allclose(found["gradient"], [sum(norms[:2]) / sum(norms), norms[2] / sum(norms)], rtol=1e-6)
-    of_forest = with_probabilities(cache, ESTIMATORS["random_forest"], rows).shares(np.array([1.0, 3.0]))
+    of_forest = with_probabilities(cache, ESTIMATORS["random_forest"], rows).shares(np.array([1.0, 3.0]), 0)
     assert of_forest.keys() == {"loss"}, "a forest descends no gradient"
 
 
 def test_before_the_fit_no_share_is_known(cache: Path) -> None:
     made, weights, _ = learner(cache, "logistic")
-    assert made.shares(weights.weights) == {}
+    assert made.shares(weights.weights, 0) == {}
 
 
 def no_probabilities(seed: int, threads: int) -> Any:

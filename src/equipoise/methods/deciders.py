@@ -206,7 +206,14 @@ def _expected(p: Floats, costs: Floats) -> Floats:
     ----------
     p : float64 (n, classes)
     costs : float64 (classes, choices)
+
+    Raises
+    ------
+    ValueError
+        If the costs are of another number of classes.
     """
+    if p.shape[1] != len(costs):
+        raise ValueError(f"costs of {len(costs)} classes for {p.shape[1]}")
     found = np.zeros((len(p), costs.shape[1]))
     step = max(1, CACHED // costs.shape[1])
     for start in range(0, len(p), step):
