@@ -88,10 +88,24 @@ def test_the_page_on_performance_quotes_what_was_measured() -> None:
             assert set(re.findall(r"[\d,.]+", cell)) <= written, cell
 
 
+def tracked() -> list[Path]:
+    """Return the files that git tracks and that are there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    return [file for name in listed.split("\0") if name and (file := REPOSITORY / name).is_file()]
+
+
 def test_no_package_registry_is_named() -> None:
     """Where packages come from is each installation's own affair: a mirror, or none."""
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
     host = re.compile(rb"\b(?:pypi|pythonhosted|anaconda|npmjs)[.](?:org|com)\b")
-    assert [name for name in listed if (file := REPOSITORY / name).is_file() and host.search(file.read_bytes())] == []
+    assert [file for file in tracked() if host.search(file.read_bytes())] == []
+
+
+def test_no_data_set_is_tracked() -> None:
+    """What an example or a user writes into data/ stays out of git, and so does anything large."""
+    assert [file.name for file in tracked() if (REPOSITORY / "data") in file.parents] == ["README.md"]
+    assert [file for file in tracked() if file.stat().st_size > 1 << 20] == []
+    ignored = ["git", "check-ignore", "--no-index", "-q"]
+    for name, code in {"data/mails.csv": 0, "data/raw/table.csv.dvc": 1}.items():
+        assert subprocess.run([*ignored, name], cwd=REPOSITORY, check=False).returncode == code, name
