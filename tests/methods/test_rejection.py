@@ -15,6 +15,7 @@ from equipoise.methods.decisions import DECISIONS, Known
 from equipoise.methods.rejection import SHARES, limit_for_coverage, limit_for_error
 from equipoise.metrics.counts import NO_CLASS
 from equipoise.runs.estimate_prior import is_moved
+from helpers import composed
 
 SHIFTED = {"effective": np.array([0.6, 0.3, 0.1]), "target": np.array([0.2, 0.3, 0.5])}
 OPTIONS: dict[str, Any] = {"reject_cost": None, "error": None, "coverage": None, "confidence": 0.95}
@@ -173,6 +174,17 @@ def test_one_limit_is_wanted(options: Any, given: int) -> None:
     labels, logits = drawn(0, 20)
     with pytest.raises(ConfigError, match=f"goes by one limit, not {given}: type decision.reject_cost=0.2"):
         eq.evaluate(labels, logits, decision="abstain", decision_options=options, validation=(labels, logits))
+
+
+def test_a_confidence_in_what_is_not_tested_is_refused() -> None:
+    words = ["dataset=synthetic", "model=linear", "decision=abstain", "decision.confidence=0.9"]
+    with pytest.raises(ConfigError, match=r"decision\.confidence=0\.9 has no effect: it is how sure decision\.error"):
+        composed(*words, "decision.reject_cost=0.2")
+    composed(*words, "decision.error=0.2")
+    labels, logits = drawn(2, 400)
+    plain, typed = (rule(labels, logits, error=0.2, confidence=each) for each in (None, 0.95))
+    assert plain.limit == typed.limit
+    assert plain.limit != rule(labels, logits, error=0.2, confidence=0.9999).limit
 
 
 def test_a_row_without_a_class_is_found_by_none_and_rules_are_compared_by_the_same_costs() -> None:

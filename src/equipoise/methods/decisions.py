@@ -48,6 +48,7 @@ from equipoise.metrics.multilabel import SCORES, best_thresholds
 
 NEVER = 1e9  # a bias that no logit outweighs
 TAUS = np.linspace(0, 3, 61)  # tried by tau=auto
+CONFIDENCE = 0.95  # with which abstain shows its error, unless another is typed
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -196,7 +197,7 @@ def abstain(
     reject_cost: Positive | PerClass | None,
     error: Share | None,
     coverage: Share | None,
-    confidence: Annotated[float, Field(gt=0.5, lt=1)],
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] | None,
 ) -> Decide:
     """The class of least expected cost, or no class where that is above a limit.
 
@@ -225,8 +226,9 @@ def abstain(
             worth = rejection.worth_of_coverage(coverage, known.used)
         else:
             assert error is not None, "the record's check says that there is one"
-            found = rejection.limit_for_error(expected, wrong, error, confidence)
-            worth = rejection.worth_of_error(found, error, confidence, known.used)
+            sure = CONFIDENCE if confidence is None else confidence
+            found = rejection.limit_for_error(expected, wrong, error, sure)
+            worth = rejection.worth_of_error(found, error, sure, known.used)
         limit = min(found.limit, float(costs.max()) + 1)  # JSON has no infinity
     decide = replace(decide, limit=limit)
     return replace(decide, note=rejection.told(known.labels, decide(known.logits), worth))
@@ -381,14 +383,21 @@ def _check_top_k(*, budget: Floats | None) -> None:
         raise ConfigError(f"decision.budget: a share of rows is above 0 and below 1, not {named[0]:g}")
 
 
-def _check_abstain(*, reject_cost: Any, error: float | None, coverage: float | None, **_: Any) -> None:
-    """Refuse to abstain by nothing, or by several limits at once."""
+def _check_abstain(
+    *, reject_cost: Any, error: float | None, coverage: float | None, confidence: float | None, **_: Any
+) -> None:
+    """Refuse to abstain by nothing, or by several limits at once, and a confidence in what is not tested."""
     given = sum(each is not None for each in (reject_cost, error, coverage))
     if given != 1:
         raise ConfigError(
             f"decision=abstain goes by one limit, not {given}: type decision.reject_cost=0.2 (a mistake costs 1, or "
             "what cost={…} says), decision.error=0.05 (of the rows that are decided) or decision.coverage=0.9 (the "
             "share of rows that are)"
+        )
+    if confidence is not None and error is None:
+        raise ConfigError(
+            f"decision.confidence={confidence:g} has no effect: it is how sure decision.error is kept; leave it out, "
+            "or type decision.error in place of the other limit"
         )
 
 
