@@ -282,6 +282,11 @@ def test_rows_without_a_class_and_sets_are_as_logged(rule: tuple[str, ...], stor
     pd.testing.assert_frame_equal(found[sets], expected[sets])
     if sets:
         assert expected[sets].to_numpy().sum(axis=1).max() == 2
+        whole = pd.read_csv(output)
+        outside = sum((whole["predicted"] == name) & ~whole[f"set({name})"] for name in ("often", "rare")).sum()
+        assert (told.held, told.outside) == (whole[sets].to_numpy().sum(), outside)
+        assert f"on average a set holds {told.held / len(whole):.2f}" in said(told, output)
+        assert ("not in its set" in said(told, output)) == (outside > 0)
         assert {"set(often)", "set(rare)"} <= {column.name for column in model.metadata.get_output_schema()}
     else:
         assert 0 < rejected.sum() < len(rejected)

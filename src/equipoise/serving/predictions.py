@@ -38,6 +38,8 @@ class Predicted:
     by_class : how many rows got each class, or each label
     rejected : how many the decision rule gave no class
     apart : how many got another class than that with the highest p(class), and why
+    held : how many classes all sets hold together; None if the decision rule makes none
+    outside : how many rows got a class that is not in their set
     """
 
     place: str
@@ -49,6 +51,8 @@ class Predicted:
     rejected: int = 0
     apart: int = 0
     why: str = ""
+    held: int | None = None
+    outside: int = 0
 
 
 def write_predictions(answers: Answers, request: Request) -> Predicted:
@@ -98,6 +102,12 @@ def said(found: Predicted, output: Path) -> str:
     shares = ", ".join(f"{name} {count:,}" for name, count in found.by_class.items() if count)
     none = f"; no class: {found.rejected:,}, which the decision rule rejects" if found.rejected else ""
     lines = [f"{output}: {counted(found.rows, 'row', 'rows')}; predicted: {shares or 'nothing'}{none}"]
+    if found.held is not None and found.rows > found.bad:
+        size = found.held / (found.rows - found.bad)
+        outside = (
+            f"; the class of {counted(found.outside, 'row is', 'rows is')} not in its set" if found.outside else ""
+        )
+        lines.append(f"on average a set holds {size:.2f}{outside}")
     if found.noted:
         lines.append(f"{counted(found.noted, 'row has', 'rows have')} a note: values that training did not know")
     if found.apart:
@@ -164,8 +174,11 @@ def _count(found: Predicted, block: Block, table: "pa.Table", answers: Answers) 
     found.noted += sum(map(bool, block.read.notes)) - len(bad)
     for row in bad[: MOST_LISTED - len(found.listed)]:
         found.listed.append(f"{found.place} {block.places[row]}: {block.read.notes[row]}")
+    if isinstance(answers.decide, WithSets):
+        found.held = (found.held or 0) + sum(_true(table.column(f"set({name})")) for name in answers.classes)
     if not answers.several:
         found.apart += _apart(table, answers.classes)
+        found.outside += _outside(table, answers.classes) if isinstance(answers.decide, WithSets) else 0
     if answers.several:
         for name in answers.classes:
             found.by_class[name] += int(np.nansum(table.column(f"predicted({name})").to_numpy()))
@@ -175,6 +188,25 @@ def _count(found: Predicted, block: Block, table: "pa.Table", answers: Answers) 
         for each in counts.to_pylist():
             if each["values"] is not None:
                 found.by_class[each["values"]] += each["counts"]
+
+
+def _outside(table: "pa.Table", classes: Sequence[str]) -> int:
+    """Return how many rows got a class that is not in their set."""
+    import pyarrow.compute as compute
+
+    def lacking(name: str) -> Any:
+        return compute.and_(
+            compute.equal(table.column("predicted"), name), compute.invert(table.column(f"set({name})"))
+        )
+
+    return sum(_true(lacking(name)) for name in classes)
+
+
+def _true(column: Any) -> int:
+    """Return how many values of a column are true; those of rows that cannot be read are null."""
+    import pyarrow.compute as compute
+
+    return compute.sum(column).as_py() or 0
 
 
 def _apart(table: "pa.Table", classes: Sequence[str]) -> int:
