@@ -35,7 +35,7 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "src"))
 
 from equipoise.core import key_values
-from equipoise.core.schema import ConfigError, suggestion
+from equipoise.core.errors import ConfigError, suggestion
 from equipoise.tracking import gpu_usage
 from equipoise.training.runtime import unused_gpu
 

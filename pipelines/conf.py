@@ -8,7 +8,7 @@ from typing import Any
 from compose import COMPOSED, composed_default, digest_of
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.paths import digest_of as file_digest
 from equipoise.methods.models import digests_of_file
 from equipoise.runs.dvc import checked_config, class_files

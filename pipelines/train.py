@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from equipoise.config.differences import line_of_params
 from equipoise.config.model import Config, training_sha256
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import cache_folder, project_root
-from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
 from equipoise.data.resampling import resampled

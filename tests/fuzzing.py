@@ -33,7 +33,7 @@ from omegaconf import OmegaConf
 
 from equipoise.config.checks import check_together
 from equipoise.config.model import Config, flat, validate
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare, survey_anew, surveyed
 from equipoise.data.prepared import METADATA, open_prepared, seal
 from equipoise.data.shards import INDEX, RecordArrays, shard_names

@@ -24,8 +24,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import fuzzing
 from equipoise.config.model import validate
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import warn
 from equipoise.data.paths import digest_of
 from equipoise.data.prepare import prepare, survey_anew

@@ -8,7 +8,7 @@ from typing import Any
 
 # Each public name, and the module that it comes from; the types of all stand in __init__.pyi.
 _HOMES = {
-    "ConfigError": "equipoise.core.schema",
+    "ConfigError": "equipoise.core.errors",
     "audit": "equipoise.api.audit",
     "class_weights": "equipoise.api.weights",
     "compare": "equipoise.api.compare",

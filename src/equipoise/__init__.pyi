@@ -9,13 +9,13 @@ from equipoise.api.logits import logits as logits
 from equipoise.api.run import run as run
 from equipoise.api.sweep import sweep as sweep
 from equipoise.api.weights import class_weights as class_weights
+from equipoise.core.errors import ConfigError as ConfigError
 from equipoise.core.plugins import dataset as dataset
 from equipoise.core.plugins import decision as decision
 from equipoise.core.plugins import loss as loss
 from equipoise.core.plugins import model as model
 from equipoise.core.plugins import sampling as sampling
 from equipoise.core.plugins import weighting as weighting
-from equipoise.core.schema import ConfigError as ConfigError
 
 __all__ = [
     "ConfigError",

@@ -19,7 +19,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from equipoise.config.choice import choice
-from equipoise.core.schema import ConfigError, Floats, arguments
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, arguments
 from equipoise.data.feed import class_indices
 from equipoise.methods.costs import costs_as_matrix
 from equipoise.methods.losses import LOSSES, Known, normalised_classifier, raised_by_features

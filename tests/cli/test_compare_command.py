@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as oracle
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.runs.reevaluate import evaluate_again
 from equipoise.tracking.artifacts import read_intervals, read_json
 from equipoise.tracking.store import Store, open_store

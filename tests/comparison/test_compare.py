@@ -11,7 +11,7 @@ from comparisons import on_splits, run, study, sweep
 from equipoise.comparison.compare import Comparison, Row, compare
 from equipoise.comparison.repetitions import over_datasets
 from equipoise.comparison.significance import bayesian_correlated_t, nadeau_bengio, permutation_p
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.metrics.multiplicity import holm
 from equipoise.tracking.history import Logged
 

@@ -10,7 +10,7 @@ from comparisons import run
 from equipoise.comparison import display, report, splits
 from equipoise.comparison.compare import compare, wanted
 from equipoise.comparison.comparison_page import Context, as_page
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking.history import Logged
 
 

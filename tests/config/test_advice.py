@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equipoise.config.advice import loss_correction, notes, of_batches
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods.weighting import ClassWeights, class_weights
 from helpers import composed
 

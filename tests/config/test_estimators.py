@@ -7,7 +7,7 @@ import pytest
 from equipoise.config import identity
 from equipoise.config.estimators import seeds_in_vain
 from equipoise.config.model import config_sha256
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods.estimators import ESTIMATORS, Estimator
 from equipoise.sweeps.planning import plan
 from helpers import composed

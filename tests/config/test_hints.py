@@ -19,10 +19,10 @@ from bad_data import TWELVE
 from data_files import csv_with, npz_with, parquet_with
 from equipoise.config import overrides
 from equipoise.config.model import validate
-from equipoise.config.overrides import readable, whole
+from equipoise.config.overrides import readable
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError
-from equipoise.core.typed import list_in, mapping_in
+from equipoise.core.typed import list_in, mapping_in, whole
 from equipoise.data.prepare import prepare
 from equipoise.sweeps import planning
 from equipoise.sweeps.planning import plan, prepare_all, words_for_hydra

@@ -10,8 +10,9 @@ import yaml
 
 from equipoise.config.model import CONTROL, SILENT, config_sha256, flat, training_sha256
 from equipoise.config.overrides import compose_dataset
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError, OneOf, names_as_text
+from equipoise.core.schema import OneOf, names_as_text
 from equipoise.sweeps.planning import plan
 from helpers import composed, write_small_shards
 from options import needed

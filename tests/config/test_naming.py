@@ -6,7 +6,7 @@ import pytest
 
 from equipoise.config import naming
 from equipoise.config.naming import VARIED, run_name, told_apart
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from helpers import composed
 
 

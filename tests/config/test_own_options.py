@@ -10,8 +10,8 @@ from equipoise.config import own_options
 from equipoise.config.model import chosen_own
 from equipoise.config.overrides import compose_one
 from equipoise.config.tree import SHIPPED, Tree
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError
 
 TEXT = """
 import equipoise

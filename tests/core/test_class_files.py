@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.core.class_files import pairs_in
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from helpers import composed
 
 NAMES = {"no": "a cat", "01": "dög", "1e5": "true"}

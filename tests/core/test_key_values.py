@@ -3,7 +3,7 @@
 import pytest
 
 from equipoise.core import key_values
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 
 
 def test_words_are_read_as_typed() -> None:

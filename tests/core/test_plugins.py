@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.core import plugins
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.sampling import RULES
 
 HINGE = '''

@@ -7,17 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.core.registry import Registry
-from equipoise.core.schema import (
-    Name,
-    Names,
-    OneOf,
-    PerClass,
-    PositiveInt,
-    Section,
-    Separator,
-    arguments,
-    keywords,
-)
+from equipoise.core.schema import Name, Names, OneOf, PerClass, PositiveInt, Section, Separator, arguments, keywords
 
 
 class Group(Section):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_files import write
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import SeriesPreprocessing

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.augmentation import AUGMENTATIONS, STEPS, augmented, drawn_numbers
 from equipoise.data.feed import Epochs
 from equipoise.data.types import Samples

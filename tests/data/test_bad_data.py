@@ -7,7 +7,7 @@ import pytest
 
 from bad_data import BAD, TWELVE
 from data_files import csv_with
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.sweeps import planning
 from equipoise.sweeps.planning import plan, prepare_all
 

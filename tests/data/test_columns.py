@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.tables.columns import CategoricalColumn, NumericColumn, TablePreprocessing

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.images.folders import listed
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared

@@ -15,7 +15,7 @@ import pyarrow.feather as feather
 import pytest
 
 from data_files import prepared, quoted, table, write
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import survey_anew
 from equipoise.data.tables.files import Form
 from equipoise.data.tables.opening import content_of, open_one, open_table, open_tables

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.core.schema import ConfigError, named
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import named
 from equipoise.data.labels import (
     Labels,
     Spelled,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.augmentation import STEPS
 from equipoise.data.mixing import Mixing
 from helpers import composed

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.originals import unchanged
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from equipoise.config.overrides import compose_dataset
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.own import raw_of
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from data_files import DIGITS, SYNTHETIC, dataset
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import catalogue
 from equipoise.data import prepare as preparing
 from equipoise.data.prepare import prepare

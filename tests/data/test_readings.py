@@ -13,7 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise.core.schema import ConfigError, as_typed
+from equipoise.core.errors import ConfigError
+from equipoise.core.typed import as_typed
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared

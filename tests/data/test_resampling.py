@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.data.resamplers import RESAMPLERS, Resampler

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from equipoise.config.checks import check_together
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.all_rows import all_rows
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare

@@ -13,7 +13,7 @@ from PIL import Image
 
 from equipoise.commands.shards import shard
 from equipoise.config.overrides import compose_dataset
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.paths import digest_of
 from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import Prepared

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.slicing import MISSING, SlicedColumn, sliced
 from equipoise.data.tables.shipped import frame_of, package_folder, shipped_tables

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.labels import spelled
 from equipoise.data.splitting import divide, given_splits, grouped
 from equipoise.data.types import Times

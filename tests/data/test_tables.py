@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_files import prepared, quoted, table, write
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare, survey_anew
 from equipoise.data.prepared import Prepared

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import text_files
 from equipoise.data.all_rows import all_rows
 from equipoise.data.other_file import with_test_file

@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import words
 from equipoise.data.words import Learning, WordOptions, WordPreprocessing, splitter
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods import backbones
 from equipoise.methods.backbones import BACKBONE, Fed, Known, application, saved
 from equipoise.methods.models import MODELS

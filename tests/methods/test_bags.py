@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.words import Learning, WordOptions, WordPreprocessing, splitter
 from equipoise.methods import bags
 from equipoise.methods.bags import bag, check_size

@@ -10,7 +10,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.methods.calibration import CALIBRATIONS, Rows, calibrated, calibrated_labels, check, notes
 from equipoise.methods.decisions import Known
 from equipoise.methods.folds import folds

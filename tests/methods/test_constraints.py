@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as oracle
 
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.methods.constraints import Constraints
 from equipoise.methods.deciders import Biased, as_json, from_json
 from equipoise.methods.decisions import DECISIONS, Known

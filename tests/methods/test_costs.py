@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods.costs import cost_matrix
 
 

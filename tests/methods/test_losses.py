@@ -13,7 +13,8 @@ from scipy.optimize import approx_fprime
 from scipy.special import expit, log_softmax, softmax
 
 import warm
-from equipoise.core.schema import ConfigError, keywords
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import keywords
 from equipoise.methods.losses import LOSSES, Known, Loss, normalised_classifier, positive_factors, raised_by_features
 from processes import LIMIT
 

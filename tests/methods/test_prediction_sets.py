@@ -8,7 +8,8 @@ import pytest
 from scipy import special, stats
 
 import equipoise as eq
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.methods.deciders import ClassSets, LabelSets, as_json, from_json
 from equipoise.methods.decisions import DECISIONS, Known, label_rules
 from equipoise.methods.prediction_sets import by_class, least_scores

@@ -9,7 +9,8 @@ import pytest
 from scipy import special, stats
 
 import equipoise as eq
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.methods.deciders import Rejecting, as_json, from_json
 from equipoise.methods.decisions import DECISIONS, Known
 from equipoise.methods.rejection import SHARES, limit_for_coverage, limit_for_error

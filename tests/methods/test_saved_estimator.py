@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from equipoise.core import plugins
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods.estimators import Grown, boosting
 from equipoise.methods.saved_estimator import load_estimator, write_estimator
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods import saved_model
 from equipoise.methods.models import MODELS
 from equipoise.methods.saved_model import load_keras

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.words import Learning, WordOptions, WordPreprocessing, splitter
 from equipoise.methods.models import MODELS
 from equipoise.methods.text_models import TextLayers

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.utils.class_weight import compute_class_weight
 
 from equipoise.config.choice import defaults
-from equipoise.core.schema import ConfigError, keywords
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import keywords
 from equipoise.methods.weighting import NORMALIZERS, STRATEGIES, ClassWeights, class_weights, learning_rate_factor
 from options import needed
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.metrics.multilabel import SCORES, best_thresholds, decision_metrics, epoch_metrics, evaluate
 from helpers import composed
 

@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 import pytest
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import ROOT
-from equipoise.core.schema import ConfigError
 from equipoise.reports.lengths import by_length
 from equipoise.runs.follow import following
 from equipoise.runs.resume import kept

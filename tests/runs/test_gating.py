@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.metrics.gates import Gate
 from equipoise.metrics.slices import Slices, recall_by_slice
 from equipoise.reports.evidence import Evidence

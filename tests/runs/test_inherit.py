@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.config.model import flat
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import surveyed
 from equipoise.runs.inherit import inherit
 from equipoise.tracking.history import LoggedConfig, from_params

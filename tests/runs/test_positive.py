@@ -9,7 +9,7 @@ import pytest
 
 from equipoise.config import advice
 from equipoise.config.model import config_sha256, flat
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.methods.priors import effective_prior, target_prior

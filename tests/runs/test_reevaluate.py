@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.other_file import with_test_file
 from equipoise.data.prepare import prepare
 from equipoise.runs.inherit import inherit

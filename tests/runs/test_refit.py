@@ -14,8 +14,8 @@ import pytest
 
 import warm
 from equipoise.config.model import Config
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import ROOT
-from equipoise.core.schema import ConfigError
 from equipoise.data.all_rows import all_rows
 from equipoise.data.preprocessing import read
 from equipoise.runs.again import Again, as_repeated, kept_epochs, to_repeat_on

@@ -18,8 +18,8 @@ import pytest
 
 from equipoise.config import identity
 from equipoise.config.model import config_sha256
+from equipoise.core.errors import ConfigError
 from equipoise.core.locks import InUseError
-from equipoise.core.schema import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.methods.decisions import DECISIONS, Rule

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.runs.dvc import checked_config
 from equipoise.runs.stage import checked_dataset, run_stage
 from helpers import REPOSITORY, composed

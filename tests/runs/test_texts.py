@@ -12,7 +12,7 @@ import pytest
 from equipoise.commands import check
 from equipoise.commands import weights as weights_command
 from equipoise.core import plugins
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import feed
 from equipoise.data.prepare import prepare
 from equipoise.data.write_shards import write_shards

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from comparisons import run
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.serving.choose import choose, read_metric
 from equipoise.tracking.history import Logged
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_files import write
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.serving.outputs import checked_output
 
 

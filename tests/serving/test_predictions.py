@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import ROOT
-from equipoise.core.schema import ConfigError
 from equipoise.serving.parts import parts_of_run
 from equipoise.serving.request import read_request
 from equipoise.tracking.store import Store, open_store

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import ROOT
-from equipoise.core.schema import ConfigError
 from equipoise.methods import label_shift
 from equipoise.runs.inherit import inherit
 from equipoise.serving.parts import parts_of_run

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.serving import register
 from equipoise.tracking import history

@@ -6,7 +6,7 @@ import pytest
 
 from equipoise.config.overrides import parse
 from equipoise.config.tree import SHIPPED
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.sweeps import candidates
 from equipoise.sweeps.candidates import Field
 

@@ -8,7 +8,7 @@ import pytest
 
 from equipoise.config import identity
 from equipoise.config.model import config_sha256
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods.weighting import STRATEGIES
 from equipoise.sweeps import jobs as sweep
 from equipoise.sweeps.jobs import claimed, save_views

@@ -14,7 +14,7 @@ import pytest
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.sweeps.launchers import choose, ray_jobs, submitit_jobs
 from equipoise.sweeps.launchers.job import Ended, Job
 from equipoise.sweeps.planning import plan

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError
 from equipoise.sweeps.planning import Plan, plan
 from helpers import REPOSITORY, imported_modules
 from mistakes import MISTAKES

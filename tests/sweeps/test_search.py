@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.sweeps import search, search_report
 from equipoise.sweeps.planning import plan
 from equipoise.tracking.store import open_store

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import log_sweep_texts
 from equipoise.tracking.store import Store, open_store

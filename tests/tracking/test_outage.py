@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking.artifacts import read_json
 from equipoise.tracking.courier import Pace
 from equipoise.tracking.outbox import Outbox, read_journal

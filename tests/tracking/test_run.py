@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from equipoise.commands import sync
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking import provenance
 from equipoise.tracking.artifacts import load_model
 from equipoise.tracking.outbox import Outbox, read_journal

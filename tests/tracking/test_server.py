@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from equipoise.commands import server as program
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking.store import open_store
 from helpers import REPOSITORY
 from processes import Processes

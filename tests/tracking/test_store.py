@@ -10,7 +10,7 @@ import psutil
 import pytest
 from mlflow.exceptions import MlflowException
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking.run import Description, start_run
 from equipoise.tracking.store import Store, existing_store, open_store
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking.outbox import Outbox
 from equipoise.tracking.store import Store
 from equipoise.tracking.upload import upload

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.methods.weighting import class_weights
 from helpers import composed

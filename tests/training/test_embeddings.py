@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from equipoise.config.checks import check_prepared
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.prepare import prepare
 from equipoise.data.tables.columns import IdColumn, TablePreprocessing

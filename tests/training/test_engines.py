@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import trainings
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.runs.weigh import weigh
 from helpers import composed

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError, arguments
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import arguments
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.data.resampling import resampled

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.sampling import SHIPPED as RULES
 from equipoise.data.types import SPLITS
 from equipoise.methods.models import MODELS, Architecture

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from helpers import composed
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.methods.models import estimator
 from equipoise.methods.saved_estimator import load_estimator, own_modules_in, write_estimator

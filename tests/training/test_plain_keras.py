@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from equipoise.config.model import Trainer
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.resampling import resampled
 from equipoise.data.sampling import SHIPPED as RULES

@@ -99,7 +99,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved() -> None:
 
 
 def test_half_precision_that_overflows_in_the_model_names_the_way_out(cache: Path) -> None:
-    from equipoise.core.schema import ConfigError
+    from equipoise.core.errors import ConfigError
 
     with pytest.raises(ConfigError, match=r"trainer\.precision=mixed_bfloat16, which counts as far as float32"):
         fit(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import trainings
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.methods.models import MODELS, Architecture
 from equipoise.runs.resume import made_by

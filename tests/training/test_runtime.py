@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from equipoise.core import streams
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.core.state import kept
 from equipoise.runs import start
 from equipoise.tracking import gpu_usage

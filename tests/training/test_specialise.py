@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipoise.config.choice import defaults
-from equipoise.core.schema import ConfigError, keywords
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import keywords
 from equipoise.methods.weighting import STRATEGIES
 from equipoise.training.plain.definitions import Definitions, Text
 from equipoise.training.plain.known import PURE, computed

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.methods.losses import LOSSES, Loss, cross_entropy

@@ -7,7 +7,8 @@ import numpy as np
 
 from equipoise.api.logits import checked_logits
 from equipoise.api.weights import class_weights
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.data.types import LabelForm
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from equipoise.api.shown import Shown
 from equipoise.comparison import repetitions, significance
 from equipoise.comparison.compare import said_of_families
 from equipoise.comparison.repetitions import Difference, Place
-from equipoise.core.schema import ConfigError, counted, suggestion
+from equipoise.core.errors import ConfigError, counted, suggestion
 from equipoise.metrics.orientation import orientation
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from equipoise.api.labels import class_names, indices_of
 from equipoise.api.logits import checked_logits
 from equipoise.api.shown import Shown
 from equipoise.config.choice import choice
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats
 from equipoise.methods.label_shift import RESAMPLES, Estimate, Source, chosen, estimate, most_rows
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from equipoise.api.logits import checked_logits
 from equipoise.config.choice import choice
 from equipoise.config.messages import explained
 from equipoise.config.model import EvaluationOptions
-from equipoise.core.schema import NONE, ConfigError, Floats, arguments, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import NONE, Floats, arguments
 from equipoise.data.types import ClassCounts
 from equipoise.methods.calibration import leaves_prior_known
 from equipoise.methods.costs import cost_matrix, costs_as_matrix

@@ -10,7 +10,8 @@ from equipoise.api.evaluation import Evaluation
 from equipoise.config.choice import choice
 from equipoise.config.messages import explained
 from equipoise.config.model import EvaluationOptions
-from equipoise.core.schema import NONE, ConfigError, arguments, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import NONE, arguments
 from equipoise.data.types import ClassCounts
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.tasks.judge_labels import Labelled, judge_labelled

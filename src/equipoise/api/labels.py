@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers, listing, number_in, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.schema import Integers
+from equipoise.core.typed import number_in
 from equipoise.data.labels import Spelled, as_text, in_order, of_known, spelled, understood
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats
 from equipoise.metrics.classification import class_logits
 
 NEAR = 1e-3  # to 1, of the sum of a row of probabilities

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.outbox import Outbox
 from equipoise.tracking.run import Run

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from equipoise.api.evaluation import Judged
 from equipoise.api.process import left_as_found
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError, counted
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError, counted
 from equipoise.reports.evidence import Evidence
 from equipoise.runs.log_evaluation import PREDICTIONS
 from equipoise.runs.run import Finished, train

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from equipoise.comparison.repetitions import Place
-from equipoise.core.schema import ConfigError, counted, listing, suggestion
+from equipoise.core.errors import ConfigError, counted, listing, suggestion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,9 @@ from equipoise import methods
 from equipoise.api.labels import counted, indices_of
 from equipoise.api.shown import Shown
 from equipoise.config.choice import choice
-from equipoise.core.schema import ConfigError, Floats, Integers, listing, number_in
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import Floats, Integers
+from equipoise.core.typed import number_in
 from equipoise.methods.weighting import ClassWeights
 
 if TYPE_CHECKING:

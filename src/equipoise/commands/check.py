@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from equipoise.core import key_values, plugins
 from equipoise.core.commands import command
-from equipoise.core.schema import NONE, ConfigError, complain
+from equipoise.core.errors import ConfigError, complain
+from equipoise.core.schema import NONE
 
 DIGITS, VECTORS, SERIES = ["dataset=digits_lt"], ["dataset=synthetic"], ["dataset=synthetic", "dataset.form=series"]
 TWO = ["dataset=synthetic", "dataset.class_counts=[80,40]", "dataset.labels=binary"]  # of a single logit

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 from equipoise.core import key_values
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
 
 if TYPE_CHECKING:
     from equipoise.tracking.history import Logged

@@ -31,13 +31,12 @@ the old one, tagged kind=evaluation and evaluated_run=RUN_ID; comparisons of a s
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from equipoise.config.overrides import whole
 from equipoise.config.tree import divided
 from equipoise.core import key_values
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError, counted, suggestion
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError, counted, suggestion
-from equipoise.core.typed import list_in
+from equipoise.core.typed import list_in, whole
 
 if TYPE_CHECKING:
     from equipoise.metrics.gates import Checked

@@ -26,7 +26,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from equipoise.core import key_values
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.serving.parts import RUN
 from equipoise.serving.predict import predict
 from equipoise.serving.request import OPTIONS, read_request

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from equipoise.core.commands import EXTRA, as_typed, lacks_pipeline
-from equipoise.core.schema import ConfigError, complain, suggestion
+from equipoise.core.errors import ConfigError, complain, suggestion
 
 HERE = Path(__file__)
 

@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipoise.config.overrides import whole
 from equipoise.config.tree import Tree, divided
 from equipoise.core import key_values
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
+from equipoise.core.typed import whole
 
 if TYPE_CHECKING:
     from equipoise.serving.choose import Chosen

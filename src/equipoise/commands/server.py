@@ -29,9 +29,9 @@ import psutil
 
 from equipoise.core import key_values
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError
 from equipoise.core.locks import locked
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
 
 SYSTEM_USER = "postgres"  # made by Debian's package; PostgreSQL does not run as root
 DEBIAN = Path("/usr/lib/postgresql")  # where Debian's package keeps PostgreSQL's own programs, off the path

@@ -11,9 +11,10 @@ from equipoise.config.overrides import compose_dataset
 from equipoise.config.tree import divided
 from equipoise.core import key_values
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError, as_typed
 from equipoise.core.terminal import console
+from equipoise.core.typed import as_typed
 from equipoise.data.prepare import prepare
 from equipoise.training import runtime
 

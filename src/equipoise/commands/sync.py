@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equipoise.core import key_values
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
 from equipoise.tracking.outbox import OPERATIONS, UPLOADED, Outbox
 
 

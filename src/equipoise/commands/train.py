@@ -17,14 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from equipoise.config.model import Config, epochs_of, validate
 from equipoise.config.naming import experiment_of, ignored_variables
-from equipoise.config.overrides import whole
 from equipoise.core import interruption, process
 from equipoise.core.clock import clock, imports_counted
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError, complain
 from equipoise.core.paths import config_folder, project_root
 from equipoise.core.process import cores
-from equipoise.core.schema import ConfigError, complain
 from equipoise.core.terminal import console, quietly, say, without_quiet
+from equipoise.core.typed import whole
 from equipoise.sweeps import planning, race_plan
 from equipoise.sweeps.launchers import choose
 from equipoise.training.cluster import read_cluster

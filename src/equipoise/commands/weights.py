@@ -10,8 +10,9 @@ import numpy as np
 from equipoise.config import advice
 from equipoise.config.model import Config
 from equipoise.core import key_values
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError, PerClass, keywords
+from equipoise.core.schema import PerClass, keywords
 from equipoise.core.terminal import note, print_table, warn
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.prepare import prepare

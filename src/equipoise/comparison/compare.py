@@ -15,7 +15,7 @@ from equipoise.comparison import configurations, repetitions, significance, spli
 from equipoise.comparison.configurations import Configuration
 from equipoise.comparison.repetitions import Difference, Place, Spread
 from equipoise.config import identity
-from equipoise.core.schema import ConfigError, counted, listing, suggestion
+from equipoise.core.errors import ConfigError, counted, listing, suggestion
 from equipoise.metrics.orientation import orientation
 from equipoise.tracking.history import Logged
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from equipoise.comparison import splits
 from equipoise.comparison.repetitions import Place
 from equipoise.config.model import CONTROL, REPETITION
-from equipoise.core.schema import ConfigError, listing, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
 from equipoise.tracking.history import Logged
 
 # Keys of a dataset that do not change which data it is.

@@ -9,7 +9,7 @@ from equipoise.comparison.compare import PANEL, Comparison, Table
 from equipoise.comparison.repetitions import CORRECTED, PERMUTATION, WILCOXON, Difference, Spread
 from equipoise.comparison.significance import ALPHA
 from equipoise.comparison.splits import TITLES
-from equipoise.core.schema import listing
+from equipoise.core.errors import listing
 from equipoise.metrics.orientation import orientation
 
 ABSENT = "–"

@@ -8,8 +8,8 @@ from equipoise.comparison import report, splits, stored
 from equipoise.comparison.compare import PANEL, Comparison
 from equipoise.comparison.comparison_page import MOST_DATASETS, Context, as_page
 from equipoise.comparison.repetitions import Place
+from equipoise.core.errors import listing
 from equipoise.core.paths import project_root
-from equipoise.core.schema import listing
 from equipoise.reports.page import Fact, Link
 from equipoise.tracking.history import Logged
 from equipoise.tracking.store import Store

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from equipoise.core.schema import ConfigError, suggestion
+from equipoise.core.errors import ConfigError, suggestion
 from equipoise.reports.evidence import CHOOSING, JUDGING
 from equipoise.tracking.history import Logged
 

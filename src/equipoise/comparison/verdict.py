@@ -12,7 +12,7 @@ from equipoise.comparison.compare import Comparison, Overall, Row, Table
 from equipoise.comparison.display import PAIRS, interval, p_of, words
 from equipoise.comparison.repetitions import CORRECTED, PERMUTATION, ROUNDING, Difference
 from equipoise.comparison.splits import TITLES
-from equipoise.core.schema import listing
+from equipoise.core.errors import listing
 from equipoise.metrics.orientation import orientation
 
 

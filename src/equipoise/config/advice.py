@@ -7,7 +7,8 @@ import numpy as np
 
 from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, ConfigError, Floats, Integers, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.data.sampling import Resampling, resampler
 from equipoise.methods.calibration import leaves_prior_known
 from equipoise.methods.decisions import DECISIONS

@@ -9,8 +9,9 @@ from equipoise.config.estimators import check_command, check_estimator, moves_pr
 from equipoise.config.lengths import check_judged_after
 from equipoise.config.model import Config, Trainer
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import ROWS
-from equipoise.core.schema import NONE, ConfigError, Floats, arguments, keywords
+from equipoise.core.schema import NONE, Floats, arguments, keywords
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.mixing import MIXES
 from equipoise.data.prepare import counted_by, surveyed

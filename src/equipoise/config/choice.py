@@ -12,8 +12,9 @@ from equipoise.config import own_options
 from equipoise.config.messages import explained
 from equipoise.config.model import Config
 from equipoise.config.validation import admit_own
+from equipoise.core.errors import ConfigError, suggestion
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError, Section, suggestion
+from equipoise.core.schema import Section
 
 # Keys that say which option it is, and are no options themselves.
 OF_THE_CHOICE = ("name", "function")

@@ -11,7 +11,8 @@ from equipoise.config.model import Config
 from equipoise.config.overrides import compose_words
 from equipoise.config.tree import SHIPPED, Tree
 from equipoise.config.validation import flattened
-from equipoise.core.schema import ConfigError, text_of
+from equipoise.core.errors import ConfigError
+from equipoise.core.typed import text_of
 
 LONGEST = 40  # characters of one value
 NOT_TOLD = ("sweep",)  # which is told with the number of jobs

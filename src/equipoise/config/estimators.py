@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE, Floats
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.sampling import resampler
 from equipoise.data.types import Source

@@ -3,7 +3,8 @@
 import numpy as np
 
 from equipoise.config.model import Config, Trainer
-from equipoise.core.schema import NONE, ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.data.sampling import sampling
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import estimator

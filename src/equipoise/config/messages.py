@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from equipoise.core.schema import as_typed, suggestion
+from equipoise.core.errors import suggestion
+from equipoise.core.typed import as_typed
 
 Path = tuple[str, ...]  # the parts of a dotted key
 

@@ -15,18 +15,7 @@ from equipoise.config.dataset import AnyDataset
 from equipoise.config.validation import flattened, validated
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
-from equipoise.core.schema import (
-    NONE,
-    KeyOf,
-    OneOf,
-    Positive,
-    PositiveInt,
-    Section,
-    Seed,
-    Word,
-    annotated,
-    keywords,
-)
+from equipoise.core.schema import NONE, KeyOf, OneOf, Positive, PositiveInt, Section, Seed, Word, annotated, keywords
 from equipoise.methods.calibration import Calibration
 from equipoise.methods.costs import Costs
 from equipoise.methods.decisions import DECISIONS, Decision

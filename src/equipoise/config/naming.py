@@ -7,7 +7,8 @@ from typing import Any
 
 from equipoise.config.model import VALUES, Config, flat
 from equipoise.config.validation import flattened
-from equipoise.core.schema import ConfigError, Section, control_characters
+from equipoise.core.errors import ConfigError, control_characters
+from equipoise.core.schema import Section
 from equipoise.data.types import Dataset, title_of
 
 EXPERIMENT, EXPERIMENT_ID, RUN = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_NAME"

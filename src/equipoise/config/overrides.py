@@ -27,41 +27,17 @@ from equipoise.config.composing import is_value, refers
 from equipoise.config.model import VALUES, Config, annotations, validate
 from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core import plugins
+from equipoise.core.errors import ConfigError, control_characters, counted, suggestion
 from equipoise.core.plugins import Own
-from equipoise.core.schema import (
-    ConfigError,
-    Name,
-    as_typed,
-    control_characters,
-    counted,
-    dotted_keys,
-    for_shell,
-    number_in,
-    suggestion,
-    text_of,
-)
-from equipoise.core.typed import names_in
+from equipoise.core.schema import Name
+from equipoise.core.typed import as_typed, dotted_keys, for_shell, names_in, number_in, text_of
 from equipoise.data.types import Dataset
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
 # The words whose value may be a text: options of a group, but no group and no option of Hydra's.
 OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
-# The blanks between two words, outside of quotation marks.
-BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w|--quiet(?:\s|$))(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")
 BACKSLASH = "\\"
 MOST_JOBS = 100_000  # in a sweep: Hydra lists all of them before the first begins
-
-
-def whole(arguments: Sequence[str]) -> list[str]:
-    """Replace a word `overrides=a=1 b=2`, as `mlflow run -P overrides=…` passes it on, by the words that it holds.
-
-    Each of these ends where a blank and the next `key=` follow, so that values may hold blanks.
-    """
-    found: list[str] = []
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        found += [part for part in BETWEEN.split(value.strip()) if part] if equals and key == "overrides" else [word]
-    return found
 
 
 def readable(words: Sequence[str]) -> list[str]:

@@ -13,8 +13,8 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 
 from equipoise.config import own_options, stored_options
+from equipoise.core.errors import ConfigError, suggestion
 from equipoise.core.paths import config_folder
-from equipoise.core.schema import ConfigError, suggestion
 
 
 @dataclass(frozen=True)

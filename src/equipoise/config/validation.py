@@ -8,8 +8,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from equipoise.config.messages import explained
 from equipoise.core import plugins
+from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import Own
-from equipoise.core.schema import ConfigError, OneOf, Section, keywords
+from equipoise.core.schema import OneOf, Section, keywords
 from equipoise.core.state import kept
 
 CHECKED = ConfigDict(strict=True, allow_inf_nan=False)  # as every section is

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from equipoise.core import process
 from equipoise.core.commands import as_typed
-from equipoise.core.schema import ConfigError, complain, suggestion
+from equipoise.core.errors import ConfigError, complain, suggestion
 
 
 def answer(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 
 
 class InUseError(ConfigError):

@@ -25,8 +25,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from equipoise.core import source_code
+from equipoise.core.errors import ConfigError, listing, suggestion
 from equipoise.core.paths import code_root
-from equipoise.core.schema import ConfigError, listing, suggestion
 from equipoise.core.state import kept
 from equipoise.core.streams import quiet
 

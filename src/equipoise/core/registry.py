@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from equipoise.core import plugins
+from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import Own
-from equipoise.core.schema import ConfigError
 
 Record = TypeVar("Record")
 

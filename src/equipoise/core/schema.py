@@ -1,4 +1,4 @@
-"""What every section of the config shares: its base class, its error, and how a registry becomes its schema.
+"""What every section of the config shares: its base class, its types, and how a registry becomes its schema.
 
 An option of a group is a plain function. Its positional parameters are what the pipeline hands it; its
 keyword-only parameters are the keys of its YAML, and their annotations are the checks. So a new option
@@ -14,12 +14,7 @@ import functools
 import inspect
 import operator
 import re
-import shlex
-import sys
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
 import numpy as np
@@ -36,7 +31,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from equipoise.core.class_files import pairs_in
-from equipoise.core.typed import list_in, mapping_in
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.typed import list_in, mapping_in, number_in, text_of
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.floating[Any]]]
 Booleans: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
@@ -44,45 +40,11 @@ Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
 NONE = "none"  # what an option is called that does nothing
-MOST_CHARACTERS = 1000  # of a line of a message
 FLOAT32 = 3.4e38  # no number that a loss is to multiply by may be larger
-NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?|inf)", re.ASCII)
 # What says yes and no, as files and YAML write it, without case.
 TRUE = ("true", "yes", "y", "t", "on")
 FALSE = ("false", "no", "n", "f", "off")
 WORDS = ("auto", "none")  # which options take in place of numbers by class; no file
-
-
-class ConfigError(ValueError):
-    """A user's mistake. The message names the option that was typed, what is wrong, and a way out.
-
-    It may quote what was typed or read: control characters are escaped, and long lines are cut.
-    """
-
-    def __str__(self) -> str:
-        return "\n".join(printable(line) for line in super().__str__().split("\n"))
-
-
-def complain(error: ConfigError) -> int:
-    """Print one line for each mistake, and return the exit code of a mistake on the command line."""
-    for line in str(error).splitlines():
-        print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
-    return 2
-
-
-def printable(line: str) -> str:
-    """Return a line that a terminal may show: its control characters escaped, and cut if it is long."""
-    line = "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in line
-    )
-    if len(line) > MOST_CHARACTERS:
-        line = f"{line[: MOST_CHARACTERS // 2]} … ({len(line)} characters) … {line[-MOST_CHARACTERS // 4 :]}"
-    return line
-
-
-def control_characters(text: str) -> list[str]:
-    """Return the characters that cannot be shown or written: control characters except tabs, and surrogates."""
-    return [char for char in text if unicodedata.category(char) in ("Cc", "Cs") and char != "\t"]
 
 
 class Section(BaseModel):
@@ -179,13 +141,6 @@ PerClass: TypeAlias = Annotated[Floats, _ByClassName()]
 SomeClasses: TypeAlias = Annotated[Floats, _OfSomeClasses()]
 # YAML has lists only; their items stay strict.
 Counts: TypeAlias = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**31)], ...], Field(strict=False, min_length=1)]
-
-
-def text_of(value: Any) -> Any:
-    """Return a name as it was typed if YAML has read it as a number, a boolean or nothing; anything else as it is."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _name(value: Any) -> Any:
@@ -370,11 +325,6 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def number_in(text: str) -> Decimal | None:
-    """Return the exact number that a text is; None if it is not a number."""
-    return Decimal(text) if NUMBER.fullmatch(text) else None
-
-
 def named(name: str, classes: Sequence[str]) -> str | None:
     """Return the class that a name means; None if there is none, or more than one.
 
@@ -427,66 +377,3 @@ def known_class(name: str, classes: Sequence[str], key: str) -> str:
     if meant is None:
         raise ConfigError(f"{key} names the class '{name}', which the data do not have{suggestion(name, classes)}")
     return meant
-
-
-def dotted_keys(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return every key of a nested mapping as it is typed, branches and leaves."""
-    keys = []
-    for key, value in tree.items():
-        keys.append(f"{prefix}{key}")
-        if isinstance(value, Mapping):
-            keys += dotted_keys(value, f"{prefix}{key}.")
-    return keys
-
-
-def suggestion(word: str, valid: Sequence[str], option: str | None = None) -> str:
-    """Return `; did you mean 'x'?` if a valid word is similar, otherwise the valid words.
-
-    Parameters
-    ----------
-    option : for which the word was typed, so that a name that needs quotes is shown with them
-    """
-    number = number_in(word)  # YAML has read 1e5 as 100000.0
-    near = [other for other in valid if number is not None and number_in(other) == number] or get_close_matches(
-        word, valid, n=1
-    )
-    if near:
-        quoted = (
-            ""
-            if option is None or as_typed(option, near[0]) == f"{option}={near[0]}"
-            else f" Type {as_typed(option, near[0])}"
-        )
-        return f"; did you mean '{listing(near)}'?{quoted}"
-    return f"; choose from {listing(valid)}" if valid else ""
-
-
-def as_typed(key: str, value: str | Sequence[str]) -> str:
-    """Return `key=value` as a shell takes it, such as `dataset.drop=[id]`, quoted where Hydra or the shell needs it."""
-    override = (
-        f"{key}={_word_of_hydra(value) if isinstance(value, str) else '[' + ','.join(map(_word_of_hydra, value)) + ']'}"
-    )
-    return for_shell(override)
-
-
-def for_shell(override: str) -> str:
-    """Return a word, in quotation marks if a shell needs them; square brackets alone need none."""
-    return override if re.fullmatch(r"[\w.,=\[\]]+", override, re.ASCII) else shlex.quote(override)
-
-
-def _word_of_hydra(text: str) -> str:
-    if re.fullmatch(r"[^\W\d]\w*", text, re.ASCII) and text.lower() not in ("true", "false", "null", "nan", "inf"):
-        return text
-    # Backslashes are doubled only before a quotation mark.
-    quoted = '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text) + '"'
-    return quoted.replace("${", "\\${")  # which would refer to another option
-
-
-def counted(count: int, one: str, many: str) -> str:
-    """Return `1 file is …` or `2 files are …`."""
-    return f"{count} {one if count == 1 else many}"
-
-
-def listing(words: Sequence[str], most: int = 12) -> str:
-    """Return the words with commas in one line, cut after `most` of them."""
-    cut = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]).replace("\n", "\\n") + cut

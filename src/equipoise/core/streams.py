@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 
 # Characters of tables and messages beyond ASCII, and what replaces them if the encoding lacks them.
 PLAIN = {"−": "-", "–": "-", "…": "...", "·": "-", "×": "x", "±": "+/-", "●": "*", "→": "->", "⁻": "^-", "\u00a0": " "}

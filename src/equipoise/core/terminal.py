@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from equipoise.core.schema import printable
+from equipoise.core.errors import printable
 from equipoise.core.state import kept
 
 WIDTH = 132  # columns where there is no terminal, unless COLUMNS gives another number

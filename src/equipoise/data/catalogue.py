@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
-from equipoise.core.schema import ConfigError, Integers, arguments, known_class
+from equipoise.core.schema import Integers, arguments, known_class
 from equipoise.data.arrays.dataset import arrays_as_columns, lacks_array, npz, series
 from equipoise.data.images.dataset import image_directory, lacks_folders
 from equipoise.data.labels import Labels, Spelled, with_names

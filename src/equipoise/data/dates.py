@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from equipoise.core.schema import Booleans, ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Booleans, Floats
 from equipoise.data import cells
 
 if TYPE_CHECKING:

@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import FALSE, TRUE, ConfigError, Integers, counted, listing, named, number_in, suggestion
+from equipoise.core.errors import ConfigError, counted, listing, suggestion
+from equipoise.core.schema import FALSE, TRUE, Integers, named
+from equipoise.core.typed import number_in
 from equipoise.data.cells import USUAL
 from equipoise.data.dates import is_date
 

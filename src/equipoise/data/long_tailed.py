@@ -8,7 +8,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.data.types import SPLITS, ArrayPreprocessing, HeldOut, Samples, Source, Splits
 
 CLASSES = tuple("0123456789")

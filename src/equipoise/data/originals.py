@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.images.dataset import ImageFiles, examined_file
 from equipoise.data.prepared import Prepared

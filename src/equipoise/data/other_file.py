@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from equipoise.core import source_code
-from equipoise.core.schema import ConfigError, Floats, Integers, arguments, listing, named, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.schema import Floats, Integers, arguments, named
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.images.dataset import ImageFiles

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from equipoise.core import plugins
-from equipoise.core.schema import ConfigError, Integers, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import Integers
 from equipoise.data import texts
 from equipoise.data.arrays.scaled import Array, Numbers, Scale, finite, scaled_as_learned, write_scaled
 from equipoise.data.labels import Labels, in_array

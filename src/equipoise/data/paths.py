@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from equipoise.core.schema import ConfigError, counted, listing, suggestion
+from equipoise.core.errors import ConfigError, counted, listing, suggestion
 
 READ_BYTES = 1 << 20
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")

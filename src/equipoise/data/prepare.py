@@ -21,7 +21,8 @@ import psutil
 from equipoise.core import source_code
 from equipoise.core.clock import clock
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError, Integers, control_characters, keywords, listing
+from equipoise.core.errors import ConfigError, control_characters, listing
+from equipoise.core.schema import Integers, keywords
 from equipoise.data import preprocessing
 from equipoise.data.catalogue import DATASETS, source_of
 from equipoise.data.images.dataset import ImageFiles

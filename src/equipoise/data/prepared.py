@@ -23,7 +23,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Names, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Counts, Floats, Integers, Names, Section
 from equipoise.data import preprocessing, seals
 from equipoise.data.images.dataset import ImageFiles
 from equipoise.data.images.decoding import WAYS

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from equipoise.core.errors import ConfigError, listing
 from equipoise.core.plugins import Own
-from equipoise.core.schema import ConfigError, Floats, Integers, listing
+from equipoise.core.schema import Floats, Integers
 
 MODULE, PACKAGE = "imblearn", "imbalanced-learn"
 Neighbours = Annotated[int, Field(ge=1, le=10_000)]

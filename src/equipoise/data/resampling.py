@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from equipoise.core import plugins
 from equipoise.core.clock import clock
-from equipoise.core.schema import ConfigError, Floats, defaults, keywords, listing, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.schema import Floats, defaults, keywords
 from equipoise.data import preprocessing
 from equipoise.data.prepared import Prepared
 from equipoise.data.resamplers import Resampler, Rows

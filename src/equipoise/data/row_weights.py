@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, Integers, number_in
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
+from equipoise.core.typed import number_in
 from equipoise.data.labels import Spelled
 
 KINDS = "a row weight is a finite number, not below 0"

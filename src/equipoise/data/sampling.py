@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from equipoise.core import plugins
+from equipoise.core.errors import ConfigError
 from equipoise.core.registry import Registry
-from equipoise.core.schema import NONE, ConfigError, Floats, Integers
+from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.data.resamplers import RESAMPLERS, Resampler, of_own
 
 if TYPE_CHECKING:

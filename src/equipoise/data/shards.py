@@ -19,7 +19,8 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, Names, PositiveInt, Section, Word
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Counts, Floats, Integers, Name, Names, PositiveInt, Section, Word
 from equipoise.data import preprocessing
 from equipoise.data.images.dataset import MOST_SIDE, ImageFiles, ImagePreprocessing
 from equipoise.data.images.decoding import examine

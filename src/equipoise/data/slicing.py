@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, Integers, listing, printable
+from equipoise.core.errors import ConfigError, listing, printable
+from equipoise.core.schema import Floats, Integers
 from equipoise.data import cells
 from equipoise.data.catalogue import DATASETS, SHIPPED
 from equipoise.data.labels import Spelled, in_order

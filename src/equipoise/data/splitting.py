@@ -12,16 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from equipoise.core.schema import (
-    Booleans,
-    ClassNames,
-    ConfigError,
-    Fraction,
-    Integers,
-    PositiveInt,
-    listing,
-    number_in,
-)
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import Booleans, ClassNames, Fraction, Integers, PositiveInt
+from equipoise.core.typed import number_in
 from equipoise.data.cells import USUAL
 from equipoise.data.labels import Spelled, alike, shown
 from equipoise.data.types import SPLITS, Dataset, Times, split_place

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Positive, PositiveInt
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Counts, Floats, Positive, PositiveInt
 from equipoise.data.types import ArrayPreprocessing, HeldOut, Samples, Source, Splits
 
 MOST_GENERATED = 1 << 30  # numbers, which are held in memory whole

@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, Integers, Name, Names, counted, suggestion
+from equipoise.core.errors import ConfigError, counted, suggestion
+from equipoise.core.schema import Floats, Integers, Name, Names
 from equipoise.data import texts
 from equipoise.data.images.dataset import content_of as content_of_files
 from equipoise.data.images.folders import TEXTS, is_unlabelled, listed

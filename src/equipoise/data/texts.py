@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Integers
 from equipoise.data.types import Loaded, Preprocessing
 
 Texts = np.ndarray[Any, np.dtype[np.bytes_]]

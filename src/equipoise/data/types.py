@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.schema import (
     NONE,
-    ConfigError,
     Counts,
     Floats,
     Integers,

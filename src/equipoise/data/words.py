@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, PositiveInt, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Counts, Floats, Integers, PositiveInt, Section
 from equipoise.data.types import Preprocessing
 
 WORD = re.compile(r"\w+")

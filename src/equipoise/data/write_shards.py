@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from equipoise.core.schema import ConfigError, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Integers
 from equipoise.data import preprocessing
 from equipoise.data.paths import digest_of
 from equipoise.data.prepared import Prepared

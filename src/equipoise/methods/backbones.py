@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Fraction, Name, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Fraction, Name, Section
 from equipoise.data.paths import existing_file
 from equipoise.methods.saved_model import check_keras, load_keras
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats
 from equipoise.data.words import WordPreprocessing
 from equipoise.methods.text_models import idf
 

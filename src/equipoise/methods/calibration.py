@@ -15,7 +15,8 @@ from typing import Annotated
 
 import numpy as np
 
-from equipoise.core.schema import NONE, ConfigError, Floats, Integers, KeyOf, Section, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import NONE, Floats, Integers, KeyOf, Section
 from equipoise.methods.decisions import Known
 from equipoise.methods.folds import folds
 from equipoise.metrics.calibrated import UNCHANGED, Affine, Beta, Calibrated, Steps, log_shares

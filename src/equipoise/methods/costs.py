@@ -11,8 +11,9 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import is_file, is_folder
-from equipoise.core.schema import ConfigError, Floats, known_class, names_as_text
+from equipoise.core.schema import Floats, known_class, names_as_text
 from equipoise.core.typed import mapping_in
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import NONE, Booleans, ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE, Booleans, Floats, Integers
 from equipoise.methods.calibration import calibrated
 from equipoise.methods.deciders import Decide
 from equipoise.methods.decisions import Known, Rule

@@ -15,19 +15,10 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.core import plugins
+from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
-from equipoise.core.schema import (
-    ConfigError,
-    Floats,
-    Integers,
-    KeyOf,
-    PerClass,
-    Positive,
-    Section,
-    SomeClasses,
-    arguments,
-)
+from equipoise.core.schema import Floats, Integers, KeyOf, PerClass, Positive, Section, SomeClasses, arguments
 from equipoise.methods import prediction_sets, rejection
 from equipoise.methods.biases import ascended
 from equipoise.methods.constraints import Constraints

@@ -13,7 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Floats, Fraction, Positive, PositiveInt, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Fraction, Positive, PositiveInt, Section
 from equipoise.data.words import WordPreprocessing
 from equipoise.methods.bags import bag
 

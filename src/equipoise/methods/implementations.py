@@ -18,7 +18,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from equipoise.core.schema import ConfigError, Floats, Integers
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Integers
 from equipoise.data.feed import ResidentBatches, class_indices, encode
 from equipoise.data.types import LabelForm
 

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from equipoise.core.schema import NONE, ConfigError, Floats, Integers, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import NONE, Floats, Integers
 from equipoise.methods.calibration import CALIBRATIONS, fitted
 from equipoise.metrics.classification import log_softmax
 

@@ -16,20 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
-from equipoise.core.schema import (
-    ConfigError,
-    Floats,
-    Fraction,
-    Integers,
-    KeyOf,
-    PerClass,
-    Positive,
-    Section,
-    arguments,
-    keywords,
-)
+from equipoise.core.schema import Floats, Fraction, Integers, KeyOf, PerClass, Positive, Section, arguments, keywords
 from equipoise.methods.batch_losses import auc_margin, lade, recall, sigmoid_f1, soft_f1
 from equipoise.methods.label_forms import (
     TINY,

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from equipoise.core import plugins
+from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
-from equipoise.core.schema import ConfigError, Counts, Fraction, PositiveInt, Section
+from equipoise.core.schema import Counts, Fraction, PositiveInt, Section
 from equipoise.data.paths import digest_of
 from equipoise.data.words import WordPreprocessing
 from equipoise.methods.backbones import IMAGENET, application, check_application, check_saved, saved

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from pydantic import model_validator
 
-from equipoise.core.schema import Positive, PositiveInt, Section, suggestion
+from equipoise.core.errors import suggestion
+from equipoise.core.schema import Positive, PositiveInt, Section
 
 
 class Phase(Section):

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equipoise.core.schema import Floats, Integers, listing
+from equipoise.core.errors import listing
+from equipoise.core.schema import Floats, Integers
 from equipoise.methods.reservation import reservation
 from equipoise.metrics.classification import TIE
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from equipoise.core import plugins
-from equipoise.core.schema import ConfigError, listing
+from equipoise.core.errors import ConfigError, listing
 
 FILE = "model.skops"
 LIBRARIES = ("sklearn", "imblearn", "lightgbm", "xgboost", "catboost")

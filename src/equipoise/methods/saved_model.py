@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equipoise.core import plugins
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, Fraction, KeyOf, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, Fraction, KeyOf, Section
 
 START = 0.8  # of the epochs: 160 of 200 in Cao et al. 2019
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods import saved_estimator
 from equipoise.methods.saved_estimator import load_estimator
 from equipoise.methods.saved_model import load_keras

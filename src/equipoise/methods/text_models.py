@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Fraction, PositiveInt, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Counts, Floats, Fraction, PositiveInt, Section
 from equipoise.data.words import WordPreprocessing
 
 if TYPE_CHECKING:

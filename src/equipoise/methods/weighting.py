@@ -12,19 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from equipoise.core import plugins
+from equipoise.core.errors import ConfigError, listing
 from equipoise.core.registry import Registry
-from equipoise.core.schema import (
-    NONE,
-    ConfigError,
-    Floats,
-    Fraction,
-    Integers,
-    KeyOf,
-    PerClass,
-    Positive,
-    arguments,
-    listing,
-)
+from equipoise.core.schema import NONE, Floats, Fraction, Integers, KeyOf, PerClass, Positive, arguments
 from equipoise.data.types import ClassCounts
 from equipoise.methods.schedules import Schedule
 

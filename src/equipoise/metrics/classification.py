@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from equipoise.core.schema import Booleans, Floats, Integers, listing
+from equipoise.core.errors import listing
+from equipoise.core.schema import Booleans, Floats, Integers
 from equipoise.metrics.counts import COUNTED, NO_CLASS, Counts, counted_metrics
 from equipoise.metrics.proportions import effective_trials, wilson
 

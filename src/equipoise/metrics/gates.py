@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from equipoise.core.schema import NUMBER, ConfigError, suggestion
+from equipoise.core.errors import ConfigError, suggestion
+from equipoise.core.typed import NUMBER
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,

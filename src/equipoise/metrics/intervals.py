@@ -23,7 +23,8 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit, logit, ndtri
 
-from equipoise.core.schema import Booleans, Floats, Integers, listing
+from equipoise.core.errors import listing
+from equipoise.core.schema import Booleans, Floats, Integers
 from equipoise.metrics import multilabel
 from equipoise.metrics.classification import Predictions, sample_scores, trials_of
 from equipoise.metrics.counts import Counts, counted_metrics, mean_of_defined

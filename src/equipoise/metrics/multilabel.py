@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import Booleans, Floats, Integers, listing
+from equipoise.core.errors import listing
+from equipoise.core.schema import Booleans, Floats, Integers
 from equipoise.metrics.classification import Evaluation, best_nearest, class_metrics, cuts, frequency_groups
 from equipoise.metrics.counts import Counts, f1_score, mean_of_defined
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
-from equipoise.core.schema import listing
+from equipoise.core.errors import listing
 
 FAMILY = "DejaVu Sans"  # it comes with Matplotlib
 BOXES = "Last Resort"  # so does one that has a box for every letter

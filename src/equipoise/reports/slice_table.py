@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from equipoise.core.schema import counted
+from equipoise.core.errors import counted
 from equipoise.metrics.slices import Finding, SliceRecall, Slices
 
 HEADINGS = ("class, slice", "n test", "recall", "95 %", "elsewhere", "p", "differs")

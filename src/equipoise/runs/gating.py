@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import yaml
 
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats
 from equipoise.data.paths import existing_file
 from equipoise.metrics.gates import Checked, Gate, Measured, check, read_gate
 from equipoise.metrics.intervals import Interval

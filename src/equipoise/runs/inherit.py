@@ -14,7 +14,8 @@ from equipoise.config.overrides import as_config_error, check_name, or_one_value
 from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core import plugins
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError, dotted_keys, suggestion
+from equipoise.core.errors import ConfigError, suggestion
+from equipoise.core.typed import dotted_keys
 from equipoise.data.arrays.npz_files import NPY
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.paths import is_there

@@ -3,7 +3,7 @@
 import contextlib
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.methods.weighting import ClassWeights

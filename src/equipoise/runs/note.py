@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from equipoise.core.schema import printable
+from equipoise.core.errors import printable
 from equipoise.reports.evidence import Evidence
 from equipoise.reports.run_page import REPORT
 from equipoise.tracking.run import Run

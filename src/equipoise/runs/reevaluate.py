@@ -16,8 +16,9 @@ from equipoise.config.model import Config, flat
 from equipoise.config.naming import given_experiment, run_name
 from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core.commands import command, source
+from equipoise.core.errors import ConfigError, listing
 from equipoise.core.paths import cache_folder, project_root
-from equipoise.core.schema import ConfigError, Floats, listing
+from equipoise.core.schema import Floats
 from equipoise.core.terminal import warn
 from equipoise.data.all_rows import all_rows
 from equipoise.data.arrays.npz_files import NPY

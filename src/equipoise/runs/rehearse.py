@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, Floats, counted
+from equipoise.core.errors import counted
+from equipoise.core.schema import NONE, Floats
 from equipoise.data.prepared import Prepared
 from equipoise.data.resampling import resampled
 from equipoise.data.sampling import Resampling

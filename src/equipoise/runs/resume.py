@@ -9,8 +9,8 @@ from pathlib import Path
 
 from equipoise.config import identity
 from equipoise.config.model import Config, config_sha256
+from equipoise.core.errors import ConfigError
 from equipoise.core.locks import InUseError
-from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.runs.log import packages

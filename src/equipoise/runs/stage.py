@@ -13,9 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from equipoise.config.dataset import validate_dataset
 from equipoise.core import plugins, process
+from equipoise.core.errors import ConfigError, complain
 from equipoise.core.paths import code_root, project_root
 from equipoise.core.plugins import Own
-from equipoise.core.schema import ConfigError, complain
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.types import PATHS, Dataset
 

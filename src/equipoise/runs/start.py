@@ -4,7 +4,7 @@ import numpy as np
 
 from equipoise.config.checks import check_prepared
 from equipoise.config.model import Config, Trainer
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.core.terminal import console, note, warn
 from equipoise.data.originals import unchanged
 from equipoise.data.prepared import Prepared

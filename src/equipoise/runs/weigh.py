@@ -5,7 +5,8 @@ import numpy as np
 from equipoise.config import advice
 from equipoise.config.estimators import moves_prior
 from equipoise.config.model import Config
-from equipoise.core.schema import Floats, listing
+from equipoise.core.errors import listing
+from equipoise.core.schema import Floats
 from equipoise.core.terminal import note, warn
 from equipoise.data import resampling
 from equipoise.data.prepared import Prepared

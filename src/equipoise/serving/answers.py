@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equipoise.core.errors import ConfigError, control_characters, suggestion
 from equipoise.core.paths import is_file
-from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, control_characters, suggestion
+from equipoise.core.schema import Booleans, Floats, Integers
 from equipoise.data import preprocessing
 from equipoise.data.arrays.scaled import SeriesPreprocessing
 from equipoise.data.images.dataset import ImagePreprocessing

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, for_shell, listing, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.typed import for_shell
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.ts_files import read_ts
 from equipoise.serving.answers import Answers

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from equipoise.comparison import configurations, repetitions, splits
 from equipoise.comparison.configurations import Configuration
-from equipoise.core.schema import ConfigError, counted, listing, suggestion
+from equipoise.core.errors import ConfigError, counted, listing, suggestion
 from equipoise.metrics.orientation import orientation
 from equipoise.tracking.history import Logged
 

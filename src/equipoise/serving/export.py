@@ -12,8 +12,8 @@ import numpy as np
 
 from equipoise.config import identity
 from equipoise.config.model import Config
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError
 from equipoise.data.all_rows import all_rows
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.images.decoding import HEAD, KNOWN, looks_like_an_image
 from equipoise.data.images.folders import SUFFIXES
 from equipoise.data.tables.files import AUTO

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import package_folder
-from equipoise.core.schema import ConfigError
 from equipoise.data import preprocessing
 from equipoise.data.tables.columns import TablePreprocessing
 from equipoise.methods.models import packages_of

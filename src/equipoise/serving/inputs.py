@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.images.folders import SUFFIXES
 from equipoise.data.paths import existing_file, existing_folder, is_folder, is_pattern
 from equipoise.serving.answers import Answers

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from equipoise.core.commands import as_typed
-from equipoise.core.schema import counted, listing, printable
+from equipoise.core.errors import counted, listing, printable
 from equipoise.runs.again import JUDGED_BY, is_refit
 from equipoise.runs.estimate_prior import TAG
 

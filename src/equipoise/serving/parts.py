@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError, suggestion
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError, suggestion
 from equipoise.data.preprocessing import PREPROCESSING
 from equipoise.methods.stored_model import PLACES, model_in
 from equipoise.serving.served_form import CLASSES, DECISION, PROBABILITIES, SOURCE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equipoise.core.bars import counting
-from equipoise.core.schema import ConfigError, counted
+from equipoise.core.errors import ConfigError, counted
 from equipoise.methods.deciders import Biased, Decide, LeastCost, Rejecting, WithSets
 from equipoise.metrics.counts import NO_CLASS
 from equipoise.serving.answers import Answers

@@ -8,7 +8,8 @@ import numpy as np
 
 from equipoise.core.bars import counting
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats
 from equipoise.data.types import Dataset
 from equipoise.methods import label_shift
 from equipoise.methods.deciders import Decide, LeastCost, MostProbable, Rejecting, is_moved

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from equipoise.core import key_values
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.paths import existing_file, is_several
 from equipoise.data.tables.files import AUTO, checked_encoding
 from equipoise.data.types import ESTIMATE

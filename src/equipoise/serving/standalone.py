@@ -25,7 +25,7 @@ def main(words: Sequence[str]) -> int:
 
 def _predict(words: Sequence[str]) -> int:
     from equipoise.core import key_values
-    from equipoise.core.schema import ConfigError
+    from equipoise.core.errors import ConfigError
     from equipoise.serving.predict import predict
     from equipoise.serving.request import OPTIONS, read_request
 

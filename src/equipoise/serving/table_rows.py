@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers, listing, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.schema import Integers
 from equipoise.data import cells
 from equipoise.data.tables.arrow_files import ARROW, ARROW_NAMES, is_parquet
 from equipoise.data.tables.columns import TablePreprocessing

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 
 from equipoise.config.overrides import values_of
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError, listing
+from equipoise.core.errors import ConfigError, listing
 from equipoise.methods.decisions import SHIPPED, Rule
 
 # Cross-entropy inside the model's loss is the fastest of the three implementations, which agree to the bit.

@@ -14,8 +14,8 @@ from hydra.errors import CompactHydraException
 from equipoise.config.model import Config
 from equipoise.config.naming import VARIED, experiment_of, ignored_variables, told_apart
 from equipoise.core.bars import jobs_bar
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import told_once, warn
 from equipoise.sweeps import planning
 from equipoise.sweeps.jobs import Unfinished, save_views

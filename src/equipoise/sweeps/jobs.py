@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from equipoise.comparison import configurations
 from equipoise.config import identity
 from equipoise.config.model import REPETITION, Config, config_sha256, flat
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import cache_folder
-from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import console
 from equipoise.data.prepare import prepare
 from equipoise.runs import resume

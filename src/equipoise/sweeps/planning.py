@@ -36,13 +36,14 @@ from equipoise.config.overrides import (
     quoted,
     readable,
     values_of,
-    whole,
 )
 from equipoise.config.tree import Tree, named
 from equipoise.core.clock import clock
 from equipoise.core.commands import command
+from equipoise.core.errors import ConfigError, counted, suggestion
 from equipoise.core.paths import cache_folder, project_root
-from equipoise.core.schema import NONE, ConfigError, counted, suggestion
+from equipoise.core.schema import NONE
+from equipoise.core.typed import whole
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.methods.models import estimator

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from equipoise.config.messages import explained
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, Positive, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Positive, Section
 from equipoise.sweeps import candidates
 
 TARGET = "hydra_plugins.race.RaceSweeper"

@@ -16,8 +16,8 @@ from equipoise.comparison.racing import Entry, Nested, Scores, Verdict
 from equipoise.comparison.repetitions import Difference, Spread
 from equipoise.config.naming import experiment_of
 from equipoise.core.commands import command
+from equipoise.core.errors import counted, listing
 from equipoise.core.paths import project_root
-from equipoise.core.schema import counted, listing
 from equipoise.core.terminal import errors, print_table, say
 from equipoise.methods.models import estimator
 from equipoise.reports.page import Block, Code, Fact, Legend, Page, Part, Table, Text

@@ -10,8 +10,8 @@ from hydra.errors import CompactHydraException
 from equipoise.config.model import Config, epochs_of
 from equipoise.config.naming import run_name
 from equipoise.core import bars
+from equipoise.core.errors import ConfigError, counted
 from equipoise.core.paths import project_root
-from equipoise.core.schema import ConfigError, counted
 from equipoise.core.terminal import console, errors, say
 from equipoise.methods.models import estimator
 from equipoise.reports.console import headline, print_earlier, print_evaluation, print_rules

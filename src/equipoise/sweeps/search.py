@@ -22,7 +22,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from equipoise.config.messages import explained
 from equipoise.config.model import REPETITION, Config, Monitored, epochs_of
-from equipoise.core.schema import ConfigError, PositiveInt, Section, Seed
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import PositiveInt, Section, Seed
 from equipoise.metrics.orientation import orientation
 from equipoise.tracking.run import Pruned
 

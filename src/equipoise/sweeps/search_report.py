@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equipoise.core.commands import command
+from equipoise.core.errors import counted
 from equipoise.core.paths import project_root
-from equipoise.core.schema import counted
 from equipoise.core.terminal import console, print_table, say, warn
 from equipoise.metrics.orientation import orientation
 from equipoise.reports.page import Block, Fact, Page, Part, Table

@@ -12,7 +12,7 @@ from equipoise.config import identity
 from equipoise.config.model import CONTROL, Config, config_sha256
 from equipoise.config.naming import experiment_of
 from equipoise.core.commands import command
-from equipoise.core.schema import listing
+from equipoise.core.errors import listing
 from equipoise.core.terminal import console, say, warn
 from equipoise.sweeps import descriptions, search_report
 from equipoise.sweeps.descriptions import NOTE

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.methods import stored_model
 from equipoise.tracking.provenance import USER, user
 from equipoise.tracking.store import Store

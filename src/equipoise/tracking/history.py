@@ -19,7 +19,7 @@ from urllib.parse import quote
 from equipoise.config.identity import OWN_FILES
 from equipoise.config.model import JUDGING, VALUES, below
 from equipoise.core.commands import command
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.tracking.artifacts import CONFIG, read_json
 from equipoise.tracking.store import Store
 

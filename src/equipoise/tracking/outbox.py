@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 
 JOURNAL = "metrics.jsonl"
 OPERATIONS = "outbox.jsonl"

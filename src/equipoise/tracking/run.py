@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from equipoise.core import plugins
 from equipoise.core.clock import clock
+from equipoise.core.errors import ConfigError
 from equipoise.core.locks import InUseError, locked
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.schema import Floats
 from equipoise.core.terminal import warn
 from equipoise.data.texts import are_texts, decoded
 from equipoise.methods.saved_estimator import FILE, trusted_classes, write_estimator

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from equipoise.core.clock import clock
+from equipoise.core.errors import ConfigError
 from equipoise.core.locks import locked
 from equipoise.core.paths import installed
-from equipoise.core.schema import ConfigError
 from equipoise.core.terminal import warn
 from equipoise.tracking.provenance import is_alive
 from equipoise.tracking.upload import outages

@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from equipoise.config.messages import explained
-from equipoise.core.schema import ConfigError, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Section
 
 VARIABLE = "TF_CONFIG"
 PATIENCE = 600  # seconds to wait for workers that have not come

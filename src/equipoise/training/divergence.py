@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError, listing
+from equipoise.core.errors import ConfigError, listing
 from equipoise.data.feed import class_indices
 from equipoise.methods.implementations import PerSample
 from equipoise.training.engines.engine import Work

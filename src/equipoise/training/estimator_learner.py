@@ -10,8 +10,9 @@ import numpy as np
 from equipoise.config.model import Config
 from equipoise.core import plugins
 from equipoise.core.clock import clock
+from equipoise.core.errors import ConfigError, counted
 from equipoise.core.process import cores
-from equipoise.core.schema import ConfigError, Floats, Integers, arguments, counted
+from equipoise.core.schema import Floats, Integers, arguments
 from equipoise.core.terminal import warn
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import Samples

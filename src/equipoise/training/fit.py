@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from equipoise.config.model import Config
 from equipoise.core.clock import clock
-from equipoise.core.schema import ConfigError, Floats, Integers, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import check_labels
 from equipoise.methods.learning_rates import factor_at

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, Floats, counted
+from equipoise.core.errors import counted
+from equipoise.core.schema import NONE, Floats
 from equipoise.data.feed import feature_batches
 from equipoise.data.prepared import Prepared
 from equipoise.methods.tasks.choose import task_of

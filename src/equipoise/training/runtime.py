@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from equipoise.core.clock import clock
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.core.state import kept
 from equipoise.core.streams import quiet
 from equipoise.training.cluster import met, read_cluster

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from equipoise.config.model import Config
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.prepared import Prepared
 from equipoise.data.types import Samples
 from equipoise.methods.second_stages import SECOND_STAGES, Curves, Learned

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from equipoise.config.model import Config
 from equipoise.core import plugins
-from equipoise.core.schema import NONE, ConfigError, Floats, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import NONE, Floats
 from equipoise.data.feed import class_indices, encode
 from equipoise.data.prepared import Prepared
 from equipoise.methods.backbones import BACKBONE

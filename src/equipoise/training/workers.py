@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 
 
 def place_of_this_worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:

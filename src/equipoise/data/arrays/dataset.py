@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers, Name, Names, Section, listing, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.schema import Integers, Name, Names, Section
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import (
     Array,

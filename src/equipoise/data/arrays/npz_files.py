@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, counted
+from equipoise.core.errors import ConfigError, counted
 from equipoise.data import other_formats
 from equipoise.data.paths import existing_file, existing_folder, is_folder
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, counted, listing
+from equipoise.core.errors import ConfigError, counted, listing
+from equipoise.core.schema import Counts, Floats, Integers
 from equipoise.data.scaling import FAR, Fitting, Moments
 from equipoise.data.types import SPLITS, ArrayPreprocessing, Loaded, Preprocessing
 

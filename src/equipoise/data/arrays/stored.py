@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, Integers, as_typed, listing, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.schema import Floats, Integers
+from equipoise.core.typed import as_typed
 from equipoise.data.arrays import npz_files
 from equipoise.data.arrays.scaled import Array, finite
 from equipoise.data.labels import Spelled, spelled

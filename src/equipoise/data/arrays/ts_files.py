@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats
 
 
 def read_ts(file: Path, *, needs_labels: bool = True) -> tuple[list[Floats], list[str]]:

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, Counts, Floats, Integers, Name, PositiveInt, counted, listing
+from equipoise.core.errors import ConfigError, counted, listing
+from equipoise.core.schema import Counts, Floats, Integers, Name, PositiveInt
 from equipoise.data.images.decoding import Examined, decode, examine
 from equipoise.data.images.folders import Folder, is_unlabelled, listed
 from equipoise.data.labels import in_order

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from equipoise.core.schema import Floats, listing
+from equipoise.core.errors import listing
+from equipoise.core.schema import Floats
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers, counted, listing
+from equipoise.core.errors import ConfigError, counted, listing
+from equipoise.core.schema import Integers
 from equipoise.data.images.decoding import HEAD, KNOWN, looks_like_an_image
 from equipoise.data.labels import alike
 from equipoise.data.types import SPLITS, split_place

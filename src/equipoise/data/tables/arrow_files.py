@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equipoise.core.schema import ConfigError, listing
+from equipoise.core.errors import ConfigError, listing
 from equipoise.data.other_formats import foot
 from equipoise.data.tables.files import BLOCK_ROWS, Table, check_unique, first_line
 from equipoise.data.types import split_place

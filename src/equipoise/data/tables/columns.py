@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from equipoise.core.schema import Booleans, ConfigError, Floats, Names, Section, suggestion
+from equipoise.core.errors import ConfigError, suggestion
+from equipoise.core.schema import Booleans, Floats, Names, Section
 from equipoise.data import cells, dates
 from equipoise.data.scaling import FAR, ROUNDING
 from equipoise.data.tables.pandas_types import PandasType

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from equipoise.core.schema import ConfigError, counted, listing
+from equipoise.core.errors import ConfigError, counted, listing
 from equipoise.data.cells import MISSING, OF_PANDAS
 from equipoise.data.tables.files import (
     BLOCK_BYTES,

@@ -12,18 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import (
-    ConfigError,
-    Floats,
-    Integers,
-    Name,
-    Names,
-    Section,
-    Separator,
-    listing,
-    number_in,
-    suggestion,
-)
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.schema import Floats, Integers, Name, Names, Section, Separator
+from equipoise.core.typed import number_in
 from equipoise.data import dates
 from equipoise.data.cells import MISSING, trimmed
 from equipoise.data.dates import DateSurvey

@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
-from equipoise.core.schema import ConfigError, as_typed, listing, suggestion
+from equipoise.core.errors import ConfigError, listing, suggestion
+from equipoise.core.typed import as_typed
 from equipoise.data import other_formats
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.data.tables.files import (
     BLOCK_BYTES,
     PACKED_NAMES,

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equipoise.core.schema import Booleans, ConfigError, Floats, Integers, as_typed, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import Booleans, Floats, Integers
+from equipoise.core.typed import as_typed
 from equipoise.data import cells, dates
 from equipoise.data.labels import alike, shown
 from equipoise.data.scaling import Fitting, Moments

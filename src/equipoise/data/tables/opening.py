@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equipoise.core.schema import ConfigError, counted, listing
+from equipoise.core.errors import ConfigError, counted, listing
 from equipoise.data import other_formats
 from equipoise.data.paths import digest_of, existing_file, files_of, is_folder, is_several
 from equipoise.data.tables.arrow_files import (

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import BeforeValidator
 
-from equipoise.core.schema import ConfigError, Name, Names, PositiveInt, Section, as_typed, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import Name, Names, PositiveInt, Section
+from equipoise.core.typed import as_typed
 from equipoise.data import cells, dates
 from equipoise.data.dates import DateSurvey
 from equipoise.data.tables.files import Table

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from equipoise.core.schema import ConfigError, listing
+from equipoise.core.errors import ConfigError, listing
 from equipoise.data.tables.arrow_files import as_types
 from equipoise.data.tables.files import OnOdd, Table, first_line, is_index
 from equipoise.data.tables.json_lines import NAMES, common_type

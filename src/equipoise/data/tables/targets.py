@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Integers, listing
+from equipoise.core.errors import ConfigError, listing
+from equipoise.core.schema import Integers
 from equipoise.data.labels import Labels, Spelled, alike, answers, as_text, of_known, shown, understood
 from equipoise.data.tables.files import Table
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import NONE, Booleans, ConfigError, Floats, Integers, arguments
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE, Booleans, Floats, Integers, arguments
 from equipoise.data.mixing import MIXES
 from equipoise.data.prepared import Prepared
 from equipoise.methods import calibration

@@ -12,9 +12,9 @@ from hydra.core.plugins import Plugins
 from pydantic import ValidationError
 
 from equipoise.config.messages import explained
+from equipoise.core.errors import ConfigError
 from equipoise.core.paths import installed, project_root
 from equipoise.core.process import cores
-from equipoise.core.schema import ConfigError
 from equipoise.sweeps.launchers import ray_jobs, submitit_jobs
 
 IN_THIS_PROCESS = "basic"  # Hydra's own launcher, which needs no YAML

@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.sweeps.launchers.sent_plugins import Files, unpack
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from equipoise.core.schema import ConfigError, PositiveInt, Section
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import PositiveInt, Section
 from equipoise.core.streams import quiet
 from equipoise.sweeps.launchers.job import Ended, Lost
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from hydra.errors import CompactHydraException
 from pydantic import Field
 
+from equipoise.core.errors import ConfigError
 from equipoise.core.process import cores
-from equipoise.core.schema import ConfigError, PositiveInt, Section
+from equipoise.core.schema import PositiveInt, Section
 from equipoise.sweeps.launchers.job import Ended, Lost
 
 if TYPE_CHECKING:

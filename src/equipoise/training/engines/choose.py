@@ -5,7 +5,8 @@ import math
 import psutil
 
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, ConfigError
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE
 from equipoise.data.feed import is_resident
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import IMPLEMENTATIONS

@@ -10,7 +10,7 @@ from inspect import getmodule
 from types import FunctionType, ModuleType
 from typing import Any
 
-from equipoise.core.schema import ConfigError
+from equipoise.core.errors import ConfigError
 from equipoise.training.plain.specialise import (
     Imported,
     UndecidedError,

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import ConfigError, Floats, arguments
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import Floats, arguments
 from equipoise.data.sampling import resampler
 from equipoise.methods.costs import cost_matrix
 from equipoise.methods.label_forms import cross_entropy

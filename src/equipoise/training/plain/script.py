@@ -7,7 +7,8 @@ from importlib.metadata import version
 from equipoise.config.model import Config
 from equipoise.config.naming import run_name
 from equipoise.core.commands import command
-from equipoise.core.schema import NONE, ConfigError
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE
 from equipoise.data.prepared import Prepared
 from equipoise.data.resamplers import PACKAGE
 from equipoise.data.sampling import resampler

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from equipoise.core.schema import NONE, ConfigError
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE
 from equipoise.training.plain.case import Case, Piece
 from equipoise.training.plain.loss import CROSS_ENTROPIES
 from equipoise.training.plain.scores import OF_CLASSES

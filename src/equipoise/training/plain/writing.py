@@ -7,7 +7,7 @@ import tokenize
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from equipoise.core.schema import printable
+from equipoise.core.errors import printable
 
 WIDTH = 120
 OPENING, CLOSING, QUOTES = "([{", ")]}", "'\""
