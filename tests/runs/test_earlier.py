@@ -36,22 +36,30 @@ def test_it_is_judged_as_if_its_training_had_ended_there(
 ) -> None:
     monkeypatch.setenv(ROOT, str(tmp_path))
     words = [f"trainer.engine={engine}", "trainer.ema=0.9"]
-    whole = _trained(4, *words, "trainer.judge_after=[1,2]")
+    whole = _trained(4, *words, "trainer.judge_after=[1,2,best]")
     plain, short = _trained(4, *words), _trained(2, *words)
     np.testing.assert_array_equal(plain.evidence.log_probabilities, whole.evidence.log_probabilities)
     assert whole.evidence.earlier[2] == (short.evidence.rules, short.evidence.validation_rules)
     assert whole.evidence.earlier[1] != whole.evidence.earlier[2]
     logged = json.loads((whole.folder / "evaluation" / "earlier.json").read_text())
+    scores = [epoch["val/balanced_accuracy"] for epoch in whole.evidence.history]
+    best = whole.evidence.best
+    assert best == 1 + int(np.argmax(scores)), "the first of equals"
+    stopped = _trained(4, *words, "trainer.early_stopping=9")
+    assert whole.evidence.earlier["best"] == (stopped.evidence.rules, stopped.evidence.validation_rules)
+    assert logged["best"]["epochs"] == best
+    points = [json.loads(line) for line in (whole.folder / "metrics.jsonl").read_text().splitlines()]
+    assert any("earlier/best/argmax/balanced_accuracy" in json.dumps(point) for point in points)
     assert logged["2"]["test"]["argmax"] == pytest.approx(dict(short.evidence.rules["argmax"]))
     with np.load(whole.folder / "evaluation" / "earlier.npz") as arrays:
-        assert [*arrays] == [f"{split}_{epochs}" for split in ("test", "validation") for epochs in (1, 2, 4)]
+        assert [*arrays] == [f"{split}_{epochs}" for split in ("test", "validation") for epochs in (1, 2, "best", 4)]
         for epochs, run in ((2, short), (4, plain)):
             found = np.exp(arrays[f"test_{epochs}"].astype(np.float64))
             expected = np.exp(run.evidence.log_probabilities)
             np.testing.assert_allclose(found / found.sum(axis=1, keepdims=True), expected, rtol=1e-6)
     assert not (whole.folder / "earlier").exists()
     validation, test = by_length(whole.evidence)
-    assert [row[0] for row in test.rows] == ["1", "2", "4"]
+    assert [row[0] for row in test.rows] == ["1", "2", f"best ({best})", "4"]
     assert test.rows[1][1] == f"{short.metrics['test/balanced_accuracy']:.3f}"
     assert "choosing" in validation.title
     assert "judging" in test.title
@@ -86,6 +94,9 @@ def test_a_rule_that_ends_as_it_begins_is_not_taken_for_one_that_never_changes(
         (["trainer.judge_after=[2,1]"], "in rising order"),
         (["trainer.judge_after=[1,1]"], "in rising order"),
         (["trainer.judge_after=[0]"], "greater than or equal to 1"),
+        (["trainer.judge_after=[best,1]"], "in rising order, and best after them"),
+        (["trainer.judge_after=[best]", "trainer.early_stopping=3"], "which ends with the best epoch anyhow"),
+        (["trainer.judge_after=[best]", "trainer.second_stage=crt"], "which begins after all epochs"),
         (
             ["trainer.judge_after=[1]", "trainer.schedule=cosine"],
             "with trainer.schedule=cosine: a training of 1 epoch would not be the beginning of this one",
@@ -107,27 +118,34 @@ def test_what_a_shorter_training_would_do_otherwise_is_refused(words: list[str],
 
 def test_answers_survive_an_interruption_and_a_stage(tmp_path: Path) -> None:
     first, second = (np.full((2, 3), value, np.float32) for value in (1, 2))
-    before = Earlier(tmp_path, (1, 3), 0)
+    asked, scores = (1, 3, "best"), {1: 0.5, 2: 0.7, 3: 0.7}
+    before = Earlier(tmp_path, asked, 0)
     for epochs in (1, 2):
-        before.reached(epochs, lambda: (first, second))
-    after = Earlier(tmp_path, (1, 3), 2)  # goes on after the second epoch, of which it is told once more
+        before.reached(epochs, lambda: (first, second), scores[epochs])
+    after = Earlier(tmp_path, asked, 2)  # goes on after the second epoch, of which it is told once more
     for epochs in (1, 2, 3):
-        after.reached(epochs, lambda: (second, first))
+        after.reached(epochs, lambda: (second, first), scores[epochs])
     found = after.all()
     assert after.lost() is None
-    assert list(found) == [1, 3]
+    assert (list(found), after.best) == ([1, 3, "best"], 2)
+    np.testing.assert_array_equal(found["best"], (first, second))
     np.testing.assert_array_equal(found[1], (first, second))
     np.testing.assert_array_equal(found[3], (second, first))
-    save(Trained(first, second, [{"val/loss": 1.0}], {"loss_share": np.ones(3)}, "a", earlier=found), tmp_path, {})
+    save(
+        Trained(first, second, [{"val/loss": 1.0}], {"loss_share": np.ones(3)}, "a", earlier=found, best=2),
+        tmp_path,
+        {},
+    )
     again, _ = load(tmp_path)
-    assert list(again.earlier) == [1, 3]
+    assert (list(again.earlier), again.best) == ([1, 3, "best"], 2)
     assert list(again.shares) == ["loss_share"]
     np.testing.assert_array_equal(again.earlier[3], found[3])
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "half", "a bit"])
 def test_answers_that_a_power_loss_has_taken_are_seen_before_anything_is_trained(damage: str, tmp_path: Path) -> None:
-    Earlier(tmp_path, (1, 3), 0).reached(1, lambda: (np.zeros((20, 3), np.float32), np.ones((9, 3), np.float32)))
+    answers = np.zeros((20, 3), np.float32), np.ones((9, 3), np.float32)
+    Earlier(tmp_path, (1, 3), 0).reached(1, lambda: answers, 0.5)
     file = tmp_path / "earlier" / "1.npz"
     whole = file.read_bytes()
     place = whole.index(np.ones((9, 3), np.float32).tobytes())
@@ -135,6 +153,8 @@ def test_answers_that_a_power_loss_has_taken_are_seen_before_anything_is_trained
     file.unlink() if damage == "missing" else file.write_bytes(other[damage])
     assert Earlier(tmp_path, (1, 3), 2).lost() == 1
     assert Earlier(tmp_path, (1, 3), 0).lost() is None, "which is asked anew"
+    assert Earlier(tmp_path, ("best",), 2).lost() == "best"
+    assert Earlier(tmp_path, ("best",), 0).lost() is None
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -145,7 +165,7 @@ def test_a_training_whose_answers_are_lost_is_begun_anew(
     checkpoints = Checkpoints(tmp_path, {})
     checkpoints.save(2, State({}, {"history": [{}, {}]}))
     if whole:
-        Earlier(tmp_path, (1,), 0).reached(1, lambda: (np.zeros((2, 3)), np.zeros((2, 3))))
+        Earlier(tmp_path, (1,), 0).reached(1, lambda: (np.zeros((2, 3)), np.zeros((2, 3))), 0.5)
     log = SimpleNamespace(folder=tmp_path, id="4a1f", flush=lambda: None)
     with following(config, cast("Run", log), checkpoints, None):
         assert (checkpoints.newest() is not None) == whole

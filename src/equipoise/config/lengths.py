@@ -4,7 +4,7 @@ import numpy as np
 
 from equipoise.config.model import Config, Trainer
 from equipoise.core.errors import ConfigError
-from equipoise.core.schema import NONE, Floats, Integers
+from equipoise.core.schema import BEST, NONE, Floats, Integers
 from equipoise.data.sampling import sampling
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import estimator
@@ -17,25 +17,43 @@ def check_judged_after(config: Config, counts: Integers) -> None:
     ----------
     counts : int64 (classes,), of the training samples
     """
-    trainer, epochs = config.trainer, list(config.trainer.judge_after)
-    typed = f"trainer.judge_after=[{','.join(map(str, epochs))}]"
-    if not epochs:
+    trainer, asked = config.trainer, list(config.trainer.judge_after)
+    typed = f"trainer.judge_after=[{','.join(map(str, asked))}]"
+    if not asked:
         return
     if estimator(config.model.name) is not None:
         raise ConfigError(f"{typed} with model={config.model.name}, whose fit has no epochs: leave it out")
-    if epochs != sorted(set(epochs)):
-        raise ConfigError(f"{typed}: name each epoch once, in rising order")
-    if epochs[-1] >= trainer.epochs:
+    epochs = [each for each in asked if isinstance(each, int)]
+    if asked[len(epochs) :] not in ([], [BEST]) or epochs != sorted(set(epochs)):
+        raise ConfigError(f"{typed}: name each epoch once, in rising order, and {BEST} after them")
+    if epochs and epochs[-1] >= trainer.epochs:
         raise ConfigError(
             f"{typed}: the model is judged after all epochs anyhow, which are trainer.epochs={trainer.epochs}; "
             "name fewer"
         )
-    other = _of_another_length(config, counts)
+    _check_best(config, typed)
+    other = _of_another_length(config, counts) if epochs else None
     if other:
         raise ConfigError(
             f"{typed} with {other}: a training of {epochs[0]} epoch{'s' * (epochs[0] > 1)} would not be the beginning "
             "of this one; leave one of the two out, or train once for each number of epochs"
         )
+
+
+def _check_best(config: Config, typed: str) -> None:
+    """Refuse the best epoch of a training that ends with another model than its epochs had, or with that one."""
+    trainer = config.trainer
+    if BEST not in trainer.judge_after:
+        return
+    if trainer.early_stopping is not None:
+        raise ConfigError(
+            f"{typed} with trainer.early_stopping={trainer.early_stopping}, which ends with the best epoch anyhow: "
+            "leave one of the two out"
+        )
+    if trainer.second_stage != NONE:
+        raise ConfigError(f"{typed} with trainer.second_stage={trainer.second_stage}, which begins after all epochs")
+    if trainer.strategy == "multi_worker":
+        raise ConfigError(f"{typed} with trainer.strategy=multi_worker: its workers would ask after different epochs")
 
 
 def _of_another_length(config: Config, counts: Integers) -> str | None:
@@ -59,7 +77,8 @@ def _is_steady(rule: str, counts: Integers, trainer: Trainer) -> bool:
 
     What is judged goes by the mean of all epochs: that the first ones are alike does not do.
     """
-    shares = [_shares(rule, counts, epochs) for epochs in (trainer.epochs, *trainer.judge_after)]
+    judged = (each for each in trainer.judge_after if isinstance(each, int))
+    shares = [_shares(rule, counts, epochs) for epochs in (trainer.epochs, *judged)]
     return all(bool((each == shares[0][:1]).all()) for each in shares)
 
 

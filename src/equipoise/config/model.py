@@ -84,7 +84,7 @@ class Trainer(LearningRate, Sharpness):
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     learning_rate: Positive
     phases: Annotated[tuple[Phase, ...], Field(strict=False)]
-    judge_after: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+    judge_after: Annotated[tuple[PositiveInt | Literal["best"], ...], Field(strict=False)]
     weight_decay: Annotated[float, Field(ge=0, le=1e9)] | None
     clip_norm: Positive | None
     ema: Annotated[float, Field(gt=0, lt=1)] | None

@@ -15,7 +15,7 @@ import inspect
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_origin, get_type_hints
 
 import numpy as np
 from pydantic import (
@@ -40,6 +40,7 @@ Integers: TypeAlias = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
 NONE = "none"  # what an option is called that does nothing
+BEST: Final = "best"  # of trainer.judge_after: the epoch that is best by trainer.monitor
 FLOAT32 = 3.4e38  # no number that a loss is to multiply by may be larger
 # What says yes and no, as files and YAML write it, without case.
 TRUE = ("true", "yes", "y", "t", "on")

@@ -41,7 +41,8 @@ class Evidence:
     slices : recall by class and slice, if slices were asked for
     model : in a sentence, which rows the logged model has learned from, if it is not the model that is judged
     predicted : 0 and 1, (n, labels), by the configured rule, where a sample has any number of labels; None elsewhere
-    earlier : after how many epochs the model was judged as well, to `rules` and `validation_rules` of it
+    earlier : after how many epochs the model was judged as well, to `rules` and `validation_rules` of it; BEST last
+    best : after how many epochs BEST is
     facts : where the run comes from, for the page's header: data, configuration, command, commit, versions, date, run
     """
 
@@ -66,7 +67,8 @@ class Evidence:
     predicted: Integers | None = None
     facts: Sequence[Fact] = ()
     calibration: str = NONE
-    earlier: Mapping[int, tuple[ByRule, ByRule]] = field(default_factory=dict)
+    earlier: Mapping[int | str, tuple[ByRule, ByRule]] = field(default_factory=dict)
+    best: int = 0
 
     @property
     def correction(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from equipoise.reports.evidence import CHOOSING, JUDGING, Evidence
+from equipoise.reports.evidence import CHOOSING, JUDGING, ByRule, Evidence
 
 PREFERRED = "balanced_accuracy"
 
@@ -24,7 +24,7 @@ def by_length(evidence: Evidence) -> Iterator[ByLength]:
     """
     if not evidence.earlier:
         return
-    last = {len(evidence.history): (evidence.rules, evidence.validation_rules)}
+    last: dict[int | str, tuple[ByRule, ByRule]] = {len(evidence.history): (evidence.rules, evidence.validation_rules)}
     lengths = {**evidence.earlier, **last}
     for split, place, purpose in (("Validation", 1, CHOOSING), ("Test", 0, JUDGING)):
         found = {epochs: both[place] for epochs, both in lengths.items() if both[place]}
@@ -34,8 +34,12 @@ def by_length(evidence: Evidence) -> Iterator[ByLength]:
         names = list(found[len(evidence.history)][rules[0]])
         metric = PREFERRED if PREFERRED in names else names[0]
         rows = [
-            [f"{epochs:,}", *(f"{by_rule[rule][metric]:.3f}" if rule in by_rule else "–" for rule in rules)]
-            for epochs, by_rule in found.items()
+            [named, *(f"{by_rule[rule][metric]:.3f}" if rule in by_rule else "–" for rule in rules)]
+            for named, by_rule in ((_named(epochs, evidence.best), by_rule) for epochs, by_rule in found.items())
         ]
         title = f"{split} split by epochs and decision rule, {metric.replace('_', ' ')}: {purpose}"
         yield ByLength(title, ["epochs", *rules], rows)
+
+
+def _named(epochs: int | str, best: int) -> str:
+    return f"{epochs:,}" if isinstance(epochs, int) else f"{epochs} ({best:,})"

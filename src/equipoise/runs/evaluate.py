@@ -25,6 +25,7 @@ from equipoise.metrics.intervals import rough_note
 from equipoise.reports.evidence import ByRule, Evidence
 from equipoise.reports.fonts import lettering
 from equipoise.runs.weigh import corrections, notes, shown, training
+from equipoise.training.earlier import Answers, Length
 from equipoise.training.trained import Trained
 
 REFITTED = "been learned by the model that is logged (trainer.refit=true)"
@@ -40,7 +41,8 @@ class Evaluated:
     origins : columns that say where each test sample is found again
     corrections : what corrects the class balance beside the weights, each float64 (classes,)
     rule : the configured decision rule; "" if none is
-    lengths : after how many epochs the model was asked, to its logits, all epochs among them; empty if only then
+    lengths : after how many epochs the model was asked, to its logits, all epochs and BEST among them; empty if only
+        after all
     """
 
     evidence: Evidence
@@ -48,7 +50,7 @@ class Evaluated:
     origins: Mapping[str, Any]
     corrections: Mapping[str, Floats] = field(default_factory=dict)
     rule: str = ""
-    lengths: Mapping[int, Logits] = field(default_factory=dict)
+    lengths: Mapping[Length, Logits] = field(default_factory=dict)
 
 
 @clock.part("evaluate")
@@ -78,15 +80,16 @@ def evaluate(config: Config, data: Prepared, weights: ClassWeights, trained: Tra
             epochs: _by_rule(without_intervals(config, data, weights, Logits(*answers)))
             for epochs, answers in trained.earlier.items()
         },
+        best=trained.best,
     )
     corrected = corrections(config, data, weights)
     return Evaluated(evidence, verdict, _origins(data), corrected, config.decision.name, _lengths(trained))
 
 
-def _lengths(trained: Trained) -> dict[int, Logits]:
+def _lengths(trained: Trained) -> dict[Length, Logits]:
     if not trained.earlier:
         return {}
-    last = {len(trained.history): (trained.logits, trained.validation_logits)}
+    last: dict[Length, Answers] = {len(trained.history): (trained.logits, trained.validation_logits)}
     return {epochs: Logits(*answers) for epochs, answers in {**trained.earlier, **last}.items()}
 
 

@@ -1,15 +1,17 @@
 """The step `fit`: from weights to a learner that has learned under them, and to its logits."""
 
+import math
 from collections.abc import Mapping
 
 from equipoise.config.model import Config, epochs_of
-from equipoise.core.schema import Floats
+from equipoise.core.schema import BEST, Floats
 from equipoise.data.prepared import Prepared
 from equipoise.methods.schedules import share_at, weights_at
 from equipoise.methods.weighting import ClassWeights
 from equipoise.runs.follow import Follow
 from equipoise.training.earlier import Answers
 from equipoise.training.learner import Learner
+from equipoise.training.monitored import score
 from equipoise.training.trained import Trained
 
 
@@ -22,9 +24,15 @@ def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner,
     def answers() -> Answers:
         return learner.logits(data.split("test").features), learner.logits(data.split("validation").features)
 
+    def worth(metrics: Mapping[str, float]) -> float:
+        """Return what the epoch is worth, where the best one is asked for."""
+        trainer = config.trainer
+        asked = BEST in trainer.judge_after
+        return score(trainer.monitor, metrics, "trainer.judge_after=[best]") if asked else -math.inf
+
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         history.append(metrics)
-        follow.earlier.reached(len(history), answers)
+        follow.earlier.reached(len(history), answers, worth(metrics))
         follow.epoch(epoch, metrics)
 
     learner.fit(weights, on_epoch, follow.checkpoints)
@@ -39,6 +47,7 @@ def fit(config: Config, data: Prepared, weights: ClassWeights, learner: Learner,
         weights_sha256=learner.weights_sha256(),
         second_stage=curves,
         earlier=follow.earlier.all(),
+        best=follow.earlier.best,
     )
 
 

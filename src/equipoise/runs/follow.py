@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from equipoise.config.model import Config, epochs_of
 from equipoise.core.bars import epochs_bar
+from equipoise.core.schema import BEST
 from equipoise.core.terminal import console, warn
 from equipoise.tracking import gpu_usage
 from equipoise.tracking.run import Run
@@ -42,9 +43,8 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
     earlier = Earlier(log.folder, config.trainer.judge_after, done)
     lost = earlier.lost()
     if lost is not None:  # the model as it was then can only be trained again
-        warn(
-            f"begun anew: the answers after epoch {lost} of run {log.id}, which was interrupted, are damaged or missing"
-        )
+        told = "the best epoch" if lost == BEST else f"epoch {lost}"
+        warn(f"begun anew: the answers after {told} of run {log.id}, which was interrupted, are damaged or missing")
         checkpoints.discard()
         done, earlier = 0, Earlier(log.folder, config.trainer.judge_after, 0)
     if done:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from equipoise.core.clock import clock
+from equipoise.core.schema import BEST
 from equipoise.core.terminal import note
 from equipoise.data.prepared import Prepared
 from equipoise.methods.deciders import as_json
@@ -25,6 +26,7 @@ from equipoise.runs.log import log_profiles, set_json_tag
 from equipoise.tracking import history, keys
 from equipoise.tracking.artifacts import INTERVALS, PER_CLASS
 from equipoise.tracking.run import Run
+from equipoise.training.earlier import Length
 from equipoise.training.trained import Trained
 
 # Values of each class that are metrics, and those that are lines over the classes; the table has all.
@@ -169,16 +171,20 @@ def _log_earlier(log: Run, evaluated: Evaluated) -> None:
     Its logits go beside them, where they are few megabytes.
     """
     evidence = evaluated.evidence
-    for epochs, (rules, _) in evidence.earlier.items():
-        found = {f"earlier/{rule}/{name}": value for rule, values in rules.items() for name, value in values.items()}
+    for length, (rules, _) in evidence.earlier.items():
+        where, epochs = ("earlier", length) if isinstance(length, int) else (f"earlier/{length}", evidence.best)
+        found = {f"{where}/{rule}/{name}": value for rule, values in rules.items() for name, value in values.items()}
         log.log_metrics({key: value for key, value in found.items() if key.endswith(SHOWN)}, step=epochs)
     if evidence.earlier:
-        by_epochs = {str(epochs): {"test": test, "val": val} for epochs, (test, val) in evidence.earlier.items()}
+        by_epochs = {
+            str(length): {"test": test, "val": val, **({"epochs": evidence.best} if length == BEST else {})}
+            for length, (test, val) in evidence.earlier.items()
+        }
         log.log_json(by_epochs, EARLIER)
         _log_lengths(log, evaluated.lengths)
 
 
-def _log_lengths(log: Run, lengths: Mapping[int, Logits]) -> None:
+def _log_lengths(log: Run, lengths: Mapping[Length, Logits]) -> None:
     """Log the logits by the number of epochs, float32 (n, logits): `test_<epochs>` and `validation_<epochs>`."""
     arrays = {f"test_{epochs}": np.asarray(found.test, np.float32) for epochs, found in lengths.items()}
     arrays |= {f"validation_{epochs}": np.asarray(found.validation, np.float32) for epochs, found in lengths.items()}

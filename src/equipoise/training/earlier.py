@@ -4,17 +4,19 @@ A training that was interrupted goes on after them, and cannot ask the model as 
 """
 
 import io
+import math
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 
-from equipoise.core.schema import Floats
+from equipoise.core.schema import BEST, Floats
 from equipoise.training.checkpoints import write
 
 FOLDER = "earlier"  # in the run's folder
 Answers = tuple[Floats, Floats]  # logits of the test split, and of the validation split
+Length = int | str  # after how many epochs, or BEST
 
 
 class Earlier:
@@ -23,39 +25,54 @@ class Earlier:
     Parameters
     ----------
     folder : the run's
-    epochs : after how many epochs the model is asked
+    asked : after how many epochs the model is asked; BEST: after the epoch with the highest score, the first of equals
     done : how many epochs the training goes on after
+
+    Attributes
+    ----------
+    best : after how many epochs that was; 0 before any
     """
 
-    def __init__(self, folder: Path, epochs: Collection[int], done: int) -> None:
-        self._folder, self._epochs, self._done = folder / FOLDER, epochs, done
+    def __init__(self, folder: Path, asked: Collection[Length], done: int) -> None:
+        self._folder, self._asked, self._done = folder / FOLDER, asked, done
+        self._score, self.best = -math.inf, 0
 
-    def reached(self, epochs: int, ask: Callable[[], Answers]) -> None:
-        """Ask the model and keep its answers, if it is to be asked after so many epochs and was not before."""
-        if epochs not in self._epochs or epochs <= self._done:
+    def reached(self, epochs: int, ask: Callable[[], Answers], score: float) -> None:
+        """Ask the model and keep its answers, if it is to be asked after so many epochs and was not before.
+
+        Parameters
+        ----------
+        score : what the epoch is worth; higher is better
+        """
+        kept: list[Length] = [epochs] if epochs in self._asked else []
+        if score > self._score:
+            self._score, self.best = score, epochs
+            kept += [BEST] if BEST in self._asked else []
+        if not kept or epochs <= self._done:
             return
         self._folder.mkdir(exist_ok=True)
         test, validation = ask()
         stream = io.BytesIO()
         np.savez(stream, allow_pickle=False, test=test, validation=validation)
-        write(self._file(epochs), stream.getvalue())
+        for each in kept:
+            write(self._file(each), stream.getvalue())
 
-    def all(self) -> dict[int, Answers]:
-        """Return the answers by the number of epochs, the first first."""
-        return {epochs: _read(self._file(epochs)) for epochs in self._epochs}
+    def all(self) -> dict[Length, Answers]:
+        """Return the answers by the number of epochs, the first first, and those of the best one last."""
+        return {each: _read(self._file(each)) for each in self._asked}
 
-    def lost(self) -> int | None:
+    def lost(self) -> Length | None:
         """Return after how many of the epochs done answers are missing or damaged, the first first; None if none."""
-        for epochs in self._epochs:
+        for each in self._asked:
             try:
-                if epochs <= self._done:
-                    _read(self._file(epochs))
+                if self._done and (each == BEST or int(each) <= self._done):
+                    _read(self._file(each))
             except Exception:  # whatever damaged content makes NumPy raise
-                return epochs
+                return each
         return None
 
-    def _file(self, epochs: int) -> Path:
-        return self._folder / f"{epochs}.npz"
+    def _file(self, each: Length) -> Path:
+        return self._folder / f"{each}.npz"
 
 
 def remove(folder: Path) -> None:

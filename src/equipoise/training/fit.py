@@ -7,7 +7,7 @@ import hashlib
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from equipoise.config.model import Config
 from equipoise.core.clock import clock
-from equipoise.core.errors import ConfigError, listing
 from equipoise.core.schema import Floats, Integers
 from equipoise.data.prepared import Prepared
 from equipoise.methods.implementations import check_labels
@@ -24,12 +23,12 @@ from equipoise.methods.phases import Span, spans
 from equipoise.methods.schedules import SCHEDULES, share_at, stretches, weights_at
 from equipoise.methods.tasks.choose import task_of
 from equipoise.methods.weighting import ClassWeights
-from equipoise.metrics.orientation import orientation
 from equipoise.training.audit import weighted_losses
 from equipoise.training.checkpoints import Checkpoints, State, pack, unpack
 from equipoise.training.divergence import Divergence
 from equipoise.training.graph import Compiled
 from equipoise.training.learner import OnEpoch
+from equipoise.training.monitored import score
 from equipoise.training.optimizer import Average
 from equipoise.training.workers import from_chief
 
@@ -215,7 +214,7 @@ class Supervisor(keras.callbacks.Callback):
         trainer = self.config.trainer
         if trainer.early_stopping is None:
             return
-        value = self._score(metrics, "early stopping")
+        value = score(trainer.monitor, metrics, "early stopping")
         if value > self.best:
             self.best, self.best_weights, self.waited = value, self.model.get_weights(), 0
         else:
@@ -230,26 +229,13 @@ class Supervisor(keras.callbacks.Callback):
         if trainer.schedule == "constant":
             return
         if trainer.schedule == "reduce_on_plateau":
-            scores = [self._score(metrics, "trainer.schedule=reduce_on_plateau") for metrics in self.history]
+            who = "trainer.schedule=reduce_on_plateau"
+            scores = [score(trainer.monitor, metrics, who) for metrics in self.history]
         # As of stopping, the chief decides.
         factor = np.float64(factor_at(trainer, epoch, trainer.epochs, scores))
         (factor,) = np.frombuffer(from_chief(self.compiled.strategy, factor.tobytes()))
         self.rate = trainer.learning_rate * float(factor)
         self.compiled.set_learning_rate(self.rate)
-
-    def _score(self, metrics: Mapping[str, float], who: str) -> float:
-        """Return what an epoch is worth by `trainer.monitor`: higher is better."""
-        monitor = self.config.trainer.monitor
-        watched = metrics.get(monitor, math.nan)
-        if math.isnan(watched):
-            known = listing(
-                [name for name, value in metrics.items() if name.startswith("val/") and not math.isnan(value)]
-            )
-            raise ConfigError(
-                f"trainer.monitor={monitor} is not defined on these validation samples, "
-                f"so {who} has nothing to watch: use {known}"
-            )
-        return watched * orientation(monitor)
 
     def _keep(self) -> None:
         last = self.stopped or self.done == self.config.trainer.epochs

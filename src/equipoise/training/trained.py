@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from equipoise.core.schema import Floats
+from equipoise.core.schema import BEST, Floats
+from equipoise.training.earlier import Answers, Length
 
 ARRAYS, HISTORY, DIGESTS = "trained.npz", "history.csv", "trained.json"
 
@@ -25,7 +26,8 @@ class Trained:
     weights_sha256: str
     second_stage: Mapping[str, Sequence[float]] = field(default_factory=dict)  # its curves, which no file keeps
     # After how many epochs the model was asked as well: its logits of the test split, and of the validation split.
-    earlier: Mapping[int, tuple[Floats, Floats]] = field(default_factory=dict)
+    earlier: Mapping[Length, Answers] = field(default_factory=dict)
+    best: int = 0  # after how many epochs BEST is, if that was asked
 
 
 def save(trained: Trained, folder: Path, digests: Mapping[str, str]) -> None:
@@ -35,6 +37,7 @@ def save(trained: Trained, folder: Path, digests: Mapping[str, str]) -> None:
         "validation_logits": trained.validation_logits,
         **{f"test/{epochs}": test for epochs, (test, _) in trained.earlier.items()},
         **{f"validation/{epochs}": validation for epochs, (_, validation) in trained.earlier.items()},
+        **({"best": trained.best} if BEST in trained.earlier else {}),
         **trained.shares,
     }
     np.savez(folder / ARRAYS, **arrays)
@@ -52,7 +55,9 @@ def load(folder: Path) -> tuple[Trained, dict[str, str]]:
         history = [{key: float(value) for key, value in row.items() if key != "epoch"} for row in csv.DictReader(file)]
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays}
-    lengths = sorted(int(name.partition("/")[2]) for name in found if name.startswith("test/"))
+    asked = [name.partition("/")[2] for name in found if name.startswith("test/")]  # in their order
+    lengths: list[Length] = [each if each == BEST else int(each) for each in asked]
+    best = int(found.pop(BEST, np.int64(0)))
     earlier = {epochs: (found.pop(f"test/{epochs}"), found.pop(f"validation/{epochs}")) for epochs in lengths}
     logits, validation = found.pop("logits"), found.pop("validation_logits")
-    return Trained(logits, validation, history, found, digests["weights_sha256"], earlier=earlier), digests
+    return Trained(logits, validation, history, found, digests["weights_sha256"], earlier=earlier, best=best), digests
