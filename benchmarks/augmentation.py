@@ -23,7 +23,7 @@ runtime.start("cpu", "auto", deterministic=True)
 
 from hydra import initialize_config_dir
 
-from equipoise.config.overrides import compose_one
+from equipoise.config.checked import compose_one
 from equipoise.core.paths import config_folder
 from equipoise.data.augmentation import AUGMENTATIONS
 from equipoise.data.prepare import prepare

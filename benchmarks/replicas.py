@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from equipoise.config.checked import compose_one
 from equipoise.config.model import Config
-from equipoise.config.overrides import compose_one
 from equipoise.core.paths import cache_folder, config_folder
 from equipoise.data.prepare import prepare
 from equipoise.training.cluster import VARIABLE

@@ -19,9 +19,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 import warm
+from equipoise.config.checked import compose_one
 from equipoise.config.composing import is_value
 from equipoise.config.model import Config, validate
-from equipoise.config.overrides import compose_one, parse
+from equipoise.config.overrides import parse
 from equipoise.core.paths import config_folder
 from equipoise.tracking.history import LoggedConfig, as_logged
 from equipoise.tracking.store import Store

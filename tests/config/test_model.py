@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from equipoise.config.checked import compose_dataset
 from equipoise.config.model import CONTROL, SILENT, config_sha256, flat, training_sha256
-from equipoise.config.overrides import compose_dataset
 from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
 from equipoise.core.schema import OneOf, names_as_text

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from equipoise.config import own_options
+from equipoise.config.checked import compose_one
 from equipoise.config.model import chosen_own
-from equipoise.config.overrides import compose_one
 from equipoise.config.tree import SHIPPED, Tree
 from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder

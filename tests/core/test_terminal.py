@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from equipoise.core import streams, terminal
+from equipoise.core.typed import without_quiet
 from equipoise.methods.weighting import ClassWeights
 from equipoise.metrics.classification import Predictions, evaluate
 from equipoise.metrics.intervals import Interval
@@ -165,9 +166,9 @@ def test_a_run_in_ascii_in_a_narrow_pipe(tmp_path: Path) -> None:
 
 
 def test_quietly_there_are_warnings_and_the_result(capsys: pytest.CaptureFixture[str]) -> None:
-    words, is_quiet = terminal.without_quiet(["-m", "--quiet", "seed=0,1"])
+    words, is_quiet = without_quiet(["-m", "--quiet", "seed=0,1"])
     assert (words, is_quiet) == (["-m", "seed=0,1"], True)
-    assert terminal.without_quiet(["seed=0"]) == (["seed=0"], False)
+    assert without_quiet(["seed=0"]) == (["seed=0"], False)
     with terminal.quietly(is_quiet):
         terminal.note("engine=auto takes fit")
         terminal.console.print("a job")

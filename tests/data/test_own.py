@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from equipoise.config.overrides import compose_dataset
+from equipoise.config.checked import compose_dataset
 from equipoise.core.errors import ConfigError
 from equipoise.data.own import raw_of
 from equipoise.data.prepare import prepare

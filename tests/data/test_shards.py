@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from equipoise.commands.shards import shard
-from equipoise.config.overrides import compose_dataset
+from equipoise.config.checked import compose_dataset
 from equipoise.core.errors import ConfigError
 from equipoise.data.paths import digest_of
 from equipoise.data.prepare import prepare, survey_anew

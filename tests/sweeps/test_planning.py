@@ -96,14 +96,14 @@ def test_what_will_be_done_is_said_first() -> None:
     """Before a heavy library is loaded, and of a sweep before its jobs are composed, as one with a mistake shows."""
     program = """
 import sys
-from equipoise.commands import train
+from equipoise.sweeps import planning
 
 def say(line):
     print(line, sorted({"tensorflow", "keras", "mlflow", "sklearn", "pandas", "scipy"} & set(sys.modules)))
 
-train.planning.plan(["-m", "weighting=none,balanced", "seed=0,1", "trainer.epochs=2", "sweep=mine"], say)
-train.planning.plan(["dataset=digits_lt", "weighting=balanced"], say)
-train.planning.plan(["--cfg", "job"], say)
+planning.plan(["-m", "weighting=none,balanced", "seed=0,1", "trainer.epochs=2", "sweep=mine"], say)
+planning.plan(["dataset=digits_lt", "weighting=balanced"], say)
+planning.plan(["--cfg", "job"], say)
 """
     command, folder = [sys.executable, "-X", "utf8", "-c", program], config_folder().parent / "src"
     found = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")

@@ -96,7 +96,7 @@ def run(*overrides: str) -> Run:
     (None, 10)
     """
     plan = planning.plan(overrides)
-    if plan is None or plan.shows_config or plan.sweep:
+    if plan.shows_config or plan.sweep:
         raise ConfigError("give overrides alone, such as weighting=balanced, and no flags; of several runs: eq.sweep")
     (config,) = plan.jobs
     if config.trainer.strategy == "multi_worker":

@@ -62,7 +62,6 @@ def _lines(words: Sequence[str]) -> Iterator[str]:
     from equipoise.sweeps import planning
 
     plan = planning.plan(words)
-    assert plan is not None, "help is answered already"
     planning.prepare_all(plan)
     for job in plan.jobs:
         yield from rehearse(job, prepare(job.dataset, cache_folder()))

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from equipoise.commands import train
 from equipoise.core import key_values
 from equipoise.core.errors import ConfigError, complain, suggestion
-from equipoise.core.terminal import QUIET
+from equipoise.core.typed import QUIET
 from equipoise.sweeps.race_plan import METRICS
 
 OWN = ("metric", "minutes")

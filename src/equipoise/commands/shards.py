@@ -7,7 +7,7 @@ train on the shards, on any machine: dataset=tfrecord dataset.path=folder.
 from collections.abc import Sequence
 from pathlib import Path
 
-from equipoise.config.overrides import compose_dataset
+from equipoise.config.checked import compose_dataset
 from equipoise.config.tree import divided
 from equipoise.core import key_values
 from equipoise.core.commands import command

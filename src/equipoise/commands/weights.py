@@ -57,9 +57,7 @@ def _planned(words: Sequence[str]) -> planning.Plan:
     )
     for more in tried:
         try:
-            plan = planning.plan(["-m", *words, *more])
-            assert plan is not None, "help is answered already"
-            return plan
+            return planning.plan(["-m", *words, *more])
         except ConfigError as error:
             if more == tried[-1] or not str(error).startswith("model="):
                 raise

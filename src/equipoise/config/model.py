@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from equipoise.config.dataset import AnyDataset
+from equipoise.config.tree import VALUES
 from equipoise.config.validation import flattened, validated
 from equipoise.core import plugins
 from equipoise.core.plugins import Own
@@ -31,8 +32,6 @@ from equipoise.methods.weighting import STRATEGIES, Weighting
 CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile")
 # What repeats a configuration, rather than being part of it.
 REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
-# The options that belong to no group.
-VALUES = ("seed", "cost", "sweep")
 # Sections that judge a trained model and do not change it.
 JUDGING = ("calibration", "decision", "evaluation")
 # Left out of the digest with these values. Where `positive` is null, the data decide which class is positive, and their

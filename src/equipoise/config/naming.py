@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from equipoise.config.model import VALUES, Config, flat
+from equipoise.config.model import Config, flat
+from equipoise.config.tree import VALUES
 from equipoise.config.validation import flattened
 from equipoise.core.errors import ConfigError, control_characters
 from equipoise.core.schema import Section

@@ -1,7 +1,7 @@
-"""Turn typed words into checked overrides, and overrides into one composed config.
+"""Turn typed words into overrides, and overrides into one composed config, which `checked` makes a value of.
 
 Hydra's own parser and composition do the work, so that a config which passes here is the one that Hydra composes for
-the job.
+the job. The schema is imported only where a value's type matters: a wrong name is told without it.
 """
 
 import contextlib
@@ -19,24 +19,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from omegaconf.errors import OmegaConfBaseException
 
-from equipoise.config.checks import check_together
 from equipoise.config.composing import is_value, refers
-from equipoise.config.model import VALUES, Config, annotations, validate
-from equipoise.config.tree import SHIPPED, Tree
+from equipoise.config.tree import SHIPPED, VALUES, Tree
 from equipoise.core import plugins
-from equipoise.core.errors import ConfigError, control_characters, counted, suggestion
+from equipoise.core.errors import ConfigError, control_characters, suggestion
 from equipoise.core.plugins import Own
-from equipoise.core.schema import Name
 from equipoise.core.typed import as_typed, dotted_keys, for_shell, names_in, number_in, text_of
-from equipoise.data.types import Dataset
 
 DEEPEST = 20  # brackets in brackets; no option needs more than two
 # The words whose value may be a text: options of a group, but no group and no option of Hydra's.
 OF_A_VALUE = re.compile(r"[+~]{0,2}(?!hydra\.)[A-Za-z_]\w*(\.\w+)+|cost", re.ASCII)
-BACKSLASH = "\\"
 MOST_JOBS = 100_000  # in a sweep: Hydra lists all of them before the first begins
 
 
@@ -66,13 +60,17 @@ def or_one_value(word: str) -> str:
         return ""
     for what, inner in (("list", f"[{value}]"), ("mapping", f"{{{value}}}")):
         with contextlib.suppress(OverrideParseException, ConfigError):
-            if _takes(key, _parse_one(f"{key}={inner}").value()):
+            if _takes(key, parse_one(f"{key}={inner}").value()):
                 return f"; if it is one {what}: {for_shell(f'{key}={inner}')}"
     return f"; if it is one text: {as_typed(key, value)}"
 
 
 def _takes(key: str, value: Any) -> bool:
     """Whether any option of that key takes the value."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    from equipoise.config.model import annotations
+
     for annotation in annotations(key):
         with contextlib.suppress(ValidationError):
             TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
@@ -90,7 +88,7 @@ def _readable(word: str) -> str:
     if not equals or not OF_A_VALUE.fullmatch(key) or is_open:
         return word
     try:
-        override = _parse_one(word)
+        override = parse_one(word)
         is_read = not value or (
             bool(value.strip()) and (override.is_sweep_override() or _is_meant(key, value, override.value()))
         )
@@ -113,11 +111,14 @@ def _is_meant(key: str, typed: str, value: Any) -> bool:
     """
     if isinstance(value, dict):
         return all(name is not None and _is_meant(key, "", item) for name, item in value.items())
-    kinds = annotations(key) if typed else []
-    is_name = bool(kinds) and all(kind in (Name, Name | None) for kind in kinds)
-    if not is_name or isinstance(value, QuotedString | str) or refers(typed):
+    if not typed or isinstance(value, QuotedString | str) or refers(typed) or typed.strip() == text_of(value):
         return True
-    return (value is None and any(kind != Name for kind in kinds)) or typed.strip() == text_of(value)
+    from equipoise.config.model import annotations
+    from equipoise.core.schema import Name
+
+    kinds = annotations(key)
+    is_name = bool(kinds) and all(kind in (Name, Name | None) for kind in kinds)
+    return not is_name or (value is None and any(kind != Name for kind in kinds))
 
 
 @contextlib.contextmanager
@@ -175,7 +176,7 @@ def _check_characters(words: Sequence[str]) -> None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _parse_one(line: str) -> Override:
+def parse_one(line: str) -> Override:
     return parse([line])[0]
 
 
@@ -194,72 +195,43 @@ def values_of(override: Override) -> list[Any]:
     return found
 
 
-def compose_one(lines: Sequence[str], tree: Tree = SHIPPED) -> Config:
-    """Return the checked config of one job's overrides; Hydra must be initialised.
+def compose_settings(overrides: Sequence[Override], tree: Tree = SHIPPED) -> DictConfig:
+    """Compose the overrides as `compose_words` does, with Hydra's own options, but once for each choice of options.
 
-    Hydra composes once for each choice of options. The values are set here as Hydra sets them, after everything else.
-    """
-    parsed = [(line, _parse_one(line)) for line in lines]
-    composed = copy.deepcopy(
-        _composed(tuple(line for line, override in parsed if not is_value(override)), tree, _made_of(tree))
-    )
-    for line, override in parsed:
-        if is_value(override):
-            try:
-                OmegaConf.update(composed, override.key_or_group, override.value())
-            except OmegaConfBaseException as error:
-                why = ConfigError(f"{line} cannot be set: {str(error).splitlines()[0]}")
-                raise ConfigError(_explain(why, lines, tree)) from None
-    config = validate(_resolved(composed, lines))
-    _check_epochs(config, [override.value() for _, override in parsed if override.key_or_group == "trainer.epochs"])
-    check_together(config)
-    return config
-
-
-def _check_epochs(config: Config, typed: Sequence[Any]) -> None:
-    """Refuse epochs that were typed beside phases, which have theirs."""
-    if config.trainer.phases and typed and typed[-1] != config.trainer.epochs:
-        theirs = counted(config.trainer.epochs, "epoch", "epochs")
-        raise ConfigError(
-            f"trainer.epochs={typed[-1]} with trainer.phases, which have {theirs}: leave trainer.epochs out"
-        )
-
-
-def compose_dataset(lines: Sequence[str], tree: Tree = SHIPPED) -> Dataset:
-    """Return the checked dataset section of these overrides; whether a model or a loss fits it is not checked.
+    Values are set as Hydra sets them, after everything else.
 
     Raises
     ------
     ConfigError
-        If an override is wrong, or is of another section.
+        If Hydra cannot compose them.
     """
-    with tree.opened(), as_config_error():
-        lines = readable(lines)
-        for override in parse(lines):
-            check_name(override, tree)
-            if override.key_or_group.split(".")[0] != "dataset":
-                raise ConfigError(f"{override.input_line}: only dataset=… and its options can be typed here")
-        return validate(_resolved(compose_words(lines, tree), lines)).dataset
+    lines = [override.input_line or "" for override in overrides]
+    options = tuple(line for line, override in zip(lines, overrides, strict=True) if not is_value(override))
+    composed = copy.deepcopy(composed_once(options, tree))
+    try:
+        for override in filter(is_value, overrides):
+            OmegaConf.update(composed, override.key_or_group, override.value())
+    except OmegaConfBaseException:
+        unknown = _unknown(overrides, dotted_keys(_unresolved(composed)))
+        if unknown:
+            raise ConfigError(unknown) from None
+        return compose_words(lines, tree, return_hydra_config=True)  # which tells what Hydra says
+    return composed
+
+
+def composed_once(options: tuple[str, ...], tree: Tree) -> DictConfig:
+    """Return what these choices of options compose to, Hydra's own included: one object, which nobody may change."""
+    return _composed(options, tree, made_of(tree))
 
 
 @functools.lru_cache(maxsize=256)
-def _composed(lines: tuple[str, ...], tree: Tree, _: tuple[Own | ConfigLoader, ...]) -> DictConfig:
-    return compose_words(lines, tree)
+def _composed(options: tuple[str, ...], tree: Tree, _: tuple[Own | ConfigLoader, ...]) -> DictConfig:
+    return compose_words(options, tree, return_hydra_config=True)
 
 
-def _made_of(tree: Tree) -> tuple[Own | ConfigLoader, ...]:
+def made_of(tree: Tree) -> tuple[Own | ConfigLoader, ...]:
     """Return what compositions depend on that may change within a process: the user's own options, and configs."""
     return (*plugins.every(), *(() if tree == SHIPPED else (GlobalHydra.instance().config_loader(),)))
-
-
-def _resolved(composed: DictConfig, lines: Sequence[str]) -> dict[str, Any]:
-    try:
-        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
-    except InterpolationResolutionError as error:
-        key, what = str(error.full_key).partition("[")[0], str(error).splitlines()[0]
-        words = [line for line in lines if line.partition("=")[0] == key]
-        cure = f"; if it is a text: {for_shell(words[-1].replace('${', BACKSLASH + '${'))}" if words else ""
-        raise ConfigError(f"{words[-1] if words else key}: {what}{cure}") from None
 
 
 def compose_words(lines: Sequence[str], tree: Tree = SHIPPED, *, return_hydra_config: bool = False) -> DictConfig:
@@ -273,24 +245,32 @@ def compose_words(lines: Sequence[str], tree: Tree = SHIPPED, *, return_hydra_co
     try:
         return compose(tree.primary, list(lines), return_hydra_config=return_hydra_config)
     except Exception as error:  # Hydra raises many kinds for what it cannot merge
-        raise ConfigError(_explain(error, lines, tree)) from None
+        raise ConfigError(explained(error, lines, tree)) from None
 
 
-def _explain(error: Exception, lines: Sequence[str], tree: Tree) -> str:
+def explained(error: Exception, lines: Sequence[str], tree: Tree) -> str:
     """Return Hydra's message, or a better one if an override names an option that its group does not have."""
     overrides = parse(lines)
     groups = [line for line, override in zip(lines, overrides, strict=True) if "." not in override.key_or_group]
     try:
-        chosen: Any = OmegaConf.to_container(compose(tree.primary, groups, return_hydra_config=True))
+        chosen = _unresolved(compose(tree.primary, groups, return_hydra_config=True))
     except Exception:
         return str(error)
-    keys = dotted_keys(chosen)
+    return _unknown(overrides, dotted_keys(chosen)) or str(error)
+
+
+def _unresolved(composed: DictConfig) -> Any:
+    return OmegaConf.to_container(composed)
+
+
+def _unknown(overrides: Sequence[Override], keys: Sequence[str]) -> str | None:
+    """Return what is to be said of the first override whose key is none of these; None if all are."""
     for override in overrides:
         key = override.key_or_group
         if "." in key and key not in keys and not override.is_add():
             of_group = [other for other in keys if other.split(".")[0] == key.split(".")[0]]
             return f"{override.input_line}: there is no option {key}{suggestion(key, of_group)}"
-    return str(error)
+    return None
 
 
 def check_name(override: Override, tree: Tree = SHIPPED) -> None:

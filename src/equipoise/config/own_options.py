@@ -1,6 +1,7 @@
 """The user's own options as Hydra composes them: what would be their YAML, from the functions' keys and defaults."""
 
 import functools
+from importlib import import_module
 from typing import Any
 
 import yaml
@@ -9,12 +10,6 @@ from equipoise.core import plugins
 from equipoise.core.paths import config_folder
 from equipoise.core.plugins import Own
 from equipoise.core.registry import Registry
-from equipoise.data.catalogue import DATASETS
-from equipoise.data.sampling import RULES
-from equipoise.methods.decisions import DECISIONS
-from equipoise.methods.losses import LOSSES
-from equipoise.methods.models import MODELS
-from equipoise.methods.weighting import STRATEGIES
 
 # The groups of the config, and the keys that the shipped options have in their YAML besides their own. Those of a
 # dataset are in a file that every YAML of data that are divided here includes.
@@ -26,7 +21,31 @@ BESIDE: dict[str, dict[str, Any]] = {
     "decision": {},
 }
 
-REGISTRIES: tuple[Registry[Any], ...] = (LOSSES, MODELS, STRATEGIES, DATASETS, DECISIONS, RULES)
+# Where the registry of each kind is. It is imported for those who have options of their own alone: it takes longer than
+# to compose a config.
+REGISTRIES = {
+    "loss": ("equipoise.methods.losses", "LOSSES"),
+    "model": ("equipoise.methods.models", "MODELS"),
+    "weighting": ("equipoise.methods.weighting", "STRATEGIES"),
+    "dataset": ("equipoise.data.catalogue", "DATASETS"),
+    "decision": ("equipoise.methods.decisions", "DECISIONS"),
+    "sampling": ("equipoise.data.sampling", "RULES"),
+}
+
+
+def check() -> None:
+    """Refuse an option of the user's own that is called as one of the project, whose YAML would hide it.
+
+    Raises
+    ------
+    ConfigError
+        If there is one, or a file of options cannot be read.
+    """
+    kinds = {own.kind for own in plugins.every()}
+    for kind, (module, name) in REGISTRIES.items():
+        if kind in kinds:
+            registry: Registry[Any] = getattr(import_module(module), name)
+            registry.own()
 
 
 def names(group: str) -> list[str]:

@@ -19,8 +19,7 @@ VARIANTS = "variants"  # the provider of what a YAML of another name lacks
 
 def register() -> None:
     """Make all of them known to Hydra; those that were there before and are gone are forgotten."""
-    for registry in own_options.REGISTRIES:
-        registry.own()  # refuses a name that the project has already, whose YAML would hide it
+    own_options.check()
     for group in own_options.BESIDE:
         found = plugins.options(group)
         for own in found.values():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from equipoise.core import process
 from equipoise.core.commands import as_typed
 from equipoise.core.errors import ConfigError, complain, suggestion
+from equipoise.core.typed import without_quiet
 
 
 def answer(
@@ -23,7 +24,7 @@ def answer(
     """
     process.begin()
     if can_be_quiet:
-        from equipoise.core.terminal import quietly, without_quiet  # not where a served model does without rich
+        from equipoise.core.terminal import quietly  # not where a served model does without rich
 
         words, is_quiet = without_quiet(words)
         with quietly(is_quiet):

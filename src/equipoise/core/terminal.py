@@ -18,7 +18,6 @@ from equipoise.core.state import kept
 WIDTH = 132  # columns where there is no terminal, unless COLUMNS gives another number
 LEAST_NAME = 24  # columns for the name of a row, if it is that long
 WARNING, NOTE = "warning: ", "note: "
-QUIET = "--quiet"  # a flag: only warnings, errors and the result are shown
 GAP = 2  # blanks between two columns of a table; half of it at either end
 
 # No markup: brackets in a path or a class name are part of it.
@@ -106,11 +105,6 @@ def say(line: str, style: str | None = None) -> None:
     """Show one line of the result, under --quiet too."""
     with aloud():
         console.print(line, style=style, soft_wrap=True)
-
-
-def without_quiet(words: Sequence[str]) -> tuple[list[str], bool]:
-    """Return the typed words without --quiet, and whether it was among them."""
-    return [word for word in words if word != QUIET], QUIET in words
 
 
 @contextlib.contextmanager

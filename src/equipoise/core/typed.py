@@ -13,6 +13,7 @@ NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?|inf)", re.ASC
 # The blanks between two words, outside of quotation marks.
 BETWEEN = re.compile(r"""\s+(?=[+~]{0,2}[A-Za-z_][\w./@]*=|~\w|--quiet(?:\s|$))(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")
 OPEN, CLOSE = "[{(", "]})"
+QUIET = "--quiet"  # a flag: only warnings, errors and the result are shown
 
 
 def whole(arguments: Sequence[str]) -> list[str]:
@@ -25,6 +26,11 @@ def whole(arguments: Sequence[str]) -> list[str]:
         key, equals, value = word.partition("=")
         found += [part for part in BETWEEN.split(value.strip()) if part] if equals and key == "overrides" else [word]
     return found
+
+
+def without_quiet(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the typed words without --quiet, and whether it was among them."""
+    return [word for word in words if word != QUIET], QUIET in words
 
 
 def list_in(text: str) -> list[str] | None:

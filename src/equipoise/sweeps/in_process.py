@@ -51,7 +51,7 @@ def planned_sweep(overrides: Sequence[str]) -> tuple[Plan, Sweep]:
         With one line for each mistake; or if it is a search, or for another launcher than this process.
     """
     plan = planning.plan(["-m", *overrides])
-    if plan is None or plan.sweep is None:
+    if plan.sweep is None:
         raise ConfigError("give overrides alone, such as weighting=none,balanced, and no flags")
     if plan.searching or plan.sweep.launcher != choose.IN_THIS_PROCESS:
         raise ConfigError(

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from equipoise.config import command_line
+from equipoise.config.checked import compose_one
 from equipoise.config.checks import check_prepared, check_typed
 from equipoise.config.differences import differences, line
 from equipoise.config.estimators import seeds_in_vain
@@ -29,21 +30,19 @@ from equipoise.config.overrides import (
     MOST_JOBS,
     as_config_error,
     check_name,
-    compose_one,
-    compose_words,
+    compose_settings,
     or_one_value,
     parse,
     quoted,
     readable,
     values_of,
 )
-from equipoise.config.tree import Tree, named
+from equipoise.config.tree import Tree
 from equipoise.core.clock import clock
 from equipoise.core.commands import command
 from equipoise.core.errors import ConfigError, counted, suggestion
 from equipoise.core.paths import cache_folder, project_root
 from equipoise.core.schema import NONE
-from equipoise.core.typed import whole
 from equipoise.data.prepare import prepare
 from equipoise.data.prepared import Prepared
 from equipoise.methods.models import estimator
@@ -91,8 +90,8 @@ class Sweep:
     folder: Path  # in which Hydra makes a folder for each job
 
 
-def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None) -> Plan | None:
-    """Compose and check every job; return None if the command line asks for help or the like.
+def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None) -> Plan:
+    """Compose and check every job.
 
     Parameters
     ----------
@@ -102,23 +101,15 @@ def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None
     Raises
     ------
     ConfigError
-        With one line for each mistake in any of the jobs.
+        With one line for each mistake in any of the jobs; or if there are none, since help is asked for or the like.
     """
-    parsed = get_args_parser().parse_intermixed_args(whole(arguments))
-    if parsed.config_path:
-        raise ConfigError(
-            f"--config-path={parsed.config_path} would replace conf/, which this program needs; "
-            f"to add to it: --config-dir={parsed.config_path}"
-        )
-    tree = named(parsed.config_name, parsed.config_dir)
-    if parsed.help or parsed.hydra_help or parsed.info or parsed.shell_completion:
-        return None
-    if parsed.cfg and parsed.multirun:
-        raise ConfigError("--cfg shows the config of one run: leave -m out")
+    asked = command_line.read(arguments)
+    if asked.asks_for_help:
+        raise ConfigError("give overrides alone, such as weighting=balanced, and no flags")
     choose.forget_schemas()
-    with tree.opened(), as_config_error():
-        typed = _read(readable(parsed.overrides), tree, announce, shows_config=parsed.cfg is not None)
-        is_sweep = parsed.multirun or str(typed.settings.hydra.mode).endswith("MULTIRUN")
+    with asked.tree.opened(), as_config_error():
+        typed = _read(readable(asked.overrides), asked.tree, announce, shows_config=asked.shown is not None)
+        is_sweep = asked.is_sweep or str(typed.settings.hydra.mode).endswith("MULTIRUN")
         found = _plan_sweep(typed) if is_sweep else _plan_run(typed)
         check_typed([override.key_or_group for override in typed.overrides], found.jobs)
         for note in seeds_in_vain(found.jobs):
@@ -129,12 +120,10 @@ def plan(arguments: Sequence[str], announce: Callable[[str], None] | None = None
 
 def words_for_hydra(arguments: Sequence[str], plan: Plan) -> list[str]:
     """Return the typed words and the plan's overrides, flags first: Hydra's parser refuses a flag between overrides."""
-    words = whole(arguments)
-    parsed = get_args_parser().parse_intermixed_args(words)
-    overrides = parsed.overrides
-    with named(parsed.config_name, parsed.config_dir).opened():  # what it makes known to Hydra stays known
-        quoted = readable(overrides)
-    return [*(word for word in words if word not in overrides), *quoted, *plan.handed_over]
+    asked = command_line.read(arguments)
+    with asked.tree.opened():  # what it makes known to Hydra stays known
+        quoted = readable(asked.overrides)
+    return [*(word for word in asked.words if word not in asked.overrides), *quoted, *plan.handed_over]
 
 
 @clock.part("prepare")
@@ -183,8 +172,7 @@ def _read(words: list[str], tree: Tree, announce: Callable[[str], None] | None, 
     for override in overrides:
         _check_launcher(override)
         check_name(override, tree)
-    single = [override.input_line or "" for override in overrides if not override.is_sweep_override()]
-    settings = compose_words(single, tree, return_hydra_config=True)
+    settings = compose_settings([override for override in overrides if not override.is_sweep_override()], tree)
     _check_settings(settings, overrides)
     stamp = time.strftime("%Y-%m-%d/%H-%M-%S-") + secrets.token_hex(2)
     return _Typed(words, tree, overrides, settings, stamp, shows_config, None if shows_config else announce)

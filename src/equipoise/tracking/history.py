@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from equipoise.config.identity import OWN_FILES
-from equipoise.config.model import JUDGING, VALUES, below
+from equipoise.config.model import JUDGING, below
+from equipoise.config.tree import VALUES
 from equipoise.core.commands import command
 from equipoise.core.errors import ConfigError
 from equipoise.tracking.artifacts import CONFIG, read_json
