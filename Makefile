@@ -16,7 +16,7 @@ PLOTS_PAGE := .dvc/tmp/made_by_make_setup.html
 # share trained models, and files keep their order: xdist would put those last that have few tests, and long ones.
 WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-EXTRAS := gpu sweeps server s3 rivals docs dev bench
+EXTRAS := gpu sweeps server s3 rivals study docs dev bench
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -36,7 +36,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev train test coverage test-fast test-gpu lint params repro experiments study controls \
-	published docs ui server doctor bench pictures methods system audit lowest newest lock clean
+	published paper docs ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z-]+)[ a-z]*:.*  ## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -114,6 +114,10 @@ published:  ## Repeat two published tables by the project's own commands, and wr
 	@PYTHONPATH=src:pipelines python pipelines/published/islr.py
 	@PYTHONPATH=src:pipelines python pipelines/grid.py published
 	@PYTHONPATH=src:pipelines python pipelines/published/ensembles.py
+
+paper:  ## Set docs/paper/paper.md as docs/paper/paper.pdf, with the numbers that pipelines/study/report.py wrote
+	@$(MAKE) --no-print-directory setup EXTRA=study
+	@python docs/paper/pdf.py
 
 ui: setup  ## Open MLflow on the newest sweep's verdict; each run and sweep prints the command that opens its page
 	@echo "In about half a minute: http://127.0.0.1:$(PORT)/$(PAGE) (Ctrl-C ends it)"

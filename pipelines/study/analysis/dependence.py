@@ -1,0 +1,162 @@
+"""On what the gain of a method depends: a mixed model, and the variances of division and seed of the noise part."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.pooled import PRIMARY, measure
+from analysis.table import CENTRE, LENGTHS, Cell, DataSet, Study, gather
+from equipoise.core.schema import Floats
+
+BATCH, TRAINED_SHARE = 32, 0.64  # rows of a step; of all rows, those that train
+FEWEST = 8  # families for a fit
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A mixed model as it was fitted.
+
+    Attributes
+    ----------
+    fixed : name to estimate, standard error
+    variances : of each random part
+    note : what the optimizer said; empty if nothing
+    """
+
+    method: str
+    fixed: Mapping[str, tuple[float, float]]
+    variances: Mapping[str, float]
+    observations: int
+    families: int
+    note: str
+
+
+def factors(setting: str) -> tuple[str, float, float]:
+    """Return capacity, whether weights decay, and whether the optimizer is SGD, by a setting's name."""
+    words = setting.split("_")
+    capacity = next((word for word in ("linear", "large") if word in words), "small")
+    drawn = "sgd" in words or "adamw" in words
+    return capacity, float(not drawn or ("decay" in words and "no" not in words)), float("sgd" in words)
+
+
+def gains(study: Study, method: str) -> pd.DataFrame:
+    """Return the gain of a method over no weights, a row for each data set, setting, seed and length."""
+    rows = []
+    for name, runs in study.runs.items():
+        facts = study.datasets[name]
+        for cell, found in runs.items():
+            base = runs.get(Cell("none", "argmax", cell.epochs, cell.setting))
+            if (cell.method, cell.rule) != (method, "argmax") or cell.epochs not in LENGTHS or base is None:
+                continue
+            for seed in sorted(set(found.seeds) & set(base.seeds)):
+                sides = (measure(PRIMARY, side.of((seed,)).test.sum(axis=1))[0] for side in (found, base))
+                rows.append(_row(facts, cell, seed, float(np.subtract(*sides))))
+    return pd.DataFrame(rows)
+
+
+def _row(facts: DataSet, cell: Cell, seed: int, gain: float) -> dict[str, object]:
+    capacity, decay, sgd = factors(cell.setting)
+    steps = cell.epochs * np.ceil(TRAINED_SHARE * facts.rows / BATCH)
+    return {
+        "gain": gain, "family": facts.family, "dataset": facts.name, "family_capacity": f"{facts.family} {capacity}",
+        "run": f"{facts.name} {cell.setting} {seed}", "log_steps": np.log10(steps) - 4, "capacity": capacity,
+        "decay": decay, "optimizer": sgd, "log_rarest": np.log10(facts.rarest) - 2,
+        "log_ratio": np.log10(facts.ratio) - 1, "several": float(facts.classes > 2),
+    }  # fmt: skip
+
+
+def fit(study: Study, method: str) -> Fit | None:
+    """Return the mixed model of a method's gain; None where families or a part of the factors are missing."""
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    rows = gains(study, method)
+    if rows.empty or rows["family"].nunique() < FEWEST or rows["log_steps"].nunique() < 2:
+        return None
+    parts = [name for name in ("decay", "optimizer", "several") if rows[name].nunique() > 1]
+    time = "log_steps * C(capacity, Treatment('small'))" if rows["capacity"].nunique() > 1 else "log_steps"
+    formula = " + ".join([f"gain ~ {time}", *parts, "log_rarest", "log_ratio"])
+    parted = {"family × capacity": "0 + C(family_capacity)", "data set": "0 + C(dataset)", "run": "0 + C(run)"}
+    if rows["capacity"].nunique() < 2:
+        del parted["family × capacity"]
+    rows["gain"] *= 100  # the optimizer's steps suit values about 1
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = MixedLM.from_formula(formula, rows, groups="family", re_formula="~log_steps", vc_formula=parted)
+        result = model.fit(reml=True, method=["lbfgs", "powell"], maxiter=200)
+    note = "" if result.converged else "did not converge"
+    note = note or ("at the edge of the parameters" if any("boundary" in str(one.message) for one in said) else "")
+    fixed = {
+        _plain(str(name)): (float(result.fe_params[name]) / 100, float(result.bse_fe[name]) / 100)
+        for name in result.fe_params.index
+    }
+    random = {"family": result.cov_re.iloc[0, 0], "family's slope": result.cov_re.iloc[1, 1]}
+    random |= dict(zip(model.exog_vc.names, result.vcomp, strict=True)) | {"residual": result.scale}
+    variances = {name: float(value) / 1e4 for name, value in random.items()}
+    return Fit(method, fixed, variances, len(rows), rows["family"].nunique(), note)
+
+
+def _plain(name: str) -> str:
+    """Return a coefficient's name without the formula's marks."""
+    for mark in ("C(capacity, Treatment('small'))", "[T.", "]"):
+        name = name.replace(mark, "")
+    return name.replace(":", " × ").strip()
+
+
+def noise(study: Study, method: str, minus: str | None = None, epochs: int = 300) -> tuple[dict[str, float], int]:
+    """Return the variances of division, seed and what is left, and of how many data sets that have the noise part.
+
+    Divisions and seeds are crossed within a data set, so that the expected mean squares give them (Searle, Casella &
+    McCulloch 1992, section 4.3): division = (MS division - MS rest) / seeds, and seed likewise.
+    """
+    grids = []
+    for _, rows in _noise_rows(study, epochs).groupby("dataset", observed=True):
+        values = _grid(rows[rows["method"] == method])
+        base = _grid(rows[rows["method"] == minus]) if minus else None
+        if values is not None and (base is None) == (minus is None):
+            grids.append(values if base is None else values - base)
+    sizes = {grid.shape for grid in grids}
+    if len(sizes) != 1:
+        return {}, 0
+    return components(np.stack(grids)), len(grids)
+
+
+def _noise_rows(study: Study, epochs: int) -> pd.DataFrame:
+    table = study.table
+    chosen = (table["setting"] == CENTRE) & (table["epochs"] == epochs) & (table["rule"] == "argmax")
+    real = chosen & ~table["dataset"].astype(str).str.startswith("synthetic")
+    found = table[real]
+    divisions = found.groupby("dataset", observed=True)["division"].transform("nunique")
+    return found[divisions > 1]
+
+
+def _grid(rows: pd.DataFrame) -> Floats | None:
+    """Return the metric by division and seed, float64 (divisions, seeds); None where one is missing."""
+    lines = {}
+    for division, of_one in rows.groupby("division", observed=True):
+        runs = gather(of_one)
+        lines[division] = (runs.seeds, measure(PRIMARY, runs.test.sum(axis=1)) if runs.seeds else None)
+    if len(lines) < 2 or len({seeds for seeds, _ in lines.values()}) != 1 or any(v is None for _, v in lines.values()):
+        return None
+    found = np.stack([values for _, values in lines.values() if values is not None])
+    return found if found.shape[1] > 1 else None
+
+
+def components(grids: Floats) -> dict[str, float]:
+    """Return the variances of division, seed and the rest, of float64 (data sets, divisions, seeds); none below 0."""
+    _, divisions, seeds = grids.shape
+    centred = grids - grids.mean(axis=(1, 2), keepdims=True)
+    by_division, by_seed = centred.mean(axis=2), centred.mean(axis=1)
+    rest = centred - by_division[:, :, np.newaxis] - by_seed[:, np.newaxis, :]
+    squares = {
+        "division": seeds * (by_division**2).sum(axis=1).mean() / (divisions - 1),
+        "seed": divisions * (by_seed**2).sum(axis=1).mean() / (seeds - 1),
+        "rest": (rest**2).sum(axis=(1, 2)).mean() / ((divisions - 1) * (seeds - 1)),
+    }
+    return {
+        "division": max(0.0, float(squares["division"] - squares["rest"]) / seeds),
+        "seed": max(0.0, float(squares["seed"] - squares["rest"]) / divisions),
+        "rest": float(squares["rest"]),
+    }
