@@ -35,7 +35,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro experiments study controls \
+.PHONY: help setup dev train test coverage test-fast test-gpu lint params repro experiments study study-quick controls \
 	published paper docs ui server doctor bench pictures methods system audit lowest newest lock clean
 
 help:  ## Show this list
@@ -98,9 +98,17 @@ NEWEST := $(if $(wildcard mlflow.db),$(shell cat outputs/newest_view 2>/dev/null
 SHOWN = $(or $(VIEW),$(NEWEST))
 PAGE = $(if $(RUN),$(OF_RUN),$(if $(SHOWN),$(OF_VIEW),$(OF_ALL)))
 
-study:  ## Train the 1,560 runs behind docs/study.md, write its tables and diagrams: one to two hours on 2 cores
-	@$(MAKE) --no-print-directory setup EXTRA=sweeps
-	@dvc --cd pipelines/study repro $(ARGS)
+study:  ## Train what the study's table lacks, hours on 2 cores, and write docs/study.md; ARGS="minutes=40 only=centre"
+	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
+	@dvc --cd pipelines/study repro --quiet data
+	@PYTHONPATH=src:pipelines python pipelines/study/run.py $(ARGS); found=$$?; [ $$found = 2 ] && exit 2; \
+		PYTHONPATH=src:pipelines python pipelines/study/report.py && exit $$found
+
+study-quick:  ## A small part of the study, 15 minutes on 2 cores: whether its conclusions have the signs of docs/study.md
+	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
+	@dvc --cd pipelines/study repro --quiet data
+	@PYTHONPATH=src:pipelines python pipelines/study/run.py quick $(ARGS)
+	@PYTHONPATH=src:pipelines python pipelines/study/report.py quick
 
 controls:  ## Train every rival of a weight on six data sets, and write docs/controls.md: what is there is not trained again
 	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"

@@ -131,26 +131,6 @@ def test_the_config_is_checked_as_a_whole_before_anything_is_prepared() -> None:
     assert "training" not in wings("conf")
 
 
-@pytest.mark.slow
-def test_the_study_asks_for_runs_or_its_report_again_if_their_code_has_changed(project: Path) -> None:
-    def digests() -> dict[str, str]:
-        assert ran(project, "study/digests.py", PYTHONPATH="pipelines").returncode == 0
-        return {path.stem: path.read_text() for path in (project / "pipelines" / "study" / "code").iterdir()}
-
-    before = digests()
-    for file, expected in {
-        "training/fit.py": {"runs"},
-        "reports/page.py": {"report"},
-        "methods/losses.py": {"runs", "report"},
-        "core/terminal.py": set(),
-    }.items():
-        edited = project / PACKAGE / file
-        edited.write_text(edited.read_text() + "# changed\n")
-        after = digests()
-        assert {name for name in after if before[name] != after[name]} == expected, file
-        before = after
-
-
 def test_params_yaml_is_the_composed_default() -> None:
     assert yaml.safe_load((REPOSITORY / "params.yaml").read_text()) == composed().model_dump(mode="json")
 

@@ -1,59 +1,145 @@
-"""One data set of the grid under one group of methods, as a sweep: python pipelines/study/run.py DATASET METHODS.
+"""Train what the table of the study lacks, part by part, and add it to the table:
 
-What the store has already is not trained again. The metrics of the runs are written into
-pipelines/study/runs/DATASET-METHODS.json.
+PYTHONPATH=src:pipelines python pipelines/study/run.py [quick] [only=centre/small] [minutes=40] [workers=2]
+
+only: parts whose name begins with it; minutes: after which no part is begun any more; quick: those of make study-quick.
+Each part is one command (or some, where the table has a share of its runs), which logs into a folder of its own below
+pipelines/study/work. That goes once its results are in the table. It may be interrupted at any time, and goes on.
 """
 
-import json
-import shlex
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import yaml
+from grid import read
+from harvest import Harvest
+from parts import DIGITS, Part, Plans, jobs, of_jobs, parts
+from table import QUICK, TABLE, configs, with_rows, write
+from table import read as read_table
 
 from equipoise.config.model import Config, config_sha256
-from equipoise.core.paths import project_root
-from equipoise.sweeps import planning
-from equipoise.tracking import history
-from equipoise.tracking.store import open_store
+from equipoise.core.paths import ROOT
 
 HERE = Path(__file__).parent
-SWEEP = "study"
-# Quoted, since Hydra's sweeper escapes braces otherwise. Intervals come from the repetitions here, not from resampling.
-REPEATED = ("seed=range({repetitions})", "dataset.split_seed='${{seed}}'", "evaluation.resamples=0")
+WORK, CACHE = HERE / "work", HERE / "cache"
+TRIES = 2  # of a job that crashes
 
 
-def main(dataset: str, methods: str) -> int:
-    """Run the sweep, from the project's root; returns its exit code."""
-    grid = yaml.safe_load((HERE / "grid.yaml").read_text())
-    repeated = (word.format(**grid) for word in REPEATED)
-    words = [
-        "-m",
-        f"sweep={SWEEP}",
-        f"hydra/launcher={grid['launcher']}",
-        *shlex.split(f"{grid['datasets'][dataset]} {grid['methods'][methods]}"),
-        *repeated,
-    ]
-    code = subprocess.run([sys.executable, "src/train.py", *words], check=False).returncode
-    if code == 0:
-        plan = planning.plan(words)
-        assert plan is not None, "no flag asks for help"
-        (HERE / "runs").mkdir(exist_ok=True)
-        (HERE / "runs" / f"{dataset}-{methods}.json").write_text(json.dumps(_results(plan.jobs), indent=1) + "\n")
-    return code
+@dataclass
+class Study:
+    """A call of this program.
+
+    Attributes
+    ----------
+    file : the table
+    until : monotonic seconds; no part is begun after them
+    running : the commands that are being carried out
+    """
+
+    grid: Mapping[str, Any]
+    file: Path
+    until: float
+    plans: Plans = field(default_factory=Plans.read)
+    running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stopped: bool = False
+
+    def lacking(self, part: Part) -> set[str]:
+        """Return the digests of the part's jobs that the table has not."""
+        with self.lock:
+            return set(self.plans.digests(part)) - configs(read_table(self.file))
+
+    def carry_out(self, part: Part) -> str:
+        """Train what is missing of the part; return how it ended, in a sentence."""
+        if self.stopped or time.monotonic() > self.until:
+            return ""
+        if not self.lacking(part):
+            return ""
+        begun, root = time.monotonic(), WORK / part.folder
+        with self.lock:
+            wanted = {config_sha256(job)[:DIGITS]: job for job in jobs(part)}
+        self._add(part, root, wanted)
+        for _ in range(TRIES):
+            missing = self.lacking(part)
+            if not missing or self.stopped:
+                break
+            for words in of_jobs(part, missing, [*wanted]):
+                self._command(words, root)
+            self._add(part, root, wanted)
+        left, minutes = len(self.lacking(part)), (time.monotonic() - begun) / 60
+        if not left:
+            shutil.rmtree(root, ignore_errors=True)
+        done = f"{len(wanted) - left} of {len(wanted)} runs are in the table"
+        return f"{part.name}: {done}, {minutes:.1f} minutes" + (f"; see {root / 'log.txt'}" if left else "")
+
+    def _add(self, part: Part, root: Path, wanted: Mapping[str, Config]) -> None:
+        """Add the results of the runs that are finished to the table."""
+        with self.lock:
+            table = read_table(self.file)
+            new = {digest: job for digest, job in wanted.items() if digest not in configs(table)}
+            rows = [*Harvest(self.grid, part, root, CACHE).rows(new)]
+            if rows:
+                write(with_rows(table, rows), self.file)
+
+    def _command(self, words: Sequence[str], root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        CACHE.mkdir(exist_ok=True)
+        cache = root / "cache"  # one for all parts
+        if not cache.is_symlink():
+            cache.symlink_to(CACHE)
+        with self.lock:
+            if self.stopped:
+                return
+            with open(root / "log.txt", "ab") as log:
+                program = [sys.executable, "src/train.py", "--quiet", *words]
+                process = subprocess.Popen(program, stdout=log, stderr=log, env={**os.environ, ROOT: str(root)})
+            self.running.add(process)
+        process.wait()
+        self.running.discard(process)
+
+    def stop(self) -> None:
+        """End the commands that are being carried out; what their runs have done is gone on with later."""
+        with self.lock:
+            self.stopped = True
+        for process in [*self.running]:
+            process.send_signal(signal.SIGINT)
 
 
-def _results(jobs: tuple[Config, ...]) -> list[dict[str, str | float]]:
-    """Return what each job was, with its metrics on the test split."""
-    runs = {run.tags["config_sha256"]: run for run in history.sweep_runs(open_store(project_root()), SWEEP, ["test/"])}
-    found = (runs[config_sha256(job)] for job in jobs)
-    return [
-        {key: run.tags[key] for key in ("weighting", "loss", "seed")}
-        | {key: run.metrics[key] for key in sorted(run.metrics)}
-        for run in found
-    ]
+def main(arguments: Sequence[str]) -> int:
+    """Run the parts; return 1 if some of what was asked for is missing in the end."""
+    typed = dict(word.partition("=")[::2] for word in arguments)
+    unknown = typed.keys() - {"quick", "only", "minutes", "workers"}
+    if unknown:
+        print(f"error: {', '.join(sorted(unknown))}: known are quick, only=…, minutes=… and workers=…")
+        return 2
+    quick, grid = "quick" in typed, read("study")
+    until = time.monotonic() + 60 * float(typed.get("minutes", "inf"))
+    study = Study(grid, QUICK if quick else TABLE, until)
+    asked = [part for part in parts(grid, quick=quick) if part.name.startswith(typed.get("only", ""))]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    workers = int(typed.get("workers", os.cpu_count() or 1))
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for told in pool.map(study.carry_out, asked):
+                if told:
+                    print(told, flush=True)
+        except BaseException:
+            study.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+    left = [part.name for part in asked if study.lacking(part)]
+    print(f"{len(asked) - len(left)} of {len(asked)} parts are in {study.file.relative_to(HERE.parents[1])}")
+    return int(bool(left))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""The grid of the study, the table of its runs, and what of it is missing. The one training is a real one, repeated."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equipoise.core.errors import ConfigError
+
+REPOSITORY = Path(__file__).parents[1]
+PROGRAMS = ("grid", "parts", "judge", "table", "harvest", "run")
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    for folder in ("pipelines", "pipelines/study"):
+        monkeypatch.syspath_prepend(REPOSITORY / folder)
+    import grid
+    import harvest
+    import judge
+    import parts
+    import table
+
+    import run
+
+    for name in PROGRAMS:
+        monkeypatch.delitem(sys.modules, name)
+    return SimpleNamespace(grid=grid, parts=parts, judge=judge, table=table, harvest=harvest, run=run)
+
+
+def _rows(programs: SimpleNamespace, config: str, logits: str = "a") -> Any:
+    row = dict.fromkeys(programs.table.SCHEMA.names, 0) | {"confusion": [5, 1, 2, 3], "validation": [1, 0, 0, 1]}
+    named = dict.fromkeys(("dataset", "family", "method", "setting"), "x")
+    return programs.table.with_rows(
+        programs.table.SCHEMA.empty_table(),
+        [row | named | {"config": config, "rule": rule, "logits": logits, "diverged": False} for rule in ("a", "b")],
+    )
+
+
+def _write(file: Path) -> None:
+    """Write data of the kind that the file's name tells: 100 rows of two classes."""
+    rows = np.arange(100)
+    kind = np.where(rows % 5 == 0, "a", "b")
+    if file.suffix == ".parquet":
+        pd.DataFrame({"x": rows, "group": rows, "target": kind}).to_parquet(file)
+    elif file.suffix == ".csv":
+        pd.DataFrame({"body": "word", "thread": rows, "kind": kind}).to_csv(file)
+    elif file.suffix == ".npz":
+        split = np.repeat(["train", "validation", "test"], [60, 20, 20])
+        np.savez(file, x=np.zeros((100, 8, 8, 1)), y=rows % 5 == 0, split=split)
+    else:
+        head = "@problemName p\n@univariate true\n@equalLength true\n@classLabel true a b\n@data\n"
+        file.write_text(head + "".join(f"{row},1,2:{name}\n" for row, name in zip(rows, kind, strict=True)))
+
+
+def test_every_data_set_of_the_design_is_in_the_grid(programs: SimpleNamespace) -> None:
+    grid = programs.grid.read("study")
+    assert (len(grid["tables"]), len(set(grid["tables"].values()))) == (50, 23)
+    assert set(grid["drawn"]) == {*grid["tables"], *grid["images"]}
+    drawn = [*grid["drawn"].values()]
+    assert sorted(drawn.count(each) for each in set(drawn)) == [6, 6, 6, 6, 6, 6, 6, 7, 7]
+    assert not set(grid["pilot"]) & set(grid["tables"])
+    names = [part.name for part in programs.parts.parts(grid)]
+    assert len(set(names)) == len(names)
+    assert names[0] == "centre/centre/weights/hepatitis"
+    assert len([*programs.parts.parts(grid, quick=True)]) == 2
+
+
+def test_words_of_the_grid_are_jobs(programs: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of the jobs, since all of them take minutes to compose, on small data."""
+    monkeypatch.setattr(programs.parts, "DATA", str(tmp_path))
+    grid = programs.grid.read("study")
+    seen: dict[tuple[str, ...], Any] = {}
+    for part in programs.parts.parts(grid):
+        seen.setdefault(tuple(part.name.split("/")[:3]), part)
+    assert len(seen) > 50
+    some = [part for place, part in enumerate(seen.values()) if place % 20 == 0 or "boosting" in part.name]
+    for part in some:
+        first = [words[0] for words in programs.parts.values(part.words)]
+        path = next((word.partition("=")[2] for word in first if word.startswith("dataset.path=")), None)
+        if path:
+            _write(Path(path))
+        (job,) = programs.parts.jobs(replace(part, words=tuple(first)))
+        name = programs.parts.dataset_of(job)
+        assert programs.parts.family_of(grid, name)
+        assert programs.parts.method_of(job)
+
+
+def test_the_missing_jobs_of_a_part_are_trained_and_no_others(programs: SimpleNamespace) -> None:
+    part = SimpleNamespace(words=("-m", "sweep=s", "a=1,2", "b=[1,2],[3]", "seed=range(2)"))
+    known = [f"{a}{b}{seed}" for a in "12" for b in "xy" for seed in "01"]
+    (whole,) = programs.parts.of_jobs(part, set(known), known)
+    assert whole == ["-m", "sweep=s", "a=1,2", "b=[1,2],[3]", "seed=0,1"]
+    some = programs.parts.of_jobs(part, {"1x0", "1y0", "2x1"}, known)
+    assert [words[2:] for words in some] == [["a=1", "b=[1,2],[3]", "seed=0"], ["a=2", "b=[1,2]", "seed=1"]]
+
+
+def test_two_machines_tables_are_one_and_must_not_contradict(programs: SimpleNamespace, tmp_path: Path) -> None:
+    table = programs.table
+    both = table.merged(_rows(programs, "1"), table.merged(_rows(programs, "2"), _rows(programs, "1")))
+    assert table.configs(both) == {"1", "2"}
+    assert both.num_rows == 4
+    table.write(both, tmp_path / "a.parquet")
+    table.write(both.take([3, 1, 0, 2]), tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert table.read(tmp_path / "a.parquet").schema == table.SCHEMA
+    assert table.read(tmp_path / "none.parquet").num_rows == 0
+    with pytest.raises(ConfigError, match="differ in 2 rows; the first is of the run 1"):
+        table.merged(both, _rows(programs, "1", "other"))
+    assert table.with_rows(both, _rows(programs, "1", "new").to_pylist()).num_rows == 4
+
+
+def test_the_tracked_table_is_small(programs: SimpleNamespace) -> None:
+    if programs.table.TABLE.exists():
+        assert programs.table.TABLE.stat().st_size <= programs.table.MOST_BYTES
