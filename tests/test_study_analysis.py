@@ -119,7 +119,7 @@ def test_the_posterior_is_that_of_numerical_integration(parts: SimpleNamespace) 
 
 def test_intervals_cover_and_equivalence_errs_as_the_design_says(parts: SimpleNamespace) -> None:
     """29 families, τ 0.01, measured to 0.01: intervals cover in 95 %, and 0.01 passes as equivalent in 3 to 8 %."""
-    generator, repeated, wrong = np.random.default_rng(0), 1500, 0
+    generator, repeated, wrong = np.random.default_rng(0), 1000, 0
     variances = generator.uniform(0.5e-4, 2e-4, 29)
     covered = 0
     for _ in range(repeated):
@@ -127,7 +127,7 @@ def test_intervals_cover_and_equivalence_errs_as_the_design_says(parts: SimpleNa
         posterior = parts.hierarchy.infer(effects, variances)
         covered += 0.025 < posterior.probability(-np.inf, 0.01) < 0.975
         wrong += posterior.probability(-0.01, 0.01) > 0.95
-    assert 0.935 < covered / repeated < 0.97
+    assert 0.93 < covered / repeated < 0.97
     assert 0.03 < wrong / repeated < 0.08
 
 
@@ -170,6 +170,10 @@ def test_claims_are_judged_when_their_data_are_in(parts: SimpleNamespace, rows: 
     assert parts.hypotheses.verdict(judged) == "not run yet"
     first = parts.hypotheses.judge(study, parts.hypotheses.hypotheses()[0].claims[0])
     assert first.planned == (2, 2)
+    asked = {claim.title: claim.kinds for one in parts.hypotheses.hypotheses() for claim in (*one.claims, *one.told)}
+    assert asked["`smote` − post hoc"] == asked["boosting: `balanced` − post hoc"] == ("table",)
+    assert asked["slope of `balanced` − none, a tenfold of steps"] == ("table", "image"), "the others end at 300 epochs"
+    assert asked["`balanced` − none, 300 epochs"] == ("table", "image", "series", "text")
     partial = parts.table.study(rows, {name: name for name in "abcdefghijklmnopqrstuvw"})
     assert parts.hypotheses.judge(partial, parts.hypotheses.hypotheses()[0].claims[0]).verdict == "not run yet"
     lines = parts.decision.lines(of_all, "balanced_accuracy")

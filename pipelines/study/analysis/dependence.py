@@ -11,7 +11,7 @@ from analysis.pooled import PRIMARY, measure
 from analysis.table import CENTRE, LENGTHS, Cell, DataSet, Study, gather
 from equipoise.core.schema import Floats
 
-BATCH, TRAINED_SHARE = 32, 0.64  # rows of a step; of all rows, those that train
+BATCH, TRAINED_SHARE = 64, 0.64  # rows of a step; of all rows, those that train
 FEWEST = 8  # families for a fit
 
 

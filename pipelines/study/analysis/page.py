@@ -43,7 +43,7 @@ def without_older(page: Path) -> None:
 
 
 def _parts(study: Study, found: Found, seventh: str, pictures: Sequence[str]) -> list[str]:
-    parts = [f"{words.progress(study, planned(study, None))}."]
+    parts = [f"{words.progress(study, planned(study))}."]
     parts += (
         [""] if is_complete(found) else ["Until all are, nothing below is a verdict: numbers move as runs come in."]
     )

@@ -15,7 +15,7 @@ DRAFT = "This is a draft: until all families are in, nothing here is a verdict."
 
 def write(page: Path, study: Study, found: Found, seventh: str, pictures: Sequence[str]) -> None:
     """Put verdicts and figures in place of the last ones."""
-    parts = [f"{words.progress(study, planned(study, None))}."]
+    parts = [f"{words.progress(study, planned(study))}."]
     parts += [] if is_complete(found) else [DRAFT]
     parts.append(verdicts(found, seventh))
     parts += [f"![{PICTURES[name]}](../study/{name})" for name in pictures]
