@@ -2,9 +2,9 @@
 
 python benchmarks/study_coverage.py [worlds]
 
-A world has 29 families of one to three tables, as in docs/study_design.md: τ 0.01, trainings that differ by 0.013, three
-seeds, and rows that both sides share. Printed are the share of 95 % intervals of μ that hold the truth, and the share of
-worlds in which equivalence within ±0.01 is shown, at a true difference of 0 and of 0.01.
+A world has 29 families of one to three tables, as in docs/study_design.md: τ 0.01, trainings that differ by 0.013,
+three seeds, and rows that both sides share. Printed are the share of 95 % intervals of μ that hold the truth, and the
+share of worlds in which equivalence within ±0.01 is shown, at a true difference of 0 and of 0.01.
 """
 
 import sys
@@ -13,8 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("src", "pipelines", "pipelines/study", "tests")]
 
-import simulated_study  # noqa: E402
-from analysis import contrasts, hierarchy, table  # noqa: E402
+from analysis import contrasts, hierarchy, table
+
+import simulated_study
 
 FAMILIES = {f"f{number}": 1 + number % 3 for number in range(29)}
 REGION, SHOWN = 0.01, 0.95
