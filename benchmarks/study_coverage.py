@@ -29,9 +29,8 @@ def main(worlds: int) -> int:
             low, high = posterior.interval
             covered += low < truth < high
             equivalent += posterior.probability(-REGION, REGION) > SHOWN
-        print(
-            f"true difference {truth}: {covered / worlds:.3f} covered, {equivalent / worlds:.3f} equivalent, {worlds} worlds"
-        )
+        shares = f"{covered / worlds:.3f} covered, {equivalent / worlds:.3f} equivalent"
+        print(f"true difference {truth}, {worlds} worlds: {shares}")
     return 0
 
 
