@@ -67,10 +67,24 @@ def bounded(close: Callable[[], None]) -> Iterator[None]:
         writing.close()
 
 
+@contextlib.contextmanager
+def outliving_terminal() -> Iterator[None]:
+    """Within it a closed terminal (SIGHUP) ends nothing: what is left to do is done, and told to nobody."""
+    before = signal.getsignal(HANGUP)
+    if threading.current_thread() is not threading.main_thread() or before is not _interrupt or HANGUP == signal.SIGTERM:
+        yield  # signals go to the main thread alone, or somebody else has decided what this one does
+        return
+    signal.signal(HANGUP, _outlive)
+    try:
+        yield
+    finally:
+        signal.signal(HANGUP, before)
+
+
 def _watch(signals: socket.socket, over: threading.Event, close: Callable[[], None]) -> None:
     with signals:
         while number := signals.recv(1):
-            if number[0] in (signal.SIGINT, *ENDING):
+            if number[0] in (signal.SIGINT, *ENDING) and signal.getsignal(number[0]) is not _outlive:
                 break
         else:
             return  # no signal came
@@ -87,6 +101,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if number == HANGUP != signal.SIGTERM:
         _leave_terminal()
     raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _outlive(number: int, frame: FrameType | None) -> None:
+    _leave_terminal()
 
 
 def _leave_terminal() -> None:

@@ -55,7 +55,7 @@ def _run_job(
         claim = partial(jobs.claimed, trial=trial) if in_a_sweep else resume.claimed
         tags = {jobs.TRIAL: trial} if trial else {}
         with Session(store, folder, claim=claim, adopt=outer_run(store), tags=tags, watch=watch) as session:
-            found = run(config, session)
+            found = run(config, session, show=None if in_a_sweep else partial(_show, config))
     except Pruned as pruned:
         console.print(f"{run_name(config)}: pruned {pruned}", soft_wrap=True)
         return {}
@@ -75,7 +75,12 @@ def _run_job(
     if in_a_sweep and searching:
         ends = interval_ends(json.loads((found.folder / INTERVALS).read_text(encoding="utf-8")))
         outcome = search.outcome(read_journal(found.folder), ends, searching, config)
-    _print(found, config, store, outcome)
+    if in_a_sweep:
+        _print_line(found, config, outcome)
+    if found.evidence.model:
+        console.print(found.evidence.model, soft_wrap=True)
+    if not in_a_sweep:
+        _say_where(found, store, f"{run_name(config)}: {headline(found.evidence.evaluation)}" if console.quiet else "")
     return outcome
 
 
@@ -100,29 +105,32 @@ def _from_outside(error: Exception) -> bool:
     return unloaded or isinstance(error, OSError | MemoryError)
 
 
-def _print(finished: Finished, config: Config, store: Store, outcome: dict[str, float] | None) -> None:
+def _print_line(finished: Finished, config: Config, outcome: dict[str, float] | None) -> None:
     """Print what came out; of a trial what the search goes by, and nothing of the test split, which does not choose."""
-    evidence, name = finished.evidence, run_name(config)
+    if outcome is not None:
+        shown = [f"{key} {value:.3f}" for key, value in outcome.items() if not key.endswith(search.ERROR)]
+    else:
+        evaluation = finished.evidence.evaluation
+        never = [note.partition(";")[0] for note in evaluation.notes if note.startswith(NEVER_PREDICTED)]
+        shown = [headline(evaluation), *never]
+    console.print("  ".join([_done(finished, config), *shown]), soft_wrap=True)
+
+
+def _show(config: Config, finished: Finished) -> None:
+    """Print the tables of a run by itself."""
+    evidence = finished.evidence
+    console.print(f"\n{_done(finished, config)}, {finished.data.counts.sum()} training samples", soft_wrap=True)
+    print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, finished.data.head_to_tail)
+    print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
+    print_earlier(evidence)
+
+
+def _done(finished: Finished, config: Config) -> str:
     epochs = counted(finished.epochs, "epoch", "epochs") + (
         ", stopped early" if finished.epochs < epochs_of(config) else ""
     )
     trained = epochs if estimator(config.model.name) is None else "fitted"
-    done = f"{name}: {trained} on {finished.device}"
-    if outcome is not None:
-        shown = (f"{key} {value:.3f}" for key, value in outcome.items() if not key.endswith(search.ERROR))
-        console.print("  ".join([done, *shown]), soft_wrap=True)
-    elif config.sweep != "auto":
-        never = [note.partition(";")[0] for note in evidence.evaluation.notes if note.startswith(NEVER_PREDICTED)]
-        console.print("  ".join([done, headline(evidence.evaluation), *never]), soft_wrap=True)
-    else:
-        console.print(f"\n{done}, {finished.data.counts.sum()} training samples", soft_wrap=True)
-        print_evaluation(evidence.evaluation, evidence.intervals, evidence.weights, finished.data.head_to_tail)
-        print_rules(evidence.validation_rules, evidence.rules, config.decision.name)
-        print_earlier(evidence)
-    if evidence.model:
-        console.print(evidence.model, soft_wrap=True)
-    if config.sweep == "auto":
-        _say_where(finished, store, f"{name}: {headline(evidence.evaluation)}" if console.quiet else "")
+    return f"{run_name(config)}: {trained} on {finished.device}"
 
 
 def _say_where(finished: Finished, store: Store, line: str) -> None:
