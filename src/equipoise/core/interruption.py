@@ -71,7 +71,11 @@ def bounded(close: Callable[[], None]) -> Iterator[None]:
 def outliving_terminal() -> Iterator[None]:
     """Within it a closed terminal (SIGHUP) ends nothing: what is left to do is done, and told to nobody."""
     before = signal.getsignal(HANGUP)
-    if threading.current_thread() is not threading.main_thread() or before is not _interrupt or HANGUP == signal.SIGTERM:
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or before is not _interrupt
+        or HANGUP == signal.SIGTERM
+    ):
         yield  # signals go to the main thread alone, or somebody else has decided what this one does
         return
     signal.signal(HANGUP, _outlive)
