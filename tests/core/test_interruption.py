@@ -95,6 +95,33 @@ def test_a_terminal_that_is_closed_interrupts_and_what_is_still_said_there_is_no
     assert (tmp_path / "closed").read_text() == "SIGHUP"
 
 
+OUTLIVING = """
+import signal, sys, time
+from equipoise.core import interruption
+
+interruption.listen()
+before = signal.getsignal(signal.SIGHUP)
+with interruption.outliving_terminal(), interruption.bounded(lambda: print("closed")):
+    print("ready", flush=True)
+    time.sleep(interruption.GRACE + 0.5)
+    print("logged")
+assert signal.getsignal(signal.SIGHUP) is before
+try:
+    signal.raise_signal(signal.SIGHUP)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.slow
+def test_what_is_left_to_do_after_the_result_outlives_the_terminal(processes: Processes) -> None:
+    process = processes.start([sys.executable, "-c", OUTLIVING], env={"PYTHONPATH": SOURCE})
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    assert processes.said(process) == ("logged\ninterrupted\n", "")
+
+
 def test_under_nohup_a_closed_terminal_is_none_of_ours() -> None:
     before = {number: signal.getsignal(number) for number in interruption.ENDING}
     try:

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from equipoise.core.kept_digests import Kept
 from equipoise.core.source_code import digest, read_anew
 from equipoise.methods.decisions import DECISIONS
 from equipoise.methods.losses import LOSSES
@@ -202,6 +204,23 @@ def test_every_option_of_this_project_has_a_digest_of_its_own() -> None:
         functions = set(registry.values())
         assert len({digest(function) for function in functions}) == len(functions)
     assert digest(STRATEGIES["power"]) != digest(STRATEGIES["balanced"])
+
+
+def test_a_digest_is_kept_while_no_file_of_the_package_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    package, file = tmp_path / "package", tmp_path / "package" / "inside" / "mine.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("x = 1\n")
+    Kept(package).keep((["f"], []), "abc")
+    assert Kept(package).find((["f"], [])) == "abc"
+    assert Kept(package).find((["f"], ["g"])) is None
+    times = file.stat()
+    file.write_text("x = 2\n")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))  # of the same size and date as before
+    assert Kept(package).find((["f"], [])) is None
+    Kept(package).keep((["f"], []), "def")
+    (tmp_path / "numpy.py").touch()  # which would be imported now
+    assert Kept(package).find((["f"], [])) is None
 
 
 def test_a_name_that_is_not_there_is_a_defect() -> None:

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
+from equipoise.config.model import config_sha256
 from equipoise.core.paths import ROOT
 from equipoise.data.prepare import prepare
 from equipoise.runs.evaluate import evaluate
-from equipoise.runs.run import Finished, train
+from equipoise.runs.run import Finished, run, train
+from equipoise.runs.session import Session
 from equipoise.runs.weigh import weigh
 from equipoise.tracking.store import open_store
 from equipoise.training.trained import Trained
@@ -29,10 +31,35 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(root: Path, tensorflow: object) -> Finished:
+def shown() -> list[tuple[Finished, list[str]]]:
+    """What was shown of the run, and the files that its evaluation had left by then."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, shown: list[tuple[Finished, list[str]]], tensorflow: object) -> Finished:
+    def show(found: Finished) -> None:
+        shown.append((found, _evaluation(found)))
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ROOT, str(root))
-        return train(composed(*CONFIG))
+        (root / "run").mkdir()
+        with Session(open_store(root), root / "run") as session:
+            found = run(composed(*CONFIG), session, show=show)
+    assert isinstance(found, Finished)
+    return found
+
+
+def _evaluation(finished: Finished) -> list[str]:
+    return sorted(file.name for file in (finished.folder / "evaluation").glob("*"))
+
+
+def test_the_result_is_shown_before_it_is_logged_and_drawn(
+    finished: Finished, shown: list[tuple[Finished, list[str]]]
+) -> None:
+    ((early, files),) = shown
+    assert (early.run_id, early.metrics, files) == (finished.run_id, finished.metrics, [])
+    assert {"report.html", "confusion_matrix.png", "per_class.json"} < set(_evaluation(finished))
 
 
 def test_it_returns_its_metrics_which_are_those_that_are_logged(finished: Finished, root: Path) -> None:
@@ -74,6 +101,11 @@ def test_steps_have_no_memory(finished: Finished, root: Path) -> None:
 def test_the_same_command_goes_on_in_the_same_store(finished: Finished, root: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ROOT, str(root))
-        second = train(composed(*CONFIG))
+        second = train(composed(*CONFIG, "evaluation.pictures=false"))
     assert second.run_id != finished.run_id, "a finished run is not gone on with"
     assert second.metrics == finished.metrics
+    missing = {*_evaluation(finished)} - {*_evaluation(second)}
+    assert missing == {name for name in _evaluation(finished) if name.endswith(".png")} != set()
+    pages = [(one.folder / "evaluation" / "report.html").read_text() for one in (finished, second)]
+    assert pages[0].count("<figure") == pages[1].count("<figure") > 3
+    assert config_sha256(composed(*CONFIG, "evaluation.pictures=false")) == config_sha256(composed(*CONFIG))

@@ -166,7 +166,12 @@ def _answers(labels: Any, logits: Any, names: Sequence[str], where: tuple[str, s
 
 
 def _judging(names: Sequence[str], weights: ClassWeights | None, how: How) -> Judging:
-    typed = {"groups": how.get("groups", "terciles"), "resamples": how.get("resamples", 1000), "weighted": False}
+    typed = {
+        "groups": how.get("groups", "terciles"),
+        "resamples": how.get("resamples", 1000),
+        "weighted": False,
+        "pictures": True,
+    }
     try:
         options = EvaluationOptions.model_validate(typed)
     except ValidationError as error:

@@ -106,7 +106,7 @@ def _judging(how: Mapping[str, Any], labels: Sequence[str], *, has_validation: b
     odd = [key for key, value in how.items() if key not in TAKEN and value is not None]
     if odd:
         raise ConfigError(f"{listing(odd)}: means nothing where a sample has several labels; leave it out")
-    typed = {"groups": "terciles", "resamples": how.get("resamples", 1000), "weighted": False}
+    typed = {"groups": "terciles", "resamples": how.get("resamples", 1000), "weighted": False, "pictures": True}
     try:
         options = EvaluationOptions.model_validate(typed)
     except ValidationError as error:

@@ -29,7 +29,10 @@ from equipoise.methods.sharpness import Sharpness
 from equipoise.methods.weighting import STRATEGIES, Weighting
 
 # Options that change how a run is carried out but not its result; the config's digest omits them.
-CONTROL = ("sweep", "tracking", "trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile")
+CONTROL = (
+    *("sweep", "tracking", "evaluation.pictures"),
+    *("trainer.threads", "trainer.gpu_memory", "trainer.resume", "trainer.profile"),
+)
 # What repeats a configuration, rather than being part of it.
 REPETITION = ("dataset.split_seed", "dataset.fold", "seed")
 # Sections that judge a trained model and do not change it.
@@ -121,6 +124,7 @@ class EvaluationOptions(Section):
     groups: Literal["terciles"] | Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
     resamples: Annotated[int, Field(ge=0, le=1_000_000)]
     weighted: bool
+    pictures: bool
 
 
 class Tracking(Section):

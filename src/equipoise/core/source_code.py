@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equipoise.core.kept_digests import Kept
+
 HOME = Path(__file__).resolve().parents[2]  # the folder from which this project's modules are imported
 INSTALLED = ("site-packages", "dist-packages")  # folders that hold the modules of many projects
 ALL, ANY = "*", "?"
+PACKAGE = HOME / "equipoise"
+KEPT = Kept(PACKAGE)  # of functions that reach no other code than this package's
 
 Place = tuple[Path, str]  # a name at the top of a file, or ALL of them
 # A module, and what is taken from it: a name, ALL for the module itself, or ANY part of it.
@@ -32,15 +36,24 @@ def digest(*roots: Callable[..., Any] | str, without: tuple[str, ...] = ()) -> s
     roots : functions from any file, or dotted names such as `equipoise.training.fit`
     without : dotted names of this project that are not followed: modules, or definitions at their top level
     """
-    left = [_place_of(name) if isinstance(name, str) else _home_of(name) for name in roots]
-    texts = set(_reached(left, set(map(_place_of, without))))
-    return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()
+    key = ["|".join(_names(root)) for root in roots], list(without)
+    of_package = all(Path(_names(root)[0]).is_relative_to(PACKAGE) for root in roots)
+    found = KEPT.find(key) if of_package else None
+    if found is None:
+        left = [_place_of(name) if isinstance(name, str) else _home_of(name) for name in roots]
+        reached: set[Path] = set()
+        texts = set(_reached(left, set(map(_place_of, without)), reached))
+        found = hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()
+        if of_package and all(file.is_relative_to(PACKAGE) for file in reached):
+            KEPT.keep(key, found)
+    return found
 
 
 def read_anew() -> None:
     """Forget every file that was read, so that code which was edited since is digested as it is now."""
     for cached in (digest, _parsed, _file_of, _root_of):
         cached.cache_clear()
+    KEPT.forget()
 
 
 class _Statement:
@@ -97,9 +110,14 @@ def _parsed(file: Path) -> _Module:
     return _Module(definitions, imports, effects)
 
 
-def _reached(left: list[Place], stops: Collection[Place]) -> Iterator[str]:
-    """Yield the text of every statement that can be reached, and the dotted names from other projects."""
-    seen, entered = set(stops), set()
+def _reached(left: list[Place], stops: Collection[Place], entered: set[Path]) -> Iterator[str]:
+    """Yield the text of every statement that can be reached, and the dotted names from other projects.
+
+    Parameters
+    ----------
+    entered : is filled with the files that they stand in
+    """
+    seen = set(stops)
     while left:
         file, name = place = left.pop()
         if place in seen or (file, ALL) in stops:
@@ -196,12 +214,19 @@ def _text(node: Any) -> str:
 
 
 def _home_of(function: Callable[..., Any]) -> Place:
+    file, name = Path(_names(function)[0]), _names(function)[1]
+    return file, name if name in _parsed(file).definitions else ALL
+
+
+def _names(root: Callable[..., Any] | str) -> tuple[str, str]:
+    """Return the file of a function and the name at its top that it stands under; the package of a dotted name."""
+    if isinstance(root, str):
+        return str(PACKAGE), root
+    function = root
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)
-    file = Path(inspect.getfile(function)).resolve()
-    name = function.__qualname__.split(".")[0]
-    return file, name if name in _parsed(file).definitions else ALL
+    return str(Path(inspect.getfile(function)).resolve()), function.__qualname__.split(".")[0]
 
 
 def _place_of(dotted: str) -> Place:

@@ -68,12 +68,15 @@ class Epochs:
         resident = is_resident(self.samples)
         gathered = _resident(self.samples) if resident else lambda rows: (rows,)
         epochs = tf.data.Dataset.counter() if endless else tf.data.Dataset.range(1)
+        # Without branches that depend on tensors, AutoGraph's rewriting only takes a second.
+        plain = resident and self.sampling is None and not self.alters
+        traced = tf.autograph.experimental.do_not_convert if plain else lambda function: function
         batches = epochs.flat_map(
-            lambda later: _in_batches((*gathered(self.rows(later)), *self._numbers(later)), count, batch_size)
+            traced(lambda later: _in_batches((*gathered(self.rows(later)), *self._numbers(later)), count, batch_size))
         )
         batches = batches if part == (0, 1) else batches.map(_part_of(*part))
         batches = batches if resident else _fetched(batches, self.samples)
-        batches = batches.map(self._made, None if resident or not self.alters else tf.data.AUTOTUNE)
+        batches = batches.map(traced(self._made), None if resident or not self.alters else tf.data.AUTOTUNE)
         length = tf.data.INFINITE_CARDINALITY if endless else -(-count // batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(length))
         return batches.prefetch(2).with_options(_untuned()) if resident else batches.prefetch(tf.data.AUTOTUNE)

@@ -66,9 +66,9 @@ BY_CLASS = {
 }
 
 
-def draw(evidence: Evidence, folder: Path) -> list[str]:
+def draw(evidence: Evidence, folder: Path, *, with_pictures: bool = True) -> list[str]:
     """Write the pictures and the page, and return the paths of these files relative to the run's folder."""
-    drawn = pictures(evidence)
+    drawn = pictures(evidence) if with_pictures else {}
     (folder / FOLDER).mkdir(exist_ok=True)
     for name, png in drawn.items():
         (folder / FOLDER / f"{name}.png").write_bytes(png)

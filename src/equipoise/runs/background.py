@@ -97,20 +97,20 @@ def current() -> Beside | None:
     return kept(_Current).beside
 
 
-def run_begins() -> None:
+def run_begins(*, with_pictures: bool) -> None:
     """Have the process that draws there when there is something to draw, if one is to draw."""
     beside = current()
-    if beside:
+    if beside and with_pictures:
         beside.start()
 
 
-def draw(evidence: Evidence, log: Run, session: Session) -> None:
-    """Draw and log a run's pictures: now, or beside the next run where that is done."""
+def draw(evidence: Evidence, log: Run, session: Session, *, with_pictures: bool) -> None:
+    """Draw and log a run's pictures and its page: now, or beside the next run where that is done."""
     beside = current()
-    if beside and beside.takes(evidence):
+    if with_pictures and beside and beside.takes(evidence):
         session.hand_over(partial(beside.finish, evidence, log))
     else:
-        draw_and_log(evidence, log)
+        draw_and_log(evidence, log, with_pictures=with_pictures)
 
 
 @dataclass

@@ -104,9 +104,9 @@ def _or_none(value: float) -> float | None:
 
 
 @clock.part("pictures")
-def draw_and_log(evidence: Evidence, log: Run) -> None:
+def draw_and_log(evidence: Evidence, log: Run, *, with_pictures: bool = True) -> None:
     """Draw and log the pictures and the report."""
-    log_drawn(run_page.draw(evidence, log.folder), log)
+    log_drawn(run_page.draw(evidence, log.folder, with_pictures=with_pictures), log)
 
 
 def log_drawn(files: Sequence[str], log: Run) -> None:

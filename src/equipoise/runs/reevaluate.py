@@ -142,7 +142,8 @@ def evaluate_again(
         log_gates(log, gates)
         log_prior(log, prior)
         log_script_of(store, trained.id, log)
-        draw_and_log(replace(found.evidence, facts=facts(config, data, log, f"{command('evaluate')} {words}")), log)
+        evidence = replace(found.evidence, facts=facts(config, data, log, f"{command('evaluate')} {words}"))
+        draw_and_log(evidence, log, with_pictures=config.evaluation.pictures)
     return Judged(log.id, log.experiment_id, trained.id, found.evidence, gates, folder, prior)
 
 

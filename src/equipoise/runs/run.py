@@ -105,7 +105,7 @@ def run(
     settled = session.begin(config, data)
     if settled is not None:
         return settled
-    background.run_begins()
+    background.run_begins(with_pictures=config.evaluation.pictures)
     every = to_repeat_on(config, cache or cache_folder())
     data = resampled(config.dataset, data, config.seed)
     learner = start(config, data)
@@ -131,7 +131,7 @@ def run(
             again = Again.of(config, trained, every)
             refit(again, log, trained)
             evidence = replace(evidence, model=log_rule(again, log, trained, data))
-        background.draw(evidence, log, session)
+        background.draw(evidence, log, session, with_pictures=config.evaluation.pictures)
     return replace(Finished(*of_run, is_uploaded=log.is_uploaded), evidence=evidence)
 
 
