@@ -2,7 +2,7 @@
 
 FILES = {
     "calibration/none.yaml": "60d0b577b24894067e470b5b15c7da45bfc8fe0440f0df0b3068d6d259ecb28b",
-    "config.yaml": "c18ceed7c44d7d30837ac0d2442e304d2c6ba92b87e6fe989cdc677583d409d6",
+    "config.yaml": "aa366adaedc81dc2e5fe2e92afbe91687b797e7a99a83b063cf8b187ed415392",
     "dataset/mnist_lt.yaml": "378c81cc0ac2d380d47c5507f2bec37acc03c88878b3bef8f68d3a46e78af8d4",
     "decision/argmax.yaml": "2b3088adf13eff9451f2b487ff1186ee935a21c4a4ab9c3650df7dd38b64a066",
     "loss/class_weight.yaml": "1d8722c92b1b7f8a33ad3a62deea5ffbbcf2d950c65bc35a5692d38ee1af6600",
