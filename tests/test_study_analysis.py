@@ -34,13 +34,14 @@ def parts() -> Iterator[SimpleNamespace]:
             hypotheses,
             page,
             pooled,
+            quick,
             regret,
             sensitivity,
             table,
         )
 
         each = (beside, choosing, contrasts, decision, dependence, hierarchy, hypotheses, page, pooled, regret)
-        each += (sensitivity, table)
+        each += (quick, sensitivity, table)
         yield SimpleNamespace(report=report, **{module.__name__.partition(".")[2]: module for module in each})
         for name in [name for name in sys.modules if name.partition(".")[0] in ("analysis", "report", "marked")]:
             patch.delitem(sys.modules, name)
@@ -176,6 +177,8 @@ def test_claims_are_judged_when_their_data_are_in(parts: SimpleNamespace, rows: 
     assert asked["`balanced` − none, 300 epochs"] == ("table", "image", "series", "text")
     partial = parts.table.study(rows, {name: name for name in "abcdefghijklmnopqrstuvw"})
     assert parts.hypotheses.judge(partial, parts.hypotheses.hypotheses()[0].claims[0]).verdict == "not run yet"
+    told = list(parts.quick.lines(of_all, of_all))
+    assert ["agree" in line for line in told] == [True] * 4 + [False] + [True] * 2, told
     lines = parts.decision.lines(of_all, "balanced_accuracy")
     assert lines[0][2].endswith("12 families")
     assert {line[7] for line in lines} == {"–"}, "no boosting"
