@@ -35,13 +35,14 @@ def parts() -> Iterator[SimpleNamespace]:
             page,
             pooled,
             quick,
+            quotes,
             regret,
             sensitivity,
             table,
         )
 
         each = (beside, choosing, contrasts, decision, dependence, hierarchy, hypotheses, page, pooled, regret)
-        each += (quick, sensitivity, table)
+        each += (quick, quotes, sensitivity, table)
         yield SimpleNamespace(report=report, **{module.__name__.partition(".")[2]: module for module in each})
         for name in [name for name in sys.modules if name.partition(".")[0] in ("analysis", "report", "marked")]:
             patch.delitem(sys.modules, name)
@@ -252,6 +253,16 @@ def test_the_older_study_leaves_by_itself(parts: SimpleNamespace, tmp_path: Path
         assert page.read_text() == "# New\n\n## After\n"
     text = (REPOSITORY / "docs" / "study.md").read_text()
     assert text.count(mark[0]) == text.count(mark[1]) <= 1
+
+
+def test_pages_that_quote_the_study_are_rewritten_in_place(parts: SimpleNamespace) -> None:
+    for name in ("README.md", "docs/questions.md"):
+        text = (REPOSITORY / name).read_text()
+        once = parts.quotes.replaced(text, "29 families, " + "a long sentence about them " * 5 + "ends.")
+        assert parts.quotes.replaced(once, "another.") == parts.quotes.replaced(text, "another.")
+        assert not any(line.startswith("<!--study") for line in once.splitlines())
+        assert once.count("\n") <= text.count("\n") + 1
+        assert max(map(len, once.splitlines())) == max(map(len, text.splitlines()))
 
 
 def test_the_report_works_without_runs(parts: SimpleNamespace, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from analysis import details, figures, page, paper, quick, synthetic_words
+from analysis import details, figures, page, paper, quick, quotes, synthetic_words
 from analysis.choosing import with_chosen
 from analysis.hypotheses import judged
 from analysis.table import read
@@ -64,6 +64,8 @@ def write(results: Path, docs: Path, families: dict[str, str]) -> None:
     page.write(docs / "study.md", study, found, seventh, list(pictures))
     (folder / "results.md").write_text(details.written(study, found))
     paper.write(docs / "paper" / "paper.md", study, found, seventh, list(pictures))
+    if page.is_complete(found):
+        quotes.write(docs, found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""The sentences of other pages that quote the study: they are rewritten once all of its claims are judged.
+
+A passage stands within a paragraph between two comments. No line begins with one: it would be no Markdown.
+"""
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+from analysis.hypotheses import NOT_SHOWN, SHOWN, Judged, verdict
+from analysis.page import Found
+
+BEGIN, END = "<!--study-->", "<!--/study-->"
+WIDTH = 120
+NO_METHOD = {
+    SHOWN: "none of four trained methods gains 0.01 over post-hoc adjustment",
+    NOT_SHOWN: "it is not shown that no trained method gains 0.01 over post-hoc adjustment",
+}
+
+
+def write(docs: Path, found: Found) -> None:
+    """Rewrite the passages of the README and of the questions, where these are there."""
+    for file, passage in passages(docs, found).items():
+        if file.exists() and BEGIN in (text := file.read_text()):
+            file.write_text(replaced(text, passage))
+
+
+def passages(docs: Path, found: Found) -> Mapping[Path, str]:
+    """Return what each page says; each begins within a sentence, after `Over`."""
+    _, first, _ = found["1"]
+    _, (free,), _ = found["3"]
+    gains = {one.claim.title.rpartition(", ")[2]: one for one in found["2"][2]}
+    families = f"{len(free.means.names)} families of data sets"
+    _, claims, _ = found["4"]
+    no_method = NO_METHOD.get(verdict(claims), NO_METHOD[NOT_SHOWN])
+    gained = f"{_told(first[0])} in balanced accuracy after 30 epochs, {_told(gains['1,000 epochs'])} after 1,000"
+    return {
+        docs.parent
+        / "README.md": f"[{len(free.means.names)} families](docs/study.md), `balanced` gains {gained}; what is "
+        f"free differs by {_told(free)}.",
+        docs / "questions.md": f"{families}, {no_method}; this minus `balanced` is {_told(free)} after 300 epochs "
+        "([study](study.md)).",
+    }
+
+
+def _told(one: Judged) -> str:
+    assert one.posterior is not None
+    low, high = one.posterior.interval
+    return f"{one.posterior.mean:+.3f} ({low:.3f} to {high:.3f})".replace("-", "−")
+
+
+def replaced(text: str, passage: str) -> str:
+    """Return the text with another passage; its paragraph is wrapped anew."""
+    paragraphs = text.split("\n\n")
+    (place,) = [place for place, paragraph in enumerate(paragraphs) if BEGIN in paragraph]
+    before, _, rest = " ".join(paragraphs[place].split("\n")).partition(BEGIN)
+    after = rest.partition(END)[2]
+    whole = f"{before}{BEGIN} {passage}{END}{after}"
+    paragraphs[place] = textwrap.fill(whole, WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n\n".join(paragraphs)
