@@ -42,15 +42,21 @@ def small_resnet(shape: tuple[int, ...], logits: int, *, depth: int) -> Any:
     return Model(inputs, layers.Dense(logits, name="logits")(layers.GlobalAveragePooling2D()(x)))
 
 
-def fit(cache: Path, *overrides: str) -> tuple[str, list[dict[str, float]], Any, Prepared]:
-    """Train three epochs; return the weights' digest, the history, the model and the data."""
+def fit(cache: Path, *overrides: str, shared: bool = False) -> tuple[str, list[dict[str, float]], Any, Prepared]:
+    """Train three epochs; return the weights' digest, the history, the model and the data.
+
+    Parameters
+    ----------
+    shared : with what an earlier training has traced, and its model, if only variables tell it from this one, as jobs
+        of a sweep do; test_graph.py holds that it changes no bit
+    """
     from equipoise.training import fit as training
-    from equipoise.training.graph import Compiled
+    from equipoise.training.graph import Compiled, compiled
 
     config: Config = composed("trainer.epochs=3", *overrides)
     data = resampled(config.dataset, prepare(config.dataset, cache), config.seed)
     weights = weigh(config, data)
-    built = Compiled(config, data)
+    built = (compiled if shared else Compiled)(config, data)
     history: list[dict[str, float]] = []
     training.fit(built, config, data, weights, lambda _, metrics: history.append(metrics))
     return training.weights_sha256(built.model), history, built.model, data

@@ -17,14 +17,17 @@ from trainings import IMPLEMENTATIONS, SMALL, TWO, fit, small_resnet
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
 
 
+@pytest.fixture(scope="module")
+def plain(cache: Path) -> str:
+    """The digest of a training without weights, in a graph of its own."""
+    return fit(cache, *SMALL)[0]
+
+
 @pytest.mark.parametrize("jit", ["false", "true"])
 @pytest.mark.parametrize("labels", ["sparse", "one_hot", "binary"])
 def test_the_three_implementations_are_bitwise_the_same(cache: Path, labels: str, jit: str) -> None:
-    size = TWO if labels == "binary" else SMALL
-    runs = [
-        fit(cache, *size, f"dataset.labels={labels}", f"trainer.jit={jit}", "weighting=balanced", f"loss={name}")
-        for name in IMPLEMENTATIONS
-    ]
+    typed = [*(TWO if labels == "binary" else SMALL), f"dataset.labels={labels}", f"trainer.jit={jit}"]
+    runs = [fit(cache, *typed, "weighting=balanced", f"loss={name}", shared=True) for name in IMPLEMENTATIONS]
     assert len({digest for digest, *_ in runs}) == 1
     for _, history, *_ in runs[1:]:
         for found, expected in zip(history, runs[0][1], strict=True):
@@ -33,14 +36,14 @@ def test_the_three_implementations_are_bitwise_the_same(cache: Path, labels: str
                 pytest.approx(expected["train/loss"], rel=1e-6) if jit == "true" else expected["train/loss"]
             )
             assert found == {key: value for key, value in expected.items() if key != "train/loss"}
-    unweighted, *_ = fit(cache, *size, f"dataset.labels={labels}", f"trainer.jit={jit}")
+    unweighted, *_ = fit(cache, *typed, shared=True)
     assert unweighted != runs[0][0], "the weights have an effect"
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_uniform_weights_are_no_weights(cache: Path, implementation: str) -> None:
+def test_uniform_weights_are_no_weights(cache: Path, implementation: str, plain: str) -> None:
     ones = "weighting.weights={0: 1, 1: 1, 2: 1}"
-    assert fit(cache, *SMALL, f"loss={implementation}", "weighting=manual", ones)[0] == fit(cache, *SMALL)[0]
+    assert fit(cache, *SMALL, f"loss={implementation}", "weighting=manual", ones)[0] == plain
 
 
 def test_sparse_and_one_hot_labels_train_the_same(cache: Path) -> None:
@@ -121,12 +124,11 @@ def test_a_thousand_classes_are_weighed_alike(cache: Path) -> None:
     assert digests != {fit(cache, *shared)[0]}
 
 
-def test_arrays_on_disk_train_as_arrays_in_memory(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arrays_on_disk_train_as_arrays_in_memory(cache: Path, plain: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from equipoise.data import feed
 
-    resident = fit(cache, *SMALL)[0]
     monkeypatch.setattr(feed, "MOST_RESIDENT_BYTES", 0)
-    assert fit(cache, *SMALL)[0] == resident
+    assert fit(cache, *SMALL)[0] == plain
 
 
 def test_sampling_changes_what_is_learned(cache: Path) -> None:
@@ -198,12 +200,10 @@ SCHEDULES = [
 def test_scheduled_weights_are_bitwise_the_same_in_all_implementations(
     cache: Path, schedule: list[str], jit: str
 ) -> None:
-    common = [*SMALL, "weighting=balanced", "trainer.epochs=4", f"trainer.jit={jit}", *schedule]
-    runs = [fit(cache, *common, f"loss={name}") for name in IMPLEMENTATIONS]
+    common = [*SMALL, "weighting=balanced", "trainer.epochs=4", f"trainer.jit={jit}"]
+    runs = [fit(cache, *common, *schedule, f"loss={name}", shared=True) for name in IMPLEMENTATIONS]
     assert len({digest for digest, *_ in runs}) == 1
-    assert runs[0][0] != fit(cache, *SMALL, "weighting=balanced", "trainer.epochs=4", f"trainer.jit={jit}")[0], (
-        "the schedule has an effect"
-    )
+    assert runs[0][0] != fit(cache, *common, shared=True)[0], "the schedule has an effect"
     shares = [metrics["weight_schedule"] for metrics in runs[0][1]]
     cosine = [(1 - np.cos(np.pi * epoch / 3)) / 2 for epoch in range(4)]
     assert shares == pytest.approx([[0, 0, 1, 1], [0, 0.5, 1, 1], cosine][SCHEDULES.index(schedule)])

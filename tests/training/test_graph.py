@@ -94,13 +94,11 @@ def test_values_in_tables_share_a_graph(cache: Path, loss: str, option: str, eng
     others = [word for word in of_loss(loss) if word.split("=")[0] not in (option, f"loss.{option}")]
     shared = [f"loss={loss}", *others, f"trainer.engine={engine}", "trainer.epochs=2"]
     shared += YES_OR_NO if LOSSES[loss].yes_or_no else []
-    found = []
-    for value in IN_TABLES[loss, option]:
-        alone = train(cache, graph.Compiled, *shared, value)
-        assert train(cache, graph.compiled, *shared, value) == alone
-        found.append(alone)
+    first, second = ([*shared, value] for value in IN_TABLES[loss, option])
+    alone = train(cache, graph.Compiled, *second)
+    assert train(cache, graph.compiled, *first) != alone
+    assert train(cache, graph.compiled, *second) == alone
     assert len(graph.graphs()) == 1
-    assert found[0] != found[1]
 
 
 def test_options_in_tables_are_known_from_the_record() -> None:
@@ -117,27 +115,30 @@ def test_jobs_that_share_a_graph_end_with_the_bits_of_jobs_that_do_not(
     from equipoise.training import graph
 
     overrides = [[*SHARED[case], *job] for job in JOBS]
-    expected = [train(cache, graph.Compiled, *job) for job in overrides]
+    alone = [train(cache, graph.Compiled, *job) for job in overrides[1:-1]]
     traces = []
     original = PerSampleLoss.call
     monkeypatch.setattr(PerSampleLoss, "call", lambda *arguments: traces.append(1) or original(*arguments))
-    for alone, job in zip(expected, overrides, strict=True):
-        assert train(cache, graph.compiled, *job) == alone
+    first, *found, again = [train(cache, graph.compiled, *job) for job in overrides]
+    assert found == alone
+    assert again == first, "which made the graph, and had it to itself"
     assert traces == [1, 1] if "XLA" in case else traces == [1], (
         "traced once for all of them; under XLA the smaller batch by itself"
     )
     assert len(graph.graphs()) == 1
-    assert any("diverged" in str(found[-1]) for found in expected)
-    assert len({str(found) for found in expected}) == len(expected) - 1, (
-        "the last job is the first one again, the others differ"
-    )
+    assert any("diverged" in str(job[-1]) for job in alone)
+    assert len({str(job) for job in (first, *alone)}) == 1 + len(alone), "all differ"
 
 
 def test_jobs_that_differ_in_the_graph_share_none(cache: Path) -> None:
     from equipoise.training import graph
 
+    def make(*overrides: str) -> None:
+        config = composed(*SMALL, *overrides)
+        graph.compiled(config, resampled(config.dataset, prepare(config.dataset, cache), config.seed))
+
     base = ["loss=custom", "weighting=balanced", "trainer.epochs=1"]
-    train(cache, graph.compiled, *base)
+    make(*base)
     for other in (
         ["model.hidden=[9]"],
         ["loss=sample_weight"],
@@ -156,7 +157,7 @@ def test_jobs_that_differ_in_the_graph_share_none(cache: Path) -> None:
         ["trainer.precision=mixed_float16", "weighting=none"],
     ):
         before = list(graph.graphs())
-        train(cache, graph.compiled, *base, *other)
+        make(*base, *other)
         assert list(graph.graphs())[-1] not in before, other
 
 
