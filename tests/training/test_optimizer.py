@@ -17,13 +17,13 @@ def stepped(*overrides: str, steps: int = 1) -> tuple[Any, list[Any]]:
     """A model of 1 x 2 weights, all of them 1, after steps along gradients of 3 and 4; and its optimiser."""
     import keras
 
-    from equipoise.training.optimizer import optimizer_of
+    from equipoise.training.optimizer import optimizer_of, spared_of
 
     norm = keras.layers.BatchNormalization(name="norm", scale=True, center=True)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, use_bias=True, name="dense"), norm])
     for variable in model.trainable_variables:
         variable.assign(np.ones(variable.shape))
-    optimizer = optimizer_of(composed(*overrides).trainer, model, np.ones(2))
+    optimizer = optimizer_of(composed(*overrides).trainer, spared_of(model), np.ones(2))
     gradients = [np.zeros(variable.shape, np.float32) for variable in model.trainable_variables]
     gradients[0] = np.array([[3, 4]], np.float32)
     for _ in range(steps):

@@ -28,14 +28,14 @@ def compiled(*overrides: str, layers: Any = ()) -> Any:
 
     from equipoise.methods.implementations import PerSampleLoss
     from equipoise.methods.losses import cross_entropy
-    from equipoise.training.optimizer import optimizer_of
+    from equipoise.training.optimizer import optimizer_of, spared_of
     from equipoise.training.sharpness import sharpness_aware
 
     trainer = composed(*overrides).trainer
     keras.utils.set_random_seed(0)
     bare = keras.Sequential([keras.Input((3,)), *[make() for make in layers], keras.layers.Dense(2, dtype="float32")])
     model = sharpness_aware(bare, trainer)
-    optimizer = optimizer_of(trainer, model, np.array([1.0, 4.0]))
+    optimizer = optimizer_of(trainer, spared_of(model), np.array([1.0, 4.0]))
     model.compile(optimizer, PerSampleLoss(cross_entropy, "cross_entropy"))
     optimizer.build(model.trainable_variables)
     return model

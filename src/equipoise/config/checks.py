@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from equipoise.config.estimators import check_command, check_estimator, moves_prior
 from equipoise.config.lengths import check_judged_after
 from equipoise.config.model import Config, Trainer
+from equipoise.config.stacks import check_stacked
 from equipoise.core.commands import command
 from equipoise.core.errors import ConfigError
 from equipoise.core.plugins import ROWS
@@ -74,6 +75,7 @@ def check_together(config: Config) -> None:
     _check_strategy(config.trainer)
     _check_refit(config)
     check_judged_after(config, source.counts)
+    check_stacked(config, source)
     if DATASETS[config.dataset.name].several_labels:
         _check_several_labels(config, source)
     else:

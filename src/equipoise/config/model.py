@@ -69,6 +69,7 @@ SILENT = (
     ("dataset.time", None),
     ("evaluation.weighted", False),
     ("trainer.judge_after", []),
+    ("trainer.stacked", False),
 )
 # What an estimator takes of the trainer that can change its result; it has no steps, and nothing else is for it.
 OF_ESTIMATORS = ("deterministic", "refit")
@@ -99,6 +100,7 @@ class Trainer(LearningRate, Sharpness):
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     jit: Literal["auto"] | bool
     engine: Literal["auto", "fit", "resident"]
+    stacked: bool
     # Both change the result within float tolerance alone: the batches are the same, their sums have another order.
     strategy: Literal["single", "mirrored", "multi_worker"]
     replicas: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]

@@ -1,5 +1,7 @@
 """Before a run: start TensorFlow on its device, meet the other workers, and try the loss and the model."""
 
+from functools import partial
+
 import numpy as np
 
 from equipoise.config.checks import check_prepared
@@ -11,6 +13,7 @@ from equipoise.data.prepared import Prepared
 from equipoise.methods import calibration
 from equipoise.methods.models import estimator
 from equipoise.runs import resume
+from equipoise.runs.stacks import members
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
 from equipoise.training.cluster import read_cluster
@@ -39,15 +42,19 @@ def start(config: Config, data: Prepared) -> Learner:
     from equipoise.training import trial
     from equipoise.training.engines.choose import choice_of
     from equipoise.training.keras_learner import KerasLearner
+    from equipoise.training.stacked import StackedLearner
     from equipoise.training.workers import connected
 
     choice = choice_of(config, data, device)
-    if tells and (config.trainer.engine == "auto" or (choice.xla and config.trainer.jit == "auto")):
+    if tells and not config.trainer.stacked and (config.trainer.engine == "auto" or (choice.xla and config.trainer.jit == "auto")):
         note(f"trainer.engine={config.trainer.engine} takes {choice}")
     with connected(), runtime.enough_memory(), unchanged(data):
         for message in trial.check_loss(config, data):
             warn(message)
-        learner = KerasLearner(config, data, device, replicas, choice)
+        if config.trainer.stacked:
+            learner: KerasLearner = StackedLearner(config, data, device, choice, partial(members, config, data))
+        else:
+            learner = KerasLearner(config, data, device, replicas, choice)
         trial.check_model(learner.compiled, config, data)
     return learner
 

@@ -59,6 +59,7 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     from equipoise.core.bars import jobs_bar
     from equipoise.core.terminal import told_once, warn
     from equipoise.runs import background
+    from equipoise.runs.stacks import expected
     from equipoise.sweeps.jobs import check_search, labels, save_views
     from equipoise.sweeps.progress import followed
     from equipoise.sweeps.summary import summarised
@@ -83,6 +84,7 @@ def _run_sweep(plan: planning.Plan, sweep: planning.Sweep, reached: choose.Reach
     at_once = elsewhere or plan.searching or len(jobs) == 1 or cores() == 1
     with (
         told_once(),
+        expected(jobs),
         summarised(store, plan, sweep) as state,
         following,
         nullcontext() if at_once else background.beside(len(jobs)),

@@ -17,6 +17,7 @@ from equipoise.core.bars import jobs_bar
 from equipoise.core.errors import ConfigError
 from equipoise.core.paths import project_root
 from equipoise.core.terminal import told_once, warn
+from equipoise.runs.stacks import expected
 from equipoise.sweeps import planning
 from equipoise.sweeps.jobs import Unfinished, save_views
 from equipoise.sweeps.launchers import choose
@@ -71,7 +72,8 @@ def carry_out(plan: Plan, sweep: Sweep) -> Swept:
     store.check_experiments({experiment_of(job.dataset) for job in plan.jobs})
     planning.prepare_all(plan)
     named = _named_by(told_apart(sweep.grid, plan.jobs))
-    with told_once(), named, summarised(store, plan, sweep) as state, jobs_bar(len(plan.jobs)):
+    bar, stacks = jobs_bar(len(plan.jobs)), expected(plan.jobs)
+    with told_once(), named, stacks, summarised(store, plan, sweep) as state, bar:
         for number, job in enumerate(plan.jobs):
             folder = sweep.folder / str(number)
             folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from equipoise.config.model import Config
+from equipoise.config.model import Config, Trainer
 from equipoise.core.errors import ConfigError, listing
 from equipoise.data.feed import class_indices
 from equipoise.methods.implementations import PerSample
@@ -62,6 +62,17 @@ class FirstBadStep:
         return max(0, logits - 1) if logits >= 0 else last, "its gradient leaves weights that give no finite logits"
 
 
+def cure(trainer: Trainer) -> str:
+    """Return what keeps a training within the numbers."""
+    wider = ""
+    if trainer.precision == "mixed_float16":
+        wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32"
+    return (
+        f"Lower trainer.learning_rate={trainer.learning_rate}, or keep the loss's scale with "
+        f"weighting.normalize=sample_mean{wider}"
+    )
+
+
 class Divergence:
     """Tells where and why a training has gone out of numbers."""
 
@@ -79,23 +90,14 @@ class Divergence:
         step, how = self._first_bad.found(steps - 1 if last is None else last)
         return ConfigError(
             f"training diverged in epoch {epoch + 1} at step {step + 1} of {steps}: {how}. "
-            f"Its batch holds {self._held(step)}. {self._cure()}"
+            f"Its batch holds {self._held(step)}. {cure(self._config.trainer)}"
         )
 
     def hidden(self, epoch: int, weights: str) -> ConfigError:
         """Return the error where the loss does not tell: of what is no number, a ReLU makes 0."""
         return ConfigError(
             f"training diverged in epoch {epoch + 1}: {weights} holds NaN or infinity, which a layer above it hides "
-            f"from the loss. A sample that is no number does so, or a step that is too long. {self._cure()}"
-        )
-
-    def _cure(self) -> str:
-        trainer, wider = self._config.trainer, ""
-        if trainer.precision == "mixed_float16":
-            wider = "; or trainer.precision=mixed_bfloat16, which counts as far as float32"
-        return (
-            f"Lower trainer.learning_rate={trainer.learning_rate}, or keep the loss's scale with "
-            f"weighting.normalize=sample_mean{wider}"
+            f"from the loss. A sample that is no number does so, or a step that is too long. {cure(self._config.trainer)}"
         )
 
     def _held(self, step: int) -> str:

@@ -39,7 +39,7 @@ from equipoise.training.divergence import FirstBadStep
 from equipoise.training.engines.choose import choice_of
 from equipoise.training.engines.engine import Choice, Work
 from equipoise.training.loss import ConfiguredLoss, begins_at, logits_of, loss_function
-from equipoise.training.optimizer import optimizer_of
+from equipoise.training.optimizer import optimizer_of, spared_of
 from equipoise.training.precision import with_rows
 from equipoise.training.predictor import Predictor
 from equipoise.training.runtime import device_taken, strategy_of
@@ -48,6 +48,7 @@ from equipoise.training.sharpness import sharpness_aware
 # What no graph holds: variables hold it, or it matters before or after the training's steps alone.
 OF_TRAINER = (
     *("learning_rate", "epochs", "monitor", "early_stopping", "second_stage", "refit", "resume", "profile"),
+    "judge_after",
     *LearningRate.model_fields,
 )
 NOT_IN_GRAPH = (
@@ -82,6 +83,16 @@ def _drawn(config: Config, data: Prepared) -> keras.Model:
     if config.trainer.strategy != "single":
         _normalise_together(model)
     return sharpness_aware(model, config.trainer)
+
+
+def fresh_weights(config: Config, data: Prepared) -> list[Floats]:
+    """Return the weights that the seed draws for the configured model."""
+    # Keras's initialisers draw from Python's generator. To seed TensorFlow's as well, as `build` does, would make
+    # every graph anew.
+    random.seed(config.seed)
+    np.random.seed(config.seed)
+    found: list[Floats] = _drawn(config, data).get_weights()
+    return found
 
 
 def _normalise_together(model: keras.Model) -> None:
@@ -192,11 +203,7 @@ class Compiled:
 
     def take_over(self, config: Config, data: Prepared) -> None:
         """Begin anew, with the weights of the seed."""
-        # Keras's initialisers draw from Python's generator. To seed TensorFlow's as well, as `build` does, would make
-        # every graph anew.
-        random.seed(config.seed)
-        np.random.seed(config.seed)
-        self.model.set_weights(_drawn(config, data).get_weights())
+        self.model.set_weights(fresh_weights(config, data))
         self.function, self._begins = loss_function(config, data), begins_at(config)
         for name, variable in self._tables.items():
             variable.assign(self.function.tables[name])
@@ -215,7 +222,7 @@ class Compiled:
         how = {"jit_compile": self._choice.xla, "steps_per_execution": self.work.steps_per_call}
         with self.strategy.scope():
             largest = with_rows(weights, self.work.epochs.samples)
-            optimizer = optimizer_of(config.trainer, self.model, largest)
+            optimizer = optimizer_of(config.trainer, spared_of(self.model), largest)
             self.model.compile(optimizer, self._parts().loss, **how)
             optimizer.build(self.model.trainable_variables)
         self._engine.begin(self._parts)
@@ -235,7 +242,7 @@ def graphs() -> OrderedDict[str, tuple[Compiled, int]]:
 
 def compiled(config: Config, data: Prepared) -> Compiled:
     """Return what an earlier job has compiled, if only variables tell it from this job; else compile."""
-    key, held = _graph(config, data), graphs()
+    key, held = graph_of(config, data), graphs()
     if key in held:
         held.move_to_end(key)
         found, _ = held[key]
@@ -249,8 +256,8 @@ def compiled(config: Config, data: Prepared) -> Compiled:
     return made
 
 
-def _graph(config: Config, data: Prepared) -> str:
-    """All that decides the graph, as text."""
+def graph_of(config: Config, data: Prepared) -> str:
+    """Return all that decides the graph, as text."""
     variable = [*NOT_IN_GRAPH, *(f"loss.{option}" for option in LOSSES[config.loss.name].in_variables)]
     if config.trainer.precision == "mixed_float16":
         variable.remove("weighting")  # it decides how the loss is scaled

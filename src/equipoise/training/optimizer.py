@@ -1,5 +1,6 @@
 """The configured optimiser: its step, the decay of weights, the clipping of gradients and the average of weights."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from equipoise.config.model import Trainer
@@ -13,18 +14,21 @@ if TYPE_CHECKING:
 NOT_DECAYED = ("bias", "gamma", "beta")
 
 
-def optimizer_of(trainer: Trainer, model: "keras.Model", weights: Floats) -> "keras.optimizers.Optimizer":
+def optimizer_of(
+    trainer: Trainer, spared: "Sequence[keras.Variable]", weights: Floats
+) -> "keras.optimizers.Optimizer":
     """Return the optimiser of a model that is not built for its variables yet; make it under the model's strategy.
 
     Parameters
     ----------
-    weights : float64 (classes,), the largest weight of a sample of each class, by which half precision scales the loss
+    spared : the variables that do not decay
+    weights : float64 (…, classes), the largest weight of a sample of each class, by which half precision scales the loss
     """
     import keras
 
     made = keras.optimizers.get({"class_name": trainer.optimizer, "config": described(trainer)})
     if trainer.weight_decay is not None:
-        made.exclude_from_weight_decay([variable for variable in model.trainable_variables if not is_decayed(variable)])
+        made.exclude_from_weight_decay(list(spared))
     return loss_scaled(made, trainer.precision, weights)
 
 
@@ -37,6 +41,11 @@ def described(trainer: Trainer) -> dict[str, Any]:
         **({"global_clipnorm": trainer.clip_norm} if clips else {}),
         **({"use_ema": True, "ema_momentum": trainer.ema} if trainer.ema is not None else {}),
     }
+
+
+def spared_of(model: "keras.Model") -> "list[keras.Variable]":
+    """Return the variables of a model that do not decay."""
+    return [variable for variable in model.trainable_variables if not is_decayed(variable)]
 
 
 def is_decayed(variable: "keras.Variable") -> bool:

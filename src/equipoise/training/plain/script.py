@@ -77,6 +77,11 @@ def _check(config: Config, data: Prepared) -> None:
             "dataset.count=weight with dataset.sampling or trainer.second_stage: counts of two kinds, "
             "so there is no script of plain Keras"
         )
+    if config.trainer.stacked:
+        raise ConfigError(
+            "trainer.stacked=true: other jobs were trained in the same program, so there is no script of plain Keras "
+            "with these bits"
+        )
     if config.trainer.phases:
         raise ConfigError("trainer.phases: a script trains all weights at once, so there is no script of plain Keras")
     if MODELS[config.model.name].file is not None:
