@@ -233,6 +233,8 @@ def _plan_sweep(typed: _Typed) -> Plan:
         return Plan(jobs, None, _folders(typed), shows_config=True)
     if searching and space:
         search.check_known(project_root(), sweep.id, searching, space)
+    if any(job.trainer.stacked for job in jobs):
+        _check_one_process(typed, is_open=searching is not None)
     repetitions = len(space.repetitions) if space else 1
     at_once = searching.n_jobs * repetitions if searching else len(jobs)
     handed_over = (
@@ -245,6 +247,20 @@ def _plan_sweep(typed: _Typed) -> Plan:
         *_planned(typed.settings),
     )
     return Plan(jobs, sweep, handed_over, typed.shows_config, searching, repetitions)
+
+
+def _check_one_process(typed: _Typed, *, is_open: bool) -> None:
+    """Refuse to stack jobs that are not known beforehand, or that other processes do."""
+    if is_open:
+        raise ConfigError(
+            "trainer.stacked=true trains jobs that are known beforehand, and here results choose the next one: "
+            "leave it out"
+        )
+    if typed.launcher != choose.IN_THIS_PROCESS:
+        raise ConfigError(
+            f"trainer.stacked=true trains jobs together in one process, and hydra/launcher={typed.launcher} gives each "
+            "to another: leave one of the two out"
+        )
 
 
 def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
@@ -266,6 +282,8 @@ def _plan_race(typed: _Typed, overrides: Sequence[Override]) -> Plan:
             if field.typed:
                 raise ConfigError(f"{error}\n  (in the candidate {candidate.label})") from None
             reasons[candidate.label] = str(error).splitlines()[0]
+    if baseline.trainer.stacked:
+        _check_one_process(typed, is_open=True)
     field = replace(field, candidates=tuple(composed))
     at_once = choose.at_once(_options(typed.settings.hydra.launcher))
     planned = race_plan.Planned(settings, field, tuple(composed.values()), reasons, at_once)
