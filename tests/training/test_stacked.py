@@ -1,14 +1,23 @@
 """Jobs trained as one program end where each of them ends by itself, up to the last bits."""
 
+import json
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from equipoise.config.checks import check_together
 from equipoise.config.model import Config
-from equipoise.core.paths import cache_folder
+from equipoise.core.errors import ConfigError
+from equipoise.core.paths import ROOT, cache_folder
 from equipoise.data.prepare import prepare
+from equipoise.runs.run import train
+from equipoise.sweeps import planning
+from equipoise.sweeps.in_process import carry_out, planned_sweep
+from equipoise.tracking import history
 from helpers import composed
 
 SMALL = ("dataset=synthetic", "dataset.class_counts=[60,25,8]", "model=mlp", "model.hidden=[8]", "trainer.epochs=6")
@@ -22,10 +31,11 @@ def jobs(*shared: str, each: Sequence[Sequence[str]]) -> list[Config]:
 def stacked(found: Sequence[Config]) -> list[Any]:
     from equipoise.runs.weigh import weigh
     from equipoise.training.graph import compiled
-    from equipoise.training.stacked import Member, train
+    from equipoise.training.stacked import Member
+    from equipoise.training.stacked import train as train_stack
 
     data = prepare(found[0].dataset, cache_folder())
-    return train(compiled(found[0], data), [Member(job, weigh(job, data)) for job in found], data)
+    return train_stack(compiled(found[0], data), [Member(job, weigh(job, data)) for job in found], data)
 
 
 def alone(job: Config) -> tuple[list[dict[str, float]], list[Any]]:
@@ -45,7 +55,7 @@ def alone(job: Config) -> tuple[list[dict[str, float]], list[Any]]:
     ("shared", "each"),
     [
         (
-            ["trainer.optimizer=adamw", "trainer.weight_decay=0.01", "trainer.judge_after=[2]"],
+            ["trainer.optimizer=adamw", "trainer.weight_decay=0.01", "trainer.judge_after=[2,best]"],
             [["weighting=none", "seed=0"], ["weighting=balanced", "seed=1"], ["weighting=power", "seed=0"]],
         ),
         (
@@ -69,7 +79,65 @@ def test_each_job_ends_as_by_itself(shared: list[str], each: list[list[str]]) ->
             assert mine == pytest.approx(its, rel=1e-4, abs=1e-5)
         for mine, its in zip(one.weights[6], weights, strict=True):
             np.testing.assert_allclose(mine, its, rtol=1e-3, atol=1e-5)
-        assert [*one.weights] == [*job.trainer.judge_after, 6]
-    again = stacked(found[1:])
-    same = [np.array_equal(*pair) for pair in zip(again[0].weights[6], learned[1].weights[6], strict=True)]
-    assert all(same), "of the jobs beside it no bit depends"
+        asked = {each for each in job.trainer.judge_after if each != "best"}
+        assert {*one.weights} >= {*asked, 6}
+    for mine, its in zip(stacked(found)[1].weights[6], learned[1].weights[6], strict=True):
+        np.testing.assert_array_equal(mine, its, "the same stack leaves the same bits")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
+def test_a_sweep_of_which_one_job_diverges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others log what they would by themselves: metrics, the best epoch, and every fourth epoch, as is asked."""
+    monkeypatch.setenv(ROOT, str(tmp_path))
+    of_manual = ["trainer.optimizer=sgd", "trainer.judge_after=[2,best]", "weighting=manual"]
+    shared = [*SMALL, *QUICK, *of_manual]
+    words = [
+        *shared,
+        "weighting.weights={0: 1, 1: 1, 2: 1},{0: 1, 1: 1, 2: 1e30}",
+        "seed=0,1",
+        "trainer.stacked=true",
+        "tracking.every=4",
+    ]
+    found = carry_out(*planned_sweep(words))
+    assert len(found.unfinished) == 2
+    for each in found.unfinished:
+        assert each.reason.startswith("training diverged in epoch 1: loss, weights or logits are not finite. Lower")
+    runs = {run.tags["seed"]: run for run in history.sweep_runs(found.store, found.sweep.id, ["test/"])}
+    assert {run.tags["engine"] for run in runs.values()} == {"stacked"}
+    for seed, run in runs.items():
+        single = train(composed(*shared, "weighting.weights={0: 1, 1: 1, 2: 1}", f"seed={seed}"))
+        assert run.metrics["test/log_loss"] == pytest.approx(single.metrics["test/log_loss"], rel=1e-4)
+        artifacts = Path(str(found.store.client.get_run(run.id).info.artifact_uri))
+        best, expected = (
+            json.loads((folder / "evaluation" / "earlier.json").read_text())["best"]
+            for folder in (artifacts, single.folder)
+        )
+        assert best["epochs"] == expected["epochs"]
+        assert best["test"]["argmax"] == pytest.approx(expected["test"]["argmax"])
+        assert [point["step"] for point in found.store.points(run.id, ["train/loss"])] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["model=cnn", "dataset=digits_lt"], "model=cnn"),
+        (["model.dropout=0.1"], "model.dropout=0.1"),
+        (["trainer.early_stopping=3"], "trainer.early_stopping=3"),
+        (["trainer.clip_norm=1"], "trainer.clip_norm=1.0"),
+        (["trainer.schedule=cosine"], "trainer.schedule=cosine"),
+        (["trainer.engine=fit"], "trainer.engine=fit"),
+    ],
+)
+def test_what_a_stack_does_not_know(words: list[str], told: str) -> None:
+    base = SMALL if words[0] != "model=cnn" else ()
+    with pytest.raises(ConfigError, match=re.escape(f"trainer.stacked=true with {told}: ")):
+        check_together(composed(*base, *QUICK, "trainer.stacked=true", *words))
+
+
+def test_other_processes_and_searches_do_not_stack() -> None:
+    words = ["-m", *SMALL, *QUICK, "seed=0,1", "trainer.stacked=true"]
+    with pytest.raises(ConfigError, match="hydra/launcher=joblib gives each to another: leave one of the two out"):
+        planning.plan([*words, "hydra/launcher=joblib"])
+    with pytest.raises(ConfigError, match="results choose the next one"):
+        planning.plan([*words[:-2], "trainer.stacked=true", "hydra/sweeper=optuna", "trainer.learning_rate=0.1,0.2"])

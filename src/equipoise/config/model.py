@@ -133,6 +133,7 @@ class Tracking(Section):
     """Where runs are logged."""
 
     name: Literal["local", "server"]
+    every: PositiveInt
 
 
 class Config(Section):

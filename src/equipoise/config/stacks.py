@@ -1,7 +1,8 @@
 """What `trainer.stacked` asks: jobs of one sweep that share data and graph, trained as one program."""
 
 from equipoise.config.model import Config
-from equipoise.core.schema import NONE, ConfigError
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import NONE
 from equipoise.data.catalogue import DATASETS
 from equipoise.data.types import Source
 from equipoise.methods.models import MODELS, estimator

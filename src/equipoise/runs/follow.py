@@ -52,7 +52,8 @@ def following(config: Config, log: Run, checkpoints: Checkpoints, watch: Watch |
     with epochs_bar(epochs_of(config)) as advance, gpu_usage.sampled(runtime.device_taken()) as usage:
 
         def epoch(number: int, metrics: dict[str, float]) -> None:
-            log.log_metrics({**metrics, **(usage() if number >= done else {})}, step=number)
+            if (number + 1) % config.tracking.every == 0 or number + 1 == epochs_of(config):
+                log.log_metrics({**metrics, **(usage() if number >= done else {})}, step=number)
             advance(metrics)
             if watch:
                 watch(number, metrics)

@@ -37,18 +37,20 @@ def expected(jobs: Sequence[Config]) -> Iterator[None]:
 
 
 def members(config: Config, data: Prepared) -> "list[Member]":
-    """Return the job and those after it that share its data and its graph, and are as long."""
+    """Return the jobs of a job's stack: those of the sweep that share its data and its graph, and are as long.
+
+    Those that are finished already are among them, since the last bits of the others depend on them.
+    """
     from equipoise.training.graph import graph_of
     from equipoise.training.stacked import MOST, Member
 
     own = config_sha256(config)
     jobs = kept(Waiting).jobs
-    digests = [config_sha256(job) for job in jobs]
-    after = jobs[digests.index(own) + 1 :] if own in digests else ()
 
     def shared(job: Config) -> tuple[object, ...]:
         return job.trainer.learning_rate, job.trainer.epochs, job.trainer.judge_after, graph_of(job, data)
 
     wanted = shared(config)
-    same = [job for job in after if job.dataset == config.dataset and shared(job) == wanted]
-    return [Member(job, weigh(job, data)) for job in [config, *same[: MOST - 1]]]
+    same = [job for job in jobs if job.dataset == config.dataset and shared(job) == wanted] or [config]
+    place = next((place for place, job in enumerate(same) if config_sha256(job) == own), 0) // MOST * MOST
+    return [Member(job, weigh(job, data)) for job in same[place : place + MOST]]

@@ -46,7 +46,11 @@ def start(config: Config, data: Prepared) -> Learner:
     from equipoise.training.workers import connected
 
     choice = choice_of(config, data, device)
-    if tells and not config.trainer.stacked and (config.trainer.engine == "auto" or (choice.xla and config.trainer.jit == "auto")):
+    if (
+        tells
+        and not config.trainer.stacked
+        and (config.trainer.engine == "auto" or (choice.xla and config.trainer.jit == "auto"))
+    ):
         note(f"trainer.engine={config.trainer.engine} takes {choice}")
     with connected(), runtime.enough_memory(), unchanged(data):
         for message in trial.check_loss(config, data):

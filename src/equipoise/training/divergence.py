@@ -97,7 +97,7 @@ class Divergence:
         """Return the error where the loss does not tell: of what is no number, a ReLU makes 0."""
         return ConfigError(
             f"training diverged in epoch {epoch + 1}: {weights} holds NaN or infinity, which a layer above it hides "
-            f"from the loss. A sample that is no number does so, or a step that is too long. {cure(self._config.trainer)}"
+            f"from the loss. A sample that is no number does so, or too long a step. {cure(self._config.trainer)}"
         )
 
     def _held(self, step: int) -> str:

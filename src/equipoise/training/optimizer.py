@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 NOT_DECAYED = ("bias", "gamma", "beta")
 
 
-def optimizer_of(
-    trainer: Trainer, spared: "Sequence[keras.Variable]", weights: Floats
-) -> "keras.optimizers.Optimizer":
+def optimizer_of(trainer: Trainer, spared: "Sequence[keras.Variable]", weights: Floats) -> "keras.optimizers.Optimizer":
     """Return the optimiser of a model that is not built for its variables yet; make it under the model's strategy.
 
     Parameters
     ----------
     spared : the variables that do not decay
-    weights : float64 (…, classes), the largest weight of a sample of each class, by which half precision scales the loss
+    weights : float64 (…, classes), the largest weight of a sample of each class, by which half precision
+        scales the loss
     """
     import keras
 

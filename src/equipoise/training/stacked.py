@@ -3,10 +3,12 @@
 A step of a small model takes the processor less time than TensorFlow takes to call its operations, on a GPU most of
 all. A stack calls them once for all of its jobs. Each job has its own weights, order of samples, class weights and
 tables of its loss. So it goes through the numbers that it would go through by itself, but for the last bits: a product
-of stacked matrices may add up in another order.
+of stacked matrices may add up in another order, and a function of many numbers takes some at a time. So a job's last
+bits depend on the stack, which is a matter of the sweep alone: the same sweep leaves the same bits.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,9 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from equipoise.config.model import Config, config_sha256
+from equipoise.config.model import Config, Trainer, config_sha256
 from equipoise.core.clock import clock
-from equipoise.core.schema import ConfigError, Floats
+from equipoise.core.errors import ConfigError
+from equipoise.core.schema import BEST, Floats
 from equipoise.core.state import kept
 from equipoise.core.terminal import note
 from equipoise.data.feed import class_indices, encode
@@ -32,6 +35,7 @@ from equipoise.training.graph import Compiled, fresh_weights
 from equipoise.training.keras_learner import KerasLearner
 from equipoise.training.learner import OnEpoch
 from equipoise.training.loss import ConfiguredLoss, begins_at, loss_function
+from equipoise.training.monitored import score
 from equipoise.training.optimizer import is_decayed, optimizer_of
 
 # The weights of one job's model, an array for each of its variables.
@@ -61,6 +65,15 @@ class Learned:
     history: list[dict[str, float]] = field(default_factory=list)
     weights: dict[int, Weights] = field(default_factory=dict)
     error: ConfigError | None = None
+    _best: float = -math.inf
+
+    def is_wanted(self, trainer: Trainer) -> bool:
+        """Return whether the weights after the last epoch will be asked for."""
+        epochs, is_best = len(self.history), False
+        if BEST in trainer.judge_after:
+            worth = score(trainer.monitor, self.history[-1], "trainer.judge_after=[best]")
+            is_best, self._best = worth > self._best, max(worth, self._best)
+        return is_best or epochs in trainer.judge_after or epochs == trainer.epochs
 
 
 @dataclass
@@ -75,7 +88,7 @@ class StackedLearner(KerasLearner):
 
     Parameters
     ----------
-    members : from the jobs that are already trained, by their digests, to those to train with this one, itself first
+    members : returns the jobs of its stack, this one among them
     """
 
     def __init__(
@@ -94,13 +107,13 @@ class StackedLearner(KerasLearner):
                 note(f"trainer.stacked=true trains {len(members)} jobs as one program")
             learned = train(self.compiled, members, self._data)
             held |= {config_sha256(member.config): each for member, each in zip(members, learned, strict=True)}
-        learned = held.pop(key)
-        for epoch, metrics in enumerate(learned.history):
-            if epoch + 1 in learned.weights:
-                self.compiled.model.set_weights(learned.weights[epoch + 1])
+        own = held.pop(key)
+        for epoch, metrics in enumerate(own.history):
+            if epoch + 1 in own.weights:
+                self.compiled.model.set_weights(own.weights[epoch + 1])
             on_epoch(epoch, metrics)
-        if learned.error is not None:
-            raise learned.error
+        if own.error is not None:
+            raise own.error
 
 
 @clock.part("train")
@@ -116,21 +129,19 @@ def train(compiled: Compiled, members: Sequence[Member], data: Prepared) -> list
     ConfigError
         If the labels do not fit the weights.
     """
-    # A single matrix is multiplied in another way than each of several: with two jobs or more, no bit of a job depends on
-    # those beside it.
-    program = _Program(compiled, members if len(members) > 1 else [*members, *members], data)
-    learned, trainer = [Learned() for _ in members], members[0].config.trainer
-    wanted = {*trainer.judge_after, trainer.epochs}
-    for epoch in range(trainer.epochs):
+    program, learned = _Program(compiled, members, data), [Learned() for _ in members]
+    for epoch in range(members[0].config.trainer.epochs):
         found = program.epoch(epoch)
+        wanted = []
         for place, each in enumerate(learned):
-            if each.error is None:
-                each.error = program.error(place, epoch)
+            each.error = each.error or program.error(place, epoch)
             if each.error is None:
                 each.history.append(found(place))
-        if epoch + 1 in wanted:
-            for each, weights in zip(learned, program.weights(), strict=False):
-                each.weights[epoch + 1] = weights
+                wanted += [place] * each.is_wanted(members[place].config.trainer)
+        if wanted:
+            weights = program.weights()
+            for place in wanted:
+                learned[place].weights[epoch + 1] = weights[place]
         if all(each.error is not None for each in learned):
             break
     return learned
