@@ -99,13 +99,13 @@ SHOWN = $(or $(VIEW),$(NEWEST))
 PAGE = $(if $(RUN),$(OF_RUN),$(if $(SHOWN),$(OF_VIEW),$(OF_ALL)))
 
 study:  ## Train what the study's table lacks, hours on 2 cores, and write docs/study.md; ARGS="minutes=40 only=centre"
-	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
+	@$(MAKE) --no-print-directory setup EXTRA="rivals study"
 	@dvc --cd pipelines/study repro --quiet data
 	@PYTHONPATH=src:pipelines python pipelines/study/run.py $(ARGS); found=$$?; [ $$found = 2 ] && exit 2; \
 		PYTHONPATH=src:pipelines python pipelines/study/report.py && exit $$found
 
 study-quick:  ## A small part of the study, 15 minutes on 2 cores: whether its conclusions have the signs of docs/study.md
-	@$(MAKE) --no-print-directory setup EXTRA="sweeps rivals"
+	@$(MAKE) --no-print-directory setup EXTRA="rivals study"
 	@dvc --cd pipelines/study repro --quiet data
 	@PYTHONPATH=src:pipelines python pipelines/study/run.py quick $(ARGS)
 	@PYTHONPATH=src:pipelines python pipelines/study/report.py quick

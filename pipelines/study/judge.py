@@ -92,7 +92,7 @@ def by_rules(of: Context, test: Floats, validation: Floats, *, free: bool) -> It
         return
     decides = [DECISIONS["logit_adjusted"](known, tau=tau) for tau in TAUS]
     yield _judged(of, "post_hoc", known, test, decides[-1])
-    scores = [_balanced_accuracy(of.confusion(known.labels, decide(validation)), of.classes) for decide in decides]
+    scores = [balanced_accuracy(of.confusion(known.labels, decide(validation)), of.classes) for decide in decides]
     nearest = len(TAUS) - 1 - int(np.argmax(scores[::-1]))  # of equally good ones that nearest to 1
     yield _judged(of, "post_hoc_validated", known, test, decides[nearest])
     for name, calibrated in (("tuned", "none"), ("temperature_tuned", TEMPERATURE)):
@@ -126,7 +126,7 @@ def majority(of: Context) -> Judged:
     return Judged("argmax", test, validation, float("nan"))
 
 
-def _balanced_accuracy(confusion: Integers, classes: int) -> float:
+def balanced_accuracy(confusion: Integers, classes: int) -> float:
     """Return the mean recall of the classes that have rows."""
     matrix = confusion.reshape(classes, classes)
     rows = matrix.sum(axis=1)

@@ -71,7 +71,7 @@ def parts(grid: Mapping[str, Any], *, quick: bool = False) -> Iterator[Part]:
             for setting in dict.fromkeys(own.values()):
                 of_setting = [name for name in names if own[name] == setting]
                 for group, seeds in one["groups"].items():
-                    made = _Made(grid, one, setting, group, seeds)
+                    made = Made(grid, one, setting, group, seeds)
                     for some in made.together(of_setting):
                         yield made.part("/".join([kind, setting, group, some[0]]), some)
 
@@ -93,7 +93,7 @@ def data_of(grid: Mapping[str, Any], named: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """What makes the parts of one group of methods in one setting."""
 
     grid: Mapping[str, Any]
