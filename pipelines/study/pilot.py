@@ -3,7 +3,8 @@
 PYTHONPATH=src:pipelines python pipelines/study/pilot.py
 
 For SGD and for AdamW with each capacity, the rate with the highest mean, over the pilot sets, of the balanced accuracy
-of validation rows of `balanced` and of post hoc tau = 1. One fold, one seed, 100 epochs; no test row is looked at. Step times are printed.
+of validation rows of `balanced` and of post hoc tau = 1. One fold, one seed, 100 epochs; no test row is looked at. Step
+times are printed.
 """
 
 import re
