@@ -61,10 +61,11 @@ class Harvest:
 
     def _finished(self, store: Store, run: Logged, config: Config) -> Iterator[Row]:
         of, shared = self._context(config), self._shared(config, run.tags["config_sha256"])
-        free = shared["method"] in FREE
+        # A temperature takes a third of a second to fit, and only the centre is tuned.
+        how = {"free": shared["method"] in FREE, "calibrated": shared["setting"] == "centre"}
         if not self._part.longest:
             test, validation = _of_learner(store, run.id)
-            for found in by_rules(of, test, validation, free=free):
+            for found in by_rules(of, test, validation, **how):
                 yield shared | _row(found, NO_EPOCHS, 0, float("nan"), test)
             return
         losses = {point["step"] + 1: point["value"] for point in store.points(run.id, ["train/loss"])}
@@ -75,7 +76,7 @@ class Harvest:
                 continue  # of a run for each length, the longest tells the best epoch
             epochs = BEST_EPOCH if length == BEST else int(length)
             loss = losses[best if length == BEST else epochs]
-            for found in by_rules(of, test, validation, free=free):
+            for found in by_rules(of, test, validation, **how):
                 yield shared | _row(found, epochs, best if length == BEST else 0, loss, test)
 
     def _diverged(self, config: Config, sha256: str) -> Iterator[Row]:

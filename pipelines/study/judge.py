@@ -24,7 +24,6 @@ from equipoise.runs.weigh import training, weigh
 FREE = ("none", "boosting")  # methods without weights, whose models every rule decides
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TUNED = "balanced_accuracy"
-TEMPERATURE = "temperature"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Judged:
     Attributes
     ----------
     confusion, validation : int64 (classes * classes,), counts by true and then predicted class, of test rows and of
-        validation rows, which a rule that is tuned decides cross-fitted
+        validation rows, which `tuned` decides cross-fitted; after a temperature their logits alone are cross-fitted
     log_loss : of the test rows, with the class frequencies of the training rows; NaN where the prior that the model
         learned under is not known
     """
@@ -78,8 +77,10 @@ def _prior(config: Config, data: Prepared) -> Floats:
     return target_prior(dataset, data)
 
 
-def by_rules(of: Context, test: Floats, validation: Floats, *, free: bool) -> Iterator[Judged]:
-    """Yield what argmax makes of the logits, and with `free` every other rule.
+def by_rules(
+    of: Context, test: Floats, validation: Floats, *, free: bool, calibrated: bool = False
+) -> Iterator[Judged]:
+    """Yield what argmax makes of the logits, and with `free` every other rule; the last one only if `calibrated`.
 
     Parameters
     ----------
@@ -95,18 +96,13 @@ def by_rules(of: Context, test: Floats, validation: Floats, *, free: bool) -> It
     scores = [balanced_accuracy(of.confusion(known.labels, decide(validation)), of.classes) for decide in decides]
     nearest = len(TAUS) - 1 - int(np.argmax(scores[::-1]))  # of equally good ones that nearest to 1
     yield _judged(of, "post_hoc_validated", known, test, decides[nearest])
-    for name, calibrated in (("tuned", "none"), ("temperature_tuned", TEMPERATURE)):
-        yield _tuned(of, name, calibrated, known, test)
-
-
-def _tuned(of: Context, name: str, how: str, before: Known, test: Floats) -> Judged:
-    """Judge the biases that are tuned, after a calibration if there is one."""
     rule, options = DECISIONS["tuned"], {"metric": TUNED}
-    calibrate, known = calibration.calibrated(how, before)
-    decided, _ = cross_fitted(before, {name: (rule, options)}, how)
-    found = _judged(of, name, known, calibrate(test), rule(known, **options))
-    apart = of.confusion(before.labels, decided[name]) if name in decided else found.validation
-    return replace(found, validation=apart)
+    found = _judged(of, "tuned", known, test, rule(known, **options))
+    decided, _ = cross_fitted(known, {"tuned": (rule, options)})
+    yield replace(found, validation=of.confusion(known.labels, decided["tuned"])) if decided else found
+    if calibrated:
+        calibrate, after = calibration.calibrated("temperature", known)
+        yield _judged(of, "temperature_tuned", after, calibrate(test), rule(after, **options))
 
 
 def _judged(of: Context, name: str, known: Known, test: Floats, decide: Decide) -> Judged:

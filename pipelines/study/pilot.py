@@ -98,8 +98,8 @@ def _trained(job: Config, data: Prepared) -> tuple[float, float]:
         return 1 / len(data.classes), step
     free = method_of(job) in FREE
     empty = of.predict(data.split("test").features[:1])
-    judged = {one.rule: one for one in by_rules(_without_test(job, data), empty, logits, free=free)}
-    one = judged["post_hoc" if free else "argmax"]
+    rules = by_rules(_without_test(job, data), empty, logits, free=free)
+    one = next(one for one in rules if one.rule == ("post_hoc" if free else "argmax"))
     return balanced_accuracy(one.validation, len(data.classes)), step
 
 
