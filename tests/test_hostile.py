@@ -8,8 +8,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -23,6 +21,7 @@ from hydra import initialize_config_dir
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import fuzzing
+import warm
 from equipoise.config.model import validate
 from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
@@ -40,6 +39,7 @@ from equipoise.tracking.history import LoggedConfig
 from equipoise.tracking.outbox import JOURNAL, OPERATIONS, UPLOADED, Outbox, read_journal
 from equipoise.training.checkpoints import FOLDER, Checkpoints, State
 from helpers import REPOSITORY, composed_dataset, copy_project, train
+from processes import LIMIT
 
 
 @pytest.fixture
@@ -393,9 +393,7 @@ def test_a_store_of_another_mlflow_is_refused_with_advice(tmp_path: Path) -> Non
         "import sys, pathlib; sys.path.insert(0, 'src'); from equipoise.tracking.store import open_store; "
         "open_store(pathlib.Path(sys.argv[1]))"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True
-    )
+    found = warm.run(["-c", program, str(tmp_path)], REPOSITORY, LIMIT)
     assert "ConfigError" in found.stderr
     assert "back it up; if an older MLflow made it, then: mlflow db upgrade sqlite:///" in found.stderr
 
@@ -556,8 +554,7 @@ def test_the_shell_of_mlflow_run_evaluates_no_value(tmp_path: Path) -> None:
     (tmp_path / "bin" / "python").chmod(0o755)
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     environment["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
-    command = [sys.executable, "-c", RUN_EVERY_ENTRY_POINT, str(REPOSITORY), hostile]
-    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    found = warm.run(["-c", RUN_EVERY_ENTRY_POINT, str(REPOSITORY), hostile], tmp_path, LIMIT, environment)
     assert found.returncode == 0, found.stderr
     points = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
     words = (tmp_path / "words").read_text().splitlines()

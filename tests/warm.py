@@ -3,8 +3,8 @@
 A command's process is its own in all else: it imports this project afresh, from the folder of its script, and has its
 own folder, environment, streams and end. What a fork cannot show is what the libraries do at their import: it takes no
 time, is in no wrong order and says nothing. All forks of one process share the seed of its hashes, too. Tests of what
-is imported when start their own interpreters, and so do the README's first commands, DVC's stages, and the jobs of
-every launcher, whose bits are compared with those of forks.
+is imported when start their own interpreters, and so do the README's first commands, the first run of DVC's stages, and
+the jobs of every launcher, whose bits are compared with those of forks.
 """
 
 import atexit
@@ -15,11 +15,14 @@ import importlib
 import json
 import os
 import runpy
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -34,10 +37,27 @@ LIBRARIES = (
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
 # Variables that are read when an interpreter starts, or at an import: a fork would not heed another value.
 HEEDED_AT_ONCE = ("PYTHON", "COVERAGE", "TF_", "KERAS_", "MPL", "OMP_", "OPENBLAS_", "CUDA_", "LC_", "LANG", "HOME")
-# Read by the command, and set once TensorFlow is started, or Ray imported, in the tests' own.
-FREE = ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL", "PYTHONBREAKPOINT")
+# Read by the command, and set once TensorFlow is started, or Ray imported, in the tests' own; a fork takes up its path.
+FREE = ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL", "PYTHONBREAKPOINT", "PYTHONPATH")
 STARTED = dict(os.environ)
 LONGEST = 1 << 20  # bytes of a request: its environment is most of it
+# Asks for a fork, lends it the streams, and ends as it does; an empty answer: to be an interpreter itself.
+ASKS = """
+import json, os, signal, socket, sys
+words, environment = sys.argv[2:], dict(os.environ)
+request = {"words": words, "folder": os.getcwd(), "environment": environment, "alone": False}
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as told:
+    told.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    told.connect(sys.argv[1])
+    socket.send_fds(told, [json.dumps(request).encode()], [1, 2])
+    pid = told.recv(32)
+    if not pid:
+        os.execv(sys.executable, [sys.executable, *words])
+    code = int(told.recv(32))
+if code < 0:
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
 
 
 def run(
@@ -61,6 +81,33 @@ def run(
         process.communicate()
         raise
     return subprocess.CompletedProcess(command, process.wait(), output, errors)
+
+
+@functools.cache
+def programs() -> Path:
+    """Return a folder whose `python` is a fork, for the path of what calls it by its name: a shell, DVC, MLflow."""
+    folder = Path(tempfile.mkdtemp(prefix="equipoise-"))  # pytest's own has too long a name for a socket
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "asks.py").write_text(ASKS)
+    call = shlex.join([sys.executable, "-IS", str(folder / "asks.py"), str(folder / "socket")])
+    (folder / "python").write_text(f'#!/bin/sh\nexec {call} "$@"\n')
+    (folder / "python").chmod(0o755)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(folder / "socket"))
+    listener.listen()
+    threading.Thread(target=_hand_on, args=(listener, _forking()), daemon=True).start()
+    return folder
+
+
+def _hand_on(listener: socket.socket, forking: socket.socket) -> None:
+    while True:
+        asked, _ = listener.accept()
+        with asked:
+            text, streams, _, _ = socket.recv_fds(asked, LONGEST, 2)
+            if is_heeded(json.loads(text)["environment"]):
+                socket.send_fds(forking, [text], [*streams, asked.fileno()])
+            for descriptor in streams:
+                os.close(descriptor)
 
 
 def is_heeded(environment: Mapping[str, str]) -> bool:
@@ -129,7 +176,7 @@ def _forking() -> socket.socket:
     """Return the socket of a process that has imported the libraries; it ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
-    environment, passed = {**STARTED, **QUIET}, theirs.fileno()
+    environment, passed = {**STARTED, **QUIET, "PYTHONPATH": ""}, theirs.fileno()
     with theirs:
         process = subprocess.Popen(
             [sys.executable, __file__, str(passed)],
@@ -170,9 +217,13 @@ def _fork_when_asked(asked: socket.socket) -> Any:
             told.send(f"{os.waitstatus_to_exitcode(status)}".encode())
         os._exit(0)
     os.close(answer)
-    for descriptor, stream in ((output, 1), (errors, 2)):
-        os.dup2(descriptor, stream)
+    for descriptor, name in ((output, "stdout"), (errors, "stderr")):
+        stream = getattr(sys, name)
+        os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
+        # What was opened on the null device would seek in a pipe.
+        how = {"encoding": stream.encoding, "errors": stream.errors, "buffering": 1 if name == "stderr" else -1}
+        setattr(sys, name, open(stream.fileno(), "w", closefd=False, **how))  # noqa: SIM115 - as long as the process
     return json.loads(text)
 
 
@@ -183,6 +234,7 @@ def _become(words: list[str], folder: str, environment: dict[str, str], alone: b
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[1:1] = [str(Path(part).absolute()) for part in environment.get("PYTHONPATH", "").split(":") if part]
     sys.orig_argv[1:] = words
     if words[0] == "-c":
         sys.argv[:], sys.path[0] = ["-c", *words[2:]], ""

@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import equipoise
+import warm
 from equipoise.core.paths import ROOT
 from helpers import REPOSITORY, imported_modules
 from processes import LIMIT
@@ -61,8 +62,7 @@ sys.exit(runner.summarize(verbose=False).failed or not runner.tries)
 @pytest.mark.slow
 def test_examples_that_run(tmp_path: Path) -> None:
     environment = {**os.environ, ROOT: str(tmp_path), "PYTHONPATH": "src"}
-    command = [sys.executable, "-c", RUNNER, *ALONE]
-    found = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    found = warm.run(["-c", RUNNER, *ALONE], REPOSITORY, LIMIT, environment)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "epochs on cpu" in found.stderr
 

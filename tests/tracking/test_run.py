@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import warm
 from equipoise.commands import sync
 from equipoise.core.errors import ConfigError
 from equipoise.tracking import provenance
@@ -19,6 +19,7 @@ from equipoise.tracking.artifacts import load_model
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Description, outer_run, start_run
 from equipoise.tracking.store import Store
+from processes import LIMIT
 
 
 def status_of(store: Store, run_id: str) -> str:
@@ -227,9 +228,6 @@ mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
 print(numpy.asarray(model.predict(numpy.ones((2, 3), numpy.float32))).astype("float32").tobytes().hex())
 """
-    command = [sys.executable, "-c", program, store.uri, run.id]
-    loaded: Any = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""}
-    )
+    loaded = warm.run(["-c", program, store.uri, run.id], tmp_path, LIMIT, {**os.environ, "PYTHONPATH": ""})
     assert loaded.returncode == 0, loaded.stderr
     assert bytes.fromhex(loaded.stdout.split()[-1]) == model(example).numpy().tobytes()

@@ -553,7 +553,10 @@ for job in range(first, 200, 4):
 def test_200_jobs_of_4_processes_lose_nothing(server: Server, tmp_path: Path, processes: Processes) -> None:
     server.user("dora", "dora's password")
     environment = {**as_user(server.uri, "dora", "dora's password"), "PYTHONPATH": str(server.project / "src")}
-    commands = [[sys.executable, "-c", SHORT_JOBS, str(tmp_path), str(first)] for first in range(PROCESSES)]
+    (tmp_path / "short_jobs.py").write_text(SHORT_JOBS)
+    commands = [
+        [sys.executable, str(tmp_path / "short_jobs.py"), str(tmp_path), str(first)] for first in range(PROCESSES)
+    ]
     begun = [processes.start(command, env=environment) for command in commands]
     errors = [processes.said(process)[1] for process in begun]
     assert [process.returncode for process in begun] == [0] * PROCESSES, errors

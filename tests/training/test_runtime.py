@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import warm
 from equipoise.core import streams
 from equipoise.core.errors import ConfigError
 from equipoise.core.state import kept
@@ -15,6 +15,7 @@ from equipoise.runs import start
 from equipoise.tracking import gpu_usage
 from equipoise.training import runtime
 from helpers import REPOSITORY, composed
+from processes import LIMIT
 
 
 def test_a_gpu_that_is_not_there_is_an_error_with_advice(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,11 +51,10 @@ print(json.dumps(said))
 
 
 @pytest.mark.slow
-def test_data_that_are_prepared_by_tensorflow_leave_it_as_it_is_or_are_named() -> None:
+def test_data_that_are_prepared_by_tensorflow_leave_it_as_it_is_or_are_named(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
-    found = subprocess.run(
-        [sys.executable, "-c", USED], env=environment, capture_output=True, text=True, check=True, timeout=300
-    )
+    found = warm.run(["-c", USED], tmp_path, LIMIT, environment)
+    assert found.returncode == 0, found.stderr
     one, two, same = json.loads(found.stdout.splitlines()[-1])
     for said in (one, two):
         assert said.startswith("TensorFlow runs in this process already: ")
