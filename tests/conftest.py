@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from equipoise.tracking.store import Store, open_store
-from helpers import copy_project
+from equipoise.tracking.store import Store
+from helpers import copy_project, new_store
 from processes import Processes, ended_after
 from servers import Server, running_server
 
@@ -82,7 +82,7 @@ def _no_width_in_the_environment() -> None:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One project for all tests that can share its runs. Its path has a space and a quote, as users' paths do."""
-    return copy_project(tmp_path_factory.mktemp("it's a project"))
+    return copy_project(tmp_path_factory.mktemp("it's a project"), with_store=True)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store of one file's tests, without a run."""
-    return open_store(tmp_path_factory.mktemp("store"))
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What tests do again and again: compose a config, copy the project, run its commands."""
 
+import atexit
 import copy
 import functools
 import importlib.util
@@ -9,12 +10,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
+import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
@@ -25,7 +28,7 @@ from equipoise.config.model import Config, validate
 from equipoise.config.overrides import parse
 from equipoise.core.paths import config_folder
 from equipoise.tracking.history import LoggedConfig, as_logged
-from equipoise.tracking.store import Store
+from equipoise.tracking.store import Store, open_store, store_uri
 from processes import LIMIT
 
 REPOSITORY = Path(__file__).parents[1]
@@ -59,11 +62,35 @@ def logged_config(*overrides: str) -> LoggedConfig:
     return LoggedConfig(json.loads(json.dumps(composed(*overrides).model_dump(mode="json"))), Path.cwd())
 
 
-def copy_project(folder: Path) -> Path:
-    """Copy the code and the config alone, so that the store, the cache and the outputs are the copy's own."""
+def copy_project(folder: Path, *, with_store: bool = False) -> Path:
+    """Copy the code and the config alone, so that the store, the cache and the outputs are the copy's own.
+
+    Parameters
+    ----------
+    with_store : an empty store, too; else the first run makes it
+    """
     for name in ("src", "conf"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    if with_store:
+        shutil.copy(_empty_database(), folder)
     return folder
+
+
+def new_store(folder: Path) -> Store:
+    """Open a store without a run in a folder that has none."""
+    shutil.copy(_empty_database(), folder)
+    return open_store(folder)
+
+
+@functools.cache
+def _empty_database() -> Path:
+    """What MLflow makes by dozens of migrations, which take a second: once in a process."""
+    folder = Path(tempfile.mkdtemp(prefix="equipoise-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", store_uri(folder, "local"))  # which MLflow leaves there
+        open_store(folder)
+    return folder / "mlflow.db"
 
 
 def clone_of(folder: Path) -> Path:

@@ -29,7 +29,7 @@ SWEEP = ["-m", "weighting=none,balanced", "seed=0,1", "sweep=small", *QUICK]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its own, since what is the latest here must not depend on other tests."""
-    return copy_project(tmp_path_factory.mktemp("a comparison"))
+    return copy_project(tmp_path_factory.mktemp("a comparison"), with_store=True)
 
 
 @pytest.fixture(scope="module")

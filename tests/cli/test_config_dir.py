@@ -14,7 +14,7 @@ QUICK = ["model=linear", "trainer.epochs=1", "trainer.threads=1", "evaluation.re
 
 
 def test_a_sweep_over_own_configs_is_done_by_joblib_resumed_and_judged_again(tmp_path: Path) -> None:
-    project, mine = copy_project(tmp_path / "project"), tmp_path / "mine"
+    project, mine = copy_project(tmp_path / "project", with_store=True), tmp_path / "mine"
     (mine / "loss").mkdir(parents=True)
     (mine / "loss" / "focal_strong.yaml").write_text(
         "{name: focal, function: focal, implementation: custom, alpha: null, gamma: 5.0}\n"

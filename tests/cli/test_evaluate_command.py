@@ -34,7 +34,7 @@ def table(rows: int, seed: int) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one run, whose table has a column that no model learns from."""
-    project = copy_project(tmp_path_factory.mktemp("slices") / "project")
+    project = copy_project(tmp_path_factory.mktemp("slices") / "project", with_store=True)
     table(1500, 0).to_csv(project / "rows.csv", index=False)
     table(400, 1).to_csv(project / "new.csv", index=False)
     words = ["dataset=csv", "dataset.path=rows.csv", "dataset.target=y", "dataset.drop=[country]", "model=linear"]

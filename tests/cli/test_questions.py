@@ -6,11 +6,10 @@ A recipe takes minutes, so it is composed and checked here and not run, and what
 import json
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 
+import warm
 from equipoise.sweeps.planning import plan
 from helpers import REPOSITORY, copy_project
 from processes import LIMIT
@@ -26,7 +25,8 @@ TOLERANCE = 0.03
 QUICKER = {"src/train.py": ["evaluation.resamples=0"]}
 RUN_ALL = """
 import json, os, runpy, sys
-for words in json.load(sys.stdin):
+os.dup2(1, 2)  # told where it belongs
+for words in json.loads(sys.argv[1]):
     sys.argv, sys.path[0] = words, os.path.dirname(os.path.abspath(words[0]))
     code = 0
     try:
@@ -44,17 +44,14 @@ def is_recipe(command: str) -> bool:
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
     """Exit code and output of every command that is no recipe."""
-    project = copy_project(tmp_path_factory.mktemp("questions"))
+    project = copy_project(tmp_path_factory.mktemp("questions"), with_store=True)
     (project / "examples").symlink_to(REPOSITORY / "examples")
     commands = list(
         dict.fromkeys(line for _, answer in QUESTIONS for line in blocks(answer, "sh") if not is_recipe(line))
     )
     words = [shlex.split(command)[1:] for command in commands]
     typed = json.dumps([[*line, *QUICKER.get(line[0], [])] for line in words])
-    command = [sys.executable, "-c", RUN_ALL]
-    found = subprocess.run(
-        command, input=typed, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT
-    )
+    found = warm.run(["-c", RUN_ALL, typed], project, LIMIT)
     assert found.returncode == 0, found.stdout
     parts = re.split(r"^=== (\d+)\n", found.stdout, flags=re.MULTILINE)
     return {

@@ -23,7 +23,7 @@ DECISION, PREDICTIONS = "evaluation/decision.json", "evaluation/predictions.parq
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = copy_project(tmp_path_factory.mktemp("to register"))
+    found = copy_project(tmp_path_factory.mktemp("to register"), with_store=True)
     swept = train(found, "-m", "weighting=none,balanced", "seed=0,1,2", "sweep=small", *QUICK)
     assert swept.returncode == 0, swept.stdout + swept.stderr
     return found

@@ -38,7 +38,7 @@ TOGETHER = "trainer.strategy=multi_worker"
 def projects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The chief's and the other worker's, as on two machines."""
     folder = tmp_path_factory.mktemp("two machines")
-    return copy_project(folder / "chief"), copy_project(folder / "worker")
+    return copy_project(folder / "chief", with_store=True), copy_project(folder / "worker")
 
 
 def start(

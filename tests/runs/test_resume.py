@@ -26,10 +26,9 @@ from equipoise.methods.decisions import DECISIONS, Rule
 from equipoise.methods.weighting import STRATEGIES, class_weights
 from equipoise.runs import resume
 from equipoise.runs.resume import made_by
-from equipoise.tracking.store import open_store
 from equipoise.training import checkpoints
 from equipoise.training.checkpoints import Checkpoints, State
-from helpers import composed
+from helpers import composed, new_store
 from trainings import SMALL
 
 DEFERRED = ["weighting.schedule=deferred", "weighting.start=0.5"]
@@ -196,7 +195,7 @@ def test_checkpoints_of_a_run_in_use_stay_and_those_after_a_mistake_go(tmp_path:
 
 @pytest.mark.slow
 def test_a_run_whose_folder_is_gone_is_begun_again(tmp_path: Path) -> None:
-    store, config, folder = open_store(tmp_path), composed(), tmp_path / "run"
+    store, config, folder = new_store(tmp_path), composed(), tmp_path / "run"
     folder.mkdir()
     tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder), **identity.tags(config)}
     run = store.client.create_run(store.experiment("e"), tags=tags).info.run_id
@@ -208,7 +207,7 @@ def test_a_run_whose_folder_is_gone_is_begun_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_with_damaged_logs_does_not_go_on_and_keeps_its_checkpoints(tmp_path: Path) -> None:
-    store, config, folder = open_store(tmp_path), composed(), tmp_path / "run"
+    store, config, folder = new_store(tmp_path), composed(), tmp_path / "run"
     folder.mkdir()
     tags = {"config_sha256": config_sha256(config), "data_sha256": "it", "folder": str(folder), **identity.tags(config)}
     store.client.set_terminated(store.client.create_run(store.experiment("e"), tags=tags).info.run_id, "KILLED")
@@ -242,7 +241,7 @@ def test_only_a_folder_that_nothing_was_written_into_is_removed(tmp_path: Path) 
 def test_a_run_that_other_code_has_begun_is_begun_anew_and_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, config = open_store(tmp_path), composed("weighting=balanced", "decision=tuned")
+    store, config = new_store(tmp_path), composed("weighting=balanced", "decision=tuned")
     tags = {
         "config_sha256": config_sha256(config),
         "data_sha256": "it",

@@ -20,9 +20,9 @@ from equipoise.serving.answers import answers_of
 from equipoise.serving.predictions import write_predictions
 from equipoise.serving.request import read_request
 from equipoise.tracking.artifacts import load_model
-from equipoise.tracking.store import Store, open_store
+from equipoise.tracking.store import Store
 from equipoise.training.checkpoints import Checkpoints
-from helpers import composed
+from helpers import composed, new_store
 from kinds import trained
 from trainings import IMPLEMENTATIONS, fit
 
@@ -114,7 +114,7 @@ def test_a_learner_beside_keras_takes_bags_of_words_wherever_it_answers(
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 def test_the_served_model_and_predict_take_texts(store: Store, words: list[str], mails: Path, tmp_path: Path) -> None:

@@ -22,9 +22,8 @@ from equipoise.runs.session import Session
 from equipoise.serving import register
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import load_model
-from equipoise.tracking.store import open_store
 from equipoise.training.checkpoints import Checkpoints
-from helpers import composed
+from helpers import composed, new_store
 from trainings import fit as fit_three_epochs
 
 pytestmark = [pytest.mark.usefixtures("tensorflow"), pytest.mark.slow]
@@ -85,7 +84,7 @@ def test_a_model_of_texts_is_trained_judged_saved_loaded_and_served(folder: Path
     import mlflow
     import tensorflow as tf
 
-    store, config, outputs = open_store(folder), composed(*WORDS, "trainer.epochs=4"), folder / "run"
+    store, config, outputs = new_store(folder), composed(*WORDS, "trainer.epochs=4"), folder / "run"
     outputs.mkdir()
     with Session(store, outputs) as session:
         finished = run(config, session, folder / "cache")

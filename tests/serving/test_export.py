@@ -26,7 +26,7 @@ RUN = ["dataset=digits_lt", "model=mlp", "model.dropout=0.3", "trainer.epochs=2"
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one run of each of two ways to train."""
-    project = copy_project(tmp_path_factory.mktemp("to take away"))
+    project = copy_project(tmp_path_factory.mktemp("to take away"), with_store=True)
     for options in (["trainer.strategy=mirrored", "trainer.replicas=2", "model.dropout=0"], ["weighting=balanced"]):
         found = train(project, *RUN, *options)
         assert found.returncode == 0, found.stderr

@@ -44,7 +44,7 @@ TYPED = ["dataset=csv", "dataset.path=t.csv", "dataset.target=y", "weighting=bal
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a run whose model has a layer of its own; it is registered, and handed over in `model`."""
-    project = copy_project(tmp_path_factory.mktemp("project"))
+    project = copy_project(tmp_path_factory.mktemp("project"), with_store=True)
     a_table(project)
     (project / "plugins").mkdir()
     (project / "plugins" / "doubling.py").write_text(OWN)

@@ -15,7 +15,8 @@ from equipoise.core.errors import ConfigError
 from equipoise.core.paths import ROOT
 from equipoise.serving.parts import parts_of_run
 from equipoise.serving.request import read_request
-from equipoise.tracking.store import Store, open_store
+from equipoise.tracking.store import Store
+from helpers import new_store
 from kinds import (
     a_shipped_table,
     a_single_logit,
@@ -37,7 +38,7 @@ Case = tuple[list[str], Path, list[str]]
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from equipoise.runs.inherit import inherit
 from equipoise.serving.parts import parts_of_run
 from equipoise.serving.request import read_request
 from equipoise.tracking.history import Logged
-from equipoise.tracking.store import Store, open_store
-from helpers import composed, logged_config
+from equipoise.tracking.store import Store
+from helpers import composed, logged_config, new_store
 from kinds import trained
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def rows(path: Path, shares: Any, count: int, seed: int) -> Path:
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Logged, Path]]:
     """A logistic regression that learned of rare frauds, and a file where they are frequent."""
     folder = tmp_path_factory.mktemp("prior")
-    store = open_store(folder)
+    store = new_store(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ROOT, str(folder))
         file = rows(folder / "rare.csv", [0.1, 0.1, 0.8], 900, 0)

@@ -16,8 +16,8 @@ from equipoise.core.errors import ConfigError
 from equipoise.data.prepare import prepare
 from equipoise.serving import register
 from equipoise.tracking import history
-from equipoise.tracking.store import Store, open_store
-from helpers import composed_dataset
+from equipoise.tracking.store import Store
+from helpers import composed_dataset, new_store
 from kinds import (
     Kind,
     a_boosted_table,
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, tensorflow: object) -> Store:
-    return open_store(tmp_path_factory.mktemp("store"))
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @contextlib.contextmanager

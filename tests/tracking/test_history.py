@@ -11,6 +11,7 @@ from equipoise.core.errors import ConfigError
 from equipoise.tracking import history
 from equipoise.tracking.artifacts import log_sweep_texts
 from equipoise.tracking.store import Store, open_store
+from helpers import new_store
 
 KEYS = ["test/balanced_accuracy", "test/recall/", "decision/", "test/[odd]/"]
 
@@ -113,7 +114,7 @@ def test_missing_sweeps_and_runs_are_told(store: Store, tmp_path: Path) -> None:
         history.chosen_runs(store, [failed], KEYS)
     with pytest.raises(ConfigError, match="filter=nonsense"):
         history.filtered_runs(store, "nonsense", KEYS)
-    empty = open_store(tmp_path)
+    empty = new_store(tmp_path)
     with pytest.raises(ConfigError, match="no sweep is logged yet"):
         history.latest_sweep(empty)
     with pytest.raises(ConfigError, match="no run is finished yet"):
@@ -122,7 +123,7 @@ def test_missing_sweeps_and_runs_are_told(store: Store, tmp_path: Path) -> None:
 
 def test_params_that_are_no_config_and_a_run_that_was_judged_again(tmp_path: Path) -> None:
     """`mlflow run` logs its own parameters; what a run was judged under last stands in a tag."""
-    store = open_store(tmp_path)
+    store = new_store(tmp_path)
     judged = {"decision.name": "tuned", "decision.metric": "mcc"}
     run = store.client.create_run(
         store.experiment("one"), tags={"sweep_id": "s", "judged_under": json.dumps(judged)}
@@ -147,7 +148,7 @@ FEW, MANY = {"b": 30, "a": 5}, {f"c{number}": 100 - number for number in range(2
 @pytest.fixture(scope="module")
 def by_versions(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Sweeps of one run each with the same numbers: as older versions logged them, and as this one does."""
-    store = open_store(tmp_path_factory.mktemp("versions"))
+    store = new_store(tmp_path_factory.mktemp("versions"))
     rules = {"": {"tuned": {"macro_f1": 0.5}}, "val/": {"argmax": {"macro_f1": 0.25}}}
     old_rules = {"decision/tuned/macro_f1": 0.5, "val/decision/argmax/macro_f1": 0.25}
     for size, counts in (("few", FEW), ("many", MANY)):

@@ -7,12 +7,13 @@ import pytest
 
 from equipoise.tracking import history
 from equipoise.tracking.located import registered_folder, run_folders
-from equipoise.tracking.store import Store, open_store
+from equipoise.tracking.store import Store
+from helpers import new_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return open_store(tmp_path)
+    return new_store(tmp_path)
 
 
 def logged(store: Store, status: str = "FINISHED", **tags: str) -> tuple[str, Path]:

@@ -5,7 +5,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+import warm
 from equipoise.core.errors import ConfigError
 from equipoise.tracking.artifacts import read_json
 from equipoise.tracking.courier import Pace
 from equipoise.tracking.outbox import Outbox, read_journal
 from equipoise.tracking.run import Description, Run, start_run, sync_folder
 from equipoise.tracking.store import Store, open_store
-from helpers import REPOSITORY, copy_project, train
+from helpers import REPOSITORY, copy_project, new_store, train
+from processes import LIMIT
 from servers import Proxy, Server, as_user, proxied
 
 pytestmark = pytest.mark.slow
@@ -131,7 +132,7 @@ def test_a_database_that_is_locked_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pace = Pace(every=0, pause=0.1, pauses=0.01, at_the_end=0)
-    store = open_store(tmp_path)
+    store = new_store(tmp_path)
     with start_run(store, Description("outages", "locked", {"a": 1}), tmp_path, pace=pace) as run:
         log_everything(run, range(3))
         with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
@@ -146,7 +147,7 @@ def test_a_database_that_is_locked_for_long(
 
 
 def test_a_database_that_cannot_grow(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+    store = new_store(tmp_path)
     program = """
 import resource, sys
 from pathlib import Path
@@ -169,9 +170,7 @@ with start_run(store, Description("outages", "full", {"a": 1}), root, pace=pace)
     run.set_tag("late", "yes")
 """
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
-    found = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
-    )
+    found = warm.run(["-c", program, str(tmp_path)], tmp_path, LIMIT, environment)
     assert found.returncode == 0, found.stderr
     assert "the run goes on" in found.stderr
     assert "python src/sync.py" in found.stderr
@@ -181,7 +180,7 @@ with start_run(store, Description("outages", "full", {"a": 1}), root, pace=pace)
 
 def test_a_crash_at_any_byte_of_the_files_is_uploaded_whole(tmp_path: Path) -> None:
     """As a loss of power leaves them: the state is older than the store, or a line is half written."""
-    store = open_store(tmp_path)
+    store = new_store(tmp_path)
     states: list[str] = []
     with start_run(store, Description("outages", "crash", {"a": 1}), tmp_path) as run:
         save = Outbox.save
@@ -205,7 +204,7 @@ def test_a_crash_at_any_byte_of_the_files_is_uploaded_whole(tmp_path: Path) -> N
 @pytest.mark.parametrize("left", [None, "{}"])
 def test_a_state_that_is_lost_makes_no_second_run(tmp_path: Path, left: str | None) -> None:
     """Not by going on, twice, nor by an upload: which run it is, and what of it is there, is asked of MLflow."""
-    store = open_store(tmp_path)
+    store = new_store(tmp_path)
 
     def lose() -> None:
         (tmp_path / "uploaded.json").unlink()
@@ -237,7 +236,7 @@ def test_a_state_that_is_lost_makes_no_second_run(tmp_path: Path, left: str | No
 
 
 def test_a_model_that_was_half_saved_goes_with_the_next_upload(tmp_path: Path) -> None:
-    store, folder = open_store(tmp_path), tmp_path / "run"
+    store, folder = new_store(tmp_path), tmp_path / "run"
     folder.mkdir()
     with (
         contextlib.suppress(KeyboardInterrupt),

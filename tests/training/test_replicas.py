@@ -181,9 +181,11 @@ def compare(replicas: int, cases: dict[str, list[str]], folder: Path) -> None:
     runtime.start("cpu", 1, deterministic=True, strategy="mirrored", replicas=replicas)
     MODELS.shipped["resnet"] = Architecture(small_resnet, dimensions=3)  # type: ignore[index]
     mirrored = ["trainer.strategy=mirrored", f"trainer.replicas={replicas}"]
-    found = {}
+    found, usual = {}, "sparse class_weight"
     for name, overrides in cases.items():
         single, several = fit(folder, *overrides), fit(folder, *overrides, *mirrored)
+        if name == usual:
+            alone = single[0]
         found[name] = {
             "weights": max(
                 float(np.abs(left - right).max()) for left, right in zip(single[0], several[0], strict=True)
@@ -194,9 +196,8 @@ def compare(replicas: int, cases: dict[str, list[str]], folder: Path) -> None:
             ),
             "epochs": len(single[1]),
         }
-    usual = [*SMALL, *CASES["sparse class_weight"]]
     once, twice, broken = (
-        fit(folder, *usual, "model.dropout=0.3", *mirrored, interrupt=end) for end in (False, False, True)
+        fit(folder, *cases[usual], "model.dropout=0.3", *mirrored, interrupt=end) for end in (False, False, True)
     )
     found["bits"] = [
         [array.tobytes().hex() for array in weights] + [json.dumps(history)]
@@ -204,7 +205,7 @@ def compare(replicas: int, cases: dict[str, list[str]], folder: Path) -> None:
     ]
     found["by_keras"] = max(
         float(np.abs(left - right).max())
-        for left, right in zip(fit(folder, *usual)[0], fit_by_keras(folder, *usual, *mirrored), strict=True)
+        for left, right in zip(alone, fit_by_keras(folder, *cases[usual], *mirrored), strict=True)
     )
     messages = []
     for options in ([], mirrored):
