@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import warm
 from clusters import slurm
 from equipoise.tracking.store import Store, open_store
 from helpers import clone_of, copy_project, jobs, train
@@ -62,7 +63,7 @@ SWEEP = ["-m", *SHORT, "weighting=cube_root", "loss=class_weight,hinge"]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_project(tmp_path_factory.mktemp("own options"))
+    return copy_project(tmp_path_factory.mktemp("own options"), with_store=True)
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +215,8 @@ def test_dvc_composes_them_and_names_a_file_that_git_does_not_track(tmp_path: Pa
     clone, given = clone_of(tmp_path / "clone"), [word for line in SHORT for word in ("-S", line)]
     hidden = ("PYTHONPATH", "CI", "EQUIPOISE_PLUGINS")
     environment = {key: value for key, value in os.environ.items() if key not in hidden}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    environment |= {"DVC_NO_ANALYTICS": "true"}
+    path = ":".join([str(warm.programs()), str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment |= {"PATH": path, "GIT_CONFIG_GLOBAL": "/dev/null", "DVC_NO_ANALYTICS": "true"}
 
     def run(*command: str) -> str:
         found = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, timeout=LIMIT)
