@@ -27,6 +27,7 @@ from equipoise.core.terminal import warn
 from equipoise.data.texts import are_texts, decoded
 from equipoise.methods.saved_estimator import FILE, trusted_classes, write_estimator
 from equipoise.methods.saved_model import own_classes
+from equipoise.tracking import saved_keras
 from equipoise.tracking.courier import Courier, Pace
 from equipoise.tracking.keys import param_key
 from equipoise.tracking.outbox import Outbox, read_journal
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 6000  # MLflow's limit for a param
 MOST_IN_A_LINE = 500  # of an error
 DEFAULT_PACE = Pace()
+LOADED_WITH = ("tensorflow", "keras")  # packages of a Keras model
 
 REGISTERED = "data/global_custom_objects.cloudpickle"  # in the folder of a model that MLflow saves
 
@@ -208,18 +210,37 @@ class Run:
 
         view = keras.Model(model.input, model.output)
         logits = view(keras.ops.convert_to_tensor(example)).numpy()
+        folder = Path(f"saved-{uuid.uuid4().hex[:8]}") / "model"
+        if code or are_texts(example):
+            self._save_with_code(model, view, (example, logits), self._place(str(folder)), code)
+        else:
+            signature = mlflow.models.infer_signature(example, logits)
+            saved_keras.save(view, self._place(str(folder)), example, signature, LOADED_WITH)
+        self._do("model", folder=str(folder), step=step)
+
+    def _save_with_code(
+        self, model: "keras.Model", view: "keras.Model", seen: tuple[Any, Floats], folder: Path, code: Sequence[Path]
+    ) -> None:
+        """Have MLflow save a model whose layers are the user's own, or that reads texts.
+
+        Parameters
+        ----------
+        view : the model without its training
+        seen : the example, and the model's logits for it
+        """
+        import mlflow
+
+        example, logits = seen
         if are_texts(example):  # MLflow writes the example as JSON, which has no bytes
             example = decoded(example).astype(str)
-        signature = mlflow.models.infer_signature(example, logits)
         # Without explicit requirements MLflow would spend 40 s to find them.
-        requirements = [f"{package}=={version(package)}" for package in ("tensorflow", "keras")]
+        requirements = [f"{package}=={version(package)}" for package in LOADED_WITH]
         packed = self._packed(code) if code else None
-        folder = Path(f"saved-{uuid.uuid4().hex[:8]}") / "model"
         with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar for MLflow's trial prediction
             mlflow.tensorflow.save_model(
                 view,
-                path=str(self._place(str(folder))),
-                signature=signature,
+                path=str(folder),
+                signature=mlflow.models.infer_signature(example, logits),
                 input_example=example,
                 pip_requirements=requirements,
                 code_paths=[str(packed)] if packed else None,
@@ -229,8 +250,7 @@ class Run:
         if packed:
             shutil.rmtree(packed.parent)
         # MLflow pickles whatever the process has registered with Keras, such as `equipoise.losses`: layers need none.
-        (self._place(str(folder)) / REGISTERED).unlink(missing_ok=True)
-        self._do("model", folder=str(folder), step=step)
+        (folder / REGISTERED).unlink(missing_ok=True)
 
     @clock.part("log")
     def log_estimator(self, estimator: Any, example: Floats, step: int, packages: Sequence[str]) -> None:
