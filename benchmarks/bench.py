@@ -4,6 +4,7 @@
 
     training   an epoch of each engine, of plain Keras, and of a loop by hand
     gpu        the same on a GPU; skipped without a GPU, unless named
+    tiny       a run of a few seconds as a command, and a bare Keras script: what is not training
     run        one run as a command, and a bare Keras script, alone and with MLflow's autologging
     sweep      24 runs as separate commands, in one process, and in two
     metrics    an evaluation, and scikit-learn's functions for the same numbers
@@ -39,7 +40,7 @@ from equipoise.core.errors import ConfigError, suggestion
 from equipoise.tracking import gpu_usage
 from equipoise.training.runtime import unused_gpu
 
-PARTS = ("training", "gpu", "run", "sweep", "metrics", "growth")
+PARTS = ("training", "gpu", "tiny", "run", "sweep", "metrics", "growth")
 PACKAGES = ("tensorflow", "keras", "mlflow", "scikit-learn", "numpy", "scipy")
 RESULTS = REPOSITORY / "docs" / "performance"
 INTRODUCTION = """# Results of the benchmarks
