@@ -26,6 +26,8 @@ LAUNCHERS = {
     f"one process{CUSTOM}": ("loss=custom",),
     "two workers, `hydra/launcher=joblib`": JOBLIB,
     f"two workers{CUSTOM}": (*JOBLIB, "loss=custom"),
+    "one process, `evaluation.pictures=false`": ("evaluation.pictures=false",),
+    "two workers, `evaluation.pictures=false`": (*JOBLIB, "evaluation.pictures=false"),
 }
 
 

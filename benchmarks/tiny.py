@@ -55,15 +55,8 @@ def measure(rounds: int) -> tuple[dict[str, Any], str]:
 
         times = in_turn({name: lambda name=name: run(name) for name in commands}, rounds)
     lines = [[name, *_cells(found, taken[BARE])] for name, found in taken.items()]
-    heading = [
-        "",
-        "until the tables",
-        "of the script's",
-        "processor time",
-        "whole",
-        "of the script's",
-        "processor time",
-    ]
+    of_bare = ["of the script's", "of its processor time"]
+    heading = ["", "until the tables", *of_bare, "whole", *of_bare]
     told = (
         f"{EPOCHS} epochs of `digits_lt` with `model=mlp`, 351 samples in batches of 32; load {os.getloadavg()[0]:.0f}."
     )
