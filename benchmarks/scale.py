@@ -54,6 +54,10 @@ def main() -> None:
         for workers in (2, 8, 32, 120):
             predicted = predict(found, sweep_terms(120, 3000, workers))
             print(f"{workers:4} workers, each a core like one of these {predicted:7.0f} s")
+        print("\npredicted efficiency of 16 workers: the time of one worker, of 16 times theirs")
+        for jobs, steps in ((24, 220), (24, 9000), (160, 9000), (1600, 220)):
+            alone, shared = (predict(found, sweep_terms(jobs, steps, workers)) for workers in (1, 16))
+            print(f"{jobs:5} jobs of {steps:5} steps {alone / (16 * shared):6.2f}")
 
 
 def fit(terms: list[Terms], seconds: list[float]) -> dict[str, float]:

@@ -60,9 +60,9 @@ def test_the_page_on_performance_quotes_what_was_measured() -> None:
     page, results = ((REPOSITORY / "docs" / name).read_text() for name in ("performance.md", "performance/results.md"))
     measured = json.loads((REPOSITORY / "docs/performance/results.json").read_text())
     passages = dict(re.findall(r"<!-- (\w+) -->(.*?)<!-- end of \1 -->", results, re.DOTALL))
-    assert list(passages) == list(measured) == ["training", "gpu", "run", "sweep", "metrics", "growth"]
+    assert list(passages) == list(measured) == ["training", "gpu", "tiny", "run", "sweep", "metrics", "growth"]
     tables = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
-    assert len(tables) == 7
+    assert len(tables) == 8
     one_round = tables.pop(2)
     assert "deterministic=false" in one_round, "a table that `make bench` does not write"
     for table, passage in zip(tables, passages.values(), strict=True):
