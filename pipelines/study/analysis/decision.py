@@ -109,7 +109,12 @@ def cell(found: Effects) -> str:
 def number(mean: float, interval: tuple[float, float]) -> str:
     """Return a mean with its interval, such as +0.031 (0.012 to 0.050)."""
     low, high = (f"{end:.3f}".replace("-", "−") for end in interval)
-    return f"**{mean:+.3f}** ({low} to {high})".replace("-", "−")
+    return f"**{signed(mean)}** ({low} to {high})"
+
+
+def signed(value: float, places: int = 3) -> str:
+    """Return a number with its sign, a minus as printers set it."""
+    return f"{value:+.{places}f}".replace("-", "−")
 
 
 def synthetic_lines(table: pd.DataFrame) -> list[list[str]]:

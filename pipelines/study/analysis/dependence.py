@@ -86,8 +86,12 @@ def fit(study: Study, method: str) -> Fit | None:
         warnings.simplefilter("always")
         model = MixedLM.from_formula(formula, rows, groups="family", re_formula="~log_steps", vc_formula=parted)
         result = model.fit(reml=True, method=["lbfgs", "powell"], maxiter=200)
-    note = "" if result.converged else "did not converge"
-    note = note or ("at the edge of the parameters" if any("boundary" in str(one.message) for one in said) else "")
+    note = "" if result.converged else "has not converged"
+    note = note or (
+        "lies at the edge of the parameters: a variance is 0, or nearly"
+        if any("boundary" in str(one.message) for one in said)
+        else ""
+    )
     fixed = {
         _plain(str(name)): (float(result.fe_params[name]) / 100, float(result.bse_fe[name]) / 100)
         for name in result.fe_params.index
@@ -102,7 +106,7 @@ def _plain(name: str) -> str:
     """Return a coefficient's name without the formula's marks."""
     for mark in ("C(capacity, Treatment('small'))", "[T.", "]"):
         name = name.replace(mark, "")
-    return name.replace(":", " × ").strip()
+    return name.replace(":", " × ").replace("_", " ").strip()
 
 
 def noise(study: Study, method: str, minus: str | None = None, epochs: int = 300) -> tuple[dict[str, float], int]:

@@ -123,7 +123,7 @@ def tests(study: Study) -> str:
             lines = [
                 [
                     f"`{method}`",
-                    f"{means[method].effects.mean():+.3f}",
+                    decision.signed(means[method].effects.mean()),
                     f"{raw:.3g}",
                     f"{p:.3g}",
                     str(len(means[method].names)),
@@ -170,7 +170,7 @@ def dependence(study: Study) -> str:
         found = fit(study, method)
         if found is None:
             continue
-        fixed = [[name, f"{value:+.4f}", f"{error:.4f}"] for name, (value, error) in found.fixed.items()]
+        fixed = [[name, decision.signed(value, 4), f"{error:.4f}"] for name, (value, error) in found.fixed.items()]
         random = [[name, f"{value:.6f}", f"{value**0.5:.4f}"] for name, value in found.variances.items()]
         note = f" The fit {found.note}." if found.note else ""
         parts += [
