@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from marked import table
 
-from analysis import decision, words
+from analysis import decision, images, words
 from analysis.beside import wilcoxon_list
 from analysis.choosing import CHOSEN, NETWORK, POWER
 from analysis.contrasts import difference, effects, families
@@ -16,7 +16,7 @@ from analysis.page import Found, decision_tables
 from analysis.pooled import LOG_LOSS, METRICS
 from analysis.sensitivity import REGIONS, variants
 from analysis.synthetic_words import sections
-from analysis.table import BOOSTED, LENGTHS, RULES, Cell, Study
+from analysis.table import BOOSTED, LENGTHS, RULES, TRAINING, Cell, Study
 
 TRAINED = (*RIVALS, *OTHERS)
 # Of cross-entropy, in nats: what separates its training rows, and what does not.
@@ -40,6 +40,7 @@ def written(study: Study, found: Found) -> str:
         "What validation rows choose": chosen(study),
         "On what the gain depends": dependence(study),
         "Noise": of_noise(study),
+        "Images, natural and balanced tests apart": images.written(study),
         "`synthetic`": sections(study.table),
         "Data": data(study),
     }.items():
@@ -197,13 +198,18 @@ def of_noise(study: Study) -> str:
 
 
 def data(study: Study) -> str:
-    """Return the table of data sets."""
+    """Return the table of data sets, and how many trainings diverged."""
     lines = [
         [one.name, one.family, one.kind, str(one.classes), f"{one.rows:,}", f"{one.rarest:,}", f"{one.ratio:.1f}"]
         for one in study.datasets.values()
     ]
     heading = ["data set", "family", "kind", "classes", "rows", "of the rarest class", "ratio"]
-    return table(heading, lines) if lines else ""
+    if not lines:
+        return ""
+    lost = study.table[study.table["diverged"].astype(bool)]
+    diverged = words.counted(len(lost[TRAINING].drop_duplicates()), "training has", "trainings have")
+    note = "Rows of images are those of one fold's training and validation rows."
+    return f"{table(heading, lines)}\n\n{note} {diverged} diverged, and count as the most frequent class."
 
 
 def by_training_loss(study: Study) -> str:

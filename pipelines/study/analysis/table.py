@@ -17,7 +17,8 @@ CENTRE = "centre"
 PILOT = "pilot"  # a family
 DECIDED = ("none", "boosting")  # by every rule
 RULES = ("post_hoc", "post_hoc_validated", "tuned", "temperature_tuned")  # that train nothing
-KEY = ["dataset", "method", "setting", "division", "fold", "seed", "epochs", "rule"]
+TRAINING = ["dataset", "method", "setting", "division", "fold", "seed"]
+KEY = [*TRAINING, "epochs", "rule"]
 KINDS = ("table", "image", "series", "text", "synthetic")
 # Hyphens and the like differ between packages, so a name is asked for what it begins with.
 STARTS = {"synthetic": ("synthetic",), "image": ("digits", "mnist"), "text": ("spam", "mails")} | {

@@ -2,7 +2,7 @@
 
 from analysis.decision import number
 from analysis.hypotheses import NOT_RUN, Hypothesis, Judged, verdict
-from analysis.table import Study
+from analysis.table import TRAINING, Study
 
 
 def result(one: Judged) -> str:
@@ -55,8 +55,7 @@ def progress(study: Study, planned: tuple[int, int]) -> str:
     """Return how much of the study is there."""
     table = study.table
     runs = table[table["rule"] == "argmax"]
-    keys = ["dataset", "method", "setting", "division", "fold", "seed"]
-    trained = len(runs[keys].drop_duplicates())
+    trained = len(runs[TRAINING].drop_duplicates())
     families = {one.family for one in study.datasets.values()}
     return (
         f"{len(families)} of {planned[1]} families and {len(study.datasets)} of {planned[0]} real data sets are in, "
