@@ -248,9 +248,12 @@ def test_the_older_study_leaves_by_itself(parts: SimpleNamespace, tmp_path: Path
     page = tmp_path / "study.md"
     mark = parts.page.BEGIN.format(parts.page.OLDER), parts.page.END.format(parts.page.OLDER)
     page.write_text(f"# New\n\n{mark[0]}\n\n## Old\n\n{mark[1]}\n\n## After\n")
+    shutil.copytree(REPOSITORY / "docs" / "study", tmp_path / "study")
     for _ in range(2):
         parts.page.without_older(page)
         assert page.read_text() == "# New\n\n## After\n"
+    left = {file.name for file in (tmp_path / "study").iterdir()}
+    assert left <= {"results.md", *parts.page.PICTURES}, "nothing of the older study"
     text = (REPOSITORY / "docs" / "study.md").read_text()
     assert text.count(mark[0]) == text.count(mark[1]) <= 1
 

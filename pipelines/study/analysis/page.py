@@ -7,11 +7,12 @@ from marked import BEGIN, END, rewrite, table
 
 from analysis import decision, words
 from analysis.hypotheses import NOT_RUN, Hypothesis, Judged, planned, verdict
-from analysis.pooled import PRIMARY
+from analysis.pooled import LOG_LOSS, METRICS, PRIMARY
 from analysis.table import Study
 
 COMMAND = "pipelines/study/report.py"
-OLDER = "an older, smaller study"  # the mark of what leaves by itself
+OLDER = "an older, smaller study"  # the mark of what leaves by itself, with its files
+OLDER_FILES = ("older.md", *(f"{name}.png" for name in (*METRICS, LOG_LOSS)))
 Found = Mapping[str, tuple[Hypothesis, tuple[Judged, ...], tuple[Judged, ...]]]
 PICTURES = {
     "length.png": "The gain over no weights against the length of training: means over families with 95 % intervals",
@@ -35,7 +36,9 @@ def is_complete(found: Found) -> bool:
 
 
 def without_older(page: Path) -> None:
-    """Take out what the older study says, if it is still there."""
+    """Take out what the older study says, and its files beside the page, if they are still there."""
+    for name in OLDER_FILES:
+        (page.parent / "study" / name).unlink(missing_ok=True)
     before, begin, rest = page.read_text().partition(f"{BEGIN.format(OLDER)}\n\n")
     _, end, after = rest.partition(f"{END.format(OLDER)}\n\n")
     if begin and end:
