@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from equipoise.config.model import config_sha256
 from equipoise.core.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[1]
-PROGRAMS = ("grid", "parts", "judge", "table", "harvest", "run")
+PROGRAMS = ("grid", "parts", "judge", "table", "harvest", "run", "data")
 
 
 @pytest.fixture
@@ -26,11 +27,12 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     import parts
     import table
 
+    import data
     import run
 
     for name in PROGRAMS:
         monkeypatch.delitem(sys.modules, name)
-    return SimpleNamespace(grid=grid, parts=parts, judge=judge, table=table, harvest=harvest, run=run)
+    return SimpleNamespace(grid=grid, parts=parts, judge=judge, table=table, harvest=harvest, run=run, data=data)
 
 
 def _rows(programs: SimpleNamespace, config: str, logits: str = "a") -> Any:
@@ -118,3 +120,32 @@ def test_two_machines_tables_are_one_and_must_not_contradict(programs: SimpleNam
 def test_the_tracked_table_is_small(programs: SimpleNamespace) -> None:
     if programs.table.TABLE.exists():
         assert programs.table.TABLE.stat().st_size <= programs.table.MOST_BYTES
+
+
+@pytest.mark.slow
+def test_a_run_of_the_tracked_table_is_repeated_to_the_bit(programs: SimpleNamespace, tmp_path: Path) -> None:
+    """A random one of a small data set at the centre, of the methods that are trained together."""
+    if not programs.table.TABLE.exists():
+        pytest.skip("no run is in the table yet")
+    grid, found = programs.grid.read("study"), programs.table.read().to_pandas()
+    small = found["dataset"].isin(["hepatitis", "hayes_roth"]) & found["method"].isin(["none", "balanced", "power_50"])
+    found = found[small & (found["setting"] == "centre") & (found["division"] == 0) & ~found["diverged"]]
+    if found.empty:
+        pytest.skip("no run of a small data set is in the table yet")
+    row = found.sample(1).iloc[0]
+    data = REPOSITORY / "pipelines" / "study" / "data" / f"{row['dataset']}.parquet"
+    if not data.exists():
+        data.parent.mkdir(exist_ok=True)
+        programs.data.tables([row["dataset"]])
+    part = next(programs.parts.parts(grid))
+    weighting = {"power_50": "power"}.get(row["method"], row["method"])
+    ends = (f"{data.name}", f"fold={row['fold']}", f"seed={row['seed']}", f"weighting={weighting}")
+    words = [next((one for one in each if one.endswith(ends)), each[0]) for each in programs.parts.values(part.words)]
+    (job,) = programs.parts.jobs(replace(part, words=tuple(words)))
+    assert config_sha256(job).startswith(row["config"])
+    study = programs.run.Study(grid, tmp_path / "again.parquet", float("inf"))
+    assert "1 of 1" in study.carry_out(replace(part, name="again", words=tuple(words)))
+    again = programs.table.read(tmp_path / "again.parquet").to_pandas().set_index(["epochs", "rule"])
+    before = programs.table.read().to_pandas()
+    before = before[before["config"] == row["config"]].set_index(["epochs", "rule"])
+    assert dict(again["logits"]) == dict(before["logits"])

@@ -75,7 +75,8 @@ class Harvest:
             if length == BEST and config.trainer.epochs != self._part.longest:
                 continue  # of a run for each length, the longest tells the best epoch
             epochs = BEST_EPOCH if length == BEST else int(length)
-            loss = losses[best if length == BEST else epochs]
+            at = best if length == BEST else epochs
+            loss = losses[min(losses, key=lambda logged: abs(logged - at))]
             for found in by_rules(of, test, validation, **how):
                 yield shared | _row(found, epochs, best if length == BEST else 0, loss, test)
 
