@@ -2,6 +2,7 @@
 
     python benchmarks/bench.py [PART …] [rounds=N]
 
+    answers    help, completion, a mistake and weights.py, and a bare Hydra program over the same conf/
     training   an epoch of each engine, of plain Keras, and of a loop by hand
     gpu        the same on a GPU; skipped without a GPU, unless named
     tiny       a run of a few seconds as a command, and a bare Keras script: what is not training
@@ -40,7 +41,7 @@ from equipoise.core.errors import ConfigError, suggestion
 from equipoise.tracking import gpu_usage
 from equipoise.training.runtime import unused_gpu
 
-PARTS = ("training", "gpu", "tiny", "run", "sweep", "metrics", "growth")
+PARTS = ("answers", "training", "gpu", "tiny", "run", "sweep", "metrics", "growth")
 PACKAGES = ("tensorflow", "keras", "mlflow", "scikit-learn", "numpy", "scipy")
 RESULTS = REPOSITORY / "docs" / "performance"
 INTRODUCTION = """# Results of the benchmarks

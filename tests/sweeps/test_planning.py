@@ -1,5 +1,6 @@
 """A command line becomes checked jobs before anything runs: mistakes, recipes, sweeps and their ids."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from equipoise.config import command_line, shipped
 from equipoise.core.errors import ConfigError
 from equipoise.core.paths import config_folder
-from equipoise.sweeps.planning import Plan, plan
-from helpers import REPOSITORY, imported_modules
+from equipoise.sweeps.planning import Plan, plan, prepare_all
+from helpers import REPOSITORY, imported_modules, program_of
 from mistakes import MISTAKES
 
 # Those whose data an example writes take seconds.
@@ -61,35 +63,53 @@ def test_every_mistake_is_told_at_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "code"),
+    ("command", "code", "most"),
     [
-        (["train.py", "--help"], 0),
-        (["train.py", "--cfg", "job"], 0),
-        (["train.py", "weighting=balancd"], 2),
-        (["train.py", "dataset=synthetic", "model=cnn"], 2),
-        (["weights.py", "dataset=synthetic"], 0),
-        (["compare.py", "--help"], 0),
+        (["train.py", "--help"], 0, 30),
+        (["train.py", "--shell-completion", "query=bash"], 0, 30),
+        (["train.py", "--cfg", "job"], 0, 30),
+        (["train.py", "weighting=balancd"], 2, 30),
+        (["train.py", "trainer.epoch=3"], 2, 30),
+        (["train.py", "dataset=synthetic", "model=cnn"], 2, 160),
+        (["weights.py", "dataset=synthetic"], 0, 160),
+        (["compare.py", "--help"], 0, 40),
     ],
     ids=str,
 )
-def test_quick_answers_load_no_heavy_library(command: list[str], code: int) -> None:
+def test_quick_answers_load_no_heavy_library(command: list[str], code: int, most: int) -> None:
+    """Nor more than so many of the project's own modules; with few of them, not even a schema."""
+    if command == ["weights.py", "dataset=synthetic"]:
+        prepare_all(plan(["dataset=synthetic", "model=linear"]))  # whose data are in the cache then
     found = subprocess.run(
         [sys.executable, "-X", "importtime", *command],
         cwd=config_folder().parent / "src",
+        env={**os.environ, "COMP_LINE": "train.py weighting=ba"},  # of a shell that completes
         capture_output=True,
         text=True,
     )
     assert found.returncode == code, found.stderr
-    assert not imported_modules(found.stderr) & {
-        "tensorflow",
-        "keras",
-        "mlflow",
-        "sklearn",
-        "matplotlib",
-        "pandas",
-        "sqlalchemy",
-        "PIL",
-    }
+    imported = imported_modules(found.stderr)
+    heavy = {"tensorflow", "keras", "mlflow", "sklearn", "matplotlib", "pandas", "sqlalchemy", "PIL"}
+    needless = {"scipy", "filelock", "psutil", *(["pydantic", "numpy", "rich"] if most <= 30 else [])}
+    assert not imported & (heavy | needless)
+    own = {module for module in imported if module.split(".")[0] == "equipoise"}
+    assert len(own) <= most, sorted(own)
+
+
+def test_the_default_config_is_shown_unchecked_only_as_it_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are those whose digests the package has, and it is valid."""
+    assert plan([]).jobs
+    assert program_of("pipelines/compose.py").made_of() == Path(shipped.__file__).read_text()
+    for words, is_answered in (
+        (["--cfg", "job"], True),
+        (["--cfg", "job", "seed=1"], False),
+        (["--cfg", "hydra"], False),  # which says where a run would write
+        (["--help", "seed=x"], True),
+        ([], False),
+    ):
+        assert command_line.read(words).is_answered is is_answered
+    monkeypatch.setitem(shipped.FILES, "trainer/default.yaml", "as it was")
+    assert not command_line.read(["--cfg", "job"]).is_answered
 
 
 def test_what_will_be_done_is_said_first() -> None:

@@ -19,7 +19,7 @@ from equipoise.data.prepare import prepare
 from equipoise.methods.losses import LOSSES
 from equipoise.methods.models import MODELS, of_texts, of_words
 from equipoise.methods.weighting import POS_WEIGHTS, STRATEGIES, ClassWeights
-from equipoise.reports.console import shown_classes
+from equipoise.reports.class_rows import shown_classes
 from equipoise.runs.weigh import shown, weigh
 from equipoise.sweeps import planning
 

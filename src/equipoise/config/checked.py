@@ -10,13 +10,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from equipoise.config.checks import check_together
-from equipoise.config.composing import is_value
 from equipoise.config.model import Config, validate
 from equipoise.config.overrides import (
     as_config_error,
     check_name,
     compose_words,
     composed_once,
+    divided,
     explained,
     made_of,
     parse,
@@ -35,20 +35,19 @@ BACKSLASH = "\\"
 def compose_one(lines: Sequence[str], tree: Tree = SHIPPED) -> Config:
     """Return the checked config of one job's overrides; Hydra must be initialised.
 
-    Hydra composes once for each choice of options. The values are set here as Hydra sets them, after everything else.
+    Hydra composes as little as need be. The values are set here as Hydra sets them, after everything else.
     """
-    parsed = [(line, parse_one(line)) for line in lines]
-    options = tuple(line for line, override in parsed if not is_value(override))
-    composed = copy.deepcopy(_without_hydra(options, tree, made_of(tree)))
-    for line, override in parsed:
-        if is_value(override):
-            try:
-                OmegaConf.update(composed, override.key_or_group, override.value())
-            except OmegaConfBaseException as error:
-                why = ConfigError(f"{line} cannot be set: {str(error).splitlines()[0]}")
-                raise ConfigError(explained(why, lines, tree)) from None
+    parts = divided([parse_one(line) for line in lines], tree)
+    composed = copy.deepcopy(_without_hydra(parts.composed, tree, made_of(tree)))
+    parts.swap_in(composed)
+    for override in parts.values:
+        try:
+            OmegaConf.update(composed, override.key_or_group, override.value())
+        except OmegaConfBaseException as error:
+            why = ConfigError(f"{override.input_line} cannot be set: {str(error).splitlines()[0]}")
+            raise ConfigError(explained(why, lines, tree)) from None
     config = validate(_resolved(composed, lines))
-    _check_epochs(config, [override.value() for _, override in parsed if override.key_or_group == "trainer.epochs"])
+    _check_epochs(config, [override.value() for override in parts.values if override.key_or_group == "trainer.epochs"])
     check_together(config)
     return config
 

@@ -1,17 +1,15 @@
 """A command line of train.py as Hydra's parser divides it, and what can be answered without a schema."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra._internal.utils import get_args_parser
 
+from equipoise.config.edits import is_unedited
 from equipoise.config.overrides import as_config_error, check_name, compose_settings, parse, readable
-from equipoise.config.shipped import FILES
 from equipoise.config.tree import SHIPPED, Tree, named
 from equipoise.core import plugins
 from equipoise.core.errors import ConfigError
-from equipoise.core.paths import config_folder
 from equipoise.core.typed import whole
 
 
@@ -79,16 +77,3 @@ def read(arguments: Sequence[str]) -> CommandLine:
     if parsed.cfg and parsed.multirun and not asks_for_help:
         raise ConfigError("--cfg shows the config of one run: leave -m out")
     return CommandLine(tuple(words), tuple(parsed.overrides), tree, asks_for_help, parsed.cfg, bool(parsed.multirun))
-
-
-def is_unedited() -> bool:
-    """Whether the files that the default config is made of are as they were when tests checked it."""
-    try:
-        return all(digest(name) == known for name, known in FILES.items())
-    except OSError:  # one of them is gone
-        return False
-
-
-def digest(name: str) -> str:
-    """Return the SHA-256 of a file of conf/."""
-    return hashlib.sha256((config_folder() / name).read_bytes()).hexdigest()

@@ -14,7 +14,7 @@ AnyDataset = Annotated[
 ]
 
 
-class _DatasetAlone(Section):
+class _DatasetAlone(Section, defer_build=True):
     dataset: AnyDataset
 
 

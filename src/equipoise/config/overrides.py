@@ -10,6 +10,7 @@ import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hydra import compose
@@ -21,6 +22,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from equipoise.config import swapping
 from equipoise.config.composing import is_value, refers
 from equipoise.config.tree import SHIPPED, VALUES, Tree
 from equipoise.core import plugins
@@ -196,27 +198,57 @@ def values_of(override: Override) -> list[Any]:
 
 
 def compose_settings(overrides: Sequence[Override], tree: Tree = SHIPPED) -> DictConfig:
-    """Compose the overrides as `compose_words` does, with Hydra's own options, but once for each choice of options.
+    """Compose the overrides as `compose_words` does, with Hydra's own options, but as little as need be.
 
-    Values are set as Hydra sets them, after everything else.
+    Options are swapped in where that is enough. Values are set as Hydra sets them, after everything else.
 
     Raises
     ------
     ConfigError
         If Hydra cannot compose them.
     """
-    lines = [override.input_line or "" for override in overrides]
-    options = tuple(line for line, override in zip(lines, overrides, strict=True) if not is_value(override))
-    composed = copy.deepcopy(composed_once(options, tree))
+    parts = divided(overrides, tree)
+    composed = copy.deepcopy(composed_once(parts.composed, tree))
+    parts.swap_in(composed)
     try:
-        for override in filter(is_value, overrides):
+        for override in parts.values:
             OmegaConf.update(composed, override.key_or_group, override.value())
     except OmegaConfBaseException:
         unknown = _unknown(overrides, dotted_keys(_unresolved(composed)))
         if unknown:
             raise ConfigError(unknown) from None
+        lines = [override.input_line or "" for override in overrides]
         return compose_words(lines, tree, return_hydra_config=True)  # which tells what Hydra says
     return composed
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Overrides by what has to be done with them.
+
+    Attributes
+    ----------
+    composed : words that Hydra composes
+    swapped : choices of options whose files are put in place afterwards
+    values : what is set at last
+    """
+
+    composed: tuple[str, ...]
+    swapped: tuple[Override, ...]
+    values: tuple[Override, ...]
+
+    def swap_in(self, composed: DictConfig) -> None:
+        """Put the chosen options into what Hydra has composed."""
+        for choice in self.swapped:
+            swapping.swap(composed, choice)
+
+
+def divided(overrides: Sequence[Override], tree: Tree) -> Parts:
+    """Divide the overrides; together they make what Hydra makes of all of them."""
+    choices = [override for override in overrides if not is_value(override)]
+    swapped = swapping.swaps(choices, tree)
+    composed = [choice.input_line or "" for choice in choices if choice not in swapped]
+    return Parts(tuple(composed), tuple(swapped), tuple(filter(is_value, overrides)))
 
 
 def composed_once(options: tuple[str, ...], tree: Tree) -> DictConfig:

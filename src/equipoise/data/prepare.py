@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from equipoise.core import source_code
 from equipoise.core.clock import clock
@@ -149,9 +148,11 @@ def _make(source: Source, split_seed: int, folder: Path, giver: str) -> None:
 
 def _remove_stale(cache: Path) -> None:
     """Remove what processes of this machine that are gone left half prepared."""
+    from psutil import pid_exists
+
     for aside in cache.glob(".*@*@*@*"):
         _, host, pid, _ = aside.name.rsplit("@", 3)
-        if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
+        if host == socket.gethostname() and not pid_exists(int(pid)):
             shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -7,8 +7,6 @@ so any more: what the model around it is called with counts (Keras 3.15).
 
 import inspect
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -234,6 +232,9 @@ def _preprocessed(architecture: str, x: Any) -> Any:
 def _check_reachable(architecture: str) -> None:
     """Refuse weights that are neither in Keras's cache nor to be downloaded."""
 
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
     def bare(text: str) -> str:
         return text.lower().replace("_", "").replace("-", "")
 
@@ -241,8 +242,8 @@ def _check_reachable(architecture: str) -> None:
     if any(bare(architecture) in bare(file.name) and "notop" in bare(file.name) for file in cache.glob("*.h5")):
         return
     try:
-        urllib.request.urlopen(urllib.request.Request(OF_KERAS, method="HEAD"), timeout=10).close()
-    except urllib.error.HTTPError:
+        urlopen(Request(OF_KERAS, method="HEAD"), timeout=10).close()
+    except HTTPError:
         pass  # there is a network
     except OSError as error:
         raise ConfigError(

@@ -18,10 +18,9 @@ Calibration errors have no interval: they are means of absolute differences, whi
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.special import expit, logit, ndtri
 
 from equipoise.core.errors import listing
 from equipoise.core.schema import Booleans, Floats, Integers
@@ -29,6 +28,9 @@ from equipoise.metrics import multilabel
 from equipoise.metrics.classification import Predictions, sample_scores, trials_of
 from equipoise.metrics.counts import Counts, counted_metrics, mean_of_defined
 from equipoise.metrics.proportions import LEVEL, Numbers, effective_trials, least_interval, score_interval, wilson
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 CELLS_AT_ONCE = 4_000_000  # numbers of one block of resamples: 16 MB, 32 above MOST_EXACT samples
 MOST_EXACT = 2**22  # samples whose counts, and halves of them, are exact in float32: half the memory to walk through
@@ -42,7 +44,21 @@ FEW_ERRORS = 20  # with fewer wrong samples, log loss and Brier score depend on 
 
 # The way to a scale without bounds, the way back, and the slope of the way there; most metrics lie between 0 and 1.
 Scale = tuple[Callable[[float], float], Callable[[float], float], Callable[[float], float]]
-SHARE: Scale = (logit, expit, lambda value: 1 / (value * (1 - value)))
+
+
+def _logit(share: float) -> float:
+    from scipy.special import logit
+
+    return float(logit(share))
+
+
+def _expit(value: float) -> float:
+    from scipy.special import expit
+
+    return float(expit(value))
+
+
+SHARE: Scale = (_logit, _expit, lambda value: 1 / (value * (1 - value)))
 CORRELATION: Scale = (np.arctanh, np.tanh, lambda value: 1 / (1 - value**2))
 COST: Scale = (np.log, np.exp, lambda value: 1 / value)
 SCALES = {
@@ -220,6 +236,8 @@ def _bootstrap(
     predictions: Predictions, corrected: Floats | None, resampled: Iterable[Floats], *, ranked: bool
 ) -> dict[str, Floats]:
     """Return for each metric its value in the test split, and then in each resample; NaN where it is not defined."""
+    from scipy import sparse
+
     labels, predicted, classes = predictions.labels, predictions.predicted, predictions.logits.shape[1]
     scores = sample_scores(labels, predictions.log_probabilities)
     if corrected is not None:
@@ -245,6 +263,8 @@ def _bootstrap_labels(
     labels: Integers, predicted: Integers, logits: Floats, resampled: Iterable[Floats], *, ranked: bool
 ) -> dict[str, Floats]:
     """Return the same where a sample has any number of labels."""
+    from scipy import sparse
+
     scores = multilabel.sample_scores(labels, predicted, logits)
     sums = sparse.csr_array(np.hstack([labels * predicted, predicted, labels]).T.astype(np.float32))
     sampled = np.array(list(scores.values()))
@@ -282,6 +302,8 @@ def _by_deviation(
     hits, support : of the classes that have samples
     errors : samples that are predicted wrongly
     """
+    from scipy.special import ndtri
+
     found = {}
     for name, values in drawn.items():
         scale, value, resampled = SCALES.get(name, SHARE), float(values[0]), values[1:][~np.isnan(values[1:])]
@@ -321,8 +343,10 @@ def resampled_counts(strata: Integers, resamples: int, generator: np.random.Gene
         yield counts
 
 
-def _indicators(indices: Integers, classes: int, weights: Floats) -> sparse.csr_array:
+def _indicators(indices: Integers, classes: int, weights: Floats) -> "sparse.csr_array":
     """Return (classes, n), the sample's weight where its index is that class; -1 is no class."""
+    from scipy import sparse
+
     columns = np.flatnonzero(indices >= 0)
     return sparse.csr_array((weights[columns], (indices[columns], columns)), shape=(classes, len(indices)))
 
@@ -336,6 +360,8 @@ class Ranking:
     """
 
     def __init__(self, positive: Booleans, score: Floats, weights: Floats | None = None) -> None:
+        from scipy import sparse
+
         own = np.ones(len(score), np.float32) if weights is None else weights
         order = np.argsort(-score, kind="stable")
         tie = np.cumsum(np.diff(score[order], prepend=score[order[:1]]) != 0)

@@ -13,12 +13,11 @@ from equipoise.metrics.gates import Checked
 from equipoise.metrics.intervals import Interval
 from equipoise.metrics.slices import Slices
 from equipoise.reports import slice_table
+from equipoise.reports.class_rows import MOST_ROWS, shown_classes
 from equipoise.reports.evidence import CHOOSING, JUDGING, ByRule, Evidence
 from equipoise.reports.lengths import by_length
 from equipoise.reports.rules_table import rules_table
 
-# Of more classes than this, the table shows the most and the least frequent ones.
-MOST_ROWS = 40
 SUMMARY = (
     "accuracy",
     "balanced_accuracy",
@@ -108,10 +107,3 @@ def headline(evaluation: Evaluation) -> str:
     """Return the headline metrics in a line, as each of many jobs shows them."""
     shown = ("balanced_accuracy", "macro_f1", "mcc")
     return "  ".join(f"{name} {evaluation.summary[name]:.3f}" for name in shown if name in evaluation.summary)
-
-
-def shown_classes(head_to_tail: Integers) -> list[int | None]:
-    """Return the class indices of a table's rows; of many, the most and the least frequent, with None between them."""
-    order: list[int | None] = [int(index) for index in head_to_tail]
-    half = MOST_ROWS // 2
-    return order if len(order) <= MOST_ROWS else [*order[:half], None, *order[-half:]]

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -25,7 +24,6 @@ from equipoise.config.model import REPETITION, Config, Monitored, epochs_of
 from equipoise.core.errors import ConfigError
 from equipoise.core.schema import PositiveInt, Section, Seed
 from equipoise.metrics.orientation import orientation
-from equipoise.tracking.run import Pruned
 
 if TYPE_CHECKING:
     import optuna
@@ -210,6 +208,7 @@ def run(root: Path, sweep: str, settings: Settings, searched: Space, launch: Lau
     ConfigError
         If another process runs this search.
     """
+    from filelock import FileLock, Timeout
     from optuna.trial import TrialState
 
     _file(root, sweep).parent.mkdir(parents=True, exist_ok=True)
@@ -281,6 +280,8 @@ def watch(root: Path, settings: Settings, config: Config) -> Callable[[int, Mapp
             "which this machine does not see: hydra.sweeper.pruner=none"
         )
     import optuna
+
+    from equipoise.tracking.run import Pruned
 
     trial = optuna.trial.Trial(load(root, config.sweep, settings), int(os.environ[TRIAL]))
 
