@@ -60,7 +60,9 @@ def test_the_page_on_performance_quotes_what_was_measured() -> None:
     page, results = ((REPOSITORY / "docs" / name).read_text() for name in ("performance.md", "performance/results.md"))
     measured = json.loads((REPOSITORY / "docs/performance/results.json").read_text())
     passages = dict(re.findall(r"<!-- (\w+) -->(.*?)<!-- end of \1 -->", results, re.DOTALL))
-    assert list(passages) == list(measured) == ["answers", "training", "gpu", "tiny", "run", "sweep", "metrics", "growth"]
+    assert (
+        list(passages) == list(measured) == ["answers", "training", "gpu", "tiny", "run", "sweep", "metrics", "growth"]
+    )
     tables = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
     assert len(tables) == 9
     one_round = tables.pop(3)
